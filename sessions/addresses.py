@@ -1,0 +1,188 @@
+"""Which network addresses people's text and people's code may lead us to.
+
+A repository's address, a redirect, a download of a build: each names a host, and a name may
+lead into the network that the portal stands in. Names are looked up here, once, and whoever
+connects uses the addresses that were checked (`egress` does), so that a second lookup cannot
+give another answer. Standard library only: it is also loaded by processes without Django.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+from functools import cached_property
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+LONGEST_NAME = 253
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
+
+# Written out, because `is_private` and its kind change between versions of Python and take in
+# the documentation ranges. Those lead nowhere on the Internet, and sites use them for mirrors.
+_REFUSED = {
+    "0.0.0.0/8": "an unspecified address",
+    "10.0.0.0/8": "in a private network",
+    "100.64.0.0/10": "in a provider's own network",
+    "127.0.0.0/8": "this machine itself",
+    "168.63.129.16/32": "a metadata service",  # of Azure, in the middle of public addresses
+    "169.254.0.0/16": "a link-local address",
+    "172.16.0.0/12": "in a private network",
+    "192.0.0.0/24": "a reserved address",
+    "192.88.99.0/24": "a reserved address",
+    "192.168.0.0/16": "in a private network",
+    "198.18.0.0/15": "in a private network",
+    "224.0.0.0/4": "a multicast address",
+    "240.0.0.0/4": "a reserved address",
+    "::/128": "an unspecified address",
+    "::1/128": "this machine itself",
+    "fc00::/7": "in a private network",
+    "fe80::/10": "a link-local address",
+    "fec0::/10": "in a private network",
+    "ff00::/8": "a multicast address",
+    "2001::/23": "a reserved address",
+    "5f00::/16": "a reserved address",
+}
+_REFUSED_NETWORKS = [(ipaddress.ip_network(text), why) for text, why in _REFUSED.items()]
+_GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class Refused(Exception):
+    """The address is one that must not be reached; the text says why."""
+
+
+class Unresolvable(Exception):
+    """The host has no address, or what was given is no host name."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What may be reached: every public address, and the hosts that the site trusts.
+
+    ``trusted`` holds ``host`` (any port), ``host:port`` or ``[IPv6]:port``; hosts are names or
+    addresses and count only as they are written: to trust a name is not to trust its address.
+    Raises ValueError for an entry that is none of these.
+    """
+
+    trusted: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        _ = self._entries  # a wrong entry shows here and not in the middle of a request
+
+    @cached_property
+    def _entries(self) -> frozenset[tuple[str, int | None]]:
+        return frozenset(_entry(text) for text in self.trusted)
+
+    def trusts(self, host: str, port: int | None) -> bool:
+        """Whether the site vouches for this host and port. Raises Unresolvable."""
+        name = canonical(host)
+        return (name, None) in self._entries or (name, port) in self._entries
+
+
+def _entry(text: str) -> tuple[str, int | None]:
+    """The host and the port of an entry of the trusted hosts."""
+    bracketed = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?", text)
+    host, port = bracketed.groups() if bracketed else (text, None)
+    try:
+        return canonical(host), int(port) if port else None
+    except Unresolvable as error:
+        raise ValueError(f"{text!r} is not host, host:port or [address]:port") from error
+
+
+def canonical(host: str) -> str:
+    """The one spelling of a host: lower case, ASCII, no final dot, addresses in normal form.
+
+    ``0x7f.1`` and ``2130706433`` become ``127.0.0.1``, as the system's resolver would read
+    them. Raises Unresolvable for what can be neither a name nor an address.
+    """
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if "%" in host:  # a zone: which of our own interfaces to use is nobody else's business
+        return _no_name(host)
+    try:
+        return str(ipaddress.IPv6Address(bare))
+    except ValueError:
+        return _canonical_name(host)
+
+
+def _canonical_name(host: str) -> str:
+    try:
+        name = host.encode("idna").decode("ascii").lower().removesuffix(".")
+    except UnicodeError:
+        return _no_name(host)
+    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+        return _no_name(host)
+    try:
+        return str(ipaddress.IPv4Address(socket.inet_aton(name)))
+    except OSError:
+        return name
+
+
+def _no_name(host: str) -> str:
+    raise Unresolvable(f"{host[:80]!r} is not the name of a host")
+
+
+def literal(host: str) -> Address | None:
+    """The address that ``host`` spells out, if it is one and not a name. Raises Unresolvable."""
+    try:
+        return ipaddress.ip_address(canonical(host))
+    except ValueError:
+        return None
+
+
+def refusal(address: Address) -> str:
+    """Why this address must not be reached, or nothing where it may be."""
+    inner = _unwrapped(address)
+    for network, why in _REFUSED_NETWORKS:
+        if inner in network:
+            return why
+    if inner.version == 6 and inner not in _GLOBAL_IPV6:
+        return "a reserved address"
+    return "this machine itself" if _is_our_own(inner) else ""
+
+
+def _unwrapped(address: Address) -> Address:
+    """The IPv4 address inside the forms of IPv6 that lead to one."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    inner = address.ipv4_mapped or address.sixtofour
+    if inner is None and address in _NAT64:
+        inner = ipaddress.IPv4Address(address.packed[-4:])
+    return inner or address
+
+
+def _is_our_own(address: Address) -> bool:
+    """Whether an interface of this machine has the address: only then can it be bound."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
+
+
+async def usable(rules: Rules, host: str, port: int) -> list[str]:
+    """The addresses to connect to for ``host``, looked up and checked; at least one.
+
+    One refused address refuses the name: which of them is used would be chance. Raises Refused
+    or Unresolvable; takes as long as the system's resolver does.
+    """
+    name = canonical(host)
+    addresses = await _lookup(name, port)
+    if not rules.trusts(name, port):
+        for text in addresses:
+            if why := refusal(ipaddress.ip_address(text)):
+                raise Refused(f"{host} leads to {text}, which is {why}")
+    return addresses
+
+
+async def _lookup(name: str, port: int) -> list[str]:
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Unresolvable(f"{name} has no address") from error
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
