@@ -1,0 +1,7 @@
+"""The app of tokens."""
+
+from django.apps import AppConfig
+
+
+class KeysConfig(AppConfig):
+    name = "keys"

@@ -1,0 +1,1 @@
+"""The site: settings, the person's row, pages, admin, health."""

@@ -1,0 +1,96 @@
+"""Reading the environment: every setting has a name, a kind and a default, and a wrong value
+becomes a system check with a stable id instead of a traceback. `settings` is the one reader.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+TRUE = frozenset({"1", "true", "yes", "on"})
+FALSE = frozenset({"0", "false", "no", "off", ""})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A variable with a value that cannot be used; the default stands in for it."""
+
+    id: str
+    variable: str
+    message: str
+    hint: str
+
+
+class Environment:
+    """The process's variables, read with defaults; what is wrong is collected in `problems`."""
+
+    def __init__(self, variables: Mapping[str, str] = os.environ) -> None:
+        self.variables = variables
+        self.problems: list[Problem] = []
+
+    def text(self, name: str, default: str = "") -> str:
+        """The value of ``name``, or the contents of the file that ``name_FILE`` names."""
+        path = self.variables.get(f"{name}_FILE", "")
+        if not path:
+            return self.variables.get(name, default)
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self.wrong("portal.E002", f"{name}_FILE", f"cannot be read: {error}", "Mend the path.")
+            return default
+
+    def number(self, name: str, default: int, *, low: int = 0, high: int = 2**31) -> int:
+        """A whole number between ``low`` and ``high``."""
+        return self._parse(name, default, int, lambda n: low <= n <= high, f"{low} to {high}")
+
+    def decimal(self, name: str, default: float, *, low: float = 0.0) -> float:
+        """A number above ``low``."""
+        return self._parse(name, default, float, lambda n: low < n < 1e9, f"above {low}")
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Yes or no: 1, true, yes, on; 0, false, no, off."""
+        value = self.text(name, "yes" if default else "no").strip().lower()
+        if value not in TRUE | FALSE:
+            self.wrong("portal.E004", name, f"is “{value}”", "Say 1 or 0.")
+            return default
+        return value in TRUE
+
+    def choice(self, name: str, default: str, allowed: frozenset[str]) -> str:
+        """One of ``allowed``."""
+        value = self.text(name, default)
+        if value not in allowed:
+            known = ", ".join(sorted(allowed))
+            self.wrong("portal.E005", name, f"is “{value}”", f"Say one of: {known}.")
+            return default
+        return value
+
+    def words(self, name: str, default: str = "") -> list[str]:
+        """A list, separated by commas or blanks."""
+        return self.text(name, default).replace(",", " ").split()
+
+    def wrong(self, id_: str, variable: str, message: str, hint: str) -> None:
+        """Note that ``variable`` cannot be used as it is."""
+        self.problems.append(Problem(id_, variable, message, hint))
+
+    def _parse(
+        self,
+        name: str,
+        default: T,
+        kind: Callable[[str], T],
+        fits: Callable[[T], bool],
+        range_: str,
+    ) -> T:
+        text = self.text(name, str(default))
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None  # type: ignore[assignment]
+        if value is None or not fits(value):
+            self.wrong("portal.E003", name, f"is “{text}”", f"Give a number, {range_}.")
+            return default
+        return value

@@ -1,0 +1,246 @@
+"""The one settings module: everything an operator may set comes from the environment.
+
+``docs/configure.md`` explains each variable. A value that cannot be used is reported by
+`portal.checks` and replaced by its default, so that the report can be read.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.utils.translation import gettext_lazy as _
+
+from portal.datafolder import default_folder, secret_key
+from portal.environment import Environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENVIRONMENT = Environment()
+
+# --- Where it stands -------------------------------------------------------------------------
+PORTAL_HOST = ENVIRONMENT.text("PORTAL_HOST", "127.0.0.1")
+PORTAL_PORT = ENVIRONMENT.number("PORTAL_PORT", 8000, low=1, high=65535)
+PORTAL_URL = ENVIRONMENT.text("PORTAL_URL", f"http://localhost:{PORTAL_PORT}").rstrip("/")
+_address = urlsplit(PORTAL_URL)
+if _address.scheme not in {"http", "https"} or not _address.hostname:
+    ENVIRONMENT.wrong("portal.E006", "PORTAL_URL", f"is “{PORTAL_URL}”", "Give http(s)://host.")
+    PORTAL_URL = f"http://localhost:{PORTAL_PORT}"
+    _address = urlsplit(PORTAL_URL)
+_port = f":{_address.port}" if _address.port else ""
+PORTAL_GATEWAY_DOMAIN = ENVIRONMENT.text("PORTAL_GATEWAY_DOMAIN", f"localhost{_port}").lower()
+GATEWAY_SCHEME = _address.scheme
+PORTAL_DATA = Path(ENVIRONMENT.text("PORTAL_DATA") or default_folder(BASE_DIR)).resolve()
+PORTAL_BACKEND = ENVIRONMENT.choice("PORTAL_BACKEND", "local", frozenset({"local"}))
+PORTAL_ADMIN_PASSWORD = ENVIRONMENT.text("PORTAL_ADMIN_PASSWORD")
+
+# --- What may be reached ---------------------------------------------------------------------
+# The portal serves the bundled examples itself, so its own address counts as a trusted one.
+PORTAL_TRUSTED_GIT_HOSTS = [
+    *ENVIRONMENT.words("PORTAL_TRUSTED_GIT_HOSTS"),
+    f"{_address.hostname}:{_address.port or (443 if GATEWAY_SCHEME == 'https' else 80)}",
+]
+PORTAL_TRUSTED_HOSTS = ENVIRONMENT.words("PORTAL_TRUSTED_HOSTS")
+
+# --- Bounds of builds and notebooks on the local back end ------------------------------------
+PORTAL_REPOSITORY_LIMIT_MB = ENVIRONMENT.number("PORTAL_REPOSITORY_LIMIT_MB", 2048, low=1)
+PORTAL_BUILD_TIMEOUT = ENVIRONMENT.number("PORTAL_BUILD_TIMEOUT", 1800, low=1)
+PORTAL_BUILD_DISK_MB = ENVIRONMENT.number("PORTAL_BUILD_DISK_MB", 10240, low=1)
+PORTAL_BUILD_MEMORY_GB = ENVIRONMENT.decimal("PORTAL_BUILD_MEMORY_GB", 4.0)
+PORTAL_LOG_LIMIT_MB = ENVIRONMENT.number("PORTAL_LOG_LIMIT_MB", 10, low=1)
+PORTAL_SANDBOX_PROCESSES = ENVIRONMENT.number("PORTAL_SANDBOX_PROCESSES", 512, low=64)
+PORTAL_SANDBOX_UID_BASE = ENVIRONMENT.number("PORTAL_SANDBOX_UID_BASE", 200000, low=1000)
+
+# --- Django ----------------------------------------------------------------------------------
+SECRET_KEY = ENVIRONMENT.text("PORTAL_SECRET_KEY") or secret_key(PORTAL_DATA)
+DEBUG = ENVIRONMENT.flag("PORTAL_DEBUG", default=False)
+ALLOWED_HOSTS = sorted({str(_address.hostname), "localhost", "127.0.0.1", "[::1]"})
+CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
+ROOT_URLCONF = "portal.urls"
+ASGI_APPLICATION = "portal.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "portal.User"
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "home"
+
+INSTALLED_APPS = [
+    "portal.apps.PortalConfig",
+    "sessions.apps.SessionsConfig",
+    "quotas",
+    "keys",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "django_htmx",
+    "django_q",
+    "rest_framework",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "portal.context.site",
+            ],
+        },
+    },
+]
+
+
+def _database() -> dict[str, Any]:
+    url = ENVIRONMENT.text("DATABASE_URL")
+    if url:
+        # Worker processes are forked: a connection pool would not survive that, a kept
+        # connection does, and makes the queue several times as quick.
+        return {**environ.Env.db_url_config(url), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": PORTAL_DATA / "db.sqlite3",
+        "OPTIONS": {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }
+
+
+DATABASES = {"default": _database()}
+REDIS_URL = ENVIRONMENT.text("REDIS_URL")
+
+CACHES = {
+    "default": (
+        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        if REDIS_URL
+        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    )
+}
+# Without Redis there is no layer at all: readers of a log then look at the database instead.
+CHANNEL_LAYERS: dict[str, Any] = (
+    {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [REDIS_URL]},
+        }
+    }
+    if REDIS_URL
+    else {}
+)
+
+# Tasks are nudges: `sessions.reconcile` repeats each minute what a lost one should have done,
+# so a failed task is never delivered again by the queue itself.
+Q_CLUSTER = {
+    "name": "bindery",
+    "orm": "default",
+    "workers": ENVIRONMENT.number("PORTAL_WORKERS", 4, low=1, high=64),
+    "timeout": 55,
+    "retry": 240,
+    "queue_limit": 4,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "poll": 0.1,
+    "save_limit": 100,
+    "catch_up": False,
+    "label": "Tasks",
+}
+
+# --- Signing in ------------------------------------------------------------------------------
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# --- Safety ----------------------------------------------------------------------------------
+_https = GATEWAY_SCHEME == "https"
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+# Cookies ignore ports, so portals on one host must not share a name; over https the prefix
+# keeps sibling hosts from planting one.
+SESSION_COOKIE_NAME = "__Host-bindery" if _https else f"bindery-{_address.port or 80}"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+CSRF_USE_SESSIONS = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if _https:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+    }
+}
+
+# --- Words and times -------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+TIME_ZONE = ENVIRONMENT.text("PORTAL_TIME_ZONE", "UTC")
+USE_TZ = True
+
+# --- Files of the pages ----------------------------------------------------------------------
+STATIC_URL = "static/"
+STATIC_ROOT = PORTAL_DATA / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG or "PYTEST_VERSION" in os.environ
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "keys.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "sessions.api.errors.answer",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": ENVIRONMENT.text("PORTAL_LOG_LEVEL", "INFO")},
+}

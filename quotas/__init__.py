@@ -1,0 +1,1 @@
+"""What a person may have: limits and admission. Knows nothing of sessions; use is handed in."""

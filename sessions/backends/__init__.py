@@ -1,0 +1,170 @@
+"""The seam between the portal and whatever builds environments and runs notebooks.
+
+`Backend` is all that the rest of the portal knows of a back end; ``PORTAL_BACKEND`` names the
+one in use. Everything here is level-based: ``ensure_*`` and ``remove_*`` may be repeated, in
+any order and at the same time, and a report says how things *are*, never what changed. One
+contract suite (``tests/backends/contract.py``) holds for every back end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Protocol
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+BACKENDS = {"local": "sessions.backends.local.LocalBackend"}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one notebook asks for and may use: CPUs, memory in GB (10⁹ bytes), whole GPUs."""
+
+    cpu_request: float
+    cpu_limit: float
+    memory_request_gb: float
+    memory_limit_gb: float
+    gpu: int = 0
+
+
+@dataclass(frozen=True)
+class BuildSpec:
+    """A repository at a commit, to be made into an image.
+
+    ``url`` is what git clones, ``ref`` the branch or tag that the commit was found under (may
+    be empty or a commit). ``image`` is the name under which the result is kept.
+    """
+
+    id: int
+    url: str
+    commit: str
+    ref: str
+    image: str
+
+
+@dataclass(frozen=True)
+class ServerSpec:
+    """One notebook to be run.
+
+    ``id`` is the session's, ``name`` the project's (a DNS label), ``owner`` the username that
+    names the person's volume, ``owner_id`` their row's number. ``url`` is the repository's
+    address, ``token`` the notebook server's own.
+    """
+
+    id: int
+    name: str
+    owner: str
+    owner_id: int
+    image: str
+    commit: str
+    url: str
+    token: str = field(repr=False)
+    resources: Resources
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """How a build is. ``finished`` with an empty ``code`` means that the image is there."""
+
+    id: int
+    finished: bool = False
+    code: str = ""
+    message: str = ""
+    pack: str = ""
+
+
+@dataclass(frozen=True)
+class ServerReport:
+    """How a notebook is: ``starting``, ``ready`` (answers at ``address``) or ``gone``.
+
+    ``address`` is ``unix:/path`` or ``http://host:port``. ``code`` and ``message`` tell why it
+    is gone; both are empty when it ended because it was told to.
+    """
+
+    id: int
+    name: str
+    state: str
+    address: str = ""
+    code: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class LogPiece:
+    """Whole lines of a build's output after a position, all of one ``phase``.
+
+    ``position`` is what to ask with next; opaque. No lines: there are no more at present.
+    """
+
+    phase: str
+    text: str
+    position: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why the back end cannot do its work, for staff: ``hint`` says what to do about it."""
+
+    id: str
+    message: str
+    hint: str
+
+
+class Backend(Protocol):
+    def problems(self) -> list[Problem]:
+        """What keeps launches from working now; empty when all is well. Quick (cached)."""
+
+    def prepare(self) -> None:
+        """Make ready what can be made ready once (tools, folders); may take a minute."""
+
+    def has_image(self, image: str) -> bool:
+        """Whether a finished image is there. Raises `TemporaryError` when nobody can say."""
+
+    def ensure_build(self, spec: BuildSpec) -> None:
+        """Start the build unless it runs or is done. Returns at once."""
+
+    def cancel_build(self, build_id: int) -> None:
+        """End the build and forget what it has made so far. A finished image stays."""
+
+    def forget_build(self, build_id: int) -> None:
+        """The build's end and log are stored: drop what was kept for them."""
+
+    def read_log(self, build_id: int, position: str) -> LogPiece | None:
+        """The next lines after ``position`` ("" is the beginning), or None when none are there."""
+
+    def ensure_server(self, spec: ServerSpec) -> None:
+        """Start the notebook unless it runs. Returns at once."""
+
+    def remove_server(self, session_id: int) -> None:
+        """Stop the notebook, kindly first, and drop what belongs to this run of it.
+
+        Returns at once; the server is gone when `servers` no longer lists it.
+        """
+
+    def remove_project(self, name: str) -> None:
+        """Drop what outlives a run of this project. The person's own volume stays."""
+
+    def builds(self) -> list[BuildReport]:
+        """All builds that the back end knows."""
+
+    def servers(self) -> list[ServerReport]:
+        """All notebooks that the back end knows, gone ones until `remove_server`."""
+
+    def projects(self) -> list[str]:
+        """The names of all projects of which something is kept (see `remove_project`)."""
+
+    def changes(self) -> Iterator[BuildReport | ServerReport | None]:
+        """Yield what may have changed, as it is now, for ever; None about once a second.
+
+        Starts with everything there is. Yields a `BuildReport` as well when the log has grown.
+        """
+
+
+@cache
+def get_backend() -> Backend:
+    """The back end that ``PORTAL_BACKEND`` names; one for each process."""
+    backend: Backend = import_string(BACKENDS[settings.PORTAL_BACKEND])()
+    return backend

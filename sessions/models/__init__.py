@@ -1,0 +1,19 @@
+"""The rows. `lifecycle` says what happens to them; only ``advance`` writes a state."""
+
+from sessions.models.access import Access
+from sessions.models.build import Build
+from sessions.models.heartbeat import Heartbeat
+from sessions.models.project import Project
+from sessions.models.record import Event, LogChunk, Transition
+from sessions.models.session import Session
+
+__all__ = [
+    "Access",
+    "Build",
+    "Event",
+    "Heartbeat",
+    "LogChunk",
+    "Project",
+    "Session",
+    "Transition",
+]

@@ -1,0 +1,73 @@
+"""A build: a repository at a commit becoming an image, shared by all who launch that commit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from sessions.models.record import Transition
+from sessions.states import BUILD_ACTIVE, BUILD_TRANSITIONS, BuildState
+
+
+class BuildQuerySet(models.QuerySet["Build"]):
+    def active(self) -> BuildQuerySet:
+        return self.filter(state__in=BUILD_ACTIVE)
+
+    def newest_built(self, url: str, commit: str) -> Build | None:
+        """The image to use for a commit, if one was ever finished."""
+        rows = self.filter(url=url, commit=commit, state=BuildState.BUILT, dropped=False)
+        return rows.order_by("-id").first()
+
+    def advance(self, pk: int, to: BuildState, *, by: str, why: str = "", **fields: Any) -> bool:
+        """Move build ``pk`` to ``to`` if that is allowed from where it is; say whether it was.
+
+        The only writer of ``state``. Exactly one of several who try at once wins.
+        """
+        return Transition.objects.move(self.model, pk, BUILD_TRANSITIONS, to, by, why, fields)
+
+
+class Build(models.Model):
+    """``image`` names the result in the back end; ``chunks`` counts the stored pieces of the
+    log, ``position`` is how far the back end's output has been read. ``dropped``: the image
+    is gone from the back end."""
+
+    url = models.CharField(_("repository"), max_length=2000)
+    ref = models.CharField(_("ref"), max_length=255, blank=True)
+    commit = models.CharField(_("commit"), max_length=64)
+    image = models.CharField(_("image"), max_length=255)
+    state = models.CharField(
+        _("state"), max_length=16, choices=BuildState.choices, default=BuildState.PENDING
+    )
+    pack = models.CharField(_("build pack"), max_length=64, blank=True)
+    code = models.CharField(_("error code"), max_length=64, blank=True)
+    message = models.TextField(_("error"), blank=True)
+    chunks = models.PositiveIntegerField(default=0, editable=False)
+    position = models.CharField(max_length=255, blank=True, editable=False)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    dropped = models.BooleanField(_("image dropped"), default=False)
+    created = models.DateTimeField(_("created"), default=timezone.now)
+    started = models.DateTimeField(_("started"), null=True, blank=True)
+    finished = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    objects = BuildQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("build")
+        verbose_name_plural = _("builds")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=BuildState.values), name="build_state_is_known"
+            ),
+            models.UniqueConstraint(
+                fields=["url", "commit"],
+                condition=models.Q(state__in=BUILD_ACTIVE),
+                name="one_active_build_for_a_commit",
+            ),
+        ]
+        indexes = [models.Index(fields=["commit", "-id"], name="builds_of_commit")]
+
+    def __str__(self) -> str:
+        return f"{self.url} @ {self.commit[:7]}"

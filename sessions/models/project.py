@@ -1,0 +1,89 @@
+"""A project: a person's repository at a ref, running or not. It counts against the limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.models import User
+from sessions.states import BUILD_ACTIVE, ProjectState, SessionState
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    def existing(self) -> ProjectQuerySet:
+        """All that nobody has deleted."""
+        return self.filter(removed__isnull=True)
+
+    def visible_to(self, user: User | AnonymousUser) -> ProjectQuerySet:
+        """What this person may see: their own, and all of them for staff.
+
+        Pages, API and sockets find projects in no other way.
+        """
+        if not user.is_active or not user.is_authenticated:
+            return self.none()
+        rows = self.existing().select_related("owner", "current__build")
+        return rows if user.is_staff else rows.filter(owner=user)
+
+    def touch(self) -> int:
+        """Note that the person has just done something with it."""
+        return self.update(last_activity=timezone.now())
+
+
+class Project(models.Model):
+    """``repository`` is the address as people write it, ``url`` what git clones, ``ref`` what
+    was typed ("" is the default branch), ``commit`` what it resolved to."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="projects")
+    name = models.CharField(_("name"), max_length=63, unique=True)
+    provider = models.CharField(_("provider"), max_length=16)
+    repository = models.CharField(_("repository"), max_length=2000)
+    url = models.CharField(max_length=2000, editable=False)
+    ref = models.CharField(_("ref"), max_length=255, blank=True)
+    commit = models.CharField(_("commit"), max_length=64, blank=True)
+    path = models.CharField(_("path to open"), max_length=1000, blank=True)
+    tail = models.CharField(max_length=2000, blank=True, editable=False)
+    current = models.OneToOneField(
+        "notebook_sessions.Session", models.SET_NULL, null=True, related_name="+", editable=False
+    )
+    events_written = models.PositiveIntegerField(default=0, editable=False)
+    created = models.DateTimeField(_("created"), default=timezone.now)
+    last_activity = models.DateTimeField(_("last activity"), default=timezone.now)
+    removed = models.DateTimeField(_("deleted"), null=True, blank=True)
+
+    objects = ProjectQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("project")
+        verbose_name_plural = _("projects")
+        indexes = [
+            models.Index(
+                fields=["owner", "-created"],
+                condition=models.Q(removed__isnull=True),
+                name="existing_projects_of_owner",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def state(self) -> ProjectState:
+        """What the current session says, and the build's part of it while it waits."""
+        if self.current is None:
+            return ProjectState.STOPPED
+        build = self.current.build
+        if self.current.state == SessionState.WAITING and build and build.state in BUILD_ACTIVE:
+            return ProjectState.BUILDING
+        return ProjectState(self.current.state)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a session is on its way, running, or not yet gone."""
+        return self.state not in {ProjectState.STOPPED, ProjectState.FAILED}

@@ -1,0 +1,129 @@
+"""What is only ever added: transitions (who moved what, and why), events and log chunks (what
+a progress page replays; `journal` writes and reads them)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import models, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from sessions.states import Phase
+
+
+class TransitionManager(models.Manager["Transition"]):
+    def move(
+        self,
+        model: type[models.Model],
+        pk: int,
+        table: Mapping[str, frozenset[str]],
+        to: str,
+        by: str,
+        why: str,
+        fields: Mapping[str, Any],
+    ) -> bool:
+        """One conditional UPDATE and its record, or neither.
+
+        The state before is read under the same condition as it is written, so that the record
+        names the true one even when several try.
+        """
+        row = model._meta.model_name
+        for before in (state for state, following in table.items() if to in following):
+            with transaction.atomic():
+                rows = model._default_manager.filter(pk=pk, state=before)
+                if rows.update(state=to, **fields):
+                    change = {"before": before, "after": to, "by": by, "why": why[:500]}
+                    self.create(**{f"{row}_id": pk}, **change)
+                    return True
+        return False
+
+
+class Transition(models.Model):
+    """A build or a session went from one state to another."""
+
+    build = models.ForeignKey(
+        "notebook_sessions.Build", models.CASCADE, null=True, related_name="transitions"
+    )
+    session = models.ForeignKey(
+        "notebook_sessions.Session", models.CASCADE, null=True, related_name="transitions"
+    )
+    before = models.CharField(_("from"), max_length=16)
+    after = models.CharField(_("to"), max_length=16)
+    by = models.CharField(_("by"), max_length=150)
+    why = models.CharField(_("why"), max_length=500, blank=True)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+
+    objects = TransitionManager()
+
+    class Meta:
+        verbose_name = _("transition")
+        verbose_name_plural = _("transitions")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(build__isnull=False) ^ models.Q(session__isnull=False),
+                name="transition_of_one_thing",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.before} → {self.after}"
+
+
+class Event(models.Model):
+    """Something a person is told about a project, number ``seq`` of it.
+
+    ``build`` and ``upto`` put the build's log in its place: the first ``upto`` chunks of that
+    build come before this event.
+    """
+
+    project = models.ForeignKey(
+        "notebook_sessions.Project", models.CASCADE, related_name="events"
+    )
+    seq = models.PositiveIntegerField()
+    session = models.ForeignKey(
+        "notebook_sessions.Session", models.CASCADE, null=True, related_name="events"
+    )
+    build = models.ForeignKey(
+        "notebook_sessions.Build", models.PROTECT, null=True, related_name="+"
+    )
+    upto = models.PositiveIntegerField(default=0)
+    phase = models.CharField(_("phase"), max_length=16, choices=Phase.choices)
+    message = models.TextField(_("message"))
+    code = models.CharField(_("error code"), max_length=64, blank=True)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        ordering = ["project", "seq"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "seq"], name="events_are_numbered")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.phase}: {self.message}"
+
+
+class LogChunk(models.Model):
+    """Some whole lines of a build's output, number ``seq`` of it."""
+
+    build = models.ForeignKey(
+        "notebook_sessions.Build", models.CASCADE, related_name="log"
+    )
+    seq = models.PositiveIntegerField()
+    phase = models.CharField(_("phase"), max_length=16, choices=Phase.choices)
+    text = models.TextField(_("text"))
+    at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("log chunk")
+        verbose_name_plural = _("log chunks")
+        ordering = ["build", "seq"]
+        constraints = [
+            models.UniqueConstraint(fields=["build", "seq"], name="log_chunks_are_numbered")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.build_id}/{self.seq}"

@@ -1,0 +1,94 @@
+"""A session: one run of a project. The rows stay as the record of use."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from sessions.backends import Resources
+from sessions.models.build import Build
+from sessions.models.project import Project
+from sessions.models.record import Transition
+from sessions.states import SESSION_LIVE, SESSION_TRANSITIONS, SessionState
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    def live(self) -> SessionQuerySet:
+        return self.filter(state__in=SESSION_LIVE)
+
+    def untouched_for(self, age: timedelta) -> SessionQuerySet:
+        """Those whose last change of state is older than ``age``: a task may have been lost."""
+        return self.filter(changed__lt=timezone.now() - age)
+
+    def advance(self, pk: int, to: SessionState, *, by: str, why: str = "", **fields: Any) -> bool:
+        """Move session ``pk`` to ``to`` if that is allowed from where it is; say whether it was.
+
+        The only writer of ``state``. Exactly one of several who try at once wins.
+        """
+        fields["changed"] = timezone.now()
+        return Transition.objects.move(self.model, pk, SESSION_TRANSITIONS, to, by, why, fields)
+
+
+class Session(models.Model):
+    """``address`` is where the server answers; ``code`` and ``message`` say why it ended, both
+    empty when it was told to. Memory is in GB (10⁹ bytes)."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="sessions")
+    build = models.ForeignKey(Build, models.PROTECT, null=True, related_name="sessions")
+    state = models.CharField(
+        _("state"), max_length=16, choices=SessionState.choices, default=SessionState.WAITING
+    )
+    force_build = models.BooleanField(_("rebuild"), default=False)
+    cpu_request = models.FloatField(_("CPU guaranteed"))
+    cpu_limit = models.FloatField(_("CPU limit"))
+    memory_request_gb = models.FloatField(_("memory guaranteed"))
+    memory_limit_gb = models.FloatField(_("memory limit"))
+    gpu = models.PositiveSmallIntegerField(_("GPUs"), default=0)
+    address = models.CharField(_("address"), max_length=255, blank=True)
+    code = models.CharField(_("error code"), max_length=64, blank=True)
+    message = models.TextField(_("error"), blank=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    created = models.DateTimeField(_("created"), default=timezone.now)
+    changed = models.DateTimeField(_("last change"), default=timezone.now)
+    ready = models.DateTimeField(_("ready"), null=True, blank=True)
+    ended = models.DateTimeField(_("ended"), null=True, blank=True)
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=SessionState.values), name="session_state_is_known"
+            ),
+            models.UniqueConstraint(
+                fields=["project"],
+                condition=models.Q(state__in=SESSION_LIVE),
+                name="one_live_session_for_a_project",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["state", "changed"],
+                condition=models.Q(state__in=SESSION_LIVE),
+                name="live_sessions",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project_id}/{self.pk}"
+
+    @property
+    def resources(self) -> Resources:
+        return Resources(
+            cpu_request=self.cpu_request,
+            cpu_limit=self.cpu_limit,
+            memory_request_gb=self.memory_request_gb,
+            memory_limit_gb=self.memory_limit_gb,
+            gpu=self.gpu,
+        )

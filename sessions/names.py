@@ -1,0 +1,38 @@
+"""Names that others rely on, as pure functions: projects (DNS labels) and owners' folders."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import string
+
+LABEL = 63
+ALPHABET = string.ascii_lowercase + string.digits
+TAIL = 8
+
+
+def project_name(repository: str, tail: str | None = None) -> str:
+    """``<owner>-<repo>-<8 of a-z0-9>``, a DNS label of at most 63 characters.
+
+    ``repository`` is the address as people write it: its last two parts count.
+    """
+    tail = tail or "".join(secrets.choice(ALPHABET) for _ in range(TAIL))
+    path = re.sub(r"\.git/*$", "", repository.rstrip("/"))
+    parts = [slug(part) for part in re.split(r"[/:]", path)]
+    start = "-".join([part for part in parts if part][-2:]) or "notebook"
+    return f"{start[: LABEL - TAIL - 1].strip('-')}-{tail}"
+
+
+def owner_slug(username: str) -> str:
+    """The username as a DNS label; where that changes it, a hash keeps two people apart."""
+    plain = slug(username)
+    if plain == username and len(plain) <= LABEL - len("-nfs-pvc"):
+        return plain
+    digest = hashlib.sha256(username.encode()).hexdigest()[:TAIL]
+    return f"{plain[:40].strip('-')}-{digest}".strip("-")
+
+
+def slug(text: str) -> str:
+    """``text`` in small letters, digits and single hyphens; may be empty."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
