@@ -1,0 +1,289 @@
+"""A real git server over HTTP for tests: git's own `http-backend` behind a small web server.
+
+    with GitServer() as server:
+        url = server.repository("ada/flowers", {"index.ipynb": "{}", "start": "#!/bin/sh"})
+        server.branch("ada/flowers", "feature/blue", {"index.ipynb": "{}"})
+
+It listens on 127.0.0.1, which the portal reaches only when `server.host` is a trusted host.
+Commits are made by `git fast-import`, one short process each, and are the same every time.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+from urllib.parse import urlsplit
+
+Files = Mapping[str, str | bytes]
+
+_ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/nonexistent",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_HTTP_EXPORT_ALL": "1",
+    # What the big forges allow: any commit by its id, and fetching without the files.
+    "GIT_CONFIG_COUNT": "2",
+    "GIT_CONFIG_KEY_0": "uploadpack.allowAnySHA1InWant",
+    "GIT_CONFIG_VALUE_0": "true",
+    "GIT_CONFIG_KEY_1": "uploadpack.allowFilter",
+    "GIT_CONFIG_VALUE_1": "true",
+}
+_PERSON = "Ada Lovelace <ada@example.org>"
+
+
+class GitServer:
+    """Repositories below a temporary folder, served until the `with` block ends.
+
+    ``requests`` are the paths asked for so far, in order.
+    """
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="githttp-")
+        self.root = Path(self._folder.name)
+        self.requests: list[str] = []
+        self.redirects: dict[str, str] = {}
+        self.locked: set[str] = set()
+        self.hanging: set[str] = set()
+        self.endless: set[str] = set()
+        self.over = threading.Event()
+        self._clock = 1_700_000_000
+        self._http = _Http(self)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.over.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+        self._folder.cleanup()
+
+    @property
+    def port(self) -> int:
+        return int(self._http.server_address[1])
+
+    @property
+    def host(self) -> str:
+        """What to put among the trusted hosts."""
+        return f"127.0.0.1:{self.port}"
+
+    def url(self, name: str) -> str:
+        return f"http://{self.host}/{name}.git"
+
+    def folder(self, name: str) -> Path:
+        return self.root / f"{name}.git"
+
+    def repository(
+        self, name: str, files: Files, *, branch: str = "main", executable: Iterable[str] = ()
+    ) -> str:
+        """Make the repository, or a further commit in it, that holds exactly these files.
+
+        Returns the address to clone. ``branch`` is the default branch of a new repository.
+        """
+        if not self.folder(name).exists():
+            self.empty(name, branch=branch)
+        self._import(name, branch, files, executable=frozenset(executable))
+        return self.url(name)
+
+    def empty(self, name: str, *, branch: str = "main") -> str:
+        """Make a repository without a commit; returns its address."""
+        folder = str(self.folder(name))
+        _git("init", "--quiet", "--bare", "--template=", f"--initial-branch={branch}", folder)
+        return self.url(name)
+
+    def commit(self, name: str, ref: str = "HEAD") -> str:
+        """The id of the commit that a branch, a tag or HEAD stands at."""
+        folder = f"--git-dir={self.folder(name)}"
+        return _git(folder, "rev-parse", f"{ref}^{{commit}}").decode().strip()
+
+    def branch(
+        self, name: str, branch: str, files: Files | None = None, *, start: str = "HEAD"
+    ) -> str:
+        """Make a branch at ``start``, with a commit of ``files`` on it if there are any.
+
+        Returns the id of its last commit.
+        """
+        _git(f"--git-dir={self.folder(name)}", "branch", "--force", "--", branch, start)
+        if files is not None:
+            self._import(name, branch, files)
+        return self.commit(name, f"refs/heads/{branch}")
+
+    def tag(self, name: str, tag: str, *, start: str = "HEAD", annotated: bool = False) -> str:
+        """Make a tag, on its own or as an object with a message; returns the tagged commit."""
+        person = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+        message = ["--message=a release"] if annotated else []
+        _git(*person, f"--git-dir={self.folder(name)}", "tag", *message, "--", tag, start)
+        return self.commit(name, f"refs/tags/{tag}")
+
+    def symlink(self, name: str, path: str, target: str, *, branch: str = "main") -> str:
+        """Add a symbolic link to the files, in a commit of its own, whose id is returned."""
+        self._import(name, branch, {path: target}, keep=True, mode="120000")
+        return self.commit(name, f"refs/heads/{branch}")
+
+    def redirect(self, name: str, target: str) -> str:
+        """An address that answers every request by sending it on to the address ``target``."""
+        self.redirects[name] = target
+        return self.url(name)
+
+    def lock(self, name: str) -> str:
+        """Ask for a password, which nobody has, from now on."""
+        self.locked.add(name)
+        return self.url(name)
+
+    def hang(self, name: str) -> str:
+        """An address that takes a request and never answers."""
+        self.hanging.add(name)
+        return self.url(name)
+
+    def flood(self, name: str) -> str:
+        """An address whose list of branches never ends."""
+        self.endless.add(name)
+        return self.url(name)
+
+    def _import(
+        self,
+        name: str,
+        branch: str,
+        files: Files,
+        *,
+        keep: bool = False,
+        mode: str = "100644",
+        executable: frozenset[str] = frozenset(),
+    ) -> None:
+        """One commit on the branch, on top of what it has; without ``keep`` of these files only."""
+        git_dir = f"--git-dir={self.folder(name)}"
+        ref = f"refs/heads/{branch}"
+        self._clock += 60
+        parts = [f"commit {ref}\ncommitter {_PERSON} {self._clock} +0000\n".encode()]
+        parts.append(_data(f"Change {len(files)} files"))
+        if _git(git_dir, "for-each-ref", ref):
+            parts.append(f"from {ref}^0\n".encode())
+        parts.append(b"" if keep else b"deleteall\n")
+        for path, content in files.items():
+            kind = "100755" if path in executable else mode
+            parts.append(f'M {kind} inline "{path}"\n'.encode() + _data(content))
+        _git(git_dir, "fast-import", "--quiet", "--force", stdin=b"".join(parts))
+
+
+def _data(content: str | bytes) -> bytes:
+    raw = content.encode() if isinstance(content, str) else content
+    return b"data %d\n%s\n" % (len(raw), raw)
+
+
+def _git(*arguments: str, stdin: bytes = b"") -> bytes:
+    command = ["git", *arguments]
+    return subprocess.run(
+        command, input=stdin, env=_ENVIRONMENT, stdout=subprocess.PIPE, check=True, timeout=30
+    ).stdout
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, owner: GitServer) -> None:
+        self.owner = owner
+        super().__init__(("127.0.0.1", 0), _Request)
+
+
+class _Request(BaseHTTPRequestHandler):
+    server: _Http
+
+    def do_GET(self) -> None:
+        owner = self.server.owner
+        owner.requests.append(self.path)
+        name, _, rest = self.path.removeprefix("/").partition(".git")
+        if name in owner.hanging:
+            owner.over.wait()
+        elif name in owner.redirects:
+            self._answer(301, f"Location: {owner.redirects[name]}{rest}")
+        elif name in owner.locked:
+            self._answer(401, 'WWW-Authenticate: Basic realm="git"')
+        elif name in owner.endless:
+            self._flood()
+        else:
+            self._run_backend()
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the output of a test is for what fails."""
+
+    def _answer(self, status: int, header: str) -> None:
+        self.send_response(status)
+        self.send_header(*header.split(": ", 1))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _flood(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-git-upload-pack-advertisement")
+        self.end_headers()
+        self.wfile.write(_packet("# service=git-upload-pack\n") + b"0000")
+        self.wfile.write(_packet("1" * 40 + " HEAD\0side-band-64k\n"))
+        lines = (_packet(f"{'1' * 40} refs/heads/{number:0900}\n") for number in range(10**9))
+        try:
+            while not self.server.owner.over.is_set():
+                self.wfile.write(b"".join(next(lines) for _ in range(100)))
+        except OSError:
+            pass
+
+    def _run_backend(self) -> None:
+        """One request through git's CGI program, its body and its answer held in memory."""
+        asked = urlsplit(self.path)
+        environment = _ENVIRONMENT | {
+            "GIT_PROJECT_ROOT": str(self.server.owner.root),
+            "PATH_INFO": asked.path,
+            "QUERY_STRING": asked.query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "REMOTE_ADDR": self.client_address[0],
+        }
+        done = subprocess.run(
+            ["git", "http-backend"],
+            input=self._body(),
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        head, _, body = done.stdout.partition(b"\r\n\r\n")
+        headers = [line.split(": ", 1) for line in head.decode().split("\r\n")]
+        status = next((value for name, value in headers if name == "Status"), "200 OK")
+        self.send_response(int(status.split()[0]))
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _body(self) -> bytes:
+        stream: BinaryIO = self.rfile  # type: ignore[assignment]
+        if self.headers.get("Transfer-Encoding", "") != "chunked":
+            return stream.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(stream.readline(), 16):
+            parts.append(stream.read(size))
+            stream.readline()
+        return b"".join(parts)
+
+
+def _packet(line: str) -> bytes:
+    return f"{len(line) + 4:04x}{line}".encode()
