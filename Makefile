@@ -1,0 +1,38 @@
+# Each target is the whole of what has to be typed, also on a fresh machine: see README.md.
+# Arguments go through ARGS, for example: make test ARGS="tests/sessions -x"
+
+python := .venv/bin/python
+ARGS ?=
+
+.PHONY: run test test-cluster lint format requirements setup-run setup-test
+
+# The portal with everything that belongs to it, at http://localhost:8000
+run: setup-run
+	@exec $(python) manage.py up $(ARGS)
+
+# All tests but the cluster's, on SQLite and again on PostgreSQL and Redis
+test: setup-test
+	@exec bin/test $(ARGS)
+
+# The tests that need a disposable Kubernetes cluster, named by KUBECONFIG
+test-cluster: setup-test
+	@test -n "$$KUBECONFIG" || { echo "Set KUBECONFIG to that of a disposable cluster." >&2; exit 1; }
+	@exec $(python) -m pytest -m cluster $(ARGS)
+
+lint: setup-test
+	@exec bin/lint
+
+# Puts the code into the shape that `make lint` asks for
+format: setup-test
+	$(python) -m ruff check --fix .
+	$(python) -m ruff format .
+
+# Pins the newest versions that requirements*.in allow
+requirements: setup-test
+	bin/requirements
+
+setup-run:
+	@bin/setup run
+
+setup-test:
+	@bin/setup test
