@@ -3,7 +3,8 @@
 git, builds and notebooks have no other road to the network. The proxy looks names up itself
 and connects to the very address that was checked, so neither a redirect nor a name server
 that changes its mind leads to a private network. Standard library only: it is also loaded,
-beside `addresses`, by processes without Django; its sentences are English for that reason.
+beside `addresses`, by processes without Django that may name the package otherwise; for that
+reason its sentences are English and its import is relative.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ async def serve(
     *,
     path: str | None = None,
     port: int | None = None,
-    observe: Observer = lambda error: None,
+    observe: Observer | None = None,
     most: int = MOST_CONNECTIONS,
 ) -> asyncio.Server:
     """Serve the proxy on a unix socket at ``path``, or on 127.0.0.1:``port`` (0: any free one).
@@ -133,7 +134,7 @@ async def serve(
     `Unresolvable`, TimeoutError or another OSError. Who may use the unix socket is for the
     caller to set, by the folder that it lies in.
     """
-    proxy = _Proxy(rules, observe, most)
+    proxy = _Proxy(rules, observe or (lambda _: None), most)
     if path is not None:
         return await asyncio.start_unix_server(proxy.serve, path, limit=HEAD_BYTES)
     return await asyncio.start_server(proxy.serve, "127.0.0.1", port or 0, limit=HEAD_BYTES)
@@ -179,14 +180,17 @@ def _plain(method: str, target: str, lines: list[str]) -> _Request:
 
 def _end_to_end(lines: list[str]) -> list[str]:
     """The header lines that are meant for the server and not for this proxy."""
-    named = [line.partition(":") for line in lines]
     dropped = _HOP_BY_HOP | {
         token.strip().lower()
-        for name, _, value in named
-        if name.lower() == "connection"
-        for token in value.split(",")
+        for line in lines
+        if _name(line) == "connection"
+        for token in line.partition(":")[2].split(",")
     } - {"transfer-encoding", "content-length"}
-    return [line for line, (name, *_) in zip(lines, named) if name.lower() not in dropped]
+    return [line for line in lines if _name(line) not in dropped]
+
+
+def _name(line: str) -> str:
+    return line.partition(":")[0].lower()
 
 
 def _authority(text: str, default: int | None) -> tuple[str, int]:
@@ -253,7 +257,7 @@ async def _relay(client: _Streams, upstream: _Streams, *, tunnel: bool) -> None:
                 running, timeout=limit, return_when=asyncio.FIRST_COMPLETED
             )
             failed = [task.exception() for task in done]
-            if any(failed) or not done and seen == up.moved + down.moved:
+            if any(failed) or (not done and seen == up.moved + down.moved):
                 break
             seen = up.moved + down.moved
     finally:
