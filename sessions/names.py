@@ -36,3 +36,8 @@ def owner_slug(username: str) -> str:
 def slug(text: str) -> str:
     """``text`` in small letters, digits and single hyphens; may be empty."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def image_name(repository: str, commit: str) -> str:
+    """What a build's result is called: unlike any other, also of the same commit."""
+    return f"{project_name(repository, commit[:12])}-{secrets.token_hex(3)}"

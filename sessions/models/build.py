@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from sessions.models.record import Transition
-from sessions.states import BUILD_ACTIVE, BUILD_TRANSITIONS, BuildState
+from sessions.states import BUILD_ACTIVE, BUILD_TRANSITIONS, BuildState, SessionState
 
 
 class BuildQuerySet(models.QuerySet["Build"]):
@@ -71,3 +71,7 @@ class Build(models.Model):
 
     def __str__(self) -> str:
         return f"{self.url} @ {self.commit[:7]}"
+
+    def is_wanted(self) -> bool:
+        """Whether anybody still waits for it."""
+        return self.sessions.filter(state=SessionState.WAITING).exists()

@@ -84,6 +84,11 @@ class Project(models.Model):
         return ProjectState(self.current.state)
 
     @property
+    def notebook_url(self) -> str:
+        """The notebook's own address, an origin of its own."""
+        return f"{settings.GATEWAY_SCHEME}://{self.name}.{settings.PORTAL_GATEWAY_DOMAIN}/"
+
+    @property
     def is_live(self) -> bool:
         """Whether a session is on its way, running, or not yet gone."""
         return self.state not in {ProjectState.STOPPED, ProjectState.FAILED}

@@ -1,0 +1,42 @@
+"""Every error of the API in one form: ``{"code": "...", "detail": "..."}`` and what helps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from sessions.errors import BinderyError
+
+
+def answer(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The answer to an exception that left a view; None is an error of ours."""
+    if isinstance(error, BinderyError):
+        body = {"code": error.code, "detail": error.message, **error.details}
+        return Response(body, status=error.status)
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    response = exception_handler(error, context)
+    if response is not None and isinstance(error, exceptions.ValidationError):
+        response.data = {"code": "invalid", "detail": _first(error.detail), "fields": error.detail}
+    elif response is not None and isinstance(error, exceptions.APIException):
+        response.data = {"code": _code(error), "detail": str(error.detail)}
+    return response
+
+
+def _code(error: exceptions.APIException) -> str:
+    return getattr(error.detail, "code", None) or error.default_code
+
+
+def _first(detail: Any) -> str:
+    """The first sentence of a validation error, with its field."""
+    if isinstance(detail, dict):
+        field, rest = next(iter(detail.items()))
+        return f"{field}: {_first(rest)}"
+    return _first(detail[0]) if isinstance(detail, list) else str(detail)

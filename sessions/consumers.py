@@ -1,0 +1,143 @@
+"""The WebSockets of the portal: a project's story, and word of changes for the dashboard.
+
+They hold nothing: who may read is asked when one connects and every few seconds after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import parse_qs
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.urls import path
+
+from keys.authentication import bearer
+from keys.models import Token
+from portal.models import User
+from sessions import cursor
+from sessions.models import Project
+from sessions.stream import hub
+
+NOT_FOUND = 4404
+RECHECK = 5.0
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """Sends what `messages` yields, as long as `allowed` says so."""
+
+    pump: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        self.user = await person_behind(self.scope)
+        if not await self.allowed():
+            await self.refuse()
+            return
+        await self.accept()
+        self.pump = asyncio.create_task(self.run())
+
+    async def refuse(self) -> None:
+        """Answer the handshake with 404, where the server can, else with its own refusal."""
+        if "websocket.http.response" in self.scope.get("extensions", {}):
+            await self.send_raw("start", status=404, headers=[])
+            await self.send_raw("body", body=b"")
+        else:
+            await self.close(NOT_FOUND)
+
+    async def send_raw(self, part: str, **content: Any) -> None:
+        await self.base_send({"type": f"websocket.http.response.{part}", **content})
+
+    async def run(self) -> None:
+        clock = asyncio.get_running_loop().time
+        checked = clock()
+        async with aclosing(self.messages()) as batches:
+            async for batch in batches:
+                if clock() - checked > RECHECK:
+                    checked = clock()
+                    if not (await is_signed_in(self.scope) and await self.allowed()):
+                        await self.close(NOT_FOUND)
+                        return
+                for message in batch:
+                    await self.send(text_data=message)
+
+    async def disconnect(self, code: int) -> None:
+        if self.pump:
+            self.pump.cancel()
+
+    async def allowed(self) -> bool:
+        """Whether this person may (still) read this."""
+        raise NotImplementedError
+
+    def messages(self) -> AsyncIterator[list[str]]:
+        """What to send, in batches; an empty one every few seconds of silence."""
+        raise NotImplementedError
+
+
+class StoryConsumer(LiveConsumer):
+    """``/ws/projects/<name>/?after=<cursor>``: the project's events and log, then what comes."""
+
+    async def allowed(self) -> bool:
+        self.project_id = await find_project(self.user, self.scope["url_route"]["kwargs"]["name"])
+        return self.project_id is not None
+
+    async def messages(self) -> AsyncIterator[list[str]]:
+        query = parse_qs(self.scope["query_string"].decode("latin-1"))
+        try:
+            after = cursor.parse(query.get("after", [""])[0])
+        except ValueError:
+            after = 0
+        async with aclosing(hub().story(self.project_id, after)) as story:
+            async for batch in story:
+                yield [item for item, _place in batch]
+
+
+class ShelfConsumer(LiveConsumer):
+    """``/ws/projects/``: ``{"changed": true}`` when one of the person's projects has changed."""
+
+    async def allowed(self) -> bool:
+        return self.user is not None and await is_active(self.user)
+
+    async def messages(self) -> AsyncIterator[list[str]]:
+        async with aclosing(hub().shelf(self.user.pk)) as shelf:
+            async for changed in shelf:
+                yield ['{"changed": true}'] if changed else []
+
+
+@database_sync_to_async
+def person_behind(scope: dict[str, Any]) -> User | None:
+    """Who connects: by API token, or signed in in this browser."""
+    headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+    if secret := bearer(headers.get("authorization", "")):
+        token = Token.objects.of_secret(secret)
+        return token.user if token else None
+    user = scope["user"]
+    return User.objects.get(pk=user.pk) if user.is_authenticated else None
+
+
+@database_sync_to_async
+def find_project(user: User | None, name: str) -> int | None:
+    if user is None or not User.objects.filter(pk=user.pk, is_active=True).exists():
+        return None
+    rows = Project.objects.visible_to(user).filter(name=name)
+    return rows.values_list("pk", flat=True).first()
+
+
+@database_sync_to_async
+def is_signed_in(scope: dict[str, Any]) -> bool:
+    """Whether the browser's session still exists; a token has none that could end."""
+    key = scope["session"].session_key
+    return key is None or scope["session"].exists(key)
+
+
+@database_sync_to_async
+def is_active(user: User) -> bool:
+    return User.objects.filter(pk=user.pk, is_active=True).exists()
+
+
+routes = [
+    path("ws/projects/", ShelfConsumer.as_asgi()),
+    path("ws/projects/<slug:name>/", StoryConsumer.as_asgi()),
+]

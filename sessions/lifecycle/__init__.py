@@ -1,0 +1,14 @@
+"""What happens to projects, builds and sessions: the one place that moves their states.
+
+- `wishes`: what a person asks for (launch, start, stop, delete …); pages and API call these.
+- `steps`: what tasks do about it with the back end; each may run twice, also at once.
+- `facts`: what `watch` has seen (a build ended, a server answers, a server is gone).
+
+A wish writes rows and enqueues a step on commit; a fact writes rows and enqueues the next one.
+`reconcile` repeats whatever got lost on the way.
+"""
+
+from sessions.lifecycle.tokens import server_token
+from sessions.lifecycle.wishes import cancel, delete, keep, launch, rebuild, start, stop
+
+__all__ = ["cancel", "delete", "keep", "launch", "rebuild", "server_token", "start", "stop"]

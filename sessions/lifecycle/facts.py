@@ -1,0 +1,137 @@
+"""What `watch` has seen in the back end, made into states and into sentences for people.
+
+Each may be told again, at any time: only the first time changes something.
+"""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from sessions import journal
+from sessions.backends import BuildReport, ServerReport, get_backend
+from sessions.errors import BinderyError, TemporaryError
+from sessions.lifecycle.failures import fail
+from sessions.lifecycle.queue import enqueue
+from sessions.models import Build, Session
+from sessions.states import BUILD_ACTIVE, BuildState, Phase, SessionState
+
+BUILD_TRIES = 3
+LOST = "build.lost"
+
+
+def build_seen(report: BuildReport) -> None:
+    """Store what a build has said since, and its end."""
+    build = Build.objects.filter(pk=report.id).first()
+    if build is None or build.state not in BUILD_ACTIVE:
+        if build is None or build.state == BuildState.CANCELLED:
+            get_backend().cancel_build(report.id)
+        if report.finished:
+            get_backend().forget_build(report.id)
+        return
+    read_log(build)
+    if report.finished and report.code == LOST and build.attempts < BUILD_TRIES:
+        _build_again(build)
+    elif report.finished:
+        _build_finished(build, report)
+
+
+def build_refused(build: Build, error: BinderyError) -> None:
+    """The back end did not take a build: for good, or once too often."""
+    attempts = build.attempts + 1
+    if isinstance(error, TemporaryError) and attempts < BUILD_TRIES:
+        Build.objects.filter(pk=build.pk).update(attempts=attempts)
+    else:
+        report = BuildReport(build.pk, finished=True, code=error.code, message=error.message)
+        _build_finished(build, report)
+
+
+def read_log(build: Build) -> None:
+    """Store all output that is there."""
+    while piece := get_backend().read_log(build.pk, build.position):
+        if not journal.append(build, piece):
+            return
+
+
+def _build_again(build: Build) -> None:
+    get_backend().forget_build(build.pk)
+    Build.objects.filter(pk=build.pk, attempts=build.attempts).update(
+        attempts=build.attempts + 1, position=""
+    )
+    enqueue("start_build", build.pk)
+
+
+def _build_finished(build: Build, report: BuildReport) -> None:
+    to = BuildState.FAILED if report.code else BuildState.BUILT
+    Build.objects.advance(
+        build.pk,
+        to,
+        by="watch",
+        why=report.code,
+        code=report.code,
+        message=report.message,
+        pack=report.pack,
+        finished=timezone.now(),
+    )
+    settle(Build.objects.get(pk=build.pk))
+    get_backend().forget_build(build.pk)
+
+
+def settle(build: Build) -> None:
+    """Let everyone who waits for a finished build go on, or know why not."""
+    if build.state in BUILD_ACTIVE:
+        return
+    for session in Session.objects.filter(build=build, state=SessionState.WAITING):
+        if build.state == BuildState.BUILT:
+            _go_on(session, build)
+        else:
+            fail(
+                session,
+                build.code or "build.cancelled",
+                build.message or _("The build was cancelled. Start it again."),
+                by="watch",
+            )
+
+
+def _go_on(session: Session, build: Build) -> None:
+    with transaction.atomic():
+        why = "its environment is there"
+        if Session.objects.advance(session.pk, SessionState.SPAWNING, by="watch", why=why):
+            message = _("The environment of commit %(commit)s is there.")
+            message %= {"commit": build.commit[:7]}
+            journal.record(session, Phase.BUILT, message, build=build)
+            journal.record(session, Phase.LAUNCHING, _("Starting the notebook."))
+            enqueue("spawn", session.pk)
+
+
+def server_seen(report: ServerReport) -> None:
+    """Store that a notebook answers or is gone; remove one that nobody wants."""
+    session = Session.objects.select_related("project").filter(pk=report.id).first()
+    if session is None or session.state in {SessionState.STOPPED, SessionState.FAILED}:
+        get_backend().remove_server(report.id)
+    elif report.state == "ready" and session.state == SessionState.SPAWNING:
+        _server_ready(session, report.address)
+    elif report.state == "gone":
+        server_gone(session, report.code, report.message)
+
+
+def _server_ready(session: Session, address: str) -> None:
+    with transaction.atomic():
+        fields = {"address": address, "ready": timezone.now()}
+        if Session.objects.advance(session.pk, SessionState.READY, by="watch", **fields):
+            journal.record(session, Phase.READY, _("Your notebook is ready."))
+
+
+def server_gone(session: Session, code: str, message: str) -> None:
+    """The server of a live session runs no longer: as it was told, or by itself."""
+    with transaction.atomic():
+        now = timezone.now()
+        if Session.objects.advance(session.pk, SessionState.STOPPED, by="watch", ended=now):
+            journal.record(session, Phase.STOPPED, _("The notebook is stopped."))
+        else:
+            sentence = message or _("The notebook ended by itself. Start it again.")
+            fail(session, code or "spawn.ended", sentence, by="watch")
+        if session.project.removed:
+            enqueue("remove_project", session.project_id)
+    get_backend().remove_server(session.pk)

@@ -1,0 +1,160 @@
+"""What the worker does with the back end, a short step at a time.
+
+Each takes a row's number, looks at how things are, and does what is left to do: run twice, or
+at the same time, or after the wish was taken back, it changes nothing more.
+"""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from sessions import journal
+from sessions.backends import BuildSpec, ServerSpec, get_backend
+from sessions.errors import BinderyError
+from sessions.gitremote import Resolved, resolve
+from sessions.lifecycle import facts
+from sessions.lifecycle.failures import failures_of
+from sessions.lifecycle.queue import enqueue
+from sessions.lifecycle.tokens import server_token
+from sessions.models import Build, Project, Session
+from sessions.names import image_name, owner_slug
+from sessions.providers import Repository
+from sessions.states import BuildState, Phase, SessionState
+
+
+
+def prepare(session_id: int) -> None:
+    """Find the commit of a waiting session, and the build of that commit or start one."""
+    session = Session.objects.select_related("project").filter(pk=session_id).first()
+    if session is None or session.state != SessionState.WAITING or session.build_id:
+        return
+    with failures_of(session):
+        project = session.project
+        if session.force_build or not project.commit:
+            _attach(session, resolve(_repository(project)))
+        else:
+            _attach(session, Resolved(project.commit, project.ref, project.path))
+
+
+def _repository(project: Project) -> Repository:
+    return Repository(
+        provider=project.provider,
+        repository=project.repository,
+        url=project.url,
+        ref=project.ref,
+        path=project.path,
+        ambiguous_tail=project.tail,
+    )
+
+
+def _attach(session: Session, found: Resolved) -> None:
+    """Give the session its build: a finished one, one in progress, or a new one."""
+    build = None if session.force_build else _finished_build(session.project.url, found.commit)
+    with transaction.atomic():
+        build = build or _active_build(session.project, found)
+        unclaimed = Session.objects.filter(pk=session.pk, state=SessionState.WAITING, build=None)
+        if not unclaimed.update(build=build):
+            return
+        Project.objects.filter(pk=session.project_id).update(
+            commit=found.commit, ref=found.ref, path=found.path, tail=""
+        )
+        if build.state == BuildState.BUILT:
+            facts.settle(build)
+            return
+        message = _("Building the environment of commit %(commit)s.")
+        message %= {"commit": found.commit[:7]}
+        journal.record(session, Phase.FETCHING, message, build=build)
+        enqueue("start_build", build.pk)
+
+
+def _finished_build(url: str, commit: str) -> Build | None:
+    build = Build.objects.newest_built(url, commit)
+    if build and not get_backend().has_image(build.image):
+        Build.objects.filter(pk=build.pk).update(dropped=True)
+        return None
+    return build
+
+
+def _active_build(project: Project, found: Resolved) -> Build:
+    active = Build.objects.active().filter(url=project.url, commit=found.commit)
+    try:
+        with transaction.atomic():
+            return active.select_for_update().first() or Build.objects.create(
+                url=project.url,
+                ref=found.ref,
+                commit=found.commit,
+                image=image_name(project.repository, found.commit),
+            )
+    except IntegrityError:  # somebody else was quicker, between the look and the insertion
+        return active.get()
+
+
+def start_build(build_id: int) -> None:
+    """Have the back end build, unless it does so already."""
+    build = Build.objects.active().filter(pk=build_id).first()
+    if build is None:
+        return
+    why = "somebody waits for it"
+    now = timezone.now()
+    Build.objects.advance(
+        build.pk, BuildState.BUILDING, by="worker", why=why, started=now, attempts=1
+    )
+    spec = BuildSpec(
+        id=build.pk, url=build.url, commit=build.commit, ref=build.ref, image=build.image
+    )
+    try:
+        get_backend().ensure_build(spec)
+    except BinderyError as error:
+        facts.build_refused(build, error)
+
+
+def cancel_unwanted_build(build_id: int) -> None:
+    """End a build that nobody waits for any more."""
+    with transaction.atomic():
+        build = Build.objects.active().select_for_update().filter(pk=build_id).first()
+        if build is None or build.is_wanted():
+            return
+        Build.objects.advance(
+            build_id,
+            BuildState.CANCELLED,
+            by="worker",
+            why="nobody waits for it any more",
+            finished=timezone.now(),
+        )
+    get_backend().cancel_build(build_id)
+
+
+def spawn(session_id: int) -> None:
+    """Have the back end run the notebook, unless it does so already."""
+    session = Session.objects.select_related("project__owner", "build").get(pk=session_id)
+    if session.state != SessionState.SPAWNING or session.build is None:
+        return
+    project = session.project
+    with failures_of(session):
+        get_backend().ensure_server(
+            ServerSpec(
+                id=session.pk,
+                name=project.name,
+                owner=owner_slug(project.owner.username),
+                owner_id=project.owner_id,
+                image=session.build.image,
+                commit=session.build.commit,
+                url=project.url,
+                token=server_token(session.pk),
+                resources=session.resources,
+            )
+        )
+
+
+def remove_server(session_id: int) -> None:
+    """Have the back end stop the notebook; `facts.server_gone` follows when it is gone."""
+    get_backend().remove_server(session_id)
+
+
+def remove_project(project_id: int) -> None:
+    """Have the back end drop what it keeps of a deleted project that no longer runs."""
+    project = Project.objects.filter(pk=project_id, removed__isnull=False).first()
+    if project and not Session.objects.live().filter(project=project).exists():
+        get_backend().remove_project(project.name)

@@ -1,0 +1,19 @@
+"""``manage.py watch``: observe the back end until told to end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from sessions import watch
+
+
+class Command(BaseCommand):
+    help = "Follow builds and notebooks of the back end and store what happens to them."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        watch.run()
