@@ -5,6 +5,10 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 
+from portal import examples, health
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("health", health.health, name="health"),
+    path("examples/<slug:name>.git/<path:path>", examples.serve, name="example"),
 ]
