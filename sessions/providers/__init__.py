@@ -1,0 +1,116 @@
+"""What a person pastes, made into a `Repository`: pure, without the network.
+
+Each provider is a small class in a module of its own and stands in `PROVIDERS`, in the order in
+which they are asked whether a text is theirs; to add one, write it and name it there. Whatever
+is accepted has passed `wording` and `address`; `gitremote` finds the commit.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Protocol
+
+from django.utils.translation import gettext as _
+
+from sessions.errors import UserError
+from sessions.providers.address import Address, parse, refuse, rules
+from sessions.providers.doi import Doi
+from sessions.providers.git import Git
+from sessions.providers.github import GitHub
+from sessions.providers.gitlab import GitLab
+from sessions.providers.repository import Repository
+from sessions.providers.wording import clean_path, clean_ref, clean_repository, has_invisible
+
+__all__ = ["PROVIDERS", "Provider", "Repository", "describe", "rules", "understand"]
+
+_COMMIT = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
+
+
+class Provider(Protocol):
+    """A kind of place that repositories come from; ``key`` is stored, ``label`` is shown."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def label(self) -> str: ...
+
+    def claims(self, text: str, address: Address | None) -> bool:
+        """Whether the text is this provider's although nobody named it."""
+        ...
+
+    def understand(self, text: str, address: Address | None) -> Repository:
+        """The repository that the text names. Raises UserError."""
+        ...
+
+
+PROVIDERS: dict[str, Provider] = {
+    provider.key: provider for provider in (Doi(), GitHub(), GitLab(), Git())
+}
+
+
+def understand(text: str, ref: str = "", path: str = "", provider: str = "") -> Repository:
+    """The repository that a person means by what they typed into the fields of a launch.
+
+    ``provider`` is a key of `PROVIDERS`, or empty to go by the text. What is typed as ``ref``
+    and ``path`` wins over what the address holds. Raises UserError with a sentence that says
+    how to write it.
+    """
+    text, ref, path = clean_repository(text), clean_ref(ref), clean_path(path)
+    if has_invisible(text):
+        refuse(_("There is an invisible character in the repository's address. Type it anew."))
+    address = None if _doi(text) else parse(text)
+    if re.search(r"\s", text):
+        refuse(_("There is a blank in the repository's address. Take it out."))
+    found = _provider(provider, text, address).understand(text, address)
+    return _with_typed(found, ref, path)
+
+
+def _provider(key: str, text: str, address: Address | None) -> Provider:
+    if not key:
+        claiming = (one for one in PROVIDERS.values() if one.claims(text, address))
+        return next(claiming, None) or refuse()
+    if key not in PROVIDERS:
+        raise UserError(
+            "launch.provider-unknown",
+            _("There is no such kind of repository. The kinds are: %(kinds)s.")
+            % {"kinds": ", ".join(PROVIDERS)},
+        )
+    return PROVIDERS[key]
+
+
+def _doi(text: str) -> bool:
+    """Whether the text is a bare DOI, which has the form of other addresses."""
+    return PROVIDERS["doi"].claims(text, None)
+
+
+def _with_typed(found: Repository, ref: str, path: str) -> Repository:
+    """The repository at the ref and path that were typed beside its address."""
+    if not ref:
+        return replace(found, path=path or found.path)
+    readings = dict(found.readings())
+    if found.ref and ref not in readings:
+        raise UserError(
+            "launch.ref-not-understood",
+            _(
+                "The address names “%(found)s” and the field beside it “%(typed)s”."
+                " Leave one of the two out."
+            )
+            % {"found": found.ref, "typed": ref},
+        )
+    return replace(found, ref=ref, path=path or readings.get(ref, ""), ambiguous_tail="")
+
+
+def describe(repository: Repository) -> tuple[str, ...]:
+    """What was understood, in a few words each, to be shown while a person types."""
+    parts = [PROVIDERS[repository.provider].label, repository.repository]
+    if _COMMIT.fullmatch(repository.ref):
+        parts.append(_("commit %(commit)s") % {"commit": repository.ref[:10]})
+    elif repository.ref:
+        parts.append(_("branch or tag %(ref)s") % {"ref": repository.ref})
+    else:
+        parts.append(_("default branch"))
+    if repository.path:
+        parts.append(_("opens %(path)s") % {"path": repository.path})
+    return tuple(parts)

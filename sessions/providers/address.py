@@ -1,0 +1,179 @@
+"""Repository addresses as people paste them: ``https://``, ``ssh://``, ``git@host:path``, bare.
+
+An address is taken apart and put together again from its checked parts, so that what git gets
+never holds anything that was not understood here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NoReturn
+from urllib.parse import quote, unquote
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from sessions import addresses
+from sessions.errors import UserError
+from sessions.providers.wording import has_invisible
+
+_PORTS = {"https": 443, "http": 80, "ssh": 22}
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:(?P<user>[^/?#]*)@)?"
+    r"(?P<host>\[[^\]/]*\]|[^:/?#@\[\]]*)(?::(?P<port>[0-9]{0,5}))?"
+    r"(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#.*)?"
+)
+_SCP = re.compile(r"(?:(?P<user>[^@:/]*)@)?(?P<host>\[[^\]/]*\]|[^@:/\[\]]*):(?P<path>[^?#]*)")
+_BARE = re.compile(r"(?P<host>[^/:@?#]*\.[^/:@?#]*)(?::[0-9]{1,5})?/.*")
+_HELPER = re.compile(r"[A-Za-z0-9+.-]*::.*|[A-Za-z][A-Za-z0-9+.-]*://.*")
+_LOCAL = re.compile(r"[./~\\].*|[A-Za-z]:[/\\].*")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}")
+_FORBIDDEN = re.compile(r"[/\\]|^\.{1,2}$")
+
+
+@dataclass(frozen=True)
+class Address:
+    """A repository's address in parts.
+
+    ``host`` is in its canonical spelling, ``segments`` are the path's, without %-escapes.
+    ``bare`` tells that no scheme was written, so that the host was only guessed.
+    """
+
+    scheme: str
+    user: str
+    host: str
+    port: int | None
+    segments: tuple[str, ...]
+    query: str = ""
+    bare: bool = False
+
+    @property
+    def url(self) -> str:
+        """The address as git gets it."""
+        user = f"{self.user}@" if self.user else ""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = f":{self.port}" if self.port else ""
+        path = "/".join(quote(segment, safe="~+@=,:") for segment in self.segments)
+        return f"{self.scheme}://{user}{host}{port}/{path}"
+
+
+def rules() -> addresses.Rules:
+    """What git may reach: public addresses, and the hosts that the site trusts."""
+    return addresses.Rules(frozenset(settings.PORTAL_TRUSTED_GIT_HOSTS))
+
+
+def parse(text: str) -> Address | None:
+    """The address that the text is, or None where it has not the form of one.
+
+    Raises UserError for an address that cannot or must not be used.
+    """
+    if found := _URL.fullmatch(text):
+        return _checked(found, scheme=found["scheme"].lower(), path=found["path"] or "")
+    if _HELPER.fullmatch(text):
+        scheme = text.partition(":")[0].lower()
+        refuse() if scheme in _PORTS else _refuse_protocol(scheme)
+    if _LOCAL.fullmatch(text):
+        refuse(_("This is a place on a computer. Paste an address that begins with https://."))
+    if _BARE.fullmatch(text) and (found := _URL.fullmatch(f"https://{text}")):
+        return _checked(found, scheme="https", path=found["path"] or "", bare=True)
+    found = _SCP.fullmatch(text)
+    if found and (found["user"] is not None or "." in found["host"]):
+        if found["path"].startswith("-"):
+            refuse()
+        return _checked(found, scheme="ssh", path=found["path"])
+    return None
+
+
+def refuse(sentence: str = "") -> NoReturn:
+    """Say that a text is not understood, with the reason where there is a better one."""
+    usual = _(
+        "This is not understood as a repository. Paste its address, such as"
+        " https://github.com/owner/repository, or write owner/repository for GitHub."
+    )
+    raise UserError("launch.repository-not-understood", sentence or usual)
+
+
+def _checked(found: re.Match[str], *, scheme: str, path: str, bare: bool = False) -> Address:
+    groups = found.groupdict()
+    if scheme not in _PORTS:
+        _refuse_protocol(scheme)
+    user = _user(scheme, groups["user"])
+    host, port = _host(found["host"]), _port(scheme, groups.get("port"))
+    _check_reachable(scheme, host, port or _PORTS[scheme])
+    query = groups.get("query") or ""
+    return Address(scheme, user, host, port, _segments(path), query, bare)
+
+
+def _refuse_protocol(scheme: str) -> NoReturn:
+    raise UserError(
+        "launch.protocol-not-allowed",
+        _(
+            "Repositories are reached by https:// or ssh:// only, not by “%(scheme)s”."
+            " Paste the address that the repository's page gives for cloning over HTTPS."
+        )
+        % {"scheme": scheme[:20]},
+    )
+
+
+def _user(scheme: str, user: str | None) -> str:
+    """The account of an ssh address. Names and passwords in others would be kept in the open."""
+    if scheme == "ssh" and _USER.fullmatch("git" if user is None else user):
+        return user or "git"
+    if user is None:
+        return ""
+    if scheme == "ssh" and ":" not in user:
+        refuse(_("The account name in this address is not understood. It is usually git@."))
+    raise UserError(
+        "launch.repository-has-password",
+        _(
+            "The address holds a name or a password, which would be stored and shown. Take out"
+            " the part before the @, and change the password or token if it was a real one."
+        ),
+    )
+
+
+def _host(text: str) -> str:
+    try:
+        return addresses.canonical(text)
+    except addresses.Unresolvable:
+        refuse(_("The address has no valid host name, such as github.com."))
+
+
+def _port(scheme: str, text: str | None) -> int | None:
+    port = int(text) if text else _PORTS[scheme]
+    if not 0 < port < 65536:
+        refuse(_("The port in the address must be a number from 1 to 65535."))
+    return None if port == _PORTS[scheme] else port
+
+
+def _check_reachable(scheme: str, host: str, port: int) -> None:
+    """Refuse at once what needs no look-up to be refused; `gitremote` sees to the rest."""
+    if rules().trusts(host, port):
+        return
+    address = addresses.literal(host)
+    local = host == "localhost" or host.endswith(".localhost")
+    if local or (address and addresses.refusal(address)):
+        raise UserError(
+            "launch.address-private",
+            _(
+                "%(host)s is not on the public Internet, so the portal does not fetch from it."
+                " Use a public address, or ask the staff to trust this host."
+            )
+            % {"host": host},
+        )
+    if scheme == "http":
+        _refuse_protocol("http")
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    """The parts of a path, without %-escapes and empty parts. Raises UserError."""
+    try:
+        parts = [unquote(part, errors="strict") for part in path.split("/") if part]
+    except UnicodeDecodeError:
+        refuse()
+    if not parts:
+        refuse(_("This is the address of a site. Paste the address of one of its repositories."))
+    if any(_FORBIDDEN.search(part) or has_invisible(part) for part in parts):
+        refuse(_("The address holds characters that no repository's address has."))
+    return tuple(parts)
