@@ -137,8 +137,9 @@ class Part:
         self._say(f"ended ({life.bury()}) and is started again in {pause:g} s")
 
     def _pass_on(self, lines: IO[str]) -> None:
-        for line in lines:
-            self._say(line.rstrip("\n"))
+        with lines:
+            for line in lines:
+                self._say(line.rstrip("\n"))
 
     def _say(self, text: str) -> None:
         # Without a reader for our own lines (`make run | head`), the part goes on all the same.

@@ -1,0 +1,50 @@
+"""The account with which the embedded portal is entered first. `manage.py up` makes it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from portal.models import User
+
+USERNAME = "admin"
+
+
+def ensure() -> str:
+    """Make the account if nobody has one yet; say for the screen which password it has.
+
+    A password that we make up is shown this once, and kept in a file that only the portal's own
+    user can read, for as long as it is wanted there.
+    """
+    path = Path(settings.PORTAL_DATA) / "admin-password"
+    if User.objects.exists():
+        return _known_password(path)
+    given = settings.PORTAL_ADMIN_PASSWORD
+    password = given or _kept(path)
+    User.objects.create_superuser(USERNAME, password=password)
+    if given:
+        return _("the one in PORTAL_ADMIN_PASSWORD")
+    return _("%(password)s (also in %(path)s)") % {"password": password, "path": path}
+
+
+def _known_password(path: Path) -> str:
+    account = User.objects.filter(username=USERNAME).first()
+    if account and path.exists() and account.check_password(path.read_text().strip()):
+        return _("the one in %(path)s") % {"path": path}
+    given = settings.PORTAL_ADMIN_PASSWORD
+    if account and given and account.check_password(given):
+        return _("the one in PORTAL_ADMIN_PASSWORD")
+    return _("the one set since the first start; “manage.py changepassword admin” sets another")
+
+
+def _kept(path: Path) -> str:
+    """What the file holds; a start that was interrupted may have written it already."""
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(12) + "\n")
+    return path.read_text().strip()
