@@ -25,11 +25,16 @@ def project_name(repository: str, tail: str | None = None) -> str:
 
 
 def owner_slug(username: str) -> str:
-    """The username as a DNS label; where that changes it, a hash keeps two people apart."""
+    """The username as a DNS label; where that changes it, a hash keeps two people apart.
+
+    Nobody can choose a username that is another one's label: what looks as if it ended in a
+    hash gets one of its own.
+    """
     plain = slug(username)
-    if plain == username and len(plain) <= LABEL - len("-nfs-pvc"):
+    hashed = re.fullmatch(r"(.*-)?[0-9a-f]{12}", plain)
+    if plain == username and len(plain) <= LABEL - len("-nfs-pvc") and not hashed:
         return plain
-    digest = hashlib.sha256(username.encode()).hexdigest()[:TAIL]
+    digest = hashlib.sha256(username.encode()).hexdigest()[:12]
     return f"{plain[:40].strip('-')}-{digest}".strip("-")
 
 

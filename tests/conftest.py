@@ -1,0 +1,49 @@
+"""The cast: ada owns, bob is someone else, eve is signed out, stan is staff."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from portal.models import User
+
+
+@pytest.fixture
+def ada(db) -> User:
+    return User.objects.create_user("ada", "ada@example.org", "ada's password")
+
+
+@pytest.fixture
+def bob(db) -> User:
+    return User.objects.create_user("bob", "bob@example.org", "bob's password")
+
+
+@pytest.fixture
+def stan(db) -> User:
+    return User.objects.create_user("stan", "stan@example.org", "stan's password", is_staff=True)
+
+
+@pytest.fixture
+def as_ada(ada: User) -> Client:
+    client = Client()
+    client.force_login(ada)
+    return client
+
+
+@pytest.fixture
+def as_bob(bob: User) -> Client:
+    client = Client()
+    client.force_login(bob)
+    return client
+
+
+@pytest.fixture
+def as_stan(stan: User) -> Client:
+    client = Client()
+    client.force_login(stan)
+    return client
+
+
+@pytest.fixture
+def as_eve() -> Client:
+    return Client()

@@ -1,0 +1,108 @@
+"""A back end that does what a test tells it: builds end, servers answer and vanish on command.
+
+For the rules that hold whatever the back end is; real ones are tried in ``tests/backends``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sessions.backends import BuildReport, BuildSpec, LogPiece, Problem, ServerReport, ServerSpec
+
+
+class ScriptedBackend:
+    def __init__(self) -> None:
+        self.images: set[str] = set()
+        self.started_builds: dict[int, BuildSpec] = {}
+        self.build_reports: dict[int, BuildReport] = {}
+        self.output: dict[int, list[tuple[str, str]]] = {}
+        self.started_servers: dict[int, ServerSpec] = {}
+        self.server_reports: dict[int, ServerReport] = {}
+        self.kept_projects: set[str] = set()
+        self.troubles: list[Problem] = []
+        self.refusal: Exception | None = None
+        self.builds_started = 0
+
+    # --- what a test tells it ---
+    def say(self, build_id: int, text: str, phase: str = "building") -> None:
+        self.output.setdefault(build_id, []).append((phase, text))
+
+    def finish(self, build_id: int, code: str = "", message: str = "") -> BuildReport:
+        if not code:
+            self.images.add(self.started_builds[build_id].image)
+        report = BuildReport(build_id, finished=True, code=code, message=message, pack="Python")
+        self.build_reports[build_id] = report
+        return report
+
+    def answer(self, session_id: int) -> ServerReport:
+        return self._report(session_id, "ready", address=f"unix:/run/{session_id}")
+
+    def vanish(self, session_id: int, code: str = "", message: str = "") -> ServerReport:
+        return self._report(session_id, "gone", code=code, message=message)
+
+    def _report(self, session_id: int, state: str, **rest: str) -> ServerReport:
+        name = self.started_servers[session_id].name
+        report = ServerReport(session_id, name, state, **rest)
+        self.server_reports[session_id] = report
+        return report
+
+    # --- the seam ---
+    def problems(self) -> list[Problem]:
+        return self.troubles
+
+    def prepare(self) -> None:
+        pass
+
+    def has_image(self, image: str) -> bool:
+        return image in self.images
+
+    def ensure_build(self, spec: BuildSpec) -> None:
+        if self.refusal:
+            raise self.refusal
+        if spec.id not in self.build_reports:
+            self.builds_started += 1
+            self.started_builds[spec.id] = spec
+            self.build_reports[spec.id] = BuildReport(spec.id)
+
+    def cancel_build(self, build_id: int) -> None:
+        if build_id in self.build_reports:
+            self.build_reports[build_id] = BuildReport(build_id, finished=True, code="cancelled")
+
+    def forget_build(self, build_id: int) -> None:
+        self.build_reports.pop(build_id, None)
+        self.output.pop(build_id, None)
+
+    def read_log(self, build_id: int, position: str) -> LogPiece | None:
+        place = int(position or 0)
+        pieces = self.output.get(build_id, [])[place:]
+        return LogPiece(*pieces[0], str(place + 1)) if pieces else None
+
+    def ensure_server(self, spec: ServerSpec) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.kept_projects.add(spec.name)
+        if spec.id not in self.server_reports:
+            self.started_servers[spec.id] = spec
+            self.server_reports[spec.id] = ServerReport(spec.id, spec.name, "starting")
+
+    def remove_server(self, session_id: int) -> None:
+        report = self.server_reports.get(session_id)
+        if report and report.state == "gone":
+            del self.server_reports[session_id]
+        elif report:
+            self.vanish(session_id)
+
+    def remove_project(self, name: str) -> None:
+        self.kept_projects.discard(name)
+
+    def builds(self) -> list[BuildReport]:
+        return list(self.build_reports.values())
+
+    def servers(self) -> list[ServerReport]:
+        return list(self.server_reports.values())
+
+    def projects(self) -> list[str]:
+        return sorted(self.kept_projects)
+
+    def changes(self) -> Iterator[BuildReport | ServerReport | None]:
+        yield from (*self.builds(), *self.servers(), None)

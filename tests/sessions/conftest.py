@@ -1,0 +1,78 @@
+"""A back end on command, a git server, and a worker that runs every task twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.utils.module_loading import import_string
+from django_q.models import OrmQ
+
+from sessions import backends
+from sessions.lifecycle import facts
+from tests.githttp import GitServer
+from tests.scripted import ScriptedBackend
+
+
+@pytest.fixture
+def backend(settings) -> Iterator[ScriptedBackend]:
+    backends.BACKENDS["scripted"] = "tests.scripted.ScriptedBackend"
+    settings.PORTAL_BACKEND = "scripted"
+    backends.get_backend.cache_clear()
+    yield backends.get_backend()
+    backends.get_backend.cache_clear()
+    del backends.BACKENDS["scripted"]
+
+
+@pytest.fixture(scope="session")
+def git_server() -> Iterator[GitServer]:
+    with GitServer() as server:
+        yield server
+
+
+@pytest.fixture
+def git(git_server: GitServer, settings) -> GitServer:
+    settings.PORTAL_TRUSTED_GIT_HOSTS = [git_server.host]
+    return git_server
+
+
+class Worker:
+    """Runs what is queued, each task twice: delivery is at least once."""
+
+    def run(self) -> list[str]:
+        done = []
+        while rows := list(OrmQ.objects.order_by("id")):
+            for row in rows:
+                task = row.task()
+                row.delete()
+                for _time in range(2):
+                    import_string(task["func"])(*task["args"], **task["kwargs"])
+                done.append(task["func"].rpartition(".")[2])
+        return done
+
+    def lose(self) -> None:
+        OrmQ.objects.all().delete()
+
+
+@pytest.fixture
+def worker(transactional_db) -> Worker:
+    return Worker()
+
+
+class Watch:
+    """Tells the portal how things are in the back end, twice."""
+
+    def __init__(self, backend: ScriptedBackend) -> None:
+        self.backend = backend
+
+    def look(self) -> None:
+        for _time in range(2):
+            for build in self.backend.builds():
+                facts.build_seen(build)
+            for server in self.backend.servers():
+                facts.server_seen(server)
+
+
+@pytest.fixture
+def watch(backend: ScriptedBackend) -> Watch:
+    return Watch(backend)

@@ -1,0 +1,133 @@
+"""A story reads the same from the beginning, in pages of any size, and from any place."""
+
+from __future__ import annotations
+
+import pytest
+
+from sessions import journal
+from sessions.backends import LogPiece
+from sessions.cursor import HIGHEST, Cursor, parse, unpack
+from sessions.models import Build, LogChunk, Project, Session
+from sessions.states import Phase
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def build():
+    return Build.objects.create(url="u", commit="c" * 40, image="i")
+
+
+@pytest.fixture
+def session(ada):
+    return new_session(ada, "one")
+
+
+def new_session(ada, name: str) -> Session:
+    project = Project.objects.create(owner=ada, name=name, provider="git", url="u")
+    session = Session.objects.create(
+        project=project, cpu_request=1, cpu_limit=1, memory_request_gb=1, memory_limit_gb=1
+    )
+    Project.objects.filter(pk=project.pk).update(current=session)
+    return session
+
+
+def say(build: Build, *texts: str) -> None:
+    for text in texts:
+        assert journal.append(build, LogPiece("building", text, build.position + "x"))
+
+
+def told(session: Session, after: int = 0, limit: int = 500) -> list[str]:
+    messages: list[str] = []
+    while True:
+        page = journal.read(session.project_id, after, limit)
+        if not page.items:
+            return messages
+        assert page.next > after
+        assert [item["cursor"] for item in page.items] == sorted(
+            {item["cursor"] for item in page.items}
+        )
+        messages += [item["message"] for item in page.items]
+        after = page.next
+
+
+def test_the_log_stands_between_the_events_around_it(session, build):
+    journal.record(session, Phase.WAITING, "launched")
+    journal.record(session, Phase.FETCHING, "building", build=build)
+    say(build, "one", "two")
+    assert told(session) == ["launched", "building", "one", "two"]
+    journal.record(session, Phase.BUILT, "built", build=build)
+    journal.record(session, Phase.LAUNCHING, "starting")
+    assert told(session) == ["launched", "building", "one", "two", "built", "starting"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 500])
+def test_pages_of_any_size_tell_the_same(session, build, limit):
+    journal.record(session, Phase.WAITING, "launched")
+    journal.record(session, Phase.FETCHING, "building", build=build)
+    say(build, *(str(n) for n in range(7)))
+    journal.record(session, Phase.BUILT, "built", build=build)
+    journal.record(session, Phase.READY, "ready")
+    everything = ["launched", "building", *"0123456", "built", "ready"]
+    assert told(session, limit=limit) == everything
+    items = journal.read(session.project_id).items
+    for place, item in enumerate(items):
+        assert told(session, item["cursor"], limit) == everything[place + 1 :]
+
+
+def test_who_joins_a_build_late_sees_its_log_from_the_first_line(ada, session, build):
+    journal.record(session, Phase.FETCHING, "building", build=build)
+    say(build, "one", "two")
+    late = new_session(ada, "two")
+    journal.record(late, Phase.FETCHING, "joined", build=build)
+    say(build, "three")
+    assert told(late) == ["joined", "one", "two", "three"]
+
+
+def test_a_launch_of_a_finished_build_shows_its_log_before_the_event(ada, build):
+    say(build, "one", "two")
+    quick = new_session(ada, "quick")
+    journal.record(quick, Phase.WAITING, "launched")
+    journal.record(quick, Phase.BUILT, "built", build=build)
+    journal.record(quick, Phase.LAUNCHING, "starting")
+    assert told(quick) == ["launched", "one", "two", "built", "starting"]
+
+
+def test_a_build_that_goes_on_after_a_stop_is_not_told_further(session, build):
+    journal.record(session, Phase.FETCHING, "building", build=build)
+    say(build, "one")
+    journal.record(session, Phase.STOPPED, "stopped")
+    say(build, "two")
+    assert told(session) == ["building", "one", "stopped"]
+
+
+def test_a_second_session_begins_where_its_own_story_begins(ada, session, build):
+    journal.record(session, Phase.WAITING, "first launch")
+    journal.record(session, Phase.STOPPED, "stopped")
+    second = Session.objects.create(
+        project=session.project,
+        state="stopped",
+        cpu_request=1,
+        cpu_limit=1,
+        memory_request_gb=1,
+        memory_limit_gb=1,
+    )
+    project = session.project
+    project.current = second
+    journal.record(second, Phase.WAITING, "second launch")
+    assert told(second, journal.session_start(project)) == ["second launch"]
+
+
+def test_output_that_somebody_has_stored_already_is_not_stored_again(build):
+    stale = Build.objects.get(pk=build.pk)
+    say(build, "one")
+    assert not journal.append(stale, LogPiece("building", "one", "x"))
+    assert LogChunk.objects.count() == 1
+
+
+def test_cursors_from_anywhere_are_harmless():
+    assert unpack(-1) == unpack(HIGHEST + 1) == Cursor()
+    assert unpack(Cursor(7, 9).pack()) == Cursor(7, 9)
+    assert parse("") == 0
+    with pytest.raises(ValueError, match="invalid literal"):
+        parse("x")

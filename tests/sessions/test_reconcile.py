@@ -1,0 +1,127 @@
+"""Whatever task or fact is lost, a minute later things are as they should be."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from sessions import lifecycle
+from sessions.backends import ServerReport
+from sessions.models import Build, Project, Session
+from sessions.reconcile import reconcile
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def url(git) -> str:
+    return git.repository("ada/flowers", {"index.ipynb": "{}"})
+
+
+@pytest.fixture
+def a_minute_later(worker):
+    """Whatever was queued is lost; the reconciler looks, twice; then the worker works."""
+
+    def pass_by(minutes: int = 1) -> None:
+        worker.lose()
+        moment = timezone.now() - timedelta(minutes=minutes)
+        Session.objects.update(changed=moment)
+        reconcile()
+        reconcile()
+        worker.run()
+
+    return pass_by
+
+
+def state() -> str:
+    return Project.objects.get().state
+
+
+def test_each_lost_task_is_made_up_for(ada, url, backend, watch, a_minute_later):
+    lifecycle.launch(ada, url)
+    a_minute_later()
+    assert state() == "building"
+    Build.objects.update(state="pending")
+    backend.build_reports.clear()
+    a_minute_later()
+    assert state() == "building"
+    backend.finish(Build.objects.get().pk)
+    watch.look()
+    a_minute_later()
+    backend.answer(Session.objects.get().pk)
+    watch.look()
+    assert state() == "ready"
+    lifecycle.stop(Project.objects.get(), ada)
+    a_minute_later()
+    a_minute_later()
+    assert state() == "stopped"
+    assert backend.server_reports == {}
+
+
+def test_a_finished_build_whose_waiters_were_not_told_tells_them(ada, url, backend, worker, a_minute_later):
+    lifecycle.launch(ada, url)
+    worker.run()
+    build = Build.objects.get()
+    backend.finish(build.pk)
+    Build.objects.update(state="built")
+    a_minute_later()
+    assert state() == "spawning"
+
+
+def test_a_build_that_the_back_end_forgot_is_started_again(ada, url, backend, worker, a_minute_later):
+    lifecycle.launch(ada, url)
+    worker.run()
+    backend.build_reports.clear()
+    a_minute_later()
+    assert backend.builds_started == 2
+
+
+def test_a_running_row_without_a_server_is_said_to_be_gone(ada, url, backend, worker, watch, a_minute_later):
+    lifecycle.launch(ada, url)
+    worker.run()
+    backend.finish(Build.objects.get().pk)
+    watch.look()
+    worker.run()
+    backend.answer(Session.objects.get().pk)
+    watch.look()
+    backend.server_reports.clear()
+    a_minute_later()
+    assert state() == "failed"
+    assert Session.objects.get().message
+
+
+def test_a_start_that_takes_too_long_is_given_up(ada, url, backend, worker, watch, a_minute_later):
+    lifecycle.launch(ada, url)
+    worker.run()
+    backend.finish(Build.objects.get().pk)
+    watch.look()
+    worker.run()
+    a_minute_later(11)
+    a_minute_later()
+    assert Session.objects.get().code == "spawn.timeout"
+    assert backend.server_reports == {}
+
+
+def test_servers_builds_and_projects_without_a_row_are_removed(backend, a_minute_later):
+    backend.server_reports[99] = ServerReport(99, "nobodys", "ready")
+    backend.kept_projects.add("nobodys")
+    a_minute_later()
+    assert backend.server_reports == {}
+    assert backend.projects() == []
+
+
+def test_what_is_wanted_is_left_alone(ada, url, backend, worker, watch, a_minute_later):
+    lifecycle.launch(ada, url)
+    worker.run()
+    backend.finish(Build.objects.get().pk)
+    watch.look()
+    worker.run()
+    backend.answer(Session.objects.get().pk)
+    watch.look()
+    for _time in range(3):
+        a_minute_later()
+    assert state() == "ready"
+    assert len(backend.server_reports) == 1
+    assert backend.projects() == [Project.objects.get().name]

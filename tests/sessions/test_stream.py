@@ -1,0 +1,160 @@
+"""Live progress: everything from any place, to everyone who may see it, and to nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.auth import AuthMiddlewareStack
+from channels.routing import URLRouter
+from channels.testing import WebsocketCommunicator
+from django.conf import settings
+from django.test import AsyncClient, Client
+
+from keys.models import Token
+from portal.models import User
+from sessions import journal
+from sessions.backends import LogPiece
+from sessions.consumers import routes
+from sessions.models import Build, Project, Session
+from sessions.states import Phase
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+application = AuthMiddlewareStack(URLRouter(routes))
+
+
+@pytest.fixture
+def session(ada) -> Session:
+    project = Project.objects.create(owner=ada, name="flowers", provider="git", url="u")
+    session = Session.objects.create(
+        project=project, cpu_request=1, cpu_limit=1, memory_request_gb=1, memory_limit_gb=1
+    )
+    session.build = Build.objects.create(url="u", commit="c" * 40, image="i")
+    session.save()
+    Project.objects.filter(pk=project.pk).update(current=session)
+    journal.record(session, Phase.WAITING, "launched")
+    journal.record(session, Phase.FETCHING, "building", build=session.build)
+    return session
+
+
+def cookie_of(user: User) -> tuple[bytes, bytes]:
+    client = Client()
+    client.force_login(user)
+    name = settings.SESSION_COOKIE_NAME
+    return b"cookie", f"{name}={client.cookies[name].value}".encode()
+
+
+def bearer_of(user: User) -> tuple[bytes, bytes]:
+    return b"authorization", f"Bearer {Token.objects.issue(user, 'test')[1]}".encode()
+
+
+def socket(path: str, *headers: tuple[bytes, bytes]) -> WebsocketCommunicator:
+    return WebsocketCommunicator(application, path, headers=list(headers))
+
+
+async def messages(communicator: WebsocketCommunicator, count: int) -> list[str]:
+    got = [json.loads(await communicator.receive_from(timeout=5)) for _ in range(count)]
+    return [item["message"] for item in got]
+
+
+def say(build: Build, text: str) -> None:
+    build.refresh_from_db()
+    assert journal.append(build, LogPiece("building", text, build.position + "x"))
+
+
+async def test_a_socket_tells_everything_and_then_what_comes(ada, session):
+    reader = socket("/ws/projects/flowers/", await sync_to_async(cookie_of)(ada))
+    assert (await reader.connect())[0]
+    assert await messages(reader, 2) == ["launched", "building"]
+    for text in ("one", "two"):
+        await sync_to_async(say)(session.build, text)
+        assert await messages(reader, 1) == [text]
+    await sync_to_async(journal.record)(session, Phase.BUILT, "built", build=session.build)
+    assert await messages(reader, 1) == ["built"]
+    await reader.disconnect()
+
+
+async def test_a_socket_goes_on_where_its_cursor_says(ada, session):
+    await sync_to_async(say)(session.build, "one")
+    page = await sync_to_async(journal.read)(session.project_id)
+    after = page.items[1]["cursor"]
+    reader = socket(f"/ws/projects/flowers/?after={after}", await sync_to_async(bearer_of)(ada))
+    assert (await reader.connect())[0]
+    assert await messages(reader, 1) == ["one"]
+    await reader.disconnect()
+
+
+async def test_many_readers_of_one_build_all_see_every_line(ada, session):
+    header = await sync_to_async(cookie_of)(ada)
+    readers = [socket("/ws/projects/flowers/", header) for _ in range(20)]
+    for reader in readers:
+        assert (await reader.connect())[0]
+    lines = [f"line {n}" for n in range(30)]
+    for line in lines:
+        await sync_to_async(say)(session.build, line)
+    for reader in readers:
+        assert await messages(reader, 32) == ["launched", "building", *lines]
+        await reader.disconnect()
+
+
+@pytest.mark.parametrize("after", ["nonsense", "-5", "9" * 40, "%00"])
+async def test_a_wrong_cursor_starts_from_the_beginning(ada, session, after):
+    reader = socket(f"/ws/projects/flowers/?after={after}", await sync_to_async(cookie_of)(ada))
+    assert (await reader.connect())[0]
+    assert await messages(reader, 1) == ["launched"]
+    await reader.disconnect()
+
+
+async def test_others_are_refused(bob, stan, session):
+    for header in ([await sync_to_async(cookie_of)(bob)], [(b"authorization", b"Bearer x")], []):
+        assert not (await socket("/ws/projects/flowers/", *header).connect())[0]
+    assert not (await socket("/ws/projects/").connect())[0]
+    staff = socket("/ws/projects/flowers/", await sync_to_async(cookie_of)(stan))
+    assert (await staff.connect())[0]
+    await staff.disconnect()
+
+
+async def test_a_socket_closes_when_the_right_to_it_ends(ada, session):
+    reader = socket("/ws/projects/flowers/", await sync_to_async(cookie_of)(ada))
+    assert (await reader.connect())[0]
+    await messages(reader, 2)
+    await User.objects.filter(pk=ada.pk).aupdate(is_active=False)
+    closing = await reader.receive_output(timeout=15)
+    assert closing["type"] == "websocket.close"
+
+
+async def test_the_dashboard_hears_of_changes_in_ones_own_projects_only(ada, bob, session):
+    hers = socket("/ws/projects/", await sync_to_async(cookie_of)(ada))
+    his = socket("/ws/projects/", await sync_to_async(cookie_of)(bob))
+    for reader in (hers, his):
+        assert (await reader.connect())[0]
+        assert json.loads(await reader.receive_from(timeout=5)) == {"changed": True}
+    await sync_to_async(journal.record)(session, Phase.STOPPED, "stopped")
+    assert json.loads(await hers.receive_from(timeout=5)) == {"changed": True}
+    assert await his.receive_nothing(timeout=1)
+    for reader in (hers, his):
+        await reader.disconnect()
+
+
+async def test_an_event_stream_tells_the_same_with_cursors_as_ids(ada, session):
+    await sync_to_async(say)(session.build, "one\ntwo")
+    page = await sync_to_async(journal.read)(session.project_id)
+    client = AsyncClient(headers=dict([tuple(map(bytes.decode, await sync_to_async(bearer_of)(ada)))]))
+    answer = await client.get(
+        "/api/v1/projects/flowers/events/", headers={"accept": "text/event-stream"}
+    )
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == "text/event-stream"
+    told: list[str] = []
+    async with asyncio.timeout(5):
+        async for part in answer.streaming_content:
+            told.append(part.decode())
+            if len(told) == 3:
+                break
+    assert told == [
+        f"id: {item['cursor']}\ndata: {json.dumps(item, ensure_ascii=False)}\n\n"
+        for item in page.items
+    ]
