@@ -1,0 +1,139 @@
+"""From a ref to a commit: what a repository's server has under a name, asked of git itself.
+
+`providers` understand what was typed; this module asks the server, by way of `gitprocess`, and
+picks the commit. Whether a commit typed in full exists shows when it is fetched.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from sessions import gitprocess
+from sessions.errors import UserError
+from sessions.gitfailures import failure
+from sessions.providers import Repository, rules
+from sessions.providers.wording import clean_ref
+
+MOST_COMPARED = 2000
+MOST_NAMED = 5
+LONGEST_NAMED = 80
+
+_FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{7,63}", re.IGNORECASE)
+_ADVERTISED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(.+)")
+_DEFAULT_BRANCH = re.compile(r"^ref: refs/heads/(.+)\tHEAD$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A repository's commit (40 or 64 hex digits), and the path to open in it.
+
+    ``ref`` is what the commit was found under: a branch or a tag, without ``refs/…`` but with
+    all its slashes, or the commit itself where that was asked for.
+    """
+
+    commit: str
+    ref: str
+    path: str
+
+
+def resolve(repository: Repository) -> Resolved:
+    """The commit that the repository's ref stands for now.
+
+    Takes as long as the server does, at most `gitprocess.DEADLINE_SECONDS`. Raises UserError
+    when repository or ref are not there for us, TemporaryError when the server is not.
+    """
+    readings = repository.readings()
+    ref, path = readings[-1]
+    if _FULL_COMMIT.fullmatch(ref):
+        return Resolved(ref.lower(), ref.lower(), path)
+    if not ref:
+        return _default(repository)
+    refs = _advertised(_ask(repository, "--heads", "--tags"))
+    if not refs:
+        raise _no_commits(repository)
+    for reading, opens in readings:
+        if found := _find(reading, refs):
+            return Resolved(*found, opens)
+    raise _no_such_ref(repository, ref, refs)
+
+
+def _default(repository: Repository) -> Resolved:
+    """The last commit of the default branch, which the server's HEAD points to."""
+    answer = _ask(repository, "--symref", pattern="HEAD")
+    commit = _advertised(answer).get("HEAD")
+    if commit is None:
+        raise _no_commits(repository)
+    branch = _DEFAULT_BRANCH.search(answer)
+    return Resolved(commit, _named(branch[1]) if branch else "", repository.path)
+
+
+def _named(branch: str) -> str:
+    """The server's own name for a branch, or nothing where it would not pass as a typed one."""
+    try:
+        return clean_ref(branch)
+    except UserError:
+        return ""
+
+
+def _ask(repository: Repository, *options: str, pattern: str = "") -> str:
+    """What ``git ls-remote`` prints. Raises UserError or TemporaryError."""
+    operands = [repository.url, *filter(None, [pattern])]
+    outcome = gitprocess.run(["ls-remote", *options], operands, rules())
+    if not outcome.answered:
+        raise failure(outcome, repository.url)
+    return outcome.output.decode("utf-8", "replace")
+
+
+def _advertised(answer: str) -> dict[str, str]:
+    """Full ref names and the commits under them; of an annotated tag, the commit it tags."""
+    refs = {}
+    for line in answer.splitlines():
+        if found := _ADVERTISED.fullmatch(line):
+            refs[found[2].removesuffix("^{}")] = found[1]  # the peeled line comes second
+    return refs
+
+
+def _find(ref: str, refs: Mapping[str, str]) -> tuple[str, str] | None:
+    """The commit under a typed ref and the name it was found by; a branch before a tag."""
+    short = re.sub("^refs/(?:heads|tags)/", "", ref)
+    for name in (f"refs/heads/{ref}", f"refs/tags/{ref}", ref):
+        if name in refs:
+            return refs[name], short
+    if not _SHORT_COMMIT.fullmatch(ref):
+        return None
+    commits = {commit for commit in refs.values() if commit.startswith(ref.lower())}
+    return (commit := commits.pop(), commit) if len(commits) == 1 else None
+
+
+def _no_commits(repository: Repository) -> UserError:
+    return UserError(
+        "launch.repository-has-no-commits",
+        _("%(repository)s has no commit on its default branch yet. Push one, or name a branch.")
+        % {"repository": repository.repository},
+    )
+
+
+def _no_such_ref(repository: Repository, ref: str, refs: Iterable[str]) -> UserError:
+    branches = _nearest(ref, refs)
+    sentence = _("There is no branch, tag or commit “%(ref)s” in %(repository)s.")
+    values = {"ref": ref, "repository": repository.repository, "branches": ", ".join(branches)}
+    if _SHORT_COMMIT.fullmatch(ref):
+        sentence += " " + _("If it is a commit, give all of its 40 characters.")
+    if branches:
+        sentence += " " + _("There are the branches: %(branches)s.")
+    return UserError("launch.ref-not-found", sentence % values, branches=branches)
+
+
+def _nearest(ref: str, refs: Iterable[str]) -> list[str]:
+    """A few of the branches that there are, those most like ``ref`` first."""
+    names = [name.removeprefix("refs/heads/") for name in refs if name.startswith("refs/heads/")]
+    shown = [name for name in names[:MOST_COMPARED] if len(name) <= LONGEST_NAMED]
+    fit = [name for name in shown if _named(name)]
+    near = difflib.get_close_matches(ref, fit, MOST_NAMED, cutoff=0.3)
+    return (near + [name for name in fit if name not in near])[:MOST_NAMED]
