@@ -24,23 +24,23 @@ _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
 # the documentation ranges. Those lead nowhere on the Internet, and sites use them for mirrors.
 _REFUSED = {
     "0.0.0.0/8": "an unspecified address",
-    "10.0.0.0/8": "in a private network",
-    "100.64.0.0/10": "in a provider's own network",
+    "10.0.0.0/8": "a private network",
+    "100.64.0.0/10": "a provider's own network",
     "127.0.0.0/8": "this machine itself",
     "168.63.129.16/32": "a metadata service",  # of Azure, in the middle of public addresses
     "169.254.0.0/16": "a link-local address",
-    "172.16.0.0/12": "in a private network",
+    "172.16.0.0/12": "a private network",
     "192.0.0.0/24": "a reserved address",
     "192.88.99.0/24": "a reserved address",
-    "192.168.0.0/16": "in a private network",
-    "198.18.0.0/15": "in a private network",
+    "192.168.0.0/16": "a private network",
+    "198.18.0.0/15": "a private network",
     "224.0.0.0/4": "a multicast address",
     "240.0.0.0/4": "a reserved address",
     "::/128": "an unspecified address",
     "::1/128": "this machine itself",
-    "fc00::/7": "in a private network",
+    "fc00::/7": "a private network",
     "fe80::/10": "a link-local address",
-    "fec0::/10": "in a private network",
+    "fec0::/10": "a private network",
     "ff00::/8": "a multicast address",
     "2001::/23": "a reserved address",
     "5f00::/16": "a reserved address",
@@ -133,7 +133,7 @@ def literal(host: str) -> Address | None:
 
 
 def refusal(address: Address) -> str:
-    """Why this address must not be reached, or nothing where it may be."""
+    """Where this address leads to, if that must not be reached; nothing where it may be."""
     inner = _unwrapped(address)
     for network, why in _REFUSED_NETWORKS:
         if inner in network:
@@ -175,7 +175,7 @@ async def usable(rules: Rules, host: str, port: int) -> list[str]:
     if not rules.trusts(name, port):
         for text in addresses:
             if why := refusal(ipaddress.ip_address(text)):
-                raise Refused(f"{host} leads to {text}, which is {why}")
+                raise Refused(f"{host} leads to {why}")
     return addresses
 
 

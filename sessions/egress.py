@@ -4,7 +4,7 @@ git, builds and notebooks have no other road to the network. The proxy looks nam
 and connects to the very address that was checked, so neither a redirect nor a name server
 that changes its mind leads to a private network. Standard library only: it is also loaded,
 beside `addresses`, by processes without Django that may name the package otherwise; for that
-reason its sentences are English and its import is relative.
+reason its sentences are English and its imports are relative.
 """
 
 from __future__ import annotations
@@ -16,15 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .addresses import Refused, Rules, Unresolvable, usable
+from .relay import CHUNK_BYTES, Streams, close, relay
 
 HEAD_BYTES = 32 * 1024
 HEAD_SECONDS = 20
 CONNECT_SECONDS = 15
-CLOSE_SECONDS = 10
-SILENT_SECONDS = 900
-HALF_CLOSED_SECONDS = 120
 MOST_CONNECTIONS = 128
-CHUNK_BYTES = 64 * 1024
 
 # `Transfer-Encoding` is left where it is, because the body is passed on as it comes.
 _HOP_BY_HOP = {
@@ -45,7 +42,6 @@ _REASONS = {
 }
 
 Observer = Callable[[Exception], None]
-_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class _Answer(Exception):
@@ -90,7 +86,7 @@ class _Proxy:
         except OSError:
             pass  # either end went away: there is nobody to tell
         finally:
-            await _close(writer)
+            await close(writer)
             self.open -= 1
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,11 +99,11 @@ class _Proxy:
                 upstream[1].write(request.head)
             else:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await _relay((reader, writer), upstream, tunnel=not request.head)
+            await relay((reader, writer), upstream, tunnel=not request.head)
         finally:
-            await _close(upstream[1])
+            await close(upstream[1])
 
-    async def _connect(self, request: _Request) -> _Streams:
+    async def _connect(self, request: _Request) -> Streams:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 addresses = await usable(self.rules, request.host, request.port)
@@ -201,7 +197,7 @@ def _authority(text: str, default: int | None) -> tuple[str, int]:
     return found[1], port
 
 
-async def _open_first(addresses: list[str], port: int) -> _Streams:
+async def _open_first(addresses: list[str], port: int) -> Streams:
     """A connection to the first address that takes one. Raises the last one's OSError."""
     failure: OSError = ConnectionRefusedError("no address")
     for address in addresses:
@@ -214,52 +210,3 @@ async def _open_first(addresses: list[str], port: int) -> _Streams:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             return streams
     raise failure
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    """Close an end; one that does not take what is left for it is cut off."""
-    writer.close()
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await writer.wait_closed()
-    except OSError:
-        writer.transport.abort()
-
-
-class _Pump:
-    """One direction of a connection: what comes in at one end goes out at the other."""
-
-    def __init__(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        self.source, self.sink, self.moved = source, sink, 0
-
-    async def run(self) -> None:
-        while chunk := await self.source.read(CHUNK_BYTES):
-            self.moved += len(chunk)
-            self.sink.write(chunk)
-            await self.sink.drain()
-        if self.sink.can_write_eof():
-            self.sink.write_eof()
-
-
-async def _relay(client: _Streams, upstream: _Streams, *, tunnel: bool) -> None:
-    """Pass bytes both ways until both ends are done, or silent for too long.
-
-    A plain request is over with its answer; in a tunnel either end may stop sending first.
-    """
-    up, down = _Pump(client[0], upstream[1]), _Pump(upstream[0], client[1])
-    answer = asyncio.create_task(down.run())
-    running = {asyncio.create_task(up.run()), answer}
-    seen = -1
-    try:
-        while running and (tunnel or answer in running):
-            limit = SILENT_SECONDS if len(running) == 2 else HALF_CLOSED_SECONDS
-            done, running = await asyncio.wait(
-                running, timeout=limit, return_when=asyncio.FIRST_COMPLETED
-            )
-            failed = [task.exception() for task in done]
-            if any(failed) or (not done and seen == up.moved + down.moved):
-                break
-            seen = up.moved + down.moved
-    finally:
-        for task in running:
-            task.cancel()
