@@ -1,0 +1,134 @@
+"""The local back end: environments and notebooks as sandboxed processes of this machine.
+
+It only writes down what is wanted and reads what is: each build and each notebook has a
+`keeper` process of its own, which goes on when the portal is restarted. Neighbours:
+`folders` (where), `orders` (what keepers are told), `launch` (how they are started),
+`reports` (how they are), `follow` (what changes), `health` (what is missing).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from sessions.backends import (
+    BuildReport,
+    BuildSpec,
+    LogPiece,
+    Problem,
+    ServerReport,
+    ServerSpec,
+)
+from sessions.errors import TemporaryError
+
+from . import health, launch, orders, people, reports, toolbox
+from .folders import BUILD, SERVER, Folders
+from .follow import Changes, Report
+from .interpreters import interpreters
+from .keeper.files import remove
+
+_PROBLEMS_SECONDS = 30.0
+
+
+class LocalBackend:
+    """See `sessions.backends.Backend` for what each method promises."""
+
+    def __init__(self) -> None:
+        self._problems: tuple[float, list[Problem]] | None = None
+
+    @property
+    def folders(self) -> Folders:
+        return Folders(settings.PORTAL_DATA)
+
+    def problems(self) -> list[Problem]:
+        now = time.monotonic()
+        if self._problems is None or now - self._problems[0] > _PROBLEMS_SECONDS:
+            self._problems = (now, list(health.problems(self.folders)))
+        return self._problems[1]
+
+    def prepare(self) -> None:
+        """Make the folders and the build tools. Raises `TemporaryError` without a network."""
+        folders, builder = self.folders, people.builder()
+        folders.root.mkdir(parents=True, exist_ok=True)
+        health.usable_by_sandboxes(folders.root)
+        for path in (folders.run, folders.projects, folders.homes):
+            people.folder(path, 0, 0o711)
+        people.folder(folders.toolboxes, 0, 0o755)
+        people.folder(folders.environments, builder, 0o755)
+        people.folder(folders.cache, builder, 0o700)
+        for python in list(interpreters(builder).values())[:1]:
+            toolbox.ensure(folders.toolboxes, python)
+        self._problems = None
+
+    def has_image(self, image: str) -> bool:
+        return (self.folders.environment(image) / "result.json").exists()
+
+    def ensure_build(self, spec: BuildSpec) -> None:
+        folder = self.folders.keeper(BUILD, spec.id)
+        if self.has_image(spec.image) or _is_over(folder):
+            return
+        job = orders.build_job(spec, self.folders, self._toolbox())
+        launch.start(folder, people.builder(), job)
+
+    def cancel_build(self, build_id: int) -> None:
+        launch.tell(self.folders.keeper(BUILD, build_id), launch.CANCEL)
+
+    def forget_build(self, build_id: int) -> None:
+        launch.tell(self.folders.keeper(BUILD, build_id), launch.REMOVE)
+
+    def read_log(self, build_id: int, position: str) -> LogPiece | None:
+        return reports.piece(self.folders.keeper(BUILD, build_id), position)
+
+    def ensure_server(self, spec: ServerSpec) -> None:
+        folder = self.folders.keeper(SERVER, spec.id)
+        if _is_over(folder):
+            return
+        if not self.has_image(spec.image):
+            raise TemporaryError("spawn.no-image", _("The environment is not there any more."))
+        job = orders.server_job(spec, self.folders, self._toolbox())
+        uid = people.person(spec.owner_id)
+        people.folder(self.folders.volume(spec.owner), uid, 0o700)
+        people.folder(self.folders.project(spec.name), uid, 0o700)
+        launch.start(folder, uid, job)
+
+    def remove_server(self, session_id: int) -> None:
+        launch.tell(self.folders.keeper(SERVER, session_id), launch.REMOVE)
+
+    def remove_project(self, name: str) -> None:
+        remove(self.folders.project(name))
+
+    def builds(self) -> list[BuildReport]:
+        found = launch.all_of(self.folders.run, BUILD)
+        return [reports.build(number, folder) for number, folder in found]
+
+    def servers(self) -> list[ServerReport]:
+        found = launch.all_of(self.folders.run, SERVER)
+        return [reports.server(number, folder) for number, folder in found]
+
+    def projects(self) -> list[str]:
+        there = self.folders.projects
+        return sorted(path.name for path in there.iterdir()) if there.exists() else []
+
+    def changes(self) -> Iterator[BuildReport | ServerReport | None]:
+        yield from Changes(self.folders.run, self._everything)
+
+    def _everything(self) -> list[Report]:
+        return [*self.builds(), *self.servers()]
+
+    def _toolbox(self) -> Path:
+        """The tools, if everything is there that a sandbox needs. Raises `TemporaryError`."""
+        for problem in self.problems():
+            raise TemporaryError(problem.id, problem.message)
+        python = next(iter(interpreters(people.builder()).values()))
+        return self.folders.toolboxes / toolbox.name(python)
+
+
+def _is_over(folder: Path) -> bool:
+    """Whether this run has ended or is to end; one that was lost may be started again."""
+    if (folder / launch.REMOVE).exists() or (folder / launch.CANCEL).exists():
+        return True
+    return reports.build(0, folder).code != "build.lost" if folder.exists() else False

@@ -1,0 +1,82 @@
+"""Where the local back end keeps things below the data folder, as pure functions.
+
+    toolbox/<hash>             what builds need, made once
+    cache/                     packages of every environment's base
+    environments/<image>       finished environments: env, home, result.json
+    projects/<name>            a project's own copy of the repository
+    homes/<owner>              a person's volume
+    run/build-<id>, server-<id>  one keeper each: job, status, log, lock, sockets (io)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessions.errors import InternalError
+
+BUILD = "build"
+SERVER = "server"
+
+_NAME = re.compile(r"(?![.-])[\w@.+-]{1,200}")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """All paths below ``root``. Raises `InternalError` for a name that could leave it."""
+
+    root: Path
+
+    @property
+    def toolboxes(self) -> Path:
+        return self.root / "toolbox"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    @property
+    def environments(self) -> Path:
+        return self.root / "environments"
+
+    @property
+    def projects(self) -> Path:
+        return self.root / "projects"
+
+    @property
+    def homes(self) -> Path:
+        return self.root / "homes"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    def environment(self, image: str) -> Path:
+        return self.environments / checked(image)
+
+    def partial(self, image: str, build_id: int) -> Path:
+        """Where a build grows; below no name that an image can have."""
+        return self.environments / f".{checked(image)}.{build_id}.partial"
+
+    def project(self, name: str) -> Path:
+        return self.projects / checked(name)
+
+    def volume(self, owner: str) -> Path:
+        return self.homes / checked(owner)
+
+    def keeper(self, kind: str, number: int) -> Path:
+        return self.run / f"{kind}-{int(number)}"
+
+
+def checked(name: str) -> str:
+    """``name``, if it is safe as the name of a folder."""
+    if not _NAME.fullmatch(name):
+        raise InternalError("local.name", f"{name!r} cannot be the name of a folder")
+    return name
+
+
+def parsed(folder: str) -> tuple[str, int] | None:
+    """Kind and number of a keeper's folder, or None for any other name."""
+    found = re.fullmatch(rf"({BUILD}|{SERVER})-(\d+)", folder)
+    return (found[1], int(found[2])) if found else None

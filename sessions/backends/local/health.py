@@ -1,0 +1,102 @@
+"""What keeps the local back end from working, found by trying it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.utils.translation import gettext as _
+
+from sessions.backends import Problem
+
+from . import people
+from .folders import Folders
+from .interpreters import interpreters
+from .toolbox import name
+
+_LONGEST_PATH = 80
+"""The kernel takes 107 bytes as the path of a socket; ours need up to 27 below the folder."""
+_PROBE = (
+    "bwrap", "--unshare-user", "--disable-userns", "--unshare-net", "--unshare-pid",
+    "--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true",
+)  # fmt: skip
+
+
+def problems(folders: Folders) -> Iterator[Problem]:
+    """Everything that is wrong; takes a moment, so ask seldom."""
+    yield from _missing_programs()
+    if shutil.which("bwrap") and (why := _fails(_PROBE)):
+        yield Problem(
+            "local.no-sandbox",
+            _("Notebooks and builds cannot run: there is no sandbox (%(why)s).") % {"why": why},
+            _(
+                "Allow unprivileged user namespaces on this machine, or use the Kubernetes "
+                "back end. Without a sandbox nothing is started."
+            ),
+        )
+    yield from _wrong_folder(folders)
+    yield from _wrong_python(folders)
+
+
+def _missing_programs() -> Iterator[Problem]:
+    packages = {"bwrap": "bubblewrap", "socat": "socat", "git": "git", "prlimit": "util-linux"}
+    for program, package in packages.items():
+        if not shutil.which(program):
+            yield Problem(
+                f"local.no-{program}",
+                _("The program %(program)s is missing.") % {"program": program},
+                _("Install the package %(package)s.") % {"package": package},
+            )
+
+
+def _wrong_folder(folders: Folders) -> Iterator[Problem]:
+    root = str(folders.root)
+    if len(os.fsencode(root)) > _LONGEST_PATH:
+        yield Problem(
+            "local.long-path",
+            _("The path of the data folder, %(folder)s, is too long.") % {"folder": root},
+            _("Set PORTAL_DATA to a path of at most %(most)s bytes.") % {"most": _LONGEST_PATH},
+        )
+    if _fails(("test", "-x", root)):
+        yield Problem(
+            "local.data-unreachable",
+            _("The user of the notebooks cannot reach %(folder)s.") % {"folder": root},
+            _("Set PORTAL_DATA to a folder below none that is root's alone."),
+        )
+
+
+def _wrong_python(folders: Folders) -> Iterator[Problem]:
+    pythons = list(interpreters(people.builder()).values())
+    if not pythons:
+        yield Problem(
+            "local.no-python",
+            _("There is no Python that the user of the notebooks can run."),
+            _("Install a python3 package of your system."),
+        )
+    elif not (folders.toolboxes / name(pythons[0])).exists():
+        yield Problem(
+            "local.no-toolbox",
+            _("The build tools are not installed yet."),
+            _("They are installed when the portal starts; its output says what failed."),
+        )
+
+
+def _fails(command: tuple[str, ...]) -> str:
+    """Why the command fails under the uid of builds; nothing if it does not."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=10, cwd="/",
+            **people.as_user(people.builder()),
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "" if done.returncode == 0 else done.stderr.strip()[-300:] or _("no reason given")
+
+
+def usable_by_sandboxes(path: Path) -> None:
+    """Let the users of sandboxes pass through a folder of ours without seeing what is in it."""
+    if os.geteuid() == 0:
+        path.chmod(0o711)

@@ -1,0 +1,76 @@
+"""The bounds of a sandbox that no limit of a single process can hold: they are watched."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from . import tree
+from .status import Ended
+
+_FASTEST_GROWTH = 2_000_000_000
+"""Bytes a second: how quickly a machine can fill its memory, so when to look again."""
+_DISK_PAUSE = 3.0
+
+
+def gigabytes(size: int) -> str:
+    return f"{size / 1e9:.3g} GB"
+
+
+async def first_of(*watches: Coroutine[Any, Any, None]) -> None:
+    """Until one of the watches is over: what it raises is raised, the others are ended."""
+    tasks = [asyncio.create_task(watch) for watch in watches]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def watch_memory(process: int, mounts: Sequence[str], limit: int, ended: Ended) -> None:
+    """Raises ``ended`` when the sandbox of ``process`` uses more memory than ``limit`` bytes.
+
+    ``mounts`` are its folders that lie in memory.
+    """
+    while (used := tree.memory(process, mounts, limit)) <= limit:
+        await asyncio.sleep(min(1.0, max(0.1, (limit - used) / _FASTEST_GROWTH)))
+    raise ended
+
+
+async def watch_disk(folders: Sequence[str], limit: int, ended: Ended) -> None:
+    """Raises ``ended`` when the folders together hold more than ``limit`` bytes.
+
+    Adding up the files is slow, so it is done at once only when the whole disk has lost
+    that much, and otherwise every few seconds.
+    """
+    base, room, pause = _disk_used(folders[0]), limit, 0.0
+    while True:
+        await asyncio.sleep(0.2)
+        pause -= 0.2
+        if _disk_used(folders[0]) - base < room and pause > 0:
+            continue
+        before = _disk_used(folders[0])
+        held = await size(folders)
+        if held > limit:
+            raise ended
+        base, room, pause = before, limit - held, _DISK_PAUSE
+
+
+async def size(folders: Sequence[str]) -> int:
+    """What the files below the folders take up on the disk, in bytes."""
+    counting = await asyncio.create_subprocess_exec(
+        "du", "--summarize", "--total", "--one-file-system", "--block-size=1", "--", *folders,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    output, _ = await counting.communicate()
+    return int(output.split()[-2]) if output else 0
+
+
+def _disk_used(folder: str) -> int:
+    there = os.statvfs(folder)
+    return (there.f_blocks - there.f_bfree) * there.f_frsize

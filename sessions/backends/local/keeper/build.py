@@ -1,0 +1,178 @@
+"""A build, from the fetched commit to the finished environment, all or nothing.
+
+It grows in a folder of its own that is renamed when everything in it is done; whoever finds
+the environment under its name finds all of it. Neighbours: `steps` says what is run,
+`program` runs it, `bounds` watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sessions import egress
+from sessions.addresses import Rules
+
+from . import bounds, steps
+from .files import first_link_out, make_readable, remove
+from .jobs import BuildJob
+from .jupyter import own_packages
+from .log import Log
+from .program import run
+from .sandbox import SERVED, Bind, Sandbox
+from .status import Ended, Status
+
+_FOLDERS = ("env", "home", "tmp", "cache", "answer")
+_SCRATCH = 64_000_000
+_IN_MEMORY = ("/dev/shm", "/run")
+
+
+class Build:
+    """One run of a build. ``folder`` is the keeper's run folder."""
+
+    def __init__(self, folder: Path, job: BuildJob, log: Log) -> None:
+        self._folder = folder
+        self._job = job
+        self._log = log
+        self._partial = Path(job.partial)
+
+    async def run(self) -> Status:
+        """Build; the status says which pack it was. Raises `Ended` where it fails."""
+        remove(self._partial)
+        for name in _FOLDERS:
+            (self._partial / name).mkdir(parents=True)
+        seconds = self._job.bounds.seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._steps()
+        except TimeoutError:
+            raise Ended(
+                "build.timeout",
+                f"The build was ended because it took longer than {seconds / 60:.3g} minutes.",
+            ) from None
+        finally:
+            remove(self._partial)
+
+    async def _steps(self) -> Status:
+        job = self._job
+        self._log.phase("fetching")
+        await self._fetch()
+        found = await self._detect()
+        self._log.phase("building")
+        async with self._way_out(job.trusted):
+            for step in steps.base(job, found["python"]):
+                await self._step(step)
+            self._let_people_install(found["python"])
+            for step in steps.repository(job, found):
+                await self._step(step)
+            for path in found["post_build"]:
+                await self._step(steps.post_build(job, path))
+            await self._step(steps.check(job))
+        self._finish(found)
+        return Status(pack=found["pack"])
+
+    async def _fetch(self) -> None:
+        limit = self._job.repository_limit
+        too_large = Ended(
+            "build.repository-too-large",
+            f"The repository is larger than {bounds.gigabytes(limit)}, which is the most here.",
+        )
+        async with self._way_out(self._job.fetch_trusted):
+            await self._step(steps.fetch(self._job), limit, too_large)
+        if link := first_link_out(self._partial / "home"):
+            raise Ended(
+                "build.symlink-outside",
+                f"The symbolic link {link} leads out of the repository. Remove it and try again.",
+            )
+
+    async def _detect(self) -> dict[str, Any]:
+        async with self._way_out([]):
+            await self._step(steps.detect(self._job))
+        found: dict[str, Any] = json.loads((self._partial / "answer/detected.json").read_text())
+        if name := found.get("containers"):
+            raise Ended(
+                "build.needs-containers",
+                f"The repository has {name}, for which containers are needed. This portal builds "
+                "Python environments only; one on Kubernetes takes it.",
+            )
+        if found.get("error") == "build.python-missing":
+            there = ", ".join(self._job.pythons)
+            raise Ended(
+                "build.python-missing",
+                f"The repository asks for Python {found['message']}; this portal has {there}.",
+            )
+        if code := found.get("error"):
+            raise Ended(code, f"The repository's configuration is not usable: {found['message']}")
+        return found
+
+    async def _step(self, step: steps.Step, limit: int = 0, ended: Ended | None = None) -> None:
+        self._log.say(f"── {step.title}")
+        whole = self._job.bounds.disk
+        full = Ended("build.disk-full", f"The build wrote more than {bounds.gigabytes(whole)}.")
+        status = await run(
+            self._sandbox(step, limit or whole),
+            step.words,
+            self._log.output,
+            lambda process: self._watch(process, limit or whole, ended or full),
+        )
+        self._log.end_line()
+        if status:
+            raise Ended(step.code, step.sentence)
+
+    def _sandbox(self, step: steps.Step, disk: int) -> Sandbox:
+        return Sandbox(
+            hostname="build",
+            binds=(*step.binds, Bind(str(self._folder / "io"), SERVED)),
+            site=self._job.site,
+            bounds=replace(self._job.bounds, disk=disk),
+            scratch=_SCRATCH,
+            workdir=step.workdir,
+            environment=step.environment,
+        )
+
+    async def _watch(self, process: int, disk: int, ended: Ended) -> None:
+        limit = self._job.bounds.memory
+        message = f"The build used more than its {bounds.gigabytes(limit)} of memory."
+        ate = Ended("build.out-of-memory", message)
+        await bounds.first_of(
+            bounds.watch_memory(process, _IN_MEMORY, limit, ate),
+            bounds.watch_disk([self._job.partial], disk, ended),
+        )
+
+    @asynccontextmanager
+    async def _way_out(self, trusted: list[str]) -> AsyncIterator[None]:
+        """The proxy of the steps inside; what it refuses is said in the log."""
+        path = self._folder / "io" / "net"
+        path.unlink(missing_ok=True)
+        server = await egress.serve(
+            Rules(frozenset(trusted)),
+            path=str(path),
+            observe=lambda error: self._log.say(f"Not connected: {error}"),
+        )
+        try:
+            yield
+        finally:
+            server.close()
+
+    def _let_people_install(self, version: str) -> None:
+        """Packages that a person installs in a notebook go to their home: have them found."""
+        packages = self._partial / f"env/lib/python{version}/site-packages"
+        line = f"import site; site.addsitedir({own_packages(version)!r})\n"
+        (packages / "bindery.pth").write_text(line)
+
+    def _finish(self, found: dict[str, Any]) -> None:
+        for name in ("tmp", "cache", "answer"):
+            remove(self._partial / name)
+        make_readable(self._partial)
+        (self._partial / "result.json").write_text(json.dumps(found))
+        try:
+            os.rename(self._partial, self._job.environment)
+        except OSError:
+            if not os.path.exists(f"{self._job.environment}/result.json"):
+                raise

@@ -1,0 +1,99 @@
+"""What a keeper is told: one JSON file in its run folder, written by `jobs` of the back end.
+
+Sizes are bytes, times seconds. Paths are those of the machine, not of the sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+FILE = "job.json"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What the processes of one sandbox may use together; 0 stands for no bound."""
+
+    memory: int
+    processes: int
+    disk: int = 0
+    seconds: int = 0
+    log: int = 10_000_000
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the site has for every sandbox.
+
+    ``toolbox`` is its folder; ``environment`` holds variables (certificates, package
+    indexes) and ``files`` the files that those name, found at the same path in the sandbox.
+    """
+
+    toolbox: str
+    environment: dict[str, str] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class BuildJob:
+    """A repository at a commit, to be made into the folder ``environment``.
+
+    ``pythons`` maps versions (3.11) to interpreters, the preferred one first.
+    ``fetch_trusted`` and ``trusted`` are hosts that may be reached in spite of their address:
+    by git, and by everything after it.
+    """
+
+    url: str
+    commit: str
+    ref: str
+    environment: str
+    partial: str
+    cache: str
+    pythons: dict[str, str]
+    repository_limit: int
+    bounds: Bounds
+    site: Site
+    fetch_trusted: list[str]
+    trusted: list[str]
+
+
+@dataclass(frozen=True)
+class ServerJob:
+    """A notebook: ``environment`` is a built folder, ``project`` keeps the repository's copy.
+
+    ``volume`` is the person's own folder, shown at ``volume_target``; ``attic`` (inside it)
+    receives files of an earlier commit, under the project's ``name``.
+    """
+
+    name: str
+    owner: str
+    environment: str
+    project: str
+    volume: str
+    commit: str
+    url: str
+    token: str = field(repr=False)
+    cpus: float
+    bounds: Bounds
+    site: Site
+    trusted: list[str]
+    start_seconds: int = 180
+
+
+def write(path: Path, job: BuildJob | ServerJob) -> None:
+    """Store the job in the new file ``path``, for its owner's eyes only."""
+    kind = "build" if isinstance(job, BuildJob) else "server"
+    path.touch(0o600, exist_ok=False)
+    path.write_text(json.dumps({"kind": kind, **asdict(job)}))
+
+
+def read(folder: Path) -> BuildJob | ServerJob:
+    """The job that stands in ``folder``."""
+    fields: dict[str, Any] = json.loads((folder / FILE).read_text())
+    fields["bounds"] = Bounds(**fields["bounds"])
+    fields["site"] = Site(**fields["site"])
+    kind = fields.pop("kind")
+    return BuildJob(**fields) if kind == "build" else ServerJob(**fields)

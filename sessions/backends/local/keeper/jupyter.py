@@ -1,0 +1,83 @@
+"""JupyterLab in its sandbox, as pure functions: its command, variables and configuration."""
+
+from __future__ import annotations
+
+from .jobs import ServerJob
+from .sandbox import ENVIRONMENT, HOME, SERVED, Bind
+
+CONFIG = "/run/jupyter-config"
+SOCKET = "lab"
+_OWN = "localhost,127.0.0.1,::1"
+STATUS = "/api/status"
+SHUTDOWN = "/api/shutdown"
+
+# Python looks into a folder of packages only when that was there at its start. The
+# repository's start script, where it still has one, runs the command that it is given.
+_START = """
+mkdir -p "$1" 2>/dev/null
+shift
+if [ -f "$1" ]; then chmod +x "$1"; else shift; fi
+exec "$@"
+"""
+
+
+def words(python: str, start: str) -> list[str]:
+    """The command; ``start`` is the repository's start script or nothing."""
+    lab = [f"{ENVIRONMENT}/bin/jupyter-lab", "--no-browser"]
+    script = f"{HOME}/{start}" if start else ""
+    return ["sh", "-c", _START, "sh", own_packages(python), script, *lab]
+
+
+def own_packages(python: str) -> str:
+    """Where packages go that the person installs: the environment itself is read-only."""
+    return f"{HOME}/.local/lib/python{python}/site-packages"
+
+
+def configuration(token: str) -> str:
+    """The server's own configuration; it goes before the person's, which is read as well.
+
+    The token stands in this file because arguments and variables are seen by every process.
+    """
+    settings = {
+        "IdentityProvider.token": token,
+        "ServerApp.sock": f"{SERVED}/{SOCKET}",
+        "ServerApp.sock_mode": "0600",
+        "ServerApp.root_dir": HOME,
+        "ServerApp.allow_remote_access": True,
+        "KernelManager.transport": "ipc",
+        "LabApp.news_url": None,
+    }
+    return "".join(f"c.{name} = {value!r}\n" for name, value in settings.items())
+
+
+def binds(job: ServerJob, home: str, served: str, config: str) -> list[Bind]:
+    """What the notebook sees; only its own files and the person's volume can be written."""
+    return [
+        Bind(f"{job.environment}/env", ENVIRONMENT),
+        Bind(home, HOME, writable=True),
+        Bind(job.volume, volume_target(job.owner), writable=True),
+        Bind(served, SERVED, writable=True),
+        Bind(config, CONFIG),
+    ]
+
+
+def volume_target(owner: str) -> str:
+    return f"/home/{owner}-nfs-pvc"
+
+
+def variables(job: ServerJob) -> dict[str, str]:
+    return {
+        "JUPYTER_CONFIG_PATH": CONFIG,
+        "JUPYTER_RUNTIME_DIR": "/run/jupyter",
+        "JUPYTERHUB_USER": job.owner,
+        "BINDER_REPO_URL": job.url,
+        "REPO_DIR": HOME,
+        "NB_PYTHON_PREFIX": ENVIRONMENT,
+        "KERNEL_PYTHON_PREFIX": ENVIRONMENT,
+        "CPU_LIMIT": f"{job.cpus:g}",
+        "MEM_LIMIT": str(job.bounds.memory),
+        "OMP_NUM_THREADS": str(max(1, int(job.cpus))),
+        "PIP_PREFIX": f"{HOME}/.local",
+        "NO_PROXY": _OWN,
+        "no_proxy": _OWN,
+    }

@@ -1,0 +1,54 @@
+"""A keeper's log file: clean lines in UTF-8, and a marker line wherever a phase begins.
+
+A marker starts with the record separator, which `lines` never lets through: nothing that a
+sandbox writes can pass for one. Only whole lines are appended, so a reader at any byte
+position that it was given sees no half of one; a build that is started again goes on below.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .lines import Lines
+
+FILE = "log"
+MARK = "\x1e"
+
+
+class Log:
+    """Appends to the log in ``folder``, at most ``limit`` bytes, and says so when it cuts."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._file = open(folder / FILE, "ab", buffering=0)
+        self._left = limit - os.fstat(self._file.fileno()).st_size
+        self._lines = Lines()
+
+    def phase(self, name: str) -> None:
+        """What follows belongs to this phase."""
+        self.end_line()
+        self._file.write(f"{MARK}{name}\n".encode())
+
+    def say(self, text: str) -> None:
+        """A line of the keeper's own; written even where the limit is reached."""
+        self.end_line()
+        self._file.write(f"{text}\n".encode())
+
+    def output(self, piece: bytes) -> None:
+        """Something that a program in the sandbox has written."""
+        self._append(self._lines.feed(piece))
+
+    def end_line(self) -> None:
+        """The program is over: an unfinished line ends here."""
+        self._append(self._lines.end())
+
+    def _append(self, lines: list[str]) -> None:
+        if not lines or self._left <= 0:
+            return
+        text = "".join(f"{line}\n" for line in lines).encode()
+        if len(text) > self._left:
+            text = text[: text.rfind(b"\n", 0, self._left) + 1]
+            text += "… the log is too long: what follows was cut …\n".encode()
+            self._left = 0
+        self._file.write(text)
+        self._left -= len(text)

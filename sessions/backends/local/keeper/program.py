@@ -1,0 +1,89 @@
+"""Runs one program in a sandbox until it ends, or until it uses more than it may."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from typing import Final
+
+from .sandbox import Sandbox, arguments, command
+
+_CHUNK: Final = 65536
+
+Output = Callable[[bytes], None]
+Watch = Callable[[int], Awaitable[None]]
+
+
+@asynccontextmanager
+async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The program ``words``, running in its sandbox; nothing of it outlives the ``with`` block.
+
+    The options go through a file in memory: they name folders of the machine, and the first
+    process inside would show them to everybody there.
+    """
+    if os.geteuid() == 0:
+        raise PermissionError("a sandbox started by root would not hold")
+    options = _in_memory(arguments(sandbox))
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "bwrap", "--args", str(options), "--", *command(sandbox.bounds, words),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            pass_fds=(options,),
+            start_new_session=True,
+        )  # fmt: skip
+    finally:
+        os.close(options)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def run(sandbox: Sandbox, words: Sequence[str], output: Output, watch: Watch) -> int:
+    """The exit status of the program, its output passed on as it comes.
+
+    ``watch`` gets the process id and raises `Ended` when a bound is passed: that ends the
+    program and is raised here.
+    """
+    async with started(sandbox, words) as process:
+        return await followed(process, output, watch)
+
+
+async def followed(process: asyncio.subprocess.Process, output: Output, watch: Watch) -> int:
+    """Like `run`, for a program that is running already."""
+    reading = asyncio.create_task(_pass_on(process, output))
+    watching = asyncio.create_task(watch(process.pid))
+    waiting = asyncio.create_task(process.wait())
+    try:
+        await asyncio.wait({watching, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            watching.result()
+        status = await waiting
+        await reading
+        return status
+    finally:
+        for task in (reading, watching, waiting):
+            task.cancel()
+
+
+async def _pass_on(process: asyncio.subprocess.Process, output: Output) -> None:
+    assert process.stdout
+    while piece := await process.stdout.read(_CHUNK):
+        output(piece)
+
+
+def _in_memory(words: list[str]) -> int:
+    """A descriptor from which bubblewrap reads the words, each ended by NUL."""
+    if any("\0" in word for word in words):
+        raise ValueError("an option holds NUL")
+    descriptor = os.memfd_create("options", 0)
+    os.write(descriptor, b"".join(os.fsencode(word) + b"\0" for word in words))
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor

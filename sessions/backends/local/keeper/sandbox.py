@@ -1,0 +1,140 @@
+"""The sandbox as a command line of bubblewrap, as pure functions.
+
+Inside, everything has its constant place: the environment at /opt/env, the repository at
+/home/jovyan, the tools at /opt/toolbox, what the keeper serves at /run/bindery. There is no
+network but the loopback of the sandbox's own, on which the way to the keeper's proxy listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .jobs import Bounds, Site
+
+ENVIRONMENT = "/opt/env"
+HOME = "/home/jovyan"
+TOOLBOX = "/opt/toolbox"
+SHARE = f"{TOOLBOX}/share"
+SERVED = "/run/bindery"
+EGRESS = f"{SERVED}/net"
+PROXY_PORT = 3128
+PROXY = f"http://127.0.0.1:{PROXY_PORT}"
+
+# Of /etc only what programs need to run: accounts, names and ssh are the sandbox's own.
+_ETC = (
+    "alternatives", "ca-certificates", "crypto-policies", "fonts", "ld.so.cache", "localtime",
+    "mime.types", "pki", "ssl",
+)  # fmt: skip
+_OWN_ETC = ("group", "hosts", "nsswitch.conf", "passwd", "ssh/ssh_config")
+
+# The way out is opened before the command begins, and waited for: 2 s at the most.
+_ENTER = f"""
+socat TCP4-LISTEN:{PROXY_PORT},bind=127.0.0.1,fork,reuseaddr,max-children=100 \\
+    UNIX-CONNECT:{EGRESS} 2>/dev/null &
+for try in $(seq 100); do
+    socat -u /dev/null TCP4:127.0.0.1:{PROXY_PORT} 2>/dev/null && break
+    sleep 0.02
+done
+exec "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Bind:
+    """A folder or file of the machine, shown in the sandbox at ``target``."""
+
+    source: str
+    target: str
+    writable: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """One sandbox: what is seen in it besides the system, and the variables set in it.
+
+    ``scratch`` bounds its folders in memory (/tmp, /dev/shm, /run), in bytes each.
+    """
+
+    hostname: str
+    binds: Sequence[Bind]
+    site: Site
+    bounds: Bounds
+    scratch: int
+    workdir: str = HOME
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def arguments(sandbox: Sandbox) -> list[str]:
+    """The options of bubblewrap for this sandbox."""
+    return [
+        *_isolation(sandbox.hostname),
+        *_system(sandbox.site, sandbox.scratch),
+        *(word for bind in sandbox.binds for word in _bound(bind)),
+        "--remount-ro", "/dev", "--remount-ro", "/",
+        *_variables(sandbox),
+        "--chdir", sandbox.workdir,
+    ]  # fmt: skip
+
+
+def command(bounds: Bounds, words: Sequence[str]) -> list[str]:
+    """``words`` with the limits of each process set, and with the way to the proxy opened.
+
+    The limits are set inside: the number of processes is counted for each user namespace.
+    """
+    limits = [
+        f"--nproc={bounds.processes}",
+        f"--data={bounds.memory}",
+        "--core=0",
+    ]
+    if bounds.disk:
+        limits.append(f"--fsize={bounds.disk}")
+    return ["prlimit", *limits, "--", "sh", "-c", _ENTER, "sh", *words]
+
+
+def _isolation(hostname: str) -> list[str]:
+    return [
+        "--unshare-user", "--uid", "1000", "--gid", "1000", "--disable-userns",
+        "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net",
+        "--unshare-cgroup-try", "--hostname", hostname,
+        "--die-with-parent", "--new-session", "--clearenv",
+    ]  # fmt: skip
+
+
+def _system(site: Site, scratch: int) -> list[str]:
+    size = ["--size", str(scratch)]
+    binds = [Bind("/usr", "/usr")]
+    binds += [Bind(f"/etc/{name}", f"/etc/{name}", optional=True) for name in _ETC]
+    binds += [Bind(f"{site.toolbox}/share/etc/{name}", f"/etc/{name}") for name in _OWN_ETC]
+    binds += [Bind(path, path, optional=True) for path in site.files]
+    return [
+        "--proc", "/proc", "--dev", "/dev",
+        *size, "--perms", "1777", "--tmpfs", "/tmp",
+        *size, "--perms", "1777", "--tmpfs", "/dev/shm",
+        *size, "--tmpfs", "/run",
+        *(word for bind in binds for word in _bound(bind)),
+        "--symlink", "usr/bin", "/bin", "--symlink", "usr/sbin", "/sbin",
+        "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
+    ]  # fmt: skip
+
+
+def _bound(bind: Bind) -> list[str]:
+    option = "--bind" if bind.writable else "--ro-bind"
+    return [f"{option}-try" if bind.optional else option, bind.source, bind.target]
+
+
+def _variables(sandbox: Sandbox) -> list[str]:
+    variables = {
+        "HOME": HOME,
+        "USER": "jovyan",
+        "LOGNAME": "jovyan",
+        "SHELL": "/bin/bash",
+        "LANG": "C.UTF-8",
+        "PATH": f"{HOME}/.local/bin:{ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin",
+        **{name: PROXY for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")},
+        **{name: PROXY for name in ("http_proxy", "https_proxy", "all_proxy")},
+        **sandbox.site.environment,
+        **sandbox.environment,
+    }
+    return [word for name, value in variables.items() for word in ("--setenv", name, value)]

@@ -1,0 +1,150 @@
+"""A notebook, from the repository's copy to JupyterLab's end, whoever brings that about."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+from collections import deque
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from sessions import egress
+from sessions.addresses import Rules
+
+from . import bounds, jupyter, status
+from .ask import ask
+from .home import settle
+from .jobs import ServerJob
+from .log import Log
+from .program import followed, started
+from .sandbox import Sandbox
+from .status import Ended, Status
+
+_KIND_SECONDS = 5
+_PAUSE = 0.05
+_LAST_LINES = 10
+_IN_MEMORY = ("/tmp", "/dev/shm", "/run")
+
+
+class Server:
+    """One run of a notebook. ``folder`` is the keeper's run folder."""
+
+    def __init__(self, folder: Path, job: ServerJob, log: Log, mine: Status) -> None:
+        self._folder = folder
+        self._job = job
+        self._log = log
+        self._mine = mine
+        self._served = folder / "io"
+        self._socket = folder / jupyter.SOCKET
+        self._ready = False
+
+    async def run(self) -> Status:
+        """Serve until the notebook ends by itself. Raises `Ended` where it ends badly."""
+        home = settle(self._job)
+        for old in (self._served / "net", self._served / jupyter.SOCKET, self._socket):
+            old.unlink(missing_ok=True)
+        self._write_configuration()
+        way_out = await egress.serve(
+            Rules(frozenset(self._job.trusted)), path=str(self._served / "net")
+        )
+        try:
+            async with started(self._sandbox(home), self._words()) as process:
+                try:
+                    code = await followed(process, self._log.output, self._watch)
+                except asyncio.CancelledError:
+                    await self._end_kindly(process)
+                    raise
+        finally:
+            way_out.close()
+        self._log.end_line()
+        if code or not self._ready:
+            raise Ended("spawn.crashed", self._obituary(code))
+        return Status()
+
+    def _sandbox(self, home: Path) -> Sandbox:
+        job, config = self._job, str(self._folder / "config")
+        return Sandbox(
+            hostname=job.name,
+            binds=jupyter.binds(job, str(home), str(self._served), config),
+            site=job.site,
+            bounds=job.bounds,
+            scratch=job.bounds.memory // 2,
+            environment=jupyter.variables(job),
+        )
+
+    def _write_configuration(self) -> None:
+        folder = self._folder / "config"
+        folder.mkdir(exist_ok=True)
+        path = folder / "jupyter_server_config.py"
+        path.touch(0o600)
+        path.write_text(jupyter.configuration(self._job.token))
+
+    def _words(self) -> list[str]:
+        built = json.loads(Path(self._job.environment, "result.json").read_text())
+        return jupyter.words(built["python"], built["start"])
+
+    async def _watch(self, process: int) -> None:
+        limit = self._job.bounds.memory
+        ate = Ended(
+            "spawn.out-of-memory",
+            f"The notebook used more than its {bounds.gigabytes(limit)} of memory and was ended. "
+            "Your files are there: start it again, and work on less at a time or ask for more.",
+        )
+        memory = bounds.watch_memory(process, _IN_MEMORY, limit, ate)
+        await bounds.first_of(memory, self._announce())
+
+    async def _announce(self) -> None:
+        """Say that the notebook is ready once it answers."""
+        try:
+            async with asyncio.timeout(self._job.start_seconds):
+                while not await self._answers():
+                    await asyncio.sleep(_PAUSE)
+        except TimeoutError:
+            raise Ended("spawn.timeout", self._silence()) from None
+        self._ready = True
+        address = f"unix:{self._socket}"
+        status.write(self._folder, replace(self._mine, state=status.READY, address=address))
+        await asyncio.Event().wait()
+
+    async def _answers(self) -> bool:
+        return self._taken_out() and await self._ask("GET", jupyter.STATUS) == 200
+
+    def _taken_out(self) -> bool:
+        """Whether the socket is there, under a name that the notebook cannot give to another.
+
+        What it serves lies in a folder that it may write: a link put in its place would lead
+        whoever connects to any socket of the machine.
+        """
+        with suppress(FileExistsError):
+            try:
+                os.link(self._served / jupyter.SOCKET, self._socket, follow_symlinks=False)
+            except FileNotFoundError:
+                return False
+        if not stat.S_ISSOCK(os.lstat(self._socket).st_mode):
+            self._socket.unlink()
+            return False
+        return True
+
+    async def _ask(self, method: str, path: str) -> int:
+        return await ask(str(self._socket), method, path, self._job.token)
+
+    async def _end_kindly(self, process: asyncio.subprocess.Process) -> None:
+        """Let it stop its kernels and write what it has to write."""
+        if self._ready and await self._ask("POST", jupyter.SHUTDOWN) == 200:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), _KIND_SECONDS)
+
+    def _silence(self) -> str:
+        minutes = self._job.start_seconds / 60
+        return f"JupyterLab did not answer within {minutes:.3g} minutes. {self._last_lines()}"
+
+    def _obituary(self, code: int) -> str:
+        when = "ended by itself" if self._ready else "did not start"
+        return f"JupyterLab {when} (status {code}). {self._last_lines()}"
+
+    def _last_lines(self) -> str:
+        with open(self._folder / "log", encoding="utf-8") as file:
+            return "Its last lines:\n" + "".join(deque(file, _LAST_LINES))

@@ -1,0 +1,186 @@
+"""What a build does, as data: which programs run, with which folders and variables.
+
+Pure functions of the job and of what `detect` found. Each step runs in its own sandbox with
+no more than it needs. Words that came from people are always whole arguments of a program,
+never part of a script or an option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .jobs import BuildJob
+from .sandbox import ENVIRONMENT, HOME, SHARE, TOOLBOX, Bind
+
+CACHE = "/var/cache/uv"
+ANSWER = "/run/answer/detected.json"
+PYTHON = f"{ENVIRONMENT}/bin/python"
+UV = f"{TOOLBOX}/bin/uv"
+
+FETCH = """
+git clone --no-checkout --progress --template= -- "$1" .
+git cat-file -e "$2^{commit}" 2>/dev/null || git fetch --progress origin "$2"
+branch="${3:-$(git symbolic-ref --short refs/remotes/origin/HEAD | sed s,^origin/,,)}"
+if git show-ref --verify --quiet "refs/remotes/origin/$branch"; then
+    git update-ref "refs/heads/$branch" "$2"
+    git symbolic-ref HEAD "refs/heads/$branch"
+    git config "branch.$branch.remote" origin
+    git config "branch.$branch.merge" "refs/heads/$branch"
+else
+    git update-ref --no-deref HEAD "$2"
+fi
+git reset --hard --quiet
+git submodule update --init --recursive --progress
+"""
+POST_BUILD = 'chmod +x "$1" && exec "./$1"'
+
+
+@dataclass(frozen=True)
+class Step:
+    """One program of a build: it failed with ``code`` and ``sentence`` unless it returns 0."""
+
+    title: str
+    words: tuple[str, ...]
+    binds: tuple[Bind, ...]
+    code: str
+    sentence: str
+    workdir: str = HOME
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def fetch(job: BuildJob) -> Step:
+    """The whole repository at the commit, as one would clone it to work on it."""
+    plain = ":http" if job.url.startswith("http://") else ""
+    return Step(
+        title=f"Fetching {job.url} at {job.commit}",
+        words=("sh", "-euc", FETCH, "fetch", job.url, job.commit, job.ref),
+        binds=(_home(job), _tmp(job)),
+        code="build.fetch",
+        sentence="The repository could not be fetched; the last lines of the log say why.",
+        environment={
+            "GIT_ALLOW_PROTOCOL": f"https:ssh{plain}",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+        },
+    )
+
+
+def detect(job: BuildJob) -> Step:
+    return Step(
+        title="Looking for what the repository needs",
+        words=(f"{TOOLBOX}/bin/python", "-I", f"{SHARE}/detect.py", ANSWER, *job.pythons),
+        binds=(_home(job, writable=False), _toolbox(job), _answer(job)),
+        code="build.configuration",
+        sentence="The repository's configuration could not be read.",
+    )
+
+
+def base(job: BuildJob, version: str) -> list[Step]:
+    """An environment with JupyterLab in it; runs no stranger's code, so its cache is shared."""
+    binds = (_environment(job), _toolbox(job), Bind(job.cache, CACHE, True), _tmp(job))
+    install = (UV, "pip", "install", "--python", PYTHON, "--no-deps", "--require-hashes",
+               "--only-binary", ":all:", "-r", f"{SHARE}/notebook.txt")  # fmt: skip
+    common = {
+        "code": "build.base",
+        "sentence": "JupyterLab could not be installed; the last lines of the log say why.",
+        "binds": binds,
+        "workdir": "/tmp",
+        "environment": _UV,
+    }
+    make = (UV, "venv", "--no-project", "--allow-existing", "--python", job.pythons[version],
+            ENVIRONMENT)  # fmt: skip
+    return [
+        Step(title=f"Making an environment with Python {version}", words=make, **common),
+        Step(title="Installing JupyterLab", words=install, **common),
+    ]
+
+
+def repository(job: BuildJob, found: Mapping[str, object]) -> list[Step]:
+    """What the repository's own files ask for, in the order in which repo2docker does it."""
+    steps = []
+    install = (UV, "pip", "install", "--python", PYTHON)
+    if path := str(found["requirements"]):
+        steps.append(_own(job, f"Installing {path}", (*install, "-r", path), path))
+    if path := str(found["pipfile"]):
+        locked = "--ignore-pipfile" if path.endswith(".lock") else "--skip-lock"
+        pipenv = (UV, "tool", "run", "--python", PYTHON, "pipenv", "install", "--dev", locked)
+        steps.append(_own(job, f"Installing {path}", pipenv, path))
+    if found["package"]:
+        steps.append(_own(job, "Installing the repository's package", (*install, "."), "package"))
+    return steps
+
+
+def post_build(job: BuildJob, path: str) -> Step:
+    return Step(
+        title=f"Running {path}",
+        words=("sh", "-c", POST_BUILD, "sh", path),
+        binds=_everything(job),
+        code="build.post-build",
+        sentence=f"{path} failed; the last lines of the log say why.",
+        environment=_VIRTUAL,
+    )
+
+
+def check(job: BuildJob) -> Step:
+    """The notebook server must have survived what the repository installed."""
+    return Step(
+        title="Checking the environment",
+        words=(PYTHON, "-I", "-c", "import ipykernel, jupyterlab.labapp"),
+        binds=(Bind(f"{job.partial}/env", ENVIRONMENT),),
+        code="build.no-jupyterlab",
+        sentence="JupyterLab no longer works with what the repository installs: its versions of "
+        "packages do not fit. Loosen the pins that the log names.",
+        workdir="/tmp",
+    )
+
+
+_UV = {
+    "UV_CACHE_DIR": CACHE,
+    "UV_LINK_MODE": "copy",
+    "UV_NO_CONFIG": "1",
+    "UV_NO_PROGRESS": "1",
+    "UV_PYTHON_DOWNLOADS": "never",
+}
+_VIRTUAL = {"VIRTUAL_ENV": ENVIRONMENT, "PIP_NO_CACHE_DIR": "1"}
+
+
+def _own(job: BuildJob, title: str, words: tuple[str, ...], what: str) -> Step:
+    """A step of the repository's files: its cache is this build's alone, for packages run code.
+
+    The index strategy is that of pip, which these files were written for.
+    """
+    return Step(
+        title=title,
+        words=words,
+        binds=(*_everything(job), _toolbox(job), Bind(f"{job.partial}/cache", CACHE, True)),
+        code="build.requirements",
+        sentence=f"What the repository asks for could not be installed ({what}); "
+        "the last lines of the log say why.",
+        environment={**_UV, **_VIRTUAL, "UV_INDEX_STRATEGY": "unsafe-best-match"},
+    )
+
+
+def _everything(job: BuildJob) -> tuple[Bind, ...]:
+    return (_environment(job), _home(job), _tmp(job))
+
+
+def _environment(job: BuildJob) -> Bind:
+    return Bind(f"{job.partial}/env", ENVIRONMENT, writable=True)
+
+
+def _home(job: BuildJob, *, writable: bool = True) -> Bind:
+    return Bind(f"{job.partial}/home", HOME, writable)
+
+
+def _tmp(job: BuildJob) -> Bind:
+    return Bind(f"{job.partial}/tmp", "/tmp", writable=True)
+
+
+def _answer(job: BuildJob) -> Bind:
+    return Bind(f"{job.partial}/answer", "/run/answer", writable=True)
+
+
+def _toolbox(job: BuildJob) -> Bind:
+    return Bind(job.site.toolbox, TOOLBOX)

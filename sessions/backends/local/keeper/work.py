@@ -1,0 +1,57 @@
+"""What a keeper does once it is alone: its job, with the status written before and after."""
+
+from __future__ import annotations
+
+import asyncio
+
+# Imported for what runs later: after the rights are dropped the interpreter's own files may
+# no longer be readable, and these are modules that are otherwise loaded when first used.
+import concurrent.futures.thread
+import encodings.idna
+import os
+import signal
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+from . import jobs, status
+from .build import Build
+from .jobs import BuildJob
+from .log import Log
+from .server import Server
+from .status import Ended, Status
+
+LOADED = (concurrent.futures.thread, encodings.idna)
+STOPS = ("cancel", "remove")
+"""Files in the run folder by which a keeper is told to end, also before it takes signals."""
+
+
+def do(folder: Path) -> None:
+    """The job in ``folder``, to its end; SIGTERM ends it early and kindly."""
+    mine = Status(pid=os.getpid(), started=status.started(os.getpid()))
+    status.write(folder, mine)
+    end = asyncio.run(_outcome(folder, mine))
+    status.write(folder, replace(end, state=status.ENDED, pid=mine.pid, started=mine.started))
+
+
+async def _outcome(folder: Path, mine: Status) -> Status:
+    job = jobs.read(folder)
+    kind = "build" if isinstance(job, BuildJob) else "spawn"
+    log = Log(folder, job.bounds.log)
+    work = Build(folder, job, log) if isinstance(job, BuildJob) else Server(folder, job, log, mine)
+    try:
+        return await _unless_stopped(folder, asyncio.create_task(work.run()))
+    except Ended as ended:
+        return Status(code=ended.code, message=ended.message)
+    except asyncio.CancelledError:
+        return Status(code="build.cancelled", message="Cancelled.") if kind == "build" else Status()
+    except Exception:
+        traceback.print_exc()
+        return Status(code=f"{kind}.internal", message="The portal made a mistake of its own.")
+
+
+async def _unless_stopped(folder: Path, work: asyncio.Task[Status]) -> Status:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+    if any((folder / name).exists() for name in STOPS):
+        work.cancel()
+    return await work

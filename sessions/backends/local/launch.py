@@ -1,0 +1,90 @@
+"""Starting, finding and telling keepers, from the portal's side."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from sessions.errors import InternalError
+
+from . import people
+from .folders import parsed
+from .keeper import jobs, lock, status
+from .keeper.files import remove
+
+_PROGRAM = Path(__file__).parent / "keeper" / "__main__.py"
+_SECONDS = 30
+
+CANCEL = "cancel"
+REMOVE = "remove"
+
+
+def start(folder: Path, uid: int, job: jobs.BuildJob | jobs.ServerJob) -> None:
+    """Have a keeper do the job, unless one is at it already. The lock is taken on return."""
+    if alive(folder):
+        return
+    people.folder(folder, uid, 0o700)
+    people.folder(folder / "io", uid, 0o700)
+    _write_job(folder, uid, job)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(_PROGRAM), str(folder), str(uid)],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS,
+    )  # fmt: skip
+    if done.returncode:
+        raise InternalError("local.keeper", f"The keeper did not start: {done.stderr[-500:]}")
+
+
+def _write_job(folder: Path, uid: int, job: jobs.BuildJob | jobs.ServerJob) -> None:
+    draft = folder / f".{jobs.FILE}-{uuid.uuid4().hex}"
+    jobs.write(draft, job)
+    if os.geteuid() == 0:
+        os.chown(draft, uid, uid)
+    os.replace(draft, folder / jobs.FILE)
+
+
+def alive(folder: Path) -> bool:
+    """Whether a keeper works there."""
+    return lock.held(folder / "lock")
+
+
+def tell(folder: Path, wish: str) -> None:
+    """Have the keeper end; the file ``wish`` tells one that takes no signals yet."""
+    with suppress(FileNotFoundError):
+        (folder / wish).touch()
+        _signal(status.read(folder))
+
+
+def all_of(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
+    """Number and folder of each keeper of a kind, those told to be removed left out.
+
+    What is to be removed and has ended is removed now.
+    """
+    for entry in sorted(os.listdir(run) if run.exists() else []):
+        found = parsed(entry)
+        if not found or found[0] != kind:
+            continue
+        folder = run / entry
+        if not (folder / REMOVE).exists():
+            yield found[1], folder
+        elif not alive(folder):
+            remove(folder)
+
+
+def _signal(found: status.Status) -> None:
+    """SIGTERM for the very process that wrote the status, never for one with the same id."""
+    try:
+        process = os.pidfd_open(found.pid)
+    except (OSError, ValueError):
+        return
+    try:
+        if found.pid and status.started(found.pid) == found.started:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(process, signal.SIGTERM)
+    finally:
+        os.close(process)

@@ -1,0 +1,107 @@
+"""From what the portal wants (a spec) to what a keeper is told (a job), with the site's bounds."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from sessions.addresses import Rules, Unresolvable
+from sessions.backends import BuildSpec, ServerSpec
+from sessions.errors import InternalError
+
+from . import people
+from .folders import Folders
+from .interpreters import interpreters, prefix
+from .keeper.jobs import Bounds, BuildJob, ServerJob
+from .site import site
+
+_PORTS = {"https": 443, "http": 80, "ssh": 22}
+_LOG_OF_NOTEBOOK = 1_000_000
+
+
+def build_job(spec: BuildSpec, folders: Folders, toolbox: Path) -> BuildJob:
+    """What the build's keeper needs to know."""
+    pythons = interpreters(people.builder())
+    return BuildJob(
+        url=spec.url,
+        commit=_commit(spec.commit),
+        ref=spec.ref,
+        environment=str(folders.environment(spec.image)),
+        partial=str(folders.partial(spec.image, spec.id)),
+        cache=str(folders.cache),
+        pythons=pythons,
+        repository_limit=settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6,
+        bounds=_build_bounds(),
+        site=site(str(toolbox), os.environ, _prefixes(pythons)),
+        fetch_trusted=list(settings.PORTAL_TRUSTED_GIT_HOSTS),
+        trusted=_trusted(spec.url),
+    )
+
+
+def server_job(spec: ServerSpec, folders: Folders, toolbox: Path) -> ServerJob:
+    """What the notebook's keeper needs to know."""
+    memory = min(int(spec.resources.memory_limit_gb * 1e9), _machine())
+    bounds = Bounds(memory, settings.PORTAL_SANDBOX_PROCESSES, log=_LOG_OF_NOTEBOOK)
+    pythons = interpreters(people.builder())
+    return ServerJob(
+        name=spec.name,
+        owner=spec.owner,
+        environment=str(folders.environment(spec.image)),
+        project=str(folders.project(spec.name)),
+        volume=str(folders.volume(spec.owner)),
+        commit=_commit(spec.commit),
+        url=spec.url,
+        token=spec.token,
+        cpus=min(spec.resources.cpu_limit, os.cpu_count() or 1),
+        bounds=bounds,
+        site=site(str(toolbox), os.environ, _prefixes(pythons)),
+        trusted=_trusted(spec.url),
+    )
+
+
+def _build_bounds() -> Bounds:
+    return Bounds(
+        memory=min(int(settings.PORTAL_BUILD_MEMORY_GB * 1e9), _machine()),
+        processes=settings.PORTAL_SANDBOX_PROCESSES,
+        disk=settings.PORTAL_BUILD_DISK_MB * 10**6,
+        seconds=settings.PORTAL_BUILD_TIMEOUT,
+        log=settings.PORTAL_LOG_LIMIT_MB * 10**6,
+    )
+
+
+def _machine() -> int:
+    """The memory of this machine, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _prefixes(pythons: dict[str, str]) -> list[str]:
+    return [top for path in pythons.values() if (top := prefix(path))]
+
+
+def _commit(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text):
+        raise InternalError("local.commit", f"{text!r} is not the id of a commit")
+    return text
+
+
+def _trusted(url: str) -> list[str]:
+    """Private addresses for people's own code: package mirrors, and its own repository."""
+    host, port = _host(url)
+    try:
+        own = Rules(frozenset(settings.PORTAL_TRUSTED_GIT_HOSTS)).trusts(host, port)
+    except Unresolvable:
+        own = False
+    shown = f"[{host}]" if ":" in host else host
+    return [*settings.PORTAL_TRUSTED_HOSTS, *([f"{shown}:{port}"] if own else [])]
+
+
+def _host(url: str) -> tuple[str, int]:
+    """Host and port of a repository's address, also of the form ``git@host:path``."""
+    if "://" not in url:
+        return url.partition(":")[0].rpartition("@")[2], _PORTS["ssh"]
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)

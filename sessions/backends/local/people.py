@@ -1,0 +1,39 @@
+"""Under which uid sandboxes run: an unprivileged one of each person's own, if we are root."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+
+def builder() -> int:
+    """The uid of builds, which belong to nobody."""
+    return settings.PORTAL_SANDBOX_UID_BASE if os.geteuid() == 0 else os.geteuid()
+
+
+def person(owner_id: int) -> int:
+    """The uid of a person's notebooks. Only root can give one; otherwise it is our own."""
+    return builder() + owner_id if os.geteuid() == 0 else os.geteuid()
+
+
+def folder(path: Path, uid: int, mode: int) -> Path:
+    """Make the folder if it is not there, so that ``uid`` owns it; its parents are ours."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=mode)
+    except FileExistsError:
+        return path
+    os.chmod(path, mode)  # whatever the umask is
+    if os.geteuid() == 0:
+        os.chown(path, uid, uid)
+    return path
+
+
+def as_user(uid: int) -> dict[str, Any]:
+    """Arguments of `subprocess.run` that make the program run under ``uid``."""
+    if os.geteuid() != 0:
+        return {}
+    return {"user": uid, "group": uid, "extra_groups": []}

@@ -1,0 +1,80 @@
+"""From a keeper's folder to the report of its build or notebook, and to its log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from django.utils.translation import gettext as _
+
+from sessions.backends import BuildReport, LogPiece, ServerReport
+
+from . import launch
+from .keeper import jobs, log, status
+from .keeper.status import Status
+
+_PIECE = 16_000
+
+
+def build(number: int, folder: Path) -> BuildReport:
+    """How the build is; one whose keeper vanished is finished with ``build.lost``."""
+    working, found = launch.alive(folder), status.read(folder)
+    if found.state == status.ENDED:
+        return BuildReport(number, True, found.code, found.message, found.pack)
+    if working:
+        return BuildReport(number)
+    if (folder / launch.CANCEL).exists():
+        return BuildReport(number, True, "build.cancelled", _("The build was cancelled."))
+    return BuildReport(
+        number, True, "build.lost",
+        _("The build was interrupted because the machine or the portal was restarted."),
+    )  # fmt: skip
+
+
+def server(number: int, folder: Path) -> ServerReport:
+    """How the notebook is; one whose keeper vanished is gone with ``spawn.lost``."""
+    working, found = launch.alive(folder), status.read(folder)
+    state, code, message = _server_state(found, working)
+    address = found.address if state == "ready" else ""
+    return ServerReport(number, _name(folder), state, address, code, message)
+
+
+def _server_state(found: Status, working: bool) -> tuple[str, str, str]:
+    if found.state == status.ENDED:
+        return "gone", found.code, found.message
+    if not working:
+        return "gone", "spawn.lost", _(
+            "The notebook ended because the machine was restarted. Your files are there: "
+            "start it again."
+        )
+    return ("ready" if found.state == status.READY else "starting"), "", ""
+
+
+def _name(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / jobs.FILE).read_text())["name"])
+    except (FileNotFoundError, ValueError):
+        return ""
+
+
+def piece(folder: Path, position: str) -> LogPiece | None:
+    """The next whole lines of the log, all of one phase; a position is "<byte>:<phase>"."""
+    offset, _colon, phase = position.partition(":")
+    try:
+        with open(folder / log.FILE, "rb") as file:
+            file.seek(int(offset or 0))
+            read = file.read(_PIECE)
+    except FileNotFoundError:
+        return None
+    return _piece(read[: read.rfind(b"\n") + 1], int(offset or 0), phase)
+
+
+def _piece(lines: bytes, offset: int, phase: str) -> LogPiece | None:
+    mark = log.MARK.encode()
+    while lines.startswith(mark):
+        marker, _end, lines = lines.partition(b"\n")
+        offset, phase = offset + len(marker) + 1, marker[1:].decode()
+    text = lines.partition(mark)[0]
+    if not text:
+        return None
+    return LogPiece(phase, text.decode(), f"{offset + len(text)}:{phase}")

@@ -1,0 +1,90 @@
+"""What builds run that is not the repository's: repo2docker, uv, `detect` and small files.
+
+Made once from pinned requirements, under a name that is a hash of everything in it, and
+shown read-only in sandboxes: nothing of the portal's own folders need be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+
+import uv
+from django.utils.translation import gettext as _
+
+from sessions.errors import TemporaryError
+
+from .keeper.files import make_readable, remove
+
+_HERE = Path(__file__).parent
+_TOOLS = _HERE / "toolbox.txt"
+_SHARED = (_HERE / "notebook.txt", _HERE.parents[1] / "buildpacks" / "detect.py")
+_SECONDS = 300
+
+_ETC = {
+    "passwd": "root:x:0:0::/root:/usr/sbin/nologin\njovyan:x:1000:1000::/home/jovyan:/bin/bash\n",
+    "group": "root:x:0:\njovyan:x:1000:\n",
+    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    "ssh/ssh_config": (
+        "Host *\n"
+        "    ProxyCommand socat - PROXY:127.0.0.1:%h:%p,proxyport=3128\n"
+        "    StrictHostKeyChecking accept-new\n"
+        "    ServerAliveInterval 30\n"
+    ),
+}
+
+
+def name(python: str) -> str:
+    """The name of the toolbox that the present requirements make with an interpreter."""
+    parts = [python, *(path.read_text() for path in (_TOOLS, *_SHARED)), repr(_ETC)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def ensure(toolboxes: Path, python: str) -> Path:
+    """The toolbox, made if it is not there; also when several processes come at once.
+
+    Raises `TemporaryError` where the packages cannot be had.
+    """
+    target = toolboxes / name(python)
+    if target.exists():
+        return target
+    draft = toolboxes / f".{target.name}-{uuid.uuid4().hex[:8]}"
+    try:
+        _install(draft, python)
+        _share(draft / "share")
+        make_readable(draft)
+        os.rename(draft, target)
+    except OSError:
+        if not target.exists():
+            raise
+    finally:
+        remove(draft)
+    return target
+
+
+def _install(folder: Path, python: str) -> None:
+    _uv("venv", "--no-project", "--python", python, str(folder))
+    _uv("pip", "install", "--python", str(folder / "bin/python"), "--link-mode", "copy",
+        "--require-hashes", "-r", str(_TOOLS))  # fmt: skip
+
+
+def _uv(*words: str) -> None:
+    command = [uv.find_uv_bin(), *words, "--quiet", "--no-config"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
+    if done.returncode:
+        message = _("The build tools could not be installed: %(why)s") % {"why": done.stderr[-500:]}
+        raise TemporaryError("local.toolbox", message)
+
+
+def _share(folder: Path) -> None:
+    for text, content in _ETC.items():
+        path = folder / "etc" / text
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    for source in _SHARED:
+        shutil.copyfile(source, folder / source.name)

@@ -1,0 +1,95 @@
+"""Finds how a repository is to be built, with repo2docker's own rules. A program of its own:
+
+    detect.py <answer.json> <python version>...
+
+It looks at the current directory, which strangers fill, so it runs in a sandbox that has
+repo2docker and no network. The versions are those that there are, the preferred one first.
+The answer is JSON: either what was found (`_found`), or ``{"error": code, "message": …}``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+from packaging.version import Version
+from repo2docker import buildpacks
+from repo2docker.app import Repo2Docker
+from repo2docker.buildpacks import python as python_rules
+
+# Which file made a pack the chosen one, for the sentence that names it.
+SIGNS = {
+    "DockerBuildPack": ["Dockerfile"],
+    "LegacyBinderDockerBuildPack": ["Dockerfile"],
+    "JuliaProjectTomlBuildPack": ["Project.toml", "JuliaProject.toml"],
+    "JuliaRequireBuildPack": ["REQUIRE"],
+    "NixBuildPack": ["default.nix"],
+    "RBuildPack": ["install.R", "DESCRIPTION", "runtime.txt"],
+    "CondaBuildPack": ["environment.yml", "environment.yaml"],
+}
+PYTHON = {"PythonBuildPack": "python", "PipfileBuildPack": "pipfile"}
+
+
+def main() -> None:
+    answer_path, *versions = sys.argv[1:]
+    logging.disable(logging.WARNING)  # warnings about a default that is not ours
+    try:
+        answer = _found(versions)
+    except Exception as error:  # whatever a stranger's file makes a parser raise
+        answer = {"error": "build.configuration", "message": _sentence(error)}
+    with open(answer_path, "w") as file:
+        json.dump(answer, file)
+
+
+def _found(versions: list[str]) -> dict[str, Any]:
+    pack = _pack(versions)
+    name = type(pack).__name__
+    if name not in PYTHON:
+        return {"pack": name, "containers": _first(pack, SIGNS.get(name, [])) or name}
+    if os.path.lexists(pack.binder_path("apt.txt")):
+        return {"pack": name, "containers": pack.binder_path("apt.txt")}
+    version = ".".join(str(pack.python_version).split(".")[:2])
+    if version not in versions:
+        return {"error": "build.python-missing", "message": version}
+    return {
+        "pack": PYTHON[name],
+        "python": version,
+        "requirements": _first(pack, ["requirements.txt"]) if name == "PythonBuildPack" else "",
+        "package": name == "PythonBuildPack" and bool(pack._is_python_package()),
+        "pipfile": _first(pack, ["Pipfile.lock", "Pipfile"]) if name == "PipfileBuildPack" else "",
+        "post_build": list(pack.get_post_build_scripts()),
+        "start": _first(pack, ["start"]),
+    }
+
+
+def _pack(versions: list[str]) -> Any:
+    """The pack that repo2docker would take, with the versions of Python that there are."""
+    python_rules.SUPPORTED_PYTHON_VERSION = sorted(map(Version, versions), key=_preference(versions))
+    for kind in [*Repo2Docker().buildpacks, buildpacks.PythonBuildPack]:
+        ours = {"major_pythons": {**getattr(kind, "major_pythons", {}), "3": versions[0]}}
+        pack = type(kind.__name__, (kind,), ours)("unused")
+        if pack.detect():
+            return pack
+    return pack
+
+
+def _preference(versions: list[str]) -> Any:
+    """repo2docker takes the last version that fits."""
+    return lambda version: -versions.index(str(version))
+
+
+def _first(pack: Any, names: list[str]) -> str:
+    """The first of these files that is there, as a path in the repository."""
+    paths = [pack.binder_path(name) for name in names]
+    return next((path for path in paths if os.path.exists(path)), "")
+
+
+def _sentence(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip()[:500]
+
+
+if __name__ == "__main__":
+    main()
