@@ -87,9 +87,9 @@ class Environment:
     ) -> T:
         text = self.text(name, str(default))
         try:
-            value = kind(text)
+            value: T | None = kind(text)
         except ValueError:
-            value = None  # type: ignore[assignment]
+            value = None
         if value is None or not fits(value):
             self.wrong("portal.E003", name, f"is “{text}”", f"Give a number, {range_}.")
             return default

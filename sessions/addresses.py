@@ -12,6 +12,7 @@ import asyncio
 import ipaddress
 import re
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -167,16 +168,20 @@ def _is_our_own(address: Address) -> bool:
 async def usable(rules: Rules, host: str, port: int) -> list[str]:
     """The addresses to connect to for ``host``, looked up and checked; at least one.
 
-    One refused address refuses the name: which of them is used would be chance. Raises Refused
-    or Unresolvable; takes as long as the system's resolver does.
+    Raises Refused or Unresolvable; takes as long as the system's resolver does.
     """
     name = canonical(host)
     addresses = await _lookup(name, port)
     if not rules.trusts(name, port):
-        for text in addresses:
-            if why := refusal(ipaddress.ip_address(text)):
-                raise Refused(f"{host} leads to {why}")
+        require_public(name, addresses)
     return addresses
+
+
+def require_public(name: str, addresses: Iterable[str]) -> None:
+    """Raise Refused if one of a name's addresses is: which of them is used would be chance."""
+    for text in addresses:
+        if why := refusal(ipaddress.ip_address(text)):
+            raise Refused(f"{name} leads to {why}")
 
 
 async def _lookup(name: str, port: int) -> list[str]:

@@ -6,7 +6,7 @@ They hold nothing: who may read is asked when one connects and every few seconds
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import parse_qs
@@ -71,7 +71,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Whether this person may (still) read this."""
         raise NotImplementedError
 
-    def messages(self) -> AsyncIterator[list[str]]:
+    def messages(self) -> AsyncGenerator[list[str]]:
         """What to send, in batches; an empty one every few seconds of silence."""
         raise NotImplementedError
 
@@ -83,7 +83,7 @@ class StoryConsumer(LiveConsumer):
         self.project_id = await find_project(self.user, self.scope["url_route"]["kwargs"]["name"])
         return self.project_id is not None
 
-    async def messages(self) -> AsyncIterator[list[str]]:
+    async def messages(self) -> AsyncGenerator[list[str]]:
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
         try:
             after = cursor.parse(query.get("after", [""])[0])
@@ -100,7 +100,7 @@ class ShelfConsumer(LiveConsumer):
     async def allowed(self) -> bool:
         return self.user is not None and await is_active(self.user)
 
-    async def messages(self) -> AsyncIterator[list[str]]:
+    async def messages(self) -> AsyncGenerator[list[str]]:
         async with aclosing(hub().shelf(self.user.pk)) as shelf:
             async for changed in shelf:
                 yield ['{"changed": true}'] if changed else []

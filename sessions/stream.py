@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -62,7 +62,7 @@ class Hub:
         self.shelves: dict[int, Topic] = {}
         self.ticker: asyncio.Task[None] | None = None
 
-    async def story(self, project_id: int, after: int) -> AsyncIterator[Batch]:
+    async def story(self, project_id: int, after: int) -> AsyncGenerator[Batch]:
         """A project's story after a cursor, as JSON, in batches; then what comes, for ever.
 
         A silence of a few seconds is an empty batch, in which a reader can look whether the
@@ -75,7 +75,7 @@ class Hub:
                 if batch or not await _comes(news):
                     yield batch
 
-    async def shelf(self, user_id: int) -> AsyncIterator[bool]:
+    async def shelf(self, user_id: int) -> AsyncGenerator[bool]:
         """True each time that one of a person's projects has changed, False in silence."""
         with self._following(self.shelves, user_id) as topic:
             while True:

@@ -78,6 +78,6 @@ def _alone() -> Iterator[None]:
         yield
         holder.close()
     else:
-        with open(settings.PORTAL_DATA / "watch.lock", "w") as file:
+        with (settings.PORTAL_DATA / "watch.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

@@ -87,10 +87,11 @@ class ScriptedBackend:
 
     def remove_server(self, session_id: int) -> None:
         report = self.server_reports.get(session_id)
-        if report and report.state == "gone":
-            del self.server_reports[session_id]
-        elif report:
+        if report and report.state != "gone":
             self.vanish(session_id)
+
+    def forget_server(self, session_id: int) -> None:
+        self.server_reports.pop(session_id, None)
 
     def remove_project(self, name: str) -> None:
         self.kept_projects.discard(name)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.http import Http404, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -26,6 +26,11 @@ from sessions.stream import hub
 Verb = Callable[[Project, User], Any]
 
 
+def person(request: Request) -> User:
+    """Who asks; the permission classes have let nobody else in."""
+    return cast(User, request.user)
+
+
 def find(request: Request, name: str) -> Project:
     """A project that this person may see; what they may not see is not there."""
     project = Project.objects.visible_to(request.user).filter(name=name).first()
@@ -36,7 +41,7 @@ def find(request: Request, name: str) -> Project:
 
 class MeView(APIView):
     def get(self, request: Request) -> Response:
-        user = request.user
+        user = person(request)
         projects = Project.objects.existing().filter(owner=user).count()
         return Response(
             {
@@ -53,13 +58,13 @@ class ProjectsView(APIView):
     """The person's own projects; staff find other people's by name."""
 
     def get(self, request: Request) -> Response:
-        mine = Project.objects.visible_to(request.user).filter(owner=request.user)
+        mine = Project.objects.visible_to(request.user).filter(owner=person(request))
         return Response(ProjectSerializer(mine.order_by("-created"), many=True).data)
 
     def post(self, request: Request) -> Response:
         wish = LaunchSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
-        project = lifecycle.launch(request.user, **wish.validated_data)
+        project = lifecycle.launch(person(request), **wish.validated_data)
         return Response(ProjectSerializer(project).data, status=201)
 
 
@@ -68,7 +73,7 @@ class ProjectView(APIView):
         return Response(ProjectSerializer(find(request, name)).data)
 
     def delete(self, request: Request, name: str) -> Response:
-        lifecycle.delete(find(request, name), request.user)
+        lifecycle.delete(find(request, name), person(request))
         return Response(status=202)
 
 
@@ -84,7 +89,7 @@ class VerbView(APIView):
     }
 
     def post(self, request: Request, name: str, verb: str) -> Response:
-        self.verbs[verb](find(request, name), request.user)
+        self.verbs[verb](find(request, name), person(request))
         return Response(ProjectSerializer(find(request, name)).data, status=202)
 
 
@@ -115,7 +120,7 @@ class EventsView(APIView):
         if request.accepted_renderer.format == EventStreamRenderer.format:
             headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
             return StreamingHttpResponse(
-                self._live(request.user.pk, name, project.pk, place),
+                self._live(person(request).pk, name, project.pk, place),
                 content_type="text/event-stream",
                 headers=headers,
             )
@@ -124,7 +129,7 @@ class EventsView(APIView):
 
     async def _live(
         self, user_id: int, name: str, project_id: int, after: int
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         async with aclosing(hub().story(project_id, after)) as story:
             async for batch in story:
                 if not batch and not await self._still_visible(user_id, name):

@@ -139,10 +139,10 @@ class Backend(Protocol):
         """Start the notebook unless it runs. Returns at once."""
 
     def remove_server(self, session_id: int) -> None:
-        """Stop the notebook, kindly first, and drop what belongs to this run of it.
+        """Stop the notebook, kindly first. Returns at once; a report says when it is gone."""
 
-        Returns at once; the server is gone when `servers` no longer lists it.
-        """
+    def forget_server(self, session_id: int) -> None:
+        """The notebook's end is stored: drop what belonged to this run of it."""
 
     def remove_project(self, name: str) -> None:
         """Drop what outlives a run of this project. The person's own volume stays."""
@@ -151,7 +151,7 @@ class Backend(Protocol):
         """All builds that the back end knows."""
 
     def servers(self) -> list[ServerReport]:
-        """All notebooks that the back end knows, gone ones until `remove_server`."""
+        """All notebooks that the back end knows, gone ones until `forget_server`."""
 
     def projects(self) -> list[str]:
         """The names of all projects of which something is kept (see `remove_project`)."""

@@ -109,7 +109,7 @@ def server_seen(report: ServerReport) -> None:
     """Store that a notebook answers or is gone; remove one that nobody wants."""
     session = Session.objects.select_related("project").filter(pk=report.id).first()
     if session is None or session.state in {SessionState.STOPPED, SessionState.FAILED}:
-        get_backend().remove_server(report.id)
+        _drop(report)
     elif report.state == "ready" and session.state == SessionState.SPAWNING:
         _server_ready(session, report.address)
     elif report.state == "gone":
@@ -118,8 +118,10 @@ def server_seen(report: ServerReport) -> None:
 
 def _server_ready(session: Session, address: str) -> None:
     with transaction.atomic():
-        fields = {"address": address, "ready": timezone.now()}
-        if Session.objects.advance(session.pk, SessionState.READY, by="watch", **fields):
+        now = timezone.now()
+        if Session.objects.advance(
+            session.pk, SessionState.READY, by="watch", address=address, ready=now
+        ):
             journal.record(session, Phase.READY, _("Your notebook is ready."))
 
 
@@ -134,4 +136,11 @@ def server_gone(session: Session, code: str, message: str) -> None:
             fail(session, code or "spawn.ended", sentence, by="watch")
         if session.project.removed:
             enqueue("remove_project", session.project_id)
-    get_backend().remove_server(session.pk)
+    get_backend().forget_server(session.pk)
+
+
+def _drop(report: ServerReport) -> None:
+    if report.state == "gone":
+        get_backend().forget_server(report.id)
+    else:
+        get_backend().remove_server(report.id)

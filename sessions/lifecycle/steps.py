@@ -24,7 +24,6 @@ from sessions.providers import Repository
 from sessions.states import BuildState, Phase, SessionState
 
 
-
 def prepare(session_id: int) -> None:
     """Find the commit of a waiting session, and the build of that commit or start one."""
     session = Session.objects.select_related("project").filter(pk=session_id).first()

@@ -146,7 +146,6 @@ def _no_room(user: User) -> QuotaExceeded:
         limit=limit,
         in_use=len(mine),
         projects=[
-            {"name": each.name, "repository": each.repository, "state": each.state}
-            for each in mine
+            {"name": each.name, "repository": each.repository, "state": each.state} for each in mine
         ],
     )

@@ -19,7 +19,7 @@ class Access(models.Model):
     project = models.ForeignKey("notebook_sessions.Project", models.CASCADE, related_name="+")
     browser = models.CharField(max_length=64, db_index=True)
     ticket = models.CharField(max_length=64, unique=True)
-    cookie = models.CharField(max_length=64, unique=True, null=True)
+    cookie = models.CharField(max_length=64, unique=True, null=True)  # noqa: DJ001  not yet
     created = models.DateTimeField(default=timezone.now, db_index=True)
 
     def __str__(self) -> str:

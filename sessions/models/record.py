@@ -78,9 +78,7 @@ class Event(models.Model):
     build come before this event.
     """
 
-    project = models.ForeignKey(
-        "notebook_sessions.Project", models.CASCADE, related_name="events"
-    )
+    project = models.ForeignKey("notebook_sessions.Project", models.CASCADE, related_name="events")
     seq = models.PositiveIntegerField()
     session = models.ForeignKey(
         "notebook_sessions.Session", models.CASCADE, null=True, related_name="events"
@@ -109,9 +107,7 @@ class Event(models.Model):
 class LogChunk(models.Model):
     """Some whole lines of a build's output, number ``seq`` of it."""
 
-    build = models.ForeignKey(
-        "notebook_sessions.Build", models.CASCADE, related_name="log"
-    )
+    build = models.ForeignKey("notebook_sessions.Build", models.CASCADE, related_name="log")
     seq = models.PositiveIntegerField()
     phase = models.CharField(_("phase"), max_length=16, choices=Phase.choices)
     text = models.TextField(_("text"))

@@ -43,7 +43,7 @@ class Worker:
         done = []
         while rows := list(OrmQ.objects.order_by("id")):
             for row in rows:
-                task = row.task()
+                task = row.task
                 row.delete()
                 for _time in range(2):
                     import_string(task["func"])(*task["args"], **task["kwargs"])

@@ -99,7 +99,9 @@ def test_stop_and_start_again_need_no_build(ada, url, backend, worker, watch, br
     assert Session.objects.count() == 2
 
 
-def test_a_rebuild_builds_what_the_branch_has_by_now(ada, url, git, backend, worker, watch, bring_up):
+def test_a_rebuild_builds_what_the_branch_has_by_now(
+    ada, url, git, backend, worker, watch, bring_up
+):
     project = bring_up(lifecycle.launch(ada, url))
     first = project.commit
     lifecycle.stop(project, ada)
@@ -175,7 +177,7 @@ def test_a_deleted_project_is_stopped_and_cleared_away(ada, url, backend, worker
     assert Session.objects.get().state == "stopped"
 
 
-def test_the_sixth_project_is_refused_and_leaves_nothing(ada, bob, url):
+def test_the_sixth_project_is_refused_and_leaves_nothing(ada, bob, url, backend):
     names = {lifecycle.launch(ada, url).name for _ in range(5)}
     with pytest.raises(QuotaExceeded) as refusal:
         lifecycle.launch(ada, url)
@@ -202,7 +204,7 @@ def test_nothing_is_launched_where_notebooks_cannot_run(ada, url, backend):
     assert not Project.objects.exists()
 
 
-def test_a_ref_that_does_not_exist_fails_the_launch_with_a_sentence(ada, url, worker):
+def test_a_ref_that_does_not_exist_fails_the_launch_with_a_sentence(ada, url, backend, worker):
     project = lifecycle.launch(ada, url, ref="no-such-branch")
     worker.run()
     project = Project.objects.get(pk=project.pk)

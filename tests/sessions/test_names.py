@@ -24,7 +24,7 @@ def test_any_address_gives_a_dns_label(text):
     assert len(image_name(text, "c" * 40)) <= 80
 
 
-@given(st.text(min_size=1, alphabet=st.characters(exclude_categories=['Cs'])))
+@given(st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"])))
 def test_any_username_gives_a_folder_name_of_its_own(text):
     slug = owner_slug(text)
     assert LABEL.fullmatch(slug)

@@ -60,7 +60,9 @@ def test_each_lost_task_is_made_up_for(ada, url, backend, watch, a_minute_later)
     assert backend.server_reports == {}
 
 
-def test_a_finished_build_whose_waiters_were_not_told_tells_them(ada, url, backend, worker, a_minute_later):
+def test_a_finished_build_whose_waiters_were_not_told_tells_them(
+    ada, url, backend, worker, a_minute_later
+):
     lifecycle.launch(ada, url)
     worker.run()
     build = Build.objects.get()
@@ -70,7 +72,9 @@ def test_a_finished_build_whose_waiters_were_not_told_tells_them(ada, url, backe
     assert state() == "spawning"
 
 
-def test_a_build_that_the_back_end_forgot_is_started_again(ada, url, backend, worker, a_minute_later):
+def test_a_build_that_the_back_end_forgot_is_started_again(
+    ada, url, backend, worker, a_minute_later
+):
     lifecycle.launch(ada, url)
     worker.run()
     backend.build_reports.clear()
@@ -78,7 +82,9 @@ def test_a_build_that_the_back_end_forgot_is_started_again(ada, url, backend, wo
     assert backend.builds_started == 2
 
 
-def test_a_running_row_without_a_server_is_said_to_be_gone(ada, url, backend, worker, watch, a_minute_later):
+def test_a_running_row_without_a_server_is_said_to_be_gone(
+    ada, url, backend, worker, watch, a_minute_later
+):
     lifecycle.launch(ada, url)
     worker.run()
     backend.finish(Build.objects.get().pk)
