@@ -1,0 +1,140 @@
+"""Which addresses may be reached, in every spelling that a person or a name server has."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessions.addresses import (
+    Refused,
+    Rules,
+    Unresolvable,
+    _is_our_own,
+    canonical,
+    literal,
+    refusal,
+    require_public,
+    usable,
+)
+
+PRIVATE = [
+    "0.0.0.0",  # noqa: S104 -- looked at, not listened on
+    "10.1.2.3",
+    "100.64.0.1",
+    "127.0.0.1",
+    "127.8.9.10",
+    "168.63.129.16",
+    "169.254.169.254",
+    "172.31.255.255",
+    "192.0.0.192",
+    "192.168.1.1",
+    "198.18.0.1",
+    "224.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "64:ff9b::10.0.0.1",
+    "64:ff9b:1::1",
+    "100::1",
+    "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    "2002:7f00:1::",
+    "2002:a9fe:a9fe::1",
+    "fd00:ec2::254",
+    "fe80::1",
+    "fec0::1",
+    "ff02::1",
+]
+PUBLIC = ["1.1.1.1", "172.32.0.1", "203.0.113.5", "198.51.100.9", "2606:4700::1111"]
+PUBLIC += ["64:ff9b::8.8.8.8", "2001:db8::1", "::ffff:8.8.8.8"]
+LOOPBACK = ["0177.0.0.1", "0x7f.1", "0x7F000001", "127.1", "127.0.0.1.", "2130706433"]
+LOOPBACK += ["①②⑦.0.0.1", "127。0。0。1", "localhost", "LocalHost", "localhost.", "ｌocalhost"]
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+async def test_a_private_address_is_refused(address: str):
+    with pytest.raises(Refused):
+        await usable(Rules(), address, 443)
+    with pytest.raises(Refused):
+        await usable(Rules(), f"[{address}]" if ":" in address else address, 443)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+async def test_a_public_address_is_used_as_it_is(address: str):
+    assert [literal(found) for found in await usable(Rules(), address, 443)] == [literal(address)]
+
+
+@pytest.mark.parametrize("spelling", LOOPBACK)
+async def test_no_spelling_of_the_loopback_address_gets_past(spelling: str):
+    with pytest.raises(Refused, match="this machine itself"):
+        await usable(Rules(), spelling, 80)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ".", "..", "a..b", ".a", "localhost..", "-oProxyCommand=x", "-x.org", "a.-b", "a b",
+     "127.0.0.1 ", "127.0.0.1\n", "a\0b", "a/b", "a:b", "a@b", "[127.0.0.1", "[::1", "::1]",
+     "fe80::1%eth0", "::1%lo", "[fe80::1%25eth0]", "x" * 64, "a." * 127 + "org", "\ud800", "ex_$"],
+)  # fmt: skip
+async def test_what_is_no_host_is_said_to_be_none(text: str):
+    with pytest.raises(Unresolvable):
+        await usable(Rules(), text, 80)
+
+
+async def test_a_name_without_an_address_is_unresolvable():
+    with pytest.raises(Unresolvable):
+        await usable(Rules(), "nowhere.invalid", 443)
+
+
+def test_an_address_of_this_machine_is_known_by_its_interfaces():
+    assert _is_our_own(ip_address("127.0.0.1"))
+    assert not _is_our_own(ip_address("203.0.113.5"))
+
+
+def test_one_private_address_refuses_a_name_that_has_public_ones_too():
+    require_public("example.org", ["203.0.113.5"])
+    with pytest.raises(Refused, match=r"example\.org leads to a private network"):
+        require_public("example.org", ["203.0.113.5", "10.0.0.1"])
+
+
+@pytest.mark.parametrize("entry", ["127.0.0.1", "127.0.0.1:8000", "LOCALHOST:8000", "[::1]:8000"])
+async def test_a_trusted_host_is_reached_although_it_is_private(entry: str):
+    host = entry.removesuffix(":8000")
+    assert await usable(Rules(frozenset({entry})), host, 8000)
+
+
+async def test_trust_is_for_one_port_and_one_spelling_of_the_host():
+    rules = Rules(frozenset({"127.0.0.1:8000", "git.example:443"}))
+    assert await usable(rules, "127.1", 8000) == ["127.0.0.1"]
+    for host, port in [("127.0.0.1", 8001), ("localhost", 8000), ("127.0.0.2", 8000)]:
+        with pytest.raises(Refused):
+            await usable(rules, host, port)
+
+
+@pytest.mark.parametrize("entry", ["", ":80", "a:b", "a b", "https://a", "a/b", "-a", "[::1]x"])
+def test_a_trusted_host_that_is_none_is_reported_at_once(entry: str):
+    with pytest.raises(ValueError, match="is not host"):
+        Rules(frozenset({entry}))
+
+
+@given(st.text())
+def test_whatever_is_written_a_host_has_one_spelling_or_none(text: str):
+    try:
+        name = canonical(text)
+    except Unresolvable:
+        return
+    assert canonical(name) == name
+    assert name.isascii()
+    assert name.isprintable()
+    assert not set(name) & set(" /@%[]")
+    assert not name.startswith("-")
+
+
+@given(st.ip_addresses(v=4, network="10.0.0.0/8"), st.sampled_from(["::ffff:{}", "64:ff9b::{}"]))
+def test_no_form_of_ipv6_hides_a_private_address(address, form: str):
+    assert refusal(literal(form.format(address))) == "a private network"
