@@ -1,11 +1,16 @@
-"""The cast: ada owns, bob is someone else, eve is signed out, stan is staff."""
+"""The cast: ada owns, bob is someone else, eve is signed out, stan is staff. And a back end on
+command, for everything that is not about a real one."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 from django.test import Client
 
 from portal.models import User
+from sessions import backends
+from tests.scripted import ScriptedBackend
 
 
 @pytest.fixture
@@ -47,3 +52,13 @@ def as_stan(stan: User) -> Client:
 @pytest.fixture
 def as_eve() -> Client:
     return Client()
+
+
+@pytest.fixture
+def backend(settings) -> Iterator[ScriptedBackend]:
+    backends.BACKENDS["scripted"] = "tests.scripted.ScriptedBackend"
+    settings.PORTAL_BACKEND = "scripted"
+    backends.get_backend.cache_clear()
+    yield backends.get_backend()
+    backends.get_backend.cache_clear()
+    del backends.BACKENDS["scripted"]

@@ -1,4 +1,4 @@
-"""A back end on command, a git server, and a worker that runs every task twice."""
+"""A git server, and a worker that runs every task twice."""
 
 from __future__ import annotations
 
@@ -8,20 +8,9 @@ import pytest
 from django.utils.module_loading import import_string
 from django_q.models import OrmQ
 
-from sessions import backends
 from sessions.lifecycle import facts
 from tests.githttp import GitServer
 from tests.scripted import ScriptedBackend
-
-
-@pytest.fixture
-def backend(settings) -> Iterator[ScriptedBackend]:
-    backends.BACKENDS["scripted"] = "tests.scripted.ScriptedBackend"
-    settings.PORTAL_BACKEND = "scripted"
-    backends.get_backend.cache_clear()
-    yield backends.get_backend()
-    backends.get_backend.cache_clear()
-    del backends.BACKENDS["scripted"]
 
 
 @pytest.fixture(scope="session")
