@@ -1,0 +1,62 @@
+"""The first account: made once, with a password that only the portal's own user can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from portal import admin_account
+from portal.models import User
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def kept(settings, tmp_path: Path) -> Path:
+    settings.PORTAL_DATA = tmp_path
+    settings.PORTAL_ADMIN_PASSWORD = ""
+    return tmp_path / "admin-password"
+
+
+def account() -> User:
+    return User.objects.get(username="admin")
+
+
+def test_the_first_start_makes_up_a_password_and_shows_it(kept):
+    said = admin_account.ensure()
+    password = kept.read_text().strip()
+    assert password in said
+    assert account().check_password(password)
+    assert account().is_superuser
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_later_start_says_only_where_the_password_stands(kept):
+    admin_account.ensure()
+    said = admin_account.ensure()
+    assert str(kept) in said
+    assert kept.read_text().strip() not in said
+
+
+def test_a_password_that_was_changed_is_no_longer_told_of(kept):
+    admin_account.ensure()
+    admin = account()
+    admin.set_password("another one")
+    admin.save()
+    assert str(kept) not in admin_account.ensure()
+
+
+def test_a_given_password_is_used_and_not_written_down(kept, settings):
+    settings.PORTAL_ADMIN_PASSWORD = "given by the operator"
+    for _start in range(2):
+        said = admin_account.ensure()
+        assert "PORTAL_ADMIN_PASSWORD" in said
+        assert "given by the operator" not in said
+    assert account().check_password("given by the operator")
+    assert not kept.exists()
+
+
+def test_nobody_gets_an_account_where_there_are_some(kept, ada):
+    admin_account.ensure()
+    assert not User.objects.filter(username="admin").exists()

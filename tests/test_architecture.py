@@ -1,0 +1,95 @@
+"""What holds for the code as a whole, and no single module could promise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+OWN = ("portal", "sessions", "quotas", "keys")
+OUR_LABELS = ("portal", "notebook_sessions", "quotas", "keys")
+
+# `app.verb_model` is how Django spells a permission, in code and (after `perms.`) in templates.
+PERMISSION = re.compile(r"\b([a-z_]+)\.((?:add|change|delete|view)_[a-z]+)\b")
+ASKED = re.compile(r"""(?:has_perms?|permission_required)\(\s*["']([a-z_]+)\.([a-z_]+)["']""")
+
+
+def sources() -> Iterator[Path]:
+    for name in OWN:
+        yield from (ROOT / name).rglob("*.py")
+    yield from (ROOT / "templates").rglob("*.html")
+
+
+def permissions_in(text: str) -> set[tuple[str, str]]:
+    """Every permission that ``text`` names; the labels of apps, not every dotted name."""
+    labels = {*OUR_LABELS, "sessions", "auth", "admin", "django_q"}
+    found = PERMISSION.findall(text) + ASKED.findall(text)
+    return {(label, name) for label, name in found if label in labels}
+
+
+def our_permissions() -> set[tuple[str, str]]:
+    return {
+        (label, name)
+        for label in OUR_LABELS
+        for model in apps.get_app_config(label).get_models()
+        for name in (
+            *(f"{verb}_{model._meta.model_name}" for verb in model._meta.default_permissions),
+            *(name for name, _title in model._meta.permissions),
+        )
+    }
+
+
+def test_each_permission_that_is_asked_for_is_one_of_ours():
+    asked = {
+        (str(path.relative_to(ROOT)), *permission)
+        for path in sources()
+        for permission in permissions_in(path.read_text())
+    }
+    assert {one for one in asked if one[1:] not in our_permissions()} == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'user.has_perm("sessions.view_project")',
+        "{% if perms.sessions.view_project %}",
+        '@permission_required("sessions.stop_project")',
+        'user.has_perm("notebook_sessions.view_projekt")',
+    ],
+)
+def test_a_permission_that_is_not_ours_would_be_found(text):
+    assert permissions_in(text) - our_permissions()
+
+
+def test_the_apps_have_the_labels_that_tables_and_permissions_rely_on():
+    names = {config.label: config.name for config in apps.get_app_configs()}
+    assert names["notebook_sessions"] == "sessions"
+    assert names["sessions"] == "django.contrib.sessions"
+    assert settings.AUTH_USER_MODEL == "portal.User"
+
+
+def test_our_own_apps_come_before_the_libraries():
+    first = [config.name for config in apps.get_app_configs()][: len(OWN)]
+    assert set(first) == set(OWN)
+
+
+def test_each_variable_of_the_settings_is_explained_and_no_other():
+    read = re.findall(
+        r"ENVIRONMENT\.(?:text|number|decimal|flag|choice|words)\(\s*\"([A-Z_]+)\"",
+        (ROOT / "portal/settings.py").read_text(),
+    )
+    table = re.findall(
+        r"^\| `([A-Z_]+)` \|", (ROOT / "docs/configure.md").read_text(), re.MULTILINE
+    )
+    assert sorted(set(read)) == sorted(table)
+
+
+def test_the_documents_link_to_what_is_there():
+    for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
