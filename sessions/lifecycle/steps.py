@@ -149,7 +149,12 @@ def spawn(session_id: int) -> None:
 
 def remove_server(session_id: int) -> None:
     """Have the back end stop the notebook; `facts.server_gone` follows when it is gone."""
-    get_backend().remove_server(session_id)
+    backend = get_backend()
+    backend.remove_server(session_id)
+    stopping = Session.objects.filter(pk=session_id, state=SessionState.STOPPING)
+    session = stopping.select_related("project").first()
+    if session and session_id not in {report.id for report in backend.servers()}:
+        facts.server_gone(session, "", "")  # it was stopped before it was started
 
 
 def remove_project(project_id: int) -> None:

@@ -1,0 +1,96 @@
+"""A kernel in somebody's notebook, spoken to through the gateway with an API token."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from websockets.sync.client import connect
+
+from tests.stack import Api
+
+
+class Kernel:
+    """``with Kernel(api, name) as kernel: kernel.run("print(1)") == "1\\n"``"""
+
+    def __init__(self, api: Api, name: str, kernel_id: str = "") -> None:
+        self.api = api
+        self.host = f"{name}.localhost:{api.stack.port}"
+        self.headers = {"Authorization": f"Bearer {api.token}"}
+        self.id = kernel_id or self._http("POST", "api/kernels").json()["id"]
+
+    def _http(self, method: str, path: str) -> httpx.Response:
+        answer = httpx.request(
+            method,
+            f"http://127.0.0.1:{self.api.stack.port}/{path}",
+            headers={**self.headers, "Host": self.host},
+            timeout=60,
+        )
+        assert answer.status_code < 300, answer.text
+        return answer
+
+    def __enter__(self) -> Self:
+        self.socket = connect(
+            f"ws://{self.host}/api/kernels/{self.id}/channels",
+            host="127.0.0.1",
+            port=self.api.stack.port,
+            additional_headers=self.headers,
+            open_timeout=30,
+            max_size=None,
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.socket.close()
+
+    def run(self, code: str, within: float = 60) -> str:
+        """What the code prints, errors included."""
+        number = uuid.uuid4().hex
+        self.socket.send(json.dumps(_request(number, code)))
+        output = ""
+        while True:
+            message: dict[str, Any] = json.loads(self.socket.recv(within))
+            if message["parent_header"].get("msg_id") != number:
+                continue
+            content = message["content"]
+            if message["msg_type"] == "stream":
+                output += content["text"]
+            elif message["msg_type"] == "error":
+                output += "\n".join(content["traceback"])
+            elif message["msg_type"] == "status" and content["execution_state"] == "idle":
+                return output
+
+
+def _request(number: str, code: str) -> dict[str, Any]:
+    header = {
+        "msg_id": number,
+        "msg_type": "execute_request",
+        "username": "test",
+        "session": "test",
+        "version": "5.3",
+        "date": "2000-01-01T00:00:00Z",
+    }
+    content = {
+        "code": code,
+        "silent": False,
+        "store_history": False,
+        "user_expressions": {},
+        "allow_stdin": False,
+        "stop_on_error": False,
+    }
+    return {
+        "channel": "shell",
+        "header": header,
+        "parent_header": {},
+        "metadata": {},
+        "content": content,
+        "buffers": [],
+    }

@@ -1,0 +1,237 @@
+"""A whole portal as people run it: ``manage.py up`` on a free port, with its own data folder.
+
+Its parts can be killed one by one. What it started is ended with it, notebooks included.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+PROJECT = Path(__file__).resolve().parent.parent
+PASSWORD = "a long password for tests"
+
+T = TypeVar("T")
+
+END_EVERYTHING = """
+from sessions.backends import get_backend
+backend = get_backend()
+for report in backend.servers(): backend.remove_server(report.id)
+for report in backend.builds(): backend.cancel_build(report.id)
+"""
+
+
+def eventually(ask: Callable[[], T], *, within: float = 30.0, what: str = "it") -> T:
+    """The first true answer; fails when there is none in time."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if answer := ask():
+            return answer
+        time.sleep(0.1)
+    raise AssertionError(f"{what} did not happen within {within:g} s; last answer: {answer!r}")
+
+
+class Stack:
+    def __init__(self, **environment: str) -> None:
+        # Notebooks run under a uid of their own, which must be able to get here.
+        self.data = Path(tempfile.mkdtemp(prefix="bindery-stack-"))
+        self.data.chmod(0o711)
+        self.port = _free_port()
+        self.url = f"http://localhost:{self.port}"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name != "PYTEST_VERSION"},
+            "PORTAL_DATA": str(self.data),
+            "PORTAL_PORT": str(self.port),
+            "PORTAL_ADMIN_PASSWORD": PASSWORD,
+            **environment,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = self.data / "up.log"
+
+    def start(self) -> None:
+        """Return once it can take a launch."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "up"],
+                cwd=PROJECT,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        eventually(self.is_healthy, within=90, what="a healthy portal")
+
+    def is_healthy(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            assert self.process.wait(60) == 0
+            self.process = None
+
+    def close(self) -> None:
+        """End everything, notebooks too, and leave nothing behind."""
+        self.stop()
+        self.manage("shell", "-c", END_EVERYTHING)
+        run = self.data / "run"
+        eventually(lambda: not _running(run), within=20, what="the end of all notebooks")
+        shutil.rmtree(self.data)
+
+    def manage(self, *arguments: str) -> str:
+        """What ``manage.py`` prints."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=PROJECT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def account(self, username: str) -> None:
+        """A person who signs in with `PASSWORD`."""
+        code = f"from portal.models import User; User.objects.create_user('{username}', password='{PASSWORD}')"
+        self.manage("shell", "-c", code)
+
+    def api(self, username: str = "admin") -> Api:
+        return Api(self, self.manage("create_token", username).splitlines()[-1])
+
+    def part(self, name: str) -> int:
+        """The pid of web, worker or watch."""
+        words = {"web": "uvicorn", "worker": "qcluster", "watch": "watch"}
+        assert self.process
+        for pid in _children(self.process.pid):
+            if words[name] in _command(pid):
+                return pid
+        raise LookupError(name)
+
+    def kill(self, name: str) -> None:
+        """``kill -9`` of one part; it is back when the portal is healthy again."""
+        pid = eventually(lambda: self.part(name), what=name)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not Path(f"/proc/{pid}").exists(), what=f"the end of {name}")
+
+
+class Api:
+    """A person with a token."""
+
+    def __init__(self, stack: Stack, token: str) -> None:
+        self.stack = stack
+        self.token = token
+        self.http = httpx.Client(
+            base_url=f"{stack.url}/api/v1/",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
+        )
+
+    def launch(self, repository: str, **more: str) -> str:
+        """The name of a new project."""
+        answer = self.http.post("projects/", json={"repository": repository, **more})
+        assert answer.status_code == 201, answer.text
+        name: str = answer.json()["name"]
+        return name
+
+    def project(self, name: str) -> dict[str, Any]:
+        answer = self.http.get(f"projects/{name}/")
+        assert answer.status_code == 200, answer.text
+        project: dict[str, Any] = answer.json()
+        return project
+
+    def verb(self, name: str, verb: str) -> None:
+        answer = self.http.post(f"projects/{name}/{verb}/")
+        assert answer.status_code == 202, answer.text
+
+    def delete(self, name: str) -> None:
+        assert self.http.delete(f"projects/{name}/").status_code == 202
+
+    def until(self, name: str, *states: str, within: float = 120) -> dict[str, Any]:
+        """The project once it is in one of these states."""
+
+        def arrived() -> dict[str, Any] | None:
+            try:
+                project = self.project(name)
+            except httpx.HTTPError:  # web is being restarted
+                return None
+            if project["state"] == "failed" and "failed" not in states:
+                raise AssertionError(project["message"])
+            return project if project["state"] in states else None
+
+        return eventually(arrived, within=within, what=f"{name} being {' or '.join(states)}")
+
+    def story(self, name: str) -> list[dict[str, Any]]:
+        """All events and log so far."""
+        events: list[dict[str, Any]] = []
+        after = 0
+        while True:
+            page = self.http.get(f"projects/{name}/events/", params={"after": after}).json()
+            if not page["events"]:
+                return events
+            events += page["events"]
+            after = page["next"]
+
+    def log(self, name: str) -> list[str]:
+        """The lines of the build's log."""
+        pieces = [item["message"] for item in self.story(name) if item.get("log")]
+        return "\n".join(pieces).split("\n")
+
+
+@contextmanager
+def running(**environment: str) -> Iterator[Stack]:
+    stack = Stack(**environment)
+    try:
+        stack.start()
+        yield stack
+    except BaseException:
+        print(stack.log.read_text(errors="replace")[-5000:])  # noqa: T201  for the report
+        raise
+    finally:
+        stack.close()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(status.parent.name))
+    return found
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def _running(run: Path) -> list[str]:
+    """The keepers that still hold something below this folder."""
+    processes = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+    return [command for pid in processes if str(run) in (command := _command(pid))]

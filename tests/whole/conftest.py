@@ -1,0 +1,45 @@
+"""One whole portal and one git server for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.githttp import GitServer
+from tests.stack import Api, Stack, running
+
+
+@pytest.fixture(scope="session")
+def git() -> Iterator[GitServer]:
+    with GitServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(git: GitServer) -> Iterator[Stack]:
+    with running(PORTAL_TRUSTED_GIT_HOSTS=git.host) as stack:
+        stack.account("ada")
+        stack.account("bob")
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def ada(stack: Stack) -> Api:
+    return stack.api("ada")
+
+
+@pytest.fixture(scope="session")
+def bob(stack: Stack) -> Api:
+    return stack.api("bob")
+
+
+@pytest.fixture(autouse=True)
+def cleared(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Nobody's projects outlive a test."""
+    yield
+    for person in ("ada", "bob"):
+        if person in request.fixturenames:
+            api: Api = request.getfixturevalue(person)
+            for project in api.http.get("projects/").json():
+                api.delete(project["name"])

@@ -1,0 +1,58 @@
+"""``kill -9`` of any part, in the middle of a build and with a notebook running."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.githttp import GitServer
+from tests.kernel import Kernel
+from tests.stack import Api, Stack, eventually
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+
+TICKS = 100
+SLOW = f"""#!/bin/bash
+for tick in $(seq {TICKS}); do echo "tick $tick"; sleep 0.1; done
+"""
+
+
+@pytest.mark.parametrize("part", ["web", "worker", "watch"])
+def test_nothing_is_lost_when_a_part_is_killed(
+    stack: Stack, git: GitServer, ada: Api, part: str
+) -> None:
+    running = ada.launch(git.repository("ada/plain", {"index.ipynb": "{}"}))
+    ada.until(running, "ready")
+    with Kernel(ada, running) as kernel:
+        assert kernel.run("answer = 42; print('noted')") == "noted\n"
+    files = {"postBuild": SLOW, "of": part}
+    building = ada.launch(git.repository(f"ada/{part}", files, executable=["postBuild"]))
+    eventually(lambda: "tick 20" in ada.log(building), within=60, what="tick 20")
+
+    stack.kill(part)
+
+    eventually(stack.is_healthy, within=60, what="a healthy portal")
+    ada.until(building, "ready")
+    ticks = re.findall(r"^tick (\d+)$", "\n".join(ada.log(building)), re.MULTILINE)
+    assert [int(tick) for tick in ticks] == list(range(1, TICKS + 1))
+    with Kernel(ada, running, kernel.id) as kernel:
+        assert kernel.run("print(answer)") == "42\n"
+
+
+def test_a_portal_that_is_ended_and_started_again_finds_everything(
+    stack: Stack, git: GitServer, ada: Api
+) -> None:
+    running = ada.launch(git.repository("ada/plain", {"index.ipynb": "{}"}))
+    ada.until(running, "ready")
+    with Kernel(ada, running) as kernel:
+        kernel.run("answer = 42")
+    building = ada.launch(git.repository("ada/slow", {"postBuild": SLOW}, executable=["postBuild"]))
+    eventually(lambda: "tick 5" in ada.log(building), within=60, what="tick 5")
+    stack.stop()
+    stack.start()
+    ada.until(building, "ready")
+    ticks = [line for line in ada.log(building) if line.startswith("tick")]
+    assert ticks == [f"tick {number}" for number in range(1, TICKS + 1)]
+    with Kernel(ada, running, kernel.id) as kernel:
+        assert kernel.run("print(answer)") == "42\n"

@@ -1,0 +1,78 @@
+"""Launches on the real thing, from address to notebook, or to a sentence why not."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.githttp import GitServer
+from tests.kernel import Kernel
+from tests.stack import Api, Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+
+COUNT_BUILDS = "from sessions.models import Build; print(Build.objects.filter(commit='{}').count())"
+
+
+def test_two_people_at_the_same_moment_cause_one_build_and_see_all_of_it(
+    stack: Stack, git: GitServer, ada: Api, bob: Api
+) -> None:
+    post_build = "#!/bin/bash\nfor n in $(seq 30); do echo line $n; sleep 0.05; done\n"
+    url = git.repository("ada/shared", {"postBuild": post_build}, executable=["postBuild"])
+    with ThreadPoolExecutor() as pool:
+        names = list(pool.map(lambda api: api.launch(url), (ada, bob)))
+    logs = []
+    for api, name in zip((ada, bob), names, strict=True):
+        api.until(name, "ready")
+        logs.append(api.log(name))
+    assert logs[0] == logs[1]
+    assert [line for line in logs[0] if line.startswith("line ")] == [
+        f"line {number}" for number in range(1, 31)
+    ]
+    assert stack.manage("shell", "-c", COUNT_BUILDS.format(git.commit("ada/shared"))) == "1"
+
+
+def test_files_in_the_own_folder_are_there_in_every_notebook(git: GitServer, ada: Api) -> None:
+    first = ada.launch(git.repository("ada/one", {"index.ipynb": "{}"}))
+    ada.until(first, "ready")
+    with Kernel(ada, first) as kernel:
+        kernel.run("open('/home/ada-nfs-pvc/result.txt', 'w').write('kept')")
+    second = ada.launch(git.repository("ada/two", {"index.ipynb": "{ }"}))
+    ada.until(second, "ready")
+    with Kernel(ada, second) as kernel:
+        assert kernel.run("print(open('/home/ada-nfs-pvc/result.txt').read())") == "kept\n"
+        assert kernel.run("import os; print(sorted(os.listdir('/home')))") == (
+            "['ada-nfs-pvc', 'jovyan']\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ({"Dockerfile": "FROM scratch\n"}, "build.needs-containers"),
+        ({"environment.yml": "dependencies: []\n"}, "build.needs-containers"),
+        ({"apt.txt": "vim\n"}, "build.needs-containers"),
+        ({"requirements.txt": "no-such-package-on-earth==0.0.1\n"}, "build.requirements"),
+        ({"postBuild": "#!/bin/bash\necho alas\nexit 3\n"}, "build.post-build"),
+    ],
+)
+def test_what_cannot_be_built_gets_a_sentence_and_a_code(
+    git: GitServer, ada: Api, files: dict[str, str], code: str
+) -> None:
+    url = git.repository(
+        "ada/broken", files, executable=[name for name in files if "." not in name]
+    )
+    name = ada.launch(url)
+    project = ada.until(name, "failed", "ready")
+    assert (project["state"], project["code"]) == ("failed", code)
+    assert project["message"].endswith(".")
+    assert ada.story(name)[-1]["code"] == code
+
+
+def test_the_bundled_examples_run(stack: Stack, ada: Api) -> None:
+    for example in ("hello", "flowers"):
+        name = ada.launch(f"{stack.url}/examples/{example}.git")
+        ada.until(name, "ready")
+        with Kernel(ada, name) as kernel:
+            assert kernel.run("import os; print(os.path.exists('index.ipynb'))") == "True\n"
