@@ -124,6 +124,7 @@ def _database() -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": PORTAL_DATA / "db.sqlite3",
+        "TEST": {"NAME": PORTAL_DATA / "test.sqlite3"},  # a file, as for real
         "OPTIONS": {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
