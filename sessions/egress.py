@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .addresses import Refused, Rules, Unresolvable, usable
-from .relay import CHUNK_BYTES, Streams, close, relay
+from .relay import CHUNK_BYTES, Streams, close, hear_out, relay
 
 HEAD_BYTES = 32 * 1024
 HEAD_SECONDS = 20
@@ -83,6 +83,7 @@ class _Proxy:
             await self._converse(reader, writer)
         except _Answer as answer:
             writer.write(bytes(answer))
+            await hear_out(reader, writer)
         except OSError:
             pass  # either end went away: there is nobody to tell
         finally:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
+HEAR_OUT_SECONDS = 2
 CLOSE_SECONDS = 10
 SILENT_SECONDS = 900
 HALF_CLOSED_SECONDS = 120
@@ -20,6 +22,18 @@ async def close(writer: asyncio.StreamWriter) -> None:
             await writer.wait_closed()
     except OSError:
         writer.transport.abort()
+
+
+async def hear_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take what the other end still sends after the last word to it, for a moment.
+
+    To close with bytes unread would reset the connection, and the last word would be lost.
+    """
+    with suppress(OSError):
+        async with asyncio.timeout(HEAR_OUT_SECONDS):
+            writer.write_eof()
+            while await reader.read(CHUNK_BYTES):
+                pass
 
 
 class _Pump:

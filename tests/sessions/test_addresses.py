@@ -21,7 +21,7 @@ from sessions.addresses import (
 )
 
 PRIVATE = [
-    "0.0.0.0",  # noqa: S104 -- looked at, not listened on
+    "0.0.0.0",
     "10.1.2.3",
     "100.64.0.1",
     "127.0.0.1",
