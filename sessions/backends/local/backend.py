@@ -8,8 +8,12 @@ It only writes down what is wanted and reads what is: each build and each notebo
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
+import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -99,11 +103,21 @@ class LocalBackend:
         launch.tell(self.folders.keeper(SERVER, session_id), launch.REMOVE)
 
     def remove_project(self, name: str) -> None:
-        remove(self.folders.project(name))
+        project = self.folders.project(name)
+        with suppress(FileNotFoundError):
+            os.rename(project, self.folders.projects / f".{name}-{uuid.uuid4().hex[:8]}")
+        for gone in self.folders.projects.glob(".*"):
+            with suppress(subprocess.CalledProcessError):  # a notebook that ends now: next time
+                remove(gone)
 
     def builds(self) -> list[BuildReport]:
         found = launch.all_of(self.folders.run, BUILD)
-        return [reports.build(number, folder) for number, folder in found]
+        forgotten = launch.REMOVE
+        return [
+            reports.build(number, folder)
+            for number, folder in found
+            if not (folder / forgotten).exists()
+        ]
 
     def servers(self) -> list[ServerReport]:
         found = launch.all_of(self.folders.run, SERVER)
@@ -111,7 +125,7 @@ class LocalBackend:
 
     def projects(self) -> list[str]:
         there = self.folders.projects
-        return sorted(path.name for path in there.iterdir()) if there.exists() else []
+        return sorted(path.name for path in there.glob("[!.]*"))
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
         yield from Changes(self.folders.run, self._everything)

@@ -61,18 +61,15 @@ def tell(folder: Path, wish: str) -> None:
 
 
 def all_of(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
-    """Number and folder of each keeper of a kind, those told to be removed left out.
-
-    What is to be removed and has ended is removed now.
-    """
+    """Number and folder of each keeper of a kind; what was to end and has is removed now."""
     for entry in sorted(os.listdir(run) if run.exists() else []):
         found = parsed(entry)
         if not found or found[0] != kind:
             continue
         folder = run / entry
-        if not (folder / REMOVE).exists():
+        if alive(folder) or not (folder / REMOVE).exists():
             yield found[1], folder
-        elif not alive(folder):
+        else:
             remove(folder)
 
 

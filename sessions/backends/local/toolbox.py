@@ -7,7 +7,6 @@ shown read-only in sandboxes: nothing of the portal's own folders need be.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import uuid
@@ -18,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from sessions.errors import TemporaryError
 
-from .keeper.files import make_readable, remove
+from .keeper.files import make_readable, remove, rename_unless_there
 
 _HERE = Path(__file__).parent
 _TOOLS = _HERE / "toolbox.txt"
@@ -58,10 +57,7 @@ def ensure(toolboxes: Path, python: str) -> Path:
         _install(draft, python)
         _share(draft / "share")
         make_readable(draft)
-        os.rename(draft, target)
-    except OSError:
-        if not target.exists():
-            raise
+        rename_unless_there(draft, target)
     finally:
         remove(draft)
     return target

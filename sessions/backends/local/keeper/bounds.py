@@ -47,7 +47,7 @@ async def watch_disk(folders: Sequence[str], limit: int, ended: Ended) -> None:
     Adding up the files is slow, so it is done at once only when the whole disk has lost
     that much, and otherwise every few seconds.
     """
-    base, room, pause = _disk_used(folders[0]), limit, 0.0
+    base, room, pause = _disk_used(folders[0]), limit, _DISK_PAUSE
     while True:
         await asyncio.sleep(0.2)
         pause -= 0.2

@@ -8,8 +8,8 @@ the environment under its name finds all of it. Neighbours: `steps` says what is
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,7 +20,7 @@ from sessions import egress
 from sessions.addresses import Rules
 
 from . import bounds, steps
-from .files import first_link_out, make_readable, remove
+from .files import copy, first_link_out, make_readable, remove, rename_unless_there
 from .jobs import BuildJob
 from .jupyter import own_packages
 from .log import Log
@@ -66,14 +66,9 @@ class Build:
         found = await self._detect()
         self._log.phase("building")
         async with self._way_out(job.trusted):
-            for step in steps.base(job, found["python"]):
+            await self._base(found["python"])
+            for step in steps.own(job, found):
                 await self._step(step)
-            self._let_people_install(found["python"])
-            for step in steps.repository(job, found):
-                await self._step(step)
-            for path in found["post_build"]:
-                await self._step(steps.post_build(job, path))
-            await self._step(steps.check(job))
         self._finish(found)
         return Status(pack=found["pack"])
 
@@ -160,6 +155,24 @@ class Build:
         finally:
             server.close()
 
+    async def _base(self, version: str) -> None:
+        """Put JupyterLab in place; it is the same for all, so it is installed only once.
+
+        The copy is a real one: no build must be able to change what another one gets.
+        """
+        kept = base_folder(self._job, version)
+        if kept.exists():
+            self._log.say(f"── Taking Python {version} and JupyterLab as installed before")
+            await asyncio.to_thread(copy, kept, self._partial / "env")
+            return
+        for step in steps.base(self._job, version):
+            await self._step(step)
+        self._let_people_install(version)
+        draft = kept.with_name(f".{self._folder.name}")
+        remove(draft)
+        await asyncio.to_thread(copy, self._partial / "env", draft)
+        rename_unless_there(draft, kept)
+
     def _let_people_install(self, version: str) -> None:
         """Packages that a person installs in a notebook go to their home: have them found."""
         packages = self._partial / f"env/lib/python{version}/site-packages"
@@ -171,8 +184,11 @@ class Build:
             remove(self._partial / name)
         make_readable(self._partial)
         (self._partial / "result.json").write_text(json.dumps(found))
-        try:
-            os.rename(self._partial, self._job.environment)
-        except OSError:
-            if not os.path.exists(f"{self._job.environment}/result.json"):
-                raise
+        rename_unless_there(self._partial, Path(self._job.environment))
+
+
+def base_folder(job: BuildJob, version: str) -> Path:
+    """Where the part of an environment that is the same for everybody is kept."""
+    made_of = f"{Path(job.site.toolbox).name} {job.pythons[version]}"
+    digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+    return Path(job.cache) / f"base-{version}-{digest}"

@@ -33,6 +33,16 @@ def copy(source: Path, target: Path) -> None:
         raise OSError(done.stderr[-500:])
 
 
+def rename_unless_there(draft: Path, target: Path) -> None:
+    """Give a finished folder its name; where somebody else was quicker, theirs stays."""
+    try:
+        os.rename(draft, target)
+    except OSError:
+        if not target.exists():
+            raise
+        remove(draft)
+
+
 def first_link_out(folder: Path) -> str:
     """The first symbolic link (by name) that leads out of the folder; git's own are left out."""
     inside = os.path.realpath(folder)

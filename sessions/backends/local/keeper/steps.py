@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .jobs import BuildJob
 from .sandbox import ENVIRONMENT, HOME, SHARE, TOOLBOX, Bind
@@ -17,6 +18,7 @@ CACHE = "/var/cache/uv"
 ANSWER = "/run/answer/detected.json"
 PYTHON = f"{ENVIRONMENT}/bin/python"
 UV = f"{TOOLBOX}/bin/uv"
+_PIPENV = (UV, "tool", "run", "--python", PYTHON, "pipenv")
 
 FETCH = """
 git clone --no-checkout --progress --template= -- "$1" .
@@ -97,22 +99,22 @@ def base(job: BuildJob, version: str) -> list[Step]:
     ]
 
 
-def repository(job: BuildJob, found: Mapping[str, object]) -> list[Step]:
+def own(job: BuildJob, found: Mapping[str, Any]) -> list[Step]:
     """What the repository's own files ask for, in the order in which repo2docker does it."""
     steps = []
     install = (UV, "pip", "install", "--python", PYTHON)
-    if path := str(found["requirements"]):
-        steps.append(_own(job, f"Installing {path}", (*install, "-r", path), path))
-    if path := str(found["pipfile"]):
+    if path := found["requirements"]:
+        steps.append(_install(job, path, (*install, "-r", path)))
+    if path := found["pipfile"]:
         locked = "--ignore-pipfile" if path.endswith(".lock") else "--skip-lock"
-        pipenv = (UV, "tool", "run", "--python", PYTHON, "pipenv", "install", "--dev", locked)
-        steps.append(_own(job, f"Installing {path}", pipenv, path))
+        steps.append(_install(job, path, (*_PIPENV, "install", "--dev", locked)))
     if found["package"]:
-        steps.append(_own(job, "Installing the repository's package", (*install, "."), "package"))
-    return steps
+        steps.append(_install(job, "the repository's package", (*install, ".")))
+    steps += [_post_build(job, path) for path in found["post_build"]]
+    return [*steps, _check(job)] if steps else []
 
 
-def post_build(job: BuildJob, path: str) -> Step:
+def _post_build(job: BuildJob, path: str) -> Step:
     return Step(
         title=f"Running {path}",
         words=("sh", "-c", POST_BUILD, "sh", path),
@@ -123,12 +125,12 @@ def post_build(job: BuildJob, path: str) -> Step:
     )
 
 
-def check(job: BuildJob) -> Step:
+def _check(job: BuildJob) -> Step:
     """The notebook server must have survived what the repository installed."""
     return Step(
         title="Checking the environment",
         words=(PYTHON, "-I", "-c", "import ipykernel, jupyterlab.labapp"),
-        binds=(Bind(f"{job.partial}/env", ENVIRONMENT),),
+        binds=(_environment(job, writable=False),),
         code="build.no-jupyterlab",
         sentence="JupyterLab no longer works with what the repository installs: its versions of "
         "packages do not fit. Loosen the pins that the log names.",
@@ -138,6 +140,7 @@ def check(job: BuildJob) -> Step:
 
 _UV = {
     "UV_CACHE_DIR": CACHE,
+    "UV_COMPILE_BYTECODE": "1",  # notebooks cannot write to it, and Python would each time
     "UV_LINK_MODE": "copy",
     "UV_NO_CONFIG": "1",
     "UV_NO_PROGRESS": "1",
@@ -146,13 +149,13 @@ _UV = {
 _VIRTUAL = {"VIRTUAL_ENV": ENVIRONMENT, "PIP_NO_CACHE_DIR": "1"}
 
 
-def _own(job: BuildJob, title: str, words: tuple[str, ...], what: str) -> Step:
+def _install(job: BuildJob, what: str, words: tuple[str, ...]) -> Step:
     """A step of the repository's files: its cache is this build's alone, for packages run code.
 
     The index strategy is that of pip, which these files were written for.
     """
     return Step(
-        title=title,
+        title=f"Installing {what}",
         words=words,
         binds=(*_everything(job), _toolbox(job), Bind(f"{job.partial}/cache", CACHE, True)),
         code="build.requirements",
@@ -166,8 +169,8 @@ def _everything(job: BuildJob) -> tuple[Bind, ...]:
     return (_environment(job), _home(job), _tmp(job))
 
 
-def _environment(job: BuildJob) -> Bind:
-    return Bind(f"{job.partial}/env", ENVIRONMENT, writable=True)
+def _environment(job: BuildJob, *, writable: bool = True) -> Bind:
+    return Bind(f"{job.partial}/env", ENVIRONMENT, writable)
 
 
 def _home(job: BuildJob, *, writable: bool = True) -> Bind:
