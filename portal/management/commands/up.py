@@ -95,14 +95,15 @@ class Command(BaseCommand):
 
 def _parts(door: socket.socket) -> list[Part]:
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+    quick = ["--skip-checks"]  # this command has made them
     web = [sys.executable, "-m", "uvicorn", "portal.asgi:application", "--lifespan", "on"]
     web += ["--app-dir", str(settings.BASE_DIR), "--fd", str(door.fileno())]
     web += ["--no-access-log", "--log-level", os.environ["PORTAL_LOG_LEVEL"].lower()]
     web += ["--timeout-graceful-shutdown", "3"]
     return [
         Part("web", web, descriptors=[door.fileno()]),
-        Part("worker", [*manage, "qcluster"], is_sick=_if_known(health.worker_is_deaf)),
-        Part("watch", [*manage, "watch"], is_sick=_if_known(lambda: not watch.is_alive())),
+        Part("worker", [*manage, "qcluster", *quick], is_sick=_if_known(health.worker_is_deaf)),
+        Part("watch", [*manage, "watch", *quick], is_sick=_if_known(lambda: not watch.is_alive())),
     ]
 
 
