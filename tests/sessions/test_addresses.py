@@ -137,4 +137,4 @@ def test_whatever_is_written_a_host_has_one_spelling_or_none(text: str):
 
 @given(st.ip_addresses(v=4, network="10.0.0.0/8"), st.sampled_from(["::ffff:{}", "64:ff9b::{}"]))
 def test_no_form_of_ipv6_hides_a_private_address(address, form: str):
-    assert refusal(literal(form.format(address))) == "a private network"
+    assert refusal(ip_address(form.format(address))) == "a private network"

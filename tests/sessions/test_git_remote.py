@@ -1,0 +1,284 @@
+"""From a ref to a commit, asked of real git servers: good ones, broken ones and bad ones."""
+
+from __future__ import annotations
+
+import datetime as dt
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from sessions import gitprocess
+from sessions.errors import BinderyError, TemporaryError, UserError
+from sessions.gitfailures import clean
+from sessions.gitremote import Resolved, resolve
+from sessions.providers import Repository, understand
+from tests.githttp import GitServer
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[GitServer]:
+    with GitServer() as server:
+        server.repository("ada/flowers", {"index.ipynb": "{}"})
+        server.branch("ada/flowers", "feature/blue", {"b.ipynb": "{}"})
+        server.branch("ada/flowers", "v1", {"c.ipynb": "{}"})
+        server.tag("ada/flowers", "v1.0")
+        server.tag("ada/flowers", "v1.1", start="feature/blue", annotated=True)
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def trusted(server: GitServer, settings):
+    settings.PORTAL_TRUSTED_GIT_HOSTS = [server.host]
+
+
+def look_up(url: str, ref: str = "", path: str = "") -> Resolved:
+    return resolve(understand(url, ref, path))
+
+
+def refusal(repository: str | Repository, ref: str = "") -> BinderyError:
+    with pytest.raises(BinderyError) as refused:
+        resolve(understand(repository, ref) if isinstance(repository, str) else repository)
+    return refused.value
+
+
+def test_without_a_ref_it_is_the_default_branch(server):
+    url = server.repository("ada/trunk", {"a": "1"}, branch="trunk")
+    assert look_up(url, path="a") == Resolved(server.commit("ada/trunk"), "trunk", "a")
+
+
+@pytest.mark.parametrize("ref", ["main", "feature/blue", "v1", "v1.0", "v1.1"])
+def test_a_branch_or_tag_stands_for_the_commit_that_it_leads_to(server, ref):
+    found = look_up(server.url("ada/flowers"), ref)
+    assert found == Resolved(server.commit("ada/flowers", ref), ref, "")
+
+
+def test_the_full_name_of_a_ref_is_understood_too(server):
+    found = look_up(server.url("ada/flowers"), "refs/heads/feature/blue")
+    assert found.ref == "feature/blue"
+
+
+def test_a_branch_goes_before_a_tag_of_the_same_name(server):
+    url = server.repository("ada/twins", {"a": "1"})
+    server.tag("ada/twins", "same")
+    branch = server.branch("ada/twins", "same", {"a": "2"})
+    assert look_up(url, "same").commit == branch
+
+
+@pytest.mark.parametrize("ref", ["0123456789ABCDEF0123456789abcdef01234567", "a" * 64])
+def test_a_full_commit_is_taken_without_asking(server, ref):
+    asked = len(server.requests)
+    assert look_up(server.url("no/such"), ref, "x") == Resolved(ref.lower(), ref.lower(), "x")
+    assert len(server.requests) == asked
+
+
+def test_the_beginning_of_a_commit_is_enough_where_a_branch_or_tag_stands_at_it(server):
+    commit = server.commit("ada/flowers", "feature/blue")
+    assert look_up(server.url("ada/flowers"), commit[:7].upper()).commit == commit
+
+
+@pytest.mark.parametrize(
+    ("tail", "ref", "path"),
+    [
+        ("main/index.ipynb", "main", "index.ipynb"),
+        ("feature/blue", "feature/blue", ""),
+        ("feature/blue/deep/b.ipynb", "feature/blue", "deep/b.ipynb"),
+        ("v1/c.ipynb", "v1", "c.ipynb"),
+    ],
+)
+def test_the_longest_branch_that_exists_ends_where_the_path_begins(server, tail, ref, path):
+    first, _, rest = tail.partition("/")
+    url = server.url("ada/flowers")
+    found = resolve(Repository("gh", "ada/flowers", url, first, rest, tail))
+    assert (found.ref, found.path) == (ref, path)
+
+
+def test_a_file_at_a_commit_needs_no_guess(server):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    url = server.url("ada/flowers")
+    found = resolve(Repository("gh", "a/b", url, commit, "x/y", f"{commit}/x/y"))
+    assert found == Resolved(commit, commit, "x/y")
+
+
+def test_a_ref_that_is_not_there_is_answered_with_those_that_are(server):
+    error = refusal(server.url("ada/flowers"), "feature/bleu")
+    assert (type(error), error.code) == (UserError, "launch.ref-not-found")
+    assert error.details["branches"] == ["feature/blue", "main", "v1"]
+    assert "“feature/bleu”" in error.message
+    assert "feature/blue, main, v1" in error.message
+
+
+def test_only_the_nearest_branches_are_named(server):
+    url = server.repository("ada/many", {"a": "1"})
+    for number in range(9):
+        server.branch("ada/many", f"release-{number}")
+    assert len(refusal(url, "release-10").details["branches"]) == 5
+
+
+def test_a_repository_without_a_commit_says_so(server):
+    for ref in ("", "main"):
+        error = refusal(server.empty(f"ada/empty{ref}"), ref)
+        assert error.code == "launch.repository-has-no-commits"
+
+
+def test_a_missing_repository_and_a_private_one_look_the_same(server):
+    for url in (server.url("no/such"), server.lock("ada/secret")):
+        error = refusal(url)
+        assert (type(error), error.code) == (UserError, "launch.repository-not-found")
+        assert "does not exist or is private" in error.message
+
+
+def test_a_redirect_to_another_public_place_is_followed(server):
+    url = server.redirect("ada/moved", server.url("ada/flowers"))
+    assert look_up(url).commit == server.commit("ada/flowers")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://127.0.0.2:{port}/ada/flowers.git",
+        "http://localhost:{port}/ada/flowers.git",
+        "http://[::ffff:127.0.0.1]:{port}/ada/flowers.git",
+        "http://10.0.0.1/a.git",
+        "https://169.254.169.254/latest/meta-data",
+    ],
+)
+def test_a_redirect_leads_into_no_private_network(server, target):
+    url = server.redirect("ada/lure", target.format(port=server.port))
+    error = refusal(url)
+    assert (type(error), error.code) == (UserError, "launch.address-private")
+
+
+def test_a_redirect_leads_to_no_file(server):
+    url = server.redirect("ada/local", f"file://{server.folder('ada/flowers')}")
+    assert refusal(url).code == "launch.repository-not-readable"
+
+
+def test_a_name_that_leads_here_is_private_however_it_got_past_the_form(server):
+    for url in (f"http://localhost:{server.port}/ada/flowers.git", "ssh://git@localhost/a"):
+        assert refusal(Repository("git", "a", url)).code == "launch.address-private"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ext::sh -c touch% {mark}", "file://{folder}", "{folder}", "--upload-pack=touch {mark}",
+     "ssh://-oProxyCommand=touch%20{mark}/x"],
+)  # fmt: skip
+def test_git_itself_refuses_what_should_never_come_so_far(server, tmp_path, url):
+    mark = tmp_path / "mark"
+    url = url.format(mark=mark, folder=server.folder("ada/flowers"))
+    assert isinstance(refusal(Repository("git", "a", url)), BinderyError)
+    assert not mark.exists()
+
+
+def test_a_host_that_hangs_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(gitprocess, "DEADLINE_SECONDS", 0.5)
+    error = refusal(server.hang("ada/asleep"))
+    assert (type(error), error.code) == (TemporaryError, "launch.host-timeout")
+
+
+def test_a_server_that_talks_for_ever_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(gitprocess, "DEADLINE_SECONDS", 1)
+    assert refusal(server.flood("ada/flood"), "main").code == "launch.host-timeout"
+
+
+def test_a_server_that_says_too_much_is_not_believed(server, monkeypatch):
+    monkeypatch.setattr(gitprocess, "MOST_OUTPUT_BYTES", 100)
+    error = refusal(server.url("ada/flowers"), "main")
+    assert error.code == "launch.repository-not-readable"
+
+
+def test_git_that_wants_too_much_memory_gets_none(server, monkeypatch):
+    monkeypatch.setattr(gitprocess, "MOST_MEMORY_BYTES", 2**20)
+    assert isinstance(refusal(server.url("ada/flowers")), UserError)
+
+
+def test_a_host_that_is_not_there_is_unreachable_for_now():
+    for url in ("https://nowhere.invalid/a", "ssh://git@nowhere.invalid/a"):
+        error = refusal(url)
+        assert (type(error), error.code) == (TemporaryError, "launch.host-unreachable")
+        assert "nowhere.invalid cannot be reached" in error.message
+
+
+@pytest.fixture
+def answering(settings):
+    """Makes a server that treats each of its connections as a function of the test's does."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threads: list[threading.Thread] = []
+        host = f"127.0.0.1:{listening.getsockname()[1]}"
+        settings.PORTAL_TRUSTED_GIT_HOSTS = [host]
+
+        def start(treat) -> str:
+            def take() -> None:
+                with suppress(OSError):  # the end of the test
+                    while True:
+                        with listening.accept()[0] as connection:
+                            treat(connection)
+
+            threads.append(threading.Thread(target=take))
+            threads[-1].start()
+            return host
+
+        yield start
+        listening.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+
+
+def test_an_ssh_server_is_reached_by_the_proxy_and_its_silence_is_unreachable(answering):
+    heard: list[bytes] = []
+    host = answering(lambda connection: heard.append(connection.recv(100)))
+    assert refusal(f"ssh://git@{host}/a").code == "launch.host-unreachable"
+    assert heard[0].startswith(b"SSH-2.0-")
+
+
+def test_a_web_server_that_is_no_git_server_is_said_to_be_none(answering):
+    page = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<html>\n<p>Hello</p>\n</html>\n"
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(page)
+
+    assert refusal(f"http://{answering(serve)}/a").code == "launch.repository-not-found"
+
+
+def test_a_host_whose_certificate_nobody_signed_is_not_believed(answering, tmp_path):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path / "host.pem"))
+
+    def greet(connection: socket.socket) -> None:
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+            secure.recv(1)
+
+    error = refusal(f"https://{answering(greet)}/a")
+    assert (type(error), error.code) == (UserError, "launch.host-certificate")
+
+
+def self_signed(path: Path) -> Path:
+    """A key and a certificate for 127.0.0.1 that only it itself vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path.write_bytes(key.private_bytes(pem, *private) + certificate.public_bytes(pem))
+    return path
+
+
+def test_what_a_server_says_is_made_fit_to_be_shown():
+    assert clean("fatal:\x1b[31m no\n\u202eway\0 ") == "fatal: [31m no way"
+    assert len(clean("x" * 5000)) == 500
