@@ -30,6 +30,7 @@ SIGNS = {
     "RBuildPack": ["install.R", "DESCRIPTION", "runtime.txt"],
     "CondaBuildPack": ["environment.yml", "environment.yaml"],
 }
+is_package = python_rules.PythonBuildPack._is_python_package  # noqa: SLF001  (has no public name)
 PYTHON = {"PythonBuildPack": "python", "PipfileBuildPack": "pipfile"}
 
 
@@ -38,7 +39,7 @@ def main() -> None:
     logging.disable(logging.WARNING)  # warnings about a default that is not ours
     try:
         answer = _found(versions)
-    except Exception as error:  # whatever a stranger's file makes a parser raise
+    except Exception as error:  # noqa: BLE001  (whatever a stranger's file makes a parser raise)
         answer = {"error": "build.configuration", "message": _sentence(error)}
     with open(answer_path, "w") as file:
         json.dump(answer, file)
@@ -58,7 +59,7 @@ def _found(versions: list[str]) -> dict[str, Any]:
         "pack": PYTHON[name],
         "python": version,
         "requirements": _first(pack, ["requirements.txt"]) if name == "PythonBuildPack" else "",
-        "package": name == "PythonBuildPack" and bool(pack._is_python_package()),
+        "package": name == "PythonBuildPack" and bool(is_package(pack)),
         "pipfile": _first(pack, ["Pipfile.lock", "Pipfile"]) if name == "PipfileBuildPack" else "",
         "post_build": list(pack.get_post_build_scripts()),
         "start": _first(pack, ["start"]),
@@ -67,18 +68,14 @@ def _found(versions: list[str]) -> dict[str, Any]:
 
 def _pack(versions: list[str]) -> Any:
     """The pack that repo2docker would take, with the versions of Python that there are."""
-    python_rules.SUPPORTED_PYTHON_VERSION = sorted(map(Version, versions), key=_preference(versions))
+    # repo2docker takes the last of those that fit.
+    python_rules.SUPPORTED_PYTHON_VERSION = [Version(version) for version in reversed(versions)]
     for kind in [*Repo2Docker().buildpacks, buildpacks.PythonBuildPack]:
         ours = {"major_pythons": {**getattr(kind, "major_pythons", {}), "3": versions[0]}}
         pack = type(kind.__name__, (kind,), ours)("unused")
         if pack.detect():
             return pack
     return pack
-
-
-def _preference(versions: list[str]) -> Any:
-    """repo2docker takes the last version that fits."""
-    return lambda version: -versions.index(str(version))
 
 
 def _first(pack: Any, names: list[str]) -> str:

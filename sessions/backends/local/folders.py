@@ -1,11 +1,11 @@
 """Where the local back end keeps things below the data folder, as pure functions.
 
-    toolbox/<hash>             what builds need, made once
-    cache/                     packages of every environment's base
-    environments/<image>       finished environments: env, home, result.json
-    projects/<name>            a project's own copy of the repository
-    homes/<owner>              a person's volume
-    run/build-<id>, server-<id>  one keeper each: job, status, log, lock, sockets (io)
+toolbox/<hash>             what builds need, made once
+cache/                     packages of every environment's base
+environments/<image>       finished environments: env, home, result.json
+projects/<name>            a project's own copy of the repository
+homes/<owner>              a person's volume
+run/build-<id>, server-<id>  one keeper each: job, status, log, lock, sockets (io)
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 from watchfiles import watch
@@ -43,12 +43,13 @@ class Changes:
                 looked = time.monotonic()
                 yield None
 
-    def _new(self, grown: set[str] = frozenset()) -> Iterator[Report]:
+    def _new(self, grown: Set[str] = frozenset()) -> Iterator[Report]:
         """What is not as it was seen last, and the builds whose log has grown."""
         logs = {found for name in grown if (found := parsed(name)) and found[0] == BUILD}
         now = {(type(report), report.id): report for report in self._everything()}
         for key, report in now.items():
-            if self._seen.get(key) != report or (BUILD, report.id) in logs and key[0] is BuildReport:
+            has_lines = isinstance(report, BuildReport) and (BUILD, report.id) in logs
+            if has_lines or self._seen.get(key) != report:
                 yield report
         self._seen = now
 

@@ -18,7 +18,8 @@ from .folders import parsed
 from .keeper import jobs, lock, status
 from .keeper.files import remove
 
-_PROGRAM = Path(__file__).parent / "keeper" / "__main__.py"
+_HERE = Path(__file__).resolve().parent
+_PROGRAM = "import sys; sys.path[:0] = sys.argv[1:3]; from keeper.main import main; main()"
 _SECONDS = 30
 
 CANCEL = "cancel"
@@ -33,7 +34,8 @@ def start(folder: Path, uid: int, job: jobs.BuildJob | jobs.ServerJob) -> None:
     people.folder(folder / "io", uid, 0o700)
     _write_job(folder, uid, job)
     done = subprocess.run(
-        [sys.executable, "-I", "-S", str(_PROGRAM), str(folder), str(uid)],
+        [sys.executable, "-I", "-S", "-c", _PROGRAM,
+         str(_HERE), str(_HERE.parents[2]), str(folder), str(uid)],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS,
     )  # fmt: skip
     if done.returncode:

@@ -43,9 +43,13 @@ def _server_state(found: Status, working: bool) -> tuple[str, str, str]:
     if found.state == status.ENDED:
         return "gone", found.code, found.message
     if not working:
-        return "gone", "spawn.lost", _(
-            "The notebook ended because the machine was restarted. Your files are there: "
-            "start it again."
+        return (
+            "gone",
+            "spawn.lost",
+            _(
+                "The notebook ended because the machine was restarted. Your files are there: "
+                "start it again."
+            ),
         )
     return ("ready" if found.state == status.READY else "starting"), "", ""
 

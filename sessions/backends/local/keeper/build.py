@@ -189,6 +189,6 @@ class Build:
 
 def base_folder(job: BuildJob, version: str) -> Path:
     """Where the part of an environment that is the same for everybody is kept."""
-    made_of = f"{Path(job.site.toolbox).name} {job.pythons[version]}"
-    digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+    packages = Path(job.site.toolbox, "share/notebook.txt").read_text()
+    digest = hashlib.sha256(f"{job.pythons[version]}\0{packages}".encode()).hexdigest()[:16]
     return Path(job.cache) / f"base-{version}-{digest}"

@@ -27,7 +27,7 @@ def make_readable(folder: Path) -> None:
 
 def copy(source: Path, target: Path) -> None:
     """Copy the tree as it is; shares the data where the file system can."""
-    words = ["cp", "-dR", "--preserve=mode,timestamps,links", "--reflink=auto", "--no-target-directory"]
+    words = ["cp", "-dRT", "--preserve=mode,timestamps,links", "--reflink=auto"]
     done = subprocess.run([*words, "--", source, target], capture_output=True, text=True)
     if done.returncode:
         raise OSError(done.stderr[-500:])

@@ -7,7 +7,6 @@ in the person's own volume, and a fresh copy is made.
 from __future__ import annotations
 
 import os
-from itertools import count
 from pathlib import Path
 
 from .files import copy, remove

@@ -20,19 +20,19 @@ class Log:
     """Appends to the log in ``folder``, at most ``limit`` bytes, and says so when it cuts."""
 
     def __init__(self, folder: Path, limit: int) -> None:
-        self._file = open(folder / FILE, "ab", buffering=0)
-        self._left = limit - os.fstat(self._file.fileno()).st_size
+        self._file = os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._left = limit - os.fstat(self._file).st_size
         self._lines = Lines()
 
     def phase(self, name: str) -> None:
         """What follows belongs to this phase."""
         self.end_line()
-        self._file.write(f"{MARK}{name}\n".encode())
+        os.write(self._file, f"{MARK}{name}\n".encode())
 
     def say(self, text: str) -> None:
         """A line of the keeper's own; written even where the limit is reached."""
         self.end_line()
-        self._file.write(f"{text}\n".encode())
+        os.write(self._file, f"{text}\n".encode())
 
     def output(self, piece: bytes) -> None:
         """Something that a program in the sandbox has written."""
@@ -50,5 +50,5 @@ class Log:
             text = text[: text.rfind(b"\n", 0, self._left) + 1]
             text += "… the log is too long: what follows was cut …\n".encode()
             self._left = 0
-        self._file.write(text)
+        os.write(self._file, text)
         self._left -= len(text)

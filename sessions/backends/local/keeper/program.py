@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
-from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 from .sandbox import Sandbox, arguments, command
 
 _CHUNK: Final = 65536
 
 Output = Callable[[bytes], None]
-Watch = Callable[[int], Awaitable[None]]
+Watch = Callable[[int], Coroutine[Any, Any, None]]
 
 
 @asynccontextmanager
-async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[Process]:
     """The program ``words``, running in its sandbox; nothing of it outlives the ``with`` block.
 
     The options go through a file in memory: they name folders of the machine, and the first
@@ -56,7 +56,7 @@ async def run(sandbox: Sandbox, words: Sequence[str], output: Output, watch: Wat
         return await followed(process, output, watch)
 
 
-async def followed(process: asyncio.subprocess.Process, output: Output, watch: Watch) -> int:
+async def followed(process: Process, output: Output, watch: Watch) -> int:
     """Like `run`, for a program that is running already."""
     reading = asyncio.create_task(_pass_on(process, output))
     watching = asyncio.create_task(watch(process.pid))
@@ -73,9 +73,8 @@ async def followed(process: asyncio.subprocess.Process, output: Output, watch: W
             task.cancel()
 
 
-async def _pass_on(process: asyncio.subprocess.Process, output: Output) -> None:
-    assert process.stdout
-    while piece := await process.stdout.read(_CHUNK):
+async def _pass_on(process: Process, output: Output) -> None:
+    while process.stdout and (piece := await process.stdout.read(_CHUNK)):
         output(piece)
 
 

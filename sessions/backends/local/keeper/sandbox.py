@@ -132,8 +132,8 @@ def _variables(sandbox: Sandbox) -> list[str]:
         "SHELL": "/bin/bash",
         "LANG": "C.UTF-8",
         "PATH": f"{HOME}/.local/bin:{ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin",
-        **{name: PROXY for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")},
-        **{name: PROXY for name in ("http_proxy", "https_proxy", "all_proxy")},
+        **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), PROXY),
+        **dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), PROXY),
         **sandbox.site.environment,
         **sandbox.environment,
     }

@@ -84,18 +84,22 @@ def base(job: BuildJob, version: str) -> list[Step]:
     binds = (_environment(job), _toolbox(job), Bind(job.cache, CACHE, True), _tmp(job))
     install = (UV, "pip", "install", "--python", PYTHON, "--no-deps", "--require-hashes",
                "--only-binary", ":all:", "-r", f"{SHARE}/notebook.txt")  # fmt: skip
-    common = {
-        "code": "build.base",
-        "sentence": "JupyterLab could not be installed; the last lines of the log say why.",
-        "binds": binds,
-        "workdir": "/tmp",
-        "environment": _UV,
-    }
     make = (UV, "venv", "--no-project", "--allow-existing", "--python", job.pythons[version],
             ENVIRONMENT)  # fmt: skip
     return [
-        Step(title=f"Making an environment with Python {version}", words=make, **common),
-        Step(title="Installing JupyterLab", words=install, **common),
+        Step(
+            title=title,
+            words=words,
+            binds=binds,
+            code="build.base",
+            sentence="JupyterLab could not be installed; the last lines of the log say why.",
+            workdir="/tmp",
+            environment=_UV,
+        )
+        for title, words in (
+            (f"Making an environment with Python {version}", make),
+            ("Installing JupyterLab", install),
+        )
     ]
 
 

@@ -24,8 +24,8 @@ def members(root: int) -> list[int]:
 def memory(root: int, mounts: Sequence[str], enough: int) -> int:
     """The bytes used by the sandbox that the process ``root`` started.
 
-    ``mounts`` are its folders in memory. Below ``enough`` the answer may be too high: pages shared by several processes are told
-    apart only when it matters, because that is a hundred times as dear.
+    ``mounts`` are its folders in memory. Below ``enough`` the answer may be too high: pages
+    shared by several processes are told apart only when it matters, because that is dear.
     """
     processes = members(root)
     files = _files(processes, mounts)

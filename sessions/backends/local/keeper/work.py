@@ -45,7 +45,7 @@ async def _outcome(folder: Path, mine: Status) -> Status:
         return Status(code=ended.code, message=ended.message)
     except asyncio.CancelledError:
         return Status(code="build.cancelled", message="Cancelled.") if kind == "build" else Status()
-    except Exception:
+    except Exception:  # noqa: BLE001  (nobody is there above: the status is the only way to say it)
         traceback.print_exc()
         return Status(code=f"{kind}.internal", message="The portal made a mistake of its own.")
 
