@@ -41,8 +41,8 @@ class ScriptedBackend:
         return self._report(session_id, "gone", code=code, message=message)
 
     def _report(self, session_id: int, state: str, **rest: str) -> ServerReport:
-        name = self.started_servers[session_id].name
-        report = ServerReport(session_id, name, state, **rest)
+        known = self.server_reports.get(session_id) or self.started_servers[session_id]
+        report = ServerReport(session_id, known.name, state, **rest)
         self.server_reports[session_id] = report
         return report
 

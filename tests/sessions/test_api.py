@@ -47,8 +47,8 @@ def with_token(user) -> Client:
     return Client(headers={"Authorization": f"Bearer {Token.objects.issue(user, 'test')[1]}"})
 
 
-def post(client: Client, path: str, **data):
-    return client.post(f"/api/v1/{path}", data, content_type="application/json")
+def post(client: Client, address: str, **data):
+    return client.post(f"/api/v1/{address}", data, content_type="application/json")
 
 
 def test_a_token_launches_lists_and_deletes(ada, url):

@@ -142,11 +142,10 @@ async def test_the_dashboard_hears_of_changes_in_ones_own_projects_only(ada, bob
 async def test_an_event_stream_tells_the_same_with_cursors_as_ids(ada, session):
     await sync_to_async(say)(session.build, "one\ntwo")
     page = await sync_to_async(journal.read)(session.project_id)
-    client = AsyncClient(
-        headers=dict([tuple(map(bytes.decode, await sync_to_async(bearer_of)(ada)))])
-    )
-    answer = await client.get(
-        "/api/v1/projects/flowers/events/", headers={"accept": "text/event-stream"}
+    secret = (await sync_to_async(bearer_of)(ada))[1].decode()
+    answer = await AsyncClient().get(
+        "/api/v1/projects/flowers/events/",
+        headers={"accept": "text/event-stream", "authorization": secret},
     )
     assert answer.status_code == 200
     assert answer["Content-Type"] == "text/event-stream"
