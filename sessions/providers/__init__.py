@@ -20,7 +20,13 @@ from sessions.providers.git import Git
 from sessions.providers.github import GitHub
 from sessions.providers.gitlab import GitLab
 from sessions.providers.repository import Repository
-from sessions.providers.wording import clean_path, clean_ref, clean_repository, has_invisible
+from sessions.providers.wording import (
+    clean_path,
+    clean_ref,
+    clean_repository,
+    has_invisible,
+    require_length,
+)
 
 __all__ = ["PROVIDERS", "Provider", "Repository", "describe", "rules", "understand"]
 
@@ -64,6 +70,7 @@ def understand(text: str, ref: str = "", path: str = "", provider: str = "") -> 
     if re.search(r"\s", text):
         refuse(_("There is a blank in the repository's address. Take it out."))
     found = _provider(provider, text, address).understand(text, address)
+    require_length(found.url)
     return _with_typed(found, ref, path)
 
 
@@ -74,8 +81,7 @@ def _provider(key: str, text: str, address: Address | None) -> Provider:
     if key not in PROVIDERS:
         raise UserError(
             "launch.provider-unknown",
-            _("There is no such kind of repository. The kinds are: %(kinds)s.")
-            % {"kinds": ", ".join(PROVIDERS)},
+            _("There is no such kind of repository. Leave it out, to go by the address."),
         )
     return PROVIDERS[key]
 

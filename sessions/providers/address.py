@@ -25,7 +25,7 @@ _URL = re.compile(
     r"(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#.*)?"
 )
 _SCP = re.compile(r"(?:(?P<user>[^@:/]*)@)?(?P<host>\[[^\]/]*\]|[^@:/\[\]]*):(?P<path>[^?#]*)")
-_BARE = re.compile(r"(?P<host>[^/:@?#]*\.[^/:@?#]*)(?::[0-9]{1,5})?/.*")
+_BARE = re.compile(r"(?P<host>[^/:@?#]+)(?::[0-9]{1,5})?/.*")
 _HELPER = re.compile(r"[A-Za-z0-9+.-]*::.*|[A-Za-z][A-Za-z0-9+.-]*://.*")
 _LOCAL = re.compile(r"[./~\\].*|[A-Za-z]:[/\\].*")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}")
@@ -75,7 +75,8 @@ def parse(text: str) -> Address | None:
         refuse() if scheme in _PORTS else _refuse_protocol(scheme)
     if _LOCAL.fullmatch(text):
         refuse(_("This is a place on a computer. Paste an address that begins with https://."))
-    if _BARE.fullmatch(text) and (found := _URL.fullmatch(f"https://{text}")):
+    bare = _BARE.fullmatch(text)
+    if bare and "." in bare["host"] and (found := _URL.fullmatch(f"https://{text}")):
         return _checked(found, scheme="https", path=found["path"] or "", bare=True)
     found = _SCP.fullmatch(text)
     if found and (found["user"] is not None or "." in found["host"]):

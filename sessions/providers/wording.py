@@ -34,12 +34,7 @@ def has_invisible(text: str) -> bool:
 def clean_repository(text: str) -> str:
     """The pasted text without what came along: blanks, quotes, ``git clone``. Raises UserError."""
     text = _unquoted(text.strip(_AROUND))
-    if len(text) > LONGEST_REPOSITORY:
-        raise UserError(
-            "launch.repository-too-long",
-            _("The repository may have %(most)s characters at most. Paste its address only.")
-            % {"most": LONGEST_REPOSITORY},
-        )
+    require_length(text)
     if command := _CLONE.fullmatch(text):
         text = _unquoted(command["address"])
     if not text:
@@ -48,6 +43,16 @@ def clean_repository(text: str) -> str:
             _("Paste the address of a Git repository, or write owner/repository for GitHub."),
         )
     return text
+
+
+def require_length(text: str) -> None:
+    """Raise UserError for a repository, as typed or as git gets it, that is too long to keep."""
+    if len(text) > LONGEST_REPOSITORY:
+        raise UserError(
+            "launch.repository-too-long",
+            _("The repository may have %(most)s characters at most. Paste its address only.")
+            % {"most": LONGEST_REPOSITORY},
+        )
 
 
 def _unquoted(text: str) -> str:

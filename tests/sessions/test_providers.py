@@ -138,6 +138,7 @@ PASSWORD = "launch.repository-has-password"
         (" \n ", "launch.repository-empty"),
         ("<>", "launch.repository-empty"),
         ("a" * 10_000, "launch.repository-too-long"),
+        ("https://h.org/" + "ä" * 1000, "launch.repository-too-long"),
         ("flowers", REPOSITORY),
         ("a/b/c", REPOSITORY),
         ("ada flowers", REPOSITORY),
