@@ -150,7 +150,7 @@ async def _run_git(command: list[str], environment: dict[str, str], outcome: Out
     except TimeoutError:
         outcome.late = True
     finally:
-        if process.returncode is None:
+        if outcome.status is None:  # git itself may be gone, and what it started not
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
