@@ -1,6 +1,7 @@
 """A browser's right to one notebook: the ticket it came with and the cookie it holds.
 
-`gateway.authorize` is the only reader; signing out, or taking the right away, deletes rows.
+`gateway.tickets` writes them, `gateway.authorize` reads them; taking the right away deletes
+rows.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from django.utils import timezone
 
 class Access(models.Model):
     """``ticket`` and ``cookie`` are SHA-256 digests of random secrets: one is good once, within
-    seconds, and is swapped for the other. ``browser`` is a digest of the key of the portal
-    session that asked, so that its end ends this too."""
+    seconds, and is swapped for the other. ``browser`` is the key of the portal session that
+    asked, so that its end ends this too."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     project = models.ForeignKey("notebook_sessions.Project", models.CASCADE, related_name="+")

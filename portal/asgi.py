@@ -1,0 +1,83 @@
+"""What the web server runs: notebooks' hosts to the gateway, everything else to the portal.
+
+The two meet nowhere else: Django's middleware never sees a request to a notebook, and only
+the ``Host`` header says which it is, never one that a proxy's client could add.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+_pages = get_asgi_application()
+
+# Only now can anything be imported that has models.
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.urls import re_path  # noqa: E402
+
+from keys.authentication import bearer  # noqa: E402
+from sessions.consumers import routes  # noqa: E402
+from sessions.gateway import hosts  # noqa: E402
+from sessions.gateway.app import Gateway  # noqa: E402
+
+
+async def _refuse(scope: Any, receive: Any, send: Any) -> None:
+    """Answer a socket's handshake with 403."""
+    await receive()
+    await send({"type": "websocket.close", "code": 4403})
+
+
+class OwnOrigin:
+    """Sockets are for the portal's own pages, and for programs that bring a token.
+
+    Browsers send cookies with a socket that another site's page opens, and they say so.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        token = bearer(headers.get(b"authorization", b"").decode("latin-1"))
+        if origin == hosts.origin(settings.PORTAL_URL) or (token and not origin):
+            await self._inner(scope, receive, send)
+        else:
+            await _refuse(scope, receive, send)
+
+
+class Application:
+    """Goes by the host; holds the gateway for as long as the server runs."""
+
+    def __init__(self) -> None:
+        nowhere: Any = _refuse
+        sockets: list[Any] = [*routes, re_path("", nowhere)]
+        socket = OwnOrigin(AuthMiddlewareStack(URLRouter(sockets)))
+        self._portal = ProtocolTypeRouter({"http": _pages, "websocket": socket})
+        self._gateway = Gateway()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        label = hosts.label_of(named[0]) if len(named) == 1 else None
+        if label is None:
+            await self._portal(scope, receive, send)
+        else:
+            await self._gateway(label, scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._gateway.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+application = Application()

@@ -1,0 +1,171 @@
+"""What the gateway says itself: a page to a person, JSON to a program.
+
+Nothing here says whether a project exists to somebody who may not know.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from sessions.gateway.arrival import Arrival, Headers
+from sessions.gateway.hosts import cookie_name, is_label, origin
+from sessions.gateway.tickets import LONGEST, Entry
+from sessions.states import ProjectState
+
+STARTING = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
+LOOK_AGAIN = 2
+"""Seconds after which a page that waits is loaded again."""
+
+
+@dataclass
+class Answer:
+    status: int
+    body: bytes = b""
+    headers: Headers = field(default_factory=list)
+
+
+@dataclass
+class Notice:
+    """``code`` is stable; ``refresh`` is after how many seconds to try again, 0 for never;
+    ``label`` is the project to whose page on the portal a button leads, if any."""
+
+    status: int
+    code: str
+    title: str
+    message: str
+    refresh: int = 0
+    label: str = ""
+    action: str = ""
+
+
+def say(arrival: Arrival, notice: Notice) -> Answer:
+    """A notice in the form, and the language, that the visitor asks for."""
+    form = _page if arrival.wants_page else _json
+    answer = form(notice)
+    answer.headers += [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
+    answer.headers.append((b"content-length", str(len(answer.body)).encode()))
+    if notice.refresh:
+        answer.headers.append((b"retry-after", str(notice.refresh).encode()))
+    if notice.status == 401:
+        answer.headers.append((b"www-authenticate", b"Bearer"))
+    return answer
+
+
+def _page(notice: Notice) -> Answer:
+    context = {
+        "title": notice.title,
+        "message": notice.message,
+        "action_url": project_page(notice.label) if notice.action else "",
+        "action_label": notice.action,
+        "refresh": notice.refresh,
+    }
+    portal = origin(settings.PORTAL_URL)
+    policy = (
+        f"default-src 'none'; style-src 'unsafe-inline' {portal}; img-src data: {portal}; "
+        f"font-src {portal}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    )
+    headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-security-policy", policy.encode()),
+    ]
+    return Answer(notice.status, render_to_string("gateway/notice.html", context).encode(), headers)
+
+
+def _json(notice: Notice) -> Answer:
+    content = json.dumps({"code": notice.code, "detail": notice.message})
+    return Answer(notice.status, content.encode(), [(b"content-type", b"application/json")])
+
+
+def language_of(arrival: Arrival) -> str:
+    """The visitor's language, of those that the site has."""
+    request = HttpRequest()
+    request.META["HTTP_ACCEPT_LANGUAGE"] = arrival.text(b"accept-language")
+    return translation.get_language_from_request(request)
+
+
+def project_page(label: str) -> str:
+    """The project's page on the portal."""
+    return f"{settings.PORTAL_URL}/projects/{label}/"
+
+
+def redirect(location: str, *headers: tuple[bytes, bytes]) -> Answer:
+    """On to an address, which is not remembered."""
+    quiet = [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
+    return Answer(302, b"", [(b"location", location.encode()), *quiet, *headers])
+
+
+def welcome(arrival: Arrival, entry: Entry) -> Answer:
+    """On to the notebook, with the cookie that opens it and without the ticket."""
+    attributes = "; Path=/; HttpOnly; SameSite=Lax"
+    secure = "; Secure" if settings.GATEWAY_SCHEME == "https" else ""
+    cookie = f"{cookie_name()}={entry.cookie}{attributes}{secure}"
+    return redirect(entry.path, (b"set-cookie", cookie.encode()))
+
+
+def sign_in(arrival: Arrival) -> Answer:
+    """To the portal, which knows who is there, and back; programs are told what to bring."""
+    if arrival.is_navigation and is_label(arrival.label):
+        path = arrival.target if len(arrival.target) <= LONGEST else "/"
+        return redirect(f"{project_page(arrival.label)}open/?{urlencode({'path': path})}")
+    message = _("Sign in to the portal, or send an API token, to open this notebook.")
+    return say(arrival, Notice(401, "gateway.sign-in", _("Please sign in"), message))
+
+
+def not_found(arrival: Arrival) -> Answer:
+    message = _("There is no such notebook, or it is not yours.")
+    return say(arrival, Notice(404, "gateway.not-found", _("Not found"), message))
+
+
+def foreign(arrival: Arrival) -> Answer:
+    message = _("Another site asked for this, so it was refused. Open the notebook itself.")
+    return say(arrival, Notice(403, "gateway.origin", _("Refused"), message))
+
+
+def used_ticket(arrival: Arrival) -> Answer:
+    message = _("This link has been used already, or is too old. Open the notebook once more.")
+    notice = Notice(410, "gateway.ticket", _("This link is not good any more"), message)
+    notice.label, notice.action = arrival.label, _("To the project")
+    return say(arrival, notice)
+
+
+def not_running(arrival: Arrival, state: str) -> Answer:
+    """It is on its way, so wait; or it is not, and is started on the portal's page only."""
+    if state in STARTING:
+        title, message = _("Your notebook is starting"), _("It opens here as soon as it is ready.")
+        refresh, action = LOOK_AGAIN, _("See how far it is")
+    else:
+        title = _("Your notebook is not running")
+        message = _("It is stopped. Start it on its project's page; your files are kept.")
+        refresh, action = 0, _("To the project")
+    notice = Notice(503, "gateway.not-running", title, message, refresh, arrival.label, action)
+    return say(arrival, notice)
+
+
+def no_answer(arrival: Arrival) -> Answer:
+    title = _("Your notebook does not answer")
+    message = _("It should be running, but does not answer. If it stays so, stop and start it.")
+    action = _("To the project")
+    return say(arrival, Notice(503, "gateway.no-answer", title, message, 5, arrival.label, action))
+
+
+def trouble(arrival: Arrival) -> Answer:
+    title = _("The portal has a problem")
+    message = _("It cannot look up at present who may open this notebook. Try again in a minute.")
+    return say(arrival, Notice(503, "gateway.unavailable", title, message, 10))
+
+
+async def give(answer: Answer, arrival: Arrival, send: Any) -> None:
+    """Send an answer; to a socket, in the place of opening it."""
+    part = "websocket.http.response" if arrival.is_socket else "http.response"
+    start = {"status": answer.status, "headers": answer.headers}
+    await send({"type": f"{part}.start", **start})
+    await send({"type": f"{part}.body", "body": answer.body})

@@ -1,0 +1,109 @@
+"""The gateway as an ASGI application: who is there, may they, and then pass it on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs
+
+from aiohttp import ClientError, WSServerHandshakeError
+from channels.db import database_sync_to_async
+from django.db import DatabaseError, InterfaceError
+from django.utils import translation
+
+from sessions.gateway import answers, tickets
+from sessions.gateway.activity import Activity, is_work
+from sessions.gateway.answers import Answer
+from sessions.gateway.arrival import Arrival
+from sessions.gateway.authorize import Ruling, Verdict
+from sessions.gateway.hosts import ENTER
+from sessions.gateway.origins import is_foreign
+from sessions.gateway.proxy_http import Exchange
+from sessions.gateway.proxy_websocket import Relay
+from sessions.gateway.upstreams import Upstreams
+from sessions.gateway.verdicts import Verdicts
+from sessions.gateway.visits import Visits
+
+log = logging.getLogger(__name__)
+
+Words = Callable[[Arrival], Answer]
+"""Makes an answer, once the visitor's language is set."""
+
+_redeem = database_sync_to_async(tickets.redeem, thread_sensitive=False)
+
+
+class Gateway:
+    """One for each process; ``close`` ends it."""
+
+    def __init__(self) -> None:
+        self._verdicts = Verdicts()
+        self._visits = Visits(self._verdicts)
+        self._upstreams = Upstreams()
+        self._activity = Activity()
+
+    async def close(self) -> None:
+        await self._upstreams.close()
+
+    async def __call__(self, label: str, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Answer a request to the host ``label``, or open its socket."""
+        arrival = Arrival.of(scope, label)
+        if arrival.is_socket:
+            await receive()  # its wish to connect
+        try:
+            words = await self._open(arrival, receive, send)
+        except (DatabaseError, InterfaceError):
+            log.exception("cannot look up who may open %s", label)
+            words = answers.trouble
+        if words:
+            with translation.override(answers.language_of(arrival)):
+                answer = words(arrival)
+            await answers.give(answer, arrival, send)
+
+    async def _open(self, arrival: Arrival, receive: Any, send: Any) -> Words | None:
+        """Pass it on; what there is to say if that cannot or may not be."""
+        if arrival.path == ENTER:
+            return await _enter(arrival)
+        if is_foreign(arrival):
+            return answers.foreign
+        verdict = await self._verdicts.of(arrival.credential)
+        if verdict.ruling is Ruling.SIGN_IN:
+            return answers.sign_in
+        if verdict.ruling is Ruling.NOT_FOUND or not arrival.target.startswith("/"):
+            return answers.not_found
+        if verdict.ruling is Ruling.NOT_RUNNING:
+            return partial(answers.not_running, state=verdict.state)
+        return await self._pass_on(arrival, verdict, receive, send)
+
+    async def _pass_on(
+        self, arrival: Arrival, verdict: Verdict, receive: Any, send: Any
+    ) -> Words | None:
+        note = partial(self._activity.note, verdict.project_id)
+        if is_work(arrival):
+            note()
+        passing: Exchange | Relay
+        passing = Relay(receive, send, note) if arrival.is_socket else Exchange(receive, send)
+        try:
+            with self._visits.open(arrival.credential) as visit:
+                async with self._upstreams.at(verdict.address) as upstream:
+                    await passing.run(arrival, upstream, verdict.token, visit)
+        except WSServerHandshakeError as refusal:
+            status = refusal.status
+            return (lambda _arrival: Answer(status)) if status >= 400 else answers.no_answer
+        except (ClientError, OSError):
+            return None if passing.started else answers.no_answer
+        if not visit.over:
+            return None
+        if not passing.started:
+            return answers.sign_in
+        await passing.break_off()
+        return None
+
+
+async def _enter(arrival: Arrival) -> Words:
+    if arrival.method != "GET" or arrival.is_socket:
+        return lambda _arrival: Answer(405, headers=[(b"allow", b"GET")])
+    ticket = parse_qs(arrival.target.partition("?")[2]).get("ticket", [""])[0]
+    entry = await _redeem(ticket, arrival.label, arrival.credential.cookie)
+    return partial(answers.welcome, entry=entry) if entry else answers.used_ticket

@@ -1,0 +1,79 @@
+"""A request as it comes in: everything that the gateway looks at, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from keys.authentication import bearer
+from sessions.gateway import hosts
+from sessions.gateway.authorize import Credential
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True)
+class Arrival:
+    """``target`` is the path and query just as they were sent, ``fields`` the headers by name,
+    the last one of each."""
+
+    label: str
+    method: str
+    target: str
+    headers: Headers
+    fields: dict[bytes, bytes]
+    subprotocols: list[str]
+    is_socket: bool
+    credential: Credential
+
+    @classmethod
+    def of(cls, scope: dict[str, Any], label: str) -> Arrival:
+        headers: Headers = scope["headers"]
+        fields = dict(headers)
+        query = scope["query_string"]
+        target = scope["raw_path"] + (b"?" + query if query else b"")
+        secret = bearer(fields.get(b"authorization", b"").decode("latin-1"))
+        cookie = "" if secret else cookie_in(headers, hosts.cookie_name())
+        return cls(
+            label=label,
+            method=scope.get("method", "GET"),
+            target=target.decode("latin-1"),
+            headers=headers,
+            fields=fields,
+            subprotocols=scope.get("subprotocols", []),
+            is_socket=scope["type"] == "websocket",
+            credential=Credential(label, cookie, secret),
+        )
+
+    def text(self, name: bytes) -> str:
+        """A header's value, "" without one."""
+        return self.fields.get(name, b"").decode("latin-1")
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    @property
+    def wants_page(self) -> bool:
+        """Whether a person looks at what is answered, rather than a program."""
+        if self.is_socket or self.method not in {"GET", "HEAD"}:
+            return False
+        return "text/html" in self.text(b"accept") and "/api/" not in self.path
+
+    @property
+    def is_navigation(self) -> bool:
+        """Whether it is the page of a tab, which may be sent elsewhere."""
+        return self.wants_page and self.text(b"sec-fetch-dest") in {"", "document"}
+
+
+def cookie_in(headers: Iterable[tuple[bytes, bytes]], name: str) -> str:
+    """The value of a cookie, "" without one."""
+    wanted = name.encode()
+    for header, value in headers:
+        if header == b"cookie" and wanted in value:
+            for piece in value.split(b";"):
+                key, _equals, content = piece.strip().partition(b"=")
+                if key == wanted:
+                    return content.decode("latin-1")
+    return ""

@@ -1,0 +1,120 @@
+"""Who may reach a notebook: the one place that decides, whoever does the proxying.
+
+A cookie opens the one project that its ticket was for, as long as the portal session of that
+browser lasts; an API token opens all of its owner's. Somebody who may not is told the same
+whether or not a project of that name exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.models import Session as PortalSession
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from keys.models import Token, digest
+from portal.models import User
+from sessions.lifecycle import server_token
+from sessions.models import Access, Project
+from sessions.states import ProjectState
+
+
+class Credential(NamedTuple):
+    """What a request brings: the host's label and one secret, or none. A token goes first."""
+
+    label: str
+    cookie: str = ""
+    bearer: str = ""
+
+
+class Ruling(Enum):
+    ALLOWED = auto()
+    SIGN_IN = auto()
+    NOT_FOUND = auto()
+    NOT_RUNNING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``address`` and ``token`` lead to the notebook's server, only if `ALLOWED`; ``state``
+    is the project's, and known if the person may know it."""
+
+    ruling: Ruling
+    user_id: int = 0
+    project_id: int = 0
+    state: str = ""
+    address: str = ""
+    token: str = field(default="", repr=False)
+
+
+SIGN_IN = Verdict(Ruling.SIGN_IN)
+NOT_FOUND = Verdict(Ruling.NOT_FOUND)
+
+
+def authorize(label: str, cookie: str = "", bearer: str = "") -> Verdict:
+    """Whether these secrets open the notebook on the host ``label``, and where it is."""
+    credential = Credential(label, cookie, bearer)
+    return decide([credential])[credential]
+
+
+def decide(credentials: Iterable[Credential]) -> dict[Credential, Verdict]:
+    """The same for many at once; cookies of any number take two queries."""
+    wanted = list(credentials)
+    accesses = _accesses({digest(each.cookie) for each in wanted if each.cookie})
+    return {each: _by_token(each) if each.bearer else _by_cookie(each, accesses) for each in wanted}
+
+
+def _by_token(credential: Credential) -> Verdict:
+    token = Token.objects.of_secret(credential.bearer)
+    if token is None:
+        return SIGN_IN
+    mine = Project.objects.existing().filter(owner=token.user, name=credential.label)
+    project = mine.select_related("current__build").first()
+    return _into(project) if project else NOT_FOUND
+
+
+def _by_cookie(credential: Credential, accesses: dict[str, Access]) -> Verdict:
+    access = accesses.get(digest(credential.cookie))
+    if access is None or access.project.name != credential.label:
+        return SIGN_IN
+    return _into(access.project)
+
+
+def _accesses(digests: set[str]) -> dict[str, Access]:
+    """The rights that are still good, by the digest of their cookies."""
+    related = ("user", "project__current__build")
+    rows = list(Access.objects.filter(cookie__in=digests).select_related(*related))
+    sessions = PortalSession.objects.filter(
+        session_key__in={row.browser for row in rows}, expire_date__gt=timezone.now()
+    )
+    browsers = {session.session_key: session.get_decoded() for session in sessions}
+    return {str(row.cookie): row for row in rows if _is_good(row, browsers.get(row.browser, {}))}
+
+
+def _is_good(access: Access, browser: dict[str, Any]) -> bool:
+    return (
+        access.user.is_active
+        and access.project.removed is None
+        and access.project.owner_id == access.user_id
+        and _is_signed_in(access.user, browser)
+    )
+
+
+def _is_signed_in(user: User, browser: dict[str, Any]) -> bool:
+    """Whether a portal session is this person's, under the password that they have now."""
+    return browser.get(SESSION_KEY) == str(user.pk) and constant_time_compare(
+        browser.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()
+    )
+
+
+def _into(project: Project) -> Verdict:
+    person, state = project.owner_id, project.state
+    if state != ProjectState.READY or project.current is None:
+        return Verdict(Ruling.NOT_RUNNING, person, project.pk, state)
+    address, token = project.current.address, server_token(project.current.pk)
+    return Verdict(Ruling.ALLOWED, person, project.pk, state, address, token)

@@ -1,0 +1,89 @@
+"""Which headers go through, and how, as pure functions.
+
+To the notebook goes nothing that opens anything but itself: not our cookies, not the visitor's
+API token, no claim about where the request came from. From it comes nothing that reaches
+beyond its own host. Headers that speak of one connection only (RFC 9110, section 7.6.1) end
+here in both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.conf import settings
+from multidict import CIMultiDict
+
+from sessions.gateway.hosts import cookie_name
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+ONE_CONNECTION = frozenset(
+    {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect"}
+)
+CLAIMS = (b"x-forwarded", b"proxy-", b"sec-websocket-")
+"""Who says where a request came from, speaks to proxies or shakes our own hand: prefixes."""
+CREDENTIALS = frozenset({b"authorization", b"forwarded", b"x-real-ip", b"x-scheme"})
+# The server in front writes its own date and name.
+BEYOND = frozenset(
+    {b"clear-site-data", b"strict-transport-security", b"alt-svc", b"date", b"server"}
+)
+UNFRAMED = (b"content-security-policy", b"frame-ancestors 'self'")
+QUIET = (b"referrer-policy", b"same-origin")
+
+
+def to_notebook(headers: Headers, token: str) -> CIMultiDict[str]:
+    """What the notebook's server gets, with the server's own token."""
+    headers = list(headers)
+    ends_here = ONE_CONNECTION | CREDENTIALS | _named_by_connection(headers) - {b"host"}
+    onward: CIMultiDict[str] = CIMultiDict()
+    chunked = any(name == b"transfer-encoding" for name, _value in headers)
+    for name, value in headers:
+        plain = name.replace(b"_", b"-")  # to some servers both are the same
+        if plain in ends_here or plain.startswith(CLAIMS):
+            continue
+        if chunked and plain == b"content-length":
+            continue
+        if name == b"cookie" and not (value := _without_ours(value)):
+            continue
+        onward.add(name.decode("latin-1"), value.decode("utf-8", "replace"))
+    onward["Authorization"] = f"token {token}"
+    return onward
+
+
+def from_notebook(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """What the browser gets. Other sites may not frame it, nor learn its address."""
+    received = [(name.lower(), value) for name, value in headers]
+    ends_here = ONE_CONNECTION | BEYOND | _named_by_connection(received)
+    onward = [UNFRAMED]
+    for name, value in received:
+        if name == b"set-cookie":
+            onward += [(name, kept) for kept in [_host_only(value)] if kept]
+        elif name not in ends_here:
+            onward.append((name, value))
+    if all(name != b"referrer-policy" for name, _value in onward):
+        onward.append(QUIET)
+    return onward
+
+
+def _named_by_connection(headers: Headers) -> set[bytes]:
+    named = (value.lower().split(b",") for name, value in headers if name == b"connection")
+    return {word.strip().replace(b"_", b"-") for words in named for word in words}
+
+
+def _is_ours(cookie: bytes) -> bool:
+    """Also of a cookie without a name, whose value a browser sends as if it were a name."""
+    name = cookie.lstrip(b"= \t").partition(b"=")[0].strip()
+    return name.decode("latin-1") in {cookie_name(), settings.SESSION_COOKIE_NAME}
+
+
+def _without_ours(cookies: bytes) -> bytes:
+    return b";".join(each for each in cookies.split(b";") if not _is_ours(each)).strip()
+
+
+def _host_only(cookie: bytes) -> bytes:
+    """A ``Set-Cookie`` that concerns this host alone; empty when it would set one of ours."""
+    if _is_ours(cookie):
+        return b""
+    first, *attributes = cookie.split(b";")
+    names = ((each.partition(b"=")[0].strip().lower(), each) for each in attributes)
+    return b";".join([first, *(each for name, each in names if name != b"domain")])

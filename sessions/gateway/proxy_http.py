@@ -1,0 +1,76 @@
+"""Passing an HTTP request on to a notebook's server, and its answer back, piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiohttp import ClientResponse
+
+from sessions.gateway import headers
+from sessions.gateway.arrival import Arrival
+from sessions.gateway.upstreams import Upstream
+from sessions.gateway.visits import Visit
+
+
+class Exchange:
+    """One request and its answer. ``started``: the answer is on its way, for better or worse."""
+
+    def __init__(self, receive: Any, send: Any) -> None:
+        self._receive, self._send = receive, send
+        self._listener: asyncio.Task[None] | None = None
+        self.started = False
+
+    async def run(self, arrival: Arrival, upstream: Upstream, token: str, visit: Visit) -> None:
+        """Raises `aiohttp.ClientError` or `OSError` when the server fails."""
+        body = None
+        if b"content-length" in arrival.fields or b"transfer-encoding" in arrival.fields:
+            body = self._body(visit)
+        else:
+            self._listen(visit)
+        try:
+            async with upstream.client.request(
+                arrival.method,
+                upstream.url(arrival.target),
+                headers=headers.to_notebook(arrival.headers, token),
+                data=body,
+                allow_redirects=False,
+            ) as answer:
+                await self._pass_back(answer)
+        finally:
+            if self._listener:
+                self._listener.cancel()
+
+    async def break_off(self) -> None:
+        """Nothing is left to say: an incomplete answer does not pass for a whole one."""
+
+    async def _pass_back(self, answer: ClientResponse) -> None:
+        self.started = True
+        onward = headers.from_notebook(answer.raw_headers)
+        start = {"type": "http.response.start", "status": answer.status, "headers": onward}
+        await self._send(start)
+        async for piece in answer.content.iter_any():
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _body(self, visit: Visit) -> AsyncIterator[bytes]:
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                visit.end()
+                # A body that just ended here would pass for a whole one.
+                raise ConnectionAbortedError
+            yield message.get("body", b"")
+            more = message.get("more_body", False)
+        self._listen(visit)
+
+    def _listen(self, visit: Visit) -> None:
+        """Break off when the visitor leaves before the answer is there."""
+        self._listener = asyncio.create_task(self._leaving(visit))
+
+    async def _leaving(self, visit: Visit) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        visit.end()

@@ -1,0 +1,86 @@
+"""Connections to the notebooks' servers, kept open between requests.
+
+One client for each address, the most recently used of them; a notebook that is gone has no
+connections left, and its client goes when others need the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import (
+    BaseConnector,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+    UnixConnector,
+)
+from yarl import URL
+
+MOST = 256
+CONNECT_WITHIN = 5.0
+LONGEST_HEADER = 65536
+UNSENT = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""What the client would add by itself; only what the browser sent goes on."""
+
+
+@dataclass(slots=True)
+class Upstream:
+    """``base`` is the address in front of a request's own path."""
+
+    client: ClientSession
+    base: str
+    users: int = 0
+
+    def url(self, target: str) -> URL:
+        """The address of a path and query, untouched."""
+        return URL(self.base + target, encoded=True)
+
+
+class Upstreams:
+    def __init__(self) -> None:
+        self._known: dict[str, Upstream] = {}
+
+    @asynccontextmanager
+    async def at(self, address: str) -> AsyncIterator[Upstream]:
+        """The one at ``unix:/path`` or ``http://host:port``, for as long as it is used."""
+        upstream = self._known.pop(address, None) or _open(address)
+        self._known[address] = upstream  # the last one in the row is the one used last
+        upstream.users += 1
+        try:
+            await self._close_surplus()
+            yield upstream
+        finally:
+            upstream.users -= 1
+
+    async def close(self) -> None:
+        """Close all of them."""
+        while self._known:
+            await self._known.popitem()[1].client.close()
+
+    async def _close_surplus(self) -> None:
+        surplus = len(self._known) - MOST
+        if surplus > 0:
+            idle = [address for address, each in self._known.items() if not each.users]
+            for each in [self._known.pop(address) for address in idle[:surplus]]:
+                await each.client.close()
+
+
+def _open(address: str) -> Upstream:
+    kind, _colon, path = address.partition(":")
+    connector: BaseConnector = (
+        UnixConnector(path, limit=0) if kind == "unix" else TCPConnector(limit=0)
+    )
+    client = ClientSession(
+        connector=connector,
+        cookie_jar=DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=UNSENT,
+        timeout=ClientTimeout(total=None, sock_connect=CONNECT_WITHIN),
+        max_line_size=LONGEST_HEADER,
+        max_field_size=LONGEST_HEADER,
+    )
+    return Upstream(client, "http://notebook" if kind == "unix" else address)

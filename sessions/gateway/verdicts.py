@@ -1,0 +1,58 @@
+"""What `authorize` has said lately, so that a page of a hundred requests asks the database once.
+
+One for each process and event loop. Nothing is believed for longer than `LASTS` seconds,
+counted from before the question, and a refusal for less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from time import monotonic
+
+from channels.db import database_sync_to_async
+
+from sessions.gateway.authorize import SIGN_IN, Credential, Ruling, Verdict, decide
+
+LASTS = 2.0
+REFUSAL_LASTS = 0.5
+MOST = 10_000
+
+# In threads of its own: whoever else waits for the database does not hold the gateway up.
+_decided = database_sync_to_async(decide, thread_sensitive=False)
+
+
+class Verdicts:
+    def __init__(self) -> None:
+        self._known: dict[Credential, tuple[float, Verdict]] = {}
+        self._asked: dict[Credential, asyncio.Task[Verdict]] = {}
+
+    async def of(self, credential: Credential) -> Verdict:
+        """The verdict of at most `LASTS` seconds ago. Who asks meanwhile shares the answer."""
+        if not credential.cookie and not credential.bearer:
+            return SIGN_IN
+        until, verdict = self._known.get(credential, (0.0, SIGN_IN))
+        if until > monotonic():
+            return verdict
+        task = self._asked.get(credential)
+        if task is None:
+            task = self._asked[credential] = asyncio.create_task(self._ask(credential))
+        return await asyncio.shield(task)
+
+    async def renew(self, credentials: Collection[Credential]) -> dict[Credential, Verdict]:
+        """Ask again about these, all at once."""
+        began = monotonic()
+        verdicts: dict[Credential, Verdict] = await _decided(credentials)
+        for credential, verdict in verdicts.items():
+            lasts = LASTS if verdict.ruling is Ruling.ALLOWED else REFUSAL_LASTS
+            self._known.pop(credential, None)
+            self._known[credential] = (began + lasts, verdict)
+        while len(self._known) > MOST:
+            del self._known[next(iter(self._known))]
+        return verdicts
+
+    async def _ask(self, credential: Credential) -> Verdict:
+        try:
+            return (await self.renew([credential]))[credential]
+        finally:
+            del self._asked[credential]

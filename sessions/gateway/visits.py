@@ -1,0 +1,80 @@
+"""All that is being passed on at the moment, so that it ends when the right to it does.
+
+A right that is taken away (sign-out, disabled account, stopped or deleted project) must not
+live on in a socket that was opened before. Every `PAUSE` seconds all rights in use are asked
+for again, in one go, and what goes on without one is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from sessions.gateway.authorize import Credential, Ruling
+from sessions.gateway.verdicts import Verdicts
+
+log = logging.getLogger(__name__)
+
+PAUSE = 2.0
+
+
+class Visit:
+    """One request or socket under way. ``over``: it was ended from outside."""
+
+    __slots__ = ("_task", "over")
+
+    def __init__(self) -> None:
+        self._task = cast("asyncio.Task[None]", asyncio.current_task())
+        self.over = False
+
+    def end(self) -> None:
+        """Break off what is under way, wherever it waits."""
+        if not self.over:
+            self.over = True
+            self._task.cancel()
+
+    def ended(self) -> None:
+        """The breaking off has done its work: the task itself goes on."""
+        self._task.uncancel()
+
+
+class Visits:
+    def __init__(self, verdicts: Verdicts) -> None:
+        self._verdicts = verdicts
+        self._open: dict[Credential, set[Visit]] = {}
+        self._guard: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def open(self, credential: Credential) -> Iterator[Visit]:
+        """For as long as something is passed on; goes on after the block when it was ended."""
+        visit = Visit()
+        visits = self._open.setdefault(credential, set())
+        visits.add(visit)
+        if self._guard is None or self._guard.done():
+            self._guard = asyncio.create_task(self._watch())
+        try:
+            yield visit
+        except asyncio.CancelledError:
+            if not visit.over:
+                raise
+            visit.ended()
+        finally:
+            visits.discard(visit)
+            if not visits and self._open.get(credential) is visits:
+                del self._open[credential]
+
+    async def _watch(self) -> None:
+        while self._open:
+            await asyncio.sleep(PAUSE)
+            try:
+                verdicts = await self._verdicts.renew(list(self._open))
+            except Exception:
+                log.exception("cannot ask whether open notebooks may stay open; trying again")
+                continue
+            for credential, verdict in verdicts.items():
+                if verdict.ruling is not Ruling.ALLOWED:
+                    for visit in list(self._open.get(credential, ())):
+                        visit.end()

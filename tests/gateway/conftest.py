@@ -1,0 +1,150 @@
+"""The whole ASGI application served by a real web server, and notebooks behind its gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import uvicorn
+from django.conf import settings as current
+from django.db import connections
+from django.test import Client
+from websockets.sync.client import ClientConnection, connect
+
+from portal.asgi import Application
+from portal.models import User
+from sessions.gateway import tickets
+from sessions.gateway.hosts import cookie_name
+from sessions.models import Project, Session
+from sessions.states import SessionState
+from tests.gateway.notebook import Notebook
+
+PAGE = {"Accept": "text/html,*/*", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.fixture(scope="session")
+def notebook(tmp_path_factory) -> Iterator[Notebook]:
+    with Notebook(tmp_path_factory.mktemp("notebook") / "socket") as running:
+        yield running
+
+
+@pytest.fixture
+def port(transactional_db, settings, monkeypatch) -> Iterator[int]:
+    """Where the application is served. Its threads keep no connections: they end with it."""
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        number: int = door.getsockname()[1]
+        settings.PORTAL_GATEWAY_DOMAIN = f"localhost:{number}"
+        settings.PORTAL_URL = f"http://localhost:{number}"
+        config = uvicorn.Config(
+            Application(), lifespan="on", log_level="error", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([door])))
+        thread.start()
+        yield number
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def make_project(owner: User, name: str, address: str = "", **fields: Any) -> Project:
+    """A project; with an address, one whose notebook is ready there."""
+    project = Project.objects.create(owner=owner, name=name, provider="git", url="u", **fields)
+    if address:
+        session = Session.objects.create(
+            project=project, cpu_request=1, cpu_limit=1, memory_request_gb=1, memory_limit_gb=1
+        )
+        for state in (SessionState.SPAWNING, SessionState.READY):
+            assert Session.objects.advance(session.pk, state, by="test", address=address)
+        Project.objects.filter(pk=project.pk).update(current=session)
+        project.refresh_from_db()
+    return project
+
+
+@pytest.fixture
+def project(port, ada, notebook) -> Project:
+    return make_project(ada, "ada-flowers-aaaaaaaa", notebook.address)
+
+
+@dataclass
+class Browser:
+    """One browser at one notebook's host. Its own pages ask, unless a test says otherwise."""
+
+    port: int
+    project: str
+    cookie: str = ""
+    portal: Client = field(default_factory=Client)
+
+    @property
+    def host(self) -> str:
+        return f"{self.project}.localhost:{self.port}"
+
+    @property
+    def origin(self) -> str:
+        return f"http://{self.host}"
+
+    def headers(self, more: dict[str, str | None]) -> dict[str, str]:
+        cookie = f"_xsrf=2; {cookie_name()}={self.cookie}; a=b" if self.cookie else None
+        fields = {"Host": self.host, "Origin": self.origin, "Cookie": cookie} | more
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def ask(self, path: str, method: str = "GET", content: Any = None, **more: Any) -> httpx.Response:
+        """``more`` are headers, None for one that is not sent."""
+        return httpx.request(
+            method,
+            f"http://127.0.0.1:{self.port}{path}",
+            headers=self.headers({name.replace("_", "-"): value for name, value in more.items()}),
+            content=content,
+            timeout=20,
+        )
+
+    def open_page(self, path: str = "/lab", **more: Any) -> httpx.Response:
+        fields = {name.replace("-", "_"): value for name, value in PAGE.items()}
+        return self.ask(path, **{"Origin": None, **fields, **more})
+
+    def enter(self, address: str) -> httpx.Response:
+        """Follow a ticket, keeping the cookie as browsers do."""
+        parts = urlsplit(address)
+        answer = self.open_page(f"{parts.path}?{parts.query}", Host=parts.netloc)
+        self.cookie = answer.cookies.get(cookie_name()) or self.cookie
+        return answer
+
+    def socket(self, path: str = "/socket", **more: Any) -> ClientConnection:
+        headers = self.headers(more.pop("headers", {}))
+        headers.pop("Host")
+        return connect(
+            f"ws://{self.host}{path}",
+            sock=socket.create_connection(("127.0.0.1", self.port)),
+            additional_headers=headers,
+            max_size=None,
+            **more,
+        )
+
+
+def browser_of(user: User, project: Project) -> Browser:
+    """A browser in which this person is signed in, at a notebook's door but not through it."""
+    port = int(urlsplit(current.PORTAL_URL).port or 0)
+    browser = Browser(port, project.name)
+    browser.portal.force_login(user)
+    return browser
+
+
+def ticket_for(browser: Browser, user: User, project: Project, path: str = "") -> str:
+    return tickets.issue(user, project, str(browser.portal.session.session_key), path)
+
+
+@pytest.fixture
+def browser(ada, project) -> Browser:
+    """Ada's, with her notebook open."""
+    browser = browser_of(ada, project)
+    assert browser.enter(ticket_for(browser, ada, project)).status_code == 302
+    assert browser.cookie
+    return browser

@@ -1,0 +1,177 @@
+"""How a browser gets in: a ticket that is good once, for seconds, on one host."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.contrib.sessions.models import Session as PortalSession
+from django.core import signing
+from django.db import connection
+from django.utils import timezone
+
+from sessions.gateway import tickets
+from sessions.gateway.hosts import cookie_name
+from sessions.models import Access, Project
+from tests.gateway.conftest import Browser, browser_of, make_project, ticket_for
+
+
+def test_a_ticket_opens_the_notebook_and_leaves_no_trace_in_the_address(ada, project):
+    browser = browser_of(ada, project)
+    answer = browser.enter(ticket_for(browser, ada, project))
+    assert answer.status_code == 302
+    assert answer.headers["location"] == "/lab"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+    assert browser.open_page("/lab").status_code == 200
+
+
+def test_the_cookie_is_for_this_host_alone_and_not_for_scripts(ada, project):
+    browser = browser_of(ada, project)
+    cookie = browser.enter(ticket_for(browser, ada, project)).headers["set-cookie"]
+    assert cookie.startswith(f"{cookie_name()}=")
+    assert cookie.partition("; ")[2] == "Path=/; HttpOnly; SameSite=Lax"
+
+
+def test_over_https_the_cookie_cannot_be_planted_by_a_sibling(ada, project, settings):
+    settings.GATEWAY_SCHEME, settings.SESSION_COOKIE_NAME = "https", "__Host-bindery"
+    browser = browser_of(ada, project)
+    address = ticket_for(browser, ada, project)
+    cookie = browser.enter(address).headers["set-cookie"]
+    assert address.startswith("https://")
+    assert cookie.startswith("__Host-bindery-notebook=")
+    assert cookie.endswith("; Path=/; HttpOnly; SameSite=Lax; Secure")
+
+
+def test_a_ticket_is_good_once(ada, project):
+    browser = browser_of(ada, project)
+    address = ticket_for(browser, ada, project)
+    assert browser.enter(address).status_code == 302
+    again = Browser(browser.port, project.name).enter(address)
+    assert again.status_code == 410
+    assert "set-cookie" not in again.headers
+    assert f"/projects/{project.name}/" in again.text
+
+
+def test_of_two_who_bring_a_ticket_at_once_one_gets_in(ada, project):
+    browser = browser_of(ada, project)
+    ticket = parse_qs(urlsplit(ticket_for(browser, ada, project)).query)["ticket"][0]
+
+    def redeem(_number: int) -> object:
+        try:
+            return tickets.redeem(ticket, project.name)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        entries = list(pool.map(redeem, range(8)))
+    assert sum(entry is not None for entry in entries) == 1
+
+
+def test_a_ticket_is_good_for_half_a_minute(ada, project, monkeypatch):
+    browser = browser_of(ada, project)
+    address = ticket_for(browser, ada, project)
+    monkeypatch.setattr(signing.time, "time", lambda now=signing.time.time: now() + 31)
+    assert browser.enter(address).status_code == 410
+    assert not browser.cookie
+
+
+def test_a_ticket_opens_no_other_host(ada, bob, project, notebook):
+    browser = browser_of(ada, project)
+    address = ticket_for(browser, ada, project)
+    for owner, name in ((ada, "ada-other-bbbbbbbb"), (bob, "bob-other-bbbbbbbb")):
+        other = make_project(owner, name, notebook.address)
+        moved = address.replace(project.name, other.name)
+        assert browser.enter(moved).status_code == 410
+    assert browser.enter(address).status_code == 302
+
+
+def test_a_ticket_cannot_be_made_up_or_changed(ada, project):
+    browser = browser_of(ada, project)
+    address = ticket_for(browser, ada, project)
+    for wrong in ("", "x", signing.dumps(["secret", "/lab"]), "%00"):
+        start = address.partition("ticket=")[0]
+        assert browser.enter(f"{start}ticket={wrong}").status_code == 410
+    assert browser.enter(address[:-1]).status_code == 410
+
+
+def test_a_look_at_the_headers_alone_does_not_use_the_ticket_up(ada, project):
+    browser = browser_of(ada, project)
+    parts = urlsplit(ticket_for(browser, ada, project))
+    assert browser.ask(f"{parts.path}?{parts.query}", "HEAD").status_code == 405
+    assert browser.enter(parts.geturl()).status_code == 302
+
+
+def test_only_the_owner_gets_a_ticket(ada, bob, stan, project):
+    for person in (bob, stan):
+        with pytest.raises(tickets.NotYours) as refusal:
+            tickets.issue(person, project, "key")
+        assert refusal.value.code == "gateway.not-yours"
+    assert not Access.objects.exists()
+
+
+def test_opening_a_notebook_again_keeps_what_is_open_open(ada, project, browser):
+    first = browser.cookie
+    assert browser.enter(ticket_for(browser, ada, project)).status_code == 302
+    assert browser.cookie == first
+    assert Access.objects.count() == 1
+
+
+def test_another_browsers_cookie_is_not_taken_over(ada, project, browser):
+    other = browser_of(ada, project)
+    other.cookie = browser.cookie
+    other.enter(ticket_for(other, ada, project))
+    assert other.cookie != browser.cookie
+
+
+@pytest.mark.parametrize(
+    ("wanted", "file", "goes"),
+    [
+        ("", "", "/lab"),
+        ("", "index.ipynb", "/lab/tree/index.ipynb"),
+        ("", "/a b/ü?#.ipynb", "/lab/tree/a%20b/%C3%BC%3F%23.ipynb"),
+        ("/lab/tree/x.ipynb?reset#cell", "index.ipynb", "/lab/tree/x.ipynb?reset#cell"),
+        ("/lab/%2F", "", "/lab/%2F"),
+        ("//evil.example/", "", "/lab"),
+        ("/\\evil.example/", "", "/lab"),
+        ("https://evil.example/", "", "/lab"),
+        ("/lab\r\nSet-Cookie: a=b", "", "/lab"),
+        ("/\t/evil.example", "", "/lab"),
+        ("/_bindery/enter?ticket=x", "", "/lab"),
+        ("/" + "x" * 5000, "", "/lab"),
+    ],
+)
+def test_one_goes_on_to_a_page_of_the_same_host(ada, project, wanted, file, goes):
+    Project.objects.filter(pk=project.pk).update(path=file)
+    project.refresh_from_db()
+    browser = browser_of(ada, project)
+    answer = browser.enter(ticket_for(browser, ada, project, wanted))
+    assert answer.headers["location"] == goes
+
+
+def test_what_can_open_nothing_any_more_is_swept(ada, project, browser):
+    unused = browser_of(ada, project)
+    ticket_for(unused, ada, project)
+    tickets.sweep()
+    assert Access.objects.count() == 2
+    Access.objects.filter(cookie=None).update(created=timezone.now() - timedelta(minutes=2))
+    tickets.sweep()
+    assert Access.objects.count() == 1
+    key = browser.portal.session.session_key
+    PortalSession.objects.filter(pk=key).update(expire_date=timezone.now())
+    tickets.sweep()
+    assert not Access.objects.exists()
+
+
+def test_the_right_can_be_taken_from_a_browser_a_person_and_a_project(ada, project):
+    for revoke in (
+        lambda browser: tickets.revoke_browser(browser.portal.session.session_key),
+        lambda browser: tickets.revoke_user(ada),
+        lambda browser: tickets.revoke_project(project),
+    ):
+        browser = browser_of(ada, project)
+        browser.enter(ticket_for(browser, ada, project))
+        revoke(browser)
+        assert browser.ask("/").status_code == 401
