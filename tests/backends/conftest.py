@@ -1,0 +1,97 @@
+"""A local back end with a data folder of its own, and a git server to build from."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sessions.backends import BuildSpec, Resources, ServerSpec
+from sessions.backends.local import LocalBackend
+from sessions.backends.local.folders import BUILD, SERVER
+from sessions.backends.local.keeper.files import remove
+from tests.backends.waiting import until
+from tests.githttp import GitServer
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def git() -> Iterator[GitServer]:
+    with GitServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def data() -> Iterator[Path]:
+    """One data folder for all tests, since the first build in one takes the longest.
+
+    Its path is short: those of sockets must be.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="bindery-", dir="/tmp"))
+    yield folder
+    remove(folder)
+
+
+@pytest.fixture(scope="session")
+def images() -> dict[str, BuildSpec]:
+    """What was built in the data folder and may be used by many tests."""
+    return {}
+
+
+@pytest.fixture
+def backend(settings, data: Path, git: GitServer) -> Iterator[LocalBackend]:
+    settings.PORTAL_DATA = data
+    settings.PORTAL_TRUSTED_GIT_HOSTS = [git.host]
+    backend = LocalBackend()
+    backend.prepare()
+    yield backend
+    for report in backend.builds():
+        backend.forget_build(report.id)
+    for server in backend.servers():
+        backend.remove_server(server.id)
+    until(lambda: not backend.servers() and not _kept(backend), 20)
+
+
+def _kept(backend: LocalBackend) -> list[str]:
+    """Run folders that are still there; builds that end are not reported any more."""
+    backend.builds()
+    names = [path.name for path in backend.folders.run.iterdir()]
+    return [name for name in names if name.startswith((BUILD, SERVER))]
+
+
+@pytest.fixture
+def order(git: GitServer) -> Callable[[dict[str, str]], BuildSpec]:
+    """Makes a repository of the files, and the order to build it."""
+
+    def make(files: dict[str, str]) -> BuildSpec:
+        number = next(_numbers)
+        name = f"ada/repository-{number}"
+        url = git.repository(name, files)
+        return BuildSpec(number, url, git.commit(name), "main", f"image-{number}")
+
+    return make
+
+
+@pytest.fixture
+def wish() -> Callable[..., ServerSpec]:
+    """Makes the wish for a notebook of an image that was built."""
+
+    def make(spec: BuildSpec, owner: str = "ada", memory: float = 2.0) -> ServerSpec:
+        number = next(_numbers)
+        return ServerSpec(
+            id=number,
+            name=f"{owner}-project-{number}",
+            owner=owner,
+            owner_id={"ada": 1, "bob": 2}[owner],
+            image=spec.image,
+            commit=spec.commit,
+            url=spec.url,
+            token=f"token-{number}",
+            resources=Resources(1, 2, 1, memory),
+        )
+
+    return make

@@ -1,0 +1,235 @@
+"""What every back end promises: a test module of each subclasses `BackendContract`.
+
+The module gives four fixtures: ``backend``, ``order`` (makes a `BuildSpec` for files, as
+`Order` says), ``wish`` (makes a `ServerSpec` for a built one) and ``images`` (a dictionary
+that lives as long as the images do). Calls are made twice where the seam lets them be.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sessions.backends import Backend, BuildReport, BuildSpec, ServerReport, ServerSpec
+from tests.backends.waiting import (
+    ask,
+    build_report,
+    built,
+    finished,
+    log,
+    removed,
+    server_report,
+    settled,
+    until,
+)
+
+Order = Callable[[dict[str, str]], BuildSpec]
+Wish = Callable[..., ServerSpec]
+
+COUNTING = {"postBuild": "#!/bin/sh\nfor n in $(seq 300); do echo line $n; done\n"}
+ENDLESS = {"postBuild": "#!/bin/sh\necho going on\nsleep 3600\n"}
+BROKEN = {"postBuild": "#!/bin/sh\necho it does not work >&2\nexit 3\n"}
+
+
+def twice(call: Callable[..., Any], *arguments: Any) -> None:
+    call(*arguments)
+    call(*arguments)
+
+
+@pytest.mark.timeout(150)
+class BackendContract:
+    """See the module."""
+
+    @pytest.fixture
+    def plain(self, backend: Backend, order: Order, images: dict[str, BuildSpec]) -> BuildSpec:
+        """An image that many tests may use."""
+        if "plain" not in images:
+            images["plain"] = built(backend, order({"index.ipynb": "{}"}))
+        return images["plain"]
+
+    def test_it_has_no_problem(self, backend: Backend) -> None:
+        assert backend.problems() == []
+
+    def test_a_repository_becomes_a_notebook(
+        self, backend: Backend, order: Order, wish: Wish
+    ) -> None:
+        spec = order({"index.ipynb": "{}"})
+        assert not backend.has_image(spec.image)
+        twice(backend.ensure_build, spec)
+        assert finished(backend, spec).code == "", log(backend, spec.id)
+        assert backend.has_image(spec.image)
+        twice(backend.ensure_build, spec)
+        assert build_report(backend, spec.id) == finished(backend, spec)
+        twice(backend.forget_build, spec.id)
+        assert build_report(backend, spec.id) is None
+
+        server = wish(spec)
+        twice(backend.ensure_server, server)
+        ready = settled(backend, server)
+        assert (ready.state, ready.code, ready.name) == ("ready", "", server.name)
+        assert ask(ready.address, "/api/status", server.token)[0] == 200
+        assert ask(ready.address, "/api/status")[0] == 403
+        assert ask(ready.address, "/api/contents/index.ipynb?content=0", server.token)[0] == 200
+        twice(backend.ensure_server, server)
+        assert server_report(backend, server.id) == ready
+
+        assert server.name in backend.projects()
+        twice(backend.remove_server, server.id)
+        until(lambda: server_report(backend, server.id) is None, 20)
+        twice(backend.remove_project, server.name)
+        assert server.name not in backend.projects()
+
+    def test_what_is_asked_for_at_once_by_many_is_made_once(
+        self, backend: Backend, order: Order
+    ) -> None:
+        spec = order(COUNTING)
+        together(backend.ensure_build, spec)
+        assert finished(backend, spec).code == ""
+        assert log(backend, spec.id).count("line 300\n") == 1
+
+    def test_two_builds_of_one_image_do_not_disturb_each_other(
+        self, backend: Backend, order: Order
+    ) -> None:
+        spec = order({"index.ipynb": "{}"})
+        other = replace(spec, id=spec.id + 100_000)
+        backend.ensure_build(spec)
+        backend.ensure_build(other)
+        assert (finished(backend, spec).code, finished(backend, other).code) == ("", "")
+        assert backend.has_image(spec.image)
+
+    def test_a_notebook_asked_for_at_once_by_many_runs_once(
+        self, backend: Backend, plain: BuildSpec, wish: Wish
+    ) -> None:
+        server = wish(plain)
+        together(backend.ensure_server, server)
+        assert settled(backend, server).state == "ready"
+        removed(backend, server.id)
+
+    def test_the_log_is_the_same_for_all_and_goes_on_from_any_position(
+        self, backend: Backend, order: Order
+    ) -> None:
+        spec = order(COUNTING)
+        backend.ensure_build(spec)
+        pieces, position = [], ""
+        while not (build_report(backend, spec.id) or BuildReport(0)).finished:
+            while piece := backend.read_log(spec.id, position):
+                pieces.append(piece)
+                position = piece.position
+        along = "".join(piece.text for piece in pieces) + log(backend, spec.id, position)
+        whole = log(backend, spec.id)
+        assert along == whole
+        assert "".join(f"line {number}\n" for number in range(1, 301)) in along
+        assert all(piece.text.endswith("\n") for piece in pieces)
+        assert [piece.phase for piece in pieces] == sorted(
+            (piece.phase for piece in pieces), key=["fetching", "building", "pushing"].index
+        )
+
+        read, position = "", ""
+        while piece := backend.read_log(spec.id, position):
+            read, position = read + piece.text, piece.position
+            assert len(piece.text.encode()) <= 16 * 1024
+            assert read + log(backend, spec.id, position) == whole
+        assert backend.read_log(spec.id, position) is None
+
+    def test_a_log_that_is_not_there_has_no_lines(self, backend: Backend) -> None:
+        assert backend.read_log(987_654, "") is None
+
+    def test_a_build_that_fails_says_so_until_it_is_forgotten(
+        self, backend: Backend, order: Order
+    ) -> None:
+        spec = order(BROKEN)
+        backend.ensure_build(spec)
+        report = finished(backend, spec)
+        assert (report.code, bool(report.message)) == ("build.post-build", True)
+        assert "it does not work\n" in log(backend, spec.id)
+        backend.ensure_build(spec)
+        assert build_report(backend, spec.id) == report
+        assert not backend.has_image(spec.image)
+        backend.forget_build(spec.id)
+        assert build_report(backend, spec.id) is None
+
+    def test_a_cancelled_build_ends_and_leaves_no_image(
+        self, backend: Backend, order: Order
+    ) -> None:
+        spec = order(ENDLESS)
+        backend.ensure_build(spec)
+        until(lambda: "going on\n" in log(backend, spec.id))
+        twice(backend.cancel_build, spec.id)
+        assert finished(backend, spec).code == "build.cancelled"
+        backend.ensure_build(spec)
+        assert finished(backend, spec).code == "build.cancelled"
+        assert not backend.has_image(spec.image)
+
+    def test_a_build_can_be_cancelled_as_soon_as_it_is_started(
+        self, backend: Backend, order: Order
+    ) -> None:
+        spec = order(ENDLESS)
+        backend.ensure_build(spec)
+        backend.cancel_build(spec.id)
+        assert finished(backend, spec).code == "build.cancelled"
+
+    def test_a_build_that_goes_on_can_be_forgotten(self, backend: Backend, order: Order) -> None:
+        spec = order(ENDLESS)
+        backend.ensure_build(spec)
+        until(lambda: "going on\n" in log(backend, spec.id))
+        backend.forget_build(spec.id)
+        until(lambda: build_report(backend, spec.id) is None)
+
+    def test_a_notebook_can_be_removed_as_soon_as_it_is_started(
+        self, backend: Backend, plain: BuildSpec, wish: Wish
+    ) -> None:
+        server = wish(plain)
+        backend.ensure_server(server)
+        removed(backend, server.id)
+
+    def test_removing_what_is_not_there_is_no_error(self, backend: Backend) -> None:
+        twice(backend.remove_server, 987_654)
+        twice(backend.remove_project, "ada-nothing-12345678")
+        twice(backend.cancel_build, 987_654)
+        twice(backend.forget_build, 987_654)
+
+    def test_changes_tell_of_everything_that_happens(
+        self, backend: Backend, order: Order, wish: Wish
+    ) -> None:
+        spec = order(COUNTING)
+        backend.ensure_build(spec)
+        seen = []
+        for change in backend.changes():
+            seen.append(change)
+            if isinstance(change, BuildReport) and change.id == spec.id and change.finished:
+                break
+        mine = [change for change in seen if isinstance(change, BuildReport)]
+        assert len([report for report in mine if report.id == spec.id]) > 2
+        assert None in seen
+        server = wish(spec)
+        backend.ensure_server(server)
+        for change in backend.changes():
+            if isinstance(change, ServerReport) and change.id == server.id:
+                assert change.state in {"starting", "ready"}
+                if change.state == "ready":
+                    break
+        removed(backend, server.id)
+
+
+def together(call: Callable[..., None], *arguments: Any) -> None:
+    """The same call from six threads at the same moment."""
+    barrier = threading.Barrier(6)
+    failures: list[BaseException] = []
+
+    def one() -> None:
+        barrier.wait()
+        try:
+            call(*arguments)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []

@@ -1,0 +1,95 @@
+"""Waiting for what another process does, and asking a notebook server."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from sessions.backends import Backend, BuildReport, BuildSpec, ServerReport, ServerSpec
+
+Found = TypeVar("Found")
+
+
+def until(look: Callable[[], Found], seconds: float = 50) -> Found:
+    """What ``look`` returns as soon as that is true; fails after ``seconds``."""
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < end, f"still {found!r} after {seconds} s"
+        time.sleep(0.02)
+    return found
+
+
+def build_report(backend: Backend, number: int) -> BuildReport | None:
+    return next((report for report in backend.builds() if report.id == number), None)
+
+
+def server_report(backend: Backend, number: int) -> ServerReport | None:
+    return next((report for report in backend.servers() if report.id == number), None)
+
+
+def finished(backend: Backend, spec: BuildSpec) -> BuildReport:
+    """The report of the build once it is over, whatever its end."""
+
+    def over() -> BuildReport | None:
+        report = build_report(backend, spec.id)
+        return report if report and report.finished else None
+
+    return until(over, 100)
+
+
+def built(backend: Backend, spec: BuildSpec) -> BuildSpec:
+    """Have the image built; returns its spec."""
+    backend.ensure_build(spec)
+    report = finished(backend, spec)
+    assert report.code == "", f"{report}\n{log(backend, spec.id)}"
+    backend.forget_build(spec.id)
+    return spec
+
+
+def settled(backend: Backend, spec: ServerSpec) -> ServerReport:
+    """The report of the notebook once it is no longer starting."""
+
+    def known() -> ServerReport | None:
+        report = server_report(backend, spec.id)
+        return report if report and report.state != "starting" else None
+
+    return until(known)
+
+
+def removed(backend: Backend, number: int) -> None:
+    """Remove the notebook and wait until it is gone."""
+    backend.remove_server(number)
+    until(lambda: server_report(backend, number) is None, 20)
+
+
+def log(backend: Backend, number: int, position: str = "") -> str:
+    """All of the build's log that there is after the position."""
+    text = ""
+    while piece := backend.read_log(number, position):
+        text, position = text + piece.text, piece.position
+    return text
+
+
+def ask(address: str, path: str, token: str = "") -> tuple[int, bytes]:
+    """Status and body of what the notebook server at ``address`` answers."""
+    connection = _connection(address)
+    headers = {"Authorization": f"token {token}"} if token else {}
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    status, body = answer.status, answer.read()
+    connection.close()
+    return status, body
+
+
+def _connection(address: str) -> http.client.HTTPConnection:
+    if not address.startswith("unix:"):
+        return http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
+    connection = http.client.HTTPConnection("localhost", timeout=10)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(10)
+    connection.sock.connect(address.removeprefix("unix:"))
+    return connection
