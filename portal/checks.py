@@ -7,6 +7,30 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from sessions.addresses import Rules
+
+
+TRUSTED = ("PORTAL_TRUSTED_GIT_HOSTS", "PORTAL_TRUSTED_HOSTS")
+
+
+@register
+def trusted_hosts(**kwargs: Any) -> list[CheckMessage]:
+    """Each entry is a host, or a host and a port (portal.E007)."""
+    return [
+        Error(f"{name} has “{entry}”", hint="Give host or host:port.", id="portal.E007")
+        for name in TRUSTED
+        for entry in getattr(settings, name)
+        if not _is_host(entry)
+    ]
+
+
+def _is_host(entry: str) -> bool:
+    try:
+        Rules(frozenset({entry}))
+    except ValueError:
+        return False
+    return True
+
 
 @register
 def environment(**kwargs: Any) -> list[CheckMessage]:

@@ -30,6 +30,7 @@ if _address.scheme not in {"http", "https"} or not _address.hostname:
     ENVIRONMENT.wrong("portal.E006", "PORTAL_URL", f"is “{PORTAL_URL}”", "Give http(s)://host.")
     PORTAL_URL = f"http://localhost:{PORTAL_PORT}"
     _address = urlsplit(PORTAL_URL)
+_host = f"[{_address.hostname}]" if ":" in str(_address.hostname) else str(_address.hostname)
 _port = f":{_address.port}" if _address.port else ""
 PORTAL_GATEWAY_DOMAIN = ENVIRONMENT.text("PORTAL_GATEWAY_DOMAIN", f"localhost{_port}").lower()
 GATEWAY_SCHEME = _address.scheme
@@ -41,7 +42,7 @@ PORTAL_ADMIN_PASSWORD = ENVIRONMENT.text("PORTAL_ADMIN_PASSWORD")
 # The portal serves the bundled examples itself, so its own address counts as a trusted one.
 PORTAL_TRUSTED_GIT_HOSTS = [
     *ENVIRONMENT.words("PORTAL_TRUSTED_GIT_HOSTS"),
-    f"{_address.hostname}:{_address.port or (443 if GATEWAY_SCHEME == 'https' else 80)}",
+    f"{_host}:{_address.port or (443 if GATEWAY_SCHEME == 'https' else 80)}",
 ]
 PORTAL_TRUSTED_HOSTS = ENVIRONMENT.words("PORTAL_TRUSTED_HOSTS")
 
@@ -57,7 +58,7 @@ PORTAL_SANDBOX_UID_BASE = ENVIRONMENT.number("PORTAL_SANDBOX_UID_BASE", 200000, 
 # --- Django ----------------------------------------------------------------------------------
 SECRET_KEY = ENVIRONMENT.text("PORTAL_SECRET_KEY") or secret_key(PORTAL_DATA)
 DEBUG = ENVIRONMENT.flag("PORTAL_DEBUG", default=False)
-ALLOWED_HOSTS = sorted({str(_address.hostname), "localhost", "127.0.0.1", "[::1]"})
+ALLOWED_HOSTS = sorted({_host, "localhost", "127.0.0.1", "[::1]"})
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
 ROOT_URLCONF = "portal.urls"
 ASGI_APPLICATION = "portal.asgi.application"
