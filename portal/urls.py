@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from portal import examples, health
+from portal.pages import account, home, launch, project, signing, verbs
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home.home, name="home"),
+    path("sign-in/", signing.SignIn.as_view(), name="sign-in"),
+    path("sign-out/", signing.SignOut.as_view(), name="sign-out"),
+    path("account/", account.account, name="account"),
+    path("understand/", launch.understand, name="understand"),
+    path("launch/", launch.launch, name="launch"),
+    path("projects/", home.shelf, name="projects"),
+    path("projects/<slug:name>/", project.project, name="project"),
+    path("projects/<slug:name>/status/", project.status, name="status"),
+    path("projects/<slug:name>/log.txt", project.log, name="log"),
+    path("projects/<slug:name>/open/", verbs.open_notebook, name="open"),
+    re_path(
+        rf"^projects/(?P<name>[-\w]+)/(?P<verb>{'|'.join(verbs.VERBS)})/$", verbs.act, name="act"
+    ),
     path("admin/", admin.site.urls),
     path("api/v1/", include("sessions.api.urls")),
     path("health", health.health, name="health"),
     path("examples/<slug:name>.git/<path:path>", examples.serve, name="example"),
 ]
+
+handler500 = "portal.pages.errors.server_error"

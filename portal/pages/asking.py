@@ -1,0 +1,73 @@
+"""Who asks, for which project, and how the answer reaches them: by htmx or as a whole page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
+
+from portal.models import User
+from sessions.models import Project
+
+P = ParamSpec("P")
+R = TypeVar("R", bound=HttpResponseBase)
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+def htmx(request: HttpRequest) -> HtmxDetails:
+    """What htmx says about the request; false for a request that is not its."""
+    return cast(HtmxDetails, request.htmx)  # type: ignore[attr-defined]  set by its middleware
+
+
+def signed_in(view: View[P]) -> View[P]:
+    """Send people who are signed out to the sign-in page, also when htmx asks for a part."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if htmx(request) and not request.user.is_authenticated:
+            return HttpResponseClientRedirect(reverse("sign-in"))
+        return cast(HttpResponseBase, login_required(view)(request, *args, **kwargs))
+
+    return answer
+
+
+def person(request: HttpRequest) -> User:
+    """The one who is signed in; for views under `signed_in`."""
+    return cast(User, request.user)
+
+
+def find(request: HttpRequest, name: str) -> Project:
+    """A project that this person may see. Raises Http404 for any other."""
+    return get_object_or_404(Project.objects.visible_to(person(request)), name=name)
+
+
+def go_to(request: HttpRequest, address: str) -> HttpResponse:
+    """Have the browser go on to a page of ours, with GET."""
+    if htmx(request):
+        return HttpResponseClientRedirect(address)
+    response = redirect(address)
+    response.status_code = 303
+    return response
+
+
+def came_from(request: HttpRequest) -> str:
+    """The page of ours that the form was on; the home page if it does not say."""
+    address = request.POST.get("next", "")
+    ours = url_has_allowed_host_and_scheme(
+        address, {request.get_host()}, require_https=request.is_secure()
+    )
+    return address if ours else reverse("home")
+
+
+def fields(request: HttpRequest, *names: str) -> dict[str, Any]:
+    """The named fields of the form, empty where it has none."""
+    sent = request.POST if request.method == "POST" else request.GET
+    return {name: sent.get(name, "") for name in names}

@@ -1,0 +1,66 @@
+"""The first page: what this is for those signed out, launch form and projects for the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from portal.examples import example_urls
+from portal.models import User
+from portal.pages.asking import htmx, person, signed_in
+from portal.pages.wish import Wish
+from quotas.limits import limits_of
+from sessions.errors import BinderyError
+from sessions.models import Project
+
+
+@never_cache
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """``/``; ``?repository=…&ref=…&path=…`` fills in the launch form and launches nothing."""
+    wish = Wish.of(request.GET)
+    if not request.user.is_authenticated:
+        return render(request, "portal/landing.html", {"wish": wish})
+    return with_form(request, wish)
+
+
+@never_cache
+@require_safe
+@signed_in
+def shelf(request: HttpRequest) -> HttpResponseBase:
+    """``/projects/``: the list alone, for htmx; for anybody else it stands on the home page."""
+    if not htmx(request):
+        return redirect("home")
+    return render(request, "portal/_shelf.html", {**_projects(person(request)), "alone": True})
+
+
+def with_form(request: HttpRequest, wish: Wish, error: BinderyError | None = None) -> HttpResponse:
+    """The home page with this in the launch form, and what was wrong with it under the field;
+    for htmx the form alone."""
+    template = "portal/_launch.html" if htmx(request) and error else "portal/home.html"
+    context = {
+        "wish": wish,
+        "error": error,
+        "in_the_way": _in_the_way(request, error),
+        "launch_limits": limits_of(person(request)),
+        **_projects(person(request)),
+    }
+    return render(request, template, context, status=error.status if error else 200)
+
+
+def _projects(user: User) -> dict[str, Any]:
+    """The person's own projects, the running ones first, and how many more there may be."""
+    mine = Project.objects.visible_to(user).filter(owner=user).order_by("-last_activity")
+    projects = sorted(mine, key=lambda project: not project.is_live)
+    limit = limits_of(user).projects
+    return {"projects": projects, "limit": limit, "examples": example_urls()}
+
+
+def _in_the_way(request: HttpRequest, error: BinderyError | None) -> list[Project]:
+    """The projects that hold a limit, so that one of them can be given up."""
+    named = [each["name"] for each in error.details.get("projects", [])] if error else []
+    return list(Project.objects.visible_to(person(request)).filter(name__in=named))

@@ -1,0 +1,58 @@
+"""The launch form's two requests: what is understood while typing, and the launch itself."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from portal.pages.asking import find, go_to, htmx, person, signed_in
+from portal.pages.home import with_form
+from portal.pages.wish import Wish
+from sessions import lifecycle
+from sessions.errors import BinderyError
+
+FIRST = {"stop": lifecycle.stop, "delete": lifecycle.delete}
+"""What a button beside a project that is in the way does with it, before the launch goes on."""
+
+
+@never_cache
+@require_safe
+@signed_in
+def understand(request: HttpRequest) -> HttpResponseBase:
+    """What is understood of the fields, as a fragment; the network is not asked."""
+    wish = Wish.of(request.GET)
+    if not htmx(request):
+        return redirect(wish.link)
+    context: dict[str, object] = {}
+    try:
+        context["parts"] = wish.understand() if wish else ()
+    except BinderyError as error:
+        context["error"] = error
+    return render(request, "portal/_understood.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@signed_in
+def launch(request: HttpRequest) -> HttpResponseBase:
+    """Launch, and go on to the project's page; what is wrong is said on the form.
+
+    A GET comes from the way back after signing in, and launches nothing.
+    """
+    if request.method == "GET":
+        return redirect("home")
+    wish = Wish.of(request.POST)
+    try:
+        _make_room(request)
+        project = lifecycle.launch(person(request), wish.repository, wish.ref, wish.path)
+    except BinderyError as error:
+        return with_form(request, wish, error)
+    return go_to(request, reverse("project", args=[project.name]))
+
+
+def _make_room(request: HttpRequest) -> None:
+    for verb, act in FIRST.items():
+        if name := request.POST.get(verb):
+            act(find(request, name), person(request))

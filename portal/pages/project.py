@@ -1,0 +1,111 @@
+"""A project's page: how its launch goes, then what it is; and its build's log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from portal.pages.asking import find, person, signed_in
+from portal.pages.buildlog import last_lines, lines_that_matter
+from portal.pages.steps import progress_of, steps_of
+from portal.pages.wish import Wish
+from sessions import journal
+from sessions.cursor import Cursor
+from sessions.models import Build, Event, Project
+from sessions.states import BuildState, ProjectState
+
+COMING_UP = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
+EVENTS_SHOWN = 100
+LINES_SHOWN = 500
+"""Lines of the log for those without JavaScript; the download has all."""
+
+
+@never_cache
+@require_safe
+@signed_in
+def project(request: HttpRequest, name: str) -> HttpResponseBase:
+    """``/projects/<name>/``. The log comes by WebSocket, from the session's first line on."""
+    found = find(request, name)
+    build = found.current.build if found.current else None
+    context = {
+        **_status(request, found),
+        "begin": journal.session_start(found),
+        "known": Cursor(found.events_written).pack(),
+        "lines": "\n".join(last_lines(build.pk, LINES_SHOWN)) if build else "",
+        "lines_shown": LINES_SHOWN,
+    }
+    return render(request, "portal/project.html", context)
+
+
+@never_cache
+@require_safe
+@signed_in
+def status(request: HttpRequest, name: str) -> HttpResponseBase:
+    """The parts of the page that change with the project's state, for htmx."""
+    return render(
+        request, "portal/_status.html", {**_status(request, find(request, name)), "alone": True}
+    )
+
+
+@never_cache
+@require_safe
+@signed_in
+def log(request: HttpRequest, name: str) -> HttpResponseBase:
+    """``log.txt``: the whole log of the current session's build, as plain text."""
+    found = find(request, name)
+    if not found.current or not found.current.build_id:
+        raise Http404
+    return StreamingHttpResponse(
+        journal.log_text(found.current.build_id),
+        content_type="text/plain; charset=utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}.log.txt"',
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
+    session, state = project.current, project.state
+    build = session.build if session else None
+    events = list(Event.objects.filter(project=project).order_by("-seq")[:EVENTS_SHOWN])
+    story = [event for event in reversed(events) if session and event.session_id == session.pk]
+    steps = steps_of(story, timezone.now(), pushes=settings.PORTAL_BACKEND != "local")
+    last_build = _last_build(project, build)
+    return {
+        "project": project,
+        "session": session,
+        "build": build,
+        "coming_up": state in COMING_UP,
+        "mine": project.owner_id == person(request).pk,
+        "steps": steps,
+        "progress": progress_of(steps, last_build),
+        "last_build": last_build,
+        "events": events,
+        "newest": events[0] if events else None,
+        "failed_lines": "\n".join(lines_that_matter(build.pk)) if build and build.code else "",
+        "launch_link": request.build_absolute_uri(
+            Wish(project.repository, project.ref, project.path).link
+        ),
+        "address": repository_page(project),
+    }
+
+
+def _last_build(project: Project, current: Build | None) -> Any:
+    """How long building this repository took the last time, None if it never succeeded."""
+    done = Build.objects.filter(url=project.url, state=BuildState.BUILT, started__isnull=False)
+    last = done.exclude(pk=current.pk if current else None).order_by("-id").first()
+    return last.finished - last.started if last and last.finished and last.started else None
+
+
+def repository_page(project: Project) -> str:
+    """Where a browser finds the repository; empty where there is no such page."""
+    ours = project.url.startswith(f"{settings.PORTAL_URL}/")
+    is_web = project.url.startswith(("https://", "http://"))
+    return "" if ours or not is_web else project.url.removesuffix(".git")

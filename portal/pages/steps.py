@@ -1,0 +1,131 @@
+"""The steps of a launch, as its events tell them: pure, and the project page draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from sessions.states import Phase
+
+RESOLVE, BUILD, PUSH, START, READY = "resolve", "build", "push", "start", "ready"
+LABELS: dict[str, Promise] = {
+    RESOLVE: _("Resolve"),
+    BUILD: _("Build"),
+    PUSH: _("Push"),
+    START: _("Start"),
+    READY: _("Ready"),
+}
+STEP_OF: dict[str, str] = {
+    Phase.WAITING: RESOLVE,
+    Phase.FETCHING: BUILD,
+    Phase.BUILDING: BUILD,
+    Phase.PUSHING: PUSH,
+    Phase.BUILT: START,
+    Phase.LAUNCHING: START,
+    Phase.READY: READY,
+}
+# How far the bar is when a step begins, in percent: most of the time goes into building.
+BEGINS_AT = {RESOLVE: 2, BUILD: 8, PUSH: 70, START: 82, READY: 100}
+ALMOST = 0.95
+
+
+class Happened(Protocol):
+    """An event, or a piece of a build's log."""
+
+    phase: str
+    at: datetime
+
+
+@dataclass
+class Step:
+    """``state`` is todo, current, done, skipped, failed or stopped; ``took`` is the time until
+    the next step began, or until now."""
+
+    key: str
+    state: str = "todo"
+    began: datetime | None = None
+    took: timedelta | None = None
+
+    @property
+    def label(self) -> Promise:
+        return LABELS[self.key]
+
+    @property
+    def shape(self) -> str:
+        """The template of its picture."""
+        return f"portal/steps/{self.state}.svg"
+
+
+def steps_of(story: Iterable[Happened], now: datetime, *, pushes: bool) -> list[Step]:
+    """The steps of one session, from what has happened in it so far, oldest first.
+
+    ``pushes``: whether images are pushed anywhere, or the step is left out.
+    """
+    steps = [Step(key) for key in LABELS if pushes or key != PUSH]
+    by_key = {step.key: step for step in steps}
+    current: Step | None = None
+    for happened in story:
+        following = by_key.get(STEP_OF.get(happened.phase, ""))
+        if happened.phase in {Phase.FAILED, Phase.STOPPED} and current:
+            _end(current, happened.at, str(happened.phase))
+        elif following and following is not current:
+            if current:
+                _end(current, happened.at, "done")
+            current = following
+            current.began, current.state = happened.at, "current"
+    if current and current.key == READY and current.state == "current":
+        current.state = "done"
+    elif current and current.state == "current":
+        current.took = _since(current, now)
+    _skip(steps)
+    return steps
+
+
+def _end(step: Step, at: datetime, state: str) -> None:
+    step.state, step.took = state, _since(step, at)
+
+
+def _since(step: Step, at: datetime) -> timedelta:
+    return max(at - (step.began or at), timedelta())
+
+
+def _skip(steps: list[Step]) -> None:
+    """What lies before a step that has begun and never began itself was not needed."""
+    begun = [index for index, step in enumerate(steps) if step.began]
+    for step in steps[: max(begun, default=0)]:
+        if not step.began:
+            step.state = "skipped"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a launch is: ``value`` in percent, None where nobody can tell.
+
+    It gets to ``until`` within ``expected`` seconds; both are 0 where that is unknown.
+    """
+
+    value: float | None
+    until: float = 0
+    expected: float = 0
+
+
+def progress_of(steps: list[Step], last_time: timedelta | None) -> Progress:
+    """The bar above the steps; ``last_time`` is how long building took before."""
+    current = next((step for step in steps if step.state == "current"), None)
+    if current is None:
+        ended = [BEGINS_AT[step.key] for step in steps if step.began]
+        return Progress(max(ended, default=0))
+    begin = BEGINS_AT[current.key]
+    if current.key != BUILD:
+        return Progress(begin)
+    if not last_time or not current.took or current.took > 2 * last_time:
+        return Progress(None)
+    until = BEGINS_AT[steps[steps.index(current) + 1].key]
+    share = min(current.took / last_time, ALMOST)
+    left = max((last_time - current.took).total_seconds(), 0)
+    return Progress(begin + (until - begin) * share, begin + (until - begin) * ALMOST, left)

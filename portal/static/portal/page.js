@@ -1,0 +1,102 @@
+// On every page: the look, menus, times, copying, and parts that htmx renews without disturbing.
+
+const root = document.documentElement;
+
+// --- Light, dark or as the system has it ---
+function look() {
+  return root.dataset.theme ?? "auto";
+}
+
+function wear(theme) {
+  if (theme === "auto") delete root.dataset.theme;
+  else root.dataset.theme = theme;
+  localStorage.setItem("theme", theme);
+  showLook();
+}
+
+function showLook() {
+  for (const radio of document.querySelectorAll("input[name=theme]")) {
+    radio.checked = radio.value === look();
+  }
+}
+
+function isDark() {
+  const theme = look();
+  return theme === "auto" ? matchMedia("(prefers-color-scheme: dark)").matches : theme === "dark";
+}
+
+for (const button of document.querySelectorAll("[data-theme-switch]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => wear(isDark() ? "light" : "dark"));
+}
+for (const choice of document.querySelectorAll("fieldset[data-theme-choice]")) {
+  choice.hidden = false;
+  choice.addEventListener("change", (event) => wear(event.target.value));
+}
+showLook();
+
+// --- Menus close like menus ---
+function closeMenus(except) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (menu !== except) menu.open = false;
+  }
+}
+
+document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
+// --- Parts that htmx renews: not while a menu or a question in them is open ---
+const OPEN = "details.menu[open], :popover-open";
+const postponed = new Set();
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const part = event.detail.target;
+  if (!part.matches("#shelf, #status") || !part.querySelector(OPEN)) return;
+  event.preventDefault();
+  postponed.add(part);
+});
+document.addEventListener(
+  "toggle",
+  () => {
+    for (const part of postponed) {
+      if (part.querySelector(OPEN)) continue;
+      postponed.delete(part);
+      htmx.trigger(document.body, "changed");
+    }
+  },
+  true,
+);
+document.addEventListener("htmx:beforeRequest", (event) => {
+  closeMenus();
+  event.target.closest("[popover]:popover-open")?.hidePopover();
+});
+
+// --- Times grow older while a page is open ---
+const words = new Intl.RelativeTimeFormat(root.lang, { numeric: "always" });
+
+function age(seconds) {
+  if (seconds < 3600) return words.format(-Math.floor(seconds / 60), "minute");
+  if (seconds < 86400) return words.format(-Math.floor(seconds / 3600), "hour");
+  return words.format(-Math.floor(seconds / 86400), "day");
+}
+
+setInterval(() => {
+  for (const time of document.querySelectorAll("time[data-ago]")) {
+    const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
+    if (seconds >= 60 && seconds < 7 * 86400) time.textContent = age(seconds);
+  }
+}, 20000);
+
+// --- Copying ---
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.classList.add("copied");
+  setTimeout(() => button.classList.remove("copied"), 1500);
+});
