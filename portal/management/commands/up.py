@@ -6,9 +6,7 @@ worker and watch to `portal.supervisor` until it is told to end.
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import json
 import os
 import signal
 import socket
@@ -16,9 +14,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
@@ -26,14 +23,14 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils.translation import gettext as _
 
 from portal import admin_account, examples, health, staticfolder
+from portal.door import listen, what_is_wrong
 from portal.supervisor import Part, supervise
 from sessions import watch
 from sessions.backends import get_backend
 from sessions.errors import BinderyError
 
-PORT_WAIT = 5.0
-"""Seconds for a portal that was killed just now to let go of its port."""
 COMPLAIN_EVERY = 30.0
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 class Command(BaseCommand):
@@ -41,14 +38,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the parts run, there is none to end
-        os.environ.setdefault("PORTAL_LOG_LEVEL", "WARNING")  # for the parts: this is a screen
-        with _only_one(), _door() as door:
+        _set_variables()
+        with _only_one(), listen() as door:
             password = self._prepare()
             supervise(_parts(door), self._announcement(door, password))
 
     def _prepare(self) -> str:
         """Everything that must be there before the parts start; the account's password."""
-        self.stdout.write(_("Preparing Bindery in %(path)s …") % {"path": settings.PORTAL_DATA})
+        self._say(_("Preparing Bindery in %(path)s …") % {"path": settings.PORTAL_DATA})
         call_command("migrate", interactive=False, verbosity=0)
         staticfolder.refresh()
         examples.publish()
@@ -60,9 +57,13 @@ class Command(BaseCommand):
             self._shout(f"{problem.message}\n{problem.hint}")
         return admin_account.ensure()
 
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
     def _shout(self, text: str) -> None:
         line = "!" * 78
-        body = "\n".join(f"!!  {each}" for each in text.splitlines())
+        body = "\n".join(f"!!  {each}" for each in text.splitlines() if each.strip())
         self.stderr.write(f"\n{line}\n{body}\n{line}\n")
 
     def _announcement(self, door: socket.socket, password: str) -> Callable[[], None]:
@@ -81,16 +82,24 @@ class Command(BaseCommand):
             nonlocal said, complain_at
             if said:
                 return
-            wrong = _what_is_wrong(door)
+            wrong = what_is_wrong(door)
             # What is wrong with the back end has been said, and pages say it to staff.
             said = not wrong.keys() - {"backend"}
             if said:
-                self.stdout.write(ready % words)
+                self._say(ready % words)
             elif time.monotonic() >= complain_at:
                 complain_at = time.monotonic() + COMPLAIN_EVERY
                 self.stderr.write(_("Bindery is not ready yet: %(why)s") % {"why": wrong})
 
         return announce
+
+
+def _set_variables() -> None:
+    """What the parts find in their environment, unless the operator says otherwise."""
+    os.environ.setdefault("PORTAL_LOG_LEVEL", "WARNING")  # their log is on a person's screen
+    if CERTIFICATES.exists():  # builds trust whom the system trusts, such as a site's own index
+        for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"):
+            os.environ.setdefault(name, str(CERTIFICATES))
 
 
 def _parts(door: socket.socket) -> list[Part]:
@@ -130,34 +139,3 @@ def _only_one() -> Iterator[None]:
             text = _("A portal runs on %(path)s already. End it first, or set PORTAL_DATA.")
             raise CommandError(text % {"path": settings.PORTAL_DATA}) from None
         yield
-
-
-def _door() -> socket.socket:
-    """The listening socket. It stays open while web is restarted: visitors wait, no more."""
-    host, port = settings.PORTAL_HOST, settings.PORTAL_PORT
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    give_up = time.monotonic() + PORT_WAIT
-    while True:
-        try:
-            return socket.create_server((host, port), family=family, backlog=1024)
-        except OSError as error:
-            if time.monotonic() < give_up and error.errno == errno.EADDRINUSE:
-                time.sleep(0.1)
-                continue
-            text = _("Bindery cannot listen on %(host)s, port %(port)s: %(why)s. Set PORTAL_PORT.")
-            raise CommandError(text % {"host": host, "port": port, "why": error.strerror}) from None
-
-
-def _what_is_wrong(door: socket.socket) -> dict[str, str]:
-    """The checks of ``/health`` that are not well; empty when all are."""
-    host, port = door.getsockname()[:2]
-    anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  asked, not listened on
-    connection = HTTPConnection(anywhere.get(host, host), port, timeout=2)
-    try:
-        connection.request("GET", "/health", headers={"Host": urlsplit(settings.PORTAL_URL).netloc})
-        checks: dict[str, str] = json.loads(connection.getresponse().read())["checks"]
-    except (OSError, HTTPException, ValueError, KeyError) as error:
-        return {"web": str(error) or type(error).__name__}
-    finally:
-        connection.close()
-    return {name: state for name, state in checks.items() if state != health.OK}

@@ -1,0 +1,55 @@
+"""The address that the portal listens on, and asking the portal there whether it is well.
+
+For `manage.py up`, which holds the door open for the web process.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import time
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management import CommandError
+from django.utils.translation import gettext as _
+
+PORT_WAIT = 5.0
+"""Seconds for a portal that was killed just now to let go of its port."""
+OK = "ok"
+
+
+def listen() -> socket.socket:
+    """The socket that web is handed. It stays open while web is restarted: visitors only wait.
+
+    Raises `CommandError` with a sentence when the address cannot be had.
+    """
+    host, port = settings.PORTAL_HOST, settings.PORTAL_PORT
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    give_up = time.monotonic() + PORT_WAIT
+    while True:
+        try:
+            return socket.create_server((host, port), family=family, backlog=1024)
+        except OSError as error:
+            if time.monotonic() < give_up and error.errno == errno.EADDRINUSE:
+                time.sleep(0.1)
+                continue
+            text = _("Bindery cannot listen on %(host)s, port %(port)s: %(why)s. Set PORTAL_PORT.")
+            raise CommandError(text % {"host": host, "port": port, "why": error.strerror}) from None
+
+
+def what_is_wrong(door: socket.socket) -> dict[str, str]:
+    """The checks of ``/health`` that are not well; empty when all are."""
+    host, port = door.getsockname()[:2]
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  asked, not listened on
+    connection = HTTPConnection(anywhere.get(host, host), port, timeout=2)
+    try:
+        connection.request("GET", "/health", headers={"Host": urlsplit(settings.PORTAL_URL).netloc})
+        checks: dict[str, str] = json.loads(connection.getresponse().read())["checks"]
+    except (OSError, HTTPException, ValueError, KeyError) as error:
+        return {"web": str(error) or type(error).__name__}
+    finally:
+        connection.close()
+    return {name: state for name, state in checks.items() if state != OK}
