@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -18,7 +18,6 @@ from portal.models import User
 from sessions.models import Project
 
 P = ParamSpec("P")
-R = TypeVar("R", bound=HttpResponseBase)
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
@@ -31,10 +30,10 @@ def signed_in(view: View[P]) -> View[P]:
     """Send people who are signed out to the sign-in page, also when htmx asks for a part."""
 
     @wraps(view)
-    def answer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if htmx(request) and not request.user.is_authenticated:
             return HttpResponseClientRedirect(reverse("sign-in"))
-        return cast(HttpResponseBase, login_required(view)(request, *args, **kwargs))
+        return login_required(view)(request, *args, **kwargs)
 
     return answer
 

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's ``handler500``. The page asks nothing of the request: that may be what is broken."""
     reference = secrets.token_hex(4)
-    log.error("reference %s: %s %s", reference, request.method, request.path, exc_info=sys.exception())
+    what = f"reference {reference}: {request.method} {request.path}"
+    log.error(what, exc_info=sys.exception())
     page = loader.render_to_string("500.html", {"reference": reference})
     return HttpResponse(page, status=500)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -97,10 +98,12 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
     }
 
 
-def _last_build(project: Project, current: Build | None) -> Any:
+def _last_build(project: Project, current: Build | None) -> timedelta | None:
     """How long building this repository took the last time, None if it never succeeded."""
     done = Build.objects.filter(url=project.url, state=BuildState.BUILT, started__isnull=False)
-    last = done.exclude(pk=current.pk if current else None).order_by("-id").first()
+    if current:
+        done = done.exclude(pk=current.pk)
+    last = done.order_by("-id").first()
     return last.finished - last.started if last and last.finished and last.started else None
 
 
