@@ -17,11 +17,12 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from sessions.gateway.arrival import Arrival, Headers
-from sessions.gateway.hosts import cookie_name, is_label, origin
+from sessions.gateway.hosts import cookie_name, is_label
 from sessions.gateway.tickets import LONGEST, Entry
 from sessions.states import ProjectState
 
 STARTING = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
+POLICY = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 LOOK_AGAIN = 2
 """Seconds after which a page that waits is loaded again."""
 
@@ -68,14 +69,9 @@ def _page(notice: Notice) -> Answer:
         "action_label": notice.action,
         "refresh": notice.refresh,
     }
-    portal = origin(settings.PORTAL_URL)
-    policy = (
-        f"default-src 'none'; style-src 'unsafe-inline' {portal}; img-src data: {portal}; "
-        f"font-src {portal}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-    )
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
-        (b"content-security-policy", policy.encode()),
+        (b"content-security-policy", POLICY),
     ]
     return Answer(notice.status, render_to_string("gateway/notice.html", context).encode(), headers)
 

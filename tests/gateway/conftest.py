@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,15 +97,25 @@ class Browser:
         fields = {"Host": self.host, "Origin": self.origin, "Cookie": cookie} | more
         return {name: value for name, value in fields.items() if value is not None}
 
-    def ask(self, path: str, method: str = "GET", content: Any = None, **more: Any) -> httpx.Response:
+    def ask(
+        self, path: str, method: str = "GET", content: Any = None, **more: Any
+    ) -> httpx.Response:
         """``more`` are headers, None for one that is not sent."""
-        return httpx.request(
-            method,
-            f"http://127.0.0.1:{self.port}{path}",
-            headers=self.headers({name.replace("_", "-"): value for name, value in more.items()}),
-            content=content,
-            timeout=20,
-        )
+        with self.stream(path, method, content, **more) as answer:
+            answer.read()
+            return answer
+
+    @contextmanager
+    def stream(
+        self, path: str, method: str = "GET", content: Any = None, **more: Any
+    ) -> Iterator[httpx.Response]:
+        headers = self.headers({name.replace("_", "-"): value for name, value in more.items()})
+        url = f"http://127.0.0.1:{self.port}{path}"
+        with (
+            httpx.Client(verify=False, trust_env=False, timeout=20) as client,
+            client.stream(method, url, headers=headers, content=content) as answer,
+        ):
+            yield answer
 
     def open_page(self, path: str = "/lab", **more: Any) -> httpx.Response:
         fields = {name.replace("-", "_"): value for name, value in PAGE.items()}

@@ -71,7 +71,7 @@ class Notebook:
             async for piece in request.content.iter_any():
                 digest.update(piece)
                 size += len(piece)
-        except Exception:
+        except BaseException:
             self.broken_off.append(request.path)
             raise
         headers = [(name.lower(), value) for name, value in request.headers.items()]
@@ -148,11 +148,15 @@ class Notebook:
         self.closed_with.append(socket.close_code)
         return socket
 
-    async def _reply(self, request: web.Request, socket: web.WebSocketResponse, message: Any) -> None:
+    async def _reply(
+        self, request: web.Request, socket: web.WebSocketResponse, message: Any
+    ) -> None:
         if message.type is WSMsgType.BINARY:
             await socket.send_bytes(message.data)
         elif message.data == "headers":
-            await socket.send_json([[name.lower(), value] for name, value in request.headers.items()])
+            await socket.send_json(
+                [[name.lower(), value] for name, value in request.headers.items()]
+            )
         elif message.data.startswith("close "):
             await socket.close(code=int(message.data.split()[1]), message=b"so it is")
         elif message.data == "break down":

@@ -166,12 +166,13 @@ def test_what_can_open_nothing_any_more_is_swept(ada, project, browser):
 
 
 def test_the_right_can_be_taken_from_a_browser_a_person_and_a_project(ada, project):
-    for revoke in (
-        lambda browser: tickets.revoke_browser(browser.portal.session.session_key),
-        lambda browser: tickets.revoke_user(ada),
-        lambda browser: tickets.revoke_project(project),
+    browser = browser_of(ada, project)
+    key = browser.portal.session.session_key
+    for revoke, of in (
+        (tickets.revoke_browser, key),
+        (tickets.revoke_user, ada),
+        (tickets.revoke_project, project),
     ):
-        browser = browser_of(ada, project)
         browser.enter(ticket_for(browser, ada, project))
-        revoke(browser)
+        revoke(of)
         assert browser.ask("/").status_code == 401

@@ -1,0 +1,53 @@
+"""What counts as working in a notebook: what a person does, not what an open tab does by itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from sessions.models import Project
+from tests.backends.waiting import until
+
+LONG_AGO = timezone.now() - timedelta(days=3)
+
+
+@pytest.fixture
+def idle(browser):
+    Project.objects.update(last_activity=LONG_AGO)
+    return browser
+
+
+def is_noted() -> bool:
+    return Project.objects.get().last_activity != LONG_AGO
+
+
+def test_looking_and_keeping_the_layout_is_no_work(idle):
+    for _time in range(3):
+        idle.ask("/api/kernels")
+        idle.ask("/lab/api/workspaces/default", "PUT", b"{}")
+    with idle.socket():
+        pass
+    assert not is_noted()
+
+
+def test_saving_is_work(idle):
+    idle.ask("/api/contents/x", "PUT", b"{}")
+    until(is_noted)
+
+
+def test_talking_to_a_kernel_is_work(idle):
+    with idle.socket() as socket:
+        socket.send("execute")
+        socket.recv(5)
+        until(is_noted)
+
+
+def test_it_is_written_down_once_a_minute(idle):
+    idle.ask("/api/contents/x", "PUT", b"{}")
+    until(is_noted)
+    noted = Project.objects.get().last_activity
+    for _time in range(3):
+        idle.ask("/api/contents/x", "PUT", b"{}")
+    assert Project.objects.get().last_activity == noted

@@ -1,0 +1,105 @@
+"""Nothing that opens anything else reaches a notebook, and nothing it says reaches further."""
+
+from __future__ import annotations
+
+import pytest
+
+from sessions.gateway.headers import from_notebook, to_notebook
+from sessions.gateway.hosts import cookie_name
+from tests.gateway.test_passing_on import head, raw
+
+
+def sent(browser, **more) -> list[list[str]]:
+    return browser.ask("/x", **more).json()["headers"]
+
+
+def test_our_cookies_stay_here_and_the_notebooks_own_go_through(browser, settings):
+    cookies = f"a=1; {cookie_name()}={browser.cookie};{settings.SESSION_COOKIE_NAME}=s; b=2;c"
+    assert [value for name, value in sent(browser, Cookie=cookies) if name == "cookie"] == [
+        "a=1; b=2;c"
+    ]
+    nothing_else = {
+        name for name, _value in sent(browser, Cookie=f"{cookie_name()}={browser.cookie}")
+    }
+    assert "cookie" not in nothing_else
+
+
+def test_the_notebook_gets_its_own_token_and_no_other(browser):
+    for kind in ("token stolen", "Basic eDp5", "Digest x"):
+        given = [
+            value for name, value in sent(browser, Authorization=kind) if name == "authorization"
+        ]
+        assert len(given) == 1
+        assert given[0] != kind
+
+
+def test_claims_about_where_a_request_comes_from_do_not_go_through(browser):
+    claims = {
+        "X_Forwarded_For": "1.2.3.4",
+        "X_Forwarded_Host": "evil.example",
+        "X_Forwarded_Proto": "https",
+        "Forwarded": "for=1.2.3.4",
+        "X_Real_IP": "1.2.3.4",
+        "X_Scheme": "https",
+        "Proxy_Authorization": "Basic x",
+        "Proxy_Connection": "keep-alive",
+    }
+    received = {name for name, _value in sent(browser, **claims)}
+    assert not received & {name.lower().replace("_", "-") for name in claims}
+    underscored = to_notebook([(b"x_forwarded_for", b"1.2.3.4"), (b"proxy_x", b"1")], "t")
+    assert list(underscored) == ["Authorization"]
+
+
+def test_the_notebook_sees_the_host_that_the_browser_asked_for(browser):
+    assert ["host", browser.host] in sent(browser, Connection="keep-alive, Host, X-Hop", X_Hop="1")
+
+
+def test_what_connection_names_ends_here_but_not_our_token(browser):
+    received = dict(sent(browser, Connection="Authorization, Cookie, X-Hop, close", X_Hop="1"))
+    assert received["authorization"].startswith("token ")
+    assert not {"x-hop", "cookie"} & received.keys()
+
+
+def test_two_lengths_smuggle_nothing(browser, notebook):
+    for fields in (
+        ["Transfer-Encoding: chunked", "Content-Length: 4"],
+        ["Content-Length: 4", "Transfer-Encoding: chunked"],
+        ["Content-Length: 4", "Content-Length: 5"],
+        ["Content-Length: 4", "Connection: Content-Length, close"],
+        ["Transfer-Encoding: chunked", "Transfer_Encoding: identity"],
+        ["Transfer-Encoding: xchunked"],
+        ["Transfer-Encoding: chunked, identity", "Content-Length: 4"],
+    ):
+        notebook.seen.clear()
+        inner = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+        raw(browser, head(browser, "POST /outer HTTP/1.1", *fields) + b"0\r\n\r\n" + inner)
+        assert "/smuggled" not in notebook.seen, fields
+
+
+def test_two_hosts_are_nobodys(browser, notebook):
+    notebook.seen.clear()
+    for other in ("evil.example", browser.host, f"localhost:{browser.port}"):
+        assert b" 400 " in raw(browser, head(browser, "GET /x HTTP/1.1", f"Host: {other}"))
+    assert not notebook.seen
+
+
+def test_a_notebook_sets_cookies_for_its_own_host_only(browser):
+    cookies = browser.ask("/headers").headers.get_list("set-cookie")
+    assert cookies == ["_xsrf=1; Path=/; HttpOnly", "theme=dark"]
+
+
+@pytest.mark.parametrize("name", ["clear-site-data", "strict-transport-security", "x-hop"])
+def test_a_notebook_says_nothing_that_reaches_further(browser, name):
+    assert name not in browser.ask("/headers").headers
+
+
+def test_a_notebooks_own_headers_go_through(browser):
+    answer = browser.ask("/headers")
+    assert answer.headers["x-kept"] == "1"
+    assert answer.headers["referrer-policy"] == "same-origin"
+    assert len(answer.headers.get_list("server")) == len(answer.headers.get_list("date")) == 1
+
+
+def test_a_notebooks_own_referrer_policy_stands():
+    answer = from_notebook([(b"Referrer-Policy", b"no-referrer")])
+    assert [value for name, value in answer if name == b"referrer-policy"] == [b"no-referrer"]

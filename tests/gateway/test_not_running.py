@@ -1,0 +1,74 @@
+"""A page while a notebook is starting, or stopped, in the place of a bad-gateway error."""
+
+from __future__ import annotations
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from sessions.models import Project, Session
+from sessions.states import SessionState
+from tests.backends.waiting import until
+from tests.gateway.conftest import browser_of, make_project, ticket_for
+
+
+@pytest.fixture
+def stopped(ada, port):
+    """Ada's browser at the notebook of a project that has never run."""
+    project = make_project(ada, "ada-flowers-aaaaaaaa")
+    browser = browser_of(ada, project)
+    assert browser.enter(ticket_for(browser, ada, project)).status_code == 302
+    return browser
+
+
+def run(state: SessionState, address: str = "") -> Session:
+    Session.objects.all().delete()
+    project = Project.objects.get()
+    session = Session.objects.create(
+        project=project,
+        state=state,
+        address=address,
+        cpu_request=1,
+        cpu_limit=1,
+        memory_request_gb=1,
+        memory_limit_gb=1,
+    )
+    Project.objects.update(current=session)
+    return session
+
+
+@pytest.mark.parametrize("state", [SessionState.WAITING, SessionState.SPAWNING])
+def test_a_page_waits_until_the_notebook_is_ready(stopped, state, notebook):
+    run(state)
+    page = stopped.open_page()
+    assert page.status_code == 503
+    assert page.headers["retry-after"] == "2"
+    assert '<meta http-equiv="refresh" content="2">' in page.text
+    assert "starting" in page.text
+    run(SessionState.READY, notebook.address)
+    until(lambda: stopped.open_page().status_code == 200)
+
+
+@pytest.mark.parametrize("state", [None, "stopping", "stopped", "failed"])
+def test_a_page_leads_to_where_it_can_be_started(stopped, state):
+    if state:
+        run(SessionState(state))
+    page = stopped.open_page()
+    assert page.status_code == 503
+    assert "retry-after" not in page.headers
+    assert "http-equiv" not in page.text
+    assert f'href="http://localhost:{stopped.port}/projects/{stopped.project}/"' in page.text
+    assert page.headers["cache-control"] == "no-store"
+
+
+def test_opening_a_link_starts_nothing(stopped):
+    stopped.open_page()
+    assert not Session.objects.exists()
+
+
+def test_programs_get_a_code(stopped):
+    for path, fields in (("/api/status", {"Accept": "text/html"}), ("/x", {"Accept": "*/*"})):
+        answer = stopped.ask(path, **fields)
+        assert (answer.status_code, answer.json()["code"]) == (503, "gateway.not-running")
+    with pytest.raises(InvalidStatus) as refusal:
+        stopped.socket()
+    assert refusal.value.response.status_code == 503

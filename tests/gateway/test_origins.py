@@ -1,0 +1,79 @@
+"""What other sites can make a signed-in browser do to a notebook: open it in a tab."""
+
+from __future__ import annotations
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from keys.models import Token
+
+EVIL = ["http://evil.example", "null", "http://bob-x-aaaaaaaa.localhost", "https://", ""]
+FETCH = {"Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "script", "Origin": None}
+
+
+@pytest.fixture
+def foreign_origins(browser) -> list[str]:
+    sibling = browser.origin.replace("ada", "bob")
+    portal = f"http://localhost:{browser.port}"
+    other_port = browser.origin.replace(str(browser.port), "1")
+    return [*EVIL, sibling, portal, other_port, browser.origin + ".evil.example"]
+
+
+def test_no_other_site_opens_a_socket(browser, foreign_origins):
+    for origin in [*foreign_origins, None]:
+        with pytest.raises(InvalidStatus) as refusal:
+            browser.socket(headers={"Origin": origin, "Sec-Fetch-Site": "same-origin"})
+        assert refusal.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "MKCOL"])
+def test_no_other_site_changes_anything(browser, foreign_origins, method, notebook):
+    notebook.seen.clear()
+    for origin in foreign_origins:
+        answer = browser.ask("/api/contents/x", method, b"{}", Origin=origin)
+        assert answer.status_code == 403
+        assert answer.json()["code"] == "gateway.origin"
+    assert not notebook.seen
+    assert browser.ask("/api/contents/x", method, b"{}").status_code == 200
+
+
+def test_a_change_of_unknown_origin_is_refused(browser):
+    for site in (None, "cross-site", "same-site", "none"):
+        assert browser.ask("/x", "POST", Origin=None, Sec_Fetch_Site=site).status_code == 403
+    own = browser.ask("/x", "POST", Origin=None, Sec_Fetch_Site="same-origin")
+    assert own.status_code == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_no_other_site_takes_a_piece_of_a_notebook_into_its_page(browser, site):
+    for dest in ("script", "image", "iframe", "frame", "embed", "object", "empty", "worker", ""):
+        for mode in ("no-cors", "navigate", "cors"):
+            fields = {"Sec_Fetch_Site": site, "Sec_Fetch_Mode": mode, "Sec_Fetch_Dest": dest}
+            assert browser.ask("/files/x.js", Origin=None, **fields).status_code == 403
+    assert browser.ask("/files/x", Origin="http://evil.example").status_code == 403
+    assert browser.ask("/files/x", "OPTIONS", Origin="http://evil.example").status_code == 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", "same-origin"])
+def test_a_link_from_anywhere_opens_the_notebook_in_a_tab(browser, site):
+    assert browser.open_page(Sec_Fetch_Site=site).status_code == 200
+
+
+def test_the_notebooks_own_page_fetches_what_it_likes(browser):
+    for site in ("same-origin", "none", None):
+        assert browser.ask("/static/x.js", **FETCH, Sec_Fetch_Site=site).status_code == 200
+
+
+def test_a_token_needs_no_origin_but_a_right_one(ada, browser):
+    browser.cookie = ""
+    token = f"Bearer {Token.objects.issue(ada, 'test')[1]}"
+    for origin, status in ((None, 200), (browser.origin, 200), ("http://evil.example", 403)):
+        assert browser.ask("/x", "POST", Authorization=token, Origin=origin).status_code == status
+
+
+def test_others_may_not_frame_a_notebook_nor_a_notice(browser, project):
+    policies = browser.open_page("/headers").headers.get_list("content-security-policy")
+    assert policies == ["frame-ancestors 'self'", "sandbox allow-scripts"]
+    browser.cookie = ""
+    browser.project = "x" * 70
+    assert "frame-ancestors 'self'" in browser.open_page().headers["content-security-policy"]

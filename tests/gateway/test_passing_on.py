@@ -1,0 +1,176 @@
+"""Requests and answers go through whole, unchanged, piece by piece, and end together."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from sessions.gateway.upstreams import Upstreams
+from sessions.models import Session
+from tests.backends.waiting import until
+from tests.gateway.conftest import Browser
+from tests.gateway.notebook import PIECE
+
+
+def raw(browser: Browser, request: bytes) -> bytes:
+    """What is answered to bytes that no client library would send."""
+    with socket.create_connection(("127.0.0.1", browser.port), timeout=10) as connection:
+        connection.sendall(request)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    return answer
+
+
+def head(browser: Browser, line: str, *fields: str) -> bytes:
+    lines = [line, *(f"{name}: {value}" for name, value in browser.headers({}).items()), *fields]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/a%2Fb/%7E/%e4//..%2e/./x;y=1?q=%20+&&r=[]{}|^&a=/?",
+        "/lab/tree/a%20b",
+        "//evil.example/x",
+        "/http://evil.example/x",
+        "/@evil.example/",
+        "/?",
+    ],
+)
+def test_the_path_is_kept_byte_for_byte(browser, target):
+    answer = raw(browser, head(browser, f"GET {target} HTTP/1.1"))
+    (seen,) = re.findall(rb'"target": "([^"]*)"', answer)
+    assert seen.decode() == (target if target != "/?" else "/")
+
+
+def test_an_address_without_a_path_leads_nowhere(browser, notebook):
+    notebook.seen.clear()
+    for line in ("GET http://evil.example HTTP/1.1", "OPTIONS * HTTP/1.1", "CONNECT a:1 HTTP/1.1"):
+        answer = raw(browser, head(browser, line))
+        assert b"evil" not in answer
+        assert not answer.startswith(b"HTTP/1.1 5")
+    assert [path for path in notebook.seen if path != "/"] == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_every_method_goes_through(browser, method):
+    answer = browser.ask("/x", method)
+    assert answer.status_code == 200
+    if method != "HEAD":
+        assert answer.json()["method"] == method
+
+
+def test_a_large_body_goes_up_whole_with_and_without_its_length(browser):
+    content = os.urandom(8 * 1024 * 1024)
+    digest = hashlib.sha256(content).hexdigest()
+
+    def pieces() -> Iterator[bytes]:
+        for start in range(0, len(content), 100_000):
+            yield content[start : start + 100_000]
+
+    for body in (content, pieces()):
+        seen = browser.ask("/api/contents/x", "PUT", body).json()
+        assert (seen["size"], seen["digest"]) == (len(content), digest)
+
+
+def test_a_large_answer_comes_down_whole(browser):
+    size = 0
+    with browser.stream("/large") as answer:
+        assert answer.headers["content-length"] == str(1024 * len(PIECE))
+        for piece in answer.iter_raw():
+            size += len(piece)
+    assert size == 1024 * len(PIECE)
+
+
+def test_pieces_arrive_as_they_are_sent(browser):
+    with browser.stream("/stream") as answer:
+        pieces = answer.iter_raw()
+        began = time.monotonic()
+        assert next(pieces) == next(pieces) == b"tick\n"
+        assert time.monotonic() - began < 2
+
+
+def test_packed_answers_stay_packed(browser):
+    answer = browser.ask("/gzip", Accept_Encoding="gzip")
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.content == b"packed " * 100
+
+
+def test_redirects_are_the_browsers_to_follow(browser):
+    answer = browser.ask("/away")
+    assert (answer.status_code, answer.headers["location"]) == (302, "http://elsewhere.example/")
+
+
+def test_a_visitor_who_leaves_ends_the_request(browser, notebook):
+    for path in ("/stream", "/never"):
+        notebook.broken_off.clear()
+        with socket.create_connection(("127.0.0.1", browser.port)) as connection:
+            connection.sendall(head(browser, f"GET {path} HTTP/1.1"))
+            time.sleep(0.3)
+        until(lambda path=path: path in notebook.broken_off)
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+def test_a_body_that_breaks_off_does_not_pass_for_a_whole_one(browser, notebook, length):
+    notebook.broken_off.clear()
+    with socket.create_connection(("127.0.0.1", browser.port)) as connection:
+        connection.sendall(head(browser, "PUT /half-a-file HTTP/1.1", length) + b"5\r\nhello\r\n")
+        time.sleep(0.3)
+    until(lambda: "/half-a-file" in notebook.broken_off)
+
+
+def test_an_answer_that_breaks_off_does_not_pass_for_a_whole_one(browser):
+    with pytest.raises(httpx.RemoteProtocolError):
+        browser.ask("/half")
+
+
+def test_a_server_that_is_not_there_is_said_to_be_so(browser, project, caplog):
+    Session.objects.update(address="unix:/nowhere/socket")
+    page = browser.open_page()
+    assert page.status_code == 503
+    assert "does not answer" in page.text
+    assert f"/projects/{project.name}/" in page.text
+    answer = browser.ask("/api/status")
+    assert (answer.status_code, answer.json()["code"]) == (503, "gateway.no-answer")
+    assert not [record for record in caplog.records if record.name != "httpx"]
+
+
+def test_a_server_on_a_port_is_reached_as_well(browser):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Session.objects.update(address=f"http://127.0.0.1:{server.getsockname()[1]}")
+        server.settimeout(10)
+        with socket.create_connection(("127.0.0.1", browser.port)) as connection:
+            connection.sendall(head(browser, "GET /a?b HTTP/1.1"))
+            with server.accept()[0] as served:
+                request = served.recv(65536)
+                served.sendall(b"HTTP/1.0 200 OK\r\n\r\nuntil the end")
+            assert connection.makefile("rb").read().endswith(b"until the end\r\n0\r\n\r\n")
+    assert request.startswith(b"GET /a?b HTTP/1.1\r\n")
+    assert f"host: {browser.host}\r\n".encode() in request.lower()
+
+
+def test_more_notebooks_than_connections_are_kept_for(monkeypatch):
+    monkeypatch.setattr("sessions.gateway.upstreams.MOST", 2)
+
+    async def use() -> None:
+        upstreams = Upstreams()
+        async with upstreams.at("unix:/0") as first:
+            for number in range(1, 5):
+                async with upstreams.at(f"unix:/{number}") as other:
+                    assert not other.client.closed
+            assert not first.client.closed
+        assert not other.client.closed
+        await upstreams.close()
+        assert first.client.closed
+        assert other.client.closed
+
+    asyncio.run(use())
