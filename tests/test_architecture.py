@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -76,6 +79,34 @@ def test_the_apps_have_the_labels_that_tables_and_permissions_rely_on():
 def test_our_own_apps_come_before_the_libraries():
     first = [config.name for config in apps.get_app_configs()][: len(OWN)]
     assert set(first) == set(OWN)
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names of what a module imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def test_the_portal_imports_nothing_that_only_the_tests_install():
+    pinned = re.findall(r"^([^ =]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    provided = {
+        name
+        for name, distributions in packages_distributions().items()
+        if {one.lower().replace("_", "-") for one in distributions} & set(pinned)
+    }
+    ours = {*OWN, *sys.stdlib_module_names, "repo2docker"}  # the last one is in the toolbox
+    foreign = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources()
+        if path.suffix == ".py"
+        for name in imported(path) - ours - provided
+    }
+    assert foreign == set()
 
 
 def test_each_variable_of_the_settings_is_explained_and_no_other():
