@@ -1,0 +1,125 @@
+"""The launch form: what is understood, what is refused, and what happens at the limit; each by
+htmx and by a plain form."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from sessions.backends import Problem
+from sessions.models import Project
+from sessions.states import ProjectState
+from tests.stages import project_in
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
+
+HTMX = {"HX-Request": "true"}
+UNTRUE = "<b>not</b> an address"
+
+
+def understand(client: Client, **fields: str) -> str:
+    return client.get("/understand/", fields, headers=HTMX).content.decode()
+
+
+def test_what_was_understood_is_said_while_typing(as_ada):
+    said = understand(as_ada, repository="https://github.com/marsja/bindertut/blob/main/a.ipynb")
+    assert [part in said for part in ("GitHub", "marsja/bindertut", "main", "opens a.ipynb")] == [
+        True
+    ] * 4
+    assert "v1.2" in understand(as_ada, repository="marsja/bindertut", ref="v1.2")
+    assert not Project.objects.exists()
+
+
+def test_what_is_wrong_is_said_with_its_code_and_as_text(as_ada):
+    said = understand(as_ada, repository=UNTRUE)
+    assert 'data-code="launch.repository-not-understood"' in said
+    assert "<b>" not in said
+    assert "wrong" not in understand(as_ada, repository="  ")
+
+
+def test_a_launch_goes_on_to_its_page(as_ada):
+    answer = as_ada.post("/launch/", {"repository": "marsja/bindertut", "ref": "main"})
+    project = Project.objects.get()
+    assert (answer.status_code, answer.url) == (303, f"/projects/{project.name}/")
+    answer = as_ada.post("/launch/", {"repository": "marsja/bindertut"}, headers=HTMX)
+    newest = Project.objects.latest("id")
+    assert answer.headers["HX-Redirect"] == f"/projects/{newest.name}/"
+
+
+def test_a_refused_launch_keeps_what_was_typed(as_ada):
+    sent = {"repository": UNTRUE, "ref": "v1", "path": "a.ipynb"}
+    for headers, is_whole in ((None, True), (HTMX, False)):
+        answer = as_ada.post("/launch/", sent, headers=headers)
+        page = answer.content.decode()
+        assert answer.status_code == 400
+        assert ("<html" in page) is is_whole
+        assert 'value="&lt;b&gt;not&lt;/b&gt; an address"' in page
+        assert 'value="v1"' in page
+        assert 'data-code="launch.repository-not-understood"' in page
+    assert not Project.objects.exists()
+
+
+def test_without_a_back_end_the_launch_is_refused_in_words(as_ada, backend):
+    backend.troubles = [Problem("local.no-sandbox", "There is no sandbox.", "")]
+    answer = as_ada.post("/launch/", {"repository": "ada/flowers"}, headers=HTMX)
+    assert answer.status_code == 503
+    assert "There is no sandbox." in answer.content.decode()
+
+
+@pytest.fixture
+def five(ada) -> list[Project]:
+    states = [ProjectState.READY, ProjectState.STOPPED, *[ProjectState.WAITING] * 3]
+    return [project_in(state, ada, f"ada/no-{n}") for n, state in enumerate(states)]
+
+
+def test_at_the_limit_one_sees_what_holds_it_and_can_give_it_up(as_ada, five):
+    answer = as_ada.post("/launch/", {"repository": "ada/sixth"}, headers=HTMX)
+    page = answer.content.decode()
+    assert answer.status_code == 409
+    assert 'data-code="quota.projects"' in page
+    assert 'value="ada/sixth"' in page
+    for project in five:
+        assert f'name="delete" value="{project.name}"' in " ".join(page.split())
+    assert page.count('name="stop"') == 4
+    assert "/home/ada-nfs-pvc" in page
+
+
+def test_giving_one_up_lets_the_launch_go_on(as_ada, five):
+    answer = as_ada.post("/launch/", {"repository": "ada/sixth", "delete": five[1].name})
+    assert answer.url == f"/projects/{Project.objects.latest('id').name}/"
+    assert Project.objects.get(pk=five[1].pk).removed
+    assert Project.objects.existing().count() == 5
+
+
+def test_stopping_one_keeps_it_and_so_the_limit(as_ada, five):
+    answer = as_ada.post("/launch/", {"repository": "ada/sixth", "stop": five[0].name})
+    assert answer.status_code == 409
+    assert Project.objects.get(pk=five[0].pk).state == ProjectState.STOPPING
+
+
+def test_the_form_can_be_filled_in_by_a_link_and_launches_nothing(as_ada, as_eve):
+    link = "/?repository=marsja/bindertut&ref=main"
+    page = as_ada.get(link).content.decode()
+    assert 'value="marsja/bindertut"' in page
+    assert 'value="main"' in page
+    assert not Project.objects.exists()
+    page = as_eve.get(link).content.decode()
+    assert "marsja/bindertut" in page
+    assert "next=/%3Frepository%3Dmarsja%252Fbindertut%26ref%3Dmain" in page
+
+
+def test_a_newcomer_starts_an_example_with_one_click(as_ada):
+    page = as_ada.get("/").content.decode()
+    assert page.count("/examples/") == 2
+    assert "0 of 5 projects" in " ".join(page.split())
+    assert as_ada.post("/launch/", {"repository": "ada/flowers"}).status_code == 303
+    assert "/examples/" not in as_ada.get("/").content.decode()
+
+
+def test_a_launch_needs_the_csrf_token(ada):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(ada)
+    answer = browser.post("/launch/", {"repository": "ada/flowers"})
+    assert answer.status_code == 403
+    assert "The page was too old" in answer.content.decode()
+    assert not Project.objects.exists()

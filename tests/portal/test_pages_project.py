@@ -1,0 +1,213 @@
+"""A project's card and page in each state, and what the buttons on them do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.utils import timezone
+
+from sessions.models import Build, Project
+from sessions.states import ProjectState
+from tests.stages import COMMIT, LOG, project_in
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
+
+HTMX = {"HX-Request": "true"}
+
+
+def words(answer) -> str:
+    """What stands on the page, in one line."""
+    text = re.sub(r"<noscript>.*?</noscript>", " ", answer.content.decode(), flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]*>", " ", text).split())
+
+
+def offered(answer) -> set[str]:
+    """The verbs that the page has buttons for."""
+    return set(re.findall(r'formaction="/projects/[^/]+/(\w+)/"', answer.content.decode()))
+
+
+VERBS_IN = {
+    ProjectState.WAITING: {"cancel", "delete"},
+    ProjectState.BUILDING: {"cancel", "delete"},
+    ProjectState.SPAWNING: {"stop", "delete"},
+    ProjectState.READY: {"stop", "delete"},
+    ProjectState.STOPPING: {"delete"},
+    ProjectState.STOPPED: {"start", "rebuild", "delete"},
+    ProjectState.FAILED: {"start", "rebuild", "delete"},
+}
+
+
+@pytest.mark.parametrize("state", ProjectState)
+def test_each_state_is_named_and_offers_what_can_be_done(ada, as_ada, state):
+    project = project_in(state, ada)
+    assert project.state == state
+    for address in ("/", f"/projects/{project.name}/"):
+        answer = as_ada.get(address)
+        assert f'class="state {state}"' in answer.content.decode()
+        assert str(state.label) in words(answer)
+        assert offered(answer) == VERBS_IN[state]
+
+
+def test_running_projects_come_first(ada, as_ada):
+    for state in (ProjectState.READY, ProjectState.STOPPED, ProjectState.WAITING):
+        project_in(state, ada, f"ada/{state}")
+    page = words(as_ada.get("/"))
+    assert page.index("ada/waiting") < page.index("ada/ready") < page.index("ada/stopped")
+
+
+def test_a_card_says_commit_resources_and_activity(ada, as_ada):
+    project_in(ProjectState.READY, ada)
+    answer = as_ada.get("/")
+    assert f'data-copy="{COMMIT}"' in answer.content.decode()
+    assert "c0ffee0 1–8 CPU · 1–16 GB just now" in words(answer)
+    assert "1 of 5 projects" in words(answer)
+
+
+def test_the_list_renews_itself_with_the_count(ada, as_ada):
+    project_in(ProjectState.READY, ada)
+    part = as_ada.get("/projects/", headers=HTMX).content.decode()
+    assert "<html" not in part
+    assert 'id="room"' in part
+    assert 'hx-swap-oob="true"' in part
+    assert as_ada.get("/projects/").url == "/"
+
+
+@pytest.mark.parametrize(
+    ("verb", "before", "after", "goes_to"),
+    [
+        ("start", ProjectState.STOPPED, ProjectState.WAITING, "page"),
+        ("rebuild", ProjectState.FAILED, ProjectState.WAITING, "page"),
+        ("stop", ProjectState.READY, ProjectState.STOPPING, "home"),
+        ("cancel", ProjectState.BUILDING, ProjectState.STOPPED, "home"),
+    ],
+)
+def test_a_button_does_what_it_says(ada, as_ada, verb, before, after, goes_to):
+    project = project_in(before, ada)
+    page = f"/projects/{project.name}/"
+    answer = as_ada.post(f"{page}{verb}/", {"next": "/"})
+    assert (answer.status_code, answer.url) == (303, page if goes_to == "page" else "/")
+    assert Project.objects.get().state == after
+
+
+def test_a_button_answers_htmx_with_news_for_the_page_it_is_on(ada, as_ada):
+    project = project_in(ProjectState.READY, ada)
+    page = f"/projects/{project.name}/"
+    on_page = {**HTMX, "HX-Current-URL": f"http://testserver{page}"}
+    answer = as_ada.post(f"{page}stop/", {"next": page}, headers=on_page)
+    assert answer.headers["HX-Trigger"] == '{"changed": {}}'
+    assert "ada/flowers is being stopped." in words(answer)
+    answer = as_ada.post(f"{page}delete/", {"next": page}, headers=on_page)
+    assert answer.headers["HX-Redirect"] == "/"
+
+
+def test_a_wish_that_comes_too_late_is_answered_in_words(ada, as_ada):
+    project = project_in(ProjectState.STOPPED, ada)
+    answer = as_ada.post(f"/projects/{project.name}/stop/", {"next": "/"}, follow=True)
+    assert "It is not running, so there is nothing to stop." in words(answer)
+
+
+@pytest.mark.parametrize("elsewhere", ["https://example.org/", "//example.org/", "javascript:0"])
+def test_a_button_leads_to_no_other_site(ada, as_ada, elsewhere):
+    project = project_in(ProjectState.READY, ada)
+    answer = as_ada.post(f"/projects/{project.name}/stop/", {"next": elsewhere})
+    assert answer.url == "/"
+
+
+def test_deleting_says_what_stays_and_what_goes(ada, as_ada):
+    project = project_in(ProjectState.READY, ada)
+    asked = words(as_ada.get("/"))
+    assert "Your files in /home/ada-nfs-pvc stay." in asked
+    assert "What is in /home/jovyan of this project goes" in asked
+    answer = as_ada.post(f"/projects/{project.name}/delete/", {"next": "/"}, follow=True)
+    assert "ada/flowers is deleted." in words(answer)
+    assert as_ada.get(f"/projects/{project.name}/").status_code == 404
+
+
+def test_a_failure_says_what_matters_and_what_to_do(ada, as_ada):
+    project = project_in(ProjectState.FAILED, ada)
+    answer = as_ada.get(f"/projects/{project.name}/")
+    page = answer.content.decode()
+    box = page[page.index('role="alert"') : page.index("</section>")]
+    assert "The packages cannot be installed." in box
+    assert '<pre class="excerpt">error: no such package: nump</pre>' in box
+    assert 'data-code="build.requirements"' in box
+    assert "https://github.com/ada/flowers" in box
+    assert {"start", "rebuild"} <= set(re.findall(r"/(\w+)/\"", box))
+
+
+def test_without_javascript_the_log_is_there_and_the_page_renews_itself(ada, as_ada):
+    project = project_in(ProjectState.BUILDING, ada)
+    page = as_ada.get(f"/projects/{project.name}/").content.decode()
+    without = "".join(re.findall(r"<noscript>.*?</noscript>", page, flags=re.DOTALL))
+    assert LOG in without
+    assert 'http-equiv="refresh"' in without
+    ready = project_in(ProjectState.READY, ada, "ada/ready")
+    assert "http-equiv" not in as_ada.get(f"/projects/{ready.name}/").content.decode()
+
+
+def test_the_page_knows_where_the_story_begins_and_what_it_shows(ada, as_ada):
+    project = project_in(ProjectState.STOPPED, ada)
+    as_ada.post(f"/projects/{project.name}/start/")
+    page = as_ada.get(f"/projects/{project.name}/").content.decode()
+    begin, known = (int(re.search(rf'data-{k}="(\d+)"', page)[1]) for k in ("begin", "known"))
+    written = Project.objects.get().events_written
+    assert begin == (written - 1) << 32
+    assert known == written << 32
+
+
+def test_the_last_build_tells_how_long_this_one_may_take(ada, as_ada):
+    project = project_in(ProjectState.BUILDING, ada)
+    now = timezone.now()
+    minutes = timezone.timedelta(minutes=2, seconds=5)
+    Build.objects.create(
+        url=project.url, commit="b", image="b", state="built", started=now - minutes, finished=now
+    )
+    answer = as_ada.get(f"/projects/{project.name}/status/")
+    assert "Building took 2:05 last time." in words(answer)
+    assert "data-expected" in answer.content.decode()
+
+
+def test_the_log_is_downloaded_whole(ada, as_ada):
+    project = project_in(ProjectState.READY, ada)
+    answer = as_ada.get(f"/projects/{project.name}/log.txt")
+    assert b"".join(answer.streaming_content).decode() == LOG + "\n"
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert "attachment" in answer.headers["Content-Disposition"]
+    waiting = project_in(ProjectState.WAITING, ada, "ada/waiting")
+    assert as_ada.get(f"/projects/{waiting.name}/log.txt").status_code == 404
+
+
+@pytest.mark.parametrize("state", [s for s in ProjectState if s != ProjectState.READY])
+def test_opening_what_is_not_ready_leads_to_its_page(ada, as_ada, state):
+    project = project_in(state, ada)
+    answer = as_ada.get(f"/projects/{project.name}/open/", follow=True)
+    assert answer.redirect_chain == [(f"/projects/{project.name}/", 302)]
+    assert "The notebook is not running at present." in words(answer)
+
+
+def test_opening_goes_on_to_where_the_visitor_was(ada, as_ada):
+    from sessions.models import Access
+
+    project = project_in(ProjectState.READY, ada)
+    as_ada.get(f"/projects/{project.name}/open/", {"path": "/lab/tree/a.ipynb"})
+    assert Access.objects.get().user == ada
+
+
+def test_text_from_people_stays_text(ada, as_ada):
+    nasty = "<img src=x onerror=alert(1)>"
+    project = project_in(ProjectState.FAILED, ada)
+    Project.objects.update(repository=nasty, ref=nasty, path=nasty)
+    project.current.__class__.objects.update(message=nasty)
+    for address in ("/", f"/projects/{project.name}/", f"/projects/{project.name}/status/"):
+        assert "<img" not in as_ada.get(address).content.decode()
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_list_costs_the_same_number_of_queries_however_long(
+    ada, as_ada, count, django_assert_num_queries
+):
+    for number in range(count):
+        project_in(ProjectState.READY, ada, f"ada/no-{number}")
+    with django_assert_num_queries(3):  # the browser's session, its person, their projects
+        as_ada.get("/projects/", headers=HTMX)

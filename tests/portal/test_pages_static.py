@@ -1,0 +1,56 @@
+"""What the pages load: ours or unchanged copies, all of it there, and not too much."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib.staticfiles import finders
+
+from sessions.states import ProjectState
+from tests.stages import project_in
+
+FOLDER = Path(__file__).resolve().parents[2] / "portal" / "static"
+MOST = 100 * 1024
+LOADED = re.compile(r'(?:src|href)="/static/([^"]+)"')
+IMPORTED = re.compile(r'(?:from|@import url\()\s*"([^"]+)"')
+
+
+def test_vendored_files_are_what_their_checksums_say():
+    lines = (FOLDER / "vendor" / "CHECKSUMS").read_text().splitlines()
+    listed = dict(reversed(line.split()) for line in lines)
+    found = [*(FOLDER / "vendor").glob("*.js"), *(FOLDER / "vendor").glob("*.css")]
+    assert listed == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found}
+    for name in listed:
+        assert (FOLDER / "vendor" / f"{name.partition('-')[0]}.LICENSE.txt").exists()
+
+
+def test_nothing_is_loaded_from_elsewhere():
+    for file in (FOLDER / "portal").rglob("*"):
+        if file.is_file():
+            text = file.read_text().replace("http://www.w3.org/2000/svg", "")
+            assert not re.search(r"https?://|//[a-z0-9-]+\.", text), file
+
+
+def loaded_with(name: str) -> set[str]:
+    """A file and what it loads itself, and so on."""
+    path = Path(finders.find(name))
+    names = {name}
+    if path.suffix in {".js", ".css"} and "vendor" not in name:
+        for other in IMPORTED.findall(path.read_text()):
+            names |= loaded_with(str((path.parent / other).resolve().relative_to(FOLDER)))
+    return names
+
+
+@pytest.mark.django_db
+def test_a_page_with_all_it_loads_is_small(ada, as_ada, backend):
+    project = project_in(ProjectState.BUILDING, ada)
+    for address in ("/", f"/projects/{project.name}/"):
+        page = as_ada.get(address).content
+        names = {each for name in LOADED.findall(page.decode()) for each in loaded_with(name)}
+        assert len(names) >= 6
+        sizes = [len(gzip.compress(Path(finders.find(name)).read_bytes())) for name in names]
+        assert len(gzip.compress(page)) + sum(sizes) < MOST

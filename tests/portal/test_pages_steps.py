@@ -1,0 +1,119 @@
+"""The steps and the bar of a launch, from what has happened in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from portal.pages.buildlog import plain
+from portal.pages.steps import progress_of, steps_of
+from portal.templatetags.bindery import duration, resources
+from sessions.backends import Resources
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Happening:
+    phase: str
+    second: int
+
+    @property
+    def at(self) -> datetime:
+        return START + timedelta(seconds=self.second)
+
+
+def steps(*story: tuple[str, int], now: int = 100, pushes: bool = False):
+    happened = [Happening(*each) for each in story]
+    return steps_of(happened, START + timedelta(seconds=now), pushes=pushes)
+
+
+def told(found) -> list[tuple[str, str, int | None]]:
+    return [(s.key, s.state, int(s.took.total_seconds()) if s.took else None) for s in found]
+
+
+BUILDING = [("waiting", 0), ("fetching", 3)]
+READY = [*BUILDING, ("built", 50), ("launching", 50), ("ready", 58)]
+
+
+def test_each_step_has_its_time():
+    assert told(steps(*READY)) == [
+        ("resolve", "done", 3),
+        ("build", "done", 47),
+        ("start", "done", 8),
+        ("ready", "done", None),
+    ]
+
+
+def test_the_current_step_counts_on():
+    found = steps(*BUILDING, now=20)
+    assert told(found)[:3] == [
+        ("resolve", "done", 3),
+        ("build", "current", 17),
+        ("start", "todo", None),
+    ]
+
+
+def test_a_build_that_was_there_is_skipped():
+    assert told(steps(("waiting", 0), ("built", 1), now=2))[:3] == [
+        ("resolve", "done", 1),
+        ("build", "skipped", None),
+        ("start", "current", 1),
+    ]
+
+
+def test_another_try_is_the_same_step():
+    assert told(steps(("waiting", 0), ("waiting", 60), now=70))[0] == ("resolve", "current", 70)
+
+
+@pytest.mark.parametrize("end", ["failed", "stopped"])
+def test_a_launch_that_ends_early_ends_in_its_step(end):
+    assert told(steps(*BUILDING, (end, 9)))[1:3] == [("build", end, 6), ("start", "todo", None)]
+
+
+def test_pushing_is_a_step_only_where_images_are_pushed():
+    story = [*BUILDING, ("pushing", 30), ("built", 50)]
+    assert [step.key for step in steps(*story)] == ["resolve", "build", "start", "ready"]
+    assert told(steps(*story, pushes=True))[1:3] == [("build", "done", 27), ("push", "done", 20)]
+
+
+def test_before_anything_has_happened_all_is_to_do():
+    assert {state for _key, state, _took in told(steps())} == {"todo"}
+
+
+def test_the_bar_moves_by_what_the_last_build_took():
+    minute = timedelta(minutes=1)
+    early = progress_of(steps(*BUILDING, now=13), minute)
+    late = progress_of(steps(*BUILDING, now=53), minute)
+    over = progress_of(steps(*BUILDING, now=90), minute)
+    assert early.value < late.value < over.value <= over.until
+    assert (early.expected, over.expected) == (50, 0)
+    assert progress_of(steps(*BUILDING), None).value is None
+    assert progress_of(steps(*BUILDING, now=300), minute).value is None
+
+
+def test_the_bar_ends_where_the_launch_ends():
+    assert progress_of(steps(*READY), None).value == 100
+    assert progress_of(steps(*BUILDING, ("failed", 9)), None).value < 20
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("\x1b[32mgreen\x1b[0m", "green"),
+        ("10%\r50%\r100%", "100%"),
+        ("windows\r", "windows"),
+        ("\x1b]0;title\x07text\x00", "text"),
+        ("a\tb", "a\tb"),
+    ],
+)
+def test_a_line_is_shown_as_a_terminal_ends_up_with_it(line, shown):
+    assert plain(line) == shown
+
+
+def test_resources_and_durations_are_written_in_one_way():
+    assert resources(Resources(2, 4, 1, 4, 1)) == "2–4 CPU · 1–4 GB · 1 GPU"
+    assert resources(Resources(0.5, 0.5, 2, 2)) == "0.5 CPU · 2 GB"
+    assert [duration(timedelta(seconds=s)) for s in (0, 7, 750)] == ["0:00", "0:07", "12:30"]
