@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,11 +30,17 @@ def git() -> Iterator[GitServer]:
 def data() -> Iterator[Path]:
     """One data folder for all tests, since the first build in one takes the longest.
 
-    Its path is short: those of sockets must be.
+    Its path is short, because those of sockets must be, and it lies in memory where there is
+    room: environments are many thousand files.
     """
-    folder = Path(tempfile.mkdtemp(prefix="bindery-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="bindery-", dir="/dev/shm" if _room() else "/tmp"))
     yield folder
     remove(folder)
+
+
+def _room() -> bool:
+    there = os.statvfs("/dev/shm")
+    return there.f_bavail * there.f_frsize > 8e9 and not there.f_flag & os.ST_NOEXEC
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +60,7 @@ def backend(settings, data: Path, git: GitServer) -> Iterator[LocalBackend]:
         backend.forget_build(report.id)
     for server in backend.servers():
         backend.remove_server(server.id)
+        backend.forget_server(server.id)
     until(lambda: not backend.servers() and not _kept(backend), 20)
 
 

@@ -79,6 +79,9 @@ class BackendContract:
 
         assert server.name in backend.projects()
         twice(backend.remove_server, server.id)
+        gone = until(lambda: _gone(backend, server.id), 20)
+        assert (gone.code, gone.message) == ("", "")
+        twice(backend.forget_server, server.id)
         until(lambda: server_report(backend, server.id) is None, 20)
         twice(backend.remove_project, server.name)
         assert server.name not in backend.projects()
@@ -188,6 +191,7 @@ class BackendContract:
 
     def test_removing_what_is_not_there_is_no_error(self, backend: Backend) -> None:
         twice(backend.remove_server, 987_654)
+        twice(backend.forget_server, 987_654)
         twice(backend.remove_project, "ada-nothing-12345678")
         twice(backend.cancel_build, 987_654)
         twice(backend.forget_build, 987_654)
@@ -233,3 +237,8 @@ def together(call: Callable[..., None], *arguments: Any) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def _gone(backend: Backend, number: int) -> ServerReport | None:
+    report = server_report(backend, number)
+    return report if report and report.state == "gone" else None

@@ -63,7 +63,14 @@ def settled(backend: Backend, spec: ServerSpec) -> ServerReport:
 def removed(backend: Backend, number: int) -> None:
     """Remove the notebook and wait until it is gone."""
     backend.remove_server(number)
+    until(lambda: _is_gone(backend, number), 20)
+    backend.forget_server(number)
     until(lambda: server_report(backend, number) is None, 20)
+
+
+def _is_gone(backend: Backend, number: int) -> bool:
+    report = server_report(backend, number)
+    return report is None or report.state == "gone"
 
 
 def log(backend: Backend, number: int, position: str = "") -> str:

@@ -100,6 +100,9 @@ class LocalBackend:
         launch.start(folder, uid, job)
 
     def remove_server(self, session_id: int) -> None:
+        launch.tell(self.folders.keeper(SERVER, session_id), launch.CANCEL)
+
+    def forget_server(self, session_id: int) -> None:
         launch.tell(self.folders.keeper(SERVER, session_id), launch.REMOVE)
 
     def remove_project(self, name: str) -> None:
@@ -121,7 +124,11 @@ class LocalBackend:
 
     def servers(self) -> list[ServerReport]:
         found = launch.all_of(self.folders.run, SERVER)
-        return [reports.server(number, folder) for number, folder in found]
+        return [
+            reports.server(number, folder)
+            for number, folder in found
+            if not (folder / launch.REMOVE).exists()
+        ]
 
     def projects(self) -> list[str]:
         there = self.folders.projects

@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +79,8 @@ class Build:
         )
         async with self._way_out(self._job.fetch_trusted):
             await self._step(steps.fetch(self._job), limit, too_large)
+        if await bounds.size([self._job.partial]) > limit:  # it was too quick for the watch
+            raise too_large
         if link := first_link_out(self._partial / "home"):
             raise Ended(
                 "build.symlink-outside",
@@ -111,7 +112,7 @@ class Build:
         whole = self._job.bounds.disk
         full = Ended("build.disk-full", f"The build wrote more than {bounds.gigabytes(whole)}.")
         status = await run(
-            self._sandbox(step, limit or whole),
+            self._sandbox(step),
             step.words,
             self._log.output,
             lambda process: self._watch(process, limit or whole, ended or full),
@@ -120,12 +121,12 @@ class Build:
         if status:
             raise Ended(step.code, step.sentence)
 
-    def _sandbox(self, step: steps.Step, disk: int) -> Sandbox:
+    def _sandbox(self, step: steps.Step) -> Sandbox:
         return Sandbox(
             hostname="build",
             binds=(*step.binds, Bind(str(self._folder / "io"), SERVED)),
             site=self._job.site,
-            bounds=replace(self._job.bounds, disk=disk),
+            bounds=self._job.bounds,
             scratch=_SCRATCH,
             workdir=step.workdir,
             environment=step.environment,

@@ -1,0 +1,203 @@
+"""Keepers live and end by themselves: what happens when they, the portal or the machine die."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from sessions.backends.local import LocalBackend
+from sessions.backends.local.keeper import lock, status
+from sessions.errors import TemporaryError
+from tests.backends.inside import START, Inside, image
+from tests.backends.waiting import (
+    ask,
+    build_report,
+    built,
+    finished,
+    log,
+    removed,
+    server_report,
+    settled,
+    until,
+)
+
+pytestmark = pytest.mark.timeout(150)
+
+NUMBER = 27_182_818
+WAITING = {"postBuild": f"#!/bin/sh\necho ready\nsleep {NUMBER}\n"}
+
+
+@pytest.fixture
+def inside(backend, order, wish, images) -> Inside:
+    return Inside(backend, image(backend, order, images), wish)
+
+
+def keeper(backend: LocalBackend, kind: str, number: int) -> status.Status:
+    return status.read(backend.folders.keeper(kind, number))
+
+
+def sleepers() -> list[Path]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes() == f"sleep\0{NUMBER}\0".encode():
+                found.append(path)
+        except OSError:
+            continue
+    return found
+
+
+def test_a_keeper_is_nobodys_child(inside: Inside):
+    server = inside.start("")
+    settled(inside.backend, server)
+    pid = keeper(inside.backend, "server", server.id).pid
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    parent, session = int(fields[1]), int(fields[3])
+    assert parent != os.getpid()
+    assert session != os.getsid(0)
+
+
+def test_a_keeper_has_given_up_every_right(inside: Inside):
+    server = inside.start("")
+    settled(inside.backend, server)
+    text = Path(f"/proc/{keeper(inside.backend, 'server', server.id).pid}/status").read_text()
+    fields = dict(line.split(":\t", 1) for line in text.splitlines())
+    assert "0" not in fields["Uid"].split() + fields["Gid"].split()
+    assert fields["Groups"].strip() in {"", *fields["Gid"].split()}
+    assert fields["NoNewPrivs"] == "1"
+    assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == 0
+
+
+def test_another_process_of_the_portal_knows_what_runs(inside: Inside):
+    server = inside.start("")
+    ready = settled(inside.backend, server)
+    assert server_report(LocalBackend(), server.id) == ready
+    removed(LocalBackend(), server.id)
+
+
+def test_a_notebook_whose_keeper_is_killed_ends_with_it_and_is_reported(inside: Inside):
+    server = inside.start(f"import subprocess; subprocess.Popen(['sleep', '{NUMBER}'])")
+    assert settled(inside.backend, server).state == "ready"
+    assert len(sleepers()) == 1
+    os.kill(keeper(inside.backend, "server", server.id).pid, signal.SIGKILL)
+    until(lambda: server_report(inside.backend, server.id).state == "gone")
+    report = server_report(inside.backend, server.id)
+    assert (report.code, bool(report.message)) == ("spawn.lost", True)
+    until(lambda: not sleepers(), 5)
+
+
+def test_a_lost_notebook_is_told_of_without_being_asked(inside: Inside):
+    server = inside.start("")
+    assert settled(inside.backend, server).state == "ready"
+    changes = inside.backend.changes()
+    assert any(change and change.id == server.id for change in _until_none(changes))
+    os.kill(keeper(inside.backend, "server", server.id).pid, signal.SIGKILL)
+    found = [*_until_none(changes), *_until_none(changes), *_until_none(changes)]
+    assert "spawn.lost" in [change.code for change in found if change.id == server.id]
+
+
+def _until_none(changes) -> list:
+    found = []
+    for change in changes:
+        if change is None:
+            break
+        found.append(change)
+    return found
+
+
+def test_a_lost_build_is_started_again_and_its_log_goes_on(backend, order):
+    spec = order(WAITING)
+    backend.ensure_build(spec)
+    until(lambda: "ready\n" in log(backend, spec.id))
+    before, position = "", ""
+    while piece := backend.read_log(spec.id, position):
+        before, position = before + piece.text, piece.position
+    os.kill(keeper(backend, "build", spec.id).pid, signal.SIGKILL)
+    assert finished(backend, spec).code == "build.lost"
+    backend.ensure_build(spec)
+    until(lambda: "ready\n" in log(backend, spec.id, position))
+    assert not build_report(backend, spec.id).finished
+    assert log(backend, spec.id).startswith(before)
+    assert len(sleepers()) == 1
+
+
+def test_a_signal_never_hits_a_process_that_only_has_the_same_id(backend, order):
+    folder = backend.folders.keeper("build", 4711)
+    folder.mkdir()
+    status.write(folder, status.Status(pid=os.getpid(), started=1))
+    backend.cancel_build(4711)
+    backend.forget_build(4711)
+
+
+def test_a_lock_is_asked_about_without_being_taken(tmp_path: Path):
+    path = tmp_path / "lock"
+    assert not lock.held(path)
+    held = lock.take(path)
+    assert held is not None
+    assert lock.held(path) and lock.held(path)
+    assert lock.take(path) is None
+    os.close(held)
+    assert not lock.held(path)
+
+
+def test_the_files_of_a_project_stay_from_start_to_start(inside: Inside):
+    first = inside.start("open('/home/jovyan/mine', 'w').write('mine')")
+    until((inside.volume(first) / "done").exists)
+    removed(inside.backend, first.id)
+    program = "print(open('/home/jovyan/mine').read())"
+    second = type(first)(**{**vars(first), "id": first.id + 100_000})
+    (inside.volume(first) / "probe.py").write_text(program)
+    (inside.volume(first) / "done").unlink()
+    inside.backend.ensure_server(second)
+    until((inside.volume(first) / "done").exists)
+    assert (inside.volume(first) / "output").read_text() == "mine\n"
+    removed(inside.backend, second.id)
+    inside.backend.remove_project(first.name)
+    assert inside.volume(first).exists()
+
+
+def test_files_of_an_earlier_commit_are_kept_in_the_persons_volume(inside: Inside, order):
+    first = inside.start("open('/home/jovyan/mine', 'w').write('mine')")
+    until((inside.volume(first) / "done").exists)
+    removed(inside.backend, first.id)
+    newer = built(inside.backend, order({"start": START, "new": "new"}))
+    changes = {"id": first.id + 100_000, "image": newer.image, "commit": newer.commit}
+    second = type(first)(**{**vars(first), **changes})
+    (inside.volume(first) / "probe.py").write_text("")
+    inside.backend.ensure_server(second)
+    report = settled(inside.backend, second)
+    assert ask(report.address, "/api/contents/new?content=0", second.token)[0] == 200
+    assert ask(report.address, "/api/contents/mine?content=0", second.token)[0] == 404
+    kept = inside.volume(first) / f"{first.name}-{first.commit[:7]}"
+    assert (kept / "mine").read_text() == "mine"
+
+
+def test_packages_that_a_person_installs_are_found(inside: Inside):
+    output = inside.output("""
+import os
+folder = "/home/jovyan/.local/lib/python3.%d/site-packages" % __import__("sys").version_info[1]
+open(folder + "/installed_by_me.py", "w").close()
+import installed_by_me
+print(os.environ["PIP_PREFIX"])
+""")
+    assert output == "/home/jovyan/.local\n"
+
+
+@pytest.mark.usefixtures("backend")
+def test_without_a_sandbox_nothing_is_started(data: Path, order, monkeypatch):
+    folder = data / "programs"
+    folder.mkdir()
+    (folder / "bwrap").write_text("#!/bin/sh\necho no namespaces here >&2; exit 1\n")
+    (folder / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    backend = LocalBackend()
+    spec = order({"README": ""})
+    (problem,) = backend.problems()
+    assert problem.id == "local.no-sandbox"
+    with pytest.raises(TemporaryError) as refused:
+        backend.ensure_build(spec)
+    assert refused.value.code == "local.no-sandbox"
+    assert build_report(backend, spec.id) is None

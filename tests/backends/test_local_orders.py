@@ -1,0 +1,93 @@
+"""What keepers are told: names that are safe, hosts that are trusted, variables of the site."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sessions.backends import BuildSpec
+from sessions.backends.local.folders import Folders, parsed
+from sessions.backends.local.keeper.jobs import Site
+from sessions.backends.local.orders import build_job
+from sessions.backends.local.site import site
+from sessions.errors import InternalError
+
+FOLDERS = Folders(Path("/data"))
+
+
+def order(url: str, commit: str = "c" * 40, image: str = "image") -> BuildSpec:
+    return BuildSpec(1, url, commit, "main", image)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "-x", ".x", "a\nb", "a\0b", "x" * 201])
+def test_a_name_that_could_leave_its_folder_is_refused(name: str):
+    for folder in (FOLDERS.environment, FOLDERS.project, FOLDERS.volume):
+        with pytest.raises(InternalError):
+            folder(name)
+
+
+@pytest.mark.parametrize("name", ["ada", "ada-x-12345678", "ada@example.org", "A.da_1+2"])
+def test_names_that_people_have_are_folders(name: str):
+    assert FOLDERS.volume(name) == Path("/data/homes") / name
+
+
+def test_a_build_grows_below_a_name_that_no_image_can_have():
+    with pytest.raises(InternalError):
+        FOLDERS.environment(FOLDERS.partial("image", 1).name)
+
+
+def test_only_the_folders_of_keepers_are_read_as_such():
+    assert parsed("build-12") == ("build", 12)
+    assert parsed("server-3") == ("server", 3)
+    assert [parsed(name) for name in ("build-", "build-1x", ".build-1", "other-1")] == [None] * 4
+
+
+@pytest.mark.parametrize("commit", ["", "HEAD", "--all", "c" * 39, "C" * 40])
+def test_a_commit_is_the_id_of_one(commit: str):
+    with pytest.raises(InternalError):
+        build_job(order("https://example.org/x.git", commit), FOLDERS, Path("/toolbox"))
+
+
+@pytest.mark.parametrize(
+    ("url", "trusted"),
+    [
+        ("https://git.example.org/x.git", ["git.example.org:443"]),
+        ("https://git.example.org:8443/x.git", ["git.example.org:8443"]),
+        ("http://git.example.org/x.git", ["git.example.org:80"]),
+        ("git@git.example.org:ada/x.git", ["git.example.org:22"]),
+        ("ssh://git@git.example.org/ada/x.git", ["git.example.org:22"]),
+        ("https://[fd00::1]:8443/x.git", ["[fd00::1]:8443"]),
+        ("https://other.example.org/x.git", []),
+        ("https://10.0.0.1/x.git", []),
+    ],
+)
+def test_peoples_code_reaches_its_own_repository_and_the_mirrors(settings, url, trusted):
+    settings.PORTAL_TRUSTED_GIT_HOSTS = ["git.example.org", "[fd00::1]:8443", "10.0.0.1:80"]
+    settings.PORTAL_TRUSTED_HOSTS = ["mirror.example.org"]
+    job = build_job(order(url), FOLDERS, Path("/toolbox"))
+    assert job.trusted == ["mirror.example.org", *trusted]
+    assert job.fetch_trusted == settings.PORTAL_TRUSTED_GIT_HOSTS
+
+
+def test_of_the_sites_variables_only_the_harmless_ones_are_handed_on():
+    environment = {
+        "SSL_CERT_FILE": "/certs/all.pem",
+        "PIP_INDEX_URL": "https://mirror.example.org/simple",
+        "UV_INDEX": "own=https://mirror.example.org/simple",
+        "UV_DEFAULT_INDEX": "https://ada:secret@mirror.example.org/simple",
+        "PIP_EXTRA_INDEX_URL": "https://a.example.org https://x:y@b.example.org",
+        "UV_INDEX_URL": "file:///packages",
+        "PORTAL_SECRET_KEY": "secret",
+        "DATABASE_URL": "postgres://x:y@localhost/z",
+        "HTTPS_PROXY": "http://proxy.example.org",
+    }
+    assert site("/toolbox", environment, ["/opt/python"]) == Site(
+        "/toolbox",
+        {
+            "PIP_INDEX_URL": "https://mirror.example.org/simple",
+            "SSL_CERT_FILE": "/certs/all.pem",
+            "UV_INDEX": "own=https://mirror.example.org/simple",
+        },
+        ["/certs/all.pem", "/opt/python"],
+    )

@@ -1,0 +1,183 @@
+"""The command lines of sandboxes and steps, compared whole: a word more or less is a decision."""
+
+from __future__ import annotations
+
+from sessions.backends.local.keeper import jupyter, steps
+from sessions.backends.local.keeper.jobs import Bounds, BuildJob, ServerJob, Site
+from sessions.backends.local.keeper.sandbox import Bind, Sandbox, arguments, command
+
+SITE = Site("/data/toolbox/1", {"SSL_CERT_FILE": "/certs/all.pem"}, ["/certs/all.pem"])
+BOUNDS = Bounds(memory=1000, processes=50, disk=2000, seconds=60)
+
+
+def build_job(url: str = "https://example.org/ada/x.git", ref: str = "main") -> BuildJob:
+    return BuildJob(
+        url=url,
+        commit="c" * 40,
+        ref=ref,
+        environment="/data/environments/x",
+        partial="/data/environments/.x.partial",
+        cache="/data/cache",
+        pythons={"3.11": "/usr/bin/python3.11", "3.12": "/opt/p/bin/python3.12"},
+        repository_limit=1,
+        bounds=BOUNDS,
+        site=SITE,
+        fetch_trusted=[],
+        trusted=[],
+    )
+
+
+def found(**changes: object) -> dict[str, object]:
+    nothing = {"requirements": "", "pipfile": "", "package": False, "post_build": [], "start": ""}
+    return {**nothing, **changes}
+
+
+def test_a_sandbox_shows_the_system_and_what_it_is_given_and_nothing_else():
+    sandbox = Sandbox(
+        hostname="ada-x-12345678",
+        binds=(Bind("/data/h", "/home/jovyan", writable=True), Bind("/data/e", "/opt/env")),
+        site=SITE,
+        bounds=BOUNDS,
+        scratch=500,
+        environment={"TOKENS": "none"},
+    )
+    proxy = "http://127.0.0.1:3128"
+    assert arguments(sandbox) == [
+        "--unshare-user", "--uid", "1000", "--gid", "1000", "--disable-userns",
+        "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net",
+        "--unshare-cgroup-try", "--hostname", "ada-x-12345678",
+        "--die-with-parent", "--new-session", "--clearenv",
+        "--proc", "/proc", "--dev", "/dev",
+        "--size", "500", "--perms", "1777", "--tmpfs", "/tmp",
+        "--size", "500", "--perms", "1777", "--tmpfs", "/dev/shm",
+        "--size", "500", "--tmpfs", "/run",
+        "--ro-bind", "/usr", "/usr",
+        "--ro-bind-try", "/etc/alternatives", "/etc/alternatives",
+        "--ro-bind-try", "/etc/ca-certificates", "/etc/ca-certificates",
+        "--ro-bind-try", "/etc/crypto-policies", "/etc/crypto-policies",
+        "--ro-bind-try", "/etc/fonts", "/etc/fonts",
+        "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
+        "--ro-bind-try", "/etc/localtime", "/etc/localtime",
+        "--ro-bind-try", "/etc/mime.types", "/etc/mime.types",
+        "--ro-bind-try", "/etc/pki", "/etc/pki",
+        "--ro-bind-try", "/etc/ssl", "/etc/ssl",
+        "--ro-bind", "/data/toolbox/1/share/etc/group", "/etc/group",
+        "--ro-bind", "/data/toolbox/1/share/etc/hosts", "/etc/hosts",
+        "--ro-bind", "/data/toolbox/1/share/etc/nsswitch.conf", "/etc/nsswitch.conf",
+        "--ro-bind", "/data/toolbox/1/share/etc/passwd", "/etc/passwd",
+        "--ro-bind", "/data/toolbox/1/share/etc/ssh/ssh_config", "/etc/ssh/ssh_config",
+        "--ro-bind-try", "/certs/all.pem", "/certs/all.pem",
+        "--symlink", "usr/bin", "/bin", "--symlink", "usr/sbin", "/sbin",
+        "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
+        "--bind", "/data/h", "/home/jovyan",
+        "--ro-bind", "/data/e", "/opt/env",
+        "--remount-ro", "/dev", "--remount-ro", "/",
+        "--setenv", "HOME", "/home/jovyan",
+        "--setenv", "USER", "jovyan",
+        "--setenv", "LOGNAME", "jovyan",
+        "--setenv", "SHELL", "/bin/bash",
+        "--setenv", "LANG", "C.UTF-8",
+        "--setenv", "PATH",
+        "/home/jovyan/.local/bin:/opt/env/bin:/usr/local/bin:/usr/bin:/bin",
+        "--setenv", "HTTP_PROXY", proxy,
+        "--setenv", "HTTPS_PROXY", proxy,
+        "--setenv", "ALL_PROXY", proxy,
+        "--setenv", "http_proxy", proxy,
+        "--setenv", "https_proxy", proxy,
+        "--setenv", "all_proxy", proxy,
+        "--setenv", "SSL_CERT_FILE", "/certs/all.pem",
+        "--setenv", "TOKENS", "none",
+        "--chdir", "/home/jovyan",
+    ]  # fmt: skip
+
+
+def test_the_limits_of_each_process_are_set_inside():
+    words = command(BOUNDS, ["a", "b"])
+    assert words[:8] == [
+        "prlimit", "--nproc=50", "--data=1000", "--core=0", "--fsize=2000", "--", "sh", "-c",
+    ]  # fmt: skip
+    assert words[9:] == ["sh", "a", "b"]
+
+
+def test_what_came_from_people_is_a_word_of_its_own():
+    step = steps.fetch(build_job(url="--upload-pack=x", ref='"; rm -rf /'))
+    assert step.words == (
+        "sh", "-euc", steps.FETCH, "fetch", "--upload-pack=x", "c" * 40, '"; rm -rf /',
+    )  # fmt: skip
+    assert 'clone --no-checkout --progress --template= -- "$1"' in steps.FETCH
+
+
+def test_git_speaks_plain_http_only_where_the_address_does():
+    assert steps.fetch(build_job()).environment["GIT_ALLOW_PROTOCOL"] == "https:ssh"
+    plain = steps.fetch(build_job(url="http://example.org/x.git"))
+    assert plain.environment["GIT_ALLOW_PROTOCOL"] == "https:ssh:http"
+
+
+def test_what_is_shared_between_builds_is_never_writable_to_strangers():
+    job = build_job()
+    everything = found(
+        requirements="requirements.txt", package=True, post_build=["postBuild"], pipfile="Pipfile"
+    )
+    for step in [steps.fetch(job), steps.detect(job), *steps.own(job, everything)]:
+        for bind in step.binds:
+            assert bind.source.startswith(job.partial) or not bind.writable
+            assert not bind.source.startswith(job.cache)
+
+
+def test_a_repository_that_asks_for_nothing_gets_the_base_as_it_is():
+    assert steps.own(build_job(), found()) == []
+
+
+def test_files_are_installed_in_the_order_of_repo2docker():
+    everything = found(requirements="binder/requirements.txt", package=True, post_build=["b/p"])
+    words = [step.words for step in steps.own(build_job(), everything)]
+    install = ("/opt/toolbox/bin/uv", "pip", "install", "--python", "/opt/env/bin/python")
+    assert words == [
+        (*install, "-r", "binder/requirements.txt"),
+        (*install, "."),
+        ("sh", "-c", steps.POST_BUILD, "sh", "b/p"),
+        ("/opt/env/bin/python", "-I", "-c", "import ipykernel, jupyterlab.labapp"),
+    ]
+
+
+def server_job() -> ServerJob:
+    return ServerJob(
+        name="ada-x-12345678",
+        owner="ada",
+        environment="/data/environments/x",
+        project="/data/projects/ada-x-12345678",
+        volume="/data/homes/ada",
+        commit="c" * 40,
+        url="https://example.org/ada/x.git",
+        token="secret",
+        cpus=2,
+        bounds=BOUNDS,
+        site=SITE,
+        trusted=[],
+    )
+
+
+def test_a_notebook_sees_its_environment_its_files_and_the_persons_volume():
+    assert jupyter.binds(server_job(), "/p/home", "/r/io", "/r/config") == [
+        Bind("/data/environments/x/env", "/opt/env"),
+        Bind("/p/home", "/home/jovyan", writable=True),
+        Bind("/data/homes/ada", "/home/ada-nfs-pvc", writable=True),
+        Bind("/r/io", "/run/bindery", writable=True),
+        Bind("/r/config", "/run/jupyter-config"),
+    ]
+
+
+def test_the_token_stands_in_the_configuration_and_nowhere_else():
+    job = server_job()
+    assert "c.IdentityProvider.token = 'secret'\n" in jupyter.configuration(job.token)
+    assert "secret" not in repr([jupyter.words("3.11", ""), jupyter.variables(job), job])
+
+
+def test_the_start_script_runs_the_command():
+    assert jupyter.words("3.11", "binder/start")[3:] == [
+        "sh",
+        "/home/jovyan/.local/lib/python3.11/site-packages",
+        "/home/jovyan/binder/start",
+        "/opt/env/bin/jupyter-lab",
+        "--no-browser",
+    ]

@@ -1,0 +1,158 @@
+"""A build runs strangers' code: what it may not do, and how it is told so."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.backends.waiting import built, finished, log, until
+
+pytestmark = pytest.mark.timeout(150)
+
+
+def failure(backend, spec) -> str:
+    """The code with which the build fails; nothing of it is left."""
+    backend.ensure_build(spec)
+    report = finished(backend, spec)
+    assert report.message
+    assert not backend.has_image(spec.image)
+    assert not backend.folders.partial(spec.image, spec.id).exists()
+    return report.code
+
+
+def after_build(command: str) -> dict[str, str]:
+    return {"postBuild": f"#!/bin/sh\n{command}\n"}
+
+
+def test_one_that_fills_the_disk_is_ended(backend, order, settings):
+    settings.PORTAL_BUILD_DISK_MB = 500
+    filler = "for n in $(seq 40); do head -c 50000000 /dev/zero > large-$n; done; sleep 60"
+    assert failure(backend, order(after_build(filler))) == "build.disk-full"
+
+
+def test_one_large_file_is_ended_as_well(backend, order, settings):
+    settings.PORTAL_BUILD_DISK_MB = 500
+    filler = "head -c 800000000 /dev/zero > large"
+    assert failure(backend, order(after_build(filler))) in {"build.disk-full", "build.post-build"}
+
+
+def test_one_that_never_ends_is_ended(backend, order, settings):
+    settings.PORTAL_BUILD_TIMEOUT = 6
+    spec = order(after_build("setsid sleep 31415927 & sleep 3600"))
+    assert failure(backend, spec) == "build.timeout"
+    assert not [path for path in _commands() if b"31415927" in path]
+
+
+def test_one_that_eats_memory_is_ended(backend, order, settings):
+    settings.PORTAL_BUILD_MEMORY_GB = 0.5
+    eater = "python - <<'E'\nimport os, time\nfor _ in range(8):\n    if os.fork() == 0:\n"
+    eater += "        kept = b'x' * 150_000_000\n        time.sleep(60)\ntime.sleep(60)\nE\n"
+    assert failure(backend, order(after_build(eater))) == "build.out-of-memory"
+
+
+def test_a_cancelled_one_is_removed_even_where_it_forbids_that(backend, order):
+    spec = order(after_build("mkdir -p a/b; touch a/b/c; chmod -R 0 a; echo ready; sleep 3600"))
+    backend.ensure_build(spec)
+    until(lambda: "ready\n" in log(backend, spec.id))
+    backend.cancel_build(spec.id)
+    assert finished(backend, spec).code == "build.cancelled"
+    assert not backend.folders.partial(spec.image, spec.id).exists()
+
+
+def test_it_sees_neither_the_portal_nor_other_builds(backend, order, data: Path):
+    spec = order(after_build(f"ls /opt /home {data} /work /root; ls /proc | grep -c '^[0-9]'; id"))
+    backend.ensure_build(spec)
+    finished(backend, spec)
+    text = log(backend, spec.id)
+    assert f"cannot access '{data}'" in text
+    assert "/home:\njovyan\n" in text
+    assert "/opt:\nenv\n" in text
+    assert "uid=1000(jovyan) gid=1000(jovyan)" in text
+
+
+def test_its_secrets_do_not_reach_it(backend, order, monkeypatch):
+    monkeypatch.setenv("PORTAL_SECRET_KEY", "top secret")
+    monkeypatch.setenv("UV_INDEX_URL", "https://someone:password@packages.example.org/simple")
+    monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "77")
+    spec = order(after_build("env"))
+    backend.ensure_build(spec)
+    finished(backend, spec)
+    text = log(backend, spec.id)
+    assert "PIP_DEFAULT_TIMEOUT=77\n" in text
+    assert "top secret" not in text
+    assert "password" not in text
+
+
+def test_no_build_can_change_what_another_one_gets(backend, order):
+    """Neither in the packages that are kept for all, nor through a link to one of their files."""
+    poison = "echo poison >> $(python -c 'import jupyterlab; print(jupyterlab.__file__)')"
+    poison += "; ls /var/cache 2>&1; find /opt/env -type f -links +1 | head -1; touch poisoned"
+    first = order(after_build(poison))
+    backend.ensure_build(first)
+    assert finished(backend, first).code == "build.no-jupyterlab"
+    second = built(backend, order(after_build("echo clean")))
+    environment = backend.folders.environment(second.image)
+    (package,) = environment.glob("env/lib/python3*/site-packages/jupyterlab/__init__.py")
+    assert "poison" not in package.read_text()
+    assert {path.stat().st_nlink for path in environment.rglob("env/**/*.py")} == {1}
+
+
+def test_everybody_may_read_what_it_made_and_only_it_could_write(backend, order):
+    spec = built(backend, order(after_build("umask 077; mkdir private; touch private/file")))
+    environment = backend.folders.environment(spec.image)
+    assert (environment / "home/private").stat().st_mode & 0o777 == 0o755
+    assert (environment / "home/private/file").stat().st_mode & 0o777 == 0o644
+    if os.geteuid() == 0:
+        assert environment.stat().st_uid != 0
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside", "../folder/../../outside"])
+def test_a_symbolic_link_that_leads_out_is_refused(backend, order, git, target: str):
+    spec = order({"folder/file": "", "b": ""})
+    name = spec.url.removesuffix(".git").partition("/ada/")[2]
+    git.symlink(f"ada/{name}", "inner/good", "../folder/file")
+    commit = git.symlink(f"ada/{name}", "inner/leads-out", target)
+    backend.ensure_build(replace(spec, commit=commit))
+    report = finished(backend, spec)
+    assert report.code == "build.symlink-outside"
+    assert "inner/leads-out" in report.message
+
+
+def test_a_repository_that_is_too_large_is_refused(backend, order, settings):
+    settings.PORTAL_REPOSITORY_LIMIT_MB = 2
+    assert failure(backend, order({"large": os.urandom(6_000_000)})) == "build.repository-too-large"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://127.0.0.1:9/x.git", "Not connected: 127.0.0.1 leads to 127.0.0.1"),
+        ("file:///home/jovyan/.git", "transport 'file' not allowed"),
+        ("ext::touch /home/jovyan/x", "transport 'ext' not allowed"),
+    ],
+)
+def test_submodules_come_only_from_where_repositories_come(backend, order, git, url, why):
+    spec = order({".gitmodules": f'[submodule "x"]\n\tpath = x\n\turl = {url}\n'})
+    folder = git.root / spec.url.partition("/ada/")[2].join(["ada/", ""])
+    link = "commit refs/heads/main\ncommitter A <a@example.org> 1700000999 +0000\ndata 0\n\n"
+    link += f"from refs/heads/main^0\nM 160000 {spec.commit} x\n"
+    subprocess.run(
+        ["git", f"--git-dir={folder}", "fast-import", "--quiet"], input=link.encode(), check=True
+    )
+    name = spec.url.removesuffix(".git").partition("/ada/")[2]
+    assert failure(backend, replace(spec, commit=git.commit(f"ada/{name}"))) == "build.fetch"
+    assert why in log(backend, spec.id)
+
+
+def _commands() -> list[bytes]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes())
+        except OSError:
+            continue
+    return found

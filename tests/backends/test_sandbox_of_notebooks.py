@@ -1,0 +1,291 @@
+"""A notebook is somebody's code: what it must neither see nor reach nor outlive."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.backends.inside import Inside, image
+from tests.backends.waiting import ask, removed, server_report, settled, until
+
+pytestmark = pytest.mark.timeout(120)
+
+NUMBER = 31_415_926
+"""Seconds that nothing else on the machine sleeps for, so that a process can be recognised."""
+
+
+@pytest.fixture
+def inside(backend, order, wish, images) -> Inside:
+    return Inside(backend, image(backend, order, images), wish)
+
+
+def test_nothing_of_the_portal_and_of_others_is_seen(inside: Inside, data: Path):
+    inside.output("", owner="bob")
+    (data / "db.sqlite3").write_text("the portal's secrets")
+    seen = inside.answer(f"""
+import json, os
+def look(path):
+    try:
+        return sorted(os.listdir(path))
+    except OSError as error:
+        return error.strerror
+print(json.dumps([look(path) for path in ("/home", "/", "/opt", {str(data)!r}, "/root", "/var")]))
+""")
+    assert seen == [
+        ["ada-nfs-pvc", "jovyan"],
+        ["bin", "dev", "etc", "home", "lib", "lib64", "opt", "proc", "run", "sbin", "tmp", "usr"],
+        ["env"],
+        "No such file or directory",
+        "No such file or directory",
+        "No such file or directory",
+    ]
+
+
+def test_no_process_outside_is_seen_and_no_path_of_the_machine(inside: Inside, data: Path):
+    commands = inside.output("""
+import glob
+for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"):
+    print(open(path).read().split(chr(0)))
+""")
+    assert "probe.py" in commands
+    for outside in (str(data), "pytest", "keeper"):
+        assert outside not in commands
+
+
+def test_it_has_no_rights(inside: Inside):
+    status = inside.output("print(open('/proc/self/status').read())")
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(fields[kind], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    assert set(fields["Uid"].split()) == {"1000"}
+
+
+def test_each_person_has_a_uid_of_their_own_which_is_not_roots(inside: Inside, settings):
+    ada, bob = inside.start("", "ada"), inside.start("", "bob")
+    uids = [inside.volume(server).stat().st_uid for server in (ada, bob)]
+    if os.geteuid() == 0:
+        base = settings.PORTAL_SANDBOX_UID_BASE
+        assert uids == [base + ada.owner_id, base + bob.owner_id]
+    assert 0 not in uids
+
+
+@pytest.mark.parametrize(
+    "path", ["/opt/env/new", "/opt/env/bin/python", "/usr/new", "/etc/passwd", "/new", "/dev/new"]
+)
+def test_what_is_not_its_own_cannot_be_written(inside: Inside, path: str):
+    output = inside.output(f"open({path!r}, 'a').write('x')")
+    assert "Read-only file system" in output or "Permission denied" in output
+
+
+def test_the_machine_cannot_be_configured(inside: Inside):
+    before = Path("/proc/sys/vm/swappiness").read_text()
+    output = inside.output("open('/proc/sys/vm/swappiness', 'w').write('61')")
+    assert "Permission denied" in output or "Read-only" in output
+    assert Path("/proc/sys/vm/swappiness").read_text() == before
+
+
+def test_no_further_namespace_can_be_made(inside: Inside):
+    output = inside.output("""
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+for flag in (0x10000000, 0x00020000, 0x40000000):
+    print(libc.unshare(flag))
+""")
+    assert output.split() == ["-1", "-1", "-1"]
+
+
+@pytest.fixture
+def web_server() -> Iterator[int]:
+    """The port of a server on all addresses of this machine."""
+
+    class Secret(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"a secret")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("0.0.0.0", 0), Secret)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def _own_addresses() -> list[str]:
+    """Addresses of this machine, and the one from which it would go out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))
+            return ["127.0.0.1", "localhost", probe.getsockname()[0]]
+        except OSError:
+            return ["127.0.0.1", "localhost"]
+
+
+def test_no_server_of_this_machine_and_no_metadata_is_reached(inside: Inside, web_server: int):
+    hosts = [f"{host}:{web_server}" for host in _own_addresses()] + ["169.254.169.254:80"]
+    answers = inside.answer(f"""
+import http.client, json
+def ask(host, through, path):
+    try:
+        connection = http.client.HTTPConnection(through or host, timeout=5)
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError as error:
+        return type(error).__name__
+def tunnel(host):
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1:3128", timeout=5)
+        connection.set_tunnel(host)
+        connection.request("GET", "/")
+        return connection.getresponse().status
+    except OSError as error:
+        return str(error)
+hosts = {hosts!r}
+print(json.dumps([
+    [ask(host, "", "/") for host in hosts],
+    [ask(host, "127.0.0.1:3128", f"http://{{host}}/") for host in hosts],
+    [tunnel(host) for host in hosts],
+]))
+""")
+    direct, plain, tunnelled = json.loads(json.dumps(answers))
+    assert all(isinstance(answer, str) for answer in direct)
+    assert plain == [403] * len(hosts)
+    assert all("403" in answer for answer in tunnelled)
+
+
+def test_its_own_repository_is_reached_where_the_site_trusts_it(inside: Inside):
+    output = inside.output(
+        "import subprocess\n"
+        "subprocess.run(['git', '-c', 'http.proxy=http://127.0.0.1:3128',"
+        " '-C', '/home/jovyan', 'ls-remote'], env={'PATH': '/usr/bin'}, check=True)\n"
+    )
+    assert inside.image.commit in output
+
+
+def test_what_it_leaves_running_is_gone_with_it(inside: Inside):
+    server = inside.start(f"""
+import os, subprocess
+for _ in range(3):
+    subprocess.Popen(["setsid", "-f", "sleep", "{NUMBER}"])
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execvp("sleep", ["sleep", "{NUMBER}"])
+    os._exit(0)
+""")
+    until(lambda: _sleepers() == 4, 20)
+    removed(inside.backend, server.id)
+    assert _sleepers() == 0
+
+
+def _sleepers() -> int:
+    found = 0
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found += path.read_bytes() == f"sleep\0{NUMBER}\0".encode()
+        except OSError:
+            continue
+    return found
+
+
+def test_a_fork_bomb_stays_in_its_own_notebook(inside: Inside, settings):
+    settings.PORTAL_SANDBOX_PROCESSES = 150
+    bomb = inside.start("""
+import os, time
+while True:
+    try:
+        if os.fork() == 0:
+            time.sleep(600)
+            os._exit(0)
+    except OSError:
+        open("/home/ada-nfs-pvc/full", "w").close()
+        time.sleep(1)
+""")
+    until((inside.volume(bomb) / "full").exists, 30)
+    other = inside.output("import os; print(sum(os.fork() != 0 for _ in range(5)) >= 1)")
+    assert other.startswith("True")
+    removed(inside.backend, bomb.id)
+
+
+EATERS = {
+    "many processes": """
+import os, time
+for _ in range(8):
+    if os.fork() == 0:
+        kept = bytearray(os.urandom(1)) * 150_000_000
+        time.sleep(600)
+time.sleep(600)
+""",
+    "files in memory": """
+import contextlib, time
+for folder in ("/dev/shm", "/tmp", "/run"):
+    with contextlib.suppress(OSError), open(f"{folder}/large", "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1_000_000))
+time.sleep(600)
+""",
+    "files without a name": """
+import os, time
+kept = [os.memfd_create(str(number)) for number in range(20)]
+for file in kept:
+    os.write(file, bytes(50_000_000))
+time.sleep(600)
+""",
+}
+
+
+@pytest.mark.parametrize("eater", EATERS)
+def test_a_notebook_that_eats_memory_is_ended(inside: Inside, eater: str):
+    report = inside.end(EATERS[eater], memory=0.5)
+    assert (report.state, report.code) == ("gone", "spawn.out-of-memory")
+    assert "0.5 GB" in report.message
+
+
+def test_one_process_alone_is_told_that_there_is_no_more_memory(inside: Inside):
+    assert "MemoryError" in inside.output("kept = bytearray(900_000_000)", memory=0.5)
+
+
+def test_a_notebook_that_cannot_start_says_why(inside: Inside):
+    report = inside.end("import os, signal; print('so it is'); os.kill(os.getppid(), 9)")
+    assert (report.state, report.code) == ("gone", "spawn.crashed")
+
+
+def test_a_link_in_place_of_its_socket_leads_nowhere(inside: Inside, data: Path):
+    secret = data / "secret.sock"
+    with socket.socket(socket.AF_UNIX) as outside:
+        outside.bind(str(secret))
+        secret.chmod(0o777)
+        outside.listen()
+        outside.settimeout(0)
+        server = inside.start(f"import os; os.symlink({str(secret)!r}, '/run/bindery/lab')")
+        until((inside.volume(server) / "done").exists, 30)
+        report = settled(inside.backend, server)
+        if report.state == "ready":
+            assert ask(report.address, "/api/status", server.token)[0] == 200
+        with pytest.raises(BlockingIOError):
+            outside.accept()
+    secret.unlink()
+
+
+def test_its_token_is_seen_by_nobody_else(inside: Inside):
+    server = inside.start("import time; time.sleep(1)")
+    until((inside.volume(server) / "done").exists, 30)
+    for path in [*Path("/proc").glob("[0-9]*/cmdline"), *Path("/proc").glob("[0-9]*/environ")]:
+        try:
+            assert server.token.encode() not in path.read_bytes()
+        except OSError:
+            continue
+    folder = inside.backend.folders.keeper("server", server.id)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert server_report(inside.backend, server.id)
