@@ -133,6 +133,12 @@ def test_the_first_start_ends_with_the_address_the_account_and_the_password(port
     assert "Traceback" not in portal.said
 
 
+def test_nobody_else_on_the_machine_reads_the_database(portal, data):
+    private = [path for path in data.iterdir() if path.name.startswith(("db.", "secret", "admin"))]
+    assert {"db.sqlite3", "secret-key", "admin-password"} <= {path.name for path in private}
+    assert [path.name for path in private if path.stat().st_mode & 0o077] == []
+
+
 def test_health_answers_once_the_portal_is_ready(portal):
     status, body = portal.get("/health")
     assert status == 200

@@ -46,6 +46,7 @@ class Command(BaseCommand):
     def _prepare(self) -> str:
         """Everything that must be there before the parts start; the account's password."""
         self._say(_("Preparing Bindery in %(path)s …") % {"path": settings.PORTAL_DATA})
+        _keep_database_private()
         call_command("migrate", interactive=False, verbosity=0)
         staticfolder.refresh()
         examples.publish()
@@ -100,6 +101,15 @@ def _set_variables() -> None:
     if CERTIFICATES.exists():  # builds trust whom the system trusts, such as a site's own index
         for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"):
             os.environ.setdefault(name, str(CERTIFICATES))
+
+
+def _keep_database_private() -> None:
+    """Only the portal's own user reads it; SQLite gives the files beside it the same rights."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        file = Path(database["NAME"])
+        file.touch(mode=0o600)
+        file.chmod(0o600)
 
 
 def _parts(door: socket.socket) -> list[Part]:
