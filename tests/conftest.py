@@ -59,6 +59,8 @@ def backend(settings) -> Iterator[ScriptedBackend]:
     backends.BACKENDS["scripted"] = "tests.scripted.ScriptedBackend"
     settings.PORTAL_BACKEND = "scripted"
     backends.get_backend.cache_clear()
-    yield backends.get_backend()
+    scripted = backends.get_backend()
+    assert isinstance(scripted, ScriptedBackend)
+    yield scripted
     backends.get_backend.cache_clear()
     del backends.BACKENDS["scripted"]
