@@ -14,7 +14,7 @@ admin.site.index_title = _("Administration")
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):
+class PersonAdmin(UserAdmin[User]):
     """Django's, with where the person comes from."""
 
     list_display = ["username", "email", "is_active", "is_staff", "last_login"]

@@ -56,7 +56,7 @@ class ProjectAdmin(LookOnly, admin.ModelAdmin[Project]):
 
     @admin.display(description=_("state"))
     def state(self, project: Project) -> str:
-        return project.state.label
+        return str(project.state.label)
 
     @admin.display(description="")
     def page(self, project: Project) -> SafeString | str:

@@ -23,7 +23,8 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 def htmx(request: HttpRequest) -> HtmxDetails:
     """What htmx says about the request; false for a request that is not its."""
-    return cast(HtmxDetails, request.htmx)  # type: ignore[attr-defined]  set by its middleware
+    details: HtmxDetails = request.htmx  # type: ignore[attr-defined]  # set by its middleware
+    return details
 
 
 def signed_in(view: View[P]) -> View[P]:

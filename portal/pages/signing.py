@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib.auth import views
 from django.contrib.auth.forms import AuthenticationForm
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from sessions.gateway import tickets
@@ -16,7 +16,7 @@ from sessions.gateway import tickets
 class SignInForm(AuthenticationForm):
     """Django's, in our words."""
 
-    error_messages: ClassVar[dict[str, Any]] = {
+    error_messages = {  # noqa: RUF012  as its parent has it
         "invalid_login": _(
             "This name and password do not belong together. Mind capital letters; whoever runs"
             " this portal can give you a new password."
@@ -44,7 +44,7 @@ class SignIn(views.LoginView):
 class SignOut(views.LogoutView):
     """Ends the browser's way to the person's notebooks, too."""
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.session.session_key:
             tickets.revoke_browser(request.session.session_key)
         return super().post(request, *args, **kwargs)

@@ -37,8 +37,11 @@ ALMOST = 0.95
 class Happened(Protocol):
     """An event, or a piece of a build's log."""
 
-    phase: str
-    at: datetime
+    @property
+    def phase(self) -> str: ...
+
+    @property
+    def at(self) -> datetime: ...
 
 
 @dataclass

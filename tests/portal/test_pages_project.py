@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -150,7 +151,7 @@ def test_the_page_knows_where_the_story_begins_and_what_it_shows(ada, as_ada):
     project = project_in(ProjectState.STOPPED, ada)
     as_ada.post(f"/projects/{project.name}/start/")
     page = as_ada.get(f"/projects/{project.name}/").content.decode()
-    begin, known = (int(re.search(rf'data-{k}="(\d+)"', page)[1]) for k in ("begin", "known"))
+    begin, known = map(int, re.findall(r'data-(?:begin|known)="(\d+)"', page))
     written = Project.objects.get().events_written
     assert begin == (written - 1) << 32
     assert known == written << 32
@@ -159,7 +160,7 @@ def test_the_page_knows_where_the_story_begins_and_what_it_shows(ada, as_ada):
 def test_the_last_build_tells_how_long_this_one_may_take(ada, as_ada):
     project = project_in(ProjectState.BUILDING, ada)
     now = timezone.now()
-    minutes = timezone.timedelta(minutes=2, seconds=5)
+    minutes = timedelta(minutes=2, seconds=5)
     Build.objects.create(
         url=project.url, commit="b", image="b", state="built", started=now - minutes, finished=now
     )

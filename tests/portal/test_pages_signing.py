@@ -7,7 +7,7 @@ import re
 import pytest
 from django.conf import settings
 from django.test import Client, override_settings
-from django.urls import path
+from django.urls import URLPattern, URLResolver, path
 
 from sessions.models import Access
 from sessions.states import ProjectState
@@ -80,7 +80,7 @@ def breaks(request):
     raise RuntimeError("on purpose")
 
 
-urlpatterns = [path("breaks/", breaks)]
+urlpatterns: list[URLPattern | URLResolver] = [path("breaks/", breaks)]
 
 
 def test_an_error_of_ours_has_a_reference_that_the_log_has_too(caplog):
@@ -90,7 +90,7 @@ def test_an_error_of_ours_has_a_reference_that_the_log_has_too(caplog):
     globals()["handler500"] = urls.handler500
     with override_settings(ROOT_URLCONF=__name__):
         answer = Client(raise_request_exception=False).get("/breaks/")
-    reference = re.search(r"<code>([0-9a-f]{8})</code>", answer.content.decode())[1]
+    (reference,) = re.findall(r"<code>([0-9a-f]{8})</code>", answer.content.decode())
     assert answer.status_code == 500
     told = [record for record in caplog.records if reference in record.getMessage()]
     assert "on purpose" in str(told[0].exc_info[1])

@@ -21,7 +21,7 @@ IMPORTED = re.compile(r'(?:from|@import url\()\s*"([^"]+)"')
 
 def test_vendored_files_are_what_their_checksums_say():
     lines = (FOLDER / "vendor" / "CHECKSUMS").read_text().splitlines()
-    listed = dict(reversed(line.split()) for line in lines)
+    listed = {name: checksum for checksum, name in (line.split() for line in lines)}
     found = [*(FOLDER / "vendor").glob("*.js"), *(FOLDER / "vendor").glob("*.css")]
     assert listed == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found}
     for name in listed:
@@ -35,9 +35,15 @@ def test_nothing_is_loaded_from_elsewhere():
             assert not re.search(r"https?://|//[a-z0-9-]+\.", text), file
 
 
+def source(name: str) -> Path:
+    found = finders.find(name)
+    assert found, name
+    return Path(found)
+
+
 def loaded_with(name: str) -> set[str]:
     """A file and what it loads itself, and so on."""
-    path = Path(finders.find(name))
+    path = source(name)
     names = {name}
     if path.suffix in {".js", ".css"} and "vendor" not in name:
         for other in IMPORTED.findall(path.read_text()):
@@ -52,5 +58,5 @@ def test_a_page_with_all_it_loads_is_small(ada, as_ada, backend):
         page = as_ada.get(address).content
         names = {each for name in LOADED.findall(page.decode()) for each in loaded_with(name)}
         assert len(names) >= 6
-        sizes = [len(gzip.compress(Path(finders.find(name)).read_bytes())) for name in names]
+        sizes = [len(gzip.compress(source(name).read_bytes())) for name in names]
         assert len(gzip.compress(page)) + sum(sizes) < MOST

@@ -88,7 +88,8 @@ def test_the_bar_moves_by_what_the_last_build_took():
     early = progress_of(steps(*BUILDING, now=13), minute)
     late = progress_of(steps(*BUILDING, now=53), minute)
     over = progress_of(steps(*BUILDING, now=90), minute)
-    assert early.value < late.value < over.value <= over.until
+    values = [progress.value or 0 for progress in (early, late, over)]
+    assert 0 < values[0] < values[1] < values[2] <= over.until
     assert (early.expected, over.expected) == (50, 0)
     assert progress_of(steps(*BUILDING), None).value is None
     assert progress_of(steps(*BUILDING, now=300), minute).value is None
@@ -96,7 +97,7 @@ def test_the_bar_moves_by_what_the_last_build_took():
 
 def test_the_bar_ends_where_the_launch_ends():
     assert progress_of(steps(*READY), None).value == 100
-    assert progress_of(steps(*BUILDING, ("failed", 9)), None).value < 20
+    assert progress_of(steps(*BUILDING, ("failed", 9)), None).value == 8
 
 
 @pytest.mark.parametrize(
