@@ -8,14 +8,15 @@ here in both directions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from functools import lru_cache
 
 from django.conf import settings
 from multidict import CIMultiDict
 
 from sessions.gateway.hosts import cookie_name
 
-Headers = Iterable[tuple[bytes, bytes]]
+Headers = Collection[tuple[bytes, bytes]]
 
 ONE_CONNECTION = frozenset(
     {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect"}
@@ -33,21 +34,24 @@ QUIET = (b"referrer-policy", b"same-origin")
 
 def to_notebook(headers: Headers, token: str) -> CIMultiDict[str]:
     """What the notebook's server gets, with the server's own token."""
-    headers = list(headers)
-    ends_here = ONE_CONNECTION | CREDENTIALS | _named_by_connection(headers) - {b"host"}
+    named = _named_by_connection(headers)
+    if any(name == b"transfer-encoding" for name, _value in headers):
+        named.add(b"content-length")  # the body is framed anew, by the one that counts
     onward: CIMultiDict[str] = CIMultiDict()
-    chunked = any(name == b"transfer-encoding" for name, _value in headers)
     for name, value in headers:
-        plain = name.replace(b"_", b"-")  # to some servers both are the same
-        if plain in ends_here or plain.startswith(CLAIMS):
-            continue
-        if chunked and plain == b"content-length":
+        if _ends_here(name) or (name in named and name != b"host"):
             continue
         if name == b"cookie" and not (value := _without_ours(value)):
             continue
         onward.add(name.decode("latin-1"), value.decode("utf-8", "replace"))
     onward["Authorization"] = f"token {token}"
     return onward
+
+
+@lru_cache(4096)
+def _ends_here(name: bytes) -> bool:
+    plain = name.replace(b"_", b"-")  # to some servers both are the same
+    return plain in ONE_CONNECTION | CREDENTIALS or plain.startswith(CLAIMS)
 
 
 def from_notebook(headers: Headers) -> list[tuple[bytes, bytes]]:
@@ -66,8 +70,8 @@ def from_notebook(headers: Headers) -> list[tuple[bytes, bytes]]:
 
 
 def _named_by_connection(headers: Headers) -> set[bytes]:
-    named = (value.lower().split(b",") for name, value in headers if name == b"connection")
-    return {word.strip().replace(b"_", b"-") for words in named for word in words}
+    named = b",".join(value.lower() for name, value in headers if name == b"connection")
+    return {word.strip() for word in named.split(b",")}
 
 
 def _is_ours(cookie: bytes) -> bool:

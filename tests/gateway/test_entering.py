@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -73,7 +76,7 @@ def test_of_two_who_bring_a_ticket_at_once_one_gets_in(ada, project):
 def test_a_ticket_is_good_for_half_a_minute(ada, project, monkeypatch):
     browser = browser_of(ada, project)
     address = ticket_for(browser, ada, project)
-    monkeypatch.setattr(signing.time, "time", lambda now=signing.time.time: now() + 31)
+    monkeypatch.setattr(signing, "time", SimpleNamespace(time=lambda: time.time() + 31))
     assert browser.enter(address).status_code == 410
     assert not browser.cookie
 
@@ -167,12 +170,11 @@ def test_what_can_open_nothing_any_more_is_swept(ada, project, browser):
 
 def test_the_right_can_be_taken_from_a_browser_a_person_and_a_project(ada, project):
     browser = browser_of(ada, project)
-    key = browser.portal.session.session_key
-    for revoke, of in (
-        (tickets.revoke_browser, key),
-        (tickets.revoke_user, ada),
-        (tickets.revoke_project, project),
+    for revoke in (
+        partial(tickets.revoke_browser, str(browser.portal.session.session_key)),
+        partial(tickets.revoke_user, ada),
+        partial(tickets.revoke_project, project),
     ):
         browser.enter(ticket_for(browser, ada, project))
-        revoke(of)
+        revoke()
         assert browser.ask("/").status_code == 401

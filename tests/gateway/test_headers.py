@@ -60,6 +60,12 @@ def test_what_connection_names_ends_here_but_not_our_token(browser):
     assert not {"x-hop", "cookie"} & received.keys()
 
 
+def test_every_one_of_several_connection_headers_counts():
+    several = [(b"connection", b"x-a"), (b"connection", b"x-b"), (b"x-a", b"1"), (b"x-b", b"1")]
+    assert list(to_notebook(several, "t")) == ["Authorization"]
+    assert not {b"x-a", b"x-b"} & dict(from_notebook(several)).keys()
+
+
 def test_two_lengths_smuggle_nothing(browser, notebook):
     for fields in (
         ["Transfer-Encoding: chunked", "Content-Length: 4"],

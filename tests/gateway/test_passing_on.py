@@ -9,6 +9,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -116,7 +117,7 @@ def test_a_visitor_who_leaves_ends_the_request(browser, notebook):
         with socket.create_connection(("127.0.0.1", browser.port)) as connection:
             connection.sendall(head(browser, f"GET {path} HTTP/1.1"))
             time.sleep(0.3)
-        until(lambda path=path: path in notebook.broken_off)
+        until(partial(notebook.broken_off.count, path))
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 100", "Transfer-Encoding: chunked"])
@@ -161,16 +162,16 @@ def test_a_server_on_a_port_is_reached_as_well(browser):
 def test_more_notebooks_than_connections_are_kept_for(monkeypatch):
     monkeypatch.setattr("sessions.gateway.upstreams.MOST", 2)
 
-    async def use() -> None:
+    async def use() -> list[bool]:
         upstreams = Upstreams()
-        async with upstreams.at("unix:/0") as first:
-            for number in range(1, 5):
+        async with upstreams.at("unix:/busy") as busy:
+            used = [busy.client]
+            for number in range(4):
                 async with upstreams.at(f"unix:/{number}") as other:
-                    assert not other.client.closed
-            assert not first.client.closed
-        assert not other.client.closed
+                    used.append(other.client)
+            closed = [client.closed for client in used]
         await upstreams.close()
-        assert first.client.closed
-        assert other.client.closed
+        assert all(client.closed for client in used)
+        return closed
 
-    asyncio.run(use())
+    assert asyncio.run(use()) == [False, True, True, True, False]
