@@ -6,7 +6,7 @@ them together in the order in which they happened. `stream` follows it live.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -69,7 +69,8 @@ def append(build: Build, piece: LogPiece) -> bool:
         if not row.update(position=piece.position, chunks=F("chunks") + 1):
             return False
         seq = Build.objects.values_list("chunks", flat=True).get(pk=build.pk)
-        LogChunk.objects.create(build=build, seq=seq, phase=piece.phase, text=piece.text)
+        text = piece.text.removesuffix("\n")
+        LogChunk.objects.create(build=build, seq=seq, phase=piece.phase, text=text)
         wake_readers()
     build.position = piece.position
     return True
@@ -98,9 +99,10 @@ def session_start(project: Project) -> int:
     return Cursor(first - 1).pack() if first else 0
 
 
-def log_text(build_id: int) -> Iterator[str]:
+async def log_text(build_id: int) -> AsyncIterator[str]:
     """A build's whole log, in pieces."""
-    for text in LogChunk.objects.filter(build=build_id).values_list("text", flat=True).iterator():
+    texts = LogChunk.objects.filter(build=build_id).values_list("text", flat=True)
+    async for text in texts.aiterator():
         yield text + "\n"
 
 

@@ -3,6 +3,7 @@
 import { Search } from "./search.js";
 
 const BLOCK = 200;
+const DRAW = 80; // milliseconds between two drawings
 const ALOUD = 12000; // at most so often a screen reader hears of new lines, in milliseconds
 // Colours and cursor movements of terminals; what a carriage return has overwritten.
 const CONTROL = /\x1b\[[0-?]*[ -\/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f]/g;
@@ -53,11 +54,12 @@ export class LogView {
     this.plan();
   }
 
+  // Many lines a second are drawn a few times a second.
   plan() {
-    this.frame ??= requestAnimationFrame(() => {
-      this.frame = undefined;
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
       this.draw();
-    });
+    }, DRAW);
   }
 
   // --- Drawing ---
@@ -90,11 +92,11 @@ export class LogView {
   }
 
   nearby(entries) {
-    for (const { target, isIntersecting } of entries) {
+    for (const { target, isIntersecting, boundingClientRect } of entries) {
       const block = target.block;
       if (this.blocks[block.n] !== block || block.isFull === isIntersecting) continue;
       if (isIntersecting) this.unfold(block);
-      else this.fold(block);
+      else this.fold(block, boundingClientRect.height);
     }
     if (this.following) this.toEnd();
   }
@@ -105,8 +107,8 @@ export class LogView {
     this.fill(block, block.n * BLOCK);
   }
 
-  fold(block) {
-    block.height = block.node.offsetHeight;
+  fold(block, height) {
+    block.height = height;
     block.isFull = false;
     block.node.replaceChildren();
     this.reserve(block);

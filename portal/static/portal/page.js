@@ -72,7 +72,7 @@ document.addEventListener(
   true,
 );
 document.addEventListener("htmx:beforeRequest", (event) => {
-  closeMenus();
+  if (event.target.closest("details.menu")) closeMenus();
   event.target.closest("[popover]:popover-open")?.hidePopover();
 });
 
