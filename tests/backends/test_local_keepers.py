@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from sessions.backends import BuildReport, ServerReport
 from sessions.backends.local import LocalBackend
 from sessions.backends.local.keeper import lock, status
 from sessions.errors import TemporaryError
@@ -99,7 +102,7 @@ def test_a_lost_notebook_is_told_of_without_being_asked(inside: Inside):
     assert "spawn.lost" in [change.code for change in found if change.id == server.id]
 
 
-def _until_none(changes) -> list:
+def _until_none(changes) -> list[BuildReport | ServerReport]:
     found = []
     for change in changes:
         if change is None:
@@ -122,6 +125,26 @@ def test_a_lost_build_is_started_again_and_its_log_goes_on(backend, order):
     assert not build_report(backend, spec.id).finished
     assert log(backend, spec.id).startswith(before)
     assert len(sleepers()) == 1
+
+
+def test_a_build_that_the_machine_ends_was_not_cancelled_but_lost(backend, order):
+    spec = order(WAITING)
+    backend.ensure_build(spec)
+    until(lambda: "ready\n" in log(backend, spec.id))
+    os.kill(keeper(backend, "build", spec.id).pid, signal.SIGTERM)
+    assert finished(backend, spec).code == "build.lost"
+    assert not backend.folders.partial(spec.image, spec.id).exists()
+
+
+def test_a_keeper_needs_nothing_but_the_standard_library():
+    root = Path(__file__).parents[2]
+    program = (
+        f"import sys; sys.path[:0] = [{str(root / 'sessions/backends/local')!r}, {str(root)!r}];"
+        "import keeper.main, keeper.work; print(*(name.partition('.')[0] for name in sys.modules))"
+    )
+    words = [sys.executable, "-I", "-S", "-c", program]
+    loaded = set(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
+    assert loaded - sys.stdlib_module_names <= {"keeper", "sessions"}
 
 
 def test_a_signal_never_hits_a_process_that_only_has_the_same_id(backend, order):

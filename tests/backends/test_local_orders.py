@@ -20,7 +20,9 @@ def order(url: str, commit: str = "c" * 40, image: str = "image") -> BuildSpec:
     return BuildSpec(1, url, commit, "main", image)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "-x", ".x", "a\nb", "a\0b", "x" * 201])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "/etc", "-x", ".x", "a\nb", "a\0b", "x" * 201]
+)
 def test_a_name_that_could_leave_its_folder_is_refused(name: str):
     for folder in (FOLDERS.environment, FOLDERS.project, FOLDERS.volume):
         with pytest.raises(InternalError):
@@ -87,6 +89,7 @@ def test_of_the_sites_variables_only_the_harmless_ones_are_handed_on():
         {
             "PIP_INDEX_URL": "https://mirror.example.org/simple",
             "SSL_CERT_FILE": "/certs/all.pem",
+            "UV_DEFAULT_INDEX": "https://mirror.example.org/simple",
             "UV_INDEX": "own=https://mirror.example.org/simple",
         },
         ["/certs/all.pem", "/opt/python"],

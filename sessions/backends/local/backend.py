@@ -135,6 +135,7 @@ class LocalBackend:
         return sorted(path.name for path in there.glob("[!.]*"))
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
+        people.folder(self.folders.run, 0, 0o711)
         yield from Changes(self.folders.run, self._everything)
 
     def _everything(self) -> list[Report]:

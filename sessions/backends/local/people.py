@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ def folder(path: Path, uid: int, mode: int) -> Path:
     try:
         path.mkdir(mode=mode)
     except FileExistsError:
+        if os.geteuid() == 0 and path.stat().st_uid != uid:  # made under another base of uids
+            subprocess.run(["chown", "-hR", f"{uid}:{uid}", "--", path], check=True)
         return path
     os.chmod(path, mode)  # whatever the umask is
     if os.geteuid() == 0:

@@ -33,6 +33,9 @@ def site(toolbox: str, environment: Mapping[str, str], extra: list[str]) -> Site
         if all(_is_public(word) for word in environment[name].split())
     }
     plain = {name: environment[name] for name in _PLAIN & environment.keys()}
+    index = addresses.get("UV_DEFAULT_INDEX") or addresses.get("PIP_INDEX_URL")
+    if index:  # one is uv's, one is pip's, and both run in sandboxes
+        addresses = {"UV_DEFAULT_INDEX": index, "PIP_INDEX_URL": index, **addresses}
     shown = sorted({path for path in files.values() if os.path.isabs(path)} | set(extra))
     return Site(toolbox, dict(sorted({**files, **addresses, **plain}.items())), shown)
 

@@ -7,6 +7,7 @@ shown read-only in sandboxes: nothing of the portal's own folders need be.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import uuid
@@ -71,7 +72,10 @@ def _install(folder: Path, python: str) -> None:
 
 def _uv(*words: str) -> None:
     command = [uv.find_uv_bin(), *words, "--quiet", "--no-config"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
+    index = {"UV_DEFAULT_INDEX": url} if (url := os.environ.get("PIP_INDEX_URL")) else {}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=_SECONDS, env={**index, **os.environ}
+    )
     if done.returncode:
         message = _("The build tools could not be installed: %(why)s") % {"why": done.stderr[-500:]}
         raise TemporaryError("local.toolbox", message)

@@ -149,7 +149,7 @@ class Build:
         server = await egress.serve(
             Rules(frozenset(trusted)),
             path=str(path),
-            observe=lambda error: self._log.say(f"Not connected: {error}"),
+            observe=lambda error: self._log.note(f"Not connected: {error}"),
         )
         try:
             yield

@@ -8,21 +8,27 @@ position that it was given sees no half of one; a build that is started again go
 from __future__ import annotations
 
 import os
+from collections import deque
 from pathlib import Path
 
 from .lines import Lines
 
 FILE = "log"
 MARK = "\x1e"
+_LAST = 10
 
 
 class Log:
-    """Appends to the log in ``folder``, at most ``limit`` bytes, and says so when it cuts."""
+    """Appends to the log in ``folder``, at most ``limit`` bytes, and says so when it cuts.
+
+    ``last`` holds the last lines, also those that were cut.
+    """
 
     def __init__(self, folder: Path, limit: int) -> None:
         self._file = os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._left = limit - os.fstat(self._file).st_size
         self._lines = Lines()
+        self.last: deque[str] = deque(maxlen=_LAST)
 
     def phase(self, name: str) -> None:
         """What follows belongs to this phase."""
@@ -34,6 +40,10 @@ class Log:
         self.end_line()
         os.write(self._file, f"{text}\n".encode())
 
+    def note(self, text: str) -> None:
+        """A line of the keeper's own that a program in the sandbox can bring about at will."""
+        self._append([text])
+
     def output(self, piece: bytes) -> None:
         """Something that a program in the sandbox has written."""
         self._append(self._lines.feed(piece))
@@ -43,6 +53,7 @@ class Log:
         self._append(self._lines.end())
 
     def _append(self, lines: list[str]) -> None:
+        self.last.extend(lines)
         if not lines or self._left <= 0:
             return
         text = "".join(f"{line}\n" for line in lines).encode()

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import stat
-from collections import deque
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,6 @@ from .status import Ended, Status
 
 _KIND_SECONDS = 5
 _PAUSE = 0.05
-_LAST_LINES = 10
 _IN_MEMORY = ("/tmp", "/dev/shm", "/run")
 
 
@@ -146,5 +144,4 @@ class Server:
         return f"JupyterLab {when} (status {code}). {self._last_lines()}"
 
     def _last_lines(self) -> str:
-        with open(self._folder / "log", encoding="utf-8") as file:
-            return "Its last lines:\n" + "".join(deque(file, _LAST_LINES))
+        return "\n".join(["Its last lines:", *self._log.last])

@@ -7,8 +7,9 @@ never part of a script or an option.
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .jobs import BuildJob
@@ -111,7 +112,8 @@ def own(job: BuildJob, found: Mapping[str, Any]) -> list[Step]:
         steps.append(_install(job, path, (*install, "-r", path)))
     if path := found["pipfile"]:
         locked = "--ignore-pipfile" if path.endswith(".lock") else "--skip-lock"
-        steps.append(_install(job, path, (*_PIPENV, "install", "--dev", locked)))
+        pipenv = _install(job, path, (*_PIPENV, "install", "--dev", locked))
+        steps.append(replace(pipenv, workdir=os.path.join(HOME, os.path.dirname(path))))
     if found["package"]:
         steps.append(_install(job, "the repository's package", (*install, ".")))
     steps += [_post_build(job, path) for path in found["post_build"]]
@@ -165,7 +167,13 @@ def _install(job: BuildJob, what: str, words: tuple[str, ...]) -> Step:
         code="build.requirements",
         sentence=f"What the repository asks for could not be installed ({what}); "
         "the last lines of the log say why.",
-        environment={**_UV, **_VIRTUAL, "UV_INDEX_STRATEGY": "unsafe-best-match"},
+        environment={
+            **_UV,
+            **_VIRTUAL,
+            "UV_INDEX_STRATEGY": "unsafe-best-match",
+            "PIPENV_NOSPIN": "1",
+            "PIPENV_VERBOSITY": "-1",
+        },
     )
 
 

@@ -30,11 +30,12 @@ def do(folder: Path) -> None:
     """The job in ``folder``, to its end; SIGTERM ends it early and kindly."""
     mine = Status(pid=os.getpid(), started=status.started(os.getpid()))
     status.write(folder, mine)
-    end = asyncio.run(_outcome(folder, mine))
-    status.write(folder, replace(end, state=status.ENDED, pid=mine.pid, started=mine.started))
+    if end := asyncio.run(_outcome(folder, mine)):
+        status.write(folder, replace(end, state=status.ENDED, pid=mine.pid, started=mine.started))
 
 
-async def _outcome(folder: Path, mine: Status) -> Status:
+async def _outcome(folder: Path, mine: Status) -> Status | None:
+    """How it ended; None where the machine ended it, so that it counts as lost."""
     job = jobs.read(folder)
     kind = "build" if isinstance(job, BuildJob) else "spawn"
     log = Log(folder, job.bounds.log)
@@ -44,6 +45,8 @@ async def _outcome(folder: Path, mine: Status) -> Status:
     except Ended as ended:
         return Status(code=ended.code, message=ended.message)
     except asyncio.CancelledError:
+        if not _is_to_stop(folder):
+            return None
         return Status(code="build.cancelled", message="Cancelled.") if kind == "build" else Status()
     except Exception:  # noqa: BLE001  (nobody is there above: the status is the only way to say it)
         traceback.print_exc()
@@ -52,6 +55,10 @@ async def _outcome(folder: Path, mine: Status) -> Status:
 
 async def _unless_stopped(folder: Path, work: asyncio.Task[Status]) -> Status:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
-    if any((folder / name).exists() for name in STOPS):
+    if _is_to_stop(folder):
         work.cancel()
     return await work
+
+
+def _is_to_stop(folder: Path) -> bool:
+    return any((folder / name).exists() for name in STOPS)

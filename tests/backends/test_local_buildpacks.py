@@ -1,0 +1,221 @@
+"""What repositories bring along and what becomes of it: repo2docker's rules, our sandbox."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sessions.backends.local import people, toolbox
+from sessions.backends.local.interpreters import interpreters
+from tests.backends.waiting import build_report, built, finished, log, removed, settled
+
+pytestmark = pytest.mark.timeout(150)
+
+PACKAGE = {
+    "setup.py": "from setuptools import setup\nsetup(name='mine', py_modules=['mine'])\n",
+    "mine.py": "WORD = 'from the package'\n",
+}
+
+
+@pytest.fixture
+def detect(backend, tmp_path: Path):
+    """Runs the program that finds the build pack, on files, as a build does."""
+    python = next(iter(interpreters(people.builder()).values()))
+    tools = toolbox.ensure(backend.folders.toolboxes, python)
+
+    def run(files: dict[str, str], *versions: str) -> dict[str, object]:
+        repository = tmp_path / "repository"
+        for name, content in files.items():
+            (repository / name).parent.mkdir(parents=True, exist_ok=True)
+            (repository / name).write_text(content)
+        answer = tmp_path / "answer.json"
+        words = ["-I", str(tools / "share/detect.py"), str(answer), *(versions or ("3.11", "3.12"))]
+        subprocess.run([tools / "bin/python", *words], cwd=repository, check=True)
+        return json.loads(answer.read_text())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({"Dockerfile": "FROM x"}, "Dockerfile"),
+        ({"environment.yml": "dependencies: []", "requirements.txt": ""}, "environment.yml"),
+        ({"binder/environment.yml": "dependencies: []"}, "binder/environment.yml"),
+        ({"apt.txt": "curl", "requirements.txt": ""}, "apt.txt"),
+        ({".binder/apt.txt": "curl"}, ".binder/apt.txt"),
+        ({"install.R": "", "runtime.txt": "r-4.3-2024-01-01"}, "install.R"),
+        ({"DESCRIPTION": "Package: x"}, "DESCRIPTION"),
+        ({"Project.toml": ""}, "Project.toml"),
+        ({"REQUIRE": "julia"}, "REQUIRE"),
+        ({"default.nix": ""}, "default.nix"),
+    ],
+)
+def test_what_needs_containers_is_named(detect, files, name):
+    assert detect(files)["containers"] == name
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"README": ""}, {"pack": "python", "python": "3.11", "package": False}),
+        ({"requirements.txt": "x"}, {"requirements": "requirements.txt", "post_build": []}),
+        ({"runtime.txt": "python-3.12"}, {"python": "3.12"}),
+        ({"runtime.txt": "python-3"}, {"python": "3.11"}),
+        ({"runtime.txt": "python-3.12.1"}, {"python": "3.12"}),
+        (
+            {"binder/requirements.txt": "x", "binder/postBuild": "", "setup.py": "", "start": ""},
+            {
+                "requirements": "binder/requirements.txt",
+                "post_build": ["binder/postBuild"],
+                "package": False,
+                "start": "",
+            },
+        ),
+        ({".binder/start": "", "requirements.txt": "x"}, {"start": ".binder/start"}),
+        ({"setup.py": ""}, {"package": True}),
+        ({"pyproject.toml": "[tool.x]\n"}, {"package": False}),
+        (
+            {"pyproject.toml": "[project]\nname='x'\nrequires-python='>=3.12'\n[build-system]\n"},
+            {"package": True, "python": "3.12"},
+        ),
+        ({"Pipfile": "[packages]\n"}, {"pack": "pipfile", "pipfile": "Pipfile"}),
+        ({"Pipfile": "[requires]\npython_version='3.12'\n"}, {"python": "3.12"}),
+        ({"Pipfile": "", "Pipfile.lock": "{}"}, {"pipfile": "Pipfile.lock", "python": "3.11"}),
+        ({"runtime.txt": "python-2.7"}, {"error": "build.python-missing", "message": "2.7"}),
+        ({"runtime.txt": "python-3.9"}, {"error": "build.python-missing", "message": "3.9"}),
+        ({"runtime.txt": "a-b-c"}, {"error": "build.configuration"}),
+        ({"binder/x": "", ".binder/x": ""}, {"error": "build.configuration"}),
+        ({"Pipfile": "not toml ["}, {"error": "build.configuration"}),
+        ({"pyproject.toml": "not toml ["}, {"error": "build.configuration"}),
+    ],
+)
+def test_python_repositories_are_understood_as_repo2docker_does(detect, files, expected):
+    found = detect(files)
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def failure(backend, spec) -> tuple[str, str]:
+    backend.ensure_build(spec)
+    report = finished(backend, spec)
+    assert not backend.has_image(spec.image)
+    return report.code, report.message
+
+
+def test_a_repository_that_needs_containers_is_refused_before_anything_is_built(backend, order):
+    spec = order({"binder/Dockerfile": "FROM scratch"})
+    code, message = failure(backend, spec)
+    assert code == "build.needs-containers"
+    assert "binder/Dockerfile" in message
+    assert "Installing" not in log(backend, spec.id)
+
+
+def test_a_python_that_is_not_there_is_refused_with_what_is(backend, order):
+    code, message = failure(backend, order({"runtime.txt": "python-2.7"}))
+    assert code == "build.python-missing"
+    assert "2.7" in message
+    assert f"{sys.version_info[0]}." in message
+
+
+def test_a_requirement_that_cannot_be_installed_says_so(backend, order):
+    spec = order({"requirements.txt": "idna==0.0.0.1\n"})
+    assert failure(backend, spec)[0] == "build.requirements"
+    assert "idna" in log(backend, spec.id)
+
+
+def test_a_commit_that_is_not_there_says_so(backend, order):
+    spec = order({"README": ""})
+    gone = type(spec)(spec.id, spec.url, "d" * 40, "main", spec.image)
+    assert failure(backend, gone)[0] == "build.fetch"
+
+
+def test_a_repository_that_is_not_there_says_so(backend, order, git):
+    spec = order({"README": ""})
+    gone = type(spec)(spec.id, git.url("ada/nothing"), spec.commit, "main", spec.image)
+    assert failure(backend, gone)[0] == "build.fetch"
+
+
+def test_a_server_that_asks_for_a_password_says_so(backend, order, git):
+    spec = order({"README": ""})
+    git.lock(spec.url.partition(".git")[0].partition(f"{git.host}/")[2])
+    assert failure(backend, spec)[0] == "build.fetch"
+    assert "could not read Username" in log(backend, spec.id)
+
+
+def test_all_python_files_together_make_an_environment(backend, order, wish):
+    """One build for all of them, since each takes seconds."""
+    check = "import mine, idna; print(mine.WORD, idna.__version__)"
+    spec = order(
+        {
+            **PACKAGE,
+            "requirements.txt": "idna==3.10\n",
+            "postBuild": f'#!/bin/bash\nset -e\npython -c "{check}"\necho $PWD > built-at\n',
+            "start": '#!/bin/bash\nexport FROM_START=yes\ntouch started\nexec "$@"\n',
+        }
+    )
+    backend.ensure_build(spec)
+    report = finished(backend, spec)
+    assert (report.code, report.pack) == ("", "python"), log(backend, spec.id)
+    assert "from the package 3.10\n" in log(backend, spec.id)
+    environment = backend.folders.environment(spec.image)
+    assert (environment / "home/built-at").read_text() == "/home/jovyan\n"
+    assert sorted(path.name for path in environment.iterdir()) == ["env", "home", "result.json"]
+    server = wish(spec)
+    backend.ensure_server(server)
+    assert settled(backend, server).state == "ready"
+    project = backend.folders.project(server.name)
+    assert (project / f"home-{spec.commit}" / "started").exists()
+    removed(backend, server.id)
+
+
+def test_a_pipfile_is_installed(backend, order):
+    pipfile = "[packages]\nidna = '==3.10'\n[dev-packages]\niniconfig = '*'\n"
+    check = "import idna, iniconfig, jupyterlab; print('pipfile', idna.__version__)"
+    spec = order({"binder/Pipfile": pipfile, "binder/postBuild": f'#!/bin/sh\npython -c "{check}"'})
+    backend.ensure_build(spec)
+    report = finished(backend, spec)
+    assert (report.code, report.pack) == ("", "pipfile"), log(backend, spec.id)
+    assert "pipfile 3.10\n" in log(backend, spec.id)
+
+
+def test_pins_that_break_jupyterlab_are_told_of(backend, order):
+    spec = order({"requirements.txt": "tornado==4.5\n"})
+    assert failure(backend, spec)[0] in {"build.no-jupyterlab", "build.requirements"}
+    assert build_report(backend, spec.id)
+
+
+def test_the_repository_is_a_clone_to_work_in(backend, order, git):
+    spec = order({"README": "first"})
+    name = spec.url.partition(".git")[0].partition(f"{git.host}/")[2]
+    git.branch(name, "topic", {"README": "topic"})
+    commit = git.commit(name, "refs/heads/topic")
+    spec = built(backend, type(spec)(spec.id, spec.url, commit, "topic", spec.image))
+    home = backend.folders.environment(spec.image) / "home"
+    assert _git(home, "status", "--short", "--branch") == "## topic...origin/topic"
+    assert _git(home, "rev-parse", "HEAD") == commit
+    assert _git(home, "remote", "get-url", "origin") == spec.url
+    assert (home / "README").read_text() == "topic"
+
+
+def test_a_commit_of_no_branch_is_checked_out_by_itself(backend, order, git):
+    spec = order({"README": "first"})
+    name = spec.url.partition(".git")[0].partition(f"{git.host}/")[2]
+    git.repository(name, {"README": "second"})
+    spec = built(backend, type(spec)(spec.id, spec.url, spec.commit, spec.commit, spec.image))
+    home = backend.folders.environment(spec.image) / "home"
+    assert _git(home, "status", "--short", "--branch") == "## HEAD (no branch)"
+    assert (home / "README").read_text() == "first"
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(
+        ["git", "-c", "safe.directory=*", "-C", str(folder), *words],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
