@@ -94,7 +94,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "launch_link": request.build_absolute_uri(
             Wish(project.repository, project.ref, project.path).link
         ),
-        "address": repository_page(project),
+        "repository_page": repository_page(project),
     }
 
 

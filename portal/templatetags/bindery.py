@@ -8,8 +8,8 @@ from typing import Any
 from django import template
 from django.templatetags.static import static
 from django.utils import formats, timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
@@ -88,6 +88,13 @@ def resources(given: Resources | Limits) -> str:
 
 def _range(low: float, high: float) -> str:
     return f"{low:g}" if low == high else f"{low:g}–{high:g}"
+
+
+@register.filter
+def address(repository: str) -> SafeString:
+    """A repository's address that breaks at its slashes where it must."""
+    parts = ((part,) for part in repository.split("/"))
+    return format_html_join(mark_safe("/<wbr>"), "{}", parts)  # noqa: S308  our own text
 
 
 @register.filter

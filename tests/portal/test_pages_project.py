@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.utils import timezone
 
 from sessions.models import Build, Project
@@ -21,6 +22,10 @@ def words(answer) -> str:
     """What stands on the page, in one line."""
     text = re.sub(r"<noscript>.*?</noscript>", " ", answer.content.decode(), flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]*>", " ", text).split())
+
+
+async def whole(answer) -> str:
+    return b"".join([piece async for piece in answer.streaming_content]).decode()
 
 
 def offered(answer) -> set[str]:
@@ -172,7 +177,7 @@ def test_the_last_build_tells_how_long_this_one_may_take(ada, as_ada):
 def test_the_log_is_downloaded_whole(ada, as_ada):
     project = project_in(ProjectState.READY, ada)
     answer = as_ada.get(f"/projects/{project.name}/log.txt")
-    assert b"".join(answer.streaming_content).decode() == LOG + "\n"
+    assert async_to_sync(whole)(answer) == LOG + "\n"
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert "attachment" in answer.headers["Content-Disposition"]
     waiting = project_in(ProjectState.WAITING, ada, "ada/waiting")
