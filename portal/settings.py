@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from portal.datafolder import default_folder, secret_key
 from portal.environment import Environment
+
+django_stubs_ext.monkeypatch()  # lets the admin's classes name their model, as types do
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = Environment()
@@ -80,7 +83,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "channels",
-    "django_htmx",
     "django_q",
     "rest_framework",
 ]
@@ -224,7 +226,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG or "PYTEST_VERSION" in os.environ
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        else "portal.storage.StaticStorage"
     },
 }
 

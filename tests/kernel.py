@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import uuid
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,14 +35,15 @@ class Kernel:
         return answer
 
     def __enter__(self) -> Self:
-        self.socket = connect(
+        opening = connect(
             f"ws://{self.host}/api/kernels/{self.id}/channels",
-            host="127.0.0.1",
-            port=self.api.stack.port,
+            sock=socket.create_connection(("127.0.0.1", self.api.stack.port)),
             additional_headers=self.headers,
             open_timeout=30,
             max_size=None,
         )
+        self.open = ExitStack()
+        self.socket = self.open.enter_context(opening)
         return self
 
     def __exit__(
@@ -49,7 +52,7 @@ class Kernel:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.socket.close()
+        self.open.close()
 
     def run(self, code: str, within: float = 60) -> str:
         """What the code prints, errors included."""

@@ -5,6 +5,7 @@ Its parts can be killed one by one. What it started is ended with it, notebooks 
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -24,6 +25,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 PASSWORD = "a long password for tests"
 
 T = TypeVar("T")
+
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 END_EVERYTHING = """
 from sessions.backends import get_backend
@@ -141,6 +144,12 @@ class Api:
             headers={"Authorization": f"Bearer {token}"},
             timeout=30,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        self.http.close()
 
     def launch(self, repository: str, **more: str) -> str:
         """The name of a new project."""

@@ -25,13 +25,15 @@ def stack(git: GitServer) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def ada(stack: Stack) -> Api:
-    return stack.api("ada")
+def ada(stack: Stack) -> Iterator[Api]:
+    with stack.api("ada") as api:
+        yield api
 
 
 @pytest.fixture(scope="session")
-def bob(stack: Stack) -> Api:
-    return stack.api("bob")
+def bob(stack: Stack) -> Iterator[Api]:
+    with stack.api("bob") as api:
+        yield api
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ def test_two_people_at_the_same_moment_cause_one_build_and_see_all_of_it(
     assert [line for line in logs[0] if line.startswith("line ")] == [
         f"line {number}" for number in range(1, 31)
     ]
-    assert stack.manage("shell", "-c", COUNT_BUILDS.format(git.commit("ada/shared"))) == "1"
+    assert stack.manage("shell", "-v0", "-c", COUNT_BUILDS.format(git.commit("ada/shared"))) == "1"
 
 
 def test_files_in_the_own_folder_are_there_in_every_notebook(git: GitServer, ada: Api) -> None:

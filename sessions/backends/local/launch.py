@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -69,10 +70,21 @@ def all_of(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
         if not found or found[0] != kind:
             continue
         folder = run / entry
-        if alive(folder) or not (folder / REMOVE).exists():
+        if alive(folder):
             yield found[1], folder
-        else:
+        elif (folder / REMOVE).exists():
             remove(folder)
+        elif not _begins(folder):
+            yield found[1], folder
+
+
+def _begins(folder: Path) -> bool:
+    """Whether the keeper is on its way: without a lock yet, but not given up either."""
+    try:
+        young = time.time() - folder.stat().st_mtime < 2 * _SECONDS
+    except FileNotFoundError:
+        return True
+    return young and not (folder / status.FILE).exists()
 
 
 def _signal(found: status.Status) -> None:
