@@ -5,6 +5,7 @@ Nothing here says whether a project exists to somebody who may not know.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -165,3 +166,6 @@ async def give(answer: Answer, arrival: Arrival, send: Any) -> None:
     start = {"status": answer.status, "headers": answer.headers}
     await send({"type": f"{part}.start", **start})
     await send({"type": f"{part}.body", "body": answer.body})
+    if arrival.is_socket:
+        # The server closes the connection now; to return before it has would look like a fault.
+        await asyncio.sleep(0)

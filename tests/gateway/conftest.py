@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from logging import ERROR
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,8 +43,9 @@ def notebook(tmp_path_factory) -> Iterator[Notebook]:
 
 
 @pytest.fixture
-def port(transactional_db, settings, monkeypatch) -> Iterator[int]:
-    """Where the application is served. Its threads keep no connections: they end with it."""
+def port(transactional_db, settings, monkeypatch, caplog) -> Iterator[int]:
+    """Where the application is served, without a fault in its log. Its threads keep no
+    connections: they end with it."""
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
     with socket.create_server(("127.0.0.1", 0)) as door:
         number: int = door.getsockname()[1]
@@ -59,6 +61,11 @@ def port(transactional_db, settings, monkeypatch) -> Iterator[int]:
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
+    log = [
+        each for each in caplog.get_records("call") if not each.name.startswith("django.security")
+    ]
+    faults = [each.getMessage() for each in log if each.levelno >= ERROR]
+    assert set(faults) <= {"ASGI callable returned without completing response."}
 
 
 def make_project(owner: User, name: str, address: str = "", **fields: Any) -> Project:
