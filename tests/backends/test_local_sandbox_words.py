@@ -28,7 +28,14 @@ def build_job(url: str = "https://example.org/ada/x.git", ref: str = "main") -> 
 
 
 def found(**changes: object) -> dict[str, object]:
-    nothing = {"requirements": "", "pipfile": "", "package": False, "post_build": [], "start": ""}
+    nothing = {
+        "python": "3.11",
+        "requirements": "",
+        "pipfile": "",
+        "package": False,
+        "post_build": [],
+        "start": "",
+    }
     return {**nothing, **changes}
 
 
@@ -136,6 +143,15 @@ def test_files_are_installed_in_the_order_of_repo2docker():
         (*install, "-r", "binder/requirements.txt"),
         (*install, "."),
         ("sh", "-c", steps.POST_BUILD, "sh", "b/p"),
+        (
+            "sh",
+            "-c",
+            steps.COMPILE,
+            "sh",
+            "/opt/env/bin/python",
+            "/opt/env/lib/python3.11/site-packages",
+            "/opt/env/lib/python3.11/site-packages/bindery.pth",
+        ),
         ("/opt/env/bin/python", "-I", "-c", "import ipykernel, jupyterlab.labapp"),
     ]
 

@@ -34,14 +34,17 @@ def build(number: int, folder: Path) -> BuildReport:
 def server(number: int, folder: Path) -> ServerReport:
     """How the notebook is; one whose keeper vanished is gone with ``spawn.lost``."""
     working, found = launch.alive(folder), status.read(folder)
-    state, code, message = _server_state(found, working)
+    told = (folder / launch.CANCEL).exists()
+    state, code, message = _server_state(found, working, told)
     address = found.address if state == "ready" else ""
     return ServerReport(number, _name(folder), state, address, code, message)
 
 
-def _server_state(found: Status, working: bool) -> tuple[str, str, str]:
+def _server_state(found: Status, working: bool, told: bool) -> tuple[str, str, str]:
     if found.state == status.ENDED:
         return "gone", found.code, found.message
+    if not working and told:  # to end, before it could take the wish
+        return "gone", "", ""
     if not working:
         return (
             "gone",

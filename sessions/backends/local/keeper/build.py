@@ -178,7 +178,7 @@ class Build:
         """Packages that a person installs in a notebook go to their home: have them found."""
         packages = self._partial / f"env/lib/python{version}/site-packages"
         line = f"import site; site.addsitedir({own_packages(version)!r})\n"
-        (packages / "bindery.pth").write_text(line)
+        (packages / steps.MARK).write_text(line)
 
     def _finish(self, found: dict[str, Any]) -> None:
         for name in ("tmp", "cache", "answer"):

@@ -36,6 +36,13 @@ fi
 git reset --hard --quiet
 git submodule update --init --recursive --progress
 """
+COMPILE = """
+find "$2" -mindepth 1 -maxdepth 1 -newer "$3" ! -name "*-info" \\
+    -exec "$1" -I -m compileall -q -j 0 {} + > /dev/null || true
+"""
+MARK = "bindery.pth"
+"""The file in an environment that is the last of its base: what is newer is the repository's."""
+_AT_START = "ipykernel.kernelapp, ipykernel.zmqshell, jupyterlab.labapp, jupyter_lsp, notebook.app"
 POST_BUILD = 'chmod +x "$1" && exec "./$1"'
 
 
@@ -100,6 +107,7 @@ def base(job: BuildJob, version: str) -> list[Step]:
         for title, words in (
             (f"Making an environment with Python {version}", make),
             ("Installing JupyterLab", install),
+            ("Compiling what each start needs", (PYTHON, "-I", "-c", f"import {_AT_START}")),
         )
     ]
 
@@ -117,7 +125,7 @@ def own(job: BuildJob, found: Mapping[str, Any]) -> list[Step]:
     if found["package"]:
         steps.append(_install(job, "the repository's package", (*install, ".")))
     steps += [_post_build(job, path) for path in found["post_build"]]
-    return [*steps, _check(job)] if steps else []
+    return [*steps, _compiled(job, found["python"]), _check(job)] if steps else []
 
 
 def _post_build(job: BuildJob, path: str) -> Step:
@@ -128,6 +136,20 @@ def _post_build(job: BuildJob, path: str) -> Step:
         code="build.post-build",
         sentence=f"{path} failed; the last lines of the log say why.",
         environment=_VIRTUAL,
+    )
+
+
+def _compiled(job: BuildJob, version: str) -> Step:
+    """Notebooks cannot write to the environment, so what Python keeps for its next start is
+    made here, of the packages that are new; one that does not compile may never be used."""
+    packages = f"{ENVIRONMENT}/lib/python{version}/site-packages"
+    return Step(
+        title="Compiling packages",
+        words=("sh", "-c", COMPILE, "sh", PYTHON, packages, f"{packages}/{MARK}"),
+        binds=(_environment(job),),
+        code="build.internal",
+        sentence="The packages could not be compiled.",
+        workdir="/tmp",
     )
 
 
@@ -146,7 +168,6 @@ def _check(job: BuildJob) -> Step:
 
 _UV = {
     "UV_CACHE_DIR": CACHE,
-    "UV_COMPILE_BYTECODE": "1",  # notebooks cannot write to it, and Python would each time
     "UV_LINK_MODE": "copy",
     "UV_NO_CONFIG": "1",
     "UV_NO_PROGRESS": "1",
