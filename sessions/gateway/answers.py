@@ -141,7 +141,7 @@ def not_running(arrival: Arrival, state: str) -> Answer:
         refresh, action = LOOK_AGAIN, _("See how far it is")
     else:
         title = _("Your notebook is not running")
-        message = _("It is stopped. Start it on its project's page; your files are kept.")
+        message = _("Start it on its project's page. Your files are kept.")
         refresh, action = 0, _("To the project")
     notice = Notice(503, "gateway.not-running", title, message, refresh, arrival.label, action)
     return say(arrival, notice)

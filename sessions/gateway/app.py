@@ -93,11 +93,10 @@ class Gateway:
             return (lambda _arrival: Answer(status)) if status >= 400 else answers.no_answer
         except (ClientError, OSError):
             return None if passing.started else answers.no_answer
-        if not visit.over:
-            return None
-        if not passing.started:
+        if visit.over and not passing.started:
             return answers.sign_in
-        await passing.break_off()
+        if visit.over and isinstance(passing, Relay):
+            await passing.break_off()
         return None
 
 

@@ -15,7 +15,8 @@ from sessions.gateway.visits import Visit
 
 
 class Exchange:
-    """One request and its answer. ``started``: the answer is on its way, for better or worse."""
+    """One request and its answer. ``started``: the answer is on its way; if it breaks off now, it
+    is left incomplete, so that it does not pass for a whole one."""
 
     def __init__(self, receive: Any, send: Any) -> None:
         self._receive, self._send = receive, send
@@ -42,14 +43,12 @@ class Exchange:
             if self._listener:
                 self._listener.cancel()
 
-    async def break_off(self) -> None:
-        """Nothing is left to say: an incomplete answer does not pass for a whole one."""
-
     async def _pass_back(self, answer: ClientResponse) -> None:
         self.started = True
         onward = headers.from_notebook(answer.raw_headers)
-        start = {"type": "http.response.start", "status": answer.status, "headers": onward}
-        await self._send(start)
+        await self._send(
+            {"type": "http.response.start", "status": answer.status, "headers": onward}
+        )
         async for piece in answer.content.iter_any():
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         await self._send({"type": "http.response.body", "body": b""})

@@ -62,11 +62,11 @@ class Upstreams:
             await self._known.popitem()[1].client.close()
 
     async def _close_surplus(self) -> None:
-        surplus = len(self._known) - MOST
-        if surplus > 0:
-            idle = [address for address, each in self._known.items() if not each.users]
-            for each in [self._known.pop(address) for address in idle[:surplus]]:
-                await each.client.close()
+        while len(self._known) > MOST:
+            idle = next((key for key, each in self._known.items() if not each.users), None)
+            if idle is None:
+                return
+            await self._known.pop(idle).client.close()
 
 
 def _open(address: str) -> Upstream:

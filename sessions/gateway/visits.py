@@ -24,21 +24,17 @@ PAUSE = 2.0
 class Visit:
     """One request or socket under way. ``over``: it was ended from outside."""
 
-    __slots__ = ("_task", "over")
+    __slots__ = ("over", "task")
 
     def __init__(self) -> None:
-        self._task = cast("asyncio.Task[None]", asyncio.current_task())
+        self.task = cast("asyncio.Task[None]", asyncio.current_task())
         self.over = False
 
     def end(self) -> None:
         """Break off what is under way, wherever it waits."""
         if not self.over:
             self.over = True
-            self._task.cancel()
-
-    def ended(self) -> None:
-        """The breaking off has done its work: the task itself goes on."""
-        self._task.uncancel()
+            self.task.cancel()
 
 
 class Visits:
@@ -60,7 +56,7 @@ class Visits:
         except asyncio.CancelledError:
             if not visit.over:
                 raise
-            visit.ended()
+            visit.task.uncancel()
         finally:
             visits.discard(visit)
             if not visits and self._open.get(credential) is visits:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 from websockets.exceptions import InvalidStatus
 
-from sessions.models import Project, Session
+from sessions.models import Access, Project, Session
 from sessions.states import SessionState
 from tests.backends.waiting import until
 from tests.gateway.conftest import browser_of, make_project, ticket_for
@@ -72,3 +73,17 @@ def test_programs_get_a_code(stopped):
     with pytest.raises(InvalidStatus) as refusal:
         stopped.socket()
     assert refusal.value.response.status_code == 503
+
+
+def test_without_its_database_the_portal_says_so(stopped, caplog):
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {Access._meta.db_table} RENAME TO elsewhere")
+        try:
+            page, answer = stopped.open_page(), stopped.ask("/api/status")
+        finally:
+            cursor.execute(f"ALTER TABLE elsewhere RENAME TO {Access._meta.db_table}")
+    assert (page.status_code, answer.status_code) == (503, 503)
+    assert answer.json()["code"] == "gateway.unavailable"
+    assert "Traceback" not in page.text
+    assert "cannot look up" in caplog.text
+    caplog.clear()
