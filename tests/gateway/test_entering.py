@@ -178,3 +178,17 @@ def test_the_right_can_be_taken_from_a_browser_a_person_and_a_project(ada, proje
         browser.enter(ticket_for(browser, ada, project))
         revoke()
         assert browser.ask("/").status_code == 401
+
+
+def test_a_deep_link_leads_through_the_portal_and_back(ada, bob, project):
+    browser = browser_of(ada, project)
+    to_portal = browser.open_page("/lab/tree/a%20b.ipynb?x=1&y=2").headers["location"]
+    parts = urlsplit(to_portal)
+    ticket = browser.portal.get(f"{parts.path}?{parts.query}", HTTP_HOST=parts.netloc)
+    assert ticket.status_code == 302
+    answer = browser.enter(ticket["location"])
+    assert answer.headers["location"] == "/lab/tree/a%20b.ipynb?x=1&y=2"
+    assert browser.open_page("/lab/tree/a%20b.ipynb?x=1&y=2").status_code == 200
+    browser.portal.force_login(bob)
+    refused = browser.portal.get(f"{parts.path}?{parts.query}", HTTP_HOST=parts.netloc)
+    assert refused.status_code == 404
