@@ -9,7 +9,6 @@ from django.core.checks import CheckMessage, Error, register
 
 from sessions.addresses import Rules
 
-
 TRUSTED = ("PORTAL_TRUSTED_GIT_HOSTS", "PORTAL_TRUSTED_HOSTS")
 
 

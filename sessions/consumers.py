@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
@@ -23,6 +23,7 @@ from sessions.models import Project
 from sessions.stream import hub
 
 NOT_FOUND = 4404
+RESPONSE = "websocket.http.response"
 RECHECK = 5.0
 
 
@@ -41,14 +42,16 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def refuse(self) -> None:
         """Answer the handshake with 404, where the server can, else with its own refusal."""
-        if "websocket.http.response" in self.scope.get("extensions", {}):
-            await self.send_raw("start", status=404, headers=[])
-            await self.send_raw("body", body=b"")
+        scope: Any = self.scope
+        if "websocket.http.response" in (scope.get("extensions") or {}):
+            await self.send_raw({"type": f"{RESPONSE}.start", "status": 404, "headers": []})
+            await self.send_raw({"type": f"{RESPONSE}.body", "body": b""})
+            await asyncio.sleep(0)  # the server takes what was sent before this consumer ends
         else:
             await self.close(NOT_FOUND)
 
-    async def send_raw(self, part: str, **content: Any) -> None:
-        await self.base_send({"type": f"websocket.http.response.{part}", **content})
+    async def send_raw(self, message: Any) -> None:
+        await self.base_send(message)
 
     async def run(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -89,7 +92,7 @@ class StoryConsumer(LiveConsumer):
             after = cursor.parse(query.get("after", [""])[0])
         except ValueError:
             after = 0
-        async with aclosing(hub().story(self.project_id, after)) as story:
+        async with aclosing(hub().story(self.project_id or 0, after)) as story:
             async for batch in story:
                 yield [item for item, _place in batch]
 
@@ -101,13 +104,13 @@ class ShelfConsumer(LiveConsumer):
         return self.user is not None and await is_active(self.user)
 
     async def messages(self) -> AsyncGenerator[list[str]]:
-        async with aclosing(hub().shelf(self.user.pk)) as shelf:
+        async with aclosing(hub().shelf(self.user.pk if self.user else 0)) as shelf:
             async for changed in shelf:
                 yield ['{"changed": true}'] if changed else []
 
 
 @database_sync_to_async
-def person_behind(scope: dict[str, Any]) -> User | None:
+def person_behind(scope: Any) -> User | None:
     """Who connects: by API token, or signed in in this browser."""
     headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
     if secret := bearer(headers.get("authorization", "")):
@@ -126,7 +129,7 @@ def find_project(user: User | None, name: str) -> int | None:
 
 
 @database_sync_to_async
-def is_signed_in(scope: dict[str, Any]) -> bool:
+def is_signed_in(scope: Any) -> bool:
     """Whether the browser's session still exists; a token has none that could end."""
     key = scope["session"].session_key
     return key is None or scope["session"].exists(key)
@@ -137,7 +140,7 @@ def is_active(user: User) -> bool:
     return User.objects.filter(pk=user.pk, is_active=True).exists()
 
 
-routes = [
-    path("ws/projects/", ShelfConsumer.as_asgi()),
-    path("ws/projects/<slug:name>/", StoryConsumer.as_asgi()),
+routes: list[Any] = [
+    path("ws/projects/", cast(Any, ShelfConsumer.as_asgi())),
+    path("ws/projects/<slug:name>/", cast(Any, StoryConsumer.as_asgi())),
 ]

@@ -13,6 +13,12 @@ from sessions import backends
 from tests.scripted import ScriptedBackend
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(settings) -> None:
+    """A password is made slow to guess; most tests only need one that opens."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def ada(db) -> User:
     return User.objects.create_user("ada", "ada@example.org", "ada's password")

@@ -36,7 +36,7 @@ for report in backend.builds(): backend.cancel_build(report.id)
 """
 
 
-def eventually(ask: Callable[[], T], *, within: float = 30.0, what: str = "it") -> T:
+def eventually(ask: Callable[[], T | None], *, within: float = 30.0, what: str = "it") -> T:
     """The first true answer; fails when there is none in time."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
@@ -111,20 +111,20 @@ class Stack:
 
     def account(self, username: str) -> None:
         """A person who signs in with `PASSWORD`."""
-        code = f"from portal.models import User; User.objects.create_user('{username}', password='{PASSWORD}')"
-        self.manage("shell", "-c", code)
+        make = f"User.objects.create_user('{username}', password='{PASSWORD}')"
+        self.manage("shell", "-c", f"from portal.models import User; {make}")
 
     def api(self, username: str = "admin") -> Api:
         return Api(self, self.manage("create_token", username).splitlines()[-1])
 
-    def part(self, name: str) -> int:
-        """The pid of web, worker or watch."""
+    def part(self, name: str) -> int | None:
+        """The pid of web, worker or watch; None while it is being restarted."""
         words = {"web": "uvicorn", "worker": "qcluster", "watch": "watch"}
         assert self.process
         for pid in _children(self.process.pid):
             if words[name] in _command(pid):
                 return pid
-        raise LookupError(name)
+        return None
 
     def kill(self, name: str) -> None:
         """``kill -9`` of one part; it is back when the portal is healthy again."""

@@ -54,12 +54,7 @@ def refused(stack: Stack, **environment: str) -> str:
 def part(stack: Stack, name: str) -> int:
     """The id of web, worker or watch; waits for it to be there."""
 
-    def found() -> int:
-        with contextlib.suppress(LookupError):
-            return stack.part(name)
-        return 0
-
-    return eventually(found, what=name)
+    return eventually(lambda: stack.part(name), what=name)
 
 
 def group(leader: int) -> list[int]:

@@ -55,4 +55,3 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
 
     def get_deletes_at(self, project: Project) -> None:
         """Nothing is deleted for inactivity yet."""
-        return None

@@ -31,11 +31,6 @@ from tests.gateway.notebook import Notebook
 PAGE = {"Accept": "text/html,*/*", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(settings) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture(scope="session")
 def notebook(tmp_path_factory) -> Iterator[Notebook]:
     with Notebook(tmp_path_factory.mktemp("notebook") / "socket") as running:

@@ -185,7 +185,7 @@ def test_the_sixth_project_is_refused_and_leaves_nothing(ada, bob, url, backend)
     assert {project["name"] for project in refusal.value.details["projects"]} == names
     assert Project.objects.count() == 5
     lifecycle.launch(bob, url)
-    lifecycle.delete(Project.objects.filter(owner=ada).first(), ada)
+    lifecycle.delete(Project.objects.filter(owner=ada)[0], ada)
     lifecycle.launch(ada, url)
 
 

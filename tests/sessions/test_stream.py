@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import cast
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -11,6 +12,7 @@ from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
+from django.http import StreamingHttpResponse
 from django.test import AsyncClient, Client
 
 from keys.models import Token
@@ -151,7 +153,7 @@ async def test_an_event_stream_tells_the_same_with_cursors_as_ids(ada, session):
     assert answer["Content-Type"] == "text/event-stream"
     told: list[str] = []
     async with asyncio.timeout(5):
-        async for part in answer.streaming_content:
+        async for part in cast(StreamingHttpResponse, answer):
             told.append(part.decode())
             if len(told) == 3:
                 break

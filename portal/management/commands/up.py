@@ -30,6 +30,8 @@ from sessions.backends import get_backend
 from sessions.errors import BinderyError
 
 COMPLAIN_EVERY = 30.0
+WEBSOCKET_LIMIT = 128 * 1024 * 1024
+"""Bytes of one message: kernels get whole files in one."""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -119,6 +121,7 @@ def _parts(door: socket.socket) -> list[Part]:
     web += ["--app-dir", str(settings.BASE_DIR), "--fd", str(door.fileno())]
     web += ["--no-access-log", "--log-level", os.environ["PORTAL_LOG_LEVEL"].lower()]
     web += ["--timeout-graceful-shutdown", "3"]
+    web += ["--ws-max-size", str(WEBSOCKET_LIMIT), "--ws-per-message-deflate", "false"]
     return [
         Part("web", web, descriptors=[door.fileno()]),
         Part("worker", [*manage, "qcluster", *quick], is_sick=_if_known(health.worker_is_deaf)),

@@ -20,8 +20,10 @@ _ADDRESSES = frozenset({
 })  # fmt: skip
 _PLAIN = frozenset({
     "LC_ALL", "PIP_DEFAULT_TIMEOUT", "PIP_TRUSTED_HOST", "TZ", "UV_HTTP_TIMEOUT",
-    "UV_INSECURE_HOST", "UV_NATIVE_TLS",
+    "UV_INSECURE_HOST", "UV_SYSTEM_CERTS",
 })  # fmt: skip
+
+_TRUST = {"UV_SYSTEM_CERTS": "true"}  # a site's own authority counts as it does for its machine
 
 
 def site(toolbox: str, environment: Mapping[str, str], extra: list[str]) -> Site:
@@ -32,7 +34,7 @@ def site(toolbox: str, environment: Mapping[str, str], extra: list[str]) -> Site
         for name in _ADDRESSES & environment.keys()
         if all(_is_public(word) for word in environment[name].split())
     }
-    plain = {name: environment[name] for name in _PLAIN & environment.keys()}
+    plain = _TRUST | {name: environment[name] for name in _PLAIN & environment.keys()}
     index = addresses.get("UV_DEFAULT_INDEX") or addresses.get("PIP_INDEX_URL")
     if index:  # one is uv's, one is pip's, and both run in sandboxes
         addresses = {"UV_DEFAULT_INDEX": index, "PIP_INDEX_URL": index, **addresses}

@@ -72,9 +72,11 @@ def _install(folder: Path, python: str) -> None:
 
 def _uv(*words: str) -> None:
     command = [uv.find_uv_bin(), *words, "--quiet", "--no-config"]
-    index = {"UV_DEFAULT_INDEX": url} if (url := os.environ.get("PIP_INDEX_URL")) else {}
+    usual = {"UV_SYSTEM_CERTS": "true"}
+    if index := os.environ.get("PIP_INDEX_URL"):
+        usual["UV_DEFAULT_INDEX"] = index
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=_SECONDS, env={**index, **os.environ}
+        command, capture_output=True, text=True, timeout=_SECONDS, env={**usual, **os.environ}
     )
     if done.returncode:
         message = _("The build tools could not be installed: %(why)s") % {"why": done.stderr[-500:]}

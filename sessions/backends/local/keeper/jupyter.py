@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from .jobs import ServerJob
 from .sandbox import ENVIRONMENT, HOME, SERVED, Bind
 
 CONFIG = "/run/jupyter-config"
+SETTINGS = "labconfig/default_setting_overrides.json"
 SOCKET = "lab"
 _OWN = "localhost,127.0.0.1,::1"
 STATUS = "/api/status"
@@ -45,9 +48,14 @@ def configuration(token: str) -> str:
         "ServerApp.root_dir": HOME,
         "ServerApp.allow_remote_access": True,
         "KernelManager.transport": "ipc",
-        "LabApp.news_url": None,
     }
     return "".join(f"c.{name} = {value!r}\n" for name, value in settings.items())
+
+
+def settings() -> str:
+    """JupyterLab's own settings where a person has chosen none: it does not ask for news."""
+    plugin = "@jupyterlab/apputils-extension:notification"
+    return json.dumps({plugin: {"fetchNews": "false", "checkForUpdates": False}})
 
 
 def binds(job: ServerJob, home: str, served: str, config: str) -> list[Bind]:

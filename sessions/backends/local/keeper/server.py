@@ -79,6 +79,9 @@ class Server:
         path = folder / "jupyter_server_config.py"
         path.touch(0o600)
         path.write_text(jupyter.configuration(self._job.token))
+        settings = folder / jupyter.SETTINGS
+        settings.parent.mkdir(exist_ok=True)
+        settings.write_text(jupyter.settings())
 
     def _words(self) -> list[str]:
         built = json.loads(Path(self._job.environment, "result.json").read_text())
