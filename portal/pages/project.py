@@ -8,11 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from portal.pages.asking import find, person, signed_in
+from portal.pages.asking import find, go_to, htmx, person, signed_in
 from portal.pages.buildlog import last_lines, lines_that_matter
 from portal.pages.steps import progress_of, steps_of
 from portal.pages.wish import Wish
@@ -48,10 +49,14 @@ def project(request: HttpRequest, name: str) -> HttpResponseBase:
 @require_safe
 @signed_in
 def status(request: HttpRequest, name: str) -> HttpResponseBase:
-    """The parts of the page that change with the project's state, for htmx."""
-    return render(
-        request, "portal/_status.html", {**_status(request, find(request, name)), "alone": True}
-    )
+    """The parts of the page that change with the project's state, for htmx.
+
+    A page that is open while its project is deleted leaves for the first one.
+    """
+    if htmx(request) and not Project.objects.visible_to(person(request)).filter(name=name):
+        return go_to(request, reverse("home"))
+    context = {**_status(request, find(request, name)), "alone": True}
+    return render(request, "portal/_status.html", context)
 
 
 @never_cache

@@ -120,6 +120,13 @@ def test_a_button_leads_to_no_other_site(ada, as_ada, elsewhere):
     assert answer.url == "/"
 
 
+def test_a_page_that_is_open_leaves_when_its_project_is_deleted(ada, as_ada):
+    project = project_in(ProjectState.STOPPED, ada)
+    as_ada.post(f"/projects/{project.name}/delete/")
+    answer = as_ada.get(f"/projects/{project.name}/status/", headers=HTMX)
+    assert answer.headers["HX-Redirect"] == "/"
+
+
 def test_deleting_says_what_stays_and_what_goes(ada, as_ada):
     project = project_in(ProjectState.READY, ada)
     asked = words(as_ada.get("/"))

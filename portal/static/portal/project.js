@@ -29,7 +29,10 @@ function happened(item) {
   const isBegin = item.phase === "waiting" && !item.code;
   if (isBegin) view.clear();
   if (item.cursor <= known) return; // the page shows it already
-  if (isBegin) log.open = true;
+  if (isBegin) {
+    log.open = true;
+    hasActed = false; // whoever has just pressed Start waits for the notebook
+  }
   said.textContent = item.message;
   htmx.trigger(document.body, "changed");
   if (item.phase === "ready") setTimeout(goOn, 1000);

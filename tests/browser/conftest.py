@@ -1,0 +1,104 @@
+"""Chromium, a portal and a git server for all tests of this folder.
+
+A page that has written an error to its console fails its test: that is how a script, a style or
+an address that the Content-Security-Policy refuses shows.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.githttp import GitServer
+from tests.stack import PASSWORD, Api, Stack, running
+
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+PATIENCE = 30_000
+"""Milliseconds that a browser waits for what has to come; the machine may be busy."""
+
+SignIn = Callable[..., Page]
+expect.set_options(timeout=PATIENCE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/browser/" in item.path.as_posix():
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.stack)
+            item.add_marker(pytest.mark.timeout(180))
+
+
+@pytest.fixture(scope="session")
+def git() -> Iterator[GitServer]:
+    with GitServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(git: GitServer) -> Iterator[Stack]:
+    with running(PORTAL_TRUSTED_GIT_HOSTS=git.host) as stack:
+        stack.account("ada")
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        program = shutil.which("chromium")
+        assert program, "these tests need Chromium"
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def sign_in(chromium: Browser, stack: Stack) -> Iterator[SignIn]:
+    """``sign_in(**options)`` is ada's page in a new browser with these options."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(**options: Any) -> Page:
+        context = chromium.new_context(base_url=stack.url, **options)
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto("/sign-in/")
+        page.get_by_label("Name").fill("ada")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/")
+        context.on("console", lambda message: _note(complaints, message))
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _note(complaints: list[str], message: Any) -> None:
+    ours = ".localhost:" not in message.location.get("url", "")  # JupyterLab has its own ways
+    refused = "the server responded with a status of" in message.text  # and is looked at itself
+    if ours and message.type in {"error", "warning"} and not refused:
+        complaints.append(message.text)
+
+
+@pytest.fixture
+def page(sign_in: SignIn) -> Page:
+    """Ada has signed in and is on the first page."""
+    return sign_in()
+
+
+@pytest.fixture
+def ada(stack: Stack) -> Iterator[Api]:
+    """Ada by token, quicker than clicking; her projects do not outlive the test."""
+    api = stack.api("ada")
+    yield api
+    for project in api.http.get("projects/").json():
+        api.delete(project["name"])
+    api.http.close()

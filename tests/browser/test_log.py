@@ -1,0 +1,135 @@
+"""The log under a flood: all of it is there, and the page stays quick."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import SignIn
+from tests.githttp import GitServer
+from tests.stack import Api, Stack
+
+LINES = 20_000
+FLOOD = f"""#!/bin/bash
+for n in $(seq {LINES}); do
+  echo "line $n of the flood"
+  (( n % 200 )) || sleep 0.05
+done
+echo "the last one"
+sleep 600
+"""
+WIDE = "x" * 1500
+DISTANCE_TO_END = "l => l.scrollHeight - l.scrollTop - l.clientHeight"
+WATCH_STALLS = """() => {
+  window.longest = 0;
+  let last = performance.now();
+  const look = () => {
+    const now = performance.now();
+    window.longest = Math.max(window.longest, now - last);
+    last = now;
+    setTimeout(look, 10);
+  };
+  look();
+}"""
+
+
+@pytest.fixture
+def flooded(git: GitServer, ada: Api) -> str:
+    """The address of a project whose build writes the flood."""
+    files = {"postBuild": FLOOD}
+    return f"/projects/{ada.launch(git.repository('ada/flood', files, executable=['postBuild']))}/"
+
+
+def test_a_flood_is_followed_searched_paused_and_copied(sign_in: SignIn, flooded: str) -> None:
+    page = sign_in(permissions=["clipboard-read", "clipboard-write"])
+    page.goto(flooded)
+    page.evaluate(WATCH_STALLS)
+    lines = page.locator("#lines")
+    expect(lines).to_contain_text("the last one", timeout=90_000)
+    assert page.evaluate("() => window.longest") < 1000
+    assert page.locator("#lines .row").count() < 2000
+    assert lines.evaluate(DISTANCE_TO_END) < 5
+
+    lines.hover()
+    page.mouse.wheel(0, -4000)
+    follow = page.get_by_role("button", name="Follow")
+    expect(follow).to_be_visible()
+    follow.click()
+    expect(follow).to_be_hidden()
+    assert lines.evaluate(DISTANCE_TO_END) < 5
+
+    field = page.get_by_label("Search the log")
+    field.fill("LINE 1999")
+    expect(page.locator(".find output")).to_have_text("1 of 11")
+    expect(page.locator("#lines .hit mark")).to_have_text("line 1999")
+    field.press("Shift+Enter")
+    expect(page.locator(".find output")).to_have_text("11 of 11")
+    expect(page.locator("#lines .hit")).to_have_text("line 19999 of the flood")
+    expect(page.locator("#lines .hit")).to_be_in_viewport()
+
+    page.get_by_role("button", name="Copy", exact=True).first.click()
+    copied = page.evaluate("() => navigator.clipboard.readText()").split("\n")
+    assert [line for line in copied if line.startswith("line ")] == [
+        f"line {number} of the flood" for number in range(1, LINES + 1)
+    ]
+
+    number = copied.index("line 700 of the flood") + 1
+    page.goto("/")
+    page.goto(f"{flooded}#L{number}")
+    linked = page.locator(f"#L{number}")
+    expect(linked).to_have_class(re.compile("linked"))
+    expect(linked).to_contain_text("line 700 of the flood")
+    expect(linked).to_be_in_viewport()
+    page.wait_for_timeout(1000)
+    expect(linked).to_be_in_viewport()
+
+
+def test_paused_it_stands_still_and_wrapped_it_is_no_wider_than_the_page(
+    page: Page, git: GitServer, ada: Api
+) -> None:
+    script = f"#!/bin/bash\necho {WIDE}\nfor n in $(seq 600); do echo tick $n; sleep 0.1; done\n"
+    url = git.repository("ada/ticks", {"postBuild": script}, executable=["postBuild"])
+    page.goto(f"/projects/{ada.launch(url)}/")
+    lines = page.locator("#lines")
+    expect(lines).to_contain_text("tick 3")
+    assert lines.evaluate("l => l.scrollWidth > l.clientWidth")
+    page.get_by_role("button", name="Wrap").click()
+    assert lines.evaluate("l => l.scrollWidth <= l.clientWidth")
+    page.get_by_role("button", name="Pause").click()
+    page.wait_for_timeout(200)
+    before = page.locator("#lines .row").count()
+    resume = page.get_by_role("button", name=re.compile(r"Go on \(\d+ new\)"))
+    expect(resume).to_be_visible()
+    assert page.locator("#lines .row").count() == before
+    resume.click()
+    expect(page.locator("#lines .row")).not_to_have_count(before)
+    assert lines.evaluate(DISTANCE_TO_END) < 5
+
+
+def test_a_killed_web_server_costs_no_line(
+    page: Page, stack: Stack, git: GitServer, ada: Api
+) -> None:
+    script = "#!/bin/bash\nfor n in $(seq 120); do echo tick $n; sleep 0.1; done\n"
+    url = git.repository("ada/killed", {"postBuild": script}, executable=["postBuild"])
+    page.goto(f"/projects/{ada.launch(url)}/")
+    lines = page.locator("#lines")
+    expect(lines).to_contain_text("tick 20")
+    page.mouse.wheel(0, 1)
+    stack.kill("web")
+    expect(page.locator(".head .state")).to_have_text("ready", timeout=60_000)
+    page.locator("#log").evaluate("log => { log.open = true; }")
+    ticks = re.findall(r"tick (\d+)\n?", lines.inner_text())
+    assert [int(tick) for tick in ticks] == list(range(1, 121))
+
+
+def test_where_websockets_do_not_get_through_events_do(
+    page: Page, git: GitServer, ada: Api
+) -> None:
+    page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close())
+    script = "#!/bin/bash\nfor n in $(seq 100); do echo tick $n; sleep 0.1; done\n"
+    url = git.repository("ada/events", {"postBuild": script}, executable=["postBuild"])
+    page.goto(f"/projects/{ada.launch(url)}/")
+    expect(page.locator("#lines")).to_contain_text("tick 100", timeout=60_000)
+    page.wait_for_url(re.compile(r"\.localhost:\d+/lab"))
