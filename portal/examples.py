@@ -37,12 +37,13 @@ AUTHOR = {
 
 @dataclass(frozen=True)
 class Example:
-    """One example, as the home page shows it; ``url`` is what git clones."""
+    """One example, as the home page shows it; ``url`` is what git clones, ``path`` is opened."""
 
     name: str
     title: str
     summary: str
     url: str
+    path: str = "index.ipynb"
 
 
 def example_urls() -> list[Example]:

@@ -43,10 +43,8 @@ PORTAL_ADMIN_PASSWORD = ENVIRONMENT.text("PORTAL_ADMIN_PASSWORD")
 
 # --- What may be reached ---------------------------------------------------------------------
 # The portal serves the bundled examples itself, so its own address counts as a trusted one.
-PORTAL_TRUSTED_GIT_HOSTS = [
-    *ENVIRONMENT.words("PORTAL_TRUSTED_GIT_HOSTS"),
-    f"{_host}:{_address.port or (443 if GATEWAY_SCHEME == 'https' else 80)}",
-]
+PORTAL_OWN_ADDRESS = f"{_host}:{_address.port or (443 if GATEWAY_SCHEME == 'https' else 80)}"
+PORTAL_TRUSTED_GIT_HOSTS = [*ENVIRONMENT.words("PORTAL_TRUSTED_GIT_HOSTS"), PORTAL_OWN_ADDRESS]
 PORTAL_TRUSTED_HOSTS = ENVIRONMENT.words("PORTAL_TRUSTED_HOSTS")
 
 # --- Bounds of builds and notebooks on the local back end ------------------------------------

@@ -91,6 +91,15 @@ def test_of_the_sites_variables_only_the_harmless_ones_are_handed_on():
             "SSL_CERT_FILE": "/certs/all.pem",
             "UV_DEFAULT_INDEX": "https://mirror.example.org/simple",
             "UV_INDEX": "own=https://mirror.example.org/simple",
+            "UV_SYSTEM_CERTS": "true",
         },
         ["/certs/all.pem", "/opt/python"],
     )
+
+
+def test_examples_are_fetched_from_the_portal_but_their_notebooks_do_not_reach_it(settings):
+    settings.PORTAL_OWN_ADDRESS = "localhost:8000"
+    settings.PORTAL_TRUSTED_GIT_HOSTS = ["localhost:8000"]
+    job = build_job(order("http://localhost:8000/examples/x.git"), FOLDERS, Path("/toolbox"))
+    assert job.fetch_trusted == ["localhost:8000"]
+    assert job.trusted == []

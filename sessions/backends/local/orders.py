@@ -95,8 +95,10 @@ def _trusted(url: str) -> list[str]:
         own = Rules(frozenset(settings.PORTAL_TRUSTED_GIT_HOSTS)).trusts(host, port)
     except Unresolvable:
         own = False
-    shown = f"[{host}]" if ":" in host else host
-    return [*settings.PORTAL_TRUSTED_HOSTS, *([f"{shown}:{port}"] if own else [])]
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if address == settings.PORTAL_OWN_ADDRESS:
+        own = False  # examples are fetched from the portal, but notebooks do not reach it
+    return [*settings.PORTAL_TRUSTED_HOSTS, *([address] if own else [])]
 
 
 def _host(url: str) -> tuple[str, int]:
