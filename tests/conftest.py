@@ -1,5 +1,6 @@
-"""The cast: ada owns, bob is someone else, eve is signed out, stan is staff. And a back end on
-command, for everything that is not about a real one."""
+"""The cast: ada owns, bob is someone else, eve is signed out, stan is staff. A back end on
+command, for everything that is not about a real one. A git server and a whole portal, for all
+tests that want one."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ from django.test import Client
 
 from portal.models import User
 from sessions import backends
+from tests.githttp import GitServer
 from tests.scripted import ScriptedBackend
+from tests.stack import Stack, running
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +73,18 @@ def backend(settings) -> Iterator[ScriptedBackend]:
     yield scripted
     backends.get_backend.cache_clear()
     del backends.BACKENDS["scripted"]
+
+
+@pytest.fixture(scope="session")
+def git_server() -> Iterator[GitServer]:
+    with GitServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(git_server: GitServer) -> Iterator[Stack]:
+    """A portal that runs as a whole, in which ada and bob have accounts."""
+    with running(PORTAL_TRUSTED_GIT_HOSTS=git_server.host) as stack:
+        stack.account("ada")
+        stack.account("bob")
+        yield stack

@@ -6,15 +6,12 @@ import contextlib
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.stack import PROJECT, Stack, eventually
-
-LATER_START = 10.0
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -106,14 +103,12 @@ def test_a_killed_part_comes_back_and_leaves_nothing_behind(stack, name):
     eventually(stack.is_healthy)
 
 
-def test_another_start_is_quick_and_says_where_the_password_stands(stack):
+def test_another_start_says_where_the_password_stands(stack):
     parts = [part(stack, name) for name in ("web", "worker", "watch")]
     stack.stop()
     assert [group(leader) for leader in parts] == [[], [], []]
     stack.log.write_text("")
-    started = time.monotonic()
     stack.start()
-    assert time.monotonic() - started < LATER_START
     assert f"password: the one in {stack.data / 'admin-password'}\n" in said(stack)
 
 

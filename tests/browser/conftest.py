@@ -1,4 +1,4 @@
-"""Chromium, a portal and a git server for all tests of this folder.
+"""Chromium, and ada in it, on the whole portal.
 
 A page that has written an error to its console fails its test: that is how a script, a style or
 an address that the Content-Security-Policy refuses shows.
@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.githttp import GitServer
-from tests.stack import PASSWORD, Api, Stack, running
+from tests.stack import PASSWORD, Api, Stack
 
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 PATIENCE = 30_000
@@ -32,17 +32,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(180))
 
 
-@pytest.fixture(scope="session")
-def git() -> Iterator[GitServer]:
-    with GitServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def stack(git: GitServer) -> Iterator[Stack]:
-    with running(PORTAL_TRUSTED_GIT_HOSTS=git.host) as stack:
-        stack.account("ada")
-        yield stack
+@pytest.fixture
+def git(git_server: GitServer) -> GitServer:
+    return git_server
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ from tests.githttp import GitServer
 from tests.stack import Api
 
 CODE = (
-    "import os; folder = '/home/ada-nfs-pvc'; before = sorted(os.listdir(folder));"
+    "import os; folder = '/home/ada-nfs-pvc/journey'; os.makedirs(folder, exist_ok=True);"
+    " before = sorted(os.listdir(folder));"
     " open(f'{folder}/{len(before)}.txt', 'w').write('kept'); print('found', before)"
 )
 NOTEBOOK = json.dumps(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from django.utils.module_loading import import_string
 from django_q.models import OrmQ
@@ -11,12 +9,6 @@ from django_q.models import OrmQ
 from sessions.lifecycle import facts
 from tests.githttp import GitServer
 from tests.scripted import ScriptedBackend
-
-
-@pytest.fixture(scope="session")
-def git_server() -> Iterator[GitServer]:
-    with GitServer() as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One whole portal and one git server for all tests of this folder."""
+"""Ada and bob with tokens, on the whole portal."""
 
 from __future__ import annotations
 
@@ -7,21 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.githttp import GitServer
-from tests.stack import Api, Stack, running
+from tests.stack import Api, Stack
 
 
-@pytest.fixture(scope="session")
-def git() -> Iterator[GitServer]:
-    with GitServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def stack(git: GitServer) -> Iterator[Stack]:
-    with running(PORTAL_TRUSTED_GIT_HOSTS=git.host) as stack:
-        stack.account("ada")
-        stack.account("bob")
-        yield stack
+@pytest.fixture
+def git(git_server: GitServer) -> GitServer:
+    return git_server
 
 
 @pytest.fixture(scope="session")
