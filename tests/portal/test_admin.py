@@ -71,3 +71,9 @@ def test_people_are_added_and_changed(as_root, ada):
 def test_others_see_nothing_of_it(as_ada, as_eve, path):
     for client in (as_ada, as_eve):
         assert client.get(f"/admin/{path}").url.startswith("/admin/login/")
+
+
+@pytest.mark.parametrize("model", ["schedule", "ormq", "success", "failure"])
+def test_nobody_writes_into_the_queue(as_root, model):
+    assert as_root.get(f"/admin/django_q/{model}/").status_code == 404
+    assert as_root.get(f"/admin/django_q/{model}/add/").status_code == 404
