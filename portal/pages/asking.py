@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -65,9 +65,3 @@ def came_from(request: HttpRequest) -> str:
         address, {request.get_host()}, require_https=request.is_secure()
     )
     return address if ours else reverse("home")
-
-
-def fields(request: HttpRequest, *names: str) -> dict[str, Any]:
-    """The named fields of the form, empty where it has none."""
-    sent = request.POST if request.method == "POST" else request.GET
-    return {name: sent.get(name, "") for name in names}

@@ -1,5 +1,7 @@
 // On every page: the look, menus, times, copying, and parts that htmx renews without disturbing.
 
+import { copy } from "./copy.js";
+
 const root = document.documentElement;
 
 // --- Light, dark or as the system has it ---
@@ -93,10 +95,7 @@ setInterval(() => {
 }, 20000);
 
 // --- Copying ---
-document.addEventListener("click", async (event) => {
+document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
-  if (!button) return;
-  await navigator.clipboard.writeText(button.dataset.copy);
-  button.classList.add("copied");
-  setTimeout(() => button.classList.remove("copied"), 1500);
+  if (button) copy(button.dataset.copy, button);
 });

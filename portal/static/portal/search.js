@@ -1,10 +1,11 @@
 // Searching the log: all of its lines, drawn or not.
+import { fillIn } from "./words.js";
 
 const PAUSE = 120; // milliseconds without a key before it looks
 
 export class Search {
-  constructor(view, element, words) {
-    Object.assign(this, { view, words, needle: "", hits: [], at: -1 });
+  constructor(view, element) {
+    Object.assign(this, { view, needle: "", hits: [], at: -1 });
     this.texts = element.dataset;
     this.field = element.querySelector("input[type=search]");
     this.output = element.querySelector("output");
@@ -32,8 +33,8 @@ export class Search {
     clearTimeout(this.timer);
     this.needle = this.field.value.toLowerCase();
     this.again();
-    this.more(0, this.view.shown);
-    this.view.redrawAll();
+    this.more(0, this.view.rows.count);
+    this.view.rows.redrawAll();
     if (this.hits.length) this.go(1);
   }
 
@@ -51,16 +52,16 @@ export class Search {
     if (!count) return;
     const before = this.hits[this.at];
     this.at = (this.at + by + (this.at < 0 && by < 0 ? 1 : 0) + count) % count;
-    if (before !== undefined) this.view.redraw(before);
+    if (before !== undefined) this.view.rows.redraw(before);
     this.view.show(this.hits[this.at]);
-    this.view.redraw(this.hits[this.at]);
+    this.view.rows.redraw(this.hits[this.at]);
     this.tell();
   }
 
   tell() {
     if (!this.needle) this.output.textContent = "";
     else if (!this.hits.length) this.output.textContent = this.texts.none;
-    else this.output.textContent = this.words(this.texts.found, { n: this.at + 1, all: this.hits.length });
+    else this.output.textContent = fillIn(this.texts.found, { n: this.at + 1, all: this.hits.length });
   }
 
   // A line's text into its element, with what was looked for marked.
