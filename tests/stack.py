@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
+
+from tests import scratch
 
 PROJECT = Path(__file__).resolve().parent.parent
 PASSWORD = "a long password for tests"
@@ -48,9 +49,7 @@ def eventually(ask: Callable[[], T | None], *, within: float = 30.0, what: str =
 
 class Stack:
     def __init__(self, **environment: str) -> None:
-        # Notebooks run under a uid of their own, which must be able to get here.
-        self.data = Path(tempfile.mkdtemp(prefix="bindery-stack-"))
-        self.data.chmod(0o711)
+        self.data = scratch.folder()
         self.port = _free_port()
         self.url = f"http://localhost:{self.port}"
         self.environment = {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from sessions.backends import BuildSpec, Resources, ServerSpec
 from sessions.backends.local import LocalBackend
 from sessions.backends.local.folders import BUILD, SERVER
 from sessions.backends.local.keeper.files import remove
+from tests import scratch
 from tests.backends.waiting import until
 from tests.githttp import GitServer
 
@@ -21,26 +20,16 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def git() -> Iterator[GitServer]:
-    with GitServer() as server:
-        yield server
+def git(git_server: GitServer) -> GitServer:
+    return git_server
 
 
 @pytest.fixture(scope="session")
 def data() -> Iterator[Path]:
-    """One data folder for all tests, since the first build in one takes the longest.
-
-    Its path is short, because those of sockets must be, and it lies in memory where there is
-    room: environments are many thousand files.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="bindery-", dir="/dev/shm" if _room() else "/tmp"))
+    """One data folder for all tests, since the first build in one takes the longest."""
+    folder = scratch.folder()
     yield folder
     remove(folder)
-
-
-def _room() -> bool:
-    there = os.statvfs("/dev/shm")
-    return there.f_bavail * there.f_frsize > 8e9 and not there.f_flag & os.ST_NOEXEC
 
 
 @pytest.fixture(scope="session")
