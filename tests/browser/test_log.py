@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SignIn
 from tests.githttp import GitServer
-from tests.stack import Api, Stack
+from tests.stack import Api
 
 LINES = 20_000
 FLOOD = f"""#!/bin/bash
@@ -106,22 +106,6 @@ def test_paused_it_stands_still_and_wrapped_it_is_no_wider_than_the_page(
     resume.click()
     expect(page.locator("#lines .row")).not_to_have_count(before)
     assert lines.evaluate(DISTANCE_TO_END) < 5
-
-
-def test_a_killed_web_server_costs_no_line(
-    page: Page, stack: Stack, git: GitServer, ada: Api
-) -> None:
-    script = "#!/bin/bash\nfor n in $(seq 120); do echo tick $n; sleep 0.1; done\n"
-    url = git.repository("ada/killed", {"postBuild": script}, executable=["postBuild"])
-    page.goto(f"/projects/{ada.launch(url)}/")
-    lines = page.locator("#lines")
-    expect(lines).to_contain_text("tick 20")
-    page.mouse.wheel(0, 1)
-    stack.kill("web")
-    expect(page.locator(".head .state")).to_have_text("ready", timeout=60_000)
-    page.locator("#log").evaluate("log => { log.open = true; }")
-    ticks = re.findall(r"tick (\d+)\n?", lines.inner_text())
-    assert [int(tick) for tick in ticks] == list(range(1, 121))
 
 
 def test_where_websockets_do_not_get_through_events_do(
