@@ -37,8 +37,10 @@ def git(git_server: GitServer) -> GitServer:
     return git_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
+    """Ends with this folder's tests: Playwright keeps an event loop running in this thread, and
+    no other test could run one of its own."""
     with sync_playwright() as playwright:
         program = shutil.which("chromium")
         assert program, "these tests need Chromium"
