@@ -40,7 +40,6 @@ def project(request: HttpRequest, name: str) -> HttpResponseBase:
         "begin": journal.session_start(found),
         "known": Cursor(found.events_written).pack(),
         "lines": "\n".join(last_lines(build.pk, LINES_SHOWN)) if build else "",
-        "lines_shown": LINES_SHOWN,
     }
     return render(request, "portal/project.html", context)
 
