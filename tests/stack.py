@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from sessions.backends.local.keeper.files import remove
 from tests import scratch
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -92,7 +92,7 @@ class Stack:
         self.manage("shell", "-c", END_EVERYTHING)
         run = self.data / "run"
         eventually(lambda: not _running(run), within=20, what="the end of all notebooks")
-        shutil.rmtree(self.data)
+        remove(self.data)
 
     def manage(self, *arguments: str) -> str:
         """What ``manage.py`` prints."""
