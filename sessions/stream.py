@@ -35,7 +35,7 @@ from sessions.wakeup import GROUP
 log = logging.getLogger(__name__)
 
 TICK = 0.1
-TICKS_PER_SHELF = 5
+SHELF_PAUSE = 0.5
 LAYER_TICK = 1.0
 SILENCE = 5.0
 
@@ -104,13 +104,14 @@ class Hub:
 
     async def _tick(self) -> None:
         """Look for new versions as long as anybody follows anything."""
+        clock = asyncio.get_running_loop().time
         async with _pause() as pause:
-            ticks = 0
+            shelves_due = 0.0
             while self.stories or self.shelves:
                 await _compare(self.stories, _story_versions)
-                if ticks % TICKS_PER_SHELF == 0:
+                if clock() >= shelves_due:
+                    shelves_due = clock() + SHELF_PAUSE
                     await _compare(self.shelves, _shelf_versions)
-                ticks += 1
                 await pause()
 
 
