@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import asdict
@@ -21,7 +22,7 @@ from sessions import cursor, journal, lifecycle
 from sessions.api.serializers import LaunchSerializer, ProjectSerializer
 from sessions.errors import UserError
 from sessions.models import Project
-from sessions.stream import hub
+from sessions.stream import SILENCE, hub
 
 Verb = Callable[[Project, User], Any]
 
@@ -130,10 +131,14 @@ class EventsView(APIView):
     async def _live(
         self, user_id: int, name: str, project_id: int, after: int
     ) -> AsyncGenerator[str]:
+        clock = asyncio.get_running_loop().time
+        check_at = clock() + SILENCE
         async with aclosing(hub().story(project_id, after)) as story:
             async for batch in story:
-                if not batch and not await self._still_visible(user_id, name):
-                    return
+                if clock() >= check_at:
+                    check_at = clock() + SILENCE
+                    if not await self._still_visible(user_id, name):
+                        return
                 for item, place in batch:
                     yield f"id: {place}\ndata: {item}\n\n"
                 if not batch:
