@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
+from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from sessions.backends import BuildReport, ServerReport, get_backend
@@ -18,11 +20,10 @@ from sessions.lifecycle.failures import fail
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Build, Project, Session
 from sessions.states import SessionState
+from sessions.waits import QUEUED
 
 PATIENCE = timedelta(seconds=30)
 """A row may be ahead of its task for this long before the task is taken for lost."""
-
-SPAWN_LIMIT = timedelta(minutes=10)
 
 
 def reconcile() -> None:
@@ -51,8 +52,7 @@ def _repeat(session: Session, *, running: bool) -> None:
     elif session.state == SessionState.STOPPING and running:
         enqueue("remove_server", session.pk)
     elif session.state == SessionState.SPAWNING and _overlong(session):
-        message = _("The notebook did not start within ten minutes. Try again.")
-        fail(session, "spawn.timeout", message, by="reconcile")
+        _give_up(session)
     elif session.state == SessionState.SPAWNING and not running:
         enqueue("spawn", session.pk)
     elif not running:
@@ -60,7 +60,15 @@ def _repeat(session: Session, *, running: bool) -> None:
 
 
 def _overlong(session: Session) -> bool:
-    return Session.objects.untouched_for(SPAWN_LIMIT).filter(pk=session.pk).exists()
+    """Whether a start takes too long; waiting for what others hold may take longer."""
+    queued = session.code in QUEUED
+    seconds = settings.PORTAL_QUEUE_TIMEOUT if queued else settings.PORTAL_SPAWN_TIMEOUT
+    return session.changed < timezone.now() - timedelta(seconds=seconds)
+
+
+def _give_up(session: Session) -> None:
+    message = session.message or _("The notebook did not start in time. Try again.")
+    fail(session, session.code or "spawn.timeout", message, by="reconcile")
 
 
 def _repeat_builds(reports: Iterable[BuildReport]) -> None:

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 
 from sessions.backends import BuildReport, ServerReport, get_backend
+from sessions.errors import TemporaryError
 from sessions.lifecycle import facts
 from sessions.models import Heartbeat
 from sessions.reconcile import reconcile
@@ -51,6 +52,8 @@ def _guarded(work: Callable[..., None], *arguments: object) -> None:
     """A failure of one thing must not keep the others from being looked at."""
     try:
         work(*arguments)
+    except TemporaryError as error:
+        log.warning("%s is tried again: %s", getattr(work, "__name__", work), error)
     except Exception:
         log.exception("%s failed; it is tried again", getattr(work, "__name__", work))
 

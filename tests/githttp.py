@@ -4,7 +4,8 @@
         url = server.repository("ada/flowers", {"index.ipynb": "{}", "start": "#!/bin/sh"})
         server.branch("ada/flowers", "feature/blue", {"index.ipynb": "{}"})
 
-It listens on 127.0.0.1, which the portal reaches only when `server.host` is a trusted host.
+It listens on 127.0.0.1 or the address it is given, which the portal reaches only when
+`server.host` is a trusted host.
 Commits are made by `git fast-import`, one short process each, and are the same every time.
 """
 
@@ -44,7 +45,7 @@ class GitServer:
     ``requests`` are the paths asked for so far, in order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="githttp-")
         self.root = Path(self._folder.name)
         self.requests: list[str] = []
@@ -54,7 +55,7 @@ class GitServer:
         self.endless: set[str] = set()
         self.over = threading.Event()
         self._clock = 1_700_000_000
-        self._http = _Http(self)
+        self._http = _Http(self, address)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> Self:
@@ -80,7 +81,7 @@ class GitServer:
     @property
     def host(self) -> str:
         """What to put among the trusted hosts."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self._http.server_address[0]!s}:{self.port}"
 
     def url(self, name: str) -> str:
         return f"http://{self.host}/{name}.git"
@@ -196,9 +197,9 @@ class _Http(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, owner: GitServer) -> None:
+    def __init__(self, owner: GitServer, address: str) -> None:
         self.owner = owner
-        super().__init__(("127.0.0.1", 0), _Request)
+        super().__init__((address, 0), _Request)
 
 
 class _Request(BaseHTTPRequestHandler):

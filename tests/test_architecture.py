@@ -114,10 +114,13 @@ def test_each_variable_of_the_settings_is_explained_and_no_other():
         r"ENVIRONMENT\.(?:text|number|decimal|flag|choice|words)\(\s*\"([A-Z_]+)\"",
         (ROOT / "portal/settings.py").read_text(),
     )
-    table = re.findall(
-        r"^\| `([A-Z_]+)` \|", (ROOT / "docs/configure.md").read_text(), re.MULTILINE
-    )
-    assert sorted(set(read)) == sorted(table)
+    documents = [ROOT / f"docs/{name}.md" for name in ("configure", "kubernetes")]
+    table = [
+        name
+        for document in documents
+        for name in re.findall(r"^\| `([A-Z_]+)` \|", document.read_text(), re.MULTILINE)
+    ]
+    assert set(read) == set(table)
 
 
 def test_the_documents_link_to_what_is_there():

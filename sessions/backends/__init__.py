@@ -16,7 +16,10 @@ from typing import Protocol
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-BACKENDS = {"local": "sessions.backends.local.LocalBackend"}
+BACKENDS = {
+    "local": "sessions.backends.local.LocalBackend",
+    "kubernetes": "sessions.backends.kubernetes.KubernetesBackend",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class BuildSpec:
     """A repository at a commit, to be made into an image.
 
     ``url`` is what git clones, ``ref`` the branch or tag that the commit was found under (may
-    be empty or a commit). ``image`` is the name under which the result is kept.
+    be empty or a commit). ``image`` is the name under which the result is kept. ``fresh``: what
+    was kept from earlier builds is not used.
     """
 
     id: int
@@ -43,6 +47,7 @@ class BuildSpec:
     commit: str
     ref: str
     image: str
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,9 @@ class ServerSpec:
     """One notebook to be run.
 
     ``id`` is the session's, ``name`` the project's (a DNS label), ``owner`` the username that
-    names the person's volume, ``owner_id`` their row's number. ``url`` is the repository's
-    address, ``token`` the notebook server's own.
+    names the person's volume, ``owner_id`` their row's number. ``digest`` is what the build's
+    report said of the image. ``url`` is the repository's address, ``token`` the notebook
+    server's own.
     """
 
     id: int
@@ -63,17 +69,24 @@ class ServerSpec:
     url: str
     token: str = field(repr=False)
     resources: Resources
+    digest: str = ""
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """How a build is. ``finished`` with an empty ``code`` means that the image is there."""
+    """How a build is. ``finished`` with an empty ``code`` means that the image is there.
+
+    ``digest`` tells the very image where the back end has such, ``resources`` is the text of
+    the repository's ``.resources`` where the build has read it.
+    """
 
     id: int
     finished: bool = False
     code: str = ""
     message: str = ""
     pack: str = ""
+    digest: str = ""
+    resources: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +94,8 @@ class ServerReport:
     """How a notebook is: ``starting``, ``ready`` (answers at ``address``) or ``gone``.
 
     ``address`` is ``unix:/path`` or ``http://host:port``. ``code`` and ``message`` tell why it
-    is gone; both are empty when it ended because it was told to.
+    is gone, both empty when it ended because it was told to; or what it waits for while it is
+    starting.
     """
 
     id: int

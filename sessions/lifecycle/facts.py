@@ -5,6 +5,8 @@ Each may be told again, at any time: only the first time changes something.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -16,9 +18,11 @@ from sessions.lifecycle.failures import fail
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Build, Session
 from sessions.states import BUILD_ACTIVE, BuildState, Phase, SessionState
+from sessions.waits import NO_GPU
 
 BUILD_TRIES = 3
 LOST = "build.lost"
+_NO_ERROR = {"code": "", "message": ""}
 
 
 def build_seen(report: BuildReport) -> None:
@@ -72,6 +76,8 @@ def _build_finished(build: Build, report: BuildReport) -> None:
         code=report.code,
         message=report.message,
         pack=report.pack,
+        digest=report.digest,
+        resources=report.resources,
         finished=timezone.now(),
     )
     settle(Build.objects.get(pk=build.pk))
@@ -112,24 +118,39 @@ def server_seen(report: ServerReport) -> None:
         _drop(report)
     elif report.state == "ready" and session.state == SessionState.SPAWNING:
         _server_ready(session, report.address)
+    elif report.state == "starting" and session.state == SessionState.SPAWNING:
+        _server_waits(session, report)
     elif report.state == "gone":
         server_gone(session, report.code, report.message)
 
 
+def _server_waits(session: Session, report: ServerReport) -> None:
+    """Say what a starting notebook waits for, once for each thing; its place in a queue each
+    time."""
+    is_new = report.code != session.code
+    if not is_new and (report.code != NO_GPU or report.message == session.message):
+        return
+    waits = {"code": report.code, "message": report.message}
+    with transaction.atomic():
+        starting = Session.objects.filter(pk=session.pk, state=SessionState.SPAWNING)
+        changed = timezone.now() if is_new else session.changed
+        if starting.update(**waits, changed=changed):
+            sentence = report.message or _("Starting the notebook.")
+            journal.record(session, Phase.LAUNCHING, sentence, code=report.code)
+
+
 def _server_ready(session: Session, address: str) -> None:
     with transaction.atomic():
-        now = timezone.now()
-        if Session.objects.advance(
-            session.pk, SessionState.READY, by="watch", address=address, ready=now
-        ):
+        fields: dict[str, Any] = {"address": address, "ready": timezone.now(), **_NO_ERROR}
+        if Session.objects.advance(session.pk, SessionState.READY, by="watch", **fields):
             journal.record(session, Phase.READY, _("Your notebook is ready."))
 
 
 def server_gone(session: Session, code: str, message: str) -> None:
     """The server of a live session runs no longer: as it was told, or by itself."""
     with transaction.atomic():
-        now = timezone.now()
-        if Session.objects.advance(session.pk, SessionState.STOPPED, by="watch", ended=now):
+        ended: dict[str, Any] = {"ended": timezone.now(), **_NO_ERROR}
+        if Session.objects.advance(session.pk, SessionState.STOPPED, by="watch", **ended):
             journal.record(session, Phase.STOPPED, _("The notebook is stopped."))
         else:
             sentence = message or _("The notebook ended by itself. Start it again.")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from sessions import journal
 from sessions.backends import BuildSpec, ServerSpec, get_backend
-from sessions.errors import BinderyError
+from sessions.errors import BinderyError, TemporaryError
 from sessions.gitremote import Resolved, resolve
 from sessions.lifecycle import facts
 from sessions.lifecycle.failures import failures_of
@@ -52,7 +52,7 @@ def _attach(session: Session, found: Resolved) -> None:
     """Give the session its build: a finished one, one in progress, or a new one."""
     build = None if session.force_build else _finished_build(session.project.url, found.commit)
     with transaction.atomic():
-        build = build or _active_build(session.project, found)
+        build = build or _active_build(session, found)
         unclaimed = Session.objects.filter(pk=session.pk, state=SessionState.WAITING, build=None)
         if not unclaimed.update(build=build):
             return
@@ -70,13 +70,23 @@ def _attach(session: Session, found: Resolved) -> None:
 
 def _finished_build(url: str, commit: str) -> Build | None:
     build = Build.objects.newest_built(url, commit)
-    if build and not get_backend().has_image(build.image):
+    if build and _is_absent(build.image):
         Build.objects.filter(pk=build.pk).update(dropped=True)
         return None
     return build
 
 
-def _active_build(project: Project, found: Resolved) -> Build:
+def _is_absent(image: str) -> bool:
+    """Whether the image is known to be gone. While nobody can say, it counts as there: a
+    machine may have it, and if not, the spawn says so."""
+    try:
+        return not get_backend().has_image(image)
+    except TemporaryError:
+        return False
+
+
+def _active_build(session: Session, found: Resolved) -> Build:
+    project = session.project
     active = Build.objects.active().filter(url=project.url, commit=found.commit)
     try:
         with transaction.atomic():
@@ -85,6 +95,7 @@ def _active_build(project: Project, found: Resolved) -> Build:
                 ref=found.ref,
                 commit=found.commit,
                 image=image_name(project.repository, found.commit),
+                fresh=session.force_build,
             )
     except IntegrityError:  # somebody else was quicker, between the look and the insertion
         return active.get()
@@ -101,7 +112,12 @@ def start_build(build_id: int) -> None:
         build.pk, BuildState.BUILDING, by="worker", why=why, started=now, attempts=1
     )
     spec = BuildSpec(
-        id=build.pk, url=build.url, commit=build.commit, ref=build.ref, image=build.image
+        id=build.pk,
+        url=build.url,
+        commit=build.commit,
+        ref=build.ref,
+        image=build.image,
+        fresh=build.fresh,
     )
     try:
         get_backend().ensure_build(spec)
@@ -139,6 +155,7 @@ def spawn(session_id: int) -> None:
                 owner=owner_slug(project.owner.username),
                 owner_id=project.owner_id,
                 image=session.build.image,
+                digest=session.build.digest,
                 commit=session.build.commit,
                 url=project.url,
                 token=server_token(session.pk),

@@ -31,17 +31,22 @@ class BuildQuerySet(models.QuerySet["Build"]):
 
 class Build(models.Model):
     """``image`` names the result in the back end; ``chunks`` counts the stored pieces of the
-    log, ``position`` is how far the back end's output has been read. ``dropped``: the image
-    is gone from the back end."""
+    log, ``position`` is how far the back end's output has been read. ``fresh``: nothing of
+    earlier builds is used. ``digest`` tells the very image where the back end has such;
+    ``resources`` is the text of the repository's ``.resources``. ``dropped``: the image is
+    gone from the back end."""
 
     url = models.CharField(_("repository"), max_length=2000)
     ref = models.CharField(_("ref"), max_length=255, blank=True)
     commit = models.CharField(_("commit"), max_length=64)
     image = models.CharField(_("image"), max_length=255)
+    fresh = models.BooleanField(_("without cache"), default=False)
     state = models.CharField(
         _("state"), max_length=16, choices=BuildState.choices, default=BuildState.PENDING
     )
     pack = models.CharField(_("build pack"), max_length=64, blank=True)
+    digest = models.CharField(_("digest"), max_length=255, blank=True)
+    resources = models.TextField(_("resources"), blank=True)
     code = models.CharField(_("error code"), max_length=64, blank=True)
     message = models.TextField(_("error"), blank=True)
     chunks = models.PositiveIntegerField(default=0, editable=False)

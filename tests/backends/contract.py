@@ -40,7 +40,7 @@ def twice(call: Callable[..., Any], *arguments: Any) -> None:
     call(*arguments)
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)  # a cluster takes its time
 class BackendContract:
     """See the module."""
 

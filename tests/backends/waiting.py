@@ -38,7 +38,7 @@ def finished(backend: Backend, spec: BuildSpec) -> BuildReport:
         report = build_report(backend, spec.id)
         return report if report and report.finished else None
 
-    return until(over, 100)
+    return until(over, 240)
 
 
 def built(backend: Backend, spec: BuildSpec) -> BuildSpec:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from sessions import jupyter
 
 from .jobs import ServerJob
 from .sandbox import ENVIRONMENT, HOME, SERVED, Bind
 
 CONFIG = "/run/jupyter-config"
-SETTINGS = "labconfig/default_setting_overrides.json"
 SOCKET = "lab"
 _OWN = "localhost,127.0.0.1,::1"
 STATUS = "/api/status"
@@ -37,25 +36,17 @@ def own_packages(python: str) -> str:
 
 
 def configuration(token: str) -> str:
-    """The server's own configuration; it goes before the person's, which is read as well.
-
-    The token stands in this file because arguments and variables are seen by every process.
-    """
-    settings = {
-        "IdentityProvider.token": token,
-        "ServerApp.sock": f"{SERVED}/{SOCKET}",
-        "ServerApp.sock_mode": "0600",
-        "ServerApp.root_dir": HOME,
-        "ServerApp.allow_remote_access": True,
-        "KernelManager.transport": "ipc",
-    }
-    return "".join(f"c.{name} = {value!r}\n" for name, value in settings.items())
-
-
-def settings() -> str:
-    """JupyterLab's own settings where a person has chosen none: it does not ask for news."""
-    plugin = "@jupyterlab/apputils-extension:notification"
-    return json.dumps({plugin: {"fetchNews": "false", "checkForUpdates": False}})
+    """The server's own configuration."""
+    return jupyter.configuration(
+        {
+            "IdentityProvider.token": token,
+            "ServerApp.sock": f"{SERVED}/{SOCKET}",
+            "ServerApp.sock_mode": "0600",
+            "ServerApp.root_dir": HOME,
+            "ServerApp.allow_remote_access": True,
+            "KernelManager.transport": "ipc",
+        }
+    )
 
 
 def binds(job: ServerJob, home: str, served: str, config: str) -> list[Bind]:

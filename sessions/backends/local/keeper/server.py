@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sessions import egress
+from sessions import jupyter as lab
 from sessions.addresses import Rules
 
 from . import bounds, jupyter, status
@@ -76,12 +77,12 @@ class Server:
     def _write_configuration(self) -> None:
         folder = self._folder / "config"
         folder.mkdir(exist_ok=True)
-        path = folder / "jupyter_server_config.py"
+        path = folder / lab.CONFIGURATION
         path.touch(0o600)
         path.write_text(jupyter.configuration(self._job.token))
-        settings = folder / jupyter.SETTINGS
+        settings = folder / lab.SETTINGS
         settings.parent.mkdir(exist_ok=True)
-        settings.write_text(jupyter.settings())
+        settings.write_text(lab.settings())
 
     def _words(self) -> list[str]:
         built = json.loads(Path(self._job.environment, "result.json").read_text())

@@ -1,0 +1,103 @@
+"""Which step of a build failed, and whose business that is, from what buildah writes."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+from .plan import Plan
+from .result import Failed
+
+_STEP = re.compile(r"(?:\[(\d+)/(\d+)\] )?STEP (\d+)/(\d+): (.*)\Z")
+_COMMITTED = re.compile(r"--> ([0-9a-f]{11,64})\Z")
+_KILLED = re.compile(r"exit status 137\b")
+_FULL = re.compile(r"no space left on device", re.IGNORECASE)
+_OTHER_PYTHON = re.compile(r"The repository asks for Python \S+; this portal has \S+\Z")
+_LONGEST = 300
+_LAST = 30
+
+_RULES = (
+    ("build.post-build", re.compile(r"postBuild")),
+    ("build.package", re.compile(r"pip install --no-cache-dir \.\Z|install_local\(")),
+    (
+        "build.requirements",
+        re.compile(
+            r"pip install|pipenv|apt-get install --yes --no-install-recommends [^>]*\Z|env update"
+            r"|install\.R|Pkg\.|nix-shell|nix-env|REQUIRE"
+        ),
+    ),
+)
+_SENTENCES = {
+    "build.post-build": "postBuild failed",
+    "build.package": "The repository's package could not be installed",
+    "build.requirements": "What the repository asks for could not be installed",
+    "build.internal": "A step that every repository gets failed",
+}
+
+
+class Steps:
+    """Follows the lines of a build.
+
+    ``committed`` are the images of its steps in order, ``final`` the one of the last step: the
+    beginnings of their ids.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._step: re.Match[str] | None = None
+        self._last: deque[str] = deque(maxlen=_LAST)
+        self.committed: dict[str, None] = {}
+        self.final = ""
+
+    def see(self, line: str) -> None:
+        """The next line that buildah wrote, or a step in it."""
+        if step := _STEP.match(line):
+            self._step = step
+        elif committed := _COMMITTED.match(line):
+            self.final = committed[1]
+            self.committed[self.final] = None
+        if line:
+            self._last.append(line)
+
+    def failure(self, *, out_of_memory: bool = False) -> Failed:
+        """Why the build failed, by its last lines and by what else is known."""
+        end = "\n".join(self._last)
+        if _FULL.search(end):
+            return Failed("build.disk-full", "The build wrote more than there is room for.")
+        if out_of_memory or (self._last and _KILLED.search(self._last[-1])):
+            return Failed(
+                "build.out-of-memory",
+                f"The build used more than its memory, and this step was ended: {self._where()}",
+            )
+        if other := next((m for line in self._last if (m := _OTHER_PYTHON.match(line))), None):
+            return Failed("build.python-missing", other[0])
+        return self._of_step()
+
+    def _of_step(self) -> Failed:
+        why = "the last lines of the log say why."
+        if self._step is None:
+            code = "build.dockerfile" if self._plan.own else "build.internal"
+            return Failed(code, f"The Dockerfile could not be read; {why}")
+        if self._plan.own:
+            return Failed("build.dockerfile", f"{self._where()} failed; {why}")
+        code = code_of(self._step[5])
+        return Failed(code, f"{_SENTENCES[code]} ({self._text()}); {why}")
+
+    def _where(self) -> str:
+        """``Step 2 of 5 (RUN make)``, by the count of the repository's own lines."""
+        if self._step is None:
+            return "The build"
+        number, count = int(self._step[3]), int(self._step[4])
+        ours = self._plan.declared
+        shown = number - ours if number > ours + 1 else number
+        stage = f" in stage {self._step[1]} of {self._step[2]}" if self._step[1] else ""
+        return f"Step {shown} of {count - ours}{stage} ({self._text()})"
+
+    def _text(self) -> str:
+        text = self._step[5] if self._step else ""
+        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def code_of(step: str) -> str:
+    """Whose business it is that a step failed which was rendered for the repository."""
+    return next((code for code, sign in _RULES if sign.search(step)), "build.internal")

@@ -1,0 +1,100 @@
+"""The stage that fetches: the whole repository at the commit, as one would clone it to work.
+
+Only git runs here, and nothing that strangers wrote. The next stage is `plan`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+from . import programs
+from .order import Order
+from .output import Output
+from .result import Failed
+
+SCRIPT = """
+git clone --no-checkout --progress --template= -- "$1" .
+git cat-file -e "$2^{commit}" 2>/dev/null || git fetch --progress origin "$2"
+branch="${3:-$(git symbolic-ref --short refs/remotes/origin/HEAD | sed s,^origin/,,)}"
+if git show-ref --verify --quiet "refs/remotes/origin/$branch"; then
+    git update-ref "refs/heads/$branch" "$2"
+    git symbolic-ref HEAD "refs/heads/$branch"
+    git config "branch.$branch.remote" origin
+    git config "branch.$branch.merge" "refs/heads/$branch"
+else
+    git update-ref --no-deref HEAD "$2"
+fi
+git reset --hard --quiet
+git submodule update --init --recursive --progress
+"""
+_PAUSE = 0.5
+
+
+def stage(order: Order, output: Output) -> dict[str, str]:
+    """Fetch into the folder of the repository. Raises `Failed`."""
+    output.title(f"Fetching {order.url} at {order.commit}")
+    order.repository.mkdir()
+    limit = order.repository_limit
+    status = _run(order, output)
+    if size(order.repository) > limit:
+        raise Failed(
+            "build.repository-too-large",
+            f"The repository is larger than {limit / 1e9:.3g} GB, which is the most here. "
+            "Take large files out of it and fetch them when the notebook runs.",
+        )
+    if status:
+        raise Failed(
+            "build.fetch",
+            "The repository could not be fetched; the last lines of the log say why.",
+        )
+    return {}
+
+
+def _run(order: Order, output: Output) -> int:
+    words = ["sh", "-euc", SCRIPT, "fetch", order.url, order.commit, order.ref]
+    with programs.started(words, order.repository, variables(order)) as process:
+        watch = Thread(target=_watch, args=(order, process), daemon=True)
+        watch.start()
+        programs.follow(process, output)
+    watch.join()
+    return process.returncode
+
+
+def variables(order: Order) -> dict[str, str]:
+    """What git may do: the protocols of the order, no questions, nobody's settings."""
+    plain = ":http" if order.plain_http else ""
+    authority = {"GIT_SSL_CAINFO": order.ca} if order.ca else {}
+    return {
+        "GIT_ALLOW_PROTOCOL": f"https:ssh{plain}",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        **authority,
+    }
+
+
+def _watch(order: Order, process: subprocess.Popen[bytes]) -> None:
+    """End the program as soon as the folder is too large."""
+    while process.poll() is None:
+        if size(order.repository) > order.repository_limit:
+            programs.end(process)
+        time.sleep(_PAUSE)
+
+
+def size(folder: Path) -> int:
+    """The bytes that the files below the folder take on the disk."""
+    return sum(_sizes(folder))
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    for path, _, names in os.walk(folder):
+        for name in names:
+            try:
+                yield os.lstat(os.path.join(path, name)).st_blocks * 512
+            except FileNotFoundError:  # git takes its temporary files away
+                continue

@@ -1,0 +1,47 @@
+"""Reads what a repository holds without being led out of it by a symbolic link."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from .result import Failed
+
+FOLDERS = ("", "binder", ".binder")
+NAMES = (
+    "Dockerfile", "requirements.txt", "requirements3.txt", "environment.yml", "environment.yaml",
+    "runtime.txt", "apt.txt", "postBuild", "start", "setup.py", "setup.cfg", "pyproject.toml",
+    "Pipfile", "Pipfile.lock", "install.R", "DESCRIPTION", "Project.toml", "JuliaProject.toml",
+    "Manifest.toml", "REQUIRE", "default.nix", ".dockerignore", ".containerignore",
+)  # fmt: skip
+_RESOURCES = ".resources"
+_LONGEST_RESOURCES = 2000
+_ROOM = 3800  # bytes, in a result
+
+
+def check(repository: Path) -> None:
+    """Raises `Failed` where a file that a build reads is not one of the repository's own."""
+    inside = os.path.realpath(repository)
+    for folder in FOLDERS:
+        for name in ("", *NAMES):
+            path = os.path.join(folder, name)
+            real = os.path.realpath(repository / path)
+            if real != inside and not real.startswith(f"{inside}/"):
+                raise Failed(
+                    "build.symlink-outside",
+                    f"The symbolic link {path.rstrip('/')} leads out of the repository. "
+                    "Put the file itself in its place and try again.",
+                )
+
+
+def resources(repository: Path) -> str | None:
+    """The text of `.resources`, where it is a plain file and has at most 2,000 characters."""
+    try:
+        descriptor = os.open(repository / _RESOURCES, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            text = file.read(4 * _LONGEST_RESOURCES + 1).decode()
+    except (OSError, UnicodeDecodeError):
+        return None
+    fits = len(json.dumps(text, ensure_ascii=False).encode()) <= _ROOM
+    return text if fits and len(text) <= _LONGEST_RESOURCES else None

@@ -1,0 +1,63 @@
+"""`bindery-build <stage>`: what each container of a build pod runs.
+
+    fetch → plan → pull → build → push
+
+All of them come from one image and share one folder; each has only the rights and the
+credentials that its own stage needs. The stage's log goes to standard output (`output`), how
+it ended into the pod's status (`result`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+
+from . import build, fetch, order, plan, pull, push, result
+from .output import Output
+
+Stage = Callable[[order.Order, Output], dict[str, str]]
+STAGES: Mapping[str, Stage] = {
+    "fetch": fetch.stage,
+    "plan": plan.stage,
+    "pull": pull.stage,
+    "build": build.stage,
+    "push": push.stage,
+}
+_FULL = {"code": "build.disk-full", "message": "The build wrote more than there is room for."}
+_OURS = {"code": "build.internal", "message": "Something went wrong with the build that is not "
+         "the repository's fault; the last lines of the log say what."}  # fmt: skip
+
+
+def main() -> None:
+    """Run the stage that the command line names; the exit status is 0 or 1."""
+    os.umask(0o022)
+    os.environ["HOME"] = tempfile.mkdtemp()
+    ordered = order.read(os.environ)
+    output = Output(sys.stdout.buffer, ordered.log_limit)
+    answer = run(STAGES[sys.argv[1]], ordered, output)
+    result.write(answer)
+    sys.exit("code" in answer)
+
+
+def run(stage: Stage, ordered: order.Order, output: Output) -> dict[str, str]:
+    """What the stage leaves behind: its result, or the code and the sentence of its failure."""
+    try:
+        return stage(ordered, output)
+    except result.Failed as failed:
+        return {"code": failed.code, "message": failed.message}
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return _FULL
+        return _failure(output)
+    except Exception:  # noqa: BLE001  (the portal is told, whatever it was)
+        return _failure(output)
+
+
+def _failure(output: Output) -> dict[str, str]:
+    for line in traceback.format_exc().splitlines():
+        output.say(line)
+    return _OURS

@@ -1,0 +1,21 @@
+"""Whether the kernel has ended something in this container because there was no memory left.
+
+A step can hide how its programs ended; the kernel's own count cannot be hidden.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+_FILES = (
+    Path("/sys/fs/cgroup/memory.events"),
+    Path("/sys/fs/cgroup/memory/memory.oom_control"),  # where cgroups are of the first version
+)
+_ENDED = re.compile(r"^oom_kill [1-9]", re.MULTILINE)
+
+
+def ran_out(files: Sequence[Path] = _FILES) -> bool:
+    """Whether it has happened since the container began."""
+    return any(_ENDED.search(file.read_text()) for file in files if file.exists())

@@ -1,0 +1,85 @@
+"""What a build is asked for: the variables that every container of its pod gets, read once.
+
+There is no secret among them. What a stage needs to sign in with is a file of its own
+(`registries`), which only the container of that stage has.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+WORK = Path("/work")
+PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
+"""Names (in either case) that a Dockerfile need not declare to be given at build time."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One build. Sizes are bytes; an empty text is the absence of the thing."""
+
+    url: str
+    commit: str
+    image: str
+    ref: str = ""
+    cache: str = ""
+    fresh: bool = False
+    base_image: str = ""
+    python_image: str = ""
+    insecure: tuple[str, ...] = ()
+    own_prefix: str = ""
+    repository_limit: int = 2_000_000_000
+    log_limit: int = 10_000_000
+    plain_http: bool = False
+    ca: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    work: Path = WORK
+
+    @property
+    def repository(self) -> Path:
+        return self.work / "repository"
+
+    @property
+    def plan(self) -> Path:
+        return self.work / "plan"
+
+    @property
+    def images(self) -> Path:
+        """Where `build` leaves for `push` what it made: a folder for each image."""
+        return self.work / "image"
+
+    @property
+    def declared(self) -> dict[str, str]:
+        """The variables of steps that have to be declared in a Dockerfile to be seen there."""
+        return {k: v for k, v in self.variables.items() if k.lower() not in PROXIES}
+
+    @property
+    def proxies(self) -> dict[str, str]:
+        return {k: v for k, v in self.variables.items() if k.lower() in PROXIES}
+
+
+def read(environment: Mapping[str, str]) -> Order:
+    """The order that the variables `BUILD_…` make up. Raises `KeyError`, `ValueError`."""
+
+    def text(name: str) -> str:
+        return environment.get(f"BUILD_{name}", "")
+
+    return Order(
+        url=environment["BUILD_URL"],
+        commit=environment["BUILD_COMMIT"],
+        image=environment["BUILD_IMAGE"],
+        ref=text("REF"),
+        cache=text("CACHE"),
+        fresh=text("FRESH") == "1",
+        base_image=text("BASE_IMAGE"),
+        python_image=text("PYTHON_IMAGE"),
+        insecure=tuple(host for host in text("INSECURE").split(",") if host),
+        own_prefix=text("OWN_PREFIX"),
+        repository_limit=int(text("REPOSITORY_LIMIT") or Order.repository_limit),
+        log_limit=int(text("LOG_LIMIT") or Order.log_limit),
+        plain_http=text("PLAIN_HTTP") == "1",
+        ca=text("CA"),
+        variables=json.loads(text("STEP_VARIABLES") or "{}"),
+    )

@@ -1,0 +1,66 @@
+"""The log of a container: each line with its number, so that a reader sees what it lacks.
+
+The portal reads it again from where it was when a connection breaks, so the numbers have no
+gap, and a line is out as soon as it is there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import BinaryIO
+
+from .lines import Lines, clean
+
+_LAST = 30
+_CUT = "… the log is too long: what follows was cut …"
+
+
+class Output:
+    """Writes numbered lines, at most ``limit`` bytes and then one that says so.
+
+    ``last`` holds the last lines, also those that were cut.
+    """
+
+    def __init__(self, stream: BinaryIO, limit: int) -> None:
+        self._stream = stream
+        self._left = limit
+        self._number = 0
+        self._lines = Lines()
+        self.last: deque[str] = deque(maxlen=_LAST)
+
+    def title(self, text: str) -> None:
+        """The head of a section."""
+        self.say(f"── {text}")
+
+    def say(self, text: str) -> None:
+        """A line of ours; what it quotes may come from strangers."""
+        self.end_line()
+        self._write([clean(text.replace("\n", " ").encode("utf-8", "replace"))])
+
+    def feed(self, piece: bytes) -> list[str]:
+        """Something that a program has written; returns the lines that it completes."""
+        lines = self._lines.feed(piece)
+        self._write(lines)
+        return lines
+
+    def end_line(self) -> list[str]:
+        """The program is over: an unfinished line ends here."""
+        lines = self._lines.end()
+        self._write(lines)
+        return lines
+
+    def _write(self, lines: list[str]) -> None:
+        self.last.extend(lines)
+        for line in lines:
+            if self._left > 0:
+                self._put(line)
+        self._stream.flush()
+
+    def _put(self, line: str) -> None:
+        text = f"{self._number + 1} {line}\n".encode()
+        if len(text) > self._left:
+            text = f"{self._number + 1} {_CUT}\n".encode()
+            self._left = 0
+        self._number += 1
+        self._left -= len(text)
+        self._stream.write(text)

@@ -1,0 +1,40 @@
+"""Runs as root in the image that has Python, as the first step of what `python_image` renders.
+
+    prepare.py [<version of Python that the repository asks for>]
+
+Ends with 3 and a sentence where that is another version. Then lets uid 1000 install packages:
+only folders change their owner, so the layer stays small.
+"""
+
+import os
+import sys
+import sysconfig
+
+HOME = "/home/jovyan"
+PERSON = 1000
+
+
+def main() -> None:
+    asked = sys.argv[1:]
+    there = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if asked and asked[0] != there:
+        print(f"The repository asks for Python {asked[0]}; this portal has {there}.")  # noqa: T201
+        sys.exit(3)
+    os.makedirs(HOME, exist_ok=True)
+    os.chown(HOME, PERSON, PERSON)
+    paths = sysconfig.get_paths()
+    for folder in {paths["purelib"], paths["platlib"], paths["scripts"]}:
+        _give(folder)
+    for name in ("etc", "share", "include"):
+        folder = os.path.join(paths["data"], name)
+        os.makedirs(folder, exist_ok=True)
+        _give(folder)
+
+
+def _give(folder: str) -> None:
+    for path, _, _ in os.walk(folder):
+        os.chown(path, PERSON, PERSON)
+
+
+if __name__ == "__main__":
+    main()

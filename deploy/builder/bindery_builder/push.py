@@ -1,0 +1,110 @@
+"""The stage that pushes: the image, and then the steps that a later build may want to skip.
+
+Only this container may write to the registry. What it reads was made where strangers' code
+ran: it takes plain files only, and skopeo checks that each has the digest it claims.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import programs, registries
+from .export import FINAL, step_name
+from .order import Order
+from .output import Output
+from .pull import CACHED
+from .result import Failed
+
+_PATIENCE = 120.0
+_PAUSE = 10.0
+_MOST_STEPS = 500
+
+
+def stage(order: Order, output: Output) -> dict[str, str]:
+    """Push the image; the result has the digest of its manifest. Raises `Failed`."""
+    output.title(f"Pushing {order.image}")
+    check(order.images)
+    variables = registries.variables(order)
+    digest = _pushed(order, output, variables)
+    output.say(f"Pushed {digest}")
+    if order.cache:
+        output.title("Keeping the steps for the next build")
+        output.say(_keep(order, variables))
+    return {"digest": digest}
+
+
+def check(path: Path) -> None:
+    """Raises `Failed` where this, or anything below it, is neither a folder nor a plain file."""
+    below = [Path(at, name) for at, folders, names in os.walk(path) for name in (*folders, *names)]
+    for each in (path, *below):
+        mode = os.lstat(each).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise Failed("build.internal", "The build left something that is not an image.")
+
+
+def _pushed(order: Order, output: Output, variables: Mapping[str, str]) -> str:
+    until = time.monotonic() + _PATIENCE
+    with tempfile.TemporaryDirectory() as folder:
+        digest = Path(folder, "digest")
+        words = _copy(order.images / FINAL, order.image, "--digestfile", str(digest))
+        while programs.run(words, output, variables=variables):
+            if time.monotonic() + _PAUSE > until:
+                raise Failed(
+                    "build.push",
+                    "The image was built, but the registry did not take it; the last lines of the "
+                    "log say why. Try again later.",
+                )
+            output.say(f"The registry did not take the image; trying again in {_PAUSE:.0f} s.")
+            time.sleep(_PAUSE)
+        return digest.read_text().strip()
+
+
+def _keep(order: Order, variables: Mapping[str, str]) -> str:
+    """Copy the steps that the cache does not have; says how that went."""
+    there = _cached(order)
+    kept = 0
+    for number in range(1, _MOST_STEPS):
+        name = step_name(number)
+        folder = order.images / name
+        if not folder.exists():
+            break
+        if there.get(name) == _image(folder):
+            continue
+        done = programs.answer(_copy(folder, f"{order.cache}:{name}"), variables=variables)
+        if done.returncode:
+            why = done.stderr.decode("utf-8", "replace").strip()
+            return f"They could not be kept, so the next build starts anew: {why}"
+        kept += 1
+    return f"Kept {kept} new steps."
+
+
+def _cached(order: Order) -> dict[str, str]:
+    """What `pull` found in the cache; where a stranger changed that, it is their own loss."""
+    file = order.work / CACHED
+    try:
+        check(file)
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _image(folder: Path) -> str:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        return str(manifest["config"]["digest"]).removeprefix("sha256:")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _copy(folder: Path, target: str, *options: str) -> list[str]:
+    return [
+        "skopeo", "--insecure-policy", "copy", *registries.authentication("push"), *options, "--",
+        f"dir:{folder}", f"docker://{target}",
+    ]  # fmt: skip

@@ -1,0 +1,160 @@
+"""Finds the build pack and renders it, with repo2docker as a library. A program of its own:
+
+    python -I -m bindery_builder.render <what is wanted, JSON> <answer.json>
+
+It works on the current directory, which strangers fill, and some packs ask the internet
+while they render: `plan` gives it a minute. The answer is what `plan.Rendered` holds, or
+``{"error": code, "message": …}``. The only module that imports repo2docker.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import requests
+from docker.utils.build import exclude_paths
+from repo2docker import buildpacks
+from repo2docker.app import Repo2Docker
+from repo2docker.buildpacks import base
+
+from . import context, python_image
+
+PACKS = {
+    "DockerBuildPack": "dockerfile",
+    "JuliaProjectTomlBuildPack": "julia",
+    "JuliaRequireBuildPack": "julia",
+    "NixBuildPack": "nix",
+    "RBuildPack": "r",
+    "CondaBuildPack": "conda",
+    "PipfileBuildPack": "pipfile",
+    "PythonBuildPack": "python",
+}
+_PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
+_IGNORES = (".dockerignore", ".containerignore")
+_SCRIPTS = ("repo2docker-entrypoint", "python3-login")
+_UNASKED = "3"
+ARGUMENTS = {"NB_USER": "jovyan", "NB_UID": "1000"}
+
+
+def main() -> None:
+    wanted, answer_path = json.loads(sys.argv[1]), sys.argv[2]
+    logging.basicConfig(format="%(message)s", level=logging.ERROR)
+    try:
+        answer = _rendered(wanted)
+    except Exception as error:  # noqa: BLE001  (whatever a stranger's file makes a parser raise)
+        code = "build.render" if _asked_the_internet(error) else "build.configuration"
+        answer = {"error": code, "message": _sentence(error)}
+    Path(answer_path).write_text(json.dumps(answer))
+
+
+def _rendered(wanted: dict[str, Any]) -> dict[str, Any]:
+    app = Repo2Docker()
+    pack = _pack(app, wanted["base_image"] or app.base_image)
+    pack.platform = _PLATFORMS[platform.machine()]
+    pack.labels.update(wanted["labels"])
+    name = PACKS[type(pack).__name__]
+    if name == "dockerfile":
+        return {"pack": name, "dockerfile": pack.binder_path("Dockerfile")}
+    folder = Path(wanted["context"])
+    if name in {"python", "pipfile"} and wanted["python_image"]:
+        needs = _needs(type(pack), name)
+        text = python_image.dockerfile(wanted["python_image"], needs, wanted["labels"])
+        _fill(folder, pack, {str(Path(__file__).with_name(python_image.PREPARE)): "prepare.py"})
+        return {"pack": name, "text": text, "needs": asdict(needs)}
+    text = pack.render(ARGUMENTS)  # also finds the files that belong to it
+    _fill(folder, pack, _script_files(pack))
+    return {"pack": name, "text": text}
+
+
+def _pack(app: Any, image: str) -> Any:
+    """The pack that repo2docker would take: the very one that looked, for it remembers."""
+    for kind in app.buildpacks:
+        pack = kind(image)
+        if pack.detect():
+            return pack
+    return (app.default_buildpack or buildpacks.PythonBuildPack)(image)
+
+
+def _script_files(pack: Any) -> dict[str, str]:
+    """Files of repo2docker's own that go beside the repository: where they are, where to."""
+    named = [pack.generate_build_context_filename(path) for path in pack.get_build_script_files()]
+    return {
+        **{source: target for target, source in named},
+        **{os.path.join(base.HERE, name): name for name in _SCRIPTS},
+    }
+
+
+def _fill(folder: Path, pack: Any, files: dict[str, str]) -> None:
+    """Make the context as `BuildPack.build` would, in a folder instead of in memory."""
+    for source, target in files.items():
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, folder / target)
+    context.fill(folder / "src", Path(), exclude_paths(".", _ignored(pack)))
+
+
+def _ignored(pack: Any) -> list[str]:
+    paths = [Path(pack.binder_path(name)) for name in _IGNORES]
+    lines = [line for path in paths if path.exists() for line in path.read_text().splitlines()]
+    return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+
+
+def _needs(kind: Any, name: str) -> python_image.Needs:
+    """What a plain Python repository brings along, by repo2docker's own rules."""
+    majors = {"major_pythons": {**kind.major_pythons, "3": _UNASKED}}
+    pack = type(kind.__name__, (kind,), majors)("unused")
+    start = pack.binder_path("start")
+    apt = Path(pack.binder_path("apt.txt"))
+    return python_image.Needs(
+        python=_asked(pack),
+        apt=python_image.apt_packages(apt.read_text()) if apt.exists() else (),
+        requirements=_first(pack, ["requirements.txt"]) if name == "python" else "",
+        early=name == "python" and _early(pack),
+        pipfile=_first(pack, ["Pipfile.lock", "Pipfile"]) if name == "pipfile" else "",
+        package=name == "python" and bool(pack._is_python_package()),  # noqa: SLF001
+        post_build=tuple(pack.get_post_build_scripts()),
+        start=start if os.path.exists(start) else "",
+    )
+
+
+def _asked(pack: Any) -> str:
+    """The version of Python that has to be there, if one is asked for: ``3.11``, or nothing.
+
+    A lower bound in pyproject.toml is left to pip, which knows the version that is there.
+    """
+    version = str(pack.python_version)
+    if version == _UNASKED or getattr(pack, "_python_version_source", "") == "fallback":
+        return ""
+    return ".".join(version.split(".")[:2])
+
+
+def _early(pack: Any) -> bool:
+    return bool(_first(pack, ["requirements.txt"]) and pack._should_preassemble_pip)  # noqa: SLF001
+
+
+def _first(pack: Any, names: list[str]) -> str:
+    """The first of these files that is there, as a path in the repository."""
+    paths = [pack.binder_path(name) for name in names]
+    return next((path for path in paths if os.path.exists(path)), "")
+
+
+def _asked_the_internet(error: BaseException | None) -> bool:
+    """Whether the error comes from a question to the internet, however it was wrapped."""
+    return error is not None and (
+        isinstance(error, requests.RequestException) or _asked_the_internet(error.__context__)
+    )
+
+
+def _sentence(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip()[:500]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What a container leaves behind for the portal: one small JSON object, or why there is none.
+
+Kubernetes keeps 4,096 bytes of it with the pod's status.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+FILE = Path("/dev/termination-log")
+MOST = 4000
+
+
+class Failed(Exception):
+    """The build is over for a reason that has a code and a sentence for a person."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def write(result: Mapping[str, str], file: Path = FILE) -> None:
+    """Leave the result; its longest text is cut where the whole would be too long."""
+    file.write_bytes(bounded(result))
+
+
+def bounded(result: Mapping[str, str]) -> bytes:
+    """The JSON of the result, in at most 4,000 bytes."""
+    fitted = dict(result)
+    while len(raw := json.dumps(fitted, ensure_ascii=False).encode("utf-8", "replace")) > MOST:
+        longest = max(fitted, key=lambda name: len(fitted[name]))
+        fitted[longest] = fitted[longest][: len(fitted[longest]) * 3 // 4] + "…"
+    return raw

@@ -1,0 +1,174 @@
+"""The Kubernetes back end: builds and notebooks as pods of a cluster.
+
+It only writes down what is wanted, as objects, and reads what is; the cluster does the rest.
+Neighbours: `site` (what the operator set), `buildpod`, `serverpod` (manifests), `cluster` (the
+API), `registry` (the images), `buildreport`, `serverreport` (how things are), `output` (logs),
+`changes` (what happens).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from django.conf import settings
+
+from sessions.backends import (
+    BuildReport,
+    BuildSpec,
+    LogPiece,
+    Problem,
+    ServerReport,
+    ServerSpec,
+)
+
+from . import buildreport, configuration, output, serverpod, serverreport
+from .answering import Answering
+from .buildpod import build_pod
+from .changes import Changes, latest, unanswered
+from .cluster import Cluster, Manifest
+from .labels import (
+    CANCEL,
+    OURS,
+    PROJECT,
+    SESSION,
+    STOP,
+    TOLD,
+    build_name,
+    of_kind,
+    server_name,
+)
+from .place import Place
+from .podstatus import annotation, label, leaves
+from .registry import Registry
+from .serverreport import Sight
+from .site import TAG, configured
+
+
+class KubernetesBackend:
+    """See `sessions.backends.Backend` for what each method promises."""
+
+    def __init__(self) -> None:
+        self.site = configured()
+        self._cluster = Cluster(self.site.namespace)
+        self._answering = Answering()
+        self._changes: Changes | None = None
+
+    def problems(self) -> list[Problem]:
+        """What is not configured. Whether the cluster answers is not asked here, because pages
+        do not wait for it: a launch waits until it does."""
+        return list(configuration.problems(self.site))
+
+    def prepare(self) -> None:
+        """Nothing has to be made; raises `TemporaryError` when the cluster cannot be reached."""
+        self._cluster.list("pods", {"labelSelector": OURS, "limit": 1})
+
+    def has_image(self, image: str) -> bool:
+        registry = Registry(
+            self.site.registry_address,
+            plain_http=self.site.plain_http,
+            auth=settings.PORTAL_REGISTRY_AUTH,
+        )
+        return registry.digest(self.site.repository(image), TAG) is not None
+
+    def ensure_build(self, spec: BuildSpec) -> None:
+        self._cluster.create("pods", build_pod(spec, self.site))
+
+    def cancel_build(self, build_id: int) -> None:
+        """Ends its pod, which stays to tell so: the cluster has no other word for that than a
+        time that is over."""
+        change = {"metadata": {"annotations": {TOLD: CANCEL}}, "spec": {"activeDeadlineSeconds": 1}}
+        self._cluster.patch("pods", build_name(build_id), change)
+
+    def forget_build(self, build_id: int) -> None:
+        self._cluster.delete("pods", build_name(build_id))
+
+    def read_log(self, build_id: int, position: str) -> LogPiece | None:
+        pod = self._build_pod(build_id)
+        if pod is None:
+            return None
+        ended, place = buildreport.finished_stages(pod), Place.parsed(position)
+        while place.container in ended:
+            if piece := output.read(self._cluster, build_id, place).made():
+                return piece
+            if place.is_last_stage:
+                return None
+            place = place.next_stage()
+        if place.container not in buildreport.begun_stages(pod):
+            return None
+        if self._changes:
+            return self._changes.piece(build_id, place)
+        return output.read(self._cluster, build_id, place).made()
+
+    def _build_pod(self, build_id: int) -> Manifest | None:
+        if self._changes and (pod := self._changes.build_pod(build_id)):
+            return pod
+        return self._cluster.get("pods", build_name(build_id))
+
+    def ensure_server(self, spec: ServerSpec) -> None:
+        self._cluster.create("persistentvolumeclaims", serverpod.claim(spec.owner, self.site))
+        self._cluster.create("secrets", serverpod.secret(spec))
+        secret = self._wanted(spec)
+        if secret is None:
+            return
+        uid = secret["metadata"]["uid"]
+        self._cluster.create("pods", serverpod.pod(spec, self.site, uid))
+        if self._wanted(spec) is None:  # it was taken back just now
+            self._cluster.delete("pods", server_name(spec))
+
+    def _wanted(self, spec: ServerSpec) -> Manifest | None:
+        """The Secret that stands for the run, unless that is to end."""
+        secret = self._cluster.get("secrets", server_name(spec))
+        return secret if secret and annotation(secret, TOLD) != STOP else None
+
+    def remove_server(self, session_id: int) -> None:
+        for name in self._names("secrets", session_id):
+            self._cluster.patch("secrets", name, {"metadata": {"annotations": {TOLD: STOP}}})
+        for name in self._names("pods", session_id):
+            self._cluster.delete("pods", name)
+
+    def forget_server(self, session_id: int) -> None:
+        for kind in ("pods", "secrets"):
+            for name in self._names(kind, session_id):
+                self._cluster.delete(kind, name)
+
+    def _names(self, kind: str, session_id: int) -> list[str]:
+        return self._of(kind, f"{of_kind('server')},{SESSION}={session_id}")
+
+    def _of(self, kind: str, selector: str) -> list[str]:
+        items = self._cluster.list(kind, {"labelSelector": selector}).items
+        return [item["metadata"]["name"] for item in items]
+
+    def remove_project(self, name: str) -> None:
+        for kind in ("pods", "secrets"):
+            for each in self._of(kind, f"{of_kind('server')},{PROJECT}={name}"):
+                self._cluster.delete(kind, each)
+
+    def projects(self) -> list[str]:
+        things = [*self._all("secrets"), *self._all("pods")]
+        return sorted({label(thing, PROJECT) for thing in things if not leaves(thing)})
+
+    def builds(self) -> list[BuildReport]:
+        query = {"labelSelector": of_kind("build")}
+        return [buildreport.report(pod) for pod in self._cluster.list("pods", query).items]
+
+    def servers(self) -> list[ServerReport]:
+        pods = self._all("pods")
+        secrets = self._all("secrets")  # after the pods: one may be made meanwhile
+        self._answering.ask(unanswered(pods))
+        sight = Sight(
+            secrets={secret["metadata"]["name"]: secret for secret in secrets},
+            pods={pod["metadata"]["name"]: pod for pod in pods},
+            answering=self._answering.uids,
+            warnings=latest(self._cluster.list("events", {}).items),
+            had_pod=frozenset(),
+            now=datetime.now(UTC),
+        )
+        return serverreport.reports(sight, self.site)
+
+    def _all(self, kind: str) -> list[Manifest]:
+        return self._cluster.list(kind, {"labelSelector": of_kind("server")}).items
+
+    def changes(self) -> Iterator[BuildReport | ServerReport | None]:
+        self._changes = Changes(self._cluster, self.site, self._answering)
+        yield from self._changes

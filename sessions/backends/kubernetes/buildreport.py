@@ -1,0 +1,111 @@
+"""From a build's pod, as the cluster describes it, to the report of the build. Pure functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from sessions.backends import BuildReport
+
+from .buildpod import STAGES
+from .labels import BUILD, CANCEL, TOLD
+from .podstatus import annotation, containers, label, leaves, unscheduled
+from .problems import is_pull_refused
+
+Pod = dict[str, Any]
+
+
+def build_id(pod: Pod) -> int:
+    return int(label(pod, BUILD))
+
+
+def report(pod: Pod) -> BuildReport:
+    """How the build is; it is done when its pod succeeded **and** left a digest."""
+    number, phase = build_id(pod), pod.get("status", {}).get("phase", "Pending")
+    results = dict(_results(pod))
+    about = {key: results.get("plan", {}).get(key, "") for key in ("pack", "resources")}
+    if phase == "Succeeded" and (digest := results.get("push", {}).get("digest")):
+        return BuildReport(number, True, digest=digest, **about)
+    if annotation(pod, TOLD) == CANCEL and (phase not in {"Running", "Pending"} or _idle(pod)):
+        return BuildReport(number, True, "build.cancelled", _("The build was cancelled."))
+    if phase in {"Failed", "Succeeded", "Unknown"} or leaves(pod):
+        code, message = _failure(pod, results)
+        return BuildReport(number, True, code, message, **about)
+    if hopeless := _hopeless(pod):
+        return BuildReport(number, True, *hopeless)
+    return BuildReport(number)
+
+
+def finished_stages(pod: Pod) -> list[str]:
+    """The containers that have ended, whose output is therefore whole."""
+    return [name for name, status in containers(pod) if "terminated" in status.get("state", {})]
+
+
+def begun_stages(pod: Pod) -> list[str]:
+    """The containers that have some output, in their order."""
+    begun = {name for name, status in containers(pod) if status["state"].keys() - {"waiting"}}
+    return [stage for stage in STAGES if stage in begun]
+
+
+def _results(pod: Pod) -> Iterator[tuple[str, dict[str, str]]]:
+    """What each container has left as its last word."""
+    for name, status in containers(pod):
+        text = status.get("state", {}).get("terminated", {}).get("message", "")
+        try:
+            found = json.loads(text or "{}")
+        except ValueError:
+            continue
+        if isinstance(found, dict):
+            yield name, {key: str(value) for key, value in found.items()}
+
+
+def _failure(pod: Pod, results: dict[str, dict[str, str]]) -> tuple[str, str]:
+    """Code and sentence: the container's own, or what the cluster says of the pod's end."""
+    for said in results.values():
+        if said.get("code"):
+            return said["code"], said.get("message", "")
+    reason = pod.get("status", {}).get("reason", "")
+    if reason == "DeadlineExceeded":
+        minutes = pod["spec"]["activeDeadlineSeconds"] / 60
+        message = _("The build was ended because it took longer than %(minutes).3g minutes.")
+        return "build.timeout", message % {"minutes": minutes}
+    if reason == "Evicted":
+        return _evicted(pod["status"].get("message", ""))
+    for _name, status in containers(pod):
+        ended = status.get("state", {}).get("terminated", {})
+        if ended.get("reason") == "OOMKilled" or ended.get("exitCode") == 137:
+            return "build.out-of-memory", _("The build used more than the memory it may have.")
+        if ended.get("exitCode"):
+            message = _("The build ended with status %(status)d. Its log says what it did last.")
+            return "build.failed", message % {"status": ended["exitCode"]}
+    return lost()
+
+
+def lost() -> tuple[str, str]:
+    """A build of which nothing is left."""
+    return "build.lost", _("The build was interrupted because its machine in the cluster is gone.")
+
+
+def _evicted(why: str) -> tuple[str, str]:
+    if "limit" in why:  # of the volume, or of the pod's storage
+        return "build.disk-full", _("The build wrote more than it may.")
+    message = _("The build was ended because its machine ran out of room: %(why)s")
+    return "build.lost", message % {"why": why}
+
+
+def _hopeless(pod: Pod) -> tuple[str, str] | None:
+    """What will not get better by waiting."""
+    for _name, status in containers(pod):
+        waiting = status.get("state", {}).get("waiting", {})
+        if waiting.get("reason") == "InvalidImageName" or is_pull_refused(waiting):
+            message = _("The builder's image cannot be pulled. Tell the staff: %(why)s")
+            return "build.builder", message % {"why": waiting.get("message", "")[:300]}
+    return None
+
+
+def _idle(pod: Pod) -> bool:
+    """Whether no machine works on it: a cancelled one then never will."""
+    return unscheduled(pod) is not None

@@ -1,0 +1,156 @@
+"""What changes in the cluster, as it changes: the eyes of watch.
+
+One reflector for each kind, a follower for each container of a build that runs, and a look
+at the notebooks that do not answer yet. Everything wakes up one queue.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+
+from sessions.backends import BuildReport, LogPiece, ServerReport
+
+from . import buildreport, serverreport
+from .answering import Answering
+from .cluster import Cluster, Manifest
+from .labels import BUILD, build_name, of_kind
+from .output import Follower
+from .place import Place
+from .podstatus import is_running, label
+from .reflector import Reflector
+from .serverreport import Sight
+from .site import Site
+
+Report = BuildReport | ServerReport
+
+_WARNINGS = {"fieldSelector": "involvedObject.kind=Pod,type=Warning"}
+_TICK = 0.1
+_SECOND = 1.0
+
+
+class Changes:
+    """Iterate over it for ever; see `sessions.backends.Backend.changes`."""
+
+    def __init__(self, cluster: Cluster, site: Site, answering: Answering) -> None:
+        self._cluster = cluster
+        self._site = site
+        self._answering = answering
+        self._awake: SimpleQueue[str] = SimpleQueue()
+        self._followers: dict[int, Follower] = {}
+        self._grown: set[int] = set()
+        self._seen: dict[tuple[type[Report], int], Report] = {}
+        self._had_pod: set[str] = set()
+        self._builds = self._reflector("pods", {"labelSelector": of_kind("build")})
+        self._pods = self._reflector("pods", {"labelSelector": of_kind("server")})
+        self._secrets = self._reflector("secrets", {"labelSelector": of_kind("server")})
+        self._events = self._reflector("events", _WARNINGS)
+
+    def _reflector(self, kind: str, query: dict[str, str]) -> Reflector:
+        return Reflector(self._cluster, kind, query, self._awake.put)
+
+    def __iter__(self) -> Iterator[Report | None]:
+        for reflector in (self._builds, self._pods, self._secrets, self._events):
+            reflector.start()
+        looked = time.monotonic()
+        while True:
+            self._wait()
+            self._look_for_answers()
+            yield from self._new()
+            if time.monotonic() - looked >= _SECOND:
+                looked = time.monotonic()
+                yield None
+
+    def piece(self, build_id: int, place: Place) -> LogPiece | None:
+        """What the container at this place, which still runs, has said since."""
+        follower = self._followers.get(build_id)
+        if follower and (follower.place != place or follower.has_ended()):
+            follower.leave()
+            follower = None
+        if follower is None:
+            follower = Follower(self._cluster, build_id, place, self._grow)
+            self._followers[build_id] = follower
+        return follower.piece().made()
+
+    def build_pod(self, build_id: int) -> Manifest | None:
+        return self._builds.things.get(build_name(build_id))
+
+    def _grow(self, build_id: int) -> None:
+        self._grown.add(build_id)
+        self._awake.put("")
+
+    def _wait(self) -> None:
+        """Until something happens, but not for long; many things at once are one."""
+        try:
+            self._awake.get(timeout=_TICK)
+            while True:
+                self._awake.get_nowait()
+        except Empty:
+            pass
+
+    def _look_for_answers(self) -> None:
+        self._answering.ask(unanswered(list(self._pods.things.values())))
+
+    def _new(self) -> Iterator[Report]:
+        """What is not as it was seen last, and the builds whose output has grown."""
+        if not self._all_listed():
+            return
+        grown, self._grown = self._grown, set()
+        now: dict[tuple[type[Report], int], Report] = {}
+        for report in self._everything():
+            now[type(report), report.id] = report
+        for key, report in now.items():
+            has_lines = isinstance(report, BuildReport) and report.id in grown
+            if has_lines or self._seen.get(key) != report:
+                yield report
+        for kind, number in self._seen.keys() - now.keys():
+            if kind is BuildReport:
+                self._leave(number)
+                yield BuildReport(number, True, *buildreport.lost())
+        self._seen = now
+
+    def _everything(self) -> Iterator[Report]:
+        yield from self._build_reports()
+        yield from self._server_reports()
+
+    def _all_listed(self) -> bool:
+        kinds = (self._builds, self._pods, self._secrets)
+        return all(reflector.listed.is_set() for reflector in kinds)
+
+    def _build_reports(self) -> Iterator[BuildReport]:
+        for pod in list(self._builds.things.values()):
+            number = int(label(pod, BUILD))
+            if buildreport.begun_stages(pod) and number not in self._followers:
+                self._grown.add(number)
+            yield buildreport.report(pod)
+
+    def _server_reports(self) -> list[ServerReport]:
+        pods = dict(self._pods.things)
+        secrets = dict(self._secrets.things)
+        self._had_pod = (self._had_pod | pods.keys()) & secrets.keys()
+        self._answering.keep(pod["metadata"]["uid"] for pod in pods.values())
+        warnings = latest(list(self._events.things.values()))
+        had_pod = frozenset(self._had_pod)
+        now = datetime.now(UTC)
+        sight = Sight(secrets, pods, self._answering.uids, warnings, had_pod, now)
+        return serverreport.reports(sight, self._site)
+
+    def _leave(self, build_id: int) -> None:
+        if follower := self._followers.pop(build_id, None):
+            follower.leave()
+
+
+def unanswered(pods: list[Manifest]) -> dict[str, str]:
+    """Uid and address of each pod that could answer."""
+    return {pod["metadata"]["uid"]: pod["status"]["podIP"] for pod in pods if is_running(pod)}
+
+
+def latest(events: list[Manifest]) -> dict[str, str]:
+    """The last warning for each pod, by the pod's uid."""
+    events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+    return {
+        event["involvedObject"].get("uid", ""): f"{event.get('reason')}: {event.get('message')}"
+        for event in events
+    }

@@ -1,0 +1,201 @@
+"""The Kubernetes API as a few verbs on plain dictionaries, with a timeout each and errors of ours.
+
+The one module that imports the client library. Kinds are the API's own plural names; all of
+them live in one namespace.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from django.utils.translation import gettext as _
+from kubernetes import client, config
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+from sessions.errors import InternalError, TemporaryError
+
+Manifest = dict[str, Any]
+Query = Mapping[str, str | int]
+
+CONNECTIONS = 256
+"""Kept open at most: each followed log holds one."""
+CONNECT_SECONDS = 5
+READ_SECONDS = 20
+SILENCE_SECONDS = 90
+"""A stream that says nothing for so long is taken for broken; the server ends one before."""
+WATCH_SECONDS = 60
+LONGEST_LINE = 1_000_000
+
+
+class Expired(Exception):
+    """The place in the history that a watch was to go on from is gone: list again."""
+
+
+class Listing(NamedTuple):
+    """The objects, and the version from which a watch goes on."""
+
+    items: list[Manifest]
+    version: str
+
+
+class Cluster:
+    def __init__(self, namespace: str) -> None:
+        self._root = f"/api/v1/namespaces/{namespace}"
+
+    def create(self, kind: str, manifest: Manifest) -> bool:
+        """Make it; False if one of that name is there already."""
+        status, _answer = self._ask("POST", kind, body=manifest, tolerated={409})
+        return status != 409
+
+    def get(self, kind: str, name: str) -> Manifest | None:
+        status, answer = self._ask("GET", f"{kind}/{name}", tolerated={404})
+        return None if status == 404 else answer
+
+    def patch(self, kind: str, name: str, change: Manifest) -> bool:
+        """Merge the change in; False if there is nothing of that name."""
+        status, _answer = self._ask("PATCH", f"{kind}/{name}", body=change, tolerated={404})
+        return status != 404
+
+    def delete(self, kind: str, name: str, **options: Any) -> None:
+        """Have it removed; what is not there is no error."""
+        self._ask("DELETE", f"{kind}/{name}", body=options, tolerated={404, 409})
+
+    def list(self, kind: str, query: Query) -> Listing:
+        _status, answer = self._ask("GET", kind, query=query)
+        return Listing(answer["items"], answer["metadata"]["resourceVersion"])
+
+    def watch(self, kind: str, query: Query, version: str) -> Iterator[tuple[str, Manifest]]:
+        """What happens after ``version``, each as (ADDED | MODIFIED | DELETED | BOOKMARK, object).
+
+        Ends after a minute, to be taken up again. Raises `Expired`.
+        """
+        more: Query = {
+            **query,
+            "watch": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": WATCH_SECONDS,
+            "allowWatchBookmarks": "true",
+        }
+        with self._stream(kind, more) as lines:
+            for line in lines:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise Expired(event["object"].get("message", ""))
+                yield event["type"], event["object"]
+
+    def log(
+        self, pod: str, container: str, *, since: str = "", follow: bool = False
+    ) -> Iterator[bytes]:
+        """A container's lines, each with its time in front; none while it has not started.
+
+        ``since`` is a time to the second.
+        """
+        query: dict[str, str | int] = {"container": container, "timestamps": "true"}
+        if since:
+            query["sinceTime"] = since
+        if follow:
+            query["follow"] = "true"
+        with self._stream(f"pods/{pod}/log", query) as lines:
+            yield from lines
+
+    @cached_property
+    def _client(self) -> client.ApiClient:
+        configuration = client.Configuration()
+        try:
+            config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except config.ConfigException as error:
+            message = _("No cluster is configured: %(why)s") % {"why": error}
+            raise TemporaryError("cluster.unreachable", message) from None
+        configuration.connection_pool_maxsize = CONNECTIONS
+        configuration.retries = False
+        return client.ApiClient(configuration)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Manifest | None = None,
+        tolerated: Iterable[int] = (),
+    ) -> tuple[int, Any]:
+        with _our_errors():
+            response = self._request(method, path, query or {}, body, READ_SECONDS)
+            raw = response.data
+        if response.status >= 400 and response.status not in tolerated:
+            raise _refusal(response.status, raw)
+        return response.status, json.loads(raw or b"{}")
+
+    @contextmanager
+    def _stream(self, path: str, query: Query) -> Iterator[Iterator[bytes]]:
+        with _our_errors():
+            response = self._request("GET", path, query, None, SILENCE_SECONDS)
+            try:
+                if response.status == 410:
+                    raise Expired
+                if response.status in {400, 404}:  # not started yet, or gone
+                    yield iter(())
+                elif response.status >= 400:
+                    raise _refusal(response.status, response.data)
+                else:
+                    yield _lines(response)
+            finally:
+                response.close()
+
+    def _request(
+        self, method: str, path: str, query: Query, body: Manifest | None, seconds: int
+    ) -> BaseHTTPResponse:
+        kind = "strategic-merge-patch+json" if method == "PATCH" else "json"
+        parameters = self._client.param_serialize(
+            method,
+            f"{self._root}/{path}",
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json", "Content-Type": f"application/{kind}"},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        timeout = (CONNECT_SECONDS, seconds)
+        response: BaseHTTPResponse = self._client.call_api(
+            *parameters, _request_timeout=timeout
+        ).response
+        return response
+
+
+def _lines(response: BaseHTTPResponse) -> Iterator[bytes]:
+    """Whole lines as they come; the rest of a stream that breaks in one is not a line."""
+    rest = b""
+    for piece in response.stream(None):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+        if len(rest) > LONGEST_LINE:
+            rest = b""
+
+
+@contextmanager
+def _our_errors() -> Iterator[None]:
+    try:
+        yield
+    except (HTTPError, ConnectionError, TimeoutError, client.ApiException) as error:
+        silent = _("it does not answer") if isinstance(error, ReadTimeoutError) else str(error)
+        message = _("The cluster cannot be reached at present: %(why)s.")
+        raise TemporaryError("cluster.unreachable", message % {"why": silent[:200]}) from error
+
+
+def _refusal(status: int, raw: bytes) -> TemporaryError | InternalError:
+    try:
+        why = str(json.loads(raw)["message"])
+    except (ValueError, KeyError, TypeError):
+        why = raw[:200].decode("utf-8", "replace")
+    if status == 429 or status >= 500:
+        message = _("The cluster cannot be asked at present: %(why)s.") % {"why": why}
+        return TemporaryError("cluster.unreachable", message)
+    if status == 403 and "exceeded quota" in why:
+        message = _("The portal has no more room in the cluster: %(why)s.") % {"why": why}
+        return TemporaryError("cluster.quota", message)
+    code = "cluster.forbidden" if status in {401, 403} else "cluster.refused"
+    return InternalError(code, _("The cluster refuses this: %(why)s.") % {"why": why})

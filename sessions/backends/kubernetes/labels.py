@@ -1,0 +1,62 @@
+"""The labels by which everything of ours in the cluster is found, and the names of objects.
+
+The labels are a contract (DESIGN, "Labels on Kubernetes objects"): operators select by them.
+Names bear the row's number, so that making a thing twice makes one.
+"""
+
+from __future__ import annotations
+
+from sessions.backends import BuildSpec, ServerSpec
+
+MANAGED = "app.kubernetes.io/managed-by"
+KIND = "bindery/kind"
+PROJECT = "bindery/project"
+OWNER = "bindery/owner"
+BUILD = "bindery/build"
+SESSION = "bindery/session"
+TOLD = "bindery/told"
+"""An annotation: what was wished of the thing since, `CANCEL` or `STOP`."""
+CANCEL = "cancel"
+STOP = "stop"
+
+OURS = f"{MANAGED}=bindery"
+
+
+def of_kind(kind: str) -> str:
+    """The selector of all our objects of a kind: build, server, volume or key."""
+    return f"{OURS},{KIND}={kind}"
+
+
+def build_labels(spec: BuildSpec) -> dict[str, str]:
+    return {MANAGED: "bindery", KIND: "build", BUILD: str(spec.id)}
+
+
+def server_labels(spec: ServerSpec) -> dict[str, str]:
+    return {
+        MANAGED: "bindery",
+        KIND: "server",
+        SESSION: str(spec.id),
+        PROJECT: spec.name,
+        OWNER: spec.owner,
+    }
+
+
+def volume_labels(owner: str) -> dict[str, str]:
+    return {MANAGED: "bindery", KIND: "volume", OWNER: owner}
+
+
+def build_name(build_id: int) -> str:
+    return f"build-{build_id}"
+
+
+def server_name(spec: ServerSpec) -> str:
+    """Of the pod and of the Secret: the project's name, and which run of it this is.
+
+    With the project's name in it, an object that a restored database has forgotten is never
+    taken for one of another project that came to the same number.
+    """
+    return f"{spec.name}-{spec.id}"
+
+
+def volume_name(owner: str) -> str:
+    return f"{owner}-nfs-pvc"

@@ -1,0 +1,113 @@
+"""Reading the output of builds: what has ended is read from the cluster, what runs is followed.
+
+Whoever only asks now and then (a worker, a test) reads from the cluster each time. In watch,
+`follow` has a thread for each running container, which has the lines at hand before they are
+asked for, and wakes watch when there are some.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from sessions.backends import LogPiece
+from sessions.errors import BinderyError
+
+from .buildpod import PHASES
+from .cluster import Cluster
+from .labels import build_name
+from .place import Place
+
+PIECE = 15_000
+AT_HAND = 2_000
+"""Lines that a follower keeps before it waits for them to be taken."""
+
+
+class Piece:
+    """Lines of one container, gathered from a place on until they are enough."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._lines: list[str] = []
+        self._size = 0
+
+    def take(self, raw: bytes) -> bool:
+        """Add a line; False when it has no more room, and the line was not taken."""
+        place, lines = self.place.read(raw)
+        size = sum(len(line.encode()) + 1 for line in lines)
+        if self._lines and self._size + size > PIECE:
+            return False
+        self.place = place
+        self._lines += lines
+        self._size += size
+        return True
+
+    def made(self) -> LogPiece | None:
+        if not self._lines:
+            return None
+        text = "".join(f"{line}\n" for line in self._lines)
+        return LogPiece(PHASES[self.place.container], text, str(self.place))
+
+
+def read(cluster: Cluster, build_id: int, place: Place) -> Piece:
+    """What a container has said so far after a place. Raises `TemporaryError`."""
+    piece = Piece(place)
+    lines = cluster.log(build_name(build_id), place.container, since=place.since)
+    for raw in lines:
+        if not piece.take(raw):
+            break
+    return piece
+
+
+class Follower:
+    """Follows one container from a place on, for as long as that has something to say."""
+
+    def __init__(
+        self, cluster: Cluster, build_id: int, place: Place, wake: Callable[[int], None]
+    ) -> None:
+        self.place = place
+        self._build_id = build_id
+        self._wake = wake
+        self._lines: deque[bytes] = deque()
+        self._room = threading.Semaphore(AT_HAND)
+        self._left = threading.Event()
+        name, container = build_name(build_id), place.container
+        self._source = cluster.log(name, container, since=place.since, follow=True)
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def has_ended(self) -> bool:
+        return not self._thread.is_alive() and not self._lines
+
+    def leave(self) -> None:
+        """Nobody takes its lines any more."""
+        self._left.set()
+        self._room.release()
+
+    def piece(self) -> Piece:
+        """What has come since, without waiting for more."""
+        piece = Piece(self.place)
+        while self._lines and piece.take(self._lines[0]):
+            self._lines.popleft()
+            self._room.release()
+        self.place = piece.place
+        return piece
+
+    def _follow(self) -> None:
+        try:
+            self._keep(self._source)
+        except BinderyError:
+            pass  # watch begins again where this one came to
+        finally:
+            self._wake(self._build_id)
+
+    def _keep(self, source: Iterable[bytes]) -> None:
+        for raw in source:
+            self._room.acquire()
+            if self._left.is_set():
+                return
+            was_empty = not self._lines
+            self._lines.append(raw)
+            if was_empty:
+                self._wake(self._build_id)

@@ -1,0 +1,154 @@
+"""What keeps a notebook's pod from running, as a stable code and a sentence for its person.
+
+Pure functions of what the cluster says: why no node takes a pod, why an image cannot be
+pulled, how a container ended.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from sessions.waits import NO_GPU, NO_ROOM
+
+from .podstatus import containers
+from .site import Site
+
+Pod = dict[str, Any]
+Problem = tuple[str, str]
+
+_REFUSED = re.compile(
+    r"not found|manifest unknown|name unknown|unauthorized|denied|forbidden|"
+    r"invalid reference|authentication required|no match for platform",
+    re.IGNORECASE,
+)
+_SHORT = {
+    "cpu": gettext_lazy("processors"),
+    "memory": gettext_lazy("memory"),
+    "ephemeral-storage": gettext_lazy("disk"),
+    "pods": gettext_lazy("places for pods"),
+}
+_NOTHING = ("", "")
+
+
+def why_unplaced(reason: str, place: int, site: Site) -> Problem:
+    """Why the scheduler has found no node, in its own words; ``place`` is that in the queue."""
+    if not reason:
+        return _NOTHING
+    if f"Insufficient {site.gpu}" in reason:
+        message = _(
+            "No GPU is free at present. Your notebook is number %(place)d in the queue and "
+            "starts by itself."
+        )
+        return NO_GPU, message % {"place": place}
+    short = [str(_SHORT.get(each, each)) for each in re.findall(r"Insufficient ([\w./-]+)", reason)]
+    if short:
+        message = _(
+            "The cluster has no room for it at present: too little is free of %(what)s. It "
+            "starts by itself when there is; or cancel it and ask for less."
+        )
+        return NO_ROOM, message % {"what": ", ".join(dict.fromkeys(short))}
+    message = _("No machine of the cluster takes it at present: %(why)s")
+    return NO_ROOM, message % {"why": reason[:300]}
+
+
+def why_not_running(pod: Pod, warning: str) -> Problem:
+    """What a pod with a node waits for; ``warning`` is the latest that the cluster gave."""
+    for _name, status in containers(pod):
+        waiting = status.get("state", {}).get("waiting", {})
+        if waiting.get("reason") in {"ErrImagePull", "ImagePullBackOff"}:
+            message = _("Its image cannot be pulled at present; it is tried again. %(why)s")
+            return "spawn.image-pull", message % {"why": _brief(waiting)}
+        if status.get("state", {}).get("running"):
+            return _NOTHING
+    if "FailedMount" in warning or "FailedAttachVolume" in warning:
+        message = _("Your files cannot be reached at present; it is tried again. %(why)s")
+        return "spawn.volume", message % {"why": warning[:300]}
+    return _NOTHING
+
+
+def is_pull_refused(waiting: Pod) -> bool:
+    """Whether pulling the image again would end the same way."""
+    pulling = waiting.get("reason") in {"ErrImagePull", "ImagePullBackOff"}
+    return pulling and bool(_REFUSED.search(waiting.get("message", "")))
+
+
+def hopeless(pod: Pod) -> Problem | None:
+    """What will not get better by waiting."""
+    for _name, status in containers(pod):
+        waiting = status.get("state", {}).get("waiting", {})
+        reason = waiting.get("reason", "")
+        if reason == "InvalidImageName" or is_pull_refused(waiting):
+            message = _("Its image cannot be pulled: rebuild it, or ask the staff. %(why)s")
+            return "spawn.image-pull", message % {"why": _brief(waiting)}
+        if reason in {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}:
+            message = _("Its container cannot be started. Rebuild it, or ask the staff. %(why)s")
+            return "spawn.crashed", message % {"why": _brief(waiting)}
+    return None
+
+
+def why_ended(pod: Pod) -> Problem:
+    """How a pod came to its end; nothing where JupyterLab ended well."""
+    status = pod.get("status", {})
+    if status.get("reason") == "Evicted":
+        message = _(
+            "The notebook was ended because it or its machine ran out of room: %(why)s Your "
+            "files are there: start it again."
+        )
+        return "spawn.evicted", message % {"why": status.get("message", "")[:300]}
+    if status.get("reason") == "NodeLost":
+        return node_lost()
+    for _name, each in containers(pod):
+        if ended := each.get("state", {}).get("terminated"):
+            return _last_words(ended)
+    return deleted()
+
+
+def node_lost() -> Problem:
+    message = _("The machine that ran the notebook is gone. Your files are there: start it again.")
+    return "spawn.node-lost", message
+
+
+def deleted() -> Problem:
+    message = _(
+        "The notebook was removed from the cluster by somebody else than the portal. Your files "
+        "are there: start it again."
+    )
+    return "spawn.deleted", message
+
+
+def _last_words(ended: Pod) -> Problem:
+    code = "spawn.out-of-memory" if ended.get("reason") == "OOMKilled" else _said(ended)
+    if code == "spawn.out-of-memory":
+        message = _(
+            "The notebook used more than its memory and was ended. Your files are there: start "
+            "it again, and work on less at a time or ask for more."
+        )
+        return code, message
+    if code == "spawn.no-jupyterlab":
+        message = _(
+            "The repository's image has no JupyterLab. Add it to the Dockerfile (pip install "
+            "jupyterlab) and rebuild."
+        )
+        return code, message
+    if ended.get("exitCode") == 0:
+        return _NOTHING
+    message = _("JupyterLab ended by itself (status %(status)d). Its last lines:\n%(lines)s")
+    lines = "\n".join(ended.get("message", "").splitlines()[-10:])
+    return "spawn.crashed", message % {"status": ended.get("exitCode", -1), "lines": lines}
+
+
+def _said(ended: Pod) -> str:
+    """The code that our own start script has left."""
+    try:
+        return str(json.loads(ended.get("message", ""))["code"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _brief(waiting: Pod) -> str:
+    return str(waiting.get("message", ""))[:300]

@@ -1,0 +1,140 @@
+"""Requests to a registry, signed in where it asks for that, and bounded in time and size.
+
+`registry` knows what to ask and what an answer means; `registrylogin` what signing in looks
+like. Whatever keeps an answer from coming is a `TemporaryError` with a sentence.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from django.utils.translation import gettext as _
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError, SSLError
+
+from sessions.errors import TemporaryError
+
+from .registrylogin import Challenge, challenge, token
+
+LONGEST = 4 * 1024 * 1024
+"""Bytes of a body: registries take no manifest that is longer."""
+TIMEOUT = urllib3.Timeout(connect=3, read=5)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass
+class Questions:
+    """A few requests in a row to one registry, for one repository in it.
+
+    ``login`` is sent when the registry asks for it. Connections are kept between these requests
+    and not longer: the worker forks, and a connection that two processes have is nobody's.
+    """
+
+    address: str
+    repository: str
+    plain_http: bool
+    login: str = field(repr=False)
+    _authorization: dict[str, str] = field(default_factory=dict, repr=False)
+    _pools: dict[str, urllib3.PoolManager] = field(default_factory=dict, repr=False)
+
+    def ask(self, method: str, path: str, accept: str) -> Answer:
+        """The answer, whatever its status but one of those that say nothing of the question.
+
+        Raises `TemporaryError`: ``registry.unreachable`` or ``registry.refused``.
+        """
+        url = f"{'http' if self.plain_http else 'https'}://{self.address}{path}"
+        answer = self._send(method, url, {"Accept": accept, **self._authorization})
+        if answer.status == 401 and not self._authorization:
+            self._authorization = self._sign_in(answer)
+            answer = self._send(method, url, {"Accept": accept, **self._authorization})
+        return self._telling(answer)
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            pool.clear()
+
+    def _telling(self, answer: Answer) -> Answer:
+        if answer.status in {401, 403}:
+            raise self.refused(_("status %(status)d") % {"status": answer.status})
+        if answer.status == 429 or answer.status >= 500:
+            raise self.unreachable(_("status %(status)d") % {"status": answer.status})
+        return answer
+
+    def _sign_in(self, answer: Answer) -> dict[str, str]:
+        scope = f"repository:{self.repository}:pull"
+        asked = challenge(answer.headers.get("WWW-Authenticate", ""), scope)
+        if asked and asked.realm:
+            return {"Authorization": f"Bearer {self._token(asked)}"}
+        if asked and self.login:
+            return {"Authorization": f"Basic {self.login}"}
+        raise self.refused(_("it asks for credentials, and there are none for it"))
+
+    def _token(self, asked: Challenge) -> str:
+        """Asked without credentials where there are none: that is how public images are read."""
+        if urlsplit(asked.realm).scheme not in {"https"} | ({"http"} if self.plain_http else set()):
+            raise self.refused(_("it wants the credentials to be sent without encryption"))
+        headers = {"Authorization": f"Basic {self.login}"} if self.login else {}
+        answer = self._telling(self._send("GET", asked.token_url(), headers))
+        if found := token(answer.body) if answer.status == 200 else "":
+            return found
+        raise self.refused(_("its sign-in gives no token"))
+
+    def _send(self, method: str, url: str, headers: dict[str, str]) -> Answer:
+        try:
+            answer = self._pool(url).request(
+                method, url, headers=headers, timeout=TIMEOUT, retries=False, redirect=False,
+                preload_content=False,
+            )  # fmt: skip
+            with closing(answer):  # a connection with nothing left in it is kept all the same
+                body = answer.read(LONGEST)
+        except (HTTPError, OSError, ValueError) as error:
+            raise self.unreachable(_why(error)) from error
+        return Answer(answer.status, answer.headers, body)
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        """Trusts, and goes through, whom the environment names, as other programs do."""
+        parts = urlsplit(url)
+        proxy = "" if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme, "")
+        if proxy not in self._pools:
+            trusted = os.environ.get("REQUESTS_CA_BUNDLE") or None  # None: whom the system trusts
+            if proxy:
+                self._pools[proxy] = urllib3.ProxyManager(proxy, ca_certs=trusted)
+            else:
+                self._pools[proxy] = urllib3.PoolManager(ca_certs=trusted)
+        return self._pools[proxy]
+
+    def unreachable(self, why: str) -> TemporaryError:
+        message = _(
+            "The registry %(registry)s, where the environments are kept, gives no answer that "
+            "can be used: %(why)s. Try again later; if it goes on, tell the staff."
+        )
+        return TemporaryError("registry.unreachable", message % self._words(why))
+
+    def refused(self, why: str) -> TemporaryError:
+        message = _(
+            "The registry %(registry)s, where the environments are kept, does not let the portal "
+            "in: %(why)s. Tell the staff, who have to look at PORTAL_REGISTRY_AUTH."
+        )
+        return TemporaryError("registry.refused", message % self._words(why))
+
+    def _words(self, why: str) -> dict[str, str]:
+        return {"registry": self.address, "why": why}
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, SSLError):
+        return _("its certificate is not trusted, or it does not speak TLS")
+    if isinstance(error, ConnectTimeoutError | ReadTimeoutError):
+        return _("it does not answer in time")
+    return _("the connection fails")

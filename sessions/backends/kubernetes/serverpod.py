@@ -1,0 +1,179 @@
+"""What a notebook is made of in the cluster, as pure functions: volume claim, Secret and pod.
+
+The Secret is made first and stands for the run until that is forgotten; the pod belongs to it,
+so that the cluster itself removes a pod whose Secret is gone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessions import jupyter
+from sessions.backends import ServerSpec
+
+from .labels import OURS, OWNER, server_labels, server_name, volume_labels, volume_name
+from .merge import merged
+from .site import CA_FOLDER, Site
+
+PORT = 8888
+CONFIG = "/run/bindery/jupyter"
+CONTAINER = "notebook"
+USER = 1000
+_SETTINGS_KEY = "settings"
+
+# Where no memory group ends as a whole (cgroup v1), the kernel ends one process of the notebook
+# and nobody is told: the loop sees it and says so in the container's last words.
+_START = """
+if command -v jupyter-lab >/dev/null; then lab=jupyter-lab
+elif python3 -c 'import jupyterlab' 2>/dev/null; then lab='python3 -m jupyterlab'
+else printf '{"code": "spawn.no-jupyterlab"}' >/dev/termination-log; exit 1
+fi
+killed=/sys/fs/cgroup/memory/memory.oom_control
+if grep -q ^oom_kill $killed 2>/dev/null; then
+    while sleep 1; do
+        grep -q '^oom_kill 0' $killed && continue
+        printf '{"code": "spawn.out-of-memory"}' >/dev/termination-log
+        kill $$
+        break
+    done &
+fi
+exec $lab "$@"
+"""
+
+
+def claim(owner: str, site: Site) -> dict[str, Any]:
+    """The claim of a person's own volume; it outlives all notebooks."""
+    storage = {"storageClassName": site.storage_class} if site.storage_class else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": volume_name(owner), "labels": volume_labels(owner)},
+        "spec": {
+            "accessModes": [site.volume_access],
+            "resources": {"requests": {"storage": str(site.volume_size)}},
+            **storage,
+        },
+    }
+
+
+def secret(spec: ServerSpec) -> dict[str, Any]:
+    """JupyterLab's configuration with its token: every process sees variables, not this."""
+    configuration = jupyter.configuration(
+        {"IdentityProvider.token": spec.token, "ServerApp.allow_remote_access": True}
+    )
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": server_name(spec), "labels": server_labels(spec)},
+        "stringData": {jupyter.CONFIGURATION: configuration, _SETTINGS_KEY: jupyter.settings()},
+    }
+
+
+def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
+    """The notebook's pod, with the operator's own part of it merged in."""
+    name = server_name(spec)
+    owner = {"apiVersion": "v1", "kind": "Secret", "name": name, "uid": secret_uid}
+    ours = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "labels": server_labels(spec),
+            "ownerReferences": [owner],
+        },
+        "spec": {
+            "hostname": spec.name,
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 10,
+            "securityContext": {
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "runAsNonRoot": True,
+                "fsGroup": USER,
+                "fsGroupChangePolicy": "OnRootMismatch",
+                "supplementalGroups": [100],  # to which Jupyter's own images give their files
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [_container(spec, site)],
+            "volumes": _volumes(spec, site),
+            **site.pull_secrets,
+            **_together(spec, site),
+        },
+    }
+    result: dict[str, Any] = merged(site.pod_template, ours)
+    return result
+
+
+def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
+    mounts = [
+        {"name": "home", "mountPath": f"/home/{volume_name(spec.owner)}"},
+        {"name": "jupyter", "mountPath": CONFIG, "readOnly": True},
+        {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  (the container's own)
+    ]
+    if site.ca_configmap:
+        mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
+    variables = {**_variables(spec), **site.environment}
+    return {
+        "name": CONTAINER,
+        "image": site.reference(spec.image, spec.digest),
+        # The image's own entry point stays: it prepares what the image is for.
+        "args": ["sh", "-c", _START, "sh", "--no-browser", "--ServerApp.ip=0.0.0.0",
+                 f"--ServerApp.port={PORT}", "--ServerApp.port_retries=0"],
+        "env": [{"name": name, "value": value} for name, value in variables.items()],
+        "ports": [{"name": "notebook", "containerPort": PORT}],
+        "resources": site.machine_resources(spec.resources),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "privileged": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": mounts,
+    }  # fmt: skip
+
+
+def _variables(spec: ServerSpec) -> dict[str, str]:
+    resources = spec.resources
+    return {
+        "JUPYTER_CONFIG_PATH": CONFIG,
+        "JUPYTERHUB_USER": spec.owner,
+        "BINDER_REPO_URL": spec.url,
+        "CPU_LIMIT": f"{resources.cpu_limit:g}",
+        "MEM_LIMIT": str(int(resources.memory_limit_gb * 1e9)),
+        "OMP_NUM_THREADS": str(max(1, int(resources.cpu_limit))),
+    }
+
+
+def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
+    files = [
+        {"key": jupyter.CONFIGURATION, "path": jupyter.CONFIGURATION},
+        {"key": _SETTINGS_KEY, "path": jupyter.SETTINGS},
+    ]
+    memory = int(spec.resources.memory_limit_gb * 1e9)
+    volumes: list[dict[str, Any]] = [
+        {"name": "home", "persistentVolumeClaim": {"claimName": volume_name(spec.owner)}},
+        {
+            "name": "jupyter",
+            "secret": {"secretName": server_name(spec), "items": files, "defaultMode": 0o440},
+        },
+        # What frameworks of machine learning hand over between their processes; it counts as
+        # the notebook's memory.
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": str(memory)}},
+    ]
+    if site.ca_configmap:
+        volumes.append({"name": "ca", "configMap": {"name": site.ca_configmap}})
+    return volumes
+
+
+def _together(spec: ServerSpec, site: Site) -> dict[str, Any]:
+    """A volume that only one node can have keeps all notebooks of its person on that node."""
+    if site.volume_access != "ReadWriteOnce":
+        return {}
+    key, value = OURS.split("=")
+    term = {
+        "labelSelector": {"matchLabels": {key: value, OWNER: spec.owner}},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    return {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}

@@ -1,0 +1,143 @@
+"""What the operator has set for builds and notebooks on Kubernetes, as one value.
+
+Manifests are pure functions of this and of a spec.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from django.conf import settings
+
+from sessions.backends import Resources
+
+_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+CA_FOLDER = "/run/bindery/ca"
+CA_FILE = f"{CA_FOLDER}/ca.crt"
+_CA_VARIABLES = (
+    "AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "PIP_CERT",
+    "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Site:
+    """``registry`` is host[:port]/path of the images; sizes are bytes, times seconds.
+
+    ``variables`` (proxies, package indexes) go into builds' steps and into notebooks, and with
+    ``ca_configmap`` the site's own authorities. ``pod_template`` is an operator's part of the
+    notebooks' pods.
+    """
+
+    namespace: str
+    registry: str
+    plain_http: bool
+    builder_image: str
+    base_image: str
+    python_image: str
+    push_secret: str
+    pull_secret: str
+    build_cpu: float
+    build_memory: int
+    build_disk: int
+    build_seconds: int
+    log_limit: int
+    repository_limit: int
+    storage_class: str
+    volume_size: int
+    volume_access: str
+    gpu: str
+    notebook_disk: int
+    ca_configmap: str
+    variables: dict[str, str] = field(default_factory=dict)
+    pod_template: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def registry_address(self) -> str:
+        return self.registry.partition("/")[0]
+
+    @property
+    def registry_path(self) -> str:
+        return self.registry.partition("/")[2]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of build steps and notebooks: the site's own, and where its authorities are."""
+        authorities = dict.fromkeys(_CA_VARIABLES, CA_FILE) if self.ca_configmap else {}
+        return {**authorities, **self.variables}
+
+    @property
+    def pull_secrets(self) -> dict[str, list[dict[str, str]]]:
+        """The part of a pod with which the node gets images that not everybody may have."""
+        return {"imagePullSecrets": [{"name": self.pull_secret}]} if self.pull_secret else {}
+
+    def repository(self, image: str) -> str:
+        """Where in the registry an image is kept, without the registry's own address."""
+        return f"{self.registry_path}/{image}".lstrip("/")
+
+    def reference(self, image: str, digest: str = "") -> str:
+        """The image as a pod names it; with its digest, nobody can put another in its place."""
+        name = f"{self.registry_address}/{self.repository(image)}"
+        return f"{name}@{digest}" if digest else f"{name}:{TAG}"
+
+    def machine_resources(self, wanted: Resources) -> dict[str, dict[str, str]]:
+        """Requests and limits of a notebook's container."""
+        gpu = {self.gpu: str(wanted.gpu)} if wanted.gpu else {}
+        return {
+            "requests": {
+                "cpu": cpus(wanted.cpu_request),
+                "memory": str(int(wanted.memory_request_gb * 1e9)),
+                **gpu,
+            },
+            "limits": {
+                "cpu": cpus(wanted.cpu_limit),
+                "memory": str(int(wanted.memory_limit_gb * 1e9)),
+                "ephemeral-storage": str(self.notebook_disk),
+                **gpu,
+            },
+        }
+
+
+TAG = "built"
+
+
+def cpus(number: float) -> str:
+    """Kubernetes counts in thousandths."""
+    return f"{int(number * 1000)}m"
+
+
+def _own_namespace() -> str:
+    """The one that the portal itself runs in."""
+    return _OWN_NAMESPACE.read_text().strip() if _OWN_NAMESPACE.exists() else "bindery"
+
+
+def configured() -> Site:
+    """The site as the settings have it. Raises ValueError or OSError for an unusable template."""
+    template = settings.PORTAL_POD_TEMPLATE
+    return Site(
+        namespace=settings.PORTAL_NAMESPACE or _own_namespace(),
+        registry=settings.PORTAL_REGISTRY.strip("/"),
+        plain_http=settings.PORTAL_REGISTRY_PLAIN_HTTP,
+        builder_image=settings.PORTAL_BUILDER_IMAGE,
+        base_image=settings.PORTAL_BUILD_BASE_IMAGE,
+        python_image=settings.PORTAL_PYTHON_IMAGE,
+        push_secret=settings.PORTAL_PUSH_SECRET,
+        pull_secret=settings.PORTAL_PULL_SECRET,
+        build_cpu=settings.PORTAL_BUILD_CPU,
+        build_memory=int(settings.PORTAL_BUILD_MEMORY_GB * 1e9),
+        build_disk=settings.PORTAL_BUILD_DISK_MB * 10**6,
+        build_seconds=settings.PORTAL_BUILD_TIMEOUT,
+        log_limit=settings.PORTAL_LOG_LIMIT_MB * 10**6,
+        repository_limit=settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6,
+        storage_class=settings.PORTAL_STORAGE_CLASS,
+        volume_size=int(settings.PORTAL_VOLUME_GB * 1e9),
+        volume_access=settings.PORTAL_VOLUME_ACCESS,
+        gpu=settings.PORTAL_GPU_RESOURCE,
+        notebook_disk=int(settings.PORTAL_NOTEBOOK_DISK_GB * 1e9),
+        ca_configmap=settings.PORTAL_CA_CONFIGMAP,
+        variables=dict(word.split("=", 1) for word in settings.PORTAL_SITE_VARIABLES),
+        pod_template=yaml.safe_load(Path(template).read_text()) if template else {},
+    )

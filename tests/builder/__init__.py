@@ -1,0 +1,6 @@
+"""The builder image's program, which is no part of the portal: it is imported from its folder."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2] / "deploy/builder"))

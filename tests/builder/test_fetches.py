@@ -1,0 +1,112 @@
+"""The stage that fetches, with a real git server; and what is read of what it fetched."""
+
+from __future__ import annotations
+
+import io
+import random
+from pathlib import Path
+
+import pytest
+from bindery_builder import fetch, links
+from bindery_builder.order import Order
+from bindery_builder.output import Output
+from bindery_builder.result import Failed
+
+from tests.githttp import GitServer
+
+FILES: dict[str, str | bytes] = {
+    "README": "hello",
+    "big": random.Random(1).randbytes(100_000),
+    ".resources": "gpu 1\n",
+}
+
+
+@pytest.fixture
+def log() -> io.BytesIO:
+    return io.BytesIO()
+
+
+@pytest.fixture
+def commit(git_server: GitServer) -> str:
+    git_server.repository("ada/flowers", FILES)
+    return git_server.commit("ada/flowers")
+
+
+def order(git: GitServer, work: Path, commit: str, limit: int = 10**9, plain: bool = True) -> Order:
+    return Order(
+        url=git.url("ada/flowers"),
+        commit=commit,
+        image="r.example/a:1",
+        ref="main",
+        repository_limit=limit,
+        plain_http=plain,
+        work=work,
+    )
+
+
+def code(ordered: Order, log: io.BytesIO) -> str:
+    with pytest.raises(Failed) as failed:
+        fetch.stage(ordered, Output(log, 10_000))
+    return failed.value.code
+
+
+def test_the_repository_is_there_at_its_commit(git_server, commit, tmp_path, log):
+    ordered = order(git_server, tmp_path, commit)
+    assert fetch.stage(ordered, Output(log, 10_000)) == {}
+    assert (ordered.repository / "README").read_text() == "hello"
+    assert log.getvalue().decode().startswith(f"1 ── Fetching {ordered.url} at {commit}\n2 ")
+    assert links.resources(ordered.repository) == "gpu 1\n"
+
+
+def test_a_commit_that_is_not_there_says_so(git_server, commit, tmp_path, log):
+    assert code(order(git_server, tmp_path, "d" * 40), log) == "build.fetch"
+
+
+def test_a_repository_that_is_too_large_is_refused(git_server, commit, tmp_path, log):
+    assert (
+        code(order(git_server, tmp_path, commit, limit=50_000), log) == "build.repository-too-large"
+    )
+
+
+def test_plain_http_is_for_those_for_whom_it_is_allowed(git_server, commit, tmp_path, log):
+    assert code(order(git_server, tmp_path, commit, plain=False), log) == "build.fetch"
+    assert "transport 'http' not allowed" in log.getvalue().decode()
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ("requirements.txt", "/etc/passwd"),
+        ("binder", "/etc"),
+        (".binder/postBuild", "../../outside"),
+        ("Dockerfile", "nowhere/../../outside"),
+    ],
+)
+def test_a_link_out_of_the_repository_is_refused_where_it_matters(link, target, tmp_path):
+    repository = tmp_path / "repository"
+    (repository / link).parent.mkdir(parents=True)
+    (repository / link).symlink_to(target)
+    with pytest.raises(Failed, match="leads out of the repository") as failed:
+        links.check(repository)
+    assert failed.value.code == "build.symlink-outside"
+    assert link in failed.value.message
+
+
+def test_other_links_are_left_alone(tmp_path):
+    (tmp_path / "deps.txt").write_text("")
+    (tmp_path / "requirements.txt").symlink_to("deps.txt")
+    (tmp_path / "data").symlink_to("/etc")
+    links.check(tmp_path)
+
+
+@pytest.mark.parametrize("raw", [b"x" * 2001, b"\xff", "\u20ac".encode() * 1999, None])
+def test_resources_that_are_no_short_text_are_left_out(raw, tmp_path):
+    if raw:
+        (tmp_path / ".resources").write_bytes(raw)
+    assert links.resources(tmp_path) is None
+
+
+def test_resources_are_not_read_through_a_link(tmp_path):
+    (tmp_path / "other").write_text("gpu 1")
+    (tmp_path / ".resources").symlink_to("other")
+    assert links.resources(tmp_path) is None

@@ -1,0 +1,67 @@
+"""The log of a build's container: numbered lines that a person can read."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from bindery_builder.lines import CUT_MARK, LONGEST, clean
+from bindery_builder.output import Output
+
+
+@pytest.fixture
+def written() -> io.BytesIO:
+    return io.BytesIO()
+
+
+def lines(written: io.BytesIO) -> list[str]:
+    return written.getvalue().decode().splitlines()
+
+
+def test_every_line_has_its_number(written):
+    output = Output(written, 1000)
+    output.title("Fetching")
+    output.feed(b"one\ntw")
+    output.feed(b"o\n\nthr")
+    output.say("ours")
+    assert lines(written) == ["1 ── Fetching", "2 one", "3 two", "4 ", "5 thr", "6 ours"]
+
+
+def test_a_text_of_ours_is_one_line_whatever_it_quotes(written):
+    Output(written, 1000).say("not\nfound: \x1b[31mred")
+    assert lines(written) == ["1 not found: red"]
+
+
+def test_after_the_limit_one_line_says_so_and_nothing_follows(written):
+    output = Output(written, 20)
+    output.feed(b"12345\n12345\n12345\n12345\n")
+    output.title("Later")
+    assert lines(written) == [
+        "1 12345",
+        "2 12345",
+        "3 … the log is too long: what follows was cut …",
+    ]
+    assert output.last[-1] == "── Later"
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        (b" 10 %\r 50 %\r100 %", "100 %"),
+        (b"\x1b[1;31mred\x1b[0m", "red"),
+        (b"\x1b]0;a title\x07text", "text"),
+        (b"bell\x07 \x1e", "bell "),
+        (b"broken \xff", "broken \ufffd"),
+        (b"x" * (LONGEST + 1), "x" * LONGEST + CUT_MARK),
+    ],
+)
+def test_a_line_is_shown_without_what_is_not_text(raw: bytes, shown: str):
+    assert clean(raw) == shown
+
+
+def test_a_line_without_end_takes_no_memory(written):
+    output = Output(written, 10_000)
+    for _ in range(100):
+        output.feed(b"x" * 65_536)
+    output.end_line()
+    assert lines(written) == [f"1 {'x' * LONGEST}{CUT_MARK}"]

@@ -1,0 +1,51 @@
+"""What the build leaves behind is taken for what it is: somebody else's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from bindery_builder import context, push
+from bindery_builder.result import Failed
+
+
+def test_folders_and_plain_files_are_taken(tmp_path):
+    (tmp_path / "final").mkdir()
+    (tmp_path / "final/manifest.json").write_text("{}")
+    push.check(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["final", "final/manifest.json"])
+def test_a_link_is_not_followed(name: str, tmp_path):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).symlink_to("/run")
+    with pytest.raises(Failed, match="not an image"):
+        push.check(tmp_path)
+
+
+def test_the_folder_itself_is_no_link(tmp_path):
+    (tmp_path / "image").symlink_to(tmp_path)
+    with pytest.raises(Failed, match="not an image"):
+        push.check(tmp_path / "image")
+
+
+def test_nothing_waits_for_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(Failed, match="not an image"):
+        push.check(tmp_path)
+
+
+def test_a_context_holds_the_same_files_and_the_links_as_they_are(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "deep/er").mkdir(parents=True)
+    (source / "deep/file").write_text("x")
+    (source / "link").symlink_to("/etc/passwd")
+    (source / "way").symlink_to("deep")
+    (source / "secret").write_text("x")
+    context.fill(target, source, ["deep", "deep/er", "deep/file", "link", "way"])
+    assert (target / "deep/file").samefile(source / "deep/file")
+    assert Path(os.readlink(target / "link")) == Path("/etc/passwd")
+    assert (target / "way").is_symlink()
+    assert (target / "deep/er").is_dir()
+    assert not (target / "secret").exists()

@@ -1,0 +1,94 @@
+"""The Dockerfile of a plain Python repository, as whole texts."""
+
+from __future__ import annotations
+
+import pytest
+from bindery_builder.python_image import Needs, apt_packages, dockerfile
+
+LABELS = {"repo2docker.repo": 'https://example.org/"a$b', "repo2docker.ref": "c0ffee"}
+
+EMPTY = """\
+FROM r.example/python:1
+USER 0
+RUN --mount=type=bind,source=prepare.py,target=/run/bindery/prepare.py \
+python3 /run/bindery/prepare.py
+USER 1000
+WORKDIR /home/jovyan
+ENV HOME=/home/jovyan REPO_DIR=/home/jovyan
+ENV PYTHONUNBUFFERED=1
+COPY --chown=1000:1000 ["src/", "/home/jovyan/"]
+LABEL repo2docker.ref="c0ffee"
+LABEL repo2docker.repo="https://example.org/\\"a\\$b"
+"""
+FULL = """\
+FROM r.example/python:1
+USER 0
+RUN --mount=type=bind,source=prepare.py,target=/run/bindery/prepare.py \
+python3 /run/bindery/prepare.py 3.12
+RUN apt-get -qq update && \\
+    apt-get install --yes --no-install-recommends g++ tree=2.1 && \\
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+USER 1000
+WORKDIR /home/jovyan
+ENV HOME=/home/jovyan REPO_DIR=/home/jovyan
+ENV PYTHONUNBUFFERED=1
+COPY --chown=1000:1000 ["src/binder/requirements.txt", "/home/jovyan/binder/requirements.txt"]
+RUN python3 -m pip install --no-cache-dir -r "binder/requirements.txt"
+COPY --chown=1000:1000 ["src/", "/home/jovyan/"]
+RUN chmod +x binder/postBuild && ./binder/postBuild
+RUN chmod +x binder/start
+ENTRYPOINT ["/home/jovyan/binder/start"]
+"""
+
+
+def test_an_empty_repository_is_copied_and_nothing_else():
+    assert dockerfile("r.example/python:1", Needs(), LABELS) == EMPTY
+
+
+def test_what_can_be_installed_early_comes_before_the_rest():
+    needs = Needs(
+        python="3.12",
+        apt=("g++", "tree=2.1"),
+        requirements="binder/requirements.txt",
+        early=True,
+        post_build=("binder/postBuild",),
+        start="binder/start",
+    )
+    assert dockerfile("r.example/python:1", needs, {}) == FULL
+
+
+def steps(needs: Needs) -> list[str]:
+    lines = dockerfile("x", needs, {}).splitlines()
+    return lines[lines.index('COPY --chown=1000:1000 ["src/", "/home/jovyan/"]') + 1 :]
+
+
+def test_requirements_that_name_files_wait_for_the_repository():
+    assert steps(Needs(requirements="requirements.txt", package=True)) == [
+        'RUN python3 -m pip install --no-cache-dir -r "requirements.txt"',
+        "RUN python3 -m pip install --no-cache-dir .",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pipfile", "folder", "option"),
+    [("Pipfile", ".", "--skip-lock"), ("binder/Pipfile.lock", "binder", "--ignore-pipfile")],
+)
+def test_a_pipfile_is_installed_where_it_lies(pipfile: str, folder: str, option: str):
+    assert steps(Needs(pipfile=pipfile)) == [
+        "RUN python3 -m pip install --no-cache-dir pipenv",
+        f"RUN cd {folder} && python3 -m pipenv install {option} --system --dev",
+    ]
+
+
+def test_packages_of_apt_are_read_as_repo2docker_does():
+    assert apt_packages("tree # why\n\n  g++\n#x\ntree\nlibc6=2.36-9+deb12u1\n") == (
+        "g++",
+        "libc6=2.36-9+deb12u1",
+        "tree",
+    )
+
+
+@pytest.mark.parametrize("line", ["a b", "a;b", "-o=x", "$(x)", "a&&b", "A", "a=", "a\\"])
+def test_what_is_no_package_is_refused(line: str):
+    with pytest.raises(ValueError, match=r"apt\.txt names"):
+        apt_packages(line)

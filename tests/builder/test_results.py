@@ -1,0 +1,48 @@
+"""What a container leaves behind fits into the pod's status, whatever it says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from bindery_builder import result
+from bindery_builder.main import run
+from bindery_builder.order import Order
+from bindery_builder.output import Output
+from bindery_builder.result import MOST, Failed, bounded
+
+ORDER = Order(url="https://example.org/a.git", commit="c" * 40, image="r.example/a:1")
+
+
+def test_a_short_result_is_left_as_it_is(tmp_path):
+    result.write({"pack": "python", "resources": "gpu 1\n"}, tmp_path / "result")
+    assert json.loads((tmp_path / "result").read_bytes()) == {
+        "pack": "python",
+        "resources": "gpu 1\n",
+    }
+
+
+@pytest.mark.parametrize("letter", ["x", "\u20ac", "\U0001f600", '"', "\n"])
+def test_a_long_one_is_cut_and_says_so(letter: str):
+    raw = bounded({"code": "build.dockerfile", "message": letter * 10_000})
+    assert len(raw) <= MOST
+    cut = json.loads(raw)
+    assert cut["code"] == "build.dockerfile"
+    assert cut["message"].endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Failed("build.fetch", "No."), "build.fetch"),
+        (OSError(28, "No space left on device"), "build.disk-full"),
+        (OSError(2, "No such file"), "build.internal"),
+        (KeyError("x"), "build.internal"),
+    ],
+)
+def test_whatever_goes_wrong_has_a_code(error: Exception, code: str, tmp_path):
+    def stage(order: Order, output: Output) -> dict[str, str]:
+        raise error
+
+    with (tmp_path / "log").open("wb") as log:
+        assert run(stage, ORDER, Output(log, 10_000))["code"] == code

@@ -1,0 +1,85 @@
+"""A namespace of the cluster, the back end on it, and a git server that its pods reach."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sessions.backends import BuildSpec, Resources, ServerSpec
+from sessions.backends.kubernetes import KubernetesBackend
+from tests.backends.waiting import until
+from tests.cluster.kube import Kube, new_namespace, settings_for
+from tests.githttp import GitServer
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def kube() -> Iterator[Kube]:
+    with new_namespace() as kube:
+        yield kube
+
+
+@pytest.fixture(scope="session")
+def git_server(kube: Kube) -> Iterator[GitServer]:
+    with GitServer(kube.own_address()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def images() -> dict[str, BuildSpec]:
+    """What was built and may be used by many tests."""
+    return {}
+
+
+@pytest.fixture
+def backend(settings, kube: Kube) -> Iterator[KubernetesBackend]:
+    for name, value in settings_for(kube).items():
+        setattr(settings, name, value)
+    settings.PORTAL_REGISTRY_PLAIN_HTTP = True
+    settings.PORTAL_VOLUME_GB = 1.0
+    backend = KubernetesBackend()
+    backend.prepare()
+    yield backend
+    for report in backend.builds():
+        backend.forget_build(report.id)
+    for server in backend.servers():
+        backend.remove_server(server.id)
+        backend.forget_server(server.id)
+    until(lambda: not backend.servers() and not kube.pods(), 60)
+
+
+@pytest.fixture
+def order(git_server: GitServer) -> Callable[[dict[str, str]], BuildSpec]:
+    """Makes a repository of the files, and the order to build it."""
+
+    def make(files: dict[str, str]) -> BuildSpec:
+        number = next(_numbers)
+        name = f"ada/repository-{number}"
+        url = git_server.repository(name, files)
+        return BuildSpec(number, url, git_server.commit(name), "main", f"image-{number}")
+
+    return make
+
+
+@pytest.fixture
+def wish() -> Callable[..., ServerSpec]:
+    """Makes the wish for a notebook of an image that was built."""
+
+    def make(spec: BuildSpec, owner: str = "ada", gpu: int = 0, memory: float = 1.0) -> ServerSpec:
+        number = next(_numbers)
+        return ServerSpec(
+            id=number,
+            name=f"{owner}-project-{number}",
+            owner=owner,
+            owner_id={"ada": 1, "bob": 2}[owner],
+            image=spec.image,
+            commit=spec.commit,
+            url=spec.url,
+            token=f"token-{number}",
+            resources=Resources(0.1, 1, 0.2, memory, gpu),
+        )
+
+    return make

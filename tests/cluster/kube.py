@@ -1,0 +1,82 @@
+"""The cluster as its administrator has it: namespaces, and a look at everything in one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from kubernetes import client, config
+
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+class Kube:
+    """One namespace of the cluster."""
+
+    def __init__(self, namespace: str) -> None:
+        config.load_kube_config()
+        self.namespace = namespace
+        self.core = client.CoreV1Api()
+        self.host = str(urlsplit(client.Configuration.get_default_copy().host).hostname)
+
+    @property
+    def registry(self) -> str:
+        return os.environ.get("TEST_REGISTRY", f"{self.host}:5000")
+
+    def own_address(self) -> str:
+        """That of this machine, as pods reach it."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((self.host, 9))
+            return str(probe.getsockname()[0])
+
+    def pods(self, selector: str = "") -> list[Any]:
+        listing = self.core.list_namespaced_pod(self.namespace, label_selector=selector)
+        return list(listing.items)
+
+    def names(self) -> dict[str, set[str]]:
+        """What of ours there is, by kind: to be compared with rows."""
+        ours = {"label_selector": "app.kubernetes.io/managed-by=bindery"}
+        core, namespace = self.core, self.namespace
+        kinds = {
+            "pods": core.list_namespaced_pod,
+            "secrets": core.list_namespaced_secret,
+            "claims": core.list_namespaced_persistent_volume_claim,
+        }
+        return {
+            kind: {item.metadata.name for item in lister(namespace, **ours).items}
+            for kind, lister in kinds.items()
+        }
+
+
+@contextmanager
+def new_namespace() -> Iterator[Kube]:
+    """A namespace of its own with the machine's certificates in it; gone at the end."""
+    kube = Kube(f"bindery-test-{secrets.token_hex(4)}")
+    kube.core.create_namespace({"metadata": {"name": kube.namespace}})
+    try:
+        if CERTIFICATES.exists():
+            bundle = {"metadata": {"name": "ca"}, "data": {"ca.crt": CERTIFICATES.read_text()}}
+            kube.core.create_namespaced_config_map(kube.namespace, bundle)
+        yield kube
+    finally:
+        kube.core.delete_namespace(kube.namespace)
+
+
+def settings_for(kube: Kube) -> dict[str, str]:
+    """The environment of a portal that uses this namespace."""
+    return {
+        "PORTAL_BACKEND": "kubernetes",
+        "PORTAL_NAMESPACE": kube.namespace,
+        "PORTAL_REGISTRY": f"{kube.registry}/{kube.namespace}",
+        "PORTAL_REGISTRY_PLAIN_HTTP": "1",
+        "PORTAL_BUILDER_IMAGE": f"{kube.registry}/bindery-builder:1",
+        "PORTAL_PYTHON_IMAGE": f"{kube.registry}/jupyter:1",
+        "PORTAL_VOLUME_GB": "1",
+        "PORTAL_CA_CONFIGMAP": "ca" if CERTIFICATES.exists() else "",
+    }

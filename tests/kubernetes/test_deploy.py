@@ -1,0 +1,131 @@
+"""What the manifests in ``deploy/kubernetes`` promise, read without a cluster."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sessions.addresses import _REFUSED
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+FILES = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+OBJECTS: list[dict[str, Any]] = [
+    one for file in FILES for one in yaml.safe_load_all(file.read_text())
+]
+
+
+def of_kind(*kinds: str) -> list[dict[str, Any]]:
+    return [one for one in OBJECTS if one["kind"] in kinds]
+
+
+def pods() -> list[dict[str, Any]]:
+    return [one["spec"]["template"] for one in of_kind("Deployment", "Job")]
+
+
+def policy(name: str) -> dict[str, Any]:
+    [spec] = [one["spec"] for one in of_kind("NetworkPolicy") if one["metadata"]["name"] == name]
+    return spec
+
+
+def test_everything_is_in_the_portals_namespace():
+    assert {one["metadata"].get("namespace", one["metadata"]["name"]) for one in OBJECTS} == {
+        "bindery"
+    }
+
+
+def test_the_portal_may_do_so_much_and_no_more():
+    [role] = of_kind("Role")
+    assert {rule["resources"][0]: rule["verbs"] for rule in role["rules"]} == {
+        "pods": ["create", "get", "list", "watch", "delete", "patch"],
+        "pods/log": ["get"],
+        "secrets": ["create", "get", "list", "watch", "delete", "patch"],
+        "persistentvolumeclaims": ["create", "get", "list"],
+        "events": ["list", "watch"],
+    }
+    assert {(*rule["apiGroups"], len(rule["resources"])) for rule in role["rules"]} == {("", 1)}
+    assert of_kind("ClusterRole", "ClusterRoleBinding") == []
+    [binding] = of_kind("RoleBinding")
+    assert binding["roleRef"]["kind"] == "Role"
+
+
+@pytest.mark.parametrize("pod", pods(), ids=lambda pod: pod["spec"]["containers"][0]["name"])
+def test_no_pod_of_the_portal_has_rights_on_its_node(pod):
+    rights = pod["spec"]["securityContext"]
+    assert (rights["runAsNonRoot"], rights["runAsUser"]) == (True, 1000)
+    assert rights["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["spec"]["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def test_no_pod_of_the_portal_looks_like_one_that_it_would_clear_away():
+    for pod in pods():
+        labels = pod["metadata"]["labels"]
+        assert labels["app.kubernetes.io/name"] == "bindery"
+        assert "app.kubernetes.io/managed-by" not in labels
+
+
+def test_only_the_portal_gets_into_a_notebook_and_nobody_into_a_build():
+    [rule] = policy("bindery-notebooks")["ingress"]
+    portal = {"matchLabels": {"app.kubernetes.io/name": "bindery"}}
+    assert rule == {"from": [{"podSelector": portal}], "ports": [{"port": 8888, "protocol": "TCP"}]}
+    assert policy("bindery-builds")["ingress"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("bindery-notebooks", "server"), ("bindery-builds", "build")]
+)
+def test_strangers_code_gets_out_to_the_internet_only(name, kind):
+    spec = policy(name)
+    assert spec["podSelector"]["matchLabels"] == {
+        "app.kubernetes.io/managed-by": "bindery",
+        "bindery/kind": kind,
+    }
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    blocks = [
+        peer["ipBlock"] for rule in spec["egress"] for peer in rule["to"] if "ipBlock" in peer
+    ]
+    assert [one for one in _REFUSED for block in blocks if not is_shut(one, block)] == []
+
+
+def is_shut(network: str, block: dict[str, Any]) -> bool:
+    """Whether a rule lets nothing into the network."""
+    shut, allowed = ipaddress.ip_network(network), ipaddress.ip_network(block["cidr"])
+    if shut.version != allowed.version or not shut.overlaps(allowed):
+        return True
+    excepted = [ipaddress.ip_network(one) for one in block.get("except", [])]
+    return any(shut.subnet_of(one) for one in excepted)  # type: ignore[arg-type]
+
+
+def test_images_and_hosts_are_examples_to_be_replaced():
+    [settings] = [one["data"] for one in of_kind("ConfigMap")]
+    images = {container["image"] for pod in pods() for container in pod["spec"]["containers"]}
+    images |= {settings["PORTAL_REGISTRY"], settings["PORTAL_BUILDER_IMAGE"]}
+    assert {image.partition("/")[0] for image in images} == {"registry.example.org"}
+    [ingress] = of_kind("Ingress")
+    hosts = [rule["host"] for rule in ingress["spec"]["rules"]]
+    assert hosts == [settings["PORTAL_GATEWAY_DOMAIN"], f"*.{settings['PORTAL_GATEWAY_DOMAIN']}"]
+    assert ingress["spec"]["tls"][0]["hosts"] == hosts
+
+
+def test_each_setting_is_one_that_the_portal_reads():
+    [given] = [one["data"] for one in of_kind("ConfigMap")]
+    settings = (DEPLOY.parent / "portal/settings.py").read_text()
+    assert [name for name in given if f'"{name.removesuffix("_FILE")}"' not in settings] == []
+
+
+def test_the_web_process_takes_what_its_image_would_run():
+    [web] = [pod for pod in pods() if pod["spec"]["containers"][0]["name"] == "web"]
+    container = web["spec"]["containers"][0]
+    words = container["command"] + " ".join(container["args"]).replace("=", " ").split()
+    image = re.search(r"(?s)\nCMD \[(.*?)\]", (DEPLOY / "portal/Dockerfile").read_text())
+    assert image
+    assert re.findall(r'"([^"]*)"', image[1]) == words
