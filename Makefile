@@ -16,8 +16,7 @@ test: setup-test
 
 # The tests that need a disposable Kubernetes cluster, named by KUBECONFIG
 test-cluster: setup-test
-	@test -n "$$KUBECONFIG" || { echo "Set KUBECONFIG to that of a disposable cluster." >&2; exit 1; }
-	@exec $(python) -m pytest -m cluster $(ARGS)
+	@exec bin/test-cluster $(ARGS)
 
 lint: setup-test
 	@exec bin/lint

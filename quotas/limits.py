@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from portal.models import User
 
 
@@ -22,4 +24,9 @@ class Limits:
 
 def limits_of(user: User) -> Limits:
     """The limits in force for this person now."""
-    return Limits()
+    return Limits(
+        cpu_request=settings.PORTAL_CPU_REQUEST,
+        cpu_limit=settings.PORTAL_CPU_LIMIT,
+        memory_request_gb=settings.PORTAL_MEMORY_REQUEST_GB,
+        memory_limit_gb=settings.PORTAL_MEMORY_LIMIT_GB,
+    )

@@ -48,7 +48,10 @@ def eventually(ask: Callable[[], T | None], *, within: float = 30.0, what: str =
 
 
 class Stack:
-    def __init__(self, **environment: str) -> None:
+    """``patience`` is how many times as long as one machine a back end may take."""
+
+    def __init__(self, patience: float = 1, **environment: str) -> None:
+        self.patience = patience
         self.data = scratch.folder()
         self.port = _free_port()
         self.url = f"http://localhost:{self.port}"
@@ -182,6 +185,7 @@ class Api:
                 raise AssertionError(project["message"])
             return project if project["state"] in states else None
 
+        within *= self.stack.patience
         return eventually(arrived, within=within, what=f"{name} being {' or '.join(states)}")
 
     def story(self, name: str) -> list[dict[str, Any]]:
@@ -202,8 +206,8 @@ class Api:
 
 
 @contextmanager
-def running(**environment: str) -> Iterator[Stack]:
-    stack = Stack(**environment)
+def running(patience: float = 1, **environment: str) -> Iterator[Stack]:
+    stack = Stack(patience, **environment)
     try:
         stack.start()
         yield stack

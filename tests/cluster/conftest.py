@@ -12,6 +12,10 @@ from sessions.backends.kubernetes import KubernetesBackend
 from tests.backends.waiting import until
 from tests.cluster.kube import Kube, new_namespace, settings_for
 from tests.githttp import GitServer
+from tests.stack import Stack, running
+from tests.whole.conftest import ada, bob, cleared, git
+
+__all__ = ["ada", "bob", "cleared", "git"]
 
 _numbers = itertools.count(1)
 
@@ -26,6 +30,29 @@ def kube() -> Iterator[Kube]:
 def git_server(kube: Kube) -> Iterator[GitServer]:
     with GitServer(kube.own_address()) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def stack(git_server: GitServer) -> Iterator[Stack]:
+    """A whole portal with a namespace of its own, in which ada and bob have accounts."""
+    small = {
+        "PORTAL_CPU_REQUEST": "0.02",
+        "PORTAL_CPU_LIMIT": "1",
+        "PORTAL_MEMORY_REQUEST_GB": "0.1",
+        "PORTAL_MEMORY_LIMIT_GB": "1",
+    }
+    with new_namespace() as kube:
+        trusted = {"PORTAL_TRUSTED_GIT_HOSTS": git_server.host}
+        with running(patience=3, **settings_for(kube), **trusted, **small) as stack:
+            stack.account("ada")
+            stack.account("bob")
+            yield stack
+
+
+@pytest.fixture
+def portal_kube(stack: Stack) -> Kube:
+    """The namespace of that portal."""
+    return Kube(stack.environment["PORTAL_NAMESPACE"])
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,109 @@
+"""``kill -9`` of the cluster's own parts, in the middle of builds and spawns.
+
+``CLUSTER_TOOL`` names a folder whose program ``up`` starts again what is missing of the cluster;
+the parts' process ids are in ``DC_RUN``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.githttp import GitServer
+from tests.kernel import Kernel
+from tests.stack import Api, Stack, eventually
+
+pytestmark = [pytest.mark.cluster, pytest.mark.faults, pytest.mark.timeout(900)]
+
+AWAY_SECONDS = 60
+TICKS = 150
+SLOW = f"""#!/bin/bash
+for tick in $(seq {TICKS}); do echo "tick $tick"; sleep 0.1; done
+"""
+
+
+def kill(part: str) -> None:
+    pid = int((Path(os.environ["DC_RUN"]) / f"{part}.pid").read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
+
+
+def bring_back() -> None:
+    up = Path(os.environ["CLUSTER_TOOL"]) / "up"
+    subprocess.run([up], check=True, stdout=subprocess.DEVNULL, timeout=180)
+
+
+@pytest.fixture
+def slow(git: GitServer, request: pytest.FixtureRequest) -> str:
+    """A repository that no test before has built, and whose build takes a while."""
+    files = {"postBuild": SLOW, "for": request.node.name}
+    number = abs(hash(request.node.name)) % 10**8
+    return git.repository(f"ada/slow-{number}", files, executable=["postBuild"])
+
+
+@pytest.fixture
+def running(git: GitServer, ada: Api) -> Kernel:
+    """A kernel in a notebook that runs, with something in its memory."""
+    name = ada.launch(git.repository("ada/plain", {"index.ipynb": "{}"}))
+    ada.until(name, "ready")
+    with Kernel(ada, name) as kernel:
+        kernel.run("answer = 42")
+    return kernel
+
+
+def at_tick(api: Api, name: str, number: int) -> None:
+    eventually(lambda: f"tick {number}" in api.log(name), within=150, what=f"tick {number}")
+
+
+def all_is_well(api: Api, building: str, kernel: Kernel) -> None:
+    """The build has come to its end with each line once, and the notebook was left alone."""
+    api.until(building, "ready")
+    ticks = re.findall(r"^tick (\d+)$", "\n".join(api.log(building)), re.MULTILINE)
+    assert [int(tick) for tick in ticks] == list(range(1, TICKS + 1))
+    name = kernel.host.partition(".")[0]
+    with Kernel(api, name, kernel.id) as again:
+        assert again.run("print(answer)") == "42\n"
+
+
+@pytest.mark.parametrize("part", ["kube-apiserver", "kubelet", "containerd"])
+def test_nothing_is_lost_when_a_part_of_the_cluster_is_killed(
+    part: str, git: GitServer, ada: Api, slow: str, running: Kernel
+) -> None:
+    building = ada.launch(slow)
+    at_tick(ada, building, 20)
+    spawning = ada.launch(git.url("ada/plain"))
+    kill(part)
+    bring_back()
+    ada.until(spawning, "ready")
+    all_is_well(ada, building, running)
+
+
+def test_the_cluster_may_be_away_for_a_minute(
+    stack: Stack, git: GitServer, ada: Api, slow: str, running: Kernel
+) -> None:
+    building = ada.launch(slow)
+    at_tick(ada, building, 5)
+    kill("kube-apiserver")
+    waiting = ada.launch(git.url("ada/plain"))  # accepted all the same
+    time.sleep(AWAY_SECONDS)
+    assert ada.project(waiting)["state"] in {"waiting", "spawning"}
+    assert stack.is_healthy()
+    bring_back()
+    ada.until(waiting, "ready", within=200)
+    all_is_well(ada, building, running)
+
+
+def test_the_registry_may_be_away_while_a_build_pushes(
+    ada: Api, slow: str, running: Kernel
+) -> None:
+    building = ada.launch(slow)
+    at_tick(ada, building, TICKS)
+    kill("registry")
+    time.sleep(30)
+    bring_back()
+    all_is_well(ada, building, running)

@@ -1,0 +1,100 @@
+"""Many at once, and everything in the cluster has its row, and every row its thing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from tests.cluster.kube import Kube
+from tests.githttp import GitServer
+from tests.stack import Api, Stack, eventually
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
+
+PEOPLE = 8
+EACH = 5
+"""Projects, as many as a person may have."""
+SEED = 20261124
+WITHIN = 400
+
+COUNT = """
+from sessions.models import Build
+print(Build.objects.filter(url__contains='/many/').count())
+"""
+
+
+@pytest.fixture
+def people(stack: Stack) -> Iterator[list[Api]]:
+    with ExitStack() as open_:
+        apis = []
+        for number in range(PEOPLE):
+            stack.account(f"person-{number}")
+            apis.append(open_.enter_context(stack.api(f"person-{number}")))
+        yield apis
+        for api in apis:
+            for project in api.http.get("projects/").json():
+                api.delete(project["name"])
+
+
+def test_many_launches_cause_a_build_for_each_repository_and_leave_nothing_behind(
+    stack: Stack, git: GitServer, people: list[Api], portal_kube: Kube
+) -> None:
+    urls = [git.repository(f"many/{n}", {"index.ipynb": "{}", "n": str(n)}) for n in range(EACH)]
+    wishes = [(api, url) for api in people[:4] for url in urls]
+    with ThreadPoolExecutor(len(wishes)) as pool:
+        names = list(pool.map(lambda wish: (wish[0], wish[0].launch(wish[1])), wishes))
+    for api, name in names:
+        api.until(name, "ready", within=WITHIN)
+    assert stack.manage("shell", "-v0", "-c", COUNT) == str(EACH)
+    assert running(portal_kube) == {name for _api, name in names}
+
+    names += [(api, api.launch(url)) for api in people[4:] for url in urls]
+    order = random.Random(SEED)
+    last = {}
+    for _round in range(3):
+        for api, name in order.sample(names, len(names) // 2):
+            if last.get(name) != "delete":
+                last[name] = act(order, api, name)
+    for api, name in names:
+        if last.get(name) != "delete":
+            api.until(name, "ready", "stopped", within=WITHIN)
+    expected = {
+        name
+        for api, name in names
+        if last.get(name) != "delete" and api.project(name)["state"] == "ready"
+    }
+    eventually(lambda: running(portal_kube) == expected, within=120, what="just what has a row")
+
+    for api, name in names:
+        if last.get(name) != "delete":
+            api.delete(name)
+    eventually(
+        lambda: not running(portal_kube) and not portal_kube.names()["pods"],
+        within=180,
+        what="an empty namespace",
+    )
+    assert portal_kube.names()["secrets"] == set()
+    assert {f"person-{n}-nfs-pvc" for n in range(PEOPLE)} <= portal_kube.names()["claims"]
+
+
+def act(order: random.Random, api: Api, name: str) -> str:
+    """Something that fits the state or does not: a conflict is an answer, too."""
+    verb = order.choice(["start", "stop", "stop", "delete"])
+    if verb == "delete":
+        api.delete(name)
+    else:
+        assert api.http.post(f"projects/{name}/{verb}/").status_code in {202, 409}
+    return verb
+
+
+def running(kube: Kube) -> set[str]:
+    """The projects that have a pod or a Secret, and both of each."""
+    names = kube.names()
+    servers = {name for name in names["pods"] if not name.startswith("build-")}
+    if servers != names["secrets"]:
+        return {"pods and secrets differ"}
+    return {name.rpartition("-")[0] for name in servers}
