@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +34,7 @@ def git_server(kube: Kube) -> Iterator[GitServer]:
 
 
 @pytest.fixture(scope="session")
-def stack(git_server: GitServer) -> Iterator[Stack]:
+def stack(git_server: GitServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A whole portal with a namespace of its own, in which ada and bob have accounts."""
     small = {
         "PORTAL_CPU_REQUEST": "0.02",
@@ -43,7 +44,8 @@ def stack(git_server: GitServer) -> Iterator[Stack]:
     }
     with new_namespace() as kube:
         trusted = {"PORTAL_TRUSTED_GIT_HOSTS": git_server.host}
-        with running(patience=3, **settings_for(kube), **trusted, **small) as stack:
+        environment = settings_for(kube, tmp_path_factory.mktemp("template"))
+        with running(patience=3, **environment, **trusted, **small) as stack:
             stack.account("ada")
             stack.account("bob")
             yield stack
@@ -62,9 +64,10 @@ def images() -> dict[str, BuildSpec]:
 
 
 @pytest.fixture
-def backend(settings, kube: Kube) -> Iterator[KubernetesBackend]:
-    for name, value in settings_for(kube).items():
+def backend(settings, monkeypatch, kube: Kube, tmp_path: Path) -> Iterator[KubernetesBackend]:
+    for name, value in settings_for(kube, tmp_path).items():
         setattr(settings, name, value)
+    monkeypatch.setenv("KUBECONFIG", settings.KUBECONFIG)
     settings.PORTAL_REGISTRY_PLAIN_HTTP = True
     settings.PORTAL_VOLUME_GB = 1.0
     backend = KubernetesBackend()

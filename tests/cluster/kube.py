@@ -6,13 +6,15 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
 from kubernetes import client, config
 
+RIGHTS = Path(__file__).resolve().parents[2] / "deploy/kubernetes/rbac.yaml"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -68,9 +70,67 @@ def new_namespace() -> Iterator[Kube]:
         kube.core.delete_namespace(kube.namespace)
 
 
-def settings_for(kube: Kube) -> dict[str, str]:
-    """The environment of a portal that uses this namespace."""
+def as_portal(kube: Kube, folder: Path) -> Path:
+    """A configuration file for the portal's own account, which has the rights that the portal is
+    installed with, and no more."""
+    rights = client.RbacAuthorizationV1Api()
+    makers = {
+        "ServiceAccount": kube.core.create_namespaced_service_account,
+        "Role": rights.create_namespaced_role,
+        "RoleBinding": rights.create_namespaced_role_binding,
+    }
+    for manifest in yaml.safe_load_all(RIGHTS.read_text()):
+        manifest["metadata"]["namespace"] = kube.namespace
+        for subject in manifest.get("subjects", []):
+            subject["namespace"] = kube.namespace
+        with suppress(client.ApiException):  # a second test in this namespace
+            makers[manifest["kind"]](kube.namespace, manifest)
+    token = kube.core.create_namespaced_service_account_token(
+        "bindery", kube.namespace, {"spec": {"expirationSeconds": 4 * 3600}}
+    )
+    administrator = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+    path = folder / f"{kube.namespace}.kubeconfig"
+    path.write_text(yaml.safe_dump(_configuration(administrator, token.status.token)))
+    return path
+
+
+def _configuration(administrator: dict[str, Any], token: str) -> dict[str, Any]:
+    """The administrator's cluster, with the portal's token."""
+    context = {"cluster": administrator["clusters"][0]["name"], "user": "portal"}
     return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": administrator["clusters"],
+        "users": [{"name": "portal", "user": {"token": token}}],
+        "contexts": [{"name": "portal", "context": context}],
+        "current-context": "portal",
+    }
+
+
+TEMPLATE = """
+spec:
+  initContainers:
+  - name: owner
+    image: {image}
+    command: [chown, "1000:1000", /volume]
+    resources: {{limits: {{cpu: 500m, memory: 64M}}}}
+    securityContext:
+      runAsUser: 0
+      runAsNonRoot: false
+      allowPrivilegeEscalation: false
+      capabilities: {{drop: [ALL], add: [CHOWN]}}
+    volumeMounts: [{{name: home, mountPath: /volume}}]
+"""
+"""The test cluster's volumes are root's, as some sites' are (docs/kubernetes.md, Storage)."""
+
+
+def settings_for(kube: Kube, folder: Path) -> dict[str, str]:
+    """The environment of a portal that uses this namespace; ``folder`` is kept as long as it."""
+    template = folder / f"{kube.namespace}.yaml"
+    template.write_text(TEMPLATE.format(image=f"{kube.registry}/jupyter:1"))
+    return {
+        "KUBECONFIG": str(as_portal(kube, folder)),
+        "PORTAL_POD_TEMPLATE": str(template),
         "PORTAL_BACKEND": "kubernetes",
         "PORTAL_NAMESPACE": kube.namespace,
         "PORTAL_REGISTRY": f"{kube.registry}/{kube.namespace}",

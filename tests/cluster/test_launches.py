@@ -158,7 +158,7 @@ def test_a_pod_that_somebody_deletes_is_noticed(
     portal_kube.core.delete_namespaced_pod(
         pod.metadata.name, portal_kube.namespace, grace_period_seconds=0
     )
-    project = ada.until(name, "failed", within=5)
-    assert project["code"] == "spawn.deleted"
+    noticed = eventually(lambda: ada.project(name)["code"], within=5, what="the notice")
+    assert noticed == "spawn.deleted"
     ada.verb(name, "start")
     ada.until(name, "ready")

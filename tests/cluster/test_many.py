@@ -46,39 +46,34 @@ def test_many_launches_cause_a_build_for_each_repository_and_leave_nothing_behin
     urls = [git.repository(f"many/{n}", {"index.ipynb": "{}", "n": str(n)}) for n in range(EACH)]
     wishes = [(api, url) for api in people[:4] for url in urls]
     with ThreadPoolExecutor(len(wishes)) as pool:
-        names = list(pool.map(lambda wish: (wish[0], wish[0].launch(wish[1])), wishes))
-    for api, name in names:
+        names = list(pool.map(lambda wish: (wish[0].launch(wish[1]), wish[0]), wishes))
+    for name, api in names:
         api.until(name, "ready", within=WITHIN)
     assert stack.manage("shell", "-v0", "-c", COUNT) == str(EACH)
-    assert running(portal_kube) == {name for _api, name in names}
+    assert running(portal_kube) == {name for name, _api in names}
 
-    names += [(api, api.launch(url)) for api in people[4:] for url in urls]
-    order = random.Random(SEED)
-    last = {}
-    for _round in range(3):
-        for api, name in order.sample(names, len(names) // 2):
-            if last.get(name) != "delete":
-                last[name] = act(order, api, name)
-    for api, name in names:
-        if last.get(name) != "delete":
-            api.until(name, "ready", "stopped", within=WITHIN)
-    expected = {
-        name
-        for api, name in names
-        if last.get(name) != "delete" and api.project(name)["state"] == "ready"
-    }
-    eventually(lambda: running(portal_kube) == expected, within=120, what="just what has a row")
+    names += [(api.launch(url), api) for api in people[4:] for url in urls]
+    left = stirred(dict(names))
+    for name, api in left.items():
+        api.until(name, "ready", "stopped", within=WITHIN)
+    ready = {name for name, api in left.items() if api.project(name)["state"] == "ready"}
+    eventually(lambda: running(portal_kube) == ready, within=120, what="just what has a row")
 
-    for api, name in names:
-        if last.get(name) != "delete":
-            api.delete(name)
-    eventually(
-        lambda: not running(portal_kube) and not portal_kube.names()["pods"],
-        within=180,
-        what="an empty namespace",
-    )
-    assert portal_kube.names()["secrets"] == set()
+    for name, api in left.items():
+        api.delete(name)
+    eventually(lambda: nothing_but_claims(portal_kube), within=180, what="an empty namespace")
     assert {f"person-{n}-nfs-pvc" for n in range(PEOPLE)} <= portal_kube.names()["claims"]
+
+
+def stirred(projects: dict[str, Api]) -> dict[str, Api]:
+    """Start, stop and delete them at random, faster than that can be done; what is left."""
+    order = random.Random(SEED)
+    left = dict(projects)
+    for _round in range(3):
+        for name in order.sample(sorted(left), len(left) // 2):
+            if act(order, left[name], name) == "delete":
+                del left[name]
+    return left
 
 
 def act(order: random.Random, api: Api, name: str) -> str:
@@ -89,6 +84,11 @@ def act(order: random.Random, api: Api, name: str) -> str:
     else:
         assert api.http.post(f"projects/{name}/{verb}/").status_code in {202, 409}
     return verb
+
+
+def nothing_but_claims(kube: Kube) -> bool:
+    names = kube.names()
+    return not names["pods"] and not names["secrets"]
 
 
 def running(kube: Kube) -> set[str]:

@@ -1,44 +1,60 @@
-"""Leaves what was built for `push`: a folder for the image, and one for each step of the build.
+"""Leaves what was built for `push`: the configurations of the images, and the layers they share.
 
-A step's image has the first layers of a later one, so only the later one is written out by
-buildah; the others share its files and cost nothing. The folders have the form that skopeo
-calls ``dir:``, because that keeps an image byte for byte.
+There is an image for what was built and, where there is a cache to fill, one for each step. A
+step's image has the first layers of a later one, so it costs no more than its configuration.
+Layers of base images are not packed where `pull` has kept them (`held`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from . import programs
+from . import held, programs
 from .order import Order
 from .output import Output
 from .result import Failed
 
 FINAL = "final"
-_VERSION = "Directory Transport Version: 1.1\n"
-_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-_CONFIG = "application/vnd.docker.container.image.v1+json"
+_FORMAT = '{"imageLayoutVersion": "1.0.0"}'
 
 
 def step_name(number: int) -> str:
-    """The folder, and the tag in the cache, of the step of this number."""
+    """The image, and the tag in the cache, of the step of this number."""
     return f"step-{number:03}"
+
+
+def config(images: Path, name: str) -> Path:
+    """Where the configuration of the image of this name is."""
+    return images / f"{name}.json"
+
+
+def layers(images: Path) -> Path:
+    """Where it says which file has which layer: by the digest of what is in it, in JSON."""
+    return images / "layers.json"
+
+
+def blob(images: Path, digest: str) -> Path:
+    """The file that has this digest (``sha256:…``)."""
+    return _layout(images) / "blobs" / digest.replace(":", "/")
 
 
 def write(order: Order, buildah: list[str], image: str, steps: list[str], output: Output) -> None:
     """Write the image and, where there is a cache to fill, the images of all steps."""
-    pack = _Pack(order.images, buildah, output)
+    pack = _Pack(order.images, buildah, held.unpacked(order), output)
     pack.add(FINAL, image)
     if order.cache:
         # The later ones first: they bring the layers of the earlier ones along.
         for number, step in reversed(list(enumerate(_known(buildah, steps), 1))):
             pack.add(step_name(number), step)
+    layers(order.images).write_text(json.dumps(pack.layers))
     subprocess.run(["chmod", "-R", "a+rX", "--", order.images], check=True)
+
+
+def _layout(images: Path) -> Path:
+    return images / "layout"
 
 
 def _known(buildah: list[str], steps: list[str]) -> list[str]:
@@ -51,55 +67,44 @@ def _known(buildah: list[str], steps: list[str]) -> list[str]:
 
 
 class _Pack:
-    """Folders of images that share the files of their layers."""
+    """Lets buildah write layers to a folder of the form ``oci:``, where it skips those it finds.
 
-    def __init__(self, folder: Path, buildah: list[str], output: Output) -> None:
+    Only layers are taken from there: the form has no place for all that a configuration says.
+    """
+
+    def __init__(
+        self, folder: Path, buildah: list[str], left_out: list[str], output: Output
+    ) -> None:
         self._folder = folder
         self._buildah = buildah
+        self._left_out = set(left_out)
         self._output = output
-        self._layers: dict[str, tuple[Path, dict[str, Any]]] = {}
-        folder.mkdir()
+        self.layers: dict[str, dict[str, Any]] = {}
+        blob(folder, "sha256:").mkdir(parents=True)
+        (_layout(folder) / "oci-layout").write_text(_FORMAT)
+        for content in left_out:
+            blob(folder, content).touch()  # an empty file stands for the layer
 
     def add(self, name: str, image: str) -> None:
-        config = self._config(image)
-        contents = json.loads(config)["rootfs"]["diff_ids"] or []
-        folder = self._folder / name
-        if contents and all(content in self._layers for content in contents):
-            self._share(folder, config, contents)
-        else:
-            self._push(folder, image, contents)
-
-    def _config(self, image: str) -> bytes:
+        """Write what is not there yet of this image."""
         words = [*self._buildah, "inspect", "--type", "image", "--format", "{{.Config}}", image]
-        return programs.answer(words).stdout.removesuffix(b"\n")
+        said = programs.answer(words).stdout.removesuffix(b"\n")
+        config(self._folder, name).write_bytes(said)
+        contents = json.loads(said)["rootfs"]["diff_ids"] or []
+        if set(contents) - self._left_out - self.layers.keys():
+            self._write(image)
+            written = zip(contents, self._written(), strict=True)
+            self.layers |= {key: value for key, value in written if key not in self._left_out}
 
-    def _push(self, folder: Path, image: str, contents: list[str]) -> None:
+    def _write(self, image: str) -> None:
         words = [*self._buildah, "push", "--quiet", "--disable-compression=false", image]
-        if programs.run([*words, f"dir:{folder}"], self._output):
+        if programs.run([*words, f"oci:{_layout(self._folder)}:{FINAL}"], self._output):
             if "no space left on device" in " ".join(self._output.last):
                 raise Failed("build.disk-full", "There is no room left to pack the image.")
             raise RuntimeError("the image could not be packed")
-        manifest = json.loads((folder / "manifest.json").read_text())
-        for content, layer in zip(contents, manifest["layers"], strict=True):
-            self._layers[content] = (folder / _file(layer["digest"]), layer)
 
-    def _share(self, folder: Path, config: bytes, contents: list[str]) -> None:
-        folder.mkdir()
-        digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
-        layers = [self._layers[content] for content in contents]
-        for path, layer in layers:
-            if not (target := folder / _file(layer["digest"])).exists():
-                os.link(path, target)
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": _MANIFEST,
-            "config": {"mediaType": _CONFIG, "size": len(config), "digest": digest},
-            "layers": [layer for _, layer in layers],
-        }
-        (folder / _file(digest)).write_bytes(config)
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-        (folder / "version").write_text(_VERSION)
-
-
-def _file(digest: str) -> str:
-    return digest.partition(":")[2]
+    def _written(self) -> list[dict[str, Any]]:
+        """The layers of the image that was written last, as its manifest has them."""
+        index = json.loads((_layout(self._folder) / "index.json").read_text())
+        manifest = json.loads(blob(self._folder, index["manifests"][-1]["digest"]).read_text())
+        return [{"digest": each["digest"], "size": each["size"]} for each in manifest["layers"]]

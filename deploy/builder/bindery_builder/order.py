@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 WORK = Path("/work")
+TRUSTED = Path("/trusted")
 PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
 """Names (in either case) that a Dockerfile need not declare to be given at build time."""
 
@@ -36,6 +37,7 @@ class Order:
     ca: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     work: Path = WORK
+    trusted: Path = TRUSTED
 
     @property
     def repository(self) -> Path:
@@ -47,7 +49,7 @@ class Order:
 
     @property
     def images(self) -> Path:
-        """Where `build` leaves for `push` what it made: a folder for each image."""
+        """Where `build` leaves for `push` what it made (`export`)."""
         return self.work / "image"
 
     @property

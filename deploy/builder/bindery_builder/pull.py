@@ -2,14 +2,16 @@
 
 Only this container has what it takes to read from private registries; no stranger's code
 runs here. The layers are there for `build` to find: it compares them step by step, as it does
-with its own, and runs again only what is not among them.
+with its own, and runs again only what is not among them. What comes from a registry compressed
+is kept for `push` in that form (`held`).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
-from . import bases, plan, programs, registries
+from . import bases, held, plan, programs, registries
 from .order import Order
 from .output import Output
 from .result import Failed
@@ -22,16 +24,17 @@ def stage(order: Order, output: Output) -> dict[str, str]:
     buildah = registries.buildah(order)
     variables = registries.variables(order)
     options = registries.authentication("pull")
-    for image in plan.read(order).images:
+    images = plan.read(order).images
+    for number, image in enumerate(images):
         bases.check(image, order)
         output.title(f"Pulling {image}")
-        words = [*buildah, "pull", *options, "--", image]
-        if programs.run(words, output, variables=variables):
-            raise Failed(
-                "build.base-image",
-                f"The image {image} could not be pulled: {_why(output)}. "
-                "Look whether its name is right and whether this portal may read it.",
-            )
+        for words in _words(order, buildah, number, image):
+            if programs.run(words, output, variables=variables):
+                raise Failed(
+                    "build.base-image",
+                    f"The image {image} could not be pulled: {_why(output)}. "
+                    "Look whether its name is right and whether this portal may read it.",
+                )
     if order.cache and not order.fresh:
         output.title("Looking for steps of an earlier build")
         words = [*buildah, "pull", "--quiet", "--all-tags", *options, "--", order.cache]
@@ -39,7 +42,21 @@ def stage(order: Order, output: Output) -> dict[str, str]:
         cached = _cached(order, buildah)
         (order.work / CACHED).write_text(json.dumps(cached))
         output.say(f"Found {len(cached)} steps." if cached else "There are none yet.")
+    if held.possible(order):
+        held.note(order, len(images))
     return {}
+
+
+def _words(order: Order, buildah: list[str], number: int, image: str) -> Iterator[list[str]]:
+    """The programs that get an image, one after the other."""
+    options = registries.authentication("pull")
+    if held.possible(order):
+        kept = f"dir:{held.folder(order, number)}"
+        skopeo = ["skopeo", "--insecure-policy", "copy", *options, "--"]
+        yield [*skopeo, f"docker://{image}", kept]
+        yield [*buildah, "pull", "--quiet", "--", kept]
+    # Finds every layer in its storage then, and only gives the image its name.
+    yield [*buildah, "pull", *options, "--", image]
 
 
 def _cached(order: Order, buildah: list[str]) -> dict[str, str]:
@@ -56,6 +73,6 @@ def _cached(order: Order, buildah: list[str]) -> dict[str, str]:
 
 
 def _why(output: Output) -> str:
-    """The last thing that buildah said, without its own preamble."""
+    """The last thing that was said, without the preamble of the program that said it."""
     said = next((line for line in reversed(output.last) if line), "")
-    return said.rpartition(": ")[2].strip(". ")
+    return said.rpartition(": ")[2].strip('." ')

@@ -1,7 +1,7 @@
 """The stage that pushes: the image, and then the steps that a later build may want to skip.
 
 Only this container may write to the registry. What it reads was made where strangers' code
-ran: it takes plain files only, and skopeo checks that each has the digest it claims.
+ran: it takes plain files only, and skopeo checks that each has the digest it claims (`assemble`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import programs, registries
-from .export import FINAL, step_name
+from . import assemble, export, held, programs, registries
 from .order import Order
 from .output import Output
 from .pull import CACHED
@@ -30,12 +29,14 @@ def stage(order: Order, output: Output) -> dict[str, str]:
     """Push the image; the result has the digest of its manifest. Raises `Failed`."""
     output.title(f"Pushing {order.image}")
     check(order.images)
-    variables = registries.variables(order)
-    digest = _pushed(order, output, variables)
-    output.say(f"Pushed {digest}")
-    if order.cache:
-        output.title("Keeping the steps for the next build")
-        output.say(_keep(order, variables))
+    with tempfile.TemporaryDirectory() as home:
+        variables = {**registries.variables(order), **held.knowledge(order, Path(home))}
+        images = assemble.Images(order)
+        digest = _pushed(order, images, output, variables)
+        output.say(f"Pushed {digest}")
+        if order.cache:
+            output.title("Keeping the steps for the next build")
+            output.say(_keep(order, images, variables))
     return {"digest": digest}
 
 
@@ -48,11 +49,13 @@ def check(path: Path) -> None:
             raise Failed("build.internal", "The build left something that is not an image.")
 
 
-def _pushed(order: Order, output: Output, variables: Mapping[str, str]) -> str:
+def _pushed(
+    order: Order, images: assemble.Images, output: Output, variables: Mapping[str, str]
+) -> str:
     until = time.monotonic() + _PATIENCE
-    with tempfile.TemporaryDirectory() as folder:
-        digest = Path(folder, "digest")
-        words = _copy(order.images / FINAL, order.image, "--digestfile", str(digest))
+    with tempfile.TemporaryDirectory() as at, tempfile.NamedTemporaryFile() as digest:
+        images.put(export.FINAL, Path(at))
+        words = _copy(Path(at), order.image, "--digestfile", digest.name)
         while programs.run(words, output, variables=variables):
             if time.monotonic() + _PAUSE > until:
                 raise Failed(
@@ -62,21 +65,21 @@ def _pushed(order: Order, output: Output, variables: Mapping[str, str]) -> str:
                 )
             output.say(f"The registry did not take the image; trying again in {_PAUSE:.0f} s.")
             time.sleep(_PAUSE)
-        return digest.read_text().strip()
+        return Path(digest.name).read_text().strip()
 
 
-def _keep(order: Order, variables: Mapping[str, str]) -> str:
+def _keep(order: Order, images: assemble.Images, variables: Mapping[str, str]) -> str:
     """Copy the steps that the cache does not have; says how that went."""
     there = _cached(order)
     kept = 0
     for number in range(1, _MOST_STEPS):
-        name = step_name(number)
-        folder = order.images / name
-        if not folder.exists():
+        name = export.step_name(number)
+        if not export.config(order.images, name).exists():
             break
-        if there.get(name) == _image(folder):
-            continue
-        done = programs.answer(_copy(folder, f"{order.cache}:{name}"), variables=variables)
+        with tempfile.TemporaryDirectory() as at:
+            if there.get(name) == images.put(name, Path(at)):
+                continue
+            done = programs.answer(_copy(Path(at), f"{order.cache}:{name}"), variables=variables)
         if done.returncode:
             why = done.stderr.decode("utf-8", "replace").strip()
             return f"They could not be kept, so the next build starts anew: {why}"
@@ -93,14 +96,6 @@ def _cached(order: Order) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _image(folder: Path) -> str:
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        return str(manifest["config"]["digest"]).removeprefix("sha256:")
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
 
 
 def _copy(folder: Path, target: str, *options: str) -> list[str]:

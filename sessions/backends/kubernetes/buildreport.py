@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ from .podstatus import annotation, containers, label, leaves, unscheduled
 from .problems import is_pull_refused
 
 Pod = dict[str, Any]
+_CODE = re.compile(r"build\.[a-z-]{1,50}")
+"""A build that has taken its container over may leave any text in its place."""
 
 
 def build_id(pod: Pod) -> int:
@@ -46,7 +49,9 @@ def finished_stages(pod: Pod) -> list[str]:
 
 def begun_stages(pod: Pod) -> list[str]:
     """The containers that have some output, in their order."""
-    begun = {name for name, status in containers(pod) if status["state"].keys() - {"waiting"}}
+    begun = {
+        name for name, status in containers(pod) if status.get("state", {}).keys() - {"waiting"}
+    }
     return [stage for stage in STAGES if stage in begun]
 
 
@@ -59,13 +64,13 @@ def _results(pod: Pod) -> Iterator[tuple[str, dict[str, str]]]:
         except ValueError:
             continue
         if isinstance(found, dict):
-            yield name, {key: str(value) for key, value in found.items()}
+            yield name, {key: str(value).replace("\0", "") for key, value in found.items()}
 
 
 def _failure(pod: Pod, results: dict[str, dict[str, str]]) -> tuple[str, str]:
     """Code and sentence: the container's own, or what the cluster says of the pod's end."""
     for said in results.values():
-        if said.get("code"):
+        if _CODE.fullmatch(said.get("code", "")):
             return said["code"], said.get("message", "")
     reason = pod.get("status", {}).get("reason", "")
     if reason == "DeadlineExceeded":

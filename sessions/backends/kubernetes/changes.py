@@ -40,6 +40,7 @@ class Changes:
         self._answering = answering
         self._awake: SimpleQueue[str] = SimpleQueue()
         self._followers: dict[int, Follower] = {}
+        self._begun: dict[int, list[str]] = {}
         self._grown: set[int] = set()
         self._seen: dict[tuple[type[Report], int], Report] = {}
         self._had_pod: set[str] = set()
@@ -52,8 +53,16 @@ class Changes:
         return Reflector(self._cluster, kind, query, self._awake.put)
 
     def __iter__(self) -> Iterator[Report | None]:
-        for reflector in (self._builds, self._pods, self._secrets, self._events):
+        reflectors = (self._builds, self._pods, self._secrets, self._events)
+        for reflector in reflectors:
             reflector.start()
+        try:
+            yield from self._for_ever()
+        finally:
+            for reflector in reflectors:
+                reflector.leave()
+
+    def _for_ever(self) -> Iterator[Report | None]:
         looked = time.monotonic()
         while True:
             self._wait()
@@ -122,8 +131,10 @@ class Changes:
     def _build_reports(self) -> Iterator[BuildReport]:
         for pod in list(self._builds.things.values()):
             number = int(label(pod, BUILD))
-            if buildreport.begun_stages(pod) and number not in self._followers:
+            stages = buildreport.begun_stages(pod)
+            if stages and (number not in self._followers or stages != self._begun.get(number)):
                 self._grown.add(number)
+            self._begun[number] = stages
             yield buildreport.report(pod)
 
     def _server_reports(self) -> list[ServerReport]:
@@ -138,6 +149,7 @@ class Changes:
         return serverreport.reports(sight, self._site)
 
     def _leave(self, build_id: int) -> None:
+        self._begun.pop(build_id, None)
         if follower := self._followers.pop(build_id, None):
             follower.leave()
 

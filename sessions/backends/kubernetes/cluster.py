@@ -44,8 +44,21 @@ class Listing(NamedTuple):
 
 
 class Cluster:
-    def __init__(self, namespace: str) -> None:
+    """``kubeconfig`` is a file; without one, the usual places are looked into. ``silence`` is
+    how many seconds a stream, and ``patience`` how many an answer is waited for."""
+
+    def __init__(
+        self,
+        namespace: str,
+        kubeconfig: str = "",
+        *,
+        silence: float = SILENCE_SECONDS,
+        patience: float = READ_SECONDS,
+    ) -> None:
         self._root = f"/api/v1/namespaces/{namespace}"
+        self._place = {"config_file": kubeconfig} if kubeconfig else {}
+        self._silence = silence
+        self._patience = patience
 
     def create(self, kind: str, manifest: Manifest) -> bool:
         """Make it; False if one of that name is there already."""
@@ -107,7 +120,9 @@ class Cluster:
     def _client(self) -> client.ApiClient:
         configuration = client.Configuration()
         try:
-            config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            config.load_config(  # type: ignore[no-untyped-call]
+                client_configuration=configuration, **self._place
+            )
         except config.ConfigException as error:
             message = _("No cluster is configured: %(why)s") % {"why": error}
             raise TemporaryError("cluster.unreachable", message) from None
@@ -125,7 +140,7 @@ class Cluster:
         tolerated: Iterable[int] = (),
     ) -> tuple[int, Any]:
         with _our_errors():
-            response = self._request(method, path, query or {}, body, READ_SECONDS)
+            response = self._request(method, path, query or {}, body, self._patience)
             raw = response.data
         if response.status >= 400 and response.status not in tolerated:
             raise _refusal(response.status, raw)
@@ -134,7 +149,7 @@ class Cluster:
     @contextmanager
     def _stream(self, path: str, query: Query) -> Iterator[Iterator[bytes]]:
         with _our_errors():
-            response = self._request("GET", path, query, None, SILENCE_SECONDS)
+            response = self._request("GET", path, query, None, self._silence)
             try:
                 if response.status == 410:
                     raise Expired
@@ -148,7 +163,7 @@ class Cluster:
                 response.close()
 
     def _request(
-        self, method: str, path: str, query: Query, body: Manifest | None, seconds: int
+        self, method: str, path: str, query: Query, body: Manifest | None, seconds: float
     ) -> BaseHTTPResponse:
         kind = "strategic-merge-patch+json" if method == "PATCH" else "json"
         parameters = self._client.param_serialize(

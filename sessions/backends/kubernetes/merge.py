@@ -1,18 +1,28 @@
-"""An operator's own part of a pod, put under the portal's: what the portal says stays said."""
+"""An operator's own part of a pod, put under the portal's: what the portal says stays said.
+
+What a pod and the portal's own container may do is the portal's word alone: a template can add
+no capability there. Containers and rights of the pod that only the template has are merged in
+like everything else; `configuration` names those that would undo the portal's.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+
+_WHOLE = {"securityContext"}
+"""Keys whose value is not merged: what a template adds there would widen what ours narrows."""
 
 
 def merged(template: Any, ours: Any) -> Any:
     """``ours`` with everything that only ``template`` has.
 
     Mappings are merged key by key; lists of named things (containers, volumes, variables) by
-    their names; other lists are joined. Where both have a value, ``ours`` is the one.
+    their names; other lists are joined. Where both have a value, ``ours`` is the one. Of a
+    `_WHOLE` key, ours is all there is.
     """
     if isinstance(template, dict) and isinstance(ours, dict):
-        both = {key: merged(template[key], ours[key]) for key in template.keys() & ours.keys()}
+        shared = (template.keys() & ours.keys()) - _WHOLE
+        both = {key: merged(template[key], ours[key]) for key in shared}
         return {**template, **ours, **both}
     if isinstance(template, list) and isinstance(ours, list):
         return _joined(template, ours)

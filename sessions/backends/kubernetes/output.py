@@ -22,6 +22,9 @@ from .place import Place
 PIECE = 15_000
 AT_HAND = 2_000
 """Lines that a follower keeps before it waits for them to be taken."""
+PAUSE = 0.5
+"""Seconds before a log whose stream has ended is asked for again: its container may have ended,
+and that is not known yet, or its node may be out of reach."""
 
 
 class Piece:
@@ -72,13 +75,14 @@ class Follower:
         self._lines: deque[bytes] = deque()
         self._room = threading.Semaphore(AT_HAND)
         self._left = threading.Event()
+        self._over = threading.Event()
         name, container = build_name(build_id), place.container
         self._source = cluster.log(name, container, since=place.since, follow=True)
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
     def has_ended(self) -> bool:
-        return not self._thread.is_alive() and not self._lines
+        return self._over.is_set() and not self._lines
 
     def leave(self) -> None:
         """Nobody takes its lines any more."""
@@ -100,6 +104,8 @@ class Follower:
         except BinderyError:
             pass  # watch begins again where this one came to
         finally:
+            self._left.wait(PAUSE)
+            self._over.set()
             self._wake(self._build_id)
 
     def _keep(self, source: Iterable[bytes]) -> None:

@@ -6,9 +6,16 @@ time lets the cluster begin near the place.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from .buildpod import STAGES
+
+_FRACTION = re.compile(r"\.\d+")
+"""Of a second. The zone behind it stays: some nodes give their own."""
+_TIME = re.compile(r"[0-9-]{10}T[0-9:]{8}\S{1,20}")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+"""A build that has taken its container over may say any number, also one that nothing holds."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Place:
     @property
     def since(self) -> str:
         """The second in which to begin to read again."""
-        return f"{self.at[:19]}Z" if self.at else ""
+        return _FRACTION.sub("", self.at)
 
     @property
     def is_last_stage(self) -> bool:
@@ -47,11 +54,15 @@ class Place:
     def read(self, raw: bytes) -> tuple[Place, list[str]]:
         """The place after a line as the cluster gives it, and what is new in it.
 
-        No line where it was read before; one more where others between are missing.
+        No line where it was read before, or where a node only says that it has none; one more
+        where others between are missing.
         """
-        at, _blank, line = raw.decode("utf-8", "replace").rstrip("\r\n").partition(" ")
+        words = raw.decode("utf-8", "replace").replace("\0", "").rstrip("\r\n")
+        at, _blank, line = words.partition(" ")
+        if not _TIME.fullmatch(at):
+            return self, []
         number, blank, text = line.partition(" ")
-        if not (blank and number.isdecimal()):  # the container's own words, not the builder's
+        if not (blank and _NUMBER.fullmatch(number)):  # the container's own words
             return (replace(self, at=at), [line]) if at > self.at else (self, [])
         if int(number) <= self.number:
             return self, []

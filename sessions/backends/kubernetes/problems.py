@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from sessions.waits import NO_GPU, NO_ROOM
 
 from .podstatus import containers
+from .serverpod import CONTAINER
 from .site import Site
 
 Pod = dict[str, Any]
@@ -45,8 +46,8 @@ def why_unplaced(reason: str, place: int, site: Site) -> Problem:
             "starts by itself."
         )
         return NO_GPU, message % {"place": place}
-    short = [str(_SHORT.get(each, each)) for each in re.findall(r"Insufficient ([\w./-]+)", reason)]
-    if short:
+    names = re.findall(r"Insufficient ([\w./-]*\w)", reason)
+    if short := [str(_SHORT.get(each, each)) for each in names]:
         message = _(
             "The cluster has no room for it at present: too little is free of %(what)s. It "
             "starts by itself when there is; or cancel it and ask for less."
@@ -102,8 +103,9 @@ def why_ended(pod: Pod) -> Problem:
         return "spawn.evicted", message % {"why": status.get("message", "")[:300]}
     if status.get("reason") == "NodeLost":
         return node_lost()
-    for _name, each in containers(pod):
-        if ended := each.get("state", {}).get("terminated"):
+    for name, each in containers(pod):
+        ended = each.get("state", {}).get("terminated")
+        if ended and (name == CONTAINER or ended.get("exitCode")):  # or one of the operator's
             return _last_words(ended)
     return deleted()
 
@@ -138,7 +140,7 @@ def _last_words(ended: Pod) -> Problem:
     if ended.get("exitCode") == 0:
         return _NOTHING
     message = _("JupyterLab ended by itself (status %(status)d). Its last lines:\n%(lines)s")
-    lines = "\n".join(ended.get("message", "").splitlines()[-10:])
+    lines = "\n".join(ended.get("message", "").replace("\0", "").splitlines()[-10:])
     return "spawn.crashed", message % {"status": ended.get("exitCode", -1), "lines": lines}
 
 

@@ -1,14 +1,13 @@
 """A copy of what the cluster has of one kind, kept up to date by one list and one watch.
 
 When the watch breaks, is silent for too long or has lost its place, everything is listed again
-and what differs is told. The thread ends with the process.
+and what differs is told. The thread ends with the process, or soon after `Reflector.leave`.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 from sessions.errors import BinderyError
@@ -34,13 +33,18 @@ class Reflector:
         self._kind = kind
         self._query = query
         self._changed = changed
+        self._left = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch {kind}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
+    def leave(self) -> None:
+        """Nobody asks any more: what it watches for now is the last."""
+        self._left.set()
+
     def _run(self) -> None:
-        while True:
+        while not self._left.is_set():
             try:
                 self._follow(self._list())
             except Expired:
@@ -49,7 +53,7 @@ class Reflector:
                 log.warning("%s are not watched: %s", self._kind, error)
             except Exception:
                 log.exception("%s are not watched", self._kind)
-            time.sleep(PAUSE)
+            self._left.wait(PAUSE)
 
     def _list(self) -> str:
         """Take everything as it is now; the version from which to watch."""
@@ -64,7 +68,7 @@ class Reflector:
 
     def _follow(self, version: str) -> None:
         """Watch until something breaks; a watch that ends well is only taken up again."""
-        while True:
+        while not self._left.is_set():
             for what, thing in self._cluster.watch(self._kind, self._query, version):
                 version = thing["metadata"]["resourceVersion"]
                 if what != "BOOKMARK":

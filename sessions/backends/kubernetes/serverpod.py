@@ -20,9 +20,11 @@ CONFIG = "/run/bindery/jupyter"
 CONTAINER = "notebook"
 USER = 1000
 _SETTINGS_KEY = "settings"
+_RUNTIME = "/tmp/jupyter"  # noqa: S108  (the container's own; sockets want a short path)
 
 # Where no memory group ends as a whole (cgroup v1), the kernel ends one process of the notebook
-# and nobody is told: the loop sees it and says so in the container's last words.
+# and nobody is told: the loop sees it and says so in the container's last words. It holds none of
+# the container's streams, for which the end of the container would wait.
 _START = """
 if command -v jupyter-lab >/dev/null; then lab=jupyter-lab
 elif python3 -c 'import jupyterlab' 2>/dev/null; then lab='python3 -m jupyterlab'
@@ -35,10 +37,10 @@ if grep -q ^oom_kill $killed 2>/dev/null; then
         printf '{"code": "spawn.out-of-memory"}' >/dev/termination-log
         kill $$
         break
-    done &
+    done >/dev/null 2>&1 </dev/null &
 fi
 exec $lab "$@"
-"""
+""".replace("$", "$$")  # Kubernetes reads two as one
 
 
 def claim(owner: str, site: Site) -> dict[str, Any]:
@@ -59,7 +61,11 @@ def claim(owner: str, site: Site) -> dict[str, Any]:
 def secret(spec: ServerSpec) -> dict[str, Any]:
     """JupyterLab's configuration with its token: every process sees variables, not this."""
     configuration = jupyter.configuration(
-        {"IdentityProvider.token": spec.token, "ServerApp.allow_remote_access": True}
+        {
+            "IdentityProvider.token": spec.token,
+            "ServerApp.allow_remote_access": True,
+            "KernelManager.transport": "ipc",
+        }
     )
     return {
         "apiVersion": "v1",
@@ -138,6 +144,7 @@ def _variables(spec: ServerSpec) -> dict[str, str]:
     resources = spec.resources
     return {
         "JUPYTER_CONFIG_PATH": CONFIG,
+        "JUPYTER_RUNTIME_DIR": _RUNTIME,
         "JUPYTERHUB_USER": spec.owner,
         "BINDER_REPO_URL": spec.url,
         "CPU_LIMIT": f"{resources.cpu_limit:g}",

@@ -99,7 +99,7 @@ def _wait(pod: Thing, sight: Sight, site: Site, queue: list[str]) -> problems.Pr
 
 def _queue(pods: Iterable[Thing], site: Site) -> list[str]:
     """The names of those that wait for a GPU, the first to come first."""
-    waiting = [pod for pod in pods if site.gpu in (unscheduled(pod) or "")]
+    waiting = [pod for pod in pods if f"Insufficient {site.gpu}" in (unscheduled(pod) or "")]
     return [pod["metadata"]["name"] for pod in sorted(waiting, key=created)]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from sessions.backends import Resources
 
@@ -29,7 +30,7 @@ class Site:
 
     ``variables`` (proxies, package indexes) go into builds' steps and into notebooks, and with
     ``ca_configmap`` the site's own authorities. ``pod_template`` is an operator's part of the
-    notebooks' pods.
+    notebooks' pods. ``unusable`` has, by their names, why settings could not be read.
     """
 
     namespace: str
@@ -54,6 +55,7 @@ class Site:
     ca_configmap: str
     variables: dict[str, str] = field(default_factory=dict)
     pod_template: dict[str, Any] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
 
     @property
     def registry_address(self) -> str:
@@ -114,9 +116,28 @@ def _own_namespace() -> str:
     return _OWN_NAMESPACE.read_text().strip() if _OWN_NAMESPACE.exists() else "bindery"
 
 
+def _template() -> tuple[dict[str, Any], str]:
+    """The operator's part of a pod, or why it cannot be used."""
+    name = settings.PORTAL_POD_TEMPLATE
+    try:
+        found = yaml.safe_load(Path(name).read_text(encoding="utf-8")) if name else {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        return {}, str(error)
+    return (found, "") if isinstance(found, dict) else ({}, _("it is no part of a pod"))
+
+
+def _variables() -> tuple[dict[str, str], str]:
+    pairs = [word.partition("=") for word in settings.PORTAL_SITE_VARIABLES]
+    wrong = [name for name, equals, _value in pairs if not (name and equals)]
+    found = {name: value for name, equals, value in pairs if name and equals}
+    return found, _("“%(word)s” is not NAME=value") % {"word": wrong[0]} if wrong else ""
+
+
 def configured() -> Site:
-    """The site as the settings have it. Raises ValueError or OSError for an unusable template."""
-    template = settings.PORTAL_POD_TEMPLATE
+    """The site as the settings have it; never fails, see `Site.unusable`."""
+    template, wrong_template = _template()
+    variables, wrong_variables = _variables()
+    wrong = {"PORTAL_POD_TEMPLATE": wrong_template, "PORTAL_SITE_VARIABLES": wrong_variables}
     return Site(
         namespace=settings.PORTAL_NAMESPACE or _own_namespace(),
         registry=settings.PORTAL_REGISTRY.strip("/"),
@@ -138,6 +159,7 @@ def configured() -> Site:
         gpu=settings.PORTAL_GPU_RESOURCE,
         notebook_disk=int(settings.PORTAL_NOTEBOOK_DISK_GB * 1e9),
         ca_configmap=settings.PORTAL_CA_CONFIGMAP,
-        variables=dict(word.split("=", 1) for word in settings.PORTAL_SITE_VARIABLES),
-        pod_template=yaml.safe_load(Path(template).read_text()) if template else {},
+        variables=variables,
+        pod_template=template,
+        unusable={name: why for name, why in wrong.items() if why},
     )

@@ -1,0 +1,100 @@
+"""Puts an image together from what `build` left and what `pull` kept, for skopeo to copy.
+
+What `build` left comes from where strangers' code ran: of what it says only the digests of layers
+are used, and they have to look like digests, for they name files. Whether each file has its
+digest, skopeo checks. The image is a folder of the form ``dir:``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from . import export, held
+from .order import Order
+from .result import Failed
+
+_DOCKER = "application/vnd.docker"
+_MANIFEST = f"{_DOCKER}.distribution.manifest.v2+json"
+_CONFIG = f"{_DOCKER}.container.image.v1+json"
+_LAYER = f"{_DOCKER}.image.rootfs.diff.tar.gzip"
+_VERSION = "Directory Transport Version: 1.1\n"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_LARGEST = 4_000_000  # bytes of a configuration; registries take no larger one
+
+
+class Images:
+    """What there is to push."""
+
+    def __init__(self, order: Order) -> None:
+        self._folder = order.images
+        self._kept = held.layers(order)
+        self._built = _object(export.layers(order.images))
+
+    def put(self, name: str, folder: Path) -> str:
+        """Make ``folder`` the image of this name; returns its id. Raises `Failed`."""
+        config = _read(export.config(self._folder, name))
+        digest = hashlib.sha256(config).hexdigest()
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": _MANIFEST,
+            "config": {"mediaType": _CONFIG, "size": len(config), "digest": f"sha256:{digest}"},
+            "layers": [self._layer(content, folder) for content in contents(config)],
+        }
+        (folder / digest).write_bytes(config)
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        (folder / "version").write_text(_VERSION)
+        return digest
+
+    def _layer(self, content: str, folder: Path) -> dict[str, Any]:
+        """What the manifest says of a layer, whose file the folder gets a link to."""
+        if there := self._kept.get(content):
+            digest, path = there["digest"], Path(there["path"])
+        else:
+            digest = _digest(self._built.get(content))
+            path = export.blob(self._folder, digest)
+        if not path.exists():
+            raise _broken()
+        link = folder / digest.partition(":")[2]
+        if not link.is_symlink():
+            link.symlink_to(path)
+        return {"mediaType": _LAYER, "size": path.stat().st_size, "digest": digest}
+
+
+def contents(config: bytes) -> list[str]:
+    """The digests of what is in an image's layers. Raises `Failed`."""
+    try:
+        found = json.loads(config)["rootfs"]["diff_ids"] or []
+        return [str(each) for each in found]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _broken() from None
+
+
+def _object(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_read(file))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise _broken()
+    return found
+
+
+def _digest(layer: Any) -> str:
+    digest = layer.get("digest") if isinstance(layer, dict) else None
+    if not isinstance(digest, str) or not _DIGEST.match(digest):
+        raise _broken()
+    return digest
+
+
+def _read(file: Path) -> bytes:
+    if not file.exists() or file.stat().st_size > _LARGEST:
+        raise _broken()
+    return file.read_bytes()
+
+
+def _broken() -> Failed:
+    return Failed("build.internal", "The build left something that is not an image.")

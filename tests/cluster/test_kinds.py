@@ -1,0 +1,94 @@
+"""Each kind of repository that repo2docker knows gets its build pack and a Dockerfile.
+
+Only what is planned is looked at here: a pod with the first two stages of a build. Rendering some
+kinds asks the Internet for versions; where it does not answer, a sentence says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sessions.backends import BuildSpec
+from sessions.backends.kubernetes import KubernetesBackend
+from sessions.backends.kubernetes.buildpod import build_pod
+from tests.backends.waiting import until
+from tests.cluster.kube import Kube
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(150)]
+
+CONDA = "name: own\ndependencies: [numpy]\n"
+PIPFILE = '[packages]\nsix = "*"\n'
+JULIA = '[deps]\nPkg = "44cfe95a-1eb2-52ea-b672-e2afdf69b78f"\n'
+OFFLINE = "build.render"
+
+
+@pytest.mark.parametrize(
+    ("files", "pack", "needle"),
+    [
+        ({"environment.yml": CONDA}, "conda", "environment.yml"),
+        ({"binder/environment.yml": CONDA}, "conda", "binder/environment.yml"),
+        ({"requirements.txt": "six\n"}, "python", "pip install"),
+        ({".binder/requirements.txt": "six\n"}, "python", "pip install"),
+        ({"setup.py": "from setuptools import setup; setup(name='own')\n"}, "python", "install"),
+        ({"Pipfile": PIPFILE}, "pipfile", "Pipfile"),
+        ({"apt.txt": "vim\n"}, "python", "vim"),
+        ({"postBuild": "#!/bin/sh\ntrue\n"}, "python", "postBuild"),
+        ({"start": '#!/bin/sh\nexec "$@"\n'}, "python", "start"),
+        ({"Dockerfile": "FROM scratch\nLABEL own=1\n"}, "dockerfile", "LABEL own=1"),
+        ({"binder/Dockerfile": "FROM scratch\nLABEL own=1\n"}, "dockerfile", "LABEL own=1"),
+        ({"default.nix": "{}\n"}, "nix", "nix"),
+        ({"install.R": "install.packages('x')\n", "runtime.txt": "r-2024-01-01\n"}, "r", "FROM"),
+        ({"Project.toml": JULIA}, "julia", "FROM"),
+        ({"index.ipynb": "{}"}, "python", "FROM"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else None,
+)
+def test_a_kind_of_repository_gets_its_pack_and_dockerfile(
+    backend: KubernetesBackend,
+    kube: Kube,
+    order: Callable[[dict[str, str]], BuildSpec],
+    files: dict[str, str],
+    pack: str,
+    needle: str,
+) -> None:
+    pod = planning(build_pod(order(files), backend.site))
+    kube.core.create_namespaced_pod(kube.namespace, pod)
+    name = pod["metadata"]["name"]
+    try:
+        results = until(lambda: _results(kube, name), 120)
+        if results["plan"].get("code") == OFFLINE and pack in {"r", "julia"}:
+            assert results["plan"]["message"].endswith(".")
+            return
+        assert results["plan"].get("pack") == pack, results
+        dockerfile = kube.core.read_namespaced_pod_log(name, kube.namespace, container="show")
+        assert needle in dockerfile
+        assert "FROM " in dockerfile
+    finally:
+        kube.core.delete_namespaced_pod(name, kube.namespace, grace_period_seconds=0)
+
+
+def planning(pod: dict[str, Any]) -> dict[str, Any]:
+    """The pod of a build that ends with its plan, and shows it."""
+    fetch, plan, *_others = pod["spec"]["initContainers"]
+    pod["spec"]["initContainers"] = [fetch, plan]
+    pod["spec"]["containers"] = [
+        {**plan, "name": "show", "command": ["cat", "/work/plan/Dockerfile"]}
+    ]
+    pod["metadata"]["labels"] = {}
+    return pod
+
+
+def _results(kube: Kube, name: str) -> dict[str, Any] | None:
+    """What each container has left, once the pod is at its end."""
+    status = kube.core.read_namespaced_pod(name, kube.namespace).status
+    if status.phase not in {"Succeeded", "Failed"}:
+        return None
+    return {
+        each.name: json.loads(each.state.terminated.message or "{}")
+        for each in status.init_container_statuses
+        if each.state.terminated
+    }

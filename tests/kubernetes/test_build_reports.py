@@ -1,0 +1,213 @@
+"""What is made of a build's pod, as a cluster describes it, at every stage of its life."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sessions.backends import BuildReport
+from sessions.backends.kubernetes.buildpod import STAGES
+from sessions.backends.kubernetes.buildreport import begun_stages, finished_stages, report
+from tests.kubernetes.things import Pod
+
+DIGEST = "sha256:" + "d" * 64
+RUNS = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+WAITS = {"waiting": {"reason": "PodInitializing"}}
+
+
+def ended(said: object = None, **more: Any) -> Pod:
+    """A container's end; ``said`` is what it has left behind."""
+    message = said if isinstance(said, str) else json.dumps(said) if said else None
+    about = {"message": message} if message else {}
+    return {"terminated": {"exitCode": 0, "reason": "Completed", **about, **more}}
+
+
+def pod(phase: str, *states: Pod, told: str = "", placed: bool = True, **status: Any) -> Pod:
+    """A pod whose containers, from the first on, are in these states."""
+    named = [{"name": name, "state": state} for name, state in zip(STAGES, states, strict=False)]
+    return {
+        "metadata": {
+            "name": "build-7",
+            "labels": {"bindery/build": "7"},
+            "annotations": {"bindery/told": told} if told else {},
+        },
+        "spec": {"activeDeadlineSeconds": 1800, **({"nodeName": "node"} if placed else {})},
+        "status": {
+            "phase": phase,
+            "initContainerStatuses": named[:4],
+            "containerStatuses": named[4:],
+            **status,
+        },
+    }
+
+
+def removed(thing: Pod) -> Pod:
+    at = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+    return {**thing, "metadata": {**thing["metadata"], **at}}
+
+
+DONE = ended()
+PLANNED = ended({"pack": "Python", "resources": "gpu: 1\n"})
+FAILED = ended({"code": "build.requirements", "message": "It cannot be installed."}, exitCode=1)
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        pod("Pending", placed=False),
+        {"metadata": {"labels": {"bindery/build": "7"}}, "spec": {}},
+        pod("Pending", WAITS),
+        pod("Pending", RUNS),
+        pod("Pending", DONE, PLANNED, RUNS),
+        pod("Pending", DONE, PLANNED, DONE, DONE, WAITS),
+        pod("Running", DONE, PLANNED, DONE, DONE, RUNS),
+        pod("Running", DONE, PLANNED, DONE, DONE, ended({"digest": DIGEST})),
+        pod("Pending", RUNS, told="cancel"),
+        pod("Running", DONE, PLANNED, DONE, DONE, RUNS, told="cancel"),
+        pod("Pending", FAILED),
+        pod("Pending", {"waiting": {"reason": "ErrImagePull", "message": "connection refused"}}),
+        pod("Pending", {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling"}}),
+        pod("Pending", {}),
+    ],
+)
+def test_what_is_not_over_is_not_said_to_be(thing):
+    assert report(thing) == BuildReport(7)
+
+
+def test_a_build_is_done_when_its_pod_has_left_a_digest():
+    thing = pod("Succeeded", DONE, PLANNED, DONE, DONE, ended({"digest": DIGEST}))
+    done = BuildReport(7, True, pack="Python", digest=DIGEST, resources="gpu: 1\n")
+    assert report(thing) == done
+    assert report(removed(thing)) == done
+
+
+def test_a_build_that_was_done_before_it_was_cancelled_is_done():
+    states = (DONE, PLANNED, DONE, DONE, ended({"digest": DIGEST}))
+    assert report(pod("Succeeded", *states, told="cancel")).digest == DIGEST
+
+
+@pytest.mark.parametrize("stage", range(5))
+def test_each_container_can_say_why_it_failed(stage):
+    before = [DONE, PLANNED, DONE, DONE][:stage]
+    found = report(pod("Failed", *before, FAILED))
+    assert (found.finished, found.code) == (True, "build.requirements")
+    assert found.message == "It cannot be installed."
+    assert found.digest == ""
+    assert found.pack == ("Python" if stage > 1 else "")
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "{", "null", "[]", '"text"', '{"code": 1}', '{"code": ""}', '{"digest": "x"}',
+     '{"code": "spawn.deleted"}', f'{{"code": "build.{"x" * 60}"}}', '{"code": "build.a\\n"}'],
+)  # fmt: skip
+def test_what_no_builder_says_is_not_believed(said):
+    found = report(pod("Failed", DONE, PLANNED, DONE, ended(said, exitCode=1, reason="Error")))
+    assert found.code == "build.failed"
+    assert found.message == "The build ended with status 1. Its log says what it did last."
+    assert found.digest == ""
+
+
+def test_a_sentence_holds_nothing_that_a_database_refuses():
+    failed = ended({"code": "build.fetch", "message": "a\0b"}, exitCode=1)
+    assert report(pod("Failed", failed)).message == "ab"
+
+
+@pytest.mark.parametrize("last", [ended(), ended("garbage"), ended({"digest": ""}), {}])
+def test_a_success_without_a_digest_is_none(last):
+    found = report(pod("Succeeded", DONE, PLANNED, DONE, DONE, last))
+    assert (found.finished, found.code, found.digest) == (True, "build.lost", "")
+
+
+def test_only_push_can_say_the_digest():
+    forged = ended({"digest": DIGEST})
+    found = report(pod("Succeeded", DONE, PLANNED, DONE, forged, ended()))
+    assert (found.code, found.digest) == ("build.lost", "")
+
+
+ROOM = "The build was ended because its machine ran out of room: "
+GONE = "The build was interrupted because its machine in the cluster is gone."
+FULL = "The build wrote more than it may."
+LOW_DISK = (
+    "The node was low on resource: ephemeral-storage. Container build was using 3Gi, request 0."
+)
+LOW_MEMORY = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi."
+BY_POD = [
+    ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline",
+     "build.timeout", "The build was ended because it took longer than 30 minutes."),
+    ("Evicted", 'Usage of EmptyDir volume "work" exceeds the limit "10G". ',
+     "build.disk-full", FULL),
+    ("Evicted", 'Container build exceeded its local ephemeral storage limit "10G". ',
+     "build.disk-full", FULL),
+    ("Evicted", "Pod ephemeral local storage usage exceeds the total limit of containers 50G. ",
+     "build.disk-full", FULL),
+    ("Evicted", LOW_DISK, "build.lost", f"{ROOM}{LOW_DISK}"),
+    ("Evicted", LOW_MEMORY, "build.lost", f"{ROOM}{LOW_MEMORY}"),
+    ("Shutdown", "Node is shutting, evicting pods", "build.lost", GONE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "message", "code", "sentence"), BY_POD)
+def test_the_clusters_own_end_of_a_pod_has_its_code(reason, message, code, sentence):
+    found = report(pod("Failed", DONE, reason=reason, message=message))
+    assert (found.finished, found.code, found.message) == (True, code, sentence)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [ended(exitCode=137, reason="OOMKilled"), ended(exitCode=137, reason="Error"),
+     ended(exitCode=1, reason="OOMKilled")],
+)  # fmt: skip
+def test_a_container_that_was_killed_used_too_much_memory(last):
+    found = report(pod("Failed", DONE, PLANNED, DONE, last))
+    assert found.code == "build.out-of-memory"
+    assert found.pack == "Python"
+
+
+def test_what_the_builder_says_counts_more_than_how_it_ended():
+    said = ended({"code": "build.disk-full", "message": "Full."}, exitCode=137)
+    assert report(pod("Failed", DONE, PLANNED, DONE, said)).code == "build.disk-full"
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        pod("Failed", DONE, told="cancel", reason="DeadlineExceeded"),
+        pod("Failed", FAILED, told="cancel"),
+        pod("Succeeded", DONE, PLANNED, DONE, DONE, ended(), told="cancel"),
+        pod("Unknown", RUNS, told="cancel"),
+        pod("Pending", told="cancel", placed=False),
+    ],
+)
+def test_a_cancelled_build_is_over_when_nothing_works_on_it(thing):
+    found = report(thing)
+    assert (found.finished, found.code) == (True, "build.cancelled")
+    assert found.message == "The build was cancelled."
+
+
+@pytest.mark.parametrize("thing", [pod("Pending", RUNS), pod("Running", RUNS), pod("Unknown")])
+def test_a_build_whose_pod_is_being_removed_by_others_is_lost(thing):
+    assert report(removed(thing)).code == "build.lost"
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        {"reason": "InvalidImageName", "message": "couldn't parse image reference"},
+        {"reason": "ErrImagePull", "message": "manifest for builder:1 not found"},
+        {"reason": "ImagePullBackOff", "message": "pull access denied for builder"},
+    ],
+)
+def test_a_builder_that_cannot_be_pulled_ends_the_build(waiting):
+    found = report(pod("Pending", {"waiting": waiting}))
+    assert (found.finished, found.code) == (True, "build.builder")
+    assert found.message.endswith(waiting["message"])
+
+
+def test_stages_are_known_as_begun_and_as_finished():
+    thing = pod("Pending", DONE, RUNS, WAITS, {})
+    assert begun_stages(thing) == ["fetch", "plan"]
+    assert finished_stages(thing) == ["fetch"]
+    assert begun_stages({"metadata": {}}) == finished_stages({"metadata": {}}) == []

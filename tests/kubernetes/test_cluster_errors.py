@@ -1,0 +1,200 @@
+"""The verbs of `Cluster`, and which error of ours becomes of each thing that goes wrong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sessions.backends.kubernetes.cluster import LONGEST_LINE, Cluster, Expired
+from sessions.errors import InternalError, TemporaryError
+from tests.kubernetes.apiserver import BREAK, END
+
+POD = {"metadata": {"name": "run-9", "labels": {"bindery/kind": "server"}}}
+
+
+def message(text: str) -> bytes:
+    return json.dumps({"kind": "Status", "message": text}).encode()
+
+
+def test_making_a_thing_twice_makes_one(api, cluster):
+    assert cluster.create("pods", POD) is True
+    assert cluster.create("pods", POD) is False
+    assert list(api.things["pods"]) == ["run-9"]
+
+
+def test_what_is_not_there_is_no_error(cluster):
+    assert cluster.get("pods", "none") is None
+    assert cluster.patch("pods", "none", {"spec": {}}) is False
+    cluster.delete("pods", "none")
+
+
+def test_a_change_is_merged_in(api, cluster):
+    cluster.create("pods", POD)
+    assert cluster.patch("pods", "run-9", {"metadata": {"annotations": {"bindery/told": "stop"}}})
+    about = cluster.get("pods", "run-9")["metadata"]
+    assert about["annotations"] == {"bindery/told": "stop"}
+    assert about["labels"] == {"bindery/kind": "server"}
+    cluster.delete("pods", "run-9")
+    assert api.things["pods"] == {}
+
+
+def test_a_list_has_what_is_selected_and_the_version_to_go_on_from(api, cluster):
+    last = [api.put("pods", {"metadata": {"name": name}}) for name in ("a", "b")][-1]
+    cluster.create("pods", POD)
+    listing = cluster.list("pods", {"labelSelector": "bindery/kind=server"})
+    assert [item["metadata"]["name"] for item in listing.items] == ["run-9"]
+    assert int(listing.version) == int(last["metadata"]["resourceVersion"]) + 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "code"),
+    [
+        (400, message("no"), InternalError, "cluster.refused"),
+        (401, message("Unauthorized"), InternalError, "cluster.forbidden"),
+        (403, message('pods is forbidden: User "x" cannot'), InternalError, "cluster.forbidden"),
+        (403, message("exceeded quota: small, requested: cpu=8"), TemporaryError, "cluster.quota"),
+        (404, message("the server could not find it"), InternalError, "cluster.refused"),
+        (409, message("conflict"), InternalError, "cluster.refused"),
+        (422, message("Invalid value"), InternalError, "cluster.refused"),
+        (429, message("too many requests"), TemporaryError, "cluster.unreachable"),
+        (500, message("etcdserver: timed out"), TemporaryError, "cluster.unreachable"),
+        (503, b"<h1>Unavailable</h1>", TemporaryError, "cluster.unreachable"),
+        (502, b"\xff", TemporaryError, "cluster.unreachable"),
+        (400, b'["no status"]', InternalError, "cluster.refused"),
+    ],
+)
+def test_each_refusal_is_an_error_of_ours_with_the_clusters_words(
+    api, cluster, status, body, kind, code
+):
+    api.fail(status, body)
+    with pytest.raises(kind) as raised:
+        cluster.list("pods", {})
+    assert raised.value.code == code
+    try:
+        assert json.loads(body)["message"] in raised.value.message
+    except (ValueError, TypeError):
+        assert raised.value.message
+    assert cluster.list("pods", {}).items == []
+
+
+@pytest.mark.parametrize("status", [403, 429, 500])
+def test_a_stream_that_is_refused_raises_the_same(api, cluster, status):
+    for stream in (cluster.watch("pods", {}, "0"), cluster.log("build-7", "fetch")):
+        api.fail(status, message("no"))
+        with pytest.raises(InternalError if status == 403 else TemporaryError):
+            next(stream)
+
+
+def test_a_server_that_says_nothing_is_given_up(api):
+    impatient = Cluster("test", api.kubeconfig, patience=0.1, silence=0.1)
+    api.hang()
+    with pytest.raises(TemporaryError, match="it does not answer") as raised:
+        impatient.get("pods", "run-9")
+    assert raised.value.code == "cluster.unreachable"
+    with pytest.raises(TemporaryError, match="it does not answer"):
+        next(impatient.watch("pods", {}, "100"))
+
+
+def test_a_server_that_is_away_is_unreachable(api, tmp_path):
+    config = tmp_path / "away"
+    config.write_text(json.dumps({
+        **json.loads((tmp_path / "kubeconfig").read_text()),
+        "clusters": [{"name": "test", "cluster": {"server": "http://127.0.0.1:9"}}],
+    }))  # fmt: skip
+    with pytest.raises(TemporaryError) as raised:
+        Cluster("test", str(config)).list("pods", {})
+    assert raised.value.code == "cluster.unreachable"
+
+
+def test_without_a_cluster_it_is_said_that_none_is_configured(tmp_path):
+    with pytest.raises(TemporaryError, match="No cluster is configured") as raised:
+        Cluster("test", str(tmp_path / "none")).list("pods", {})
+    assert raised.value.code == "cluster.unreachable"
+
+
+def test_a_watch_tells_what_happens_after_its_version(api, cluster):
+    api.put("pods", {"metadata": {"name": "before"}})
+    version = cluster.list("pods", {}).version
+    api.put("pods", {"metadata": {"name": "a"}})
+    api.put("secrets", {"metadata": {"name": "other"}})
+    api.put("pods", {"metadata": {"name": "a", "labels": {"x": "y"}}})
+    api.tell("pods", {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "105"}}})
+    api.drop("pods", "a")
+    watch = cluster.watch("pods", {}, version)
+    told = [next(watch) for _time in range(4)]
+    assert [what for what, _thing in told] == ["ADDED", "MODIFIED", "BOOKMARK", "DELETED"]
+    assert told[1][1]["metadata"]["labels"] == {"x": "y"}
+    api.hang_up()
+    assert list(watch) == []
+
+
+def test_a_history_that_is_gone_is_expired_however_that_is_said(api, cluster):
+    version = cluster.list("pods", {}).version
+    watch = cluster.watch("pods", {}, version)
+    api.tell("pods", {"type": "ERROR", "object": {"code": 410, "message": "too old"}})
+    with pytest.raises(Expired, match="too old"):
+        next(watch)
+    api.compact()
+    with pytest.raises(Expired):
+        next(cluster.watch("pods", {}, version))
+
+
+def test_a_watch_that_breaks_in_a_line_tells_no_half_of_it(api, cluster):
+    version = cluster.list("pods", {}).version
+    watch = cluster.watch("pods", {}, version)
+    api.put("pods", POD)
+    assert next(watch)[0] == "ADDED"
+    api.tell("pods", b'{"type": "ADDED", "obj\\')
+    api.hang_up(well=False)
+    with pytest.raises(TemporaryError):
+        next(watch)
+
+
+def test_a_watch_that_ends_in_a_line_tells_no_half_of_it(api, cluster):
+    watch = cluster.watch("pods", {}, cluster.list("pods", {}).version)
+    api.put("pods", POD)
+    assert next(watch)[0] == "ADDED"
+    api.tell("pods", b'{"type": "ADDED", "obj\\')
+    api.hang_up()
+    assert list(watch) == []
+
+
+def test_a_log_is_read_by_lines(api, cluster):
+    api.log("build-7", "fetch", b"2026-01-01T12:00:00Z 1 one", b"2026-01-01T12:00:01Z 2 two", END)
+    lines = list(cluster.log("build-7", "fetch"))
+    assert lines == [b"2026-01-01T12:00:00Z 1 one", b"2026-01-01T12:00:01Z 2 two"]
+    assert list(cluster.log("build-7", "fetch", since="2026-01-01T12:00:01Z")) == lines[1:]
+
+
+def test_the_time_from_which_to_read_arrives_with_its_zone(api, cluster):
+    api.log("build-7", "fetch", END)
+    list(cluster.log("build-7", "fetch", since="2026-01-01T12:00:00+02:00"))
+    assert api.since == ["2026-01-01T12:00:00+02:00"]
+
+
+def test_what_has_not_started_or_is_gone_has_no_lines(api, cluster):
+    assert list(cluster.log("build-7", "plan")) == []
+    api.fail(404, message("pods “build-7” not found"))
+    assert list(cluster.log("build-7", "plan", follow=True)) == []
+
+
+def test_a_followed_log_gives_lines_as_they_come_until_it_ends(api, cluster):
+    api.log("build-7", "fetch", b"one")
+    lines = cluster.log("build-7", "fetch", follow=True)
+    assert next(lines) == b"one"
+    api.log("build-7", "fetch", b"two", END)
+    assert list(lines) == [b"two"]
+
+
+def test_a_followed_log_that_breaks_is_an_error(api, cluster):
+    api.log("build-7", "fetch", b"one", b"hal\\", BREAK)
+    lines = cluster.log("build-7", "fetch", follow=True)
+    assert next(lines) == b"one"
+    with pytest.raises(TemporaryError):
+        next(lines)
+
+
+def test_a_line_without_an_end_is_not_kept_for_ever(api, cluster):
+    api.log("build-7", "fetch", b"x" * (LONGEST_LINE + 1) + b"\\", b"rest", b"next", END)
+    assert list(cluster.log("build-7", "fetch")) == [b"rest", b"next"]

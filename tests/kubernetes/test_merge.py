@@ -1,0 +1,195 @@
+"""An operator's part of a pod: it adds, it takes nothing away, and what is dangerous is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sessions.backends.kubernetes import KubernetesBackend, serverpod
+from sessions.backends.kubernetes.configuration import problems
+from sessions.backends.kubernetes.merge import merged
+from tests.kubernetes.things import BARE, SERVER, containers
+
+HOSTILE = {
+    "apiVersion": "v2",
+    "kind": "Node",
+    "metadata": {"name": "other", "labels": {"bindery/session": "1", "team": "x"}},
+    "spec": {
+        "restartPolicy": "Always",
+        "automountServiceAccountToken": True,
+        "enableServiceLinks": True,
+        "hostname": "other",
+        "securityContext": {"runAsUser": 0, "sysctls": [{"name": "kernel.shm", "value": "1"}]},
+        "containers": [
+            {
+                "name": "notebook",
+                "image": "other",
+                "args": ["sh"],
+                "env": [{"name": "JUPYTER_CONFIG_PATH", "value": "/tmp"}],
+                "resources": {"limits": {"memory": "1T", "cpu": "64"}},
+                "securityContext": {
+                    "privileged": True,
+                    "runAsUser": 0,
+                    "procMount": "Unmasked",
+                    "seccompProfile": {"type": "Unconfined"},
+                    "capabilities": {"drop": [], "add": ["SYS_ADMIN"]},
+                },
+            }
+        ],
+    },
+}
+
+
+def pod(template, site=BARE):
+    return serverpod.pod(SERVER, replace(site, pod_template=template), "uid-1")
+
+
+def test_a_hostile_template_takes_nothing_away():
+    ours, both = pod({}), pod(HOSTILE)
+    for key in ("apiVersion", "kind"):
+        assert both[key] == ours[key]
+    assert both["metadata"]["name"] == ours["metadata"]["name"]
+    assert ours["metadata"]["labels"].items() <= both["metadata"]["labels"].items()
+    for key in ("restartPolicy", "automountServiceAccountToken", "enableServiceLinks", "hostname"):
+        assert both["spec"][key] == ours["spec"][key]
+    mine, merged_ = containers(ours)["notebook"], containers(both)["notebook"]
+    for key in ("image", "env", "resources", "volumeMounts"):
+        assert merged_[key] == mine[key]
+    assert merged_["args"] == [*mine["args"], "sh"]
+
+
+def test_a_template_has_no_say_in_what_our_container_and_its_pod_may_do():
+    ours, both = pod({}), pod(HOSTILE)
+    assert both["spec"]["securityContext"] == ours["spec"]["securityContext"]
+    (rights,) = (each["securityContext"] for each in containers(both).values())
+    assert rights == containers(ours)["notebook"]["securityContext"]
+
+
+def test_a_template_adds_what_the_portal_says_nothing_of():
+    both = pod({
+        "metadata": {"annotations": {"a": "b"}, "labels": {"team": "x"}},
+        "spec": {
+            "nodeSelector": {"pool": "notebooks"},
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [
+                {
+                    "name": "notebook",
+                    "env": [{"name": "EXTRA", "value": "1"}],
+                    "volumeMounts": [
+                        {"name": "data", "mountPath": "/data"},
+                        {"name": "data", "mountPath": "/more"},
+                    ],
+                },
+                {"name": "other", "image": "other"},
+            ],
+            "volumes": [{"name": "data", "emptyDir": {}}],
+        },
+    })  # fmt: skip
+    ours = pod({})
+    assert both["metadata"]["annotations"] == {"a": "b"}
+    assert both["metadata"]["labels"] == {**ours["metadata"]["labels"], "team": "x"}
+    assert both["spec"]["nodeSelector"] == {"pool": "notebooks"}
+    assert both["spec"]["tolerations"] == [{"operator": "Exists"}]
+    assert [each["name"] for each in both["spec"]["containers"]] == ["notebook", "other"]
+    notebook = containers(both)["notebook"]
+    assert notebook["env"][-1] == {"name": "EXTRA", "value": "1"}
+    assert [each["mountPath"] for each in notebook["volumeMounts"][-2:]] == ["/data", "/more"]
+    assert both["spec"]["volumes"][:-1] == ours["spec"]["volumes"]
+
+
+@pytest.mark.parametrize(
+    ("template", "ours", "result"),
+    [
+        ({"a": {"b": 1}}, {"a": {"c": 2}}, {"a": {"b": 1, "c": 2}}),
+        ({"a": 1}, {"a": 2}, {"a": 2}),
+        ({"a": {"b": 1}}, {"a": 2}, {"a": 2}),
+        ({"a": [1]}, {"a": [2]}, {"a": [2, 1]}),
+        ({"a": [{"name": "x", "b": 1}]}, {"a": [{"name": "x", "c": 2}]},
+         {"a": [{"name": "x", "b": 1, "c": 2}]}),
+        ({"securityContext": {"b": 1}}, {"securityContext": {"c": 2}},
+         {"securityContext": {"c": 2}}),
+        ({"securityContext": {"b": 1}}, {}, {"securityContext": {"b": 1}}),
+        (None, {"a": 1}, {"a": 1}),
+        ([], {"a": 1}, {"a": 1}),
+    ],
+)  # fmt: skip
+def test_ours_is_put_over_the_template(template, ours, result):
+    assert merged(template, ours) == result
+
+
+@pytest.mark.parametrize("key", ["hostNetwork", "hostPID", "hostIPC"])
+def test_a_template_that_opens_the_node_is_named(key):
+    (problem,) = problems(replace(BARE, pod_template={"spec": {key: True}}))
+    assert problem.id == "kubernetes.template"
+    assert key in problem.message
+
+
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+def test_a_privileged_container_beside_ours_is_named(kind):
+    other = {"name": "wide", "securityContext": {"privileged": True}}
+    (problem,) = problems(replace(BARE, pod_template={"spec": {kind: [other]}}))
+    assert problem.id == "kubernetes.template"
+    assert "wide" in problem.message
+
+
+@pytest.mark.parametrize(
+    "template",
+    [{}, HOSTILE, {"spec": None}, {"spec": {"hostNetwork": False, "containers": None}},
+     {"spec": {"containers": [{"name": "a"}, {"name": "b", "securityContext": None}]}},
+     {"spec": {"containers": ["a"], "initContainers": "b"}}],
+)  # fmt: skip
+def test_a_template_that_opens_nothing_is_no_problem(template):
+    assert list(problems(replace(BARE, pod_template=template))) == []
+
+
+@pytest.fixture
+def configured(settings, tmp_path: Path):
+    """The ids and sentences of a back end's problems after some settings."""
+    settings.PORTAL_REGISTRY = "registry.example.org/bindery"
+    settings.PORTAL_BUILDER_IMAGE = "builder:1"
+
+    def look(template: bytes | None = None, **values: object) -> dict[str, str]:
+        if template is not None:
+            (tmp_path / "template.yaml").write_bytes(template)
+            settings.PORTAL_POD_TEMPLATE = str(tmp_path / "template.yaml")
+        for name, value in values.items():
+            setattr(settings, name, value)
+        return {problem.id: problem.message for problem in KubernetesBackend().problems()}
+
+    return look
+
+
+def test_a_site_with_what_it_needs_has_no_problem(configured):
+    assert configured(b"spec: {nodeSelector: {pool: notebooks}}") == {}
+
+
+@pytest.mark.parametrize("template", [b"spec: [", b"- a", b"words", b"", b"\xff\xfe\xfd", b"\t"])
+def test_a_template_that_cannot_be_used_is_a_problem_and_no_traceback(configured, template):
+    found = configured(template)
+    assert list(found) == ["kubernetes.template"]
+    assert "PORTAL_POD_TEMPLATE" in found["kubernetes.template"]
+
+
+def test_a_template_that_is_not_there_is_a_problem(configured, tmp_path):
+    found = configured(PORTAL_POD_TEMPLATE=str(tmp_path / "none"))
+    assert list(found) == ["kubernetes.template"]
+
+
+def test_a_variable_without_a_value_is_a_problem(configured):
+    found = configured(PORTAL_SITE_VARIABLES=["A=b=c", "PROXY"])
+    assert list(found) == ["kubernetes.variables"]
+    assert "PROXY" in found["kubernetes.variables"]
+
+
+def test_a_login_that_is_none_is_a_problem_that_does_not_show_it(configured):
+    found = configured(PORTAL_REGISTRY_AUTH="hunter2")
+    assert list(found) == ["kubernetes.registry-auth"]
+    assert "hunter2" not in found["kubernetes.registry-auth"]
+    assert "PORTAL_REGISTRY_AUTH" in found["kubernetes.registry-auth"]
+
+
+def test_what_is_not_set_is_named(configured):
+    found = configured(PORTAL_REGISTRY="", PORTAL_BUILDER_IMAGE="")
+    assert list(found) == ["kubernetes.registry", "kubernetes.builder"]

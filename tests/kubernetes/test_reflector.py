@@ -1,0 +1,127 @@
+"""A copy of what the cluster has of a kind, whatever becomes of the watch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from sessions.backends.kubernetes.reflector import Reflector
+from tests.backends.waiting import until
+
+ERROR = {"type": "ERROR", "object": {"code": 410, "message": "too old"}}
+
+
+class Told(list[str]):
+    """The names that were told, in their order."""
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def start(api, cluster, told):
+    """Start a reflector that ends with the test."""
+    started = []
+
+    def start() -> Reflector:
+        started.append(Reflector(cluster, "pods", {}, told.append))
+        started[-1].start()
+        assert started[-1].listed.wait(10)
+        return started[-1]
+
+    yield start
+    for reflector in started:
+        reflector.leave()
+    api.let_go()
+    for reflector in started:
+        reflector._thread.join(10)
+
+
+@pytest.fixture
+def reflector(api, start) -> Reflector:
+    for name in ("a", "b"):
+        api.put("pods", {"metadata": {"name": name}})
+    reflector = start()
+    until(lambda: api.asked == ["GET pods", "GET pods"])  # it watches
+    return reflector
+
+
+def lists(api: Any) -> int:
+    return sum(1 for asked in api.asked if asked == "GET pods")
+
+
+def test_it_begins_with_everything_there_is(reflector, told):
+    assert sorted(told) == ["a", "b"]
+    assert reflector.things.keys() == {"a", "b"}
+
+
+def test_each_change_is_told_once(api, reflector, told):
+    told.clear()
+    api.put("pods", {"metadata": {"name": "c"}})
+    api.put("pods", {"metadata": {"name": "a", "labels": {"x": "y"}}})
+    api.drop("pods", "b")
+    until(lambda: len(told) == 3)
+    assert told == ["c", "a", "b"]
+    assert reflector.things.keys() == {"a", "c"}
+    assert reflector.things["a"]["metadata"]["labels"] == {"x": "y"}
+
+
+def test_a_watch_that_ends_in_good_order_is_taken_up_again_where_it_was(api, reflector, told):
+    told.clear()
+    api.put("pods", {"metadata": {"name": "c"}})
+    until(lambda: told == ["c"])
+    api.hang_up()
+    until(lambda: lists(api) == 3)
+    api.put("pods", {"metadata": {"name": "d"}})
+    until(lambda: told == ["c", "d"])
+    assert lists(api) == 3
+
+
+def test_a_bookmark_moves_the_place_and_is_no_news(api, reflector, told):
+    told.clear()
+    version = api.put("secrets", {"metadata": {"name": "x"}})["metadata"]["resourceVersion"]
+    api.tell("pods", {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": version}}})
+    api.put("pods", {"metadata": {"name": "c"}})
+    until(lambda: told == ["c"])
+
+
+@pytest.mark.parametrize("how", ["410", "error", "broken", "half a line", "refused"])
+def test_what_happened_while_it_did_not_look_is_told_once(api, reflector, told, how):
+    told.clear()
+    if how == "refused":  # so is the list that comes after the break
+        api.fail(500)
+    if how == "error":
+        api.tell("pods", ERROR)
+    if how == "half a line":
+        api.tell("pods", b'{"type": "DELETED", "obj\\')
+    before = len(api.asked)
+    api.drop("pods", "a")
+    api.put("pods", {"metadata": {"name": "b", "labels": {"x": "y"}}})
+    api.put("pods", {"metadata": {"name": "c"}})
+    if how == "410":
+        api.compact()
+    api.hang_up(well=how == "410")
+    until(lambda: len(api.asked) >= before + 2 and reflector.things.keys() == {"b", "c"})
+    assert reflector.things["b"]["metadata"]["labels"] == {"x": "y"}
+    api.put("pods", {"metadata": {"name": "last"}})
+    until(lambda: "last" in told)
+    assert Counter(told) == Counter(["a", "b", "c", "last"])
+
+
+def test_a_cluster_that_is_away_at_first_is_asked_until_it_is_there(api, start, told):
+    api.fail(503)
+    api.put("pods", {"metadata": {"name": "a"}})
+    start()
+    assert told == ["a"]
+
+
+def test_nonsense_does_not_end_it(api, reflector, told):
+    told.clear()
+    api.tell("pods", b"nonsense")
+    until(lambda: lists(api) >= 4)
+    api.put("pods", {"metadata": {"name": "c"}})
+    until(lambda: "c" in told)

@@ -1,0 +1,273 @@
+"""A notebook's volume claim, Secret and pod: compared whole, and held against the rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sessions.backends.kubernetes import serverpod
+from tests.kubernetes.things import BARE, FULL, SERVER, containers
+
+LABELS = {
+    "app.kubernetes.io/managed-by": "bindery",
+    "bindery/kind": "server",
+    "bindery/session": "9",
+    "bindery/project": "ada-flowers-lrkajvgx",
+    "bindery/owner": "ada",
+}
+CA_FILE = "/run/bindery/ca/ca.crt"
+RIGHTS = {
+    "allowPrivilegeEscalation": False,
+    "privileged": False,
+    "capabilities": {"drop": ["ALL"]},
+}
+POD_RIGHTS = {
+    "runAsUser": 1000,
+    "runAsGroup": 1000,
+    "runAsNonRoot": True,
+    "fsGroup": 1000,
+    "fsGroupChangePolicy": "OnRootMismatch",
+    "supplementalGroups": [100],
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+ARGUMENTS = [
+    "sh",
+    "-c",
+    serverpod._START,
+    "sh",
+    "--no-browser",
+    "--ServerApp.ip=0.0.0.0",
+    "--ServerApp.port=8888",
+    "--ServerApp.port_retries=0",
+]
+VARIABLES = [
+    {"name": "JUPYTER_CONFIG_PATH", "value": "/run/bindery/jupyter"},
+    {"name": "JUPYTER_RUNTIME_DIR", "value": "/tmp/jupyter"},
+    {"name": "JUPYTERHUB_USER", "value": "ada"},
+    {"name": "BINDER_REPO_URL", "value": "https://git.example.org/ada/flowers"},
+    {"name": "CPU_LIMIT", "value": "2.5"},
+    {"name": "MEM_LIMIT", "value": "2000000000"},
+    {"name": "OMP_NUM_THREADS", "value": "2"},
+]
+MOUNTS = [
+    {"name": "home", "mountPath": "/home/ada-nfs-pvc"},
+    {"name": "jupyter", "mountPath": "/run/bindery/jupyter", "readOnly": True},
+    {"name": "shm", "mountPath": "/dev/shm"},
+]
+VOLUMES = [
+    {"name": "home", "persistentVolumeClaim": {"claimName": "ada-nfs-pvc"}},
+    {
+        "name": "jupyter",
+        "secret": {
+            "secretName": "ada-flowers-lrkajvgx-9",
+            "items": [
+                {"key": "jupyter_server_config.py", "path": "jupyter_server_config.py"},
+                {"key": "settings", "path": "labconfig/default_setting_overrides.json"},
+            ],
+            "defaultMode": 0o440,
+        },
+    },
+    {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2000000000"}},
+]
+
+
+def test_a_claim_asks_for_a_class_only_where_one_is_set():
+    claim: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": "ada-nfs-pvc",
+            "labels": {
+                "app.kubernetes.io/managed-by": "bindery",
+                "bindery/kind": "volume",
+                "bindery/owner": "ada",
+            },
+        },
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "resources": {"requests": {"storage": "10000000000"}},
+        },
+    }
+    assert serverpod.claim("ada", BARE) == claim
+    claim["spec"] = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1000000000"}},
+        "storageClassName": "fast",
+    }
+    assert serverpod.claim("ada", FULL) == claim
+
+
+def test_the_secret_has_the_token_and_the_settings():
+    assert serverpod.secret(SERVER) == {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "ada-flowers-lrkajvgx-9", "labels": LABELS},
+        "stringData": {
+            "jupyter_server_config.py": (
+                "c.IdentityProvider.token = 'the token'\nc.ServerApp.allow_remote_access = True\n"
+                "c.KernelManager.transport = 'ipc'\n"
+            ),
+            "settings": (
+                '{"@jupyterlab/apputils-extension:notification": '
+                '{"fetchNews": "false", "checkForUpdates": false}}'
+            ),
+        },
+    }
+
+
+def test_a_site_with_nothing_set_has_a_plain_pod():
+    spec = replace(SERVER, digest="", resources=replace(SERVER.resources, gpu=0))
+    assert serverpod.pod(spec, BARE, "uid-1") == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "ada-flowers-lrkajvgx-9",
+            "labels": LABELS,
+            "ownerReferences": [
+                {
+                    "apiVersion": "v1",
+                    "kind": "Secret",
+                    "name": "ada-flowers-lrkajvgx-9",
+                    "uid": "uid-1",
+                }
+            ],
+        },
+        "spec": {
+            "hostname": "ada-flowers-lrkajvgx",
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 10,
+            "securityContext": POD_RIGHTS,
+            "containers": [
+                {
+                    "name": "notebook",
+                    "image": "registry.example.org/ada-flowers-c0ffee:built",
+                    "args": ARGUMENTS,
+                    "env": VARIABLES,
+                    "ports": [{"name": "notebook", "containerPort": 8888}],
+                    "resources": {
+                        "requests": {"cpu": "500m", "memory": "1000000000"},
+                        "limits": {
+                            "cpu": "2500m",
+                            "memory": "2000000000",
+                            "ephemeral-storage": "10000000000",
+                        },
+                    },
+                    "securityContext": RIGHTS,
+                    "terminationMessagePolicy": "FallbackToLogsOnError",
+                    "volumeMounts": MOUNTS,
+                }
+            ],
+            "volumes": VOLUMES,
+        },
+    }
+
+
+def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
+    term = {
+        "labelSelector": {
+            "matchLabels": {"app.kubernetes.io/managed-by": "bindery", "bindery/owner": "ada"}
+        },
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    authorities = [
+        "AWS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "GIT_SSL_CAINFO",
+        "NODE_EXTRA_CA_CERTS",
+        "PIP_CERT",
+        "REQUESTS_CA_BUNDLE",
+        "SSL_CERT_FILE",
+    ]
+    digest = "sha256:" + "d" * 64
+    assert serverpod.pod(SERVER, FULL, "uid-1") == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "ada-flowers-lrkajvgx-9",
+            "labels": LABELS,
+            "ownerReferences": [
+                {
+                    "apiVersion": "v1",
+                    "kind": "Secret",
+                    "name": "ada-flowers-lrkajvgx-9",
+                    "uid": "uid-1",
+                }
+            ],
+        },
+        "spec": {
+            "hostname": "ada-flowers-lrkajvgx",
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 10,
+            "securityContext": POD_RIGHTS,
+            "containers": [
+                {
+                    "name": "notebook",
+                    "image": f"registry.example.org:5000/team/bindery/ada-flowers-c0ffee@{digest}",
+                    "args": ARGUMENTS,
+                    "env": [
+                        *VARIABLES,
+                        *({"name": name, "value": CA_FILE} for name in authorities),
+                        {"name": "HTTPS_PROXY", "value": "http://proxy.example.org:3128"},
+                    ],
+                    "ports": [{"name": "notebook", "containerPort": 8888}],
+                    "resources": {
+                        "requests": {
+                            "cpu": "500m",
+                            "memory": "1000000000",
+                            "example.org/gpu": "1",
+                        },
+                        "limits": {
+                            "cpu": "2500m",
+                            "memory": "2000000000",
+                            "ephemeral-storage": "2000000000",
+                            "example.org/gpu": "1",
+                        },
+                    },
+                    "securityContext": RIGHTS,
+                    "terminationMessagePolicy": "FallbackToLogsOnError",
+                    "volumeMounts": [
+                        *MOUNTS,
+                        {"name": "ca", "mountPath": "/run/bindery/ca", "readOnly": True},
+                    ],
+                }
+            ],
+            "volumes": [*VOLUMES, {"name": "ca", "configMap": {"name": "authorities"}}],
+            "imagePullSecrets": [{"name": "pull"}],
+            "affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}},
+            "priorityClassName": "notebooks",
+        },
+    }
+
+
+@pytest.mark.parametrize("site", [BARE, FULL])
+def test_the_token_is_in_the_secret_and_nowhere_else(site):
+    assert "the token" in str(serverpod.secret(SERVER))
+    assert "the token" not in str(serverpod.pod(SERVER, site, "uid-1"))
+    assert "the token" not in str(serverpod.claim("ada", site))
+    assert "the token" not in repr(SERVER)
+
+
+@pytest.mark.parametrize("site", [BARE, FULL])
+def test_a_notebook_may_do_nothing_that_it_does_not_need(site):
+    spec = serverpod.pod(SERVER, site, "uid-1")["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["enableServiceLinks"] is False
+    assert "serviceAccountName" not in spec
+    for container in containers({"spec": spec}).values():
+        assert container["securityContext"] == RIGHTS
+        assert {"cpu", "memory", "ephemeral-storage"} <= container["resources"]["limits"].keys()
+        assert not any("valueFrom" in variable for variable in container["env"])
+
+
+def test_the_longest_project_has_a_host_name_and_an_object_name_that_the_cluster_takes():
+    longest = replace(SERVER, id=2**31, name="a" * 63)
+    pod = serverpod.pod(longest, BARE, "uid-1")
+    assert len(pod["spec"]["hostname"]) <= 63
+    assert len(pod["metadata"]["name"]) <= 253
+    assert all(len(value) <= 63 for value in pod["metadata"]["labels"].values())

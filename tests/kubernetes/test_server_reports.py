@@ -1,0 +1,347 @@
+"""What is made of a notebook's Secret and pod: where it is, what it waits for, how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+
+from sessions.backends import ServerReport
+from sessions.backends.kubernetes.serverreport import Sight, reports
+from sessions.waits import NO_GPU, NO_ROOM
+from tests.kubernetes.things import BARE, FULL, Pod
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+RUNS: Pod = {"running": {"startedAt": "2026-01-01T11:00:00Z"}}
+
+
+def ago(seconds: float) -> str:
+    return (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def about(number: int, age: float, **more: Any) -> Pod:
+    labels = {"bindery/session": str(number), "bindery/project": f"project-{number}"}
+    created = ago(age)
+    return {
+        "name": f"run-{number}",
+        "uid": f"uid-{number}",
+        "labels": labels,
+        "creationTimestamp": created,
+        **more,
+    }
+
+
+def secret(number: int = 9, *, told: str = "", age: float = 600) -> Pod:
+    more = {"annotations": {"bindery/told": told}} if told else {}
+    return {"metadata": about(number, age, **more)}
+
+
+def pod(
+    phase: str = "Running",
+    state: Pod | None = None,
+    *,
+    number: int = 9,
+    placed: bool = True,
+    leaves: float | None = None,
+    age: float = 500,
+    **status: Any,
+) -> Pod:
+    gone = {} if leaves is None else {"deletionTimestamp": ago(leaves)}
+    containers = [{"name": "notebook", "state": state}] if state else []
+    return {
+        "metadata": about(number, age, **gone),
+        "spec": {"nodeName": "node"} if placed else {},
+        "status": {
+            "phase": phase,
+            "podIP": "10.0.0.1" if phase == "Running" else "",
+            "containerStatuses": containers,
+            **status,
+        },
+    }
+
+
+def unplaced(reason: str, *, number: int = 9, age: float = 500) -> Pod:
+    condition = {"type": "PodScheduled", "status": "False", "message": reason}
+    return pod("Pending", number=number, placed=False, age=age, conditions=[condition])
+
+
+def sight(secrets: list[Pod], pods: list[Pod], **more: Any) -> Sight:
+    rest: dict[str, Any] = {"answering": frozenset(), "warnings": {}, "had_pod": frozenset()}
+    return Sight(
+        secrets={each["metadata"]["name"]: each for each in secrets},
+        pods={each["metadata"]["name"]: each for each in pods},
+        now=NOW,
+        **{**rest, **more},
+    )
+
+
+def seen(a_secret: Pod | None, a_pod: Pod | None, **more: Any) -> ServerReport | None:
+    """The one report there is, or None."""
+    view = sight([a_secret] if a_secret else [], [a_pod] if a_pod else [], **more)
+    found = reports(view, BARE)
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def code(a_secret: Pod | None, a_pod: Pod | None, **more: Any) -> tuple[str, str]:
+    found = seen(a_secret, a_pod, **more)
+    assert found is not None
+    return found.state, found.code
+
+
+PHASES = ("Pending", "Running", "Succeeded", "Failed")
+LIVE = ("Pending", "Running")
+
+
+@pytest.mark.parametrize(
+    ("has_secret", "told", "phase", "answers", "leaves"),
+    list(product((True, False), ("", "stop"), (*PHASES, "none"), (True, False), (None, 5, 100))),
+)
+def test_every_mixture_of_what_is_wanted_and_what_is(has_secret, told, phase, answers, leaves):
+    a_pod = None if phase == "none" else pod(phase, leaves=leaves)
+    answering = frozenset({"uid-9"} if answers else ())
+    found = seen(secret(told=told) if has_secret else None, a_pod, answering=answering)
+    state = found and found.state
+    if not has_secret:
+        assert state == (None if a_pod is None or leaves is not None else "starting")
+    elif phase not in LIVE or leaves == 100:
+        assert state == "gone"
+    elif phase == "Running" and answers and leaves is None:
+        assert state == "ready"
+    else:
+        assert state == "starting"
+    if state == "gone" and told:
+        assert (found.code, found.message) == ("", "")
+
+
+def test_one_that_answers_is_ready_at_its_address():
+    found = seen(secret(), pod(state=RUNS), answering=frozenset({"uid-9"}))
+    assert found == ServerReport(9, "project-9", "ready", "http://10.0.0.1:8888")
+
+
+def test_an_answer_of_an_earlier_pod_does_not_count():
+    assert code(secret(), pod(), answering=frozenset({"uid-of-another"})) == ("starting", "")
+
+
+def test_a_secret_may_be_without_its_pod_for_a_moment():
+    assert code(secret(age=10), None) == ("starting", "")
+    assert code(secret(age=40), None) == ("gone", "spawn.deleted")
+    assert code(secret(age=10), None, had_pod=frozenset({"run-9"})) == ("gone", "spawn.deleted")
+    assert code(secret(age=10, told="stop"), None) == ("gone", "")
+
+
+def test_a_pod_that_nobody_wants_is_told_until_it_leaves():
+    assert code(None, pod()) == ("starting", "")
+    assert seen(None, pod(leaves=1)) is None
+    assert seen(None, None) is None
+
+
+def test_a_pod_that_goes_on_leaving_was_on_a_machine_that_is_lost():
+    assert code(secret(), pod(leaves=59)) == ("starting", "")
+    assert code(secret(), pod(leaves=61)) == ("gone", "spawn.node-lost")
+    assert code(secret(told="stop"), pod(leaves=61)) == ("gone", "")
+    assert code(secret(), pod("Failed", reason="NodeLost")) == ("gone", "spawn.node-lost")
+
+
+GPU_OLD = "0/3 nodes are available: 1 Insufficient nvidia.com/gpu, 2 node(s) had taint {a: b}."
+GPU_NEW = (
+    "0/3 nodes are available: 1 Insufficient nvidia.com/gpu, 2 Insufficient cpu. preemption: 0/3 "
+    "nodes are available: 3 No preemption victims found for incoming pod."
+)
+BOTH_NEW = (
+    "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory. preemption: 0/1 nodes "
+    "are available: 1 No preemption victims found for incoming pod."
+)
+TAINT = (
+    "0/2 nodes are available: 2 node(s) had taint {nvidia.com/gpu: present}, that the pod didn't "
+    "tolerate."
+)
+VOLUME = "0/2 nodes are available: 2 node(s) had volume node affinity conflict."
+CLAIM = "0/1 nodes are available: 1 pod has unbound immediate PersistentVolumeClaims."
+
+
+@pytest.mark.parametrize("reason", [GPU_OLD, GPU_NEW])
+def test_who_waits_for_a_gpu_is_told_the_place_in_the_queue(reason):
+    found = seen(secret(), unplaced(reason))
+    assert (found.state, found.code) == ("starting", NO_GPU)
+    assert found.message == (
+        "No GPU is free at present. Your notebook is number 1 in the queue and starts by itself."
+    )
+
+
+def test_the_queue_for_gpus_has_the_order_of_their_wishes():
+    ages = {1: 100, 2: 400, 3: 300}
+    secrets = [secret(number) for number in (*ages, 4, 5)]
+    pods = [unplaced(GPU_OLD, number=number, age=age) for number, age in ages.items()]
+    others = [unplaced(TAINT, number=4, age=900), pod(number=5, age=900)]
+    found = {each.id: each for each in reports(sight(secrets, [*pods, *others]), BARE)}
+    places = {number: found[number].message.split("number ")[1].split()[0] for number in ages}
+    assert places == {2: "1", 3: "2", 1: "3"}
+    assert found[4].code == NO_ROOM
+
+
+def test_the_gpu_is_the_one_that_the_site_names():
+    reason = "0/1 nodes are available: 1 Insufficient example.org/gpu."
+    view = sight([secret()], [unplaced(reason)])
+    assert [each.code for each in reports(view, FULL)] == [NO_GPU]
+    (found,) = reports(view, BARE)
+    assert found.code == NO_ROOM
+    assert "too little is free of example.org/gpu. It" in found.message
+
+
+@pytest.mark.parametrize(
+    ("reason", "short"),
+    [
+        ("0/1 nodes are available: 1 Insufficient cpu.", "processors"),
+        ("0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory.",
+         "processors, memory"),
+        (BOTH_NEW, "processors, memory"),
+        ("0/2 nodes are available: 1 Insufficient memory, 1 Insufficient memory.", "memory"),
+        ("0/1 nodes are available: 1 Insufficient ephemeral-storage.", "disk"),
+        ("0/1 nodes are available: 1 Insufficient pods.", "places for pods"),
+    ],
+)  # fmt: skip
+def test_what_the_cluster_has_too_little_of_is_named(reason, short):
+    found = seen(secret(), unplaced(reason))
+    assert (found.state, found.code) == ("starting", NO_ROOM)
+    assert found.message == (
+        f"The cluster has no room for it at present: too little is free of {short}. It starts "
+        "by itself when there is; or cancel it and ask for less."
+    )
+
+
+@pytest.mark.parametrize("reason", [TAINT, VOLUME, CLAIM, "0/2 nodes are available: 2 Too many."])
+def test_any_other_reason_is_given_in_the_clusters_words(reason):
+    found = seen(secret(), unplaced(reason))
+    assert (found.state, found.code) == ("starting", NO_ROOM)
+    assert found.message == f"No machine of the cluster takes it at present: {reason}"
+
+
+def test_who_has_just_come_waits_for_nothing_yet():
+    assert code(secret(), pod("Pending", placed=False)) == ("starting", "")
+    assert code(secret(), unplaced("")) == ("starting", "")
+    assert code(secret(), pod("Pending")) == ("starting", "")
+
+
+def pulling(message: str, reason: str = "ErrImagePull") -> Pod:
+    return pod("Pending", {"waiting": {"reason": reason, "message": message}})
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'rpc error: code = Unknown desc = Get "https://r/v2/": dial tcp: connection refused',
+        "net/http: request canceled while waiting for connection",
+        "toomanyrequests: You have reached your pull rate limit.",
+    ],
+)
+def test_a_pull_that_may_yet_work_is_waited_for(message):
+    found = seen(secret(), pulling(message))
+    assert (found.state, found.code) == ("starting", "spawn.image-pull")
+    assert found.message.endswith(message)
+    back_off = seen(secret(), pulling('Back-off pulling image "x"', "ImagePullBackOff"))
+    assert (back_off.state, back_off.code) == ("starting", "spawn.image-pull")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'rpc error: code = NotFound desc = failed to pull "r/x@sha256:d": not found',
+        "manifest unknown: manifest unknown",
+        "failed to authorize: 401 Unauthorized",
+        "pull access denied for x, repository does not exist",
+        "no match for platform in manifest",
+    ],
+)
+def test_a_pull_that_never_will_work_is_the_end(message):
+    found = seen(secret(), pulling(message))
+    assert (found.state, found.code) == ("gone", "spawn.image-pull")
+    assert found.message.endswith(message)
+    assert code(secret(told="stop"), pulling(message)) == ("starting", "spawn.image-pull")
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("InvalidImageName", "spawn.image-pull"),
+        ("CreateContainerConfigError", "spawn.crashed"),
+        ("CreateContainerError", "spawn.crashed"),
+        ("RunContainerError", "spawn.crashed"),
+    ],
+)
+def test_a_container_that_cannot_be_made_is_the_end(reason, expected):
+    assert code(secret(), pulling("it cannot be done", reason)) == ("gone", expected)
+
+
+@pytest.mark.parametrize("event", ["FailedMount: timed out", "FailedAttachVolume: Multi-Attach"])
+def test_files_that_cannot_be_reached_are_named(event):
+    waits = pod("Pending", {"waiting": {"reason": "ContainerCreating"}})
+    found = seen(secret(), waits, warnings={"uid-9": event})
+    assert (found.state, found.code) == ("starting", "spawn.volume")
+    assert found.message.endswith(event)
+    assert code(secret(), pod(state=RUNS), warnings={"uid-9": event}) == ("starting", "")
+    assert code(secret(), waits, warnings={"uid-8": event}) == ("starting", "")
+
+
+def crashed(message: str = "", status: int = 1, reason: str = "Error") -> Pod:
+    last = {"exitCode": status, "reason": reason, "message": message}
+    return pod("Succeeded" if status == 0 else "Failed", {"terminated": last})
+
+
+@pytest.mark.parametrize(
+    ("thing", "expected"),
+    [
+        (crashed(status=137, reason="OOMKilled"), "spawn.out-of-memory"),
+        (crashed('{"code": "spawn.out-of-memory"}', 143), "spawn.out-of-memory"),
+        (crashed('{"code": "spawn.no-jupyterlab"}'), "spawn.no-jupyterlab"),
+        (crashed("Traceback"), "spawn.crashed"),
+        (crashed('{"code": "spawn.deleted"}'), "spawn.crashed"),
+        (crashed("[]"), "spawn.crashed"),
+        (crashed('{"code": []}'), "spawn.crashed"),
+        (crashed(status=0, reason="Completed"), ""),
+        (pod("Failed", reason="Evicted", message="The node was low."), "spawn.evicted"),
+        (pod("Failed"), "spawn.deleted"),
+    ],
+)
+def test_how_it_ended_has_a_code_and_a_sentence(thing, expected):
+    found = seen(secret(), thing)
+    assert (found.state, found.code) == ("gone", expected)
+    assert bool(found.message) == bool(expected)
+
+
+def test_a_crash_is_told_with_its_last_ten_lines():
+    found = seen(secret(), crashed("\n".join(f"line\0 {number}" for number in range(20)), 3))
+    first, *lines = found.message.splitlines()
+    assert first == "JupyterLab ended by itself (status 3). Its last lines:"
+    assert lines == [f"line {number}" for number in range(10, 20)]
+
+
+def test_what_ended_before_it_was_told_to_is_told_as_an_end_by_wish():
+    assert code(secret(told="stop"), crashed("Traceback")) == ("gone", "")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        seen(secret(age=600), None),
+        seen(secret(), pod(leaves=100)),
+        seen(secret(), crashed(status=137, reason="OOMKilled")),
+        seen(secret(), crashed('{"code": "spawn.no-jupyterlab"}')),
+        seen(secret(), pod("Failed", reason="Evicted", message="The node was low.")),
+        seen(secret(), unplaced(GPU_NEW)),
+        seen(secret(), unplaced(BOTH_NEW)),
+    ],
+    ids=lambda found: found.code,
+)
+def test_a_sentence_ends_with_a_full_stop(found):
+    assert found.message.endswith(".")
+    assert ".." not in found.message
+
+
+def test_the_reports_are_of_all_and_in_one_order():
+    secrets = [secret(number) for number in (3, 1, 2)]
+    view = replace(sight(secrets, [pod(number=4)]))
+    assert [each.id for each in reports(view, BARE)] == [1, 2, 3, 4]

@@ -1,0 +1,168 @@
+"""A notebook that waits while it starts: what its person is told, and for how long it may."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from sessions import lifecycle
+from sessions.backends import ServerReport
+from sessions.errors import TemporaryError
+from sessions.lifecycle import facts, steps
+from sessions.models import Build, Session
+from sessions.reconcile import reconcile
+from sessions.waits import NO_GPU, NO_ROOM
+from tests.scripted import ScriptedBackend
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PULL = "spawn.image-pull"
+
+
+@pytest.fixture
+def url(git) -> str:
+    return git.repository("ada/flowers", {"index.ipynb": "{}"})
+
+
+@pytest.fixture
+def project(ada, url, backend, worker, watch):
+    """One whose notebook starts."""
+    project = lifecycle.launch(ada, url)
+    worker.run()
+    backend.finish(Build.objects.get().pk)
+    watch.look()
+    worker.run()
+    assert Session.objects.get().state == "spawning"
+    return project
+
+
+@pytest.fixture
+def say(backend, watch):
+    """Let the back end say what the notebook waits for; watch sees it twice."""
+
+    def say(code: str = "", message: str = "") -> None:
+        number = Session.objects.get().pk
+        name = backend.started_servers[number].name
+        report = ServerReport(number, name, "starting", code=code, message=message)
+        backend.server_reports[number] = report
+        watch.look()
+
+    return say
+
+
+@pytest.fixture
+def later(settings):
+    """Look again when a session has not moved for so many seconds."""
+    settings.PORTAL_SPAWN_TIMEOUT, settings.PORTAL_QUEUE_TIMEOUT = 600, 3600
+
+    def later(seconds: int) -> Session:
+        Session.objects.update(changed=timezone.now() - timedelta(seconds=seconds))
+        reconcile()
+        reconcile()
+        return Session.objects.get()
+
+    return later
+
+
+class Unreachable(ScriptedBackend):
+    """Nobody can say which images there are."""
+
+    def has_image(self, image: str) -> bool:
+        raise TemporaryError("registry.unreachable", "The registry does not answer.")
+
+
+def told(project) -> list[tuple[str, str]]:
+    """Code and sentence of each event since the start began."""
+    events = list(project.events.filter(phase="launching").values_list("code", "message"))
+    return events[1:]
+
+
+def test_what_it_waits_for_is_told_once_and_stands_in_its_row(project, say):
+    say(PULL, "Its image cannot be pulled.")
+    session = Session.objects.get()
+    assert (session.state, session.code) == ("spawning", PULL)
+    assert session.message == "Its image cannot be pulled."
+    assert told(project) == [(PULL, "Its image cannot be pulled.")]
+
+
+def test_other_words_for_the_same_wait_are_not_repeated(project, say):
+    for detail in ("one", "two", "three"):
+        say(PULL, f"Its image cannot be pulled: {detail}.")
+    assert told(project) == [(PULL, "Its image cannot be pulled: one.")]
+
+
+def test_each_place_in_the_queue_for_a_gpu_is_told(project, say):
+    for place in (3, 2, 2, 1):
+        say(NO_GPU, f"number {place}")
+    assert told(project) == [(NO_GPU, f"number {place}") for place in (3, 2, 1)]
+    assert Session.objects.get().message == "number 1"
+
+
+def test_a_start_that_goes_on_after_all_loses_its_code(project, say):
+    say(NO_ROOM, "The cluster has no room.")
+    say()
+    session = Session.objects.get()
+    assert (session.state, session.code, session.message) == ("spawning", "", "")
+    assert told(project) == [(NO_ROOM, "The cluster has no room."), ("", "Starting the notebook.")]
+
+
+def test_a_notebook_that_is_ready_waits_for_nothing(project, backend, watch, say):
+    say(PULL, "Its image cannot be pulled.")
+    backend.answer(Session.objects.get().pk)
+    watch.look()
+    session = Session.objects.get()
+    assert (session.state, session.code, session.message) == ("ready", "", "")
+
+
+@pytest.mark.parametrize("code", [NO_GPU, NO_ROOM])
+def test_a_queue_may_last_longer_than_a_start_but_not_for_ever(project, say, later, code):
+    say(code, "It waits for others.")
+    assert later(700).state == "spawning"
+    session = later(3700)
+    assert (session.state, session.code) == ("failed", code)
+    assert session.message == "It waits for others."
+
+
+def test_a_new_place_in_the_queue_does_not_begin_the_time_anew(project, say, later):
+    say(NO_GPU, "number 2")
+    Session.objects.update(changed=timezone.now() - timedelta(seconds=3700))
+    say(NO_GPU, "number 1")
+    reconcile()
+    assert Session.objects.get().state == "failed"
+
+
+def test_a_pull_that_goes_on_failing_ends_with_its_own_code(project, say, later):
+    say(PULL, "Its image cannot be pulled.")
+    assert later(500).state == "spawning"
+    session = later(700)
+    assert (session.state, session.code) == ("failed", PULL)
+
+
+def test_a_start_that_says_nothing_ends_with_a_time_out(project, backend, later):
+    session = later(700)
+    assert (session.state, session.code) == ("failed", "spawn.timeout")
+    assert session.message
+    assert backend.server_reports == {}
+
+
+def test_a_queue_that_is_over_gives_the_start_its_own_time(project, say, later):
+    say(NO_GPU, "number 1")
+    Session.objects.update(changed=timezone.now() - timedelta(seconds=3000))
+    say()
+    reconcile()
+    assert Session.objects.get().state == "spawning"
+    assert later(700).code == "spawn.timeout"
+
+
+def test_what_a_notebook_waits_for_is_no_news_once_it_is_stopped(project, ada, say):
+    lifecycle.stop(Session.objects.get().project, ada)
+    facts.server_seen(ServerReport(Session.objects.get().pk, project.name, "starting", "", PULL))
+    assert told(project) == []
+
+
+def test_an_image_that_nobody_can_ask_for_counts_as_there(backend):
+    assert steps._is_absent("flowers")
+    backend.__class__ = Unreachable
+    assert not steps._is_absent("flowers")
