@@ -10,6 +10,7 @@ import pytest
 
 from sessions.backends import BuildSpec, Resources, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
+from sessions.backends.kubernetes.cluster import Cluster
 from tests.backends.waiting import until
 from tests.cluster.kube import Kube, new_namespace, settings_for
 from tests.githttp import GitServer
@@ -64,13 +65,13 @@ def images() -> dict[str, BuildSpec]:
 
 
 @pytest.fixture
-def backend(settings, monkeypatch, kube: Kube, tmp_path: Path) -> Iterator[KubernetesBackend]:
+def backend(settings, kube: Kube, tmp_path: Path) -> Iterator[KubernetesBackend]:
     for name, value in settings_for(kube, tmp_path).items():
         setattr(settings, name, value)
-    monkeypatch.setenv("KUBECONFIG", settings.KUBECONFIG)
     settings.PORTAL_REGISTRY_PLAIN_HTTP = True
     settings.PORTAL_VOLUME_GB = 1.0
     backend = KubernetesBackend()
+    backend._cluster = Cluster(kube.namespace, settings.KUBECONFIG)
     backend.prepare()
     yield backend
     for report in backend.builds():

@@ -24,7 +24,7 @@ class Kube:
     def __init__(self, namespace: str) -> None:
         config.load_kube_config()
         self.namespace = namespace
-        self.core = client.CoreV1Api()
+        self.core: Any = client.CoreV1Api()  # takes plain dictionaries, which its types do not say
         self.host = str(urlsplit(client.Configuration.get_default_copy().host).hostname)
 
     @property
@@ -73,7 +73,7 @@ def new_namespace() -> Iterator[Kube]:
 def as_portal(kube: Kube, folder: Path) -> Path:
     """A configuration file for the portal's own account, which has the rights that the portal is
     installed with, and no more."""
-    rights = client.RbacAuthorizationV1Api()
+    rights: Any = client.RbacAuthorizationV1Api()
     makers = {
         "ServiceAccount": kube.core.create_namespaced_service_account,
         "Role": rights.create_namespaced_role,

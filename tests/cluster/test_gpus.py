@@ -32,15 +32,20 @@ def test_who_finds_no_gpu_free_waits_and_starts_when_one_is_given_back(
     late = [wish(image, gpu=1), wish(image, gpu=1)]
     for place, spec in enumerate(late, start=1):
         backend.ensure_server(spec)
-        report = until(lambda spec=spec: _waits(backend, spec), 10)
+        report = waits(backend, spec)
         assert report.code == "spawn.no-gpu-free"
         assert f"number {place} in the queue" in report.message
 
     removed(backend, first[0].id)
     assert settled(backend, late[0]).state == "ready"
-    assert "number 1 in the queue" in until(lambda: _waits(backend, late[1]), 10).message
+    assert "number 1 in the queue" in waits(backend, late[1]).message
 
 
-def _waits(backend: KubernetesBackend, spec: ServerSpec) -> ServerReport | None:
-    report = server_report(backend, spec.id)
-    return report if report and report.code else None
+def waits(backend: KubernetesBackend, spec: ServerSpec) -> ServerReport:
+    """The report of a notebook that says what it waits for."""
+
+    def said() -> ServerReport | None:
+        report = server_report(backend, spec.id)
+        return report if report and report.code else None
+
+    return until(said, 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +17,8 @@ pytestmark = pytest.mark.cluster
 def test_the_account_may_do_what_the_role_says_and_nothing_else(kube: Kube, tmp_path: Path) -> None:
     api = config.new_client_from_config(str(as_portal(kube, tmp_path)))
     asked = {"spec": {"namespace": kube.namespace}}
-    review = client.AuthorizationV1Api(api).create_self_subject_rules_review(asked)
+    reviews: Any = client.AuthorizationV1Api(api)
+    review = reviews.create_self_subject_rules_review(asked)
     found = {
         (resource, verb)
         for rule in review.status.resource_rules

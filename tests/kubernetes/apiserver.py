@@ -281,8 +281,10 @@ class ApiServer(ThreadingHTTPServer):
 
 def _fits(thing: Manifest, selector: str) -> bool:
     labels = thing.get("metadata", {}).get("labels", {})
-    wanted = [term.split("=", 1) for term in selector.split(",") if term]
-    return all(labels.get(key) == value for key, value in wanted)
+    wanted = [term.partition("=") for term in selector.split(",") if term]
+    return all(
+        labels.get(key) == value if equal else key in labels for key, equal, value in wanted
+    )
 
 
 def _kubeconfig(port: int) -> Manifest:

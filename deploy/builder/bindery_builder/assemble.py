@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from . import export, held
-from .order import Order
 from .result import Failed
 
 _DOCKER = "application/vnd.docker"
@@ -27,12 +26,12 @@ _LARGEST = 4_000_000  # bytes of a configuration; registries take no larger one
 
 
 class Images:
-    """What there is to push."""
+    """What there is to push: in the folder of `build`, and what `pull` has kept."""
 
-    def __init__(self, order: Order) -> None:
-        self._folder = order.images
-        self._kept = held.layers(order)
-        self._built = _object(export.layers(order.images))
+    def __init__(self, folder: Path, kept: held.Layers) -> None:
+        self._folder = folder
+        self._kept = kept
+        self._built = _object(export.layers(folder))
 
     def put(self, name: str, folder: Path) -> str:
         """Make ``folder`` the image of this name; returns its id. Raises `Failed`."""

@@ -11,7 +11,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +22,9 @@ from .order import Order
 LAYERS: Final = "layers.json"
 UNPACKED: Final = "unpacked.json"
 _CACHE: Final = "cache"
+_DATABASE: Final = "blob-info-cache*"
 _OF_ROOT: Final = Path("/var/lib/containers/cache")
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108  (a fresh folder is made in it)
 _GZIP: Final = "gzip"
 
 Layers = dict[str, dict[str, str]]
@@ -62,14 +66,18 @@ def unpacked(order: Order) -> list[str]:
     return list(json.loads(file.read_text())) if file.exists() else []
 
 
-def knowledge(order: Order, home: Path) -> dict[str, str]:
+@contextmanager
+def knowledge(order: Order) -> Iterator[dict[str, str]]:
     """The variables that let skopeo know what `pull` saw of the registry, in a copy it may change.
 
-    Only then can it have the registry take a layer from where it is, instead of sending it.
+    Only then can it have the registry take a layer from where it is, instead of sending it. The
+    copy is in memory: skopeo has each change of it written to the disk, and waits for that.
     """
-    if possible(order):
-        _copy(order.trusted / _CACHE, home / "containers/cache")
-    return {"XDG_DATA_HOME": str(home)}
+    there = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=there) as home:
+        if possible(order):
+            _copy(order.trusted / _CACHE, Path(home, "containers/cache"))
+        yield {"XDG_DATA_HOME": home}
 
 
 def _contents(storage: Path) -> dict[str, str]:
@@ -95,5 +103,6 @@ def _layers(image: Path, contents: dict[str, str]) -> Iterator[tuple[str, dict[s
 
 
 def _copy(source: Path, target: Path) -> None:
-    if source.exists():
-        shutil.copytree(source, target, copy_function=shutil.copyfile)
+    target.mkdir(parents=True)
+    for file in source.glob(_DATABASE):
+        shutil.copyfile(file, target / file.name)

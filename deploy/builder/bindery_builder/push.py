@@ -29,9 +29,9 @@ def stage(order: Order, output: Output) -> dict[str, str]:
     """Push the image; the result has the digest of its manifest. Raises `Failed`."""
     output.title(f"Pushing {order.image}")
     check(order.images)
-    with tempfile.TemporaryDirectory() as home:
-        variables = {**registries.variables(order), **held.knowledge(order, Path(home))}
-        images = assemble.Images(order)
+    with held.knowledge(order) as known:
+        variables = {**registries.variables(order), **known}
+        images = assemble.Images(order.images, held.layers(order))
         digest = _pushed(order, images, output, variables)
         output.say(f"Pushed {digest}")
         if order.cache:

@@ -28,14 +28,15 @@ from .buildpod import build_pod
 from .changes import Changes, latest, unanswered
 from .cluster import Cluster, Manifest
 from .labels import (
+    BUILDS,
     CANCEL,
     OURS,
     PROJECT,
+    SERVERS,
     SESSION,
     STOP,
     TOLD,
     build_name,
-    of_kind,
     server_name,
 )
 from .place import Place
@@ -133,7 +134,7 @@ class KubernetesBackend:
                 self._cluster.delete(kind, name)
 
     def _names(self, kind: str, session_id: int) -> list[str]:
-        return self._of(kind, f"{of_kind('server')},{SESSION}={session_id}")
+        return self._of(kind, f"{SERVERS},{SESSION}={session_id}")
 
     def _of(self, kind: str, selector: str) -> list[str]:
         items = self._cluster.list(kind, {"labelSelector": selector}).items
@@ -141,7 +142,7 @@ class KubernetesBackend:
 
     def remove_project(self, name: str) -> None:
         for kind in ("pods", "secrets"):
-            for each in self._of(kind, f"{of_kind('server')},{PROJECT}={name}"):
+            for each in self._of(kind, f"{SERVERS},{PROJECT}={name}"):
                 self._cluster.delete(kind, each)
 
     def projects(self) -> list[str]:
@@ -149,7 +150,7 @@ class KubernetesBackend:
         return sorted({label(thing, PROJECT) for thing in things if not leaves(thing)})
 
     def builds(self) -> list[BuildReport]:
-        query = {"labelSelector": of_kind("build")}
+        query = {"labelSelector": BUILDS}
         return [buildreport.report(pod) for pod in self._cluster.list("pods", query).items]
 
     def servers(self) -> list[ServerReport]:
@@ -167,7 +168,7 @@ class KubernetesBackend:
         return serverreport.reports(sight, self.site)
 
     def _all(self, kind: str) -> list[Manifest]:
-        return self._cluster.list(kind, {"labelSelector": of_kind("server")}).items
+        return self._cluster.list(kind, {"labelSelector": SERVERS}).items
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
         self._changes = Changes(self._cluster, self.site, self._answering)

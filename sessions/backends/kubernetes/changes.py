@@ -16,7 +16,7 @@ from sessions.backends import BuildReport, LogPiece, ServerReport
 from . import buildreport, serverreport
 from .answering import Answering
 from .cluster import Cluster, Manifest
-from .labels import BUILD, build_name, of_kind
+from .labels import BUILD, BUILDS, SERVERS, build_name
 from .output import Follower
 from .place import Place
 from .podstatus import is_running, label
@@ -44,9 +44,9 @@ class Changes:
         self._grown: set[int] = set()
         self._seen: dict[tuple[type[Report], int], Report] = {}
         self._had_pod: set[str] = set()
-        self._builds = self._reflector("pods", {"labelSelector": of_kind("build")})
-        self._pods = self._reflector("pods", {"labelSelector": of_kind("server")})
-        self._secrets = self._reflector("secrets", {"labelSelector": of_kind("server")})
+        self._builds = self._reflector("pods", {"labelSelector": BUILDS})
+        self._pods = self._reflector("pods", {"labelSelector": SERVERS})
+        self._secrets = self._reflector("secrets", {"labelSelector": SERVERS})
         self._events = self._reflector("events", _WARNINGS)
 
     def _reflector(self, kind: str, query: dict[str, str]) -> Reflector:

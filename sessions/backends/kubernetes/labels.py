@@ -22,9 +22,14 @@ STOP = "stop"
 OURS = f"{MANAGED}=bindery"
 
 
-def of_kind(kind: str) -> str:
+def _of_kind(kind: str) -> str:
     """The selector of all our objects of a kind: build, server, volume or key."""
     return f"{OURS},{KIND}={kind}"
+
+
+BUILDS = f"{_of_kind('build')},{BUILD}"
+SERVERS = f"{_of_kind('server')},{SESSION}"
+"""Selectors of what bears the number of its row."""
 
 
 def build_labels(spec: BuildSpec) -> dict[str, str]:

@@ -47,8 +47,8 @@ class Reflector:
         while not self._left.is_set():
             try:
                 self._follow(self._list())
-            except Expired:
-                continue
+            except Expired as error:
+                log.info("%s are listed again: %s", self._kind, error)
             except BinderyError as error:
                 log.warning("%s are not watched: %s", self._kind, error)
             except Exception:

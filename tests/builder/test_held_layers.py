@@ -1,0 +1,100 @@
+"""Layers of base images are kept as they came, and only such as buildah itself has unpacked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from bindery_builder import held
+from bindery_builder.order import Order
+
+DOCKER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+OCI = "application/vnd.oci.image.layer.v1.tar"
+
+
+def sha(letter: str) -> str:
+    return f"sha256:{letter * 64}"
+
+
+@pytest.fixture
+def order(tmp_path) -> Order:
+    (tmp_path / "work/storage/overlay-layers").mkdir(parents=True)
+    (tmp_path / "trusted").mkdir()
+    order = Order("https://example.org/a.git", "c0ffee", "r/a:1")
+    return dataclasses.replace(order, work=tmp_path / "work", trusted=tmp_path / "trusted")
+
+
+def unpacks(order: Order, pairs: dict[str, str]) -> None:
+    layers = [{"compressed-diff-digest": k, "diff-digest": v} for k, v in pairs.items()]
+    (order.work / "storage/overlay-layers/layers.json").write_text(json.dumps(layers))
+
+
+def pulls(order: Order, layers: dict[str, str]) -> Path:
+    folder = held.folder(order, 0)
+    folder.mkdir()
+    said = [{"digest": digest, "mediaType": kind, "size": 1} for digest, kind in layers.items()]
+    (folder / "manifest.json").write_text(json.dumps({"layers": said}))
+    for digest in layers:
+        (folder / digest.partition(":")[2]).write_text("x")
+    return folder
+
+
+def noted(order: Order) -> dict[str, dict[str, str]]:
+    held.note(order, 1, cache=order.work / "cache")
+    return dict(json.loads((order.trusted / held.LAYERS).read_text()))
+
+
+def test_layers_are_found_by_what_is_in_them(order):
+    folder = pulls(order, {sha("a"): DOCKER, sha("b"): f"{OCI}+gzip"})
+    unpacks(order, {sha("a"): sha("1"), sha("b"): sha("2"), sha("c"): sha("3")})
+    assert noted(order) == {
+        sha("1"): {"digest": sha("a"), "path": str(folder / ("a" * 64))},
+        sha("2"): {"digest": sha("b"), "path": str(folder / ("b" * 64))},
+    }
+    assert held.unpacked(order) == [sha("1"), sha("2")]
+
+
+@pytest.mark.parametrize("kind", [OCI, f"{OCI}+zstd"])
+def test_a_layer_that_is_not_gzip_is_left_to_the_build(kind: str, order):
+    pulls(order, {sha("a"): kind})
+    unpacks(order, {sha("a"): sha("1")})
+    assert noted(order) == {}
+
+
+def test_a_layer_that_buildah_has_not_unpacked_is_not_taken(order):
+    pulls(order, {sha("a"): DOCKER})
+    unpacks(order, {sha("b"): sha("1")})
+    assert noted(order) == {}
+
+
+def test_a_layer_without_its_file_is_not_taken(order):
+    (pulls(order, {sha("a"): DOCKER}) / ("a" * 64)).unlink()
+    unpacks(order, {sha("a"): sha("1")})
+    assert noted(order) == {}
+
+
+def test_what_was_seen_of_registries_is_kept_and_other_files_are_not(order):
+    (order.work / "cache").mkdir()
+    (order.work / "cache/blob-info-cache-v1.boltdb").write_text("x")
+    (order.work / "cache/other").write_text("x")
+    pulls(order, {})
+    noted(order)
+    there = [path.name for path in (order.trusted / "cache").iterdir()]
+    assert there == ["blob-info-cache-v1.boltdb"]
+
+
+def test_everybody_may_read_what_is_kept(order):
+    folder = pulls(order, {sha("a"): DOCKER})
+    (folder / ("a" * 64)).chmod(0o600)
+    noted(order)
+    assert (folder / ("a" * 64)).stat().st_mode & 0o777 == 0o644
+
+
+def test_without_the_folder_nothing_is_kept(order):
+    assert not held.possible(order)
+    assert held.layers(order) == {}
+    assert held.unpacked(order) == []
+    with held.knowledge(order) as variables:
+        assert list(Path(variables["XDG_DATA_HOME"]).iterdir()) == []
