@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
 from tests.backends.waiting import until
 from tests.cluster.kube import Kube, new_namespace, settings_for
-from tests.githttp import GitServer
+from tests.githttp import Files, GitServer
 from tests.stack import Stack, running
 from tests.whole.conftest import ada, bob, cleared, git
 
@@ -28,9 +28,25 @@ def kube() -> Iterator[Kube]:
         yield kube
 
 
+class SteadyGitServer(GitServer):
+    """One whose repositories get no further commit for the same files: a build takes long."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self._held: dict[str, Files] = {}
+
+    def repository(
+        self, name: str, files: Files, *, branch: str = "main", executable: Iterable[str] = ()
+    ) -> str:
+        if self._held.get(name) == files:
+            return self.url(name)
+        self._held[name] = files
+        return super().repository(name, files, branch=branch, executable=executable)
+
+
 @pytest.fixture(scope="session")
 def git_server(kube: Kube) -> Iterator[GitServer]:
-    with GitServer(kube.own_address()) as server:
+    with SteadyGitServer(kube.own_address()) as server:
         yield server
 
 

@@ -282,9 +282,7 @@ class ApiServer(ThreadingHTTPServer):
 def _fits(thing: Manifest, selector: str) -> bool:
     labels = thing.get("metadata", {}).get("labels", {})
     wanted = [term.partition("=") for term in selector.split(",") if term]
-    return all(
-        labels.get(key) == value if equal else key in labels for key, equal, value in wanted
-    )
+    return all(labels.get(key) == value if equal else key in labels for key, equal, value in wanted)
 
 
 def _kubeconfig(port: int) -> Manifest:

@@ -26,6 +26,7 @@ PLAIN = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 WORK = {"name": "work", "mountPath": "/work"}
+TRUSTED = {"name": "trusted", "mountPath": "/trusted"}
 CA = {"name": "ca", "mountPath": "/run/bindery/ca", "readOnly": True}
 CA_FILE = "/run/bindery/ca/ca.crt"
 
@@ -79,7 +80,7 @@ FULL_ENVIRONMENT = [
 ]
 
 
-def bare_container(stage: str, rights: dict[str, Any]) -> dict[str, Any]:
+def bare_container(stage: str, rights: dict[str, Any], *mounts: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": stage,
         "image": "builder:1",
@@ -90,7 +91,7 @@ def bare_container(stage: str, rights: dict[str, Any]) -> dict[str, Any]:
             "limits": {"cpu": "2000m", "memory": "4000000000", "ephemeral-storage": "10000000000"},
         },
         "securityContext": rights,
-        "volumeMounts": [WORK],
+        "volumeMounts": [WORK, *mounts],
     }
 
 
@@ -135,11 +136,14 @@ def test_a_site_with_nothing_set_has_a_pod_without_credentials_or_authorities():
             "initContainers": [
                 bare_container("fetch", PLAIN),
                 bare_container("plan", PLAIN),
-                bare_container("pull", UNPACKS),
+                bare_container("pull", UNPACKS, TRUSTED),
                 bare_container("build", UNPACKS),
             ],
-            "containers": [bare_container("push", PLAIN)],
-            "volumes": [{"name": "work", "emptyDir": {"sizeLimit": "10000000000"}}],
+            "containers": [bare_container("push", PLAIN, TRUSTED)],
+            "volumes": [
+                {"name": "work", "emptyDir": {"sizeLimit": "10000000000"}},
+                {"name": "trusted", "emptyDir": {"sizeLimit": "10000000000"}},
+            ],
         },
     }
 
@@ -168,12 +172,13 @@ def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
             "initContainers": [
                 full_container("fetch", PLAIN),
                 full_container("plan", PLAIN),
-                full_container("pull", UNPACKS, credentials("pull")),
+                full_container("pull", UNPACKS, TRUSTED, credentials("pull")),
                 full_container("build", UNPACKS),
             ],
-            "containers": [full_container("push", PLAIN, credentials("push"))],
+            "containers": [full_container("push", PLAIN, TRUSTED, credentials("push"))],
             "volumes": [
                 {"name": "work", "emptyDir": {"sizeLimit": "5000000000"}},
+                {"name": "trusted", "emptyDir": {"sizeLimit": "5000000000"}},
                 {"name": "ca", "configMap": {"name": "authorities"}},
                 {"name": "pull-auth", "secret": {"secretName": "pull", "items": items}},
                 {"name": "push-auth", "secret": {"secretName": "push", "items": items}},

@@ -118,17 +118,22 @@ def _cache(spec: BuildSpec, site: Site) -> str:
 
 
 def _mounts(stage: str, site: Site) -> list[dict[str, Any]]:
+    """``trusted`` is what ``pull`` tells ``push`` of the base images, past the strangers' code."""
     mounts: list[dict[str, Any]] = [{"name": "work", "mountPath": "/work"}]
     if site.ca_configmap:
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
+    if stage in _AUTH:
+        mounts.append({"name": "trusted", "mountPath": "/trusted"})
     if stage in _secrets(site):
         mounts.append({"name": f"{stage}-auth", "mountPath": _AUTH[stage], "readOnly": True})
     return mounts
 
 
 def _volumes(site: Site) -> list[dict[str, Any]]:
+    limit = {"sizeLimit": str(site.build_disk)}
     volumes: list[dict[str, Any]] = [
-        {"name": "work", "emptyDir": {"sizeLimit": str(site.build_disk)}}
+        {"name": "work", "emptyDir": limit},
+        {"name": "trusted", "emptyDir": limit},
     ]
     if site.ca_configmap:
         volumes.append({"name": "ca", "configMap": {"name": site.ca_configmap}})
