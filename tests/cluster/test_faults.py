@@ -35,7 +35,13 @@ def kill(part: str) -> None:
 
 def bring_back() -> None:
     up = Path(os.environ["CLUSTER_TOOL"]) / "up"
-    subprocess.run([up], check=True, stdout=subprocess.DEVNULL, timeout=180)
+    eventually(lambda: _works(up), within=300, what="the cluster")
+
+
+def _works(up: Path) -> bool:
+    """It may be run again, and has to be where it met a part that was still on its way."""
+    done = subprocess.run([up], timeout=180, capture_output=True)
+    return done.returncode == 0
 
 
 @pytest.fixture

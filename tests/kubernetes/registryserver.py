@@ -3,7 +3,8 @@
     with RegistryServer(login=True) as registry:
         digest = registry.image("bindery/flowers", "v1")
 
-The real one is Debian's ``docker-registry`` on a port of 127.0.0.1; it ends with this process.
+The real one is Debian's ``docker-registry``, on a port of 127.0.0.1 unless it is given another
+address; it ends with this process.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 class RegistryServer:
     """An empty registry, in memory; with ``login`` only for `PERSON`, by Basic."""
 
-    def __init__(self, *, login: bool = False) -> None:
+    def __init__(self, *, login: bool = False, address: str = "127.0.0.1") -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="registry-")
         root = Path(self._folder.name)
         (root / "people").write_text(f"{_HASHED}\n")
@@ -40,7 +41,7 @@ class RegistryServer:
         (root / "config.json").write_text(json.dumps({  # JSON is YAML
             "version": "0.1",
             "storage": {"inmemory": {}},
-            "http": {"addr": "127.0.0.1:0", "secret": "test"},
+            "http": {"addr": f"{address}:0", "secret": "test"},
             **({"auth": people} if login else {}),
         }))  # fmt: skip
         self._basic = httpx.BasicAuth(*PERSON.split(":")) if login else None

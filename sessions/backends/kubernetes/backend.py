@@ -25,7 +25,7 @@ from sessions.backends import (
 from . import buildreport, configuration, output, serverpod, serverreport
 from .answering import Answering
 from .buildpod import build_pod
-from .changes import Changes, latest, unanswered
+from .changes import WARNINGS, Changes, latest, unanswered
 from .cluster import Cluster, Manifest
 from .labels import (
     BUILDS,
@@ -161,7 +161,7 @@ class KubernetesBackend:
             secrets={secret["metadata"]["name"]: secret for secret in secrets},
             pods={pod["metadata"]["name"]: pod for pod in pods},
             answering=self._answering.uids,
-            warnings=latest(self._cluster.list("events", {}).items),
+            warnings=latest(self._cluster.list("events", WARNINGS).items),
             had_pod=frozenset(),
             now=datetime.now(UTC),
         )

@@ -6,6 +6,7 @@ at the notebooks that do not answer yet. Everything wakes up one queue.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -26,8 +27,11 @@ from .site import Site
 
 Report = BuildReport | ServerReport
 
-_WARNINGS = {"fieldSelector": "involvedObject.kind=Pod,type=Warning"}
+WARNINGS = {"fieldSelector": "involvedObject.kind=Pod,type=Warning"}
 _TICK = 0.1
+"""Seconds between two looks at the notebooks that do not answer yet."""
+_GATHER = 0.03
+"""Seconds in which what happens at once comes together."""
 _SECOND = 1.0
 
 
@@ -38,27 +42,30 @@ class Changes:
         self._cluster = cluster
         self._site = site
         self._answering = answering
-        self._awake: SimpleQueue[str] = SimpleQueue()
+        self._awake: SimpleQueue[int] = SimpleQueue()  # a build that has lines, or 0
         self._followers: dict[int, Follower] = {}
         self._begun: dict[int, list[str]] = {}
         self._grown: set[int] = set()
+        self._left = threading.Event()
         self._seen: dict[tuple[type[Report], int], Report] = {}
         self._had_pod: set[str] = set()
         self._builds = self._reflector("pods", {"labelSelector": BUILDS})
         self._pods = self._reflector("pods", {"labelSelector": SERVERS})
         self._secrets = self._reflector("secrets", {"labelSelector": SERVERS})
-        self._events = self._reflector("events", _WARNINGS)
+        self._events = self._reflector("events", WARNINGS)
 
     def _reflector(self, kind: str, query: dict[str, str]) -> Reflector:
-        return Reflector(self._cluster, kind, query, self._awake.put)
+        return Reflector(self._cluster, kind, query, lambda _name: self._awake.put(0))
 
     def __iter__(self) -> Iterator[Report | None]:
         reflectors = (self._builds, self._pods, self._secrets, self._events)
         for reflector in reflectors:
             reflector.start()
+        threading.Thread(target=self._look_for_answers, daemon=True).start()
         try:
             yield from self._for_ever()
         finally:
+            self._left.set()
             for reflector in reflectors:
                 reflector.leave()
 
@@ -66,7 +73,6 @@ class Changes:
         looked = time.monotonic()
         while True:
             self._wait()
-            self._look_for_answers()
             yield from self._new()
             if time.monotonic() - looked >= _SECOND:
                 looked = time.monotonic()
@@ -79,28 +85,28 @@ class Changes:
             follower.leave()
             follower = None
         if follower is None:
-            follower = Follower(self._cluster, build_id, place, self._grow)
+            follower = Follower(self._cluster, build_id, place, self._awake.put)
             self._followers[build_id] = follower
         return follower.piece().made()
 
     def build_pod(self, build_id: int) -> Manifest | None:
         return self._builds.things.get(build_name(build_id))
 
-    def _grow(self, build_id: int) -> None:
-        self._grown.add(build_id)
-        self._awake.put("")
-
     def _wait(self) -> None:
         """Until something happens, but not for long; many things at once are one."""
         try:
-            self._awake.get(timeout=_TICK)
+            self._grown.add(self._awake.get(timeout=_SECOND))
+            time.sleep(_GATHER)
             while True:
-                self._awake.get_nowait()
+                self._grown.add(self._awake.get_nowait())
         except Empty:
             pass
 
     def _look_for_answers(self) -> None:
-        self._answering.ask(unanswered(list(self._pods.things.values())))
+        """In a thread of its own: a notebook that is slow to say no must not hold up the rest."""
+        while not self._left.wait(_TICK):
+            if self._answering.ask(unanswered(list(self._pods.things.values()))):
+                self._awake.put(0)
 
     def _new(self) -> Iterator[Report]:
         """What is not as it was seen last, and the builds whose output has grown."""

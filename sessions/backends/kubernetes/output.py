@@ -113,7 +113,5 @@ class Follower:
             self._room.acquire()
             if self._left.is_set():
                 return
-            was_empty = not self._lines
             self._lines.append(raw)
-            if was_empty:
-                self._wake(self._build_id)
+            self._wake(self._build_id)
