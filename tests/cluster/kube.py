@@ -113,7 +113,7 @@ spec:
   - name: owner
     image: {image}
     command: [chown, "1000:1000", /volume]
-    resources: {{limits: {{cpu: 500m, memory: 64M}}}}
+    resources: {{requests: {{cpu: 1m, memory: 1M}}, limits: {{cpu: 500m, memory: 64M}}}}
     securityContext:
       runAsUser: 0
       runAsNonRoot: false
@@ -135,7 +135,9 @@ def settings_for(kube: Kube, folder: Path) -> dict[str, str]:
         "PORTAL_NAMESPACE": kube.namespace,
         "PORTAL_REGISTRY": f"{kube.registry}/{kube.namespace}",
         "PORTAL_REGISTRY_PLAIN_HTTP": "1",
-        "PORTAL_BUILDER_IMAGE": f"{kube.registry}/bindery-builder:1",
+        "PORTAL_BUILDER_IMAGE": os.environ.get(
+            "TEST_BUILDER_IMAGE", f"{kube.registry}/bindery-builder:1"
+        ),
         "PORTAL_PYTHON_IMAGE": f"{kube.registry}/jupyter:1",
         "PORTAL_VOLUME_GB": "1",
         "PORTAL_CA_CONFIGMAP": "ca" if CERTIFICATES.exists() else "",

@@ -87,7 +87,7 @@ def bare_container(stage: str, rights: dict[str, Any], *mounts: dict[str, Any]) 
         "command": ["bindery-build", stage],
         "env": BARE_ENVIRONMENT,
         "resources": {
-            "requests": {"cpu": "100m", "memory": "256M"},
+            "requests": {"cpu": "100m", "memory": "256M", "ephemeral-storage": "1G"},
             "limits": {"cpu": "2000m", "memory": "4000000000", "ephemeral-storage": "10000000000"},
         },
         "securityContext": rights,
@@ -102,7 +102,7 @@ def full_container(stage: str, rights: dict[str, Any], *mounts: dict[str, Any]) 
         "command": ["bindery-build", stage],
         "env": FULL_ENVIRONMENT,
         "resources": {
-            "requests": {"cpu": "100m", "memory": "256M"},
+            "requests": {"cpu": "100m", "memory": "256M", "ephemeral-storage": "1G"},
             "limits": {"cpu": "500m", "memory": "1000000000", "ephemeral-storage": "5000000000"},
         },
         "securityContext": rights,

@@ -149,7 +149,11 @@ def test_a_site_with_nothing_set_has_a_plain_pod():
                     "env": VARIABLES,
                     "ports": [{"name": "notebook", "containerPort": 8888}],
                     "resources": {
-                        "requests": {"cpu": "500m", "memory": "1000000000"},
+                        "requests": {
+                            "cpu": "500m",
+                            "memory": "1000000000",
+                            "ephemeral-storage": "100M",
+                        },
                         "limits": {
                             "cpu": "2500m",
                             "memory": "2000000000",
@@ -220,6 +224,7 @@ def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
                         "requests": {
                             "cpu": "500m",
                             "memory": "1000000000",
+                            "ephemeral-storage": "100M",
                             "example.org/gpu": "1",
                         },
                         "limits": {

@@ -66,9 +66,9 @@ class Images:
 def contents(config: bytes) -> list[str]:
     """The digests of what is in an image's layers. Raises `Failed`."""
     try:
-        found = json.loads(config)["rootfs"]["diff_ids"] or []
+        found = json.loads(config)["rootfs"].get("diff_ids") or []  # without layers, there is none
         return [str(each) for each in found]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _broken() from None
 
 

@@ -90,7 +90,7 @@ class _Pack:
         words = [*self._buildah, "inspect", "--type", "image", "--format", "{{.Config}}", image]
         said = programs.answer(words).stdout.removesuffix(b"\n")
         config(self._folder, name).write_bytes(said)
-        contents = json.loads(said)["rootfs"]["diff_ids"] or []
+        contents = json.loads(said)["rootfs"].get("diff_ids") or []
         if set(contents) - self._left_out - self.layers.keys():
             self._write(image)
             written = zip(contents, self._written(), strict=True)

@@ -54,7 +54,7 @@ def _container(stage: str, spec: BuildSpec, site: Site) -> dict[str, Any]:
         "command": ["bindery-build", stage],
         "env": [{"name": key, "value": value} for key, value in _environment(spec, site).items()],
         "resources": {
-            "requests": {"cpu": "100m", "memory": "256M"},
+            "requests": {"cpu": "100m", "memory": "256M", "ephemeral-storage": "1G"},
             "limits": {
                 "cpu": cpus(site.build_cpu),
                 "memory": str(site.build_memory),

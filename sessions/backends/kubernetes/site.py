@@ -92,6 +92,7 @@ class Site:
             "requests": {
                 "cpu": cpus(wanted.cpu_request),
                 "memory": str(int(wanted.memory_request_gb * 1e9)),
+                "ephemeral-storage": "100M",  # without it, the limit is what is set aside
                 **gpu,
             },
             "limits": {
