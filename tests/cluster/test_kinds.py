@@ -34,7 +34,7 @@ OFFLINE = "build.render"
         ({"requirements.txt": "six\n"}, "python", "pip install"),
         ({".binder/requirements.txt": "six\n"}, "python", "pip install"),
         ({"setup.py": "from setuptools import setup; setup(name='own')\n"}, "python", "install"),
-        ({"Pipfile": PIPFILE}, "pipfile", "Pipfile"),
+        ({"Pipfile": PIPFILE}, "pipfile", "pipenv"),
         ({"apt.txt": "vim\n"}, "python", "vim"),
         ({"postBuild": "#!/bin/sh\ntrue\n"}, "python", "postBuild"),
         ({"start": '#!/bin/sh\nexec "$@"\n'}, "python", "start"),
