@@ -52,8 +52,7 @@ def _words(order: Order, buildah: list[str], number: int, image: str) -> Iterato
     options = registries.authentication("pull")
     if held.possible(order):
         kept = f"dir:{held.folder(order, number)}"
-        skopeo = ["skopeo", "--insecure-policy", "copy", *options, "--"]
-        yield [*skopeo, f"docker://{image}", kept]
+        yield registries.copy(order, "pull", f"docker://{image}", kept)
         yield [*buildah, "pull", "--quiet", "--", kept]
     # Finds every layer in its storage then, and only gives the image its name.
     yield [*buildah, "pull", *options, "--", image]

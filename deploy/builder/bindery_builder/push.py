@@ -55,7 +55,9 @@ def _pushed(
     until = time.monotonic() + _PATIENCE
     with tempfile.TemporaryDirectory() as at, tempfile.NamedTemporaryFile() as digest:
         images.put(export.FINAL, Path(at))
-        words = _copy(Path(at), order.image, "--digestfile", digest.name)
+        target = f"docker://{order.image}"
+        options = ("--digestfile", digest.name)
+        words = registries.copy(order, "push", f"dir:{at}", target, *options)
         while programs.run(words, output, variables=variables):
             if time.monotonic() + _PAUSE > until:
                 raise Failed(
@@ -79,7 +81,9 @@ def _keep(order: Order, images: assemble.Images, variables: Mapping[str, str]) -
         with tempfile.TemporaryDirectory() as at:
             if there.get(name) == images.put(name, Path(at)):
                 continue
-            done = programs.answer(_copy(Path(at), f"{order.cache}:{name}"), variables=variables)
+            target = f"docker://{order.cache}:{name}"
+            words = registries.copy(order, "push", f"dir:{at}", target)
+            done = programs.answer(words, variables=variables)
         if done.returncode:
             why = done.stderr.decode("utf-8", "replace").strip()
             return f"They could not be kept, so the next build starts anew: {why}"
@@ -96,10 +100,3 @@ def _cached(order: Order) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _copy(folder: Path, target: str, *options: str) -> list[str]:
-    return [
-        "skopeo", "--insecure-policy", "copy", *registries.authentication("push"), *options, "--",
-        f"dir:{folder}", f"docker://{target}",
-    ]  # fmt: skip

@@ -34,6 +34,22 @@ def authentication(stage: str) -> list[str]:
     return ["--authfile", path] if os.path.exists(path) else []
 
 
+def copy(order: Order, stage: str, source: str, target: str, *options: str) -> list[str]:
+    """The program that copies an image, with the stage's credentials.
+
+    Which registries speak plain http, this one has to be told by options: of the settings it
+    takes only those of its own image.
+    """
+    sides = (("src", source), ("dest", target))
+    plain = [f"--{side}-tls-verify=false" for side, name in sides if _host(name) in order.insecure]
+    words = ["skopeo", "--insecure-policy", "copy", *authentication(stage), *plain, *options]
+    return [*words, "--", source, target]
+
+
+def _host(name: str) -> str:
+    return name.removeprefix("docker://").partition("/")[0]
+
+
 def buildah(order: Order) -> list[str]:
     """How buildah is called, with its storage.
 

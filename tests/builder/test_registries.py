@@ -1,0 +1,25 @@
+"""How registries are spoken to."""
+
+from __future__ import annotations
+
+import pytest
+from bindery_builder import registries
+from bindery_builder.order import Order
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "plain"),
+    [
+        ("docker://registry:5000/base:1", "dir:/trusted/base-0", ["--src-tls-verify=false"]),
+        ("dir:/tmp/image", "docker://registry:5000/a/b:built", ["--dest-tls-verify=false"]),
+        ("docker://registry:5001/base:1", "dir:/trusted/base-0", []),
+        ("docker://registry:5000.example.org/base", "dir:/trusted/base-0", []),
+    ],
+)
+def test_only_a_registry_that_is_said_to_speak_plain_http_is_spoken_to_so(
+    source: str, target: str, plain: list[str]
+) -> None:
+    order = Order(url="", commit="", image="", insecure=("registry:5000",))
+    words = registries.copy(order, "pull", source, target)
+    assert [word for word in words if "tls" in word] == plain
+    assert words[-3:] == ["--", source, target]
