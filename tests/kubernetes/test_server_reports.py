@@ -213,11 +213,17 @@ def test_what_the_cluster_has_too_little_of_is_named(reason, short):
     )
 
 
-@pytest.mark.parametrize("reason", [TAINT, VOLUME, CLAIM, "0/2 nodes are available: 2 Too many."])
+@pytest.mark.parametrize("reason", [TAINT, VOLUME, "0/2 nodes are available: 2 Too many."])
 def test_any_other_reason_is_given_in_the_clusters_words(reason):
     found = seen(secret(), unplaced(reason))
     assert (found.state, found.code) == ("starting", NO_ROOM)
     assert found.message == f"No machine of the cluster takes it at present: {reason}"
+
+
+def test_who_comes_for_the_first_time_waits_for_a_folder():
+    found = seen(secret(), unplaced(CLAIM))
+    assert (found.state, found.code) == ("starting", "spawn.volume")
+    assert found.message == "Your folder is being made; the notebook starts when it is there."
 
 
 def test_who_has_just_come_waits_for_nothing_yet():

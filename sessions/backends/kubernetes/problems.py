@@ -46,6 +46,8 @@ def why_unplaced(reason: str, place: int, site: Site) -> Problem:
             "starts by itself."
         )
         return NO_GPU, message % {"place": place}
+    if "unbound immediate PersistentVolumeClaims" in reason:
+        return "spawn.volume", _("Your folder is being made; the notebook starts when it is there.")
     names = re.findall(r"Insufficient ([\w./-]*\w)", reason)
     if short := [str(_SHORT.get(each, each)) for each in names]:
         message = _(
