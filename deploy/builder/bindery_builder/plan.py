@@ -53,9 +53,7 @@ def stage(order: Order, output: Output) -> dict[str, str]:
         context=str(order.repository if own else order.plan / "context"),
         images=_images(text, order),
         declared=len(order.declared),
-        arguments={
-            name: _ARGUMENTS[name] for name in _ARGUMENTS.keys() & dockerfile.arguments(text)
-        },
+        arguments=_arguments(text),
     )
     output.say(_said(plan, found.get("dockerfile", "")))
     (order.plan / "Dockerfile").write_text(dockerfile.with_arguments(text, order.declared))
