@@ -79,10 +79,10 @@ class BackendContract:
 
         assert server.name in backend.projects()
         twice(backend.remove_server, server.id)
-        gone = until(lambda: _gone(backend, server.id), 20)
+        gone = until(lambda: _gone(backend, server.id), 60)
         assert (gone.code, gone.message) == ("", "")
         twice(backend.forget_server, server.id)
-        until(lambda: server_report(backend, server.id) is None, 20)
+        until(lambda: server_report(backend, server.id) is None, 60)
         twice(backend.remove_project, server.name)
         assert server.name not in backend.projects()
 

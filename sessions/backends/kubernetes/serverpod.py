@@ -26,6 +26,7 @@ _RUNTIME = "/tmp/jupyter"  # noqa: S108  (the container's own; sockets want a sh
 # and nobody is told: the loop sees it and says so in the container's last words. It holds none of
 # the container's streams, for which the end of the container would wait.
 _START = """
+trap 'exit 143' TERM
 if command -v jupyter-lab >/dev/null; then lab=jupyter-lab
 elif python3 -c 'import jupyterlab' 2>/dev/null; then lab='python3 -m jupyterlab'
 else printf '{"code": "spawn.no-jupyterlab"}' >/dev/termination-log; exit 1
