@@ -239,7 +239,7 @@ class _Request(BaseHTTPRequestHandler):
         self.wfile.write(_packet("1" * 40 + " HEAD\0side-band-64k\n"))
         lines = (_packet(f"{'1' * 40} refs/heads/{number:0900}\n") for number in range(10**9))
         try:
-            while not self.server.owner.over.is_set():
+            while not self.server.owner.over.wait(0.01):  # slow: time runs out before memory
                 self.wfile.write(b"".join(next(lines) for _ in range(100)))
         except OSError:
             pass

@@ -64,7 +64,7 @@ def test_a_cancelled_one_is_removed_even_where_it_forbids_that(backend, order):
 
 
 def test_it_sees_neither_the_portal_nor_other_builds(backend, order, data: Path):
-    spec = order(after_build(f"ls /opt /home {data} /work /root; ls /proc | grep -c '^[0-9]'; id"))
+    spec = order(after_build(f"ls /opt /home {data} /srv /root; ls /proc | grep -c '^[0-9]'; id"))
     backend.ensure_build(spec)
     finished(backend, spec)
     text = log(backend, spec.id)

@@ -41,7 +41,7 @@ STAGES = """\
 --> Using cache 4b53b701c72ee9b6dd0cb8a4ad3eb853b999346578740933b94e4d5c3c916bf1
 --> 4b53b701c72
 [2/2] STEP 6/6: COPY nope /x
-Error: building at STEP "COPY nope /x": checking on sources under "/work/repository": no such file
+Error: building at STEP "COPY nope /x": checking on sources under "/build/repository": no such file
 """
 FULL = """\
 STEP 1/3: FROM r.example/jupyter:1
@@ -49,7 +49,7 @@ STEP 3/3: RUN dd if=/dev/zero of=/x
 dd: error writing '/x': No space left on device
 Error: building at STEP "RUN dd if=/dev/zero of=/x": exit status 1
 """
-UNREADABLE = 'Error: parsing main Dockerfile: /work/plan/Dockerfile: unknown instruction: "RUNN"\n'
+UNREADABLE = 'Error: parsing main Dockerfile: /build/plan/Dockerfile: unknown instruction: "RUNN"\n'
 OTHER_PYTHON = """\
 STEP 4/9: RUN --mount=type=bind,source=prepare.py,target=/run/prepare.py python3 prepare.py 3.9
 The repository asks for Python 3.9; this portal has 3.11.

@@ -76,7 +76,7 @@ def planning(pod: dict[str, Any]) -> dict[str, Any]:
     fetch, plan, *_others = pod["spec"]["initContainers"]
     pod["spec"]["initContainers"] = [fetch, plan]
     pod["spec"]["containers"] = [
-        {**plan, "name": "show", "command": ["cat", "/work/plan/Dockerfile"]}
+        {**plan, "name": "show", "command": ["cat", "/build/plan/Dockerfile"]}
     ]
     pod["metadata"]["labels"] = {}
     return pod

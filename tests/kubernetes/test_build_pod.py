@@ -25,7 +25,7 @@ PLAIN = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-WORK = {"name": "work", "mountPath": "/work"}
+WORK = {"name": "work", "mountPath": "/build"}
 TRUSTED = {"name": "trusted", "mountPath": "/trusted"}
 CA = {"name": "ca", "mountPath": "/run/bindery/ca", "readOnly": True}
 CA_FILE = "/run/bindery/ca/ca.crt"

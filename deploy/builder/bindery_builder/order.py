@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-WORK = Path("/work")
+WORK = Path("/build")
 TRUSTED = Path("/trusted")
 PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
 """Names (in either case) that a Dockerfile need not declare to be given at build time."""

@@ -119,7 +119,7 @@ def _cache(spec: BuildSpec, site: Site) -> str:
 
 def _mounts(stage: str, site: Site) -> list[dict[str, Any]]:
     """``trusted`` is what ``pull`` tells ``push`` of the base images, past the strangers' code."""
-    mounts: list[dict[str, Any]] = [{"name": "work", "mountPath": "/work"}]
+    mounts: list[dict[str, Any]] = [{"name": "work", "mountPath": "/build"}]
     if site.ca_configmap:
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
     if stage in _AUTH:
