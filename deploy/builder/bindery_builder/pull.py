@@ -9,14 +9,21 @@ is kept for `push` in that form (`held`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
-from . import bases, held, plan, programs, registries
+from . import bases, held, patience, plan, programs, registries
 from .order import Order
 from .output import Output
 from .result import Failed
 
 CACHED = "cached.json"
+
+_PASSING = re.compile(
+    r"time(?:d )?out|connection (?:refused|reset)|unreachable|temporary failure"
+    r"|unexpected EOF|too many requests|StatusCode: 50\d|status code 50\d",
+    re.IGNORECASE,
+)
 
 
 def stage(order: Order, output: Output) -> dict[str, str]:
@@ -29,7 +36,7 @@ def stage(order: Order, output: Output) -> dict[str, str]:
         bases.check(image, order)
         output.title(f"Pulling {image}")
         for words in _words(order, buildah, number, image):
-            if programs.run(words, output, variables=variables):
+            if not patience.insist(words, output, variables, worth=lambda: _passes(output)):
                 raise Failed(
                     "build.base-image",
                     f"The image {image} could not be pulled: {_why(output)}. "
@@ -71,7 +78,15 @@ def _cached(order: Order, buildah: list[str]) -> dict[str, str]:
     }
 
 
+def _passes(output: Output) -> bool:
+    """Whether what kept the image from coming is likely to pass by itself."""
+    return _PASSING.search(_last(output)) is not None
+
+
 def _why(output: Output) -> str:
     """The last thing that was said, without the preamble of the program that said it."""
-    said = next((line for line in reversed(output.last) if line), "")
-    return said.rpartition(": ")[2].strip('." ')
+    return _last(output).rpartition(": ")[2].strip('." ')
+
+
+def _last(output: Output) -> str:
+    return next((line for line in reversed(output.last) if line), "")

@@ -10,18 +10,15 @@ import json
 import os
 import stat
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import assemble, export, held, programs, registries
+from . import assemble, export, held, patience, programs, registries
 from .order import Order
 from .output import Output
 from .pull import CACHED
 from .result import Failed
 
-_PATIENCE = 120.0
-_PAUSE = 10.0
 _MOST_STEPS = 500
 
 
@@ -52,21 +49,17 @@ def check(path: Path) -> None:
 def _pushed(
     order: Order, images: assemble.Images, output: Output, variables: Mapping[str, str]
 ) -> str:
-    until = time.monotonic() + _PATIENCE
     with tempfile.TemporaryDirectory() as at, tempfile.NamedTemporaryFile() as digest:
         images.put(export.FINAL, Path(at))
         target = f"docker://{order.image}"
         options = ("--digestfile", digest.name)
         words = registries.copy(order, "push", f"dir:{at}", target, *options)
-        while programs.run(words, output, variables=variables):
-            if time.monotonic() + _PAUSE > until:
-                raise Failed(
-                    "build.push",
-                    "The image was built, but the registry did not take it; the last lines of the "
-                    "log say why. Try again later.",
-                )
-            output.say(f"The registry did not take the image; trying again in {_PAUSE:.0f} s.")
-            time.sleep(_PAUSE)
+        if not patience.insist(words, output, variables):
+            raise Failed(
+                "build.push",
+                "The image was built, but the registry did not take it; the last lines of the "
+                "log say why. Try again later.",
+            )
         return Path(digest.name).read_text().strip()
 
 

@@ -1,0 +1,64 @@
+"""A registry that is away for a moment does not end a build; one that says no does at once."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from bindery_builder import patience, pull
+from bindery_builder.output import Output
+
+
+@pytest.fixture
+def output(monkeypatch) -> Output:
+    monkeypatch.setattr(patience, "_PAUSE", 0.01)
+    monkeypatch.setattr(patience, "_PATIENCE", 5.0)
+    return Output(io.BytesIO(), 10_000)
+
+
+def program(tmp_path: Path, says: str, times: int) -> list[str]:
+    """One that fails so many times, and counts how often it was run."""
+    script = f'echo x >> {tmp_path}/runs; [ "$(wc -l < {tmp_path}/runs)" -gt {times} ] && exit 0'
+    return ["sh", "-c", f"{script}; echo {says!r}; exit 125"]
+
+
+def runs(tmp_path: Path) -> int:
+    return len((tmp_path / "runs").read_text().splitlines())
+
+
+def insist(words: list[str], output: Output) -> bool:
+    return patience.insist(words, output, {}, worth=lambda: pull._passes(output))
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "Error: initializing source docker://a/b:1: dial tcp 192.0.2.1:5000: i/o timeout",
+        "Error: reading manifest 1 in a/b: received unexpected HTTP status code 503",
+        "dial tcp 192.0.2.1:443: connect: connection refused",
+        "Get https://a/v2/: net/http: TLS handshake timeout",
+    ],
+)
+def test_what_passes_by_itself_is_tried_again(tmp_path, output, says):
+    assert insist(program(tmp_path, says, 2), output)
+    assert runs(tmp_path) == 3
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "Error: reading manifest 1 in a/b: manifest unknown",
+        "unauthorized: authentication required",
+        "Error: dial tcp: lookup nowhere.example: no such host",
+    ],
+)
+def test_what_will_not_change_is_said_at_once(tmp_path, output, says):
+    assert not insist(program(tmp_path, says, 2), output)
+    assert runs(tmp_path) == 1
+
+
+def test_patience_ends(tmp_path, output, monkeypatch):
+    monkeypatch.setattr(patience, "_PATIENCE", 0.0)
+    assert not insist(program(tmp_path, "i/o timeout", 9), output)
+    assert runs(tmp_path) == 1
