@@ -1,22 +1,77 @@
-"""Whether a person may have one more project: exact under any concurrency."""
+"""Whether a person may have what they ask for: exact under any concurrency.
+
+`lock` makes all who ask for the same person wait for one another; `shortage` compares. What is
+in use is counted by the caller, between the two.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from django.db import transaction
 
 from portal.models import User
-from quotas.limits import limits_of
+from quotas.limits import Limits, limits_of
+from quotas.resources import Resources
+
+_ROUNDING = 1e-9
 
 
-def has_room(user: User, count_projects: Callable[[], int]) -> bool:
-    """Whether one more project fits. Call inside a transaction that then inserts it.
+@dataclass(frozen=True)
+class Use:
+    """What a person has: projects; notebooks on their way or running, and what those are
+    guaranteed together (CPUs, memory in GB, GPUs)."""
 
-    The person's row is locked until that transaction ends, so of many who ask at once each
-    counts what the one before has inserted. ``count_projects`` says what is in use.
+    projects: int = 0
+    running: int = 0
+    cpu: float = 0
+    memory_gb: float = 0
+    gpu: int = 0
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """``asked`` more of ``limit`` (a name of `quotas.fields.FIELDS`) do not fit: ``allowed``
+    are allowed, ``in_use`` are in use."""
+
+    limit: str
+    allowed: float
+    in_use: float
+    asked: float
+
+
+def lock(user: User) -> Limits:
+    """The person's limits, with their row locked until the surrounding transaction ends.
+
+    Of many who ask at once each then counts what the one before has inserted.
     """
     if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("has_room() must be called inside a transaction")
+        raise RuntimeError("lock() must be called inside a transaction")
     User.objects.select_for_update().get(pk=user.pk)
-    return count_projects() < limits_of(user).projects
+    return limits_of(user)
+
+
+def project_shortage(limits: Limits, use: Use) -> Shortage | None:
+    """What keeps one more project from fitting."""
+    return _first([("projects", limits.projects, use.projects, 1)])
+
+
+def notebook_shortage(limits: Limits, use: Use, wanted: Resources) -> Shortage | None:
+    """What keeps one more running notebook from fitting beside those that are in use."""
+    return _first(
+        [
+            ("running", limits.running, use.running, 1),
+            ("total_gpu", limits.total_gpu, use.gpu, wanted.gpu),
+            ("total_cpu", limits.total_cpu, use.cpu, wanted.cpu_request),
+            ("total_memory_gb", limits.total_memory_gb, use.memory_gb, wanted.memory_request_gb),
+        ]
+    )
+
+
+def _first(rows: list[tuple[str, float, float, float]]) -> Shortage | None:
+    short = (
+        Shortage(name, allowed, in_use, asked)
+        for name, allowed, in_use, asked in rows
+        if asked and in_use + asked > allowed + _ROUNDING
+    )
+    return next(short, None)

@@ -1,32 +1,122 @@
-"""What a person may have. The figures are those that the service promises to everybody."""
+"""What a person may have now, and where each figure comes from (`effective` has the rule).
+
+Asked of the database each time: what staff change is in force at once.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 
 from portal.models import User
+from quotas.effective import Effective, combine
+from quotas.fields import FIELDS
+from quotas.models import Grant, LimitSet
 
 
 @dataclass(frozen=True)
 class Limits:
-    """``projects`` a person may have at once; what a notebook is guaranteed (request) and may
-    use at most (limit): CPUs, memory in GB (10⁹ bytes)."""
+    """The figures of `quotas.fields.FIELDS`: how many ``projects``, notebooks ``running`` and
+    ``builds`` a person may have at once; what a notebook is guaranteed (request) and may use
+    at most (limit) where its repository does not say; the most that one may ask for (max) and
+    that is guaranteed to all of them together (total). CPUs, memory in GB (10⁹ bytes), GPUs."""
 
-    projects: int = 5
-    cpu_request: float = 1
-    cpu_limit: float = 8
-    memory_request_gb: float = 1
-    memory_limit_gb: float = 16
-    gpu: int = 0
+    projects: int
+    running: int
+    cpu_request: float
+    cpu_limit: float
+    memory_request_gb: float
+    memory_limit_gb: float
+    max_cpu: float
+    max_memory_gb: float
+    max_gpu: int
+    total_cpu: float
+    total_memory_gb: float
+    total_gpu: int
+    idle_days: int
+    volume_gb: float
+    builds: int
+
+
+def defaults() -> dict[str, float]:
+    """What holds where nobody has set anything; a local back end has no GPUs to give."""
+    local = settings.PORTAL_BACKEND == "local"
+    return {
+        "projects": 5,
+        "running": 5,
+        "cpu_request": settings.PORTAL_CPU_REQUEST,
+        "cpu_limit": settings.PORTAL_CPU_LIMIT,
+        "memory_request_gb": settings.PORTAL_MEMORY_REQUEST_GB,
+        "memory_limit_gb": settings.PORTAL_MEMORY_LIMIT_GB,
+        "max_cpu": max(16, settings.PORTAL_CPU_LIMIT),
+        "max_memory_gb": max(64, settings.PORTAL_MEMORY_LIMIT_GB),
+        "max_gpu": 0 if local else 2,
+        "total_cpu": 32,
+        "total_memory_gb": 128,
+        "total_gpu": 0 if local else 5,
+        "idle_days": 7,
+        "volume_gb": settings.PORTAL_VOLUME_GB,
+        "builds": 3,
+    }
 
 
 def limits_of(user: User) -> Limits:
     """The limits in force for this person now."""
-    return Limits(
-        cpu_request=settings.PORTAL_CPU_REQUEST,
-        cpu_limit=settings.PORTAL_CPU_LIMIT,
-        memory_request_gb=settings.PORTAL_MEMORY_REQUEST_GB,
-        memory_limit_gb=settings.PORTAL_MEMORY_LIMIT_GB,
-    )
+    return plain(effective_of(user))
+
+
+def plain(found: Mapping[str, Effective]) -> Limits:
+    """The figures alone."""
+    figures = {
+        name: int(each.value) if FIELDS[name].whole else float(each.value)
+        for name, each in found.items()
+    }
+    return Limits(**cast(dict[str, Any], figures))
+
+
+def effective_of(user: User) -> dict[str, Effective]:
+    """The limits of a person with their sources, by the names of `quotas.fields.FIELDS`."""
+    return effective_of_many([user])[user.pk]
+
+
+def effective_of_many(users: Collection[User]) -> dict[int, dict[str, Effective]]:
+    """The same for many people, by their rows' numbers, in three queries at most."""
+    sets = list(LimitSet.objects.concerning(users))
+    own = {each.user_id: each.values() for each in sets if each.user_id}
+    site = next((each.values() for each in sets if each.is_of_site), {})
+    of_groups = {each.group_id: each.values() for each in sets if each.group_id}
+    groups = _by_member(users, of_groups) if of_groups else {}
+    grants = _grants_of(users)
+    return {
+        user.pk: combine(
+            defaults(),
+            site,
+            groups.get(user.pk, {}),
+            own.get(user.pk, {}),
+            grants[user.pk],
+        )
+        for user in users
+    }
+
+
+def _by_member(
+    users: Collection[User], of_groups: Mapping[int, dict[str, float]]
+) -> dict[int, dict[str, dict[str, float]]]:
+    """What is set for the groups of each person, by the groups' names."""
+    found: dict[int, dict[str, dict[str, float]]] = defaultdict(dict)
+    members = Group.objects.filter(pk__in=of_groups, user__in=users)
+    for user_id, pk, name in members.values_list("user", "pk", "name"):
+        found[user_id][name] = of_groups[pk]
+    return found
+
+
+def _grants_of(users: Collection[User]) -> Mapping[int, list[Grant]]:
+    grants: dict[int, list[Grant]] = defaultdict(list)
+    for grant in Grant.objects.active().filter(user__in=users):
+        grants[grant.user_id].append(grant)
+    return grants

@@ -26,24 +26,69 @@ _PASSING = re.compile(
     r"error: (?:429|5\d\d)|hung up|early EOF|RPC failed|timed out|Connection (?:reset|closed)"
     r"|Empty reply|Could not (?:connect|resolve)|Failed to connect|kex_exchange"
 )
+_TOO_LARGE = re.compile(r"File too large|[Oo]ut of memory")
+_NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
+# The last two say that the length of the commit's id is not that of this repository's ids.
+_NO_COMMIT = re.compile(r"not our ref|mismatched algorithms|expected sha/ref, got '[0-9a-f]{40}")
+_WITHHELD = re.compile(
+    r"unadvertised object|want \S+ not valid|not support shallow|find remote ref"
+    r"|invalid refspec|not a tree object"
+)
 
 
-def failure(outcome: Outcome, url: str) -> BinderyError:
-    """The error that an unanswered run means for the person who asked for ``url``."""
+def withheld(outcome: Outcome) -> bool:
+    """Whether the server is there but does not give what was asked for in the way it was."""
+    return not outcome.unreached and bool(_WITHHELD.search(outcome.complaint))
+
+
+def no_such_commit(commit: str, url: str) -> UserError:
+    return UserError(
+        "launch.ref-not-found",
+        _("There is no commit “%(commit)s” in %(url)s. Check it, or name a branch or a tag.")
+        % {"commit": commit, "url": url},
+    )
+
+
+def failure(outcome: Outcome, url: str, commit: str = "") -> BinderyError:
+    """The error that an unanswered run means for the person who asked for ``url``.
+
+    ``commit`` is what was asked for there, if it was one.
+    """
     host = urlsplit(url).hostname or url
     for error in outcome.unreached:
         return _unreached(error, host)
     if outcome.late:
         return _late(host)
-    detail = clean(outcome.complaint)
-    if _MISSING.search(outcome.complaint):
+    if commit and _NO_COMMIT.search(outcome.complaint):
+        return no_such_commit(commit, url)
+    return _complained(outcome.complaint, url, host)
+
+
+def _complained(complaint: str, url: str, host: str) -> BinderyError:
+    detail = clean(complaint)
+    if _MISSING.search(complaint):
         return UserError(
             "launch.repository-not-found",
             _("%(url)s does not exist or is private. Check the spelling, or make it public.")
             % {"url": url},
             git=detail,
         )
-    if _CERTIFICATE.search(outcome.complaint):
+    if _TOO_LARGE.search(complaint):
+        return UserError(
+            "launch.repository-too-large",
+            _(
+                "The repository, or a file in it, is larger than the portal takes. Take large"
+                " files out of it, and fetch them when the notebook runs."
+            ),
+            git=detail,
+        )
+    if _NO_ROOM.search(complaint):
+        return TemporaryError(
+            "launch.no-room",
+            _("The portal has no room for what it has to fetch. Try again later."),
+            git=detail,
+        )
+    if _CERTIFICATE.search(complaint):
         return UserError(
             "launch.host-certificate",
             _(
@@ -53,7 +98,7 @@ def failure(outcome: Outcome, url: str) -> BinderyError:
             % {"host": host},
             git=detail,
         )
-    if _PASSING.search(outcome.complaint):
+    if _PASSING.search(complaint):
         return _unreachable(host, git=detail)
     return UserError(
         "launch.repository-not-readable",

@@ -2,8 +2,9 @@
 
 Everything that git would take from its surroundings is taken away: configuration, passwords,
 keys, prompts. Its only road out is an `egress` proxy that lives as long as the call, and so
-no redirect and no change of a name's address leads it into a private network. Memory, output
-and time are bounded. `gitremote` reads what it says; `gitfailures` puts failures into words.
+no redirect and no change of a name's address leads it into a private network. Memory, output,
+files and time are bounded. `gitremote` and `gitfile` read what it says; `gitfailures` puts
+failures into words.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import os
 import shlex
 import signal
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
+from typing import Any, TypeVar
 
 from sessions import egress
 from sessions.addresses import Rules
@@ -28,6 +30,9 @@ CONNECT_SECONDS = 10
 MOST_OUTPUT_BYTES = 16 * 2**20
 MOST_COMPLAINT_BYTES = 16 * 2**10
 MOST_MEMORY_BYTES = 512 * 2**20
+MOST_FILE_BYTES = 2**20
+
+Answer = TypeVar("Answer")
 
 # Where the system's certificates lie is the site's business; all else stays outside.
 _KEPT = (
@@ -44,58 +49,114 @@ _KEPT = (
 class Outcome:
     """What became of a run: git's answer, and all that is known when there is none.
 
-    ``late`` tells that git was ended because it took too long; ``unreached`` are the
-    connections that the proxy refused or could not make.
+    ``late`` tells that git was ended because it took too long, ``full`` that it was because it
+    said as much as is listened to; ``unreached`` are the connections that the proxy refused or
+    could not make.
     """
 
     status: int | None = None
     output: bytes = b""
     complaint: str = ""
     late: bool = False
+    full: bool = False
     unreached: list[Exception] = field(default_factory=list)
 
     @property
     def answered(self) -> bool:
         """Whether ``output`` is all of git's answer."""
-        return self.status == 0 and len(self.output) < MOST_OUTPUT_BYTES
+        return self.status == 0 and not self.full
+
+
+@dataclass
+class Git:
+    """git, in a folder that its commands share, toward the server of one address.
+
+    All of them together have until ``deadline``; no file of theirs exceeds ``file_bytes``.
+    """
+
+    url: str
+    home: str
+    deadline: float
+    file_bytes: int
+    port: int = 0
+    unreached: list[Exception] = field(default_factory=list)
+
+    async def run(
+        self, arguments: Sequence[str], operands: Sequence[str], most: int | None = None
+    ) -> Outcome:
+        """Run ``git <arguments> -- <operands>``, until its end or ``most`` bytes of output.
+
+        No operand is taken for an option.
+        """
+        self.unreached.clear()
+        outcome = Outcome(unreached=self.unreached)
+        command = _command([*arguments, "--", *operands], self.port, self.file_bytes)
+        environment = _environment(self.home, self.url, self.port)
+        await _run_git(command, environment, self.deadline, most or MOST_OUTPUT_BYTES, outcome)
+        return outcome
 
 
 def run(arguments: Sequence[str], operands: Sequence[str], rules: Rules) -> Outcome:
-    """Run ``git <arguments> -- <operands>`` and wait for its end, `DEADLINE_SECONDS` at most.
+    """Run one command, ``git <arguments> -- <operands>``, `DEADLINE_SECONDS` at most.
 
-    The first operand is the address of the repository; no operand is taken for an option.
+    The first operand is the address of the repository.
+    """
+    return call(lambda git: git.run(arguments, operands), operands[0], rules)
+
+
+def call(
+    work: Callable[[Git], Coroutine[Any, Any, Answer]],
+    url: str,
+    rules: Rules,
+    seconds: float | None = None,
+    file_bytes: int = MOST_FILE_BYTES,
+) -> Answer:
+    """What ``work`` makes of git, whose folder is gone afterwards.
 
     It has an event loop in a thread of its own, so that it may be called from anywhere. The
     thread is not waited for: a name server's silence can hold it for longer than the deadline.
     """
-    result: Future[Outcome] = Future()
+    result: Future[Answer] = Future()
 
-    async def work() -> None:
+    async def take() -> None:
+        deadline = asyncio.get_running_loop().time() + (seconds or DEADLINE_SECONDS)
         try:
-            result.set_result(await _run(arguments, operands, rules))
+            result.set_result(await _provide(work, url, rules, deadline, file_bytes))
         except BaseException as error:  # noqa: BLE001 -- whatever it is, it is the caller's
             result.set_exception(error)
 
-    Thread(target=lambda: asyncio.run(work()), name="git", daemon=True).start()
+    Thread(target=lambda: asyncio.run(take()), name="git", daemon=True).start()
     return result.result()
 
 
-async def _run(arguments: Sequence[str], operands: Sequence[str], rules: Rules) -> Outcome:
-    outcome = Outcome()
-    proxy = await egress.serve(rules, port=0, observe=outcome.unreached.append)
-    port = proxy.sockets[0].getsockname()[1]
+async def _provide(
+    work: Callable[[Git], Coroutine[Any, Any, Answer]],
+    url: str,
+    rules: Rules,
+    deadline: float,
+    file_bytes: int,
+) -> Answer:
     with tempfile.TemporaryDirectory(prefix="git-") as home:
+        git = Git(url, home, deadline, file_bytes)
+        proxy = await egress.serve(rules, port=0, observe=git.unreached.append)
+        git.port = proxy.sockets[0].getsockname()[1]
         try:
-            command = _command([*arguments, "--", *operands], port)
-            await _run_git(command, _environment(home, operands[0], port), outcome)
+            return await work(git)
         finally:
             proxy.close()
-    return outcome
 
 
-def _command(arguments: Sequence[str], port: int) -> list[str]:
-    limit = ["prlimit", f"--as={MOST_MEMORY_BYTES}", "--core=0", "--"]
-    return [*limit, "git", "-c", f"http.proxy=http://127.0.0.1:{port}", *arguments]
+def _command(arguments: Sequence[str], port: int, file_bytes: int) -> list[str]:
+    limits = [f"--as={MOST_MEMORY_BYTES}", f"--fsize={file_bytes}", "--core=0"]
+    return [
+        "prlimit",
+        *limits,
+        "--",
+        "git",
+        "-c",
+        f"http.proxy=http://127.0.0.1:{port}",
+        *arguments,
+    ]
 
 
 def _environment(home: str, url: str, port: int) -> dict[str, str]:
@@ -129,7 +190,9 @@ def _ssh(home: str, port: int) -> str:
     return shlex.join(["ssh", "-F", "/dev/null", *words])
 
 
-async def _run_git(command: list[str], environment: dict[str, str], outcome: Outcome) -> None:
+async def _run_git(
+    command: list[str], environment: dict[str, str], deadline: float, most: int, outcome: Outcome
+) -> None:
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
@@ -138,22 +201,33 @@ async def _run_git(command: list[str], environment: dict[str, str], outcome: Out
         cwd=environment["HOME"],
         env=environment,
         start_new_session=True,
+        restore_signals=False,  # a file that is too large is an error with words, no signal
     )
+    complaint = asyncio.create_task(_head(process.stderr, MOST_COMPLAINT_BYTES))
     try:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            outcome.output, complaint = await asyncio.gather(
-                _head(process.stdout, MOST_OUTPUT_BYTES),
-                _head(process.stderr, MOST_COMPLAINT_BYTES),
-            )
-            outcome.complaint = complaint.decode("utf-8", "replace")
-            outcome.status = await process.wait()
+        async with asyncio.timeout_at(deadline):
+            outcome.output = await _beginning(process.stdout, most)
+            outcome.full = len(outcome.output) == most
+            if not outcome.full:
+                outcome.complaint = (await complaint).decode("utf-8", "replace")
+                outcome.status = await process.wait()
     except TimeoutError:
         outcome.late = True
     finally:
         if outcome.status is None:  # git itself may be gone, and what it started not
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            await _head(process.stdout, 0)  # its end is seen only when nothing is left to read
             await process.wait()
+        complaint.cancel()
+
+
+async def _beginning(stream: asyncio.StreamReader | None, most: int) -> bytes:
+    """The first ``most`` bytes of a stream, of which no more is read."""
+    kept = bytearray()
+    while stream and (chunk := await stream.read(min(64 * 1024, most - len(kept)))):
+        kept += chunk
+    return bytes(kept)
 
 
 async def _head(stream: asyncio.StreamReader | None, most: int) -> bytes:

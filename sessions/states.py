@@ -76,6 +76,8 @@ SESSION_TRANSITIONS: dict[str, frozenset[str]] = {
 
 BUILD_ACTIVE = frozenset({BuildState.PENDING, BuildState.BUILDING})
 SESSION_LIVE = frozenset(state for state, following in SESSION_TRANSITIONS.items() if following)
+SESSION_HOLDING = SESSION_LIVE - {SessionState.STOPPING}
+"""What is being stopped holds nothing against its owner any more."""
 
 FOLLOWS_BUILD = frozenset({Phase.FETCHING, Phase.BUILDING, Phase.PUSHING})
 """After an event of one of these phases, the log of its build goes on live."""

@@ -7,4 +7,5 @@ from __future__ import annotations
 
 NO_GPU = "spawn.no-gpu-free"
 NO_ROOM = "spawn.no-room"
+BUILDS = "quota.builds"
 QUEUED = frozenset({NO_GPU, NO_ROOM})

@@ -15,6 +15,8 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -29,30 +31,46 @@ _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_HTTP_EXPORT_ALL": "1",
-    # What the big forges allow: any commit by its id, and fetching without the files.
-    "GIT_CONFIG_COUNT": "2",
-    "GIT_CONFIG_KEY_0": "uploadpack.allowAnySHA1InWant",
-    "GIT_CONFIG_VALUE_0": "true",
-    "GIT_CONFIG_KEY_1": "uploadpack.allowFilter",
-    "GIT_CONFIG_VALUE_1": "true",
 }
 _PERSON = "Ada Lovelace <ada@example.org>"
+
+
+@dataclass(frozen=True)
+class _Manners:
+    """What a repository's server allows; the big forges allow all."""
+
+    by_id: bool = True
+    filters: bool = True
+    protocol: int = 2
+
+    def variables(self, asked_protocol: str) -> dict[str, str]:
+        return {
+            "GIT_PROTOCOL": asked_protocol if self.protocol == 2 else "",
+            "GIT_CONFIG_COUNT": "2",
+            "GIT_CONFIG_KEY_0": "uploadpack.allowAnySHA1InWant",
+            "GIT_CONFIG_VALUE_0": str(self.by_id).lower(),
+            "GIT_CONFIG_KEY_1": "uploadpack.allowFilter",
+            "GIT_CONFIG_VALUE_1": str(self.filters).lower(),
+        }
 
 
 class GitServer:
     """Repositories below a temporary folder, served until the `with` block ends.
 
-    ``requests`` are the paths asked for so far, in order.
+    ``requests`` are the paths asked for so far, in order; ``sent`` counts the bytes of answers.
     """
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="githttp-")
         self.root = Path(self._folder.name)
         self.requests: list[str] = []
+        self.sent = 0
+        self.manners: dict[str, _Manners] = {}
         self.redirects: dict[str, str] = {}
         self.locked: set[str] = set()
         self.hanging: set[str] = set()
         self.endless: set[str] = set()
+        self.pouring: set[str] = set()
         self.over = threading.Event()
         self._clock = 1_700_000_000
         self._http = _Http(self, address)
@@ -101,10 +119,10 @@ class GitServer:
         self._import(name, branch, files, executable=frozenset(executable))
         return self.url(name)
 
-    def empty(self, name: str, *, branch: str = "main") -> str:
+    def empty(self, name: str, *, branch: str = "main", hashes: str = "sha1") -> str:
         """Make a repository without a commit; returns its address."""
-        folder = str(self.folder(name))
-        _git("init", "--quiet", "--bare", "--template=", f"--initial-branch={branch}", folder)
+        options = [f"--initial-branch={branch}", f"--object-format={hashes}"]
+        _git("init", "--quiet", "--bare", "--template=", *options, str(self.folder(name)))
         return self.url(name)
 
     def commit(self, name: str, ref: str = "HEAD") -> str:
@@ -136,6 +154,14 @@ class GitServer:
         self._import(name, branch, {path: target}, keep=True, mode="120000")
         return self.commit(name, f"refs/heads/{branch}")
 
+    def submodule(self, name: str, path: str, target: str, *, branch: str = "main") -> str:
+        """Add a submodule at the commit ``target``, without saying whose; returns the commit."""
+        head = f"commit refs/heads/{branch}\ncommitter {_PERSON} {self._clock} +0000\n".encode()
+        body = f'from refs/heads/{branch}^0\nM 160000 {target} "{path}"\n'.encode()
+        stdin = head + _data("Add a submodule") + body
+        _git(f"--git-dir={self.folder(name)}", "fast-import", "--quiet", "--force", stdin=stdin)
+        return self.commit(name, f"refs/heads/{branch}")
+
     def redirect(self, name: str, target: str) -> str:
         """An address that answers every request by sending it on to the address ``target``."""
         self.redirects[name] = target
@@ -154,6 +180,19 @@ class GitServer:
     def flood(self, name: str) -> str:
         """An address whose list of branches never ends."""
         self.endless.add(name)
+        return self.url(name)
+
+    def pour(self, name: str) -> str:
+        """An address whose commits, of a repository that is there, are sent without an end."""
+        self.pouring.add(name)
+        return self.url(name)
+
+    def restrict(
+        self, name: str, *, by_id: bool = True, filters: bool = True, protocol: int = 2
+    ) -> str:
+        """Be like a smaller server from now on: fetching without files, or commits by their id
+        (which protocol 2 always gives), are not allowed."""
+        self.manners[name] = _Manners(by_id, filters, protocol)
         return self.url(name)
 
     def _import(
@@ -217,8 +256,10 @@ class _Request(BaseHTTPRequestHandler):
             self._answer(401, 'WWW-Authenticate: Basic realm="git"')
         elif name in owner.endless:
             self._flood()
+        elif name in owner.pouring and self.command == "POST":
+            self._pour()
         else:
-            self._run_backend()
+            self._run_backend(owner.manners.get(name, _Manners()))
 
     do_POST = do_GET
 
@@ -244,7 +285,21 @@ class _Request(BaseHTTPRequestHandler):
         except OSError:
             pass
 
-    def _run_backend(self) -> None:
+    def _pour(self) -> None:
+        """A blob of a terabyte, in pieces that are as long as what they stand for."""
+        self._body()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-git-upload-pack-result")
+        self.end_headers()
+        self.wfile.write(_packet("packfile\n"))
+        head = b"PACK" + bytes([0, 0, 0, 2, 0, 0, 0, 1]) + b"\xb0\x80\x80\x80\x80\x80\x02\x78\x01"
+        piece = b"\0\0\x40\xff\xbf" + bytes(2**14)
+        with suppress(OSError):
+            self.wfile.write(_band(head))
+            while not self.server.owner.over.is_set():
+                self.wfile.write(_band(piece))
+
+    def _run_backend(self, manners: _Manners) -> None:
         """One request through git's CGI program, its body and its answer held in memory."""
         asked = urlsplit(self.path)
         environment = _ENVIRONMENT | {
@@ -254,9 +309,9 @@ class _Request(BaseHTTPRequestHandler):
             "REQUEST_METHOD": self.command,
             "CONTENT_TYPE": self.headers.get("Content-Type", ""),
             "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
             "REMOTE_ADDR": self.client_address[0],
         }
+        environment |= manners.variables(self.headers.get("Git-Protocol", ""))
         done = subprocess.run(
             ["git", "http-backend"],
             input=self._body(),
@@ -274,6 +329,7 @@ class _Request(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        self.server.owner.sent += len(body)
 
     def _body(self) -> bytes:
         stream: BinaryIO = self.rfile  # type: ignore[assignment]
@@ -288,3 +344,8 @@ class _Request(BaseHTTPRequestHandler):
 
 def _packet(line: str) -> bytes:
     return f"{len(line) + 4:04x}{line}".encode()
+
+
+def _band(data: bytes) -> bytes:
+    """A packet of the band that carries what is fetched."""
+    return f"{len(data) + 5:04x}".encode() + b"\1" + data

@@ -15,6 +15,7 @@ from portal.pages.asking import htmx, person, signed_in
 from portal.pages.wish import Wish
 from quotas.limits import limits_of
 from sessions.errors import BinderyError
+from sessions.lifecycle.needs import by_default
 from sessions.models import Project
 
 
@@ -46,7 +47,7 @@ def with_form(request: HttpRequest, wish: Wish, error: BinderyError | None = Non
         "wish": wish,
         "error": error,
         "in_the_way": _in_the_way(request, error),
-        "launch_limits": limits_of(person(request)),
+        "gets": by_default(limits_of(person(request))),
         **_projects(person(request)),
     }
     return render(request, template, context, status=error.status if error else 200)

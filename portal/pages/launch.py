@@ -8,14 +8,12 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from portal.pages.asking import find, go_to, htmx, person, signed_in
+from portal.pages.asking import go_to, htmx, person, signed_in
 from portal.pages.home import with_form
+from portal.pages.making_room import make_room
 from portal.pages.wish import Wish
 from sessions import lifecycle
 from sessions.errors import BinderyError
-
-FIRST = {"stop": lifecycle.stop, "delete": lifecycle.delete}
-"""What a button beside a project that is in the way does with it, before the launch goes on."""
 
 
 @never_cache
@@ -45,14 +43,8 @@ def launch(request: HttpRequest) -> HttpResponseBase:
         return redirect("home")
     wish = Wish.of(request.POST)
     try:
-        _make_room(request)
+        make_room(request)
         project = lifecycle.launch(person(request), wish.repository, wish.ref, wish.path)
     except BinderyError as error:
         return with_form(request, wish, error)
     return go_to(request, reverse("project", args=[project.name]))
-
-
-def _make_room(request: HttpRequest) -> None:
-    for verb, act in FIRST.items():
-        if name := request.POST.get(verb):
-            act(find(request, name), person(request))

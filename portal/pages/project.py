@@ -19,6 +19,7 @@ from portal.pages.steps import progress_of, steps_of
 from portal.pages.wish import Wish
 from sessions import journal
 from sessions.cursor import Cursor
+from sessions.lifecycle import room
 from sessions.models import Build, Event, Project
 from sessions.states import BuildState, ProjectState
 
@@ -81,6 +82,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
     build = session.build if session else None
     events = list(Event.objects.filter(project=project).order_by("-seq")[:EVENTS_SHOWN])
     story = [event for event in reversed(events) if session and event.session_id == session.pk]
+    refusal = None if project.is_live else room.refusal(project)
     steps = steps_of(story, timezone.now(), pushes=settings.PORTAL_BACKEND != "local")
     last_build = _last_build(project, build)
     return {
@@ -89,12 +91,15 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "build": build,
         "coming_up": state in COMING_UP,
         "mine": project.owner_id == person(request).pk,
+        "look_only": not project.may_be_changed_by(person(request)),
         "steps": steps,
         "progress": progress_of(steps, last_build),
         "last_build": last_build,
         "events": events,
         "newest": events[0] if events else None,
         "failed_lines": "\n".join(lines_that_matter(build.pk)) if build and build.code else "",
+        "refusal": refusal,
+        "in_the_way": room.holders(project.owner, refusal.code) if refusal else (),
         "launch_link": request.build_absolute_uri(
             Wish(project.repository, project.ref, project.path).link
         ),

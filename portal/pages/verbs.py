@@ -15,9 +15,10 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
 from portal.models import User
-from portal.pages.asking import came_from, find, go_to, htmx, person, signed_in
+from portal.pages.asking import came_from, find, go_to, htmx, person, refused, signed_in
+from portal.pages.making_room import make_room
 from sessions import lifecycle
-from sessions.errors import BinderyError, StateConflict
+from sessions.errors import BinderyError, NotAllowed, QuotaExceeded, StateConflict
 from sessions.gateway import tickets
 from sessions.models import Project
 from sessions.states import ProjectState
@@ -38,7 +39,12 @@ def act(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
     """Do it, say so, and go where its effect is seen."""
     project = find(request, name)
     try:
+        make_room(request)
         VERBS[verb](project, person(request))
+    except QuotaExceeded:  # its page says what holds the limit, and what can be done
+        return _answer(request, reverse("project", args=[name]))
+    except NotAllowed as error:
+        return refused(request, error)
     except BinderyError as error:
         messages.error(request, error.message)
         return _answer(request, came_from(request))

@@ -13,8 +13,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from quotas.limits import Limits
-from sessions.backends import Resources
+from quotas.resources import Resources
 from sessions.names import owner_slug
 from sessions.states import ProjectState
 
@@ -75,7 +74,7 @@ def duration(time: timedelta | None) -> str:
 
 
 @register.filter
-def resources(given: Resources | Limits) -> str:
+def resources(given: Resources) -> str:
     """``2–4 CPU · 1–4 GB · 1 GPU``."""
     parts = [
         _("%(range)s CPU") % {"range": _range(given.cpu_request, given.cpu_limit)},

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from quotas.limits import limits_of
-from sessions.backends import Resources
+from sessions.lifecycle.needs import by_default
 from sessions.models import Project
 
 
@@ -50,8 +50,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     def get_resources(self, project: Project) -> dict[str, Any]:
         if project.current:
             return asdict(project.current.resources)
-        limits = asdict(limits_of(project.owner))
-        return {name: limits[name] for name in Resources.__dataclass_fields__}
+        return asdict(by_default(limits_of(project.owner)))
 
     def get_deletes_at(self, project: Project) -> None:
         """Nothing is deleted for inactivity yet."""

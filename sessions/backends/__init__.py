@@ -16,21 +16,12 @@ from typing import Protocol
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from quotas.resources import Resources
+
 BACKENDS = {
     "local": "sessions.backends.local.LocalBackend",
     "kubernetes": "sessions.backends.kubernetes.KubernetesBackend",
 }
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What one notebook asks for and may use: CPUs, memory in GB (10⁹ bytes), whole GPUs."""
-
-    cpu_request: float
-    cpu_limit: float
-    memory_request_gb: float
-    memory_limit_gb: float
-    gpu: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,7 +86,7 @@ class ServerReport:
 
     ``address`` is ``unix:/path`` or ``http://host:port``. ``code`` and ``message`` tell why it
     is gone, both empty when it ended because it was told to; or what it waits for while it is
-    starting.
+    starting. ``node`` is the machine that it is on, where that is known.
     """
 
     id: int
@@ -104,6 +95,7 @@ class ServerReport:
     address: str = ""
     code: str = ""
     message: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,6 +111,16 @@ class LogPiece:
 
 
 @dataclass(frozen=True)
+class Capacity:
+    """What all machines together have for notebooks and builds: CPUs, memory in GB (10⁹ bytes)
+    and GPUs; None for what nobody can tell."""
+
+    cpu: float | None = None
+    memory_gb: float | None = None
+    gpu: float | None = None
+
+
+@dataclass(frozen=True)
 class Problem:
     """Why the back end cannot do its work, for staff: ``hint`` says what to do about it."""
 
@@ -130,6 +132,12 @@ class Problem:
 class Backend(Protocol):
     def problems(self) -> list[Problem]:
         """What keeps launches from working now; empty when all is well. Quick (cached)."""
+
+    def capacity(self) -> Capacity | None:
+        """How much there is to hand out, in use or not; None where the portal may not look.
+
+        Raises `TemporaryError` when nobody can say.
+        """
 
     def prepare(self) -> None:
         """Make ready what can be made ready once (tools, folders); may take a minute."""

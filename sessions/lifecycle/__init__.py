@@ -9,6 +9,25 @@ A wish writes rows and enqueues a step on commit; a fact writes rows and enqueue
 """
 
 from sessions.lifecycle.tokens import server_token
-from sessions.lifecycle.wishes import cancel, delete, keep, launch, rebuild, start, stop
+from sessions.lifecycle.wishes import (
+    cancel,
+    cancel_build,
+    delete,
+    keep,
+    launch,
+    rebuild,
+    start,
+    stop,
+)
 
-__all__ = ["cancel", "delete", "keep", "launch", "rebuild", "server_token", "start", "stop"]
+__all__ = [
+    "cancel",
+    "cancel_build",
+    "delete",
+    "keep",
+    "launch",
+    "rebuild",
+    "server_token",
+    "start",
+    "stop",
+]

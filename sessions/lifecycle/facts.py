@@ -5,6 +5,7 @@ Each may be told again, at any time: only the first time changes something.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.db import transaction
@@ -14,11 +15,12 @@ from django.utils.translation import gettext as _
 from sessions import journal
 from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.errors import BinderyError, TemporaryError
-from sessions.lifecycle.failures import fail
+from sessions.lifecycle import needs, room
+from sessions.lifecycle.failures import fail, failures_of
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Build, Session
 from sessions.states import BUILD_ACTIVE, BuildState, Phase, SessionState
-from sessions.waits import NO_GPU
+from sessions.waits import BUILDS, NO_GPU
 
 BUILD_TRIES = 3
 LOST = "build.lost"
@@ -77,10 +79,12 @@ def _build_finished(build: Build, report: BuildReport) -> None:
         message=report.message,
         pack=report.pack,
         digest=report.digest,
-        resources=report.resources,
+        **({"resources": report.resources} if report.resources else {}),
         finished=timezone.now(),
     )
-    settle(Build.objects.get(pk=build.pk))
+    finished = Build.objects.get(pk=build.pk)
+    settle(finished)
+    next_builds(finished)
     get_backend().forget_build(build.pk)
 
 
@@ -88,7 +92,8 @@ def settle(build: Build) -> None:
     """Let everyone who waits for a finished build go on, or know why not."""
     if build.state in BUILD_ACTIVE:
         return
-    for session in Session.objects.filter(build=build, state=SessionState.WAITING):
+    waiting = Session.objects.filter(build=build, state=SessionState.WAITING)
+    for session in waiting.select_related("project__owner"):
         if build.state == BuildState.BUILT:
             _go_on(session, build)
         else:
@@ -100,10 +105,23 @@ def settle(build: Build) -> None:
             )
 
 
+def next_builds(ended: Build) -> None:
+    """Let launches go on that waited for a build of the same person to end."""
+    owners = Session.objects.filter(build=ended).values("project__owner")
+    waiting = Session.objects.filter(state=SessionState.WAITING, build=None, code=BUILDS)
+    for pk in waiting.filter(project__owner__in=owners).values_list("pk", flat=True):
+        enqueue("prepare", pk)
+
+
 def _go_on(session: Session, build: Build) -> None:
-    with transaction.atomic():
-        why = "its environment is there"
-        if Session.objects.advance(session.pk, SessionState.SPAWNING, by="watch", why=why):
+    """Start the notebook, if what it needs is still within its owner's limits."""
+    owner = session.project.owner
+    with failures_of(session), transaction.atomic():
+        wanted, _warnings = needs.settled(build.resources or "", owner)
+        room.admit_notebook(owner, wanted, beside=session)
+        why, fields = "its environment is there", asdict(wanted)
+        advance = Session.objects.advance
+        if advance(session.pk, SessionState.SPAWNING, by="watch", why=why, **fields):
             message = _("The environment of commit %(commit)s is there.")
             message %= {"commit": build.commit[:7]}
             journal.record(session, Phase.BUILT, message, build=build)
@@ -117,7 +135,7 @@ def server_seen(report: ServerReport) -> None:
     if session is None or session.state in {SessionState.STOPPED, SessionState.FAILED}:
         _drop(report)
     elif report.state == "ready" and session.state == SessionState.SPAWNING:
-        _server_ready(session, report.address)
+        _server_ready(session, report)
     elif report.state == "starting" and session.state == SessionState.SPAWNING:
         _server_waits(session, report)
     elif report.state == "gone":
@@ -139,9 +157,10 @@ def _server_waits(session: Session, report: ServerReport) -> None:
             journal.record(session, Phase.LAUNCHING, sentence, code=report.code)
 
 
-def _server_ready(session: Session, address: str) -> None:
+def _server_ready(session: Session, report: ServerReport) -> None:
     with transaction.atomic():
-        fields: dict[str, Any] = {"address": address, "ready": timezone.now(), **_NO_ERROR}
+        place = {"address": report.address, "node": report.node}
+        fields: dict[str, Any] = {**place, "ready": timezone.now(), **_NO_ERROR}
         if Session.objects.advance(session.pk, SessionState.READY, by="watch", **fields):
             journal.record(session, Phase.READY, _("Your notebook is ready."))
 

@@ -6,9 +6,9 @@ from django.db import transaction
 from django_q.tasks import async_task
 
 
-def enqueue(step: str, pk: int) -> None:
+def enqueue(step: str, *rows: int) -> None:
     """Run ``sessions.tasks.<step>`` for a row, once this transaction is committed.
 
     A nudge, not a promise: what a lost one should have done, `reconcile` does.
     """
-    transaction.on_commit(lambda: async_task(f"sessions.tasks.{step}", pk))
+    transaction.on_commit(lambda: async_task(f"sessions.tasks.{step}", *rows))

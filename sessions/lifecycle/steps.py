@@ -6,35 +6,36 @@ at the same time, or after the wish was taken back, it changes nothing more.
 
 from __future__ import annotations
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
-from sessions import journal
 from sessions.backends import BuildSpec, ServerSpec, get_backend
-from sessions.errors import BinderyError, TemporaryError
+from sessions.errors import BinderyError
 from sessions.gitremote import Resolved, resolve
-from sessions.lifecycle import facts
+from sessions.lifecycle import facts, needs
+from sessions.lifecycle.attach import attach
 from sessions.lifecycle.failures import failures_of
-from sessions.lifecycle.queue import enqueue
 from sessions.lifecycle.tokens import server_token
 from sessions.models import Build, Project, Session
-from sessions.names import image_name, owner_slug
+from sessions.names import owner_slug
 from sessions.providers import Repository
-from sessions.states import BuildState, Phase, SessionState
+from sessions.states import BuildState, SessionState
 
 
 def prepare(session_id: int) -> None:
     """Find the commit of a waiting session, and the build of that commit or start one."""
-    session = Session.objects.select_related("project").filter(pk=session_id).first()
+    session = Session.objects.select_related("project__owner").filter(pk=session_id).first()
     if session is None or session.state != SessionState.WAITING or session.build_id:
         return
     with failures_of(session):
         project = session.project
         if session.force_build or not project.commit:
-            _attach(session, resolve(_repository(project)))
+            found = resolve(_repository(project))
         else:
-            _attach(session, Resolved(project.commit, project.ref, project.path))
+            found = Resolved(project.commit, project.ref, project.path)
+        text = needs.read(project, found)
+        wanted, warnings = needs.settled(text, project.owner)
+        attach(session, found, text, wanted, warnings)
 
 
 def _repository(project: Project) -> Repository:
@@ -46,59 +47,6 @@ def _repository(project: Project) -> Repository:
         path=project.path,
         ambiguous_tail=project.tail,
     )
-
-
-def _attach(session: Session, found: Resolved) -> None:
-    """Give the session its build: a finished one, one in progress, or a new one."""
-    build = None if session.force_build else _finished_build(session.project.url, found.commit)
-    with transaction.atomic():
-        build = build or _active_build(session, found)
-        unclaimed = Session.objects.filter(pk=session.pk, state=SessionState.WAITING, build=None)
-        if not unclaimed.update(build=build):
-            return
-        Project.objects.filter(pk=session.project_id).update(
-            commit=found.commit, ref=found.ref, path=found.path, tail=""
-        )
-        if build.state == BuildState.BUILT:
-            facts.settle(build)
-            return
-        message = _("Building the environment of commit %(commit)s.")
-        message %= {"commit": found.commit[:7]}
-        journal.record(session, Phase.FETCHING, message, build=build)
-        enqueue("start_build", build.pk)
-
-
-def _finished_build(url: str, commit: str) -> Build | None:
-    build = Build.objects.newest_built(url, commit)
-    if build and _is_absent(build.image):
-        Build.objects.filter(pk=build.pk).update(dropped=True)
-        return None
-    return build
-
-
-def _is_absent(image: str) -> bool:
-    """Whether the image is known to be gone. While nobody can say, it counts as there: a
-    machine may have it, and if not, the spawn says so."""
-    try:
-        return not get_backend().has_image(image)
-    except TemporaryError:
-        return False
-
-
-def _active_build(session: Session, found: Resolved) -> Build:
-    project = session.project
-    active = Build.objects.active().filter(url=project.url, commit=found.commit)
-    try:
-        with transaction.atomic():
-            return active.select_for_update().first() or Build.objects.create(
-                url=project.url,
-                ref=found.ref,
-                commit=found.commit,
-                image=image_name(project.repository, found.commit),
-                fresh=session.force_build,
-            )
-    except IntegrityError:  # somebody else was quicker, between the look and the insertion
-        return active.get()
 
 
 def start_build(build_id: int) -> None:
@@ -138,7 +86,14 @@ def cancel_unwanted_build(build_id: int) -> None:
             why="nobody waits for it any more",
             finished=timezone.now(),
         )
+        facts.next_builds(build)
     get_backend().cancel_build(build_id)
+
+
+def cancel_build(build_id: int) -> None:
+    """Have the back end end a build that staff have cancelled."""
+    if Build.objects.filter(pk=build_id, state=BuildState.CANCELLED).exists():
+        get_backend().cancel_build(build_id)
 
 
 def spawn(session_id: int) -> None:

@@ -1,35 +1,39 @@
-"""What a person asks for. Nothing here waits for anything outside the database."""
+"""What a person asks for. Nothing here waits for anything outside the database.
+
+Each raises `NotAllowed` if the person may see the thing, and not do this with it; that they
+may see it is their caller's part.
+"""
 
 from __future__ import annotations
+
+from dataclasses import asdict
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.models import User
-from quotas.admission import has_room
-from quotas.limits import limits_of
 from sessions import journal
 from sessions.backends import get_backend
-from sessions.errors import QuotaExceeded, StateConflict, TemporaryError
+from sessions.errors import NotAllowed, StateConflict, TemporaryError
+from sessions.lifecycle import facts, needs, room
 from sessions.lifecycle.queue import enqueue
-from sessions.models import Project, Session
+from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import project_name
 from sessions.providers import understand
-from sessions.states import Phase, ProjectState, SessionState
+from sessions.states import BuildState, Phase, ProjectState, SessionState
 
 
 def launch(user: User, repository: str, ref: str = "", path: str = "") -> Project:
     """A new project from a repository's address as a person writes it, on its way to run.
 
-    Raises `UserError` when the address is not understood, `QuotaExceeded` at the limit of
-    projects; then nothing is left behind.
+    Raises `UserError` when the address is not understood or not allowed, `QuotaExceeded` at a
+    limit; then nothing is left behind.
     """
     wish = understand(repository, ref, path)
+    RepositoryRule.objects.require(wish)
     with transaction.atomic():
-        mine = Project.objects.existing().filter(owner=user)
-        if not has_room(user, mine.count):
-            raise _no_room(user)
+        room.admit_project(user)
         project = Project.objects.create(
             owner=user,
             name=project_name(wish.repository),
@@ -45,17 +49,19 @@ def launch(user: User, repository: str, ref: str = "", path: str = "") -> Projec
 
 
 def start(project: Project, user: User) -> Project:
-    """Run a project that is stopped or has failed. Raises `StateConflict` if it is live."""
-    return _begin(project, user)
+    """Run a project that is stopped or has failed. Raises `StateConflict` if it is live, and
+    what `launch` raises."""
+    return _start(project, user)
 
 
 def rebuild(project: Project, user: User) -> Project:
     """Run it with a new build, from what its ref points to by now, using no earlier image."""
-    return _begin(project, user, force_build=True)
+    return _start(project, user, force_build=True)
 
 
 def stop(project: Project, user: User) -> Project:
     """End the running session; raises `StateConflict` if there is none."""
+    _require_right(project, user)
     if not _end(project, user.username, _("Stopped by %(user)s.") % {"user": user.username}):
         raise _conflict(project, _("It is not running, so there is nothing to stop."))
     return project
@@ -63,6 +69,7 @@ def stop(project: Project, user: User) -> Project:
 
 def cancel(project: Project, user: User) -> Project:
     """Give up a launch whose environment is not there yet; raises `StateConflict` if it is."""
+    _require_right(project, user)
     if project.state not in {ProjectState.WAITING, ProjectState.BUILDING}:
         raise _conflict(project, _("It is not being built, so there is nothing to cancel."))
     return stop(project, user)
@@ -70,32 +77,70 @@ def cancel(project: Project, user: User) -> Project:
 
 def keep(project: Project, user: User) -> Project:
     """Note that the person still wants it."""
+    _require_right(project, user)
     Project.objects.filter(pk=project.pk).touch()
     return project
 
 
 def delete(project: Project, user: User) -> None:
     """Remove the project; a running notebook is stopped first, the person's volume stays."""
+    _require_right(project, user)
+    why = _("Deleted by %(user)s.") % {"user": user.username}
     with transaction.atomic():
         if not Project.objects.existing().filter(pk=project.pk).update(removed=timezone.now()):
             return
-        _end(project, user.username, _("Deleted by %(user)s.") % {"user": user.username})
+        if not _end(project, user.username, why) and project.current:
+            journal.record(project.current, Phase.STOPPED, why)
         enqueue("remove_project", project.pk)
+
+
+def cancel_build(build: Build, user: User) -> Build:
+    """End a build for all who wait for it; raises `StateConflict` if it has ended."""
+    if not build.may_be_cancelled_by(user):
+        raise NotAllowed("build.look-only", _("You may look at builds, and not cancel them."))
+    why = _("Cancelled by %(user)s.") % {"user": user.username}
+    told = {
+        "code": "build.cancelled",
+        "message": _(
+            "The staff cancelled this build. Start it again in a while, or ask them for the reason."
+        ),
+    }
+    with transaction.atomic():
+        advance, now = Build.objects.advance, timezone.now()
+        if not advance(
+            build.pk, BuildState.CANCELLED, by=user.username, why=why, finished=now, **told
+        ):
+            message = _("It has ended already, so there is nothing to cancel.")
+            raise StateConflict("build.state", message)
+        cancelled = Build.objects.get(pk=build.pk)
+        facts.settle(cancelled)
+        facts.next_builds(cancelled)
+        enqueue("cancel_build", build.pk)
+    return cancelled
+
+
+def _require_right(project: Project, user: User) -> None:
+    if not project.may_be_changed_by(user):
+        message = _("This project belongs to %(owner)s. You may look at it, and not change it.")
+        raise NotAllowed("project.look-only", message % {"owner": project.owner.username})
+
+
+def _start(project: Project, user: User, *, force_build: bool = False) -> Project:
+    _require_right(project, user)
+    RepositoryRule.objects.require(project)
+    return _begin(project, user, force_build=force_build)
 
 
 def _begin(project: Project, user: User, *, force_build: bool = False) -> Project:
     _require_backend()
-    limits = limits_of(project.owner)
+    if project.is_live:
+        raise _running(project)
+    wanted = needs.expected(project)
     try:
         with transaction.atomic():
+            room.admit_notebook(project.owner, wanted)
             session = Session.objects.create(
-                project=project,
-                force_build=force_build,
-                cpu_request=limits.cpu_request,
-                cpu_limit=limits.cpu_limit,
-                memory_request_gb=limits.memory_request_gb,
-                memory_limit_gb=limits.memory_limit_gb,
-                gpu=limits.gpu,
+                project=project, force_build=force_build, **asdict(wanted)
             )
             Project.objects.filter(pk=project.pk).update(
                 current=session, last_activity=timezone.now()
@@ -104,7 +149,7 @@ def _begin(project: Project, user: User, *, force_build: bool = False) -> Projec
             journal.record(session, Phase.WAITING, message % {"user": user.username})
             enqueue("prepare", session.pk)
     except IntegrityError:
-        raise _conflict(project, _("It is running already. Stop it first.")) from None
+        raise _running(project) from None
     project.current = session
     return project
 
@@ -132,20 +177,9 @@ def _end(project: Project, by: str, why: str) -> bool:
     return True
 
 
+def _running(project: Project) -> StateConflict:
+    return _conflict(project, _("It is running already. Stop it first."))
+
+
 def _conflict(project: Project, message: str) -> StateConflict:
     return StateConflict("project.state", message, state=project.state)
-
-
-def _no_room(user: User) -> QuotaExceeded:
-    mine = Project.objects.visible_to(user).filter(owner=user).order_by("-last_activity")
-    limit = limits_of(user).projects
-    return QuotaExceeded(
-        "quota.projects",
-        _("You have %(used)d of %(limit)d projects. Delete one to launch another.")
-        % {"used": len(mine), "limit": limit},
-        limit=limit,
-        in_use=len(mine),
-        projects=[
-            {"name": each.name, "repository": each.repository, "state": each.state} for each in mine
-        ],
-    )

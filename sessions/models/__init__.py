@@ -2,18 +2,22 @@
 
 from sessions.models.access import Access
 from sessions.models.build import Build
+from sessions.models.capacity import Capacity
 from sessions.models.heartbeat import Heartbeat
 from sessions.models.project import Project
 from sessions.models.record import Event, LogChunk, Transition
+from sessions.models.rule import RepositoryRule
 from sessions.models.session import Session
 
 __all__ = [
     "Access",
     "Build",
+    "Capacity",
     "Event",
     "Heartbeat",
     "LogChunk",
     "Project",
+    "RepositoryRule",
     "Session",
     "Transition",
 ]

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.models import User
 from sessions.models.record import Transition
 from sessions.states import BUILD_ACTIVE, BUILD_TRANSITIONS, BuildState, SessionState
 
@@ -15,6 +16,11 @@ from sessions.states import BUILD_ACTIVE, BUILD_TRANSITIONS, BuildState, Session
 class BuildQuerySet(models.QuerySet["Build"]):
     def active(self) -> BuildQuerySet:
         return self.filter(state__in=BUILD_ACTIVE)
+
+    def visible_to(self, user: User) -> BuildQuerySet:
+        """All for staff with the right to; a person sees the builds of their projects there."""
+        may = user.is_active and user.is_staff and user.has_perm("notebook_sessions.view_build")
+        return self.all() if may else self.none()
 
     def newest_built(self, url: str, commit: str) -> Build | None:
         """The image to use for a commit, if one was ever finished."""
@@ -33,8 +39,8 @@ class Build(models.Model):
     """``image`` names the result in the back end; ``chunks`` counts the stored pieces of the
     log, ``position`` is how far the back end's output has been read. ``fresh``: nothing of
     earlier builds is used. ``digest`` tells the very image where the back end has such;
-    ``resources`` is the text of the repository's ``.resources``. ``dropped``: the image is
-    gone from the back end."""
+    ``resources`` is the text of the repository's ``.resources``, None until it was read.
+    ``dropped``: the image is gone from the back end."""
 
     url = models.CharField(_("repository"), max_length=2000)
     ref = models.CharField(_("ref"), max_length=255, blank=True)
@@ -46,7 +52,7 @@ class Build(models.Model):
     )
     pack = models.CharField(_("build pack"), max_length=64, blank=True)
     digest = models.CharField(_("digest"), max_length=255, blank=True)
-    resources = models.TextField(_("resources"), blank=True)
+    resources = models.TextField(_("resources"), null=True, blank=True)  # noqa: DJ001
     code = models.CharField(_("error code"), max_length=64, blank=True)
     message = models.TextField(_("error"), blank=True)
     chunks = models.PositiveIntegerField(default=0, editable=False)
@@ -72,10 +78,18 @@ class Build(models.Model):
                 name="one_active_build_for_a_commit",
             ),
         ]
-        indexes = [models.Index(fields=["commit", "-id"], name="builds_of_commit")]
+        permissions = [("cancel_build", _("Can cancel builds"))]
+        indexes = [
+            models.Index(fields=["commit", "-id"], name="builds_of_commit"),
+            models.Index(fields=["-finished"], name="builds_by_end"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.url} @ {self.commit[:7]}"
+
+    def may_be_cancelled_by(self, user: User) -> bool:
+        """Whether this person may end it for everybody: staff with the right to."""
+        return user.is_staff and user.has_perm("notebook_sessions.cancel_build")
 
     def is_wanted(self) -> bool:
         """Whether anybody still waits for it."""

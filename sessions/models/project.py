@@ -15,6 +15,9 @@ from sessions.states import BUILD_ACTIVE, ProjectState, SessionState
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
+SEE = "notebook_sessions.view_project"
+ACT = "notebook_sessions.act_on_project"
+
 
 class ProjectQuerySet(models.QuerySet["Project"]):
     def existing(self) -> ProjectQuerySet:
@@ -22,14 +25,14 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.filter(removed__isnull=True)
 
     def visible_to(self, user: User | AnonymousUser) -> ProjectQuerySet:
-        """What this person may see: their own, and all of them for staff.
+        """What this person may see: their own, and all of them for staff with the right to.
 
         Pages, API and sockets find projects in no other way.
         """
         if not user.is_active or not user.is_authenticated:
             return self.none()
         rows = self.existing().select_related("owner", "current__build")
-        return rows if user.is_staff else rows.filter(owner=user)
+        return rows if _may_as_staff(user, SEE) else rows.filter(owner=user)
 
     def touch(self) -> int:
         """Note that the person has just done something with it."""
@@ -62,16 +65,25 @@ class Project(models.Model):
     class Meta:
         verbose_name = _("project")
         verbose_name_plural = _("projects")
+        permissions = [("act_on_project", _("Can start, stop and delete people's projects"))]
         indexes = [
+            models.Index(fields=["-last_activity"], name="projects_by_activity"),
             models.Index(
                 fields=["owner", "-created"],
                 condition=models.Q(removed__isnull=True),
                 name="existing_projects_of_owner",
-            )
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    def may_be_changed_by(self, user: User) -> bool:
+        """Whether this person may do anything with it: its owner, and staff with the right to.
+
+        To open its notebook is its owner's alone: `gateway.authorize` sees to that.
+        """
+        return self.owner_id == user.pk or _may_as_staff(user, SEE, ACT)
 
     @property
     def state(self) -> ProjectState:
@@ -92,3 +104,7 @@ class Project(models.Model):
     def is_live(self) -> bool:
         """Whether a session is on its way, running, or not yet gone."""
         return self.state not in {ProjectState.STOPPED, ProjectState.FAILED}
+
+
+def _may_as_staff(user: User, *permissions: str) -> bool:
+    return user.is_staff and user.has_perms(permissions)

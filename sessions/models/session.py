@@ -9,16 +9,20 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from sessions.backends import Resources
+from quotas.resources import Resources
 from sessions.models.build import Build
 from sessions.models.project import Project
 from sessions.models.record import Transition
-from sessions.states import SESSION_LIVE, SESSION_TRANSITIONS, SessionState
+from sessions.states import SESSION_HOLDING, SESSION_LIVE, SESSION_TRANSITIONS, SessionState
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
     def live(self) -> SessionQuerySet:
         return self.filter(state__in=SESSION_LIVE)
+
+    def holding(self) -> SessionQuerySet:
+        """Those that hold what they are guaranteed: on their way, or running."""
+        return self.filter(state__in=SESSION_HOLDING)
 
     def untouched_for(self, age: timedelta) -> SessionQuerySet:
         """Those whose last change of state is older than ``age``: a task may have been lost."""
@@ -34,8 +38,8 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
 
 class Session(models.Model):
-    """``address`` is where the server answers; ``code`` and ``message`` say why it ended, both
-    empty when it was told to. Memory is in GB (10⁹ bytes)."""
+    """``address`` is where the server answers, ``node`` the machine that it is on; ``code`` and
+    ``message`` say why it ended, both empty when it was told to. Memory is in GB (10⁹ bytes)."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="sessions")
     build = models.ForeignKey(Build, models.PROTECT, null=True, related_name="sessions")
@@ -49,6 +53,7 @@ class Session(models.Model):
     memory_limit_gb = models.FloatField(_("memory limit"))
     gpu = models.PositiveSmallIntegerField(_("GPUs"), default=0)
     address = models.CharField(_("address"), max_length=255, blank=True)
+    node = models.CharField(_("machine"), max_length=255, blank=True)
     code = models.CharField(_("error code"), max_length=64, blank=True)
     message = models.TextField(_("error"), blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
@@ -77,7 +82,9 @@ class Session(models.Model):
                 fields=["state", "changed"],
                 condition=models.Q(state__in=SESSION_LIVE),
                 name="live_sessions",
-            )
+            ),
+            models.Index(fields=["-created"], name="sessions_by_begin"),
+            models.Index(fields=["-ended"], name="sessions_by_end"),
         ]
 
     def __str__(self) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sessions.backends import BuildSpec, Resources, ServerSpec
+from quotas.resources import Resources
+from sessions.backends import BuildSpec, ServerSpec
 from sessions.backends.local import LocalBackend
 from sessions.backends.local.folders import BUILD, SERVER
 from sessions.backends.local.keeper.files import remove

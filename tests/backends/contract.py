@@ -54,6 +54,11 @@ class BackendContract:
     def test_it_has_no_problem(self, backend: Backend) -> None:
         assert backend.problems() == []
 
+    def test_it_knows_what_there_is_or_that_it_may_not_look(self, backend: Backend) -> None:
+        there_is = backend.capacity()
+        if there_is:
+            assert there_is.cpu >= 1 and there_is.memory_gb > 0.5 and there_is.gpu >= 0
+
     def test_a_repository_becomes_a_notebook(
         self, backend: Backend, order: Order, wish: Wish
     ) -> None:
@@ -71,6 +76,7 @@ class BackendContract:
         twice(backend.ensure_server, server)
         ready = settled(backend, server)
         assert (ready.state, ready.code, ready.name) == ("ready", "", server.name)
+        assert ready.node
         assert ask(ready.address, "/api/status", server.token)[0] == 200
         assert ask(ready.address, "/api/status")[0] == 403
         assert ask(ready.address, "/api/contents/index.ipynb?content=0", server.token)[0] == 200

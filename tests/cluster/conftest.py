@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sessions.backends import BuildSpec, Resources, ServerSpec
+from quotas.resources import Resources
+from sessions.backends import BuildSpec, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
 from tests.backends.waiting import until

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sessions.backends import BuildSpec, Resources, ServerSpec
+from quotas.resources import Resources
+from sessions.backends import BuildSpec, ServerSpec
 from sessions.backends.kubernetes.site import Site
 
 Pod = dict[str, Any]

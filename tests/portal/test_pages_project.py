@@ -222,5 +222,6 @@ def test_the_list_costs_the_same_number_of_queries_however_long(
 ):
     for number in range(count):
         project_in(ProjectState.READY, ada, f"ada/no-{number}")
-    with django_assert_num_queries(3):  # the browser's session, its person, their projects
+    # The browser's session, its person, their projects; their limits and grants.
+    with django_assert_num_queries(5):
         as_ada.get("/projects/", headers=HTMX)

@@ -10,7 +10,7 @@ import pytest
 from portal.pages.buildlog import plain
 from portal.pages.steps import progress_of, steps_of
 from portal.templatetags.bindery import duration, resources
-from sessions.backends import Resources
+from quotas.resources import Resources
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from sessions import lifecycle
 from sessions.backends import ServerReport
 from sessions.errors import TemporaryError
-from sessions.lifecycle import facts, steps
+from sessions.lifecycle import attach, facts
 from sessions.models import Build, Session
 from sessions.reconcile import reconcile
 from sessions.waits import NO_GPU, NO_ROOM
@@ -163,6 +163,6 @@ def test_what_a_notebook_waits_for_is_no_news_once_it_is_stopped(project, ada, s
 
 
 def test_an_image_that_nobody_can_ask_for_counts_as_there(backend):
-    assert steps._is_absent("flowers")
+    assert attach._is_absent("flowers")
     backend.__class__ = Unreachable
-    assert not steps._is_absent("flowers")
+    assert not attach._is_absent("flowers")

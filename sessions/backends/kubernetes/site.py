@@ -13,7 +13,7 @@ import yaml
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from sessions.backends import Resources
+from quotas.resources import Resources
 
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 CA_FOLDER = "/run/bindery/ca"

@@ -1,0 +1,17 @@
+"""Giving up a project that is in the way, before a launch or a start goes on."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+from portal.pages.asking import find, person
+from sessions import lifecycle
+
+FIRST = {"stop": lifecycle.stop, "delete": lifecycle.delete}
+
+
+def make_room(request: HttpRequest) -> None:
+    """Do what the button beside such a project asks for. Raises `BinderyError`."""
+    for verb, act in FIRST.items():
+        if name := request.POST.get(verb):
+            act(find(request, name), person(request))

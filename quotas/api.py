@@ -1,0 +1,103 @@
+"""``/api/v1/users/<username>/limits/``: a person's limits, for staff to read and to set.
+
+Who has no right to them gets the answer that nobody has this name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from auditlog.context import auditlog_value
+from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ValidationError as Refused
+from django.http import Http404
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from portal import roles
+from portal.models import User
+from quotas import setting
+from quotas.effective import Effective
+from quotas.fields import FIELDS
+from quotas.limits import effective_of
+
+
+class LimitsView(APIView):
+    def get(self, request: Request, username: str) -> Response:
+        return Response(_shown(_find(request, username)))
+
+    def patch(self, request: Request, username: str) -> Response:
+        """``{name: number, or null to inherit again}``; limits that are not named stay."""
+        user, by = _find(request, username), cast(User, request.user)
+        if not (by.has_perm("quotas.change_limitset") and roles.may_change(by, user)):
+            raise PermissionDenied
+        figures = _figures(request.data)
+        try:
+            with _recorded_as(by):
+                setting.change(user, figures)
+        except Refused as refusal:
+            raise ValidationError(refusal.message_dict) from None
+        return Response(_shown(user))
+
+
+def _find(request: Request, username: str) -> User:
+    by = cast(User, request.user)
+    user = User.objects.filter(username=username).first()
+    if user is None or not (by.is_staff and by.has_perm("quotas.view_limitset")):
+        raise Http404
+    return user
+
+
+def _figures(data: Any) -> dict[str, float | None]:
+    if not isinstance(data, dict):
+        raise ValidationError(_("Give an object with a number or null for each limit."))
+    errors = {
+        name: [_("There is no limit of this name.")]
+        if name not in FIELDS
+        else [_("Give a number, or null to inherit again.")]
+        for name, value in data.items()
+        if name not in FIELDS or not _is_figure(value)
+    }
+    if errors:
+        raise ValidationError(errors)
+    return data
+
+
+def _is_figure(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _shown(user: User) -> dict[str, Any]:
+    limits = {name: _one(found) for name, found in effective_of(user).items()}
+    return {"username": user.username, "limits": limits}
+
+
+def _one(found: Effective) -> dict[str, Any]:
+    shown = {
+        "own": found.own,
+        "inherited": found.inherited,
+        "effective": found.value,
+        "source": found.source.value,
+    }
+    if found.group:
+        shown["group"] = found.group
+    if found.until:
+        shown["until"] = found.until.isoformat()
+    return shown
+
+
+@contextmanager
+def _recorded_as(user: User) -> Iterator[None]:
+    """Have the audit name this person: its middleware has seen nobody where a token came."""
+    context = auditlog_value.get()
+    before = context.get("actor")
+    context["actor"] = user
+    try:
+        yield
+    finally:
+        context["actor"] = before

@@ -1,0 +1,42 @@
+"""How far somebody may go when granting: support keeps to the bounds that operators set."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from portal.models import User
+from quotas.fields import FIELDS
+from quotas.models import SupportBounds
+
+
+def require(by: User, limit: str, value: float, until: date) -> None:
+    """Raise `ValidationError`, by the names ``value`` and ``until``, where ``by`` may not grant
+    ``value`` of ``limit`` to the end of the day ``until``."""
+    errors = {}
+    if until < timezone.localdate():
+        errors["until"] = _("This day is over. Choose today or a later one.")
+    elif not by.has_perm("quotas.exceed_bounds"):
+        errors = _beyond(SupportBounds.objects.first() or SupportBounds(), limit, value, until)
+    if errors:
+        raise ValidationError(errors)
+
+
+def _beyond(bounds: SupportBounds, limit: str, value: float, until: date) -> dict[str, str]:
+    errors = {}
+    most: float | None = getattr(bounds, limit)
+    last = timezone.localdate() + timedelta(days=bounds.days)
+    if most is None:
+        sentence = _("Support does not grant more of this. Ask an operator.")
+        errors["value"] = sentence
+    elif not value <= most:
+        sentence = _("Support may grant at most %(most)s %(unit)s. Ask an operator for more.")
+        errors["value"] = sentence % {"most": f"{most:g}", "unit": FIELDS[limit].unit}
+    if until > last:
+        sentence = _("Support may grant until %(day)s at most. Ask an operator for longer.")
+        errors["until"] = sentence % {"day": date_format(last)}
+    return errors

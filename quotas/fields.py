@@ -1,0 +1,47 @@
+"""The limits that there are: names, units and words, in the order in which they are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True)
+class Field:
+    """``unit`` stands behind the figure, ``whole`` tells that it counts things. The words are
+    translated when they are shown."""
+
+    name: str
+    label: Any
+    unit: Any = ""
+    whole: bool = False
+    help: Any = ""
+
+    def __str__(self) -> str:
+        return str(self.label)
+
+
+_ALL = (
+    Field("projects", _("projects"), whole=True, help=_("Running or not, until deleted.")),
+    Field("running", _("notebooks running at once"), whole=True),
+    Field("cpu_request", _("CPU guaranteed"), "CPU", help=_("Unless the repository asks.")),
+    Field("cpu_limit", _("CPU at most"), "CPU", help=_("Unless the repository asks.")),
+    Field("memory_request_gb", _("memory guaranteed"), "GB", help=_("Unless the repository asks.")),
+    Field("memory_limit_gb", _("memory at most"), "GB", help=_("Unless the repository asks.")),
+    Field("max_cpu", _("CPU that a notebook may ask for"), "CPU"),
+    Field("max_memory_gb", _("memory that a notebook may ask for"), "GB"),
+    Field("max_gpu", _("GPUs that a notebook may ask for"), "GPU", whole=True),
+    Field("total_cpu", _("CPU of all running notebooks"), "CPU", help=_("What is guaranteed.")),
+    Field("total_memory_gb", _("memory of all running notebooks"), "GB",
+          help=_("What is guaranteed.")),
+    Field("total_gpu", _("GPUs of all running notebooks"), "GPU", whole=True),
+    Field("idle_days", _("days of inactivity"), _("days"), whole=True,
+          help=_("Then a project is deleted.")),
+    Field("volume_gb", _("size of the own folder"), "GB", help=_("When it is first made.")),
+    Field("builds", _("builds at once"), whole=True),
+)  # fmt: skip
+
+FIELDS: dict[str, Field] = {field.name: field for field in _ALL}
+CHOICES = [(field.name, field.label) for field in _ALL]

@@ -1,0 +1,8 @@
+"""What the site, its groups and its people may have, for how long, and who asks for more."""
+
+from quotas.models.bounds import SupportBounds
+from quotas.models.grant import Grant
+from quotas.models.limitrequest import LimitRequest
+from quotas.models.limitset import LimitSet, LimitValues
+
+__all__ = ["Grant", "LimitRequest", "LimitSet", "LimitValues", "SupportBounds"]

@@ -1,0 +1,77 @@
+"""Asking for more: what a person wants, why and until when, and what staff answered."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.models import User
+from quotas.fields import CHOICES, FIELDS
+from quotas.models.grant import Grant
+from quotas.models.limitset import MOST
+
+
+class LimitRequestQuerySet(models.QuerySet["LimitRequest"]):
+    def open(self) -> LimitRequestQuerySet:
+        return self.filter(state=LimitRequest.State.OPEN)
+
+    def news_for(self, user: User) -> LimitRequestQuerySet:
+        """Answers that this person has not seen yet."""
+        answered = self.filter(user=user, seen__isnull=True, answered_at__isnull=False)
+        return answered.order_by("answered_at")
+
+
+class LimitRequest(models.Model):
+    """Open until staff grant it (perhaps with other figures: see ``grant``) or decline it, or
+    its person takes it back. ``seen``: when the person saw the answer."""
+
+    class State(models.TextChoices):
+        OPEN = "open", _("open")
+        GRANTED = "granted", _("granted")
+        DECLINED = "declined", _("declined")
+        WITHDRAWN = "withdrawn", _("taken back")
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="limit_requests"
+    )
+    limit = models.CharField(_("limit"), max_length=32, choices=CHOICES)
+    value = models.FloatField(
+        _("how much"), validators=[MinValueValidator(0), MaxValueValidator(MOST)]
+    )
+    until = models.DateField(_("until"))
+    why = models.TextField(_("why"), max_length=2000)
+    state = models.CharField(
+        _("state"), max_length=16, choices=State.choices, default=State.OPEN, editable=False
+    )
+    created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    answer = models.TextField(_("answer"), max_length=2000, blank=True)
+    answered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
+    )
+    answered_at = models.DateTimeField(_("answered"), null=True, editable=False)
+    grant = models.OneToOneField(Grant, models.SET_NULL, null=True, editable=False)
+    seen = models.DateTimeField(null=True, editable=False)
+
+    objects = LimitRequestQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("request for more")
+        verbose_name_plural = _("requests for more")
+        permissions = [("answer_limitrequest", _("Can answer requests for more"))]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=["open", "granted", "declined", "withdrawn"]),
+                name="limit_request_state_is_known",
+            ),
+            models.UniqueConstraint(
+                fields=["user", "limit"],
+                condition=models.Q(state="open"),
+                name="one_open_request_for_a_limit",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{FIELDS[self.limit]}: {self.value:g}"

@@ -1,0 +1,124 @@
+"""Settles what a notebook gets: what its repository asks for, within its owner's limits; pure.
+
+`resourcesfile` reads the file; what of it may be given is decided here, before anything is built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.utils.translation import gettext as _
+
+from quotas.resourcesfile import Asked, ResourcesRefused
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one notebook asks for and may use: CPUs, memory in GB (10⁹ bytes), whole GPUs."""
+
+    cpu_request: float
+    cpu_limit: float
+    memory_request_gb: float
+    memory_limit_gb: float
+    gpu: int = 0
+
+
+class Limits(Protocol):
+    """A person's limits, as far as one notebook goes: defaults, and the most to be asked for."""
+
+    @property
+    def cpu_request(self) -> float: ...
+    @property
+    def cpu_limit(self) -> float: ...
+    @property
+    def memory_request_gb(self) -> float: ...
+    @property
+    def memory_limit_gb(self) -> float: ...
+    @property
+    def max_cpu(self) -> float: ...
+    @property
+    def max_memory_gb(self) -> float: ...
+    @property
+    def max_gpu(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class _Ceiling:
+    """The most that any of ``keys`` may ask for; ``limit`` names it. The larger key stands first,
+    so that whoever is granted what a refusal names has enough for both."""
+
+    limit: str
+    code: str
+    unit: str
+    keys: tuple[str, ...]
+
+
+_CPU = _Ceiling("max_cpu", "resources.cpu", "CPU", ("cpul", "cpur"))
+_MEMORY = _Ceiling("max_memory_gb", "resources.memory", "GB", ("meml", "memr"))
+_GPU = _Ceiling("max_gpu", "resources.gpu", "GPU", ("gpu",))
+
+
+def settle(asked: Asked, limits: Limits) -> Resources:
+    """What the notebook gets: each figure that is asked for as it is, the others by default.
+
+    A default gives way to a figure that is asked for. No limit exceeds what the person may ask
+    for, no request its limit. Raises `ResourcesRefused`.
+    """
+    for kind in (_CPU, _MEMORY):  # first, as more than is allowed now would not mend this
+        _require_order(asked, kind)
+    for kind in (_CPU, _MEMORY, _GPU):
+        _require_within(asked, kind, getattr(limits, kind.limit))
+    cpu_limit = _limit(asked.cpul, asked.cpur, limits.cpu_limit, limits.max_cpu)
+    memory_limit = _limit(asked.meml, asked.memr, limits.memory_limit_gb, limits.max_memory_gb)
+    return Resources(
+        cpu_request=_request(asked.cpur, limits.cpu_request, cpu_limit),
+        cpu_limit=cpu_limit,
+        memory_request_gb=_request(asked.memr, limits.memory_request_gb, memory_limit),
+        memory_limit_gb=memory_limit,
+        gpu=asked.gpu or 0,
+    )
+
+
+def _limit(given: float | None, request: float | None, default: float, most: float) -> float:
+    if given is not None:
+        return given
+    return max(min(default, most), request or 0)
+
+
+def _request(given: float | None, default: float, limit: float) -> float:
+    return min(default, limit) if given is None else given
+
+
+def _require_order(asked: Asked, kind: _Ceiling) -> None:
+    most, least = kind.keys
+    limit, request = getattr(asked, most), getattr(asked, least)
+    if limit is None or request is None or request <= limit:
+        return
+    template = _(
+        "Line %(line)d of .resources asks for %(request)g %(unit)s to be guaranteed (%(least)s),"
+        " and line %(other)d allows %(limit)g %(unit)s at most (%(most)s)."
+        " Lower %(least)s or raise %(most)s."
+    )
+    values = {"request": request, "limit": limit, "unit": kind.unit, "least": least, "most": most}
+    values |= {"line": asked.lines[least], "other": asked.lines[most]}
+    raise ResourcesRefused("resources.request-above-limit", template % values, asked.lines[least])
+
+
+def _require_within(asked: Asked, kind: _Ceiling, allowed: float) -> None:
+    for key in kind.keys:
+        figure = getattr(asked, key)
+        if figure is not None and figure > allowed:
+            raise _excess(kind, key, asked.lines[key], figure, allowed)
+
+
+def _excess(kind: _Ceiling, key: str, line: int, figure: float, allowed: float) -> ResourcesRefused:
+    template = _(
+        "Line %(line)d of .resources asks for %(asked)g %(unit)s (%(key)s), and you may ask for"
+        " %(allowed)g %(unit)s at most in one notebook. Ask staff for more, or lower the value."
+    )
+    values = {"line": line, "asked": figure, "unit": kind.unit, "key": key, "allowed": allowed}
+    message = template % values
+    return ResourcesRefused(
+        kind.code, message, line, limit=kind.limit, asked=figure, allowed=allowed
+    )

@@ -1,0 +1,236 @@
+"""Reads the text of a repository's ``.resources``; pure. `resources` settles what follows from it.
+
+Lines of ``key=value``, as the service's page promises; ``#`` begins a comment. What is asked for
+is taken exactly or refused: nobody is to wait for a build and then get less than they wrote.
+What is no request at all is ignored, with a warning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+MOST_BYTES = 64 * 1024
+KEYS = ("gpu", "cpur", "cpul", "memr", "meml")
+
+_MOST = 1_000_000
+# Kubernetes counts CPUs in thousandths, and a limit that is rounded to 0 would be none at all.
+_LEAST_LIMIT = 0.001
+_MOST_WARNINGS = 20
+_LONGEST_SHOWN = 40
+
+# Each part of these patterns begins with what the part before cannot end with: a line of 64 KB
+# is read once, never tried in all its divisions.
+_DIGITS = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+_NUMBER = re.compile(rf"\+?{_DIGITS}")
+_MISSPELT = {
+    "missing": re.compile(""),
+    "infinite": re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE),
+    "negative": re.compile(r"-\s*\.?[0-9].*", re.DOTALL),
+    "unit": re.compile(rf"\+?{_DIGITS}\s*(?:[^\W\d_]+|%)"),
+    "comma": re.compile(r"\+?[0-9]*,[0-9]+"),
+}
+_FAULTS = {
+    "missing": gettext_lazy("Line %(line)d of .resources names %(key)s and gives it no value."),
+    "infinite": gettext_lazy(
+        "Line %(line)d of .resources sets %(key)s to “%(found)s”, which is not a finite number."
+    ),
+    "negative": gettext_lazy(
+        "Line %(line)d of .resources sets %(key)s to “%(found)s”, which is negative."
+    ),
+    "unit": gettext_lazy(
+        "Line %(line)d of .resources sets %(key)s to “%(found)s”, which has a unit."
+    ),
+    "comma": gettext_lazy(
+        "Line %(line)d of .resources sets %(key)s to “%(found)s”. Decimals are written with a"
+        " point, and thousands without a comma."
+    ),
+    "other": gettext_lazy(
+        "Line %(line)d of .resources sets %(key)s to “%(found)s”, which is not a number."
+    ),
+    "fraction": gettext_lazy(
+        "Line %(line)d of .resources sets %(key)s to “%(found)s”, which is not a whole number."
+    ),
+    "large": gettext_lazy(
+        "Line %(line)d of .resources sets %(key)s to “%(found)s”, which is more than 1,000,000."
+    ),
+    "nothing": gettext_lazy(
+        "Line %(line)d of .resources sets %(key)s to “%(found)s”, with which no notebook can run."
+    ),
+}
+_CPU_SPELLING = gettext_lazy(
+    "Write the number of CPUs, without a unit, such as %(key)s=2 or %(key)s=0.5."
+)
+_MEMORY_SPELLING = gettext_lazy(
+    "Memory is in GB: write the number, without a unit, such as %(key)s=4 or %(key)s=0.5."
+)
+_SPELLINGS = {
+    "gpu": gettext_lazy("Write a whole number of GPUs, without a unit, such as %(key)s=1."),
+    "cpur": _CPU_SPELLING,
+    "cpul": _CPU_SPELLING,
+    "memr": _MEMORY_SPELLING,
+    "meml": _MEMORY_SPELLING,
+}
+
+
+class ResourcesRefused(Exception):
+    """The file cannot be followed, or asks for more than may be had.
+
+    ``line`` is where it says so, 0 for the file as a whole. Where a limit is exceeded, ``limit``
+    is its name, and ``asked`` and ``allowed`` are the figures.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        line: int = 0,
+        *,
+        limit: str = "",
+        asked: float | None = None,
+        allowed: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.line = line
+        self.limit = limit
+        self.asked = asked
+        self.allowed = allowed
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the file asks for; None where it says nothing. CPUs and GB; r is guaranteed, l the most.
+
+    ``lines`` has the number of each given key's line, ``warnings`` sentences for the launch's log.
+    """
+
+    gpu: int | None = None
+    cpur: float | None = None
+    cpul: float | None = None
+    memr: float | None = None
+    meml: float | None = None
+    lines: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Oddity:
+    """A line that is ignored, or that replaces the ``earlier`` one."""
+
+    line: int
+    text: str
+    earlier: int = 0
+
+    def __str__(self) -> str:
+        values = {"line": self.line, "text": _shown(self.text), "earlier": self.earlier}
+        if self.earlier:
+            template = _(
+                "Line %(line)d of .resources sets %(text)s again. It counts, and line"
+                " %(earlier)d does not; take one of them out."
+            )
+        elif "=" in self.text:
+            return _unknown(self.line, self.text.partition("=")[0].strip())
+        else:
+            template = _(
+                "Line %(line)d of .resources is ignored: “%(text)s” is not a key, = and a number."
+                " Write it like gpu=1, or put # before a comment."
+            )
+        return template % values
+
+
+def parse(content: bytes) -> Asked:
+    """What the file asks for. Raises `ResourcesRefused`, and never anything else."""
+    values: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    oddities: list[_Oddity] = []
+    for line, text in _meaningful(_decoded(content)):
+        key, _equals, value = (part.strip() for part in text.partition("="))
+        if key not in KEYS:
+            oddities.append(_Oddity(line, text))
+            continue
+        if key in lines:
+            oddities.append(_Oddity(line, key, earlier=lines[key]))
+        values[key], lines[key] = _value(line, key, value), line
+    return Asked(**values, lines=lines, warnings=_warnings(oddities))
+
+
+def _decoded(content: bytes) -> str:
+    if len(content) > MOST_BYTES:
+        message = _(
+            "The file .resources is larger than 64 KB, so it was not read. Five lines say all"
+            " that it can say; take out the rest."
+        )
+        raise ResourcesRefused("resources.too-large", message)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        message = _("The file .resources is not text. Save it as plain text in UTF-8.")
+        raise ResourcesRefused("resources.not-text", message)
+    return text
+
+
+def _meaningful(text: str) -> Iterator[tuple[int, str]]:
+    """The lines that say something, with their numbers, without comments and outer blanks."""
+    # Not `splitlines`: editors number the lines by these three ends only.
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
+        if bare := line.partition("#")[0].strip():
+            yield number, bare
+
+
+def _value(line: int, key: str, text: str) -> float:
+    if fault := _fault(key, text):
+        template = f"{_FAULTS[fault]} {_SPELLINGS[key]}"
+        message = template % {"line": line, "key": key, "found": _shown(text)}
+        raise ResourcesRefused("resources.value", message, line)
+    # By way of a float, as `int` refuses long rows of zeros. Up to a million that is exact.
+    return int(float(text)) if key == "gpu" else float(text)
+
+
+def _fault(key: str, text: str) -> str:
+    """What is wrong with the value, by the names in `_FAULTS`; empty if nothing is."""
+    if not _NUMBER.fullmatch(text):
+        named = (name for name, pattern in _MISSPELT.items() if pattern.fullmatch(text))
+        return next(named, "other")
+    if key == "gpu" and "." in text:
+        return "fraction"
+    if float(text) > _MOST:
+        return "large"
+    return "nothing" if key in {"cpul", "meml"} and float(text) < _LEAST_LIMIT else ""
+
+
+def _warnings(oddities: list[_Oddity]) -> tuple[str, ...]:
+    """Sentences for the first ones, and how many more there are."""
+    sentences = [str(oddity) for oddity in oddities[:_MOST_WARNINGS]]
+    if more := len(oddities) - len(sentences):
+        template = ngettext(
+            "… and %(count)d more line of .resources like these.",
+            "… and %(count)d more lines of .resources like these.",
+            more,
+        )
+        sentences.append(template % {"count": more})
+    return tuple(sentences)
+
+
+def _unknown(line: int, key: str) -> str:
+    values = {"line": line, "key": _shown(key), "keys": ", ".join(KEYS)}
+    if near := get_close_matches(key.casefold(), KEYS, n=1, cutoff=0.5):
+        template = _("Line %(line)d of .resources is ignored: “%(key)s” is no key. Is it %(near)s?")
+        return template % {**values, "near": near[0]}
+    template = _("Line %(line)d of .resources is ignored: “%(key)s” is no key. There are %(keys)s.")
+    return template % values
+
+
+def _shown(text: str) -> str:
+    """At most 40 characters of what somebody wrote, none of them invisible."""
+    short = text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+    return "".join(each if each.isprintable() else "\ufffd" for each in short)

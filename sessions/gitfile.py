@@ -1,0 +1,128 @@
+"""One small file of a repository at a commit, read from its server without the rest.
+
+The commit and its folders are fetched without the files, then the file alone. A server that
+cannot leave files out sends those of that commit; one that gives nothing by its id sends what
+a build would fetch. `gitremote` has found the commit; `gitprocess` runs git and bounds it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from django.conf import settings
+
+from sessions.gitfailures import failure, no_such_commit, withheld
+from sessions.gitprocess import Git, call
+from sessions.providers import rules
+
+DEADLINE_SECONDS = 40  # for all of it, because the worker ends a task at 55
+
+Kind = Literal["file", "link", "folder"]
+_Way = tuple[list[str], list[str]]
+
+_ENTRY = re.compile(rb"(?P<mode>\d+) (?P<type>\w+) (?P<id>[0-9a-f]+)\t(?P<name>[^\0]+)\0")
+_LINK = b"120000"
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+# All that is fetched at once lies in one file, so that the bound of a file is that of the whole,
+# and what is large is passed on in pieces, so that it fits into the bounded memory.
+_SETTINGS = (
+    "core.bigFileThreshold=1m",
+    "core.packedGitLimit=64m",
+    "core.packedGitWindowSize=16m",
+    "fetch.unpackLimit=1",
+    "maintenance.auto=false",
+    "pack.threads=1",
+)
+
+
+@dataclass(frozen=True)
+class FileFound:
+    """What a commit has under a name; only of a ``file`` there is content.
+
+    ``folder`` is also a submodule, which looks like one.
+    """
+
+    kind: Kind
+    content: bytes = b""
+
+
+class _Withheld(Exception):
+    """The server does not give it in this way."""
+
+
+def read(url: str, commit: str, name: str, most: int, ref: str = "") -> FileFound | None:
+    """What the repository's commit has under a name, or None where it has nothing.
+
+    ``name`` is a path from the root. Of a longer file than ``most`` bytes there are ``most`` + 1.
+    ``ref`` is the branch or tag that the commit was found under, for servers that want to hear
+    one. Takes as long as the server does, at most `DEADLINE_SECONDS`. Raises UserError when
+    commit or repository are not there for us or too large, TemporaryError when the server is not.
+    """
+    if not _COMMIT.fullmatch(commit):
+        raise no_such_commit(commit, url)
+
+    async def find(git: Git) -> FileFound | None:
+        for number, way in enumerate(_ways(commit, ref)):
+            with suppress(_Withheld):
+                copy = _Copy(git, f"{number}.git", commit)
+                await copy.fetch(*way)
+                return await copy.file(name, most)
+        raise no_such_commit(commit, url)
+
+    limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
+    return call(find, url, rules(), DEADLINE_SECONDS, limit)
+
+
+def _ways(commit: str, ref: str) -> Iterator[_Way]:
+    """Options and refspecs of fetches that may bring a commit, the best one first."""
+    yield ["--depth=1", "--filter=blob:none"], [commit]
+    yield ["--depth=1"], [commit]
+    if ref and ref != commit:
+        yield ["--depth=1"], [f"refs/tags/{ref}"]
+        yield [], [f"refs/heads/{ref}"]
+    yield [], ["refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*"]
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """As much of a repository as one way of fetching brings, in a folder of its own."""
+
+    git: Git
+    folder: str
+    commit: str
+
+    async def fetch(self, options: list[str], refspecs: list[str]) -> None:
+        hashes = "sha1" if len(self.commit) == 40 else "sha256"
+        new = ["init", "--quiet", "--bare", "--template=", f"--object-format={hashes}"]
+        await self._run(new, [self.folder])
+        fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *options]
+        await self._run([*self._settings(), *fetch], ["origin", *refspecs])
+
+    async def file(self, name: str, most: int) -> FileFound | None:
+        look = ["--literal-pathspecs", "ls-tree", "-z", "--full-tree", self.commit]
+        entry = _ENTRY.fullmatch(await self._run([*self._settings(), *look], [name]))
+        if not entry or entry["name"] != os.fsencode(name):
+            return None
+        if entry["mode"] == _LINK or entry["type"] != b"blob":
+            return FileFound("link" if entry["mode"] == _LINK else "folder")
+        blob = ["blob", entry["id"].decode()]
+        return FileFound("file", await self._run([*self._settings(), "cat-file"], blob, most + 1))
+
+    def _settings(self) -> list[str]:
+        origin = f"remote.origin.url={self.git.url}"
+        words = [word for setting in (*_SETTINGS, origin) for word in ("-c", setting)]
+        return [*words, f"--git-dir={self.folder}"]
+
+    async def _run(self, arguments: list[str], operands: list[str], most: int = 0) -> bytes:
+        outcome = await self.git.run(arguments, operands, most or None)
+        if outcome.answered or (most and outcome.full):
+            return outcome.output
+        if withheld(outcome):
+            raise _Withheld
+        raise failure(outcome, self.git.url, self.commit)

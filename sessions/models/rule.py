@@ -1,0 +1,151 @@
+"""Which repositories may be launched here: what staff ban, and what alone they allow.
+
+Patterns have ``*`` and ``?`` and nothing else: a regular expression would have to be written
+with care by staff (its dots match anything), and one that backtracks for ever would hold up
+every launch. What is compared is where git fetches from, not what somebody typed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from sessions.errors import UserError
+
+_BEFORE_HOST = re.compile(r"(?:[a-z+]+://)?(?:[^/@]*@)?", re.IGNORECASE)
+
+
+class Launchable(Protocol):
+    """A project, or what `providers.understand` makes of an address."""
+
+    @property
+    def repository(self) -> str: ...
+
+    @property
+    def url(self) -> str: ...
+
+
+class Verdict(NamedTuple):
+    """``rule`` is the one that decided; None where no rule is about the repository."""
+
+    allowed: bool
+    rule: RepositoryRule | None
+
+
+def place(url: str) -> str:
+    """``host/path`` of what git clones, the same for every way to write and to fetch it:
+    without protocol, account, port and ``.git``."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}/{_without_ends(unquote(parts.path))}"
+
+
+def is_pattern(text: str) -> None:
+    """Refuse what could never match an address."""
+    host, slash, _path = _tidy(text).partition("/")
+    if re.search(r"\s", text):
+        raise ValidationError(_("Take the blanks out of the pattern."))
+    if not (slash or "*" in host) or not re.search(r"[.*?:]|^localhost$", host):
+        raise ValidationError(_("Begin with the host, such as github.com/somebody/*."))
+
+
+class RepositoryRuleQuerySet(models.QuerySet["RepositoryRule"]):
+    def require(self, wish: Launchable) -> None:
+        """Raise `UserError` with the reason if this repository may not be launched here."""
+        verdict = judge(self.all(), wish.url)
+        if verdict.allowed:
+            return
+        if verdict.rule:
+            raise UserError("launch.repository-banned", _banned(wish.repository, verdict.rule))
+        raise UserError(
+            "launch.repository-not-allowed",
+            gettext("%(repository)s is not among the repositories that may be launched here.")
+            % {"repository": wish.repository},
+        )
+
+
+class RepositoryRule(models.Model):
+    """``pattern`` is for the whole of a `place`, whatever its case. A ban wins; where anything
+    is allowed, all else is banned."""
+
+    class Kind(models.TextChoices):
+        BAN = "ban", _("banned")
+        ALLOW = "allow", _("allowed")
+
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices, default=Kind.BAN)
+    pattern = models.CharField(
+        _("pattern"),
+        max_length=500,
+        validators=[is_pattern],
+        help_text=_(
+            "The whole address, such as github.com/somebody/*. A * stands for any characters,"
+            " a ? for one; https:// and .git make no difference."
+        ),
+    )
+    reason = models.CharField(
+        _("reason"), max_length=500, blank=True, help_text=_("People who are refused read it.")
+    )
+    created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    objects = RepositoryRuleQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("rule for repositories")
+        verbose_name_plural = _("rules for repositories")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["ban", "allow"]), name="repository_rule_kind_is_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.pattern
+
+    @property
+    def is_ban(self) -> bool:
+        return self.kind == self.Kind.BAN
+
+    def matches(self, place: str) -> bool:
+        return _expression(_tidy(self.pattern)).fullmatch(place) is not None
+
+
+def judge(rules: Iterable[RepositoryRule], url: str) -> Verdict:
+    """Whether what git clones from ``url`` may be launched under these rules."""
+    where = place(url)
+    rules = list(rules)
+    matching = [rule for rule in rules if rule.matches(where)]
+    ban = next((rule for rule in matching if rule.is_ban), None)
+    if ban:
+        return Verdict(allowed=False, rule=ban)
+    allow = next(iter(matching), None)
+    return Verdict(allow is not None or all(rule.is_ban for rule in rules), allow)
+
+
+def _banned(repository: str, ban: RepositoryRule) -> str:
+    sentence = gettext("%(repository)s may not be launched here.") % {"repository": repository}
+    return f"{sentence} {ban.reason}".strip()
+
+
+def _tidy(pattern: str) -> str:
+    """The pattern in the form of a `place`, as staff may paste an address."""
+    return _without_ends(_BEFORE_HOST.sub("", pattern.strip(), count=1))
+
+
+def _without_ends(path: str) -> str:
+    return path.strip("/").removesuffix(".git")
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    """Each part up to a ``*`` is looked for once, and its first place is kept (an atomic
+    group): that is enough for such patterns, and the time is bounded by length × length."""
+    first, *rest = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
+    middle = "".join(f"(?>.*?{part})" for part in rest[:-1] if part)
+    last = f".*{rest[-1]}" if rest else ""
+    return re.compile(first + middle + last, re.IGNORECASE | re.DOTALL)

@@ -1,0 +1,19 @@
+"""What the local back end has to give: all of its machine."""
+
+from __future__ import annotations
+
+import platform
+
+from sessions.backends.local import LocalBackend
+from sessions.backends.local.reports import server
+
+
+def test_there_is_what_the_machine_has_and_no_gpu():
+    found = LocalBackend().capacity()
+    assert found.cpu >= 1
+    assert 0.1 < found.memory_gb < 100_000
+    assert found.gpu == 0
+
+
+def test_a_notebook_is_on_this_machine(tmp_path):
+    assert server(7, tmp_path).node == platform.node() != ""

@@ -1,0 +1,112 @@
+"""What a notebook gets follows from what is asked for, the defaults and the most allowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from quotas.resources import Resources, settle
+from quotas.resourcesfile import ResourcesRefused, parse
+from tests.quotas.test_resources_file import SiteLimits
+
+
+def settled(text: str, **limits: Any) -> Resources:
+    return settle(parse(text.encode()), SiteLimits(**limits))
+
+
+def refusal(text: str, **limits: Any) -> ResourcesRefused:
+    with pytest.raises(ResourcesRefused) as caught:
+        settled(text, **limits)
+    return caught.value
+
+
+def test_a_file_that_asks_for_nothing_gives_the_defaults():
+    assert settled("") == Resources(1, 8, 1, 16, 0)
+
+
+def test_a_default_limit_is_cut_to_the_most_allowed_and_the_request_to_it():
+    assert settled("", max_cpu=4, max_memory_gb=0.5) == Resources(1, 4, 0.5, 0.5)
+
+
+def test_a_default_request_above_the_default_limit_is_cut_to_it():
+    assert settled("", cpu_request=9, memory_request_gb=20) == Resources(8, 8, 16, 16)
+
+
+def test_a_request_below_the_default_limit_leaves_it():
+    assert settled("cpur=2\nmemr=0.5") == Resources(2, 8, 0.5, 16)
+
+
+def test_a_request_above_the_default_limit_raises_it():
+    assert settled("cpur=12\nmemr=24") == Resources(12, 12, 24, 24)
+
+
+def test_a_limit_below_the_default_request_lowers_it():
+    assert settled("cpul=0.5\nmeml=0.25") == Resources(0.5, 0.5, 0.25, 0.25)
+
+
+def test_a_limit_above_the_default_limit_leaves_the_request():
+    assert settled("cpul=16\nmeml=32") == Resources(1, 16, 1, 32)
+
+
+def test_request_and_limit_may_be_the_same():
+    assert settled("cpur=4\ncpul=4\nmemr=4\nmeml=4") == Resources(4, 4, 4, 4)
+
+
+def test_cpu_and_memory_are_settled_apart():
+    assert settled("cpul=0.5\nmemr=24") == Resources(0.5, 0.5, 24, 24)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "limit", "asked", "allowed"),
+    [
+        ("\ncpul=17", "resources.cpu", "max_cpu", 17, 16),
+        ("\ncpur=16.5", "resources.cpu", "max_cpu", 16.5, 16),
+        ("\nmeml=64", "resources.memory", "max_memory_gb", 64, 32),
+        ("\nmemr=33", "resources.memory", "max_memory_gb", 33, 32),
+        ("\ngpu=3", "resources.gpu", "max_gpu", 3, 2),
+    ],
+)
+def test_more_than_the_most_allowed_is_refused_with_the_figures(text, code, limit, asked, allowed):
+    told = refusal(text)
+    assert (told.code, told.line, told.limit) == (code, 2, limit)
+    assert (told.asked, told.allowed) == (asked, allowed)
+
+
+def test_the_refusal_says_the_line_the_figures_and_what_to_do():
+    assert refusal("# much\nmeml=64").message == (
+        "Line 2 of .resources asks for 64 GB (meml), and you may ask for 32 GB at most in one"
+        " notebook. Ask staff for more, or lower the value."
+    )
+
+
+def test_exactly_the_most_allowed_is_given():
+    assert settled("cpul=16\nmeml=32\ngpu=2") == Resources(1, 16, 1, 32, 2)
+
+
+def test_without_a_right_to_gpus_one_is_refused_and_none_is_given():
+    assert refusal("gpu=1", max_gpu=0).code == "resources.gpu"
+    assert settled("gpu=0", max_gpu=0).gpu == settled("", max_gpu=0).gpu == 0
+
+
+def test_where_both_are_too_much_the_refusal_names_the_larger():
+    told = refusal("cpur=20\ncpul=24")
+    assert (told.line, told.asked) == (2, 24)
+
+
+def test_a_request_above_the_limit_is_refused_with_both_lines():
+    told = refusal("cpur=4\n\ncpul=2")
+    assert (told.code, told.line) == ("resources.request-above-limit", 1)
+    assert told.message == (
+        "Line 1 of .resources asks for 4 CPU to be guaranteed (cpur), and line 3 allows 2 CPU at"
+        " most (cpul). Lower cpur or raise cpul."
+    )
+    assert (told.limit, told.asked, told.allowed) == ("", None, None)
+
+
+def test_a_contradiction_is_told_before_what_is_too_much():
+    assert refusal("cpul=99\nmemr=4\nmeml=2").code == "resources.request-above-limit"
+
+
+def test_what_counts_is_the_last_line_of_a_key():
+    assert settled("cpur=99\ncpur=2").cpu_request == 2
