@@ -7,16 +7,20 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+LEAST = 0.001
+"""A container that is given less is given without end: its runtime rounds to nothing."""
+
 
 @dataclass(frozen=True)
 class Field:
-    """``unit`` stands behind the figure, ``whole`` tells that it counts things. The words are
-    translated when they are shown."""
+    """``unit`` stands behind the figure, ``whole`` tells that it counts things, ``least`` is
+    the smallest that may be set. The words are translated when they are shown."""
 
     name: str
     label: Any
     unit: Any = ""
     whole: bool = False
+    least: float = 0
     help: Any = ""
 
     def __str__(self) -> str:
@@ -27,11 +31,12 @@ _ALL = (
     Field("projects", _("projects"), whole=True, help=_("Running or not, until deleted.")),
     Field("running", _("notebooks running at once"), whole=True),
     Field("cpu_request", _("CPU guaranteed"), "CPU", help=_("Unless the repository asks.")),
-    Field("cpu_limit", _("CPU at most"), "CPU", help=_("Unless the repository asks.")),
+    Field("cpu_limit", _("CPU at most"), "CPU", least=LEAST, help=_("Unless the repository asks.")),
     Field("memory_request_gb", _("memory guaranteed"), "GB", help=_("Unless the repository asks.")),
-    Field("memory_limit_gb", _("memory at most"), "GB", help=_("Unless the repository asks.")),
-    Field("max_cpu", _("CPU that a notebook may ask for"), "CPU"),
-    Field("max_memory_gb", _("memory that a notebook may ask for"), "GB"),
+    Field("memory_limit_gb", _("memory at most"), "GB", least=LEAST,
+          help=_("Unless the repository asks.")),
+    Field("max_cpu", _("CPU that a notebook may ask for"), "CPU", least=LEAST),
+    Field("max_memory_gb", _("memory that a notebook may ask for"), "GB", least=LEAST),
     Field("max_gpu", _("GPUs that a notebook may ask for"), "GPU", whole=True),
     Field("total_cpu", _("CPU of all running notebooks"), "CPU", help=_("What is guaranteed.")),
     Field("total_memory_gb", _("memory of all running notebooks"), "GB",

@@ -26,7 +26,7 @@ def _column(name: str) -> models.Field[Any, Any]:
         null=True,
         blank=True,
         help_text=field.help,
-        validators=[MinValueValidator(0), MaxValueValidator(MOST)],
+        validators=[MinValueValidator(field.least), MaxValueValidator(MOST)],
     )
 
 

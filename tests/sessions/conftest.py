@@ -7,6 +7,7 @@ from django.utils.module_loading import import_string
 from django_q.models import OrmQ
 
 from sessions.lifecycle import facts
+from sessions.models import Build, Project
 from tests.githttp import GitServer
 from tests.scripted import ScriptedBackend
 
@@ -57,3 +58,20 @@ class Watch:
 @pytest.fixture
 def watch(backend: ScriptedBackend) -> Watch:
     return Watch(backend)
+
+
+@pytest.fixture
+def bring_up(backend, worker, watch):
+    """Take a project to a running notebook, building if need be."""
+
+    def up(project: Project) -> Project:
+        worker.run()
+        for build in Build.objects.active():
+            backend.finish(build.pk)
+        watch.look()
+        worker.run()
+        backend.answer(project.current.pk)
+        watch.look()
+        return Project.objects.get(pk=project.pk)
+
+    return up

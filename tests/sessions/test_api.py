@@ -66,7 +66,13 @@ def test_a_token_launches_lists_and_deletes(ada, url):
     }
     name = answer.json()["name"]
     assert [row["name"] for row in api.get("/api/v1/projects/").json()] == [name]
-    assert api.get("/api/v1/me/").json()["usage"] == {"projects": 1}
+    assert api.get("/api/v1/me/").json()["usage"] == {
+        "projects": 1,
+        "running": 1,
+        "cpu": 1.0,
+        "memory_gb": 1.0,
+        "gpu": 0,
+    }
     assert api.delete(f"/api/v1/projects/{name}/").status_code == 202
     assert api.get(f"/api/v1/projects/{name}/").status_code == 404
     assert api.get("/api/v1/projects/").json() == []

@@ -17,23 +17,6 @@ def url(git) -> str:
     return git.repository("ada/flowers", {"index.ipynb": "{}"})
 
 
-@pytest.fixture
-def bring_up(backend, worker, watch):
-    """Take a project to a running notebook, building if need be."""
-
-    def up(project: Project) -> Project:
-        worker.run()
-        for build in Build.objects.active():
-            backend.finish(build.pk)
-        watch.look()
-        worker.run()
-        backend.answer(project.current.pk)
-        watch.look()
-        return Project.objects.get(pk=project.pk)
-
-    return up
-
-
 def phases(project: Project) -> list[str]:
     return list(project.events.values_list("phase", flat=True))
 

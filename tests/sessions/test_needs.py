@@ -1,0 +1,181 @@
+"""What a repository asks for in ``.resources``: read at its commit, and held against the limits
+of its owner before anything is built."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+
+from quotas.models import LimitSet
+from sessions import lifecycle
+from sessions.errors import QuotaExceeded
+from sessions.lifecycle import needs, room, steps
+from sessions.models import Build, Project, Session
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def scripted(backend, worker):
+    LimitSet.objects.create(
+        max_gpu=2, total_gpu=2, projects=100, running=100, total_cpu=1000, total_memory_gb=1000
+    )
+
+
+@pytest.fixture
+def asking(git):
+    """The address of a repository with this ``.resources``."""
+
+    def make(text: str, name: str = "ada/asking") -> str:
+        return git.repository(name, {".resources": text, "index.ipynb": "{}"})
+
+    return make
+
+
+def test_a_repository_gets_what_it_asks_for(ada, asking, backend, bring_up):
+    project = bring_up(lifecycle.launch(ada, asking("gpu=1\ncpur=2\ncpul=4\nmemr=1\nmeml=4  \n")))
+    (spec,) = backend.started_servers.values()
+    assert spec.resources == project.current.resources
+    assert str(spec.resources) == (
+        "Resources(cpu_request=2.0, cpu_limit=4.0, memory_request_gb=1.0, memory_limit_gb=4.0,"
+        " gpu=1)"
+    )
+
+
+def test_a_repository_without_the_file_gets_the_defaults(ada, git, bring_up):
+    project = bring_up(lifecycle.launch(ada, git.repository("ada/plain", {"a": "b"})))
+    assert (project.current.cpu_limit, project.current.gpu) == (8, 0)
+    assert Build.objects.get().resources == ""
+
+
+def test_what_is_not_understood_stands_in_the_log_once(ada, asking, bring_up):
+    project = bring_up(lifecycle.launch(ada, asking("gpus=1\ncpur=2\n")))
+    messages = list(project.events.values_list("phase", "message"))
+    assert [phase for phase, _m in messages] == [
+        "waiting", "waiting", "fetching", "built", "launching", "ready",
+    ]  # fmt: skip
+    assert "gpus" in messages[1][1]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("cpul=16GB", "resources.value"),
+        ("gpu=3", "resources.gpu"),
+        ("meml=1000", "resources.memory"),
+        ("cpul=1000", "resources.cpu"),
+        ("cpur=4\ncpul=2", "resources.request-above-limit"),
+        ("#" * 70_000, "resources.too-large"),
+    ],
+)
+def test_what_cannot_be_given_ends_the_launch_before_a_build(
+    ada, asking, backend, worker, text, code
+):
+    lifecycle.launch(ada, asking(text))
+    worker.run()
+    project = Project.objects.get()
+    assert (project.state, project.current.code) == ("failed", code)
+    assert not Build.objects.exists()
+    assert backend.builds_started == 0
+
+
+def test_the_file_is_read_once_for_a_commit(ada, bob, asking, git_server, bring_up, monkeypatch):
+    url = asking("cpur=2")
+    bring_up(lifecycle.launch(ada, url))
+    monkeypatch.delattr(needs, "gitfile")  # whoever asks again fails
+    assert bring_up(lifecycle.launch(bob, url)).current.cpu_request == 2
+
+
+def test_a_limit_that_was_lowered_refuses_the_next_start_at_once(
+    ada, asking, worker, watch, bring_up
+):
+    project = bring_up(lifecycle.launch(ada, asking("gpu=2")))
+    LimitSet.objects.update(max_gpu=1)
+    assert Project.objects.get().state == "ready"  # what runs is left alone
+    lifecycle.stop(project, ada)
+    worker.run()
+    watch.look()
+    with pytest.raises(QuotaExceeded) as refusal:
+        lifecycle.start(Project.objects.get(), ada)
+    assert refusal.value.code == "resources.gpu"
+    assert refusal.value.details["name"] == "max_gpu"
+    assert Session.objects.count() == 1
+
+
+def test_a_limit_that_was_lowered_during_the_build_holds(ada, asking, backend, worker, watch):
+    lifecycle.launch(ada, asking("gpu=2"))
+    worker.run()
+    LimitSet.objects.update(max_gpu=1)
+    backend.finish(Build.objects.get().pk)
+    watch.look()
+    project = Project.objects.get()
+    assert (project.state, project.current.code) == ("failed", "resources.gpu")
+    assert backend.started_servers == {}
+
+
+def test_of_fifty_launches_at_once_that_want_the_last_gpu_one_goes_on(ada, asking, backend):
+    LimitSet.objects.update(total_gpu=1)
+    url = asking("gpu=1")
+    for _time in range(50):
+        lifecycle.launch(ada, url)
+
+    def prepare(pk: int) -> None:
+        try:
+            steps.prepare(pk)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(prepare, Session.objects.values_list("pk", flat=True)))
+    codes = Counter(Session.objects.values_list("state", "code"))
+    assert codes == {("waiting", ""): 1, ("failed", "quota.gpu"): 49}
+    assert room.use_of(ada).gpu == 1
+
+
+def test_a_notebook_that_is_being_stopped_makes_room(ada, asking, worker, bring_up):
+    LimitSet.objects.update(total_gpu=1)
+    first = bring_up(lifecycle.launch(ada, asking("gpu=1")))
+    lifecycle.stop(first, ada)
+    project = bring_up(lifecycle.launch(ada, asking("gpu=1", "ada/other")))
+    assert project.state == "ready"
+
+
+def test_too_many_running_notebooks_are_refused_in_words(ada, asking, bring_up):
+    LimitSet.objects.update(running=1)
+    running = bring_up(lifecycle.launch(ada, asking("")))
+    with pytest.raises(QuotaExceeded) as refusal:
+        lifecycle.launch(ada, "ada/flowers")
+    assert refusal.value.code == "quota.running"
+    assert refusal.value.message == "1 of 1 notebook is running. Stop one to start another."
+    assert [each["name"] for each in refusal.value.details["projects"]] == [running.name]
+    assert Project.objects.count() == 1
+
+
+def test_builds_over_the_limit_wait_for_their_turn(ada, git, backend, worker, watch):
+    LimitSet.objects.update(builds=1)
+    for name in ("ada/one", "ada/two"):
+        lifecycle.launch(ada, git.repository(name, {"a": name}))
+    worker.run()
+    first, second = Project.objects.order_by("pk")
+    assert [first.state, second.state] == ["building", "waiting"]
+    assert second.current.code == "quota.builds"
+    assert second.events.filter(code="quota.builds").count() == 1
+    backend.finish(Build.objects.get().pk)
+    watch.look()
+    worker.run()
+    assert Project.objects.get(pk=second.pk).state == "building"
+    assert Project.objects.get(pk=second.pk).current.code == ""
+
+
+def test_a_build_that_is_given_up_lets_the_next_one_go_on(ada, git, worker):
+    LimitSet.objects.update(builds=1)
+    for name in ("ada/one", "ada/two"):
+        lifecycle.launch(ada, git.repository(name, {"a": name}))
+    worker.run()
+    first, second = Project.objects.order_by("pk")
+    lifecycle.cancel(first, ada)
+    worker.run()
+    assert Project.objects.get(pk=second.pk).state == "building"
