@@ -48,7 +48,7 @@ def defaults() -> dict[str, float]:
     local = settings.PORTAL_BACKEND == "local"
     return {
         "projects": 5,
-        "running": 5,
+        "running": 20,
         "cpu_request": settings.PORTAL_CPU_REQUEST,
         "cpu_limit": settings.PORTAL_CPU_LIMIT,
         "memory_request_gb": settings.PORTAL_MEMORY_REQUEST_GB,
@@ -61,7 +61,7 @@ def defaults() -> dict[str, float]:
         "total_gpu": 0 if local else 5,
         "idle_days": 7,
         "volume_gb": settings.PORTAL_VOLUME_GB,
-        "builds": 3,
+        "builds": 5,
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from sessions.gitfailures import failure, no_such_commit, withheld
 from sessions.gitprocess import Git, call
 from sessions.providers import rules
 
-DEADLINE_SECONDS = 40  # for all of it, because the worker ends a task at 55
+DEADLINE_SECONDS = 30  # resolving may take 20 before it, and the worker ends a task at 55
 
 Kind = Literal["file", "link", "folder"]
 _Way = tuple[list[str], list[str]]
@@ -69,10 +70,11 @@ def read(url: str, commit: str, name: str, most: int, ref: str = "") -> FileFoun
 
     async def find(git: Git) -> FileFound | None:
         for number, way in enumerate(_ways(commit, ref)):
+            copy = _Copy(git, f"{number}.git", commit)
             with suppress(_Withheld):
-                copy = _Copy(git, f"{number}.git", commit)
                 await copy.fetch(*way)
                 return await copy.file(name, most)
+            copy.remove()
         raise no_such_commit(commit, url)
 
     limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
@@ -113,6 +115,9 @@ class _Copy:
             return FileFound("link" if entry["mode"] == _LINK else "folder")
         blob = ["blob", entry["id"].decode()]
         return FileFound("file", await self._run([*self._settings(), "cat-file"], blob, most + 1))
+
+    def remove(self) -> None:
+        shutil.rmtree(os.path.join(self.git.home, self.folder))
 
     def _settings(self) -> list[str]:
         origin = f"remote.origin.url={self.git.url}"

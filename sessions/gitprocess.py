@@ -148,15 +148,8 @@ async def _provide(
 
 def _command(arguments: Sequence[str], port: int, file_bytes: int) -> list[str]:
     limits = [f"--as={MOST_MEMORY_BYTES}", f"--fsize={file_bytes}", "--core=0"]
-    return [
-        "prlimit",
-        *limits,
-        "--",
-        "git",
-        "-c",
-        f"http.proxy=http://127.0.0.1:{port}",
-        *arguments,
-    ]
+    proxy = f"http.proxy=http://127.0.0.1:{port}"
+    return ["prlimit", *limits, "--", "git", "-c", proxy, *arguments]
 
 
 def _environment(home: str, url: str, port: int) -> dict[str, str]:

@@ -9,6 +9,8 @@ import pytest
 from sessions.backends import BuildSpec, ServerReport, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
 from tests.backends.waiting import built, removed, server_report, settled, until
+from tests.githttp import GitServer
+from tests.stack import Api, eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
@@ -49,3 +51,30 @@ def waits(backend: KubernetesBackend, spec: ServerSpec) -> ServerReport:
         return report if report and report.code else None
 
     return until(said, 10)
+
+
+def test_a_repository_that_asks_for_a_gpu_gets_one_or_is_told_its_place(
+    git: GitServer, ada: Api
+) -> None:
+    url = git.repository("ada/gpu", {".resources": "gpu=1\n", "index.ipynb": "{}"})
+    first = ada.launch(url)
+    assert ada.until(first, "ready", within=300)["resources"]["gpu"] == 1
+    others = [ada.launch(url) for _ in range(GPUS - 1)]
+    for name in others:
+        ada.until(name, "ready")
+    late = ada.launch(url)
+    place = "number 1 in the queue"
+    eventually(lambda: place in ada.project(late)["message"], within=60, what="the queue")
+    assert ada.project(late)["code"] == "spawn.no-gpu-free"
+    assert any(place in item["message"] for item in ada.story(late))
+    ada.delete(first)
+    assert ada.until(late, "ready")["message"] == ""
+
+
+def test_more_gpus_than_a_person_may_ask_for_are_refused_before_a_build(
+    git: GitServer, ada: Api
+) -> None:
+    name = ada.launch(git.repository("ada/gpus", {".resources": "gpu=3\n"}))
+    project = ada.until(name, "failed")
+    assert project["code"] == "resources.gpu"
+    assert not ada.log(name)[0]

@@ -1,0 +1,253 @@
+"""One file at a commit, read from real git servers: large, small, old and bad ones."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessions import gitfile, gitprocess
+from sessions.errors import BinderyError, TemporaryError, UserError
+from sessions.gitfile import FileFound, read
+from tests.githttp import GitServer
+
+NAME = ".resources"
+MOST = 1000
+SERVERS: dict[str, dict[str, Any]] = {
+    "a forge": {},
+    "one that leaves no files out": {"filters": False},
+    "one of protocol 0": {"protocol": 0},
+    "one of protocol 0 that gives nothing by its id": {"protocol": 0, "by_id": False},
+    "one that can do nothing": {"protocol": 0, "by_id": False, "filters": False},
+}
+ODD_NAMES = ["--help", "-z", "*", "[a]", ":(glob)*", ":", "a b", "ü", "a:b", "$HOME", "a\tb", "@"]
+FILES = {NAME: "gpu=1\n", "empty": "", "long": "x" * 5000, "just": "y" * MOST, "folder/a": "1"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[GitServer]:
+    with GitServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def trusted(server: GitServer, settings):
+    settings.PORTAL_TRUSTED_GIT_HOSTS = [server.host]
+
+
+@pytest.fixture(params=SERVERS)
+def flowers(server: GitServer, request) -> str:
+    """A repository of some history, on each kind of server; the name that it has there."""
+    name = f"ada/{request.param.replace(' ', '-')}"
+    if not server.folder(name).exists():
+        server.repository(name, FILES)
+        server.tag(name, "v1", annotated=True)
+        server.branch(name, "first")
+        server.repository(name, {NAME: "gpu=2\n"})
+        server.repository(name, {NAME: "gpu=3\n"})
+        server.branch(name, "blue", {NAME: "gpu=4\n"})
+    server.restrict(name, **SERVERS[request.param])
+    return name
+
+
+def refusal(url: str, commit: str, name: str = NAME) -> BinderyError:
+    with pytest.raises(BinderyError) as refused:
+        read(url, commit, name, MOST)
+    return refused.value
+
+
+@pytest.mark.parametrize("name", [NAME, "empty", "folder/a"])
+def test_a_file_is_read(server, flowers, name):
+    found = read(server.url(flowers), server.commit(flowers, "first"), name, MOST, "first")
+    assert found == FileFound("file", FILES[name].encode())
+
+
+@pytest.mark.parametrize("name", ["absent", "folder/absent", "empty/a", "folder/"])
+def test_a_file_that_is_not_there_is_none(server, flowers, name):
+    assert read(server.url(flowers), server.commit(flowers, "first"), name, MOST) is None
+
+
+def test_of_a_long_file_there_is_one_byte_more_than_wanted(server, flowers):
+    url, commit = server.url(flowers), server.commit(flowers, "first")
+    assert read(url, commit, "long", MOST) == FileFound("file", b"x" * (MOST + 1))
+    assert read(url, commit, "just", MOST) == FileFound("file", b"y" * MOST)
+
+
+def test_a_folder_is_no_file(server, flowers):
+    url = server.url(flowers)
+    assert read(url, server.commit(flowers, "first"), "folder", MOST) == FileFound("folder")
+
+
+@pytest.mark.parametrize("ref", ["v1", "v1-typed-in-another-way", ""])
+def test_the_commit_of_an_annotated_tag_is_found(server, flowers, ref):
+    server.tag(flowers, f"of-{ref}", start="main", annotated=True)
+    found = read(server.url(flowers), server.commit(flowers, "v1"), NAME, MOST, ref)
+    assert found.content == b"gpu=1\n"
+
+
+@pytest.mark.parametrize("ref", ["main", "blue", "gone", ""])
+def test_an_older_commit_is_found_that_no_branch_ends_at(server, flowers, ref):
+    found = read(server.url(flowers), server.commit(flowers, "main~1"), NAME, MOST, ref)
+    assert found.content == b"gpu=2\n"
+
+
+@pytest.mark.parametrize("commit", ["0" * 39 + "1", "a" * 64, "main", "--help", ""])
+def test_a_commit_that_is_not_there_is_said_to_be_none(server, flowers, commit):
+    error = refusal(server.url(flowers), commit)
+    assert (type(error), error.code) == (UserError, "launch.ref-not-found")
+
+
+def test_a_link_is_no_file(server):
+    url = server.repository("ada/link", {"a": "1"})
+    commit = server.symlink("ada/link", NAME, "/etc/passwd")
+    assert read(url, commit, NAME, MOST) == FileFound("link")
+
+
+def test_a_submodule_looks_like_a_folder(server):
+    url = server.repository("ada/parts", {"a": "1"})
+    commit = server.submodule("ada/parts", NAME, server.commit("ada/parts"))
+    assert read(url, commit, NAME, MOST) == FileFound("folder")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_is_nothing_but_a_name(server, name):
+    url = server.repository("ada/names", {each: f"this is {each}" for each in ["a", *ODD_NAMES]})
+    found = read(url, server.commit("ada/names"), name, MOST)
+    assert found == FileFound("file", f"this is {name}".encode())
+
+
+@pytest.mark.parametrize("name", ["*.txt", "[ab]", "?", ":(icase)A", "c"])
+def test_a_pattern_finds_nothing(server, name):
+    url = server.repository("ada/plain", {"a": "1", "b": "2", "x.txt": "3"})
+    assert read(url, server.commit("ada/plain"), name, MOST) is None
+
+
+def test_large_files_beside_it_are_left_where_they_are(server):
+    noise = random.Random(1).randbytes
+    files = {f"data/{number}": noise(500_000) for number in range(20)}
+    url = server.repository("ada/large", {**files, NAME: "gpu=1\n"})
+    sent = server.sent
+    assert read(url, server.commit("ada/large"), NAME, MOST).content == b"gpu=1\n"
+    assert server.sent - sent < 20_000
+
+
+def test_only_the_wanted_commit_of_a_long_history_is_sent(server):
+    for number in range(30):
+        text = random.Random(number).randbytes(20_000)
+        url = server.repository("ada/long", {NAME: "gpu=1\n", "notes": text})
+    server.restrict("ada/long", filters=False)
+    sent = server.sent
+    assert read(url, server.commit("ada/long"), NAME, MOST).content == b"gpu=1\n"
+    assert server.sent - sent < 30_000
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_repository_of_newer_hashes_is_read(server, kind):
+    name = f"ada/newer-{kind.replace(' ', '-')}"
+    server.empty(name, hashes="sha256")
+    server.repository(name, {NAME: "gpu=1\n"})
+    url, commit = server.restrict(name, **SERVERS[kind]), server.commit(name)
+    assert len(commit) == 64
+    assert read(url, commit, NAME, MOST).content == b"gpu=1\n"
+    assert refusal(url, "1" * 40).code == "launch.ref-not-found"
+
+
+def test_nothing_is_left_on_the_disk(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    read(server.repository("ada/tidy", FILES), server.commit("ada/tidy"), NAME, MOST)
+    refusal(server.url("ada/tidy"), "1" * 40)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_repository_and_a_private_one_look_the_same(server):
+    for url in (server.url("no/such"), server.lock("ada/secret")):
+        error = refusal(url, "1" * 40)
+        assert (type(error), error.code) == (UserError, "launch.repository-not-found")
+
+
+def test_a_huge_file_that_was_small_on_its_way_is_cut(server, monkeypatch):
+    monkeypatch.setattr(gitprocess, "MOST_MEMORY_BYTES", 96 * 2**20)
+    url = server.repository("ada/zeros", {NAME: bytes(2**27)})
+    assert read(url, server.commit("ada/zeros"), NAME, MOST) == FileFound("file", bytes(MOST + 1))
+
+
+def test_a_repository_that_is_too_large_is_refused(server, settings):
+    settings.PORTAL_REPOSITORY_LIMIT_MB = 1
+    noise = random.Random(2).randbytes(3_000_000)
+    url = server.repository("ada/huge", {NAME: "gpu=1\n", "data": noise})
+    server.restrict("ada/huge", filters=False)
+    error = refusal(url, server.commit("ada/huge"))
+    assert (type(error), error.code) == (UserError, "launch.repository-too-large")
+
+
+def test_many_small_files_are_too_large_together(server, settings):
+    settings.PORTAL_REPOSITORY_LIMIT_MB = 1
+    noise = random.Random(3).randbytes
+    url = server.repository("ada/heap", {f"{number}": noise(30_000) for number in range(60)})
+    server.restrict("ada/heap", filters=False)
+    assert refusal(url, server.commit("ada/heap")).code == "launch.repository-too-large"
+
+
+def test_an_answer_without_an_end_is_too_large(server, settings):
+    settings.PORTAL_REPOSITORY_LIMIT_MB = 5
+    server.repository("ada/river", FILES)
+    error = refusal(server.pour("ada/river"), server.commit("ada/river"))
+    assert (type(error), error.code) == (UserError, "launch.repository-too-large")
+
+
+def test_an_answer_without_an_end_is_not_waited_for(server, monkeypatch):
+    monkeypatch.setattr(gitfile, "DEADLINE_SECONDS", 1)
+    server.repository("ada/stream", FILES)
+    error = refusal(server.pour("ada/stream"), server.commit("ada/stream"))
+    assert (type(error), error.code) == (TemporaryError, "launch.host-timeout")
+
+
+@pytest.mark.parametrize("kind", ["hang", "flood"])
+def test_a_host_that_takes_its_time_is_given_up(server, monkeypatch, kind):
+    monkeypatch.setattr(gitfile, "DEADLINE_SECONDS", 1)
+    error = refusal(getattr(server, kind)(f"ada/{kind}"), "1" * 40)
+    assert (type(error), error.code) == (TemporaryError, "launch.host-timeout")
+
+
+def test_git_that_wants_too_much_memory_gets_none(server, monkeypatch):
+    monkeypatch.setattr(gitprocess, "MOST_MEMORY_BYTES", 2**20)
+    url = server.repository("ada/modest", FILES)
+    assert isinstance(refusal(url, server.commit("ada/modest")), UserError)
+
+
+@pytest.mark.parametrize(
+    "target", ["http://127.0.0.2:{port}/ada/a.git", "https://169.254.169.254/latest/meta-data"]
+)
+def test_a_redirect_leads_into_no_private_network(server, target):
+    url = server.redirect("ada/lure", target.format(port=server.port))
+    error = refusal(url, "1" * 40)
+    assert (type(error), error.code) == (UserError, "launch.address-private")
+
+
+def test_a_host_that_is_not_there_is_unreachable_for_now():
+    for url in ("https://nowhere.invalid/a", "ssh://git@nowhere.invalid/a"):
+        error = refusal(url, "1" * 40)
+        assert (type(error), error.code) == (TemporaryError, "launch.host-unreachable")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ext::sh -c touch% {mark}", "file://{folder}", "{folder}", "--upload-pack=touch {mark}",
+     "ssh://-oProxyCommand=touch%20{mark}/x", "-c", ""],
+)  # fmt: skip
+def test_git_itself_refuses_what_should_never_come_so_far(server, tmp_path: Path, url):
+    server.repository("ada/near", FILES)
+    mark = tmp_path / "mark"
+    url = url.format(mark=mark, folder=server.folder("ada/near"))
+    assert isinstance(refusal(url, server.commit("ada/near")), BinderyError)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("ref", ["--upload-pack=x", "+x:y", "^x", "*", "a b", "\n", "tag", "é"])
+def test_a_ref_is_nothing_but_a_ref(server, flowers, ref):
+    found = read(server.url(flowers), server.commit(flowers, "main~1"), NAME, MOST, ref)
+    assert found.content == b"gpu=2\n"
