@@ -99,8 +99,8 @@ def why_ended(pod: Pod) -> Problem:
     status = pod.get("status", {})
     if status.get("reason") == "Evicted":
         message = _(
-            "The notebook was ended because it or its machine ran out of room: %(why)s Your "
-            "files are there: start it again."
+            "The notebook was ended because it or its machine ran out of room: %(why)s What is "
+            "in your own folder is kept: start it again."
         )
         return "spawn.evicted", message % {"why": status.get("message", "")[:300]}
     if status.get("reason") == "NodeLost":
@@ -113,7 +113,7 @@ def why_ended(pod: Pod) -> Problem:
 
 
 def node_lost() -> Problem:
-    message = _("The machine that ran the notebook is gone. Your files are there: start it again.")
+    message = _("The machine that ran the notebook is gone. Your own folder is kept: start it again.")
     return "spawn.node-lost", message
 
 
@@ -129,7 +129,7 @@ def _last_words(ended: Pod) -> Problem:
     code = "spawn.out-of-memory" if ended.get("reason") == "OOMKilled" else _said(ended)
     if code == "spawn.out-of-memory":
         message = _(
-            "The notebook used more than its memory and was ended. Your files are there: start "
+            "The notebook used more than its memory and was ended. Your own folder is kept: start "
             "it again, and work on less at a time or ask for more."
         )
         return code, message
