@@ -113,14 +113,16 @@ def why_ended(pod: Pod) -> Problem:
 
 
 def node_lost() -> Problem:
-    message = _("The machine that ran the notebook is gone. Your own folder is kept: start it again.")
+    message = _(
+        "The machine that ran the notebook is gone. Your own folder is kept: start it again."
+    )
     return "spawn.node-lost", message
 
 
 def deleted() -> Problem:
     message = _(
-        "The notebook was removed from the cluster by somebody else than the portal. Your files "
-        "are there: start it again."
+        "The notebook was removed from the cluster by somebody else than the portal. Your own "
+        "folder is kept: start it again."
     )
     return "spawn.deleted", message
 
