@@ -1,7 +1,9 @@
 """The app of tokens."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class KeysConfig(AppConfig):
     name = "keys"
+    verbose_name = _("Keys and tokens")

@@ -6,11 +6,21 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from portal import announcing
+from portal.models import User
+from quotas.models import LimitRequest
 from sessions.backends import get_backend
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """``problems``: for staff, why launches cannot work now."""
+    """``problems``: for staff, why launches cannot work now; ``announcements``: for everybody;
+    ``news``: answers to this person's requests that they have not seen."""
     user = getattr(request, "user", None)
     staff = user is not None and user.is_staff
-    return {"problems": get_backend().problems() if staff else []}
+    return {
+        "problems": get_backend().problems() if staff else [],
+        "announcements": announcing.current(),
+        "news": LimitRequest.objects.news_for(user).select_related("grant")
+        if isinstance(user, User)
+        else (),
+    }

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.datafolder import default_folder, secret_key
 from portal.environment import Environment
+from portal.mailserver import mail_server
 
 django_stubs_ext.monkeypatch()  # lets the admin's classes name their model, as types do
 
@@ -104,13 +105,14 @@ INSTALLED_APPS = [
     "sessions.apps.SessionsConfig",
     "quotas",
     "keys",
-    "django.contrib.admin",
+    "portal.apps.PortalAdminConfig",  # in place of django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "channels",
+    "auditlog",
     "django_q",
     "rest_framework",
 ]
@@ -127,6 +129,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "auditlog.middleware.AuditlogMiddleware",
 ]
 
 TEMPLATES = [
@@ -214,6 +217,9 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# Whom a log entry is from is known; a header that anybody can send is not kept beside it.
+AUDITLOG_DISABLE_REMOTE_ADDR = True
+
 # --- Safety ----------------------------------------------------------------------------------
 _https = GATEWAY_SCHEME == "https"
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
@@ -237,6 +243,21 @@ CONTENT_SECURITY_POLICY = {
         "form-action": [SELF],
     }
 }
+
+# --- Letters ---------------------------------------------------------------------------------
+# Without the address of a mail server none are written; pages say what letters would have said.
+PORTAL_EMAIL_URL = ENVIRONMENT.text("PORTAL_EMAIL_URL")
+DEFAULT_FROM_EMAIL = ENVIRONMENT.text("PORTAL_EMAIL_FROM", f"Bindery <bindery@{_host}>")
+EMAIL_TIMEOUT = 10
+_mail = mail_server(ENVIRONMENT, PORTAL_EMAIL_URL, DEFAULT_FROM_EMAIL)
+EMAIL_BACKEND = _mail.get("EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend")
+EMAIL_HOST = _mail.get("EMAIL_HOST", "localhost")
+EMAIL_PORT = _mail.get("EMAIL_PORT", 25)
+EMAIL_HOST_USER = _mail.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = _mail.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_FILE_PATH = _mail.get("EMAIL_FILE_PATH") or None
+EMAIL_USE_TLS = _mail.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
 
 # --- Words and times -------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

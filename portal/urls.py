@@ -6,13 +6,16 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from portal import examples, health
-from portal.pages import account, home, launch, project, signing, verbs
+from portal.pages import account, home, launch, more, project, signing, verbs
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("sign-in/", signing.SignIn.as_view(), name="sign-in"),
     path("sign-out/", signing.SignOut.as_view(), name="sign-out"),
     path("account/", account.account, name="account"),
+    path("account/ask/", more.ask, name="ask"),
+    path("account/requests/<int:pk>/take-back/", more.take_back, name="take-back"),
+    path("account/requests/<int:pk>/seen/", more.seen, name="seen"),
     path("understand/", launch.understand, name="understand"),
     path("launch/", launch.launch, name="launch"),
     path("projects/", home.shelf, name="projects"),

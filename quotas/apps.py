@@ -1,7 +1,18 @@
 """The app of limits."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class QuotasConfig(AppConfig):
     name = "quotas"
+    verbose_name = _("Limits")
+
+    def ready(self) -> None:
+        from auditlog.registry import auditlog
+
+        from quotas.models import Grant, LimitSet, SupportBounds
+
+        auditlog.register(LimitSet, exclude_fields=["id"])
+        auditlog.register(Grant, exclude_fields=["id", "created", "given_by"])
+        auditlog.register(SupportBounds, exclude_fields=["id"])

@@ -67,7 +67,7 @@ def grant(wish: LimitRequest, by: User, value: float, until: date, answer: str =
     with transaction.atomic():
         _answer(wish, LimitRequest.State.GRANTED, by, answer)  # first: then nobody else can
         _require_figures(wish.user, wish.limit, value, until)
-        bounds.require(by, wish.limit, value, until)
+        bounds.require(by, wish.limit, value, until, [wish.user])
         given.full_clean()
         given.save(force_insert=True)
         LimitRequest.objects.filter(pk=wish.pk).update(grant=given)
@@ -87,7 +87,8 @@ def decline(wish: LimitRequest, by: User, answer: str) -> None:
 
 def mark_seen(user: User, **which: Any) -> int:
     """Note that this person has seen the answers to their requests."""
-    return LimitRequest.objects.news_for(user).filter(**which).update(seen=timezone.now())
+    news = LimitRequest.objects.news_for(user).filter(**which)
+    return news.update(seen=timezone.now()) if news.exists() else 0  # a page does not lock
 
 
 def _answer(wish: LimitRequest, state: LimitRequest.State, by: User, answer: str) -> None:

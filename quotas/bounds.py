@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, timedelta
 
 from django.core.exceptions import ValidationError
@@ -11,17 +12,28 @@ from django.utils.translation import gettext as _
 
 from portal.models import User
 from quotas.fields import FIELDS
+from quotas.limits import defaults
 from quotas.models import SupportBounds
 
 
-def require(by: User, limit: str, value: float, until: date) -> None:
+def first() -> dict[str, float]:
+    """The bounds until an operator sets others: twice what holds by default."""
+    return {name: 2 * value for name, value in defaults().items()}
+
+
+def require(by: User, limit: str, value: float, until: date, people: Collection[User] = ()) -> None:
     """Raise `ValidationError`, by the names ``value`` and ``until``, where ``by`` may not grant
-    ``value`` of ``limit`` to the end of the day ``until``."""
+    ``value`` of ``limit`` to these people to the end of the day ``until``, or nobody may."""
     errors = {}
-    if until < timezone.localdate():
+    if FIELDS[limit].whole and not float(value).is_integer():
+        errors["value"] = _("Give a whole number.")
+    elif until < timezone.localdate():
         errors["until"] = _("This day is over. Choose today or a later one.")
     elif not by.has_perm("quotas.exceed_bounds"):
-        errors = _beyond(SupportBounds.objects.first() or SupportBounds(), limit, value, until)
+        bounds = SupportBounds.objects.first() or SupportBounds(**first())
+        errors = _beyond(bounds, limit, value, until)
+        if by in people:
+            errors["value"] = _("You cannot grant to yourself. Ask an operator.")
     if errors:
         raise ValidationError(errors)
 

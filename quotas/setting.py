@@ -15,6 +15,7 @@ from django.db import transaction
 
 from portal.models import User
 from quotas.models import LimitSet
+from quotas.models.limitset import MOST
 
 Owner = User | Group | None
 """Whose limits: a person's, a group's, or with None the site's."""
@@ -52,7 +53,7 @@ def change(owner: Owner, figures: Mapping[str, Any]) -> None:
 
 def field_of(name: str) -> forms.Field:
     """The form field of a figure, which may be left empty."""
-    field = LimitSet._meta.get_field(name).formfield()  # type: ignore[union-attr]
+    field = LimitSet._meta.get_field(name).formfield(min_value=0, max_value=MOST)  # type: ignore[union-attr]
     assert isinstance(field, forms.Field)  # noqa: S101  every figure is a plain column
     return field
 

@@ -21,16 +21,20 @@ def plain(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-def whence(found: Effective) -> str:
-    """Where a figure comes from, said to the one who has it."""
+def whence(found: Effective, name: str = "") -> str:
+    """Where a figure comes from; said to the one who has it, unless they are named."""
     sentences = {
         Source.DEFAULT: _("the portal's default"),
         Source.SITE: _("set for everybody"),
         Source.GROUP: _("set for the group %(group)s"),
-        Source.PERSON: _("set for you"),
+        Source.PERSON: _("set for %(name)s") if name else _("set for you"),
         Source.GRANT: _("granted until %(until)s"),
     }
-    return sentences[found.source] % {"group": found.group, "until": day(found.until)}
+    return sentences[found.source] % {
+        "group": found.group,
+        "name": name,
+        "until": day(found.until),
+    }
 
 
 def day(date_: date | None) -> str:

@@ -1,4 +1,5 @@
-"""The WebSockets of the portal: a project's story, and word of changes for the dashboard.
+"""The WebSockets of the portal: a project's story, a build's log for staff, and word of changes
+for the dashboard.
 
 They hold nothing: who may read is asked when one connects and every few seconds after.
 """
@@ -19,7 +20,7 @@ from keys.authentication import bearer
 from keys.models import Token
 from portal.models import User
 from sessions import cursor
-from sessions.models import Project
+from sessions.models import Build, Project
 from sessions.stream import hub
 
 NOT_FOUND = 4404
@@ -87,13 +88,21 @@ class StoryConsumer(LiveConsumer):
         return self.project_id is not None
 
     async def messages(self) -> AsyncGenerator[list[str]]:
-        query = parse_qs(self.scope["query_string"].decode("latin-1"))
-        try:
-            after = cursor.parse(query.get("after", [""])[0])
-        except ValueError:
-            after = 0
-        async with aclosing(hub().story(self.project_id or 0, after)) as story:
+        async with aclosing(hub().story(self.project_id or 0, place(self.scope))) as story:
             async for batch in story:
+                yield [item for item, _place in batch]
+
+
+class LogConsumer(LiveConsumer):
+    """``/ws/builds/<id>/?after=<cursor>``: a build's log, then what comes; for staff."""
+
+    async def allowed(self) -> bool:
+        return await may_see_build(self.user, self.scope["url_route"]["kwargs"]["pk"])
+
+    async def messages(self) -> AsyncGenerator[list[str]]:
+        build_id = self.scope["url_route"]["kwargs"]["pk"]
+        async with aclosing(hub().log(build_id, place(self.scope))) as log:
+            async for batch in log:
                 yield [item for item, _place in batch]
 
 
@@ -109,6 +118,15 @@ class ShelfConsumer(LiveConsumer):
                 yield ['{"changed": true}'] if changed else []
 
 
+def place(scope: Any) -> int:
+    """The cursor in the address; the beginning where there is none that makes sense."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    try:
+        return cursor.parse(query.get("after", [""])[0])
+    except ValueError:
+        return 0
+
+
 @database_sync_to_async
 def person_behind(scope: Any) -> User | None:
     """Who connects: by API token, or signed in in this browser."""
@@ -122,10 +140,20 @@ def person_behind(scope: Any) -> User | None:
 
 @database_sync_to_async
 def find_project(user: User | None, name: str) -> int | None:
-    if user is None or not User.objects.filter(pk=user.pk, is_active=True).exists():
-        return None
-    rows = Project.objects.visible_to(user).filter(name=name)
+    now = still(user)
+    rows = Project.objects.visible_to(now).filter(name=name) if now else Project.objects.none()
     return rows.values_list("pk", flat=True).first()
+
+
+@database_sync_to_async
+def may_see_build(user: User | None, pk: int) -> bool:
+    now = still(user)
+    return now is not None and Build.objects.visible_to(now).filter(pk=pk).exists()
+
+
+def still(user: User | None) -> User | None:
+    """The person as they are now: rights are taken away while a socket is open."""
+    return User.objects.filter(pk=user.pk, is_active=True).first() if user else None
 
 
 @database_sync_to_async
@@ -143,4 +171,5 @@ def is_active(user: User) -> bool:
 routes: list[Any] = [
     path("ws/projects/", cast(Any, ShelfConsumer.as_asgi())),
     path("ws/projects/<slug:name>/", cast(Any, StoryConsumer.as_asgi())),
+    path("ws/builds/<int:pk>/", cast(Any, LogConsumer.as_asgi())),
 ]

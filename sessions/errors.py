@@ -35,6 +35,12 @@ class UserError(BinderyError):
     """The person can mend it; the same wish would fail again."""
 
 
+class NotAllowed(BinderyError):
+    """The person may see the thing, and not do this with it."""
+
+    status = 403
+
+
 class StateConflict(BinderyError):
     """The wish does not fit the state that the thing is in now."""
 

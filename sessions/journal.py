@@ -93,6 +93,16 @@ def read(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
     return Page(items, cursor.pack())
 
 
+def read_log(build_id: int, after: int = 0, limit: int = PAGE) -> Page:
+    """The next pieces of a build's log after a cursor, which here is a piece's number.
+
+    What staff follow: the whole log, whichever projects wait for the build.
+    """
+    chunks = LogChunk.objects.filter(build=build_id, seq__gt=after).order_by("seq")[:limit]
+    items = [_chunk_item(chunk, Cursor(chunk=chunk.seq)) for chunk in chunks]
+    return Page(items, items[-1]["cursor"] if items else after)
+
+
 def session_start(project: Project) -> int:
     """The cursor from which the story of the current session begins."""
     first = Event.objects.filter(session=project.current).aggregate(first=Min("seq"))["first"]

@@ -13,6 +13,8 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from portal import letters
+from sessions import capacity
 from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.gateway import tickets
 from sessions.lifecycle import facts
@@ -28,6 +30,7 @@ PATIENCE = timedelta(seconds=30)
 
 def reconcile() -> None:
     """Everything, once."""
+    _send_letters()
     overdue = list(
         Session.objects.live().untouched_for(PATIENCE).select_related("build", "project")
     )
@@ -40,6 +43,13 @@ def reconcile() -> None:
     _look_again(builds, servers)
     _drop_projects(backend.projects())
     tickets.sweep()
+    capacity.look()
+
+
+def _send_letters() -> None:
+    """First, because it asks nothing of the back end, which may be away."""
+    if letters.are_sent() and letters.due().exists():
+        enqueue("send_letters")
 
 
 def _repeat(session: Session, *, running: bool) -> None:

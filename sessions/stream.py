@@ -1,4 +1,4 @@
-"""Following stories live: one look at the database per process and tick, for all readers.
+"""Following stories and logs live: one look at the database per process and tick, for all readers.
 
 Readers hold their own cursor and read at their own pace, so a slow one loses nothing and
 holds nobody up. A tick compares one version number for each watched thing; only a change
@@ -29,7 +29,7 @@ from channels.layers import get_channel_layer
 from django.db.models import Count, Max, Sum
 
 from sessions import journal
-from sessions.models import Project
+from sessions.models import Build, Project
 from sessions.wakeup import GROUP
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,8 @@ SILENCE = 5.0
 Batch = list[tuple[str, int]]
 """Items as JSON, each with its cursor."""
 Version = tuple[Hashable, ...]
+Read = Callable[[int, int], journal.Page]
+"""What comes after a cursor in the thing with this number."""
 Versions = Callable[[list[int]], Awaitable[list[tuple[int, Version]]]]
 
 
@@ -67,27 +69,37 @@ class Hub:
 
     def __init__(self) -> None:
         self.stories: dict[int, Topic] = {}
+        self.logs: dict[int, Topic] = {}
         self.shelves: dict[int, Topic] = {}
         self.ticker: asyncio.Task[None] | None = None
 
-    async def story(self, project_id: int, after: int) -> AsyncGenerator[Batch]:
+    def story(self, project_id: int, after: int) -> AsyncGenerator[Batch]:
         """A project's story after a cursor, as JSON, in batches; then what comes, for ever.
 
         A silence of a few seconds is an empty batch, in which a reader can look whether the
         other side is still there and still allowed to read.
         """
-        with self._following(self.stories, project_id) as topic:
-            while True:
-                news = topic.next
-                batch, after = await _page(topic, project_id, after)
-                if batch or not await _comes(news):
-                    yield batch
+        return self._read(self.stories, project_id, journal.read, after)
+
+    def log(self, build_id: int, after: int) -> AsyncGenerator[Batch]:
+        """A build's log after a cursor in the same way, whoever waits for the build."""
+        return self._read(self.logs, build_id, journal.read_log, after)
 
     async def shelf(self, user_id: int) -> AsyncGenerator[bool]:
         """True each time that one of a person's projects has changed, False in silence."""
         with self._following(self.shelves, user_id) as topic:
             while True:
                 yield await _comes(topic.next)
+
+    async def _read(
+        self, topics: dict[int, Topic], key: int, read: Read, after: int
+    ) -> AsyncGenerator[Batch]:
+        with self._following(topics, key) as topic:
+            while True:
+                news = topic.next
+                batch, after = await _page(topic, read, key, after)
+                if batch or not await _comes(news):
+                    yield batch
 
     @contextlib.contextmanager
     def _following(self, topics: dict[int, Topic], key: int) -> Iterator[Topic]:
@@ -107,8 +119,9 @@ class Hub:
         clock = asyncio.get_running_loop().time
         async with _pause() as pause:
             shelves_due = 0.0
-            while self.stories or self.shelves:
+            while self.stories or self.logs or self.shelves:
                 await _compare(self.stories, _story_versions)
+                await _compare(self.logs, _log_versions)
                 if clock() >= shelves_due:
                     shelves_due = clock() + SHELF_PAUSE
                     await _compare(self.shelves, _shelf_versions)
@@ -163,12 +176,12 @@ async def _pause() -> AsyncIterator[Callable[[], Awaitable[None]]]:
         await layer.group_discard(GROUP, channel)
 
 
-async def _page(topic: Topic, project_id: int, after: int) -> tuple[Batch, int]:
+async def _page(topic: Topic, read: Read, key: int, after: int) -> tuple[Batch, int]:
     """Read on from a cursor; readers who stand at the same place share one reading."""
     pages = topic.pages
     task = pages.get(after)
     if task is None:
-        task = pages[after] = asyncio.create_task(_read(project_id, after))
+        task = pages[after] = asyncio.create_task(_read(read, key, after))
     try:
         return await asyncio.shield(task)
     except Exception:
@@ -177,8 +190,8 @@ async def _page(topic: Topic, project_id: int, after: int) -> tuple[Batch, int]:
 
 
 @database_sync_to_async
-def _read(project_id: int, after: int) -> tuple[Batch, int]:
-    page = journal.read(project_id, after)
+def _read(read: Read, key: int, after: int) -> tuple[Batch, int]:
+    page = read(key, after)
     items = [(json.dumps(item, ensure_ascii=False), item["cursor"]) for item in page.items]
     return items, page.next
 
@@ -187,6 +200,11 @@ def _read(project_id: int, after: int) -> tuple[Batch, int]:
 def _story_versions(project_ids: list[int]) -> list[tuple[int, Version]]:
     fields = ("pk", "events_written", "current__build__chunks")
     return _split(Project.objects.filter(pk__in=project_ids).values_list(*fields))
+
+
+@database_sync_to_async
+def _log_versions(build_ids: list[int]) -> list[tuple[int, Version]]:
+    return _split(Build.objects.filter(pk__in=build_ids).values_list("pk", "chunks"))
 
 
 @database_sync_to_async

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from portal import letters
 from sessions.lifecycle import steps
 
 
@@ -22,6 +23,10 @@ def cancel_unwanted_build(build_id: int, **_newer: Any) -> None:
     steps.cancel_unwanted_build(build_id)
 
 
+def cancel_build(build_id: int, **_newer: Any) -> None:
+    steps.cancel_build(build_id)
+
+
 def spawn(session_id: int, **_newer: Any) -> None:
     steps.spawn(session_id)
 
@@ -32,3 +37,7 @@ def remove_server(session_id: int, **_newer: Any) -> None:
 
 def remove_project(project_id: int, **_newer: Any) -> None:
     steps.remove_project(project_id)
+
+
+def send_letters(**_newer: Any) -> None:
+    letters.deliver_due()

@@ -1,6 +1,6 @@
-"""The cast: ada owns, bob is someone else, eve is signed out, stan is staff. A back end on
-command, for everything that is not about a real one. A git server and a whole portal, for all
-tests that want one."""
+"""The cast: ada owns, bob is someone else, eve is signed out. Of staff, vera looks, sue supports
+and stan operates; root may all. A back end on command, for everything that is not about a real
+one. A git server and a whole portal, for all tests that want one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from asgiref.sync import SyncToAsync
 from django.db import connections
 from django.test import Client
 
+from portal import roles
 from portal.models import User
 from sessions import backends
 from tests.githttp import GitServer
@@ -41,30 +42,66 @@ def bob(db) -> User:
     return User.objects.create_user("bob", "bob@example.org", "bob's password")
 
 
+def staff(name: str, role: str) -> User:
+    user = User.objects.create_user(name, f"{name}@example.org", f"{name}'s password")
+    roles.give(user, role)
+    return user
+
+
+@pytest.fixture
+def vera(db) -> User:
+    return staff("vera", "viewer")
+
+
+@pytest.fixture
+def sue(db) -> User:
+    return staff("sue", "support")
+
+
 @pytest.fixture
 def stan(db) -> User:
-    return User.objects.create_user("stan", "stan@example.org", "stan's password", is_staff=True)
+    return staff("stan", "operator")
+
+
+@pytest.fixture
+def root(db) -> User:
+    return User.objects.create_superuser("root", "root@example.org", "root's password")
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
 
 
 @pytest.fixture
 def as_ada(ada: User) -> Client:
-    client = Client()
-    client.force_login(ada)
-    return client
+    return signed_in(ada)
 
 
 @pytest.fixture
 def as_bob(bob: User) -> Client:
-    client = Client()
-    client.force_login(bob)
-    return client
+    return signed_in(bob)
+
+
+@pytest.fixture
+def as_vera(vera: User) -> Client:
+    return signed_in(vera)
+
+
+@pytest.fixture
+def as_sue(sue: User) -> Client:
+    return signed_in(sue)
 
 
 @pytest.fixture
 def as_stan(stan: User) -> Client:
-    client = Client()
-    client.force_login(stan)
-    return client
+    return signed_in(stan)
+
+
+@pytest.fixture
+def as_root(root: User) -> Client:
+    return signed_in(root)
 
 
 @pytest.fixture

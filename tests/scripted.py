@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessions.backends import BuildReport, BuildSpec, LogPiece, Problem, ServerReport, ServerSpec
+from sessions.backends import (
+    BuildReport,
+    BuildSpec,
+    Capacity,
+    LogPiece,
+    Problem,
+    ServerReport,
+    ServerSpec,
+)
 
 
 class ScriptedBackend:
@@ -20,6 +28,7 @@ class ScriptedBackend:
         self.server_reports: dict[int, ServerReport] = {}
         self.kept_projects: set[str] = set()
         self.troubles: list[Problem] = []
+        self.there_is: Capacity | None = Capacity(cpu=16, memory_gb=64, gpu=2)
         self.refusal: Exception | None = None
         self.builds_started = 0
 
@@ -35,7 +44,8 @@ class ScriptedBackend:
         return report
 
     def answer(self, session_id: int) -> ServerReport:
-        return self._report(session_id, "ready", address=f"unix:/run/{session_id}")
+        address = f"unix:/run/{session_id}"
+        return self._report(session_id, "ready", address=address, node="node-1")
 
     def vanish(self, session_id: int, code: str = "", message: str = "") -> ServerReport:
         return self._report(session_id, "gone", code=code, message=message)
@@ -49,6 +59,11 @@ class ScriptedBackend:
     # --- the seam ---
     def problems(self) -> list[Problem]:
         return self.troubles
+
+    def capacity(self) -> Capacity | None:
+        if self.refusal:
+            raise self.refusal
+        return self.there_is
 
     def prepare(self) -> None:
         pass

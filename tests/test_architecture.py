@@ -29,8 +29,9 @@ def sources() -> Iterator[Path]:
 
 
 def permissions_in(text: str) -> set[tuple[str, str]]:
-    """Every permission that ``text`` names; the labels of apps, not every dotted name."""
-    labels = {*OUR_LABELS, "sessions", "auth", "admin", "django_q"}
+    """Every permission that ``text`` names; the labels of apps, not every dotted name. Those of
+    groups and of the audit are checked where the roles are (`tests/portal/test_roles.py`)."""
+    labels = {*OUR_LABELS, "sessions", "admin", "django_q"}
     found = PERMISSION.findall(text) + ASKED.findall(text)
     return {(label, name) for label, name in found if label in labels}
 

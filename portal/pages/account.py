@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from portal.pages import usage
+from portal.pages.askform import AskForm
 from portal.pages.asking import person, signed_in
-from quotas.limits import limits_of
-from sessions.models import Project
+from portal.pages.limits import parts_of
+from quotas import asking
+from quotas.models import LimitRequest
+
+REQUESTS_SHOWN = 20
 
 
 @never_cache
 @require_safe
 @signed_in
 def account(request: HttpRequest) -> HttpResponseBase:
+    """``?ask=<limit>`` opens the form that asks for more of it."""
+    wanted = request.GET.get("ask", "")
+    form = AskForm.about(person(request), wanted) if asking.can_ask(wanted) else None
+    return with_form(request, form)
+
+
+def with_form(request: HttpRequest, form: AskForm | None, status: int = 200) -> HttpResponse:
+    """The account page, with this form in the row of its limit.
+
+    The answers on it count as seen from then on.
+    """
     user = person(request)
-    used = Project.objects.visible_to(user).filter(owner=user).count()
-    return render(request, "portal/account.html", {"limits": limits_of(user), "used": used})
+    mine = LimitRequest.objects.filter(user=user).select_related("grant", "answered_by")
+    context = {
+        "parts": parts_of(user),
+        "form": form,
+        **usage.own(user),
+        "requests": list(mine.order_by("-created", "-pk")[:REQUESTS_SHOWN]),
+    }
+    asking.mark_seen(user)
+    return render(request, "portal/account.html", context, status=status)

@@ -8,13 +8,14 @@ from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from portal.models import User
+from sessions.errors import NotAllowed
 from sessions.models import Project
 
 P = ParamSpec("P")
@@ -47,6 +48,11 @@ def person(request: HttpRequest) -> User:
 def find(request: HttpRequest, name: str) -> Project:
     """A project that this person may see. Raises Http404 for any other."""
     return get_object_or_404(Project.objects.visible_to(person(request)), name=name)
+
+
+def refused(request: HttpRequest, error: NotAllowed) -> HttpResponse:
+    """The page for what a person may see and not do."""
+    return render(request, "portal/refused.html", {"error": error}, status=error.status)
 
 
 def go_to(request: HttpRequest, address: str) -> HttpResponse:

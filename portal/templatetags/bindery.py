@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import formats, timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html, format_html_join, urlize
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
@@ -41,6 +42,20 @@ def state_icon(state: str) -> str:
     """The address of the tab's picture for a project in this state."""
     icon = ICONS.get(ProjectState(state), "working")
     return static(f"portal/icons/{icon}.svg")
+
+
+@register.simple_tag
+def weight_shape(weight: str) -> SafeString:
+    """The shape of an announcement's weight, beside its word."""
+    return mark_safe(render_to_string(f"portal/weights/{weight}.svg"))  # noqa: S308  our own file
+
+
+@register.filter
+def linked(text: str) -> SafeString:
+    """A text of somebody's, escaped, with its addresses to click on."""
+    # Quotes in the text are escaped by now, so this is nothing that anybody wrote.
+    links = urlize(text, nofollow=True, autoescape=True)
+    return mark_safe(links.replace(' rel="nofollow"', ' rel="noopener nofollow"'))  # noqa: S308
 
 
 @register.filter

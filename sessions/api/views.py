@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any, ClassVar, cast
 
+from channels.db import database_sync_to_async
 from django.http import Http404, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -21,6 +22,7 @@ from quotas.limits import limits_of
 from sessions import cursor, journal, lifecycle
 from sessions.api.serializers import LaunchSerializer, ProjectSerializer
 from sessions.errors import UserError
+from sessions.lifecycle import room
 from sessions.models import Project
 from sessions.stream import SILENCE, hub
 
@@ -43,14 +45,13 @@ def find(request: Request, name: str) -> Project:
 class MeView(APIView):
     def get(self, request: Request) -> Response:
         user = person(request)
-        projects = Project.objects.existing().filter(owner=user).count()
         return Response(
             {
                 "username": user.username,
                 "email": user.email,
                 "is_staff": user.is_staff,
                 "limits": asdict(limits_of(user)),
-                "usage": {"projects": projects},
+                "usage": asdict(room.use_of(user)),
             }
         )
 
@@ -144,6 +145,7 @@ class EventsView(APIView):
                 if not batch:
                     yield ": still here\n\n"
 
-    async def _still_visible(self, user_id: int, name: str) -> bool:
-        user = await User.objects.aget(pk=user_id)
-        return await Project.objects.visible_to(user).filter(name=name).aexists()
+    @database_sync_to_async
+    def _still_visible(self, user_id: int, name: str) -> bool:
+        user = User.objects.get(pk=user_id)
+        return Project.objects.visible_to(user).filter(name=name).exists()

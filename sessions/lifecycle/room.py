@@ -74,7 +74,8 @@ def uses_of(users: Collection[User]) -> dict[int, Use]:
     projects = Project.objects.existing().filter(owner__in=users).values("owner")
     holding = Session.objects.holding().filter(project__owner__in=users).values("project__owner")
     counted = dict(projects.annotate(projects=Count("pk")).values_list("owner", "projects"))
-    held = {row.pop("project__owner"): row for row in holding.annotate(**_held())}
+    rows: Any = holding.annotate(**_held())
+    held = {row.pop("project__owner"): row for row in rows}
     return {
         user.pk: Use(projects=counted.get(user.pk, 0), **held.get(user.pk, {})) for user in users
     }

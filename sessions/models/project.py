@@ -34,6 +34,16 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         rows = self.existing().select_related("owner", "current__build")
         return rows if _may_as_staff(user, SEE) else rows.filter(owner=user)
 
+    def in_state(self, state: str) -> ProjectQuerySet:
+        """Those that show this state, by the same rule as `Project.state`."""
+        building = models.Q(current__build__state__in=BUILD_ACTIVE)
+        if state == ProjectState.BUILDING:
+            return self.filter(building, current__state=SessionState.WAITING)
+        if state == ProjectState.WAITING:
+            return self.filter(current__state=SessionState.WAITING).exclude(building)
+        never_run = models.Q(current=None) if state == ProjectState.STOPPED else models.Q()
+        return self.filter(models.Q(current__state=state) | never_run)
+
     def touch(self) -> int:
         """Note that the person has just done something with it."""
         return self.update(last_activity=timezone.now())

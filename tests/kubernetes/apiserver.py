@@ -28,7 +28,7 @@ BREAK = b""
 
 
 class Request(BaseHTTPRequestHandler):
-    """One request: ``/api/v1/namespaces/test/KIND[/NAME[/log]]``."""
+    """One request: ``/api/v1/namespaces/test/KIND[/NAME[/log]]``, or ``/api/v1/nodes``."""
 
     server: ApiServer
     protocol_version = "HTTP/1.1"
@@ -37,7 +37,9 @@ class Request(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.address = urlsplit(self.path)
         self.query = {key: values[0] for key, values in parse_qs(self.address.query).items()}
-        _root, _api, _v1, _namespaces, _test, *self.names = self.address.path.split("/")
+        self.names = self.address.path.removeprefix("/api/v1/").split("/")
+        if self.names[0] == "namespaces":
+            self.names = self.names[2:]
         length = int(self.headers.get("Content-Length", 0))
         self.body = json.loads(self.rfile.read(length) or b"{}")
         self.server.asked.append(f"{self.command} {'/'.join(self.names)}")

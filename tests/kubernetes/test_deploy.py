@@ -14,8 +14,9 @@ from sessions.addresses import _REFUSED
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 FILES = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+OPTIONAL = DEPLOY / "kubernetes/nodes.yaml"
 OBJECTS: list[dict[str, Any]] = [
-    one for file in FILES for one in yaml.safe_load_all(file.read_text())
+    one for file in FILES if file != OPTIONAL for one in yaml.safe_load_all(file.read_text())
 ]
 
 
@@ -51,6 +52,17 @@ def test_the_portal_may_do_so_much_and_no_more():
     assert of_kind("ClusterRole", "ClusterRoleBinding") == []
     [binding] = of_kind("RoleBinding")
     assert binding["roleRef"]["kind"] == "Role"
+
+
+def test_what_may_be_added_lets_it_look_at_nodes_and_touch_none():
+    role, binding = yaml.safe_load_all(OPTIONAL.read_text())
+    assert (role["kind"], binding["kind"]) == ("ClusterRole", "ClusterRoleBinding")
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list"]}]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    [account] = binding["subjects"]
+    [own] = of_kind("ServiceAccount")
+    assert account["name"] == own["metadata"]["name"]
+    assert account["namespace"] == own["metadata"]["namespace"]
 
 
 @pytest.mark.parametrize("pod", pods(), ids=lambda pod: pod["spec"]["containers"][0]["name"])

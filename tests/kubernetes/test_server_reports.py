@@ -117,9 +117,14 @@ def test_every_mixture_of_what_is_wanted_and_what_is(has_secret, told, phase, an
         assert (found.code, found.message) == ("", "")
 
 
-def test_one_that_answers_is_ready_at_its_address():
+def test_one_that_answers_is_ready_at_its_address_and_on_its_machine():
     found = seen(secret(), pod(state=RUNS), answering=frozenset({"uid-9"}))
-    assert found == ServerReport(9, "project-9", "ready", "http://10.0.0.1:8888")
+    address = "http://10.0.0.1:8888"
+    assert found == ServerReport(9, "project-9", "ready", address, node="node")
+
+
+def test_one_without_a_place_is_on_no_machine():
+    assert seen(secret(), pod("Pending", placed=False)).node == ""
 
 
 def test_an_answer_of_an_earlier_pod_does_not_count():

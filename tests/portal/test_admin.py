@@ -1,4 +1,4 @@
-"""The admin: staff look at everything and move nothing; everybody else sees nothing of it."""
+"""The admin of notebooks: who gets in, and that nobody moves anything past `lifecycle`."""
 
 from __future__ import annotations
 
@@ -6,74 +6,132 @@ import pytest
 from django.test import Client
 
 from portal.models import User
-from sessions.models import Project
+from sessions.models import Project, RepositoryRule
 from sessions.states import ProjectState
+from tests.conftest import signed_in
 from tests.stages import project_in
 
 pytestmark = pytest.mark.django_db
 
-MODELS = ["project", "session", "build"]
+BASE = "/admin/notebook_sessions"
+MODELS = ["project", "session", "build", "repositoryrule"]
 
 
 @pytest.fixture
 def project(ada, backend) -> Project:
+    RepositoryRule.objects.create(pattern="github.com/evil/*", kind="ban")
     return project_in(ProjectState.FAILED, ada)
 
 
-@pytest.fixture
-def as_root(stan) -> Client:
-    User.objects.filter(pk=stan.pk).update(is_superuser=True)
-    client = Client()
-    client.force_login(stan)
-    return client
-
-
-def rows(project: Project) -> dict[str, int]:
+def row_of(model: str, project: Project) -> int:
     return {
         "project": project.pk,
         "session": project.current.pk,
         "build": project.current.build.pk,
-    }
+        "repositoryrule": RepositoryRule.objects.get().pk,
+    }[model]
+
+
+def addresses(model: str, project: Project) -> list[str]:
+    pk = row_of(model, project)
+    pages = [
+        f"{BASE}/{model}/",
+        *(f"{BASE}/{model}/{pk}/{page}/" for page in ("change", "history")),
+    ]
+    return [*pages, f"{BASE}/build/{pk}/log.txt"] if model == "build" else pages
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_staff_list_find_and_look(as_root, project, model):
-    base = f"/admin/notebook_sessions/{model}/"
-    assert as_root.get(base).status_code == 200
-    assert as_root.get(base, {"q": "flowers"}).status_code == 200
-    page = as_root.get(f"{base}{rows(project)[model]}/change/")
-    assert page.status_code == 200
-    assert 'name="_save"' not in page.content.decode()
-
-
-def test_a_build_shows_the_end_of_its_log_as_text(as_root, project):
-    page = as_root.get(f"/admin/notebook_sessions/build/{rows(project)['build']}/change/")
-    assert "error: no such package: nump" in page.content.decode()
+def test_each_role_looks_at_everything(project, vera, sue, root, model):
+    for user in (vera, sue, root):
+        for address in addresses(model, project):
+            assert signed_in(user).get(address).status_code == 200, (user, address)
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_nothing_is_added_changed_or_deleted(as_root, project, model):
-    base = f"/admin/notebook_sessions/{model}/"
-    pk = rows(project)[model]
-    assert as_root.get(f"{base}add/").status_code == 403
-    assert as_root.post(f"{base}{pk}/change/", {"state": "ready"}).status_code == 403
-    assert as_root.post(f"{base}{pk}/delete/", {"post": "yes"}).status_code == 403
+def test_others_see_nothing_of_it(project, ada, bob, model):
+    plain = User.objects.create_user("plain", is_staff=True)
+    for address in addresses(model, project):
+        for client in (signed_in(ada), signed_in(bob), Client()):
+            answer = client.get(address)
+            assert answer.headers["Location"].startswith("/admin/login/"), address
+        assert signed_in(plain).get(address).status_code in {403, 404}, address
+
+
+@pytest.mark.parametrize("model", MODELS[:3])
+def test_nothing_is_added_changed_or_deleted(project, root, model):
+    base, pk = f"{BASE}/{model}/", row_of(model, project)
+    client = signed_in(root)
+    assert client.get(f"{base}add/").status_code == 403
+    assert client.post(f"{base}{pk}/change/", {"state": "ready"}).status_code == 403
+    assert client.post(f"{base}{pk}/delete/", {"post": "yes"}).status_code == 403
+    assert 'name="_save"' not in client.get(f"{base}{pk}/change/").content.decode()
     assert Project.objects.get(pk=project.pk).state == ProjectState.FAILED
 
 
-def test_people_are_added_and_changed(as_root, ada):
-    assert as_root.get("/admin/portal/user/").status_code == 200
-    page = as_root.get(f"/admin/portal/user/{ada.pk}/change/").content.decode()
-    assert "Identity provider" in page
-
-
-@pytest.mark.parametrize("path", ["", "portal/user/", "notebook_sessions/project/"])
-def test_others_see_nothing_of_it(as_ada, as_eve, path):
-    for client in (as_ada, as_eve):
-        assert client.get(f"/admin/{path}").url.startswith("/admin/login/")
+@pytest.mark.parametrize("page", ["project/{}/", "session/{}/", "build/{}/"])
+def test_what_is_not_there_leads_back(project, vera, page):
+    answer = signed_in(vera).get(f"{BASE}/{page.format(987654321)}change/")
+    assert answer.status_code == 302
 
 
 @pytest.mark.parametrize("model", ["schedule", "ormq", "success", "failure"])
-def test_nobody_writes_into_the_queue(as_root, model):
-    assert as_root.get(f"/admin/django_q/{model}/").status_code == 404
-    assert as_root.get(f"/admin/django_q/{model}/add/").status_code == 404
+def test_nobody_writes_into_the_queue(root, model):
+    assert signed_in(root).get(f"/admin/django_q/{model}/").status_code == 404
+    assert signed_in(root).get(f"/admin/django_q/{model}/add/").status_code == 404
+
+
+# --- Rules for repositories ---
+WISH = {"kind": "ban", "pattern": "github.com/evil/*", "reason": "It mines coins."}
+
+
+def test_operators_write_rules_and_others_do_not(vera, sue, root, backend):
+    for user in (vera, sue):
+        assert signed_in(user).post(f"{BASE}/repositoryrule/add/", WISH).status_code == 403
+    assert signed_in(root).post(f"{BASE}/repositoryrule/add/", WISH).status_code == 302
+    assert RepositoryRule.objects.get().reason == "It mines coins."
+
+
+@pytest.mark.parametrize("pattern", ["evil/miner", "nonsense"])
+def test_a_pattern_that_matches_nothing_is_not_stored(root, backend, pattern):
+    answer = signed_in(root).post(f"{BASE}/repositoryrule/add/", {**WISH, "pattern": pattern})
+    assert "Begin with the host" in answer.content.decode()
+    assert not RepositoryRule.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "verdict"),
+    [
+        ("evil/miner", "Banned by this rule."),
+        ("git@github.com:Evil/miner.git", "Banned by this rule."),
+        ("old/thing", "Banned by the rule github.com/old/*."),
+        ("ada/flowers", "Allowed: no rule is about it."),
+        ("file:///etc", "Repositories are reached by https:// or ssh:// only"),
+        ("", "Paste the address"),
+    ],
+)
+def test_an_address_is_tried_against_all_rules_before_saving(root, backend, address, verdict):
+    RepositoryRule.objects.create(kind="ban", pattern="github.com/old/*")
+    typed = {**WISH, "_try": "yes", "address": address}
+    page = signed_in(root).post(f"{BASE}/repositoryrule/add/", typed).content.decode()
+    assert verdict in page
+    assert 'value="github.com/evil/*"' in page
+    assert RepositoryRule.objects.count() == 1
+
+
+def test_a_rule_is_tried_as_it_is_typed_and_not_as_it_is_stored(root, vera, backend):
+    rule = RepositoryRule.objects.create(kind="ban", pattern="github.com/evil/*")
+    typed = {**WISH, "kind": "allow", "_try": "yes", "address": "evil/miner"}
+    page = signed_in(root).post(f"{BASE}/repositoryrule/{rule.pk}/change/", typed)
+    assert "Allowed by this rule." in page.content.decode()
+    rule.refresh_from_db()
+    assert rule.is_ban
+    looked = {"_try": "yes", "address": "evil/miner"}
+    page = signed_in(vera).post(f"{BASE}/repositoryrule/{rule.pk}/change/", looked)
+    assert "Banned by this rule." in page.content.decode()
+
+
+def test_where_something_is_allowed_trying_says_that_all_else_is_not(root, backend):
+    typed = {**WISH, "kind": "allow", "_try": "yes", "address": "ada/flowers"}
+    page = signed_in(root).post(f"{BASE}/repositoryrule/add/", typed).content.decode()
+    assert "Banned: some repositories are allowed, and it is none of them." in page

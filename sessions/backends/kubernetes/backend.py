@@ -16,13 +16,14 @@ from django.conf import settings
 from sessions.backends import (
     BuildReport,
     BuildSpec,
+    Capacity,
     LogPiece,
     Problem,
     ServerReport,
     ServerSpec,
 )
 
-from . import buildreport, configuration, output, serverpod, serverreport
+from . import buildreport, configuration, nodes, output, serverpod, serverreport
 from .answering import Answering
 from .buildpod import build_pod
 from .changes import WARNINGS, Changes, latest, unanswered
@@ -59,6 +60,12 @@ class KubernetesBackend:
         """What is not configured. Whether the cluster answers is not asked here, because pages
         do not wait for it: a launch waits until it does."""
         return list(configuration.problems(self.site))
+
+    def capacity(self) -> Capacity | None:
+        """Of all nodes that take pods. To look at nodes is a right of its own, which an operator
+        need not give (``deploy/kubernetes/nodes.yaml``)."""
+        found = self._cluster.nodes()
+        return None if found is None else nodes.capacity(found, self.site.gpu)
 
     def prepare(self) -> None:
         """Nothing has to be made; raises `TemporaryError` when the cluster cannot be reached."""

@@ -1,13 +1,13 @@
 """The Kubernetes API as a few verbs on plain dictionaries, with a timeout each and errors of ours.
 
 The one module that imports the client library. Kinds are the API's own plural names; all of
-them live in one namespace.
+them live in one namespace, but for the nodes.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -30,6 +30,8 @@ SILENCE_SECONDS = 90
 """A stream that says nothing for so long is taken for broken; the server ends one before."""
 WATCH_SECONDS = 60
 LONGEST_LINE = 1_000_000
+FORBIDDEN = "cluster.forbidden"
+_API = "/api/v1"
 
 
 class Expired(Exception):
@@ -55,7 +57,7 @@ class Cluster:
         silence: float = SILENCE_SECONDS,
         patience: float = READ_SECONDS,
     ) -> None:
-        self._root = f"/api/v1/namespaces/{namespace}"
+        self._root = f"{_API}/namespaces/{namespace}"
         self._place = {"config_file": kubeconfig} if kubeconfig else {}
         self._silence = silence
         self._patience = patience
@@ -81,6 +83,16 @@ class Cluster:
     def list(self, kind: str, query: Query) -> Listing:
         _status, answer = self._ask("GET", kind, query=query)
         return Listing(answer["items"], answer["metadata"]["resourceVersion"])
+
+    def nodes(self) -> Sequence[Manifest] | None:
+        """All machines of the cluster; None where the portal may not look at them."""
+        try:
+            items: Sequence[Manifest] = self._ask("GET", "nodes", root=_API)[1]["items"]
+        except InternalError as error:
+            if error.code == FORBIDDEN:
+                return None
+            raise
+        return items
 
     def watch(self, kind: str, query: Query, version: str) -> Iterator[tuple[str, Manifest]]:
         """What happens after ``version``, each as (ADDED | MODIFIED | DELETED | BOOKMARK, object).
@@ -138,9 +150,11 @@ class Cluster:
         query: Query | None = None,
         body: Manifest | None = None,
         tolerated: Iterable[int] = (),
+        root: str = "",
     ) -> tuple[int, Any]:
+        whole = f"{root or self._root}/{path}"
         with _our_errors():
-            response = self._request(method, path, query or {}, body, self._patience)
+            response = self._request(method, whole, query or {}, body, self._patience)
             raw = response.data
         if response.status >= 400 and response.status not in tolerated:
             raise _refusal(response.status, raw)
@@ -149,7 +163,7 @@ class Cluster:
     @contextmanager
     def _stream(self, path: str, query: Query) -> Iterator[Iterator[bytes]]:
         with _our_errors():
-            response = self._request("GET", path, query, None, self._silence)
+            response = self._request("GET", f"{self._root}/{path}", query, None, self._silence)
             try:
                 if response.status == 410:
                     raise Expired
@@ -168,7 +182,7 @@ class Cluster:
         kind = "strategic-merge-patch+json" if method == "PATCH" else "json"
         parameters = self._client.param_serialize(
             method,
-            f"{self._root}/{path}",
+            path,
             query_params=list(query.items()),
             header_params={"Accept": "application/json", "Content-Type": f"application/{kind}"},
             body=body,
@@ -212,5 +226,5 @@ def _refusal(status: int, raw: bytes) -> TemporaryError | InternalError:
     if status == 403 and "exceeded quota" in why:
         message = _("The portal has no more room in the cluster: %(why)s.") % {"why": why}
         return TemporaryError("cluster.quota", message)
-    code = "cluster.forbidden" if status in {401, 403} else "cluster.refused"
+    code = FORBIDDEN if status in {401, 403} else "cluster.refused"
     return InternalError(code, _("The cluster refuses this: %(why)s.") % {"why": why})

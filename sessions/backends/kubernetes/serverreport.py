@@ -121,4 +121,5 @@ def _made(
     thing: Thing, state: str, code: str = "", message: str = "", *, address: str = ""
 ) -> ServerReport:
     number, name = int(label(thing, SESSION)), label(thing, PROJECT)
-    return ServerReport(number, name, state, address, code, message)
+    node = thing.get("spec", {}).get("nodeName", "")  # of a pod that has found its place
+    return ServerReport(number, name, state, address, code, message, node)

@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from sessions.backends import (
     BuildReport,
     BuildSpec,
+    Capacity,
     LogPiece,
     Problem,
     ServerReport,
@@ -53,6 +54,11 @@ class LocalBackend:
         if self._problems is None or now - self._problems[0] > _PROBLEMS_SECONDS:
             self._problems = (now, list(health.problems(self.folders)))
         return self._problems[1]
+
+    def capacity(self) -> Capacity:
+        """All of this machine; notebooks here get no GPU."""
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return Capacity(cpu=os.cpu_count(), memory_gb=memory / 1e9, gpu=0)
 
     def prepare(self) -> None:
         """Make the folders and the build tools. Raises `TemporaryError` without a network."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 
 from django.utils.translation import gettext as _
@@ -37,7 +38,8 @@ def server(number: int, folder: Path) -> ServerReport:
     told = (folder / launch.CANCEL).exists()
     state, code, message = _server_state(found, working, told)
     address = found.address if state == "ready" else ""
-    return ServerReport(number, _name(folder), state, address, code, message)
+    name, node = _name(folder), platform.node()
+    return ServerReport(number, name, state, address, code, message, node)
 
 
 def _server_state(found: Status, working: bool, told: bool) -> tuple[str, str, str]:

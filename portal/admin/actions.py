@@ -1,0 +1,162 @@
+"""What staff do to people from the list: limits, grants, signing out, disabling, a CSV file.
+
+`asking` has the page that is answered first; `portal.people` and `quotas.setting` do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from portal import csvfile, people, roles
+from portal.admin import asking
+from portal.admin.asking import Deed
+from portal.admin.forms import DisableForm, ManyGrantsForm, ManyLimitsForm
+from portal.admin.glance import glances
+from portal.models import User
+from quotas import setting
+from quotas.fields import FIELDS
+from quotas.models import Grant
+
+PAGE = 500
+ACTIONS = ["set_limits", "grant", "sign_out", "disable", "enable", "export"]
+COLUMNS = ["username", "name", "email", "groups", "active", "staff", "superuser", "projects_in_use",
+           "running_in_use", *FIELDS, "joined", "last_sign_in"]  # fmt: skip
+
+
+def by_of(request: HttpRequest) -> User:
+    """Who is signed in; the admin lets nobody else in."""
+    return cast(User, request.user)
+
+
+def _others(request: HttpRequest, chosen: QuerySet[User]) -> QuerySet[User]:
+    return roles.changeable_by(by_of(request), chosen).exclude(pk=by_of(request).pk)
+
+
+@admin.action(permissions=["set_limits"], description=lazy("Set limits"))
+def set_limits(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
+    deed = Deed(
+        name="set_limits",
+        title=_("Set limits"),
+        button=_("Set them"),
+        consequences=[
+            _("The figures hold for each of these people, over those of their groups."),
+            _("They are in force at the next launch. What is running is left alone."),
+        ],
+        act=lambda person, form: setting.change(person, form.figures()),
+        form=ManyLimitsForm,
+        excluded=_("Only a superuser, or who may as much as they, changes these:"),
+    )
+    return asking.run(site, request, deed, chosen, roles.changeable_by(by_of(request), chosen))
+
+
+@admin.action(permissions=["grant"], description=lazy("Grant more for a time"))
+def grant(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
+    by = by_of(request)
+
+    def give(person: User, form: ManyGrantsForm) -> None:
+        Grant.objects.create(user=person, given_by=by, **form.cleaned_data)
+
+    deed = Deed(
+        name="grant",
+        title=_("Grant more for a time"),
+        button=_("Grant it"),
+        consequences=[
+            _("Each of these people gets the grant, in force at the next launch."),
+            _("It ends by itself when its last day is over. It never lowers anything."),
+        ],
+        act=give,
+        form=lambda data: ManyGrantsForm(data, by=by, people=chosen),
+    )
+    return asking.run(site, request, deed, chosen, chosen)
+
+
+@admin.action(permissions=["sign_out"], description=lazy("Sign out everywhere"))
+def sign_out(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
+    deed = Deed(
+        name="sign_out",
+        title=_("Sign out everywhere"),
+        button=_("Sign them out"),
+        consequences=[
+            _("All browsers of these people are signed out, and their open notebooks close."),
+            _("Notebooks go on running, tokens stay good, and who can sign in may do so again."),
+        ],
+        act=lambda person, _form: people.sign_out(person),
+    )
+    return asking.run(site, request, deed, chosen, chosen)
+
+
+@admin.action(permissions=["disable"], description=lazy("Disable"))
+def disable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
+    by = by_of(request)
+    may_stop = by.has_perm("notebook_sessions.act_on_project")
+
+    def act(person: User, form: DisableForm | None) -> None:
+        people.disable(person, by, stop=bool(form and form.cleaned_data["stop"]))
+
+    deed = Deed(
+        name="disable",
+        title=_("Disable"),
+        button=_("Disable them"),
+        consequences=[
+            _("These people are signed out and cannot sign in; their tokens are refused."),
+            _("Their projects and files stay. Enabling them gives everything back."),
+        ],
+        act=act,
+        form=DisableForm if may_stop else None,
+        excluded=_("Left out are oneself, and who may more than oneself:"),
+    )
+    return asking.run(site, request, deed, chosen, _others(request, chosen))
+
+
+@admin.action(permissions=["disable"], description=lazy("Enable"))
+def enable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
+    deed = Deed(
+        name="enable",
+        title=_("Enable"),
+        button=_("Enable them"),
+        consequences=[_("These people can sign in again, and their tokens are good again.")],
+        act=lambda person, _form: people.enable(person),
+        excluded=_("Left out are oneself, and who may more than oneself:"),
+    )
+    return asking.run(site, request, deed, chosen, _others(request, chosen))
+
+
+@admin.action(permissions=["view"], description=lazy("Export as CSV"))
+def export(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> StreamingHttpResponse:
+    return csvfile.answer("people", COLUMNS, _pages(chosen.order_by("pk")))
+
+
+def _pages(chosen: QuerySet[User]) -> Iterator[list[list[Any]]]:
+    """Some hundred people at a time, so that the file may be as long as it likes."""
+    users = list(chosen[:PAGE])
+    while users:
+        yield _lines(users)
+        users = list(chosen.filter(pk__gt=users[-1].pk)[:PAGE])
+
+
+def _lines(users: list[User]) -> list[list[Any]]:
+    found = glances(users)
+    return [
+        [
+            user.username,
+            user.get_full_name(),
+            user.email,
+            ", ".join(found[user.pk].groups),
+            user.is_active,
+            user.is_staff,
+            user.is_superuser,
+            found[user.pk].projects,
+            found[user.pk].running,
+            *(found[user.pk].limits[name].value for name in FIELDS),
+            user.date_joined,
+            user.last_login,
+        ]
+        for user in users
+    ]

@@ -1,0 +1,81 @@
+"""Doing something to many people: a page that says what will happen to whom, then the deed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from portal.models import User
+
+MOST = 500
+"""People at once; what is for more of them is for a group."""
+
+
+@dataclass(frozen=True)
+class Deed:
+    """``name`` is the action's; ``consequences`` say what it means; ``excluded``: whom it leaves
+    out, and why. ``act`` does it to one person, with the form where there is one."""
+
+    name: str
+    title: str
+    button: str
+    consequences: list[str]
+    act: Callable[[User, Any], Any]
+    form: Callable[[Any], forms.BaseForm] | None = None
+    excluded: str = ""
+
+
+def run(
+    admin: Any,
+    request: HttpRequest,
+    deed: Deed,
+    chosen: QuerySet[User],
+    possible: QuerySet[User],
+) -> TemplateResponse | None:
+    """Ask, or where that was answered, do it to those of ``chosen`` who are in ``possible``."""
+    if chosen.count() > MOST:
+        message = _("That is more than %(most)d people. Choose fewer, or use a group for them.")
+        admin.message_user(request, message % {"most": MOST}, messages.ERROR)
+        return None
+    people = list(possible.order_by("username"))
+    confirmed = "confirmed" in request.POST
+    form = deed.form(request.POST if confirmed else None) if deed.form else None
+    if confirmed and people and (form is None or form.is_valid()):
+        for person in people:
+            deed.act(person, form)
+            admin.log_change(request, person, deed.title)
+        _say(admin, request, deed, people)
+        return None
+    left_out = list(chosen.exclude(pk__in=[person.pk for person in people]).order_by("username"))
+    return TemplateResponse(
+        request,
+        "admin/portal/user/confirm.html",
+        {
+            **admin.admin_site.each_context(request),
+            "title": deed.title,
+            "opts": admin.opts,
+            "deed": deed,
+            "people": people,
+            "left_out": left_out,
+            "form": form,
+            "media": admin.media,
+            "checkbox": ACTION_CHECKBOX_NAME,
+        },
+    )
+
+
+def _say(admin: Any, request: HttpRequest, deed: Deed, people: list[User]) -> None:
+    count = len(people)
+    done = ngettext("%(what)s: done for %(name)s.", "%(what)s: done for %(count)d people.", count)
+    values = {"what": deed.title, "name": people[0].username, "count": count}
+    admin.message_user(request, done % values, messages.SUCCESS)

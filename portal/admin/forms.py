@@ -1,0 +1,109 @@
+"""The forms of people: their page, and what is asked before something is done to many."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from portal import roles
+from portal.models import User
+from quotas import bounds, setting
+from quotas.admin.figures import LimitsForm
+from quotas.fields import CHOICES, FIELDS
+from quotas.models import Grant
+
+
+class PersonForm(LimitsForm[User], UserChangeForm[User]):
+    """``by`` fills it in: nobody gives what they do not have themselves."""
+
+    by: ClassVar[User]
+
+    class Meta:
+        model = User
+        fields = "__all__"
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if "groups" not in data:
+            return data
+        chosen = set(data["groups"])
+        if not roles.may_hand_out(self.by, _changed(self.instance, chosen)):
+            self.add_error("groups", _("Only who may all that a group may can put people in it."))
+        if any(group.name in roles.ROLES for group in chosen):
+            data["is_staff"] = True  # without it the role would let them in nowhere
+        return data
+
+
+def _changed(person: User, chosen: set[Group]) -> Any:
+    before = set(person.groups.all())
+    return Group.objects.filter(pk__in=[group.pk for group in chosen ^ before])
+
+
+class ManyLimitsForm(forms.Form):
+    """A figure for each limit, left alone where it is empty; a tick has it inherited again."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in FIELDS.items():
+            self.fields[name] = setting.field_of(name)
+            self.fields[f"{name}_inherit"] = forms.BooleanField(
+                label=_("inherit again: %(limit)s") % {"limit": field.label}, required=False
+            )
+
+    def rows(self) -> list[tuple[Any, forms.BoundField, forms.BoundField]]:
+        """Each limit with its two fields."""
+        return [(field, self[name], self[f"{name}_inherit"]) for name, field in FIELDS.items()]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        for name in FIELDS:
+            if data.get(f"{name}_inherit") and data.get(name) is not None:
+                self.add_error(name, _("Give a figure or have it inherited again, not both."))
+        if not self.errors and not self.figures():
+            raise ValidationError(_("Give a figure, or tick what is to be inherited again."))
+        return data
+
+    def figures(self) -> dict[str, float | None]:
+        """What is to be changed; None: inherited again."""
+        data = self.cleaned_data
+        given = {name: data[name] for name in FIELDS if data.get(name) is not None}
+        again = {name: None for name in FIELDS if data.get(f"{name}_inherit")}
+        return {**given, **again}
+
+
+class ManyGrantsForm(forms.ModelForm[Grant]):
+    """One grant, to be given to each of several people."""
+
+    limit = forms.ChoiceField(label=_("limit"), choices=CHOICES)
+
+    class Meta:
+        model = Grant
+        fields = ["limit", "value", "until", "reason"]
+        widgets = {
+            "until": forms.DateInput(attrs={"type": "date"}),
+            "reason": forms.TextInput(attrs={"class": "vTextField"}),
+        }
+
+    def __init__(self, *args: Any, by: User, people: Collection[User], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.by, self.people = by, people
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if {"limit", "value", "until"} <= data.keys():
+            try:
+                figures = data["limit"], data["value"], data["until"]
+                bounds.require(self.by, *figures, self.people)
+            except ValidationError as error:
+                self.add_error(None, error)
+        return data
+
+
+class DisableForm(forms.Form):
+    stop = forms.BooleanField(label=_("Stop their running notebooks as well"), required=False)

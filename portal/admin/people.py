@@ -1,0 +1,171 @@
+"""The admin of people: a list that answers at a glance, and each person's whole story."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from portal import roles
+from portal.admin import actions
+from portal.admin.actions import by_of
+from portal.admin.filters import LastSignIn, OwnLimits, Role
+from portal.admin.forms import PersonForm
+from portal.admin.glance import PeopleList
+from portal.admin.limits import WithLimits
+from portal.admin.story import story_of
+from portal.models import User
+from quotas.admin.grants import GrantsOfPerson, keep_giver
+from quotas.effective import Source
+from quotas.fields import FIELDS
+from quotas.wording import day, figure
+
+FOR_SUPERUSERS = ["is_superuser", "user_permissions"]
+
+
+@admin.register(User)
+class PersonAdmin(WithLimits, UserAdmin[User]):
+    """Django's, with limits, grants and the story. Only a superuser changes a superuser."""
+
+    form = PersonForm
+    change_form_template = "admin/portal/user/change_form.html"
+    list_display = ["who", "name", "active", "projects", "running", "seen", "limits"]
+    list_filter = ["is_active", Role, OwnLimits, LastSignIn, "groups"]
+    ordering = ["-last_login", "username"]
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    readonly_fields = ["issuer", "subject", "last_login", "date_joined", "signed_out"]
+    inlines = [GrantsOfPerson]
+    actions = [getattr(actions, name) for name in actions.ACTIONS]
+    fieldsets = [
+        (None, {"fields": ["username", "password", ("first_name", "last_name"), "email"]}),
+        (_("Rights"), {"fields": ["is_active", "is_staff", "is_superuser", "groups",
+                                  "user_permissions"]}),
+        (_("Sign-in"), {"fields": [("last_login", "date_joined", "signed_out"),
+                                   ("issuer", "subject")]}),
+    ]  # fmt: skip
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """A password's digest is for nobody to look at; its field leads to setting another."""
+        found = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return found
+        (name, first), *others = found
+        fields = [field for field in first["fields"] if field != "password"]
+        return [(name, {**first, "fields": fields}), *others]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        fields = list(super().get_readonly_fields(request, obj))
+        if not request.user.is_superuser:
+            fields += FOR_SUPERUSERS
+        if not self.has_disable_permission(request):
+            fields.append("is_active")
+        return fields
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
+        return self.inlines if obj else []
+
+    def get_form(self, request: HttpRequest, obj: Any = None, *args: Any, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, *args, **kwargs)
+        form.by = by_of(request)
+        return form
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PeopleList]:
+        return PeopleList
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        person = context.get("original")
+        if person:
+            context |= story_of(person, by_of(request))
+            context["may_grant"] = self.has_grant_permission(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: Any) -> None:
+        keep_giver(formset, by_of(request))
+        super().save_formset(request, form, formset, change)
+
+    # --- Who may ---
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or roles.may_change(by_of(request), obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or roles.may_change(by_of(request), obj))
+
+    def has_set_limits_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("quotas.change_limitset")
+
+    def has_grant_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("quotas.add_grant")
+
+    def has_sign_out_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("portal.sign_out_user")
+
+    def has_disable_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("portal.disable_user")
+
+    # --- Columns, from `glance` ---
+    @admin.display(description=_("username"), ordering="username")
+    def who(self, user: Any) -> SafeString:
+        held = [str(roles.TITLES[name]) for name in user.glance.groups if name in roles.TITLES]
+        rights = [*([str(_("superuser"))] if user.is_superuser else []), *held]
+        return format_html('{}<span class="under">{}</span>', user.username, ", ".join(rights))
+
+    @admin.display(description=_("name and e-mail"), ordering="last_name")
+    def name(self, user: User) -> SafeString:
+        words = '{}<span class="under">{}</span>'
+        return format_html(words, user.get_full_name(), user.email)
+
+    @admin.display(description=_("active"), ordering="is_active", boolean=True)
+    def active(self, user: User) -> bool:
+        return user.is_active
+
+    @admin.display(description=_("projects"))
+    def projects(self, user: Any) -> SafeString | str:
+        if not user.glance.projects:
+            return "0"
+        address = reverse("admin:notebook_sessions_project_changelist")
+        link = '<a href="{}?owner__id__exact={}">{}</a>'
+        return format_html(link, address, user.pk, user.glance.projects)
+
+    @admin.display(description=_("running"))
+    def running(self, user: Any) -> int:
+        return int(user.glance.running)
+
+    @admin.display(description=_("own limits"))
+    def limits(self, user: Any) -> SafeString:
+        """Those that are set for them alone, and those that are granted, which end."""
+        own = [
+            (FIELDS[name], figure(name, found.value), _until(found))
+            for name, found in user.glance.limits.items()
+            if found.source in {Source.PERSON, Source.GRANT}
+        ]
+        return format_html_join("", '<div class="own-limit">{}: <b>{}</b>{}</div>', own)
+
+    @admin.display(description=_("last sign-in"), ordering="last_login")
+    def seen(self, user: User) -> SafeString | str:
+        if user.last_login is None:
+            return str(_("never"))
+        moment = timezone.localtime(user.last_login)
+        words = '<time datetime="{}" title="{}">{}</time>'
+        shown = date_format(moment, "SHORT_DATE_FORMAT")
+        return format_html(words, moment.isoformat(), date_format(moment, "DATETIME_FORMAT"), shown)
+
+
+def _until(found: Any) -> SafeString | str:
+    if found.source != Source.GRANT:
+        return ""
+    words = _("granted until %(day)s") % {"day": day(found.until)}
+    return format_html(' <span class="granted">{}</span>', words)

@@ -1,0 +1,98 @@
+"""Charts as plain SVG, drawn here: pure, from numbers and words to a piece of a page.
+
+A chart is as wide as its place: what lies across is in percent, so that words keep their size
+on any screen. Colours and type are the stylesheet's (``charts.css``), by class alone. Whatever
+is put in is escaped. A table with the same figures stands beside each, in the templates.
+Neighbour: `chartframe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from portal.chartframe import Place, framed, height, placed, top_of
+
+__all__ = ["Place", "columns", "gauge", "line", "swatch"]
+
+GAP = 0.22
+"""The part of a column's place that stays empty."""
+
+
+def columns(key: str, title: str, summary: str, places: Sequence[Place]) -> SafeString:
+    """A column for each place; ``key`` is unique in the page. The second part is hatched."""
+    top = top_of(max((sum(place.values) for place in places), default=0))
+    drawn = [
+        (_column(key, place, middle, width, top),)
+        for place, middle, width in placed(places)
+        if any(place.values)
+    ]
+    return framed(key, title, summary, places, top, format_html_join("", "{}", drawn))
+
+
+def line(key: str, title: str, summary: str, places: Sequence[Place]) -> SafeString:
+    """A point for each place that has a figure, joined to the one before it."""
+    top = top_of(max((place.values[0] for place in places if place.values), default=0))
+    points = [
+        (middle, height(place.values[0], top), place.hint)
+        for place, middle, _width in placed(places)
+        if place.values
+    ]
+    pairs = pairwise(points)
+    joined = [(f"{a[0]:.2f}", f"{a[1]:.1f}", f"{b[0]:.2f}", f"{b[1]:.1f}") for a, b in pairs]
+    dots = [(f"{across:.2f}", f"{down:.1f}", hint) for across, down, hint in points]
+    drawn = format_html(
+        "{}{}",
+        format_html_join(
+            "", '<line class="curve" x1="{}%" y1="{}" x2="{}%" y2="{}"></line>', joined
+        ),
+        format_html_join(
+            "", '<circle class="dot" cx="{}%" cy="{}" r="3.5"><title>{}</title></circle>', dots
+        ),
+    )
+    return framed(key, title, summary, places, top, drawn)
+
+
+def gauge(used: float, total: float) -> SafeString:
+    """A slim bar for ``used`` of ``total``; the figures stand beside it, in words. What is
+    beyond the total fills it, in another colour."""
+    share = min(used / total, 1) if total > 0 else float(used > 0)
+    return format_html(
+        '<svg class="gauge{}" width="100%" height="8" aria-hidden="true" focusable="false">'
+        '<rect class="track" width="100%" height="8" rx="4"></rect>'
+        '<rect class="used" width="{}%" height="8" rx="4"></rect></svg>',
+        " over" if used > total else "",
+        f"{share * 100:.1f}",
+    )
+
+
+def swatch(key: str, part: int) -> SafeString:
+    """What a part of the chart ``key`` looks like, for a legend."""
+    return format_html(
+        '<svg class="swatch" width="12" height="12" aria-hidden="true" focusable="false">'
+        '<rect class="part-{}" width="12" height="12" rx="2" {}></rect></svg>',
+        part,
+        _fill(key, part),
+    )
+
+
+def _column(key: str, place: Place, middle: float, width: float, top: float) -> SafeString:
+    """Its parts upon one another; the whole place answers to the mouse."""
+    parts, below = [], 0.0
+    for part, value in enumerate(place.values):
+        low, high = height(below, top), height(below + value, top)
+        below += value
+        if value:
+            left, broad = middle - width * (1 - GAP) / 2, width * (1 - GAP)
+            sizes = (f"{left:.2f}", f"{high:.1f}", f"{broad:.2f}", f"{low - high:.1f}")
+            parts.append((part, *sizes, _fill(key, part)))
+    rectangle = '<rect class="part-{}" x="{}%" y="{}" width="{}%" height="{}" {}></rect>'
+    drawn = format_html_join("", rectangle, parts)
+    return format_html("<g>{}<title>{}</title></g>", drawn, place.hint)
+
+
+def _fill(key: str, part: int) -> SafeString:
+    return format_html('fill="url(#{}-hatch)"', key) if part else SafeString("")

@@ -1,0 +1,137 @@
+"""Letters to people: written into the database with what they tell of, sent by the worker, once.
+
+`post` writes one in its caller's transaction; `sessions.reconcile` has the worker call
+`deliver_due` while any are unsent. Nothing is written where no mail server is set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import smtplib
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from email.utils import parseaddr
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.db.models import F, Q, QuerySet
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from portal.models import Letter, User
+
+ATTEMPTS = 8
+PAUSE = timedelta(minutes=10)
+"""Before the second attempt; it doubles each time, so the last one is a day after the first."""
+PATIENCE = 20.0
+"""Seconds after which no further letter is begun: what is left is for the next task."""
+
+log = logging.getLogger(__name__)
+
+
+def are_sent() -> bool:
+    """Whether this portal has a mail server to send them by."""
+    return bool(settings.PORTAL_EMAIL_URL)
+
+
+def post(key: str, to: User, template: str, context: Mapping[str, Any]) -> None:
+    """Have the letter of ``templates/mail/<template>`` sent to a person, once for each ``key``.
+
+    People without an address get none.
+    """
+    if not are_sent() or not to.email:
+        return
+    words = {**context, "to": to, "portal": settings.PORTAL_URL}
+    subject, text, html = (
+        render_to_string(f"mail/{template}.{kind}", words)
+        for kind in ("subject.txt", "txt", "html")
+    )
+    line = " ".join(subject.split())[:255]
+    Letter.objects.get_or_create(
+        key=key, defaults={"to": to, "subject": line, "text": text.strip() + "\n", "html": html}
+    )
+
+
+def due() -> QuerySet[Letter]:
+    """The letters that are to be tried now, the oldest first."""
+    return Letter.objects.unsent().filter(_is_due(timezone.now())).order_by("created", "pk")
+
+
+def deliver_due(limit: int = 50) -> int:
+    """Send what is due, and say how many went out. Ends early where the mail server is away."""
+    deadline = time.monotonic() + PATIENCE
+    sent = 0
+    for pk in list(due().values_list("pk", flat=True)[:limit]):
+        try:
+            sent += send(pk)
+        except OSError:
+            break  # nobody to hand letters to: the others are not tried in vain
+        if time.monotonic() > deadline:
+            break
+    return sent
+
+
+def send(pk: int) -> bool:
+    """Send one letter if it is due, and say whether it went out.
+
+    Whoever claims it first sends it. A claim that leads to nothing, for whatever reason, counts
+    as an attempt. Raises `OSError` where the mail server cannot be reached.
+    """
+    now = timezone.now()
+    mine = Letter.objects.unsent().filter(_is_due(now), pk=pk)
+    if not mine.update(claimed=now, attempts=F("attempts") + 1):
+        return False
+    letter = Letter.objects.select_related("to").get(pk=pk)
+    if not letter.to.email or not letter.to.is_active:
+        Letter.objects.filter(pk=pk).update(attempts=ATTEMPTS)
+        return False
+    try:
+        _message(letter).send()
+    except (OSError, ValueError) as error:
+        _note(letter, error)
+        if _is_away(error):
+            raise
+        return False
+    Letter.objects.filter(pk=pk).update(sent=timezone.now())
+    return True
+
+
+def _is_due(now: datetime) -> Q:
+    """Never tried, or last tried long enough ago for one more attempt."""
+    found = Q(attempts=0)
+    for attempts in range(1, ATTEMPTS):
+        found |= Q(attempts=attempts, claimed__lt=now - PAUSE * 2 ** (attempts - 1))
+    return found
+
+
+def _message(letter: Letter) -> EmailMultiAlternatives:
+    headers = {"Message-ID": _message_id(letter.key), "Auto-Submitted": "auto-generated"}
+    message = EmailMultiAlternatives(
+        letter.subject, letter.text, settings.DEFAULT_FROM_EMAIL, [letter.to.email], headers=headers
+    )
+    message.attach_alternative(letter.html, "text/html")
+    return message
+
+
+def _message_id(key: str) -> str:
+    """The same for each attempt: a letter that arrives twice after all is shown once."""
+    name = hashlib.sha256(f"{settings.PORTAL_URL} {key}".encode()).hexdigest()[:32]
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
+    return f"<{name}@{domain}>"
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether it was about the server, not about this letter. smtplib's errors are OSErrors."""
+    return isinstance(error, OSError) and not isinstance(
+        error, smtplib.SMTPRecipientsRefused | smtplib.SMTPSenderRefused | smtplib.SMTPDataError
+    )
+
+
+def _note(letter: Letter, error: Exception) -> None:
+    if letter.attempts < ATTEMPTS:
+        log.warning("letter %d was not sent, and is tried again: %s", letter.pk, error)
+    else:
+        log.error("letter %d was not sent in %d attempts: %s", letter.pk, ATTEMPTS, error)

@@ -1,0 +1,37 @@
+"""The mail server's address, as Django's settings want it. `settings` is the one caller."""
+
+from __future__ import annotations
+
+from email.utils import parseaddr
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from portal.environment import Environment
+
+PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 587, "smtp+ssl": 465}
+"""Where none is given."""
+
+
+def mail_server(environment: Environment, url: str, sender: str) -> dict[str, Any]:
+    """Django's settings by their names; empty without an address, or where it is wrong."""
+    if not url:
+        return {}
+    if "@" not in parseaddr(sender)[1] or not sender.isprintable():
+        hint = "Give an address, such as Bindery <bindery@example.org>."
+        environment.wrong("portal.E008", "PORTAL_EMAIL_FROM", f"is “{sender}”", hint)
+    try:
+        return _settings(url)
+    except (ImproperlyConfigured, ValueError):  # not said which: there may be a password in it
+        hint = "Give smtp://host, smtp+tls://user:password@host:587 or smtp+ssl://…"
+        environment.wrong("portal.E008", "PORTAL_EMAIL_URL", "is no address of a mail server", hint)
+        return {}
+
+
+def _settings(url: str) -> dict[str, Any]:
+    found: dict[str, Any] = environ.Env.email_url_config(url)
+    scheme = url.partition(":")[0].lower()
+    if scheme in PORTS and not found["EMAIL_HOST"]:
+        raise ValueError(url)
+    return {**found, "EMAIL_PORT": found["EMAIL_PORT"] or PORTS.get(scheme, 25)}

@@ -1,0 +1,85 @@
+"""What a person may have, a row for each limit, as the account page shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from portal.models import User
+from quotas.asking import can_ask
+from quotas.effective import Effective
+from quotas.fields import FIELDS, Field
+from quotas.limits import effective_of
+from quotas.models import LimitRequest
+from quotas.uses import of_limit
+from quotas.wording import figure, plain, whence
+from sessions.lifecycle.room import use_of
+
+PARTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (gettext_lazy("Projects and notebooks"), ("projects", "running", "builds", "idle_days")),
+    (gettext_lazy("All your running notebooks together"),
+     ("total_cpu", "total_memory_gb", "total_gpu")),
+    (gettext_lazy("What the repository of one notebook may ask for"),
+     ("max_cpu", "max_memory_gb", "max_gpu")),
+    (gettext_lazy("What a notebook gets where its repository does not ask"),
+     ("cpu_request", "cpu_limit", "memory_request_gb", "memory_limit_gb")),
+    (gettext_lazy("Your own folder"), ("volume_gb",)),
+)  # fmt: skip
+"""Every limit once, in the order of what people look for."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A limit: what is allowed, what is in use (None: nothing counts against it), whence."""
+
+    field: Field
+    found: Effective
+    used: float | None
+    asked: LimitRequest | None
+
+    @property
+    def allowed(self) -> str:
+        return figure(self.field.name, self.found.value)
+
+    @property
+    def in_use(self) -> str:
+        """``3 of 5``, ``2 of 8 CPU``."""
+        if self.used is None:
+            return ""
+        return _("%(used)s of %(allowed)s") % {"used": plain(self.used), "allowed": self.allowed}
+
+    @property
+    def whence(self) -> str:
+        return whence(self.found)
+
+    @property
+    def over(self) -> str:
+        """What it means that more is in use than is allowed, as when staff have lowered it."""
+        if self.used is None or self.used <= self.found.value + 1e-9:
+            return ""
+        if self.field.name == "projects":
+            return _("More than you may have now. You keep all; delete some to launch another.")
+        return _("More than you may have now. What runs is left alone; a new one has to wait.")
+
+    @property
+    def can_ask(self) -> bool:
+        return can_ask(self.field.name)
+
+
+def parts_of(user: User) -> list[tuple[str, list[Row]]]:
+    """All limits of this person, with headings."""
+    found, use = effective_of(user), use_of(user)
+    asked = {wish.limit: wish for wish in LimitRequest.objects.open().filter(user=user)}
+    return [
+        (
+            str(heading),
+            [
+                Row(FIELDS[name], found[name], of_limit(use, name), asked.get(name))
+                for name in names
+            ],
+        )
+        for heading, names in PARTS
+    ]

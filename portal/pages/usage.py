@@ -1,0 +1,113 @@
+"""What people have used: shown to each on the account page, exported for staff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase
+from django.utils import formats, timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from portal import csvfile
+from portal.charts import Place, columns
+from portal.models import User
+from sessions.months import Month, span
+from sessions.usage import By, Hours, Line, lines, of_person
+
+RIGHT = "notebook_sessions.view_session"
+MONTHS_SHOWN = 6
+MOST_MONTHS = 120
+PAGE = 1000
+_FIGURES = {
+    "cpu": gettext_lazy("CPU-hours"),
+    "memory_gb": gettext_lazy("GB-hours"),
+    "gpu": gettext_lazy("GPU-hours"),
+}
+
+
+@dataclass(frozen=True)
+class Use:
+    """One kind of hours: of this month, and drawn for the last ones."""
+
+    label: str
+    this_month: float
+    drawn: SafeString
+
+
+def own(user: User) -> dict[str, Any]:
+    """The context of ``portal/_usage.html``; one query. GPUs only for who had any."""
+    last = Month.of(timezone.now())
+    found = of_person(user, list(span(last.plus(1 - MONTHS_SHOWN), last)))
+    figures = {
+        name: str(label)
+        for name, label in _FIGURES.items()
+        if name != "gpu" or any(hours.gpu for hours in found.values())
+    }
+    return {
+        "usage": [_use(name, label, found) for name, label in figures.items()],
+        "usage_months": [
+            (_name(month), [getattr(hours, name) for name in figures])
+            for month, hours in reversed(found.items())
+        ],
+    }
+
+
+def _use(name: str, label: str, found: dict[Month, Hours]) -> Use:
+    values = {month: getattr(hours, name) for month, hours in found.items()}
+    places = [
+        Place((value,), f"{_name(month)}: {value:.1f}", formats.date_format(month.day, "M"))
+        for month, value in values.items()
+    ]
+    this = list(values.values())[-1]
+    summary = _("%(hours)s this month") % {"hours": f"{this:.1f}"}
+    return Use(label, this, columns(f"usage-{name}", label, summary, places))
+
+
+def _name(month: Month) -> str:
+    return formats.date_format(month.day, "F Y")
+
+
+@never_cache
+@require_safe
+def export(request: HttpRequest) -> HttpResponseBase:
+    """``/admin/usage.csv?by=person&from=2026-01&to=2026-03``; this month of people if not said.
+
+    Sent while it is read. Behind the admin's door; who may see sessions may have it.
+    """
+    if not request.user.has_perm(RIGHT):
+        raise PermissionDenied
+    this = f"{Month.of(timezone.now())}"
+    first = Month.parsed(request.GET.get("from", this))
+    last = Month.parsed(request.GET.get("to", this))
+    by = request.GET.get("by", By.PERSON)
+    if by not in By or first is None or last is None or not first <= last < first.plus(MOST_MONTHS):
+        return HttpResponseBadRequest(
+            _("Ask for by=person, group, repository or all, and for months such as 2026-01, at most"
+              " %(most)s: from=2026-01&to=2026-03.") % {"most": MOST_MONTHS},
+            content_type="text/plain; charset=utf-8",
+        )  # fmt: skip
+    header = [_("month"), *_who(By(by)), _("sessions"), *(str(each) for each in _FIGURES.values())]
+    return csvfile.answer(f"usage-by-{by}", header, _pages(lines(By(by), span(first, last))))
+
+
+def _who(by: By) -> list[str]:
+    both = [By.PERSON, By.REPOSITORY] if by == By.ALL else [by]
+    return [str(each.label) for each in both]
+
+
+def _pages(found: Iterator[Line]) -> Iterator[list[list[Any]]]:
+    while page := list(islice(found, PAGE)):
+        yield [_row(each) for each in page]
+
+
+def _row(each: Line) -> list[Any]:
+    hours = (each.hours.cpu, each.hours.memory_gb, each.hours.gpu)
+    return [f"{each.month}", *each.who, each.sessions, *(round(value, 3) for value in hours)]

@@ -1,0 +1,121 @@
+"""The roles of staff: Django groups, and what whoever is in one may do.
+
+`portal/migrations/0003_roles.py` makes them; a role that is changed here needs a migration too.
+"""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from portal.models import User
+
+_VIEWER = (
+    "portal.view_user",
+    "portal.view_announcement",
+    "quotas.view_limitset",
+    "quotas.view_grant",
+    "quotas.view_limitrequest",
+    "quotas.view_supportbounds",
+    "notebook_sessions.view_project",
+    "notebook_sessions.view_session",
+    "notebook_sessions.view_build",
+    "notebook_sessions.view_repositoryrule",
+    "keys.view_token",
+    "auditlog.view_logentry",
+    "auth.view_group",
+)
+_SUPPORT = (
+    *_VIEWER,
+    "notebook_sessions.act_on_project",
+    "notebook_sessions.cancel_build",
+    "portal.sign_out_user",
+    "quotas.add_grant",
+    "quotas.answer_limitrequest",
+)
+_OPERATOR = (
+    *_SUPPORT,
+    "quotas.exceed_bounds",
+    "quotas.add_limitset",
+    "quotas.change_limitset",
+    "quotas.delete_limitset",
+    "quotas.change_grant",
+    "quotas.delete_grant",
+    "quotas.add_supportbounds",
+    "quotas.change_supportbounds",
+    "quotas.delete_supportbounds",
+    "portal.add_announcement",
+    "portal.change_announcement",
+    "portal.delete_announcement",
+    "notebook_sessions.add_repositoryrule",
+    "notebook_sessions.change_repositoryrule",
+    "notebook_sessions.delete_repositoryrule",
+    "portal.add_user",
+    "portal.change_user",
+    "portal.disable_user",
+    "keys.delete_token",
+    "auth.add_group",
+    "auth.change_group",
+)
+
+ROLES: dict[str, tuple[str, ...]] = {
+    "viewer": _VIEWER,
+    "support": _SUPPORT,
+    "operator": _OPERATOR,
+}
+TITLES = {"viewer": _("viewer"), "support": _("support"), "operator": _("operator")}
+
+
+def ensure(role: str) -> Group:
+    """The role's group, made where it is missing, with exactly the role's permissions."""
+    group, _made = Group.objects.get_or_create(name=role)
+    wanted = ROLES[role]
+    found = Permission.objects.filter(_any_of(wanted))
+    if len(found) != len(wanted):
+        raise LookupError(f"not all permissions of the role {role} are there yet")
+    group.permissions.set(found)
+    return group
+
+
+def give(user: User, role: str) -> None:
+    """Put the person into the role; it lets them into the admin."""
+    user.groups.add(ensure(role))
+    if not user.is_staff:
+        user.is_staff = True
+        user.save(update_fields=["is_staff"])
+
+
+def changeable_by(by: User, people: QuerySet[User]) -> QuerySet[User]:
+    """Those of ``people`` whom ``by`` may change: nobody who may more than they may themselves,
+    or whoever changes a password could act as somebody above them."""
+    if by.is_superuser:
+        return people
+    beyond = _beyond(by)
+    own = Exists(User.user_permissions.through.objects.filter(
+        user=OuterRef("pk"), permission__in=beyond))  # fmt: skip
+    by_group = Exists(User.groups.through.objects.filter(
+        user=OuterRef("pk"), group__permissions__in=beyond))  # fmt: skip
+    return people.filter(~own, ~by_group, is_superuser=False)
+
+
+def may_change(by: User, person: User) -> bool:
+    """Whether ``by`` may change this person, as far as that depends on who they are."""
+    return changeable_by(by, User.objects.filter(pk=person.pk)).exists()
+
+
+def may_hand_out(by: User, groups: QuerySet[Group]) -> bool:
+    """Whether ``by`` may put people into these groups: what they may not do, they cannot give."""
+    return by.is_superuser or not groups.filter(permissions__in=_beyond(by)).exists()
+
+
+def _beyond(by: User) -> QuerySet[Permission]:
+    held = Permission.objects.filter(Q(user=by) | Q(group__user=by))
+    return Permission.objects.exclude(pk__in=held.values("pk"))
+
+
+def _any_of(names: tuple[str, ...]) -> Q:
+    wanted = Q()
+    for label, _dot, codename in (name.partition(".") for name in names):
+        wanted |= Q(content_type__app_label=label, codename=codename)
+    return wanted

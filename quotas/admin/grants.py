@@ -1,0 +1,137 @@
+"""Grants: who has more of something, until when, why and from whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.forms import BaseInlineFormSet
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.models import User
+from quotas import bounds
+from quotas.models import Grant
+from quotas.wording import figure
+
+
+class GrantForm(forms.ModelForm[Grant]):
+    """Within the bounds of whoever fills it in (``by``, put there by `for_user`)."""
+
+    by: User
+
+    class Meta:
+        model = Grant
+        fields = ["user", "limit", "value", "until", "reason"]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        figures = {"limit", "value", "until"}
+        if figures <= data.keys() and figures & set(self.changed_data):
+            try:
+                people = [data["user"]] if data.get("user") else []
+                bounds.require(self.by, data["limit"], data["value"], data["until"], people)
+            except ValidationError as error:
+                self.add_error(None, error)
+        return data
+
+
+class Running(admin.SimpleListFilter):
+    title = _("in force")
+    parameter_name = "running"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("in force")), ("no", _("over"))]
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Grant]) -> QuerySet[Grant]:
+        today = timezone.localdate()
+        if self.value() == "yes":
+            return rows.filter(until__gte=today)
+        return rows.filter(until__lt=today) if self.value() == "no" else rows
+
+
+@admin.register(Grant)
+class GrantAdmin(admin.ModelAdmin[Grant]):
+    form = GrantForm
+    list_display = [
+        "user",
+        "limit",
+        "figure",
+        "until",
+        "is_active",
+        "reason",
+        "given_by",
+        "created",
+    ]
+    list_display_links = ["limit"]
+    list_filter = [Running, "limit", "until"]
+    list_select_related = ["user", "given_by"]
+    search_fields = ["user__username", "user__email", "reason"]
+    ordering = ["-pk"]
+    autocomplete_fields = ["user"]
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    @admin.display(description=_("value"), ordering="value")
+    def figure(self, grant: Grant) -> str:
+        return figure(grant.limit, grant.value)
+
+    @admin.display(description=_("in force"), boolean=True)
+    def is_active(self, grant: Grant) -> bool:
+        return grant.until >= timezone.localdate()
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        form.by = request.user  # type: ignore[attr-defined]
+        return form
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Whose it is stays."""
+        return ["user", "given_by", "created"] if obj else []
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = ["user", "limit", "value", "until", "reason"]
+        return [*fields, "given_by", "created"] if obj else fields
+
+    def save_model(self, request: HttpRequest, obj: Grant, form: Any, change: bool) -> None:
+        if not change:
+            obj.given_by = request.user  # type: ignore[assignment]  # signed in, or not here
+        super().save_model(request, obj, form, change)
+
+    def response_post_save_add(self, request: HttpRequest, obj: Grant) -> HttpResponseRedirect:
+        """On to the person, whose page says what they may have by now."""
+        return HttpResponseRedirect(reverse("admin:portal_user_change", args=[obj.user_id]))
+
+
+class GrantsOfPerson(admin.StackedInline[Grant, User]):
+    """On the page of a person: those that there were, and room for another."""
+
+    model = Grant
+    form = GrantForm
+    fk_name = "user"
+    fields = [("limit", "value", "until"), ("reason", "given_by")]
+    readonly_fields = ["given_by"]
+    extra = 0
+    ordering = ["-until", "-pk"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Grant]:
+        return super().get_queryset(request).select_related("given_by")
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        formset = super().get_formset(request, obj, **kwargs)
+        formset.form.by = request.user  # type: ignore[attr-defined]
+        return formset
+
+
+def keep_giver(formset: BaseInlineFormSet[Any, Any, Any], by: User) -> None:
+    """Note who gives the new grants among the rows of a formset that is about to be saved."""
+    for form in formset.extra_forms:
+        if form.has_changed():
+            form.instance.given_by = by

@@ -1,0 +1,124 @@
+"""The site's limits and the bounds of support: one row each, which opens at once."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar
+
+from auditlog.context import disable_auditlog
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
+
+from quotas import bounds
+from quotas.admin import figures
+from quotas.admin.figures import LimitsForm
+from quotas.fields import FIELDS
+from quotas.models import LimitSet, SupportBounds
+
+R = TypeVar("R", bound=models.Model)
+
+
+class OneRow(admin.ModelAdmin[R]):
+    """The list is the row's own page; the row is made when somebody first comes for it."""
+
+    key: ClassVar[dict[str, Any]]
+
+    def first(self) -> dict[str, Any]:
+        """What stands in the row when it is made."""
+        return {}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[R]:
+        return super().get_queryset(request).filter(**self.key)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        with disable_auditlog():  # an empty row changes nothing
+            rows = self.model._default_manager
+            row, _made = rows.get_or_create(**self.key, defaults=self.first())
+        opts = self.model._meta
+        return redirect(f"admin:{opts.app_label}_{opts.model_name}_change", row.pk)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
+        return HttpResponseRedirect(request.path)
+
+
+class SiteForm(LimitsForm[LimitSet]):
+    class Meta:
+        model = LimitSet
+        fields: ClassVar[list[str]] = []
+
+
+@admin.register(LimitSet)
+class SiteAdmin(OneRow[LimitSet]):
+    """What holds for everybody. Those of people and groups are on their own pages."""
+
+    key = {"user": None, "group": None}
+    form = SiteForm
+    fields = []
+    change_form_template = "admin/quotas/site.html"
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        form.sets_limits = self.has_change_permission(request, obj)  # type: ignore[attr-defined]
+        return form
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["limits"] = figures.rows(context["adminform"].form, None)
+        context["title"] = _("Limits for everybody")
+        context["subtitle"] = None
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        form.set_limits()
+
+
+class BoundsForm(forms.ModelForm[SupportBounds]):
+    class Meta:
+        model = SupportBounds
+        fields = ["days", *FIELDS]
+
+
+@admin.register(SupportBounds)
+class BoundsAdmin(OneRow[SupportBounds]):
+    """How far those go who lack ``quotas.exceed_bounds``."""
+
+    key = {"pk": 1}
+    form = BoundsForm
+    fieldsets = [
+        (None, {"fields": ["days"]}),
+        (
+            _("The most that support grants"),
+            {
+                "fields": list(FIELDS),
+                "description": _("An empty field: support grants no more of it."),
+            },
+        ),
+    ]
+
+    def first(self) -> dict[str, Any]:
+        return dict(bounds.first())
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["title"] = _("Bounds of support")
+        context["subtitle"] = None
+        return super().render_change_form(request, context, *args, **kwargs)

@@ -1,0 +1,180 @@
+"""Requests for more: what waits for an answer first, and the page on which staff answer.
+
+Nobody adds, changes or deletes one here; `quotas.asking` moves it, and says who may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from portal.models import User
+from quotas import bounds
+from quotas.admin.answerform import AnswerForm
+from quotas.asking import RIGHT
+from quotas.effective import Effective
+from quotas.limits import effective_of_many
+from quotas.models import LimitRequest
+from quotas.uses import of_limit, uses_of
+from quotas.wording import day, figure, plain, whence
+
+OPEN = Q(state=LimitRequest.State.OPEN)
+EARLIER_SHOWN = 10
+
+
+class Standing:
+    """What the people of some requests have and use, looked up for all of them at once."""
+
+    def __init__(self, wishes: list[LimitRequest]) -> None:
+        people = list({wish.user_id: wish.user for wish in wishes}.values())
+        self.limits: Mapping[int, Mapping[str, Effective]] = effective_of_many(people)
+        self.uses = uses_of(people)
+
+    def has(self, wish: LimitRequest) -> Effective:
+        return self.limits[wish.user_id][wish.limit]
+
+    def used(self, wish: LimitRequest) -> str:
+        used = of_limit(self.uses[wish.user_id], wish.limit)
+        return "" if used is None else plain(used)
+
+
+@admin.register(LimitRequest)
+class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
+    list_display = ("user", "what", "asked", "standing", "reason", "became")
+    list_display_links = ("user", "what")
+    list_filter = ("state", "limit", "created")
+    list_select_related = ("user", "answered_by")
+    search_fields = ("user__username", "user__email", "why")
+    show_full_result_count = False
+    ordering = (
+        Case(When(OPEN, then=Value(0)), default=Value(1)).asc(),
+        Case(When(OPEN, then=F("created"))).asc(),  # who has waited longest comes first
+        "-created",
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)
+        shown = list(changes.result_list)
+        standing = Standing(shown)
+        for wish in shown:
+            wish.standing = standing
+        changes.result_list = shown
+        return changes
+
+    @admin.display(description=gettext_lazy("limit"), ordering="limit")
+    def what(self, wish: LimitRequest) -> str:
+        return wish.get_limit_display()
+
+    @admin.display(description=gettext_lazy("asks for"), ordering="until")
+    def asked(self, wish: LimitRequest) -> str:
+        words = {"value": figure(wish.limit, wish.value), "until": day(wish.until)}
+        return _("%(value)s until %(until)s") % words
+
+    @admin.display(description=gettext_lazy("now"), empty_value="")
+    def standing(self, wish: Any) -> str:
+        """What the person has and uses, while that matters."""
+        if wish.state != LimitRequest.State.OPEN:
+            return ""
+        words = {"has": figure(wish.limit, wish.standing.has(wish).value)}
+        used = wish.standing.used(wish)
+        if not used:
+            return _("has %(has)s") % words
+        return _("has %(has)s, uses %(used)s") % {**words, "used": used}
+
+    @admin.display(description=gettext_lazy("why"))
+    def reason(self, wish: LimitRequest) -> str:
+        return wish.why if len(wish.why) <= 100 else f"{wish.why[:99]}…"
+
+    @admin.display(description=gettext_lazy("state"), ordering="created")
+    def became(self, wish: LimitRequest) -> str:
+        if wish.state == LimitRequest.State.OPEN:
+            return _("open for %(time)s") % {"time": timesince(wish.created, depth=1)}
+        if wish.answered_by is None:
+            return wish.get_state_display()
+        words = {"state": wish.get_state_display(), "name": wish.answered_by.username}
+        return _("%(state)s by %(name)s") % words
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The request's page; who may answer does so there."""
+        wish = self.get_object(request, object_id)
+        if not self.has_view_permission(request, wish):
+            raise PermissionDenied
+        if wish is None:
+            raise Http404
+        if request.method != "POST":
+            return self._page(request, wish, AnswerForm.of(wish))
+        return self._answer(request, wish)
+
+    def _answer(self, request: HttpRequest, wish: LimitRequest) -> HttpResponse:
+        form = AnswerForm.of(wish, request.POST)
+        sentence = form.send(_by(request)) if form.is_valid() else ""
+        if not sentence:
+            wish.refresh_from_db()
+            return self._page(request, wish, form, status=400)
+        messages.success(request, sentence)
+        return redirect("admin:quotas_limitrequest_changelist")
+
+    def _page(
+        self, request: HttpRequest, wish: LimitRequest, form: AnswerForm, status: int = 200
+    ) -> HttpResponse:
+        standing = Standing([wish])
+        may = _by(request).has_perm(RIGHT)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("%(name)s asks for more") % {"name": wish.user.username},
+            "opts": self.opts,
+            "wish": wish,
+            "has": standing.has(wish),
+            "has_whence": whence(standing.has(wish), wish.user.username),
+            "used": standing.used(wish),
+            "form": form,
+            "answerable": may and wish.state == LimitRequest.State.OPEN,
+            "beyond": _beyond(_by(request), wish) if may else (),
+            "earlier": _earlier(wish),
+            "sees_people": _by(request).has_perm("portal.view_user"),
+        }
+        return TemplateResponse(
+            request, "admin/quotas/limitrequest/answer.html", context, status=status
+        )
+
+
+def _by(request: HttpRequest) -> User:
+    by = request.user
+    if not isinstance(by, User):
+        raise PermissionDenied
+    return by
+
+
+def _beyond(by: User, wish: LimitRequest) -> list[str]:
+    """Why this one may not grant it as it was asked for."""
+    try:
+        bounds.require(by, wish.limit, wish.value, wish.until, [wish.user])
+    except ValidationError as error:
+        return error.messages
+    return []
+
+
+def _earlier(wish: LimitRequest) -> QuerySet[LimitRequest]:
+    theirs = LimitRequest.objects.filter(user=wish.user_id).exclude(pk=wish.pk)
+    return theirs.select_related("grant").order_by("-created")[:EARLIER_SHOWN]

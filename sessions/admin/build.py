@@ -1,0 +1,202 @@
+"""Builds: from which pack, how long, who waits for them, and their log as it is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from portal.models import User
+from portal.templatetags.bindery import address, ago
+from sessions import journal, lifecycle
+from sessions.admin import filters, shown
+from sessions.admin.deeds import Deed
+from sessions.admin.look import Rows
+from sessions.admin.story import moves_of
+from sessions.errors import StateConflict
+from sessions.models import Build, LogChunk, Project, Session
+from sessions.models.project import ACT
+from sessions.states import BUILD_ACTIVE, SessionState
+
+LOG_CHUNKS = 100
+PEOPLE_NAMED = 20
+
+
+def cancelling(build: Build) -> str:
+    if build.state not in BUILD_ACTIVE:
+        return ""
+    return _("The build ends, and the launches of all who wait for it fail.")
+
+
+def rebuild(build: Build, user: User) -> None:
+    """Build anew what failed with this build, for those whose launch failed by it."""
+    projects = list(_failed_by(build))
+    if not projects:
+        raise StateConflict("build.state", _("No project waits since it failed."))
+    for project in projects:
+        lifecycle.rebuild(project, user)
+
+
+def rebuilding(build: Build) -> str:
+    if build.state in BUILD_ACTIVE or not _failed_by(build).exists():
+        return ""
+    return _("The projects whose launch failed by it are built anew and started.")
+
+
+def _failed_by(build: Build) -> QuerySet[Project]:
+    failed = Project.objects.existing().filter(current__build=build)
+    return failed.in_state(SessionState.FAILED).select_related("owner", "current__build")
+
+
+def waiting_for(build: Build) -> set[str]:
+    """Whose launches depend on it."""
+    waiting = build.sessions.filter(state=SessionState.WAITING)
+    names = set(waiting.values_list("project__owner__username", flat=True))
+    return names or {project.owner.username for project in _failed_by(build)}
+
+
+@admin.register(Build)
+class BuildAdmin(Rows[Build]):
+    list_display = (
+        "number",
+        "what",
+        "states",
+        "pack",
+        "began",
+        "lasted",
+        "waiting",
+        "reason",
+    )
+    list_filter = (
+        ("state", filters.Choices),
+        filters.BuildCode,
+        ("fresh", filters.Either),
+        ("created", filters.Dates),
+        ("finished", filters.Dates),
+    )
+    search_fields = ("url", "^commit", "^image")
+    search_help_text = gettext_lazy("Repository, commit or image")
+    ordering = ("-pk",)
+    actions = ("export",)
+    deeds = (
+        Deed(
+            "cancel",
+            gettext_lazy("Cancel"),
+            "notebook_sessions.cancel_build",
+            lifecycle.cancel_build,
+            cancelling,
+            waiting_for,
+            True,
+        ),
+        Deed("rebuild", gettext_lazy("Rebuild"), ACT, rebuild, rebuilding, waiting_for),
+    )
+    columns = (
+        ("id", lambda build: build.pk),
+        ("repository", lambda build: build.url),
+        ("ref", lambda build: build.ref),
+        ("commit", lambda build: build.commit),
+        ("state", lambda build: build.state),
+        ("pack", lambda build: build.pack),
+        ("without_cache", lambda build: build.fresh),
+        ("attempts", lambda build: build.attempts),
+        ("created", lambda build: build.created),
+        ("started", lambda build: build.started),
+        ("finished", lambda build: build.finished),
+        ("code", lambda build: build.code),
+        ("message", lambda build: build.message),
+        ("image", lambda build: build.image),
+    )
+    fields = (
+        "repository",
+        ("ref", "commit"),
+        ("states", "pack", "fresh"),
+        ("created", "started", "finished"),
+        ("lasted", "attempts"),
+        "people",
+        ("code", "message"),
+        ("image", "digest", "dropped"),
+        "resources",
+    )
+    readonly_fields = ("repository", "states", "lasted", "people")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Build]:
+        waiting = Session.objects.filter(build=OuterRef("pk"), state=SessionState.WAITING)
+        count = waiting.order_by().values("build").annotate(n=Count("pk")).values("n")
+        rows = super().get_queryset(request)
+        return rows.annotate(waiting=Coalesce(Subquery(count, output_field=IntegerField()), 0))
+
+    @admin.display(description=gettext_lazy("build"), ordering="pk")
+    def number(self, build: Build) -> int:
+        return build.pk
+
+    @admin.display(description=gettext_lazy("repository and commit"), ordering="url")
+    def what(self, build: Build) -> SafeString:
+        return shown.under(shown.link(build, self.repository(build)), build.commit[:7])
+
+    @admin.display(description=gettext_lazy("repository"))
+    def repository(self, build: Build) -> SafeString:
+        return address(build.url)
+
+    @admin.display(description=gettext_lazy("state"), ordering="state")
+    def states(self, build: Build) -> SafeString:
+        return shown.state_of(build)
+
+    @admin.display(description=gettext_lazy("begun"), ordering="created")
+    def began(self, build: Build) -> SafeString | str:
+        return ago(build.created)
+
+    @admin.display(description=gettext_lazy("took"))
+    def lasted(self, build: Build) -> SafeString | str:
+        return shown.labelled(_("took"), shown.build_took(build))
+
+    @admin.display(description=gettext_lazy("waiting"))
+    def waiting(self, build: Any) -> SafeString | str:
+        if not build.waiting:
+            return ""
+        count = shown.link_to_list("session", build.waiting, build__id__exact=build.pk)
+        return shown.labelled(_("waiting"), count)
+
+    @admin.display(description=gettext_lazy("why it ended"), ordering="code")
+    def reason(self, build: Build) -> SafeString | str:
+        return shown.reason(build)
+
+    @admin.display(description=gettext_lazy("who depends on it"))
+    def people(self, build: Build) -> str:
+        names = sorted(waiting_for(build))
+        return ", ".join(names[:PEOPLE_NAMED]) + (" …" if len(names) > PEOPLE_NAMED else "")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.log_text)
+        return [path("<int:pk>/log.txt", view, name="build_log"), *super().get_urls()]
+
+    def log_text(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """The whole log, as plain text."""
+        if not Build.objects.visible_to(request.user).filter(pk=pk).exists():  # type: ignore[arg-type]
+            raise Http404
+        return StreamingHttpResponse(
+            journal.log_text(pk),
+            content_type="text/plain; charset=utf-8",
+            headers={
+                "Content-Disposition": f'attachment; filename="build-{pk}.log.txt"',
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
+
+    def about(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        newest = LogChunk.objects.filter(build=row).order_by("-seq")[:LOG_CHUNKS]
+        of_it = {"build__id__exact": row.pk}
+        sessions = row.sessions.select_related("project__owner").order_by("-pk")[:LOG_CHUNKS]
+        return {
+            "story": moves_of(Q(build=row)),
+            "sessions": sessions if request.user.has_perm("notebook_sessions.view_session") else (),
+            "all_sessions": shown.link_to_list("session", _("All sessions"), **of_it),
+            "lines": "\n".join(chunk.text for chunk in reversed(newest)),
+            "is_active": row.state in BUILD_ACTIVE,
+        }

@@ -1,0 +1,121 @@
+"""What staff do with several rows at once: a page that says what will happen, then the deed.
+
+Each row's deed is one of `lifecycle`'s, with its own transaction, so that what is not possible
+for one leaves the others alone; all of it is told afterwards, and kept in the row's history.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from portal.models import User
+from sessions.errors import BinderyError
+
+MOST = 200
+"""More at once would keep the browser waiting for too long."""
+NAMED = 5
+
+R = TypeVar("R", bound=Model)
+
+
+@dataclass(frozen=True)
+class Deed(Generic[R]):
+    """``act`` does it to one row and raises `BinderyError` where it cannot be done;
+    ``happens`` says beforehand what it will do to a row, empty where it will do nothing, and
+    ``people`` whom it concerns. ``label`` is the button's."""
+
+    name: str
+    label: Any
+    permission: str
+    act: Callable[[R, User], Any]
+    happens: Callable[[R], str]
+    people: Callable[[R], set[str]]
+    danger: bool = False
+
+    def is_possible(self, row: R, user: Any) -> bool:
+        return user.has_perm(self.permission) and bool(self.happens(row))
+
+    def as_action(self) -> tuple[Callable[..., Any], str, Any]:
+        """In the form that the admin keeps its actions in."""
+        return self.run, self.name, self.label
+
+    def run(self, admin: Any, request: HttpRequest, chosen: QuerySet[R]) -> TemplateResponse | None:
+        """The page of confirmation; once that is sent, the deed."""
+        if "confirmed" in request.POST:  # whatever the list is narrowed to by now
+            pks = request.POST.getlist(ACTION_CHECKBOX_NAME)
+            chosen = admin.get_queryset(request).filter(pk__in=pks[:MOST])
+        rows = list(chosen[: MOST + 1])
+        if len(rows) > MOST:
+            message = _("At most %(most)d at once. Narrow the list, or choose fewer.")
+            admin.message_user(request, message % {"most": MOST}, messages.WARNING)
+            return None
+        if "confirmed" not in request.POST:
+            return self._ask(admin, request, rows)
+        self._do(admin, request, rows)
+        return None
+
+    def _ask(self, admin: Any, request: HttpRequest, rows: list[R]) -> TemplateResponse:
+        will = [(row, self.happens(row)) for row in rows]
+        concerned = Counter(name for row, what in will if what for name in self.people(row))
+        context = {
+            **admin.admin_site.each_context(request),
+            "title": self.label,
+            "opts": admin.opts,
+            "deed": self,
+            "outcomes": _grouped(will),
+            "concerned": concerned.most_common(),
+            "idle": [row for row, what in will if not what],
+            "box": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/notebook_sessions/confirm.html", context)
+
+    def _do(self, admin: Any, request: HttpRequest, rows: list[R]) -> None:
+        done: list[R] = []
+        refused: dict[str, list[R]] = defaultdict(list)
+        for row in rows:
+            try:
+                self.act(row, cast(User, request.user))
+            except BinderyError as error:
+                refused[error.message].append(row)
+            else:
+                done.append(row)
+                admin.log_change(request, row, str(self.label))
+        if done:
+            message = f"{self.label}: {_named(done)}"
+            admin.message_user(request, message, messages.SUCCESS)
+        for sentence, rows_ in refused.items():
+            message = _("Not possible for %(rows)s: %(reason)s")
+            values = {"rows": _named(rows_), "reason": sentence}
+            admin.message_user(request, message % values, messages.WARNING)
+
+
+def _grouped(will: list[tuple[R, str]]) -> list[tuple[str, list[R]]]:
+    """The rows by what will happen to them, the most frequent first."""
+    groups: dict[str, list[R]] = defaultdict(list)
+    for row, what in will:
+        if what:
+            groups[what].append(row)
+    return sorted(groups.items(), key=lambda group: -len(group[1]))
+
+
+def _named(rows: list[R]) -> str:
+    """The first few by name, and how many more there are."""
+    names = ", ".join(str(row) for row in rows[:NAMED])
+    more = len(rows) - NAMED
+    if more <= 0:
+        return names
+    return ngettext("%(names)s and %(more)d more", "%(names)s and %(more)d more", more) % {
+        "names": names,
+        "more": more,
+    }

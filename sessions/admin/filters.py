@@ -1,0 +1,168 @@
+"""What the lists are narrowed by, beyond a column's own values.
+
+None of them asks for the distinct values of a long table: choices are the code's own, or those
+of the last month, for which an index serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from sessions.providers import PROVIDERS
+from sessions.states import ProjectState
+
+TEMPLATE = "admin/notebook_sessions/filter.html"
+RECENT = timedelta(days=30)
+MOST_CODES = 40
+
+
+class Choice(admin.SimpleListFilter):
+    """A choice of our own."""
+
+    template = TEMPLATE
+
+
+class Dates(admin.DateFieldListFilter):
+    """Today, the last days, this month or year."""
+
+    template = TEMPLATE
+
+
+class Choices(admin.ChoicesFieldListFilter):
+    """The choices of a column."""
+
+    template = TEMPLATE
+
+
+class Either(admin.BooleanFieldListFilter):
+    """Yes or no."""
+
+    template = TEMPLATE
+
+
+class Filter(Choice):
+    """A choice that is one condition: ``field`` equals what was chosen."""
+
+    field: ClassVar[str]
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(**{self.field: self.value()}) if self.value() else rows
+
+
+class Provider(Filter):
+    title = _("provider")
+    parameter_name = field = "provider"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(provider.key, provider.label) for provider in PROVIDERS.values()]
+
+
+class OwnersGroup(Choice):
+    title = _("owner’s group")
+    parameter_name = "group"
+    owner: ClassVar[str] = "owner"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(str(pk), name) for pk, name in Group.objects.values_list("pk", "name")]
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if not value or not value.isdecimal():
+            return rows
+        members = Group.user_set.through.objects.filter(group_id=int(value)).values("user")
+        return rows.filter(**{f"{self.owner}__in": members})
+
+
+class SessionOwnersGroup(OwnersGroup):
+    owner = "project__owner"
+
+
+class State(Choice):
+    """The state that a project shows."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return ProjectState.choices
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.in_state(self.value()) if self.value() else rows  # type: ignore[attr-defined]
+
+
+class Deleted(Choice):
+    """Whoever comes to the list comes for what is there."""
+
+    title = _("deleted")
+    parameter_name = "deleted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("Deleted")), ("all", _("All"))]
+
+    def choices(self, changelist: Any) -> Any:
+        existing, *others = super().choices(changelist)
+        yield {**existing, "display": _("Existing")}
+        yield from others
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "all":
+            return rows
+        return rows.filter(removed__isnull=self.value() != "yes")
+
+
+class Code(Filter):
+    """The codes that things ended with in the last month; any other by its address."""
+
+    title = _("code of failure")
+    parameter_name = field = "code"
+    ended: ClassVar[str] = "ended"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        since = {f"{self.ended}__gte": timezone.now() - RECENT}
+        recent = model_admin.model.objects.filter(**since).exclude(code="")
+        codes = recent.order_by("code").values_list("code", flat=True).distinct()[:MOST_CODES]
+        return [(code, code) for code in sorted({*codes, *filter(None, [self.chosen])})]
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        chosen = params.get(self.parameter_name) or [""]
+        self.chosen = chosen[-1] if isinstance(chosen, list) else chosen
+        super().__init__(request, params, model, model_admin)
+
+
+class BuildCode(Code):
+    ended = "finished"
+
+
+class Gpu(Choice):
+    title = _("GPU")
+    parameter_name = "gpu"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("With GPU")), ("no", _("Without"))]
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "yes":
+            return rows.filter(gpu__gt=0)
+        return rows.filter(gpu=0) if self.value() == "no" else rows
+
+
+class Live(Choice):
+    """What runs or is on its way: an index serves."""
+
+    title = _("running")
+    parameter_name = "live"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("On its way or running"))]
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.live() if self.value() else rows  # type: ignore[attr-defined]

@@ -1,0 +1,83 @@
+"""What the lists and pages of rows that staff only look at have in common."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar, cast
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import cached_property
+
+from sessions.admin.deeds import Deed
+from sessions.admin.export import Exported
+
+R = TypeVar("R", bound=Model)
+
+
+class Bounded(Paginator[R]):
+    """The first of the rows only: to count 200,000, or to skip 190,000, takes too long, and
+    whoever looks for one narrows the list."""
+
+    most = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        rows = cast(QuerySet[R], self.object_list)
+        return rows.order_by().values("pk")[: self.most].count()
+
+
+class LookOnly:
+    """Nobody adds, changes or deletes here; deeds go through `lifecycle`."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class Rows(LookOnly, Exported, admin.ModelAdmin[R]):
+    """A list of many rows, with deeds.
+
+    Their page has the deeds as buttons, which lead to the same page of confirmation.
+    """
+
+    deeds: ClassVar[tuple[Deed[Any], ...]] = ()
+    change_form_template = "admin/notebook_sessions/look.html"
+    empty_value_display = ""
+    paginator = Bounded
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions_selection_counter = True
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Django's own, and the deeds that this person may do."""
+        allowed = [deed for deed in self.deeds if request.user.has_perm(deed.permission)]
+        actions = super().get_actions(request)
+        return {**{deed.name: deed.as_action() for deed in allowed}, **actions}
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        context = self.about(request, row) if row else {}
+        context["deeds"] = [
+            deed for deed in self.deeds if row and deed.is_possible(row, request.user)
+        ]
+        return super().change_view(
+            request, object_id, form_url, {**context, **(extra_context or {})}
+        )
+
+    def about(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the row's page shows below its fields."""
+        return {}

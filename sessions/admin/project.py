@@ -1,0 +1,158 @@
+"""Projects: whose they are, how they are, what happened to them; stop, delete and rebuild."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from portal.templatetags.bindery import address, ago, resources
+from sessions import lifecycle
+from sessions.admin import filters, shown
+from sessions.admin.deeds import Deed
+from sessions.admin.look import Rows
+from sessions.admin.story import story_of
+from sessions.models import Project
+from sessions.models.project import ACT
+from sessions.states import ProjectState
+
+SESSIONS_SHOWN = 25
+
+
+def owner_of(project: Project) -> set[str]:
+    return {project.owner.username}
+
+
+def stopping(project: Project) -> str:
+    if not project.is_live or project.state == ProjectState.STOPPING:
+        return ""
+    if project.state == ProjectState.READY:
+        return _("The running notebook is stopped; what is not saved in it is lost.")
+    return _("The launch is given up.")
+
+
+def deleting(project: Project) -> str:
+    if project.removed:
+        return ""
+    if project.is_live:
+        return _("The notebook is stopped, and the project is deleted with what is in it.")
+    return _("The project is deleted with what is in it. Its owner’s own folder stays.")
+
+
+def rebuilding(project: Project) -> str:
+    if project.is_live or project.removed:
+        return ""
+    return _("Its environment is built anew, then the notebook starts.")
+
+
+@admin.register(Project)
+class ProjectAdmin(Rows[Project]):
+    list_display = (
+        "what",
+        "states",
+        "resources",
+        "commits",
+        "active",
+        "more",
+    )
+    list_filter = (
+        filters.State,
+        filters.Deleted,
+        filters.Provider,
+        ("last_activity", filters.Dates),
+        filters.OwnersGroup,
+    )
+    list_select_related = ("owner", "current__build")
+    search_fields = ("name", "repository", "owner__username", "^commit")
+    search_help_text = gettext_lazy("Name, repository, person, or commit")
+    list_display_links = None
+    ordering = ("-last_activity",)
+    actions = ("export",)
+    deeds = (
+        Deed("stop", gettext_lazy("Stop"), ACT, lifecycle.stop, stopping, owner_of),
+        Deed("rebuild", gettext_lazy("Rebuild"), ACT, lifecycle.rebuild, rebuilding, owner_of),
+        Deed("delete", gettext_lazy("Delete"), ACT, lifecycle.delete, deleting, owner_of, True),
+    )
+    columns = (
+        ("name", lambda project: project.name),
+        ("owner", lambda project: project.owner.username),
+        ("provider", lambda project: project.provider),
+        ("repository", lambda project: project.repository),
+        ("ref", lambda project: project.ref),
+        ("commit", lambda project: project.commit),
+        ("state", lambda project: project.state.value),
+        ("code", lambda project: project.current.code if project.current else ""),
+        ("created", lambda project: project.created),
+        ("last_activity", lambda project: project.last_activity),
+        ("deleted", lambda project: project.removed),
+    )
+    fields = (
+        ("name", "page"),
+        "owners",
+        ("repository", "provider"),
+        ("ref", "commit", "path"),
+        ("states", "resources"),
+        "reason",
+        ("created", "last_activity", "removed"),
+    )
+    readonly_fields = ("owners", "states", "resources", "reason", "page")
+
+    @admin.display(description=gettext_lazy("project and owner"), ordering="repository")
+    def what(self, project: Project) -> SafeString:
+        return shown.under(shown.link(project, address(project.repository)), self.owners(project))
+
+    @admin.display(description=gettext_lazy("more"))
+    def more(self, project: Project) -> SafeString:
+        return format_html("{} {}", self.sessions(project), self.page(project))
+
+    @admin.display(description=gettext_lazy("owner"))
+    def owners(self, project: Project) -> SafeString:
+        return shown.link(project.owner, project.owner.username)
+
+    @admin.display(description=gettext_lazy("state"))
+    def states(self, project: Project) -> SafeString:
+        return shown.state_of(project)
+
+    @admin.display(description=gettext_lazy("resources"))
+    def resources(self, project: Project) -> str:
+        return resources(project.current.resources) if project.current else ""
+
+    @admin.display(description=gettext_lazy("commit"))
+    def commits(self, project: Project) -> SafeString | str:
+        build = project.current.build if project.current else None
+        return shown.link(build, project.commit[:7]) if build else project.commit[:7]
+
+    @admin.display(description=gettext_lazy("last activity"), ordering="last_activity")
+    def active(self, project: Project) -> SafeString | str:
+        return ago(project.last_activity)
+
+    @admin.display(description=gettext_lazy("runs"))
+    def sessions(self, project: Project) -> SafeString:
+        return shown.link_to_list("session", _("Sessions"), project__id__exact=project.pk)
+
+    @admin.display(description=gettext_lazy("why"))
+    def reason(self, project: Project) -> SafeString | str:
+        return shown.reason(project.current) if project.current else ""
+
+    @admin.display(description=gettext_lazy("page"))
+    def page(self, project: Project) -> SafeString | str:
+        if project.removed:
+            return ""
+        return format_html(
+            '<a href="{}">{}</a>', reverse("project", args=[project.name]), _("Page")
+        )
+
+    def about(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        of_it = {"project__id__exact": row.pk}
+        sessions = row.sessions.select_related("build").order_by("-pk")[:SESSIONS_SHOWN]
+        return {
+            "story": story_of(row),
+            "sessions": sessions if request.user.has_perm("notebook_sessions.view_session") else (),
+            "all_sessions": shown.link_to_list("session", _("All sessions"), **of_it),
+        }

@@ -1,0 +1,101 @@
+"""Which repositories may be launched: rules, and a field to try an address against them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+from sessions.admin import filters
+from sessions.admin.export import Exported
+from sessions.errors import UserError
+from sessions.models import RepositoryRule
+from sessions.models.rule import is_pattern, judge, place
+from sessions.providers import understand
+
+TRY = "_try"
+
+
+@admin.register(RepositoryRule)
+class RepositoryRuleAdmin(Exported, admin.ModelAdmin[RepositoryRule]):
+    list_display = ("pattern", "kind", "reason", "created")
+    list_filter = (("kind", filters.Choices),)
+    search_fields = ("pattern", "reason")
+    ordering = ("kind", "pattern")
+    actions = ("export",)
+    fields = ("kind", "pattern", "reason")
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    change_form_template = "admin/notebook_sessions/rule.html"
+    columns = (
+        ("kind", lambda rule: rule.kind),
+        ("pattern", lambda rule: rule.pattern),
+        ("reason", lambda rule: rule.reason),
+        ("created", lambda rule: rule.created),
+    )
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Trying stores nothing: the page comes again, with what was typed and the verdict."""
+        context = {"tried": request.POST.get("address", ""), **(extra_context or {})}
+        if TRY in request.POST:
+            context["verdict"] = self._verdict(request, object_id)
+            request.method = "GET"
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def get_object(self, request: HttpRequest, object_id: str, *args: Any) -> RepositoryRule | None:
+        rule = super().get_object(request, object_id, *args)
+        return _as_typed(request, rule) if rule and TRY in request.POST else rule
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        initial = super().get_changeform_initial_data(request)
+        if TRY in request.POST:
+            initial |= {name: request.POST.get(name, "") for name in self.fields}
+        return initial
+
+    def _verdict(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
+        """What becomes of the address under all rules, with the page's own as it is typed."""
+        stored = self.get_object(request, unquote(object_id)) if object_id else None
+        typed = stored or _as_typed(request, RepositoryRule())
+        try:
+            wish = understand(request.POST.get("address", ""))
+            if typed.pattern:
+                is_pattern(typed.pattern)
+        except UserError as error:
+            return {"sentence": error.message}
+        except forms.ValidationError as error:
+            return {"sentence": " ".join(error.messages)}
+        return _judged(typed, wish.url)
+
+
+def _as_typed(request: HttpRequest, rule: RepositoryRule) -> RepositoryRule:
+    for name in RepositoryRuleAdmin.fields:
+        setattr(rule, name, request.POST.get(name, getattr(rule, name)))
+    return rule
+
+
+def _judged(typed: RepositoryRule, url: str) -> dict[str, Any]:
+    others = RepositoryRule.objects.exclude(pk=typed.pk)
+    rules = [typed, *others] if typed.pattern else others
+    allowed, rule = judge(rules, url)
+    sentence = _sentence(allowed, rule, typed)
+    return {"sentence": sentence, "allowed": allowed, "place": place(url)}
+
+
+def _sentence(allowed: bool, rule: RepositoryRule | None, typed: RepositoryRule) -> str:
+    if rule is None and allowed:
+        return _("Allowed: no rule is about it.")
+    if rule is None:
+        return _("Banned: some repositories are allowed, and it is none of them.")
+    which = _("this rule") if rule is typed else _("the rule %(rule)s") % {"rule": rule}
+    sentence = _("Allowed by %(which)s.") if allowed else _("Banned by %(which)s.")
+    return sentence % {"which": which}

@@ -1,0 +1,163 @@
+"""Sessions: what ran where with what, how long it took to come up, and why it ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from portal.models import User
+from portal.templatetags.bindery import address, ago, resources
+from sessions import lifecycle
+from sessions.admin import filters, shown
+from sessions.admin.deeds import Deed
+from sessions.admin.look import Rows
+from sessions.admin.project import stopping
+from sessions.admin.story import moves_of
+from sessions.errors import StateConflict
+from sessions.models import Project, Session
+from sessions.models.project import ACT
+from sessions.states import SESSION_LIVE
+
+
+def stop(session: Session, user: User) -> Project:
+    """Stop the project's notebook, if it is this session's and not a later one's."""
+    if not Session.objects.live().filter(pk=session.pk).exists():
+        message = gettext("It is over already, so there is nothing to stop.")
+        raise StateConflict("session.state", message)
+    return lifecycle.stop(session.project, user)
+
+
+def session_stopping(session: Session) -> str:
+    return stopping(session.project) if session.state in SESSION_LIVE else ""
+
+
+def owner_of(session: Session) -> set[str]:
+    return {session.project.owner.username}
+
+
+@admin.register(Session)
+class SessionAdmin(Rows[Session]):
+    list_display = (
+        "number",
+        "what",
+        "states",
+        "where",
+        "began",
+        "to_ready",
+        "lasted",
+        "reason",
+    )
+    list_filter = (
+        filters.Live,
+        ("state", filters.Choices),
+        filters.Code,
+        ("created", filters.Dates),
+        ("ended", filters.Dates),
+        filters.Gpu,
+        filters.SessionOwnersGroup,
+    )
+    list_select_related = ("project__owner", "project__current__build", "build")
+    search_fields = ("=node",)
+    search_help_text = _("Project, repository, person, or a whole machine’s name")
+    ordering = ("-pk",)
+    actions = ("export",)
+    deeds = (Deed("stop", _("Stop"), ACT, stop, session_stopping, owner_of),)
+    columns = (
+        ("id", lambda session: session.pk),
+        ("project", lambda session: session.project.name),
+        ("owner", lambda session: session.project.owner.username),
+        ("repository", lambda session: session.project.repository),
+        ("state", lambda session: session.state),
+        ("cpu_request", lambda session: session.cpu_request),
+        ("cpu_limit", lambda session: session.cpu_limit),
+        ("memory_request_gb", lambda session: session.memory_request_gb),
+        ("memory_limit_gb", lambda session: session.memory_limit_gb),
+        ("gpu", lambda session: session.gpu),
+        ("node", lambda session: session.node),
+        ("created", lambda session: session.created),
+        ("ready", lambda session: session.ready),
+        ("ended", lambda session: session.ended),
+        ("code", lambda session: session.code),
+        ("message", lambda session: session.message),
+    )
+    fields = (
+        ("projects", "owner"),
+        "builds",
+        ("states", "needs", "node"),
+        ("created", "ready", "ended"),
+        ("to_ready", "lasted"),
+        ("code", "attempts", "force_build"),
+        "message",
+    )
+    readonly_fields = ("projects", "owner", "builds", "states", "needs", "to_ready", "lasted")
+
+    @admin.display(description=_("session"), ordering="pk")
+    def number(self, session: Session) -> int:
+        return session.pk
+
+    @admin.display(description=_("project and owner"), ordering="project__name")
+    def what(self, session: Session) -> SafeString:
+        name = address(session.project.repository)
+        return shown.under(shown.link(session.project, name), self.owner(session))
+
+    @admin.display(description=_("resources and machine"), ordering="node")
+    def where(self, session: Session) -> SafeString:
+        return shown.under(self.needs(session), session.node)
+
+    @admin.display(description=_("project"))
+    def projects(self, session: Session) -> SafeString:
+        return shown.link(session.project)
+
+    @admin.display(description=_("owner"))
+    def owner(self, session: Session) -> SafeString:
+        return shown.link(session.project.owner, session.project.owner.username)
+
+    @admin.display(description=_("build"))
+    def builds(self, session: Session) -> SafeString | str:
+        return shown.link(session.build) if session.build else ""
+
+    @admin.display(description=_("state"), ordering="state")
+    def states(self, session: Session) -> SafeString:
+        return shown.state_of(session)
+
+    @admin.display(description=_("resources"))
+    def needs(self, session: Session) -> str:
+        return resources(session.resources)
+
+    @admin.display(description=_("launched"), ordering="created")
+    def began(self, session: Session) -> SafeString | str:
+        return ago(session.created)
+
+    @admin.display(description=_("until ready"))
+    def to_ready(self, session: Session) -> SafeString | str:
+        took = shown.took(session.created, session.ready)
+        return shown.labelled(_("until ready"), took)
+
+    @admin.display(description=_("lasted"))
+    def lasted(self, session: Session) -> SafeString | str:
+        return shown.labelled(_("lasted"), shown.session_took(session))
+
+    @admin.display(description=_("why it ended"), ordering="code")
+    def reason(self, session: Session) -> SafeString | str:
+        return shown.reason(session)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Session], search_term: str
+    ) -> tuple[QuerySet[Session], bool]:
+        """Those on this machine, and those of the projects that the list of projects would find:
+        looked for among projects, which are few, and not once for each session."""
+        if not search_term:
+            return queryset, False
+        of_projects = self.admin_site.get_model_admin(Project)
+        found, _twice = of_projects.get_search_results(request, Project.objects.all(), search_term)
+        here = Q(node__iexact=search_term)
+        return queryset.filter(Q(project__in=found.values("pk")) | here), False
+
+    def about(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return {"story": moves_of(Q(session=row))}

@@ -1,0 +1,54 @@
+"""Durations that the database adds up and orders itself, on PostgreSQL and SQLite alike."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import Aggregate, FloatField, Func
+
+Compiled = tuple[str, Any]
+
+
+class Seconds(Func):
+    """``Seconds(begin, end)``: how long it is between two moments, to the millisecond."""
+
+    output_field = FloatField()
+    arity = 2
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Compiled:
+        return self._made(compiler, "EXTRACT(EPOCH FROM ({end} - {begin}))::double precision")
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Compiled:
+        return self._made(compiler, "ROUND((julianday({end}) - julianday({begin})) * 86400.0, 3)")
+
+    def _made(self, compiler: Any, template: str) -> Compiled:
+        """The template's end has to stand in front of its begin, as the values do then."""
+        begin, end = (compiler.compile(each) for each in self.get_source_expressions())
+        return template.format(begin=begin[0], end=end[0]), (*end[1], *begin[1])
+
+
+class Median(Aggregate):
+    """The middle one of all values, None where there is none. SQLite has no such function and
+    hands the values over."""
+
+    name = "Median"
+    output_field = FloatField()
+    template = "PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Compiled:
+        listing = self.copy()
+        listing.template = "JSON_GROUP_ARRAY(%(expressions)s)"
+        return listing.as_sql(compiler, connection, **context)
+
+    def get_db_converters(self, connection: Any) -> list[Callable[..., Any]]:
+        return [_median]
+
+
+def _median(value: Any, expression: Any, connection: Any) -> float | None:
+    if isinstance(value, str):
+        values = [each for each in json.loads(value) if each is not None]
+        return statistics.median(values) if values else None
+    return None if value is None else float(value)

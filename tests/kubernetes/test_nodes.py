@@ -1,0 +1,89 @@
+"""What the cluster's machines have together, where the portal may look at them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sessions.backends import Capacity
+from sessions.backends.kubernetes.nodes import capacity, quantity
+from sessions.errors import InternalError, TemporaryError
+
+GPU = "nvidia.com/gpu"
+
+
+def node(name: str = "one", *, ready: str = "True", **more: Any) -> dict[str, Any]:
+    has = {"cpu": "4", "memory": "16Gi", GPU: "1", **more.pop("has", {})}
+    conditions = [
+        {"type": "MemoryPressure", "status": "False"},
+        {"type": "Ready", "status": ready},
+    ]
+    return {
+        "metadata": {"name": name},
+        "spec": more,
+        "status": {"allocatable": has, "conditions": conditions},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("4", 4),
+        ("3920m", 3.92),
+        ("0.5", 0.5),
+        ("16Gi", 16 * 2**30),
+        ("16393220Ki", 16393220 * 1024),
+        ("64G", 64e9),
+        ("128974848", 128974848),
+        ("129e6", 129e6),
+        ("1E", 1e18),
+        ("100u", 1e-4),
+        ("", 0),
+        ("many", 0),
+        ("Ki", 0),
+    ],
+)
+def test_quantities_are_read_as_the_cluster_writes_them(text, number):
+    assert quantity(text) == pytest.approx(number)
+
+
+def test_everything_that_takes_pods_is_counted():
+    nodes = [node("one"), node("two", has={"cpu": "3500m", "memory": "8000000Ki", GPU: "2"})]
+    found = capacity(nodes, GPU)
+    assert found.cpu == 7.5
+    assert found.memory_gb == pytest.approx(16 * 1.073741824 + 8.192)
+    assert found.gpu == 3
+
+
+@pytest.mark.parametrize(
+    "away", [node(ready="False"), node(ready="Unknown"), node(unschedulable=True), {"spec": {}}]
+)
+def test_a_machine_that_takes_none_is_not_counted(away):
+    assert capacity([away], GPU) == Capacity(0, 0, 0)
+    assert capacity([away, node()], GPU).cpu == 4
+
+
+def test_the_gpu_is_the_one_that_the_site_names():
+    mixed = [node(has={"amd.com/gpu": "3"})]
+    assert (capacity(mixed, GPU).gpu, capacity(mixed, "amd.com/gpu").gpu) == (1, 3)
+    assert capacity(mixed, "example.org/none").gpu == 0
+
+
+def test_nodes_are_asked_for_outside_of_the_namespace(api, cluster):
+    api.put("nodes", node())
+    assert [each["metadata"]["name"] for each in cluster.nodes()] == ["one"]
+    assert api.asked == ["GET nodes"]
+
+
+def test_who_may_not_look_is_told_nothing(api, cluster):
+    api.fail(403, json.dumps({"message": "nodes is forbidden: User cannot list"}).encode())
+    assert cluster.nodes() is None
+
+
+@pytest.mark.parametrize(("status", "error"), [(503, TemporaryError), (400, InternalError)])
+def test_whatever_else_goes_wrong_is_an_error(api, cluster, status, error):
+    api.fail(status)
+    with pytest.raises(error):
+        cluster.nodes()

@@ -1,0 +1,298 @@
+"""The admin's home page: how things are, to each what their role may see."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.auth.models import Permission
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from portal.models import User
+from quotas.models import LimitRequest
+from sessions import backends, capacity
+from sessions.backends import Problem
+from sessions.models import Capacity, Heartbeat, Session
+from tests.sessions.ran import ran
+
+pytestmark = pytest.mark.django_db
+
+SECTIONS = {
+    "What runs now": "notebook_sessions.view_session",
+    "Launches on each": "notebook_sessions.view_session",
+    "Builds that ended": "notebook_sessions.view_build",
+    "Who uses most": "notebook_sessions.view_session",
+    "What fails most": "notebook_sessions.view_session",
+    "What waits for an answer": "quotas.view_limitrequest",
+}
+
+
+@pytest.fixture(autouse=True)
+def afresh(backend):
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def gus(db) -> User:
+    """May enter the admin, and has no role."""
+    return User.objects.create_user("gus", is_staff=True)
+
+
+def allow(user: User, *names: str) -> None:
+    for name in names:
+        app, _dot, codename = name.partition(".")
+        permission = Permission.objects.get(content_type__app_label=app, codename=codename)
+        user.user_permissions.add(permission)
+
+
+def client(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def home(client: Client) -> str:
+    answer = client.get("/admin/")
+    assert answer.status_code == 200
+    return re.sub(r"\s+", " ", answer.content.decode())
+
+
+def hours_ago(hours: float) -> datetime:
+    return timezone.now() - timedelta(hours=hours)
+
+
+@pytest.fixture
+def busy(ada, bob) -> Session:
+    """Two notebooks run, two launches failed; ada asks for more."""
+    ran(ada, hours_ago(3), None, gpu=1)
+    ran(bob, hours_ago(0.1), None)
+    ran(ada, None, hours_ago(1), state="failed", code="build.timeout")
+    until = timezone.localdate() + timedelta(days=9)
+    LimitRequest.objects.create(user=ada, limit="max_gpu", value=2, until=until, why="Thesis")
+    return ran(bob, None, hours_ago(0.5), state="failed", code="build.timeout")
+
+
+def test_an_empty_portal_explains_itself(as_root):
+    page = home(as_root)
+    for sentence in (
+        "No launch has failed.",
+        "No notebook has run this month yet.",
+        "Nobody waits: people's requests for more show up here.",
+        "How much there is will be known a minute after watch has started.",
+        "no notebook got ready",
+        '<desc id="days-summary">none</desc>',
+    ):
+        assert sentence in page
+    assert "Everything, in lists" in page
+
+
+def test_what_runs_stands_against_what_there_is(as_root, busy):
+    capacity.look()
+    page = home(as_root)
+    for words in ("4 of 16 CPU", "8 of 64 GB", "1 of 2 GPU"):
+        assert words in page
+    assert "more than there is" not in page
+    backend_has = backends.Capacity(cpu=2, memory_gb=64, gpu=2)
+    Capacity.objects.update(cpu=backend_has.cpu)
+    assert "4 of 2 CPU <span" in home(as_root)
+
+
+def test_where_the_portal_may_not_look_it_says_so(as_root, busy, backend):
+    backend.there_is = None
+    capacity.look()
+    page = home(as_root)
+    assert "nodes.yaml" in page
+    assert "4 CPU" in page
+
+
+def test_without_gpus_none_are_shown(as_root, ada, backend):
+    backend.there_is = backends.Capacity(cpu=4, memory_gb=8, gpu=0)
+    capacity.look()
+    assert "<dt>GPU" not in home(as_root)
+    ran(ada, hours_ago(1), None, gpu=1)
+    assert "<dt>GPU" in home(as_root)
+
+
+def test_each_figure_leads_to_the_list_behind_it(as_root, busy):
+    page = home(as_root)
+    addresses = {
+        address.replace("&amp;", "&")
+        for address in re.findall(r'href="(/admin/[^"]*)"', page.partition("Everything, in")[0])
+    }
+    assert len(addresses) > 80
+    assert f"/admin/notebook_sessions/session/{busy.pk}/change/" in addresses
+    seen = {re.sub(r"\d{4}-[^&]*|/\d+/", "…", address): address for address in addresses}
+    for address in seen.values():
+        assert as_root.get(address).status_code == 200, address
+    code = "/admin/notebook_sessions/session/?state__exact=failed&code__exact=build.timeout"
+    assert code in addresses
+    assert "2 sessions" in as_root.get(code).content.decode()
+
+
+def test_what_is_wrong_is_said_first_with_what_to_do(as_root, backend):
+    Heartbeat.objects.beat("watch")
+    assert "Nothing that the portal knows of" in home(as_root)
+    backend.troubles = [Problem("local.no-git", "The program git is missing.", "Install it.")]
+    Heartbeat.objects.update(at=hours_ago(1))
+    Capacity.objects.create(pk=1, at=hours_ago(1), cpu=1, memory_gb=1, gpu=0)
+    page = home(as_root)
+    for words in ("The program git is missing.", "Install it.", "portal.watch", "portal.capacity"):
+        assert words in page
+
+
+def test_the_page_says_of_when_its_figures_are(as_root, busy):
+    assert re.search(r"As of \d\d:\d\d:\d\d UTC", home(as_root))
+
+
+@pytest.mark.parametrize("who", ["vera", "sue", "stan", "root"])
+def test_each_role_sees_the_whole_page(request, busy, who):
+    page = home(client(request.getfixturevalue(who)))
+    assert [name for name in SECTIONS if name not in page] == []
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_what_one_may_not_see_is_not_shown(gus, busy, section):
+    allow(gus, *(set(SECTIONS.values()) - {SECTIONS[section]}))
+    assert section not in home(client(gus))
+
+
+def test_who_may_see_nothing_is_told_so(gus, busy):
+    page = home(client(gus))
+    assert "Ask an administrator for a role" in page
+    assert [name for name in SECTIONS if name in page] == []
+    assert "ada" not in page and "build.timeout" not in page
+
+
+def test_people_are_links_only_for_who_may_see_people(gus, busy, ada, as_root):
+    allow(gus, "notebook_sessions.view_session")
+    ran(ada, hours_ago(2), hours_ago(1))
+    link = f'href="/admin/portal/user/{ada.pk}/change/"'
+    assert link not in home(client(gus))
+    cache.clear()
+    assert link in home(as_root)
+
+
+def test_others_do_not_come_in(as_ada, as_eve):
+    for path in ("/admin/", "/admin/usage.csv"):
+        for person in (as_ada, as_eve):
+            assert person.get(path).url.startswith("/admin/login/")
+
+
+def test_hostile_names_stay_words(as_root):
+    name = "<script>alert(1)</script>"
+    mallory = User.objects.create_user(name)
+    ran(mallory, hours_ago(2), None)
+    ran(mallory, None, hours_ago(1), state="failed", code="<img src=x>&")
+    page = home(as_root)
+    assert "<script>alert" not in page and "<img src=x" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_the_number_of_queries_does_not_grow_with_the_rows(
+    as_root, ada, bob, django_assert_max_num_queries
+):
+    def queries() -> int:
+        cache.clear()
+        with django_assert_max_num_queries(40) as counted:
+            home(as_root)
+        return len(counted)
+
+    home(as_root)
+    ran(ada, hours_ago(2), hours_ago(1))
+    few = queries()
+    for number in range(1, 9):
+        person = User.objects.create_user(f"person-{number}")
+        ran(person, hours_ago(number), None)
+        ran(person, None, hours_ago(number), state="failed", code=f"code.{number}")
+        until = timezone.localdate() + timedelta(days=9)
+        LimitRequest.objects.create(user=person, limit="projects", value=9, until=until, why="w")
+    assert queries() == few
+
+
+# --- the export ---
+@async_to_sync
+async def whole(answer: Any) -> str:
+    return b"".join([piece async for piece in answer]).decode()
+
+
+def exported(client: Client, **query: str) -> list[dict[str, str]]:
+    answer = client.get("/admin/usage.csv", query)
+    assert answer.status_code == 200
+    assert "attachment" in answer["Content-Disposition"]
+    return list(csv.DictReader(io.StringIO(whole(answer))))
+
+
+@pytest.fixture
+def november(ada, bob) -> None:
+    for owner, hours in ((ada, 3), (bob, 1)):
+        begin = datetime(2025, 11, 3, 10, tzinfo=UTC)
+        ran(owner, begin, begin + timedelta(hours=hours), gpu=1, repository="gl/a")
+
+
+def test_use_is_exported_by_month_and_person(as_vera, november):
+    assert exported(as_vera, **{"from": "2025-10", "to": "2025-12"}) == [
+        {
+            "month": "2025-11",
+            "person": name,
+            "sessions": "1",
+            "CPU-hours": cpu,
+            "GB-hours": memory,
+            "GPU-hours": gpu,
+        }
+        for name, cpu, memory, gpu in (("ada", "6.0", "12.0", "3.0"), ("bob", "2.0", "4.0", "1.0"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("by", "columns", "rows"),
+    [
+        ("person", ["person"], 2),
+        ("repository", ["repository"], 1),
+        ("group", ["group"], 1),
+        ("all", ["person", "repository"], 2),
+    ],
+)
+def test_use_is_exported_by_whatever_is_asked_for(as_vera, november, by, columns, rows):
+    found = exported(as_vera, by=by, **{"from": "2025-11", "to": "2025-11"})
+    assert len(found) == rows
+    assert set(columns) < found[0].keys()
+
+
+def test_a_name_that_a_spreadsheet_would_calculate_is_a_word(as_vera, ada):
+    ran(ada, hours_ago(1), None, repository='=HYPERLINK("http://x")')
+    [row] = exported(as_vera, by="repository")
+    assert row["repository"] == '\'=HYPERLINK("http://x")'
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"by": "nobody"}, {"from": "yesterday"}, {"from": "2026-02", "to": "2026-01"},
+     {"from": "1980-01", "to": "2026-01"}, {"to": "2026-13"}],
+)  # fmt: skip
+def test_what_cannot_be_exported_is_refused_in_words(as_vera, query):
+    answer = as_vera.get("/admin/usage.csv", query)
+    assert answer.status_code == 400
+    assert "from=2026-01&to=2026-03" in answer.content.decode()
+
+
+def test_use_is_exported_only_for_who_may_see_sessions(gus):
+    assert client(gus).get("/admin/usage.csv").status_code == 403
+    allow(gus, "notebook_sessions.view_session")
+    assert exported(client(User.objects.get(pk=gus.pk))) == []
+
+
+def test_everybody_sees_their_own_use(as_ada, as_eve, ada, bob):
+    ran(ada, hours_ago(0.5), None, cpu_request=1)
+    ran(bob, hours_ago(3), None, gpu=1)
+    page = re.sub(r"\s+", " ", as_ada.get("/account/").content.decode())
+    assert "What you have used" in page
+    assert "CPU-hours this month" in page and "GPU-hours" not in page

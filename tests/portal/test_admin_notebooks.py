@@ -1,0 +1,344 @@
+"""Staff find projects, sessions and builds, see their story, and act on many of them at once."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group
+from django.test import AsyncClient
+from django.utils import timezone
+
+from portal.models import User
+from sessions import lifecycle
+from sessions.admin.deeds import MOST
+from sessions.admin.shown import took
+from sessions.models import Build, Project, Session
+from sessions.states import BuildState, ProjectState, SessionState
+from tests.conftest import signed_in
+from tests.stages import COMMIT, project_in
+
+pytestmark = pytest.mark.django_db
+
+BASE = "/admin/notebook_sessions"
+
+
+def listed(user: User, model: str, **query: str) -> set[int]:
+    """The rows that a list shows."""
+    answer = signed_in(user).get(f"{BASE}/{model}/", query)
+    assert answer.status_code == 200
+    return {row.pk for row in answer.context["cl"].result_list}
+
+
+def act(user: User, model: str, deed: str, *rows, confirmed: bool = True):
+    data = {"action": deed, "_selected_action": [row.pk for row in rows]}
+    if confirmed:
+        data["confirmed"] = "yes"
+    return signed_in(user).post(f"{BASE}/{model}/", data, follow=True)
+
+
+def told(answer) -> str:
+    return " | ".join(str(message) for message in answer.context["messages"])
+
+
+@pytest.fixture
+def shelf(ada, bob, backend) -> dict[ProjectState, Project]:
+    """A project of each state, ada's and bob's in turn."""
+    User.objects.filter(pk=ada.pk).update(last_name="Lovelace")
+    owners = [ada, bob]
+    return {
+        state: project_in(state, owners[n % 2], f"lab/{state}")
+        for n, state in enumerate(ProjectState)
+    }
+
+
+# --- Finding ---
+@pytest.mark.parametrize("state", ProjectState)
+def test_projects_are_found_by_the_state_that_they_show(shelf, vera, state):
+    assert listed(vera, "project", state=state) == {shelf[state].pk}
+
+
+def test_projects_are_found_by_name_person_and_commit(shelf, ada, vera):
+    ready = shelf[ProjectState.READY]
+    assert listed(vera, "project", q=ready.name) == {ready.pk}
+    assert listed(vera, "project", q="lab/ready") == {ready.pk}
+    mine = {project.pk for project in shelf.values() if project.owner_id == ada.pk}
+    assert listed(vera, "project", q="ada") == mine
+    assert ready.pk in listed(vera, "project", q=COMMIT[:7])
+
+
+def test_deleted_projects_are_shown_only_to_whoever_asks(shelf, ada, vera):
+    gone = shelf[ProjectState.STOPPED]
+    lifecycle.delete(gone, gone.owner)
+    assert gone.pk not in listed(vera, "project")
+    assert listed(vera, "project", deleted="yes") == {gone.pk}
+    assert len(listed(vera, "project", deleted="all")) == len(shelf)
+
+
+def test_by_provider_and_by_the_owners_group(shelf, ada, vera):
+    physics = Group.objects.create(name="physics")
+    ada.groups.add(physics)
+    mine = {project.pk for project in shelf.values() if project.owner_id == ada.pk}
+    assert listed(vera, "project", group=str(physics.pk)) == mine
+    sessions = set(Session.objects.filter(project__owner=ada).values_list("pk", flat=True))
+    assert listed(vera, "session", group=str(physics.pk)) == sessions
+    assert len(listed(vera, "project", provider="gh")) == len(shelf)
+    assert listed(vera, "project", provider="gitlab") == set()
+    assert listed(vera, "project", group="x' OR 1=1") == listed(vera, "project")
+
+
+def test_sessions_and_builds_are_found_by_how_they_ended(shelf, vera):
+    failed = shelf[ProjectState.FAILED].current
+    assert listed(vera, "session", code="build.requirements") == {failed.pk}
+    assert listed(vera, "build", code="build.requirements") == {failed.build_id}
+    assert listed(vera, "session", code="no.such") == set()
+    live = set(Session.objects.live().values_list("pk", flat=True))
+    assert listed(vera, "session", live="yes") == live
+    assert listed(vera, "session", state__exact="ready") == {shelf[ProjectState.READY].current.pk}
+
+
+@pytest.mark.parametrize("model", ["project", "session", "build"])
+def test_any_question_is_answered(shelf, vera, model):
+    for query in (
+        {"created__gte": "2001-01-01 00:00:00+00:00"},
+        {"o": "1.2"},
+        {"q": "%' \x00"},
+        {"p": "99"},
+    ):
+        assert signed_in(vera).get(f"{BASE}/{model}/", query).status_code in {200, 302}
+
+
+def test_a_very_long_list_shows_its_first_rows_and_says_so(vera, backend):
+    builds = [Build(url="u", commit=str(n), image="i", state="built") for n in range(10_050)]
+    Build.objects.bulk_create(builds)
+    answer = signed_in(vera).get(f"{BASE}/build/", {"p": "200"})
+    assert answer.context["cl"].result_count == 10_000
+    assert "there may be more" in answer.content.decode()
+    assert "there may be more" not in signed_in(vera).get(f"{BASE}/session/").content.decode()
+
+
+def test_sessions_are_found_by_project_person_and_machine(shelf, ada, vera):
+    ready = shelf[ProjectState.READY].current
+    Session.objects.filter(pk=ready.pk).update(node="Node-7")
+    assert listed(vera, "session", q="node-7") == {ready.pk}
+    assert listed(vera, "session", q="lab/ready") == {ready.pk}
+    mine = set(Session.objects.filter(project__owner=ada).values_list("pk", flat=True))
+    assert listed(vera, "session", q="ada lab") == mine
+    assert listed(vera, "session", q="nobody") == set()
+
+
+@pytest.mark.parametrize("model", ["project", "session", "build"])
+def test_a_list_asks_as_often_for_many_rows_as_for_few(
+    ada, bob, vera, backend, model, django_assert_max_num_queries
+):
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    def queries() -> int:
+        client = signed_in(vera)
+        client.get(f"{BASE}/{model}/")
+        with CaptureQueriesContext(
+            connection,
+        ) as found:
+            assert client.get(f"{BASE}/{model}/").status_code == 200
+        return len(found)
+
+    project_in(ProjectState.BUILDING, ada)
+    few = queries()
+    for n in range(4):
+        project_in(ProjectState.READY, bob, f"bob/{n}")
+        project_in(ProjectState.FAILED, ada, f"ada/{n}")
+    assert queries() == few <= 12
+
+
+# --- Looking ---
+def test_a_projects_page_tells_its_story(shelf, vera):
+    project = shelf[ProjectState.FAILED]
+    page = signed_in(vera).get(f"{BASE}/project/{project.pk}/change/").content.decode()
+    assert "Building the environment." in page
+    assert "The packages cannot be installed." in page
+    assert "waiting → failed: build.requirements" in page
+    assert f"/projects/{project.name}/" in page
+    assert f"{BASE}/session/{project.current.pk}/change/" in page
+    assert f"{BASE}/build/{project.current.build_id}/change/" in page
+    assert f"/admin/portal/user/{project.owner_id}/change/" in page
+
+
+def test_a_sessions_page_says_what_it_had_and_why_it_ended(shelf, vera):
+    session = shelf[ProjectState.FAILED].current
+    Session.objects.filter(pk=session.pk).update(node="node-7")
+    page = signed_in(vera).get(f"{BASE}/session/{session.pk}/change/").content.decode()
+    for text in ("node-7", "1–8 CPU · 1–16 GB", "The packages cannot be installed."):
+        assert text in page
+    assert "node-7" in signed_in(vera).get(f"{BASE}/session/").content.decode()
+
+
+def test_a_builds_page_has_its_log_and_who_waits(shelf, vera):
+    build = shelf[ProjectState.BUILDING].current.build
+    page = signed_in(vera).get(f"{BASE}/build/{build.pk}/change/").content.decode()
+    assert "error: no such package: nump" in page
+    assert f'data-build="{build.pk}"' in page
+    assert shelf[ProjectState.BUILDING].owner.username in page
+    assert "buildlog.js" in page
+
+
+def test_what_builds_print_is_text(shelf, vera):
+    build = shelf[ProjectState.FAILED].current.build
+    build.log.update(text="<script>alert(1)</script>")
+    Build.objects.filter(pk=build.pk).update(message="<b>no</b>", ref="<i>")
+    for address in (f"{BASE}/build/{build.pk}/change/", f"{BASE}/build/"):
+        page = signed_in(vera).get(address).content.decode()
+        assert "<script>alert" not in page
+        assert "<b>no" not in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(7, "0:07"), (750, "12:30"), (3 * 3600 + 300, "3:05:00"), (2 * 86400 + 3 * 3600, "2 d 3:00")],
+)
+def test_durations_are_read_at_a_glance(seconds, text):
+    begin = timezone.now()
+    assert took(begin, begin + timedelta(seconds=seconds)) == text
+
+
+# --- Acting ---
+def test_a_page_says_what_will_happen_to_whom_and_does_nothing(shelf, ada, bob, sue):
+    rows = [shelf[state] for state in ("ready", "building", "stopped")]
+    answer = act(sue, "project", "stop", *rows, confirmed=False)
+    page = answer.content.decode()
+    assert "The running notebook is stopped" in page
+    assert "The launch is given up." in page
+    assert "With 1 nothing happens" in page
+    concerned = {row.owner.username for row in rows[:2]}
+    assert {name for name, _n in answer.context["concerned"]} == concerned
+    assert Project.objects.get(pk=rows[0].pk).state == ProjectState.READY
+
+
+def test_support_stops_what_runs_and_is_told_what_did_not(shelf, sue):
+    ready, stopped = shelf[ProjectState.READY], shelf[ProjectState.STOPPED]
+    said = told(act(sue, "project", "stop", ready, stopped))
+    assert f"Stop: {ready.name}" in said
+    assert f"Not possible for {stopped.name}: It is not running" in said
+    assert Project.objects.get(pk=ready.pk).state == ProjectState.STOPPING
+    entry = LogEntry.objects.get()
+    assert (entry.user, entry.object_id, entry.change_message) == (sue, str(ready.pk), "Stop")
+
+
+def test_support_deletes_and_rebuilds(shelf, sue):
+    gone, failed = shelf[ProjectState.STOPPED], shelf[ProjectState.FAILED]
+    act(sue, "project", "delete", gone)
+    assert Project.objects.get(pk=gone.pk).removed
+    page = signed_in(sue).get(f"{BASE}/project/{gone.pk}/change/").content.decode()
+    assert "Deleted by sue." in page
+    act(sue, "project", "rebuild", failed)
+    failed = Project.objects.get(pk=failed.pk)
+    assert failed.state == ProjectState.WAITING
+    assert failed.current.force_build
+
+
+def test_a_session_is_stopped_where_it_is_seen(shelf, sue):
+    session = shelf[ProjectState.READY].current
+    act(sue, "session", "stop", session)
+    assert Session.objects.get(pk=session.pk).state == SessionState.STOPPING
+
+
+def test_a_session_that_is_over_does_not_stop_the_next_one(shelf, ada, sue):
+    project = shelf[ProjectState.STOPPED]
+    old = project.current
+    lifecycle.start(project, project.owner)
+    said = told(act(sue, "session", "stop", old))
+    assert "Not possible" in said
+    assert Project.objects.get(pk=project.pk).state == ProjectState.WAITING
+
+
+def test_a_build_is_cancelled_and_built_anew_for_those_who_waited(shelf, sue):
+    project = shelf[ProjectState.BUILDING]
+    build = project.current.build
+    asked = act(sue, "build", "cancel", build, confirmed=False).content.decode()
+    assert project.owner.username in asked
+    act(sue, "build", "cancel", build)
+    assert Build.objects.get(pk=build.pk).state == BuildState.CANCELLED
+    project = Project.objects.get(pk=project.pk)
+    assert (project.state, project.current.code) == (ProjectState.FAILED, "build.cancelled")
+    act(sue, "build", "rebuild", build)
+    assert Project.objects.get(pk=project.pk).state == ProjectState.WAITING
+    said = told(act(sue, "build", "rebuild", shelf[ProjectState.READY].current.build))
+    assert "No project waits since it failed." in said
+
+
+def test_a_row_has_the_deeds_that_are_possible_as_buttons(shelf, sue, vera):
+    address = f"{BASE}/project/{shelf[ProjectState.READY].pk}/change/"
+    page = signed_in(sue).get(address).content.decode()
+    assert ">Stop…<" in page and ">Delete…<" in page and ">Rebuild…<" not in page
+    page = signed_in(vera).get(address).content.decode()
+    assert ">Stop…<" not in page and ">Delete…<" not in page
+
+
+@pytest.mark.parametrize(
+    ("model", "deed"),
+    [("project", "stop"), ("project", "delete"), ("project", "rebuild"), ("session", "stop"),
+     ("build", "cancel"), ("build", "rebuild")],
+)  # fmt: skip
+def test_a_viewer_and_others_act_on_nothing(shelf, ada, vera, model, deed):
+    before = set(Project.objects.existing().values_list("pk", "current__state"))
+    models: dict[str, Any] = {"project": Project, "session": Session, "build": Build}
+    rows = models[model].objects.all()
+    answer = act(vera, model, deed, *rows)
+    assert "No action selected." in told(answer)
+    act(ada, model, deed, *rows)
+    assert set(Project.objects.existing().values_list("pk", "current__state")) == before
+
+
+def test_too_many_at_once_are_refused_in_words(ada, sue, backend):
+    project = project_in(ProjectState.STOPPED, ada)
+    rows = [
+        Project(owner=ada, name=f"p{n}", provider="git", repository="r", url="u")
+        for n in range(MOST + 1)
+    ]
+    Project.objects.bulk_create(rows)
+    data = {"action": "delete", "select_across": "1", "_selected_action": [project.pk]}
+    answer = signed_in(sue).post(f"{BASE}/project/", data, follow=True)
+    assert "At most 200 at once." in told(answer)
+    assert not Project.objects.filter(removed__isnull=False).exists()
+
+
+# --- Taking along ---
+async def file_of(user: User, model: str, **query: str) -> list[dict[str, str]]:
+    client = AsyncClient()
+    await client.aforce_login(user)
+    data = {"action": "export", "select_across": "1", "_selected_action": ["0"]}
+    address = f"{BASE}/{model}/?" + "&".join(f"{k}={v}" for k, v in query.items())
+    answer: Any = await client.post(address, data)
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    text = "".join([piece.decode() async for piece in answer])
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_list_is_taken_along_as_it_is_narrowed(shelf, vera):
+    rows = await file_of(vera, "project", state="failed")
+    assert [(row["state"], row["code"]) for row in rows] == [("failed", "build.requirements")]
+    rows = await file_of(vera, "build")
+    assert len(rows) == await Build.objects.acount()
+    rows = await file_of(vera, "session")
+    assert {row["cpu_limit"] for row in rows} == {"8.0"}
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_no_cell_is_a_formula(shelf, vera):
+    await Session.objects.aupdate(message='=HYPERLINK("http://x")', node="@SUM(1)")
+    row = (await file_of(vera, "session"))[0]
+    assert row["message"] == '\'=HYPERLINK("http://x")'
+    assert row["node"] == "'@SUM(1)"
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_long_list_comes_whole(ada, vera, backend):
+    builds = [Build(url="u", commit=str(n), image="i", state="built") for n in range(2345)]
+    await Build.objects.abulk_create(builds)
+    rows = await file_of(vera, "build")
+    assert sorted(int(row["commit"]) for row in rows) == list(range(2345))

@@ -1,0 +1,107 @@
+"""What staff announce stands on every page, from its beginning to its end and no longer."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone
+
+from portal.announcing import KEY
+from portal.models import Announcement
+from sessions.states import ProjectState
+from tests.stages import project_in
+
+pytestmark = pytest.mark.django_db
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept():
+    cache.delete(KEY)
+    yield
+    cache.delete(KEY)
+
+
+def announce(text: str, weight: str = "news", **times: datetime) -> Announcement:
+    return Announcement.objects.create(text=text, weight=weight, **times)
+
+
+def test_it_stands_on_every_page_also_signed_out(ada, as_ada, as_eve, backend):
+    announce("On Friday nothing runs.", "warning")
+    project = project_in(ProjectState.READY, ada)
+    for address in ("/", "/account/", f"/projects/{project.name}/", "/no-such-page/"):
+        assert "On Friday nothing runs." in as_ada.get(address).content.decode(), address
+    for address in ("/", "/sign-in/", "/admin/login/", "/no-such-page/"):
+        assert "On Friday nothing runs." in as_eve.get(address).content.decode(), address
+
+
+def test_it_stands_in_the_admin(root, client, backend):
+    announce("On Friday nothing runs.")
+    client.force_login(root)
+    for address in ("/admin/", "/admin/notebook_sessions/project/"):
+        assert "On Friday nothing runs." in client.get(address).content.decode(), address
+
+
+def test_its_weight_has_a_word_and_a_shape(as_eve):
+    announce("one", "warning")
+    announce("two", "news")
+    page = as_eve.get("/").content.decode()
+    assert 'class="announcement weight-warning"' in page
+    assert "<strong>Warning</strong>" in page
+    assert "<strong>News</strong>" in page
+    assert page.partition('class="announcements"')[2].partition("</section>")[0].count("<svg") == 2
+
+
+def test_a_page_without_any_has_no_place_for_them(as_eve):
+    assert "announcement" not in as_eve.get("/").content.decode()
+
+
+def test_the_clock_alone_begins_and_ends_it(as_eve, monkeypatch):
+    now = timezone.now()
+    announce("soon", starts=now + HOUR, ends=now + 2 * HOUR)
+
+    def page_at(moment: datetime) -> str:
+        monkeypatch.setattr(timezone, "now", lambda: moment)
+        return as_eve.get("/").content.decode()
+
+    assert "soon" not in page_at(now)
+    assert "soon" not in page_at(now + HOUR - timedelta(milliseconds=1))
+    assert "soon" in page_at(now + HOUR)
+    assert "soon" in page_at(now + 2 * HOUR - timedelta(milliseconds=1))
+    assert "soon" not in page_at(now + 2 * HOUR)
+
+
+def test_the_newest_stands_first(as_eve):
+    now = timezone.now()
+    announce("older", starts=now - 2 * HOUR)
+    announce("newer", starts=now - HOUR)
+    page = as_eve.get("/").content.decode()
+    assert page.index("newer") < page.index("older")
+
+
+def test_its_text_is_text_and_its_addresses_can_be_followed(as_eve):
+    announce('<script>alert(1)</script>\nSee https://status.example.org/a?b=1&c="x" now.')
+    page = as_eve.get("/").content.decode()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;<br>See" in page
+    assert 'href="https://status.example.org/a?b=1&amp;c=' in page
+    assert 'rel="noopener nofollow"' in page
+
+
+def test_a_hostile_address_gets_out_of_no_attribute(as_eve):
+    announce("https://example.org/\"onmouseover=alert(1)//' javascript:alert(2)")
+    page = as_eve.get("/").content.decode()
+    shown = page.partition('class="announcements"')[2].partition("</section>")[0]
+    assert '"onmouseover' not in shown
+    assert 'href="javascript' not in shown
+
+
+def test_many_pages_ask_the_database_once(as_eve, django_assert_num_queries):
+    announce("one")
+    with django_assert_num_queries(1):
+        as_eve.get("/")
+    with django_assert_num_queries(0):
+        as_eve.get("/")

@@ -1,0 +1,123 @@
+"""Charts: what stands in them, where it stands, and that nothing gets in as markup."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from portal.chartframe import FOOT, HEIGHT, TOP, top_of
+from portal.charts import Place, columns, gauge, line, swatch
+
+HOSTILE = "\"><script>alert(1)</script>&amp;'{0}%(x)s"
+THREE = [Place((4, 1), "one", "A"), Place((0, 0), "two"), Place((10, 0), "three", "C")]
+
+
+def read(drawn: str) -> ET.Element:
+    """A chart is well-formed, or this fails."""
+    return ET.fromstring(drawn)
+
+
+def number(part: ET.Element, name: str) -> float:
+    return float(part.attrib[name].removesuffix("%"))
+
+
+def parts(drawn: str, name: str) -> list[ET.Element]:
+    return [each for each in read(drawn).iter("rect") if each.get("class") == name]
+
+
+def test_a_chart_says_what_it_is_and_what_it_shows():
+    chart = read(columns("days", "Launches", "15 in all", THREE))
+    title, summary = chart.find("title"), chart.find("desc")
+    assert (title.text, summary.text) == ("Launches", "15 in all")
+    assert chart.get("role") == "img"
+    assert chart.attrib["aria-labelledby"].split() == [title.get("id"), summary.get("id")]
+
+
+def test_columns_are_as_high_as_their_values_and_upon_one_another():
+    drawn = columns("days", "t", "s", THREE)
+    room = HEIGHT - TOP - FOOT
+    fine, failed = parts(drawn, "part-0"), parts(drawn, "part-1")
+    assert [number(each, "height") for each in fine] == pytest.approx([room * 0.4, room])
+    assert [number(each, "height") for each in failed] == pytest.approx([room * 0.1])
+    top_of_failed = number(failed[0], "y") + number(failed[0], "height")
+    assert top_of_failed == pytest.approx(number(fine[0], "y"), abs=0.11)
+
+
+def test_columns_stand_side_by_side_within_the_chart():
+    many = [Place((each,), str(each)) for each in range(1, 31)]
+    found = parts(columns("days", "t", "s", many), "part-0")
+    edges = [(number(each, "x"), number(each, "x") + number(each, "width")) for each in found]
+    assert len(edges) == 30
+    assert all(before[1] < after[0] for before, after in pairwise(edges))
+    assert edges[0][0] >= 10 and edges[-1][1] <= 100
+
+
+def test_each_place_has_its_hint_and_some_a_word_on_the_axis():
+    chart = read(columns("days", "t", "s", THREE))
+    assert [each.findtext("title") for each in chart.iter("g")] == ["one", "three"]
+    words = [each.text for each in chart.iter("text") if "label" in each.attrib["class"]]
+    assert words == ["A", "C"]
+
+
+def test_a_line_joins_its_points_and_leaves_out_what_has_no_figure():
+    chart = read(line("ready", "t", "s", [Place((2,), "a"), Place((), "b"), Place((4,), "c")]))
+    curves = [each for each in chart.iter("line") if each.get("class") == "curve"]
+    dots = list(chart.iter("circle"))
+    assert (len(curves), [dot.findtext("title") for dot in dots]) == (1, ["a", "c"])
+    assert number(dots[1], "cy") == TOP
+
+
+@pytest.mark.parametrize("draw", [columns, line])
+@pytest.mark.parametrize("places", [[], [Place((0,), "nothing", "A")]])
+def test_nothing_is_drawn_of_nothing(draw, places):
+    chart = read(draw("days", "t", "s", places))
+    assert len(list(chart.iter("g"))) == 0
+    assert [each.text for each in chart.iter("text")][:3] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("most", "top"),
+    [(0, 2), (1, 2), (2, 2), (3, 4), (5, 6), (7, 8), (10, 10), (11, 20), (61, 80), (0.3, 2),
+     (99, 100), (100, 100), (101, 200), (3333, 4000), (1e9, 1e9)],
+)  # fmt: skip
+def test_a_scale_ends_with_a_round_number(most, top):
+    assert top_of(most) == top
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [((8,), ["0", "4", "8"]), ((19_000,), ["0", "10k", "20k"]), ((5e6,), ["0", "3M", "6M"])],
+)
+def test_the_words_of_a_scale_are_short(values, words):
+    chart = read(columns("days", "t", "s", [Place(values, "")]))
+    assert [each.text for each in chart.iter("text")] == words
+
+
+@pytest.mark.parametrize(
+    ("used", "total", "width", "over"),
+    [(0, 4, "0.0%", False), (1, 4, "25.0%", False), (4, 4, "100.0%", False),
+     (9, 4, "100.0%", True), (0, 0, "0.0%", False), (1, 0, "100.0%", True)],
+)  # fmt: skip
+def test_a_gauge_is_filled_by_its_share_and_says_when_that_is_too_much(used, total, width, over):
+    drawn = read(gauge(used, total))
+    [bar] = [each for each in drawn.iter("rect") if each.get("class") == "used"]
+    assert bar.get("width") == width
+    assert ("over" in drawn.attrib["class"]) == over
+
+
+@pytest.mark.parametrize("draw", [columns, line])
+def test_hostile_words_stay_words(draw):
+    drawn = draw("days", HOSTILE, HOSTILE, [Place((1,), HOSTILE, HOSTILE)])
+    chart = read(drawn)
+    assert "<script" not in drawn
+    assert {chart.findtext("title"), chart.findtext("desc")} == {HOSTILE}
+    assert HOSTILE in [each.text for each in chart.iter("text")]
+
+
+def test_nothing_is_styled_in_place_or_loaded():
+    for drawn in (columns("d", "t", "s", THREE), line("l", "t", "s", THREE), gauge(1, 2)):
+        assert not re.search(r"style=|<style|href|src=|\bon\w+=", drawn)
+    assert 'fill="url(#days-hatch)"' in swatch("days", 1)

@@ -1,0 +1,275 @@
+"""Letters: one for each occasion, sent once, tried again for a day, and then left."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from portal import letters
+from portal.models import Letter, User
+from quotas import asking
+from quotas.models import LimitRequest
+from sessions import tasks
+from sessions.reconcile import reconcile
+from tests.smtp import MailServer
+from tests.stack import PROJECT
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WORDS = {"limit": "projects", "wanted": "10", "until": "3 December 2026", "granted": "10"}
+
+
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def by_mail(settings, server: MailServer) -> None:
+    settings.PORTAL_EMAIL_URL = f"smtp://127.0.0.1:{server.port}"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+    settings.DEFAULT_FROM_EMAIL = "Bindery <bindery@example.org>"
+
+
+@pytest.fixture
+def nobody_answers(settings) -> None:
+    """Nobody listens at the mail server's address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        settings.EMAIL_PORT = free.getsockname()[1]
+
+
+def write(to: User, key: str = "one", **more: object) -> Letter:
+    wish = LimitRequest(user=to, limit="projects", value=10, why="A course, with many.")
+    letters.post(key, to, "answered", {**WORDS, "wish": wish, "page": "http://x/y", **more})
+    return Letter.objects.get(key=key)
+
+
+def later(**time: int) -> None:
+    """Let time pass for all letters that were tried."""
+    for pk, claimed in Letter.objects.exclude(claimed=None).values_list("pk", "claimed"):
+        assert claimed
+        Letter.objects.filter(pk=pk).update(claimed=claimed - timedelta(**time))
+
+
+def test_a_letter_arrives_as_text_and_html_with_the_same_words(ada, server):
+    write(ada)
+    assert letters.deliver_due() == 1
+    (letter,) = server.letters
+    assert letter["To"] == "ada@example.org"
+    assert letter["From"] == "Bindery <bindery@example.org>"
+    assert letter["Subject"].startswith("Granted: projects, 10 until")
+    assert letter["Auto-Submitted"] == "auto-generated"
+    text = letter.get_body(("plain",)).get_content()
+    page = letter.get_body(("html",)).get_content()
+    for words in ("You asked for more (projects): 10 until", "Written for ada by Bindery"):
+        assert words in text
+        assert words in page
+    assert 'href="http://x/y"' in page
+    assert "http://x/y" in text
+
+
+def test_the_name_of_a_letter_follows_from_its_occasion(ada, server):
+    write(ada)
+    write(ada, "two")
+    letters.deliver_due()
+    ids = [letter["Message-ID"] for letter in server.letters]
+    Letter.objects.all().delete()
+    write(ada)
+    letters.deliver_due()
+    assert len(set(ids)) == 2
+    assert server.letters[2]["Message-ID"] == ids[0]
+    assert ids[0].endswith("@example.org>")
+
+
+def test_there_is_one_letter_for_an_occasion_however_often_it_is_told(ada, server):
+    for _time in range(3):
+        write(ada)
+        letters.deliver_due()
+    assert len(server.letters) == Letter.objects.count() == 1
+
+
+def test_what_is_taken_back_writes_to_nobody(ada):
+    with transaction.atomic():
+        write(ada)
+        transaction.set_rollback(True)
+    assert not Letter.objects.exists()
+
+
+def test_of_many_who_send_it_at_the_same_time_one_does(ada, server):
+    letter = write(ada)
+
+    def send(_number: int) -> bool:
+        try:
+            return letters.send(letter.pk)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(send, range(16))) == 1
+    assert len(server.letters) == 1
+
+
+def test_a_task_that_runs_twice_sends_once(ada, server):
+    write(ada)
+    tasks.send_letters()
+    tasks.send_letters(newer="unknown")
+    assert len(server.letters) == 1
+    assert Letter.objects.get().sent
+
+
+@pytest.mark.usefixtures("nobody_answers")
+def test_while_the_mail_server_is_away_one_letter_is_tried_and_the_others_wait(ada, caplog):
+    write(ada)
+    write(ada, "two")
+    assert letters.deliver_due() == 0
+    attempts = Letter.objects.order_by("pk").values_list("attempts", flat=True)
+    assert list(attempts) == [1, 0]
+    assert "is tried again" in caplog.text
+
+
+def test_a_letter_that_failed_goes_out_later(ada, server):
+    server.refused = {"ada@example.org"}
+    write(ada)
+    assert letters.deliver_due() == 0
+    server.refused = set()
+    assert letters.deliver_due() == 0
+    later(minutes=11)
+    assert letters.deliver_due() == 1
+    assert len(server.letters) == 1
+
+
+def test_the_pauses_grow_and_after_eight_attempts_it_is_left(ada, server, caplog):
+    server.refused = {"ada@example.org"}
+    write(ada)
+    pauses = []
+    for attempt in range(1, letters.ATTEMPTS + 1):
+        letters.deliver_due()
+        assert Letter.objects.get().attempts == attempt
+        pauses.append(10 * 2 ** (attempt - 1))
+        later(minutes=pauses[-1] - 1)
+        assert not letters.due().exists()
+        later(minutes=2)
+    later(days=1000)
+    assert letters.deliver_due() == 0
+    assert sum(pauses[:-1]) == 1270  # minutes: a day
+    assert caplog.records[-1].levelno == logging.ERROR
+    assert "not sent in 8 attempts" in caplog.text
+
+
+def test_one_refused_address_keeps_no_other_letter_back(ada, bob, server):
+    server.refused = {"ada@example.org"}
+    write(ada)
+    write(bob, "two")
+    assert letters.deliver_due() == 1
+    assert server.letters[0]["To"] == "bob@example.org"
+
+
+def test_a_sender_that_was_killed_is_followed_by_another(ada, server):
+    letter = write(ada)
+    Letter.objects.update(claimed=timezone.now(), attempts=1)
+    assert not letters.send(letter.pk)
+    later(minutes=11)
+    assert letters.send(letter.pk)
+
+
+def test_who_has_no_address_or_is_disabled_gets_none(ada, bob, server):
+    write(ada)
+    User.objects.filter(pk=ada.pk).update(is_active=False)
+    User.objects.filter(pk=bob.pk).update(email="")
+    bob.refresh_from_db()
+    letters.post("two", bob, "answered", WORDS)
+    assert letters.deliver_due() == 0
+    assert server.letters == []
+    assert Letter.objects.count() == 1
+
+
+def test_without_a_mail_server_none_is_written(ada, settings):
+    settings.PORTAL_EMAIL_URL = ""
+    letters.post("one", ada, "answered", WORDS)
+    assert not Letter.objects.exists()
+
+
+def test_words_of_people_stay_words(ada, server):
+    wish = LimitRequest(
+        user=ada, limit="projects", value=10, answer="<b>no</b> & why\nBcc: x@y", answered_by=ada
+    )
+    limit = "projects\r\nBcc: eve@example.org"
+    write(ada, wish=wish, limit=limit)
+    letters.deliver_due()
+    (letter,) = server.letters
+    assert letter["Bcc"] is None
+    assert "<b>no</b> & why" in letter.get_body(("plain",)).get_content()
+    assert "&lt;b&gt;no&lt;/b&gt; &amp; why" in letter.get_body(("html",)).get_content()
+
+
+def test_name_and_password_are_used(ada, server, settings):
+    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "portal", "a password"
+    write(ada)
+    letters.deliver_due()
+    assert len(server.logins) == len(server.letters) == 1
+
+
+def test_the_minutely_look_hands_unsent_letters_to_the_worker(ada, backend, server):
+    reconcile()
+    assert not OrmQ.objects.exists()
+    write(ada)
+    reconcile()
+    (row,) = OrmQ.objects.all()
+    assert row.task["func"] == "sessions.tasks.send_letters"
+    assert row.task["args"] == ()
+
+
+def test_a_request_and_its_answer_are_told_to_those_whom_they_concern(ada, vera, stan, server):
+    until = timezone.localdate() + timedelta(days=30)
+    wish = asking.ask(ada, "projects", 10, until, "A course, with <many>.")
+    letters.deliver_due()
+    (asked,) = server.letters
+    assert asked["To"] == "stan@example.org"
+    assert asked["Subject"] == "ada asks for more: projects, 10 instead of 5"
+    text = asked.get_body(("plain",)).get_content()
+    assert "> A course, with <many>." in text
+    assert f"/admin/quotas/limitrequest/{wish.pk}/change/" in text
+    asking.grant(wish, stan, 8, until, "Eight will do.")
+    letters.deliver_due()
+    answered = server.letters[1]
+    assert answered["To"] == "ada@example.org"
+    assert answered["Subject"].startswith("Granted: projects, 8 until")
+    assert "> Eight will do." in answered.get_body(("plain",)).get_content()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PORTAL_EMAIL_URL", "mail.example.org"),
+        ("PORTAL_EMAIL_URL", "http://mail.example.org"),
+        ("PORTAL_EMAIL_URL", "smtp://"),
+        ("PORTAL_EMAIL_URL", "smtp://user:secret@host:port"),
+        ("PORTAL_EMAIL_FROM", "the portal"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_named_and_no_password_shown(tmp_path, variable, value):
+    given = {"PORTAL_DATA": str(tmp_path), "PORTAL_EMAIL_URL": "smtp://localhost", variable: value}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=PROJECT,
+        env={**os.environ, **given},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert f"(portal.E008) {variable}" in done.stderr
+    assert "secret" not in done.stderr

@@ -1,0 +1,211 @@
+"""The account page: what one may have, asking for more, and hearing of the answer."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.utils import timezone
+
+from quotas import asking
+from quotas.fields import FIELDS
+from quotas.models import Grant, LimitRequest, LimitSet
+from sessions.states import ProjectState
+from tests.stages import project_in
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
+
+
+def in_days(days: int):
+    return timezone.localdate() + timedelta(days=days)
+
+
+def page(client: Client, address: str = "/account/") -> str:
+    """The page's words, without its marks."""
+    text = client.get(address).content.decode()
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+def form(**changed: object) -> dict[str, object]:
+    sent = {"limit": "projects", "value": "10", "until": in_days(30), "why": "A course."}
+    return {**sent, **changed}
+
+
+def test_every_limit_stands_there_with_a_way_to_ask(as_ada):
+    html = as_ada.get("/account/").content.decode()
+    for name in FIELDS:
+        assert html.count(f'href="?ask={name}#ask"') == 1
+
+
+def test_use_stands_beside_what_is_allowed(ada, as_ada):
+    project_in(ProjectState.READY, ada)
+    project_in(ProjectState.STOPPED, ada)
+    text = page(as_ada)
+    for words in ("2 of 5", "1 of 20", "1 of 32 CPU", "1 of 128 GB", "0 of 5 GPU"):
+        assert words in text
+
+
+def test_each_figure_says_where_it_comes_from(ada, as_ada):
+    group = Group.objects.create(name="physics")
+    ada.groups.add(group)
+    LimitSet.objects.create(running=7)
+    LimitSet.objects.create(group=group, max_gpu=3)
+    LimitSet.objects.create(user=ada, max_cpu=20)
+    until = date(2126, 11, 3)
+    Grant.objects.create(user=ada, limit="projects", value=9, until=until, reason="-")
+    text = page(as_ada)
+    assert re.search(r"0 of 7 set for everybody", text)
+    assert "3 GPU set for the group physics" in text
+    assert "20 CPU set for you" in text
+    assert "0 of 9 granted until Nov. 3, 2126" in text
+    assert "64 GB the portal's default" in text.replace("&#x27;", "'")
+
+
+def test_more_in_use_than_is_allowed_by_now_is_said_and_left_alone(ada, as_ada):
+    project_in(ProjectState.READY, ada)
+    project_in(ProjectState.READY, ada)
+    assert "More than you may have now" not in page(as_ada)
+    LimitSet.objects.create(user=ada, running=1, projects=1, total_cpu=1)
+    text = page(as_ada)
+    assert text.count("What runs is left alone; a new one has to wait.") == 2
+    assert text.count("You keep all; delete some to launch another.") == 1
+
+
+def test_a_limit_of_nothing_has_no_bar(ada, as_ada):
+    LimitSet.objects.create(user=ada, total_gpu=0)
+    assert 'max="0' not in as_ada.get("/account/").content.decode()
+    assert "0 of 0 GPU" in page(as_ada)
+
+
+def test_without_gpus_on_the_machine_nobody_asks_for_one(as_ada, settings):
+    settings.PORTAL_BACKEND = "local"
+    html = as_ada.get("/account/").content.decode()
+    assert "?ask=max_cpu#" in html
+    assert "?ask=max_gpu#" not in html
+    assert 'id="ask"' not in as_ada.get("/account/?ask=max_gpu").content.decode()
+    assert as_ada.post("/account/ask/", form(limit="max_gpu")).status_code == 404
+
+
+def test_a_link_opens_the_form_and_asks_for_nothing(as_ada):
+    html = as_ada.get("/account/?ask=projects").content.decode()
+    assert html.count('id="ask"') == 1
+    assert 'min="6"' in html
+    assert f'max="{in_days(366)}"' in html
+    assert not LimitRequest.objects.exists()
+
+
+@pytest.mark.parametrize("limit", ["", "no_such_limit", "<b>"])
+def test_a_link_to_no_limit_opens_nothing(as_ada, limit):
+    answer = as_ada.get("/account/", {"ask": limit})
+    assert answer.status_code == 200
+    assert 'id="ask"' not in answer.content.decode()
+
+
+def test_asking_leads_to_where_the_request_stands(ada, as_ada):
+    answer = as_ada.post("/account/ask/", form())
+    assert (answer.status_code, answer.url) == (303, "/account/#requests")
+    wish = LimitRequest.objects.get()
+    assert (wish.user, wish.limit, wish.value, wish.why) == (ada, "projects", 10, "A course.")
+    text = page(as_ada)
+    assert "You have asked for more." in text
+    assert "Asked for more" in text
+    assert "Take back" in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"value": "5"}, "It must be more than the 5 of now."),
+        ({"value": "6.5"}, "Give a whole number."),
+        ({"value": "many"}, "Enter a number."),
+        ({"value": "nan"}, "Enter a number."),
+        ({"until": "2001-01-01"}, "Give a day after today, 366 days away at most."),
+        ({"until": "soon"}, "Enter a valid date."),
+        ({"why": ""}, "This field is required."),
+        ({"why": "x" * 2001}, "at most 2000 characters"),
+        ({"why": "a\0b"}, "Null characters are not allowed."),
+    ],
+)
+def test_what_is_wrong_is_said_on_the_form_and_nothing_typed_is_lost(as_ada, changed, said):
+    answer = as_ada.post("/account/ask/", form(**changed))
+    assert answer.status_code == 400
+    html = answer.content.decode()
+    assert said in html
+    assert html.count('id="ask"') == 1
+    if "why" not in changed:
+        assert "A course.</textarea>" in html
+    assert not LimitRequest.objects.exists()
+
+
+def test_a_second_request_is_told_of_the_first(as_ada):
+    as_ada.post("/account/ask/", form())
+    answer = as_ada.post("/account/ask/", form(value="20"))
+    assert answer.status_code == 400
+    assert "Take that back first" in answer.content.decode()
+    assert LimitRequest.objects.get().value == 10
+
+
+def test_a_request_is_taken_back_by_its_own_person_alone(as_ada, as_bob, as_stan, as_eve):
+    as_ada.post("/account/ask/", form())
+    wish = LimitRequest.objects.get()
+    address = f"/account/requests/{wish.pk}/take-back/"
+    assert as_bob.post(address).status_code == as_stan.post(address).status_code == 404
+    assert as_eve.post(address).url.startswith("/sign-in/")
+    assert as_ada.get(address).status_code == 405
+    assert LimitRequest.objects.open().count() == 1
+    assert as_ada.post(address).url == "/account/#requests"
+    as_ada.post(address)
+    assert LimitRequest.objects.get().state == "withdrawn"
+    assert "It has been taken back" in page(as_ada)
+
+
+def test_an_answer_stands_on_every_page_until_it_is_seen(ada, as_ada, as_bob, stan):
+    wish = asking.ask(ada, "projects", 10, in_days(30), "A course.")
+    asking.grant(wish, stan, 8, in_days(20), "Eight will do.")
+    for _time in range(2):
+        assert "Your request for more is granted. Projects: 8 until" in page(as_ada, "/")
+    assert "granted" not in page(as_bob, "/")
+    address = f"/account/requests/{wish.pk}/seen/"
+    assert as_bob.post(address, {"next": "/"}).url == "/"
+    assert "is granted" in page(as_ada, "/")
+    assert as_ada.post(address, {"next": "/"}).url == "/"
+    assert "is granted" not in page(as_ada, "/")
+
+
+def test_who_looks_at_the_account_has_seen_it(ada, as_ada, stan):
+    wish = asking.ask(ada, "projects", 10, in_days(30), "A course.")
+    asking.decline(wish, stan, "Five <b>will</b> do.")
+    assert "Your request for more is declined." in page(as_ada, "/")
+    html = as_ada.get("/account/").content.decode()
+    assert "Five &lt;b&gt;will&lt;/b&gt; do." in html
+    assert "stan" in html
+    assert "is declined" not in page(as_ada, "/")
+
+
+def test_requests_of_others_are_not_there(bob, as_ada, as_stan):
+    asking.ask(bob, "projects", 10, in_days(30), "His own course.")
+    for client in (as_ada, as_stan):
+        assert "His own course" not in page(client)
+
+
+def test_eve_is_asked_to_sign_in_and_then_asks_again(as_eve, as_ada):
+    assert as_eve.post("/account/ask/", form()).url == "/sign-in/?next=/account/ask/"
+    assert as_ada.get("/account/ask/").url == "/account/"
+    assert not LimitRequest.objects.exists()
+
+
+def test_the_page_asks_as_many_questions_however_much_there_is(
+    ada, as_ada, stan, django_assert_num_queries
+):
+    as_ada.get("/account/")
+    with django_assert_num_queries(11):
+        as_ada.get("/account/")
+    for number in range(5):
+        wish = asking.ask(ada, "projects", 10 + number, in_days(30), "A course.")
+        asking.grant(wish, stan, 10 + number, in_days(30))
+    as_ada.get("/account/")
+    with django_assert_num_queries(11):
+        as_ada.get("/account/")

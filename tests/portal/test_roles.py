@@ -1,0 +1,123 @@
+"""The roles of staff: what each may do, made by a migration and kept in one table."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+
+from portal import roles
+from portal.models import User
+
+ROOT = Path(__file__).resolve().parents[2]
+VERBS = "view|add|change|delete|act_on|cancel|sign_out|disable|exceed|answer"
+NAME = re.compile(rf"^([a-z_]+)\.((?:{VERBS})_[a-z]+)$")
+IN_TEMPLATES = re.compile(rf"perms\.([a-z_]+)\.((?:{VERBS})_[a-z]+)\b")
+
+
+def named() -> Iterator[tuple[str, str]]:
+    """Every permission that code or a template names, whole."""
+    for app in ("portal", "sessions", "quotas", "keys"):
+        for path in (ROOT / app).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield from NAME.findall(node.value)
+    for path in (ROOT / "templates").rglob("*.html"):
+        yield from IN_TEMPLATES.findall(path.read_text())
+
+
+def held(group: Group) -> set[str]:
+    rows = group.permissions.values_list("content_type__app_label", "codename")
+    return {f"{label}.{codename}" for label, codename in rows}
+
+
+def test_each_permission_that_is_named_anywhere_exists_and_none_is_of_djangos_web_sessions(db):
+    there = set(Permission.objects.values_list("content_type__app_label", "codename"))
+    asked = set(named())
+    assert len(asked) > 20
+    assert asked - there == set()
+    assert not {name for label, name in asked if label == "sessions"}
+
+
+@pytest.mark.parametrize("role", roles.ROLES)
+def test_a_role_has_exactly_what_the_table_says_even_if_somebody_meddled_with_it(db, role):
+    roles.ensure(role).permissions.set(Permission.objects.all()[:3])
+    assert held(roles.ensure(role)) == set(roles.ROLES[role])
+    assert Group.objects.filter(name=role).count() == 1
+
+
+def test_each_role_may_what_the_one_below_it_may():
+    viewer, support, operator = (set(roles.ROLES[name]) for name in roles.ROLES)
+    assert viewer < support < operator
+
+
+def test_a_viewer_may_nothing_but_look():
+    assert {name.partition(".")[2].partition("_")[0] for name in roles.ROLES["viewer"]} == {"view"}
+
+
+def test_no_role_lets_anybody_delete_people_or_write_permissions():
+    assert not {"portal.delete_user", "auth.delete_group", "auth.change_permission"} & set(
+        roles.ROLES["operator"]
+    )
+
+
+def test_the_migrations_table_is_the_one_in_use(db):
+    migration = importlib.import_module("portal.migrations.0003_roles")
+    frozen = {
+        role: {f"{label}.{code}" for table in tables for label in table for code in table[label]}
+        for role, tables in migration.ROLES.items()
+    }
+    assert frozen == {role: set(names) for role, names in roles.ROLES.items()}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_migration_makes_the_roles_and_takes_them_away_again():
+    Group.objects.create(name="physics")
+    call_command("migrate", "portal", "0002", verbosity=0)
+    assert set(Group.objects.values_list("name", flat=True)) == {"physics"}
+    Permission.objects.all().delete()  # as on a database that is empty
+    call_command("migrate", "portal", verbosity=0)
+    for role in roles.ROLES:
+        assert held(Group.objects.get(name=role)) == set(roles.ROLES[role])
+
+
+def test_whoever_is_given_a_role_gets_into_the_admin(ada):
+    roles.give(ada, "viewer")
+    again = User.objects.get(pk=ada.pk)
+    assert again.is_staff
+    assert again.has_perm("quotas.view_grant")
+    assert not again.has_perm("quotas.add_grant")
+
+
+def test_nobody_may_change_who_may_more(ada, vera, sue, stan, root):
+    people = User.objects.all()
+
+    def changeable(by: User) -> set[str]:
+        return {user.username for user in roles.changeable_by(by, people)}
+
+    assert changeable(root) == {"ada", "vera", "sue", "stan", "root"}
+    assert changeable(stan) == {"ada", "vera", "sue", "stan"}
+    assert changeable(sue) == {"ada", "vera", "sue"}
+    ada.user_permissions.add(Permission.objects.get(codename="delete_user"))
+    assert not roles.may_change(stan, ada)
+    assert roles.may_change(root, ada)
+
+
+def test_a_disabled_superuser_is_still_out_of_an_operators_reach(stan, root):
+    User.objects.filter(pk=root.pk).update(is_active=False)
+    assert not roles.may_change(stan, root)
+
+
+def test_a_group_that_may_more_is_not_for_an_operator_to_put_people_in(stan, root):
+    above = Group.objects.create(name="above")
+    above.permissions.add(Permission.objects.get(codename="delete_user"))
+    plain = Group.objects.create(name="plain")
+    assert roles.may_hand_out(stan, Group.objects.filter(pk=plain.pk))
+    assert not roles.may_hand_out(stan, Group.objects.filter(pk__in=[plain.pk, above.pk]))
+    assert roles.may_hand_out(root, Group.objects.filter(pk=above.pk))

@@ -1,0 +1,166 @@
+"""Requests for more in the admin: what waits comes first, and who may answers it there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from portal.models import User
+from quotas import asking
+from quotas.limits import limits_of
+from quotas.models import LimitRequest, SupportBounds
+from sessions.states import ProjectState
+from tests.stages import project_in
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
+
+LIST = "/admin/quotas/limitrequest/"
+
+
+def in_days(days: int):
+    return timezone.localdate() + timedelta(days=days)
+
+
+@pytest.fixture
+def wish(ada) -> LimitRequest:
+    return asking.ask(ada, "projects", 10, in_days(30), "A <b>course</b>.")
+
+
+@pytest.fixture
+def address(wish) -> str:
+    return f"{LIST}{wish.pk}/change/"
+
+
+def answer(verdict: str, **changed: object) -> dict[str, object]:
+    return {"value": "10", "until": in_days(30), "answer": "", "verdict": verdict, **changed}
+
+
+def test_what_waits_longest_comes_first_and_then_the_newest_answer(ada, bob, stan, as_stan):
+    limits = ["projects", "running", "builds", "max_cpu", "max_memory_gb"]
+    wishes = [asking.ask(ada, limit, 500, in_days(30), limit) for limit in limits]
+    for number, wish in enumerate(wishes):
+        LimitRequest.objects.filter(pk=wish.pk).update(
+            created=timezone.now() - timedelta(hours=number)
+        )
+    for wish in wishes[:2]:
+        asking.decline(wish, stan, "No.")
+    shown = as_stan.get(LIST).context["cl"].result_list
+    assert [wish.limit for wish in shown] == [
+        "max_memory_gb", "max_cpu", "builds", "projects", "running",
+    ]  # fmt: skip
+
+
+def test_the_list_tells_what_they_have_use_and_ask(ada, wish, as_vera):
+    project_in(ProjectState.READY, ada)
+    (row,) = as_vera.get(LIST).context["cl"].result_list
+    cells = as_vera.get(LIST).content.decode()
+    assert row.standing.has(row).value == 5
+    assert "has 5, uses 1" in cells
+    assert "10 until" in cells
+    assert "A &lt;b&gt;course&lt;/b&gt;." in cells
+    assert as_vera.get(LIST, {"q": "ada", "state": "open"}).status_code == 200
+
+
+def test_the_list_asks_as_many_questions_for_many_as_for_one(
+    wish, as_stan, django_assert_max_num_queries
+):
+    as_stan.get(LIST)
+    with django_assert_max_num_queries(13):
+        as_stan.get(LIST)
+    for number in range(30):
+        person = User.objects.create_user(f"person{number}")
+        asking.ask(person, "projects", 10, in_days(30), "A course.")
+    with django_assert_max_num_queries(13):
+        assert as_stan.get(LIST).context["cl"].result_count == 31
+
+
+def test_it_is_granted_as_asked(ada, wish, address, stan, as_stan):
+    page = as_stan.get(address).content.decode()
+    assert 'value="10"' in page
+    assert f'value="{in_days(30)}"' in page
+    reply = as_stan.post(address, answer("grant"), follow=True)
+    assert reply.redirect_chain == [(LIST, 302)]
+    assert "Granted: ada has 10 until" in reply.content.decode()
+    assert limits_of(ada).projects == 10
+    wish.refresh_from_db()
+    assert (wish.state, wish.answered_by) == ("granted", stan)
+
+
+def test_it_is_granted_with_other_figures_and_a_word(ada, wish, address, as_stan):
+    as_stan.post(address, answer("grant", value="8", answer="Eight will do."))
+    wish.refresh_from_db()
+    assert (wish.grant.value, wish.answer) == (8, "Eight will do.")
+    assert limits_of(ada).projects == 8
+
+
+def test_declining_takes_a_word_and_no_figures(ada, wish, address, as_stan):
+    blank = answer("decline", value="", until="")
+    reply = as_stan.post(address, blank)
+    assert reply.status_code == 400
+    assert "Say in a word why not" in reply.content.decode()
+    assert as_stan.post(address, {**blank, "answer": "No room."}).status_code == 302
+    wish.refresh_from_db()
+    assert (wish.state, wish.answer) == ("declined", "No room.")
+    assert limits_of(ada).projects == 5
+
+
+@pytest.mark.parametrize("verdict", ["", "withdraw", "open"])
+def test_no_other_answer_is_taken(wish, address, as_stan, verdict):
+    assert as_stan.post(address, answer(verdict)).status_code == 400
+    wish.refresh_from_db()
+    assert wish.state == "open"
+
+
+def test_who_comes_second_is_told_who_was_first(wish, address, stan, as_root):
+    as_root.get(address)
+    asking.grant(wish, stan, 9, in_days(10))
+    reply = as_root.post(address, answer("decline", answer="No."))
+    assert reply.status_code == 400
+    page = reply.content.decode()
+    assert "stan has answered it already: it is granted." in page
+    assert 'name="verdict"' not in page
+
+
+def test_support_answers_within_the_bounds(ada, wish, address, as_sue):
+    SupportBounds(projects=8, days=20).save()
+    page = as_sue.get(address).content.decode()
+    assert "Support may grant at most 8" in page
+    assert as_sue.post(address, answer("grant")).status_code == 400
+    assert as_sue.post(address, answer("grant", value="8")).status_code == 400
+    assert limits_of(ada).projects == 5
+    assert as_sue.post(address, answer("grant", value="8", until=in_days(20))).status_code == 302
+    assert limits_of(ada).projects == 8
+
+
+def test_who_may_only_look_sees_it_and_answers_nothing(wish, address, as_vera):
+    page = as_vera.get(address)
+    assert page.status_code == 200
+    assert 'name="verdict"' not in page.content.decode()
+    for verdict in ("grant", "decline"):
+        assert as_vera.post(address, answer(verdict, answer="No.")).status_code == 403
+    wish.refresh_from_db()
+    assert wish.state == "open"
+
+
+def test_others_see_nothing_of_it(wish, address, as_ada, as_bob, as_eve):
+    for client in (as_ada, as_bob, as_eve):
+        for path in (LIST, address):
+            assert client.get(path).url.startswith("/admin/login/")
+            assert client.post(path, answer("grant")).url.startswith("/admin/login/")
+    wish.refresh_from_db()
+    assert wish.state == "open"
+
+
+def test_nobody_adds_or_deletes_one(wish, as_stan, as_root):
+    for client in (as_stan, as_root):
+        assert client.get(f"{LIST}add/").status_code == 403
+        assert client.post(f"{LIST}{wish.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert LimitRequest.objects.count() == 1
+
+
+def test_a_request_that_is_not_there_is_not_found(as_stan, as_vera):
+    for client in (as_stan, as_vera):
+        for pk in ("999", "nothing"):
+            assert client.get(f"{LIST}{pk}/change/").status_code == 404

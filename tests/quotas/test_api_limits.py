@@ -1,0 +1,140 @@
+"""A person's limits by the API: for staff, recorded with who changed what."""
+
+from __future__ import annotations
+
+import pytest
+from auditlog.models import LogEntry
+from django.test import Client
+from django.utils import timezone
+
+from keys.models import Token
+from quotas import setting
+from quotas.fields import FIELDS
+from quotas.limits import defaults, limits_of
+from quotas.models import Grant, LimitSet
+
+pytestmark = pytest.mark.django_db
+
+ADDRESS = "/api/v1/users/ada/limits/"
+
+
+def with_token(user) -> Client:
+    return Client(headers={"Authorization": f"Bearer {Token.objects.issue(user, 'test')[1]}"})
+
+
+def patch(client: Client, data, address: str = ADDRESS):
+    return client.patch(address, data, content_type="application/json")
+
+
+def test_staff_read_each_limit_with_its_source(ada, vera):
+    setting.change(ada, {"projects": 8})
+    today = timezone.localdate()
+    Grant.objects.create(user=ada, limit="running", value=90, until=today)
+    answer = with_token(vera).get(ADDRESS)
+    assert answer.status_code == 200
+    limits = answer.json()["limits"]
+    assert answer.json()["username"] == "ada"
+    assert list(limits) == list(FIELDS)
+    assert limits["projects"] == {
+        "own": 8,
+        "inherited": 5,
+        "effective": 8,
+        "source": "person",
+    }
+    assert limits["running"] == {
+        "own": None,
+        "inherited": defaults()["running"],
+        "effective": 90,
+        "source": "grant",
+        "until": today.isoformat(),
+    }
+
+
+def test_operators_set_some_and_the_others_stay(ada, stan):
+    setting.change(ada, {"projects": 8, "running": 2})
+    answer = patch(with_token(stan), {"projects": None, "max_cpu": 2.5})
+    assert answer.status_code == 200
+    assert answer.json()["limits"]["max_cpu"]["own"] == 2.5
+    assert (limits_of(ada).projects, limits_of(ada).running, limits_of(ada).max_cpu) == (5, 2, 2.5)
+
+
+@pytest.mark.parametrize("way", ["token", "browser"])
+def test_who_changed_what_from_what_to_what_is_kept(ada, stan, as_stan, way):
+    setting.change(ada, {"projects": 8})
+    patch(with_token(stan) if way == "token" else as_stan, {"projects": 9, "max_cpu": 4})
+    entry = LogEntry.objects.get_for_object(LimitSet.objects.get()).latest()
+    assert entry.actor == stan
+    assert entry.changes["projects"] == ["8", "9"]
+    assert entry.changes["max_cpu"] == ["None", "4.0"]
+    assert entry.additional_data["user"] == ada.pk
+
+
+def test_the_next_change_in_the_same_process_is_not_recorded_as_the_last_ones(ada, stan):
+    patch(with_token(stan), {"projects": 9})
+    setting.change(ada, {"projects": 10})
+    assert LogEntry.objects.get_for_object(LimitSet.objects.get()).latest().actor is None
+
+
+def test_what_changes_nothing_is_not_recorded(ada, stan):
+    patch(with_token(stan), {"projects": 9})
+    before = LogEntry.objects.count()
+    assert patch(with_token(stan), {"projects": 9.0}).status_code == 200
+    assert LogEntry.objects.count() == before
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ({"projekts": 5}, "projekts"),
+        ({"projects": "5"}, "projects"),
+        ({"projects": True}, "projects"),
+        ({"projects": 1.5}, "projects"),
+        ({"projects": -1}, "projects"),
+        ({"max_cpu": 1_000_001}, "max_cpu"),
+        ({"max_cpu": [1]}, "max_cpu"),
+    ],
+)
+def test_unknown_names_and_figures_that_cannot_be_are_refused(ada, stan, data, name):
+    answer = patch(with_token(stan), {"running": 3, **data})
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "invalid"
+    assert list(answer.json()["fields"]) == [name]
+    assert limits_of(ada).running == defaults()["running"]
+
+
+@pytest.mark.parametrize("text", ['{"max_cpu": NaN}', "[1]", "5", "{", '{"max_cpu": 1e999}'])
+def test_what_is_no_object_of_figures_is_refused(ada, stan, text):
+    assert patch(with_token(stan), text).status_code == 400
+    assert not LimitSet.objects.exists()
+
+
+def test_for_people_without_the_right_it_is_not_there(ada, bob, as_eve):
+    for user in (ada, bob):
+        client = with_token(user)
+        assert client.get(ADDRESS).status_code == 404
+        assert patch(client, {"projects": 50}).status_code == 404
+    assert as_eve.get(ADDRESS).status_code == 401
+    assert patch(as_eve, {"projects": 50}).status_code == 401
+    assert limits_of(ada).projects == 5
+
+
+@pytest.mark.parametrize("who", ["vera", "sue"])
+def test_who_may_only_look_changes_nothing(ada, who, request):
+    answer = patch(with_token(request.getfixturevalue(who)), {"projects": 50})
+    assert answer.status_code == 403
+    assert limits_of(ada).projects == 5
+
+
+def test_only_a_superuser_changes_the_limits_of_one(stan, root):
+    address = "/api/v1/users/root/limits/"
+    assert patch(with_token(stan), {"projects": 50}, address).status_code == 403
+    assert patch(with_token(root), {"projects": 50}, address).status_code == 200
+
+
+def test_a_right_without_being_staff_is_none(ada, bob, stan):
+    bob.groups.set(stan.groups.all())
+    assert with_token(bob).get(ADDRESS).status_code == 404
+
+
+def test_nobody_of_that_name_is_not_there(stan):
+    assert with_token(stan).get("/api/v1/users/nobody/limits/").status_code == 404

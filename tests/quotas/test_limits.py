@@ -1,0 +1,149 @@
+"""What a person may have: own over group over site over default, raised by grants for a time."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from quotas import setting
+from quotas.effective import Source
+from quotas.fields import FIELDS
+from quotas.limits import defaults, effective_of, effective_of_many, limits_of
+from quotas.models import Grant, LimitSet
+from sessions import lifecycle
+from sessions.errors import QuotaExceeded
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def at(monkeypatch, settings):
+    """Moves the clock of the portal, which stands in Berlin."""
+    settings.TIME_ZONE = "Europe/Berlin"
+
+    def move(moment: str) -> None:
+        now = datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo("Europe/Berlin"))
+        monkeypatch.setattr(timezone, "now", lambda: now)
+
+    return move
+
+
+def group(name: str, **figures: float) -> Group:
+    made = Group.objects.create(name=name)
+    setting.change(made, figures)
+    return made
+
+
+def test_where_nothing_is_set_the_portals_defaults_hold(ada):
+    found = effective_of(ada)
+    assert {name: each.value for name, each in found.items()} == defaults()
+    assert {each.source for each in found.values()} == {Source.DEFAULT}
+    assert list(found) == list(FIELDS)
+
+
+def test_what_is_set_nearer_wins_and_what_is_not_set_is_inherited(ada):
+    setting.change(None, {"projects": 7, "running": 3})
+    assert effective_of(ada)["projects"].source == Source.SITE
+    ada.groups.add(group("physics", projects=9))
+    assert (limits_of(ada).projects, limits_of(ada).running) == (9, 3)
+    assert effective_of(ada)["projects"].group == "physics"
+    setting.change(ada, {"projects": 2})
+    own = effective_of(ada)["projects"]
+    assert (own.value, own.source, own.inherited, own.own) == (2, Source.PERSON, 9, 2)
+    setting.change(ada, {"projects": None})
+    assert limits_of(ada).projects == 9
+
+
+def test_of_several_groups_the_most_generous_counts_figure_by_figure(ada):
+    ada.groups.add(group("physics", projects=9, max_gpu=1), group("maths", projects=6, max_gpu=4))
+    assert (limits_of(ada).projects, limits_of(ada).max_gpu) == (9, 4)
+    assert effective_of(ada)["max_gpu"].group == "maths"
+
+
+def test_a_group_may_have_less_than_the_site(ada):
+    setting.change(None, {"projects": 7})
+    ada.groups.add(group("guests", projects=0))
+    assert limits_of(ada).projects == 0
+
+
+def test_the_limits_of_others_are_theirs_alone(ada, bob):
+    setting.change(ada, {"projects": 1})
+    Grant.objects.create(user=ada, limit="running", value=50, until=timezone.localdate())
+    assert {name: each.value for name, each in effective_of(bob).items()} == defaults()
+
+
+def test_a_grant_raises_and_never_lowers(ada):
+    today = timezone.localdate()
+    setting.change(ada, {"projects": 8})
+    Grant.objects.create(user=ada, limit="projects", value=6, until=today)
+    assert effective_of(ada)["projects"].source == Source.PERSON
+    Grant.objects.create(user=ada, limit="projects", value=20, until=today)
+    found = effective_of(ada)["projects"]
+    assert (found.value, found.source, found.until, found.own) == (20, Source.GRANT, today, 8)
+
+
+def test_a_grant_holds_to_the_end_of_its_last_day_in_the_portals_time_zone(ada, at):
+    Grant.objects.create(user=ada, limit="projects", value=20, until=date(2030, 3, 31))
+    at("2030-03-31 23:59:59")  # 21:59 of the same day by UTC
+    assert limits_of(ada).projects == 20
+    at("2030-04-01 00:00")  # by UTC, still the day before
+    assert limits_of(ada).projects == 5
+    assert Grant.objects.count() == 1
+
+
+def test_a_limit_that_is_changed_is_in_force_at_the_next_launch(ada, backend):
+    lifecycle.launch(ada, "github.com/ada/flowers")
+    setting.change(ada, {"projects": 1})
+    with pytest.raises(QuotaExceeded):
+        lifecycle.launch(ada, "github.com/ada/flowers")
+    setting.change(ada, {"projects": 2})
+    lifecycle.launch(ada, "github.com/ada/flowers")
+
+
+def test_a_launch_sees_that_a_grant_has_ended(ada, backend, at):
+    setting.change(ada, {"projects": 0})
+    Grant.objects.create(user=ada, limit="projects", value=2, until=date(2030, 5, 1))
+    at("2030-05-01 20:00")
+    lifecycle.launch(ada, "github.com/ada/flowers")
+    at("2030-05-02 08:00")
+    with pytest.raises(QuotaExceeded):
+        lifecycle.launch(ada, "github.com/ada/flowers")
+
+
+@pytest.mark.parametrize("value", [-1, "a", 1_000_001, float("nan"), float("inf"), 1.5])
+def test_a_figure_that_cannot_be_is_refused_and_nothing_is_changed(ada, value):
+    with pytest.raises(ValidationError) as refusal:
+        setting.change(ada, {"running": 2, "projects": value})
+    assert list(refusal.value.message_dict) == ["projects"]
+    assert not LimitSet.objects.exists()
+
+
+def test_inheriting_again_what_was_never_set_leaves_no_row(ada):
+    setting.change(ada, {"projects": None})
+    assert not LimitSet.objects.exists()
+
+
+def test_the_number_of_queries_is_the_same_for_one_and_for_many(ada, bob, stan, make_count):
+    people = [ada, bob, stan]
+    for number, user in enumerate(people):
+        user.groups.add(group(f"group {number}", projects=number))
+        setting.change(user, {"running": number})
+        until = timezone.localdate() + timedelta(days=1)
+        Grant.objects.create(user=user, limit="builds", value=9, until=until)
+    assert make_count(lambda: effective_of_many(people)) == 3
+    assert make_count(lambda: effective_of_many(people[:1])) == 3
+
+
+@pytest.fixture
+def make_count(django_assert_max_num_queries):
+    def count(act) -> int:
+        with django_assert_max_num_queries(50) as captured:
+            act()
+        return len(captured)
+
+    return count

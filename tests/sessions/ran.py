@@ -1,0 +1,33 @@
+"""Sessions as they once ran, at any time and with any resources: rows only, nothing happens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from portal.models import User
+from sessions.models import Project, Session
+from sessions.states import SessionState
+
+
+def ran(
+    owner: User,
+    ready: datetime | None,
+    ended: datetime | None,
+    *,
+    repository: str = "github.com/ada/flowers",
+    **more: Any,
+) -> Session:
+    """A notebook that was ready from then until then; 2 CPUs, 4 GB and no GPU if not said."""
+    number = Session.objects.count() + 1
+    about = {"provider": "github", "repository": repository, "url": f"https://{repository}.git"}
+    project = Project.objects.create(owner=owner, name=f"{owner.username}-{number}", **about)
+    resources = {"cpu_request": 2, "cpu_limit": 8, "memory_request_gb": 4, "memory_limit_gb": 16}
+    state = SessionState.READY if ended is None else SessionState.STOPPED
+    times: dict[str, Any] = {"created": ready or ended or timezone.now(), "ready": ready}
+    times |= {"ended": ended, "state": state}
+    session = Session.objects.create(project=project, **{**resources, **times, **more})
+    Project.objects.filter(pk=project.pk).update(current=session)
+    return session

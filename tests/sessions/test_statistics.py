@@ -1,0 +1,197 @@
+"""What runs, and how it went: figures that were counted by hand, in a fixed number of queries."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone
+
+from sessions import backends, capacity, statistics
+from sessions.durations import Median, Seconds
+from sessions.errors import TemporaryError
+from sessions.lifecycle import facts
+from sessions.models import Build, Capacity, Session
+from sessions.reconcile import reconcile
+from sessions.states import BuildState, ProjectState, SessionState
+from tests.sessions.ran import ran
+from tests.stages import project_in
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    cache.clear()
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
+    yield
+    cache.clear()
+
+
+def ago(**age: float) -> datetime:
+    return NOW - timedelta(**age)
+
+
+def built(seconds: float, *, state: str = BuildState.BUILT, **age: float) -> Build:
+    times = {"started": ago(**age) - timedelta(seconds=seconds), "finished": ago(**age)}
+    return Build.objects.create(url="u", commit="c", image="i", state=state, **times)
+
+
+def test_nothing_at_all_is_nothing(django_assert_num_queries):
+    with django_assert_num_queries(2):
+        now = statistics.now()
+    assert (now.states, now.cpu, now.memory_gb, now.gpu, now.there_is) == ({}, 0, 0, 0, None)
+    with django_assert_num_queries(7):
+        history = statistics.history()
+    assert (len(history.launches), len(history.hours), len(history.builds)) == (30, 24, 30)
+    assert sum(slot.total for slot in (*history.launches, *history.hours, *history.builds)) == 0
+    assert (history.launch_seconds, history.build_seconds) == (None, None)
+    assert (history.failures, history.most) == ([], [])
+
+
+def test_what_is_on_its_way_and_runs_holds_and_what_is_being_stopped_does_not(ada):
+    for state in SessionState:
+        ran(ada, ago(hours=1), None, state=state, gpu=1)
+    now = statistics.now()
+    assert now.states == {"waiting": 1, "spawning": 1, "ready": 1, "stopping": 1}
+    assert (now.cpu, now.memory_gb, now.gpu) == (6, 12, 3)
+
+
+def test_launches_are_counted_on_their_day_and_in_their_hour(ada):
+    ran(ada, ago(minutes=10), None, created=ago(minutes=11))
+    ran(ada, None, ago(minutes=50), created=ago(hours=1), state=SessionState.FAILED)
+    ran(ada, ago(days=1), ago(hours=3), created=ago(days=1, seconds=20))
+    ran(ada, ago(days=29), ago(days=28), created=ago(days=29))
+    ran(ada, ago(days=31), ago(days=30), created=ago(days=31))
+    history = statistics.history()
+    days = {slot.begin.date().isoformat(): (slot.total, slot.failed) for slot in history.launches}
+    assert {day: counts for day, counts in days.items() if counts != (0, 0)} == {
+        "2026-10-26": (1, 0),
+        "2026-11-23": (1, 0),
+        "2026-11-24": (2, 1),
+    }
+    hours = [(slot.total, slot.failed, slot.seconds) for slot in history.hours]
+    assert hours[-2:] == [(1, 1, None), (1, 0, 60)]
+    assert sum(total for total, _failed, _seconds in hours) == 2
+
+
+def test_days_begin_at_midnight_of_the_portals_time_zone(ada, settings):
+    settings.TIME_ZONE = "Asia/Tokyo"
+    ran(ada, ago(hours=22), None, created=datetime(2026, 11, 23, 14, 59, tzinfo=UTC))
+    ran(ada, ago(hours=21), None, created=datetime(2026, 11, 23, 15, 1, tzinfo=UTC))
+    days = statistics.history().launches
+    assert [slot.total for slot in days[-2:]] == [1, 1]
+    assert days[-1].begin == datetime(2026, 11, 23, 15, tzinfo=UTC)
+
+
+def test_a_day_with_a_change_of_clocks_is_one_day(ada, settings):
+    settings.TIME_ZONE = "Europe/Berlin"
+    days = {slot.begin.date(): slot.end - slot.begin for slot in statistics.history().launches}
+    assert len(days) == 30
+    assert {length for day, length in days.items()} == {timedelta(days=1)}
+    first = {slot.begin for slot in statistics.history().hours}
+    assert len(first) == 24
+
+
+@pytest.mark.parametrize(
+    ("seconds", "middle"), [([5], 5), ([9, 1], 5), ([1, 100, 3], 3), ([4, 1, 3, 90], 3.5)]
+)
+def test_a_median_is_the_middle_one(ada, seconds, middle):
+    for each in seconds:
+        ran(ada, ago(minutes=5), ago(minutes=1), created=ago(minutes=5, seconds=each))
+    ran(ada, None, ago(minutes=1), created=ago(minutes=7), state=SessionState.FAILED)
+    history = statistics.history()
+    assert history.launch_seconds == pytest.approx(middle)
+    assert history.launches[-1].seconds == pytest.approx(middle)
+
+
+def test_a_median_of_nothing_is_none_and_fractions_are_kept(ada):
+    assert Session.objects.aggregate(m=Median(Seconds("created", "ready")))["m"] is None
+    ran(ada, ago(seconds=1.25), None, created=ago(seconds=3.5))
+    found = Session.objects.aggregate(m=Median(Seconds("created", "ready")))["m"]
+    assert found == pytest.approx(2.25)
+
+
+def test_builds_are_counted_when_they_end_and_those_that_were_cancelled_are_not():
+    for seconds in (60, 120, 600):
+        built(seconds, hours=1)
+    built(5, hours=1, state=BuildState.FAILED)
+    built(5, hours=1, state=BuildState.CANCELLED)
+    built(90, days=2)
+    history = statistics.history()
+    today, before = history.builds[-1], history.builds[-3]
+    assert (today.total, today.failed, today.fine, today.seconds) == (4, 1, 3, 120)
+    assert (before.total, before.failed, before.seconds) == (1, 0, 90)
+    assert history.build_seconds == 105
+
+
+def test_what_fails_most_comes_first_with_its_newest_one(ada, bob):
+    crashed = {"state": SessionState.FAILED, "code": "spawn.crashed"}
+    ran(ada, None, ago(hours=5), **crashed)
+    newest = ran(bob, None, ago(hours=2), **crashed)
+    ran(ada, None, ago(hours=1), state=SessionState.FAILED, code="build.timeout")
+    ran(ada, None, ago(days=40), state=SessionState.FAILED, code="build.timeout")
+    first, second = statistics.history().failures
+    assert (first.code, first.count, first.people) == ("spawn.crashed", 2, 2)
+    assert (first.last, first.newest) == (ago(hours=2), newest.pk)
+    assert (second.code, second.count, second.people) == ("build.timeout", 1, 1)
+
+
+def test_what_looks_back_may_be_half_a_minute_old_and_what_runs_is_not(ada, monkeypatch):
+    assert statistics.history().at == NOW
+    ran(ada, ago(minutes=1), None)
+    assert sum(slot.total for slot in statistics.history().launches) == 0
+    assert statistics.now().states == {"ready": 1}
+    later = time.time() + statistics.KEPT_SECONDS + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert sum(slot.total for slot in statistics.history().launches) == 1
+
+
+def test_the_number_of_queries_does_not_grow_with_the_rows(ada, django_assert_num_queries):
+    for number in range(15):
+        ran(ada, ago(hours=number), ago(minutes=number), code=f"code.{number}", state="failed")
+        built(5, hours=number)
+    with django_assert_num_queries(2):
+        statistics.now()
+    with django_assert_num_queries(7):
+        statistics.history()
+
+
+def test_a_look_stores_what_there_is_in_one_row(backend):
+    for cpu in (16, 24):
+        backend.there_is = backends.Capacity(cpu=cpu, memory_gb=64, gpu=2)
+        capacity.look()
+    assert Capacity.objects.count() == 1
+    found = capacity.known()
+    assert (found.cpu, found.memory_gb, found.gpu, found.at) == (24, 64, 2, NOW)
+
+
+def test_where_the_portal_may_not_look_nothing_is_known(backend):
+    backend.there_is = None
+    capacity.look()
+    found = capacity.known()
+    assert (found.cpu, found.memory_gb, found.gpu) == (None, None, None)
+
+
+def test_while_nobody_can_say_what_was_known_stays(backend):
+    capacity.look()
+    backend.refusal = TemporaryError("cluster.unreachable", "It does not answer.")
+    capacity.look()
+    assert capacity.known().cpu == 16
+
+
+def test_the_reconciler_looks(backend):
+    reconcile()
+    assert capacity.known().cpu == 16
+
+
+def test_the_machine_of_a_notebook_is_kept_when_it_is_ready(ada, backend):
+    session = project_in(ProjectState.SPAWNING, ada).current
+    report = backends.ServerReport(session.pk, "name", "ready", "unix:/run/1", node="node-7")
+    facts.server_seen(report)
+    session.refresh_from_db()
+    assert (session.state, session.node, session.address) == ("ready", "node-7", "unix:/run/1")

@@ -1,0 +1,82 @@
+"""A mail server on this machine: takes letters and keeps them, or refuses, as a test tells it."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from types import TracebackType
+from typing import Self
+
+
+class MailServer:
+    """``letters`` are those that came; ``refused`` are addresses that it takes nothing for."""
+
+    def __init__(self) -> None:
+        self.letters: list[EmailMessage] = []
+        self.refused: set[str] = set()
+        self.logins: list[str] = []
+        self._server = _Server(("127.0.0.1", 0), _Conversation)
+        self._server.owner = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    @property
+    def port(self) -> int:
+        return self._server.server_address[1]
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    owner: MailServer
+
+
+class _Conversation(socketserver.StreamRequestHandler):
+    server: _Server
+
+    def handle(self) -> None:
+        self._say("220 here")
+        while line := self.rfile.readline():
+            verb, _, rest = line.decode().strip().partition(" ")
+            if verb.upper() == "QUIT":
+                self._say("221 bye")
+                return
+            self._say(self._answer(verb.upper(), rest))
+
+    def _answer(self, verb: str, rest: str) -> str:
+        owner = self.server.owner
+        if verb == "EHLO":
+            return "250-here\r\n250 AUTH PLAIN"
+        if verb == "AUTH":
+            owner.logins.append(rest)
+            return "235 welcome"
+        if verb == "RCPT" and any(f"<{one}>" in rest for one in owner.refused):
+            return "550 nobody of that name"
+        if verb == "DATA":
+            self._say("354 go on")
+            owner.letters.append(message_from_bytes(self._letter(), policy=policy.default))
+        return "250 fine"
+
+    def _letter(self) -> bytes:
+        lines = []
+        while (line := self.rfile.readline()) not in {b".\r\n", b""}:
+            lines.append(line.removeprefix(b"."))
+        return b"".join(lines)
+
+    def _say(self, line: str) -> None:
+        self.wfile.write(line.encode() + b"\r\n")
