@@ -68,6 +68,15 @@ def notebook_shortage(limits: Limits, use: Use, wanted: Resources) -> Shortage |
     )
 
 
+def exceeds(limits: Limits, given: Resources) -> bool:
+    """Whether a notebook that was let in earlier has more than one may ask for now."""
+    return (
+        given.cpu_limit > limits.max_cpu
+        or given.memory_limit_gb > limits.max_memory_gb
+        or given.gpu > limits.max_gpu
+    )
+
+
 def _first(rows: list[tuple[str, float, float, float]]) -> Shortage | None:
     short = (
         Shortage(name, allowed, in_use, asked)

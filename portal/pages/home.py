@@ -47,7 +47,6 @@ def with_form(request: HttpRequest, wish: Wish, error: BinderyError | None = Non
         "wish": wish,
         "error": error,
         "in_the_way": _in_the_way(request, error),
-        "gets": by_default(limits_of(person(request))),
         **_projects(person(request)),
     }
     return render(request, template, context, status=error.status if error else 200)
@@ -57,8 +56,14 @@ def _projects(user: User) -> dict[str, Any]:
     """The person's own projects, the running ones first, and how many more there may be."""
     mine = Project.objects.visible_to(user).filter(owner=user).order_by("-last_activity")
     projects = sorted(mine, key=lambda project: not project.is_live)
-    limit = limits_of(user).projects
-    return {"projects": projects, "limit": limit, "examples": example_urls()}
+    limits = limits_of(user)
+    return {
+        "projects": projects,
+        "limits": limits,
+        "limit": limits.projects,
+        "gets": by_default(limits),
+        "examples": example_urls(),
+    }
 
 
 def _in_the_way(request: HttpRequest, error: BinderyError | None) -> list[Project]:

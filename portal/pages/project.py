@@ -17,6 +17,7 @@ from portal.pages.asking import find, go_to, htmx, person, signed_in
 from portal.pages.buildlog import last_lines, lines_that_matter
 from portal.pages.steps import progress_of, steps_of
 from portal.pages.wish import Wish
+from quotas.limits import limits_of
 from sessions import journal
 from sessions.cursor import Cursor
 from sessions.lifecycle import room
@@ -98,6 +99,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "events": events,
         "newest": events[0] if events else None,
         "failed_lines": "\n".join(lines_that_matter(build.pk)) if build and build.code else "",
+        "limits": limits_of(project.owner),
         "refusal": refusal,
         "in_the_way": room.holders(project.owner, refusal.code) if refusal else (),
         "launch_link": request.build_absolute_uri(

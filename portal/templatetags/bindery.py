@@ -14,6 +14,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
+from quotas.admission import exceeds
+from quotas.limits import Limits
 from quotas.resources import Resources
 from sessions.names import owner_slug
 from sessions.states import ProjectState
@@ -98,6 +100,12 @@ def resources(given: Resources) -> str:
     if given.gpu:
         parts.append(_("%(number)s GPU") % {"number": given.gpu})
     return " · ".join(parts)
+
+
+@register.filter
+def beyond(given: Resources, limits: Limits) -> bool:
+    """Whether this was given when the person might ask for more than now."""
+    return exceeds(limits, given)
 
 
 def _range(low: float, high: float) -> str:

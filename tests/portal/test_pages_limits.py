@@ -1,0 +1,74 @@
+"""At a limit: pages say which one, what holds it, and what can be done about it there and then."""
+
+from __future__ import annotations
+
+import pytest
+
+from quotas.models import LimitSet
+from sessions import lifecycle
+from sessions.models import Project, Session
+from sessions.states import ProjectState
+from tests.portal.test_pages_project import project_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def running(ada, backend) -> Project:
+    LimitSet.objects.create(running=1)
+    return project_in(ProjectState.READY, ada, "ada/running")
+
+
+def test_a_launch_that_finds_no_room_offers_to_stop_what_runs(as_ada, running):
+    answer = as_ada.post("/launch/", {"repository": "ada/flowers"})
+    page = answer.content.decode()
+    assert answer.status_code == 409
+    assert "1 of 1 notebook is running." in page
+    assert f'name="stop" value="{running.name}"' in " ".join(page.split())
+    assert "/account/?ask=running#ask" in page
+    answer = as_ada.post("/launch/", {"repository": "ada/flowers", "stop": running.name})
+    assert answer.status_code == 303
+    assert Project.objects.get(repository__contains="flowers").state == "waiting"
+    assert Project.objects.get(pk=running.pk).state == "stopping"
+
+
+def test_a_start_that_finds_no_room_does_so_too(ada, as_ada, running):
+    LimitSet.objects.update(running=2)
+    stopped = project_in(ProjectState.STOPPED, ada, "ada/stopped")
+    LimitSet.objects.update(running=1)
+    address = f"/projects/{stopped.name}/"
+    assert "It cannot be started now" in as_ada.get(address).content.decode()
+    answer = as_ada.post(f"{address}start/")
+    assert (answer.status_code, answer["Location"]) == (303, address)
+    assert Project.objects.get(pk=stopped.pk).state == "stopped"
+    assert as_ada.post(f"{address}start/", {"stop": running.name})["Location"] == address
+    assert Project.objects.get(pk=stopped.pk).state == "waiting"
+    assert "It cannot be started now" not in as_ada.get(address).content.decode()
+
+
+def test_nobody_stops_what_is_somebody_elses(as_bob, bob, running, ada):
+    answer = as_bob.post("/launch/", {"repository": "ada/flowers", "stop": running.name})
+    assert answer.status_code == 404
+    assert Project.objects.get(pk=running.pk).state == "ready"
+
+
+def test_a_running_notebook_above_a_lowered_limit_is_left_alone_and_marked(ada, as_ada, running):
+    assert "above today’s limit" not in as_ada.get("/").content.decode()
+    LimitSet.objects.update(max_cpu=4)
+    for address in ("/", f"/projects/{running.name}/"):
+        assert "above today’s limit" in as_ada.get(address).content.decode()
+    assert Session.objects.get().state == "ready"
+    lifecycle.stop(running, ada)
+    Session.objects.update(state="stopped")
+    assert "above today’s limit" not in as_ada.get("/").content.decode()
+
+
+def test_an_answer_to_a_refused_launch_says_all_a_program_needs(as_ada, running):
+    answer = as_ada.post(
+        "/api/v1/projects/", {"repository": "ada/flowers"}, content_type="application/json"
+    )
+    assert answer.status_code == 409
+    body = answer.json()
+    assert body["code"] == "quota.running"
+    assert (body["limit"], body["in_use"], body["name"]) == (1, 1, "running")
+    assert [each["name"] for each in body["projects"]] == [running.name]
