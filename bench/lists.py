@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 
 import django
+from django.test import Client
 
 ROUNDS = 40
 
@@ -38,7 +39,7 @@ def addresses() -> Iterator[tuple[str, str]]:
     yield "admin: projects named …ff", f"{projects}?q=000000ff"
 
 
-def measure(client: object, address: str) -> tuple[list[float], int, int]:
+def measure(client: Client, address: str) -> tuple[list[float], int, int]:
     """Seconds of each answer, the queries of the last one, and its status."""
     from django.db import connection  # noqa: PLC0415
     from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
@@ -46,10 +47,10 @@ def measure(client: object, address: str) -> tuple[list[float], int, int]:
     times = []
     for _round in range(ROUNDS + 1):
         begun = time.perf_counter()
-        answer = client.get(address)  # type: ignore[attr-defined]
+        answer = client.get(address)
         times.append(time.perf_counter() - begun)
     with CaptureQueriesContext(connection) as queries:
-        client.get(address)  # type: ignore[attr-defined]
+        client.get(address)
     return times[1:], len(queries), answer.status_code
 
 
@@ -61,7 +62,6 @@ def main() -> None:
     os.environ.setdefault("PORTAL_DATA", tempfile.mkdtemp(prefix="bindery-bench-"))
     django.setup()
     from django.core.management import call_command  # noqa: PLC0415
-    from django.test import Client  # noqa: PLC0415
 
     from bench.population import fill  # noqa: PLC0415
     from portal.models import User  # noqa: PLC0415

@@ -8,7 +8,7 @@ from quotas.models import LimitSet
 from sessions import lifecycle
 from sessions.models import Project, Session
 from sessions.states import ProjectState
-from tests.portal.test_pages_project import project_in
+from tests.stages import project_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
