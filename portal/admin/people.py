@@ -48,8 +48,9 @@ class PersonAdmin(WithLimits, UserAdmin[User]):
     actions = [getattr(actions, name) for name in actions.ACTIONS]
     fieldsets = [
         (None, {"fields": ["username", "password", ("first_name", "last_name"), "email"]}),
-        (_("Rights"), {"fields": ["is_active", "is_staff", "is_superuser", "groups",
-                                  "user_permissions"]}),
+        (_("Rights"), {"fields": ["is_active", "is_staff", "groups"]}),
+        (_("Rights that superusers give"), {"fields": ["is_superuser", "user_permissions"],
+                                            "classes": ["collapse"]}),
         (_("Sign-in"), {"fields": [("last_login", "date_joined", "signed_out"),
                                    ("issuer", "subject")]}),
     ]  # fmt: skip

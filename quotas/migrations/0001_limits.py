@@ -109,7 +109,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'limits',
-                'verbose_name_plural': 'limits',
+                'verbose_name_plural': 'limits of the site',
             },
         ),
         migrations.AddIndex(

@@ -80,7 +80,7 @@ class LimitSet(LimitValues):
 
     class Meta:
         verbose_name = _("limits")
-        verbose_name_plural = _("limits")
+        verbose_name_plural = _("limits of the site")
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(user__isnull=True) | models.Q(group__isnull=True),
