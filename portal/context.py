@@ -6,8 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from portal import announcing
-from portal.models import User
+from portal.models import Announcement, User
 from quotas.models import LimitRequest
 from sessions.backends import get_backend
 
@@ -19,7 +18,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
     staff = user is not None and user.is_staff
     return {
         "problems": get_backend().problems() if staff else [],
-        "announcements": announcing.current(),
+        "announcements": Announcement.objects.current(),
         "news": LimitRequest.objects.news_for(user).select_related("grant")
         if isinstance(user, User)
         else (),

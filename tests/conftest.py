@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from asgiref.sync import SyncToAsync
+from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 
@@ -18,11 +20,23 @@ from tests.githttp import GitServer
 from tests.scripted import ScriptedBackend
 from tests.stack import Stack, running
 
+# How long an example takes says something about the machine only.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
+
 
 @pytest.fixture(autouse=True)
 def quick_passwords(settings) -> None:
     """A password is made slow to guess; most tests only need one that opens."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> None:
+    """What one test has counted is no answer for the next."""
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

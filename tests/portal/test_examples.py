@@ -11,6 +11,8 @@ from django.test import Client
 
 from portal import examples
 
+pytestmark = pytest.mark.django_db  # the page that says what is not there knows what is announced
+
 
 def git(*arguments: str) -> str:
     done = subprocess.run(

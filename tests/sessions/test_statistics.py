@@ -6,7 +6,6 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.core.cache import cache
 from django.utils import timezone
 
 from sessions import backends, capacity, statistics
@@ -26,10 +25,7 @@ NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    cache.clear()
     monkeypatch.setattr(timezone, "now", lambda: NOW)
-    yield
-    cache.clear()
 
 
 def ago(**age: float) -> datetime:
