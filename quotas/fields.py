@@ -44,7 +44,8 @@ _ALL = (
     Field("total_gpu", _("GPUs of all running notebooks"), "GPU", whole=True),
     Field("idle_days", _("days of inactivity"), _("days"), whole=True,
           help=_("Then a project is deleted.")),
-    Field("volume_gb", _("size of the own folder"), "GB", help=_("When it is first made.")),
+    Field("volume_gb", _("size of the own folder"), "GB", least=LEAST,
+          help=_("When it is first made.")),
     Field("builds", _("builds at once"), whole=True),
 )  # fmt: skip
 

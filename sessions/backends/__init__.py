@@ -48,7 +48,7 @@ class ServerSpec:
     ``id`` is the session's, ``name`` the project's (a DNS label), ``owner`` the username that
     names the person's volume, ``owner_id`` their row's number. ``digest`` is what the build's
     report said of the image. ``url`` is the repository's address, ``token`` the notebook
-    server's own.
+    server's own, ``volume_gb`` the size of the person's volume when it is first made.
     """
 
     id: int
@@ -61,6 +61,7 @@ class ServerSpec:
     token: str = field(repr=False)
     resources: Resources
     digest: str = ""
+    volume_gb: float = 10
 
 
 @dataclass(frozen=True)

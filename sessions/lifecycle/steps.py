@@ -9,6 +9,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
+from quotas.limits import limits_of
 from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
 from sessions.gitremote import Resolved, resolve
@@ -115,6 +116,7 @@ def spawn(session_id: int) -> None:
                 url=project.url,
                 token=server_token(session.pk),
                 resources=session.resources,
+                volume_gb=limits_of(project.owner).volume_gb,
             )
         )
 

@@ -86,7 +86,6 @@ def backend(settings, kube: Kube, tmp_path: Path) -> Iterator[KubernetesBackend]
     for name, value in settings_for(kube, tmp_path).items():
         setattr(settings, name, value)
     settings.PORTAL_REGISTRY_PLAIN_HTTP = True
-    settings.PORTAL_VOLUME_GB = 1.0
     backend = KubernetesBackend()
     backend._cluster = Cluster(kube.namespace, settings.KUBECONFIG)
     backend.prepare()
@@ -128,6 +127,7 @@ def wish() -> Callable[..., ServerSpec]:
             url=spec.url,
             token=f"token-{number}",
             resources=Resources(0.1, 1, 0.2, memory, gpu),
+            volume_gb=1,
         )
 
     return make

@@ -90,13 +90,13 @@ def test_a_claim_asks_for_a_class_only_where_one_is_set():
             "resources": {"requests": {"storage": "10000000000"}},
         },
     }
-    assert serverpod.claim("ada", BARE) == claim
+    assert serverpod.claim(SERVER, BARE) == claim
     claim["spec"] = {
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": "1000000000"}},
         "storageClassName": "fast",
     }
-    assert serverpod.claim("ada", FULL) == claim
+    assert serverpod.claim(replace(SERVER, volume_gb=1), FULL) == claim
 
 
 def test_the_secret_has_the_token_and_the_settings():
@@ -254,7 +254,7 @@ def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
 def test_the_token_is_in_the_secret_and_nowhere_else(site):
     assert "the token" in str(serverpod.secret(SERVER))
     assert "the token" not in str(serverpod.pod(SERVER, site, "uid-1"))
-    assert "the token" not in str(serverpod.claim("ada", site))
+    assert "the token" not in str(serverpod.claim(SERVER, site))
     assert "the token" not in repr(SERVER)
 
 

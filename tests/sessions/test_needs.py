@@ -179,3 +179,10 @@ def test_a_build_that_is_given_up_lets_the_next_one_go_on(ada, git, worker):
     lifecycle.cancel(first, ada)
     worker.run()
     assert Project.objects.get(pk=second.pk).state == "building"
+
+
+def test_the_own_folder_is_as_large_as_the_limit_says(ada, git, backend, bring_up):
+    LimitSet.objects.update(volume_gb=25)
+    bring_up(lifecycle.launch(ada, git.repository("ada/plain", {"a": "b"})))
+    (spec,) = backend.started_servers.values()
+    assert spec.volume_gb == 25

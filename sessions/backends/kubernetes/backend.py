@@ -114,7 +114,7 @@ class KubernetesBackend:
         return self._cluster.get("pods", build_name(build_id))
 
     def ensure_server(self, spec: ServerSpec) -> None:
-        self._cluster.create("persistentvolumeclaims", serverpod.claim(spec.owner, self.site))
+        self._cluster.create("persistentvolumeclaims", serverpod.claim(spec, self.site))
         self._cluster.create("secrets", serverpod.secret(spec))
         secret = self._wanted(spec)
         if secret is None:

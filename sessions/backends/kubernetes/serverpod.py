@@ -44,16 +44,16 @@ exec $lab "$@"
 """.replace("$", "$$")  # Kubernetes reads two as one
 
 
-def claim(owner: str, site: Site) -> dict[str, Any]:
+def claim(spec: ServerSpec, site: Site) -> dict[str, Any]:
     """The claim of a person's own volume; it outlives all notebooks."""
     storage = {"storageClassName": site.storage_class} if site.storage_class else {}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": {"name": volume_name(owner), "labels": volume_labels(owner)},
+        "metadata": {"name": volume_name(spec.owner), "labels": volume_labels(spec.owner)},
         "spec": {
             "accessModes": [site.volume_access],
-            "resources": {"requests": {"storage": str(site.volume_size)}},
+            "resources": {"requests": {"storage": str(int(spec.volume_gb * 1e9))}},
             **storage,
         },
     }

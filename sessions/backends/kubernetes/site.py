@@ -48,7 +48,6 @@ class Site:
     log_limit: int
     repository_limit: int
     storage_class: str
-    volume_size: int
     volume_access: str
     gpu: str
     notebook_disk: int
@@ -155,7 +154,6 @@ def configured() -> Site:
         log_limit=settings.PORTAL_LOG_LIMIT_MB * 10**6,
         repository_limit=settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6,
         storage_class=settings.PORTAL_STORAGE_CLASS,
-        volume_size=int(settings.PORTAL_VOLUME_GB * 1e9),
         volume_access=settings.PORTAL_VOLUME_ACCESS,
         gpu=settings.PORTAL_GPU_RESOURCE,
         notebook_disk=int(settings.PORTAL_NOTEBOOK_DISK_GB * 1e9),
