@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from portal.models import User
+from quotas.fields import FIELDS
 from quotas.models import LimitSet
 from quotas.models.limitset import MOST
 
@@ -39,11 +40,13 @@ def change(owner: Owner, figures: Mapping[str, Any]) -> None:
     """
     cleaned = _cleaned(figures)
     with transaction.atomic():
-        row = LimitSet.objects.select_for_update().filter(**_key(owner)).first()
+        rows = LimitSet.objects.select_for_update()
+        row = rows.filter(**_key(owner)).first()
         if row is None:
-            if any(value is not None for value in cleaned.values()):
-                LimitSet.objects.create(**_key(owner), **cleaned)
-            return
+            given = {name: value for name, value in cleaned.items() if value is not None}
+            if not given:
+                return
+            row, _made = rows.get_or_create(**_key(owner), defaults=given)  # two may come at once
         changed = [name for name, value in cleaned.items() if getattr(row, name) != value]
         for name in changed:
             setattr(row, name, cleaned[name])
@@ -53,7 +56,8 @@ def change(owner: Owner, figures: Mapping[str, Any]) -> None:
 
 def field_of(name: str) -> forms.Field:
     """The form field of a figure, which may be left empty."""
-    field = LimitSet._meta.get_field(name).formfield(min_value=0, max_value=MOST)  # type: ignore[union-attr]
+    column, least = LimitSet._meta.get_field(name), FIELDS[name].least
+    field = column.formfield(min_value=least, max_value=MOST)  # type: ignore[union-attr]
     assert isinstance(field, forms.Field)  # noqa: S101  every figure is a plain column
     return field
 

@@ -147,3 +147,10 @@ def make_count(django_assert_max_num_queries):
         return len(captured)
 
     return count
+
+
+def test_a_limit_that_means_no_limit_to_a_container_is_not_set(ada):
+    with pytest.raises(ValidationError):
+        setting.change(ada, {"max_cpu": 0.0001})
+    setting.change(ada, {"max_gpu": 0, "max_cpu": 0.001})
+    assert limits_of(ada).max_cpu == 0.001
