@@ -40,7 +40,7 @@ class PersonAdmin(WithLimits, UserAdmin[User]):
     list_display = ["who", "name", "active", "projects", "running", "seen", "limits"]
     list_filter = ["is_active", Role, OwnLimits, LastSignIn, "groups"]
     ordering = ["-last_login", "username"]
-    list_per_page = 50
+    list_per_page = 40
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     readonly_fields = ["issuer", "subject", "last_login", "date_joined", "signed_out"]

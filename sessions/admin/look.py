@@ -51,7 +51,7 @@ class Rows(LookOnly, Exported, admin.ModelAdmin[R]):
     change_form_template = "admin/notebook_sessions/look.html"
     empty_value_display = ""
     paginator = Bounded
-    list_per_page = 50
+    list_per_page = 40
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     actions_selection_counter = True
