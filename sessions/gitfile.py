@@ -57,12 +57,14 @@ class _Withheld(Exception):
     """The server does not give it in this way."""
 
 
-def read(url: str, commit: str, name: str, most: int, ref: str = "") -> FileFound | None:
+def read(
+    url: str, commit: str, name: str, most: int, ref: str = "", seconds: float = DEADLINE_SECONDS
+) -> FileFound | None:
     """What the repository's commit has under a name, or None where it has nothing.
 
     ``name`` is a path from the root. Of a longer file than ``most`` bytes there are ``most`` + 1.
     ``ref`` is the branch or tag that the commit was found under, for servers that want to hear
-    one. Takes as long as the server does, at most `DEADLINE_SECONDS`. Raises UserError when
+    one. Takes as long as the server does, at most ``seconds``. Raises UserError when
     commit or repository are not there for us or too large, TemporaryError when the server is not.
     """
     if not _COMMIT.fullmatch(commit):
@@ -78,7 +80,7 @@ def read(url: str, commit: str, name: str, most: int, ref: str = "") -> FileFoun
         raise no_such_commit(commit, url)
 
     limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
-    return call(find, url, rules(), DEADLINE_SECONDS, limit)
+    return call(find, url, rules(), seconds, limit)
 
 
 def _ways(commit: str, ref: str) -> Iterator[_Way]:

@@ -11,9 +11,7 @@ from bindery_builder.output import Output
 
 
 @pytest.fixture
-def output(monkeypatch) -> Output:
-    monkeypatch.setattr(patience, "_PAUSE", 0.01)
-    monkeypatch.setattr(patience, "_PATIENCE", 5.0)
+def output() -> Output:
     return Output(io.BytesIO(), 10_000)
 
 
@@ -27,8 +25,9 @@ def runs(tmp_path: Path) -> int:
     return len((tmp_path / "runs").read_text().splitlines())
 
 
-def insist(words: list[str], output: Output) -> bool:
-    return patience.insist(words, output, {}, worth=lambda: pull._passes(output))
+def insist(words: list[str], output: Output, seconds: float = 30) -> bool:
+    again = {"patience": seconds, "pause": 0.01}
+    return patience.insist(words, output, {}, worth=lambda: pull._passes(output), **again)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +57,6 @@ def test_what_will_not_change_is_said_at_once(tmp_path, output, says):
     assert runs(tmp_path) == 1
 
 
-def test_patience_ends(tmp_path, output, monkeypatch):
-    monkeypatch.setattr(patience, "_PATIENCE", 0.0)
-    assert not insist(program(tmp_path, "i/o timeout", 9), output)
+def test_patience_ends(tmp_path, output):
+    assert not insist(program(tmp_path, "i/o timeout", 9), output, seconds=0)
     assert runs(tmp_path) == 1

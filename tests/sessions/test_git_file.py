@@ -54,9 +54,11 @@ def flowers(server: GitServer, request) -> str:
     return name
 
 
-def refusal(url: str, commit: str, name: str = NAME) -> BinderyError:
+def refusal(
+    url: str, commit: str, name: str = NAME, seconds: float = gitfile.DEADLINE_SECONDS
+) -> BinderyError:
     with pytest.raises(BinderyError) as refused:
-        read(url, commit, name, MOST)
+        read(url, commit, name, MOST, seconds=seconds)
     return refused.value
 
 
@@ -199,17 +201,15 @@ def test_an_answer_without_an_end_is_too_large(server, settings):
     assert (type(error), error.code) == (UserError, "launch.repository-too-large")
 
 
-def test_an_answer_without_an_end_is_not_waited_for(server, monkeypatch):
-    monkeypatch.setattr(gitfile, "DEADLINE_SECONDS", 1)
+def test_an_answer_without_an_end_is_not_waited_for(server):
     server.repository("ada/stream", FILES)
-    error = refusal(server.pour("ada/stream"), server.commit("ada/stream"))
+    error = refusal(server.pour("ada/stream"), server.commit("ada/stream"), seconds=1)
     assert (type(error), error.code) == (TemporaryError, "launch.host-timeout")
 
 
 @pytest.mark.parametrize("kind", ["hang", "flood"])
-def test_a_host_that_takes_its_time_is_given_up(server, monkeypatch, kind):
-    monkeypatch.setattr(gitfile, "DEADLINE_SECONDS", 1)
-    error = refusal(getattr(server, kind)(f"ada/{kind}"), "1" * 40)
+def test_a_host_that_takes_its_time_is_given_up(server, kind):
+    error = refusal(getattr(server, kind)(f"ada/{kind}"), "1" * 40, seconds=1)
     assert (type(error), error.code) == (TemporaryError, "launch.host-timeout")
 
 

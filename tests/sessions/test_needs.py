@@ -3,6 +3,7 @@ of its owner before anything is built."""
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +13,7 @@ from django.db import connection
 from quotas.models import LimitSet
 from sessions import lifecycle
 from sessions.errors import QuotaExceeded
-from sessions.lifecycle import needs, room, steps
+from sessions.lifecycle import room, steps
 from sessions.models import Build, Project, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -82,11 +83,12 @@ def test_what_cannot_be_given_ends_the_launch_before_a_build(
     assert backend.builds_started == 0
 
 
-def test_the_file_is_read_once_for_a_commit(ada, bob, asking, git_server, bring_up, monkeypatch):
+def test_the_file_is_read_once_for_a_commit(ada, bob, asking, git, bring_up):
     url = asking("cpur=2")
-    bring_up(lifecycle.launch(ada, url))
-    monkeypatch.delattr(needs, "gitfile")  # whoever asks again fails
-    assert bring_up(lifecycle.launch(bob, url)).current.cpu_request == 2
+    commit = bring_up(lifecycle.launch(ada, url)).commit
+    shutil.rmtree(git.folder("ada/asking"))  # whoever asks again is told that it is not there
+    project = bring_up(lifecycle.launch(bob, url, ref=commit))
+    assert (project.state, project.current.cpu_request) == ("ready", 2)
 
 
 def test_a_limit_that_was_lowered_refuses_the_next_start_at_once(

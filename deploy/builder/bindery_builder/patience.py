@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from . import programs
 from .output import Output
 
-_PATIENCE = 120.0
-_PAUSE = 10.0
+PATIENCE = 120.0
+PAUSE = 10.0
 
 
 def insist(
@@ -18,15 +18,18 @@ def insist(
     variables: Mapping[str, str],
     *,
     worth: Callable[[], bool] = lambda: True,
+    patience: float = PATIENCE,
+    pause: float = PAUSE,
 ) -> bool:
     """Whether the program succeeded, if not at once then later.
 
-    ``worth`` says, from what it wrote, whether trying again can help.
+    ``worth`` says, from what it wrote, whether trying again can help. It is tried again after
+    ``pause`` seconds each time, for ``patience`` seconds in all.
     """
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + patience
     while programs.run(words, output, variables=variables):
-        if not worth() or time.monotonic() + _PAUSE > until:
+        if not worth() or time.monotonic() + pause > until:
             return False
-        output.say(f"The registry did not answer as it should; trying again in {_PAUSE:.0f} s.")
-        time.sleep(_PAUSE)
+        output.say(f"The registry did not answer as it should; trying again in {pause:.0f} s.")
+        time.sleep(pause)
     return True
