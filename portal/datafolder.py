@@ -1,4 +1,4 @@
-"""The embedded default's data folder: where it is, and the secret key kept in it."""
+"""The embedded default's data folder: where it is, and the secrets kept in it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def default_folder(project: Path) -> Path:
     return SYSTEM_FOLDER if os.geteuid() == 0 and private else project / "data"
 
 
-def secret_key(folder: Path) -> str:
-    """The key in ``folder``, made at the first call; the same for all processes, also when
-    two of them come first at once."""
-    path = folder / "secret-key"
+def secret(folder: Path, name: str) -> str:
+    """The secret ``name`` in ``folder``, made at the first call; the same for all processes, also
+    when two of them come first at once."""
+    path = folder / name
     folder.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        draft = folder / f".secret-key-{os.getpid()}-{secrets.token_hex(4)}"
+        draft = folder / f".{name}-{os.getpid()}-{secrets.token_hex(4)}"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(50))

@@ -16,7 +16,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from portal.datafolder import default_folder, secret_key
+from portal.datafolder import default_folder, secret
 from portal.environment import Environment
 from portal.mailserver import mail_server
 
@@ -88,7 +88,8 @@ PORTAL_CA_CONFIGMAP = ENVIRONMENT.text("PORTAL_CA_CONFIGMAP")
 PORTAL_SITE_VARIABLES = ENVIRONMENT.text("PORTAL_SITE_VARIABLES").split()  # values have commas
 
 # --- Django ----------------------------------------------------------------------------------
-SECRET_KEY = ENVIRONMENT.text("PORTAL_SECRET_KEY") or secret_key(PORTAL_DATA)
+SECRET_KEY = ENVIRONMENT.text("PORTAL_SECRET_KEY") or secret(PORTAL_DATA, "secret-key")
+SECRET_KEY_FALLBACKS = ENVIRONMENT.words("PORTAL_SECRET_KEY_FALLBACKS")
 DEBUG = ENVIRONMENT.flag("PORTAL_DEBUG", default=False)
 ALLOWED_HOSTS = sorted({_host, "localhost", "127.0.0.1", "[::1]"})
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
@@ -219,6 +220,13 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # Whom a log entry is from is known; a header that anybody can send is not kept beside it.
 AUDITLOG_DISABLE_REMOTE_ADDR = True
+
+# --- Keys and tokens -------------------------------------------------------------------------
+PORTAL_ENCRYPTION_KEYS = ENVIRONMENT.words("PORTAL_ENCRYPTION_KEYS") or [
+    secret(PORTAL_DATA, "encryption-key")
+]
+PORTAL_TOKEN_DAYS = ENVIRONMENT.number("PORTAL_TOKEN_DAYS", 365, low=1, high=3650)
+PORTAL_KNOWN_HOSTS = ENVIRONMENT.text("PORTAL_KNOWN_HOSTS")
 
 # --- Safety ----------------------------------------------------------------------------------
 _https = GATEWAY_SCHEME == "https"

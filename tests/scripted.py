@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from keys.identity import Identity
 from sessions.backends import (
     BuildReport,
     BuildSpec,
@@ -27,6 +28,7 @@ class ScriptedBackend:
         self.started_servers: dict[int, ServerSpec] = {}
         self.server_reports: dict[int, ServerReport] = {}
         self.kept_projects: set[str] = set()
+        self.identities: dict[str, Identity] = {}
         self.troubles: list[Problem] = []
         self.there_is: Capacity | None = Capacity(cpu=16, memory_gb=64, gpu=2)
         self.refusal: Exception | None = None
@@ -107,6 +109,12 @@ class ScriptedBackend:
 
     def forget_server(self, session_id: int) -> None:
         self.server_reports.pop(session_id, None)
+
+    def renew_identity(self, owner: str, identity: Identity) -> None:
+        self.identities[owner] = identity
+
+    def forget_identity(self, owner: str) -> None:
+        self.identities.pop(owner, None)
 
     def remove_project(self, name: str) -> None:
         self.kept_projects.discard(name)

@@ -1,7 +1,9 @@
-"""People, what is announced to them, and the letters that are on their way to them."""
+"""People, how they came in, what is announced to them, and the letters on their way to them."""
 
 from portal.models.announcement import Announcement
+from portal.models.erasure import Erasure
 from portal.models.letter import Letter
-from portal.models.user import User
+from portal.models.signin import SignIn
+from portal.models.user import User, may_enter
 
-__all__ = ["Announcement", "Letter", "User"]
+__all__ = ["Announcement", "Erasure", "Letter", "SignIn", "User", "may_enter"]

@@ -6,23 +6,39 @@ from collections.abc import Iterator
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
+
+
+def may_enter(person: str = "") -> models.Q:
+    """The condition for whom pages, API, sockets and gateway let in: `User.may_enter`, for
+    queries. ``person`` is the way to the user from the rows that are asked for."""
+    way = f"{person}__" if person else ""
+    vouched = models.Q(**{f"{way}vouched_until": None}) | models.Q(
+        **{f"{way}vouched_until__gt": timezone.now()}
+    )
+    return vouched & models.Q(**{f"{way}is_active": True})
 
 
 class User(AbstractUser):
     """``issuer`` and ``subject`` are the identity provider's names for this person (OpenID
     Connect: both together never change); empty for an account with a password here.
+    ``vouched_until``: what the provider has said of this person last counts up to then; None
+    where no provider is asked. ``claimed`` are the groups that the provider has put them into.
     ``signed_out``: no sign-in from before this moment counts any more."""
 
     issuer = models.CharField(_("issuer"), max_length=255, blank=True, editable=False)
     subject = models.CharField(_("subject"), max_length=255, blank=True, editable=False)
+    vouched_until = models.DateTimeField(_("vouched for until"), null=True, editable=False)
+    claimed = models.JSONField(_("groups by the provider"), default=list, editable=False)
     signed_out = models.DateTimeField(_("signed out everywhere"), null=True, editable=False)
 
     class Meta(AbstractUser.Meta):
         permissions = [
             ("disable_user", _("Can disable and enable people")),
             ("sign_out_user", _("Can sign people out everywhere")),
+            ("erase_user", _("Can erase people")),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -32,6 +48,12 @@ class User(AbstractUser):
             )
         ]
         indexes = [models.Index(fields=["-last_login", "username"], name="users_by_last_login")]
+
+    @property
+    def may_enter(self) -> bool:
+        """Whether the portal lets this person in at all: see the function of that name."""
+        vouched = self.vouched_until is None or self.vouched_until > timezone.now()
+        return self.is_active and vouched
 
     def get_session_auth_hash(self) -> str:
         """What a sign-in is bound to: it ends with the password, or when staff end them all."""

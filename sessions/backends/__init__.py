@@ -16,6 +16,7 @@ from typing import Protocol
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from keys.identity import Identity
 from quotas.resources import Resources
 
 BACKENDS = {
@@ -30,7 +31,8 @@ class BuildSpec:
 
     ``url`` is what git clones, ``ref`` the branch or tag that the commit was found under (may
     be empty or a commit). ``image`` is the name under which the result is kept. ``fresh``: what
-    was kept from earlier builds is not used.
+    was kept from earlier builds is not used. ``identity`` is whose key fetches a private
+    repository: for the fetching alone, never for a step of the build.
     """
 
     id: int
@@ -39,6 +41,7 @@ class BuildSpec:
     ref: str
     image: str
     fresh: bool = False
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class ServerSpec:
     names the person's volume, ``owner_id`` their row's number. ``digest`` is what the build's
     report said of the image. ``url`` is the repository's address, ``token`` the notebook
     server's own, ``volume_gb`` the size of the person's volume when it is first made.
+    ``identity`` is the person's own, for git and ssh in the notebook.
     """
 
     id: int
@@ -62,6 +66,7 @@ class ServerSpec:
     resources: Resources
     digest: str = ""
     volume_gb: float = 10
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,12 @@ class Backend(Protocol):
 
     def forget_server(self, session_id: int) -> None:
         """The notebook's end is stored: drop what belonged to this run of it."""
+
+    def renew_identity(self, owner: str, identity: Identity) -> None:
+        """The notebooks of this person that run have these keys from now on (within minutes)."""
+
+    def forget_identity(self, owner: str) -> None:
+        """Drop what is kept of this person's keys; who has notebooks running keeps them there."""
 
     def remove_project(self, name: str) -> None:
         """Drop what outlives a run of this project. The person's own volume stays."""

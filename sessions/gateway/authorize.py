@@ -19,7 +19,6 @@ from django.utils.crypto import constant_time_compare
 
 from keys.models import Token, digest
 from portal.models import User
-from sessions.lifecycle import server_token
 from sessions.models import Access, Project
 from sessions.states import ProjectState
 
@@ -98,7 +97,7 @@ def _accesses(digests: set[str]) -> dict[str, Access]:
 
 def _is_good(access: Access, browser: dict[str, Any]) -> bool:
     return (
-        access.user.is_active
+        access.user.may_enter
         and access.project.removed is None
         and access.project.owner_id == access.user_id
         and _is_signed_in(access.user, browser)
@@ -116,5 +115,5 @@ def _into(project: Project) -> Verdict:
     person, state = project.owner_id, project.state
     if state != ProjectState.READY or project.current is None:
         return Verdict(Ruling.NOT_RUNNING, person, project.pk, state)
-    address, token = project.current.address, server_token(project.current.pk)
+    address, token = project.current.address, project.current.server_token
     return Verdict(Ruling.ALLOWED, person, project.pk, state, address, token)

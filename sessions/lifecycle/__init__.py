@@ -8,7 +8,6 @@ A wish writes rows and enqueues a step on commit; a fact writes rows and enqueue
 `reconcile` repeats whatever got lost on the way.
 """
 
-from sessions.lifecycle.tokens import server_token
 from sessions.lifecycle.wishes import (
     cancel,
     cancel_build,
@@ -27,7 +26,6 @@ __all__ = [
     "keep",
     "launch",
     "rebuild",
-    "server_token",
     "start",
     "stop",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
+from keys.identity import identity_of
 from quotas.limits import limits_of
 from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
@@ -16,7 +17,6 @@ from sessions.gitremote import Resolved, resolve
 from sessions.lifecycle import facts, needs
 from sessions.lifecycle.attach import attach
 from sessions.lifecycle.failures import failures_of
-from sessions.lifecycle.tokens import server_token
 from sessions.models import Build, Project, Session
 from sessions.names import owner_slug
 from sessions.providers import Repository
@@ -114,9 +114,10 @@ def spawn(session_id: int) -> None:
                 digest=session.build.digest,
                 commit=session.build.commit,
                 url=project.url,
-                token=server_token(session.pk),
+                token=session.server_token,
                 resources=session.resources,
                 volume_gb=limits_of(project.owner).volume_gb,
+                identity=identity_of(project.owner),
             )
         )
 

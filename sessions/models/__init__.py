@@ -4,6 +4,7 @@ from sessions.models.access import Access
 from sessions.models.build import Build
 from sessions.models.capacity import Capacity
 from sessions.models.heartbeat import Heartbeat
+from sessions.models.idempotency import Idempotency
 from sessions.models.project import Project
 from sessions.models.record import Event, LogChunk, Transition
 from sessions.models.rule import RepositoryRule
@@ -15,6 +16,7 @@ __all__ = [
     "Capacity",
     "Event",
     "Heartbeat",
+    "Idempotency",
     "LogChunk",
     "Project",
     "RepositoryRule",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -19,7 +20,7 @@ class BuildQuerySet(models.QuerySet["Build"]):
 
     def visible_to(self, user: User) -> BuildQuerySet:
         """All for staff with the right to; a person sees the builds of their projects there."""
-        may = user.is_active and user.is_staff and user.has_perm("notebook_sessions.view_build")
+        may = user.may_enter and user.is_staff and user.has_perm("notebook_sessions.view_build")
         return self.all() if may else self.none()
 
     def newest_built(self, url: str, commit: str) -> Build | None:
@@ -36,12 +37,21 @@ class BuildQuerySet(models.QuerySet["Build"]):
 
 
 class Build(models.Model):
-    """``image`` names the result in the back end; ``chunks`` counts the stored pieces of the
-    log, ``position`` is how far the back end's output has been read. ``fresh``: nothing of
-    earlier builds is used. ``digest`` tells the very image where the back end has such;
-    ``resources`` is the text of the repository's ``.resources``, None until it was read.
-    ``dropped``: the image is gone from the back end."""
+    """``owner`` is None for what everybody may use; what one person's SSH key has fetched is that
+    person's alone, with its log. ``image`` names the result in the back end; ``chunks`` counts
+    the stored pieces of the log, ``position`` is how far the back end's output has been read.
+    ``fresh``: nothing of earlier builds is used. ``digest`` tells the very image where the back
+    end has such; ``resources`` is the text of the repository's ``.resources``, None until it was
+    read. ``dropped``: the image is gone from the back end."""
 
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="private_builds",
+        verbose_name=_("private to"),
+    )
     url = models.CharField(_("repository"), max_length=2000)
     ref = models.CharField(_("ref"), max_length=255, blank=True)
     commit = models.CharField(_("commit"), max_length=64)
@@ -74,8 +84,13 @@ class Build(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["url", "commit"],
-                condition=models.Q(state__in=BUILD_ACTIVE),
+                condition=models.Q(state__in=BUILD_ACTIVE, owner=None),
                 name="one_active_build_for_a_commit",
+            ),
+            models.UniqueConstraint(
+                fields=["owner", "url", "commit"],
+                condition=models.Q(state__in=BUILD_ACTIVE, owner__isnull=False),
+                name="one_active_private_build",
             ),
         ]
         permissions = [("cancel_build", _("Can cancel builds"))]

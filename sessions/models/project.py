@@ -29,7 +29,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
 
         Pages, API and sockets find projects in no other way.
         """
-        if not user.is_active or not user.is_authenticated:
+        if not user.is_authenticated or not user.may_enter:
             return self.none()
         rows = self.existing().select_related("owner", "current__build")
         return rows if _may_as_staff(user, SEE) else rows.filter(owner=user)
@@ -104,6 +104,11 @@ class Project(models.Model):
         if self.current.state == SessionState.WAITING and build and build.state in BUILD_ACTIVE:
             return ProjectState.BUILDING
         return ProjectState(self.current.state)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it is fetched with its owner's SSH key: then its build is theirs alone."""
+        return not self.url.startswith(("https://", "http://"))
 
     @property
     def notebook_url(self) -> str:

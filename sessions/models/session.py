@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
 from typing import Any
 
@@ -9,11 +10,14 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from keys.sealing import open_sealed, seal
 from quotas.resources import Resources
 from sessions.models.build import Build
 from sessions.models.project import Project
 from sessions.models.record import Transition
 from sessions.states import SESSION_HOLDING, SESSION_LIVE, SESSION_TRANSITIONS, SessionState
+
+_USE = "server-token"
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -37,9 +41,15 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return Transition.objects.move(self.model, pk, SESSION_TRANSITIONS, to, by, why, fields)
 
 
+def new_token() -> str:
+    return seal(secrets.token_urlsafe(32), _USE)
+
+
 class Session(models.Model):
-    """``address`` is where the server answers, ``node`` the machine that it is on; ``code`` and
-    ``message`` say why it ended, both empty when it was told to. Memory is in GB (10⁹ bytes)."""
+    """``sealed_token`` is what the notebook's server accepts, encrypted; only the gateway ever
+    sends it. ``address`` is where the server answers, ``node`` the machine that it is on;
+    ``code`` and ``message`` say why it ended, both empty when it was told to. Memory is in GB
+    (10⁹ bytes)."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="sessions")
     build = models.ForeignKey(Build, models.PROTECT, null=True, related_name="sessions")
@@ -52,6 +62,7 @@ class Session(models.Model):
     memory_request_gb = models.FloatField(_("memory guaranteed"))
     memory_limit_gb = models.FloatField(_("memory limit"))
     gpu = models.PositiveSmallIntegerField(_("GPUs"), default=0)
+    sealed_token = models.TextField(default=new_token, editable=False)
     address = models.CharField(_("address"), max_length=255, blank=True)
     node = models.CharField(_("machine"), max_length=255, blank=True)
     code = models.CharField(_("error code"), max_length=64, blank=True)
@@ -89,6 +100,11 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return f"{self.project_id}/{self.pk}"
+
+    @property
+    def server_token(self) -> str:
+        """The notebook server's own token. Raises `keys.sealing.CannotOpen`."""
+        return open_sealed(self.sealed_token, _USE)
 
     @property
     def resources(self) -> Resources:

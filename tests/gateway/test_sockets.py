@@ -10,7 +10,6 @@ from socket import SHUT_RDWR
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from sessions.lifecycle import server_token
 from sessions.models import Session
 from tests.backends.waiting import until
 
@@ -50,7 +49,7 @@ def test_the_handshake_carries_the_notebooks_token_and_no_secret_of_ours(browser
         socket.send("headers")
         received = json.loads(socket.recv(5))
     fields = dict(received)
-    assert fields["authorization"] == f"token {server_token(project.current_id)}"
+    assert fields["authorization"] == f"token {project.current.server_token}"
     assert fields["cookie"] == "_xsrf=2; a=b"
     assert fields["host"] == browser.host
     assert len([name for name, _value in received if name == "sec-websocket-key"]) == 1

@@ -14,7 +14,6 @@ from keys.models import Token
 from portal.models import User
 from sessions.gateway import authorize
 from sessions.gateway.authorize import Ruling
-from sessions.lifecycle import server_token
 from sessions.models import Project
 from tests.gateway.conftest import Browser, browser_of, make_project, ticket_for
 from tests.gateway.notebook import Notebook
@@ -99,7 +98,7 @@ def test_the_owners_token_opens_the_notebooks_own_api(ada, project, port):
     answer = program.ask("/api/kernels", "POST", Authorization=bearer(ada), Origin=None)
     assert answer.status_code == 200
     sent = dict(answer.json()["headers"])
-    assert sent["authorization"] == f"token {server_token(project.current_id)}"
+    assert sent["authorization"] == f"token {project.current.server_token}"
     with program.socket(headers={"Authorization": bearer(ada), "Origin": None}) as socket:
         socket.send("hello")
         assert socket.recv(5) == "hello"
