@@ -7,3 +7,6 @@ from django.utils.translation import gettext_lazy as _
 class KeysConfig(AppConfig):
     name = "keys"
     verbose_name = _("Keys and tokens")
+
+    def ready(self) -> None:
+        from keys import checks  # noqa: F401  (registered by being imported)

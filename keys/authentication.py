@@ -17,8 +17,14 @@ def bearer(header: str) -> str:
     return secret.strip() if kind.lower() == "bearer" else ""
 
 
+def still_good(auth: object) -> bool:
+    """Whether the token of a request that is being answered for long has not been revoked, nor
+    expired, meanwhile. Who came without one has none that could be."""
+    return not isinstance(auth, Token) or Token.objects.good().filter(pk=auth.pk).exists()
+
+
 class TokenAuthentication(BaseAuthentication):
-    """Answers 401, with the code ``token.invalid``, to a secret that is unknown or expired."""
+    """Answers 401, with the code ``token.invalid``, to a secret that is not good (any more)."""
 
     def authenticate(self, request: Request) -> tuple[User, Token] | None:
         secret = bearer(request.headers.get("Authorization", ""))
@@ -27,7 +33,8 @@ class TokenAuthentication(BaseAuthentication):
         token = Token.objects.of_secret(secret)
         if token is None:
             raise AuthenticationFailed(
-                _("This token is unknown or has expired. Make a new one."), code="token.invalid"
+                _("This token is unknown, revoked or expired. Make another on your account page."),
+                code="token.invalid",
             )
         return token.user, token
 

@@ -11,11 +11,13 @@ from portal.models import User
 @dataclass(frozen=True)
 class Identity:
     """``private`` is in OpenSSH's form, ``public`` a line of ``authorized_keys``,
-    ``known_hosts`` the text of such a file."""
+    ``known_hosts`` the text of such a file. ``user_id`` is the person's row, for the servers
+    that they are the first to meet."""
 
     private: str = field(repr=False)
     public: str
     known_hosts: str = ""
+    user_id: int | None = None
 
 
 def identity_of(user: User) -> Identity:
@@ -24,4 +26,4 @@ def identity_of(user: User) -> Identity:
     Raises `keys.sealing.CannotOpen`.
     """
     pair = keypairs.ensure(user)
-    return Identity(keypairs.private(pair), pair.public, knownhosts.text())
+    return Identity(keypairs.private(pair), pair.public, knownhosts.text(), user.pk)

@@ -1,7 +1,7 @@
 """What must be read again by the portal alone is sealed: encrypted, and bound to what it is for.
 
 ``PORTAL_ENCRYPTION_KEYS`` seals with its first key and opens with any, so that a new one can be
-put in front; ``manage.py reseal`` brings all rows over to it.
+put in front; ``manage.py reseal`` brings all rows over to it (`keys.resealing`).
 """
 
 from __future__ import annotations
@@ -35,6 +35,15 @@ def open_sealed(sealed: str, use: str) -> str:
 def resealed(sealed: str, use: str) -> str:
     """The same under the first key. Raises `CannotOpen`."""
     return seal(open_sealed(sealed, use), use)
+
+
+def is_current(sealed: str, use: str) -> bool:
+    """Whether it is under the first key."""
+    try:
+        _box(use, tuple(settings.PORTAL_ENCRYPTION_KEYS[:1])).decrypt(sealed.encode())
+    except InvalidToken:
+        return False
+    return True
 
 
 @cache

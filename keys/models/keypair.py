@@ -27,3 +27,8 @@ class KeyPair(models.Model):
 
     def __str__(self) -> str:
         return self.fingerprint
+
+    @property
+    def type(self) -> str:
+        """As OpenSSH calls it: ``ssh-ed25519``."""
+        return self.public.partition(" ")[0]

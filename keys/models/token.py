@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import models
+from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.models import User, may_enter
 
+log = logging.getLogger(__name__)
+
 PREFIX = "bdy_"
 SHOWN = len(PREFIX) + 6
 LAST_USED_STEP = timedelta(minutes=1)
+SOON = timedelta(days=7)
 
 SCOPES = {
     "read": _("look at projects, limits and keys"),
     "launch": _("launch, stop and delete projects, and change what is yours"),
     "notebook": _("reach running notebooks: their files and kernels"),
 }
-"""What a token may be for. ``launch`` needs ``read``."""
+"""What a token may be for."""
+NEEDS = {"launch": ("read",)}
+"""Who changes something has to see what came of it: with the one comes the other."""
 
 
 class TokenQuerySet(models.QuerySet["Token"]):
@@ -37,28 +43,39 @@ class TokenQuerySet(models.QuerySet["Token"]):
         """A new token of this person and its secret, which is not kept.
 
         It ends at ``expires``, and with the site's maximum (``PORTAL_TOKEN_DAYS``) at the latest.
+        What a person may ask for, `keys.issuing` says.
         """
         secret = PREFIX + secrets.token_urlsafe(32)
-        latest = timezone.now() + timedelta(days=settings.PORTAL_TOKEN_DAYS)
+        latest = latest_end()
         token = self.create(
             user=user,
             name=name,
             digest=digest(secret),
             start=secret[:SHOWN],
-            scope=" ".join(scope for scope in SCOPES if scope in set(scopes)),
+            scope=" ".join(with_needed(scopes)),
             expires=min(expires or latest, latest),
         )
         return token, secret
 
+    def good(self) -> TokenQuerySet:
+        """Those that open something: not expired, and their people may enter."""
+        unexpired = models.Q(expires__isnull=True) | models.Q(expires__gt=timezone.now())
+        return self.filter(unexpired, may_enter("user"))
+
     def of_secret(self, secret: str) -> Token | None:
         """The token that this secret belongs to, if it is still good."""
-        now = timezone.now()
-        unexpired = models.Q(expires__isnull=True) | models.Q(expires__gt=now)
-        rows = self.filter(unexpired, may_enter("user"), digest=digest(secret))
-        token = rows.select_related("user").first()
-        if token and (token.last_used is None or token.last_used < now - LAST_USED_STEP):
-            self.filter(pk=token.pk).update(last_used=now)
+        token = self.good().filter(digest=digest(secret)).select_related("user").first()
+        if token and token.used_before(timezone.now() - LAST_USED_STEP):
+            self._note_use(token)
         return token
+
+    def _note_use(self, token: Token) -> None:
+        """A token opens what it is for also where its use cannot be written down just now."""
+        try:
+            with transaction.atomic(using=self.db):  # or PostgreSQL would refuse all that follows
+                self.filter(pk=token.pk).update(last_used=timezone.now())
+        except DatabaseError:
+            log.warning("cannot note the use of token %s", token.pk, exc_info=True)
 
 
 class Token(models.Model):
@@ -94,7 +111,37 @@ class Token(models.Model):
         """Whether it is for this."""
         return scope in self.scopes
 
+    def may_make(self, scopes: Iterable[str], expires: datetime) -> bool:
+        """Whether its bearer may make a token like this: none that does or lasts more."""
+        lasts = self.expires is None or expires <= self.expires
+        return lasts and set(with_needed(scopes)) <= set(self.scopes)
+
+    def used_before(self, moment: datetime) -> bool:
+        """Whether no use since then is known."""
+        return self.last_used is None or self.last_used < moment
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires is not None and self.expires <= timezone.now()
+
+    @property
+    def expires_soon(self) -> bool:
+        """Whether it is time to make the next one."""
+        return self.expires is not None and self.expires <= timezone.now() + SOON
+
 
 def digest(secret: str) -> str:
     """How a secret of full entropy is stored."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def with_needed(scopes: Iterable[str]) -> list[str]:
+    """These scopes with those that they need, in their usual order."""
+    asked = set(scopes)
+    needed = {each for scope in asked for each in NEEDS.get(scope, ())}
+    return [scope for scope in SCOPES if scope in asked | needed]
+
+
+def latest_end() -> datetime:
+    """When a token made now has to end, by the site's rule."""
+    return timezone.now() + timedelta(days=settings.PORTAL_TOKEN_DAYS)

@@ -17,7 +17,9 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from keys import scopes
 from sessions.gateway.arrival import Arrival, Headers
+from sessions.gateway.authorize import SCOPE
 from sessions.gateway.hosts import cookie_name, is_label
 from sessions.gateway.tickets import LONGEST, Entry
 from sessions.states import ProjectState
@@ -120,6 +122,13 @@ def sign_in(arrival: Arrival) -> Answer:
 def not_found(arrival: Arrival) -> Answer:
     message = _("There is no such notebook, or it is not yours.")
     return say(arrival, Notice(404, "gateway.not-found", _("Not found"), message))
+
+
+def no_scope(arrival: Arrival) -> Answer:
+    notice = Notice(403, scopes.CODE, _("Refused"), scopes.lacks(SCOPE))
+    answer = say(arrival, notice)
+    answer.headers.append((b"www-authenticate", scopes.challenge(SCOPE).encode()))
+    return answer
 
 
 def foreign(arrival: Arrival) -> Answer:

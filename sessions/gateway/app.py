@@ -31,6 +31,13 @@ log = logging.getLogger(__name__)
 Words = Callable[[Arrival], Answer]
 """Makes an answer, once the visitor's language is set."""
 
+REFUSALS: dict[Ruling, Words] = {
+    Ruling.SIGN_IN: answers.sign_in,
+    Ruling.NO_SCOPE: answers.no_scope,
+    Ruling.NOT_FOUND: answers.not_found,
+    Ruling.UNREADABLE: answers.no_answer,
+}
+
 _redeem = database_sync_to_async(tickets.redeem, thread_sensitive=False)
 
 
@@ -68,9 +75,9 @@ class Gateway:
         if is_foreign(arrival):
             return answers.foreign
         verdict = await self._verdicts.of(arrival.credential)
-        if verdict.ruling is Ruling.SIGN_IN:
-            return answers.sign_in
-        if verdict.ruling is Ruling.NOT_FOUND or not arrival.target.startswith("/"):
+        if verdict.ruling in REFUSALS:
+            return REFUSALS[verdict.ruling]
+        if not arrival.target.startswith("/"):
             return answers.not_found
         if verdict.ruling is Ruling.NOT_RUNNING:
             return partial(answers.not_running, state=verdict.state)

@@ -1,8 +1,8 @@
 """Who may reach a notebook: the one place that decides, whoever does the proxying.
 
 A cookie opens the one project that its ticket was for, as long as the portal session of that
-browser lasts; an API token opens all of its owner's. Somebody who may not is told the same
-whether or not a project of that name exists.
+browser lasts; an API token with the scope ``notebook`` opens all of its owner's. Somebody who
+may not is told the same whether or not a project of that name exists.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import chain
 from typing import Any, NamedTuple
 
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
@@ -18,9 +19,12 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from keys.models import Token, digest
+from keys.sealing import CannotOpen
 from portal.models import User
 from sessions.models import Access, Project
 from sessions.states import ProjectState
+
+SCOPE = "notebook"
 
 
 class Credential(NamedTuple):
@@ -36,6 +40,8 @@ class Ruling(Enum):
     SIGN_IN = auto()
     NOT_FOUND = auto()
     NOT_RUNNING = auto()
+    NO_SCOPE = auto()
+    UNREADABLE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class Verdict:
 
 SIGN_IN = Verdict(Ruling.SIGN_IN)
 NOT_FOUND = Verdict(Ruling.NOT_FOUND)
+NO_SCOPE = Verdict(Ruling.NO_SCOPE)
 
 
 def authorize(label: str, cookie: str = "", bearer: str = "") -> Verdict:
@@ -72,6 +79,8 @@ def _by_token(credential: Credential) -> Verdict:
     token = Token.objects.of_secret(credential.bearer)
     if token is None:
         return SIGN_IN
+    if not token.allows(SCOPE):
+        return NO_SCOPE
     mine = Project.objects.existing().filter(owner=token.user, name=credential.label)
     project = mine.select_related("current__build").first()
     return _into(project) if project else NOT_FOUND
@@ -100,14 +109,16 @@ def _is_good(access: Access, browser: dict[str, Any]) -> bool:
         access.user.may_enter
         and access.project.removed is None
         and access.project.owner_id == access.user_id
-        and _is_signed_in(access.user, browser)
+        and signs_in(access.user, browser)
     )
 
 
-def _is_signed_in(user: User, browser: dict[str, Any]) -> bool:
-    """Whether a portal session is this person's, under the password that they have now."""
-    return browser.get(SESSION_KEY) == str(user.pk) and constant_time_compare(
-        browser.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()
+def signs_in(user: User, browser: dict[str, Any]) -> bool:
+    """Whether a portal session holds this person's sign-in, under the password they have now."""
+    held = browser.get(HASH_SESSION_KEY, "")
+    good = chain([user.get_session_auth_hash()], user.get_session_auth_fallback_hash())
+    return browser.get(SESSION_KEY) == str(user.pk) and any(
+        constant_time_compare(held, each) for each in good
     )
 
 
@@ -115,5 +126,8 @@ def _into(project: Project) -> Verdict:
     person, state = project.owner_id, project.state
     if state != ProjectState.READY or project.current is None:
         return Verdict(Ruling.NOT_RUNNING, person, project.pk, state)
-    address, token = project.current.address, project.current.server_token
+    try:
+        address, token = project.current.address, project.current.server_token
+    except CannotOpen:  # it was sealed with a key that the site has lost
+        return Verdict(Ruling.UNREADABLE, person, project.pk, state)
     return Verdict(Ruling.ALLOWED, person, project.pk, state, address, token)

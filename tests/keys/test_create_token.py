@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -23,3 +24,31 @@ def test_it_prints_a_token_of_that_person(ada):
 def test_an_unknown_name_is_refused_in_words():
     with pytest.raises(CommandError, match="no account called “nobody”"):
         call_command("create_token", "nobody")
+
+
+@pytest.mark.django_db
+def test_its_scopes_and_its_end_can_be_chosen(ada):
+    out = StringIO()
+    options = {"name": "nightly", "scopes": "read,notebook", "days": 7}
+    call_command("create_token", "ada", stdout=out, **options)
+    token = Token.objects.get()
+    assert out.getvalue().count("\n") == 1
+    assert (token.name, token.scopes) == ("nightly", ["read", "notebook"])
+    assert token.expires
+    assert token.expires - token.created < timedelta(days=7, minutes=5)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"scopes": "read,everything"}, "no scope “everything”. There are: read, launch, notebook"),
+        ({"scopes": ""}, "one at least of: read, launch, notebook"),
+        ({"days": 0}, "from 1 to 365 days"),
+        ({"days": 366}, "from 1 to 365 days"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(ada, options, words):
+    with pytest.raises(CommandError, match=words):
+        call_command("create_token", "ada", **options)
+    assert not Token.objects.exists()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from keys.models import Token
+from keys.issuing import in_days, issue
+from keys.models import SCOPES
 from portal.models import User
 
 
@@ -16,9 +19,30 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username")
         parser.add_argument("--name", default="command line")
+        parser.add_argument(
+            "--scopes",
+            default=",".join(SCOPES),
+            help="what it is for, with commas between (all: %(default)s)",
+        )
+        parser.add_argument("--days", type=int, help="how long it lasts (as long as one may)")
 
-    def handle(self, *args: Any, username: str, name: str, **options: Any) -> str:
+    def handle(
+        self,
+        *args: Any,
+        username: str,
+        name: str,
+        scopes: str,
+        days: int | None = None,
+        **options: Any,
+    ) -> str:
         user = User.objects.filter(username=username).first()
         if user is None:
             raise CommandError(f"There is no account called “{username}”.")
-        return Token.objects.issue(user, name)[1]
+        try:
+            return issue(user, name, scopes.replace(",", " ").split(), _end(days))[1]
+        except ValidationError as refusal:
+            raise CommandError(" ".join(refusal.messages)) from None
+
+
+def _end(days: int | None) -> datetime | None:
+    return None if days is None else in_days(days)

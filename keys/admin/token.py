@@ -13,11 +13,11 @@ from keys.models import Token
 
 @admin.register(Token)
 class TokenAdmin(admin.ModelAdmin[Token]):
-    list_display = ["name", "user", "created", "last_used", "expires"]
+    list_display = ["name", "start", "scope", "user", "created", "last_used", "expires"]
     list_filter = ["created", "last_used", "expires"]
     list_select_related = ["user"]
-    search_fields = ["name", "user__username", "user__email"]
-    fields = ["user", "name", "created", "last_used", "expires"]
+    search_fields = ["name", "start", "user__username", "user__email"]
+    fields = ["user", "name", "start", "scope", "created", "last_used", "expires"]
     ordering = ["-pk"]
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER

@@ -1,0 +1,38 @@
+"""System checks of the keys that seal people's secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, register
+
+SHORTEST = 32
+NAME = "PORTAL_ENCRYPTION_KEYS"
+MAKE = "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+
+
+@register
+def long_enough(**kwargs: Any) -> list[CheckMessage]:
+    """A short key could be guessed by whoever has a copy of the database (keys.E001)."""
+    if all(len(key) >= SHORTEST for key in settings.PORTAL_ENCRYPTION_KEYS):
+        return []
+    words = f"{NAME} has a key of less than {SHORTEST} characters"
+    return [Error(words, hint=MAKE, id="keys.E001")]
+
+
+@register
+def kept_somewhere(**kwargs: Any) -> list[CheckMessage]:
+    """A portal in several places, whose key is a file in one of them (keys.W001)."""
+    given = settings.ENVIRONMENT.text
+    spread = settings.PORTAL_BACKEND == "kubernetes" or given("DATABASE_URL")
+    if not spread or given(NAME):
+        return []
+    words = (
+        f"{NAME} is not set: the key is a file in the data folder ({settings.PORTAL_DATA}). "
+        "Another container or machine has another one and cannot read what this one has stored, "
+        "and without the file people's SSH keys and provider sign-ins are lost"
+    )
+    hint = f"Set {NAME} for all processes of the portal, to what is in the file encryption-key."
+    return [checks.Warning(words, hint=hint, id="keys.W001")]

@@ -1,0 +1,67 @@
+"""Making a token for whoever asks for one: on the account page, by the API, on the command line.
+
+What is wrong is said in words, by the name of what was given (Django's `ValidationError`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from keys.models import SCOPES, Token
+from keys.models.token import latest_end
+from portal.models import User
+
+MOST = 100
+"""Tokens of one person, expired ones counted too: so many that nobody keeps track of more."""
+
+
+def issue(
+    user: User, name: str, scopes: Collection[str] = tuple(SCOPES), expires: datetime | None = None
+) -> tuple[Token, str]:
+    """A new token and its secret, which is not kept. Raises `ValidationError`."""
+    errors = {"scopes": _of_scopes(scopes), "expires": _of_end(expires)}
+    if wrong := {field: text for field, text in errors.items() if text}:
+        raise ValidationError(wrong)
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)  # who asks twice at once is counted twice
+        if Token.objects.filter(user=user).count() >= MOST:
+            text = _("You have %(most)d tokens, which is the most. Revoke some you do not use.")
+            raise ValidationError({"name": text % {"most": MOST}})
+        return Token.objects.issue(user, name, scopes, expires)
+
+
+def in_days(days: int) -> datetime:
+    """When a token of so many days ends. Raises `ValidationError`."""
+    if not 1 <= days <= settings.PORTAL_TOKEN_DAYS:
+        text = _("A token lasts from 1 to %(most)d days here.")
+        raise ValidationError(text % {"most": settings.PORTAL_TOKEN_DAYS})
+    return timezone.now() + timedelta(days=days)
+
+
+def _of_scopes(scopes: Collection[str]) -> str:
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    if scopes and not unknown:
+        return ""
+    known = ", ".join(SCOPES)
+    if unknown:
+        text = _("There is no scope “%(scope)s”. There are: %(known)s.")
+        return text % {"scope": unknown[0], "known": known}
+    return _("Say what it is for, one at least of: %(known)s.") % {"known": known}
+
+
+def _of_end(expires: datetime | None) -> str:
+    if expires is None:
+        return ""
+    if expires <= timezone.now():
+        return _("This moment is past. Choose one to come.")
+    if expires > latest_end():
+        text = _("A token lasts at most %(most)d days here. Choose an earlier end.")
+        return text % {"most": settings.PORTAL_TOKEN_DAYS}
+    return ""

@@ -1,0 +1,57 @@
+"""``manage.py reseal``: everything sealed, under the first of ``PORTAL_ENCRYPTION_KEYS``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
+
+from keys import keypairs
+from keys.models import KeyPair
+from keys.resealing import Column, Outcome, reseal
+from portal.models import SignIn
+from portal.oidc.signins import REFRESH_TOKEN
+from sessions.models import Session, session
+
+COLUMNS = (
+    Column(KeyPair, "sealed", keypairs.USE, "user__username"),
+    Column(Session, "sealed_token", session.USE, "project__owner__username"),
+    Column(SignIn, "sealed", REFRESH_TOKEN, "user__username"),
+)
+
+
+class Command(BaseCommand):
+    help = (
+        "Bring everything that is stored encrypted to the first of PORTAL_ENCRYPTION_KEYS. The "
+        "portal may run, and it may be done again."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        outcomes = {column: reseal(column) for column in COLUMNS}
+        for column, outcome in outcomes.items():
+            self.stdout.write(_said(column, outcome))
+        lost = {column: outcome.lost for column, outcome in outcomes.items() if outcome.lost}
+        if lost:
+            raise CommandError("\n".join(_warned(column, whose) for column, whose in lost.items()))
+        self.stdout.write(_("All of it is under the first key; no other is needed any more."))
+
+
+def _said(column: Column, outcome: Outcome) -> str:
+    text = _("%(what)s: %(moved)d brought to the first key, %(there)d were there already")
+    return text % {"what": _name(column), "moved": outcome.moved, "there": outcome.there}
+
+
+def _warned(column: Column, whose: Counter[str]) -> str:
+    text = _(
+        "%(what)s: %(count)d cannot be read with any of PORTAL_ENCRYPTION_KEYS and are left as "
+        "they are. They are those of %(people)s. Add the key that they were stored with, if you "
+        "still have it."
+    )
+    people = ", ".join(sorted(whose))
+    return text % {"what": _name(column), "count": whose.total(), "people": people}
+
+
+def _name(column: Column) -> str:
+    return str(column.model._meta.verbose_name_plural)

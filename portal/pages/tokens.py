@@ -1,0 +1,95 @@
+"""API tokens on the account page: which there are, making one, revoking.
+
+A secret stands once in the answer to the POST that made it: in no address, no message, no
+session and no copy that a browser keeps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods, require_POST
+
+from keys.models import Token
+from portal.models import User
+from portal.pages.asking import go_to, person, signed_in
+from portal.pages.tokenform import TokenForm
+
+MAY = {
+    "read": gettext_lazy("look"),
+    "launch": gettext_lazy("launch and change"),
+    "notebook": gettext_lazy("reach notebooks"),
+}
+"""What a token may do, in two words."""
+
+
+def own(user: User) -> dict[str, Any]:
+    """What ``templates/portal/_tokens.html`` shows of this person's tokens."""
+    rows = Token.objects.filter(user=user).defer("digest").order_by("-created", "-pk")
+    return {"tokens": [(token, _may(token)) for token in rows], "token_form": TokenForm(user)}
+
+
+def _may(token: Token) -> str:
+    return _("may %(verbs)s") % {"verbs": ", ".join(str(MAY[scope]) for scope in token.scopes)}
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@signed_in
+@sensitive_variables()
+def make(request: HttpRequest) -> HttpResponseBase:
+    """Make one and show its secret; what is wrong is said on the form, on a page of its own.
+
+    A GET comes from the way back after signing in, and makes nothing.
+    """
+    if request.method == "GET":
+        return _form(request, TokenForm(person(request)))
+    form = TokenForm(person(request), request.POST)
+    made = form.make()
+    if made is None:
+        return _form(request, form, status=400)
+    token, secret = made
+    context = {"token": token, "secret": secret, "command": _command(token, secret)}
+    return render(request, "portal/token_made.html", context)
+
+
+@require_POST
+@signed_in
+def revoke(request: HttpRequest, pk: int) -> HttpResponseBase:
+    token = get_object_or_404(Token.objects.filter(user=person(request)), pk=pk)
+    token.delete()
+    messages.success(request, _("The token “%(name)s” is revoked.") % {"name": token.name})
+    return go_to(request, _tokens())
+
+
+@require_POST
+@signed_in
+def revoke_all(request: HttpRequest) -> HttpResponseBase:
+    Token.objects.filter(user=person(request)).delete()
+    text = _("All your tokens are revoked. Programs that used one have to be given a new one.")
+    messages.success(request, text)
+    return go_to(request, _tokens())
+
+
+def _form(request: HttpRequest, form: TokenForm, status: int = 200) -> HttpResponse:
+    return render(request, "portal/token_form.html", {"token_form": form}, status=status)
+
+
+def _command(token: Token, secret: str) -> str:
+    """Something harmless to try it with, where its scopes have it do anything at all."""
+    if not token.allows("read"):
+        return ""
+    return f'curl -H "Authorization: Bearer {secret}" {settings.PORTAL_URL}/api/v1/me/'
+
+
+def _tokens() -> str:
+    return f"{reverse('account')}#tokens"

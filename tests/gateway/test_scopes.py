@@ -1,0 +1,78 @@
+"""A notebook opens to tokens that are for notebooks, as long as they are good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from keys.models import Token
+from portal.models import User
+
+SOON = 5.0
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+
+def bearer(user: User, *scopes: str) -> dict[str, str | None]:
+    secret = Token.objects.issue(user, "test", scopes)[1]
+    return {"Authorization": f"Bearer {secret}", "Cookie": None, "Origin": None}
+
+
+def test_a_token_for_notebooks_opens_it_whatever_else_it_is_for(ada, browser):
+    for scopes in (["notebook"], ["read", "notebook"], ["launch", "notebook"]):
+        assert browser.ask("/", **bearer(ada, *scopes)).status_code == 200
+
+
+@pytest.mark.parametrize("scopes", [["read"], ["launch"]])
+def test_any_other_is_told_what_it_lacks(ada, browser, scopes):
+    answer = browser.ask("/", **bearer(ada, *scopes))
+    assert (answer.status_code, answer.json()["code"]) == (403, "token.scope")
+    assert "“notebook”" in answer.json()["detail"]
+    challenge = 'Bearer error="insufficient_scope", scope="notebook"'
+    assert answer.headers["WWW-Authenticate"] == challenge
+    with pytest.raises(InvalidStatus) as refusal, browser.socket(headers=bearer(ada, *scopes)):
+        pass
+    assert refusal.value.response.status_code == 403
+
+
+def test_what_it_lacks_says_nothing_about_which_notebooks_there_are(bob, browser):
+    theirs = browser.ask("/", **bearer(bob, "read"))
+    browser.project = "no-such-project"
+    nobodys = browser.ask("/", **bearer(bob, "read"))
+    assert theirs.status_code == nobodys.status_code == 403
+    assert theirs.content == nobodys.content
+
+
+def revoke(ada: User) -> None:
+    Token.objects.all().delete()
+
+
+def expire(ada: User) -> None:
+    Token.objects.update(expires=timezone.now() - timedelta(seconds=1))
+
+
+def disable(ada: User) -> None:
+    User.objects.filter(pk=ada.pk).update(is_active=False)
+
+
+def vouch_no_more(ada: User) -> None:
+    User.objects.filter(pk=ada.pk).update(vouched_until=timezone.now() - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("end", [revoke, expire, disable, vouch_no_more])
+def test_an_open_socket_is_closed_when_the_token_is_not_good_any_more(
+    ada, browser, end: Callable[[User], None]
+):
+    headers = bearer(ada, "notebook")
+    with browser.socket(headers=headers) as socket:
+        socket.send("still here")
+        assert socket.recv(5) == "still here"
+        end(ada)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(SOON)
+    assert closed.value.rcvd.code == 4403
+    assert browser.ask("/", **headers).status_code == 401

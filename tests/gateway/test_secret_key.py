@@ -1,0 +1,113 @@
+"""``PORTAL_SECRET_KEY`` is replaced, with the one before among the fallbacks: nobody notices."""
+
+from __future__ import annotations
+
+import socket as sockets
+
+import pytest
+from django.conf import settings as current
+from django.utils import timezone
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
+
+from sessions.gateway.authorize import Ruling, authorize
+from tests.backends.waiting import until
+from tests.gateway.conftest import Browser, browser_of, ticket_for
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+
+@pytest.fixture
+def replaced(settings):
+    """Replaces the key, as a restart with another one would."""
+
+    def replace(*, kept: bool) -> None:
+        before, settings.SECRET_KEY = settings.SECRET_KEY, "another key that is long enough"
+        settings.SECRET_KEY_FALLBACKS = [before] if kept else []
+
+    return replace
+
+
+def live(browser: Browser) -> ClientConnection:
+    """The socket of the portal's own page, opened by the browser that is signed in there."""
+    name = current.SESSION_COOKIE_NAME
+    return connect(
+        f"ws://localhost:{browser.port}/ws/projects/",
+        sock=sockets.create_connection(("127.0.0.1", browser.port)),
+        additional_headers={"Cookie": f"{name}={browser.portal.cookies[name].value}"},
+        origin=Origin(f"http://localhost:{browser.port}"),
+    )
+
+
+def is_signed_in(browser: Browser) -> bool:
+    return browser.portal.get("/account/").status_code == 200
+
+
+def test_a_notebook_stays_open_before_and_after_a_page_of_the_portal(browser, replaced) -> None:
+    key = browser.portal.session.session_key
+    with browser.socket() as socket:
+        replaced(kept=True)
+        assert browser.ask("/mine").status_code == 200
+        assert is_signed_in(browser)
+        assert authorize(browser.project, browser.cookie).ruling is Ruling.ALLOWED
+        assert browser.ask("/mine").status_code == 200
+        assert browser.portal.session.session_key == key
+        socket.send("still there")
+        assert socket.recv(5) == "still there"
+
+
+def test_the_sign_in_is_one_under_the_new_key_from_then_on(browser, replaced, settings) -> None:
+    replaced(kept=True)
+    assert is_signed_in(browser)
+    settings.SECRET_KEY_FALLBACKS = []
+    assert is_signed_in(browser)
+    assert authorize(browser.project, browser.cookie).ruling is Ruling.ALLOWED
+
+
+def test_a_socket_signs_nobody_out(browser, replaced) -> None:
+    replaced(kept=True)
+    with live(browser) as socket:
+        socket.ping()
+    assert is_signed_in(browser)
+    with live(browser) as socket:
+        socket.ping()
+
+
+def test_a_ticket_from_just_before_is_good(ada, project, replaced) -> None:
+    browser = browser_of(ada, project)
+    ticket = ticket_for(browser, ada, project)
+    replaced(kept=True)
+    assert browser.enter(ticket).status_code == 302
+    assert browser.ask("/mine").status_code == 200
+
+
+def test_it_holds_for_somebody_who_was_signed_out_everywhere_once(ada, project, replaced) -> None:
+    ada.signed_out = timezone.now()
+    ada.save()
+    browser = browser_of(ada, project)
+    browser.enter(ticket_for(browser, ada, project))
+    replaced(kept=True)
+    assert authorize(browser.project, browser.cookie).ruling is Ruling.ALLOWED
+    assert is_signed_in(browser)
+
+
+def test_without_the_key_before_everybody_is_signed_out(browser, replaced) -> None:
+    replaced(kept=False)
+    assert not is_signed_in(browser)
+    until(lambda: browser.ask("/mine").status_code == 401, 10)
+
+
+def test_who_is_signed_out_everywhere_is_so_under_every_key(browser, ada, replaced) -> None:
+    replaced(kept=True)
+    ada.signed_out = timezone.now()
+    ada.save()
+    assert not is_signed_in(browser)
+    until(lambda: browser.ask("/mine").status_code == 401, 10)
+
+
+def test_a_notebook_whose_token_cannot_be_read_any_more_is_said_not_to_answer(
+    browser, project, settings
+) -> None:
+    settings.PORTAL_ENCRYPTION_KEYS = ["another key that is as long as a key has to be"]
+    until(lambda: browser.ask("/mine").status_code == 503, 10)
+    assert browser.ask("/mine").json()["code"] == "gateway.no-answer"

@@ -1,0 +1,59 @@
+"""What is wrong with the encryption keys is said at the start, before somebody's key is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.stack import PROJECT
+
+LONG = "a-key-that-is-as-long-as-it-should-be-and-longer"
+SPREAD = [
+    {"PORTAL_BACKEND": "kubernetes"},
+    {"DATABASE_URL": "postgres://user:password@db.example.org/portal"},
+]
+
+
+def checked(data: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    plain = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    return subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=PROJECT,
+        env={**plain, "PORTAL_DATA": str(data), **variables},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_short_key_is_refused_even_behind_a_long_one(tmp_path: Path) -> None:
+    done = checked(tmp_path, PORTAL_ENCRYPTION_KEYS=f"{'x' * 40},short")
+    assert done.returncode == 1
+    assert "(keys.E001) PORTAL_ENCRYPTION_KEYS" in done.stderr
+    assert "token_urlsafe" in done.stderr
+    assert "short\n" not in done.stderr
+
+
+@pytest.mark.parametrize("variables", SPREAD)
+def test_a_portal_in_several_places_is_warned_of_a_key_in_one(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    done = checked(tmp_path, **variables)
+    assert done.returncode == 0
+    assert "(keys.W001) PORTAL_ENCRYPTION_KEYS" in done.stderr
+    assert "encryption-key" in done.stderr
+
+
+@pytest.mark.parametrize("variables", SPREAD)
+def test_with_a_key_of_its_own_it_is_not(tmp_path: Path, variables: dict[str, str]) -> None:
+    done = checked(tmp_path, PORTAL_ENCRYPTION_KEYS=LONG, **variables)
+    assert "keys." not in done.stderr
+
+
+def test_the_embedded_one_makes_a_key_that_is_good_and_nobody_elses(tmp_path: Path) -> None:
+    done = checked(tmp_path)
+    assert (done.returncode, "keys." in done.stderr) == (0, False)
+    assert (tmp_path / "encryption-key").stat().st_mode & 0o777 == 0o600

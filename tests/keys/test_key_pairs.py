@@ -1,0 +1,66 @@
+"""A person's SSH key pair: made once, replaced on demand, and readable by nobody but the portal."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from keys import keypairs
+from keys.models import KeyPair
+from keys.sealing import CannotOpen
+from portal.models import User
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_is_made_once(ada: User) -> None:
+    assert keypairs.ensure(ada) == keypairs.ensure(ada)
+    assert KeyPair.objects.count() == 1
+
+
+def test_openssh_reads_both_halves_and_agrees_about_them(ada: User, tmp_path: Path) -> None:
+    pair = keypairs.ensure(ada)
+    private, public = tmp_path / "key", tmp_path / "key.pub"
+    private.touch(0o600)
+    private.write_text(keypairs.private(pair))
+    public.write_text(pair.public)
+
+    def keygen(*words: str | Path) -> str:
+        done = subprocess.run(["ssh-keygen", *words], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert keygen("-y", "-f", private).split()[:2] == pair.public.split()[:2]
+    assert keygen("-l", "-f", public).split() == [
+        "256", pair.fingerprint, "ada@bindery", "(ED25519)"
+    ]  # fmt: skip
+    assert pair.type == "ssh-ed25519"
+
+
+def test_replacing_it_leaves_nothing_of_the_old_one(ada: User) -> None:
+    before = keypairs.ensure(ada)
+    old = keypairs.private(before)
+    after = keypairs.rotate(ada)
+    assert after.pk == before.pk
+    assert after.fingerprint != before.fingerprint
+    assert after.created > before.created
+    assert keypairs.private(after) != old
+
+
+def test_replacing_one_that_is_not_there_makes_it(ada: User) -> None:
+    assert keypairs.rotate(ada) == keypairs.ensure(ada)
+
+
+def test_a_copy_of_the_database_does_not_hold_it(ada: User, settings) -> None:
+    pair = keypairs.ensure(ada)
+    assert "PRIVATE KEY" not in "".join(map(str, KeyPair.objects.values_list().get()))
+    settings.PORTAL_ENCRYPTION_KEYS = ["another key, as long as a key has to be"]
+    with pytest.raises(CannotOpen):
+        keypairs.private(pair)
+
+
+def test_it_shows_in_no_representation(ada: User) -> None:
+    from keys.identity import identity_of
+
+    assert "PRIVATE KEY" not in repr(identity_of(ada))

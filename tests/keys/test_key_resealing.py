@@ -1,0 +1,123 @@
+"""``manage.py reseal``: a new encryption key in front, and nothing lost."""
+
+from __future__ import annotations
+
+import threading
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from keys import keypairs, sealing
+from keys.models import KeyPair
+from keys.resealing import BATCH, reseal
+from portal.management.commands.reseal import COLUMNS
+from portal.models import SignIn, User
+from portal.oidc.signins import REFRESH_TOKEN
+from sessions.models import Session
+from sessions.states import ProjectState
+from tests.stages import project_in
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
+
+OLD = "the old key, which is as long as a key has to be"
+NEW = "the new key, which is as long as a key has to be"
+
+
+@pytest.fixture(autouse=True)
+def old_key(settings) -> None:
+    settings.PORTAL_ENCRYPTION_KEYS = [OLD]
+
+
+def said() -> str:
+    out = StringIO()
+    call_command("reseal", stdout=out)
+    return out.getvalue()
+
+
+def sign_in(user: User) -> SignIn:
+    sealed = sealing.seal("refresh", REFRESH_TOKEN)
+    now = timezone.now()
+    return SignIn.objects.create(user=user, provider="x", browser="y", sealed=sealed, due=now)
+
+
+def test_every_kind_of_secret_is_read_with_the_new_key_alone(ada: User, settings) -> None:
+    private = keypairs.private(keypairs.ensure(ada))
+    project_in(ProjectState.READY, ada)
+    token = Session.objects.get().server_token
+    sign_in(ada)
+
+    settings.PORTAL_ENCRYPTION_KEYS = [NEW, OLD]
+    words = said()
+    assert words.count("1 brought to the first key, 0 were there already") == 3
+    assert "no other is needed" in words
+
+    settings.PORTAL_ENCRYPTION_KEYS = [NEW]
+    assert keypairs.private(KeyPair.objects.get()) == private
+    assert Session.objects.get().server_token == token
+    assert sealing.open_sealed(SignIn.objects.get().sealed, REFRESH_TOKEN) == "refresh"
+
+
+def test_it_may_be_done_again(ada: User, settings) -> None:
+    keypairs.ensure(ada)
+    settings.PORTAL_ENCRYPTION_KEYS = [NEW, OLD]
+    said()
+    before = KeyPair.objects.get().sealed
+    assert "0 brought to the first key, 1 were there already" in said()
+    assert KeyPair.objects.get().sealed == before
+
+
+def test_what_no_key_opens_is_named_and_left_and_the_rest_is_done(
+    ada: User, bob: User, settings
+) -> None:
+    keypairs.ensure(ada)
+    settings.PORTAL_ENCRYPTION_KEYS = ["a third key, which is gone: nobody has it"]
+    lost = keypairs.ensure(bob).sealed
+    settings.PORTAL_ENCRYPTION_KEYS = [NEW, OLD]
+    with pytest.raises(CommandError, match=r"SSH key pairs: 1 cannot be read .* those of bob"):
+        said()
+    assert KeyPair.objects.get(user=bob).sealed == lost
+    assert sealing.is_current(KeyPair.objects.get(user=ada).sealed, keypairs.USE)
+
+
+def test_sign_ins_without_a_refresh_token_are_no_trouble(ada: User) -> None:
+    now = timezone.now()
+    SignIn.objects.create(user=ada, provider="x", browser="y", sealed="", due=now)
+    assert "0 brought to the first key, 0 were there" in said()
+
+
+def test_there_may_be_more_than_are_looked_at_at_once(settings) -> None:
+    people = [User(username=f"person-{number}") for number in range(BATCH + 5)]
+    User.objects.bulk_create(people)
+    sealed = sealing.seal("secret", keypairs.USE)
+    KeyPair.objects.bulk_create(KeyPair(user=user, sealed=sealed) for user in people)
+    settings.PORTAL_ENCRYPTION_KEYS = [NEW, OLD]
+    assert reseal(COLUMNS[0]).moved == BATCH + 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_that_is_replaced_meanwhile_stays_the_newer_one(ada: User, settings) -> None:
+    """Both write for as long as the other does; whatever is there at the end is readable."""
+    keypairs.ensure(ada)
+    over = threading.Event()
+
+    def go_on() -> None:
+        from django.db import connection
+
+        while not over.is_set():
+            reseal(COLUMNS[0])
+        connection.close()
+
+    settings.PORTAL_ENCRYPTION_KEYS = [NEW, OLD]
+    beside = threading.Thread(target=go_on)
+    beside.start()
+    try:
+        for number in range(30):
+            settings.PORTAL_ENCRYPTION_KEYS = [OLD, NEW] if number % 2 else [NEW, OLD]
+            pair = keypairs.rotate(ada)
+            private = keypairs.private(pair)
+            assert keypairs.private(KeyPair.objects.get()) == private
+    finally:
+        over.set()
+        beside.join()

@@ -1,0 +1,105 @@
+"""Whom a secret opens the portal to, and what is noted of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from keys.models import Token
+from portal.models import User
+
+
+def client_with(secret: str) -> Client:
+    return Client(headers={"Authorization": f"Bearer {secret}"})
+
+
+@contextmanager
+def read_only() -> Iterator[None]:
+    """A database that takes nothing, as a stand-by that has not taken over yet."""
+    words = {
+        "sqlite": ("PRAGMA query_only = ON", "PRAGMA query_only = OFF"),
+        "postgresql": (
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+        ),
+    }
+    begin, end = words[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(begin)
+        try:
+            yield
+        finally:
+            cursor.execute(end)
+
+
+@pytest.mark.django_db
+def test_the_use_of_a_token_is_noted_once_a_minute(ada, django_assert_num_queries):
+    token, secret = Token.objects.issue(ada, "laptop")
+    assert Token.objects.of_secret(secret) == token
+    token.refresh_from_db()
+    noted = token.last_used
+    assert noted is not None
+    with django_assert_num_queries(1):
+        assert Token.objects.of_secret(secret) == token
+    token.refresh_from_db()
+    assert token.last_used == noted
+    Token.objects.update(last_used=noted - timedelta(minutes=2))
+    Token.objects.of_secret(secret)
+    token.refresh_from_db()
+    assert token.last_used >= noted
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_cannot_be_written_to_keeps_nobody_out(ada, caplog):
+    secret = Token.objects.issue(ada, "laptop")[1]
+    with read_only():
+        assert client_with(secret).get("/api/v1/me/").status_code == 200
+    assert "cannot note the use of token" in caplog.text
+    assert secret not in caplog.text
+    assert Token.objects.get().last_used is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"is_active": False},
+        {"vouched_until": timezone.now() - timedelta(seconds=1)},
+    ],
+)
+def test_tokens_of_people_who_may_not_enter_open_nothing(ada, change):
+    secret = Token.objects.issue(ada, "laptop")[1]
+    User.objects.filter(pk=ada.pk).update(**change)
+    answer = client_with(secret).get("/api/v1/me/")
+    assert (answer.status_code, answer.json()["code"]) == (401, "token.invalid")
+    User.objects.filter(pk=ada.pk).update(is_active=True, vouched_until=None)
+    assert client_with(secret).get("/api/v1/me/").status_code == 200
+
+
+@pytest.mark.django_db
+def test_an_expired_token_is_refused(ada):
+    secret = Token.objects.issue(ada, "laptop")[1]
+    Token.objects.update(expires=timezone.now() - timedelta(seconds=1))
+    assert client_with(secret).get("/api/v1/me/").status_code == 401
+
+
+@pytest.mark.django_db
+def test_every_secret_can_be_told_for_what_it_is(ada):
+    token, secret = Token.objects.issue(ada, "laptop")
+    assert secret.startswith("bdy_")
+    assert len(secret) > 40
+    assert token.start == secret[:10]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])
+def test_the_word_before_a_secret_is_written_as_one_likes(ada, kind):
+    secret = Token.objects.issue(ada, "laptop")[1]
+    client = Client(headers={"Authorization": f"{kind} {secret}"})
+    assert client.get("/api/v1/me/").status_code == 200

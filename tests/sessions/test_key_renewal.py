@@ -1,0 +1,143 @@
+"""A person's SSH key on its way into their notebooks, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from keys import keypairs
+from keys.models import KeyPair
+from portal.models import User
+from sessions import lifecycle
+from sessions.backends import ServerSpec
+from sessions.errors import UserError
+from sessions.lifecycle import sshkey, steps
+from sessions.models import Project, Session
+from sessions.reconcile import reconcile
+from sessions.states import ProjectState
+from tests.scripted import ScriptedBackend
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def project(ada: User, git, backend: ScriptedBackend) -> Project:
+    return lifecycle.launch(ada, git.repository("ada/flowers", {"index.ipynb": "{}"}))
+
+
+def test_the_first_launch_makes_it_and_a_refused_one_does_not(
+    ada: User, bob: User, backend: ScriptedBackend
+) -> None:
+    with pytest.raises(UserError):
+        lifecycle.launch(bob, "this is no address")
+    lifecycle.launch(ada, "ada/flowers")
+    assert [pair.user for pair in KeyPair.objects.all()] == [ada]
+
+
+def test_the_notebook_starts_with_it(project, bring_up, backend) -> None:
+    running = bring_up(project)
+    given = backend.started_servers[running.current.pk].identity
+    pair = KeyPair.objects.get()
+    assert given.public == pair.public
+    assert given.private == keypairs.private(pair)
+    assert backend.identities == {}  # nothing to renew
+
+
+def test_a_running_notebook_gets_the_one_that_replaces_it(
+    ada, project, bring_up, backend, worker
+) -> None:
+    bring_up(project)
+    pair = sshkey.replace(ada)
+    assert worker.run() == ["renew_identity"]
+    assert backend.identities["ada"].public == pair.public
+
+
+class Slow(ScriptedBackend):
+    """A back end that takes its time for a start: the key is replaced meanwhile."""
+
+    owner: User
+
+    def ensure_server(self, spec: ServerSpec) -> None:
+        if spec.id not in self.server_reports:
+            keypairs.rotate(self.owner)
+        super().ensure_server(spec)
+
+
+def test_one_that_is_replaced_while_it_starts_is_not_missed(
+    ada, project, bring_up, backend
+) -> None:
+    backend.__class__, backend.owner = Slow, ada
+    running = bring_up(project)
+    given = backend.started_servers[running.current.pk].identity
+    assert given.public != KeyPair.objects.get().public
+    assert backend.identities["ada"].public == KeyPair.objects.get().public
+
+
+class Interrupted(ScriptedBackend):
+    """A back end in which the key is replaced once more while it is renewed."""
+
+    owner: User
+
+    def renew_identity(self, owner, identity) -> None:
+        if not self.identities:
+            keypairs.rotate(self.owner)
+        super().renew_identity(owner, identity)
+
+
+def test_the_last_of_several_is_the_one_that_stays(ada, project, bring_up, backend) -> None:
+    bring_up(project)
+    backend.__class__, backend.owner = Interrupted, ada
+    sshkey.renew(ada.pk)
+    assert backend.identities["ada"].public == KeyPair.objects.get().public
+
+
+def test_a_lost_task_is_made_up_for(ada, project, bring_up, backend, worker) -> None:
+    bring_up(project)
+    pair = sshkey.replace(ada)
+    worker.lose()
+    reconcile()
+    assert worker.run() == ["renew_identity"]
+    assert backend.identities["ada"].public == pair.public
+
+
+def test_it_is_not_repeated_for_ever_nor_for_who_has_nothing_running(
+    ada, project, bring_up, backend, worker
+) -> None:
+    bring_up(project)
+    reconcile()
+    assert worker.run() == []  # the key is older than the notebook
+    sshkey.replace(ada)
+    worker.run()
+    KeyPair.objects.update(created=timezone.now() - timedelta(hours=2))
+    Session.objects.update(created=timezone.now() - timedelta(hours=3))
+    reconcile()
+    assert worker.run() == []
+
+
+def test_a_task_for_somebody_who_is_gone_does_nothing(backend) -> None:
+    sshkey.renew(987_654)
+    assert backend.identities == {}
+
+
+def test_a_key_that_cannot_be_read_is_said_and_not_tried_again(
+    ada, project, worker, watch, backend, settings
+) -> None:
+    worker.run()
+    for build in backend.started_builds.values():
+        backend.finish(build.id)
+    KeyPair.objects.update(sealed="gAAAAA-of-another-key")
+    watch.look()
+    worker.run()
+    failed = Project.objects.get(pk=project.pk)
+    assert failed.state == ProjectState.FAILED
+    assert failed.current.code == "ssh-key.unreadable"
+    assert "Replace it on your account page" in failed.current.message
+
+    sshkey.replace(ada)
+    worker.run()
+    lifecycle.start(failed, ada)
+    worker.run()
+    steps.spawn(Session.objects.latest("pk").pk)
+    assert backend.started_servers

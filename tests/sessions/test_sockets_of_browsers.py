@@ -1,0 +1,93 @@
+"""A socket of the portal's pages, or an event stream, lasts as long as the browser's sign-in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import cast
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.auth import AuthMiddlewareStack
+from channels.routing import URLRouter
+from channels.testing import WebsocketCommunicator
+from django.conf import settings
+from django.http import StreamingHttpResponse
+from django.test import AsyncClient, Client
+from django.utils import timezone
+
+from portal import people
+from portal.models import User
+from sessions.consumers import RECHECK, routes
+from sessions.models import Project
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WITHIN = 3 * RECHECK
+
+application = AuthMiddlewareStack(URLRouter(routes))
+
+
+@pytest.fixture
+def project(ada, backend) -> Project:
+    return Project.objects.create(owner=ada, name="flowers", provider="git", url="u")
+
+
+def sign_out(browser: Client, ada: User) -> None:
+    browser.logout()
+
+
+def sign_out_everywhere(browser: Client, ada: User) -> None:
+    people.sign_out(ada)
+
+
+def change_the_password(browser: Client, ada: User) -> None:
+    ada.set_password("another")
+    ada.save()
+
+
+def vouch_no_more(browser: Client, ada: User) -> None:
+    User.objects.update(vouched_until=timezone.now() - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("path", ["/ws/projects/flowers/", "/ws/projects/"])
+@pytest.mark.parametrize("end", [sign_out, sign_out_everywhere, change_the_password, vouch_no_more])
+async def test_it_is_closed_when_the_sign_in_ends(
+    as_ada, ada, project, path: str, end: Callable[[Client, User], None]
+):
+    name = settings.SESSION_COOKIE_NAME
+    cookie = f"{name}={as_ada.cookies[name].value}".encode()
+    reader = WebsocketCommunicator(application, path, headers=[(b"cookie", cookie)])
+    assert (await reader.connect())[0]
+    await sync_to_async(end)(as_ada, ada)
+    output = await reader.receive_output(timeout=WITHIN)
+    while output["type"] == "websocket.send":
+        output = await reader.receive_output(timeout=WITHIN)
+    assert (output["type"], output["code"]) == ("websocket.close", 4404)
+
+
+@pytest.mark.parametrize("end", [sign_out, sign_out_everywhere, vouch_no_more])
+async def test_so_does_an_event_stream(as_ada, ada, project, end: Callable[[Client, User], None]):
+    client = AsyncClient()
+    client.cookies = as_ada.cookies
+    answer = await client.get(
+        "/api/v1/projects/flowers/events/", headers={"Accept": "text/event-stream"}
+    )
+    stream = cast(AsyncIterator[bytes], cast(StreamingHttpResponse, answer).streaming_content)
+    await anext(stream)
+    await anext(stream)
+    await sync_to_async(end)(as_ada, ada)
+    async with asyncio.timeout(WITHIN):
+        async for _piece in stream:
+            pass
+
+
+async def test_it_stays_open_while_nothing_ends(as_ada, project):
+    name = settings.SESSION_COOKIE_NAME
+    cookie = f"{name}={as_ada.cookies[name].value}".encode()
+    reader = WebsocketCommunicator(application, "/ws/projects/", headers=[(b"cookie", cookie)])
+    assert (await reader.connect())[0]
+    await reader.receive_from(timeout=5)
+    assert await reader.receive_nothing(timeout=2.5 * RECHECK)
+    await reader.disconnect()

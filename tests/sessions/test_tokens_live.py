@@ -1,0 +1,97 @@
+"""What is followed live with a token: sockets and event streams end when the token does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import cast
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.auth import AuthMiddlewareStack
+from channels.routing import URLRouter
+from channels.testing import WebsocketCommunicator
+from django.http import StreamingHttpResponse
+from django.test import AsyncClient
+from django.utils import timezone
+
+from keys.models import Token
+from portal.models import User
+from sessions.consumers import RECHECK, routes
+from sessions.models import Project
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WITHIN = 3 * RECHECK
+PATHS = ["/ws/projects/flowers/", "/ws/projects/"]
+
+application = AuthMiddlewareStack(URLRouter(routes))
+
+
+@pytest.fixture
+def project(ada, backend) -> Project:
+    return Project.objects.create(owner=ada, name="flowers", provider="git", url="u")
+
+
+def socket(path: str, secret: str) -> WebsocketCommunicator:
+    header = (b"authorization", f"Bearer {secret}".encode())
+    return WebsocketCommunicator(application, path, headers=[header])
+
+
+@sync_to_async
+def issue(user: User, *scopes: str) -> str:
+    return Token.objects.issue(user, "test", scopes)[1]
+
+
+def revoke() -> None:
+    Token.objects.all().delete()
+
+
+def expire() -> None:
+    Token.objects.update(expires=timezone.now() - timedelta(seconds=1))
+
+
+def vouch_no_more() -> None:
+    User.objects.update(vouched_until=timezone.now() - timedelta(seconds=1))
+
+
+ENDS = [revoke, expire, vouch_no_more]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_socket_is_closed_when_its_token_is_not_good_any_more(
+    ada, project, path: str, end: Callable[[], None]
+):
+    reader = socket(path, await issue(ada, "read"))
+    assert (await reader.connect())[0]
+    await sync_to_async(end)()
+    output = await reader.receive_output(timeout=WITHIN)
+    while output["type"] == "websocket.send":
+        output = await reader.receive_output(timeout=WITHIN)
+    assert (output["type"], output["code"]) == ("websocket.close", 4404)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_token_that_may_not_look_opens_no_socket(ada, project, path):
+    reader = socket(path, await issue(ada, "notebook"))
+    is_open, code = await reader.connect()
+    assert (is_open, code) == (False, 4403)
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_an_event_stream_ends_when_its_token_is_not_good_any_more(
+    ada, project, end: Callable[[], None]
+):
+    secret = await issue(ada, "read")
+    answer = await AsyncClient().get(
+        "/api/v1/projects/flowers/events/",
+        headers={"Authorization": f"Bearer {secret}", "Accept": "text/event-stream"},
+    )
+    stream = cast(AsyncIterator[bytes], cast(StreamingHttpResponse, answer).streaming_content)
+    await anext(stream)
+    await sync_to_async(end)()
+    async with asyncio.timeout(WITHIN):
+        async for _piece in stream:
+            pass
