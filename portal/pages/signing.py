@@ -1,15 +1,18 @@
-"""Signing in with a password, and out."""
+"""The sign-in page, and signing out. The ways to identity providers and back are in `oidc`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth import views
 from django.contrib.auth.forms import AuthenticationForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
+from portal.oidc import leaving, signins
 from sessions.gateway import tickets
 
 
@@ -40,11 +43,43 @@ class SignIn(views.LoginView):
     authentication_form = SignInForm
     redirect_authenticated_user = True
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        providers = list(settings.OIDC_PROVIDERS.values())
+        return {
+            **context,
+            "providers": providers,
+            "with_password": settings.PORTAL_PASSWORD_SIGN_IN,
+            "next": self.get_redirect_url(),  # only one on this site
+        }
 
-class SignOut(views.LogoutView):
-    """Ends the browser's way to the person's notebooks, too."""
+    def get_form(self, form_class: Any = None) -> AuthenticationForm:
+        """Beside a provider's button, the form is not what most come for."""
+        form = super().get_form(form_class)
+        if settings.OIDC_PROVIDERS:
+            form.fields["username"].widget.attrs.pop("autofocus", None)
+        return form
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.session.session_key:
-            tickets.revoke_browser(request.session.session_key)
+        """Where there is no form, nothing that is sent counts."""
+        if not settings.PORTAL_PASSWORD_SIGN_IN:
+            return self.get(request, *args, **kwargs)
         return super().post(request, *args, **kwargs)
+
+
+class SignOut(views.LogoutView):
+    """Ends the browser's way to the person's notebooks, too, and its sign-in at a provider."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        browser, way = request.session.session_key, leaving.way_out(request.session)
+        # What may take its time comes before the end: an open page that learns of the end by its
+        # socket goes to the sign-in page, and would not wait for this answer any more.
+        signins.forget(browser)
+        if browser:
+            tickets.revoke_browser(browser)
+        answer = super().post(request, *args, **kwargs)
+        if way is None:
+            return answer
+        if not way.there:
+            return HttpResponseRedirect(way.address)
+        return render(request, "portal/oidc_leaving.html", {"way": way})

@@ -1,0 +1,101 @@
+"""What of an id token is believed (OpenID Connect Core 3.1.3.7). Pure: no clock but PyJWT's.
+
+mozilla-django-oidc looks at signature, algorithm and nonce; that the token is from this issuer,
+for us and still good is looked at here too, so nothing of its own checks is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+from django.utils.crypto import constant_time_compare
+
+ALGORITHM = "RS256"
+"""The only one: what a client's secret could sign proves nothing about the provider."""
+LEEWAY = 60
+"""Seconds that two clocks may differ."""
+LONGEST = 64 * 1024
+NEEDED = ("iss", "sub", "aud", "exp", "iat")
+
+
+class Forged(Exception):
+    """It proves nothing. The text says why, and holds nothing of the token."""
+
+
+def believed(
+    token: object, key_set: object, *, audience: str, issuer: str, keys_at: str, nonce: str | None
+) -> dict[str, Any]:
+    """The claims of an id token. Raises `Forged`.
+
+    Without a known ``issuer``, it must be on the host that the keys are from. ``nonce`` is None
+    for a refreshed token, which need not have one.
+    """
+    claims = signed(token, key_set, audience=audience)
+    if not _is_issuer(claims["iss"], issuer, keys_at):
+        raise Forged("it is another issuer's")
+    audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+    party = claims.get("azp")
+    if party not in {None, audience} or (len(audiences) > 1 and party is None):
+        raise Forged("it was given to another party")
+    given = claims.get("nonce")
+    if nonce is not None and not (isinstance(given, str) and constant_time_compare(given, nonce)):
+        raise Forged("its nonce is another one")
+    if not isinstance(claims["sub"], str) or not 0 < len(claims["sub"]) <= 255:
+        raise Forged("it names no subject")
+    return claims
+
+
+def signed(
+    token: object, key_set: object, *, audience: str, needed: Sequence[str] = NEEDED
+) -> dict[str, Any]:
+    """The claims of a token that is signed by one of these keys, for us, and not run out.
+    Raises `Forged`."""
+    if not isinstance(token, str) or len(token) > LONGEST:
+        raise Forged("there is none")
+    try:
+        return jwt.decode(
+            token,
+            _key(token, key_set),
+            algorithms=[ALGORITHM],
+            audience=audience,
+            leeway=LEEWAY,
+            options={"require": list(needed)},
+        )
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        raise Forged(f"{type(error).__name__}") from None
+
+
+def _key(token: str, key_set: object) -> jwt.PyJWK:
+    """The key that the token names; where it names none, the only one there is."""
+    header = jwt.get_unverified_header(token)
+    if header.get("alg") != ALGORITHM:
+        raise Forged("it is signed in another way")
+    listed = key_set.get("keys") if isinstance(key_set, Mapping) else None
+    keys = [key for key in listed or [] if isinstance(key, Mapping) and _can_sign(key)]
+    if header.get("kid") is not None:
+        keys = [key for key in keys if key.get("kid") == header["kid"]]
+    if len(keys) != 1:
+        raise Forged("its key is not the provider's")
+    return jwt.PyJWK(dict(keys[0]), algorithm=ALGORITHM)
+
+
+def _can_sign(key: Mapping[str, Any]) -> bool:
+    return (
+        key.get("kty") == "RSA"
+        and key.get("use", "sig") == "sig"
+        and key.get("alg", ALGORITHM) == ALGORITHM
+    )
+
+
+def _is_issuer(given: object, issuer: str, keys_at: str) -> bool:
+    if not isinstance(given, str) or len(given) > 255:
+        return False
+    if issuer:
+        return given == issuer
+    try:
+        return urlsplit(given)[:2] == urlsplit(keys_at)[:2]
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Signing in by identity providers: the certified one, and one that lies."""

@@ -1,0 +1,1 @@
+"""The certified provider, the whole portal and a real browser between them."""

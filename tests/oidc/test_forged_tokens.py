@@ -1,0 +1,155 @@
+"""An id token that proves nothing lets nobody in: each way to forge one that is known."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.test import Client
+
+from portal.models import SignIn, User
+from tests.oidc.conftest import Arrive
+from tests.oidc.hostile import SECRET, Claims, Hostile
+
+OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+Forge = Callable[[Hostile, Claims], object]
+
+
+def part(value: object) -> str:
+    plain = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(plain).decode().rstrip("=")
+
+
+def by_secret(claims: Claims, secret: bytes) -> str:
+    """By hand: libraries refuse to sign by what is a public key."""
+    text = f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'first'})}.{part(claims)}"
+    return f"{text}.{part(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
+
+
+def public_text(of: Hostile) -> bytes:
+    return of.key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def with_own_key(of: Hostile, claims: Claims) -> str:
+    """Its header brings the key along with which it can be verified."""
+    own = jwt.algorithms.RSAAlgorithm.to_jwk(OTHER.public_key(), as_dict=True)
+    header = {"kid": "first", "jwk": own, "jku": f"{of.issuer}/other"}
+    return jwt.encode(claims, OTHER, "RS256", header)
+
+
+def changed(**changes: Any) -> Forge:
+    """Signed by the right key; None takes a claim away."""
+
+    def forge(of: Hostile, claims: Claims) -> str:
+        both = {**claims, **changes}
+        return of.sign({name: value for name, value in both.items() if value is not None})
+
+    return forge
+
+
+def altered(of: Hostile, claims: Claims) -> str:
+    """The signature of another token."""
+    header, _, signature = of.sign(claims).split(".")
+    return f"{header}.{part({**claims, 'sub': '2'})}.{signature}"
+
+
+FORGED: dict[str, Forge] = {
+    "another key": lambda _, claims: jwt.encode(claims, OTHER, "RS256", {"kid": "first"}),
+    "an unknown key": lambda _, claims: jwt.encode(claims, OTHER, "RS256", {"kid": "other"}),
+    "a key of its own": with_own_key,
+    "HS256 by the public key": lambda of, claims: by_secret(claims, public_text(of)),
+    "HS256 by the key set": lambda of, claims: by_secret(claims, json.dumps(of.public()).encode()),
+    "HS256 by the client's secret": lambda _, claims: by_secret(claims, SECRET.encode()),
+    "HS256 by nothing": lambda _, claims: by_secret(claims, b""),
+    "none": lambda _, claims: f"{part({'alg': 'none'})}.{part(claims)}.",
+    "None, spelled": lambda _, claims: f"{part({'alg': 'nOnE', 'kid': 'first'})}.{part(claims)}.",
+    "PS256": lambda of, claims: jwt.encode(claims, of.key, "PS256", {"kid": "first"}),
+    "no signature": lambda of, claims: of.sign(claims).rpartition(".")[0] + ".",
+    "two parts": lambda of, claims: of.sign(claims).rpartition(".")[0],
+    "altered": altered,
+    "a strange critical header": lambda of, claims: of.sign(claims, crit=["b64"], b64=False),
+    "expired": changed(exp=int(time.time()) - 3600),
+    "without end": changed(exp=None),
+    "of the far future": changed(iat=int(time.time()) + 3600),
+    "without a time": changed(iat=None),
+    "not yet good": changed(nbf=int(time.time()) + 3600),
+    "for somebody else": changed(aud="another"),
+    "for nobody": changed(aud=None),
+    "for several": changed(aud=["portal", "another"]),
+    "for several, to another": changed(aud=["portal", "another"], azp="another"),
+    "to another party": changed(azp="another"),
+    "of another issuer": changed(iss="https://idp.example.org"),
+    "of a longer issuer": lambda of, claims: of.sign({**claims, "iss": f"{of.issuer}/"}),
+    "of no issuer": changed(iss=None),
+    "with another's nonce": changed(nonce="another"),
+    "without a nonce": changed(nonce=None),
+    "with an empty nonce": changed(nonce=""),
+    "with a nonce that is none": changed(nonce=["a"]),
+    "of nobody": changed(sub=None),
+    "of an empty subject": changed(sub=""),
+    "of a number": changed(sub=1),
+    "of a long subject": changed(sub="1" * 256),
+    "missing": lambda *_: None,
+    "no text": lambda *_: {"a": 1},
+    "no token": lambda *_: "nonsense",
+    "no JSON": lambda *_: f"{part(b'a')}.{part(b'b')}.{part(b'c')}",
+    "a list": lambda *_: f"{part([1])}.{part([2])}.{part([3])}",
+    "endless": lambda of, claims: of.sign({**claims, "more": "a" * 200_000}),
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+def test_a_forged_token_lets_nobody_in(forge, hostile: Hostile, arrive: Arrive, caplog):
+    hostile.forge = lambda claims: forge(hostile, claims)
+    client = Client()
+    with caplog.at_level(logging.DEBUG):
+        answer = arrive(client)
+    page = answer.content.decode()
+    assert 400 <= answer.status_code < 500
+    assert "oidc.token" in page
+    assert '/sign-in/"' in page
+    assert not User.objects.exists()
+    assert not SignIn.objects.exists()
+    assert client.get("/account/").status_code == 302
+    assert "eyJ" not in caplog.text + page  # which every token begins with
+
+
+def test_an_honest_one_does(hostile: Hostile, arrive: Arrive):
+    client = Client()
+    assert arrive(client).headers["Location"] == "/"
+    assert client.get("/account/").status_code == 200
+    ada = User.objects.get()
+    assert (ada.username, ada.issuer, ada.subject) == ("ada", hostile.issuer, "1")
+
+
+def test_a_key_that_the_provider_has_taken_away_is_good_no_more(hostile: Hostile, arrive: Arrive):
+    arrive(Client())
+    hostile.forge = lambda claims: jwt.encode(claims, OTHER, "RS256", {"kid": "first"})
+    assert arrive(Client()).status_code == 400
+
+
+def test_a_new_key_of_the_provider_is_good_at_once(hostile: Hostile, arrive: Arrive):
+    arrive(Client())
+    hostile.key = OTHER
+    assert arrive(Client()).headers["Location"] == "/"
+
+
+def test_userinfo_of_somebody_else_counts_for_nothing(hostile: Hostile, arrive: Arrive):
+    told = {"sub": "2", "preferred_username": "root", "email": "root@example.org"}
+    hostile.answers["/me"] = (200, json.dumps(told).encode())
+    answer = arrive(Client())
+    assert answer.status_code != 500
+    assert not User.objects.filter(username="root").exists()
+    assert not User.objects.filter(subject="2").exists()

@@ -1,0 +1,96 @@
+"""What was good once, or for somebody else, is good no more."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from portal.models import User
+from tests.oidc.conftest import Arrive, come_back, leave
+from tests.oidc.hostile import Hostile
+
+
+def refused(answer, code: str) -> bool:
+    page = answer.content.decode()
+    return 400 <= answer.status_code < 500 and code in page and '/sign-in/"' in page
+
+
+def test_the_same_answer_comes_twice(hostile: Hostile):
+    client = Client()
+    code, state = hostile.agree(leave(client))
+    assert come_back(client, code=code, state=state).status_code == 302
+    client.logout()
+    assert refused(come_back(client, code=code, state=state), "oidc.state")
+    assert client.get("/account/").status_code == 302
+
+
+def test_a_code_is_brought_to_another_sign_in(hostile: Hostile):
+    ada, eve = Client(), Client()
+    stolen, _ = hostile.agree(leave(ada))
+    _, state = hostile.agree(leave(eve))
+    assert refused(come_back(eve, code=stolen, state=state), "oidc.refused")  # by its challenge
+    assert not User.objects.exists()
+
+
+def test_an_answer_is_brought_by_another_browser(hostile: Hostile):
+    code, state = hostile.agree(leave(Client()))
+    victim = Client()
+    assert refused(come_back(victim, code=code, state=state), "oidc.state")
+    leave(victim)
+    assert refused(come_back(victim, code=code, state=state), "oidc.state")
+    assert not User.objects.exists()
+
+
+def test_an_answer_comes_that_nobody_asked_for(hostile: Hostile):
+    for brought in ({}, {"code": "a"}, {"state": "a"}, {"code": "a", "state": "a"}):
+        assert refused(come_back(Client(), **brought), "oidc.state")
+
+
+def test_an_answer_goes_to_another_provider(hostile: Hostile, settings):
+    """Mix-up: what one provider was asked, another one has answered."""
+    settings.OIDC_PROVIDERS = {**settings.OIDC_PROVIDERS, "good": hostile.entry("good")}
+    client = Client()
+    code, state = hostile.agree(leave(client))
+    answer = client.get("/oidc/good/callback/", {"code": code, "state": state})
+    assert refused(answer, "oidc.state")
+    assert "/token" not in hostile.asked
+
+
+def test_an_answer_names_another_issuer(hostile: Hostile):
+    """RFC 9207: a provider says in its answer who it is."""
+    client = Client()
+    code, state = hostile.agree(leave(client))
+    come_back(client, code=code, state=state, iss="https://idp.example.org")
+    assert not User.objects.exists()
+
+
+def test_the_token_of_another_sign_in_is_put_in(hostile: Hostile, arrive: Arrive):
+    kept: list[str] = []
+
+    def keep(claims):
+        kept.append(hostile.sign(claims))
+        return kept[0]
+
+    hostile.forge = keep
+    arrive(Client())
+    User.objects.all().delete()
+    assert refused(arrive(Client()), "oidc.token")
+    assert not User.objects.exists()
+
+
+def test_a_sign_in_gives_a_browser_a_new_key(hostile: Hostile, arrive: Arrive):
+    """Who planted a session in somebody's browser is not signed in with them."""
+    client = Client()
+    leave(client)
+    planted = client.session.session_key
+    assert arrive(client).status_code == 302
+    assert client.session.session_key != planted
+
+
+@pytest.mark.parametrize("times", [3])
+def test_many_sign_ins_that_are_begun_do_not_pile_up(hostile: Hostile, times):
+    client = Client()
+    addresses = [leave(client) for _ in range(times * 20)]
+    assert len(str(dict(client.session))) < 20_000
+    code, state = hostile.agree(addresses[-1])
+    assert come_back(client, code=code, state=state).status_code == 302

@@ -1,0 +1,43 @@
+"""Behind a web server, whose attempt it is says that server, and nobody else."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from axes.models import AccessAttempt
+from django.conf import settings
+
+from portal.asgi import application
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def fail_to_sign_in(peer: str, forwarded: str) -> None:
+    portal: Any = application
+    transport = httpx.ASGITransport(app=portal, client=(peer, 1234))
+    async with httpx.AsyncClient(transport=transport, base_url=settings.PORTAL_URL) as client:
+        page = await client.get("/sign-in/")
+        (token,) = set(re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text))
+        form = {"username": "ada", "password": "wrong", "csrfmiddlewaretoken": token}
+        headers = {"X-Forwarded-For": forwarded}
+        answer = await client.post("/sign-in/", data=form, headers=headers)
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "counted"),
+    [
+        ("127.0.0.1", "198.51.100.7", "198.51.100.7"),
+        ("127.0.0.1", "203.0.113.1, 198.51.100.7", "198.51.100.7"),  # the first one is made up
+        ("127.0.0.1", "198.51.100.7, 127.0.0.1", "198.51.100.7"),
+        ("127.0.0.1", "nonsense", None),
+        ("192.0.2.5", "198.51.100.7", "192.0.2.5"),  # no server of ours
+    ],
+)
+async def test_who_is_counted(peer, forwarded, counted):
+    await fail_to_sign_in(peer, forwarded)
+    attempt = await AccessAttempt.objects.aget()
+    assert attempt.ip_address == counted

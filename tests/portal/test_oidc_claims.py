@@ -1,0 +1,111 @@
+"""What a provider claims of somebody becomes names, groups and whether they are let in."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.oidc.claims import account, allowed, groups, identity
+from portal.oidc.policy import Policy
+
+ADA = {"iss": "https://login.example.org", "sub": "1"}
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize(
+    ("claims", "found"),
+    [
+        ({}, []),
+        ({"groups": "physics"}, ["physics"]),
+        ({"groups": ["physics", "maths", "physics"]}, ["physics", "maths"]),
+        ({"groups": ["physics"], "eduperson_entitlement": "urn:a:b"}, ["physics", "urn:a:b"]),
+        ({"groups": [" two\twords ", "", 7, None, {"name": "x"}]}, ["two words"]),
+        ({"groups": ["nul\x00l"]}, ["nul l"]),
+        ({"groups": {"physics": True}}, []),
+    ],
+)
+def test_groups_are_one_text_or_a_list(claims, found):
+    assert groups(claims, Policy()) == found
+
+
+def test_a_claim_may_lie_within_another():
+    policy = Policy(groups_claims=("realm_access.roles",))
+    assert groups({"realm_access": {"roles": ["a"]}}, policy) == ["a"]
+    assert groups({"realm_access": "a"}, policy) == []
+    assert groups({"realm_access.roles": "b"}, policy) == ["b"]
+
+
+def test_a_long_name_is_cut_and_stays_another_than_its_neighbour():
+    first, second = groups({"groups": ["g" * 200 + "1", "g" * 200 + "2"]}, Policy(), "far:")
+    assert len(first) == len(second) == 150
+    assert first != second
+    assert first.startswith("far:g")
+
+
+def test_nobody_is_in_more_groups_than_a_page_can_show():
+    assert len(groups({"groups": [f"g{n}" for n in range(1000)]}, Policy())) == 200
+
+
+GROUP = Policy(allow_groups=frozenset({"members"}))
+DOMAIN = Policy(allow_mail_domains=frozenset({"example.org"}))
+ENTITLED = Policy(allow_entitlements=frozenset({"urn:a:b"}))
+ANY = Policy(allow_groups=GROUP.allow_groups, allow_mail_domains=DOMAIN.allow_mail_domains)
+
+
+@pytest.mark.parametrize(
+    ("policy", "claims", "lets_in"),
+    [
+        (Policy(), {}, True),
+        (GROUP, {"groups": "members"}, True),
+        (GROUP, {"groups": ["Members", "others"]}, False),
+        (GROUP, {}, False),
+        (ENTITLED, {"eduperson_entitlement": ["urn:a:b"]}, True),
+        (ENTITLED, {"groups": ["urn:a:b"]}, False),
+        (DOMAIN, {"email": "ada@EXAMPLE.org"}, True),
+        (DOMAIN, {"email": "ada@example.org", "email_verified": True}, True),
+        (DOMAIN, {"email": "ada@example.org", "email_verified": False}, False),
+        (DOMAIN, {"email": "ada@example.org", "email_verified": "false"}, False),
+        (DOMAIN, {"email": "ada@example.org.evil.example"}, False),
+        (DOMAIN, {"email": "ada@sub.example.org"}, False),
+        (DOMAIN, {"email": "example.org"}, False),
+        (DOMAIN, {"email": "@example.org"}, False),
+        (ANY, {"email": "ada@example.org"}, True),
+        (ANY, {"groups": "members"}, True),
+        (ANY, {"groups": "others"}, False),
+    ],
+)
+def test_one_rule_of_those_that_are_set_must_hold(policy, claims, lets_in):
+    assert allowed({**ADA, **claims}, policy) is lets_in
+
+
+def test_a_prefix_keeps_a_partners_groups_apart():
+    assert not allowed({**ADA, "groups": "members"}, GROUP, "far:")
+    assert groups({"groups": "members"}, Policy(), "far:") == ["far:members"]
+
+
+def test_names_are_tried_in_the_order_of_the_claims():
+    claims = {**ADA, "preferred_username": "ada", "email": "lovelace@example.org"}
+    assert identity(claims, Policy()).called == ("ada", "lovelace", "1")
+    assert identity(claims, Policy(username_claim="uid")).called == ("lovelace", "1")
+
+
+def test_the_page_names_the_account_as_its_owner_knows_it():
+    assert account({**ADA, "email": "ada@example.org", "name": "Ada"}) == "ada@example.org"
+    assert account(ADA) == "1"
+
+
+@given(
+    st.dictionaries(st.sampled_from(["groups", "email", "name", "preferred_username"]), ANYTHING)
+)
+def test_no_claim_whatever_it_holds_breaks_anything(claims):
+    said = {**ADA, **claims}
+    who = identity(said, Policy())
+    names = groups(said, Policy())
+    allowed(said, DOMAIN)
+    assert who.subject == "1"
+    assert all(0 < len(name) <= 150 and name.isprintable() for name in names)

@@ -1,0 +1,117 @@
+"""A new person's name here is safe, theirs alone, and stays."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connections
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.models import Erasure, User
+from portal.models.erasure import digest
+from portal.oidc.claims import Identity
+from portal.oidc.people import admit
+from portal.oidc.provider import Provider
+from portal.oidc.usernames import free, safe
+
+CAMPUS = Provider("campus", "Campus", "portal", "secret", "https://campus.example.org")
+
+
+def who(*called: str, subject: str = "1") -> Identity:
+    return Identity(CAMPUS.issuer, subject, called, "", "", "")
+
+
+def arrives(subject: str = "1", **claims: str) -> User:
+    return admit(CAMPUS, {"iss": CAMPUS.issuer, "sub": subject, **claims})
+
+
+@pytest.mark.parametrize(
+    ("given_", "made"),
+    [
+        ("ada", "ada"),
+        ("Ada.Lovelace", "ada.lovelace"),
+        ("ada_l", "ada_l"),
+        ("ada@example.org", "ada-example.org"),
+        ("Ada Lövelace/../etc", "ada-lovelace-etc"),
+        ("..", ""),
+        ("-rf /", "rf"),
+        ("a..b__c--d", "a.b_c-d"),
+        ("Straße", "strasse"),
+        ("山田", ""),
+        ("x" * 100, "x" * 40),
+        ("x" * 39 + "-y", "x" * 39),
+    ],
+)
+def test_a_name_is_made_safe(given_, made):
+    assert safe(given_) == made
+
+
+@given(st.text())
+def test_a_safe_name_is_a_part_of_a_path_and_of_a_label(text):
+    assert re.fullmatch(r"([a-z0-9]+([._-][a-z0-9]+)*)?", safe(text))
+    assert len(safe(text)) <= 40
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("reserved", ["admin", "Root", "operator", "jovyan"])
+def test_a_name_that_would_confuse_is_not_given(reserved):
+    assert free(who(reserved, "ada", "1")) == "ada"
+    assert free(who(reserved)).startswith("person-")
+
+
+def test_a_name_that_somebody_has_is_not_given_however_it_is_written(ada):
+    User.objects.create_user("Grace")
+    assert free(who("ada")) == "ada-2"
+    assert free(who("grace")) == "grace-2"
+
+
+def test_the_name_of_somebody_who_was_erased_is_never_given_again(ada, bob):
+    Erasure.objects.create(username=digest("grace"))
+    assert free(who("grace")) == "grace-2"
+    assert free(who("erased-7")) == "erased-7-2"
+
+
+def test_many_of_one_name_all_find_one(db):
+    names = {arrives(str(n), preferred_username="ada").username for n in range(15)}
+    assert len(names) == 15
+    assert {"ada", "ada-2", "ada-9"} <= names
+
+
+def test_a_person_without_a_usable_name_gets_one_all_the_same(db):
+    assert arrives("山", preferred_username="田").username.startswith("person")
+
+
+def test_the_name_stays_and_the_rest_follows_the_provider(db):
+    first = arrives(preferred_username="ada", email="ada@example.org", given_name="Ada")
+    second = arrives(preferred_username="countess", email="new@example.org", family_name="L")
+    assert (second.pk, second.username) == (first.pk, "ada")
+    assert (second.email, second.first_name, second.last_name) == ("new@example.org", "", "L")
+
+
+def test_nobody_is_found_by_name_or_address(ada):
+    newcomer = arrives(preferred_username="ada", email="ada@example.org")
+    assert newcomer.pk != ada.pk
+    other = Provider("far", "Far", "portal", "secret", "https://far.example.org")
+    theirs = admit(other, {"iss": other.issuer, "sub": "1", "preferred_username": "ada"})
+    assert theirs.pk not in {ada.pk, newcomer.pk}
+
+
+def test_nobody_who_comes_by_a_provider_has_a_password(db):
+    assert not arrives(preferred_username="ada").has_usable_password()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("subjects", [["1"] * 4, ["1", "2", "3", "4"]])
+def test_first_sign_ins_at_once_make_each_person_once(subjects):
+    def come(subject: str) -> int:
+        try:
+            return arrives(subject, preferred_username="ada", groups="physics").pk
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(subjects)) as pool:
+        people = list(pool.map(come, subjects))
+    assert len(set(people)) == len(set(subjects)) == User.objects.count()

@@ -1,0 +1,117 @@
+"""Identity providers are read from the environment; what is wrong or missing there is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from portal.environment import Environment
+from portal.oidc.policy import policy
+from portal.oidc.provider import any_is_meant, providers
+
+ONE = {
+    "OIDC_RP_CLIENT_ID": "portal",
+    "OIDC_RP_CLIENT_SECRET": "hidden",
+    "OIDC_OP_ISSUER": "https://login.example.org/realm",
+}
+BY_HAND = {
+    "OIDC_OP_AUTHORIZATION_ENDPOINT": "https://login.example.org/authorize",
+    "OIDC_OP_TOKEN_ENDPOINT": "https://login.example.org/token",
+    "OIDC_OP_USER_ENDPOINT": "https://login.example.org/me",
+    "OIDC_OP_JWKS_ENDPOINT": "https://login.example.org/keys",
+}
+TWO = {
+    "OIDC_PROVIDERS": "campus, far-away",
+    "OIDC_CAMPUS_NAME": "Campus",
+    "OIDC_CAMPUS_RP_CLIENT_ID": "a",
+    "OIDC_CAMPUS_RP_CLIENT_SECRET": "b",
+    "OIDC_CAMPUS_OP_ISSUER": "https://campus.example.org",
+    "OIDC_FAR_AWAY_RP_CLIENT_ID": "c",
+    "OIDC_FAR_AWAY_RP_CLIENT_SECRET": "d",
+    "OIDC_FAR_AWAY_OP_ISSUER": "https://far.example.org/",
+    "OIDC_FAR_AWAY_GROUP_PREFIX": "far:",
+}
+
+
+def problems(variables: dict[str, str]) -> list[tuple[str, str]]:
+    environment = Environment(variables)
+    providers(environment)
+    return [(problem.id, problem.variable) for problem in environment.problems]
+
+
+def test_without_variables_there_is_none_and_the_password_form_stays():
+    assert providers(Environment({})) == {}
+    assert not any_is_meant(Environment({}))
+
+
+def test_one_provider_is_called_by_its_host_until_it_has_a_name():
+    (one,) = providers(Environment(ONE)).values()
+    assert (one.slug, one.name) == ("provider", "login.example.org")
+    assert providers(Environment({**ONE, "OIDC_NAME": "Uni"}))["provider"].name == "Uni"
+
+
+def test_a_provider_that_is_shown_does_not_show_its_secret():
+    assert "hidden" not in repr(providers(Environment(ONE)))
+
+
+def test_a_secret_may_be_in_a_file(tmp_path):
+    (tmp_path / "secret").write_text("from a file\n")
+    variables = {**ONE, "OIDC_RP_CLIENT_SECRET_FILE": str(tmp_path / "secret")}
+    del variables["OIDC_RP_CLIENT_SECRET"]
+    assert providers(Environment(variables))["provider"].client_secret == "from a file"
+
+
+def test_endpoints_by_hand_need_no_issuer():
+    variables = {**ONE, **BY_HAND}
+    del variables["OIDC_OP_ISSUER"]
+    one = providers(Environment(variables))["provider"]
+    assert one.is_set_by_hand
+    assert one.issuer == ""
+
+
+def test_several_are_read_each_with_its_own():
+    found = providers(Environment(TWO))
+    assert list(found) == ["campus", "far-away"]
+    assert found["campus"].name == "Campus"
+    assert found["far-away"].client_secret == "d"
+    assert found["far-away"].issuer == "https://far.example.org/"  # a slash counts
+    assert found["far-away"].prefix == "far:"
+
+
+def test_without_openid_it_would_be_another_protocol():
+    one = providers(Environment({**ONE, "OIDC_RP_SCOPES": "email,groups"}))["provider"]
+    assert one.scopes == "openid email groups"
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        ("OIDC_RP_CLIENT_ID", ("portal.E010", "OIDC_RP_CLIENT_ID")),
+        ("OIDC_RP_CLIENT_SECRET", ("portal.E011", "OIDC_RP_CLIENT_SECRET")),
+        ("OIDC_OP_ISSUER", ("portal.E013", "OIDC_OP_ISSUER")),
+    ],
+)
+def test_what_is_missing_is_said_and_opens_no_other_door(without, said):
+    variables = {name: value for name, value in ONE.items() if name != without}
+    assert problems(variables) == [said]
+    assert any_is_meant(Environment(variables))
+
+
+@pytest.mark.parametrize(
+    "address", ["login.example.org", "ftp://login.example.org", "https://", "https://[::1", "x://"]
+)
+def test_an_address_that_is_none_is_said(address):
+    assert ("portal.E012", "OIDC_OP_ISSUER") in problems({**ONE, "OIDC_OP_ISSUER": address})
+
+
+@pytest.mark.parametrize("name", ["Campus", "../x", "1st", "a_b", "x" * 41])
+def test_a_name_that_is_no_part_of_an_address_is_said(name):
+    assert ("portal.E014", "OIDC_PROVIDERS") in problems({"OIDC_PROVIDERS": name})
+
+
+def test_names_of_groups_may_hold_blanks():
+    found = policy(Environment({"OIDC_OPERATORS": "IT Staff, root", "OIDC_VIEWERS": "IT Staff"}))
+    assert found.roles == {
+        "IT Staff": frozenset({"operator", "viewer"}),
+        "root": frozenset({"operator"}),
+    }
+    assert found.allows_everybody
