@@ -14,6 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as Refused
 from django.http import Http404
 from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,12 +26,25 @@ from quotas import setting
 from quotas.effective import Effective
 from quotas.fields import FIELDS
 from quotas.limits import effective_of
+from quotas.serializers import LimitsChangeSerializer, PersonLimitsSerializer
 
 
 class LimitsView(APIView):
+    @extend_schema(
+        operation_id="get_limits",
+        summary="A person's limits (staff)",
+        responses=PersonLimitsSerializer,
+    )
     def get(self, request: Request, username: str) -> Response:
+        """What is set for the person, what they inherit and what holds."""
         return Response(_shown(_find(request, username)))
 
+    @extend_schema(
+        operation_id="set_limits",
+        summary="Set a person's limits (staff)",
+        request=LimitsChangeSerializer,
+        responses=PersonLimitsSerializer,
+    )
     def patch(self, request: Request, username: str) -> Response:
         """``{name: number, or null to inherit again}``; limits that are not named stay."""
         user, by = _find(request, username), cast(User, request.user)

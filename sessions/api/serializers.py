@@ -1,30 +1,63 @@
-"""Projects as JSON, and what a launch takes."""
+"""Projects as JSON, what a launch takes, and what a person is told about themselves."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from quotas.limits import limits_of
+from quotas.limits import Limits, effective_of_many, limits_of, plain
 from sessions.lifecycle.needs import by_default
 from sessions.models import Project
+from sessions.states import Phase, ProjectState
 
 
 class LaunchSerializer(serializers.Serializer[Any]):
     """Lengths and spelling are judged by the providers, in words."""
 
-    repository = serializers.CharField(allow_blank=True, trim_whitespace=False)
-    ref = serializers.CharField(allow_blank=True, default="", trim_whitespace=False)
-    path = serializers.CharField(allow_blank=True, default="", trim_whitespace=False)
+    repository = serializers.CharField(
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="Its address, `owner/name` on GitHub, or a DOI.",
+    )
+    ref = serializers.CharField(
+        allow_blank=True,
+        default="",
+        trim_whitespace=False,
+        help_text="A branch, tag or commit; the default branch where nothing is said.",
+    )
+    path = serializers.CharField(
+        allow_blank=True,
+        default="",
+        trim_whitespace=False,
+        help_text="The file to open in the repository.",
+    )
+
+
+class ResourcesSerializer(serializers.Serializer[Any]):
+    """Requests are guaranteed, limits the most; GB are 10⁹ bytes."""
+
+    cpu_request = serializers.FloatField()
+    cpu_limit = serializers.FloatField()
+    memory_request_gb = serializers.FloatField()
+    memory_limit_gb = serializers.FloatField()
+    gpu = serializers.IntegerField()
 
 
 class ProjectSerializer(serializers.ModelSerializer[Project]):
-    state = serializers.CharField()
-    message = serializers.CharField(source="current.message", default="")
-    code = serializers.CharField(source="current.code", default="")
-    url = serializers.CharField(source="notebook_url")
+    """``owner`` stands in a list of other people's only: see `ListedSerializer`."""
+
+    state = serializers.ChoiceField(choices=ProjectState.choices)
+    message = serializers.CharField(
+        source="current.message", default="", help_text="Why it is so, for a person."
+    )
+    code = serializers.CharField(
+        source="current.code", default="", help_text="Why it is so, for a program."
+    )
+    url = serializers.CharField(source="notebook_url", help_text="The notebook's address.")
     resources = serializers.SerializerMethodField()
     deletes_at = serializers.SerializerMethodField()
 
@@ -47,10 +80,47 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
             "deletes_at",
         ]
 
+    @extend_schema_field(ResourcesSerializer)
     def get_resources(self, project: Project) -> dict[str, Any]:
         if project.current:
             return asdict(project.current.resources)
-        return asdict(by_default(limits_of(project.owner)))
+        known: dict[int, Limits] = self.context.get("limits", {})
+        return asdict(by_default(known.get(project.owner_id) or limits_of(project.owner)))
 
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_deletes_at(self, project: Project) -> None:
         """Nothing is deleted for inactivity yet."""
+
+
+@extend_schema_serializer(component_name="ListedProject")
+class ListedSerializer(ProjectSerializer):
+    """With ``owner``, for staff who list other people's."""
+
+    owner = serializers.CharField(source="owner.username", required=False)
+
+    class Meta(ProjectSerializer.Meta):
+        fields = [*ProjectSerializer.Meta.fields, "owner"]
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    cursor = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    phase = serializers.ChoiceField(choices=Phase.choices)
+    message = serializers.CharField(help_text="What happened, or a piece of the build's log.")
+    code = serializers.CharField(required=False, help_text="Why it failed, for a program.")
+    url = serializers.CharField(required=False, help_text="With `ready`: the notebook's address.")
+    log = serializers.BooleanField(required=False, help_text="Whether it is output of the build.")
+
+
+class StorySerializer(serializers.Serializer[Any]):
+    events = EventSerializer(many=True)
+    next = serializers.IntegerField(help_text="The cursor to go on with.")
+
+
+def limits_for(projects: Sequence[Project]) -> dict[int, Limits]:
+    """The limits of those whose projects have not run yet, by their rows' numbers: all in three
+    queries, however long the list is."""
+    owners = {project.owner_id: project.owner for project in projects if not project.current}
+    if not owners:
+        return {}
+    return {pk: plain(found) for pk, found in effective_of_many(list(owners.values())).items()}

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
+from keys.api import tokens
 from quotas.api import LimitsView
-from sessions.api import views
+from sessions.api import sshkey, views
+from sessions.api.docs import docs
+from sessions.api.download import DownloadView
+from sessions.api.endpoint import endpoint
+from sessions.api.events import EventsView
+from sessions.api.me import MeView
+from sessions.api.pagination import Pages
+from sessions.api.schema import SchemaView
+from sessions.api.unknown import unknown
 
-VERBS = "|".join(views.VerbView.verbs)
+PROJECT = "projects/<slug:name>/"
 
 urlpatterns = [
-    path("me/", views.MeView.as_view()),
-    path("users/<str:username>/limits/", LimitsView.as_view()),
-    path("projects/", views.ProjectsView.as_view()),
-    path("projects/<slug:name>/", views.ProjectView.as_view()),
-    path("projects/<slug:name>/events/", views.EventsView.as_view()),
-    re_path(rf"^projects/(?P<name>[-\w]+)/(?P<verb>{VERBS})/$", views.VerbView.as_view()),
+    path("me/", endpoint(MeView)),
+    path("me/download/", endpoint(DownloadView)),
+    path("tokens/", endpoint(tokens.TokensView, pagination_class=Pages, secret_answers=True)),
+    path("tokens/<int:pk>/", endpoint(tokens.TokenView)),
+    path("ssh-key/", endpoint(sshkey.SshKeyView)),
+    path("ssh-key/rotate/", endpoint(sshkey.RotateView)),
+    re_path(r"^users/(?P<username>[\w.@+-]+)/limits/$", endpoint(LimitsView)),
+    path("projects/", endpoint(views.ProjectsView)),
+    path(PROJECT, endpoint(views.ProjectView)),
+    path(f"{PROJECT}events/", endpoint(EventsView)),
+    *(path(f"{PROJECT}{verb}/", endpoint(views.verb_view(verb))) for verb in views.VerbView.verbs),
+    path("schema/", endpoint(SchemaView), name="schema"),
+    path("docs/", docs, name="api"),
+    re_path("", unknown),
 ]

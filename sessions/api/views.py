@@ -1,69 +1,67 @@
-"""``/api/v1/me/`` and ``/api/v1/projects/``: what stands in the answers is a contract."""
+"""``/api/v1/projects/``: what stands in the answers is a contract."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from dataclasses import asdict
-from typing import Any, ClassVar, cast
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-from channels.db import database_sync_to_async
-from django.http import Http404, StreamingHttpResponse
-from django.http.response import HttpResponseBase
-from django.utils.translation import gettext as _
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from django.utils.translation import gettext_lazy as _
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from portal.models import User
-from quotas.limits import limits_of
-from sessions import cursor, journal, lifecycle
-from sessions.api.serializers import LaunchSerializer, ProjectSerializer
-from sessions.errors import UserError
-from sessions.lifecycle import room
+from sessions import lifecycle
+from sessions.api.asking import find, person
+from sessions.api.filters import ProjectFilter
+from sessions.api.pagination import Pages
+from sessions.api.serializers import (
+    LaunchSerializer,
+    ListedSerializer,
+    ProjectSerializer,
+    limits_for,
+)
 from sessions.models import Project
-from sessions.stream import SILENCE, hub
+from sessions.models.project import ProjectQuerySet
 
 Verb = Callable[[Project, User], Any]
 
 
-def person(request: Request) -> User:
-    """Who asks; the permission classes have let nobody else in."""
-    return cast(User, request.user)
+class ProjectsView(GenericAPIView[Project]):
+    serializer_class = ProjectSerializer
+    filter_backends = (DjangoFilterBackend,)
+    filterset_class = ProjectFilter
+    pagination_class = Pages
 
+    def get_queryset(self) -> ProjectQuerySet:
+        return Project.objects.visible_to(self.request.user).order_by("-created")
 
-def find(request: Request, name: str) -> Project:
-    """A project that this person may see; what they may not see is not there."""
-    project = Project.objects.visible_to(request.user).filter(name=name).first()
-    if project is None:
-        raise Http404
-    return project
-
-
-class MeView(APIView):
+    @extend_schema(
+        operation_id="list_projects",
+        summary="My projects",
+        responses=ListedSerializer(many=True),
+    )
     def get(self, request: Request) -> Response:
-        user = person(request)
-        return Response(
-            {
-                "username": user.username,
-                "email": user.email,
-                "is_staff": user.is_staff,
-                "limits": asdict(limits_of(user)),
-                "usage": asdict(room.use_of(user)),
-            }
-        )
+        """A list, the newest first. Where there are more than one page holds, the header `Link`
+        leads to the next."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
+        shape = ListedSerializer if request.query_params.get("owner") else ProjectSerializer
+        rows = shape(page, many=True, context={"limits": limits_for(page)})
+        return self.get_paginated_response(rows.data)
 
-
-class ProjectsView(APIView):
-    """The person's own projects; staff find other people's by name."""
-
-    def get(self, request: Request) -> Response:
-        mine = Project.objects.visible_to(request.user).filter(owner=person(request))
-        return Response(ProjectSerializer(mine.order_by("-created"), many=True).data)
-
+    @extend_schema(
+        operation_id="launch_project",
+        summary="Launch a repository",
+        request=LaunchSerializer,
+        responses={201: ProjectSerializer},
+        filters=False,
+    )
     def post(self, request: Request) -> Response:
+        """A new project, on its way to run. It is `ready` when its `state` says so: follow its
+        events, or ask again."""
         wish = LaunchSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
         project = lifecycle.launch(person(request), **wish.validated_data)
@@ -71,10 +69,18 @@ class ProjectsView(APIView):
 
 
 class ProjectView(APIView):
+    @extend_schema(operation_id="get_project", summary="One project", responses=ProjectSerializer)
     def get(self, request: Request, name: str) -> Response:
+        """How it is now."""
         return Response(ProjectSerializer(find(request, name)).data)
 
+    @extend_schema(
+        operation_id="delete_project",
+        summary="Delete a project",
+        responses={202: OpenApiResponse(description="It is being deleted.")},
+    )
     def delete(self, request: Request, name: str) -> Response:
+        """A running notebook is stopped first; the files in your own folder stay."""
         lifecycle.delete(find(request, name), person(request))
         return Response(status=202)
 
@@ -89,63 +95,36 @@ class VerbView(APIView):
         "rebuild": lifecycle.rebuild,
         "cancel": lifecycle.cancel,
     }
+    verb = ""
 
-    def post(self, request: Request, name: str, verb: str) -> Response:
-        self.verbs[verb](find(request, name), person(request))
+    def post(self, request: Request, name: str) -> Response:
+        self.verbs[self.verb](find(request, name), person(request))
         return Response(ProjectSerializer(find(request, name)).data, status=202)
 
 
-class EventStreamRenderer(BaseRenderer):
-    """Lets ``Accept: text/event-stream`` be asked for; errors are still JSON."""
+MEANINGS = {
+    "start": (_("Start a project"), _("Run a notebook that is stopped or has failed.")),
+    "stop": (_("Stop a project"), _("End the running notebook. The project stays.")),
+    "keep": (_("Keep a project"), _("Say that you still want it: it counts as just used.")),
+    "rebuild": (
+        _("Rebuild a project"),
+        _("Run it with a new build, from what its branch or tag points to by now."),
+    ),
+    "cancel": (_("Cancel a launch"), _("Give up a launch whose environment is not there yet.")),
+}
 
-    media_type = "text/event-stream"
-    format = "event-stream"
 
-    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
-        return JSONRenderer().render(data)
+def verb_view(verb: str) -> type[VerbView]:
+    """The view of one verb, with words of its own in the schema."""
 
+    @extend_schema(
+        operation_id=f"{verb}_project",
+        summary=str(MEANINGS[verb][0]),
+        description=str(MEANINGS[verb][1]),
+        request=None,
+        responses={202: ProjectSerializer},
+    )
+    def post(self: VerbView, request: Request, name: str) -> Response:
+        return VerbView.post(self, request, name)
 
-class EventsView(APIView):
-    """A project's story after a cursor: a page of it, or as an event stream all that comes."""
-
-    renderer_classes = (JSONRenderer, EventStreamRenderer)
-
-    def get(self, request: Request, name: str) -> HttpResponseBase:
-        project = find(request, name)
-        after = request.headers.get("Last-Event-ID") or request.query_params.get("after", "")
-        try:
-            place = cursor.parse(after)
-        except ValueError:
-            raise UserError(
-                "events.cursor", _("“after” must be a cursor from an earlier answer.")
-            ) from None
-        if request.accepted_renderer.format == EventStreamRenderer.format:
-            headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-            return StreamingHttpResponse(
-                self._live(person(request).pk, name, project.pk, place),
-                content_type="text/event-stream",
-                headers=headers,
-            )
-        page = journal.read(project.pk, place)
-        return Response({"events": page.items, "next": page.next})
-
-    async def _live(
-        self, user_id: int, name: str, project_id: int, after: int
-    ) -> AsyncGenerator[str]:
-        clock = asyncio.get_running_loop().time
-        check_at = clock() + SILENCE
-        async with aclosing(hub().story(project_id, after)) as story:
-            async for batch in story:
-                if clock() >= check_at:
-                    check_at = clock() + SILENCE
-                    if not await self._still_visible(user_id, name):
-                        return
-                for item, place in batch:
-                    yield f"id: {place}\ndata: {item}\n\n"
-                if not batch:
-                    yield ": still here\n\n"
-
-    @database_sync_to_async
-    def _still_visible(self, user_id: int, name: str) -> bool:
-        user = User.objects.get(pk=user_id)
-        return Project.objects.visible_to(user).filter(name=name).exists()
+    return type(f"{verb.title()}View", (VerbView,), {"verb": verb, "post": post})

@@ -1,0 +1,18 @@
+"""How the page of the API writes what its schema says."""
+
+from __future__ import annotations
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.filter
+def coded(text: str) -> SafeString:
+    """What stands between backticks, as code."""
+    pieces = enumerate(str(text).split("`"))
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>", p) if n % 2 else p,) for n, p in pieces)
+    )

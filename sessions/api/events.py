@@ -1,0 +1,120 @@
+"""``/api/v1/projects/<name>/events/``: a project's story after a cursor, in pages or live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.contrib.sessions.backends.db import SessionStore
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from keys.authentication import still_good
+from portal.models import User
+from sessions import cursor, journal
+from sessions.api.asking import find, person
+from sessions.api.serializers import StorySerializer
+from sessions.errors import UserError
+from sessions.gateway.authorize import signs_in
+from sessions.models import Project
+from sessions.stream import SILENCE, hub
+
+STREAM = "text/event-stream"
+EXAMPLE = 'id: 4294967296\ndata: {"cursor": 4294967296, "phase": "waiting", …}\n\n'
+
+
+class EventStreamRenderer(BaseRenderer):
+    """Lets ``Accept: text/event-stream`` be asked for."""
+
+    media_type = STREAM
+    format = "event-stream"
+
+    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
+        return JSONRenderer().render(data)
+
+
+class EventsView(APIView):
+    renderer_classes = (JSONRenderer, EventStreamRenderer)
+
+    @extend_schema(
+        operation_id="list_events",
+        summary="What has happened, and the build's log",
+        parameters=[
+            OpenApiParameter("after", int, description="A cursor: what comes after it."),
+            OpenApiParameter(
+                "Last-Event-ID",
+                int,
+                OpenApiParameter.HEADER,
+                description="The same, as browsers send it when a stream has broken.",
+            ),
+        ],
+        responses={
+            (200, "application/json"): StorySerializer,
+            (200, STREAM): OpenApiResponse(OpenApiTypes.STR, description="Live, from there on."),
+        },
+    )
+    def get(self, request: Request, name: str) -> HttpResponseBase:
+        """The project's story after a cursor: a page of it, or with `Accept: text/event-stream`
+        all that comes, live. Each event of the stream has its cursor as `id:` and the same JSON
+        as `data:`. The log of a private repository's build is its owner's alone."""
+        project = find(request, name)
+        log = project.shows_log_to(person(request))
+        place = _place(request)
+        if request.accepted_renderer.format == EventStreamRenderer.format:
+            return StreamingHttpResponse(
+                self._live(request, name, project.pk, place, log=log),
+                content_type=STREAM,
+                headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+            )
+        page = (journal.read if log else journal.read_events)(project.pk, place)
+        return Response({"events": page.items, "next": page.next})
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """An error is JSON, also for whom a stream was promised."""
+        self.request.accepted_renderer = JSONRenderer()
+        self.request.accepted_media_type = JSONRenderer.media_type
+        return super().handle_exception(exc)
+
+    async def _live(
+        self, request: Request, name: str, project_id: int, after: int, *, log: bool
+    ) -> AsyncGenerator[str]:
+        clock = asyncio.get_running_loop().time
+        check_at = clock() + SILENCE
+        async with aclosing(hub().story(project_id, after, log=log)) as story:
+            async for batch in story:
+                if clock() >= check_at:
+                    check_at = clock() + SILENCE
+                    if not await self._still_visible(request, name):
+                        return
+                for item, place in batch:
+                    yield f"id: {place}\ndata: {item}\n\n"
+                if not batch:
+                    yield ": still here\n\n"
+
+    @database_sync_to_async
+    def _still_visible(self, request: Request, name: str) -> bool:
+        user = User.objects.get(pk=person(request).pk)
+        mine = Project.objects.visible_to(user).filter(name=name)
+        if request.auth is None:  # a browser; its session is read anew
+            browser = SessionStore(request.session.session_key).load()
+            return signs_in(user, browser) and mine.exists()
+        return still_good(request.auth) and mine.exists()
+
+
+def _place(request: Request) -> int:
+    after = request.headers.get("Last-Event-ID") or request.query_params.get("after", "")
+    try:
+        return cursor.parse(after)
+    except ValueError:
+        text = _("“after” must be a cursor from an earlier answer.")
+        raise UserError("events.cursor", text) from None

@@ -1,0 +1,109 @@
+"""A POST that is sent twice with one ``Idempotency-Key`` happens once, and is answered twice.
+
+After draft-ietf-httpapi-idempotency-key-header. What is done and the answer to it are stored in
+one transaction, so after a crash there are both or neither: the key of a request that ended
+without an answer is free again after a minute. Refusals (4xx) are answers, too; what was our
+fault or passes by itself (5xx) is not, and may be tried again with the same key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import APIException
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from sessions.api.asking import person
+from sessions.errors import BinderyError, StateConflict, UserError
+from sessions.models import Idempotency
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+LONGEST = 255
+
+
+class KeyReused(UserError):
+    """One key stands for one request."""
+
+    status = 422
+
+
+def once(view: APIView, request: Request, key: str, act: Callable[[], Response]) -> Response:
+    """What ``act`` answers, or what it has answered to this request before."""
+    _require_good(key)
+    asked = digest(request)
+    row, is_new = Idempotency.objects.claim(person(request), key, asked)
+    if not is_new:
+        return _again(row, asked)
+    try:
+        return _done(view, row, act)
+    except (APIException, BinderyError, Http404, PermissionDenied) as error:
+        response = view.handle_exception(error)
+        if response.status_code < 500:
+            Idempotency.objects.settle(row, response.status_code, _plain(response.data))
+            return response
+        Idempotency.objects.release(row)
+        return response
+    except BaseException:
+        Idempotency.objects.release(row)
+        raise
+
+
+def digest(request: Request) -> str:
+    """The same for the same wish, however its JSON is spaced and ordered."""
+    asked = [request.method, request.path, request.data]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+@transaction.atomic
+def _done(view: APIView, row: Idempotency, act: Callable[[], Response]) -> Response:
+    response = act()
+    body = None if getattr(view, "secret_answers", False) else _plain(response.data)
+    if not Idempotency.objects.settle(row, response.status_code, body):
+        raise _in_progress()  # it took so long that another has begun
+    return response
+
+
+def _again(row: Idempotency, asked: str) -> Response:
+    if row.request != asked:
+        text = _(
+            "This Idempotency-Key came with another request before. Each request needs a key of"
+            " its own; only the same request is sent again with the same key."
+        )
+        raise KeyReused("idempotency.key-reused", text)
+    if row.status is None:
+        raise _in_progress()
+    if row.body is None and row.status == 201:
+        text = _(
+            "This was done by an earlier request with this key, and its answer held a secret,"
+            " which is shown once. If that answer has not reached you, delete what was made"
+            " and make another one with a new key."
+        )
+        raise StateConflict("idempotency.secret", text)
+    return Response(row.body, status=row.status, headers={REPLAYED: "true"})
+
+
+def _in_progress() -> StateConflict:
+    text = _("A request with this key is being worked on. Send it again in some seconds.")
+    return StateConflict("idempotency.in-progress", text)
+
+
+def _require_good(key: str) -> None:
+    if not 0 < len(key) <= LONGEST or not key.isascii() or not key.isprintable():
+        text = _("An Idempotency-Key is 1 to %(most)d printable ASCII characters, such as a UUID.")
+        raise UserError("idempotency.key", text % {"most": LONGEST})
+
+
+def _plain(data: Any) -> Any:
+    """As it went over the line."""
+    return None if data is None else json.loads(JSONRenderer().render(data))

@@ -1,0 +1,77 @@
+"""``/api/v1/me/``: who asks, what they may have, and what they have in use."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.contrib.auth.models import Group
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from keys.models import Token
+from quotas.fields import FIELDS
+from quotas.limits import limits_of
+from sessions.api.asking import person
+from sessions.lifecycle import room
+
+
+def _figure(name: str) -> serializers.Field[Any, Any, Any, Any]:
+    return serializers.IntegerField() if FIELDS[name].whole else serializers.FloatField()
+
+
+class LimitsSerializer(serializers.Serializer[Any]):
+    """What somebody may have, as `quotas.limits.Limits` says it."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return {name: _figure(name) for name in FIELDS}
+
+
+class UsageSerializer(serializers.Serializer[Any]):
+    """What somebody has in use."""
+
+    projects = serializers.IntegerField()
+    running = serializers.IntegerField()
+    cpu = serializers.FloatField()
+    memory_gb = serializers.FloatField()
+    gpu = serializers.IntegerField()
+
+
+class MeSerializer(serializers.Serializer[Any]):
+    username = serializers.CharField()
+    name = serializers.CharField(help_text="The full name, where it is known.")
+    email = serializers.CharField()
+    is_staff = serializers.BooleanField()
+    groups = serializers.ListField(child=serializers.CharField())
+    scopes = serializers.ListField(
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="What the token is for; null for the signed-in browser, which needs none.",
+    )
+    limits = LimitsSerializer()
+    usage = UsageSerializer()
+
+
+class MeView(APIView):
+    @extend_schema(
+        operation_id="get_me", summary="Who I am, my limits and my use", responses=MeSerializer
+    )
+    def get(self, request: Request) -> Response:
+        """Whom the token belongs to, or who is signed in."""
+        user = person(request)
+        groups = Group.objects.filter(user=user).order_by("name")
+        return Response(
+            {
+                "username": user.username,
+                "name": user.get_full_name(),
+                "email": user.email,
+                "is_staff": user.is_staff,
+                "groups": list(groups.values_list("name", flat=True)),
+                "scopes": request.auth.scopes if isinstance(request.auth, Token) else None,
+                "limits": asdict(limits_of(user)),
+                "usage": asdict(room.use_of(user)),
+            }
+        )

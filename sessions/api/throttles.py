@@ -1,0 +1,82 @@
+"""How often somebody may ask: a person to look and to change, an address without a good token.
+
+Counted by the minute, in the cache: all processes together where there is Redis, each for itself
+where there is none. Part of the minute before still counts, so that two minutes' worth cannot
+be had at their border. A stream of events counts once, when it is opened.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import cache
+from django.utils.translation import gettext_lazy as _
+from redis.exceptions import RedisError
+from rest_framework.exceptions import Throttled
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+log = logging.getLogger(__name__)
+
+MINUTE = 60
+
+
+class TooOften(Throttled):
+    """429 with ``Retry-After``."""
+
+    default_detail: Any = _("You ask more often than the portal answers, and this was not done.")
+    extra_detail_singular: Any = _("Try again in {wait} second.")
+    extra_detail_plural: Any = _("Try again in {wait} seconds.")
+
+
+class OfPerson(BaseThrottle):
+    """So many calls a minute, whichever token or browser they come by."""
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        if not request.user.is_authenticated:
+            count_stranger(request)
+            return True
+        looks = request.method in SAFE_METHODS
+        most = settings.PORTAL_API_RATE if looks else settings.PORTAL_API_CHANGE_RATE
+        return not _is_over(f"{'look' if looks else 'change'}:{request.user.pk}", most)
+
+    def wait(self) -> float:
+        return _rest_of_minute()
+
+
+def count_stranger(request: Request) -> None:
+    """Note that an address asked without a token, or with a wrong one. Raises `TooOften`."""
+    if _is_over(f"stranger:{request.META.get('REMOTE_ADDR')}", settings.PORTAL_API_STRANGER_RATE):
+        raise TooOften(_rest_of_minute())
+
+
+def _is_over(who: str, most: int) -> bool:
+    """Count one more, and tell whether that was one too many; nothing is too many for 0."""
+    if not most:
+        return False
+    minute, into = divmod(time.time(), MINUTE)
+    try:
+        count = _count(f"api:{who}:{minute:.0f}")
+        before = cache.get(f"api:{who}:{minute - 1:.0f}", 0)
+    except (OSError, RedisError):
+        log.warning("cannot count calls of the API: the cache is away", exc_info=True)
+        return False  # better unbounded for a while than closed
+    return bool(count + before * (1 - into / MINUTE) > most)
+
+
+def _count(key: str) -> int:
+    if cache.add(key, 1, 2 * MINUTE):
+        return 1
+    try:
+        return cache.incr(key)
+    except ValueError:  # has just ended
+        return 1
+
+
+def _rest_of_minute() -> float:
+    return MINUTE - time.time() % MINUTE

@@ -1,0 +1,51 @@
+"""People with tokens, on a back end on command: nothing here is about a notebook's insides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from keys.models import SCOPES, Token
+from portal.models import User
+from sessions import lifecycle
+from sessions.models import Project
+from tests.scripted import ScriptedBackend
+
+REPOSITORY = "ada/flowers"
+
+Launch = Callable[..., list[Project]]
+
+
+def with_token(user: User, *scopes: str) -> Client:
+    secret = Token.objects.issue(user, "test", scopes or tuple(SCOPES))[1]
+    return Client(headers={"Authorization": f"Bearer {secret}"})
+
+
+def post(client: Client, address: str, data: object = None, **headers: str):
+    """``headers`` are named with underscores."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post(
+        f"/api/v1/{address}", data or {}, content_type="application/json", headers=given
+    )
+
+
+@pytest.fixture
+def api(ada: User, backend: ScriptedBackend) -> Client:
+    return with_token(ada)
+
+
+@pytest.fixture
+def launch(backend: ScriptedBackend) -> Launch:
+    """``launch(user, 3)``: projects of somebody, past any limit but their notebooks'."""
+
+    def some(user: User, count: int = 1, repository: str = REPOSITORY) -> list[Project]:
+        made = []
+        for _number in range(count):
+            project = lifecycle.launch(user, repository)
+            lifecycle.cancel(project, user)
+            made.append(project)
+        return made
+
+    return some

@@ -1,0 +1,93 @@
+"""Every address of the API, tried by all who matter. The addresses come from the resolver, so a new
+one fails here until it is said who may do what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern
+
+from keys.models import Token
+from sessions.api import urls
+from sessions.api.unknown import unknown
+from tests.api.conftest import REPOSITORY, with_token
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PROJECT = "projects/<slug:name>/"
+LIMITS = r"^users/(?P<username>[\w.@+-]+)/limits/$"
+
+# ada, who owns; ada with a token to read; bob; vera, who looks; stan, who operates; eve
+EVERYBODY = (200, 200, 200, 200, 200, 200)
+SIGNED_IN = (200, 200, 200, 200, 200, 401)
+LOOK = (200, 200, 404, 200, 200, 401)
+ACT = (202, 403, 404, 403, 202, 401)
+ACT_IN_VAIN = (409, 403, 404, 403, 409, 401)  # the project is stopped
+MAKE_OWN = (201, 403, 201, 201, 201, 401)
+
+EXPECTED = {
+    ("get", "me/"): SIGNED_IN,
+    ("get", "me/download/"): SIGNED_IN,
+    ("get", "tokens/"): SIGNED_IN,
+    ("post", "tokens/"): MAKE_OWN,
+    ("delete", "tokens/<int:pk>/"): (204, 403, 404, 404, 404, 401),
+    ("get", "ssh-key/"): (200, 200, 404, 404, 404, 401),
+    ("post", "ssh-key/rotate/"): (200, 403, 200, 200, 200, 401),
+    ("get", LIMITS): (404, 404, 404, 200, 200, 401),
+    ("patch", LIMITS): (404, 403, 404, 403, 200, 401),
+    ("get", "projects/"): SIGNED_IN,
+    ("post", "projects/"): MAKE_OWN,
+    ("get", PROJECT): LOOK,
+    ("delete", PROJECT): ACT,
+    ("get", f"{PROJECT}events/"): LOOK,
+    ("post", f"{PROJECT}start/"): ACT,
+    ("post", f"{PROJECT}stop/"): ACT_IN_VAIN,
+    ("post", f"{PROJECT}keep/"): ACT,
+    ("post", f"{PROJECT}rebuild/"): ACT,
+    ("post", f"{PROJECT}cancel/"): ACT_IN_VAIN,
+    ("get", "schema/"): EVERYBODY,
+    ("get", "docs/"): EVERYBODY,
+}
+
+BODIES = {
+    "projects/": {"repository": REPOSITORY},
+    "tokens/": {"name": "new"},
+    LIMITS: {"projects": 7},
+}
+
+
+def endpoints() -> Iterator[tuple[str, str]]:
+    for pattern in urls.urlpatterns:
+        assert isinstance(pattern, URLPattern)
+        view = getattr(pattern.callback, "cls", None)
+        methods = ("get", "post", "put", "patch", "delete") if view else ("get",)
+        for method in methods:
+            if (view is None or hasattr(view, method)) and pattern.callback is not unknown:
+                yield method, str(pattern.pattern)
+
+
+def test_it_is_said_for_each_address_who_may_do_what():
+    assert set(endpoints()) == set(EXPECTED)
+
+
+@pytest.fixture
+def people(ada, bob, vera, stan) -> list[Client]:
+    some = [with_token(user) for user in (bob, vera, stan)]
+    return [with_token(ada), with_token(ada, "read"), *some, Client()]
+
+
+@pytest.mark.parametrize("who", range(6), ids=["ada", "ada reading", "bob", "vera", "stan", "eve"])
+@pytest.mark.parametrize(("method", "route"), EXPECTED)
+def test_everybody_gets_what_is_theirs(ada, people, launch, who, method, route):
+    name, token = launch(ada)[0].name, Token.objects.filter(user=ada).earliest("pk").pk
+    path = route.replace("<slug:name>", name).replace("<int:pk>", str(token))
+    path = "users/ada/limits/" if route == LIMITS else path
+    answer = people[who].generic(
+        method.upper(), f"/api/v1/{path}", json.dumps(BODIES.get(route, {})), "application/json"
+    )
+    assert answer.status_code == EXPECTED[method, route][who], answer.content
+    if answer.status_code >= 400:
+        assert {"code", "detail"} <= set(answer.json())

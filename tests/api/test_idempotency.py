@@ -1,0 +1,167 @@
+"""What is sent twice with one key happens once, and is answered twice."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from keys.models import Token
+from sessions import lifecycle
+from sessions.backends import Problem
+from sessions.models import Idempotency, Project
+from sessions.reconcile import reconcile
+from tests.api.conftest import REPOSITORY, post, with_token
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WISH = {"repository": REPOSITORY}
+KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
+
+
+def test_the_same_request_is_answered_again_and_not_done_again(api):
+    first = post(api, "projects/", WISH, Idempotency_Key=KEY)
+    again = post(api, "projects/", WISH, Idempotency_Key=KEY)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert Project.objects.count() == 1
+
+
+def test_without_a_key_each_request_is_one_of_its_own(api):
+    post(api, "projects/", WISH)
+    post(api, "projects/", WISH)
+    assert Project.objects.count() == 2
+    assert not Idempotency.objects.exists()
+
+
+def test_how_the_json_is_written_does_not_matter(api):
+    headers = {"Idempotency-Key": KEY}
+    for body in ('{"repository": "a/b", "ref": "x"}', '{"ref":"x","repository":"a/b"}'):
+        answer = api.post("/api/v1/projects/", body, "application/json", headers=headers)
+        assert answer.status_code == 201
+    assert Project.objects.count() == 1
+
+
+def test_another_request_with_the_key_is_refused(api):
+    name = post(api, "projects/", WISH, Idempotency_Key=KEY).json()["name"]
+    for address, wish in (
+        ("projects/", {**WISH, "ref": "main"}),
+        (f"projects/{name}/stop/", None),
+    ):
+        answer = post(api, address, wish, Idempotency_Key=KEY)
+        assert (answer.status_code, answer.json()["code"]) == (422, "idempotency.key-reused")
+    assert Project.objects.count() == 1
+
+
+def test_people_have_their_own_keys(api, bob):
+    post(api, "projects/", WISH, Idempotency_Key=KEY)
+    answer = post(with_token(bob), "projects/", WISH, Idempotency_Key=KEY)
+    assert "Idempotent-Replayed" not in answer.headers
+    assert Project.objects.count() == 2
+
+
+def test_a_refusal_is_an_answer_too(ada, api, launch):
+    name = launch(ada)[0].name
+    first = post(api, f"projects/{name}/stop/", Idempotency_Key=KEY)
+    lifecycle.start(Project.objects.get(), ada)
+    again = post(api, f"projects/{name}/stop/", Idempotency_Key=KEY)
+    assert (first.status_code, again.status_code) == (409, 409)
+    assert first.json() == again.json()
+    assert Project.objects.get().state == "waiting"
+
+
+def test_what_passes_by_itself_may_be_tried_with_the_same_key(api, backend):
+    backend.troubles = [Problem("local.no-sandbox", "There is no sandbox.", "Install one.")]
+    assert post(api, "projects/", WISH, Idempotency_Key=KEY).status_code == 503
+    assert not Project.objects.exists() and not Idempotency.objects.exists()
+    backend.troubles = []
+    answer = post(api, "projects/", WISH, Idempotency_Key=KEY)
+    assert answer.status_code == 201
+    assert "Idempotent-Replayed" not in answer.headers
+
+
+def test_a_request_that_is_being_worked_on_is_409(ada, api):
+    _begun(api)
+    answer = post(api, "projects/", WISH, Idempotency_Key=KEY)
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency.in-progress")
+    assert Project.objects.count() == 1
+
+
+def test_a_crash_does_not_hold_the_key_for_ever(api):
+    _begun(api)
+    Idempotency.objects.update(created=timezone.now() - timedelta(minutes=2))
+    assert post(api, "projects/", WISH, Idempotency_Key=KEY).status_code == 201
+    again = post(api, "projects/", WISH, Idempotency_Key=KEY)
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_who_was_thought_to_have_crashed_and_comes_back_does_nothing(ada, api):
+    late, _new = Idempotency.objects.claim(ada, KEY, "digest")
+    Idempotency.objects.update(created=timezone.now() - timedelta(minutes=2))
+    late.refresh_from_db()
+    _row, is_new = Idempotency.objects.claim(ada, KEY, "digest")
+    assert is_new
+    assert not Idempotency.objects.settle(late, 201, {})
+    Idempotency.objects.release(late)
+    assert Idempotency.objects.count() == 1
+
+
+def _begun(api) -> None:
+    """A request with the key that has got no answer yet."""
+    post(api, "projects/", WISH, Idempotency_Key=KEY)
+    Idempotency.objects.update(status=None, body=None)
+
+
+def test_an_answer_is_forgotten_after_a_day(api, backend):
+    post(api, "projects/", WISH, Idempotency_Key=KEY)
+    reconcile()
+    assert Idempotency.objects.exists()
+    Idempotency.objects.update(created=timezone.now() - timedelta(hours=25))
+    assert post(api, "projects/", WISH, Idempotency_Key=KEY).status_code == 201
+    assert Project.objects.count() == 2
+    Idempotency.objects.update(created=timezone.now() - timedelta(hours=25))
+    reconcile()
+    assert not Idempotency.objects.exists()
+
+
+def test_a_secret_is_not_kept_and_not_shown_again(ada, api):
+    wish = {"name": "laptop", "scopes": ["read"]}
+    first = post(api, "tokens/", wish, Idempotency_Key=KEY)
+    assert first.status_code == 201
+    assert first.json()["secret"] not in str(list(Idempotency.objects.values()))
+    again = post(api, "tokens/", wish, Idempotency_Key=KEY)
+    assert (again.status_code, again.json()["code"]) == (409, "idempotency.secret")
+    assert Token.objects.filter(user=ada, name="laptop").count() == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "\x7f"])
+def test_a_key_is_short_and_plain(api, key):
+    answer = post(api, "projects/", WISH, Idempotency_Key=key)
+    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency.key")
+    assert not Project.objects.exists()
+
+
+def test_what_is_no_json_uses_no_key_up(api):
+    headers = {"Idempotency-Key": KEY}
+    answer = api.post("/api/v1/projects/", "{not", "application/json", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
+    assert post(api, "projects/", WISH, Idempotency_Key=KEY).status_code == 201
+
+
+def test_of_many_at_once_one_is_done(ada, api, backend):
+    def send(_number: int) -> int:
+        try:
+            return post(with_token(ada), "projects/", WISH, Idempotency_Key=KEY).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(send, range(6)))
+    assert set(statuses) <= {201, 409}
+    assert 201 in statuses
+    assert Project.objects.count() == 1
