@@ -1,11 +1,14 @@
-"""What staff do to people: sign them out everywhere, disable and enable them."""
+"""What staff do to people: sign them out everywhere, disable and enable them.
+
+`erasing` is a matter of its own. Signing out everywhere is everybody's own to do, too.
+"""
 
 from __future__ import annotations
 
 from django.db import transaction
 from django.utils import timezone
 
-from portal.models import User
+from portal.models import SignIn, User
 from sessions import lifecycle
 from sessions.errors import StateConflict
 from sessions.gateway import tickets
@@ -17,6 +20,7 @@ def sign_out(user: User) -> None:
     with transaction.atomic():
         user.signed_out = timezone.now()  # no session's hash fits any more, see the model
         user.save(update_fields=["signed_out"])
+        SignIn.objects.filter(user=user).delete()  # nor is a provider asked about them any more
         tickets.revoke_user(user)
 
 
@@ -33,6 +37,16 @@ def enable(user: User) -> None:
     """Let them in again; they sign in anew."""
     user.is_active = True
     user.save(update_fields=["is_active"])
+
+
+def lock_out(user: User) -> None:
+    """For good: no password, no rights, no tokens. May be repeated."""
+    with transaction.atomic():
+        user.set_unusable_password()
+        user.is_active = user.is_staff = user.is_superuser = False
+        user.save(update_fields=["password", "is_active", "is_staff", "is_superuser"])
+        user.tokens.all().delete()
+        sign_out(user)
 
 
 def live_of(user: User) -> list[Project]:

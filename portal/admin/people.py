@@ -14,9 +14,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from portal import roles
+from portal import erasing, roles
 from portal.admin import actions
 from portal.admin.actions import by_of
+from portal.admin.erase import WithErasing
 from portal.admin.filters import LastSignIn, OwnLimits, Role
 from portal.admin.forms import PersonForm
 from portal.admin.glance import PeopleList
@@ -32,7 +33,7 @@ FOR_SUPERUSERS = ["is_superuser", "user_permissions"]
 
 
 @admin.register(User)
-class PersonAdmin(WithLimits, UserAdmin[User]):
+class PersonAdmin(WithErasing, WithLimits, UserAdmin[User]):
     """Django's, with limits, grants and the story. Only a superuser changes a superuser."""
 
     form = PersonForm
@@ -43,7 +44,7 @@ class PersonAdmin(WithLimits, UserAdmin[User]):
     list_per_page = 40
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    readonly_fields = ["issuer", "subject", "last_login", "date_joined", "signed_out"]
+    readonly_fields = ["last_login", "date_joined", "signed_out"]
     inlines = [GrantsOfPerson]
     actions = [getattr(actions, name) for name in actions.ACTIONS]
     fieldsets = [
@@ -51,8 +52,7 @@ class PersonAdmin(WithLimits, UserAdmin[User]):
         (_("Rights"), {"fields": ["is_active", "is_staff", "groups"]}),
         (_("Rights that superusers give"), {"fields": ["is_superuser", "user_permissions"],
                                             "classes": ["collapse"]}),
-        (_("Sign-in"), {"fields": [("last_login", "date_joined", "signed_out"),
-                                   ("issuer", "subject")]}),
+        (_("Sign-in"), {"fields": [("last_login", "date_joined", "signed_out")]}),
     ]  # fmt: skip
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
@@ -90,6 +90,7 @@ class PersonAdmin(WithLimits, UserAdmin[User]):
         if person:
             context |= story_of(person, by_of(request))
             context["may_grant"] = self.has_grant_permission(request)
+            context["may_erase"] = erasing.may_erase(by_of(request), person)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: Any) -> None:
@@ -99,11 +100,11 @@ class PersonAdmin(WithLimits, UserAdmin[User]):
     # --- Who may ---
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         allowed = super().has_change_permission(request, obj)
-        return allowed and (obj is None or roles.may_change(by_of(request), obj))
+        return allowed and (obj is None or _may_change(by_of(request), obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        allowed = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or roles.may_change(by_of(request), obj))
+        """A name whose row is gone could be given again, and with it the volume: see `erase`."""
+        return False
 
     def has_set_limits_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("quotas.change_limitset")
@@ -163,6 +164,11 @@ class PersonAdmin(WithLimits, UserAdmin[User]):
         words = '<time datetime="{}" title="{}">{}</time>'
         shown = date_format(moment, "SHORT_DATE_FORMAT")
         return format_html(words, moment.isoformat(), date_format(moment, "DATETIME_FORMAT"), shown)
+
+
+def _may_change(by: User, person: User) -> bool:
+    """Somebody who was erased, or is about to be, is changed no more."""
+    return not erasing.is_taken(person.username) and roles.may_change(by, person)
 
 
 def _until(found: Any) -> SafeString | str:

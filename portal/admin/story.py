@@ -8,9 +8,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from keys.models import Token
+from keys.models import KeyPair, Token
 from portal.admin import audit
 from portal.models import User
+from portal.pages.who import who
 from sessions.models import Project, Session
 from sessions.states import SessionState
 
@@ -22,6 +23,9 @@ def story_of(person: User, reader: User) -> dict[str, Any]:
     """For ``templates/admin/portal/user/change_form.html``."""
     may = reader.has_perm
     return {
+        "identity": who(person),
+        "fingerprint": _fingerprint(person) if may("keys.view_token") else None,
+        "sign_ins": list(person.sign_ins.order_by("-created")[:MOST]),
         "running": _running(person) if may("notebook_sessions.view_session") else None,
         "failures": _failures(person) if may("notebook_sessions.view_session") else None,
         "projects": _projects(person) if may("notebook_sessions.view_project") else None,
@@ -45,6 +49,12 @@ def _failures(person: User) -> list[Session]:
 def _projects(person: User) -> list[Project]:
     mine = Project.objects.existing().filter(owner=person)
     return list(mine.select_related("current__build").order_by("-last_activity")[:MOST])
+
+
+def _fingerprint(person: User) -> str:
+    """Of the key pair, no more than what tells it from others."""
+    pair = KeyPair.objects.filter(user=person)
+    return pair.values_list("fingerprint", flat=True).first() or ""
 
 
 def _tokens(person: User) -> list[Token]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
+
+from portal.models.erasure import Erasure
 
 
 def may_enter(person: str = "") -> models.Q:
@@ -55,16 +60,37 @@ class User(AbstractUser):
         vouched = self.vouched_until is None or self.vouched_until > timezone.now()
         return self.is_active and vouched
 
+    def clean(self) -> None:
+        super().clean()
+        before = User.objects.filter(pk=self.pk, username=self.username)
+        if not before.exists():
+            self._require_free_name()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Whichever way somebody comes in: nobody gets the name, and so the files, of a person
+        who was erased. Raises `ValidationError`."""
+        if self._state.adding:
+            self._require_free_name()
+        super().save(*args, **kwargs)
+
+    def _require_free_name(self) -> None:
+        if Erasure.objects.has_taken(self.username):
+            message = _("Somebody had this name who was erased; nobody gets it again.")
+            raise ValidationError({"username": message})
+
     def get_session_auth_hash(self) -> str:
         """What a sign-in is bound to: it ends with the password, or when staff end them all."""
         return self._since_signed_out(super().get_session_auth_hash())
 
     def get_session_auth_fallback_hash(self) -> Iterator[str]:
-        for each in super().get_session_auth_fallback_hash():
-            yield self._since_signed_out(each)
+        plain = super().get_session_auth_fallback_hash()
+        for secret, each in zip(settings.SECRET_KEY_FALLBACKS, plain, strict=True):
+            yield self._since_signed_out(each, secret)
 
-    def _since_signed_out(self, plain: str) -> str:
+    def _since_signed_out(self, plain: str, secret: str | None = None) -> str:
         if self.signed_out is None:
             return plain
         value = plain + self.signed_out.isoformat()
-        return salted_hmac("bindery.signed_out", value, algorithm="sha256").hexdigest()
+        return salted_hmac(
+            "bindery.signed_out", value, secret=secret, algorithm="sha256"
+        ).hexdigest()

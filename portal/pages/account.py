@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from portal.pages import usage
+from portal.pages import sshkey, tokens, usage, who
 from portal.pages.askform import AskForm
 from portal.pages.asking import person, signed_in
 from portal.pages.limits import parts_of
@@ -37,6 +37,9 @@ def with_form(request: HttpRequest, form: AskForm | None, status: int = 200) -> 
     context = {
         "parts": parts_of(user),
         "form": form,
+        **who.own(user),
+        **sshkey.own(user),
+        **tokens.own(user),
         **usage.own(user),
         "requests": list(mine.order_by("-created", "-pk")[:REQUESTS_SHOWN]),
     }

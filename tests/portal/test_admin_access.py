@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from keys.models import Token
-from portal.models import Announcement, User
+from portal.models import Announcement, Erasure, User
 from quotas.models import Grant, LimitRequest, LimitSet, SupportBounds
 from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.states import ProjectState
@@ -29,6 +29,8 @@ OPEN = {"login", "logout"}
 """Whoever comes to these is nobody yet, or will be."""
 LABELS = ("portal", "quotas", "keys", "notebook_sessions", "auth", "auditlog", "admin")
 STAFF = ["vera", "sue", "stan", "root"]
+OF_NO_ROLE = {Erasure}
+"""What only superusers see, and who was given the permission by name."""
 
 
 @pytest.fixture
@@ -46,6 +48,7 @@ def things(ada, backend, root) -> dict[type[Model], Model]:
         Token.objects.issue(ada, "laptop")[0],
         RepositoryRule.objects.create(pattern="github.com/evil/*"),
         Group.objects.create(name="physics"),
+        Erasure.objects.create(username="0" * 64, volume="somebody-nfs-pvc"),
         project,
         project.current,
         project.current.build,
@@ -148,6 +151,10 @@ def test_no_page_breaks_for_any_of_the_staff(who, request, pages):
 def test_a_viewer_sees_each_list_and_each_row_and_no_form_for_more(as_vera, things):
     for model, row in things.items():
         base = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        if model in OF_NO_ROLE:
+            assert as_vera.get(base).status_code == 403
+            assert as_vera.get(f"{base}{row.pk}/change/").status_code == 403
+            continue
         assert as_vera.get(base).status_code in {200, 302}, base
         page = as_vera.get(f"{base}{row.pk}/change/")
         assert page.status_code == 200, base
@@ -175,7 +182,8 @@ def test_what_is_sent_in_these_tests_does_change_things_for_who_may(as_root, thi
 
 
 @pytest.mark.parametrize("model", [User, LimitSet, SupportBounds, Announcement, Group, Token, Grant,
-                                   RepositoryRule, LogEntry, Project, Session, Build])  # fmt: skip
+                                   RepositoryRule, LogEntry, Project, Session, Build,
+                                   Erasure])  # fmt: skip
 def test_support_changes_and_deletes_no_row(as_sue, sue, things, model, as_root):
     row = things[model]
     before = snapshot()

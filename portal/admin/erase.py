@@ -1,0 +1,130 @@
+"""Erasing a person, from their page: what will happen, and their name typed to confirm it.
+
+`portal.erasing` does it; `erasures` lists what is then left to remove by hand.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from portal import erasing
+from portal.admin.actions import by_of
+from portal.models import User
+from sessions.models import Build, Project, Session
+from sessions.names import owner_slug
+
+
+class EraseForm(forms.Form):
+    """Nobody erases somebody by a slip of the hand."""
+
+    username = forms.CharField(label=gettext_lazy("Their username, to confirm"), max_length=150)
+
+    def __init__(self, *args: Any, person: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.person = person
+        self.fields["username"].widget.attrs |= {"autocomplete": "off", "class": "vTextField"}
+
+    def clean_username(self) -> str:
+        typed: str = self.cleaned_data["username"]
+        if typed != self.person.username:
+            raise forms.ValidationError(_("This is not their username. Nothing was done."))
+        return typed
+
+
+class WithErasing:
+    """A page ``erase/`` for each person."""
+
+    opts: Any
+    admin_site: Any
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.erase_view)
+        address = path("<int:object_id>/erase/", view, name="portal_user_erase")
+        others: list[URLPattern] = super().get_urls()  # type: ignore[misc]  # of the admin's own
+        return [address, *others]
+
+    def erase_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        by, person = by_of(request), User.objects.filter(pk=object_id).first()
+        if not by.has_perm("portal.view_user"):
+            raise PermissionDenied
+        if person is None:
+            raise Http404
+        if not erasing.may_erase(by, person):
+            raise PermissionDenied
+        form = EraseForm(request.POST or None, person=person)
+        if request.method == "POST" and form.is_valid():
+            return self._erased(request, person)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Erase a person"),
+            "opts": self.opts,
+            "person": person,
+            "form": form,
+            "at_once": at_once(person),
+            "later": later(person),
+            "stays": stays(person),
+        }
+        return TemplateResponse(request, "admin/portal/user/erase.html", context)
+
+    def _erased(self, request: HttpRequest, person: User) -> HttpResponse:
+        by = by_of(request)
+        row = erasing.erase(person, by)
+        said = _(
+            "They are signed out, their projects are deleted, and what tells of them goes as soon"
+            " as their notebooks have stopped. The volume %(volume)s is yours to remove."
+        )
+        messages.success(request, said % {"volume": row.volume})
+        lists = "erasure" if by.has_perm("portal.view_erasure") else "user"
+        return redirect(f"admin:portal_{lists}_changelist")
+
+
+def at_once(person: User) -> list[str]:
+    """What happens when the button is pressed."""
+    projects = Project.objects.existing().filter(owner=person).count()
+    running = Session.objects.live().filter(project__owner=person).count()
+    tokens = person.tokens.count()
+    return [
+        _("They are signed out everywhere and can never sign in again."),
+        ngettext("%(n)d running notebook is stopped.",
+                 "%(n)d running notebooks are stopped.", running) % {"n": running},
+        ngettext("%(n)d project is deleted.", "%(n)d projects are deleted.", projects)
+        % {"n": projects},
+        ngettext("%(n)d token is revoked, and the SSH key pair is gone for good.",
+                 "%(n)d tokens are revoked, and the SSH key pair is gone for good.", tokens)
+        % {"n": tokens},
+        _("Name, e-mail, groups, own limits, letters and what they asked for are blanked."),
+    ]  # fmt: skip
+
+
+def later(person: User) -> list[str]:
+    """What happens once their last notebook has stopped, within a minute."""
+    builds = Build.objects.filter(owner=person).count()
+    return [
+        ngettext("The log of %(n)d private build is removed.",
+                 "The logs of %(n)d private builds are removed.", builds) % {"n": builds},
+        _("The stories of their projects are removed, and the addresses of private repositories."),
+        _("In the audit and wherever else they are named, “%(alias)s” takes the place of the name.")
+        % {"alias": f"erased-{person.pk}"},
+    ]  # fmt: skip
+
+
+def stays(person: User) -> list[str]:
+    """What is not removed by this."""
+    return [
+        _("Their use in hours, counted for “%(alias)s”, and the addresses of public repositories.")
+        % {"alias": f"erased-{person.pk}"},
+        _("The volume %(volume)s: remove it by hand, then say so under “Erased people”.")
+        % {"volume": f"{owner_slug(person.username)}-nfs-pvc"},
+        _("Images of private builds: remove them from the registry by hand."),
+        _("The username stays taken, so that nobody else comes upon the volume."),
+    ]

@@ -1,0 +1,109 @@
+"""Erasing people: what they may do ends at once, what tells of them goes, their use stays.
+
+`erase` is a wish of staff and waits for nothing: nobody comes in as this person any more, and
+their notebooks stop. `finish` does the rest once nothing of theirs runs; `sessions.reconcile`
+calls it each minute. Both may be repeated and interrupted at any point: the name goes last, and
+as long as a person still has it, there is something left to do. `belongings` and `traces` say
+what goes from where. The portal never removes files: the `Erasure` names the volume.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+
+from portal import belongings, people, roles, traces
+from portal.models import Erasure, User
+from portal.models.erasure import ALIAS, digest, is_alias
+from sessions import lifecycle
+from sessions.backends import get_backend
+from sessions.errors import TemporaryError
+from sessions.models import Build, Project, Session
+from sessions.names import owner_slug
+from sessions.states import BUILD_ACTIVE
+
+RIGHTS = ("portal.erase_user", "notebook_sessions.view_project", "notebook_sessions.act_on_project")
+"""Who erases somebody also deletes their projects."""
+
+log = logging.getLogger(__name__)
+
+
+def is_taken(username: str) -> bool:
+    """Whether this name belongs to somebody who was erased: nobody else ever gets it."""
+    return Erasure.objects.has_taken(username)
+
+
+def may_erase(by: User, person: User) -> bool:
+    """Whether ``by`` may erase this person: neither oneself nor anybody who may more."""
+    allowed = by.is_staff and by.has_perms(RIGHTS) and by.pk != person.pk
+    return allowed and not is_alias(person.username) and roles.may_change(by, person)
+
+
+def erase(person: User, by: User) -> Erasure:
+    """Let the person in nowhere any more, and begin to forget them. Raises `PermissionDenied`."""
+    if not may_erase(by, person):
+        raise PermissionDenied
+    volume = f"{owner_slug(person.username)}-nfs-pvc"
+    with transaction.atomic():
+        row, _made = Erasure.objects.get_or_create(
+            username=digest(person.username), defaults={"volume": volume, "by": by}
+        )
+        people.lock_out(person)
+    _wind_up(person, by)
+    return row
+
+
+def unfinished() -> list[User]:
+    """The people who are being erased: their notebooks may still write into their volumes."""
+    erased = set(Erasure.objects.filter(removed=None).values_list("username", flat=True))
+    names = User.objects.values_list("pk", "username").iterator() if erased else ()
+    return list(User.objects.filter(pk__in=[pk for pk, name in names if digest(name) in erased]))
+
+
+def finish() -> None:
+    """Go on with each person of whom nothing runs any more. A back end that is away has them
+    wait for the next time."""
+    for person in unfinished():
+        if person.is_active:  # somebody has enabled them meanwhile
+            people.lock_out(person)
+        _wind_up(person, person)
+        if _is_busy(person):
+            continue
+        try:
+            get_backend().forget_identity(owner_slug(person.username))
+        except TemporaryError as error:
+            log.warning("person %d is not erased yet: %s", person.pk, error)
+            continue
+        _forget(person)
+
+
+def awaited(rows: Iterable[Erasure]) -> set[int]:
+    """Those of ``rows`` that are not finished: their volumes are in use."""
+    names = {digest(person.username) for person in unfinished()}
+    return {row.pk for row in rows if row.username in names}
+
+
+def _wind_up(person: User, by: User) -> None:
+    belongings.drop(person)
+    mine = Project.objects.existing().filter(owner=person)
+    for project in mine.select_related("owner", "current__build"):
+        lifecycle.delete(project, by)
+
+
+def _is_busy(person: User) -> bool:
+    running = Session.objects.live().filter(project__owner=person)
+    building = Build.objects.filter(owner=person, state__in=BUILD_ACTIVE)
+    existing = Project.objects.existing().filter(owner=person)
+    return running.exists() or building.exists() or existing.exists()
+
+
+def _forget(person: User) -> None:
+    """The name goes last: until then, all of this is done again."""
+    alias = ALIAS.format(person.pk)
+    traces.blank(person, alias)
+    belongings.drop(person)
+    User.objects.filter(pk=person.pk).update(username=alias)  # no entry in the audit, see `traces`
+    log.info("%s: all that told of the person is gone", alias)

@@ -1,0 +1,119 @@
+"""Where a person is named in what stays: the record of use, of what was done, and the audit.
+
+Each is written again without them, by `erasing`. ``alias`` takes the place of the name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from auditlog.models import LogEntry
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib.admin.models import LogEntry as AdminEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Q
+
+from portal.belongings import drop_portal_sessions
+from portal.models import User
+from sessions.models import Build, Event, LogChunk, Project, Session, Transition
+
+PERSONAL = frozenset({"email", "first_name", "last_name", "issuer", "subject", "reason"})
+"""Fields whose values the audit keeps; what they were is for nobody to read any more."""
+NAMING = frozenset({"username", "user"})
+EMPTY = frozenset({"None", ""})
+
+
+def blank(person: User, alias: str) -> None:
+    """All of it. May be done again, and goes on where it was interrupted."""
+    for part in (_audit, _admin_history, _moves, _projects, _private_builds, _attempts):
+        with transaction.atomic():
+            part(person, alias)
+    drop_portal_sessions(person)
+
+
+def _audit(person: User, alias: str) -> None:
+    """Entries about the person, their limits and their grants."""
+    own = Q(content_type=ContentType.objects.get_for_model(User), object_id=person.pk)
+    entries = LogEntry.objects.filter(own | Q(additional_data__user=person.pk))
+    for entry in entries.select_related("content_type").iterator():
+        is_own = entry.content_type.model_class() is User
+        shown = alias if is_own else _renamed(entry.object_repr, person.username, alias)
+        entry.object_repr, entry.changes = shown, _impersonal(entry.changes or {}, alias)
+        entry.save(update_fields=["object_repr", "changes"])
+    LogEntry.objects.filter(actor=person).update(actor_email=None)
+
+
+def _impersonal(changes: dict[str, Any], alias: str) -> dict[str, Any]:
+    """What changed, without what it tells of the person; earlier names of theirs included."""
+    kept = {field: change for field, change in changes.items() if field not in PERSONAL}
+    for field in NAMING & kept.keys():
+        kept[field] = [value if value in EMPTY else alias for value in kept[field]]
+    return kept
+
+
+def _admin_history(person: User, alias: str) -> None:
+    """Django's own, of what was done in the admin."""
+    own = Q(content_type=ContentType.objects.get_for_model(User), object_id=str(person.pk))
+    AdminEntry.objects.filter(own).update(object_repr=alias)
+    named = AdminEntry.objects.filter(object_repr__contains=person.username)
+    for row in named.filter(content_type__app_label__in=["quotas", "keys"]).iterator():
+        shown = _renamed(row.object_repr, person.username, alias)
+        AdminEntry.objects.filter(pk=row.pk).update(object_repr=shown)
+
+
+def _moves(person: User, alias: str) -> None:
+    """What they did to projects and builds, their own and, as staff, other people's."""
+    said = f"by {person.username}"
+    for move in Transition.objects.filter(why__contains=said).iterator():
+        why = _without(move.why, person.username, alias)
+        by = alias if move.by == person.username and why != move.why else move.by
+        Transition.objects.filter(pk=move.pk).update(why=why, by=by)
+    for event in Event.objects.filter(message__contains=said).iterator():
+        message = _without(event.message, person.username, alias)
+        Event.objects.filter(pk=event.pk).update(message=message)
+
+
+def _projects(person: User, alias: str) -> None:
+    """The stories go; of a project stays what use is counted by."""
+    theirs = Project.objects.filter(owner=person)
+    Event.objects.filter(project__in=theirs).delete()
+    Session.objects.filter(project__in=theirs).update(message="", address="")
+    for project in theirs.iterator():
+        where: dict[str, Any] = {"name": f"{alias}-{project.pk}", "path": "", "tail": ""}
+        if project.is_private or _names(project.repository, person.username):
+            where |= {"repository": alias, "url": "", "ref": "", "commit": ""}
+            builds = Session.objects.filter(project=project, build__owner=None)
+            builds.update(build=None)  # everybody's, and it has the address
+        Project.objects.filter(pk=project.pk).update(**where)
+
+
+def _private_builds(person: User, _alias: str) -> None:
+    """Their logs go. The image's name stays: whoever clears the registry looks for it."""
+    builds = Build.objects.filter(owner=person)
+    LogChunk.objects.filter(build__in=builds).delete()
+    builds.update(url="", ref="", commit="", message="", resources=None)
+
+
+def _attempts(person: User, _alias: str) -> None:
+    """Of signing in."""
+    for model in (AccessAttempt, AccessFailureLog, AccessLog):
+        model._default_manager.filter(username=person.username).delete()
+
+
+def _names(repository: str, username: str) -> bool:
+    """Whether the address of a repository that all may read has the person's name in it."""
+    parts = re.split(r"[/:@~]", urlsplit(repository).path or repository)
+    return username.lower() in {part.lower().removesuffix(".git") for part in parts}
+
+
+def _renamed(text: str, username: str, alias: str) -> str:
+    """``text`` with the name replaced where it stands alone."""
+    return re.sub(rf"(?<![\w.@+-]){re.escape(username)}(?![\w@+-])", alias, text)
+
+
+def _without(sentence: str, username: str, alias: str) -> str:
+    """`lifecycle`'s sentences: “Launched by ada; …”, “Stopped by ada.”"""
+    return re.sub(rf"\bby {re.escape(username)}(?=[.;])", f"by {alias}", sentence)

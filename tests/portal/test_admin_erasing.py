@@ -1,0 +1,150 @@
+"""Erasing somebody in the admin, and saying that their volume was removed."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from portal import erasing
+from portal.models import Erasure, User
+from quotas.models import LimitSet
+from sessions.models import Project, Session
+from sessions.states import ProjectState
+from tests.portal.test_erasing import erase_wholly, stop_all
+from tests.portal.whole import fill
+from tests.stages import project_in
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/portal/erasure/"
+
+
+def page_of(user: User) -> str:
+    return f"/admin/portal/user/{user.pk}/change/"
+
+
+def erase_page(user: User) -> str:
+    return f"/admin/portal/user/{user.pk}/erase/"
+
+
+def text_of(answer) -> str:
+    return " ".join(answer.content.decode().split())
+
+
+def removed(client: Client, row: Erasure):
+    data = {"action": "volume_removed", ACTION_CHECKBOX_NAME: [row.pk], "confirmed": "yes"}
+    return client.post(LIST, data, follow=True)
+
+
+def test_the_page_says_what_will_happen_and_does_nothing_yet(as_root, ada, root, backend):
+    fill(ada, root)
+    assert f'href="{erase_page(ada)}"' in text_of(as_root.get(page_of(ada)))
+    text = text_of(as_root.get(erase_page(ada)))
+    for words in ("1 running notebook is stopped", "1 token is revoked", "ada-nfs-pvc",
+                  "The log of 1 private build is removed", f"erased-{ada.pk}"):  # fmt: skip
+        assert words in text
+    assert not Erasure.objects.exists()
+
+
+@pytest.mark.parametrize("typed", ["", "bob", "Ada", "ada "])
+def test_another_name_erases_nobody(as_root, ada, backend, typed):
+    answer = as_root.post(erase_page(ada), {"username": f"{typed}x" if typed == "ada " else typed})
+    assert answer.status_code == 200
+    assert not Erasure.objects.exists()
+
+
+def test_with_the_name_typed_it_is_done(as_root, ada, root, backend):
+    project_in(ProjectState.READY, ada)
+    answer = as_root.post(erase_page(ada), {"username": "ada"}, follow=True)
+    text = text_of(answer)
+    assert "The volume ada-nfs-pvc is yours to remove." in text
+    assert "notebooks still stop: the volume is in use" in text
+    assert Session.objects.get().state == "stopping"
+    assert Project.objects.existing().count() == 0
+    stop_all()
+    erasing.finish()
+    assert "remove the volume by hand" in text_of(as_root.get(LIST))
+
+
+def test_a_volume_in_use_is_not_removed_by_saying_so(as_root, ada, root, backend):
+    project_in(ProjectState.READY, ada)
+    row = erasing.erase(ada, root)
+    removed(as_root, row)
+    row.refresh_from_db()
+    assert (row.volume, row.removed) == ("ada-nfs-pvc", None)
+
+
+def test_once_its_removal_is_confirmed_its_name_is_forgotten(as_root, ada, root, backend):
+    erase_wholly(ada, root)
+    row = Erasure.objects.get()
+    assert "ada-nfs-pvc" in text_of(as_root.get(LIST))
+    assert "all done" in text_of(removed(as_root, row))
+    row.refresh_from_db()
+    assert row.volume == ""
+    assert row.removed
+    assert "ada" not in text_of(as_root.get(f"{LIST}{row.pk}/change/")).replace("read", "")
+    assert erasing.is_taken("ada")
+
+
+@pytest.mark.parametrize("who", ["eve", "ada", "bob", "vera", "sue", "stan"])
+def test_who_may_not_erase_finds_no_way_to(who, request, bob, ada, root, backend):
+    client = request.getfixturevalue(f"as_{who}")
+    answer = client.get(erase_page(bob))
+    assert answer.status_code in {302, 403}
+    assert client.post(erase_page(bob), {"username": "bob"}).status_code in {302, 403}
+    assert erase_page(bob) not in client.get(page_of(bob)).content.decode()
+    assert client.get(LIST).status_code in {302, 403}
+    assert not Erasure.objects.exists()
+
+
+def test_nobody_erases_themselves(as_root, root, backend):
+    assert as_root.get(erase_page(root)).status_code == 403
+    assert as_root.post(erase_page(root), {"username": "root"}).status_code == 403
+    assert as_root.get("/admin/portal/user/999999/erase/").status_code == 404
+
+
+def test_staff_with_the_right_erase_nobody_who_may_more(as_stan, stan, ada, root, backend):
+    stan.user_permissions.add(Permission.objects.get(codename="erase_user"))
+    assert as_stan.post(erase_page(root), {"username": "root"}).status_code == 403
+    assert as_stan.post(erase_page(ada), {"username": "ada"}).status_code == 302
+    assert Erasure.objects.get().by == stan
+    assert removed(as_stan, Erasure.objects.get()).status_code == 403
+
+
+def test_who_was_erased_is_looked_at_and_changed_no_more(as_root, ada, root, backend):
+    fill(ada, root)
+    erase_wholly(ada, root)
+    page = text_of(as_root.get(page_of(ada)))
+    assert f"erased-{ada.pk}" in page
+    assert 'name="_save"' not in page
+    assert erase_page(ada) not in page
+    assert as_root.get(f"/admin/portal/user/{ada.pk}/password/").status_code == 403
+    for model in (Project, Session):
+        kind = model._meta.model_name
+        for row in model._default_manager.all():
+            address = f"/admin/notebook_sessions/{kind}/{row.pk}/change/"
+            assert as_root.get(address).status_code == 200
+    for path in ("project", "session", "build"):
+        assert as_root.get(f"/admin/notebook_sessions/{path}/").status_code == 200
+    assert not LimitSet.objects.filter(user=ada).exists()
+
+
+def test_the_admin_gives_nobody_the_name_of_somebody_erased(as_root, ada, bob, root, backend):
+    erase_wholly(ada, root)
+    passwords = {"password1": "a long one for her", "password2": "a long one for her"}
+    data = {"username": "ada", "usable_password": "true", **passwords}
+    assert "nobody gets it again" in text_of(as_root.post("/admin/portal/user/add/", data))
+    assert not User.objects.filter(username="ada").exists()
+
+
+def test_the_persons_page_tells_who_they_are_and_no_key(as_root, as_vera, ada, root, backend):
+    fill(ada, root)
+    for client in (as_root, as_vera):
+        text = text_of(client.get(page_of(ada)))
+        for words in ("id.example.org", f"subject-of-ada-{ada.pk}", "physics", "campus",
+                      ada.key_pair.fingerprint.replace("+", "+")):  # fmt: skip
+            assert words in text.replace("&#x2B;", "+")
+        assert ada.key_pair.sealed not in text
+        assert ada.key_pair.public.split()[1] not in text

@@ -1,0 +1,261 @@
+"""Erasing a person: nothing tells of them afterwards, however often it was interrupted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Permission
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from keys.models import KeyPair, Token
+from portal import erasing, people
+from portal.models import Erasure, SignIn, User
+from sessions import lifecycle
+from sessions.errors import TemporaryError
+from sessions.lifecycle import facts
+from sessions.models import Event, LogChunk, Project, Session, Transition
+from sessions.months import Month
+from sessions.reconcile import reconcile
+from sessions.states import ProjectState, SessionState
+from sessions.usage import By, lines
+from tests.portal.whole import NAMES, SAID, fill
+from tests.scripted import ScriptedBackend
+from tests.stages import project_in
+
+pytestmark = pytest.mark.django_db
+
+
+class Interrupted(Exception):
+    """The process is killed."""
+
+
+class AfterQueries:
+    """The database is away from the nth query on."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def __call__(self, execute: Any, sql: str, *arguments: Any) -> Any:
+        self.left -= 1
+        if self.left < 0 and "SAVEPOINT" not in sql:
+            raise Interrupted
+        return execute(sql, *arguments)
+
+
+def everything() -> str:
+    """All that is in the database, but for what Django has of its own, and builds that are
+    everybody's."""
+    rows = {
+        model._meta.label: list(model._default_manager.values())
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.app_label not in {"contenttypes", "sessions"}
+    }
+    builds = rows["notebook_sessions.Build"]
+    rows["notebook_sessions.Build"] = [build for build in builds if build["owner_id"]]
+    return json.dumps(rows, cls=DjangoJSONEncoder, indent=0)
+
+
+def telling(words: Iterable[str]) -> list[str]:
+    """Where any of these still stands."""
+    return [line for line in everything().split("\n") if any(word in line for word in words)]
+
+
+def stop_all() -> None:
+    """As watch sees it: what is to stop has stopped."""
+    for session in Session.objects.filter(state=SessionState.STOPPING).select_related("project"):
+        facts.server_gone(session, "", "")
+
+
+def erase_wholly(person: User, by: User) -> None:
+    erasing.erase(person, by)
+    stop_all()
+    erasing.finish()
+
+
+def test_nothing_tells_of_an_erased_person(root, backend):
+    person = User.objects.create_user("ada-lovelace", "ada@example.org", "her password")
+    fill(person, root)
+    words = [person.username, *NAMES, *SAID]
+    assert all(telling([word]) for word in words)
+    erase_wholly(person, root)
+    Erasure.objects.get().confirm_removal()  # its volume is named for whoever removes it
+    assert telling(words) == []
+
+
+def test_their_use_is_still_counted(ada, root, backend):
+    fill(ada, root)
+    month = Month.of(timezone.now())
+    used = [line.hours for line in lines(By.PERSON, [month])]
+    sessions = Session.objects.filter(project__owner=ada).count()
+    erase_wholly(ada, root)
+    assert Session.objects.filter(project__owner__username=f"erased-{ada.pk}").count() == sessions
+    assert [line.hours for line in lines(By.PERSON, [month])] == used
+
+
+def test_a_public_address_stays_for_what_is_counted_by_it_unless_it_has_their_name(
+    ada, root, backend
+):
+    for repository in ("eve/bees", "ada/flowers"):
+        project_in(ProjectState.STOPPED, ada, repository)
+    erase_wholly(ada, root)
+    kept = set(Project.objects.values_list("repository", "url"))
+    assert kept == {
+        ("eve/bees", "https://github.com/eve/bees.git"),
+        (f"erased-{ada.pk}", ""),
+    }
+
+
+def test_nobody_comes_in_as_them_from_the_first_moment_on(ada, as_ada, root, backend):
+    _token, secret = Token.objects.issue(ada, "laptop")
+    project_in(ProjectState.READY, ada)
+    erasing.erase(ada, root)
+    assert as_ada.get("/account/").status_code == 302
+    api = Client(headers={"Authorization": f"Bearer {secret}"})
+    assert api.get("/api/v1/me/").status_code == 401
+    assert not Client().login(username="ada", password="ada's password")
+    assert not SignIn.objects.exists()
+    assert not KeyPair.objects.exists()
+
+
+def test_while_a_notebook_stops_the_volume_is_said_to_be_in_use(ada, root, backend):
+    project_in(ProjectState.READY, ada)
+    row = erasing.erase(ada, root)
+    for _minute in range(2):
+        erasing.finish()
+        assert erasing.awaited([row]) == {row.pk}
+        assert User.objects.get(pk=ada.pk).username == "ada"
+    stop_all()
+    erasing.finish()
+    assert erasing.awaited([row]) == set()
+    assert (row.volume, row.by) == ("ada-nfs-pvc", root)
+
+
+def test_the_back_end_forgets_their_keys(ada, root, backend: ScriptedBackend):
+    project = lifecycle.launch(ada, "eve/bees")
+    backend.renew_identity("ada", object())  # type: ignore[arg-type]
+    erase_wholly(ada, root)
+    assert backend.identities == {}
+    assert project.name not in backend.kept_projects
+
+
+def test_it_is_finished_by_reconcile(ada, root, backend):
+    fill(ada, root)
+    erasing.erase(ada, root)
+    stop_all()
+    reconcile()
+    assert User.objects.get(pk=ada.pk).username == f"erased-{ada.pk}"
+
+
+def test_a_back_end_that_is_away_delays_it(ada, root, backend: ScriptedBackend):
+    row = erasing.erase(ada, root)
+    away = TemporaryError("backend.away", "It does not answer.")
+    forget, backend.forget_identity = backend.forget_identity, _raising(away)  # type: ignore[method-assign]
+    erasing.finish()
+    assert erasing.awaited([row])
+    backend.forget_identity = forget  # type: ignore[method-assign]
+    erasing.finish()
+    assert not erasing.awaited([row])
+
+
+def _raising(error: Exception) -> Any:
+    def fail(*_arguments: Any) -> None:
+        raise error
+
+    return fail
+
+
+def test_interrupted_anywhere_it_goes_on(root, backend):
+    for count in range(1, 400, 12):
+        person = User.objects.create_user(f"person{count}", "p@example.org", "a password")
+        fill(person, root)
+        try:
+            with connection.execute_wrapper(AfterQueries(count)):
+                erase_wholly(User.objects.get(pk=person.pk), root)
+        except Interrupted:
+            if erasing.may_erase(root, User.objects.get(pk=person.pk)):
+                erasing.erase(User.objects.get(pk=person.pk), root)
+            stop_all()
+            erasing.finish()
+            assert User.objects.get(pk=person.pk).username == f"erased-{person.pk}"
+            Erasure.objects.get(removed=None).confirm_removal()
+            assert telling([person.username, *NAMES, *SAID]) == []
+        else:
+            assert count > 50
+            return
+    pytest.fail("it took more than 400 queries")
+
+
+def test_what_slips_in_meanwhile_goes_as_well(ada, root, backend):
+    row = erasing.erase(ada, root)
+    lifecycle.launch(ada, "eve/bees")
+    people.enable(User.objects.get(pk=ada.pk))
+    erasing.finish()
+    erasing.finish()
+    assert not erasing.awaited([row])
+    assert not Project.objects.existing().exists()
+    assert not User.objects.get(pk=ada.pk).is_active
+
+
+def test_a_name_is_never_given_again(ada, root, backend):
+    assert not erasing.is_taken("ada")
+    erase_wholly(ada, root)
+    assert erasing.is_taken("ada")
+    assert erasing.is_taken(f"erased-{ada.pk}")
+    for name in ("ada", f"erased-{ada.pk}", "erased-99999"):
+        with pytest.raises(ValidationError, match="erased"):
+            User.objects.create_user(name)
+    User.objects.create_user("ada2")
+
+
+def test_who_may_erase_whom(ada, bob, stan, root, backend):
+    another = User.objects.create_superuser("another")
+    assert erasing.may_erase(root, ada)
+    assert erasing.may_erase(root, another)
+    assert not erasing.may_erase(root, root)
+    assert not erasing.may_erase(stan, ada)
+    assert not erasing.may_erase(bob, ada)
+    give(stan, "erase_user")
+    assert erasing.may_erase(User.objects.get(pk=stan.pk), ada)
+    assert not erasing.may_erase(User.objects.get(pk=stan.pk), root)
+    with pytest.raises(PermissionDenied):
+        erasing.erase(ada, bob)
+    assert not Erasure.objects.exists()
+
+
+def give(user: User, codename: str) -> None:
+    user.user_permissions.add(Permission.objects.get(codename=codename))
+
+
+def test_others_keep_what_is_theirs(ada, bob, root, backend):
+    fill(ada, root)
+    project = fill(bob, root)
+    erase_wholly(ada, root)
+    bob = User.objects.get(pk=bob.pk)
+    assert (bob.username, bob.first_name, bob.is_active) == ("bob", "Ada", True)
+    assert Project.objects.get(pk=project.pk).state == ProjectState.READY
+    assert Token.objects.filter(user=bob).exists()
+    assert LogChunk.objects.filter(build__owner=bob).exists()
+    assert Event.objects.filter(project=project).exists()
+
+
+def test_what_they_did_as_staff_is_kept_without_their_name(ada, stan, root, backend):
+    project = project_in(ProjectState.READY, ada, "eve/bees")
+    lifecycle.stop(project, stan)
+    erase_wholly(stan, root)
+    move = Transition.objects.get(session__project=project, after="stopping", by__contains="-")
+    assert (move.by, move.why) == (f"erased-{stan.pk}", f"Stopped by erased-{stan.pk}.")
+
+
+def test_a_name_that_is_a_word_of_ours_takes_nothing_else_with_it(root, backend, ada):
+    project = project_in(ProjectState.FAILED, ada, "eve/bees")
+    watch = User.objects.create_user("watch")
+    erase_wholly(watch, root)
+    assert Transition.objects.filter(session__project=project, by="watch").exists()

@@ -1,0 +1,80 @@
+"""The account page's frame: who one is here, and ending all sign-ins."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+
+from portal import roles
+from portal.models import User
+from portal.oidc.provider import Provider
+from sessions.gateway import tickets
+from sessions.models import Access, Project
+from sessions.states import ProjectState
+from tests.stages import project_in
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
+
+LEAVE = "/account/sign-out-everywhere/"
+
+
+def page(client: Client) -> str:
+    """The page's words, without its marks."""
+    text = client.get("/account/").content.decode()
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+def test_the_page_says_who_one_is(ada, as_ada):
+    User.objects.filter(pk=ada.pk).update(first_name="Ada", last_name="Lovelace")
+    text = page(as_ada)
+    for words in ("Username ada", "Name Ada Lovelace", "E-mail ada@example.org",
+                  "a password of this portal", "Here since", "/home/ada-nfs-pvc"):  # fmt: skip
+        assert words in text
+
+
+def test_it_says_by_which_provider_one_signs_in(ada, as_ada, settings):
+    issuer = "https://id.example.org"
+    User.objects.filter(pk=ada.pk).update(issuer=issuer, subject="248289761001")
+    assert "id.example.org" in page(as_ada)
+    campus = Provider("campus", "Campus Login", "id", "secret", issuer)
+    settings.OIDC_PROVIDERS = {"campus": campus}
+    assert f"You sign in by Campus Login {issuer}" in page(as_ada)
+
+
+def test_each_group_says_where_it_is_from(ada, as_ada):
+    issuer = {"issuer": "https://id.example.org", "subject": "1"}
+    User.objects.filter(pk=ada.pk).update(**issuer, claimed=["physics"])
+    for name in ("physics", "chess"):
+        ada.groups.add(Group.objects.create(name=name))
+    roles.give(ada, "support")
+    text = page(as_ada)
+    for words in ("physics from id.example.org", "chess given by staff", "support given by staff"):
+        assert words in text
+
+
+def test_every_part_is_led_to_and_there(as_ada):
+    html = as_ada.get("/account/").content.decode()
+    nav = html.partition('class="sections"')[2].partition("</nav>")[0]
+    places = re.findall(r'href="#([\w-]+)"', nav)
+    assert len(places) > 6
+    assert [place for place in places if html.count(f'id="{place}"') != 1] == []
+
+
+def test_signing_out_everywhere_ends_all_browsers_and_no_notebook(ada, as_ada, as_bob):
+    other = Client()
+    other.force_login(ada)
+    project = project_in(ProjectState.READY, ada)
+    tickets.issue(ada, project, "some browser")
+    answer = as_ada.post(LEAVE)
+    assert (answer.status_code, answer.url) == (303, "/sign-in/")
+    for client in (as_ada, other):
+        assert client.get("/account/").status_code == 302
+    assert "You are signed out everywhere." in as_ada.get("/sign-in/").content.decode()
+    assert as_bob.get("/account/").status_code == 200
+    assert not Access.objects.exists()
+    assert Project.objects.get().state == ProjectState.READY
+    assert as_ada.login(username="ada", password="ada's password")
+    assert as_ada.get("/account/").status_code == 200
