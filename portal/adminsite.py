@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, reverse
 
 from portal.models import User
 from portal.overview import overview
@@ -22,6 +24,14 @@ class PortalAdminSite(admin.AdminSite):
     ) -> TemplateResponse:
         user = cast(User, request.user)
         return super().index(request, {**overview(user), **(extra_context or {})})
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """By a provider only, where nobody signs in with a password."""
+        if settings.PORTAL_PASSWORD_SIGN_IN or request.user.is_authenticated:
+            return super().login(request, extra_context)
+        return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         export = path("usage.csv", self.admin_view(usage.export), name="usage")

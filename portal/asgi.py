@@ -15,12 +15,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 _pages = get_asgi_application()
 
 # Only now can anything be imported that has models.
-from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.auth import AuthMiddleware  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.sessions import SessionMiddlewareStack  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.urls import re_path  # noqa: E402
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402
 
 from keys.authentication import bearer  # noqa: E402
+from portal.carryover import CarryOverSockets  # noqa: E402
 from sessions.consumers import routes  # noqa: E402
 from sessions.gateway import hosts  # noqa: E402
 from sessions.gateway.app import Gateway  # noqa: E402
@@ -57,7 +60,8 @@ class Application:
     def __init__(self) -> None:
         nowhere: Any = _refuse
         sockets: list[Any] = [*routes, re_path("", nowhere)]
-        socket = OwnOrigin(AuthMiddlewareStack(URLRouter(sockets)))
+        person = CarryOverSockets(AuthMiddleware(URLRouter(sockets)))
+        socket = OwnOrigin(SessionMiddlewareStack(person))
         self._portal = ProtocolTypeRouter({"http": _pages, "websocket": socket})
         self._gateway = Gateway()
 
@@ -80,4 +84,4 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-application = Application()
+application = ProxyHeadersMiddleware(Application(), settings.PORTAL_TRUSTED_PROXIES)

@@ -1,6 +1,6 @@
 """The roles of staff: Django groups, and what whoever is in one may do.
 
-`portal/migrations/0003_roles.py` makes them; a role that is changed here needs a migration too.
+`portal/migrations` make them (``…_roles…``): a role that is changed here needs one more.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from portal.models import User
 _VIEWER = (
     "portal.view_user",
     "portal.view_announcement",
+    "portal.view_erasure",
     "quotas.view_limitset",
     "quotas.view_grant",
     "quotas.view_limitrequest",
@@ -23,6 +24,7 @@ _VIEWER = (
     "notebook_sessions.view_build",
     "notebook_sessions.view_repositoryrule",
     "keys.view_token",
+    "keys.view_knownhost",
     "auditlog.view_logentry",
     "auth.view_group",
 )
@@ -54,7 +56,10 @@ _OPERATOR = (
     "portal.add_user",
     "portal.change_user",
     "portal.disable_user",
+    "portal.erase_user",
+    "portal.confirm_removal",
     "keys.delete_token",
+    "keys.delete_knownhost",
     "auth.add_group",
     "auth.change_group",
 )

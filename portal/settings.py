@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,9 @@ from django.utils.translation import gettext_lazy as _
 from portal.datafolder import default_folder, secret
 from portal.environment import Environment
 from portal.mailserver import mail_server
+from portal.oidc.policy import policy
+from portal.oidc.provider import any_is_meant, providers
+from portal.version import VERSION
 
 django_stubs_ext.monkeypatch()  # lets the admin's classes name their model, as types do
 
@@ -114,8 +118,11 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "auditlog",
+    "axes",
     "django_q",
+    "django_filters",
     "rest_framework",
+    "drf_spectacular",
 ]
 
 MIDDLEWARE = [
@@ -126,10 +133,12 @@ MIDDLEWARE = [
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "portal.carryover.CarryOver",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
     "auditlog.middleware.AuditlogMiddleware",
 ]
 
@@ -208,6 +217,10 @@ Q_CLUSTER = {
 }
 
 # --- Signing in ------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = [
+    "portal.attempts.Guard",  # first: whoever has to wait gets to no other one
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -216,6 +229,41 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
+]
+
+# --- Sign-in attempts (portal/attempts.py) ---------------------------------------------------
+AXES_FAILURE_LIMIT = ENVIRONMENT.number("PORTAL_SIGN_IN_ATTEMPTS", 5, low=1)
+AXES_COOLOFF_TIME = timedelta(seconds=ENVIRONMENT.number("PORTAL_SIGN_IN_PAUSE", 900, low=1))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_HANDLER = "portal.attempts.Attempts"
+AXES_CLIENT_IP_CALLABLE = "portal.attempts.address"
+AXES_CLIENT_STR_CALLABLE = "portal.attempts.who"
+AXES_LOCKOUT_CALLABLE = "portal.attempts.locked"
+AXES_RESET_ON_SUCCESS = True
+# Whoever goes on trying does not wait the longer for it, and fills no table.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken", "next", "code", "state"]
+# From these addresses, what is forwarded says who asks; uvicorn reads it.
+PORTAL_TRUSTED_PROXIES = ENVIRONMENT.words("PORTAL_TRUSTED_PROXIES", "127.0.0.1 ::1")
+
+# --- Identity providers (docs/sign-in.md) ----------------------------------------------------
+OIDC_PROVIDERS = providers(ENVIRONMENT)
+OIDC_POLICY = policy(ENVIRONMENT)
+OIDC_TIMEOUT = 10
+OIDC_REFRESH_SECONDS = ENVIRONMENT.number("OIDC_REFRESH_SECONDS", 900, low=1)
+OIDC_VOUCH_DAYS = ENVIRONMENT.number("OIDC_VOUCH_DAYS", 30, low=1, high=3650)
+OIDC_SESSION_HOURS = ENVIRONMENT.number("OIDC_SESSION_HOURS", 12, low=1, high=8760)
+# A provider that is set wrongly does not open the other door.
+PORTAL_PASSWORD_SIGN_IN = ENVIRONMENT.flag(
+    "PORTAL_PASSWORD_SIGN_IN", default=not any_is_meant(ENVIRONMENT)
+)
+AUTHENTICATION_BACKENDS = [
+    "portal.attempts.Guard",
+    "portal.oidc.backends.Password",
+    "portal.oidc.backends.ByProvider",
 ]
 
 # Whom a log entry is from is known; a header that anybody can send is not kept beside it.
@@ -287,15 +335,45 @@ STORAGES = {
     },
 }
 
+# --- The API (docs/api.md) -------------------------------------------------------------------
+# Calls a minute; 0 is no bound.
+PORTAL_API_RATE = ENVIRONMENT.number("PORTAL_API_RATE", 3000)
+PORTAL_API_CHANGE_RATE = ENVIRONMENT.number("PORTAL_API_CHANGE_RATE", 300)
+PORTAL_API_STRANGER_RATE = ENVIRONMENT.number("PORTAL_API_STRANGER_RATE", 300)
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "keys.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "keys.scopes.HasScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "EXCEPTION_HANDLER": "sessions.api.errors.answer",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "URL_FORMAT_OVERRIDE": None,  # `Accept` says what is wanted
+    "DEFAULT_SCHEMA_CLASS": "sessions.api.schema.Described",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Bindery",
+    "DESCRIPTION": "Turns Git repositories into running notebooks. Errors are always"
+    " `{code, detail}`; what is not yours is 404.",
+    "VERSION": VERSION,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVERS": [{"url": PORTAL_URL}],
+    "PARSER_WHITELIST": ["rest_framework.parsers.JSONParser"],
+    "ENUM_NAME_OVERRIDES": {
+        "ProjectState": "sessions.states.ProjectState",
+        "Phase": "sessions.states.Phase",
+    },
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "sessions.api.schema.complete",
+    ],
 }
 
 LOGGING = {
@@ -303,6 +381,6 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"django-q": {"level": "WARNING"}},
+    "loggers": {"django-q": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
     "root": {"handlers": ["console"], "level": ENVIRONMENT.text("PORTAL_LOG_LEVEL", "INFO")},
 }

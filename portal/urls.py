@@ -6,13 +6,35 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from portal import examples, health
-from portal.pages import account, home, launch, more, project, signing, verbs
+from portal.pages import (
+    account,
+    home,
+    launch,
+    leaving,
+    more,
+    oidc,
+    project,
+    signing,
+    sshkey,
+    tokens,
+    verbs,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("sign-in/", signing.SignIn.as_view(), name="sign-in"),
     path("sign-out/", signing.SignOut.as_view(), name="sign-out"),
+    path("oidc/<slug:slug>/sign-in/", oidc.sign_in, name="oidc-sign-in"),
+    path("oidc/<slug:slug>/callback/", oidc.callback, name="oidc-callback"),
+    path("oidc/<slug:slug>/signed-out/", oidc.signed_out, name="oidc-signed-out"),
     path("account/", account.account, name="account"),
+    path("account/tokens/", tokens.make, name="tokens"),
+    path("account/tokens/<int:pk>/revoke/", tokens.revoke, name="revoke-token"),
+    path("account/tokens/revoke/", tokens.revoke_all, name="revoke-tokens"),
+    path("account/sign-out-everywhere/", leaving.sign_out_everywhere, name="sign-out-everywhere"),
+    path("account/download/", leaving.download, name="download"),
+    path("account/ssh-key/make/", sshkey.make, name="make-key"),
+    path("account/ssh-key/replace/", sshkey.replace, name="replace-key"),
     path("account/ask/", more.ask, name="ask"),
     path("account/requests/<int:pk>/take-back/", more.take_back, name="take-back"),
     path("account/requests/<int:pk>/seen/", more.seen, name="seen"),

@@ -7,6 +7,7 @@ They hold nothing: who may read is asked when one connects and every few seconds
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, cast
@@ -14,16 +15,20 @@ from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.contrib.sessions.backends.db import SessionStore
 from django.urls import path
 
+from keys import scopes
 from keys.authentication import bearer
 from keys.models import Token
-from portal.models import User
+from portal.models import User, may_enter
 from sessions import cursor
+from sessions.gateway.authorize import signs_in
 from sessions.models import Build, Project
 from sessions.stream import hub
 
 NOT_FOUND = 4404
+READ = "read"
 RESPONSE = "websocket.http.response"
 RECHECK = 5.0
 
@@ -34,22 +39,27 @@ class LiveConsumer(AsyncWebsocketConsumer):
     pump: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
-        self.user = await person_behind(self.scope)
+        try:
+            self.user = await person_behind(self.scope)
+        except scopes.MissingScope as missing:
+            await self.refuse(403, json.dumps({"code": scopes.CODE, "detail": str(missing.detail)}))
+            return
         if not await self.allowed():
             await self.refuse()
             return
         await self.accept()
         self.pump = asyncio.create_task(self.run())
 
-    async def refuse(self) -> None:
-        """Answer the handshake with 404, where the server can, else with its own refusal."""
+    async def refuse(self, status: int = 404, body: str = "") -> None:
+        """Answer the handshake, where the server can, else with its own refusal."""
         scope: Any = self.scope
         if "websocket.http.response" in (scope.get("extensions") or {}):
-            await self.send_raw({"type": f"{RESPONSE}.start", "status": 404, "headers": []})
-            await self.send_raw({"type": f"{RESPONSE}.body", "body": b""})
+            headers = [(b"content-type", b"application/json")] if body else []
+            await self.send_raw({"type": f"{RESPONSE}.start", "status": status, "headers": headers})
+            await self.send_raw({"type": f"{RESPONSE}.body", "body": body.encode()})
             await asyncio.sleep(0)  # the server takes what was sent before this consumer ends
         else:
-            await self.close(NOT_FOUND)
+            await self.close(4000 + status)
 
     async def send_raw(self, message: Any) -> None:
         await self.base_send(message)
@@ -81,20 +91,26 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
 
 class StoryConsumer(LiveConsumer):
-    """``/ws/projects/<name>/?after=<cursor>``: the project's events and log, then what comes."""
+    """``/ws/projects/<name>/?after=<cursor>``: the project's events and log, then what comes.
+
+    The log of a private repository's build comes to its owner alone.
+    """
 
     async def allowed(self) -> bool:
         self.project_id = await find_project(self.user, self.scope["url_route"]["kwargs"]["name"])
         return self.project_id is not None
 
     async def messages(self) -> AsyncGenerator[list[str]]:
-        async with aclosing(hub().story(self.project_id or 0, place(self.scope))) as story:
+        project_id = self.project_id or 0
+        log = await shows_log(self.user, project_id)
+        async with aclosing(hub().story(project_id, place(self.scope), log=log)) as story:
             async for batch in story:
                 yield [item for item, _place in batch]
 
 
 class LogConsumer(LiveConsumer):
-    """``/ws/builds/<id>/?after=<cursor>``: a build's log, then what comes; for staff."""
+    """``/ws/builds/<id>/?after=<cursor>``: a build's log, then what comes; for staff, but of a
+    private repository's for none but its owner."""
 
     async def allowed(self) -> bool:
         return await may_see_build(self.user, self.scope["url_route"]["kwargs"]["pk"])
@@ -127,12 +143,19 @@ def place(scope: Any) -> int:
         return 0
 
 
+def secret_in(scope: Any) -> str:
+    """The API token that came with the handshake, or ""."""
+    headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+    return bearer(headers.get("authorization", ""))
+
+
 @database_sync_to_async
 def person_behind(scope: Any) -> User | None:
-    """Who connects: by API token, or signed in in this browser."""
-    headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
-    if secret := bearer(headers.get("authorization", "")):
+    """Who connects: by API token, or signed in in this browser. Raises `MissingScope`."""
+    if secret := secret_in(scope):
         token = Token.objects.of_secret(secret)
+        if token and not token.allows(READ):
+            raise scopes.MissingScope(READ)
         return token.user if token else None
     user = scope["user"]
     return User.objects.get(pk=user.pk) if user.is_authenticated else None
@@ -148,24 +171,36 @@ def find_project(user: User | None, name: str) -> int | None:
 @database_sync_to_async
 def may_see_build(user: User | None, pk: int) -> bool:
     now = still(user)
-    return now is not None and Build.objects.visible_to(now).filter(pk=pk).exists()
+    build = Build.objects.visible_to(now).filter(pk=pk).first() if now else None
+    return now is not None and build is not None and build.shows_log_to(now)
+
+
+@database_sync_to_async
+def shows_log(user: User | None, project_id: int) -> bool:
+    project = Project.objects.filter(pk=project_id).first()
+    return user is not None and project is not None and project.shows_log_to(user)
 
 
 def still(user: User | None) -> User | None:
     """The person as they are now: rights are taken away while a socket is open."""
-    return User.objects.filter(pk=user.pk, is_active=True).first() if user else None
+    return User.objects.filter(may_enter(), pk=user.pk).first() if user else None
 
 
 @database_sync_to_async
 def is_signed_in(scope: Any) -> bool:
-    """Whether the browser's session still exists; a token has none that could end."""
-    key = scope["session"].session_key
-    return key is None or scope["session"].exists(key)
+    """Whether what they came with still counts: the token, or the browser's sign-in."""
+    if secret := secret_in(scope):
+        token = Token.objects.of_secret(secret)
+        return token is not None and token.allows(READ)
+    user = still(scope["user"])
+    # Read anew: what the handshake has found may have ended since, here or everywhere.
+    browser = SessionStore(scope["session"].session_key).load()
+    return user is not None and signs_in(user, browser)
 
 
 @database_sync_to_async
 def is_active(user: User) -> bool:
-    return User.objects.filter(pk=user.pk, is_active=True).exists()
+    return still(user) is not None
 
 
 routes: list[Any] = [

@@ -1,7 +1,8 @@
 """Why git came back without an answer, in words for a person.
 
 The proxy's own observations come first, because they are certain; then what git itself says,
-whose sentences are the same in the versions in use (it runs with the C locale).
+whose sentences are the same in the versions in use (it runs with the C locale). What is about
+SSH keys is in `sshfailures`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
+from keys.identity import Identity
+from sessions import sshfailures
 from sessions.addresses import Refused
 from sessions.errors import BinderyError, TemporaryError, UserError
 from sessions.gitprocess import Outcome
@@ -49,10 +52,13 @@ def no_such_commit(commit: str, url: str) -> UserError:
     )
 
 
-def failure(outcome: Outcome, url: str, commit: str = "") -> BinderyError:
+def failure(
+    outcome: Outcome, url: str, commit: str = "", identity: Identity | None = None
+) -> BinderyError:
     """The error that an unanswered run means for the person who asked for ``url``.
 
-    ``commit`` is what was asked for there, if it was one.
+    ``commit`` is what was asked for there, if it was one; ``identity`` is theirs, if it was
+    shown to the server.
     """
     host = urlsplit(url).hostname or url
     for error in outcome.unreached:
@@ -61,6 +67,11 @@ def failure(outcome: Outcome, url: str, commit: str = "") -> BinderyError:
         return _late(host)
     if commit and _NO_COMMIT.search(outcome.complaint):
         return no_such_commit(commit, url)
+    if identity:
+        complaint = outcome.complaint
+        about_keys = sshfailures.failure(complaint, url, identity, clean(complaint))
+        if about_keys:
+            return about_keys
     return _complained(outcome.complaint, url, host)
 
 

@@ -17,6 +17,7 @@ from typing import Literal
 
 from django.conf import settings
 
+from keys.identity import Identity
 from sessions.gitfailures import failure, no_such_commit, withheld
 from sessions.gitprocess import Git, call
 from sessions.providers import rules
@@ -58,13 +59,20 @@ class _Withheld(Exception):
 
 
 def read(
-    url: str, commit: str, name: str, most: int, ref: str = "", seconds: float = DEADLINE_SECONDS
+    url: str,
+    commit: str,
+    name: str,
+    most: int,
+    ref: str = "",
+    seconds: float = DEADLINE_SECONDS,
+    identity: Identity | None = None,
 ) -> FileFound | None:
     """What the repository's commit has under a name, or None where it has nothing.
 
     ``name`` is a path from the root. Of a longer file than ``most`` bytes there are ``most`` + 1.
     ``ref`` is the branch or tag that the commit was found under, for servers that want to hear
-    one. Takes as long as the server does, at most ``seconds``. Raises UserError when
+    one, ``identity`` whose key opens the repository. Takes as long as the server does, at most
+    ``seconds``. Raises UserError when
     commit or repository are not there for us or too large, TemporaryError when the server is not.
     """
     if not _COMMIT.fullmatch(commit):
@@ -80,7 +88,7 @@ def read(
         raise no_such_commit(commit, url)
 
     limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
-    return call(find, url, rules(), seconds, limit)
+    return call(find, url, rules(), seconds, limit, identity)
 
 
 def _ways(commit: str, ref: str) -> Iterator[_Way]:
@@ -132,4 +140,4 @@ class _Copy:
             return outcome.output
         if withheld(outcome):
             raise _Withheld
-        raise failure(outcome, self.git.url, self.commit)
+        raise failure(outcome, self.git.url, self.commit, self.git.identity)

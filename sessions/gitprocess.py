@@ -1,17 +1,16 @@
 """git, run toward a server that nobody vouches for.
 
 Everything that git would take from its surroundings is taken away: configuration, passwords,
-keys, prompts. Its only road out is an `egress` proxy that lives as long as the call, and so
-no redirect and no change of a name's address leads it into a private network. Memory, output,
-files and time are bounded. `gitremote` and `gitfile` read what it says; `gitfailures` puts
-failures into words.
+keys, prompts; a person's own key is given to it by `gitssh`. Its only road out is an `egress`
+proxy that lives as long as the call, and so no redirect and no change of a name's address leads
+it into a private network. Memory, output, files and time are bounded. `gitremote` and `gitfile`
+read what it says; `gitfailures` puts failures into words.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import signal
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
@@ -22,11 +21,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
-from sessions import egress
+from keys import knownhosts
+from keys.identity import Identity
+from sessions import egress, gitssh
 from sessions.addresses import Rules
 
 DEADLINE_SECONDS = 20
-CONNECT_SECONDS = 10
 MOST_OUTPUT_BYTES = 16 * 2**20
 MOST_COMPLAINT_BYTES = 16 * 2**10
 MOST_MEMORY_BYTES = 512 * 2**20
@@ -71,14 +71,18 @@ class Outcome:
 class Git:
     """git, in a folder that its commands share, toward the server of one address.
 
-    All of them together have until ``deadline``; no file of theirs exceeds ``file_bytes``.
+    All of them together have until ``deadline``; no file of theirs exceeds ``file_bytes``. They
+    act as ``identity``, by ``ssh``, the command; without one they act as nobody, and ssh is not
+    used.
     """
 
     url: str
     home: str
     deadline: float
     file_bytes: int
+    identity: Identity | None = None
     port: int = 0
+    ssh: str = ""
     unreached: list[Exception] = field(default_factory=list)
 
     async def run(
@@ -91,17 +95,22 @@ class Git:
         self.unreached.clear()
         outcome = Outcome(unreached=self.unreached)
         command = _command([*arguments, "--", *operands], self.port, self.file_bytes)
-        environment = _environment(self.home, self.url, self.port)
+        environment = _environment(self.home, self.url, self.ssh)
         await _run_git(command, environment, self.deadline, most or MOST_OUTPUT_BYTES, outcome)
         return outcome
 
 
-def run(arguments: Sequence[str], operands: Sequence[str], rules: Rules) -> Outcome:
+def run(
+    arguments: Sequence[str],
+    operands: Sequence[str],
+    rules: Rules,
+    identity: Identity | None = None,
+) -> Outcome:
     """Run one command, ``git <arguments> -- <operands>``, `DEADLINE_SECONDS` at most.
 
     The first operand is the address of the repository.
     """
-    return call(lambda git: git.run(arguments, operands), operands[0], rules)
+    return call(lambda git: git.run(arguments, operands), operands[0], rules, identity=identity)
 
 
 def call(
@@ -110,40 +119,54 @@ def call(
     rules: Rules,
     seconds: float | None = None,
     file_bytes: int = MOST_FILE_BYTES,
+    identity: Identity | None = None,
 ) -> Answer:
     """What ``work`` makes of git, whose folder is gone afterwards.
 
     It has an event loop in a thread of its own, so that it may be called from anywhere. The
     thread is not waited for: a name server's silence can hold it for longer than the deadline.
+    An SSH server that ``identity`` is the first to meet is known from then on.
     """
     result: Future[Answer] = Future()
+    met: list[str] = []
 
     async def take() -> None:
         deadline = asyncio.get_running_loop().time() + (seconds or DEADLINE_SECONDS)
         try:
-            result.set_result(await _provide(work, url, rules, deadline, file_bytes))
+            with tempfile.TemporaryDirectory(prefix="git-") as home:
+                git = Git(url, home, deadline, file_bytes, identity)
+                answer = await _provided(git, work, rules, met)
+            result.set_result(answer)
         except BaseException as error:  # noqa: BLE001 -- whatever it is, it is the caller's
             result.set_exception(error)
 
     Thread(target=lambda: asyncio.run(take()), name="git", daemon=True).start()
-    return result.result()
+    try:
+        return result.result()
+    finally:
+        if identity:
+            knownhosts.record(met, identity.user_id)
 
 
-async def _provide(
+async def _provided(
+    git: Git,
     work: Callable[[Git], Coroutine[Any, Any, Answer]],
-    url: str,
     rules: Rules,
-    deadline: float,
-    file_bytes: int,
+    met: list[str],
 ) -> Answer:
-    with tempfile.TemporaryDirectory(prefix="git-") as home:
-        git = Git(url, home, deadline, file_bytes)
-        proxy = await egress.serve(rules, port=0, observe=git.unreached.append)
-        git.port = proxy.sockets[0].getsockname()[1]
-        try:
+    """What ``work`` makes of git, which has a way out and a key meanwhile."""
+    proxy = await egress.serve(rules, port=0, observe=git.unreached.append)
+    git.port = proxy.sockets[0].getsockname()[1]
+    try:
+        if git.identity is None:
             return await work(git)
-        finally:
-            proxy.close()
+        with gitssh.command(git.identity, git.url, git.home, git.port) as git.ssh:
+            try:
+                return await work(git)
+            finally:
+                met += gitssh.met(git.identity, git.home)
+    finally:
+        proxy.close()
 
 
 def _command(arguments: Sequence[str], port: int, file_bytes: int) -> list[str]:
@@ -152,7 +175,8 @@ def _command(arguments: Sequence[str], port: int, file_bytes: int) -> list[str]:
     return ["prlimit", *limits, "--", "git", "-c", proxy, *arguments]
 
 
-def _environment(home: str, url: str, port: int) -> dict[str, str]:
+def _environment(home: str, url: str, ssh: str) -> dict[str, str]:
+    web = "http:https" if url.startswith("http:") else "https"
     return {name: os.environ[name] for name in _KEPT if name in os.environ} | {
         "HOME": home,
         "LC_ALL": "C",
@@ -161,26 +185,10 @@ def _environment(home: str, url: str, port: int) -> dict[str, str]:
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "false",
-        "GIT_ALLOW_PROTOCOL": "http:https" if url.startswith("http:") else "https:ssh",
+        "GIT_ALLOW_PROTOCOL": "ssh" if ssh else web,
         "GIT_SSH_VARIANT": "ssh",
-        "GIT_SSH_COMMAND": _ssh(home, port),
+        "GIT_SSH_COMMAND": ssh or "false",
     }
-
-
-def _ssh(home: str, port: int) -> str:
-    """The ssh of one call: no keys, no questions, no memory of hosts, out by the proxy only."""
-    options = {
-        "BatchMode": "yes",
-        "ConnectTimeout": str(CONNECT_SECONDS),
-        "GlobalKnownHostsFile": "/dev/null",
-        "IdentityAgent": "none",
-        "IdentityFile": "none",
-        "ProxyCommand": f"socat - PROXY:127.0.0.1:%h:%p,proxyport={port}",
-        "StrictHostKeyChecking": "accept-new",
-        "UserKnownHostsFile": f"{home}/known_hosts",
-    }
-    words = (word for name, value in options.items() for word in ("-o", f"{name}={value}"))
-    return shlex.join(["ssh", "-F", "/dev/null", *words])
 
 
 async def _run_git(
@@ -212,7 +220,7 @@ async def _run_git(
                 os.killpg(process.pid, signal.SIGKILL)
             await _head(process.stdout, 0)  # its end is seen only when nothing is left to read
             await process.wait()
-        complaint.cancel()
+        await complaint
 
 
 async def _beginning(stream: asyncio.StreamReader | None, most: int) -> bytes:

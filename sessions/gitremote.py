@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
+from keys.identity import Identity
 from sessions import gitprocess
 from sessions.errors import UserError
 from sessions.gitfailures import failure
@@ -42,19 +43,20 @@ class Resolved:
     path: str
 
 
-def resolve(repository: Repository) -> Resolved:
+def resolve(repository: Repository, identity: Identity | None = None) -> Resolved:
     """The commit that the repository's ref stands for now.
 
-    Takes as long as the server does, at most `gitprocess.DEADLINE_SECONDS`. Raises UserError
-    when repository or ref are not there for us, TemporaryError when the server is not.
+    ``identity`` is whose key opens it. Takes as long as the server does, at most
+    `gitprocess.DEADLINE_SECONDS`. Raises UserError when repository or ref are not there for us,
+    TemporaryError when the server is not.
     """
     readings = repository.readings()
     ref, path = readings[-1]
     if _FULL_COMMIT.fullmatch(ref):
         return Resolved(ref.lower(), ref.lower(), path)
     if not ref:
-        return _default(repository)
-    refs = _advertised(_ask(repository, "--heads", "--tags"))
+        return _default(repository, identity)
+    refs = _advertised(_ask(repository, identity, "--heads", "--tags"))
     if not refs:
         raise _no_commits(repository)
     for reading, opens in readings:
@@ -63,9 +65,9 @@ def resolve(repository: Repository) -> Resolved:
     raise _no_such_ref(repository, ref, refs)
 
 
-def _default(repository: Repository) -> Resolved:
+def _default(repository: Repository, identity: Identity | None) -> Resolved:
     """The last commit of the default branch, which the server's HEAD points to."""
-    answer = _ask(repository, "--symref", pattern="HEAD")
+    answer = _ask(repository, identity, "--symref", pattern="HEAD")
     commit = _advertised(answer).get("HEAD")
     if commit is None:
         raise _no_commits(repository)
@@ -81,12 +83,14 @@ def _named(branch: str) -> str:
         return ""
 
 
-def _ask(repository: Repository, *options: str, pattern: str = "") -> str:
+def _ask(
+    repository: Repository, identity: Identity | None, *options: str, pattern: str = ""
+) -> str:
     """What ``git ls-remote`` prints. Raises UserError or TemporaryError."""
     operands = [repository.url, *filter(None, [pattern])]
-    outcome = gitprocess.run(["ls-remote", *options], operands, rules())
+    outcome = gitprocess.run(["ls-remote", *options], operands, rules(), identity)
     if not outcome.answered:
-        raise failure(outcome, repository.url)
+        raise failure(outcome, repository.url, identity=identity)
     return outcome.output.decode("utf-8", "replace")
 
 

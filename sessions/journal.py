@@ -93,6 +93,14 @@ def read(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
     return Page(items, cursor.pack())
 
 
+def read_events(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
+    """The same without the log: for those who may see the project and not what its builds say."""
+    events = Event.objects.filter(project=project_id, seq__gt=unpack(after).event)
+    shown = events.order_by("seq").select_related("project")[:limit]
+    items = [_event_item(event, Cursor(event.seq)) for event in shown]
+    return Page(items, items[-1]["cursor"] if items else after)
+
+
 def read_log(build_id: int, after: int = 0, limit: int = PAGE) -> Page:
     """The next pieces of a build's log after a cursor, which here is a piece's number.
 

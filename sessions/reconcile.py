@@ -13,19 +13,23 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from portal import letters
+from portal import erasing, letters
+from portal.oidc import refreshing
 from sessions import capacity
 from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.gateway import tickets
-from sessions.lifecycle import facts
+from sessions.lifecycle import facts, sshkey
 from sessions.lifecycle.failures import fail
 from sessions.lifecycle.queue import enqueue
-from sessions.models import Build, Project, Session
+from sessions.models import Build, Idempotency, Project, Session
 from sessions.states import SessionState
 from sessions.waits import QUEUED
 
 PATIENCE = timedelta(seconds=30)
 """A row may be ahead of its task for this long before the task is taken for lost."""
+
+REFRESHED_AT_ONCE = 100
+"""Sign-ins in one go; a task for one that is asked already ends at once."""
 
 
 def reconcile() -> None:
@@ -42,8 +46,18 @@ def reconcile() -> None:
     _repeat_builds(builds)
     _look_again(builds, servers)
     _drop_projects(backend.projects())
+    for user_id in sshkey.overtaken():
+        enqueue("renew_identity", user_id)
+    erasing.finish()
     tickets.sweep()
+    Idempotency.objects.sweep()
     capacity.look()
+
+
+def refresh_sign_ins() -> None:
+    """Have the providers asked again about whoever is signed in, where it is time."""
+    for pk in refreshing.due().values_list("pk", flat=True)[:REFRESHED_AT_ONCE]:
+        enqueue("refresh_sign_in", pk)
 
 
 def _send_letters() -> None:

@@ -69,17 +69,21 @@ class Hub:
 
     def __init__(self) -> None:
         self.stories: dict[int, Topic] = {}
+        self.events: dict[int, Topic] = {}
         self.logs: dict[int, Topic] = {}
         self.shelves: dict[int, Topic] = {}
         self.ticker: asyncio.Task[None] | None = None
 
-    def story(self, project_id: int, after: int) -> AsyncGenerator[Batch]:
+    def story(self, project_id: int, after: int, *, log: bool = True) -> AsyncGenerator[Batch]:
         """A project's story after a cursor, as JSON, in batches; then what comes, for ever.
+        Without ``log`` there are the events alone.
 
         A silence of a few seconds is an empty batch, in which a reader can look whether the
         other side is still there and still allowed to read.
         """
-        return self._read(self.stories, project_id, journal.read, after)
+        if log:
+            return self._read(self.stories, project_id, journal.read, after)
+        return self._read(self.events, project_id, journal.read_events, after)
 
     def log(self, build_id: int, after: int) -> AsyncGenerator[Batch]:
         """A build's log after a cursor in the same way, whoever waits for the build."""
@@ -119,8 +123,9 @@ class Hub:
         clock = asyncio.get_running_loop().time
         async with _pause() as pause:
             shelves_due = 0.0
-            while self.stories or self.logs or self.shelves:
+            while self.stories or self.events or self.logs or self.shelves:
                 await _compare(self.stories, _story_versions)
+                await _compare(self.events, _event_versions)
                 await _compare(self.logs, _log_versions)
                 if clock() >= shelves_due:
                     shelves_due = clock() + SHELF_PAUSE
@@ -200,6 +205,11 @@ def _read(read: Read, key: int, after: int) -> tuple[Batch, int]:
 def _story_versions(project_ids: list[int]) -> list[tuple[int, Version]]:
     fields = ("pk", "events_written", "current__build__chunks")
     return _split(Project.objects.filter(pk__in=project_ids).values_list(*fields))
+
+
+@database_sync_to_async
+def _event_versions(project_ids: list[int]) -> list[tuple[int, Version]]:
+    return _split(Project.objects.filter(pk__in=project_ids).values_list("pk", "events_written"))
 
 
 @database_sync_to_async

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from portal import letters
-from sessions.lifecycle import steps
+from portal.oidc import refreshing
+from sessions.lifecycle import sshkey, steps
 
 
 def prepare(session_id: int, **_newer: Any) -> None:
@@ -37,6 +38,14 @@ def remove_server(session_id: int, **_newer: Any) -> None:
 
 def remove_project(project_id: int, **_newer: Any) -> None:
     steps.remove_project(project_id)
+
+
+def renew_identity(user_id: int, **_newer: Any) -> None:
+    sshkey.renew(user_id)
+
+
+def refresh_sign_in(sign_in_id: int, **_newer: Any) -> None:
+    refreshing.refresh(sign_in_id)
 
 
 def send_letters(**_newer: Any) -> None:

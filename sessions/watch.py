@@ -20,7 +20,7 @@ from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.errors import TemporaryError
 from sessions.lifecycle import facts
 from sessions.models import Heartbeat
-from sessions.reconcile import reconcile
+from sessions.reconcile import reconcile, refresh_sign_ins
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +39,13 @@ def run() -> None:
     """Watch for ever, once no other process does."""
     with _alone():
         log.info("watching")
-        due = {_beat: 0.0, reconcile: 0.0}
+        every = {_beat: BEAT, refresh_sign_ins: BEAT, reconcile: RECONCILE}
+        due = dict.fromkeys(every, 0.0)
         for report in get_backend().changes():
             _guarded(_take, report)
-            for chore, every in ((_beat, BEAT), (reconcile, RECONCILE)):
+            for chore, pause in every.items():
                 if time.monotonic() >= due[chore]:
-                    due[chore] = time.monotonic() + every
+                    due[chore] = time.monotonic() + pause
                     _guarded(chore)
 
 

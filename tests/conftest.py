@@ -18,6 +18,7 @@ from portal.models import User
 from sessions import backends
 from tests.githttp import GitServer
 from tests.scripted import ScriptedBackend
+from tests.sshd import SshServer
 from tests.stack import Stack, running
 
 # How long an example takes says something about the machine only.
@@ -142,9 +143,21 @@ def git_server() -> Iterator[GitServer]:
 
 
 @pytest.fixture(scope="session")
-def stack(git_server: GitServer) -> Iterator[Stack]:
-    """A portal that runs as a whole, in which ada and bob have accounts."""
-    with running(PORTAL_TRUSTED_GIT_HOSTS=git_server.host) as stack:
+def ssh_server() -> Iterator[SshServer]:
+    with SshServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(git_server: GitServer, ssh_server: SshServer) -> Iterator[Stack]:
+    """A portal that runs as a whole, in which ada and bob have accounts. Notebooks reach the
+    SSH server, too."""
+    trusted = f"{git_server.host},{ssh_server.host}"
+    with running(
+        PORTAL_TRUSTED_GIT_HOSTS=trusted,
+        PORTAL_TRUSTED_HOSTS=ssh_server.host,
+        PORTAL_KNOWN_HOSTS=ssh_server.host_key,
+    ) as stack:
         stack.account("ada")
         stack.account("bob")
         yield stack

@@ -48,6 +48,7 @@ def _go_on(project: Project, state: ProjectState) -> None:
 
 def _building(project: Project) -> tuple[Session, Build]:
     build = Build.objects.create(
+        owner=project.owner if project.is_private else None,
         url=project.url,
         commit=COMMIT,
         image=project.name,

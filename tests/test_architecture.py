@@ -13,6 +13,8 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 
+from portal.oidc.provider import ENDPOINTS
+
 ROOT = Path(__file__).resolve().parents[1]
 OWN = ("portal", "sessions", "quotas", "keys")
 OUR_LABELS = ("portal", "notebook_sessions", "quotas", "keys")
@@ -110,12 +112,21 @@ def test_the_portal_imports_nothing_that_only_the_tests_install():
     assert foreign == set()
 
 
+def variables_of_providers() -> list[str]:
+    """As the only provider has them."""
+    texts = {name: (ROOT / f"portal/oidc/{name}.py").read_text() for name in ("policy", "provider")}
+    of_each = [*re.findall(r"\{start\}([A-Z_]+)", texts["provider"]), *ENDPOINTS.values()]
+    of_the_site = re.findall(r"\"(OIDC_[A-Z_]+[A-Z])\"", texts["policy"] + texts["provider"])
+    return [*(f"OIDC_{name}" for name in of_each), *of_the_site]
+
+
 def test_each_variable_of_the_settings_is_explained_and_no_other():
     read = re.findall(
         r"ENVIRONMENT\.(?:text|number|decimal|flag|choice|words)\(\s*\"([A-Z_]+)\"",
         (ROOT / "portal/settings.py").read_text(),
     )
-    documents = [ROOT / f"docs/{name}.md" for name in ("configure", "kubernetes")]
+    read += variables_of_providers()
+    documents = [ROOT / f"docs/{name}.md" for name in ("configure", "kubernetes", "sign-in")]
     table = [
         name
         for document in documents

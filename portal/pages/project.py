@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from keys import keypairs
+from portal.models import User
 from portal.pages.asking import find, go_to, htmx, person, signed_in
 from portal.pages.buildlog import last_lines, lines_that_matter
 from portal.pages.steps import progress_of, steps_of
@@ -22,6 +24,7 @@ from sessions import journal
 from sessions.cursor import Cursor
 from sessions.lifecycle import room
 from sessions.models import Build, Event, Project
+from sessions.sshfailures import key_page
 from sessions.states import BuildState, ProjectState
 
 COMING_UP = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
@@ -37,11 +40,12 @@ def project(request: HttpRequest, name: str) -> HttpResponseBase:
     """``/projects/<name>/``. The log comes by WebSocket, from the session's first line on."""
     found = find(request, name)
     build = found.current.build if found.current else None
+    shown = build if found.shows_log_to(person(request)) else None
     context = {
         **_status(request, found),
         "begin": journal.session_start(found),
         "known": Cursor(found.events_written).pack(),
-        "lines": "\n".join(last_lines(build.pk, LINES_SHOWN)) if build else "",
+        "lines": "\n".join(last_lines(shown.pk, LINES_SHOWN)) if shown else "",
     }
     return render(request, "portal/project.html", context)
 
@@ -66,7 +70,7 @@ def status(request: HttpRequest, name: str) -> HttpResponseBase:
 def log(request: HttpRequest, name: str) -> HttpResponseBase:
     """``log.txt``: the whole log of the current session's build, as plain text."""
     found = find(request, name)
-    if not found.current or not found.current.build_id:
+    if not found.current or not found.current.build_id or not found.shows_log_to(person(request)):
         raise Http404
     return StreamingHttpResponse(
         journal.log_text(found.current.build_id),
@@ -86,6 +90,8 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
     refusal = None if project.is_live else room.refusal(project)
     steps = steps_of(story, timezone.now(), pushes=settings.PORTAL_BACKEND != "local")
     last_build = _last_build(project, build)
+    shows_log = project.shows_log_to(person(request))
+    failed = build if build and build.code and shows_log else None
     return {
         "project": project,
         "session": session,
@@ -98,7 +104,9 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "last_build": last_build,
         "events": events,
         "newest": events[0] if events else None,
-        "failed_lines": "\n".join(lines_that_matter(build.pk)) if build and build.code else "",
+        "shows_log": shows_log,
+        "failed_lines": "\n".join(lines_that_matter(failed.pk)) if failed else "",
+        "key": _key(project, person(request)),
         "limits": limits_of(project.owner),
         "refusal": refusal,
         "in_the_way": room.holders(project.owner, refusal.code) if refusal else (),
@@ -109,9 +117,17 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
     }
 
 
+def _key(project: Project, reader: User) -> dict[str, str] | None:
+    """The public key that a private repository's host does not take, and where it takes some."""
+    refused = project.current and project.current.code == "launch.key-not-accepted"
+    if not refused or project.owner_id != reader.pk:
+        return None
+    return {"public": keypairs.ensure(reader).public, "page": key_page(project.url)}
+
+
 def _last_build(project: Project, current: Build | None) -> timedelta | None:
     """How long building this repository took the last time, None if it never succeeded."""
-    done = Build.objects.filter(url=project.url, state=BuildState.BUILT, started__isnull=False)
+    done = Build.objects.of(project).filter(state=BuildState.BUILT, started__isnull=False)
     if current:
         done = done.exclude(pk=current.pk)
     last = done.order_by("-id").first()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
@@ -100,6 +100,7 @@ class BuildAdmin(Rows[Build]):
     columns = (
         ("id", lambda build: build.pk),
         ("repository", lambda build: build.url),
+        ("private_to", lambda build: build.owner.username if build.owner else ""),
         ("ref", lambda build: build.ref),
         ("commit", lambda build: build.commit),
         ("state", lambda build: build.state),
@@ -114,7 +115,7 @@ class BuildAdmin(Rows[Build]):
         ("image", lambda build: build.image),
     )
     fields = (
-        "repository",
+        ("repository", "private_to"),
         ("ref", "commit"),
         ("states", "pack", "fresh"),
         ("created", "started", "finished"),
@@ -124,12 +125,12 @@ class BuildAdmin(Rows[Build]):
         ("image", "digest", "dropped"),
         "resources",
     )
-    readonly_fields = ("repository", "states", "lasted", "people")
+    readonly_fields = ("repository", "private_to", "states", "lasted", "people")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Build]:
         waiting = Session.objects.filter(build=OuterRef("pk"), state=SessionState.WAITING)
         count = waiting.order_by().values("build").annotate(n=Count("pk")).values("n")
-        rows = super().get_queryset(request)
+        rows = super().get_queryset(request).select_related("owner")
         return rows.annotate(waiting=Coalesce(Subquery(count, output_field=IntegerField()), 0))
 
     @admin.display(description=gettext_lazy("build"), ordering="pk")
@@ -143,6 +144,10 @@ class BuildAdmin(Rows[Build]):
     @admin.display(description=gettext_lazy("repository"))
     def repository(self, build: Build) -> SafeString:
         return address(build.url)
+
+    @admin.display(description=gettext_lazy("private to"))
+    def private_to(self, build: Build) -> SafeString | str:
+        return shown.link(build.owner, build.owner.username) if build.owner else ""
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def states(self, build: Build) -> SafeString:
@@ -177,8 +182,10 @@ class BuildAdmin(Rows[Build]):
         return [path("<int:pk>/log.txt", view, name="build_log"), *super().get_urls()]
 
     def log_text(self, request: HttpRequest, pk: int) -> HttpResponseBase:
-        """The whole log, as plain text."""
-        if not Build.objects.visible_to(request.user).filter(pk=pk).exists():  # type: ignore[arg-type]
+        """The whole log, as plain text; of a private repository's build to its owner alone."""
+        user = cast(User, request.user)
+        build = Build.objects.visible_to(user).filter(pk=pk).first()
+        if build is None or not build.shows_log_to(user):
             raise Http404
         return StreamingHttpResponse(
             journal.log_text(pk),
@@ -190,13 +197,16 @@ class BuildAdmin(Rows[Build]):
         )
 
     def about(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        newest = LogChunk.objects.filter(build=row).order_by("-seq")[:LOG_CHUNKS]
+        shows_log = row.shows_log_to(request.user)
+        chunks = LogChunk.objects.filter(build=row) if shows_log else LogChunk.objects.none()
+        newest = chunks.order_by("-seq")[:LOG_CHUNKS]
         of_it = {"build__id__exact": row.pk}
         sessions = row.sessions.select_related("project__owner").order_by("-pk")[:LOG_CHUNKS]
         return {
             "story": moves_of(Q(build=row)),
             "sessions": sessions if request.user.has_perm("notebook_sessions.view_session") else (),
             "all_sessions": shown.link_to_list("session", _("All sessions"), **of_it),
+            "shows_log": shows_log,
             "lines": "\n".join(chunk.text for chunk in reversed(newest)),
             "is_active": row.state in BUILD_ACTIVE,
         }

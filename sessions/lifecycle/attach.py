@@ -33,7 +33,7 @@ def attach(
     ``text`` is the repository's ``.resources``, from which ``wanted`` and ``warnings`` follow.
     Raises `QuotaExceeded` where there is no room for the notebook.
     """
-    build = None if session.force_build else _finished_build(session.project.url, found.commit)
+    build = None if session.force_build else _finished_build(session.project, found.commit)
     with transaction.atomic():
         room.admit_notebook(session.project.owner, wanted, beside=session)
         build = build or _active_build(session, found, text)
@@ -64,8 +64,8 @@ def _go_on(session: Session, build: Build) -> None:
     enqueue("start_build", build.pk)
 
 
-def _finished_build(url: str, commit: str) -> Build | None:
-    build = Build.objects.newest_built(url, commit)
+def _finished_build(project: Project, commit: str) -> Build | None:
+    build = Build.objects.newest_built(project, commit)
     if build and _is_absent(build.image):
         Build.objects.filter(pk=build.pk).update(dropped=True)
         return None
@@ -84,13 +84,14 @@ def _is_absent(image: str) -> bool:
 def _active_build(session: Session, found: Resolved, text: str) -> Build | None:
     """The build in progress, or a new one; None while the person has too many."""
     project = session.project
-    active = Build.objects.active().filter(url=project.url, commit=found.commit)
+    active = Build.objects.active().of(project).filter(commit=found.commit)
     build = active.select_for_update().first()
     if build or not room.has_turn_to_build(project.owner):
         return build
     try:
         with transaction.atomic():
             return Build.objects.create(
+                owner=project.owner if project.is_private else None,
                 url=project.url,
                 ref=found.ref,
                 commit=found.commit,

@@ -13,6 +13,7 @@ from quotas.resourcesfile import MOST_BYTES, Asked, ResourcesRefused, parse
 from sessions import gitfile
 from sessions.errors import BinderyError, QuotaExceeded, UserError
 from sessions.gitremote import Resolved
+from sessions.lifecycle import sshkey
 from sessions.models import Build, Project
 
 NAME = ".resources"
@@ -23,9 +24,9 @@ def by_default(limits: Limits) -> Resources:
     return settle(parse(b""), limits)
 
 
-def known(url: str, commit: str) -> str | None:
-    """The file's text at a commit, None where it was never read."""
-    rows = Build.objects.filter(url=url, commit=commit, resources__isnull=False)
+def known(project: Project, commit: str) -> str | None:
+    """The file's text at a commit, None where it was never read for those who may know."""
+    rows = Build.objects.of(project).filter(commit=commit, resources__isnull=False)
     return rows.values_list("resources", flat=True).order_by("-id").first()
 
 
@@ -34,10 +35,17 @@ def read(project: Project, found: Resolved) -> str:
 
     Raises `UserError`, `QuotaExceeded` or `TemporaryError`.
     """
-    text = known(project.url, found.commit)
+    text = known(project, found.commit)
     if text is not None:
         return text
-    file = gitfile.read(project.url, found.commit, NAME, MOST_BYTES, found.ref)
+    file = gitfile.read(
+        project.url,
+        found.commit,
+        NAME,
+        MOST_BYTES,
+        found.ref,
+        identity=sshkey.of(project.owner) if project.is_private else None,
+    )
     if file is None or file.kind != "file":
         return ""
     try:
@@ -52,7 +60,7 @@ def expected(project: Project) -> Resources:
 
     Raises `UserError` or `QuotaExceeded` as `settled` does.
     """
-    return settled(known(project.url, project.commit) or "", project.owner)[0]
+    return settled(known(project, project.commit) or "", project.owner)[0]
 
 
 def settled(text: str, owner: User) -> tuple[Resources, tuple[str, ...]]:

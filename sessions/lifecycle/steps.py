@@ -9,12 +9,11 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from keys.identity import identity_of
 from quotas.limits import limits_of
 from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
 from sessions.gitremote import Resolved, resolve
-from sessions.lifecycle import facts, needs
+from sessions.lifecycle import facts, needs, sshkey
 from sessions.lifecycle.attach import attach
 from sessions.lifecycle.failures import failures_of
 from sessions.models import Build, Project, Session
@@ -31,7 +30,8 @@ def prepare(session_id: int) -> None:
     with failures_of(session):
         project = session.project
         if session.force_build or not project.commit:
-            found = resolve(_repository(project))
+            identity = sshkey.of(project.owner) if project.is_private else None
+            found = resolve(_repository(project), identity)
         else:
             found = Resolved(project.commit, project.ref, project.path)
         text = needs.read(project, found)
@@ -52,7 +52,7 @@ def _repository(project: Project) -> Repository:
 
 def start_build(build_id: int) -> None:
     """Have the back end build, unless it does so already."""
-    build = Build.objects.active().filter(pk=build_id).first()
+    build = Build.objects.active().filter(pk=build_id).select_related("owner").first()
     if build is None:
         return
     why = "somebody waits for it"
@@ -60,18 +60,22 @@ def start_build(build_id: int) -> None:
     Build.objects.advance(
         build.pk, BuildState.BUILDING, by="worker", why=why, started=now, attempts=1
     )
-    spec = BuildSpec(
+    try:
+        get_backend().ensure_build(_spec(build))
+    except BinderyError as error:
+        facts.build_refused(build, error)
+
+
+def _spec(build: Build) -> BuildSpec:
+    return BuildSpec(
         id=build.pk,
         url=build.url,
         commit=build.commit,
         ref=build.ref,
         image=build.image,
         fresh=build.fresh,
+        identity=sshkey.of(build.owner) if build.owner else None,
     )
-    try:
-        get_backend().ensure_build(spec)
-    except BinderyError as error:
-        facts.build_refused(build, error)
 
 
 def cancel_unwanted_build(build_id: int) -> None:
@@ -104,6 +108,7 @@ def spawn(session_id: int) -> None:
         return
     project = session.project
     with failures_of(session):
+        identity = sshkey.of(project.owner)
         get_backend().ensure_server(
             ServerSpec(
                 id=session.pk,
@@ -117,9 +122,10 @@ def spawn(session_id: int) -> None:
                 token=session.server_token,
                 resources=session.resources,
                 volume_gb=limits_of(project.owner).volume_gb,
-                identity=identity_of(project.owner),
+                identity=identity,
             )
         )
+        sshkey.renew(project.owner_id, given=identity)  # it may have been replaced meanwhile
 
 
 def remove_server(session_id: int) -> None:

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from keys import keypairs
 from portal.models import User
 from sessions import journal
 from sessions.backends import get_backend
@@ -34,6 +35,7 @@ def launch(user: User, repository: str, ref: str = "", path: str = "") -> Projec
     RepositoryRule.objects.require(wish)
     with transaction.atomic():
         room.admit_project(user)
+        keypairs.ensure(user)
         project = Project.objects.create(
             owner=user,
             name=project_name(wish.repository),

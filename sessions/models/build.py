@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
@@ -12,6 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from portal.models import User
 from sessions.models.record import Transition
 from sessions.states import BUILD_ACTIVE, BUILD_TRANSITIONS, BuildState, SessionState
+
+if TYPE_CHECKING:
+    from sessions.models.project import Project
 
 
 class BuildQuerySet(models.QuerySet["Build"]):
@@ -23,9 +26,13 @@ class BuildQuerySet(models.QuerySet["Build"]):
         may = user.may_enter and user.is_staff and user.has_perm("notebook_sessions.view_build")
         return self.all() if may else self.none()
 
-    def newest_built(self, url: str, commit: str) -> Build | None:
+    def of(self, project: Project) -> BuildQuerySet:
+        """Those that this project may use: everybody's, or its owner's own where it is private."""
+        return self.filter(url=project.url, owner=project.owner_id if project.is_private else None)
+
+    def newest_built(self, project: Project, commit: str) -> Build | None:
         """The image to use for a commit, if one was ever finished."""
-        rows = self.filter(url=url, commit=commit, state=BuildState.BUILT, dropped=False)
+        rows = self.of(project).filter(commit=commit, state=BuildState.BUILT, dropped=False)
         return rows.order_by("-id").first()
 
     def advance(self, pk: int, to: BuildState, *, by: str, why: str = "", **fields: Any) -> bool:
@@ -105,6 +112,10 @@ class Build(models.Model):
     def may_be_cancelled_by(self, user: User) -> bool:
         """Whether this person may end it for everybody: staff with the right to."""
         return user.is_staff and user.has_perm("notebook_sessions.cancel_build")
+
+    def shows_log_to(self, user: User) -> bool:
+        """Whether this person may read what it says; of a private one its owner alone."""
+        return self.owner_id is None or self.owner_id == user.pk
 
     def is_wanted(self) -> bool:
         """Whether anybody still waits for it."""

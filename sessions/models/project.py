@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.models import User
+from sessions.providers import is_private
 from sessions.states import BUILD_ACTIVE, ProjectState, SessionState
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 SEE = "notebook_sessions.view_project"
 ACT = "notebook_sessions.act_on_project"
+EVERYBODY = "all"
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -33,6 +35,17 @@ class ProjectQuerySet(models.QuerySet["Project"]):
             return self.none()
         rows = self.existing().select_related("owner", "current__build")
         return rows if _may_as_staff(user, SEE) else rows.filter(owner=user)
+
+    def of(self, owner: str, asks: User) -> ProjectQuerySet:
+        """Those that have this owner: "" is whoever asks, `EVERYBODY` all people, for staff.
+
+        Raises `User.DoesNotExist` for whom one may know nothing of.
+        """
+        if owner in {"", asks.username}:
+            return self.filter(owner=asks)
+        if not _may_as_staff(asks, SEE):
+            raise User.DoesNotExist
+        return self if owner == EVERYBODY else self.filter(owner=User.objects.get(username=owner))
 
     def in_state(self, state: str) -> ProjectQuerySet:
         """Those that show this state, by the same rule as `Project.state`."""
@@ -108,7 +121,11 @@ class Project(models.Model):
     @property
     def is_private(self) -> bool:
         """Whether it is fetched with its owner's SSH key: then its build is theirs alone."""
-        return not self.url.startswith(("https://", "http://"))
+        return is_private(self.url)
+
+    def shows_log_to(self, user: User) -> bool:
+        """Whether this person may read what its builds say; of a private one its owner alone."""
+        return not self.is_private or self.owner_id == user.pk
 
     @property
     def notebook_url(self) -> str:

@@ -17,7 +17,7 @@ from sessions.models.project import Project
 from sessions.models.record import Transition
 from sessions.states import SESSION_HOLDING, SESSION_LIVE, SESSION_TRANSITIONS, SessionState
 
-_USE = "server-token"
+USE = "server-token"
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -42,7 +42,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
 
 def new_token() -> str:
-    return seal(secrets.token_urlsafe(32), _USE)
+    return seal(secrets.token_urlsafe(32), USE)
 
 
 class Session(models.Model):
@@ -104,7 +104,7 @@ class Session(models.Model):
     @property
     def server_token(self) -> str:
         """The notebook server's own token. Raises `keys.sealing.CannotOpen`."""
-        return open_sealed(self.sealed_token, _USE)
+        return open_sealed(self.sealed_token, USE)
 
     @property
     def resources(self) -> Resources:

@@ -19,7 +19,7 @@ from sessions.providers.doi import Doi
 from sessions.providers.git import Git
 from sessions.providers.github import GitHub
 from sessions.providers.gitlab import GitLab
-from sessions.providers.repository import Repository
+from sessions.providers.repository import Repository, is_private
 from sessions.providers.wording import (
     clean_path,
     clean_ref,
@@ -28,7 +28,15 @@ from sessions.providers.wording import (
     require_length,
 )
 
-__all__ = ["PROVIDERS", "Provider", "Repository", "describe", "rules", "understand"]
+__all__ = [
+    "PROVIDERS",
+    "Provider",
+    "Repository",
+    "describe",
+    "is_private",
+    "rules",
+    "understand",
+]
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
 
@@ -119,4 +127,6 @@ def describe(repository: Repository) -> tuple[str, ...]:
         parts.append(_("default branch"))
     if repository.path:
         parts.append(_("opens %(path)s") % {"path": repository.path})
+    if is_private(repository.url):
+        parts.append(_("with your SSH key"))
     return tuple(parts)

@@ -12,6 +12,7 @@ from typing import ClassVar, NoReturn
 from django.utils.translation import gettext as _
 
 from sessions.providers.address import Address, refuse
+from sessions.providers.git import Git
 from sessions.providers.repository import Repository
 from sessions.providers.wording import clean_path, clean_ref
 
@@ -28,14 +29,19 @@ class Forge:
     hosts: ClassVar[frozenset[str]]
 
     def claims(self, text: str, address: Address | None) -> bool:
-        """Whether a text is this site's although nobody named the provider."""
-        return address is not None and address.host in self.hosts
+        """Whether a text is this site's although nobody named the provider.
+
+        Who pastes its address for SSH wants a private repository, fetched with their own key.
+        """
+        return address is not None and address.host in self.hosts and address.scheme != "ssh"
 
     def understand(self, text: str, address: Address | None) -> Repository:
         """The repository, with branch and file where the text is the address of a page.
 
         Raises UserError.
         """
+        if address is not None and address.scheme == "ssh":
+            return Git().understand(text, address)
         if address is not None and address.host in self.hosts:
             segments: Sequence[str] = address.segments
         elif address is None or address.bare:

@@ -9,6 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def is_private(url: str) -> bool:
+    """Whether what git clones is opened by a person's SSH key: then the build is theirs alone."""
+    return not url.startswith(("https://", "http://"))
+
+
 @dataclass(frozen=True)
 class Repository:
     """A repository, and what to open in it.

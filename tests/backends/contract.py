@@ -7,6 +7,7 @@ that lives as long as the images do). Calls are made twice where the seam lets t
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from keys.identity import Identity
 from sessions.backends import Backend, BuildReport, BuildSpec, ServerReport, ServerSpec
 from tests.backends.waiting import (
     ask,
@@ -26,6 +28,7 @@ from tests.backends.waiting import (
     settled,
     until,
 )
+from tests.sshd import new_identity
 
 Order = Callable[[dict[str, str]], BuildSpec]
 Wish = Callable[..., ServerSpec]
@@ -33,6 +36,18 @@ Wish = Callable[..., ServerSpec]
 COUNTING = {"postBuild": "#!/bin/sh\nfor n in $(seq 300); do echo line $n; done\n"}
 ENDLESS = {"postBuild": "#!/bin/sh\necho going on\nsleep 3600\n"}
 BROKEN = {"postBuild": "#!/bin/sh\necho it does not work >&2\nexit 3\n"}
+
+
+# A start script that shows, where Jupyter serves it, what OpenSSH makes of the person's key.
+KEYS = """#!/bin/sh
+cd /home/jovyan/.ssh
+while sleep 0.2; do
+    { cat ssh.pub && ssh-keygen -y -f ssh.priv; } >../seen.new 2>&1
+    mv ../seen.new ../seen.txt
+done &
+cd
+exec "$@"
+"""
 
 
 def twice(call: Callable[..., Any], *arguments: Any) -> None:
@@ -196,6 +211,28 @@ class BackendContract:
         backend.ensure_server(server)
         removed(backend, server.id)
 
+    def test_a_notebook_has_its_persons_key_and_soon_the_one_that_replaces_it(
+        self, backend: Backend, order: Order, wish: Wish
+    ) -> None:
+        spec = built(backend, order({"start": KEYS, "index.ipynb": "{}"}))
+        first, second = new_identity(), new_identity()
+        server = replace(wish(spec), identity=first)
+        twice(backend.ensure_server, server)
+        address = settled(backend, server).address
+        until(lambda: _seen(address, server.token) == _as_it_should(first), 30)
+
+        twice(backend.renew_identity, "somebody-else", new_identity())
+        twice(backend.renew_identity, server.owner, second)
+        until(lambda: _seen(address, server.token) == _as_it_should(second), 180)
+        twice(backend.forget_identity, server.owner)
+        assert _seen(address, server.token) == _as_it_should(second)
+        removed(backend, server.id)
+        twice(backend.forget_identity, server.owner)
+
+    def test_keys_of_people_without_notebooks_are_no_error(self, backend: Backend) -> None:
+        twice(backend.renew_identity, "nobody-at-all", new_identity())
+        twice(backend.forget_identity, "nobody-at-all")
+
     def test_removing_what_is_not_there_is_no_error(self, backend: Backend) -> None:
         twice(backend.remove_server, 987_654)
         twice(backend.forget_server, 987_654)
@@ -244,6 +281,15 @@ def together(call: Callable[..., None], *arguments: Any) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def _as_it_should(identity: Identity) -> str:
+    return f"{identity.public}\n{identity.public}"
+
+
+def _seen(address: str, token: str) -> str:
+    status, body = ask(address, "/api/contents/seen.txt", token)
+    return str(json.loads(body)["content"]).strip() if status == 200 else ""
 
 
 def _gone(backend: Backend, number: int) -> ServerReport | None:

@@ -15,6 +15,7 @@ from sessions.backends.kubernetes.cluster import Cluster
 from tests.backends.waiting import until
 from tests.cluster.kube import Kube, new_namespace, settings_for
 from tests.githttp import Files, GitServer
+from tests.sshd import SshServer
 from tests.stack import Stack, running
 from tests.whole.conftest import ada, bob, cleared, git
 
@@ -52,7 +53,15 @@ def git_server(kube: Kube) -> Iterator[GitServer]:
 
 
 @pytest.fixture(scope="session")
-def stack(git_server: GitServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def ssh_server(kube: Kube) -> Iterator[SshServer]:
+    with SshServer(kube.own_address()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(
+    git_server: GitServer, ssh_server: SshServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
     """A whole portal with a namespace of its own, in which ada and bob have accounts."""
     small = {
         "PORTAL_CPU_REQUEST": "0.02",
@@ -61,7 +70,10 @@ def stack(git_server: GitServer, tmp_path_factory: pytest.TempPathFactory) -> It
         "PORTAL_MEMORY_LIMIT_GB": "1",
     }
     with new_namespace() as kube:
-        trusted = {"PORTAL_TRUSTED_GIT_HOSTS": git_server.host}
+        trusted = {
+            "PORTAL_TRUSTED_GIT_HOSTS": f"{git_server.host},{ssh_server.host}",
+            "PORTAL_KNOWN_HOSTS": ssh_server.host_key,
+        }
         environment = settings_for(kube, tmp_path_factory.mktemp("template"))
         with running(patience=3, **environment, **trusted, **small) as stack:
             stack.account("ada")

@@ -95,6 +95,7 @@ def running(kube: Kube) -> set[str]:
     """The projects that have a pod or a Secret, and both of each."""
     names = kube.names()
     servers = {name for name in names["pods"] if not name.startswith("build-")}
-    if servers != names["secrets"]:
+    runs = {name for name in names["secrets"] if not name.endswith("-ssh-key")}
+    if servers != runs:
         return {"pods and secrets differ"}
     return {name.rpartition("-")[0] for name in servers}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from portal.models import User
@@ -46,7 +46,7 @@ def test_a_provider_that_is_out_of_order(path, status, hostile: Hostile, arrive:
 def test_a_provider_that_talks_nonsense(path, body, hostile: Hostile, arrive: Arrive):
     hostile.answers[path] = (200, body)
     client = Client()
-    answer: HttpResponse = client.get("/oidc/evil/sign-in/")
+    answer: Any = client.get("/oidc/evil/sign-in/")
     if answer.status_code == 302:
         code, state = hostile.agree(answer.headers["Location"])
         answer = come_back(client, code=code, state=state)

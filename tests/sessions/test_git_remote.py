@@ -163,8 +163,8 @@ def test_a_redirect_leads_to_no_file(server):
 
 
 def test_a_name_that_leads_here_is_private_however_it_got_past_the_form(server):
-    for url in (f"http://localhost:{server.port}/ada/flowers.git", "ssh://git@localhost/a"):
-        assert refusal(Repository("git", "a", url)).code == "launch.address-private"
+    url = f"http://localhost:{server.port}/ada/flowers.git"
+    assert refusal(Repository("git", "a", url)).code == "launch.address-private"
 
 
 @pytest.mark.parametrize(
@@ -202,10 +202,9 @@ def test_git_that_wants_too_much_memory_gets_none(server, monkeypatch):
 
 
 def test_a_host_that_is_not_there_is_unreachable_for_now():
-    for url in ("https://nowhere.invalid/a", "ssh://git@nowhere.invalid/a"):
-        error = refusal(url)
-        assert (type(error), error.code) == (TemporaryError, "launch.host-unreachable")
-        assert "nowhere.invalid cannot be reached" in error.message
+    error = refusal("https://nowhere.invalid/a")
+    assert (type(error), error.code) == (TemporaryError, "launch.host-unreachable")
+    assert "nowhere.invalid cannot be reached" in error.message
 
 
 @pytest.fixture
@@ -231,13 +230,6 @@ def answering(settings):
         listening.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join()
-
-
-def test_an_ssh_server_is_reached_by_the_proxy_and_its_silence_is_unreachable(answering):
-    heard: list[bytes] = []
-    host = answering(lambda connection: heard.append(connection.recv(100)))
-    assert refusal(f"ssh://git@{host}/a").code == "launch.host-unreachable"
-    assert heard[0].startswith(b"SSH-2.0-")
 
 
 def test_a_web_server_that_is_no_git_server_is_said_to_be_none(answering):

@@ -9,6 +9,7 @@ from sessions.providers import Repository, describe, understand
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FLOWERS = "https://github.com/ada/flowers.git"
+FLOWERS_BY_SSH = "ssh://git@github.com/ada/flowers.git"
 
 
 @pytest.fixture(autouse=True)
@@ -27,15 +28,16 @@ def trusted(settings):
         ("https://github.com/ada/flowers", FLOWERS),
         ("HTTPS://www.github.com/ada/flowers.git/", FLOWERS),
         ("https://github.com/ada/flowers?tab=readme-ov-file#start", FLOWERS),
-        ("git@github.com:ada/flowers.git", FLOWERS),
-        ("ssh://git@github.com/ada/flowers", FLOWERS),
+        ("git@github.com:ada/flowers.git", FLOWERS_BY_SSH),
+        ("ssh://git@github.com/ada/flowers", "ssh://git@github.com/ada/flowers"),
+        ("git@gitlab.com:group/sub/flowers.git", "ssh://git@gitlab.com/group/sub/flowers.git"),
         ("https://github.com:443/ada/flowers", FLOWERS),
         ("  <https://github.com/ada/flowers>\n", FLOWERS),
         ('"ada/flowers"', FLOWERS),
         ("„ada/flowers“", FLOWERS),
         ("\ufeffada/flowers\u200b", FLOWERS),
         ("git clone https://github.com/ada/flowers.git", FLOWERS),
-        ("$ git clone git@github.com:ada/flowers.git my-copy", FLOWERS),
+        ("$ git clone git@github.com:ada/flowers.git my-copy", FLOWERS_BY_SSH),
         ("https://gitlab.com/ada/flowers", "https://gitlab.com/ada/flowers.git"),
         ("gitlab.com/group/sub/flowers.git", "https://gitlab.com/group/sub/flowers.git"),
         ("https://git.example.org/~ada/a%20b", "https://git.example.org/~ada/a%20b"),

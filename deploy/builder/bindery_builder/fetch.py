@@ -1,11 +1,13 @@
 """The stage that fetches: the whole repository at the commit, as one would clone it to work.
 
-Only git runs here, and nothing that strangers wrote. The next stage is `plan`.
+Only git runs here, and nothing that strangers wrote: so here, and nowhere else, is the key of
+the person whose private repository it is. The next stage is `plan`.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator
@@ -75,7 +77,28 @@ def variables(order: Order) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",
         **authority,
+        **_ssh(order.key),
     }
+
+
+def _ssh(key: Path) -> dict[str, str]:
+    """The one key, where there is one, for servers that are known.
+
+    Its file is root's: ssh finds fault with the mode of a key only where it is the reader's own.
+    """
+    if not key.exists():
+        return {}
+    options = (
+        "BatchMode=yes",
+        "IdentitiesOnly=yes",
+        "IdentityAgent=none",
+        "StrictHostKeyChecking=yes",
+        "UpdateHostKeys=no",
+        "GlobalKnownHostsFile=none",
+        f"UserKnownHostsFile={key / 'known_hosts'}",
+    )
+    words = ["ssh", "-F", "none", "-i", str(key / "ssh.priv")]
+    return {"GIT_SSH_COMMAND": shlex.join([*words, *(f"-o{option}" for option in options)])}
 
 
 def _watch(order: Order, process: subprocess.Popen[bytes]) -> None:

@@ -1,7 +1,7 @@
 """What a build is asked for: the variables that every container of its pod gets, read once.
 
 There is no secret among them. What a stage needs to sign in with is a file of its own
-(`registries`), which only the container of that stage has.
+(`registries`, `fetch`), which only the container of that stage has.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 WORK = Path("/build")
 TRUSTED = Path("/trusted")
+KEY = Path("/run/bindery/key")
 PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
 """Names (in either case) that a Dockerfile need not declare to be given at build time."""
 
@@ -38,6 +39,7 @@ class Order:
     variables: Mapping[str, str] = field(default_factory=dict)
     work: Path = WORK
     trusted: Path = TRUSTED
+    key: Path = KEY
 
     @property
     def repository(self) -> Path:

@@ -71,12 +71,9 @@ class Command(BaseCommand):
 
     def _announcement(self, door: socket.socket, password: str) -> Callable[[], None]:
         """What to call until it has said that the portal is ready, and is quiet from then on."""
-        words = {"url": settings.PORTAL_URL, "name": admin_account.USERNAME, "password": password}
+        words = {"url": settings.PORTAL_URL, "who": _who_may_sign_in(password)}
         ready = _(
-            "\nBindery is ready at %(url)s\n"
-            "  account:  %(name)s\n"
-            "  password: %(password)s\n"
-            "Ctrl-C ends it; notebooks go on running.\n"
+            "\nBindery is ready at %(url)s\n%(who)sCtrl-C ends it; notebooks go on running.\n"
         )
         complain_at = time.monotonic() + COMPLAIN_EVERY
         said = False
@@ -95,6 +92,16 @@ class Command(BaseCommand):
                 self.stderr.write(_("Bindery is not ready yet: %(why)s") % {"why": wrong})
 
         return announce
+
+
+def _who_may_sign_in(password: str) -> str:
+    if not settings.PORTAL_PASSWORD_SIGN_IN:
+        names = ", ".join(provider.name for provider in settings.OIDC_PROVIDERS.values())
+        return _("  sign in:  by %(names)s\n") % {
+            "names": names or _("nobody; see docs/sign-in.md")
+        }
+    words = {"name": admin_account.USERNAME, "password": password}
+    return _("  account:  %(name)s\n  password: %(password)s\n") % words
 
 
 def _set_variables() -> None:
@@ -121,6 +128,7 @@ def _parts(door: socket.socket) -> list[Part]:
     web += ["--app-dir", str(settings.BASE_DIR), "--fd", str(door.fileno())]
     web += ["--no-access-log", "--log-level", os.environ["PORTAL_LOG_LEVEL"].lower()]
     web += ["--timeout-graceful-shutdown", "3"]
+    web += ["--no-proxy-headers"]  # `portal.asgi` reads them, from those who are trusted
     web += ["--ws-max-size", str(WEBSOCKET_LIMIT), "--ws-per-message-deflate", "false"]
     return [
         Part("web", web, descriptors=[door.fileno()]),

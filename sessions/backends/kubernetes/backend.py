@@ -1,9 +1,9 @@
 """The Kubernetes back end: builds and notebooks as pods of a cluster.
 
 It only writes down what is wanted, as objects, and reads what is; the cluster does the rest.
-Neighbours: `site` (what the operator set), `buildpod`, `serverpod` (manifests), `cluster` (the
-API), `registry` (the images), `buildreport`, `serverreport` (how things are), `output` (logs),
-`changes` (what happens).
+Neighbours: `site` (what the operator set), `buildpod`, `serverpod`, `keysecret` (manifests),
+`cluster` (the API), `registry` (the images), `buildreport`, `serverreport` (how things are),
+`output` (logs), `changes` (what happens).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 
+from keys.identity import Identity
 from sessions.backends import (
     BuildReport,
     BuildSpec,
@@ -23,7 +24,7 @@ from sessions.backends import (
     ServerSpec,
 )
 
-from . import buildreport, configuration, nodes, output, serverpod, serverreport
+from . import buildreport, configuration, keysecret, nodes, output, serverpod, serverreport
 from .answering import Answering
 from .buildpod import build_pod
 from .changes import WARNINGS, Changes, latest, unanswered
@@ -31,13 +32,17 @@ from .cluster import Cluster, Manifest
 from .labels import (
     BUILDS,
     CANCEL,
+    KEYS,
     OURS,
+    OWNER,
     PROJECT,
     SERVERS,
     SESSION,
     STOP,
     TOLD,
+    build_key_name,
     build_name,
+    key_name,
     server_name,
 )
 from .place import Place
@@ -80,16 +85,30 @@ class KubernetesBackend:
         return registry.digest(self.site.repository(image), TAG) is not None
 
     def ensure_build(self, spec: BuildSpec) -> None:
+        if spec.identity:  # first, or the pod would wait for it
+            self._cluster.put("secrets", keysecret.of_build(spec.id, spec.identity))
         self._cluster.create("pods", build_pod(spec, self.site))
+        if spec.identity:
+            self._tie_key(spec.id)
+
+    def _tie_key(self, build_id: int) -> None:
+        """Let the cluster remove the key with the build's pod, at the latest."""
+        if pod := self._cluster.get("pods", build_name(build_id)):
+            change = keysecret.belonging_to(pod)
+            self._cluster.patch("secrets", build_key_name(build_id), change)
+        else:  # it was forgotten just now
+            self._cluster.delete("secrets", build_key_name(build_id))
 
     def cancel_build(self, build_id: int) -> None:
         """Ends its pod, which stays to tell so: the cluster has no other word for that than a
         time that is over."""
         change = {"metadata": {"annotations": {TOLD: CANCEL}}, "spec": {"activeDeadlineSeconds": 1}}
         self._cluster.patch("pods", build_name(build_id), change)
+        self._cluster.delete("secrets", build_key_name(build_id))
 
     def forget_build(self, build_id: int) -> None:
         self._cluster.delete("pods", build_name(build_id))
+        self._cluster.delete("secrets", build_key_name(build_id))
 
     def read_log(self, build_id: int, position: str) -> LogPiece | None:
         pod = self._build_pod(build_id)
@@ -120,9 +139,15 @@ class KubernetesBackend:
         if secret is None:
             return
         uid = secret["metadata"]["uid"]
+        self._hand_key_over(spec, secret)
         self._cluster.create("pods", serverpod.pod(spec, self.site, uid))
+        self._hand_key_over(spec, secret)  # the cluster may have cleared it away just before
         if self._wanted(spec) is None:  # it was taken back just now
             self._cluster.delete("pods", server_name(spec))
+
+    def _hand_key_over(self, spec: ServerSpec, run: Manifest) -> None:
+        if spec.identity:
+            self._cluster.put("secrets", keysecret.of_person(spec.owner, spec.identity, run))
 
     def _wanted(self, spec: ServerSpec) -> Manifest | None:
         """The Secret that stands for the run, unless that is to end."""
@@ -139,6 +164,18 @@ class KubernetesBackend:
         for kind in ("pods", "secrets"):
             for name in self._names(kind, session_id):
                 self._cluster.delete(kind, name)
+
+    def renew_identity(self, owner: str, identity: Identity) -> None:
+        """Nodes look after changed Secrets about once a minute, but at once where the pod itself
+        has changed. Who has no notebook has no Secret, and is not given one."""
+        if self._cluster.patch("secrets", key_name(owner), keysecret.renewed(identity)):
+            change = {"metadata": {"annotations": {KEYS: keysecret.mark(identity)}}}
+            for name in self._of("pods", f"{SERVERS},{OWNER}={owner}"):
+                self._cluster.patch("pods", name, change)
+
+    def forget_identity(self, owner: str) -> None:
+        """Pods that run keep their files; the cluster itself does this with the last of them."""
+        self._cluster.delete("secrets", key_name(owner))
 
     def _names(self, kind: str, session_id: int) -> list[str]:
         return self._of(kind, f"{SERVERS},{SESSION}={session_id}")

@@ -14,6 +14,7 @@ from typing import Any
 
 from sessions.backends import BuildSpec
 
+from . import keysecret
 from .labels import build_labels, build_name
 from .site import CA_FILE, CA_FOLDER, Site, cpus
 
@@ -41,7 +42,7 @@ def build_pod(spec: BuildSpec, site: Site) -> dict[str, Any]:
             "securityContext": {"fsGroup": 1000},
             "initContainers": first,
             "containers": [last],
-            "volumes": _volumes(site),
+            "volumes": [*_volumes(site), *keysecret.build_volumes(spec)],
             **site.pull_secrets,
         },
     }
@@ -62,7 +63,7 @@ def _container(stage: str, spec: BuildSpec, site: Site) -> dict[str, Any]:
             },
         },
         "securityContext": _rights(stage),
-        "volumeMounts": _mounts(stage, site),
+        "volumeMounts": _mounts(stage, spec, site),
     }
 
 
@@ -110,14 +111,16 @@ def _cache(spec: BuildSpec, site: Site) -> str:
 
     Not those of a commit that was asked for by its number: such a commit may be anybody's, of
     a fork, and must not leave layers to those who build what the repository's owners publish.
+    Those of a private repository are for builds with the same key alone.
     """
     if re.fullmatch(r"[0-9a-f]{7,64}|", spec.ref):
         return ""
-    digest = hashlib.sha256(f"{spec.url}\0{spec.ref}".encode()).hexdigest()
+    whose = f"\0{' '.join(spec.identity.public.split()[:2])}" if spec.identity else ""
+    digest = hashlib.sha256(f"{spec.url}\0{spec.ref}{whose}".encode()).hexdigest()
     return f"{site.registry}/cache-{digest[:32]}"
 
 
-def _mounts(stage: str, site: Site) -> list[dict[str, Any]]:
+def _mounts(stage: str, spec: BuildSpec, site: Site) -> list[dict[str, Any]]:
     """``trusted`` is what ``pull`` tells ``push`` of the base images, past the strangers' code."""
     mounts: list[dict[str, Any]] = [{"name": "work", "mountPath": "/build"}]
     if site.ca_configmap:
@@ -126,6 +129,8 @@ def _mounts(stage: str, site: Site) -> list[dict[str, Any]]:
         mounts.append({"name": "trusted", "mountPath": "/trusted"})
     if stage in _secrets(site):
         mounts.append({"name": f"{stage}-auth", "mountPath": _AUTH[stage], "readOnly": True})
+    if stage == "fetch" and spec.identity:
+        mounts += keysecret.build_mounts()
     return mounts
 
 

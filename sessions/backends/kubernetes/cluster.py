@@ -67,6 +67,12 @@ class Cluster:
         status, _answer = self._ask("POST", kind, body=manifest, tolerated={409})
         return status != 409
 
+    def put(self, kind: str, manifest: Manifest) -> None:
+        """Make it, or merge it into the one of that name."""
+        name = manifest["metadata"]["name"]
+        if not self.patch(kind, name, manifest) and not self.create(kind, manifest):
+            self.patch(kind, name, manifest)  # somebody else has made it just now
+
     def get(self, kind: str, name: str) -> Manifest | None:
         status, answer = self._ask("GET", f"{kind}/{name}", tolerated={404})
         return None if status == 404 else answer

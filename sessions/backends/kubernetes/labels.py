@@ -14,6 +14,8 @@ PROJECT = "bindery/project"
 OWNER = "bindery/owner"
 BUILD = "bindery/build"
 SESSION = "bindery/session"
+KEYS = "bindery/keys"
+"""An annotation: with which keys it was renewed last, by their mark."""
 TOLD = "bindery/told"
 """An annotation: what was wished of the thing since, `CANCEL` or `STOP`."""
 CANCEL = "cancel"
@@ -50,6 +52,14 @@ def volume_labels(owner: str) -> dict[str, str]:
     return {MANAGED: "bindery", KIND: "volume", OWNER: owner}
 
 
+def key_labels(owner: str) -> dict[str, str]:
+    return {MANAGED: "bindery", KIND: "key", OWNER: owner}
+
+
+def build_key_labels(build_id: int) -> dict[str, str]:
+    return {MANAGED: "bindery", KIND: "key", BUILD: str(build_id)}
+
+
 def build_name(build_id: int) -> str:
     return f"build-{build_id}"
 
@@ -65,3 +75,12 @@ def server_name(spec: ServerSpec) -> str:
 
 def volume_name(owner: str) -> str:
     return f"{owner}-nfs-pvc"
+
+
+def key_name(owner: str) -> str:
+    """Of the Secret with a person's keys; that of a run ends in a number."""
+    return f"{owner}-ssh-key"
+
+
+def build_key_name(build_id: int) -> str:
+    return f"{build_name(build_id)}-key"

@@ -11,6 +11,7 @@ from typing import Any
 from sessions import jupyter
 from sessions.backends import ServerSpec
 
+from . import keysecret
 from .labels import OURS, OWNER, server_labels, server_name, volume_labels, volume_name
 from .merge import merged
 from .site import CA_FOLDER, Site
@@ -25,7 +26,9 @@ _RUNTIME = "/tmp/jupyter"  # noqa: S108  (the container's own; sockets want a sh
 # Where no memory group ends as a whole (cgroup v1), the kernel ends one process of the notebook
 # and nobody is told: the loop sees it and says so in the container's last words. It holds none of
 # the container's streams, for which the end of the container would wait.
-_START = """
+_START = (
+    keysecret.LINKS
+    + """
 trap 'exit 143' TERM
 if command -v jupyter-lab >/dev/null; then lab=jupyter-lab
 elif python3 -c 'import jupyterlab' 2>/dev/null; then lab='python3 -m jupyterlab'
@@ -41,7 +44,8 @@ if grep -q ^oom_kill $killed 2>/dev/null; then
     done >/dev/null 2>&1 </dev/null &
 fi
 exec $lab "$@"
-""".replace("$", "$$")  # Kubernetes reads two as one
+"""
+).replace("$", "$$")  # Kubernetes reads two as one
 
 
 def claim(spec: ServerSpec, site: Site) -> dict[str, Any]:
@@ -114,11 +118,13 @@ def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
 
 
 def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
-    mounts = [
+    mounts: list[dict[str, Any]] = [
         {"name": "home", "mountPath": f"/home/{volume_name(spec.owner)}"},
         {"name": "jupyter", "mountPath": CONFIG, "readOnly": True},
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  (the container's own)
     ]
+    if spec.identity:
+        mounts += keysecret.server_mounts()
     if site.ca_configmap:
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
     variables = {**_variables(spec), **site.environment}
@@ -170,6 +176,8 @@ def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
         # the notebook's memory.
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": str(memory)}},
     ]
+    if spec.identity:
+        volumes += keysecret.server_volumes(spec.owner)
     if site.ca_configmap:
         volumes.append({"name": "ca", "configMap": {"name": site.ca_configmap}})
     return volumes

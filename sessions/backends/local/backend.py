@@ -2,8 +2,9 @@
 
 It only writes down what is wanted and reads what is: each build and each notebook has a
 `keeper` process of its own, which goes on when the portal is restarted. Neighbours:
-`folders` (where), `orders` (what keepers are told), `launch` (how they are started),
-`reports` (how they are), `follow` (what changes), `health` (what is missing).
+`folders` (where), `orders` (what keepers are told), `keyfiles` (whose SSH keys notebooks have),
+`launch` (how they are started), `reports` (how they are), `follow` (what changes), `health`
+(what is missing).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from keys.identity import Identity
 from sessions.backends import (
     BuildReport,
     BuildSpec,
@@ -30,7 +32,7 @@ from sessions.backends import (
 )
 from sessions.errors import TemporaryError
 
-from . import health, launch, orders, people, reports, toolbox
+from . import health, keyfiles, launch, orders, people, reports, toolbox
 from .folders import BUILD, SERVER, Folders
 from .follow import Changes, Report
 from .interpreters import interpreters
@@ -82,7 +84,7 @@ class LocalBackend:
         if self.has_image(spec.image) or _is_over(folder):
             return
         job = orders.build_job(spec, self.folders, self._toolbox())
-        launch.start(folder, people.builder(), job)
+        launch.start(folder, people.builder(), job, orders.key(spec))
 
     def cancel_build(self, build_id: int) -> None:
         launch.tell(self.folders.keeper(BUILD, build_id), launch.CANCEL)
@@ -101,8 +103,12 @@ class LocalBackend:
             raise TemporaryError("spawn.no-image", _("The environment is not there any more."))
         job = orders.server_job(spec, self.folders, self._toolbox())
         uid = people.person(spec.owner_id)
+        people.hand_over(self.folders.environment(spec.image), uid)
         people.folder(self.folders.volume(spec.owner), uid, 0o700)
         people.folder(self.folders.project(spec.name), uid, 0o700)
+        people.folder(folder, uid, 0o700)
+        if spec.identity:
+            keyfiles.write(folder, uid, spec.identity)
         launch.start(folder, uid, job)
 
     def remove_server(self, session_id: int) -> None:
@@ -110,6 +116,12 @@ class LocalBackend:
 
     def forget_server(self, session_id: int) -> None:
         launch.tell(self.folders.keeper(SERVER, session_id), launch.REMOVE)
+
+    def renew_identity(self, owner: str, identity: Identity) -> None:
+        keyfiles.renew(self.folders.run, owner, identity)
+
+    def forget_identity(self, owner: str) -> None:
+        keyfiles.forget(self.folders.run, owner)
 
     def remove_project(self, name: str) -> None:
         project = self.folders.project(name)

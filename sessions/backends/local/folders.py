@@ -5,7 +5,7 @@ cache/                     packages of every environment's base
 environments/<image>       finished environments: env, home, result.json
 projects/<name>            a project's own copy of the repository
 homes/<owner>              a person's volume
-run/build-<id>, server-<id>  one keeper each: job, status, log, lock, sockets (io)
+run/build-<id>, server-<id>  one keeper each: job, status, log, lock, sockets (io), keys (ssh)
 """
 
 from __future__ import annotations

@@ -27,8 +27,13 @@ CANCEL = "cancel"
 REMOVE = "remove"
 
 
-def start(folder: Path, uid: int, job: jobs.BuildJob | jobs.ServerJob) -> None:
-    """Have a keeper do the job, unless one is at it already. The lock is taken on return."""
+def start(
+    folder: Path, uid: int, job: jobs.BuildJob | jobs.ServerJob, key: jobs.Key | None = None
+) -> None:
+    """Have a keeper do the job, unless one is at it already. The lock is taken on return.
+
+    ``key`` is handed over without a file, a word or a variable that others could read.
+    """
     if alive(folder):
         return
     people.folder(folder, uid, 0o700)
@@ -37,7 +42,7 @@ def start(folder: Path, uid: int, job: jobs.BuildJob | jobs.ServerJob) -> None:
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _PROGRAM,
          str(_HERE), str(_HERE.parents[2]), str(folder), str(uid)],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS,
+        input=jobs.sent(key), capture_output=True, text=True, timeout=_SECONDS,
     )  # fmt: skip
     if done.returncode:
         raise InternalError("local.keeper", f"The keeper did not start: {done.stderr[-500:]}")

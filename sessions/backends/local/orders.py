@@ -16,7 +16,7 @@ from sessions.errors import InternalError
 from . import people
 from .folders import Folders
 from .interpreters import interpreters, prefix
-from .keeper.jobs import Bounds, BuildJob, ServerJob
+from .keeper.jobs import Bounds, BuildJob, Key, ServerJob
 from .site import site
 
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
@@ -39,7 +39,13 @@ def build_job(spec: BuildSpec, folders: Folders, toolbox: Path) -> BuildJob:
         site=site(str(toolbox), os.environ, _prefixes(pythons)),
         fetch_trusted=list(settings.PORTAL_TRUSTED_GIT_HOSTS),
         trusted=_trusted(spec.url),
+        private=spec.identity is not None,
     )
+
+
+def key(spec: BuildSpec) -> Key | None:
+    """What opens a private repository; beside the job, since that lies in a file."""
+    return Key(spec.identity.private, spec.identity.known_hosts) if spec.identity else None
 
 
 def server_job(spec: ServerSpec, folders: Folders, toolbox: Path) -> ServerJob:

@@ -35,6 +35,13 @@ def folder(path: Path, uid: int, mode: int) -> Path:
     return path
 
 
+def hand_over(path: Path, uid: int) -> None:
+    """Have a private folder belong to ``uid``, the only one who reads it; others stay as is."""
+    there = path.stat()
+    if os.geteuid() == 0 and there.st_uid != uid and not there.st_mode & 0o077:
+        os.chown(path, uid, uid)
+
+
 def as_user(uid: int) -> dict[str, Any]:
     """Arguments of `subprocess.run` that make the program run under ``uid``."""
     if os.geteuid() != 0:

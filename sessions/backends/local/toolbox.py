@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from sessions.errors import TemporaryError
 
+from .keeper import keyfiles
 from .keeper.files import make_readable, remove, rename_unless_there
 
 _HERE = Path(__file__).parent
@@ -34,6 +35,11 @@ _ETC = {
         "Host *\n"
         "    ProxyCommand socat - PROXY:127.0.0.1:%h:%p,proxyport=3128\n"
         "    StrictHostKeyChecking accept-new\n"
+        f"    GlobalKnownHostsFile {keyfiles.SHOWN}/{keyfiles.KNOWN_HOSTS}\n"
+        f"    IdentityFile ~/.ssh/{keyfiles.PRIVATE}\n"
+        "    IdentityFile ~/.ssh/id_ed25519\n"  # a person's further keys, where ssh looks itself
+        "    IdentityFile ~/.ssh/id_ecdsa\n"
+        "    IdentityFile ~/.ssh/id_rsa\n"
         "    ServerAliveInterval 30\n"
     ),
 }

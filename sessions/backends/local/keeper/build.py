@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from sessions.addresses import Rules
 
 from . import bounds, steps
 from .files import copy, first_link_out, make_readable, remove, rename_unless_there
-from .jobs import BuildJob
+from .jobs import BuildJob, Key
 from .jupyter import own_packages
 from .log import Log
 from .program import run
@@ -35,17 +36,19 @@ _IN_MEMORY = ("/dev/shm", "/run")
 class Build:
     """One run of a build. ``folder`` is the keeper's run folder."""
 
-    def __init__(self, folder: Path, job: BuildJob, log: Log) -> None:
+    def __init__(self, folder: Path, job: BuildJob, log: Log, key: Key | None) -> None:
         self._folder = folder
         self._job = job
         self._log = log
+        self._key = key
         self._partial = Path(job.partial)
 
     async def run(self) -> Status:
         """Build; the status says which pack it was. Raises `Ended` where it fails."""
         remove(self._partial)
+        self._partial.mkdir(mode=0o700)
         for name in _FOLDERS:
-            (self._partial / name).mkdir(parents=True)
+            (self._partial / name).mkdir()
         seconds = self._job.bounds.seconds
         try:
             async with asyncio.timeout(seconds):
@@ -78,7 +81,8 @@ class Build:
             f"The repository is larger than {bounds.gigabytes(limit)}, which is the most here.",
         )
         async with self._way_out(self._job.fetch_trusted):
-            await self._step(steps.fetch(self._job), limit, too_large)
+            await self._step(steps.fetch(self._job, self._key), limit, too_large)
+        self._key = None
         if await bounds.size([self._job.partial]) > limit:  # it was too quick for the watch
             raise too_large
         if link := first_link_out(self._partial / "home"):
@@ -130,6 +134,7 @@ class Build:
             scratch=_SCRATCH,
             workdir=step.workdir,
             environment=step.environment,
+            files=step.files,
         )
 
     async def _watch(self, process: int, disk: int, ended: Ended) -> None:
@@ -183,8 +188,10 @@ class Build:
     def _finish(self, found: dict[str, Any]) -> None:
         for name in ("tmp", "cache", "answer"):
             remove(self._partial / name)
-        make_readable(self._partial)
+        for name in ("env", "home"):
+            make_readable(self._partial / name)
         (self._partial / "result.json").write_text(json.dumps(found))
+        os.chmod(self._partial, 0o700 if self._job.private else 0o755)
         rename_unless_there(self._partial, Path(self._job.environment))
 
 

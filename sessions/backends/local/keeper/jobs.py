@@ -1,4 +1,5 @@
-"""What a keeper is told: one JSON file in its run folder, written by `jobs` of the back end.
+"""What a keeper is told: one JSON file in its run folder, written by `launch` of the back end,
+and what no file may hold: a `Key`, by its standard input.
 
 Sizes are bytes, times seconds. Paths are those of the machine, not of the sandbox.
 """
@@ -38,12 +39,20 @@ class Site:
 
 
 @dataclass(frozen=True)
+class Key:
+    """A person's SSH key, which fetches their private repository and does nothing else."""
+
+    private: str = field(repr=False)
+    known_hosts: str
+
+
+@dataclass(frozen=True)
 class BuildJob:
     """A repository at a commit, to be made into the folder ``environment``.
 
     ``pythons`` maps versions (3.11) to interpreters, the preferred one first.
     ``fetch_trusted`` and ``trusted`` are hosts that may be reached in spite of their address:
-    by git, and by everything after it.
+    by git, and by everything after it. ``private``: what is built is one person's alone.
     """
 
     url: str
@@ -58,6 +67,7 @@ class BuildJob:
     site: Site
     fetch_trusted: list[str]
     trusted: list[str]
+    private: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,3 +107,12 @@ def read(folder: Path) -> BuildJob | ServerJob:
     fields["site"] = Site(**fields["site"])
     kind = fields.pop("kind")
     return BuildJob(**fields) if kind == "build" else ServerJob(**fields)
+
+
+def sent(key: Key | None) -> str:
+    """The key as a keeper's standard input has it; `taken` gives it back."""
+    return json.dumps(asdict(key)) if key else ""
+
+
+def taken(text: str) -> Key | None:
+    return Key(**json.loads(text)) if text else None

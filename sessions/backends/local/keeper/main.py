@@ -1,4 +1,5 @@
-"""The way in of a keeper's process, see `launch`: arguments are its run folder and its uid.
+"""The way in of a keeper's process, see `launch`: arguments are its run folder and its uid, and
+its standard input may hold a key.
 
 The caller gets its process back at once, with the lock of the run folder taken or found
 taken; the work goes on in a process of its own.
@@ -16,8 +17,9 @@ def main() -> None:
     folder, uid = Path(sys.argv[-2]), int(sys.argv[-1])
     if lock.take(folder / "lock") is None:
         return
+    secret = sys.stdin.read()
     privileges.detach(folder / "keeper.log")
     from . import work  # noqa: PLC0415  (a tenth of a second that the caller does not wait)
 
     privileges.drop(uid)
-    work.do(folder)
+    work.do(folder, secret)

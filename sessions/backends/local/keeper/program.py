@@ -26,18 +26,20 @@ async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[Proce
     """
     if os.geteuid() == 0:
         raise PermissionError("a sandbox started by root would not hold")
-    options = _in_memory(arguments(sandbox))
+    files = {path: _in_memory(text.encode()) for path, text in sandbox.files.items()}
+    options = _in_memory(_ended_by_nul(arguments(sandbox, files)))
     try:
         process = await asyncio.create_subprocess_exec(
             "bwrap", "--args", str(options), "--", *command(sandbox.bounds, words),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            pass_fds=(options,),
+            pass_fds=(options, *files.values()),
             start_new_session=True,
         )  # fmt: skip
     finally:
-        os.close(options)
+        for descriptor in (options, *files.values()):
+            os.close(descriptor)
     try:
         yield process
     finally:
@@ -78,11 +80,17 @@ async def _pass_on(process: Process, output: Output) -> None:
         output(piece)
 
 
-def _in_memory(words: list[str]) -> int:
-    """A descriptor from which bubblewrap reads the words, each ended by NUL."""
+def _ended_by_nul(words: list[str]) -> bytes:
+    """The words in the form in which bubblewrap reads them."""
     if any("\0" in word for word in words):
         raise ValueError("an option holds NUL")
-    descriptor = os.memfd_create("options", 0)
-    os.write(descriptor, b"".join(os.fsencode(word) + b"\0" for word in words))
+    return b"".join(os.fsencode(word) + b"\0" for word in words)
+
+
+def _in_memory(content: bytes) -> int:
+    """A descriptor from which bubblewrap reads the content."""
+    descriptor = os.memfd_create("content", 0)
+    with open(os.dup(descriptor), "wb") as file:
+        file.write(content)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from .jobs import Bounds, Site
 
@@ -54,7 +55,8 @@ class Bind:
 class Sandbox:
     """One sandbox: what is seen in it besides the system, and the variables set in it.
 
-    ``scratch`` bounds its folders in memory (/tmp, /dev/shm, /run), in bytes each.
+    ``scratch`` bounds its folders in memory (/tmp, /dev/shm, /run), in bytes each. ``files`` are
+    texts by the path at which they are found in it, in no place outside.
     """
 
     hostname: str
@@ -64,14 +66,16 @@ class Sandbox:
     scratch: int
     workdir: str = HOME
     environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def arguments(sandbox: Sandbox) -> list[str]:
-    """The options of bubblewrap for this sandbox."""
+def arguments(sandbox: Sandbox, files: Mapping[str, int] = MappingProxyType({})) -> list[str]:
+    """The options of bubblewrap for this sandbox, whose ``files`` it reads from descriptors."""
     return [
         *_isolation(sandbox.hostname),
         *_system(sandbox.site, sandbox.scratch),
         *(word for bind in sandbox.binds for word in _bound(bind)),
+        *(word for path, descriptor in files.items() for word in _poured(descriptor, path)),
         "--remount-ro", "/dev", "--remount-ro", "/",
         *_variables(sandbox),
         "--chdir", sandbox.workdir,
@@ -122,6 +126,10 @@ def _system(site: Site, scratch: int) -> list[str]:
 def _bound(bind: Bind) -> list[str]:
     option = "--bind" if bind.writable else "--ro-bind"
     return [f"{option}-try" if bind.optional else option, bind.source, bind.target]
+
+
+def _poured(descriptor: int, path: str) -> list[str]:
+    return ["--perms", "0600", "--ro-bind-data", str(descriptor), path]
 
 
 def _variables(sandbox: Sandbox) -> list[str]:

@@ -14,13 +14,13 @@ from sessions import egress
 from sessions import jupyter as lab
 from sessions.addresses import Rules
 
-from . import bounds, jupyter, status
+from . import bounds, jupyter, keyfiles, status
 from .ask import ask
 from .home import settle
 from .jobs import ServerJob
 from .log import Log
 from .program import followed, started
-from .sandbox import Sandbox
+from .sandbox import Bind, Sandbox
 from .status import Ended, Status
 
 _KIND_SECONDS = 5
@@ -43,6 +43,8 @@ class Server:
     async def run(self) -> Status:
         """Serve until the notebook ends by itself. Raises `Ended` where it ends badly."""
         home = settle(self._job)
+        if (self._folder / keyfiles.FOLDER).is_dir():
+            keyfiles.link(home)
         for old in (self._served / "net", self._served / jupyter.SOCKET, self._socket):
             old.unlink(missing_ok=True)
         self._write_configuration()
@@ -64,10 +66,13 @@ class Server:
         return Status()
 
     def _sandbox(self, home: Path) -> Sandbox:
-        job, config = self._job, str(self._folder / "config")
+        job, folder = self._job, self._folder
         return Sandbox(
             hostname=job.name,
-            binds=jupyter.binds(job, str(home), str(self._served), config),
+            binds=[
+                *jupyter.binds(job, str(home), str(self._served), str(folder / "config")),
+                Bind(str(folder / keyfiles.FOLDER), keyfiles.SHOWN, optional=True),
+            ],
             site=job.site,
             bounds=job.bounds,
             scratch=job.bounds.memory // 2,

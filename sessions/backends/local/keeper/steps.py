@@ -8,12 +8,13 @@ never part of a script or an option.
 from __future__ import annotations
 
 import os.path
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .jobs import BuildJob
-from .sandbox import ENVIRONMENT, HOME, SHARE, TOOLBOX, Bind
+from .jobs import BuildJob, Key
+from .sandbox import ENVIRONMENT, HOME, PROXY_PORT, SHARE, TOOLBOX, Bind
 
 CACHE = "/var/cache/uv"
 ANSWER = "/run/answer/detected.json"
@@ -43,12 +44,33 @@ find "$2" -mindepth 1 -maxdepth 1 -newer "$3" ! -name "*-info" \\
 MARK = "bindery.pth"
 """The file in an environment that is the last of its base: what is newer is the repository's."""
 _AT_START = "ipykernel.kernelapp, ipykernel.zmqshell, jupyterlab.labapp, jupyter_lsp, notebook.app"
+_KEY = "/run/key/private"
+_KNOWN_HOSTS = "/run/key/known_hosts"
+_SSH_OPTIONS = {
+    "BatchMode": "yes",
+    "CheckHostIP": "no",
+    "GlobalKnownHostsFile": "/dev/null",
+    "IdentitiesOnly": "yes",
+    "IdentityAgent": "none",
+    "IdentityFile": _KEY,
+    "ProxyCommand": f"socat - PROXY:127.0.0.1:%h:%p,proxyport={PROXY_PORT}",
+    "StrictHostKeyChecking": "yes",  # the portal has met the server when it looked for the commit
+    "UpdateHostKeys": "no",
+    "UserKnownHostsFile": _KNOWN_HOSTS,
+}
+_SSH = shlex.join(
+    ["ssh", "-F", "/dev/null"]
+    + [word for name, value in _SSH_OPTIONS.items() for word in ("-o", f"{name}={value}")]
+)
 POST_BUILD = 'chmod +x "$1" && exec "./$1"'
 
 
 @dataclass(frozen=True)
 class Step:
-    """One program of a build: it failed with ``code`` and ``sentence`` unless it returns 0."""
+    """One program of a build: it failed with ``code`` and ``sentence`` unless it returns 0.
+
+    ``files`` are in its sandbox alone, see `sandbox.Sandbox`.
+    """
 
     title: str
     words: tuple[str, ...]
@@ -57,10 +79,14 @@ class Step:
     sentence: str
     workdir: str = HOME
     environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def fetch(job: BuildJob) -> Step:
-    """The whole repository at the commit, as one would clone it to work on it."""
+def fetch(job: BuildJob, key: Key | None = None) -> Step:
+    """The whole repository at the commit, as one would clone it to work on it.
+
+    ``key`` opens it. Only git runs here, and nothing that the repository brings.
+    """
     plain = ":http" if job.url.startswith("http://") else ""
     return Step(
         title=f"Fetching {job.url} at {job.commit}",
@@ -73,7 +99,9 @@ def fetch(job: BuildJob) -> Step:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": "/dev/null",
+            **({"GIT_SSH_COMMAND": _SSH} if key else {}),
         },
+        files={_KEY: key.private, _KNOWN_HOSTS: key.known_hosts} if key else {},
     )
 
 

@@ -26,20 +26,27 @@ STOPS = ("cancel", "remove")
 """Files in the run folder by which a keeper is told to end, also before it takes signals."""
 
 
-def do(folder: Path) -> None:
-    """The job in ``folder``, to its end; SIGTERM ends it early and kindly."""
+def do(folder: Path, secret: str) -> None:
+    """The job in ``folder``, to its end; SIGTERM ends it early and kindly.
+
+    ``secret`` is the key that a build needs for fetching, or nothing.
+    """
     mine = Status(pid=os.getpid(), started=status.started(os.getpid()))
     status.write(folder, mine)
-    if end := asyncio.run(_outcome(folder, mine)):
+    if end := asyncio.run(_outcome(folder, mine, secret)):
         status.write(folder, replace(end, state=status.ENDED, pid=mine.pid, started=mine.started))
 
 
-async def _outcome(folder: Path, mine: Status) -> Status | None:
+async def _outcome(folder: Path, mine: Status, secret: str) -> Status | None:
     """How it ended; None where the machine ended it, so that it counts as lost."""
     job = jobs.read(folder)
     kind = "build" if isinstance(job, BuildJob) else "spawn"
     log = Log(folder, job.bounds.log)
-    work = Build(folder, job, log) if isinstance(job, BuildJob) else Server(folder, job, log, mine)
+    work: Build | Server
+    if isinstance(job, BuildJob):
+        work = Build(folder, job, log, jobs.taken(secret))
+    else:
+        work = Server(folder, job, log, mine)
     try:
         return await _unless_stopped(folder, asyncio.create_task(work.run()))
     except Ended as ended:

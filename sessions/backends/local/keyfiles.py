@@ -1,0 +1,67 @@
+"""The files of a person's SSH key, in the run folder of each of their notebooks and nowhere else.
+
+They are written beside what the sandbox shows and put in place by renaming: a notebook that runs
+sees the old file or the new one. `keeper.keyfiles` has what the notebook makes of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from keys.identity import Identity
+
+from . import launch, people, reports
+from .folders import SERVER
+from .keeper import jobs
+from .keeper import keyfiles as shown
+from .keeper.files import remove
+
+
+def write(folder: Path, uid: int, identity: Identity) -> None:
+    """Give the notebook of this run folder, started or not, these keys."""
+    there = people.folder(folder / shown.FOLDER, uid, 0o700)
+    _put(there / shown.KNOWN_HOSTS, uid, identity.known_hosts, 0o644)
+    _put(there / shown.PUBLIC, uid, f"{identity.public}\n", 0o644)
+    _put(there / shown.PRIVATE, uid, identity.private, 0o600)
+
+
+def renew(run: Path, owner: str, identity: Identity) -> None:
+    """Give these keys to all notebooks of the person that have not ended."""
+    for folder in _of(run, owner):
+        if reports.server(0, folder).state != "gone":
+            write(folder, folder.stat().st_uid, identity)
+
+
+def forget(run: Path, owner: str) -> None:
+    """Take the keys out of the run folders of the person's notebooks that have ended."""
+    for folder in _of(run, owner):
+        if reports.server(0, folder).state == "gone":
+            remove(folder / shown.FOLDER)
+
+
+def _of(run: Path, owner: str) -> Iterator[Path]:
+    for _number, folder in launch.all_of(run, SERVER):
+        if _owner(folder) == owner:
+            yield folder
+
+
+def _owner(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / jobs.FILE).read_text())["owner"])
+    except (FileNotFoundError, ValueError):
+        return ""
+
+
+def _put(path: Path, uid: int, text: str, mode: int) -> None:
+    draft = path.parent.parent / f".{path.name}-{uuid.uuid4().hex}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        os.fchmod(descriptor, mode)
+        if os.geteuid() == 0:
+            os.fchown(descriptor, uid, uid)
+    os.replace(draft, path)

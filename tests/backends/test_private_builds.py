@@ -1,0 +1,173 @@
+"""A private repository is fetched with its owner's key, and nothing but the fetching has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from keys.identity import Identity
+from sessions.backends import BuildSpec
+from sessions.backends.local import LocalBackend
+from sessions.backends.local.folders import BUILD
+from tests.backends.waiting import built, finished, log, removed, settled, until
+from tests.sshd import SshServer, new_identity
+
+pytestmark = pytest.mark.timeout(240)
+
+# Looks for the key wherever a process can look: files of any place, variables, arguments and
+# open files of all processes, and for whatever ssh would use by itself.
+SEARCH = r"""#!/opt/env/bin/python
+import os, pathlib, subprocess
+MARKS = [b"PRIVATE " + b"KEY-----", b"%(line)s"]
+found = []
+skipped = ("/sys", "/usr", "/opt/env")
+for folder, folders, files in os.walk("/", followlinks=False):
+    if folder.startswith(skipped):
+        folders[:] = []
+        continue
+    for name in files:
+        path = os.path.join(folder, name)
+        try:
+            content = b""
+            if os.path.isfile(path):
+                with open(path, "rb", buffering=0) as file:
+                    os.set_blocking(file.fileno(), False)
+                    content = file.read(2**20) or b""
+        except OSError:
+            continue
+        if any(mark in content for mark in MARKS) and name != "postBuild":
+            found.append(path)
+agent = os.environ.get("SSH_AUTH_SOCK", "")
+names = [name for name in os.environ if "SSH" in name]
+print("FOUND", found, names, agent, os.path.exists("/run/key"))
+done = subprocess.run(["git", "ls-remote", "%(url)s"], capture_output=True, text=True,
+    env={**os.environ, "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=no"})
+print("ALONE", done.returncode != 0, "denied" in done.stderr or "refused" in done.stderr)
+"""
+
+
+@pytest.fixture
+def private(
+    backend: LocalBackend, ssh_server: SshServer, settings
+) -> Callable[..., tuple[BuildSpec, Identity]]:
+    """Makes a private repository of the files, with an order to build it and the key for it."""
+    settings.PORTAL_TRUSTED_GIT_HOSTS = [ssh_server.host]
+    numbers = iter(range(7_000 + os.getpid() * 100, 2**31))
+
+    def make(files: dict[str, str], name: str = "") -> tuple[BuildSpec, Identity]:
+        number = next(numbers)
+        name = name or f"ada/private-{number}"
+        commit = ssh_server.repository(name, files)
+        identity = new_identity(ssh_server.host_key + "\n")
+        ssh_server.allow(identity.public, name)
+        spec = BuildSpec(
+            number, ssh_server.url(name), commit, "main", f"image-{number}", identity=identity
+        )
+        return spec, identity
+
+    return make
+
+
+def test_its_owners_key_fetches_it(backend, private):
+    spec, _identity = private({"index.ipynb": "{}"})
+    built(backend, spec)
+    assert (backend.folders.environment(spec.image) / "home/index.ipynb").read_text() == "{}"
+
+
+def test_another_key_does_not(backend, private):
+    spec, identity = private({"index.ipynb": "{}"})
+    backend.ensure_build(replace(spec, identity=new_identity(identity.known_hosts)))
+    assert finished(backend, spec).code == "build.fetch"
+    assert "Permission denied (publickey)" in log(backend, spec.id)
+
+
+def test_a_server_that_nobody_has_met_is_not_asked(backend, private):
+    spec, identity = private({"index.ipynb": "{}"})
+    backend.ensure_build(replace(spec, identity=replace(identity, known_hosts="")))
+    assert finished(backend, spec).code == "build.fetch"
+    assert "Host key verification failed" in log(backend, spec.id)
+
+
+def test_a_submodule_on_the_same_server_comes_with_it(backend, private, ssh_server):
+    inner, identity = private({"inner.txt": "here"})
+    name = inner.url.removesuffix(".git").rpartition("/ada/")[2]
+    modules = f'[submodule "inner"]\n\tpath = inner\n\turl = {inner.url}\n'
+    spec, _other = private({".gitmodules": modules}, name="ada/outer")
+    commit = ssh_server.git.submodule("ada/outer", "inner", inner.commit)
+    ssh_server.allow(identity.public, f"ada/{name}", "ada/outer")
+    built(backend, replace(spec, commit=commit, identity=identity))
+    assert (backend.folders.environment(spec.image) / "home/inner/inner.txt").read_text() == "here"
+
+
+def test_what_the_repository_runs_finds_no_key_anywhere(backend, private, ssh_server):
+    first, identity = private({"index.ipynb": "{}"})
+    line = identity.private.splitlines()[2]
+    files = {"postBuild": SEARCH % {"line": line, "url": first.url}}
+    name = "ada/searching"
+    spec, _other = private(files, name=name)
+    ssh_server.allow(identity.public, name)
+    backend.ensure_build(replace(spec, identity=identity))
+    report = finished(backend, spec)
+    said = log(backend, spec.id)
+    assert report.code == "", said
+    assert "FOUND [] []  False" in said
+    assert "ALONE True True" in said
+
+
+def test_while_it_is_built_and_after_no_file_of_the_portal_has_it(backend, private):
+    spec, identity = private({"postBuild": "#!/bin/sh\necho waiting\nsleep 3600\n"})
+    backend.ensure_build(spec)
+    until(lambda: "waiting" in log(backend, spec.id), 120)
+    assert not _holding(backend.folders.root, identity)
+    assert not [path for path in _arguments() if identity.private.splitlines()[1] in path]
+    backend.cancel_build(spec.id)
+    finished(backend, spec)
+    assert not _holding(backend.folders.root, identity)
+
+
+def test_a_lost_build_is_started_again_with_the_key(backend, private):
+    spec, _identity = private({"postBuild": "#!/bin/sh\necho waiting\nsleep 5\n"})
+    backend.ensure_build(spec)
+    until(lambda: "waiting" in log(backend, spec.id), 120)
+    status = json.loads((backend.folders.keeper(BUILD, spec.id) / "status.json").read_text())
+    os.kill(status["pid"], 9)
+    until(lambda: finished(backend, spec).code == "build.lost")
+    backend.ensure_build(spec)
+    until(lambda: backend.has_image(spec.image), 120)
+
+
+def test_what_is_built_is_its_owners_alone(backend, private, wish):
+    spec, _identity = private({"index.ipynb": "{}"})
+    environment = backend.folders.environment(built(backend, spec).image)
+    assert stat.S_IMODE(environment.stat().st_mode) == 0o700
+    server = wish(spec)
+    backend.ensure_server(server)
+    assert settled(backend, server).state == "ready"
+    assert stat.S_IMODE(environment.stat().st_mode) == 0o700
+    assert backend.has_image(spec.image)
+    removed(backend, server.id)
+
+
+def _holding(root: Path, identity: Identity) -> list[Path]:
+    line = identity.private.splitlines()[1]
+    files = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
+    skip = ("/cache/", "/toolbox/", "/env/")
+    mine = [path for path in files if not any(part in str(path) for part in skip)]
+    return [path for path in mine if path.is_file() and line.encode() in path.read_bytes()]
+
+
+def _arguments() -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        for name in ("cmdline", "environ"):
+            try:
+                found.append((path / name).read_bytes().decode("utf-8", "replace"))
+            except OSError:
+                continue
+    return found

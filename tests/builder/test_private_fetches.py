@@ -1,0 +1,84 @@
+"""The stage that fetches, with a person's key and a real SSH server."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from pathlib import Path
+
+import pytest
+from bindery_builder import fetch
+from bindery_builder.order import Order
+from bindery_builder.output import Output
+from bindery_builder.result import Failed
+
+from tests.sshd import SshServer
+
+NAME = "ada/secret-garden"
+
+
+@pytest.fixture
+def key(tmp_path: Path, ssh_server: SshServer) -> Path:
+    """The folder as the Secret makes it; the key is let in nowhere yet."""
+    folder = tmp_path / "key"
+    folder.mkdir()
+    private = folder / "ssh.priv"
+    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(private)]
+    subprocess.run(words, check=True)
+    (folder / "known_hosts").write_text(f"{ssh_server.host_key}\n")
+    return folder
+
+
+def public(key: Path) -> str:
+    return (key / "ssh.priv.pub").read_text()
+
+
+def order(server: SshServer, key: Path, commit: str, name: str = NAME) -> Order:
+    work = key.parent / "work"
+    work.mkdir()
+    return Order(url=server.url(name), commit=commit, image="r/a:1", ref="main", work=work, key=key)
+
+
+def refusal(ordered: Order) -> str:
+    log = io.BytesIO()
+    with pytest.raises(Failed) as failed:
+        fetch.stage(ordered, Output(log, 10_000))
+    assert failed.value.code == "build.fetch"
+    return log.getvalue().decode()
+
+
+def test_a_private_repository_is_there_with_its_persons_key(ssh_server, key):
+    commit = ssh_server.repository(NAME, {"README": "for ada"})
+    ssh_server.allow(public(key), NAME)
+    ordered = order(ssh_server, key, commit)
+    log = io.BytesIO()
+    assert fetch.stage(ordered, Output(log, 10_000)) == {}
+    assert (ordered.repository / "README").read_text() == "for ada"
+    kept = b"".join(path.read_bytes() for path in ordered.work.rglob("*") if path.is_file())
+    assert str(key).encode() not in kept + log.getvalue()
+
+
+def test_another_key_fetches_nothing(ssh_server, key):
+    commit = ssh_server.repository(NAME, {"README": "for ada"})
+    assert "Permission denied" in refusal(order(ssh_server, key, commit))
+
+
+def test_a_part_of_it_that_is_private_on_the_same_server_comes_too(ssh_server, key):
+    part = ssh_server.repository("ada/part", {"part.txt": "of the whole"})
+    modules = f'[submodule "part"]\n\tpath = part\n\turl = {ssh_server.url("ada/part")}\n'
+    ssh_server.repository("ada/whole", {".gitmodules": modules})
+    whole = ssh_server.git.submodule("ada/whole", "part", part)
+    ssh_server.allow(public(key), "ada/part", "ada/whole")
+    ordered = order(ssh_server, key, whole, "ada/whole")
+    fetch.stage(ordered, Output(io.BytesIO(), 10_000))
+    assert (ordered.repository / "part/part.txt").read_text() == "of the whole"
+
+
+@pytest.mark.parametrize("known", ["", "another key"])
+def test_a_server_that_is_not_known_is_sent_nothing(ssh_server, key, known):
+    commit = ssh_server.repository(NAME, {"README": "for ada"})
+    ssh_server.allow(public(key), NAME)
+    if known:
+        known = f"{ssh_server.host_key.split()[0]} {' '.join(public(key).split()[:2])}\n"
+    (key / "known_hosts").write_text(known)
+    assert "Host key verification failed" in refusal(order(ssh_server, key, commit))

@@ -1,0 +1,230 @@
+"""Private repositories, asked of a real SSH server with people's own keys."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from django.db import connections
+
+from keys.identity import Identity, identity_of
+from keys.models import KnownHost
+from portal.models import User
+from sessions import gitfile, gitssh
+from sessions.errors import BinderyError, TemporaryError, UserError
+from sessions.gitremote import Resolved, resolve
+from sessions.providers import Repository, describe, understand
+from tests.sshd import SshServer, new_identity
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def sshd(settings) -> Iterator[SshServer]:
+    with SshServer() as server:
+        settings.PORTAL_TRUSTED_GIT_HOSTS = [server.host]
+        server.repository("ada/diary", {"index.ipynb": "{}", ".resources": "cpur=1\n"})
+        yield server
+
+
+def allowed(sshd: SshServer, user: User, name: str = "ada/diary") -> Identity:
+    identity = identity_of(user)
+    sshd.allow(identity.public, name)
+    return identity
+
+
+def look_up(
+    sshd: SshServer, identity: Identity, name: str = "ada/diary", ref: str = ""
+) -> Resolved:
+    return resolve(understand(sshd.url(name), ref), identity)
+
+
+def refusal(ask: Callable[[], object]) -> BinderyError:
+    with pytest.raises(BinderyError) as refused:
+        ask()
+    return refused.value
+
+
+def other_key(kind: str = "ed25519", *, folder: Path) -> str:
+    """Type and key of somebody else's server."""
+    path = folder / f"other-{kind}"
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "", "-f", path], check=True)
+    return " ".join(path.with_suffix(".pub").read_text().split()[:2])
+
+
+def test_a_commit_is_found_with_the_key_of_its_person(sshd, ada):
+    identity = allowed(sshd, ada)
+    commit = sshd.git.commit("ada/diary")
+    assert look_up(sshd, identity) == Resolved(commit, "main", "")
+    assert look_up(sshd, identity, ref="main").commit == commit
+
+
+def test_a_file_is_read_with_it_too(sshd, ada):
+    identity = allowed(sshd, ada)
+    commit, url = sshd.git.commit("ada/diary"), sshd.url("ada/diary")
+    found = gitfile.read(url, commit, ".resources", 100, "main", identity=identity)
+    assert found == gitfile.FileFound("file", b"cpur=1\n")
+    assert gitfile.read(url, commit, "nothing", 100, identity=identity) is None
+
+
+def test_a_key_that_the_host_does_not_know_is_said_to_be_so(sshd, ada, bob):
+    allowed(sshd, ada)
+    error = refusal(lambda: look_up(sshd, identity_of(bob)))
+    assert (type(error), error.code) == (UserError, "launch.key-not-accepted")
+    assert error.details["public_key"] == identity_of(bob).public
+    assert "127.0.0.1 does not accept your SSH key" in error.message
+    assert "/account/" in error.message
+
+
+def test_a_key_that_may_not_read_this_repository_is_told_whom_to_ask(sshd, ada):
+    identity = allowed(sshd, ada, "ada/other")
+    commit, url = sshd.git.commit("ada/diary"), sshd.url("ada/diary")
+    for ask in (
+        lambda: look_up(sshd, identity),
+        lambda: gitfile.read(url, commit, ".resources", 100, identity=identity),
+    ):
+        error = refusal(ask)
+        assert (type(error), error.code) == (UserError, "launch.repository-not-found")
+        assert "or your SSH key may not read it" in error.message
+
+
+def test_a_branch_that_is_not_there_is_answered_with_those_that_are(sshd, ada):
+    error = refusal(lambda: look_up(sshd, allowed(sshd, ada), ref="mian"))
+    assert (error.code, error.details["branches"]) == ("launch.ref-not-found", ["main"])
+
+
+def test_without_a_key_nothing_is_asked_by_ssh(sshd):
+    repository = understand(sshd.url("ada/diary"))
+    assert isinstance(refusal(lambda: resolve(repository)), UserError)
+    assert "key" not in sshd.log
+
+
+# --- Servers that are known ---
+
+
+def test_the_first_to_meet_a_server_is_recorded_with_its_key(sshd, ada, bob):
+    look_up(sshd, allowed(sshd, ada))
+    look_up(sshd, allowed(sshd, bob))
+    row = KnownHost.objects.get()
+    assert f"{row.host} {row.key}" == sshd.host_key
+    assert row.first_user == ada
+    assert re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", row.fingerprint)
+
+
+def test_it_is_known_even_where_it_does_not_let_its_first_person_in(sshd, bob):
+    refusal(lambda: look_up(sshd, identity_of(bob)))
+    assert KnownHost.objects.get().first_user == bob
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_who_meet_it_at_once_leave_one_row(sshd, ada):
+    identity = allowed(sshd, ada)
+
+    def ask(_number: int) -> str:
+        try:
+            return look_up(sshd, identity).commit
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(ask, range(4))) == {sshd.git.commit("ada/diary")}
+    assert KnownHost.objects.count() == 1
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_a_server_that_shows_another_key_than_before_is_asked_for_nothing(
+    sshd, ada, kind, tmp_path
+):
+    host = f"[127.0.0.1]:{sshd.port}"
+    key = other_key(kind, folder=tmp_path)
+    KnownHost.objects.create(host=host, key=key, fingerprint="SHA256:x", first_user=ada)
+    error = refusal(lambda: look_up(sshd, allowed(sshd, ada)))
+    assert (type(error), error.code) == (UserError, "launch.host-key-changed")
+    assert "does not show the SSH key that it is known by" in error.message
+    assert "Accepted" not in sshd.log
+    assert KnownHost.objects.count() == 1
+
+
+def test_the_operators_word_goes_before_what_was_met(sshd, ada, settings, tmp_path):
+    settings.PORTAL_KNOWN_HOSTS = f"# ours\n[127.0.0.1]:{sshd.port} {other_key(folder=tmp_path)}\n"
+    assert refusal(lambda: look_up(sshd, allowed(sshd, ada))).code == "launch.host-key-changed"
+    settings.PORTAL_KNOWN_HOSTS = sshd.host_key
+    assert look_up(sshd, allowed(sshd, ada)).ref == "main"
+    assert not KnownHost.objects.exists()
+
+
+def test_hashed_names_and_patterns_of_the_operator_count(sshd, ada, settings, tmp_path):
+    wrong = other_key("ecdsa", folder=tmp_path)
+    hashed = tmp_path / "known_hosts"
+    hashed.write_text(f"[127.0.0.1]:{sshd.port} {wrong}\n")
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", hashed], check=True, capture_output=True)
+    assert "127.0.0.1" not in hashed.read_text()
+    for text in (hashed.read_text(), f"[127.0.0.*]:{sshd.port} {wrong}"):
+        settings.PORTAL_KNOWN_HOSTS = text
+        error = refusal(lambda: look_up(sshd, allowed(sshd, ada)))
+        assert error.code == "launch.host-key-changed"
+    assert not KnownHost.objects.exists()
+
+
+def test_a_host_that_is_not_there_is_unreachable_for_now():
+    repository = understand("ssh://git@nowhere.invalid/a")
+    error = refusal(lambda: resolve(repository, new_identity()))
+    assert (type(error), error.code) == (TemporaryError, "launch.host-unreachable")
+
+
+def test_a_server_is_reached_by_the_proxy_and_its_silence_is_unreachable(settings):
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        host = f"127.0.0.1:{listening.getsockname()[1]}"
+        settings.PORTAL_TRUSTED_GIT_HOSTS = [host]
+
+        def take() -> None:
+            with listening.accept()[0] as met:
+                heard.append(met.recv(100))
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        repository = understand(f"ssh://git@{host}/a")
+        error = refusal(lambda: resolve(repository, new_identity()))
+        thread.join()
+    assert error.code == "launch.host-unreachable"
+    assert heard[0].startswith(b"SSH-2.0-")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost"])
+def test_a_key_opens_no_private_network(host):
+    repository = Repository("git", "a", f"ssh://git@{host}/a")
+    assert refusal(lambda: resolve(repository, new_identity())).code == "launch.address-private"
+
+
+# --- The key itself ---
+
+
+def test_the_key_is_on_no_disk_and_in_no_argument_while_git_runs(tmp_path):
+    identity = new_identity("h ssh-ed25519 AAAA\n")
+    secret = identity.private.splitlines()[1]
+    with gitssh.command(identity, "ssh://git@h/a", str(tmp_path), 1) as command:
+        assert secret not in command
+        path = re.search(r"IdentityFile=(\S+)", command)
+        assert path
+        read = subprocess.run(["ssh-keygen", "-y", "-f", path[1]], capture_output=True, text=True)
+        assert read.stdout.split()[:2] == identity.public.split()[:2]
+        assert [file.name for file in tmp_path.rglob("*")] == ["known_hosts"]
+        assert secret not in (tmp_path / "known_hosts").read_text()
+    assert not Path(path[1]).exists()
+
+
+def test_an_identity_does_not_show_its_key_where_it_is_printed():
+    identity = new_identity()
+    assert identity.private.splitlines()[1] not in repr(identity)
+
+
+def test_an_address_for_ssh_is_said_to_take_the_key():
+    assert describe(understand("git@github.com:ada/diary.git"))[-1] == "with your SSH key"
+    assert "with your SSH key" not in describe(understand("ada/diary"))

@@ -1,0 +1,184 @@
+"""What a private repository's build says is its owner's alone; staff see how it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, cast
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.auth import AuthMiddlewareStack
+from channels.routing import URLRouter
+from channels.testing import WebsocketCommunicator
+from django.conf import settings
+from django.http import StreamingHttpResponse
+from django.test import AsyncClient
+from django.urls import reverse
+
+from keys.models import Token
+from portal.models import User
+from sessions import journal
+from sessions.backends import LogPiece
+from sessions.consumers import routes
+from sessions.models import Build, Project
+from sessions.states import Phase, ProjectState
+from tests.conftest import signed_in
+from tests.stages import LOG, project_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ADDRESS = "git@git.example.org:ada/diary.git"
+SECRET = LOG.split("\n")[1]
+CLOSED = "its log is shown to its owner only"
+
+application = AuthMiddlewareStack(URLRouter(routes))
+
+
+@pytest.fixture
+def failed(ada, backend) -> Project:
+    return project_in(ProjectState.FAILED, ada, ADDRESS)
+
+
+def build_of(project: Project) -> Build:
+    assert project.current
+    assert project.current.build
+    return project.current.build
+
+
+def socket(path: str, user: User | None) -> WebsocketCommunicator:
+    name = settings.SESSION_COOKIE_NAME
+    cookie = f"{name}={signed_in(user).cookies[name].value}".encode() if user else b""
+    return WebsocketCommunicator(application, path, headers=[(b"cookie", cookie)])
+
+
+def test_a_project_fetched_with_a_key_is_private(ada, backend):
+    assert project_in(ProjectState.WAITING, ada, ADDRESS).is_private
+    assert not project_in(ProjectState.WAITING, ada).is_private
+
+
+def test_its_owner_reads_the_log_everywhere(failed, as_ada):
+    page = as_ada.get(reverse("project", args=[failed.name])).content.decode()
+    assert page.count("no such package") == 2  # what matters, and the log without a script
+    assert CLOSED not in page
+    assert as_ada.get(reverse("log", args=[failed.name])).status_code == 200
+    events = as_ada.get(f"/api/v1/projects/{failed.name}/events/").json()["events"]
+    assert [item["message"] for item in events if item.get("log")] == [LOG]
+
+
+@pytest.mark.parametrize("name", ["vera", "stan", "root"])
+def test_staff_see_how_it_goes_and_a_sentence_instead(failed, name, request):
+    user = request.getfixturevalue(name)
+    client = signed_in(user)
+    for path in (reverse("project", args=[failed.name]), reverse("status", args=[failed.name])):
+        page = client.get(path).content.decode()
+        assert "no such package" not in page
+        assert "The packages cannot be installed." in page
+    assert CLOSED in client.get(reverse("project", args=[failed.name])).content.decode()
+    assert client.get(reverse("log", args=[failed.name])).status_code == 404
+    events = client.get(f"/api/v1/projects/{failed.name}/events/").json()["events"]
+    assert [item["phase"] for item in events] == ["waiting", "fetching", "failed"]
+    assert not any(item.get("log") for item in events)
+
+
+@pytest.mark.parametrize("name", ["vera", "stan", "root"])
+def test_nor_does_the_admin_show_it(failed, name, request):
+    client, build = signed_in(request.getfixturevalue(name)), build_of(failed)
+    page = client.get(reverse("admin:notebook_sessions_build_change", args=[build.pk]))
+    assert page.status_code == 200
+    text = page.content.decode()
+    assert SECRET not in text
+    assert CLOSED in text
+    assert "build.requirements" in text
+    assert ">ada</a>" in text
+    assert client.get(reverse("admin:build_log", args=[build.pk])).status_code == 404
+
+
+def test_staff_who_own_it_read_it_in_the_admin_too(stan, as_stan, backend):
+    build = build_of(project_in(ProjectState.FAILED, stan, ADDRESS))
+    page = as_stan.get(reverse("admin:notebook_sessions_build_change", args=[build.pk]))
+    assert SECRET in page.content.decode()
+    assert as_stan.get(reverse("admin:build_log", args=[build.pk])).status_code == 200
+
+
+def test_a_public_one_is_as_open_to_staff_as_before(ada, as_vera, backend):
+    project = project_in(ProjectState.FAILED, ada)
+    build = build_of(project)
+    page = as_vera.get(reverse("admin:notebook_sessions_build_change", args=[build.pk]))
+    assert SECRET in page.content.decode()
+    assert as_vera.get(reverse("log", args=[project.name])).status_code == 200
+    assert (
+        "no such package" in as_vera.get(reverse("project", args=[project.name])).content.decode()
+    )
+
+
+@pytest.mark.parametrize("name", ["bob", None])
+def test_others_see_nothing_of_it(failed, name, request, as_eve):
+    client = signed_in(request.getfixturevalue(name)) if name else as_eve
+    build = build_of(failed)
+    for path in (
+        reverse("project", args=[failed.name]),
+        reverse("log", args=[failed.name]),
+        f"/api/v1/projects/{failed.name}/events/",
+        reverse("admin:notebook_sessions_build_change", args=[build.pk]),
+        reverse("admin:build_log", args=[build.pk]),
+    ):
+        answer = client.get(path)
+        assert answer.status_code in {302, 401, 403, 404}, path
+        assert b"no such package" not in answer.content
+
+
+async def test_the_socket_of_its_story_tells_staff_events_alone(ada, vera, backend):
+    project = await sync_to_async(project_in)(ProjectState.BUILDING, ada, ADDRESS)
+    assert project.current
+    build, path = build_of(project), f"/ws/projects/{project.name}/"
+    of_ada = await sync_to_async(socket)(path, ada)
+    of_vera = await sync_to_async(socket)(path, vera)
+    for reader in (of_ada, of_vera):
+        assert (await reader.connect())[0]
+    await sync_to_async(build.refresh_from_db)()
+    await sync_to_async(journal.append)(build, LogPiece("building", "secret line", "2"))
+    await sync_to_async(journal.record)(project.current, Phase.BUILT, "done", build=build)
+    told = {"ada": await heard(of_ada), "vera": await heard(of_vera)}
+    assert [item["message"] for item in told["ada"] if item.get("log")] == [LOG, "secret line"]
+    assert [item["phase"] for item in told["vera"]] == ["waiting", "fetching", "built"]
+    assert not any(item.get("log") for item in told["vera"])
+
+
+async def heard(reader: WebsocketCommunicator) -> list[dict[str, Any]]:
+    """All up to the word that it is built."""
+    items: list[dict[str, Any]] = []
+    while not items or items[-1]["phase"] != "built":
+        items.append(await reader.receive_json_from(timeout=10))
+    await reader.disconnect()
+    return items
+
+
+async def test_the_socket_of_its_log_is_open_to_nobody_else(ada, bob, vera, stan, root, backend):
+    project = await sync_to_async(project_in)(ProjectState.BUILDING, ada, ADDRESS)
+    for user in (ada, bob, vera, root, None):  # ada is no staff: hers is the story
+        reader = await sync_to_async(socket)(f"/ws/builds/{build_of(project).pk}/", user)
+        assert not (await reader.connect())[0]
+    own = await sync_to_async(project_in)(ProjectState.BUILDING, stan, ADDRESS)
+    reader = await sync_to_async(socket)(f"/ws/builds/{build_of(own).pk}/", stan)
+    assert (await reader.connect())[0]
+    assert (await reader.receive_json_from(timeout=10))["message"] == LOG
+    await reader.disconnect()
+
+
+@pytest.mark.parametrize(("name", "logs"), [("ada", 1), ("vera", 0)])
+async def test_so_does_the_event_stream(ada, vera, backend, name, logs):
+    project = await sync_to_async(project_in)(ProjectState.FAILED, ada, ADDRESS)
+    secret = (await sync_to_async(Token.objects.issue)({"ada": ada, "vera": vera}[name], "test"))[1]
+    answer = await AsyncClient().get(
+        f"/api/v1/projects/{project.name}/events/",
+        headers={"accept": "text/event-stream", "authorization": f"Bearer {secret}"},
+    )
+    text = ""
+    async with asyncio.timeout(20):
+        async for part in cast(StreamingHttpResponse, answer):
+            text += part.decode()
+            if '"failed"' in text:
+                break
+    items = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+    assert sum(bool(item.get("log")) for item in items) == logs

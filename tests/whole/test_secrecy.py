@@ -1,0 +1,163 @@
+"""Ada's private key is in her own notebook and nowhere else: looked for in all other places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.githttp import GitServer
+from tests.kernel import Kernel
+from tests.stack import PASSWORD, Api, Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+
+PRIVATE = """
+from keys import keypairs; from keys.models import KeyPair
+print(keypairs.private(KeyPair.objects.get(user__username='ada')))
+"""
+SEED = """
+from cryptography.hazmat.primitives.serialization import *
+from keys import keypairs; from keys.models import KeyPair
+private = keypairs.private(KeyPair.objects.get(user__username='ada'))
+key = load_ssh_private_key(private.encode(), None)
+print(key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()).hex())
+"""
+SHARED = ("environments", "toolbox", "cache", "static")
+"""What was there before her key, and is too much to read."""
+ADDRESSES = [
+    "me/",
+    "projects/",
+    "ssh-key/",
+    "tokens/",
+    "projects/{name}/",
+    "projects/{name}/events/",
+]
+PAGES = ["/account/", "/projects/{name}/"]
+FOR_STAFF = [
+    "/admin/",
+    "/admin/portal/user/",
+    "/admin/portal/user/{person}/change/",
+    "/admin/portal/user/{person}/history/",
+    "/admin/keys/token/",
+    "/admin/auditlog/logentry/",
+    "/admin/notebook_sessions/project/",
+    "/admin/notebook_sessions/session/",
+    "/admin/notebook_sessions/session/{session}/change/",
+]
+LOOK = """
+import subprocess
+places = ["/run", "/home", "/tmp", "/dev/shm", "/etc", "/opt/toolbox"]
+found = subprocess.run(["grep", "-rslaF", "-D", "skip", {needle!r}, *places], capture_output=True)
+import glob
+for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"):
+    try:
+        held = {needle!r}.encode() in open(path, "rb").read()
+    except OSError:
+        held = False
+    print(path * held, end="")
+print(" ".join(sorted(found.stdout.decode().split())), end="")
+"""
+
+
+@pytest.fixture
+def notebook(stack: Stack, git: GitServer, ada: Api) -> str:
+    name = ada.launch(git.repository("ada/plain", {"index.ipynb": "{}"}))
+    ada.until(name, "ready")
+    return name
+
+
+@pytest.fixture
+def needles(stack: Stack, notebook: str) -> list[bytes]:
+    """The lines of the private key that hold the secret number, and that number."""
+    private = stack.manage("shell", "-v0", "-c", PRIVATE)
+    seed = stack.manage("shell", "-v0", "-c", SEED)
+    secret_lines = private.splitlines()[4:6]  # the ones before say what is public
+    return [line[:40].encode() for line in secret_lines] + [bytes.fromhex(seed), seed.encode()]
+
+
+def held(text: bytes, needles: list[bytes]) -> bool:
+    return any(needle in text for needle in needles)
+
+
+def number(stack: Stack, expression: str) -> str:
+    code = f"from portal.models import User; from sessions.models import Session; {expression}"
+    return stack.manage("shell", "-v0", "-c", code)
+
+
+@pytest.fixture
+def staff(stack: Stack) -> Iterator[httpx.Client]:
+    """The account `admin`, signed in."""
+    with httpx.Client(base_url=stack.url, follow_redirects=True, timeout=30) as client:
+        page = client.get("/sign-in/").text
+        token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[0]
+        form = {"username": "admin", "password": PASSWORD, "csrfmiddlewaretoken": token}
+        answer = client.post("/sign-in/", data=form, headers={"Referer": stack.url})
+        assert answer.status_code == 200
+        yield client
+
+
+def test_it_is_in_her_notebook(stack: Stack, ada: Api, notebook: str, needles: list[bytes]) -> None:
+    with Kernel(ada, notebook) as kernel:
+        seen = kernel.run(LOOK.format(needle=needles[0].decode()))
+    assert "/run/ssh/ssh.priv" in seen.split()
+    assert "/proc/" not in seen
+
+
+def test_it_is_in_no_other_persons_notebook(git: GitServer, bob: Api, needles: list[bytes]) -> None:
+    name = bob.launch(git.repository("ada/plain", {"index.ipynb": "{}"}))
+    bob.until(name, "ready")
+    with Kernel(bob, name) as kernel:
+        assert kernel.run(LOOK.format(needle=needles[0].decode())) == ""
+
+
+def test_it_is_in_no_file_of_the_portal_but_those_of_her_notebooks(
+    stack: Stack, notebook: str, needles: list[bytes]
+) -> None:
+    files = [
+        path
+        for top in stack.data.iterdir()
+        if top.name not in SHARED
+        for path in ([top] if top.is_file() else top.rglob("*"))
+        if path.is_file() and not path.is_symlink()
+    ]
+    assert stack.log in files
+    assert {"keeper.log", "job.json", "db.sqlite3"} <= {path.name for path in files}
+    found = [path for path in files if held(path.read_bytes(), needles)]
+    places = {path.relative_to(stack.data).parts[0] + "/" + path.name for path in found}
+    assert places == {"run/ssh.priv"}
+    assert {path.stat().st_mode & 0o777 for path in found} == {0o600}
+
+
+def test_it_is_in_no_process(notebook: str, needles: list[bytes]) -> None:
+    for kind in ("environ", "cmdline"):
+        for path in Path("/proc").glob(f"[0-9]*/{kind}"):
+            try:
+                text = path.read_bytes()
+            except OSError:
+                continue
+            assert not held(text, needles), path
+
+
+def test_it_is_in_no_column_in_clear(stack: Stack, notebook: str, needles: list[bytes]) -> None:
+    dump = stack.manage("dumpdata").encode()
+    assert b'"keys.keypair"' in dump
+    assert not held(dump, needles)
+
+
+def test_it_is_in_no_answer_of_the_api_and_on_no_page(
+    stack: Stack, ada: Api, notebook: str, needles: list[bytes], staff: httpx.Client
+) -> None:
+    places = {
+        "name": notebook,
+        "person": number(stack, "print(User.objects.get(username='ada').pk)"),
+        "session": number(stack, f"print(Session.objects.get(project__name='{notebook}').pk)"),
+    }
+    answers = [ada.http.get(address.format(**places)) for address in ADDRESSES]
+    answers += [staff.get(address.format(**places)) for address in [*PAGES, *FOR_STAFF]]
+    for answer in answers:
+        assert answer.status_code == 200, answer.url
+        assert not held(answer.content, needles), answer.url
