@@ -21,10 +21,10 @@ def take(apps, schema_editor):
 
 
 def _each(apps, alias):
-    Permission = apps.get_model("auth", "Permission").objects.using(alias)
+    rows = apps.get_model("auth", "Permission").objects.using(alias)
     for group in apps.get_model("auth", "Group").objects.using(alias).filter(name__in=ROLES):
         yield group, [
-            Permission.get(content_type__app_label=label, codename=code)
+            rows.get(content_type__app_label=label, codename=code)
             for table in ROLES[group.name]
             for label in table
             for code in table[label]
