@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -52,16 +53,19 @@ print("ALONE", done.returncode != 0, "denied" in done.stderr or "refused" in don
 """
 
 
+NUMBERS = count(7_000)
+"""Of builds: none of these tests finds what another has built."""
+
+
 @pytest.fixture
 def private(
     backend: LocalBackend, ssh_server: SshServer, settings
 ) -> Callable[..., tuple[BuildSpec, Identity]]:
     """Makes a private repository of the files, with an order to build it and the key for it."""
     settings.PORTAL_TRUSTED_GIT_HOSTS = [ssh_server.host]
-    numbers = iter(range(7_000 + os.getpid() * 100, 2**31))
 
     def make(files: dict[str, str], name: str = "") -> tuple[BuildSpec, Identity]:
-        number = next(numbers)
+        number = next(NUMBERS)
         name = name or f"ada/private-{number}"
         commit = ssh_server.repository(name, files)
         identity = new_identity(ssh_server.host_key + "\n")

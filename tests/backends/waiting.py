@@ -63,9 +63,9 @@ def settled(backend: Backend, spec: ServerSpec) -> ServerReport:
 def removed(backend: Backend, number: int) -> None:
     """Remove the notebook and wait until it is gone."""
     backend.remove_server(number)
-    until(lambda: _is_gone(backend, number), 60)
+    until(lambda: _is_gone(backend, number), 120)
     backend.forget_server(number)
-    until(lambda: server_report(backend, number) is None, 60)
+    until(lambda: server_report(backend, number) is None, 120)
 
 
 def _is_gone(backend: Backend, number: int) -> bool:
