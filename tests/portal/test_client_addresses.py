@@ -9,10 +9,17 @@ import httpx
 import pytest
 from axes.models import AccessAttempt
 from django.conf import settings
+from django.db import connections
 
 from portal.asgi import application
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open(monkeypatch) -> None:
+    """A request has a thread of its own here, whose connection ends with the request."""
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
 
 
 async def fail_to_sign_in(peer: str, forwarded: str) -> None:
