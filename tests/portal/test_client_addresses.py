@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.db import connections
@@ -14,12 +15,6 @@ from django.db import connections
 from portal.asgi import application
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def nothing_left_open(monkeypatch) -> None:
-    """A request has a thread of its own here, whose connection ends with the request."""
-    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
 
 
 async def fail_to_sign_in(peer: str, forwarded: str) -> None:
@@ -45,6 +40,8 @@ async def fail_to_sign_in(peer: str, forwarded: str) -> None:
     ],
 )
 async def test_who_is_counted(peer, forwarded, counted):
-    await fail_to_sign_in(peer, forwarded)
+    async with ThreadSensitiveContext():  # one thread for all requests, and its connection
+        await fail_to_sign_in(peer, forwarded)
+        await sync_to_async(connections.close_all)()
     attempt = await AccessAttempt.objects.aget()
     assert attempt.ip_address == counted
