@@ -6,27 +6,17 @@ whoever meets the server next gets to know the new one.
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
+from keys.admin.look import LookOrDelete
 from keys.models import KnownHost
 
 
 @admin.register(KnownHost)
-class KnownHostAdmin(admin.ModelAdmin[KnownHost]):
+class KnownHostAdmin(LookOrDelete[KnownHost]):
     list_display = ["host", "fingerprint", "first_used", "first_user"]
     list_filter = ["first_used"]
     list_select_related = ["first_user"]
     search_fields = ["host", "fingerprint", "first_user__username"]
     fields = ["host", "key", "fingerprint", "first_used", "first_user"]
     ordering = ["host", "pk"]
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
