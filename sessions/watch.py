@@ -28,11 +28,13 @@ NAME = "watch"
 LOCK = 0x62696E64657279  # "bindery": the number of the advisory lock
 BEAT = 5.0
 RECONCILE = 60.0
+BREAK = timedelta(seconds=6 * BEAT)
+"""Without a sign of life for so long, watch is taken for dead."""
 
 
 def is_alive() -> bool:
     """Whether some watch process is at work."""
-    return Heartbeat.objects.is_alive(NAME, within=timedelta(seconds=6 * BEAT))
+    return Heartbeat.objects.is_alive(NAME, within=BREAK)
 
 
 def run() -> None:
@@ -68,7 +70,7 @@ def _take(report: BuildReport | ServerReport | None) -> None:
 
 def _beat() -> None:
     close_old_connections()
-    Heartbeat.objects.beat(NAME)
+    Heartbeat.objects.beat(NAME, within=BREAK)
 
 
 @contextmanager

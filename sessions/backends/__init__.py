@@ -119,11 +119,22 @@ class LogPiece:
 @dataclass(frozen=True)
 class Capacity:
     """What all machines together have for notebooks and builds: CPUs, memory in GB (10⁹ bytes)
-    and GPUs; None for what nobody can tell."""
+    and GPUs; ``disk_gb`` and ``disk_free_gb`` of where environments and people's files are
+    kept. None for what nobody can tell."""
 
     cpu: float | None = None
     memory_gb: float | None = None
     gpu: float | None = None
+    disk_gb: float | None = None
+    disk_free_gb: float | None = None
+
+
+@dataclass(frozen=True)
+class Image:
+    """A finished image that is kept: ``size`` in bytes, None where nobody knows."""
+
+    name: str
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,19 @@ class Backend(Protocol):
     def has_image(self, image: str) -> bool:
         """Whether a finished image is there. Raises `TemporaryError` when nobody can say."""
 
+    def images(self) -> list[Image]:
+        """The finished images that are kept, as far as the back end can list them.
+
+        Raises `TemporaryError` when nobody can say.
+        """
+
+    def image_size(self, image: str) -> int | None:
+        """The bytes that an image takes, None where nobody knows or it is not there."""
+
+    def remove_image(self, image: str) -> None:
+        """Drop a finished image; notebooks that run from it go on. One that is not there is no
+        error. Raises `TemporaryError` when it cannot be done now."""
+
     def ensure_build(self, spec: BuildSpec) -> None:
         """Start the build unless it runs or is done. Returns at once."""
 
@@ -168,6 +192,9 @@ class Backend(Protocol):
 
     def remove_server(self, session_id: int) -> None:
         """Stop the notebook, kindly first. Returns at once; a report says when it is gone."""
+
+    def end_server(self, session_id: int) -> None:
+        """End at once a notebook that was told to stop and does not. Returns at once."""
 
     def forget_server(self, session_id: int) -> None:
         """The notebook's end is stored: drop what belonged to this run of it."""

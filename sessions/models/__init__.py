@@ -3,23 +3,30 @@
 from sessions.models.access import Access
 from sessions.models.build import Build
 from sessions.models.capacity import Capacity
+from sessions.models.condition import Condition
 from sessions.models.heartbeat import Heartbeat
 from sessions.models.idempotency import Idempotency
 from sessions.models.project import Project
 from sessions.models.record import Event, LogChunk, Transition
+from sessions.models.removal import Removal, Removed
 from sessions.models.rule import RepositoryRule
 from sessions.models.session import Session
+from sessions.models.tally import Tally
 
 __all__ = [
     "Access",
     "Build",
     "Capacity",
+    "Condition",
     "Event",
     "Heartbeat",
     "Idempotency",
     "LogChunk",
     "Project",
+    "Removal",
+    "Removed",
     "RepositoryRule",
     "Session",
+    "Tally",
     "Transition",
 ]

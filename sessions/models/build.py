@@ -49,7 +49,10 @@ class Build(models.Model):
     the stored pieces of the log, ``position`` is how far the back end's output has been read.
     ``fresh``: nothing of earlier builds is used. ``digest`` tells the very image where the back
     end has such; ``resources`` is the text of the repository's ``.resources``, None until it was
-    read. ``dropped``: the image is gone from the back end."""
+    read. ``content`` tells the repository's files apart from those of other commits, whatever
+    their ``.resources`` says; "" where nobody has looked. ``used`` is when a notebook was last
+    started from the image, ``size`` its bytes, None where nobody knows. ``dropped``: the image
+    is gone from the back end."""
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -75,6 +78,9 @@ class Build(models.Model):
     chunks = models.PositiveIntegerField(default=0, editable=False)
     position = models.CharField(max_length=255, blank=True, editable=False)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    content = models.CharField(max_length=64, blank=True, editable=False)
+    size = models.PositiveBigIntegerField(_("bytes"), null=True, blank=True)
+    used = models.DateTimeField(_("last used"), default=timezone.now)
     dropped = models.BooleanField(_("image dropped"), default=False)
     created = models.DateTimeField(_("created"), default=timezone.now)
     started = models.DateTimeField(_("started"), null=True, blank=True)
@@ -104,6 +110,16 @@ class Build(models.Model):
         indexes = [
             models.Index(fields=["commit", "-id"], name="builds_of_commit"),
             models.Index(fields=["-finished"], name="builds_by_end"),
+            models.Index(
+                fields=["content", "-id"],
+                condition=models.Q(state=BuildState.BUILT, dropped=False) & ~models.Q(content=""),
+                name="images_of_content",
+            ),
+            models.Index(
+                fields=["used"],
+                condition=models.Q(state=BuildState.BUILT, dropped=False),
+                name="images_by_use",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db import models
+from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
-    def beat(self, name: str) -> None:
-        """``name`` is alive now."""
-        self.update_or_create(name=name, defaults={"at": timezone.now()})
+    def beat(self, name: str, *, within: timedelta) -> None:
+        """``name`` is alive now, and has been without a break unless its last sign of life is
+        older than ``within`` or lies in the future."""
+        now = timezone.now()
+        unbroken = When(at__gt=now - within, at__lte=now, then=F("since"))
+        changes = {"at": now, "since": Case(unbroken, default=Value(now))}
+        if not self.filter(name=name).update(**changes):
+            self.get_or_create(name=name, defaults={"at": now, "since": now})
 
     def is_alive(self, name: str, *, within: timedelta) -> bool:
         """Whether ``name`` was alive not longer than ``within`` ago."""
@@ -19,10 +25,12 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
 
 
 class Heartbeat(models.Model):
-    """One row a process kind, such as ``watch``."""
+    """One row for each kind of process or chore, such as ``watch``: its last sign of life, and
+    since when there has been no break in them."""
 
     name = models.CharField(max_length=32, primary_key=True)
     at = models.DateTimeField()
+    since = models.DateTimeField(default=timezone.now)
 
     objects = HeartbeatQuerySet.as_manager()
 

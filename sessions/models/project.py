@@ -58,13 +58,15 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.filter(models.Q(current__state=state) | never_run)
 
     def touch(self) -> int:
-        """Note that the person has just done something with it."""
-        return self.update(last_activity=timezone.now())
+        """Note that the person has just done something with it: it goes no longer."""
+        return self.update(last_activity=timezone.now(), warned=None, goes=None)
 
 
 class Project(models.Model):
     """``repository`` is the address as people write it, ``url`` what git clones, ``ref`` what
-    was typed ("" is the default branch), ``commit`` what it resolved to."""
+    was typed ("" is the default branch), ``commit`` what it resolved to. ``warned`` is when its
+    owner was told that it is to be deleted for inactivity, ``goes`` when it will be: both None
+    until that is near, and again as soon as somebody does something with it."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="projects")
     name = models.CharField(_("name"), max_length=63, unique=True)
@@ -81,6 +83,8 @@ class Project(models.Model):
     events_written = models.PositiveIntegerField(default=0, editable=False)
     created = models.DateTimeField(_("created"), default=timezone.now)
     last_activity = models.DateTimeField(_("last activity"), default=timezone.now)
+    warned = models.DateTimeField(_("warned"), null=True, blank=True, editable=False)
+    goes = models.DateTimeField(_("goes"), null=True, blank=True, editable=False)
     removed = models.DateTimeField(_("deleted"), null=True, blank=True)
 
     objects = ProjectQuerySet.as_manager()
@@ -91,6 +95,11 @@ class Project(models.Model):
         permissions = [("act_on_project", _("Can start, stop and delete people's projects"))]
         indexes = [
             models.Index(fields=["-last_activity"], name="projects_by_activity"),
+            models.Index(
+                fields=["goes"],
+                condition=models.Q(removed__isnull=True, goes__isnull=False),
+                name="projects_that_go",
+            ),
             models.Index(
                 fields=["owner", "-created"],
                 condition=models.Q(removed__isnull=True),

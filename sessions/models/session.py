@@ -48,8 +48,9 @@ def new_token() -> str:
 class Session(models.Model):
     """``sealed_token`` is what the notebook's server accepts, encrypted; only the gateway ever
     sends it. ``address`` is where the server answers, ``node`` the machine that it is on;
-    ``code`` and ``message`` say why it ended, both empty when it was told to. Memory is in GB
-    (10⁹ bytes)."""
+    ``code`` and ``message`` say why it ended, both empty when it was told to. ``asked`` is when
+    its server last answered what it is doing, ``busy`` whether a kernel was computing then.
+    Memory is in GB (10⁹ bytes)."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="sessions")
     build = models.ForeignKey(Build, models.PROTECT, null=True, related_name="sessions")
@@ -68,6 +69,8 @@ class Session(models.Model):
     code = models.CharField(_("error code"), max_length=64, blank=True)
     message = models.TextField(_("error"), blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    busy = models.BooleanField(_("computing"), default=False, editable=False)
+    asked = models.DateTimeField(_("last answer"), null=True, blank=True, editable=False)
     created = models.DateTimeField(_("created"), default=timezone.now)
     changed = models.DateTimeField(_("last change"), default=timezone.now)
     ready = models.DateTimeField(_("ready"), null=True, blank=True)

@@ -14,7 +14,7 @@ from sessions.backends import Backend, BuildReport, BuildSpec, ServerReport, Ser
 Found = TypeVar("Found")
 
 
-def until(look: Callable[[], Found | None], seconds: float = 50) -> Found:
+def until(look: Callable[[], Found | None], seconds: float = 240) -> Found:
     """What ``look`` returns as soon as that is true; fails after ``seconds``."""
     end = time.monotonic() + seconds
     while not (found := look()):

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def alive(db, backend):
     """A portal in which everything is well."""
-    Heartbeat.objects.beat("watch")
+    Heartbeat.objects.beat("watch", within=timedelta(minutes=1))
     return backend
 
 
