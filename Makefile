@@ -4,7 +4,7 @@
 python := .venv/bin/python
 ARGS ?=
 
-.PHONY: run test test-cluster lint format requirements setup-run setup-test
+.PHONY: run test test-cluster drill lint format requirements setup-run setup-test
 
 # The portal with everything that belongs to it, at http://localhost:8000
 run: setup-run
@@ -17,6 +17,10 @@ test: setup-test
 # The tests that need a disposable Kubernetes cluster, named by KUBECONFIG
 test-cluster: setup-test
 	@exec bin/test-cluster $(ARGS)
+
+# Ten minutes of people at work while parts of the portal are killed, and whether all came out right
+drill: setup-test
+	@exec bin/drill $(ARGS)
 
 lint: setup-test
 	@exec bin/lint

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import models, transaction
 
-from keys.sealing import CannotOpen, is_current, resealed
+from keys.sealing import CannotOpen, is_current, open_sealed, resealed
 
 BATCH = 200
 
@@ -46,6 +46,21 @@ def reseal(column: Column) -> Outcome:
             for pk, sealed, whose in rows:
                 _reseal(column, outcome, pk, sealed, whose)
     return outcome
+
+
+def unreadable(column: Column, most: int) -> int:
+    """How many of the newest rows, ``most`` of them, no key opens."""
+    rows = _rows(column).exclude(**{column.name: ""}).order_by("-pk")
+    sealed = rows.values_list(column.name, flat=True)[:most]
+    return sum(not _opens(text, column.use) for text in sealed)
+
+
+def _opens(sealed: str, use: str) -> bool:
+    try:
+        open_sealed(sealed, use)
+    except CannotOpen:
+        return False
+    return True
 
 
 def _reseal(column: Column, outcome: Outcome, pk: Any, sealed: str, whose: str) -> None:

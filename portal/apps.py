@@ -12,8 +12,10 @@ class PortalConfig(AppConfig):
         from auditlog.registry import auditlog
 
         from portal import checks  # noqa: F401  registers itself
+        from portal.logs import tasks
         from portal.models import Announcement, User
 
+        tasks.listen()
         kept = ["username", "email", "is_active", "is_staff", "is_superuser", "signed_out"]
         auditlog.register(User, include_fields=kept, m2m_fields={"groups", "user_permissions"})
         auditlog.register(Announcement, exclude_fields=["id"])

@@ -24,6 +24,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E40
 
 from keys.authentication import bearer  # noqa: E402
 from portal.carryover import CarryOverSockets  # noqa: E402
+from portal.logs import requests  # noqa: E402
+from portal.metrics import counting  # noqa: E402
 from sessions.consumers import routes  # noqa: E402
 from sessions.gateway import hosts  # noqa: E402
 from sessions.gateway.app import Gateway  # noqa: E402
@@ -84,4 +86,9 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-application = ProxyHeadersMiddleware(Application(), settings.PORTAL_TRUSTED_PROXIES)
+_logging = [requests.write] if settings.PORTAL_LOG_REQUESTS else []
+application = requests.Requests(
+    ProxyHeadersMiddleware(Application(), settings.PORTAL_TRUSTED_PROXIES),
+    begins=[counting.begun],
+    ends=[counting.ended, *_logging],
+)

@@ -9,11 +9,14 @@ from django.http import HttpRequest
 from portal.models import Announcement, User
 from quotas.models import LimitRequest
 from sessions.backends import get_backend
+from sessions.models import Project
+from sessions.models.project import ProjectQuerySet
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
     """``problems``: for staff, why launches cannot work now; ``announcements``: for everybody;
-    ``news``: answers to this person's requests that they have not seen."""
+    ``news``: answers to this person's requests that they have not seen; ``going``: projects
+    of theirs that are about to be deleted."""
     user = getattr(request, "user", None)
     staff = user is not None and user.is_staff
     return {
@@ -22,4 +25,10 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "news": LimitRequest.objects.news_for(user).select_related("grant")
         if isinstance(user, User)
         else (),
+        "going": going_of(user) if isinstance(user, User) else (),
     }
+
+
+def going_of(user: User) -> ProjectQuerySet:
+    """This person's own projects that are about to be deleted, the next one first."""
+    return Project.objects.visible_to(user).filter(owner=user).going()

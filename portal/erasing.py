@@ -18,7 +18,7 @@ from django.db import transaction
 from portal import belongings, people, roles, traces
 from portal.models import Erasure, User
 from portal.models.erasure import ALIAS, digest, is_alias
-from sessions import lifecycle
+from sessions import lifecycle, retention
 from sessions.backends import get_backend
 from sessions.errors import TemporaryError
 from sessions.models import Build, Project, Session
@@ -106,4 +106,5 @@ def _forget(person: User) -> None:
     traces.blank(person, alias)
     belongings.drop(person)
     User.objects.filter(pk=person.pk).update(username=alias)  # no entry in the audit, see `traces`
+    retention.hurry()  # their private images go now
     log.info("%s: all that told of the person is gone", alias)

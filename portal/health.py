@@ -1,29 +1,47 @@
 """Whether the portal can take a launch: asked by ``/health`` and by `portal.supervisor`.
 
-It reads the task queue's table, because that is the only way to notice a worker that is alive but
-deaf; it enqueues nothing.
+It asks nobody but the database, and waits for nobody: what watch has noted of the other parts
+stands in rows (`sessions.conditions`). Without a database it says what this process remembers.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime
 from functools import cache
+from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from django_q.models import OrmQ
 
-from sessions import watch
+from portal.version import VERSION
+from sessions import conditions, fulldisk, watch
 from sessions.backends import get_backend
+from sessions.models import Condition, Heartbeat
 
-DEAF_AFTER = timedelta(minutes=2)
-"""A task that is due for so long has nobody who listens for it."""
 OK = "ok"
+NEEDED = ("database", "worker", "watch", "backend")
+"""The parts without which no launch works. What is wrong with the others is said, and no more."""
+
+# Words for programs and operators: short, in English, and nothing that outsiders may not know.
+SILENT = "no sign of life"
+AWAY = "cannot be reached"
+NOT_MIGRATED = "migrations are missing"
+UNKNOWN = "cannot be known without the database"
+UNWATCHED = "cannot be known without watch"
+
+
+class State(NamedTuple):
+    """What is wrong with a part, "" for nothing, and since when it has been so."""
+
+    problem: str
+    since: datetime
 
 
 class Report(JsonResponse):
@@ -36,31 +54,76 @@ class Report(JsonResponse):
 @require_safe
 def health(request: HttpRequest) -> Report:
     """200 when a launch would work, else 503; ``checks`` has the same keys either way."""
-    checks = _checks()
-    is_well = set(checks.values()) == {OK}
-    return Report(
-        {"status": OK if is_well else "unavailable", "checks": checks},
-        status=200 if is_well else 503,
-    )
+    found = states()
+    is_well = not any(found[part].problem for part in NEEDED)
+    about = {
+        "status": OK if is_well else "unavailable",
+        "checks": {part: state.problem or OK for part, state in found.items()},
+        "since": {part: state.since.isoformat(timespec="seconds") for part, state in found.items()},
+    }
+    if nonce := request.GET.get("nonce"):
+        about["proof"] = proof(nonce[:64])
+    return Report(about, status=200 if is_well else 503)
 
 
-def worker_is_deaf() -> bool:
-    """Whether tasks wait that no worker takes. Raises `DatabaseError` when nobody can say."""
-    return bool(OrmQ.objects.filter(lock__lt=timezone.now() - DEAF_AFTER).exists())
+def proof(nonce: str) -> str:
+    """What only a portal of this version with this site's secret key can answer."""
+    return salted_hmac("portal.health.proof", f"{VERSION} {nonce}", algorithm="sha256").hexdigest()
 
 
-def _checks() -> dict[str, str]:
-    # Words for programs and operators: short, in English, and nothing that outsiders may not know.
+def states() -> dict[str, State]:
+    """How each part is; quick, and never fails."""
+    since: dict[tuple[str, str], datetime] = {}
     try:
-        checks = {"database": OK if _is_migrated() else "migrations are missing"}
-        if checks["database"] == OK:
-            checks["worker"] = "tasks wait for too long" if worker_is_deaf() else OK
-            checks["watch"] = OK if watch.is_alive() else "no sign of life"
+        if _is_migrated():
+            rows = {row.part: row for row in Condition.objects.all()}
+            alive = Heartbeat.objects.filter(name=watch.NAME).first()
+            problems, since = _problems(rows), _noted(rows.values(), alive)
+        else:
+            problems = _without_database(NOT_MIGRATED)
     except (DatabaseError, InterfaceError):
-        checks = {"database": "cannot be reached"}
-    unknown = dict.fromkeys(("worker", "watch"), "cannot be known without the database")
-    problems = ", ".join(problem.id for problem in get_backend().problems())
-    return unknown | checks | {"backend": problems or OK}
+        problems = _without_database(AWAY)
+    return {part: _state(part, problem, since) for part, problem in problems.items()}
+
+
+def _without_database(why: str) -> dict[str, str]:
+    unknown = dict.fromkeys({*NEEDED, *_seen}, UNKNOWN)
+    return unknown | {"database": why, "backend": _of_backend("")}
+
+
+def _problems(rows: dict[str, Condition]) -> dict[str, str]:
+    is_watched = watch.is_alive()
+    noted = {part: row.problem if is_watched else UNWATCHED for part, row in rows.items()}
+    return noted | {
+        "database": fulldisk.WORDS if fulldisk.is_under_database() else "",
+        "worker": conditions.worker(),
+        "watch": "" if is_watched else SILENT,
+        "backend": _of_backend(noted.get(conditions.BACKEND, "") if is_watched else ""),
+    }
+
+
+def _of_backend(noted: str) -> str:
+    """What this process knows to be wrong, or else what watch has noted."""
+    return ", ".join(problem.id for problem in get_backend().problems()) or noted
+
+
+def _noted(rows: Iterable[Condition], alive: Heartbeat | None) -> dict[tuple[str, str], datetime]:
+    """Since when parts have been as they are, by part and problem."""
+    since = {(row.part, row.problem): row.since for row in rows}
+    if alive:
+        since |= {("watch", ""): alive.since, ("watch", SILENT): alive.at}
+    return since
+
+
+_seen: dict[str, State] = {}
+
+
+def _state(part: str, problem: str, since: dict[tuple[str, str], datetime]) -> State:
+    """With the time that a row has for it, or else that at which this process saw it first."""
+    known = _seen.get(part)
+    first = known.since if known and known.problem == problem else timezone.now()
+    _seen[part] = State(problem, since.get((part, problem), first))
+    return _seen[part]
 
 
 def _is_migrated() -> bool:

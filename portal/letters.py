@@ -21,13 +21,16 @@ from django.db.models import F, Q, QuerySet
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from portal.models import Letter, User
+from portal.models import Announcement, Letter, User
+from portal.models.letter import ATTEMPTS
 
-ATTEMPTS = 8
 PAUSE = timedelta(minutes=10)
 """Before the second attempt; it doubles each time, so the last one is a day after the first."""
 PATIENCE = 20.0
 """Seconds after which no further letter is begun: what is left is for the next task."""
+AWAY = "the mail server is away"
+"""How the error begins of a letter that nobody was there to take."""
+NOBODY = "the person has no address, or is disabled"
 
 log = logging.getLogger(__name__)
 
@@ -42,29 +45,58 @@ def post(key: str, to: User, template: str, context: Mapping[str, Any]) -> None:
 
     People without an address get none.
     """
-    if not are_sent() or not to.email:
-        return
+    if are_sent() and to.email:
+        letter = written(key, to, template, context)
+        Letter.objects.bulk_create([letter], ignore_conflicts=True)
+
+
+def written(
+    key: str,
+    to: User | str,
+    template: str,
+    context: Mapping[str, Any],
+    announcement: Announcement | None = None,
+) -> Letter:
+    """A letter to a person, or to an address of the operator's; not stored yet."""
     words = {**context, "to": to, "portal": settings.PORTAL_URL}
     subject, text, html = (
         render_to_string(f"mail/{template}.{kind}", words)
         for kind in ("subject.txt", "txt", "html")
     )
-    line = " ".join(subject.split())[:255]
-    Letter.objects.get_or_create(
-        key=key, defaults={"to": to, "subject": line, "text": text.strip() + "\n", "html": html}
+    return Letter(
+        key=key,
+        to=to if isinstance(to, User) else None,
+        address=to if isinstance(to, str) else "",
+        subject=" ".join(subject.split())[:255],
+        text=text.strip() + "\n",
+        html=html,
+        announcement=announcement,
     )
 
 
 def due() -> QuerySet[Letter]:
-    """The letters that are to be tried now, the oldest first."""
-    return Letter.objects.unsent().filter(_is_due(timezone.now())).order_by("created", "pk")
+    """The letters that are to be tried now: the oldest first, those to everybody last."""
+    ours_first = F("announcement").asc(nulls_first=True)
+    return (
+        Letter.objects.unsent()
+        .filter(_is_due(timezone.now()))
+        .order_by(ours_first, "created", "pk")
+    )
 
 
-def deliver_due(limit: int = 50) -> int:
-    """Send what is due, and say how many went out. Ends early where the mail server is away."""
+def server_is_away() -> bool:
+    """Whether nobody was there to take the letter that was tried last."""
+    last = Letter.objects.exclude(claimed=None).order_by("-claimed", "-pk").first()
+    return last is not None and last.sent is None and last.error.startswith(AWAY)
+
+
+def deliver_due(limit: int | None = None) -> int:
+    """Send what is due, at most so many as the operator lets out in a minute, and say how many
+    went out. Ends early where the mail server is away."""
+    most = settings.PORTAL_LETTERS_A_MINUTE if limit is None else limit
     deadline = time.monotonic() + PATIENCE
     sent = 0
-    for pk in list(due().values_list("pk", flat=True)[:limit]):
+    for pk in list(due().values_list("pk", flat=True)[:most]):
         try:
             sent += send(pk)
         except OSError:
@@ -84,9 +116,11 @@ def send(pk: int) -> bool:
     mine = Letter.objects.unsent().filter(_is_due(now), pk=pk)
     if not mine.update(claimed=now, attempts=F("attempts") + 1):
         return False
-    letter = Letter.objects.select_related("to").get(pk=pk)
-    if not letter.to.email or not letter.to.is_active:
-        Letter.objects.filter(pk=pk).update(attempts=ATTEMPTS)
+    letter = Letter.objects.select_related("to").filter(pk=pk).first()
+    if letter is None:  # taken back just now
+        return False
+    if not letter.recipient:
+        Letter.objects.filter(pk=pk).update(attempts=ATTEMPTS, error=NOBODY)
         return False
     try:
         _message(letter).send()
@@ -95,8 +129,13 @@ def send(pk: int) -> bool:
         if _is_away(error):
             raise
         return False
-    Letter.objects.filter(pk=pk).update(sent=timezone.now())
+    Letter.objects.filter(pk=pk).update(sent=timezone.now(), error="")
     return True
+
+
+def try_again(pk: int) -> bool:
+    """Have a letter that was given up tried from the beginning; say whether it was one."""
+    return bool(Letter.objects.failed().filter(pk=pk).update(attempts=0, claimed=None))
 
 
 def _is_due(now: datetime) -> Q:
@@ -110,7 +149,11 @@ def _is_due(now: datetime) -> Q:
 def _message(letter: Letter) -> EmailMultiAlternatives:
     headers = {"Message-ID": _message_id(letter.key), "Auto-Submitted": "auto-generated"}
     message = EmailMultiAlternatives(
-        letter.subject, letter.text, settings.DEFAULT_FROM_EMAIL, [letter.to.email], headers=headers
+        letter.subject,
+        letter.text,
+        settings.DEFAULT_FROM_EMAIL,
+        [letter.recipient],
+        headers=headers,
     )
     message.attach_alternative(letter.html, "text/html")
     return message
@@ -131,6 +174,8 @@ def _is_away(error: Exception) -> bool:
 
 
 def _note(letter: Letter, error: Exception) -> None:
+    why = f"{AWAY}: {error}" if _is_away(error) else str(error)
+    Letter.objects.filter(pk=letter.pk).update(error=why[:255])
     if letter.attempts < ATTEMPTS:
         log.warning("letter %d was not sent, and is tried again: %s", letter.pk, error)
     else:

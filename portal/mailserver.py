@@ -1,4 +1,6 @@
-"""The mail server's address, as Django's settings want it. `settings` is the one caller."""
+"""The mail server's address, as Django's settings want it, and whom operators want told.
+`settings` is the one caller.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +29,20 @@ def mail_server(environment: Environment, url: str, sender: str) -> dict[str, An
         hint = "Give smtp://host, smtp+tls://user:password@host:587 or smtp+ssl://…"
         environment.wrong("portal.E008", "PORTAL_EMAIL_URL", "is no address of a mail server", hint)
         return {}
+
+
+def operators(environment: Environment) -> list[str]:
+    """The addresses in ``PORTAL_OPERATORS_MAIL`` that are some."""
+    words = environment.words("PORTAL_OPERATORS_MAIL")
+    for word in words:
+        if not _is_address(word):
+            hint = "Give addresses such as ops@example.org, separated by commas."
+            environment.wrong("portal.E009", "PORTAL_OPERATORS_MAIL", f"has “{word}”", hint)
+    return [word for word in words if _is_address(word)]
+
+
+def _is_address(word: str) -> bool:
+    return parseaddr(word)[1] == word and 0 < word.find("@") < len(word) - 1
 
 
 def _settings(url: str) -> dict[str, Any]:

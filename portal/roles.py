@@ -14,6 +14,7 @@ from portal.models import User
 _VIEWER = (
     "portal.view_user",
     "portal.view_announcement",
+    "portal.view_letter",
     "portal.view_erasure",
     "quotas.view_limitset",
     "quotas.view_grant",
@@ -23,6 +24,7 @@ _VIEWER = (
     "notebook_sessions.view_session",
     "notebook_sessions.view_build",
     "notebook_sessions.view_repositoryrule",
+    "notebook_sessions.view_removal",
     "keys.view_token",
     "keys.view_knownhost",
     "auditlog.view_logentry",
@@ -50,6 +52,7 @@ _OPERATOR = (
     "portal.add_announcement",
     "portal.change_announcement",
     "portal.delete_announcement",
+    "portal.retry_letter",
     "notebook_sessions.add_repositoryrule",
     "notebook_sessions.change_repositoryrule",
     "notebook_sessions.delete_repositoryrule",

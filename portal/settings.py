@@ -19,7 +19,8 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.datafolder import default_folder, secret
 from portal.environment import Environment
-from portal.mailserver import mail_server
+from portal.logs.lines import FORMS, LEVELS, configuration
+from portal.mailserver import mail_server, operators
 from portal.oidc.policy import policy
 from portal.oidc.provider import any_is_meant, providers
 from portal.version import VERSION
@@ -58,10 +59,28 @@ PORTAL_BUILD_TIMEOUT = ENVIRONMENT.number("PORTAL_BUILD_TIMEOUT", 1800, low=1)
 PORTAL_BUILD_DISK_MB = ENVIRONMENT.number("PORTAL_BUILD_DISK_MB", 10240, low=1)
 PORTAL_BUILD_MEMORY_GB = ENVIRONMENT.decimal("PORTAL_BUILD_MEMORY_GB", 4.0)
 PORTAL_LOG_LIMIT_MB = ENVIRONMENT.number("PORTAL_LOG_LIMIT_MB", 10, low=1)
+PORTAL_BUILD_SILENCE = ENVIRONMENT.number("PORTAL_BUILD_SILENCE", 1200, low=60)
+PORTAL_PREPARE_TIMEOUT = ENVIRONMENT.number("PORTAL_PREPARE_TIMEOUT", 600, low=60)
 PORTAL_SPAWN_TIMEOUT = ENVIRONMENT.number("PORTAL_SPAWN_TIMEOUT", 600, low=10)
 PORTAL_QUEUE_TIMEOUT = ENVIRONMENT.number("PORTAL_QUEUE_TIMEOUT", 86400, low=60)
+PORTAL_STOP_TIMEOUT = ENVIRONMENT.number("PORTAL_STOP_TIMEOUT", 120, low=10)
+PORTAL_ACTIVITY_SECONDS = ENVIRONMENT.number("PORTAL_ACTIVITY_SECONDS", 300, low=1, high=86400)
+PORTAL_UNATTENDED_COUNTS = ENVIRONMENT.flag("PORTAL_UNATTENDED_COUNTS", default=False)
+PORTAL_STOP_IDLE_HOURS = ENVIRONMENT.number("PORTAL_STOP_IDLE_HOURS", 0, high=8760)
 PORTAL_SANDBOX_PROCESSES = ENVIRONMENT.number("PORTAL_SANDBOX_PROCESSES", 512, low=64)
 PORTAL_SANDBOX_UID_BASE = ENVIRONMENT.number("PORTAL_SANDBOX_UID_BASE", 200000, low=1000)
+
+# --- What is kept, and for how long (sessions/retention); 0 is no bound ------------------------
+PORTAL_KEEP_LOG_DAYS = ENVIRONMENT.number("PORTAL_KEEP_LOG_DAYS", 90, high=36500)
+PORTAL_KEEP_LOGS_GB = ENVIRONMENT.number("PORTAL_KEEP_LOGS_GB", 20)
+PORTAL_KEEP_EVENT_DAYS = ENVIRONMENT.number("PORTAL_KEEP_EVENT_DAYS", 180, high=36500)
+PORTAL_KEEP_SESSION_DAYS = ENVIRONMENT.number("PORTAL_KEEP_SESSION_DAYS", 730, high=36500)
+PORTAL_KEEP_IMAGE_DAYS = ENVIRONMENT.number("PORTAL_KEEP_IMAGE_DAYS", 30, high=36500)
+PORTAL_KEEP_IMAGES_GB = ENVIRONMENT.number("PORTAL_KEEP_IMAGES_GB", 0)
+# None: a share of the disk, see sessions/space.py.
+PORTAL_MIN_FREE_GB = (
+    ENVIRONMENT.number("PORTAL_MIN_FREE_GB", 5) if ENVIRONMENT.text("PORTAL_MIN_FREE_GB") else None
+)
 
 # --- What a notebook gets --------------------------------------------------------------------
 PORTAL_CPU_REQUEST = ENVIRONMENT.decimal("PORTAL_CPU_REQUEST", 1.0)
@@ -135,6 +154,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "portal.carryover.CarryOver",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "portal.logs.person.Person",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -159,12 +179,19 @@ TEMPLATES = [
 ]
 
 
+# Seconds to connect in; milliseconds after which a machine that does not answer counts as gone.
+POSTGRESQL_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 20_000, "keepalives_idle": 20}
+
+
 def _database() -> dict[str, Any]:
     url = ENVIRONMENT.text("DATABASE_URL")
     if url:
         # Worker processes are forked: a connection pool would not survive that, a kept
         # connection does, and makes the queue several times as quick.
-        return {**environ.Env.db_url_config(url), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+        config = {**environ.Env.db_url_config(url), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+        if "postgresql" in config["ENGINE"]:
+            config["OPTIONS"] = {**POSTGRESQL_PATIENCE, **config.get("OPTIONS", {})}
+        return config
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": PORTAL_DATA / "db.sqlite3",
@@ -182,7 +209,7 @@ REDIS_URL = ENVIRONMENT.text("REDIS_URL")
 
 CACHES = {
     "default": (
-        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        {"BACKEND": "portal.forgetfulcache.ForgetfulCache", "LOCATION": REDIS_URL}
         if REDIS_URL
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     )
@@ -305,6 +332,9 @@ CONTENT_SECURITY_POLICY = {
 PORTAL_EMAIL_URL = ENVIRONMENT.text("PORTAL_EMAIL_URL")
 DEFAULT_FROM_EMAIL = ENVIRONMENT.text("PORTAL_EMAIL_FROM", f"Bindery <bindery@{_host}>")
 EMAIL_TIMEOUT = 10
+PORTAL_LETTERS_A_MINUTE = ENVIRONMENT.number("PORTAL_LETTERS_A_MINUTE", 60, low=1)
+# Who is told by mail that a part of the portal is unwell (portal/operators.py).
+PORTAL_OPERATORS_MAIL = operators(ENVIRONMENT)
 _mail = mail_server(ENVIRONMENT, PORTAL_EMAIL_URL, DEFAULT_FROM_EMAIL)
 EMAIL_BACKEND = _mail.get("EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend")
 EMAIL_HOST = _mail.get("EMAIL_HOST", "localhost")
@@ -376,11 +406,20 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"django-q": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
-    "root": {"handlers": ["console"], "level": ENVIRONMENT.text("PORTAL_LOG_LEVEL", "INFO")},
-}
+# --- What operators watch it by (docs/monitor.md) --------------------------------------------
+PORTAL_METRICS_TOKEN = ENVIRONMENT.text("PORTAL_METRICS_TOKEN")
+PORTAL_LOG_REQUESTS = ENVIRONMENT.flag("PORTAL_LOG_REQUESTS", default=False)
+PORTAL_LOG_FORMAT = ENVIRONMENT.choice("PORTAL_LOG_FORMAT", "line", FORMS)
+LOGGING = configuration(
+    PORTAL_LOG_FORMAT,
+    ENVIRONMENT.choice("PORTAL_LOG_LEVEL", "INFO", LEVELS),
+    secrets=[
+        SECRET_KEY,
+        *SECRET_KEY_FALLBACKS,
+        *PORTAL_ENCRYPTION_KEYS,
+        PORTAL_ADMIN_PASSWORD,
+        PORTAL_METRICS_TOKEN,
+        EMAIL_HOST_PASSWORD,
+        str(DATABASES["default"].get("PASSWORD", "")),
+    ],
+)

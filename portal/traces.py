@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from portal.belongings import drop_portal_sessions
 from portal.models import User
-from sessions.models import Build, Event, LogChunk, Project, Session, Transition
+from sessions.models import Build, Event, LogChunk, Project, Removal, Session, Transition
 
 PERSONAL = frozenset({"email", "first_name", "last_name", "issuer", "subject", "reason"})
 """Fields whose values the audit keeps; what they were is for nobody to read any more."""
@@ -28,7 +28,8 @@ EMPTY = frozenset({"None", ""})
 
 def blank(person: User, alias: str) -> None:
     """All of it. May be done again, and goes on where it was interrupted."""
-    for part in (_audit, _admin_history, _moves, _projects, _private_builds, _attempts):
+    parts = (_audit, _admin_history, _moves, _removals, _projects, _private_builds, _attempts)
+    for part in parts:
         with transaction.atomic():
             part(person, alias)
     drop_portal_sessions(person)
@@ -76,6 +77,13 @@ def _moves(person: User, alias: str) -> None:
         Event.objects.filter(pk=event.pk).update(message=message)
 
 
+def _removals(person: User, alias: str) -> None:
+    """What the portal removed of theirs; by names that the next parts take away."""
+    theirs = Project.objects.filter(owner=person).values_list("name", flat=True)
+    images = Build.objects.filter(owner=person).values_list("image", flat=True)
+    Removal.objects.filter(name__in=[*theirs, *images]).exclude(name="").update(name=alias)
+
+
 def _projects(person: User, alias: str) -> None:
     """The stories go; of a project stays what use is counted by."""
     theirs = Project.objects.filter(owner=person)
@@ -85,16 +93,17 @@ def _projects(person: User, alias: str) -> None:
         where: dict[str, Any] = {"name": f"{alias}-{project.pk}", "path": "", "tail": ""}
         if project.is_private or _names(project.repository, person.username):
             where |= {"repository": alias, "url": "", "ref": "", "commit": ""}
+            where |= {"resources": None, "content": ""}
             builds = Session.objects.filter(project=project, build__owner=None)
             builds.update(build=None)  # everybody's, and it has the address
         Project.objects.filter(pk=project.pk).update(**where)
 
 
 def _private_builds(person: User, _alias: str) -> None:
-    """Their logs go. The image's name stays: whoever clears the registry looks for it."""
+    """Their logs go. The image's name stays: by it `sessions.retention` removes the image."""
     builds = Build.objects.filter(owner=person)
     LogChunk.objects.filter(build__in=builds).delete()
-    builds.update(url="", ref="", commit="", message="", resources=None)
+    builds.update(url="", ref="", commit="", message="", resources=None, content="", log_size=0)
 
 
 def _attempts(person: User, _alias: str) -> None:

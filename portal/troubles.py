@@ -2,44 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from portal.health import worker_is_deaf
-from sessions import watch
+from portal.models import Letter
+from sessions import conditions, watch
 from sessions.backends import Problem, get_backend
-from sessions.models import Capacity
+from sessions.conditionwords import in_words
+from sessions.models import Capacity, Condition, Heartbeat
 
 OLD = timedelta(minutes=10)
 
 
-def troubles(there_is: Capacity | None) -> list[Problem]:
-    """Everything that staff should know of; two queries. ``there_is`` was seen last."""
-    return [*get_backend().problems(), *_processes(), *_old(there_is)]
+@dataclass(frozen=True)
+class Trouble(Problem):
+    """``since`` is None where nobody has noted it."""
+
+    since: datetime | None = None
 
 
-def _processes() -> Iterator[Problem]:
-    if worker_is_deaf():
-        yield Problem(
-            "portal.worker",
-            _("No worker takes tasks: launches are accepted and do not go on."),
-            _("Look at the worker's log, and start it again."),
-        )
+def troubles(there_is: Capacity | None) -> list[Trouble]:
+    """Everything that staff should know of; four queries. ``there_is`` was seen last."""
+    noted = list(Condition.objects.exclude(problem=""))
+    return [*_of_backend(noted), *_of_watch(), *_noted(noted), *_old(there_is), *_letters()]
+
+
+def _of_backend(noted: Iterable[Condition]) -> Iterator[Trouble]:
+    """What this process sees has better words than what watch has noted."""
+    since = {row.part: row.since for row in noted}.get(conditions.BACKEND)
+    for problem in get_backend().problems():
+        yield Trouble(problem.id, problem.message, problem.hint, since)
+
+
+def _of_watch() -> Iterator[Trouble]:
     if not watch.is_alive():
-        yield Problem(
+        last = Heartbeat.objects.filter(name=watch.NAME).first()
+        yield Trouble(
             "portal.watch",
             _("watch gives no sign of life: nobody sees what becomes of builds and notebooks."),
             _("Look at its log, and start it again. It goes on where it was."),
+            last.at if last else None,
         )
 
 
-def _old(there_is: Capacity | None) -> Iterator[Problem]:
+def _noted(noted: Iterable[Condition]) -> Iterator[Trouble]:
+    seen_here = bool(get_backend().problems())
+    for row in noted:
+        if row.part != conditions.BACKEND or not seen_here:
+            said = in_words(row.part, row.problem)
+            yield Trouble(said.id, said.message, said.hint, row.since)
+
+
+def _old(there_is: Capacity | None) -> Iterator[Trouble]:
     if there_is and there_is.at < timezone.now() - OLD:
-        yield Problem(
+        yield Trouble(
             "portal.capacity",
             _("What there is was seen for the last time more than ten minutes ago."),
             _("watch asks the back end for it once a minute; its log says why it cannot."),
+            there_is.at,
+        )
+
+
+def _letters() -> Iterator[Trouble]:
+    if count := Letter.objects.failed().count():
+        yield Trouble(
+            "portal.letters",
+            _("Letters could not be sent and are not tried again: %(count)d.") % {"count": count},
+            _("“Letters” in the admin says why, and has them tried once more."),
         )

@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from portal import examples, health
 from portal.pages import (
     account,
+    going,
     home,
     launch,
     leaving,
@@ -48,6 +49,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(
         rf"^projects/(?P<name>[-\w]+)/(?P<verb>{'|'.join(verbs.VERBS)})/$", verbs.act, name="act"
     ),
+    path("going/", going.going, name="going"),
+    path("going/keep/", going.keep_all, name="keep-all"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("sessions.api.urls")),
     path("health", health.health, name="health"),

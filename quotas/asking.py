@@ -112,10 +112,10 @@ def _require_patience(user: User) -> None:
 
 def _require_figures(user: User, limit: str, value: float, until: date) -> None:
     """More than the person has, whole where it counts things, for a while."""
-    has = effective_of(user)[limit].value
+    has, amount = effective_of(user)[limit].value, FIELDS[limit].amount
     today = timezone.localdate()
     wrong: dict[str, str] = {}
-    if not value > has:  # this way round, what is no number is refused, too
+    if not amount(value) > amount(has):  # this way round, what is no number is refused, too
         wrong["value"] = _("It must be more than the %(has)s of now.") % {"has": figure(limit, has)}
     elif FIELDS[limit].whole and not float(value).is_integer():
         wrong["value"] = _("Give a whole number.")

@@ -41,11 +41,12 @@ def require(by: User, limit: str, value: float, until: date, people: Collection[
 def _beyond(bounds: SupportBounds, limit: str, value: float, until: date) -> dict[str, str]:
     errors = {}
     most: float | None = getattr(bounds, limit)
+    amount = FIELDS[limit].amount
     last = timezone.localdate() + timedelta(days=bounds.days)
     if most is None:
         sentence = _("Support does not grant more of this. Ask an operator.")
         errors["value"] = sentence
-    elif not value <= most:
+    elif not amount(value) <= amount(most):
         sentence = _("Support may grant at most %(most)s %(unit)s. Ask an operator for more.")
         errors["value"] = sentence % {"most": f"{most:g}", "unit": FIELDS[limit].unit}
     if until > last:

@@ -14,6 +14,8 @@ from typing import Protocol
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
+from quotas.fields import FIELDS
+
 Figures = Mapping[str, float]
 
 
@@ -58,8 +60,8 @@ def combine(
     """The figures in force, by the names in ``default``; ``groups`` by their names."""
     found = {name: _set(name, default, site, groups, own) for name in default}
     for grant in grants:
-        before = found[grant.limit]
-        if grant.value > before.value:
+        before, amount = found[grant.limit], FIELDS[grant.limit].amount
+        if amount(grant.value) > amount(before.value):
             found[grant.limit] = replace(
                 before, value=grant.value, source=Source.GRANT, group="", until=grant.until
             )
@@ -81,7 +83,7 @@ def _inherited(
 ) -> Effective:
     of_groups = [(figures[name], group) for group, figures in groups.items() if name in figures]
     if of_groups:
-        value, group = max(of_groups)
+        value, group = max(of_groups, key=lambda each: (FIELDS[name].amount(each[0]), each[1]))
         return Effective(value, Source.GROUP, inherited=value, group=group)
     if name in site:
         return Effective(site[name], Source.SITE, inherited=site[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ LEAST = 0.001
 @dataclass(frozen=True)
 class Field:
     """``unit`` stands behind the figure, ``whole`` tells that it counts things, ``least`` is
-    the smallest that may be set. The words are translated when they are shown."""
+    the smallest that may be set, ``endless`` that 0 stands for no bound at all. The words are
+    translated when they are shown."""
 
     name: str
     label: Any
@@ -22,9 +24,14 @@ class Field:
     whole: bool = False
     least: float = 0
     help: Any = ""
+    endless: bool = False
 
     def __str__(self) -> str:
         return str(self.label)
+
+    def amount(self, value: float) -> float:
+        """How much a figure allows, to be compared with others."""
+        return math.inf if self.endless and value == 0 else value
 
 
 _ALL = (
@@ -43,7 +50,7 @@ _ALL = (
           help=_("What is guaranteed.")),
     Field("total_gpu", _("GPUs of all running notebooks"), "GPU", whole=True),
     Field("idle_days", _("days of inactivity"), _("days"), whole=True,
-          help=_("Then a project is deleted.")),
+          help=_("Then a project is deleted; 0 is never."), endless=True),
     Field("volume_gb", _("size of the own folder"), "GB", least=LEAST,
           help=_("When it is first made.")),
     Field("builds", _("builds at once"), whole=True),

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.db.models import Min
 
 from portal.models import User
 from quotas.effective import Effective, combine
@@ -102,6 +103,19 @@ def effective_of_many(users: Collection[User]) -> dict[int, dict[str, Effective]
         )
         for user in users
     }
+
+
+def limits_of_many(users: Collection[User]) -> dict[int, Limits]:
+    """The figures alone for many people, by their rows' numbers, in three queries at most."""
+    return {pk: plain(found) for pk, found in effective_of_many(users).items()} if users else {}
+
+
+def least(name: str) -> float:
+    """The smallest figure that anybody may have of this limit; 0, where it stands for no bound,
+    aside."""
+    set_anywhere = LimitSet.objects.exclude(**{name: 0} if FIELDS[name].endless else {})
+    found = set_anywhere.aggregate(least=Min(name))["least"]
+    return defaults()[name] if found is None else min(defaults()[name], float(found))
 
 
 def _by_member(

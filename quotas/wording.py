@@ -12,7 +12,9 @@ from quotas.fields import FIELDS
 
 
 def figure(limit: str, value: float) -> str:
-    """A figure of this limit: ``5``, ``0.5 CPU``, ``7 days``."""
+    """A figure of this limit: ``5``, ``0.5 CPU``, ``7 days``; ``never`` for days without end."""
+    if FIELDS[limit].endless and value == 0:
+        return _("never")
     return f"{plain(value)} {FIELDS[limit].unit}".rstrip()
 
 

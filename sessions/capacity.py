@@ -7,6 +7,7 @@ against it.
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 
 from django.utils import timezone
 
@@ -26,8 +27,7 @@ def look() -> None:
     except BinderyError as error:
         log.warning("the capacity is not known at present: %s", error)
         return
-    gpu = None if found.gpu is None else int(found.gpu)
-    figures = {"cpu": found.cpu, "memory_gb": found.memory_gb, "gpu": gpu}
+    figures = {**asdict(found), "gpu": None if found.gpu is None else int(found.gpu)}
     Capacity.objects.update_or_create(pk=_ROW, defaults={**figures, "at": timezone.now()})
 
 

@@ -1,4 +1,5 @@
-"""One small file of a repository at a commit, read from its server without the rest.
+"""One small file of a repository at a commit, read from its server without the rest; and what
+tells the rest apart from that of other commits.
 
 The commit and its folders are fetched without the files, then the file alone. A server that
 cannot leave files out sends those of that commit; one that gives nothing by its id sends what
@@ -7,6 +8,7 @@ a build would fetch. `gitremote` has found the commit; `gitprocess` runs git and
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -54,11 +56,20 @@ class FileFound:
     content: bytes = b""
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What a commit has under a name, None where it has nothing; ``rest`` is the same for any
+    two commits that differ in nothing but that, "" where the root is too long to be listed."""
+
+    file: FileFound | None
+    rest: str
+
+
 class _Withheld(Exception):
     """The server does not give it in this way."""
 
 
-def read(
+def look(
     url: str,
     commit: str,
     name: str,
@@ -66,8 +77,8 @@ def read(
     ref: str = "",
     seconds: float = DEADLINE_SECONDS,
     identity: Identity | None = None,
-) -> FileFound | None:
-    """What the repository's commit has under a name, or None where it has nothing.
+) -> Looked:
+    """What the repository's commit has under a name, and what the rest of it is known by.
 
     ``name`` is a path from the root. Of a longer file than ``most`` bytes there are ``most`` + 1.
     ``ref`` is the branch or tag that the commit was found under, for servers that want to hear
@@ -78,12 +89,12 @@ def read(
     if not _COMMIT.fullmatch(commit):
         raise no_such_commit(commit, url)
 
-    async def find(git: Git) -> FileFound | None:
+    async def find(git: Git) -> Looked:
         for number, way in enumerate(_ways(commit, ref)):
             copy = _Copy(git, f"{number}.git", commit)
             with suppress(_Withheld):
                 await copy.fetch(*way)
-                return await copy.file(name, most)
+                return Looked(await copy.file(name, most), await copy.rest(name))
             copy.remove()
         raise no_such_commit(commit, url)
 
@@ -125,6 +136,16 @@ class _Copy:
             return FileFound("link" if entry["mode"] == _LINK else "folder")
         blob = ["blob", entry["id"].decode()]
         return FileFound("file", await self._run([*self._settings(), "cat-file"], blob, most + 1))
+
+    async def rest(self, name: str) -> str:
+        """Modes, names and ids of all that lies in the root, submodules included."""
+        look = ["ls-tree", "-z", "--full-tree", self.commit]
+        outcome = await self.git.run([*self._settings(), *look], [])
+        if not outcome.answered:
+            return ""
+        entries = [entry.groups() for entry in _ENTRY.finditer(outcome.output)]
+        others = [entry for entry in entries if entry[-1] != os.fsencode(name)]
+        return hashlib.sha256(repr(others).encode()).hexdigest()
 
     def remove(self) -> None:
         shutil.rmtree(os.path.join(self.git.home, self.folder))

@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from django.conf import settings
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
-from portal import erasing, letters
+from portal import announcing, erasing, letters, operators
 from portal.oidc import refreshing
-from sessions import capacity
-from sessions.backends import BuildReport, ServerReport, get_backend
+from sessions import capacity, conditions, retention, space
+from sessions.backends import BuildReport, get_backend
+from sessions.elapsed import Elapsed
 from sessions.gateway import tickets
-from sessions.lifecycle import facts, sshkey
-from sessions.lifecycle.failures import fail
+from sessions.guarded import guarded
+from sessions.lifecycle import facts, leftovers, overdue, sshkey
+from sessions.lifecycle.again import Again
 from sessions.lifecycle.queue import enqueue
-from sessions.models import Build, Idempotency, Project, Session
+from sessions.models import Build, Idempotency, Session
+from sessions.models.session import SessionQuerySet
 from sessions.states import SessionState
-from sessions.waits import QUEUED
 
 PATIENCE = timedelta(seconds=30)
 """A row may be ahead of its task for this long before the task is taken for lost."""
@@ -32,84 +32,118 @@ REFRESHED_AT_ONCE = 100
 """Sign-ins in one go; a task for one that is asked already ends at once."""
 
 
-def reconcile() -> None:
-    """Everything, once."""
-    _send_letters()
-    overdue = list(
-        Session.objects.live().untouched_for(PATIENCE).select_related("build", "project")
-    )
-    backend = get_backend()
-    builds, servers = backend.builds(), backend.servers()
-    listed = {report.id for report in servers}
-    for session in overdue:
-        _repeat(session, running=session.pk in listed)
-    _repeat_builds(builds)
-    _look_again(builds, servers)
-    _drop_projects(backend.projects())
-    for user_id in sshkey.overtaken():
-        enqueue("renew_identity", user_id)
-    erasing.finish()
-    tickets.sweep()
-    Idempotency.objects.sweep()
-    capacity.look()
+_elapsed = Elapsed()
+
+
+def reconcile(elapsed: Elapsed = _elapsed) -> None:
+    """Everything, once. What asks nothing of the back end comes first: that may be away."""
+    elapsed.look()
+    again = Again()
+    for chore in (_send_letters, _renew_keys):
+        guarded(chore, again)
+    guarded(_repeat_waiting, elapsed, again)
+    for forget in (tickets.sweep, Idempotency.objects.sweep):
+        guarded(forget)
+    guarded(_bring_together, elapsed, again)
+    guarded(_remove_leftovers, again)
+    for look in (erasing.finish, capacity.look):
+        guarded(look)
+    guarded(_make_room, again)
 
 
 def refresh_sign_ins() -> None:
     """Have the providers asked again about whoever is signed in, where it is time."""
-    for pk in refreshing.due().values_list("pk", flat=True)[:REFRESHED_AT_ONCE]:
-        enqueue("refresh_sign_in", pk)
+    due = list(refreshing.due().values_list("pk", flat=True)[:REFRESHED_AT_ONCE])
+    again = Again() if due else enqueue
+    for pk in due:
+        again("refresh_sign_in", pk)
 
 
-def _send_letters() -> None:
-    """First, because it asks nothing of the back end, which may be away."""
-    if letters.are_sent() and letters.due().exists():
-        enqueue("send_letters")
+def _make_room(again: Again) -> None:
+    if space.is_short():
+        again("relieve")
+    if retention.is_due():
+        again("tidy")
 
 
-def _repeat(session: Session, *, running: bool) -> None:
-    """Do again what should have happened to a session that has not moved for a while."""
-    if session.state == SessionState.WAITING:
-        if session.build is None:
-            enqueue("prepare", session.pk)
-        else:
-            facts.settle(session.build)
-    elif session.state == SessionState.STOPPING and running:
-        enqueue("remove_server", session.pk)
-    elif session.state == SessionState.SPAWNING and _overlong(session):
-        _give_up(session)
-    elif session.state == SessionState.SPAWNING and not running:
-        enqueue("spawn", session.pk)
-    elif not running:
+def _renew_keys(again: Again) -> None:
+    for user_id in sshkey.overtaken():
+        again("renew_identity", user_id)
+
+
+def _send_letters(again: Again) -> None:
+    if not letters.are_sent():
+        return
+    operators.tell(timezone.now())
+    for pk in announcing.due():
+        again("write_letters", pk)
+    if letters.due().exists():
+        again("send_letters")
+
+
+def _repeat_waiting(elapsed: Elapsed, again: Again) -> None:
+    """Have sessions go on that have no build yet, or were not told how theirs ended."""
+    waiting = Session.objects.untouched_for(PATIENCE).filter(state=SessionState.WAITING)
+    for session in waiting.select_related("build", "project"):
+        if session.build:
+            guarded(facts.settle, session.build)
+        elif not overdue.end_wait(session, elapsed):
+            again("prepare", session.pk)
+
+
+def _bring_together(elapsed: Elapsed, again: Again) -> None:
+    """Rows and back end, both ways. Rows that seem to be behind are read before it is asked, and
+    once more after what it says was stored."""
+    behind = list(_under_way().values_list("pk", flat=True))
+    backend = get_backend()
+    with conditions.asking_backend():
+        builds, servers = backend.builds(), backend.servers()
+    for build in builds:
+        guarded(_look_at_build, build, elapsed)
+    for server in servers:
+        guarded(facts.server_seen, server)
+    listed = {report.id for report in servers}
+    for session in _under_way().filter(pk__in=behind).select_related("project"):
+        guarded(_repeat, session, elapsed, again, running=session.pk in listed)
+    _repeat_builds(builds, again)
+    overdue.look_at_stops(elapsed)
+
+
+def _under_way() -> SessionQuerySet:
+    """Those with a notebook, or on their way to one, that have not moved for a while."""
+    return Session.objects.live().untouched_for(PATIENCE).exclude(state=SessionState.WAITING)
+
+
+def _repeat(session: Session, elapsed: Elapsed, again: Again, *, running: bool) -> None:
+    """Do again what should have happened to it."""
+    if session.state == SessionState.STOPPING and running:
+        if not overdue.end_stop(session, elapsed):
+            again("remove_server", session.pk)
+    elif session.state == SessionState.SPAWNING and not overdue.end_start(session, elapsed):
+        if not running:
+            again("spawn", session.pk)
+    elif session.state != SessionState.SPAWNING and not running:
         facts.server_gone(session, "spawn.lost", "")
 
 
-def _overlong(session: Session) -> bool:
-    """Whether a start takes too long; waiting for what others hold may take longer."""
-    queued = session.code in QUEUED
-    seconds = settings.PORTAL_QUEUE_TIMEOUT if queued else settings.PORTAL_SPAWN_TIMEOUT
-    return session.changed < timezone.now() - timedelta(seconds=seconds)
+def _look_at_build(report: BuildReport, elapsed: Elapsed) -> None:
+    facts.build_seen(report)
+    overdue.end_build(report, elapsed)
+    overdue.end_leftover_build(report, elapsed)
 
 
-def _give_up(session: Session) -> None:
-    message = session.message or _("The notebook did not start in time. Try again.")
-    fail(session, session.code or "spawn.timeout", message, by="reconcile")
-
-
-def _repeat_builds(reports: Iterable[BuildReport]) -> None:
+def _repeat_builds(reports: Iterable[BuildReport], again: Again) -> None:
+    """Have builds started that the back end does not know. One that it has known before, because
+    there is output of it, is lost."""
     listed = {report.id for report in reports}
     for build in Build.objects.active().exclude(pk__in=listed):
-        enqueue("start_build" if build.is_wanted() else "cancel_unwanted_build", build.pk)
+        if build.position:
+            guarded(facts.build_lost, build)
+        else:
+            again("start_build" if build.is_wanted() else "cancel_unwanted_build", build.pk)
 
 
-def _look_again(builds: Iterable[BuildReport], servers: Iterable[ServerReport]) -> None:
-    for build in builds:
-        facts.build_seen(build)
-    for server in servers:
-        facts.server_seen(server)
-
-
-def _drop_projects(names: Iterable[str]) -> None:
-    existing = set(Project.objects.existing().values_list("name", flat=True))
-    live = set(Session.objects.live().values_list("project__name", flat=True))
-    for name in set(names) - existing - live:
-        get_backend().remove_project(name)
+def _remove_leftovers(again: Again) -> None:
+    for name in leftovers.unwanted(get_backend().projects()):
+        again("drop_project", name)
+    again("sweep")

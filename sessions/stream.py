@@ -27,8 +27,10 @@ from weakref import WeakKeyDictionary
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.db.models import Count, Max, Sum
+from redis.exceptions import RedisError
 
 from sessions import journal
+from sessions.awaydatabase import is_behind as is_away
 from sessions.models import Build, Project
 from sessions.wakeup import GROUP
 
@@ -38,6 +40,7 @@ TICK = 0.1
 SHELF_PAUSE = 0.5
 LAYER_TICK = 1.0
 SILENCE = 5.0
+TROUBLE_PAUSE = 1.0
 
 Batch = list[tuple[str, int]]
 """Items as JSON, each with its cursor."""
@@ -146,8 +149,9 @@ async def _compare(topics: dict[int, Topic], versions: Versions) -> None:
         return
     try:
         found = await versions(list(topics))
-    except Exception:
-        log.exception("cannot look for news; trying again")
+    except Exception as error:
+        log.warning("cannot look for news, trying again: %s", error, exc_info=not is_away(error))
+        await asyncio.sleep(TROUBLE_PAUSE)
         return
     for key, version in found:
         topic = topics.get(key)
@@ -165,11 +169,10 @@ async def _comes(news: asyncio.Future[None]) -> bool:
 async def _pause() -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """What to await between two ticks: a short time, or Redis's word within a longer one."""
     layer = get_channel_layer()
-    if layer is None:
+    channel = layer and await _subscribed(layer)
+    if not layer or not channel:
         yield lambda: asyncio.sleep(TICK)
         return
-    channel = await layer.new_channel()
-    await layer.group_add(GROUP, channel)
 
     async def told() -> None:
         with contextlib.suppress(TimeoutError):
@@ -178,7 +181,19 @@ async def _pause() -> AsyncIterator[Callable[[], Awaitable[None]]]:
     try:
         yield told
     finally:
-        await layer.group_discard(GROUP, channel)
+        with contextlib.suppress(RedisError, OSError):
+            await layer.group_discard(GROUP, channel)
+
+
+async def _subscribed(layer: Any) -> str | None:
+    """The channel on which Redis's word comes, None while Redis does not answer."""
+    try:
+        channel: str = await layer.new_channel()
+        await layer.group_add(GROUP, channel)
+    except (RedisError, OSError) as error:
+        log.warning("live readers do without Redis: %s", error)
+        return None
+    return channel
 
 
 async def _page(topic: Topic, read: Read, key: int, after: int) -> tuple[Batch, int]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal import letters
+from portal import announcing, letters
 from portal.oidc import refreshing
-from sessions.lifecycle import sshkey, steps
+from portal.version import VERSION
+from sessions import retention
+from sessions.lifecycle import leftovers, sshkey, steps
 
 
 def prepare(session_id: int, **_newer: Any) -> None:
@@ -40,6 +42,14 @@ def remove_project(project_id: int, **_newer: Any) -> None:
     steps.remove_project(project_id)
 
 
+def drop_project(name: str, **_newer: Any) -> None:
+    leftovers.drop_project(name)
+
+
+def sweep(**_newer: Any) -> None:
+    leftovers.sweep()
+
+
 def renew_identity(user_id: int, **_newer: Any) -> None:
     sshkey.renew(user_id)
 
@@ -48,5 +58,22 @@ def refresh_sign_in(sign_in_id: int, **_newer: Any) -> None:
     refreshing.refresh(sign_in_id)
 
 
+def write_letters(announcement_id: int, **_newer: Any) -> None:
+    announcing.write(announcement_id)
+
+
 def send_letters(**_newer: Any) -> None:
     letters.deliver_due()
+
+
+def tidy(**_newer: Any) -> None:
+    retention.tidy()
+
+
+def relieve(**_newer: Any) -> None:
+    retention.relieve()
+
+
+def version(**_newer: Any) -> str:
+    """For whoever wants to know whether a worker listens, and of which version it is."""
+    return VERSION

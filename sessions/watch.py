@@ -6,26 +6,26 @@ on from what the rows and the back end say.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
-from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import close_old_connections
 
+from portal.logs import context
+from sessions import conditions, tallies
+from sessions.activity.rounds import Rounds
 from sessions.backends import BuildReport, ServerReport, get_backend
-from sessions.errors import TemporaryError
+from sessions.guarded import guarded
 from sessions.lifecycle import facts
+from sessions.lifecycle.culling import cull
 from sessions.models import Heartbeat
+from sessions.onewatch import alone
 from sessions.reconcile import reconcile, refresh_sign_ins
 
 log = logging.getLogger(__name__)
 
 NAME = "watch"
-LOCK = 0x62696E64657279  # "bindery": the number of the advisory lock
 BEAT = 5.0
 RECONCILE = 60.0
 BREAK = timedelta(seconds=6 * BEAT)
@@ -39,26 +39,34 @@ def is_alive() -> bool:
 
 def run() -> None:
     """Watch for ever, once no other process does."""
-    with _alone():
+    with alone() as keep:
         log.info("watching")
-        every = {_beat: BEAT, refresh_sign_ins: BEAT, reconcile: RECONCILE}
+        every = {
+            _beat: BEAT,
+            keep: BEAT,
+            refresh_sign_ins: BEAT,
+            Rounds().keep_up: BEAT,
+            conditions.look: conditions.PAUSE,
+            reconcile: RECONCILE,
+            cull: RECONCILE,
+            tallies.count: tallies.PAUSE,
+        }
         due = dict.fromkeys(every, 0.0)
+        missed = False  # something that the back end does not tell again
         for report in get_backend().changes():
-            _guarded(_take, report)
+            with context.about(**_numbers(report)):
+                missed |= not guarded(_take, report)
             for chore, pause in every.items():
                 if time.monotonic() >= due[chore]:
                     due[chore] = time.monotonic() + pause
-                    _guarded(chore)
+                    if guarded(chore) and chore is _beat and missed:
+                        due[reconcile], missed = 0.0, False
 
 
-def _guarded(work: Callable[..., None], *arguments: object) -> None:
-    """A failure of one thing must not keep the others from being looked at."""
-    try:
-        work(*arguments)
-    except TemporaryError as error:
-        log.warning("%s is tried again: %s", getattr(work, "__name__", work), error)
-    except Exception:
-        log.exception("%s failed; it is tried again", getattr(work, "__name__", work))
+def _numbers(report: BuildReport | ServerReport | None) -> dict[str, int]:
+    if report is None:
+        return {}
+    return {"build" if isinstance(report, BuildReport) else "session": report.id}
 
 
 def _take(report: BuildReport | ServerReport | None) -> None:
@@ -71,19 +79,3 @@ def _take(report: BuildReport | ServerReport | None) -> None:
 def _beat() -> None:
     close_old_connections()
     Heartbeat.objects.beat(NAME, within=BREAK)
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Wait for the lock that only one watch process holds; it ends with the process."""
-    if connection.vendor == "postgresql":
-        # A connection of its own, so that a reconnection of the other one keeps the lock.
-        holder = connection.copy()
-        with holder.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        yield
-        holder.close()
-    else:
-        with (settings.PORTAL_DATA / "watch.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield

@@ -4,7 +4,9 @@ one. A git server and a whole portal, for all tests that want one."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -17,6 +19,7 @@ from portal import roles
 from portal.models import User
 from sessions import backends
 from tests.githttp import GitServer
+from tests.redisserver import redis_server
 from tests.scripted import ScriptedBackend
 from tests.sshd import SshServer
 from tests.stack import Stack, running
@@ -134,6 +137,14 @@ def backend(settings) -> Iterator[ScriptedBackend]:
     yield scripted
     backends.get_backend.cache_clear()
     del backends.BACKENDS["scripted"]
+
+
+@pytest.fixture
+def redis(tmp_path: Path, settings) -> Iterator[subprocess.Popen[bytes]]:
+    """A Redis of the test's own, which it may end."""
+    with redis_server(tmp_path) as (address, process):
+        settings.REDIS_URL = address
+        yield process
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ Commits are made by `git fast-import`, one short process each, and are the same 
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 from urllib.parse import urlsplit
 
 Files = Mapping[str, str | bytes]
@@ -239,6 +240,11 @@ class _Http(ThreadingHTTPServer):
     def __init__(self, owner: GitServer, address: str) -> None:
         self.owner = owner
         super().__init__((address, 0), _Request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who asks may be killed meanwhile; that is no failure of this server."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Request(BaseHTTPRequestHandler):

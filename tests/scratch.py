@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -16,9 +17,18 @@ def folder() -> Path:
 
     Its path is short, because those of sockets must be.
     """
-    path = Path(tempfile.mkdtemp(prefix="bindery-", dir=MEMORY if _has_room() else "/tmp"))
+    _sweep()
+    prefix = f"bindery-{os.getpid()}-"
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=MEMORY if _has_room() else "/tmp"))
     path.chmod(0o711)
     return path
+
+
+def _sweep() -> None:
+    """Remove what runs that were killed have left in memory: a few of them fill it."""
+    for left in Path(MEMORY).glob("bindery-*-*"):
+        if not Path("/proc", left.name.split("-")[1]).exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _has_room() -> bool:

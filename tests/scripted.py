@@ -6,12 +6,14 @@ For the rules that hold whatever the back end is; real ones are tried in ``tests
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from keys.identity import Identity
 from sessions.backends import (
     BuildReport,
     BuildSpec,
     Capacity,
+    Image,
     LogPiece,
     Problem,
     ServerReport,
@@ -20,8 +22,11 @@ from sessions.backends import (
 
 
 class ScriptedBackend:
+    """``stubborn`` servers and builds do not end kindly, ``undying`` servers not at all."""
+
     def __init__(self) -> None:
-        self.images: set[str] = set()
+        self.kept_images: dict[str, int | None] = {}
+        self.keeps_images: Exception | None = None
         self.started_builds: dict[int, BuildSpec] = {}
         self.build_reports: dict[int, BuildReport] = {}
         self.output: dict[int, list[tuple[str, str]]] = {}
@@ -33,6 +38,9 @@ class ScriptedBackend:
         self.there_is: Capacity | None = Capacity(cpu=16, memory_gb=64, gpu=2)
         self.refusal: Exception | None = None
         self.builds_started = 0
+        self.stubborn: set[int] = set()
+        self.undying: set[int] = set()
+        self.half_made: list[str] = []
 
     # --- what a test tells it ---
     def say(self, build_id: int, text: str, phase: str = "building") -> None:
@@ -40,7 +48,7 @@ class ScriptedBackend:
 
     def finish(self, build_id: int, code: str = "", message: str = "") -> BuildReport:
         if not code:
-            self.images.add(self.started_builds[build_id].image)
+            self.kept_images[self.started_builds[build_id].image] = 1_000_000_000
         report = BuildReport(build_id, finished=True, code=code, message=message, pack="Python")
         self.build_reports[build_id] = report
         return report
@@ -58,9 +66,17 @@ class ScriptedBackend:
         self.server_reports[session_id] = report
         return report
 
+    def wait(self, build_id: int, code: str, message: str) -> BuildReport:
+        report = BuildReport(build_id, code=code, message=message)
+        self.build_reports[build_id] = report
+        return report
+
     # --- the seam ---
     def problems(self) -> list[Problem]:
         return self.troubles
+
+    def examine(self) -> Iterator[Problem]:
+        yield from ()
 
     def capacity(self) -> Capacity | None:
         if self.refusal:
@@ -71,7 +87,21 @@ class ScriptedBackend:
         pass
 
     def has_image(self, image: str) -> bool:
-        return image in self.images
+        return image in self.kept_images
+
+    def images(self) -> list[Image]:
+        return [Image(name, size) for name, size in self.kept_images.items()]
+
+    def image_size(self, image: str) -> int | None:
+        return self.kept_images.get(image)
+
+    def remove_image(self, image: str) -> None:
+        if self.keeps_images:
+            raise self.keeps_images
+        size = self.kept_images.pop(image, None) or 0
+        if self.there_is and self.there_is.disk_free_gb is not None:
+            free = self.there_is.disk_free_gb + size / 1e9
+            self.there_is = replace(self.there_is, disk_free_gb=free)
 
     def ensure_build(self, spec: BuildSpec) -> None:
         if self.refusal:
@@ -82,7 +112,7 @@ class ScriptedBackend:
             self.build_reports[spec.id] = BuildReport(spec.id)
 
     def cancel_build(self, build_id: int) -> None:
-        if build_id in self.build_reports:
+        if build_id in self.build_reports and build_id not in self.stubborn:
             self.build_reports[build_id] = BuildReport(build_id, finished=True, code="cancelled")
 
     def forget_build(self, build_id: int) -> None:
@@ -104,7 +134,11 @@ class ScriptedBackend:
 
     def remove_server(self, session_id: int) -> None:
         report = self.server_reports.get(session_id)
-        if report and report.state != "gone":
+        if report and report.state != "gone" and session_id not in self.stubborn:
+            self.vanish(session_id)
+
+    def end_server(self, session_id: int) -> None:
+        if session_id in self.server_reports and session_id not in self.undying:
             self.vanish(session_id)
 
     def forget_server(self, session_id: int) -> None:
@@ -127,6 +161,10 @@ class ScriptedBackend:
 
     def projects(self) -> list[str]:
         return sorted(self.kept_projects)
+
+    def sweep(self) -> list[str]:
+        found, self.half_made = self.half_made, []
+        return found
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
         yield from (*self.builds(), *self.servers(), None)

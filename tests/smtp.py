@@ -11,12 +11,14 @@ from typing import Self
 
 
 class MailServer:
-    """``letters`` are those that came; ``refused`` are addresses that it takes nothing for."""
+    """``letters`` are those that came; ``refused`` are addresses that it takes nothing for.
+    ``silent``: it takes a letter and never says so."""
 
     def __init__(self) -> None:
         self.letters: list[EmailMessage] = []
         self.refused: set[str] = set()
         self.logins: list[str] = []
+        self.silent = False
         self._server = _Server(("127.0.0.1", 0), _Conversation)
         self._server.owner = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -70,6 +72,8 @@ class _Conversation(socketserver.StreamRequestHandler):
         if verb == "DATA":
             self._say("354 go on")
             owner.letters.append(message_from_bytes(self._letter(), policy=policy.default))
+            if owner.silent:
+                self.rfile.read()  # until the other side has had enough
         return "250 fine"
 
     def _letter(self) -> bytes:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -20,7 +20,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from sessions.backends.local.keeper.files import remove
-from tests import scratch
+from tests import processes, scratch
 
 PROJECT = Path(__file__).resolve().parent.parent
 PASSWORD = "a long password for tests"
@@ -48,11 +48,21 @@ def eventually(ask: Callable[[], T | None], *, within: float = 30.0, what: str =
 
 
 class Stack:
-    """``patience`` is how many times as long as one machine a back end may take."""
+    """``patience`` is how many times as long as one machine a back end may take; ``data`` is a
+    folder of its own unless one is given, and ``inside`` stands before each of its programs."""
 
-    def __init__(self, patience: float = 1, **environment: str) -> None:
+    def __init__(
+        self,
+        patience: float = 1,
+        *,
+        data: Path | None = None,
+        inside: Sequence[str] = (),
+        **environment: str,
+    ) -> None:
         self.patience = patience
-        self.data = scratch.folder()
+        self.inside = inside
+        self.home = scratch.folder() if data is None else data.parent
+        self.data = data or self.home
         self.port = _free_port()
         self.url = f"http://localhost:{self.port}"
         self.environment = {
@@ -63,13 +73,13 @@ class Stack:
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
-        self.log = self.data / "up.log"
+        self.log = self.home / "up.log"
 
     def start(self) -> None:
         """Return once it can take a launch."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "up"],
+                [*self.inside, sys.executable, "manage.py", "up"],
                 cwd=PROJECT,
                 env=self.environment,
                 stdout=log,
@@ -100,7 +110,7 @@ class Stack:
     def manage(self, *arguments: str) -> str:
         """What ``manage.py`` prints."""
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [*self.inside, sys.executable, "manage.py", *arguments],
             cwd=PROJECT,
             env=self.environment,
             capture_output=True,
@@ -110,6 +120,12 @@ class Stack:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def furnish(self, other: Stack) -> None:
+        """Take over what builds need from another portal, which saves the making of it."""
+        there = [path for name in ("toolbox", "cache") if (path := other.data / name).exists()]
+        for words in (["mkdir", "-p", self.data], ["cp", "-a", *there, self.data]):
+            subprocess.run([*self.inside, *words], check=True)
 
     def account(self, username: str) -> None:
         """A person who signs in with `PASSWORD`."""
@@ -123,8 +139,8 @@ class Stack:
         """The pid of web, worker or watch; None while it is being restarted."""
         words = {"web": "uvicorn", "worker": "qcluster", "watch": "watch"}
         assert self.process
-        for pid in _children(self.process.pid):
-            if words[name] in _command(pid):
+        for pid in processes.children(self.process.pid):
+            if words[name] in processes.command(pid):
                 return pid
         return None
 
@@ -207,7 +223,12 @@ class Api:
 
 @contextmanager
 def running(patience: float = 1, **environment: str) -> Iterator[Stack]:
-    stack = Stack(patience, **environment)
+    with started(Stack(patience, **environment)) as stack:
+        yield stack
+
+
+@contextmanager
+def started(stack: Stack) -> Iterator[Stack]:
     try:
         stack.start()
         yield stack
@@ -224,26 +245,7 @@ def _free_port() -> int:
         return port
 
 
-def _children(pid: int) -> list[int]:
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found.append(int(status.parent.name))
-    return found
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
-
-
 def _running(run: Path) -> list[str]:
     """The keepers that still hold something below this folder."""
-    processes = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
-    return [command for pid in processes if str(run) in (command := _command(pid))]
+    commands = map(processes.command, processes.everything())
+    return [command for command in commands if str(run) in command]

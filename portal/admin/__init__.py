@@ -1,4 +1,4 @@
-"""The admin of people, groups and announcements, and of what staff have changed.
+"""The admin of people, groups, announcements and letters, and of what staff have changed.
 
 That of limits, grants and requests is `quotas.admin`, that of notebooks `sessions.admin`.
 """
@@ -9,9 +9,9 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from django_q import admin as queue
 
-from portal.admin import announcements, erasures, groups, history, people
+from portal.admin import announcements, erasures, groups, history, letters, people
 
-__all__ = ["announcements", "erasures", "groups", "history", "people"]
+__all__ = ["announcements", "erasures", "groups", "history", "letters", "people"]
 
 # Who writes into the task queue has the worker run any code: not even staff do.
 admin.site.unregister([queue.Failure, queue.OrmQ, queue.Schedule, queue.Success])

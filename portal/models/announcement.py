@@ -1,7 +1,8 @@
-"""What staff tell everybody on every page, for a while."""
+"""What staff tell everybody on every page, for a while, and perhaps by mail as well."""
 
 from __future__ import annotations
 
+from django.contrib.auth.models import Group
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -14,9 +15,17 @@ class AnnouncementQuerySet(models.QuerySet["Announcement"]):
         begun = self.filter(starts__lte=now)
         return begun.exclude(ends__lte=now).order_by("-starts", "-pk")
 
+    def to_mail(self) -> AnnouncementQuerySet:
+        """Those of now whose letters have not all been written."""
+        return self.current().filter(by_mail=True, mailed__isnull=True)
+
 
 class Announcement(models.Model):
-    """Shown from ``starts`` until ``ends``; without an end, until staff take it away."""
+    """Shown from ``starts`` until ``ends``; without an end, until staff take it away.
+
+    ``by_mail``: everybody gets it as a letter as well, or those of a group. ``mailed`` is when
+    the last of these letters was written (not sent).
+    """
 
     class Weight(models.TextChoices):
         NEWS = "news", _("news")
@@ -28,6 +37,24 @@ class Announcement(models.Model):
     )
     starts = models.DateTimeField(_("from"), default=timezone.now)
     ends = models.DateTimeField(_("until"), null=True, blank=True)
+
+    by_mail = models.BooleanField(
+        _("also by mail"),
+        default=False,
+        help_text=_(
+            "Letters are written when it begins to be shown, and say what it says then. They go "
+            "out once, some each minute."
+        ),
+    )
+    group = models.ForeignKey(
+        Group,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        verbose_name=_("only to"),
+        help_text=_("By mail only to the people of this group; the pages show it to everybody."),
+    )
+    mailed = models.DateTimeField(null=True, editable=False)
 
     objects = AnnouncementQuerySet.as_manager()
 

@@ -1,4 +1,4 @@
-"""The answer to an error of ours: it carries the reference under which the log has the rest.
+"""The answer to an error of ours: it carries the reference of the request (`portal.logs`).
 
 A page for people; for programs, under ``/api/``, the same as JSON.
 """
@@ -6,21 +6,25 @@ A page for people; for programs, under ``/api/``, the same as JSON.
 from __future__ import annotations
 
 import logging
-import secrets
 import sys
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import loader
 from django.utils.translation import gettext as _
 
+from portal import outages
+from portal.logs import context
+
 log = logging.getLogger(__name__)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's ``handler500``. The page asks nothing of the request: that may be what is broken."""
-    reference = secrets.token_hex(4)
-    what = f"reference {reference}: {request.method} {request.path}"
-    log.error(what, exc_info=sys.exception())
+    if passing := outages.answer(request, sys.exception()):
+        return passing
+    reference = context.reference()
+    with context.about(reference=reference):
+        log.error("%s %s", request.method, request.path, exc_info=sys.exception())
     if request.path.startswith("/api/"):
         return _for_program(reference)
     page = loader.render_to_string("500.html", {"reference": reference})

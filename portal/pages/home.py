@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from portal.examples import example_urls
 from portal.models import User
 from portal.pages.asking import htmx, person, signed_in
+from portal.pages.going import gone_of
 from portal.pages.wish import Wish
 from quotas.limits import limits_of
 from sessions.errors import BinderyError
@@ -48,6 +49,7 @@ def with_form(request: HttpRequest, wish: Wish, error: BinderyError | None = Non
         "error": error,
         "in_the_way": _in_the_way(request, error),
         **_projects(person(request)),
+        **gone_of(person(request)),
     }
     return render(request, template, context, status=error.status if error else 200)
 

@@ -1,4 +1,5 @@
-"""What the buttons do: start, stop, rebuild, cancel and delete a project, and open its notebook."""
+"""What the buttons do: start, stop, rebuild, cancel, keep and delete a project, and open its
+notebook."""
 
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ VERBS: dict[str, Act] = {
     "stop": lifecycle.stop,
     "rebuild": lifecycle.rebuild,
     "cancel": lifecycle.cancel,
+    "keep": lifecycle.keep,
     "delete": lifecycle.delete,
 }
 
@@ -61,6 +63,7 @@ def _said(verb: str) -> str:
     return {
         "stop": _("%(repository)s is being stopped."),
         "cancel": _("The launch of %(repository)s is cancelled."),
+        "keep": _("%(repository)s stays: its time without use begins anew."),
         "delete": _("%(repository)s is deleted. The files in your own folder are still there."),
     }[verb]
 

@@ -8,7 +8,9 @@ from django.contrib import admin
 from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -21,9 +23,9 @@ from sessions.admin.deeds import Deed
 from sessions.admin.look import Rows
 from sessions.admin.story import moves_of
 from sessions.errors import StateConflict
-from sessions.models import Build, LogChunk, Project, Session
+from sessions.models import Build, LogChunk, Project, Removal, Removed, Session
 from sessions.models.project import ACT
-from sessions.states import BUILD_ACTIVE, SessionState
+from sessions.states import BUILD_ACTIVE, BuildState, SessionState
 
 LOG_CHUNKS = 100
 PEOPLE_NAMED = 20
@@ -122,10 +124,19 @@ class BuildAdmin(Rows[Build]):
         ("lasted", "attempts"),
         "people",
         ("code", "message"),
-        ("image", "digest", "dropped"),
+        ("image", "digest", "how_large"),
+        ("used", "image_is"),
         "resources",
     )
-    readonly_fields = ("repository", "private_to", "states", "lasted", "people")
+    readonly_fields = (
+        "repository",
+        "private_to",
+        "states",
+        "lasted",
+        "people",
+        "how_large",
+        "image_is",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Build]:
         waiting = Session.objects.filter(build=OuterRef("pk"), state=SessionState.WAITING)
@@ -176,6 +187,21 @@ class BuildAdmin(Rows[Build]):
     def people(self, build: Build) -> str:
         names = sorted(waiting_for(build))
         return ", ".join(names[:PEOPLE_NAMED]) + (" …" if len(names) > PEOPLE_NAMED else "")
+
+    @admin.display(description=gettext_lazy("size of the image"))
+    def how_large(self, build: Build) -> str:
+        return filesizeformat(build.size) if build.size else ""
+
+    @admin.display(description=gettext_lazy("the image is"))
+    def image_is(self, build: Build) -> str:
+        """Where it is, or why it is no longer."""
+        if build.state != BuildState.BUILT or not build.dropped:
+            return _("there") if build.state == BuildState.BUILT else ""
+        removal = Removal.objects.filter(kind=Removed.IMAGE, name=build.image).first()
+        if removal is None:
+            return _("gone: it was not there any more when somebody needed it")
+        words = {"when": date_format(removal.at, "DATE_FORMAT"), "why": removal.why}
+        return _("gone, removed on %(when)s: %(why)s") % words
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.log_text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -13,6 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.templatetags.bindery import address, ago, resources
+from portal.templatetags.lifetimes import deletes_at, when
+from quotas.limits import Limits, limits_of, limits_of_many
 from sessions import lifecycle
 from sessions.admin import filters, shown
 from sessions.admin.deeds import Deed
@@ -49,6 +52,17 @@ def rebuilding(project: Project) -> str:
     if project.is_live or project.removed:
         return ""
     return _("Its environment is built anew, then the notebook starts.")
+
+
+class ProjectList(ChangeList):
+    """The list's page, each row with its owner's limits."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list: Any = list(self.result_list)
+        found = limits_of_many({project.owner for project in self.result_list})
+        for project in self.result_list:
+            project.owners_limits = found[project.owner_id]
 
 
 @admin.register(Project)
@@ -99,9 +113,9 @@ class ProjectAdmin(Rows[Project]):
         ("ref", "commit", "path"),
         ("states", "resources"),
         "reason",
-        ("created", "last_activity", "removed"),
+        ("created", "last_activity", "deletion", "removed"),
     )
-    readonly_fields = ("owners", "states", "resources", "reason", "page")
+    readonly_fields = ("owners", "states", "resources", "reason", "page", "deletion")
 
     @admin.display(description=gettext_lazy("project and owner"), ordering="repository")
     def what(self, project: Project) -> SafeString:
@@ -130,7 +144,20 @@ class ProjectAdmin(Rows[Project]):
 
     @admin.display(description=gettext_lazy("last activity"), ordering="last_activity")
     def active(self, project: Project) -> SafeString | str:
-        return ago(project.last_activity)
+        return shown.under(ago(project.last_activity), self.deletion(project))
+
+    @admin.display(description=gettext_lazy("is deleted if nobody uses it"))
+    def deletion(self, project: Project) -> str:
+        found = None if project.removed else deletes_at(project, self._limits(project))
+        return _("deleted %(when)s") % {"when": when(found)} if found else ""
+
+    def _limits(self, project: Project) -> Limits:
+        """Of a row of the list they were looked up with those of all others."""
+        known: Limits | None = getattr(project, "owners_limits", None)
+        return known or limits_of(project.owner)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ProjectList]:
+        return ProjectList
 
     @admin.display(description=gettext_lazy("runs"))
     def sessions(self, project: Project) -> SafeString:

@@ -10,6 +10,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from portal.logs import context
 from sessions.errors import BinderyError
 
 
@@ -17,6 +18,8 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an exception that left a view; None is an error of ours."""
     if isinstance(error, BinderyError):
         body = {"code": error.code, "detail": error.message, **error.details}
+        if error.status >= 500:
+            body["reference"] = context.reference()
         return Response(body, status=error.status)
     if isinstance(error, Http404):
         error = exceptions.NotFound()

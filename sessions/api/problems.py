@@ -19,7 +19,7 @@ ERROR = {
             "additionalProperties": True,
             "description": "With `invalid`: what is wrong with each of them.",
         },
-        "reference": {"type": "string", "description": "With 500: what to tell the staff."},
+        "reference": {"type": "string", "description": "From 500 on: what to tell the staff."},
     },
     "additionalProperties": True,
 }

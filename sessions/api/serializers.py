@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from quotas.limits import Limits, effective_of_many, limits_of, plain
+from quotas.limits import Limits, limits_of, limits_of_many
 from sessions.lifecycle.needs import by_default
+from sessions.lifetimes import deletes_at
 from sessions.models import Project
 from sessions.states import Phase, ProjectState
 
@@ -84,12 +86,18 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     def get_resources(self, project: Project) -> dict[str, Any]:
         if project.current:
             return asdict(project.current.resources)
-        known: dict[int, Limits] = self.context.get("limits", {})
-        return asdict(by_default(known.get(project.owner_id) or limits_of(project.owner)))
+        return asdict(by_default(self._limits(project)))
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
-    def get_deletes_at(self, project: Project) -> None:
-        """Nothing is deleted for inactivity yet."""
+    def get_deletes_at(self, project: Project) -> str | None:
+        """When it is deleted if nobody uses it until then, null where never."""
+        idle_days = self._limits(project).idle_days
+        moment = deletes_at(project.last_activity, project.goes, idle_days, timezone.now())
+        return serializers.DateTimeField().to_representation(moment) if moment else None
+
+    def _limits(self, project: Project) -> Limits:
+        known: dict[int, Limits] = self.context.get("limits", {})
+        return known.get(project.owner_id) or limits_of(project.owner)
 
 
 @extend_schema_serializer(component_name="ListedProject")
@@ -118,9 +126,6 @@ class StorySerializer(serializers.Serializer[Any]):
 
 
 def limits_for(projects: Sequence[Project]) -> dict[int, Limits]:
-    """The limits of those whose projects have not run yet, by their rows' numbers: all in three
-    queries, however long the list is."""
-    owners = {project.owner_id: project.owner for project in projects if not project.current}
-    if not owners:
-        return {}
-    return {pk: plain(found) for pk, found in effective_of_many(list(owners.values())).items()}
+    """The limits of those whose projects these are, by their rows' numbers: all in three queries,
+    however long the list is."""
+    return limits_of_many({project.owner for project in projects})

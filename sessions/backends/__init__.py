@@ -25,6 +25,10 @@ BACKENDS = {
 }
 
 
+CUT = "… the log is too long: what follows was cut …"
+"""The last line of a build's output of which no more is kept."""
+
+
 @dataclass(frozen=True)
 class BuildSpec:
     """A repository at a commit, to be made into an image.
@@ -71,7 +75,8 @@ class ServerSpec:
 
 @dataclass(frozen=True)
 class BuildReport:
-    """How a build is. ``finished`` with an empty ``code`` means that the image is there.
+    """How a build is. ``finished`` with an empty ``code`` means that the image is there; of one
+    that goes on, ``code`` and ``message`` tell what it waits for before it can begin.
 
     ``digest`` tells the very image where the back end has such, ``resources`` is the text of
     the repository's ``.resources`` where the build has read it.
@@ -91,7 +96,7 @@ class ServerReport:
     """How a notebook is: ``starting``, ``ready`` (answers at ``address``) or ``gone``.
 
     ``address`` is ``unix:/path`` or ``http://host:port``. ``code`` and ``message`` tell why it
-    is gone, both empty when it ended because it was told to; or what it waits for while it is
+    is gone, the code empty when it ended because it was told to; or what it waits for while it is
     starting. ``node`` is the machine that it is on, where that is known.
     """
 
@@ -150,6 +155,10 @@ class Backend(Protocol):
     def problems(self) -> list[Problem]:
         """What keeps launches from working now; empty when all is well. Quick (cached)."""
 
+    def examine(self) -> Iterator[Problem]:
+        """Whatever else is not as the work needs it, asked of everything that is needed; for
+        `portal.doctor`. May take a minute. Raises `TemporaryError` when nobody can say."""
+
     def capacity(self) -> Capacity | None:
         """How much there is to hand out, in use or not; None where the portal may not look.
 
@@ -163,17 +172,18 @@ class Backend(Protocol):
         """Whether a finished image is there. Raises `TemporaryError` when nobody can say."""
 
     def images(self) -> list[Image]:
-        """The finished images that are kept, as far as the back end can list them.
-
-        Raises `TemporaryError` when nobody can say.
+        """The finished images that are kept, as far as the back end can list them and they can be
+        nobody else's. Raises `TemporaryError` when nobody can say.
         """
 
     def image_size(self, image: str) -> int | None:
-        """The bytes that an image takes, None where nobody knows or it is not there."""
+        """The bytes that an image takes, None where nobody knows or it is not there. Raises
+        `TemporaryError` when nobody can say."""
 
     def remove_image(self, image: str) -> None:
         """Drop a finished image; notebooks that run from it go on. One that is not there is no
-        error. Raises `TemporaryError` when it cannot be done now."""
+        error. Raises `TemporaryError` when it cannot be done now, and `NotAllowed` where the
+        portal may not: then the image stays as it is."""
 
     def ensure_build(self, spec: BuildSpec) -> None:
         """Start the build unless it runs or is done. Returns at once."""
@@ -182,7 +192,8 @@ class Backend(Protocol):
         """End the build and forget what it has made so far. A finished image stays."""
 
     def forget_build(self, build_id: int) -> None:
-        """The build's end and log are stored: drop what was kept for them."""
+        """The build's end and log are stored: drop what was kept for them. One that goes on all
+        the same is ended at once."""
 
     def read_log(self, build_id: int, position: str) -> LogPiece | None:
         """The next lines after ``position`` ("" is the beginning), or None when none are there."""
@@ -216,6 +227,9 @@ class Backend(Protocol):
 
     def projects(self) -> list[str]:
         """The names of all projects of which something is kept (see `remove_project`)."""
+
+    def sweep(self) -> list[str]:
+        """Drop what was left half made and belongs to no run any more; what it was, by name."""
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
         """Yield what may have changed, as it is now, for ever; None about once a second.

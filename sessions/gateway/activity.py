@@ -1,6 +1,7 @@
 """Noting that somebody works in a notebook, off the path of the request.
 
 An open tab asks for things by itself all the time, so asking is no work: what a person sends is.
+What their kernels compute meanwhile is asked of the notebooks themselves (`sessions.activity`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from time import monotonic
 from channels.db import database_sync_to_async
 
 from sessions.gateway.arrival import Arrival
+from sessions.gateway.messages import is_by_hand
 from sessions.gateway.origins import SAFE
 from sessions.models import Project
 
@@ -23,8 +25,10 @@ BY_ITSELF = "/lab/api/"
 """JupyterLab keeps its layout and settings here, whether or not anybody is there."""
 
 
-def is_work(arrival: Arrival) -> bool:
-    """Whether a request comes of what a person does. Of a socket, each message does."""
+def is_work(arrival: Arrival, message: str | bytes | None = None) -> bool:
+    """Whether a request, or a message of its socket, comes of what a person does."""
+    if message is not None:
+        return is_by_hand(arrival.path, message)
     return arrival.method not in SAFE and not arrival.path.startswith(BY_ITSELF)
 
 
@@ -33,10 +37,10 @@ class Activity:
         self._noted: dict[int, float] = {}
         self._writing: set[asyncio.Task[None]] = set()
 
-    def note(self, project_id: int) -> None:
-        """Somebody works in this project now; written down once a minute."""
+    def note(self, project_id: int, arrival: Arrival, message: str | bytes | None = None) -> None:
+        """If this is work, somebody works in this project now; written down once a minute."""
         now = monotonic()
-        if now - self._noted.get(project_id, -STEP) < STEP:
+        if now - self._noted.get(project_id, -STEP) < STEP or not is_work(arrival, message):
             return
         if len(self._noted) >= MOST:
             self._noted.clear()

@@ -18,6 +18,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from keys import scopes
+from portal.logs import context
 from sessions.gateway.arrival import Arrival, Headers
 from sessions.gateway.authorize import SCOPE
 from sessions.gateway.hosts import cookie_name, is_label
@@ -40,7 +41,8 @@ class Answer:
 @dataclass
 class Notice:
     """``code`` is stable; ``refresh`` is after how many seconds to try again, 0 for never;
-    ``label`` is the project to whose page on the portal a button leads, if any."""
+    ``label`` is the project to whose page on the portal a button leads, if any; ``reference`` is for
+    what may be a fault."""
 
     status: int
     code: str
@@ -49,6 +51,7 @@ class Notice:
     refresh: int = 0
     label: str = ""
     action: str = ""
+    reference: str = ""
 
 
 def say(arrival: Arrival, notice: Notice) -> Answer:
@@ -71,6 +74,7 @@ def _page(notice: Notice) -> Answer:
         "action_url": project_page(notice.label) if notice.action else "",
         "action_label": notice.action,
         "refresh": notice.refresh,
+        "reference": notice.reference,
     }
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
@@ -80,8 +84,10 @@ def _page(notice: Notice) -> Answer:
 
 
 def _json(notice: Notice) -> Answer:
-    content = json.dumps({"code": notice.code, "detail": notice.message})
-    return Answer(notice.status, content.encode(), [(b"content-type", b"application/json")])
+    content = {"code": notice.code, "detail": notice.message}
+    if notice.reference:
+        content["reference"] = notice.reference
+    return Answer(notice.status, json.dumps(content).encode(), [(b"content-type", b"application/json")])
 
 
 def language_of(arrival: Arrival) -> str:

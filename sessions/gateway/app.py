@@ -13,8 +13,9 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
 from django.utils import translation
 
+from portal.logs import context, requests
 from sessions.gateway import answers, tickets
-from sessions.gateway.activity import Activity, is_work
+from sessions.gateway.activity import Activity
 from sessions.gateway.answers import Answer
 from sessions.gateway.arrival import Arrival
 from sessions.gateway.authorize import Ruling, Verdict
@@ -56,6 +57,8 @@ class Gateway:
     async def __call__(self, label: str, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer a request to the host ``label``, or open its socket."""
         arrival = Arrival.of(scope, label)
+        if asked := requests.present():
+            asked.route = requests.NOTEBOOK
         if arrival.is_socket:
             await receive()  # its wish to connect
         try:
@@ -75,6 +78,8 @@ class Gateway:
         if is_foreign(arrival):
             return answers.foreign
         verdict = await self._verdicts.of(arrival.credential)
+        if verdict.project_id:
+            context.note(project=verdict.project_id, user=verdict.user_id)
         if verdict.ruling in REFUSALS:
             return REFUSALS[verdict.ruling]
         if not arrival.target.startswith("/"):
@@ -86,11 +91,10 @@ class Gateway:
     async def _pass_on(
         self, arrival: Arrival, verdict: Verdict, receive: Any, send: Any
     ) -> Words | None:
-        note = partial(self._activity.note, verdict.project_id)
-        if is_work(arrival):
-            note()
+        noting = partial(self._activity.note, verdict.project_id, arrival)
+        noting()
         passing: Exchange | Relay
-        passing = Relay(receive, send, note) if arrival.is_socket else Exchange(receive, send)
+        passing = Relay(receive, send, noting) if arrival.is_socket else Exchange(receive, send)
         try:
             with self._visits.open(arrival.credential) as visit:
                 async with self._upstreams.at(verdict.address) as upstream:

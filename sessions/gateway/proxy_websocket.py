@@ -30,9 +30,10 @@ NO_LONGER = Farewell(4403)
 
 
 class Relay:
-    """One socket. ``started``: it was opened to the visitor, so it can be closed with a code."""
+    """One socket. ``started``: it was opened to the visitor, so it can be closed with a code.
+    ``on_message`` sees what the visitor sends."""
 
-    def __init__(self, receive: Any, send: Any, on_message: Callable[[], None]) -> None:
+    def __init__(self, receive: Any, send: Any, on_message: Callable[[str | bytes], None]) -> None:
         self._receive, self._send, self._on_message = receive, send, on_message
         self.started = self._closed = False
 
@@ -82,8 +83,9 @@ class Relay:
         while (message := await self._receive())["type"] != "websocket.disconnect":
             if message["type"] != "websocket.receive":
                 continue
-            self._on_message()
-            if (text := message.get("text")) is not None:
+            text = message.get("text")
+            self._on_message(message["bytes"] if text is None else text)
+            if text is not None:
                 await server.send_str(text)
             else:
                 await server.send_bytes(message["bytes"])

@@ -69,11 +69,16 @@ class Upstreams:
             await self._known.pop(idle).client.close()
 
 
-def _open(address: str) -> Upstream:
+def reach(address: str) -> tuple[BaseConnector, str]:
+    """A way to the server at this address, and what stands in front of a path there."""
     kind, _colon, path = address.partition(":")
-    connector: BaseConnector = (
-        UnixConnector(path, limit=0) if kind == "unix" else TCPConnector(limit=0)
-    )
+    if kind == "unix":
+        return UnixConnector(path, limit=0), "http://notebook"
+    return TCPConnector(limit=0), address
+
+
+def _open(address: str) -> Upstream:
+    connector, base = reach(address)
     client = ClientSession(
         connector=connector,
         cookie_jar=DummyCookieJar(),
@@ -83,4 +88,4 @@ def _open(address: str) -> Upstream:
         max_line_size=LONGEST_HEADER,
         max_field_size=LONGEST_HEADER,
     )
-    return Upstream(client, "http://notebook" if kind == "unix" else address)
+    return Upstream(client, base)

@@ -6,46 +6,71 @@ and whether there is room for it, before anything is built.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from quotas.resources import Resources
-from sessions import journal
+from sessions import journal, space
 from sessions.backends import get_backend
 from sessions.errors import TemporaryError
 from sessions.gitremote import Resolved
 from sessions.lifecycle import facts, room
+from sessions.lifecycle.needs import Contents
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Build, Project, Session
 from sessions.names import image_name
 from sessions.states import BuildState, Phase, SessionState
-from sessions.waits import BUILDS
+from sessions.waits import BUILDS, NO_SPACE
 
 
 def attach(
-    session: Session, found: Resolved, text: str, wanted: Resources, warnings: Sequence[str]
+    session: Session,
+    found: Resolved,
+    there: Contents,
+    wanted: Resources,
+    warnings: Sequence[str],
 ) -> None:
     """Have the session wait for the build of its commit, or go on if there is one.
 
-    ``text`` is the repository's ``.resources``, from which ``wanted`` and ``warnings`` follow.
-    Raises `QuotaExceeded` where there is no room for the notebook.
+    The build of another commit serves as well where only ``.resources`` is another. ``there``
+    is what the commit holds, from which ``wanted`` and ``warnings`` follow. Raises
+    `QuotaExceeded` where there is no room for the notebook.
     """
-    build = None if session.force_build else _finished_build(session.project, found.commit)
+    kept = None if session.force_build else _finished_build(session.project, found.commit, there)
     with transaction.atomic():
         room.admit_notebook(session.project.owner, wanted, beside=session)
-        build = build or _active_build(session, found, text)
-        if build is None:
-            _wait_for_turn(session)
-        elif _claim(session, build, wanted):
-            Project.objects.filter(pk=session.project_id).update(
-                commit=found.commit, ref=found.ref, path=found.path, tail=""
-            )
-            for warning in warnings:
-                journal.record(session, Phase.WAITING, warning)
+        build = (kept and _held(kept)) or _active_build(session, found, there)
+        if build is not None and _claim(session, build, wanted):
+            _settle(session.project, found, there)
+            for said in (*warnings, *_borrowed(build, found)):
+                journal.record(session, Phase.WAITING, said)
             _go_on(session, build)
+
+
+def _settle(project: Project, found: Resolved, there: Contents) -> None:
+    Project.objects.filter(pk=project.pk).update(
+        commit=found.commit,
+        ref=found.ref,
+        path=found.path,
+        tail="",
+        resources=there.resources,
+        content=there.content,
+    )
+
+
+def _borrowed(build: Build, found: Resolved) -> Iterator[str]:
+    """What to say where the build is that of another commit."""
+    if build.commit != found.commit:
+        message = _(
+            "Commit %(commit)s has the same files as commit %(other)s, except perhaps for "
+            ".resources. So nothing is built anew: the notebook has the environment and the "
+            "files of %(other)s, and the resources that %(commit)s asks for."
+        )
+        yield message % {"commit": found.commit[:7], "other": build.commit[:7]}
 
 
 def _claim(session: Session, build: Build, wanted: Resources) -> bool:
@@ -64,8 +89,15 @@ def _go_on(session: Session, build: Build) -> None:
     enqueue("start_build", build.pk)
 
 
-def _finished_build(project: Project, commit: str) -> Build | None:
-    build = Build.objects.newest_built(project, commit)
+def _held(build: Build) -> Build | None:
+    """The build, if its image has not been dropped meanwhile; it is not from now on, since
+    `retention` looks at the same row and at who has it."""
+    kept = Build.objects.kept().filter(pk=build.pk)
+    return build if kept.update(used=timezone.now()) else None
+
+
+def _finished_build(project: Project, commit: str, there: Contents) -> Build | None:
+    build = Build.objects.newest_built(project, commit, there.content)
     if build and _is_absent(build.image):
         Build.objects.filter(pk=build.pk).update(dropped=True)
         return None
@@ -81,13 +113,20 @@ def _is_absent(image: str) -> bool:
         return False
 
 
-def _active_build(session: Session, found: Resolved, text: str) -> Build | None:
-    """The build in progress, or a new one; None while the person has too many."""
+def _active_build(session: Session, found: Resolved, there: Contents) -> Build | None:
+    """The build in progress, or a new one; None while there is none to be started, which the
+    session then says."""
     project = session.project
-    active = Build.objects.active().of(project).filter(commit=found.commit)
-    build = active.select_for_update().first()
-    if build or not room.has_turn_to_build(project.owner):
+    content = "" if session.force_build else there.content
+    active = Build.objects.active().of(project).like(found.commit, content)
+    if build := active.select_for_update().first():
         return build
+    if not room.has_turn_to_build(project.owner):
+        _wait(session, BUILDS, _("Waiting for one of your other builds to end."))
+        return None
+    if space.is_short():
+        _wait(session, NO_SPACE, space.sentence())
+        return None
     try:
         with transaction.atomic():
             return Build.objects.create(
@@ -97,15 +136,15 @@ def _active_build(session: Session, found: Resolved, text: str) -> Build | None:
                 commit=found.commit,
                 image=image_name(project.repository, found.commit),
                 fresh=session.force_build,
-                resources=text,
+                resources=there.resources,
+                content=there.content,
             )
     except IntegrityError:  # somebody else was quicker, between the look and the insertion
-        return active.get()
+        return active.filter(commit=found.commit).get()
 
 
-def _wait_for_turn(session: Session) -> None:
-    """Say once that the session waits for others of its owner's builds to end."""
-    message = _("Waiting for one of your other builds to end.")
+def _wait(session: Session, code: str, message: str) -> None:
+    """Say once what keeps a build from being started. `prepare` is tried again."""
     waiting = Session.objects.filter(pk=session.pk, state=SessionState.WAITING, build=None)
-    if waiting.exclude(code=BUILDS).update(code=BUILDS, message=message):
-        journal.record(session, Phase.WAITING, message, code=BUILDS)
+    if waiting.exclude(code=code).update(code=code, message=message):
+        journal.record(session, Phase.WAITING, message, code=code)

@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 from sessions import journal
 from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.errors import BinderyError, TemporaryError
-from sessions.lifecycle import needs, room
+from sessions.lifecycle import leftovers, needs, room
 from sessions.lifecycle.failures import fail, failures_of
 from sessions.lifecycle.queue import enqueue
-from sessions.models import Build, Session
+from sessions.models import Build, Project, Session
 from sessions.states import BUILD_ACTIVE, BuildState, Phase, SessionState
 from sessions.waits import BUILDS, NO_GPU
 
@@ -31,16 +31,43 @@ def build_seen(report: BuildReport) -> None:
     """Store what a build has said since, and its end."""
     build = Build.objects.filter(pk=report.id).first()
     if build is None or build.state not in BUILD_ACTIVE:
-        if build is None or build.state == BuildState.CANCELLED:
-            get_backend().cancel_build(report.id)
-        if report.finished:
-            get_backend().forget_build(report.id)
+        _drop_build(report, is_known=build is not None)
         return
     read_log(build)
+    _build_waits(build, report)
     if report.finished and report.code == LOST and build.attempts < BUILD_TRIES:
         _build_again(build)
     elif report.finished:
-        _build_finished(build, report)
+        build_ended(build, report)
+
+
+def _drop_build(report: BuildReport, *, is_known: bool) -> None:
+    """Have a build that nobody wants end, and what is kept of it go."""
+    if not report.finished:
+        get_backend().cancel_build(report.id)
+        return
+    get_backend().forget_build(report.id)
+    if not is_known:
+        leftovers.note(f"build {report.id}", _("A build that the portal does not know."))
+
+
+def _build_waits(build: Build, report: BuildReport) -> None:
+    """Say once to all who wait for a build what it waits for itself, and when that is over."""
+    if report.finished or build.chunks:
+        return
+    waiting = Session.objects.filter(build=build, state=SessionState.WAITING)
+    for session in waiting.exclude(code=report.code):
+        with transaction.atomic():
+            told = waiting.filter(pk=session.pk).exclude(code=report.code)
+            if told.update(code=report.code, message=report.message):
+                sentence = report.message or _("The build has begun.")
+                journal.record(session, Phase.FETCHING, sentence, build=build, code=report.code)
+
+
+def build_lost(build: Build) -> None:
+    """The back end knows nothing any more of a build that had begun."""
+    message = _("The build was interrupted, and nothing of it is left. Start it again.")
+    build_seen(BuildReport(build.pk, True, LOST, message))
 
 
 def build_refused(build: Build, error: BinderyError) -> None:
@@ -50,7 +77,7 @@ def build_refused(build: Build, error: BinderyError) -> None:
         Build.objects.filter(pk=build.pk).update(attempts=attempts)
     else:
         report = BuildReport(build.pk, finished=True, code=error.code, message=error.message)
-        _build_finished(build, report)
+        build_ended(build, report)
 
 
 def read_log(build: Build) -> None:
@@ -68,7 +95,8 @@ def _build_again(build: Build) -> None:
     enqueue("start_build", build.pk)
 
 
-def _build_finished(build: Build, report: BuildReport) -> None:
+def build_ended(build: Build, report: BuildReport) -> None:
+    """Store the end of a build, and let everybody know who waits for it."""
     to = BuildState.FAILED if report.code else BuildState.BUILT
     Build.objects.advance(
         build.pk,
@@ -117,9 +145,9 @@ def _go_on(session: Session, build: Build) -> None:
     """Start the notebook, if what it needs is still within its owner's limits."""
     owner = session.project.owner
     with failures_of(session), transaction.atomic():
-        wanted, _warnings = needs.settled(build.resources or "", owner)
+        wanted, _warnings = needs.settled(_resources(session.project, build), owner)
         room.admit_notebook(owner, wanted, beside=session)
-        why, fields = "its environment is there", asdict(wanted)
+        why, fields = "its environment is there", asdict(wanted) | _NO_ERROR
         advance = Session.objects.advance
         if advance(session.pk, SessionState.SPAWNING, by="watch", why=why, **fields):
             message = _("The environment of commit %(commit)s is there.")
@@ -129,11 +157,16 @@ def _go_on(session: Session, build: Build) -> None:
             enqueue("spawn", session.pk)
 
 
+def _resources(project: Project, build: Build) -> str:
+    """The project's own, where its build is that of another commit with the same content."""
+    return (build.resources if project.resources is None else project.resources) or ""
+
+
 def server_seen(report: ServerReport) -> None:
     """Store that a notebook answers or is gone; remove one that nobody wants."""
     session = Session.objects.select_related("project").filter(pk=report.id).first()
     if session is None or session.state in {SessionState.STOPPED, SessionState.FAILED}:
-        _drop(report)
+        _drop(report, is_known=session is not None)
     elif report.state == "ready" and session.state == SessionState.SPAWNING:
         _server_ready(session, report)
     elif report.state == "starting" and session.state == SessionState.SPAWNING:
@@ -168,9 +201,11 @@ def _server_ready(session: Session, report: ServerReport) -> None:
 def server_gone(session: Session, code: str, message: str) -> None:
     """The server of a live session runs no longer: as it was told, or by itself."""
     with transaction.atomic():
+        Build.objects.filter(pk=session.build_id).update(used=timezone.now())
         ended: dict[str, Any] = {"ended": timezone.now(), **_NO_ERROR}
         if Session.objects.advance(session.pk, SessionState.STOPPED, by="watch", **ended):
-            journal.record(session, Phase.STOPPED, _("The notebook is stopped."))
+            sentence = "" if code else message
+            journal.record(session, Phase.STOPPED, sentence or _("The notebook is stopped."))
         else:
             sentence = message or _("The notebook ended by itself. Start it again.")
             fail(session, code or "spawn.ended", sentence, by="watch")
@@ -179,8 +214,11 @@ def server_gone(session: Session, code: str, message: str) -> None:
     get_backend().forget_server(session.pk)
 
 
-def _drop(report: ServerReport) -> None:
-    if report.state == "gone":
-        get_backend().forget_server(report.id)
-    else:
+def _drop(report: ServerReport, *, is_known: bool) -> None:
+    if report.state != "gone":
         get_backend().remove_server(report.id)
+        return
+    get_backend().forget_server(report.id)
+    if not is_known:
+        name = report.name or f"session {report.id}"
+        leftovers.note(name, _("A notebook that the portal does not know."))

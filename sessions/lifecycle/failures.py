@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +11,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from portal.logs import context
 from sessions import journal
 from sessions.errors import BinderyError, InternalError, TemporaryError
 from sessions.models import Session
@@ -33,8 +33,9 @@ def failures_of(session: Session) -> Iterator[None]:
     except BinderyError as error:
         fail(session, error.code, error.message, by="worker")
     except Exception:
-        reference = secrets.token_hex(4)
-        log.exception("step for session %s failed, reference %s", session.pk, reference)
+        reference = context.reference()
+        with context.about(reference=reference, session=session.pk, project=session.project_id):
+            log.exception("a step for a session failed")
         message = _(
             "Something went wrong on our side. Try again; if it happens again, tell the staff "
             "the reference %(reference)s."

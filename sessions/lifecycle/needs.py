@@ -1,10 +1,12 @@
 """What a notebook will be given: the repository's ``.resources`` within its owner's limits.
 
 The text is asked of the repository's server once for each commit; every build of that commit
-keeps it.
+keeps it, and every project that stands there.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from portal.models import User
 from quotas.limits import Limits, limits_of
@@ -19,26 +21,39 @@ from sessions.models import Build, Project
 NAME = ".resources"
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a commit holds: the text of its ``.resources``, and what the rest of it is known by
+    (`Build.content`)."""
+
+    resources: str
+    content: str = ""
+
+
 def by_default(limits: Limits) -> Resources:
     """What a notebook gets whose repository asks for nothing."""
     return settle(parse(b""), limits)
 
 
-def known(project: Project, commit: str) -> str | None:
-    """The file's text at a commit, None where it was never read for those who may know."""
+def known(project: Project, commit: str) -> Contents | None:
+    """What a commit holds, None where it was never read for those who may know."""
+    if project.resources is not None and project.commit == commit:
+        return Contents(project.resources, project.content)
     rows = Build.objects.of(project).filter(commit=commit, resources__isnull=False)
-    return rows.values_list("resources", flat=True).order_by("-id").first()
+    row = rows.values_list("resources", "content").order_by("-id").first()
+    return Contents(row[0] or "", row[1]) if row else None
 
 
-def read(project: Project, found: Resolved) -> str:
-    """The file's text at a commit; asks the repository's server where nobody has yet.
+def read(project: Project, found: Resolved) -> Contents:
+    """What a commit holds; asks the repository's server where nobody has yet.
 
     Raises `UserError`, `QuotaExceeded` or `TemporaryError`.
     """
-    text = known(project, found.commit)
-    if text is not None:
-        return text
-    file = gitfile.read(
+    return known(project, found.commit) or _asked(project, found)
+
+
+def _asked(project: Project, found: Resolved) -> Contents:
+    looked = gitfile.look(
         project.url,
         found.commit,
         NAME,
@@ -46,13 +61,14 @@ def read(project: Project, found: Resolved) -> str:
         found.ref,
         identity=sshkey.of(project.owner) if project.is_private else None,
     )
+    file = looked.file
     if file is None or file.kind != "file":
-        return ""
+        return Contents("", looked.rest)
     try:
         parse(file.content)
     except ResourcesRefused as refusal:
         raise _error(refusal) from None
-    return file.content.decode()
+    return Contents(file.content.decode(), looked.rest)
 
 
 def expected(project: Project) -> Resources:
@@ -60,7 +76,8 @@ def expected(project: Project) -> Resources:
 
     Raises `UserError` or `QuotaExceeded` as `settled` does.
     """
-    return settled(known(project, project.commit) or "", project.owner)[0]
+    there = known(project, project.commit)
+    return settled(there.resources if there else "", project.owner)[0]
 
 
 def settled(text: str, owner: User) -> tuple[Resources, tuple[str, ...]]:

@@ -34,9 +34,9 @@ def prepare(session_id: int) -> None:
             found = resolve(_repository(project), identity)
         else:
             found = Resolved(project.commit, project.ref, project.path)
-        text = needs.read(project, found)
-        wanted, warnings = needs.settled(text, project.owner)
-        attach(session, found, text, wanted, warnings)
+        there = needs.read(project, found)
+        wanted, warnings = needs.settled(there.resources, project.owner)
+        attach(session, found, there, wanted, warnings)
 
 
 def _repository(project: Project) -> Repository:
@@ -103,8 +103,9 @@ def cancel_build(build_id: int) -> None:
 
 def spawn(session_id: int) -> None:
     """Have the back end run the notebook, unless it does so already."""
-    session = Session.objects.select_related("project__owner", "build").get(pk=session_id)
-    if session.state != SessionState.SPAWNING or session.build is None:
+    rows = Session.objects.select_related("project__owner", "build")
+    session = rows.filter(pk=session_id, state=SessionState.SPAWNING).first()
+    if session is None or session.build is None:
         return
     project = session.project
     with failures_of(session):

@@ -17,12 +17,12 @@ from portal.models import User
 from sessions import journal
 from sessions.backends import get_backend
 from sessions.errors import NotAllowed, StateConflict, TemporaryError
-from sessions.lifecycle import facts, needs, room
+from sessions.lifecycle import ending, facts, needs, room
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import project_name
 from sessions.providers import understand
-from sessions.states import BuildState, Phase, ProjectState, SessionState
+from sessions.states import BuildState, Phase, ProjectState
 
 
 def launch(user: User, repository: str, ref: str = "", path: str = "") -> Project:
@@ -64,7 +64,7 @@ def rebuild(project: Project, user: User) -> Project:
 def stop(project: Project, user: User) -> Project:
     """End the running session; raises `StateConflict` if there is none."""
     _require_right(project, user)
-    if not _end(project, user.username, _("Stopped by %(user)s.") % {"user": user.username}):
+    if not ending.end(project, user.username, _("Stopped by %(user)s.") % {"user": user.username}):
         raise _conflict(project, _("It is not running, so there is nothing to stop."))
     return project
 
@@ -78,9 +78,14 @@ def cancel(project: Project, user: User) -> Project:
 
 
 def keep(project: Project, user: User) -> Project:
-    """Note that the person still wants it."""
+    """Note that the person still wants it; raises `StateConflict` if it has just been deleted."""
     _require_right(project, user)
-    Project.objects.filter(pk=project.pk).touch()
+    if not Project.objects.existing().filter(pk=project.pk).touch():
+        message = _(
+            "It has been deleted meanwhile, so it cannot be kept. Launch its repository again; "
+            "the files in your own folder are still there."
+        )
+        raise StateConflict("project.deleted", message)
     return project
 
 
@@ -89,11 +94,8 @@ def delete(project: Project, user: User) -> None:
     _require_right(project, user)
     why = _("Deleted by %(user)s.") % {"user": user.username}
     with transaction.atomic():
-        if not Project.objects.existing().filter(pk=project.pk).update(removed=timezone.now()):
-            return
-        if not _end(project, user.username, why) and project.current:
-            journal.record(project.current, Phase.STOPPED, why)
-        enqueue("remove_project", project.pk)
+        if ending.remove(project, Project.objects.all(), user.username, why):
+            Project.objects.filter(pk=project.pk).update(warned=None, goes=None)
 
 
 def cancel_build(build: Build, user: User) -> Build:
@@ -145,7 +147,7 @@ def _begin(project: Project, user: User, *, force_build: bool = False) -> Projec
                 project=project, force_build=force_build, **asdict(wanted)
             )
             Project.objects.filter(pk=project.pk).update(
-                current=session, last_activity=timezone.now()
+                current=session, last_activity=timezone.now(), warned=None, goes=None
             )
             message = _("Launched by %(user)s; looking for the commit.")
             journal.record(session, Phase.WAITING, message % {"user": user.username})
@@ -160,23 +162,6 @@ def _require_backend() -> None:
     for problem in get_backend().problems():
         message = _("Notebooks cannot be started at present: %(problem)s The staff can mend this.")
         raise TemporaryError(problem.id, message % {"problem": problem.message})
-
-
-def _end(project: Project, by: str, why: str) -> bool:
-    """Move the live session toward its end; False if none is live."""
-    session = Session.objects.live().filter(project=project).first()
-    if session is None:
-        return False
-    advance = Session.objects.advance
-    with transaction.atomic():
-        if advance(session.pk, SessionState.STOPPED, by=by, why=why, ended=timezone.now()):
-            journal.record(session, Phase.STOPPED, why)
-            if session.build_id:
-                enqueue("cancel_unwanted_build", session.build_id)
-        elif advance(session.pk, SessionState.STOPPING, by=by, why=why):
-            enqueue("remove_server", session.pk)
-    project.current = Session.objects.select_related("build").get(pk=session.pk)
-    return True
 
 
 def _running(project: Project) -> StateConflict:

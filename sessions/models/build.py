@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.models import User
 from sessions.models.record import Transition
-from sessions.states import BUILD_ACTIVE, BUILD_TRANSITIONS, BuildState, SessionState
+from sessions.states import BUILD_ACTIVE, BUILD_TRANSITIONS, SESSION_LIVE, BuildState, SessionState
 
 if TYPE_CHECKING:
     from sessions.models.project import Project
@@ -30,10 +30,23 @@ class BuildQuerySet(models.QuerySet["Build"]):
         """Those that this project may use: everybody's, or its owner's own where it is private."""
         return self.filter(url=project.url, owner=project.owner_id if project.is_private else None)
 
-    def newest_built(self, project: Project, commit: str) -> Build | None:
-        """The image to use for a commit, if one was ever finished."""
-        rows = self.of(project).filter(commit=commit, state=BuildState.BUILT, dropped=False)
-        return rows.order_by("-id").first()
+    def kept(self) -> BuildQuerySet:
+        """Those whose image is there."""
+        return self.filter(state=BuildState.BUILT, dropped=False)
+
+    def unused(self) -> BuildQuerySet:
+        """Those that no live session has, be it waiting, running or being stopped."""
+        return self.exclude(sessions__state__in=SESSION_LIVE)
+
+    def like(self, commit: str, content: str) -> BuildQuerySet:
+        """Those of this commit first, then those of others that have the same content."""
+        same = models.Q(content=content) if content else models.Q(pk=None)
+        is_other = models.Case(models.When(commit=commit, then=0), default=1)
+        return self.filter(same | models.Q(commit=commit)).order_by(is_other, "-id")
+
+    def newest_built(self, project: Project, commit: str, content: str = "") -> Build | None:
+        """The image to use for a commit, if one was ever finished for it or for its content."""
+        return self.of(project).kept().like(commit, content).first()
 
     def advance(self, pk: int, to: BuildState, *, by: str, why: str = "", **fields: Any) -> bool:
         """Move build ``pk`` to ``to`` if that is allowed from where it is; say whether it was.
@@ -51,8 +64,10 @@ class Build(models.Model):
     end has such; ``resources`` is the text of the repository's ``.resources``, None until it was
     read. ``content`` tells the repository's files apart from those of other commits, whatever
     their ``.resources`` says; "" where nobody has looked. ``used`` is when a notebook was last
-    started from the image, ``size`` its bytes, None where nobody knows. ``dropped``: the image
-    is gone from the back end."""
+    given the image or has given it back, ``size`` its bytes, None where nobody knows and 0 once
+    it was removed. ``dropped``: nobody is given the image any more, and it is gone from the back
+    end or about to go. ``log_size`` is the bytes of the log, None while nobody has counted and 0
+    once it was removed."""
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -80,6 +95,7 @@ class Build(models.Model):
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     content = models.CharField(max_length=64, blank=True, editable=False)
     size = models.PositiveBigIntegerField(_("bytes"), null=True, blank=True)
+    log_size = models.PositiveBigIntegerField(null=True, editable=False)
     used = models.DateTimeField(_("last used"), default=timezone.now)
     dropped = models.BooleanField(_("image dropped"), default=False)
     created = models.DateTimeField(_("created"), default=timezone.now)

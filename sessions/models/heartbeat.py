@@ -20,8 +20,10 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
             self.get_or_create(name=name, defaults={"at": now, "since": now})
 
     def is_alive(self, name: str, *, within: timedelta) -> bool:
-        """Whether ``name`` was alive not longer than ``within`` ago."""
-        return self.filter(name=name, at__gt=timezone.now() - within).exists()
+        """Whether ``name`` was alive not longer than ``within`` ago. A sign of life from further
+        ahead tells nothing: the clock was set back."""
+        now = timezone.now()
+        return self.filter(name=name, at__gt=now - within, at__lt=now + within).exists()
 
 
 class Heartbeat(models.Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -61,12 +62,23 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         """Note that the person has just done something with it: it goes no longer."""
         return self.update(last_activity=timezone.now(), warned=None, goes=None)
 
+    def going(self) -> ProjectQuerySet:
+        """Those whose owner has been told that they are to be deleted, the next one first."""
+        return self.existing().filter(goes__isnull=False).order_by("goes", "pk")
+
+    def gone_from(self, user: User, since: datetime) -> ProjectQuerySet:
+        """What the portal itself has deleted of this person's since then, the latest first."""
+        gone = self.filter(owner=user, removed__gt=since, goes__isnull=False)
+        return gone.order_by("-removed", "-pk")
+
 
 class Project(models.Model):
     """``repository`` is the address as people write it, ``url`` what git clones, ``ref`` what
-    was typed ("" is the default branch), ``commit`` what it resolved to. ``warned`` is when its
-    owner was told that it is to be deleted for inactivity, ``goes`` when it will be: both None
-    until that is near, and again as soon as somebody does something with it."""
+    was typed ("" is the default branch), ``commit`` what it resolved to; ``resources`` is the
+    text of ``.resources`` there, None until a launch has read it, ``content`` as `Build` has
+    it. ``warned`` is when its owner was told that it is to be deleted for inactivity, ``goes``
+    when it will be: both None until that is near, and again as soon as somebody does something
+    with it."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="projects")
     name = models.CharField(_("name"), max_length=63, unique=True)
@@ -80,6 +92,8 @@ class Project(models.Model):
     current = models.OneToOneField(
         "notebook_sessions.Session", models.SET_NULL, null=True, related_name="+", editable=False
     )
+    resources = models.TextField(null=True, editable=False)  # noqa: DJ001  not read yet
+    content = models.CharField(max_length=64, blank=True, editable=False)
     events_written = models.PositiveIntegerField(default=0, editable=False)
     created = models.DateTimeField(_("created"), default=timezone.now)
     last_activity = models.DateTimeField(_("last activity"), default=timezone.now)

@@ -14,6 +14,7 @@ class Removed(models.TextChoices):
     LOG = "log", _("build log")
     IMAGE = "image", _("image")
     LEFTOVER = "leftover", _("left over in the back end")
+    RECORD = "record", _("other records")
 
 
 class Removal(models.Model):

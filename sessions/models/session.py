@@ -29,8 +29,10 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return self.filter(state__in=SESSION_HOLDING)
 
     def untouched_for(self, age: timedelta) -> SessionQuerySet:
-        """Those whose last change of state is older than ``age``: a task may have been lost."""
-        return self.filter(changed__lt=timezone.now() - age)
+        """Those whose last change of state is older than ``age``: a task may have been lost. One
+        that lies ahead is older, too: the clock was set back."""
+        now = timezone.now()
+        return self.filter(models.Q(changed__lt=now - age) | models.Q(changed__gt=now + age))
 
     def advance(self, pk: int, to: SessionState, *, by: str, why: str = "", **fields: Any) -> bool:
         """Move session ``pk`` to ``to`` if that is allowed from where it is; say whether it was.

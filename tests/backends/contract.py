@@ -50,6 +50,14 @@ exec "$@"
 """
 
 
+# A start script that is told to end by nobody, nor anything below it.
+DEAF = """#!/bin/sh
+trap '' TERM INT HUP
+"$@" &
+while true; do sleep 60; done
+"""
+
+
 def twice(call: Callable[..., Any], *arguments: Any) -> None:
     call(*arguments)
     call(*arguments)
@@ -211,6 +219,31 @@ class BackendContract:
         backend.ensure_server(server)
         removed(backend, server.id)
 
+    def test_a_notebook_that_does_not_stop_is_ended_at_once(
+        self, backend: Backend, order: Order, wish: Wish
+    ) -> None:
+        server = wish(built(backend, order({"start": DEAF, "index.ipynb": "{}"})))
+        backend.ensure_server(server)
+        assert settled(backend, server).state == "ready"
+        twice(backend.end_server, server.id)
+        gone = until(lambda: _gone(backend, server.id), 60)
+        assert (gone.code, gone.message) == ("", "")
+        backend.ensure_server(server)
+        assert _gone(backend, server.id)
+        removed(backend, server.id)
+
+    def test_nothing_half_made_is_left_when_all_is_well(
+        self, backend: Backend, plain: BuildSpec, wish: Wish
+    ) -> None:
+        server = wish(plain)
+        backend.ensure_server(server)
+        assert settled(backend, server).state == "ready"
+        backend.sweep()
+        assert server_report(backend, server.id) == settled(backend, server)
+        assert backend.has_image(plain.image)
+        assert backend.sweep() == []
+        removed(backend, server.id)
+
     def test_a_notebook_has_its_persons_key_and_soon_the_one_that_replaces_it(
         self, backend: Backend, order: Order, wish: Wish
     ) -> None:
@@ -233,8 +266,17 @@ class BackendContract:
         twice(backend.renew_identity, "nobody-at-all", new_identity())
         twice(backend.forget_identity, "nobody-at-all")
 
+    def test_an_image_has_a_size_and_can_be_dropped(self, backend: Backend, order: Order) -> None:
+        spec = built(backend, order({"index.ipynb": "{}"}))
+        assert (backend.image_size(spec.image) or 0) > 1_000_000
+        twice(backend.remove_image, spec.image)
+        assert not backend.has_image(spec.image)
+        assert spec.image not in {image.name for image in backend.images()}
+        assert backend.image_size(spec.image) is None
+
     def test_removing_what_is_not_there_is_no_error(self, backend: Backend) -> None:
         twice(backend.remove_server, 987_654)
+        twice(backend.end_server, 987_654)
         twice(backend.forget_server, 987_654)
         twice(backend.remove_project, "ada-nothing-12345678")
         twice(backend.cancel_build, 987_654)

@@ -13,6 +13,7 @@ import pytest
 from sessions.backends import BuildReport, ServerReport
 from sessions.backends.local import LocalBackend
 from sessions.backends.local.keeper import lock, status
+from sessions.backends.local.leftovers import sweep
 from sessions.errors import TemporaryError
 from tests.backends.inside import START, Inside, image
 from tests.backends.waiting import (
@@ -90,6 +91,42 @@ def test_a_notebook_whose_keeper_is_killed_ends_with_it_and_is_reported(inside: 
     report = server_report(inside.backend, server.id)
     assert (report.code, bool(report.message)) == ("spawn.lost", True)
     until(lambda: not sleepers(), 5)
+
+
+def test_a_notebook_whose_keeper_hangs_is_ended_with_all_that_it_runs(inside: Inside):
+    server = inside.start(f"import subprocess; subprocess.Popen(['sleep', '{NUMBER}'])")
+    assert settled(inside.backend, server).state == "ready"
+    os.kill(keeper(inside.backend, "server", server.id).pid, signal.SIGSTOP)
+    inside.backend.remove_server(server.id)
+    assert server_report(inside.backend, server.id).state == "ready"
+    inside.backend.end_server(server.id)
+    until(lambda: server_report(inside.backend, server.id).state == "gone", 20)
+    assert server_report(inside.backend, server.id).code == ""
+    until(lambda: not sleepers(), 5)
+
+
+def test_a_build_whose_keeper_hangs_is_ended_when_it_is_forgotten(backend, order):
+    spec = order(WAITING)
+    backend.ensure_build(spec)
+    until(lambda: "ready\n" in log(backend, spec.id))
+    os.kill(keeper(backend, "build", spec.id).pid, signal.SIGSTOP)
+    backend.cancel_build(spec.id)
+    assert not build_report(backend, spec.id).finished
+    backend.forget_build(spec.id)
+    until(lambda: not sleepers(), 5)
+    partial = backend.folders.partial(spec.image, spec.id)
+    assert sweep(backend.folders) == []  # for a moment somebody may be about to take it over
+    assert sweep(backend.folders, young=0) == [partial.name]
+    assert not partial.exists()
+
+
+def test_what_a_living_build_makes_is_not_swept_away(backend, order):
+    spec = order(WAITING)
+    backend.ensure_build(spec)
+    until(lambda: "ready\n" in log(backend, spec.id))
+    assert sweep(backend.folders, young=0) == []
+    backend.cancel_build(spec.id)
+    assert finished(backend, spec).code == "build.cancelled"
 
 
 def test_a_lost_notebook_is_told_of_without_being_asked(inside: Inside):

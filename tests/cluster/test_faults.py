@@ -1,20 +1,13 @@
-"""``kill -9`` of the cluster's own parts, in the middle of builds and spawns.
-
-``CLUSTER_TOOL`` names a folder whose program ``up`` starts again what is missing of the cluster;
-the parts' process ids are in ``DC_RUN``.
-"""
+"""``kill -9`` of the cluster's own parts, in the middle of builds and spawns: see `parts`."""
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
+from tests.cluster.parts import bring_back, kill
 from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack, eventually
@@ -26,22 +19,6 @@ TICKS = 150
 SLOW = f"""#!/bin/bash
 for tick in $(seq {TICKS}); do echo "tick $tick"; sleep 0.1; done
 """
-
-
-def kill(part: str) -> None:
-    pid = int((Path(os.environ["DC_RUN"]) / f"{part}.pid").read_text().split()[0])
-    os.kill(pid, signal.SIGKILL)
-
-
-def bring_back() -> None:
-    up = Path(os.environ["CLUSTER_TOOL"]) / "up"
-    eventually(lambda: _works(up), within=300, what="the cluster")
-
-
-def _works(up: Path) -> bool:
-    """It may be run again, and has to be where it met a part that was still on its way."""
-    done = subprocess.run([up], timeout=180, capture_output=True)
-    return done.returncode == 0
 
 
 @pytest.fixture

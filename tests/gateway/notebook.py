@@ -52,7 +52,8 @@ class Notebook:
 
     async def _serve(self) -> None:
         app = web.Application(client_max_size=0)
-        app.router.add_get("/socket", self.socket)
+        for path in ("/socket", "/terminals/websocket/1", "/api/kernels/1/channels"):
+            app.router.add_get(path, self.socket)
         for name in ("headers", "stream", "large", "half", "gzip", "away", "never"):
             app.router.add_get(f"/{name}", getattr(self, name))
         app.router.add_route("*", "/{rest:.*}", self.echo)

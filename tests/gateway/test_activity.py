@@ -44,6 +44,21 @@ def test_talking_to_a_kernel_is_work(idle):
         until(is_noted)
 
 
+def test_a_tab_that_connects_again_is_no_work(idle):
+    with idle.socket("/terminals/websocket/1") as terminal:
+        terminal.send('["set_size",40,131,623,950]')
+    with idle.socket("/api/kernels/1/channels") as kernel:
+        kernel.send('{"header": {"msg_type": "kernel_info_request"}}')
+    assert not is_noted()
+
+
+def test_what_somebody_does_after_that_is_work(idle):
+    with idle.socket("/api/kernels/1/channels") as kernel:
+        kernel.send('{"header": {"msg_type": "kernel_info_request"}}')
+        kernel.send('{"header": {"msg_type": "execute_request"}}')
+        until(is_noted)
+
+
 def test_it_is_written_down_once_a_minute(idle):
     idle.ask("/api/contents/x", "PUT", b"{}")
     until(is_noted)

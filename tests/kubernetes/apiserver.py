@@ -5,8 +5,8 @@
         cluster = Cluster("test", api.kubeconfig)
 
 It keeps objects, gives each change a version and tells it to whoever watches. What goes wrong is
-asked for: `fail` and `hang` for the next request, `compact` for the history, `tell` and `hang_up`
-for open watches, `log` for what containers say.
+asked for: `denied` for rights, `fail` and `hang` for the next request, `compact` for the history,
+`tell` and `hang_up` for open watches, `log` for what containers say.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Request(BaseHTTPRequestHandler):
         self.names = self.address.path.removeprefix("/api/v1/").split("/")
         if self.names[0] == "namespaces":
             self.names = self.names[2:]
+        elif self.address.path.startswith("/apis/"):  # …/GROUP/VERSION/KIND[/NAME]
+            self.names = self.address.path.split("/")[4:]
         length = int(self.headers.get("Content-Length", 0))
         self.body = json.loads(self.rfile.read(length) or b"{}")
         self.server.asked.append(f"{self.command} {'/'.join(self.names)}")
@@ -61,6 +63,10 @@ class Request(BaseHTTPRequestHandler):
         kind, name = self.names[0], "/".join(self.names[1:2])
         if self.names[2:] == ["log"]:
             self._log(name)
+        elif kind == "selfsubjectaccessreviews":
+            wanted = self.body["spec"]["resourceAttributes"]
+            right = f"{wanted['verb']} {wanted['resource']}/{wanted['subresource']}".rstrip("/")
+            self.say(201, {"status": {"allowed": right not in self.server.denied}})
         elif self.command == "POST":
             self._create(kind)
         elif not name and "watch" in self.query:
@@ -172,6 +178,7 @@ class ApiServer(ThreadingHTTPServer):
         self.things: dict[str, dict[str, Manifest]] = defaultdict(dict)
         self.logs: dict[tuple[str, str], list[bytes | None]] = {}
         self.wrong: list[tuple[int, bytes]] = []
+        self.denied: set[str] = set()
         self.asked: list[str] = []
         self.since: list[str] = []
         self.oldest = 0

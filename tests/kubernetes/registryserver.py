@@ -31,16 +31,19 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 
 
 class RegistryServer:
-    """An empty registry, in memory; with ``login`` only for `PERSON`, by Basic."""
+    """An empty registry, in memory; with ``login`` only for `PERSON`, by Basic; with ``deletes``
+    it removes what it is told to, which it does not by itself."""
 
-    def __init__(self, *, login: bool = False, address: str = "127.0.0.1") -> None:
+    def __init__(
+        self, *, login: bool = False, deletes: bool = False, address: str = "127.0.0.1"
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="registry-")
         root = Path(self._folder.name)
         (root / "people").write_text(f"{_HASHED}\n")
         people = {"htpasswd": {"realm": "test", "path": str(root / "people")}}
         (root / "config.json").write_text(json.dumps({  # JSON is YAML
             "version": "0.1",
-            "storage": {"inmemory": {}},
+            "storage": {"inmemory": {}, "delete": {"enabled": deletes}},
             "http": {"addr": f"{address}:0", "secret": "test"},
             **({"auth": people} if login else {}),
         }))  # fmt: skip
@@ -104,7 +107,7 @@ class Asked(BaseHTTPRequestHandler):
         self.server.requests.append(f"{self.command} {self.path}")
         self.server.script(self)
 
-    do_HEAD = do_GET
+    do_HEAD = do_DELETE = do_GET
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from sessions.backends import BuildReport
 from sessions.backends.kubernetes.buildpod import STAGES
-from sessions.backends.kubernetes.buildreport import begun_stages, finished_stages, report
+from sessions.backends.kubernetes.buildreport import (
+    begun_stages,
+    finished_stages,
+    keys_of_nobody,
+    report,
+)
 from tests.kubernetes.things import Pod
 
 DIGEST = "sha256:" + "d" * 64
@@ -74,6 +80,23 @@ FAILED = ended({"code": "build.requirements", "message": "It cannot be installed
 )
 def test_what_is_not_over_is_not_said_to_be(thing):
     assert report(thing) == BuildReport(7)
+
+
+def test_a_build_that_no_machine_takes_waits_and_says_for_what():
+    refused = {"type": "PodScheduled", "status": "False", "message": "1 Insufficient cpu"}
+    found = report(pod("Pending", placed=False, conditions=[refused]))
+    assert (found.finished, found.code) == (False, "build.no-room")
+    assert "1 Insufficient cpu" in found.message
+
+
+def test_a_key_without_its_pod_is_nobodys_once_it_is_old():
+    def key(number: int, minute: int) -> Pod:
+        about = {"name": f"build-{number}-key", "labels": {"bindery/build": str(number)}}
+        return {"metadata": {**about, "creationTimestamp": f"2026-01-01T11:{minute}:00Z"}}
+
+    now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    keys = [key(7, 10), key(8, 10), key(9, 59)]
+    assert keys_of_nobody(keys, [pod("Running")], now) == ["build-8-key"]
 
 
 def test_a_build_is_done_when_its_pod_has_left_a_digest():

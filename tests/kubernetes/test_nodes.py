@@ -14,10 +14,13 @@ from sessions.errors import InternalError, TemporaryError
 GPU = "nvidia.com/gpu"
 
 
-def node(name: str = "one", *, ready: str = "True", **more: Any) -> dict[str, Any]:
+def node(
+    name: str = "one", *, ready: str = "True", pressed: str = "False", **more: Any
+) -> dict[str, Any]:
     has = {"cpu": "4", "memory": "16Gi", GPU: "1", **more.pop("has", {})}
     conditions = [
         {"type": "MemoryPressure", "status": "False"},
+        {"type": "DiskPressure", "status": pressed},
         {"type": "Ready", "status": ready},
     ]
     return {
@@ -87,3 +90,13 @@ def test_whatever_else_goes_wrong_is_an_error(api, cluster, status, error):
     api.fail(status)
     with pytest.raises(error):
         cluster.nodes()
+
+
+def test_a_node_whose_disk_is_full_takes_nothing_and_another_one_does():
+    found = capacity([node(pressed="True"), node("two")], GPU)
+    assert (found.cpu, found.disk_free_gb) == (4, None)
+
+
+def test_where_every_nodes_disk_is_full_nothing_is_free():
+    assert capacity([node(pressed="True")], GPU).disk_free_gb == 0
+    assert capacity([], GPU).disk_free_gb is None

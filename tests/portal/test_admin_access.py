@@ -16,9 +16,9 @@ from django.test import Client
 from django.utils import timezone
 
 from keys.models import KnownHost, Token
-from portal.models import Announcement, Erasure, User
+from portal.models import Announcement, Erasure, Letter, User
 from quotas.models import Grant, LimitRequest, LimitSet, SupportBounds
-from sessions.models import Build, Project, RepositoryRule, Session
+from sessions.models import Build, Project, Removal, RepositoryRule, Session
 from sessions.states import ProjectState
 from tests.portal.adminpages import addresses, filled_in
 from tests.stages import project_in
@@ -39,12 +39,14 @@ def things(ada, backend, root) -> dict[type[Model], Model]:
     ada.limit_set = LimitSet.objects.create(user=ada, projects=8)
     made: list[Any] = [
         Announcement.objects.create(text="On Friday we move."),
+        Letter.objects.create(key="one", to=ada, subject="Granted"),
         LimitSet.objects.create(),
         SupportBounds.objects.create(projects=10),
         Grant.objects.create(user=ada, limit="projects", value=9, until=soon, reason="course"),
         LimitRequest.objects.create(user=ada, limit="running", value=9, until=soon, why="course"),
         Token.objects.issue(ada, "laptop")[0],
         RepositoryRule.objects.create(pattern="github.com/evil/*"),
+        Removal.objects.create(kind="event", count=3, why="Older than 180 days."),
         Group.objects.create(name="physics"),
         Erasure.objects.create(username="0" * 64, volume="somebody-nfs-pvc"),
         KnownHost.objects.create(

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -18,34 +17,20 @@ from django_q.models import OrmQ
 
 from portal import letters
 from portal.models import Letter, User
+from portal.models.letter import ATTEMPTS
 from quotas import asking
 from quotas.models import LimitRequest
 from sessions import tasks
 from sessions.reconcile import reconcile
-from tests.smtp import MailServer
 from tests.stack import PROJECT
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("server")]
 
 WORDS = {"limit": "projects", "wanted": "10", "until": "3 December 2026", "granted": "10"}
 
 
 @pytest.fixture
-def server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def by_mail(settings, server: MailServer) -> None:
-    settings.PORTAL_EMAIL_URL = f"smtp://127.0.0.1:{server.port}"
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
-    settings.DEFAULT_FROM_EMAIL = "Bindery <bindery@example.org>"
-
-
-@pytest.fixture
-def nobody_answers(settings) -> None:
+def nobody_answers(server, settings) -> None:
     """Nobody listens at the mail server's address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -156,7 +141,7 @@ def test_the_pauses_grow_and_after_eight_attempts_it_is_left(ada, server, caplog
     server.refused = {"ada@example.org"}
     write(ada)
     pauses = []
-    for attempt in range(1, letters.ATTEMPTS + 1):
+    for attempt in range(1, ATTEMPTS + 1):
         letters.deliver_due()
         assert Letter.objects.get().attempts == attempt
         pauses.append(10 * 2 ** (attempt - 1))
@@ -224,13 +209,14 @@ def test_name_and_password_are_used(ada, server, settings):
 
 
 def test_the_minutely_look_hands_unsent_letters_to_the_worker(ada, backend, server):
-    reconcile()
-    assert not OrmQ.objects.exists()
+    def handed_over() -> list[tuple[int, ...]]:
+        reconcile()
+        tasks = [row.task for row in OrmQ.objects.all()]
+        return [task["args"] for task in tasks if task["func"].endswith(".send_letters")]
+
+    assert handed_over() == []
     write(ada)
-    reconcile()
-    (row,) = OrmQ.objects.all()
-    assert row.task["func"] == "sessions.tasks.send_letters"
-    assert row.task["args"] == ()
+    assert handed_over() == [()]
 
 
 def test_a_request_and_its_answer_are_told_to_those_whom_they_concern(ada, vera, stan, server):
@@ -251,6 +237,62 @@ def test_a_request_and_its_answer_are_told_to_those_whom_they_concern(ada, vera,
     assert "> Eight will do." in answered.get_body(("plain",)).get_content()
 
 
+def test_a_mail_server_that_hangs_is_left_alone_and_the_letter_keeps_its_name(
+    ada, server, settings
+):
+    settings.EMAIL_TIMEOUT = 0.5
+    server.silent = True
+    write(ada)
+    write(ada, "two")
+    assert letters.deliver_due() == 0
+    assert letters.server_is_away()
+    server.silent = False
+    later(minutes=11)
+    assert letters.deliver_due() == 2
+    assert not letters.server_is_away()
+    names = [letter["Message-ID"] for letter in server.letters]
+    assert len(names) == 3 and len(set(names)) == 2  # mail programs show it once
+
+
+def test_a_refused_address_does_not_mean_that_the_server_is_away(ada, server):
+    server.refused = {"ada@example.org"}
+    write(ada)
+    letters.deliver_due()
+    assert not letters.server_is_away()
+    assert "nobody of that name" in Letter.objects.get().error
+
+
+def test_no_more_go_out_in_a_minute_than_the_operator_allows(ada, server, settings):
+    settings.PORTAL_LETTERS_A_MINUTE = 2
+    for key in ("one", "two", "three"):
+        write(ada, key)
+    assert letters.deliver_due() == 2
+    assert letters.deliver_due() == 1
+
+
+def test_what_failed_for_good_is_said_to_staff_and_tried_again_when_they_say_so(
+    ada, server, as_stan, as_vera, backend
+):
+    server.refused = {"ada@example.org"}
+    letter = write(ada)
+    Letter.objects.update(attempts=ATTEMPTS - 1, claimed=timezone.now() - timedelta(days=2))
+    letters.deliver_due()
+    assert "portal.letters" in as_vera.get("/admin/").content.decode()
+    page = as_vera.get("/admin/portal/letter/?stands=failed").content.decode()
+    assert "nobody of that name" in page and letter.subject in page
+    chosen = {"action": "try_again", "_selected_action": letter.pk}
+    as_vera.post("/admin/portal/letter/", {**chosen, "confirmed": "yes"})
+    assert not letters.due().exists()
+    assert (
+        "sent within about a minute"
+        in as_stan.post("/admin/portal/letter/", chosen).content.decode()
+    )
+    server.refused = set()
+    as_stan.post("/admin/portal/letter/", {**chosen, "confirmed": "yes"})
+    assert letters.deliver_due() == 1
+    assert "portal.letters" not in as_vera.get("/admin/").content.decode()
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -259,6 +301,7 @@ def test_a_request_and_its_answer_are_told_to_those_whom_they_concern(ada, vera,
         ("PORTAL_EMAIL_URL", "smtp://"),
         ("PORTAL_EMAIL_URL", "smtp://user:secret@host:port"),
         ("PORTAL_EMAIL_FROM", "the portal"),
+        ("PORTAL_OPERATORS_MAIL", "ops@example.org, Ops"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_named_and_no_password_shown(tmp_path, variable, value):
@@ -271,5 +314,6 @@ def test_an_address_that_cannot_be_used_is_named_and_no_password_shown(tmp_path,
         text=True,
     )
     assert done.returncode == 1
-    assert f"(portal.E008) {variable}" in done.stderr
+    code = "portal.E009" if variable == "PORTAL_OPERATORS_MAIL" else "portal.E008"
+    assert f"({code}) {variable}" in done.stderr
     assert "secret" not in done.stderr

@@ -34,13 +34,13 @@ def offered(answer) -> set[str]:
 
 
 VERBS_IN = {
-    ProjectState.WAITING: {"cancel", "delete"},
-    ProjectState.BUILDING: {"cancel", "delete"},
-    ProjectState.SPAWNING: {"stop", "delete"},
-    ProjectState.READY: {"stop", "delete"},
-    ProjectState.STOPPING: {"delete"},
-    ProjectState.STOPPED: {"start", "rebuild", "delete"},
-    ProjectState.FAILED: {"start", "rebuild", "delete"},
+    ProjectState.WAITING: {"cancel", "keep", "delete"},
+    ProjectState.BUILDING: {"cancel", "keep", "delete"},
+    ProjectState.SPAWNING: {"stop", "keep", "delete"},
+    ProjectState.READY: {"stop", "keep", "delete"},
+    ProjectState.STOPPING: {"keep", "delete"},
+    ProjectState.STOPPED: {"start", "rebuild", "keep", "delete"},
+    ProjectState.FAILED: {"start", "rebuild", "keep", "delete"},
 }
 
 

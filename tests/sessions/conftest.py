@@ -6,6 +6,7 @@ import pytest
 from django.utils.module_loading import import_string
 from django_q.models import OrmQ
 
+from sessions.elapsed import Elapsed
 from sessions.lifecycle import facts
 from sessions.models import Build, Project
 from tests.githttp import GitServer
@@ -16,6 +17,11 @@ from tests.scripted import ScriptedBackend
 def git(git_server: GitServer, settings) -> GitServer:
     settings.PORTAL_TRUSTED_GIT_HOSTS = [git_server.host]
     return git_server
+
+
+def long_watched() -> Elapsed:
+    """That of a watch that has been there all the time."""
+    return Elapsed(began=float("-inf"))
 
 
 class Worker:

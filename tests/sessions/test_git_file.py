@@ -12,7 +12,7 @@ import pytest
 
 from sessions import gitfile, gitprocess
 from sessions.errors import BinderyError, TemporaryError, UserError
-from sessions.gitfile import FileFound, read
+from sessions.gitfile import FileFound, look
 from tests.githttp import GitServer
 
 NAME = ".resources"
@@ -26,6 +26,10 @@ SERVERS: dict[str, dict[str, Any]] = {
 }
 ODD_NAMES = ["--help", "-z", "*", "[a]", ":(glob)*", ":", "a b", "ü", "a:b", "$HOME", "a\tb", "@"]
 FILES = {NAME: "gpu=1\n", "empty": "", "long": "x" * 5000, "just": "y" * MOST, "folder/a": "1"}
+
+
+def read(*where: Any, **how: Any) -> FileFound | None:
+    return look(*where, **how).file
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +130,34 @@ def test_a_name_is_nothing_but_a_name(server, name):
 def test_a_pattern_finds_nothing(server, name):
     url = server.repository("ada/plain", {"a": "1", "b": "2", "x.txt": "3"})
     assert read(url, server.commit("ada/plain"), name, MOST) is None
+
+
+def rest(server: GitServer, name: str, ref: str = "HEAD") -> str:
+    return look(server.url(name), server.commit(name, ref), NAME, MOST).rest
+
+
+def test_the_rest_is_the_same_whatever_the_file_says(server, flowers):
+    assert rest(server, flowers, "main") == rest(server, flowers, "main~1") != ""
+
+
+def test_the_rest_is_another_where_any_other_file_is(server):
+    files = {"a": "1", "folder/b": "2", f"folder/{NAME}": "gpu=1\n"}
+    server.repository("ada/rests", files)
+    changes = [{"a": "2"}, {"folder/b": "3"}, {f"folder/{NAME}": "gpu=2\n"}, {"c": ""}]
+    for number, change in enumerate(changes):
+        server.branch("ada/rests", f"{number}", {**files, **change}, start="main")
+    server.branch("ada/rests", "moved", {**files, NAME: "gpu=1\n"}, start="0")
+    refs = ["main", *(f"{number}" for number in range(len(changes)))]
+    assert len({rest(server, "ada/rests", ref) for ref in refs}) == len(refs)
+    assert rest(server, "ada/rests", "moved") == rest(server, "ada/rests", "main")
+
+
+def test_another_commit_of_a_submodule_is_another_rest(server):
+    for name in ("ada/one", "ada/other"):
+        server.repository(name, {"a": name})
+        server.repository(f"{name}-whole", {"a": "1"})
+        server.submodule(f"{name}-whole", "part", server.commit(name))
+    assert rest(server, "ada/one-whole") != rest(server, "ada/other-whole")
 
 
 def test_large_files_beside_it_are_left_where_they_are(server):

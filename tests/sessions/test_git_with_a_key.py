@@ -68,9 +68,9 @@ def test_a_commit_is_found_with_the_key_of_its_person(sshd, ada):
 def test_a_file_is_read_with_it_too(sshd, ada):
     identity = allowed(sshd, ada)
     commit, url = sshd.git.commit("ada/diary"), sshd.url("ada/diary")
-    found = gitfile.read(url, commit, ".resources", 100, "main", identity=identity)
-    assert found == gitfile.FileFound("file", b"cpur=1\n")
-    assert gitfile.read(url, commit, "nothing", 100, identity=identity) is None
+    found = gitfile.look(url, commit, ".resources", 100, "main", identity=identity)
+    assert found.file == gitfile.FileFound("file", b"cpur=1\n")
+    assert gitfile.look(url, commit, "nothing", 100, identity=identity).file is None
 
 
 def test_a_key_that_the_host_does_not_know_is_said_to_be_so(sshd, ada, bob):
@@ -87,7 +87,7 @@ def test_a_key_that_may_not_read_this_repository_is_told_whom_to_ask(sshd, ada):
     commit, url = sshd.git.commit("ada/diary"), sshd.url("ada/diary")
     for ask in (
         lambda: look_up(sshd, identity),
-        lambda: gitfile.read(url, commit, ".resources", 100, identity=identity),
+        lambda: gitfile.look(url, commit, ".resources", 100, identity=identity),
     ):
         error = refusal(ask)
         assert (type(error), error.code) == (UserError, "launch.repository-not-found")

@@ -50,7 +50,7 @@ def test_a_running_notebook_gets_the_one_that_replaces_it(
 ) -> None:
     bring_up(project)
     pair = sshkey.replace(ada)
-    assert worker.run() == ["renew_identity"]
+    assert worker.run().count("renew_identity") == 1
     assert backend.identities["ada"].public == pair.public
 
 
@@ -98,7 +98,7 @@ def test_a_lost_task_is_made_up_for(ada, project, bring_up, backend, worker) -> 
     pair = sshkey.replace(ada)
     worker.lose()
     reconcile()
-    assert worker.run() == ["renew_identity"]
+    assert worker.run().count("renew_identity") == 1
     assert backend.identities["ada"].public == pair.public
 
 
@@ -107,13 +107,13 @@ def test_it_is_not_repeated_for_ever_nor_for_who_has_nothing_running(
 ) -> None:
     bring_up(project)
     reconcile()
-    assert worker.run() == []  # the key is older than the notebook
+    assert "renew_identity" not in worker.run()  # the key is older than the notebook
     sshkey.replace(ada)
     worker.run()
     KeyPair.objects.update(created=timezone.now() - timedelta(hours=2))
     Session.objects.update(created=timezone.now() - timedelta(hours=3))
     reconcile()
-    assert worker.run() == []
+    assert "renew_identity" not in worker.run()
 
 
 def test_a_task_for_somebody_who_is_gone_does_nothing(backend) -> None:

@@ -63,7 +63,7 @@ def test_a_second_launch_of_a_built_commit_builds_nothing(ada, bob, url, backend
 
 def test_an_image_that_has_vanished_is_built_again(ada, bob, url, backend, bring_up):
     bring_up(lifecycle.launch(ada, url))
-    backend.images.clear()
+    backend.kept_images.clear()
     assert bring_up(lifecycle.launch(bob, url)).state == "ready"
     assert backend.builds_started == 2
 

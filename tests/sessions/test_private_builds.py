@@ -76,7 +76,7 @@ def test_who_is_not_let_in_learns_nothing_from_who_is(sshd, ada, bob, backend, w
     project = launched(sshd, bob, worker, ref=hers.commit)
     assert (project.state, project.current.code) == ("failed", "launch.key-not-accepted")
     assert project.current.build is None
-    assert needs.known(hers, hers.commit) == "cpur=0.5\n"
+    assert needs.known(hers, hers.commit).resources == "cpur=0.5\n"
     Project.objects.filter(pk=project.pk).update(commit=hers.commit)
     project.refresh_from_db()
     assert needs.known(project, hers.commit) is None
@@ -87,7 +87,7 @@ def test_a_build_from_before_that_has_no_owner_is_nobodys(sshd, ada, backend, wo
     let_in(sshd, ada)
     commit = sshd.git.commit("ada/diary")
     Build.objects.create(url=sshd.url("ada/diary"), commit=commit, image="old", state="built")
-    backend.images.add("old")
+    backend.kept_images["old"] = None
     assert launched(sshd, ada, worker).current.build.owner == ada
 
 

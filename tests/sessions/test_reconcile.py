@@ -11,6 +11,7 @@ from sessions import lifecycle
 from sessions.backends import ServerReport
 from sessions.models import Build, Project, Session
 from sessions.reconcile import reconcile
+from tests.sessions.conftest import long_watched
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,8 +29,8 @@ def a_minute_later(worker):
         worker.lose()
         moment = timezone.now() - timedelta(minutes=minutes)
         Session.objects.update(changed=moment)
-        reconcile()
-        reconcile()
+        reconcile(long_watched())
+        reconcile(long_watched())
         worker.run()
 
     return pass_by

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 
 import pytest
 
@@ -56,3 +58,24 @@ def test_a_portal_that_is_ended_and_started_again_finds_everything(
     assert ticks == [f"tick {number}" for number in range(1, TICKS + 1)]
     with Kernel(ada, running, kernel.id) as kernel:
         assert kernel.run("print(answer)") == "42\n"
+
+
+STOPPED = """
+from datetime import timedelta
+from django.utils import timezone
+from django_q.models import OrmQ
+from sessions.models import Heartbeat
+long_ago = timezone.now() - timedelta(minutes=5)
+Heartbeat.objects.filter(name="watch").update(at=long_ago)
+OrmQ.objects.create(key="bindery", payload="", lock=long_ago)
+"""
+
+
+def test_parts_that_hang_are_started_again(stack: Stack, git: GitServer, ada: Api) -> None:
+    hung = {name: eventually(lambda: stack.part(name), what=name) for name in ("worker", "watch")}
+    for pid in hung.values():
+        os.kill(pid, signal.SIGSTOP)
+    stack.manage("shell", "-c", STOPPED)  # as it looks after a few minutes
+    for name, pid in hung.items():
+        eventually(lambda: stack.part(name) not in {pid, None}, within=120, what=f"a new {name}")
+    ada.until(ada.launch(git.repository("ada/plain", {"index.ipynb": "{}"})), "ready")

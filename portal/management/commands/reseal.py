@@ -8,18 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
-from keys import keypairs
-from keys.models import KeyPair
 from keys.resealing import Column, Outcome, reseal
-from portal.models import SignIn
-from portal.oidc.signins import REFRESH_TOKEN
-from sessions.models import Session, session
-
-COLUMNS = (
-    Column(KeyPair, "sealed", keypairs.USE, "user__username"),
-    Column(Session, "sealed_token", session.USE, "project__owner__username"),
-    Column(SignIn, "sealed", REFRESH_TOKEN, "user__username"),
-)
+from portal.sealedcolumns import COLUMNS
 
 
 class Command(BaseCommand):

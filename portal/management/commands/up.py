@@ -6,30 +6,32 @@ worker and watch to `portal.supervisor` until it is told to end.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, CommandError, call_command
+from django.core.management import BaseCommand, call_command
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils.translation import gettext as _
 
-from portal import admin_account, examples, health, staticfolder
+from portal import admin_account, examples, staticfolder
+from portal.alone import only_one
 from portal.door import listen, what_is_wrong
 from portal.supervisor import Part, supervise
-from sessions import watch
+from sessions import fulldisk, watch
 from sessions.backends import get_backend
 from sessions.errors import BinderyError
+from sessions.lifecycle import queue
 
 COMPLAIN_EVERY = 30.0
+RECOVERY = 60.0
+"""Seconds that the parts have, once the database is back, to give a sign of life."""
 WEBSOCKET_LIMIT = 128 * 1024 * 1024
 """Bytes of one message: kernels get whole files in one."""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -41,7 +43,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the parts run, there is none to end
         _set_variables()
-        with _only_one(), listen() as door:
+        with only_one(), listen() as door:
             password = self._prepare()
             supervise(_parts(door), self._announcement(door, password))
 
@@ -132,31 +134,24 @@ def _parts(door: socket.socket) -> list[Part]:
     web += ["--ws-max-size", str(WEBSOCKET_LIMIT), "--ws-per-message-deflate", "false"]
     return [
         Part("web", web, descriptors=[door.fileno()]),
-        Part("worker", [*manage, "qcluster", *quick], is_sick=_if_known(health.worker_is_deaf)),
+        Part("worker", [*manage, "qcluster", *quick], is_sick=_if_known(queue.is_deaf)),
         Part("watch", [*manage, "watch", *quick], is_sick=_if_known(lambda: not watch.is_alive())),
     ]
 
 
 def _if_known(ask: Callable[[], bool]) -> Callable[[], bool]:
-    """While the database cannot be reached, nobody is taken for sick."""
+    """While the database cannot be reached, or nobody can write to it, nobody is taken for sick."""
+
+    trusted_from = 0.0
 
     def asked() -> bool:
+        nonlocal trusted_from
         close_old_connections()
         try:
-            return ask()
+            sick = not fulldisk.is_under_database() and ask()
         except (DatabaseError, InterfaceError):
+            trusted_from = time.monotonic() + RECOVERY
             return False
+        return sick and time.monotonic() >= trusted_from
 
     return asked
-
-
-@contextmanager
-def _only_one() -> Iterator[None]:
-    """Two portals on one data folder would start everything twice."""
-    with (settings.PORTAL_DATA / "up.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            text = _("A portal runs on %(path)s already. End it first, or set PORTAL_DATA.")
-            raise CommandError(text % {"path": settings.PORTAL_DATA}) from None
-        yield

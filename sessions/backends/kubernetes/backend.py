@@ -18,18 +18,29 @@ from sessions.backends import (
     BuildReport,
     BuildSpec,
     Capacity,
+    Image,
     LogPiece,
     Problem,
     ServerReport,
     ServerSpec,
 )
 
-from . import buildreport, configuration, keysecret, nodes, output, serverpod, serverreport
+from . import (
+    buildreport,
+    configuration,
+    examination,
+    keysecret,
+    nodes,
+    output,
+    serverpod,
+    serverreport,
+)
 from .answering import Answering
 from .buildpod import build_pod
 from .changes import WARNINGS, Changes, latest, unanswered
 from .cluster import Cluster, Manifest
 from .labels import (
+    BUILD_KEYS,
     BUILDS,
     CANCEL,
     KEYS,
@@ -51,6 +62,8 @@ from .registry import Registry
 from .serverreport import Sight
 from .site import TAG, configured
 
+_AT_ONCE = {"gracePeriodSeconds": 0}
+
 
 class KubernetesBackend:
     """See `sessions.backends.Backend` for what each method promises."""
@@ -66,6 +79,11 @@ class KubernetesBackend:
         do not wait for it: a launch waits until it does."""
         return list(configuration.problems(self.site))
 
+    def examine(self) -> Iterator[Problem]:
+        return examination.examine(
+            self._cluster, self.site, lambda: self.site.registry and self.has_image("doctor")
+        )
+
     def capacity(self) -> Capacity | None:
         """Of all nodes that take pods. To look at nodes is a right of its own, which an operator
         need not give (``deploy/kubernetes/nodes.yaml``)."""
@@ -77,12 +95,25 @@ class KubernetesBackend:
         self._cluster.list("pods", {"labelSelector": OURS, "limit": 1})
 
     def has_image(self, image: str) -> bool:
-        registry = Registry(
+        return self._registry().digest(self.site.repository(image), TAG) is not None
+
+    def images(self) -> list[Image]:
+        """None: a registry lists names, and cannot say whose they are. Where two portals keep
+        theirs under one path, each would take the other's for left over."""
+        return []
+
+    def image_size(self, image: str) -> int | None:
+        return self._registry().size(self.site.repository(image), TAG)
+
+    def remove_image(self, image: str) -> None:
+        self._registry().remove(self.site.repository(image), TAG)
+
+    def _registry(self) -> Registry:
+        return Registry(
             self.site.registry_address,
             plain_http=self.site.plain_http,
             auth=settings.PORTAL_REGISTRY_AUTH,
         )
-        return registry.digest(self.site.repository(image), TAG) is not None
 
     def ensure_build(self, spec: BuildSpec) -> None:
         if spec.identity:  # first, or the pod would wait for it
@@ -107,7 +138,7 @@ class KubernetesBackend:
         self._cluster.delete("secrets", build_key_name(build_id))
 
     def forget_build(self, build_id: int) -> None:
-        self._cluster.delete("pods", build_name(build_id))
+        self._cluster.delete("pods", build_name(build_id), **_AT_ONCE)
         self._cluster.delete("secrets", build_key_name(build_id))
 
     def read_log(self, build_id: int, position: str) -> LogPiece | None:
@@ -155,15 +186,26 @@ class KubernetesBackend:
         return secret if secret and annotation(secret, TOLD) != STOP else None
 
     def remove_server(self, session_id: int) -> None:
-        for name in self._names("secrets", session_id):
-            self._cluster.patch("secrets", name, {"metadata": {"annotations": {TOLD: STOP}}})
+        self._tell_to_stop(session_id)
         for name in self._names("pods", session_id):
             self._cluster.delete("pods", name)
 
+    def end_server(self, session_id: int) -> None:
+        """Takes the pod out of the cluster without its node's word that it has ended: a node that
+        does not answer gives none. One that comes back ends it then."""
+        self._tell_to_stop(session_id)
+        for name in self._names("pods", session_id):
+            self._cluster.delete("pods", name, **_AT_ONCE)
+
+    def _tell_to_stop(self, session_id: int) -> None:
+        for name in self._names("secrets", session_id):
+            self._cluster.patch("secrets", name, {"metadata": {"annotations": {TOLD: STOP}}})
+
     def forget_server(self, session_id: int) -> None:
-        for kind in ("pods", "secrets"):
-            for name in self._names(kind, session_id):
-                self._cluster.delete(kind, name)
+        for name in self._names("pods", session_id):
+            self._cluster.delete("pods", name, **_AT_ONCE)
+        for name in self._names("secrets", session_id):
+            self._cluster.delete("secrets", name)
 
     def renew_identity(self, owner: str, identity: Identity) -> None:
         """Nodes look after changed Secrets about once a minute, but at once where the pod itself
@@ -192,6 +234,17 @@ class KubernetesBackend:
     def projects(self) -> list[str]:
         things = [*self._all("secrets"), *self._all("pods")]
         return sorted({label(thing, PROJECT) for thing in things if not leaves(thing)})
+
+    def sweep(self) -> list[str]:
+        """Keys for builds whose pod was never made, or went before they were tied to it. What
+        else is left half made has its run's number and is reported with it."""
+        query = {"labelSelector": BUILD_KEYS}
+        secrets = self._cluster.list("secrets", query).items
+        pods = self._cluster.list("pods", {"labelSelector": BUILDS}).items  # made after its key
+        found = buildreport.keys_of_nobody(secrets, pods, datetime.now(UTC))
+        for name in found:
+            self._cluster.delete("secrets", name)
+        return found
 
     def builds(self) -> list[BuildReport]:
         query = {"labelSelector": BUILDS}

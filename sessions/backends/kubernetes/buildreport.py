@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from sessions.backends import BuildReport
+from sessions.waits import NO_ROOM_TO_BUILD
 
 from .buildpod import STAGES
 from .labels import BUILD, CANCEL, TOLD
-from .podstatus import annotation, containers, label, leaves, unscheduled
+from .podstatus import annotation, containers, created, label, leaves, unscheduled
 from .problems import is_pull_refused
 
 Pod = dict[str, Any]
+YOUNG = timedelta(minutes=2)
+"""So old a build's key may be without its pod, which is made at once after it."""
 _CODE = re.compile(r"build\.[a-z-]{1,50}")
 """A build that has taken its container over may leave any text in its place."""
 
@@ -39,7 +43,17 @@ def report(pod: Pod) -> BuildReport:
         return BuildReport(number, True, code, message, **about)
     if hopeless := _hopeless(pod):
         return BuildReport(number, True, *hopeless)
-    return BuildReport(number)
+    return BuildReport(number, False, *_wait(pod))
+
+
+def keys_of_nobody(secrets: Iterable[Pod], pods: Iterable[Pod], now: datetime) -> list[str]:
+    """The names of builds' keys without a pod, unless they were made just now."""
+    there = {label(pod, BUILD) for pod in pods}
+    return [
+        secret["metadata"]["name"]
+        for secret in secrets
+        if label(secret, BUILD) not in there and now - created(secret) > YOUNG
+    ]
 
 
 def finished_stages(pod: Pod) -> list[str]:
@@ -109,6 +123,17 @@ def _hopeless(pod: Pod) -> tuple[str, str] | None:
             message = _("The builder's image cannot be pulled. Tell the staff: %(why)s")
             return "build.builder", message % {"why": waiting.get("message", "")[:300]}
     return None
+
+
+def _wait(pod: Pod) -> tuple[str, str]:
+    """What a build waits for that no machine has taken yet; nothing where it is on its way."""
+    if not (reason := unscheduled(pod)):
+        return "", ""
+    message = _(
+        "The cluster has no room for this build at present. It begins by itself when there is "
+        "some; the cluster says: %(why)s"
+    )
+    return NO_ROOM_TO_BUILD, message % {"why": reason[:300]}
 
 
 def _idle(pod: Pod) -> bool:

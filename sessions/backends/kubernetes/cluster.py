@@ -32,6 +32,7 @@ WATCH_SECONDS = 60
 LONGEST_LINE = 1_000_000
 FORBIDDEN = "cluster.forbidden"
 _API = "/api/v1"
+_REVIEWING, _REVIEWS = "/apis/authorization.k8s.io/v1", "selfsubjectaccessreviews"
 
 
 class Expired(Exception):
@@ -57,6 +58,7 @@ class Cluster:
         silence: float = SILENCE_SECONDS,
         patience: float = READ_SECONDS,
     ) -> None:
+        self._namespace = namespace
         self._root = f"{_API}/namespaces/{namespace}"
         self._place = {"config_file": kubeconfig} if kubeconfig else {}
         self._silence = silence
@@ -99,6 +101,26 @@ class Cluster:
                 return None
             raise
         return items
+
+    def may(self, verb: str, kind: str) -> bool:
+        """Whether the portal itself has this right in the namespace; ``pods/log`` is a kind."""
+        resource, _slash, subresource = kind.partition("/")
+        wanted = {"verb": verb, "resource": resource, "subresource": subresource}
+        spec = {"resourceAttributes": {"namespace": self._namespace, **wanted}}
+        _status, answer = self._ask("POST", _REVIEWS, body={"spec": spec}, root=_REVIEWING)
+        return bool(answer["status"]["allowed"])
+
+    def is_there(self, path: str) -> bool | None:
+        """Whether the API knows something outside the namespace; None where the portal may not
+        look."""
+        try:
+            root, _slash, name = path.rpartition("/")
+            status, _answer = self._ask("GET", name, tolerated={404}, root=root)
+        except InternalError as error:
+            if error.code == FORBIDDEN:
+                return None
+            raise
+        return status != 404
 
     def watch(self, kind: str, query: Query, version: str) -> Iterator[tuple[str, Manifest]]:
         """What happens after ``version``, each as (ADDED | MODIFIED | DELETED | BOOKMARK, object).

@@ -30,6 +30,7 @@ def _of_kind(kind: str) -> str:
 
 
 BUILDS = f"{_of_kind('build')},{BUILD}"
+BUILD_KEYS = f"{_of_kind('key')},{BUILD}"
 SERVERS = f"{_of_kind('server')},{SESSION}"
 """Selectors of what bears the number of its row."""
 

@@ -21,10 +21,18 @@ _UNITS = {
 
 
 def capacity(nodes: Iterable[Node], gpu: str) -> Capacity:
-    """What those nodes have that take pods now; ``gpu`` is the name of that resource."""
-    taking = [node for node in nodes if _takes_pods(node)]
+    """What those nodes have that take pods now; ``gpu`` is the name of that resource.
+
+    How much of their disks is free they do not say, but that too little is: where none is left
+    with enough, nothing is free.
+    """
+    ready = [node for node in nodes if _is_ready(node)]
+    taking = [node for node in ready if not _is(node, "DiskPressure")]
     return Capacity(
-        cpu=_sum(taking, "cpu"), memory_gb=_sum(taking, "memory") / 1e9, gpu=_sum(taking, gpu)
+        cpu=_sum(taking, "cpu"),
+        memory_gb=_sum(taking, "memory") / 1e9,
+        gpu=_sum(taking, gpu),
+        disk_free_gb=0.0 if ready and not taking else None,
     )
 
 
@@ -43,8 +51,11 @@ def _sum(nodes: Iterable[Node], resource: str) -> float:
     return sum(quantity(str(each)) for each in found)
 
 
-def _takes_pods(node: Node) -> bool:
+def _is_ready(node: Node) -> bool:
     """Ready, and not cordoned. Taints are left aside: who tolerates what, each pod says."""
+    return _is(node, "Ready") and not node.get("spec", {}).get("unschedulable", False)
+
+
+def _is(node: Node, condition: str) -> bool:
     conditions = node.get("status", {}).get("conditions", [])
-    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-    return ready and not node.get("spec", {}).get("unschedulable", False)
+    return any(each["type"] == condition and each["status"] == "True" for each in conditions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 Pod = dict[str, Any]
@@ -36,6 +37,15 @@ def unscheduled(pod: Pod) -> str | None:
         return None
     scheduled = condition(pod, "PodScheduled")
     return str(scheduled.get("message", "")) if scheduled.get("status") == "False" else ""
+
+
+def created(thing: Pod) -> datetime:
+    return moment(thing["metadata"]["creationTimestamp"])
+
+
+def moment(text: str) -> datetime:
+    """A time as the cluster writes it."""
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def leaves(thing: Pod) -> bool:

@@ -119,6 +119,14 @@ def node_lost() -> Problem:
     return "spawn.node-lost", message
 
 
+def given_up() -> str:
+    """What there is to know of a notebook that was to stop on a node that does not answer."""
+    return _(
+        "The machine that ran the notebook does not answer, so it was given up. If that machine "
+        "comes back, it ends there; what it had not written to your own folder is lost."
+    )
+
+
 def deleted() -> Problem:
     message = _(
         "The notebook was removed from the cluster by somebody else than the portal. Your own "

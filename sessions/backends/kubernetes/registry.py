@@ -1,4 +1,5 @@
-"""Asking a container registry whether an image is there.
+"""Asking a container registry whether an image is there and how large it is, and having it
+removed.
 
 "It is not there" and "nobody can say" are different answers: the first starts a build, and a
 registry that is away for a moment must not have everything built again. So only a registry's
@@ -16,7 +17,9 @@ from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
-from .registryanswers import LONGEST, Answer, Questions
+from sessions.errors import NotAllowed, TemporaryError
+
+from .registryanswers import LONGEST, REFUSED, Answer, Questions
 from .registrylogin import login
 
 _ACCEPT = ", ".join([
@@ -27,6 +30,9 @@ _ACCEPT = ", ".join([
 ])  # fmt: skip
 _ABSENT = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
 """The specification's codes, and the one that Harbor has for both."""
+_REMOVED = frozenset({200, 202, 204})
+_NOT_FOR_US = frozenset({400, 405})
+"""How registries answer that take no deletions at all."""
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}")
 
 
@@ -48,8 +54,7 @@ class Registry:
         Takes seconds at most. Raises `TemporaryError` (``registry.unreachable``,
         ``registry.refused``) when nobody can say.
         """
-        path = f"/v2/{quote(repository)}/manifests/{quote(reference, safe=':')}"
-        questions = Questions(self.address, repository, self._plain_http, self._login)
+        path, questions = _path(repository, reference), self._questions(repository)
         with closing(questions):
             answer = questions.ask("HEAD", path, _ACCEPT)
             if found := _digest(answer):
@@ -60,7 +65,58 @@ class Registry:
                 return None
             if answer.status == 200 and len(answer.body) < LONGEST:
                 return _digest(answer) or f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
-        raise questions.unreachable(_("status %(status)d") % {"status": answer.status})
+        raise questions.unreachable(_status(answer))
+
+    def size(self, repository: str, reference: str) -> int | None:
+        """The bytes of an image, packed as the registry keeps them and shared with others as they
+        may be; None when it has no such. Raises `TemporaryError` as `digest` does."""
+        with closing(self._questions(repository)) as questions:
+            answer = questions.ask("GET", _path(repository, reference), _ACCEPT)
+        try:
+            manifest = json.loads(answer.body)
+            parts = [manifest["config"], *manifest["layers"]]
+            return sum(int(part["size"]) for part in parts)
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def remove(self, repository: str, reference: str) -> None:
+        """Have the registry forget an image, under all of its tags; one that is not there is no
+        error. The bytes go when the registry itself next clears up.
+
+        Raises `NotAllowed` (``registry.keeps-images``) where it removes nothing for the portal,
+        and `TemporaryError` as `digest` does.
+        """
+        digest = self.digest(repository, reference)
+        if digest is None:
+            return
+        with closing(self._questions(repository, "delete")) as questions:
+            try:
+                answer = questions.ask("DELETE", _path(repository, digest), "application/json")
+            except TemporaryError as error:
+                raise self._keeps(error.message) if error.code == REFUSED else error from None
+        if answer.status in _NOT_FOR_US:
+            raise self._keeps(_status(answer))
+        if answer.status not in _REMOVED and not _says_absent(answer.body):
+            raise questions.unreachable(_status(answer))
+
+    def _questions(self, repository: str, action: str = "pull") -> Questions:
+        return Questions(self.address, repository, self._plain_http, self._login, action)
+
+    def _keeps(self, why: str) -> NotAllowed:
+        message = _(
+            "The registry %(registry)s does not remove environments for the portal: %(why)s Let "
+            "the account of PORTAL_REGISTRY_AUTH delete there and the registry take deletions, or "
+            "have the registry itself remove what was not pulled for long."
+        )
+        return NotAllowed("registry.keeps-images", message % {"registry": self.address, "why": why})
+
+
+def _path(repository: str, reference: str) -> str:
+    return f"/v2/{quote(repository)}/manifests/{quote(reference, safe=':')}"
+
+
+def _status(answer: Answer) -> str:
+    return _("status %(status)d") % {"status": answer.status}
 
 
 def _digest(answer: Answer) -> str:

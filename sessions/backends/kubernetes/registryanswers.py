@@ -23,6 +23,7 @@ from .registrylogin import Challenge, challenge, token
 
 LONGEST = 4 * 1024 * 1024
 """Bytes of a body: registries take no manifest that is longer."""
+REFUSED = "registry.refused"
 TIMEOUT = urllib3.Timeout(connect=3, read=5)
 
 
@@ -37,21 +38,23 @@ class Answer:
 class Questions:
     """A few requests in a row to one registry, for one repository in it.
 
-    ``login`` is sent when the registry asks for it. Connections are kept between these requests
-    and not longer: the worker forks, and a connection that two processes have is nobody's.
+    ``login`` is sent when the registry asks for it, ``action`` is what it has to allow.
+    Connections are kept between these requests and not longer: the worker forks, and a connection
+    that two processes have is nobody's.
     """
 
     address: str
     repository: str
     plain_http: bool
     login: str = field(repr=False)
+    action: str = "pull"
     _authorization: dict[str, str] = field(default_factory=dict, repr=False)
     _pools: dict[str, urllib3.PoolManager] = field(default_factory=dict, repr=False)
 
     def ask(self, method: str, path: str, accept: str) -> Answer:
         """The answer, whatever its status but one of those that say nothing of the question.
 
-        Raises `TemporaryError`: ``registry.unreachable`` or ``registry.refused``.
+        Raises `TemporaryError`: ``registry.unreachable`` or `REFUSED`.
         """
         url = f"{'http' if self.plain_http else 'https'}://{self.address}{path}"
         answer = self._send(method, url, {"Accept": accept, **self._authorization})
@@ -72,7 +75,7 @@ class Questions:
         return answer
 
     def _sign_in(self, answer: Answer) -> dict[str, str]:
-        scope = f"repository:{self.repository}:pull"
+        scope = f"repository:{self.repository}:{self.action}"
         asked = challenge(answer.headers.get("WWW-Authenticate", ""), scope)
         if asked and asked.realm:
             return {"Authorization": f"Bearer {self._token(asked)}"}
@@ -126,7 +129,7 @@ class Questions:
             "The registry %(registry)s, where the environments are kept, does not let the portal "
             "in: %(why)s. Tell the staff, who have to look at PORTAL_REGISTRY_AUTH."
         )
-        return TemporaryError("registry.refused", message % self._words(why))
+        return TemporaryError(REFUSED, message % self._words(why))
 
     def _words(self, why: str) -> dict[str, str]:
         return {"registry": self.address, "why": why}

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sessions.backends import ServerReport
 
 from . import problems
 from .labels import PROJECT, SESSION, STOP, TOLD
-from .podstatus import annotation, is_running, label, leaves, unscheduled
+from .podstatus import annotation, created, is_running, label, leaves, moment, unscheduled
 from .serverpod import PORT
 from .site import Site
 
@@ -73,7 +73,8 @@ def _orphan(pod: Thing) -> ServerReport | None:
 
 def _over(secret: Thing, pod: Thing | None, sight: Sight) -> ServerReport:
     if _is_told(secret):
-        return _made(secret, "gone")
+        is_lost = pod is not None and _node(pod) and _is_overdue(pod, sight.now)
+        return _made(secret, "gone", message=problems.given_up() if is_lost else "")
     if pod is not None:
         lost = pod["status"].get("phase") == "Running"
         return _made(secret, "gone", *(problems.node_lost() if lost else problems.why_ended(pod)))
@@ -106,20 +107,20 @@ def _queue(pods: Iterable[Thing], site: Site) -> list[str]:
 def _is_over(pod: Thing, now: datetime) -> bool:
     if pod.get("status", {}).get("phase") in {"Failed", "Succeeded"}:
         return True
-    return leaves(pod) and now - _time(pod["metadata"]["deletionTimestamp"]) > OVERDUE
+    return _is_overdue(pod, now)
 
 
-def created(thing: Thing) -> datetime:
-    return _time(thing["metadata"]["creationTimestamp"])
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+def _is_overdue(pod: Thing, now: datetime) -> bool:
+    return leaves(pod) and now - moment(pod["metadata"]["deletionTimestamp"]) > OVERDUE
 
 
 def _made(
     thing: Thing, state: str, code: str = "", message: str = "", *, address: str = ""
 ) -> ServerReport:
     number, name = int(label(thing, SESSION)), label(thing, PROJECT)
-    node = thing.get("spec", {}).get("nodeName", "")  # of a pod that has found its place
-    return ServerReport(number, name, state, address, code, message, node)
+    return ServerReport(number, name, state, address, code, message, _node(thing))
+
+
+def _node(thing: Thing) -> str:
+    """The machine of a pod that has found its place."""
+    return str(thing.get("spec", {}).get("nodeName", ""))

@@ -2,14 +2,15 @@
 
 It only writes down what is wanted and reads what is: each build and each notebook has a
 `keeper` process of its own, which goes on when the portal is restarted. Neighbours:
-`folders` (where), `orders` (what keepers are told), `keyfiles` (whose SSH keys notebooks have),
-`launch` (how they are started), `reports` (how they are), `follow` (what changes), `health`
-(what is missing).
+`folders` (where), `environments` (what was built), `orders` (what keepers are told), `keyfiles`
+(whose SSH keys notebooks have), `launch` (how they are started), `reports` (how they are),
+`follow` (what changes), `leftovers` (what nobody works on any more), `health` (what is missing).
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 import uuid
@@ -21,18 +22,31 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from keys.identity import Identity
+from sessions import fulldisk
 from sessions.backends import (
     BuildReport,
     BuildSpec,
     Capacity,
+    Image,
     LogPiece,
     Problem,
     ServerReport,
     ServerSpec,
 )
-from sessions.errors import TemporaryError
+from sessions.errors import TemporaryError, UserError
 
-from . import health, keyfiles, launch, orders, people, reports, toolbox
+from . import (
+    environments,
+    examination,
+    health,
+    keyfiles,
+    launch,
+    leftovers,
+    orders,
+    people,
+    reports,
+    toolbox,
+)
 from .folders import BUILD, SERVER, Folders
 from .follow import Changes, Report
 from .interpreters import interpreters
@@ -57,10 +71,20 @@ class LocalBackend:
             self._problems = (now, list(health.problems(self.folders)))
         return self._problems[1]
 
+    def examine(self) -> Iterator[Problem]:
+        return examination.examine()
+
     def capacity(self) -> Capacity:
-        """All of this machine; notebooks here get no GPU."""
+        """All of this machine, and the disk of the data folder; notebooks here get no GPU."""
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return Capacity(cpu=os.cpu_count(), memory_gb=memory / 1e9, gpu=0)
+        disk = shutil.disk_usage(self.folders.root)
+        return Capacity(
+            cpu=os.cpu_count(),
+            memory_gb=memory / 1e9,
+            gpu=0,
+            disk_gb=disk.total / 1e9,
+            disk_free_gb=disk.free / 1e9,
+        )
 
     def prepare(self) -> None:
         """Make the folders and the build tools. Raises `TemporaryError` without a network."""
@@ -79,6 +103,16 @@ class LocalBackend:
     def has_image(self, image: str) -> bool:
         return (self.folders.environment(image) / "result.json").exists()
 
+    def images(self) -> list[Image]:
+        return environments.finished(self.folders)
+
+    def image_size(self, image: str) -> int | None:
+        return environments.size(self.folders, image)
+
+    def remove_image(self, image: str) -> None:
+        environments.drop(self.folders, image)
+
+    @fulldisk.passes()
     def ensure_build(self, spec: BuildSpec) -> None:
         folder = self.folders.keeper(BUILD, spec.id)
         if self.has_image(spec.image) or _is_over(folder):
@@ -90,17 +124,19 @@ class LocalBackend:
         launch.tell(self.folders.keeper(BUILD, build_id), launch.CANCEL)
 
     def forget_build(self, build_id: int) -> None:
-        launch.tell(self.folders.keeper(BUILD, build_id), launch.REMOVE)
+        launch.end(self.folders.keeper(BUILD, build_id), launch.REMOVE)
 
     def read_log(self, build_id: int, position: str) -> LogPiece | None:
         return reports.piece(self.folders.keeper(BUILD, build_id), position)
 
+    @fulldisk.passes()
     def ensure_server(self, spec: ServerSpec) -> None:
         folder = self.folders.keeper(SERVER, spec.id)
         if _is_over(folder):
             return
         if not self.has_image(spec.image):
-            raise TemporaryError("spawn.no-image", _("The environment is not there any more."))
+            message = _("Its environment is not there any more. Start it again: it is built anew.")
+            raise UserError("spawn.no-image", message)
         job = orders.server_job(spec, self.folders, self._toolbox())
         uid = people.person(spec.owner_id)
         people.hand_over(self.folders.environment(spec.image), uid)
@@ -113,6 +149,9 @@ class LocalBackend:
 
     def remove_server(self, session_id: int) -> None:
         launch.tell(self.folders.keeper(SERVER, session_id), launch.CANCEL)
+
+    def end_server(self, session_id: int) -> None:
+        launch.end(self.folders.keeper(SERVER, session_id), launch.CANCEL)
 
     def forget_server(self, session_id: int) -> None:
         launch.tell(self.folders.keeper(SERVER, session_id), launch.REMOVE)
@@ -151,6 +190,9 @@ class LocalBackend:
     def projects(self) -> list[str]:
         there = self.folders.projects
         return sorted(path.name for path in there.glob("[!.]*"))
+
+    def sweep(self) -> list[str]:
+        return leftovers.sweep(self.folders)
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
         people.folder(self.folders.run, 0, 0o711)

@@ -59,9 +59,12 @@ def _owner(folder: Path) -> str:
 def _put(path: Path, uid: int, text: str, mode: int) -> None:
     draft = path.parent.parent / f".{path.name}-{uuid.uuid4().hex}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        os.fchmod(descriptor, mode)
-        if os.geteuid() == 0:
-            os.fchown(descriptor, uid, uid)
-    os.replace(draft, path)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            os.fchmod(descriptor, mode)
+            if os.geteuid() == 0:
+                os.fchown(descriptor, uid, uid)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -50,10 +50,13 @@ def start(
 
 def _write_job(folder: Path, uid: int, job: jobs.BuildJob | jobs.ServerJob) -> None:
     draft = folder / f".{jobs.FILE}-{uuid.uuid4().hex}"
-    jobs.write(draft, job)
-    if os.geteuid() == 0:
-        os.chown(draft, uid, uid)
-    os.replace(draft, folder / jobs.FILE)
+    try:
+        jobs.write(draft, job)
+        if os.geteuid() == 0:
+            os.chown(draft, uid, uid)
+        os.replace(draft, folder / jobs.FILE)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def alive(folder: Path) -> bool:
@@ -65,7 +68,14 @@ def tell(folder: Path, wish: str) -> None:
     """Have the keeper end; the file ``wish`` tells one that takes no signals yet."""
     with suppress(FileNotFoundError):
         (folder / wish).touch()
-        _signal(status.read(folder))
+        _signal(status.read(folder), signal.SIGTERM)
+
+
+def end(folder: Path, wish: str) -> None:
+    """End the keeper at once, whatever it does; its sandbox ends with it. ``wish`` as in `tell`."""
+    with suppress(FileNotFoundError):
+        (folder / wish).touch()
+        _signal(status.read(folder), signal.SIGKILL)
 
 
 def all_of(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
@@ -92,8 +102,8 @@ def _begins(folder: Path) -> bool:
     return young and not (folder / status.FILE).exists()
 
 
-def _signal(found: status.Status) -> None:
-    """SIGTERM for the very process that wrote the status, never for one with the same id."""
+def _signal(found: status.Status, number: signal.Signals) -> None:
+    """A signal for the very process that wrote the status, never for one with the same id."""
     try:
         process = os.pidfd_open(found.pid)
     except (OSError, ValueError):
@@ -101,6 +111,6 @@ def _signal(found: status.Status) -> None:
     try:
         if found.pid and status.started(found.pid) == found.started:
             with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(process, signal.SIGTERM)
+                signal.pidfd_send_signal(process, number)
     finally:
         os.close(process)

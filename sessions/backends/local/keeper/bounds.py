@@ -13,6 +13,8 @@ from .status import Ended
 _FASTEST_GROWTH = 2_000_000_000
 """Bytes a second: how quickly a machine can fill its memory, so when to look again."""
 _DISK_PAUSE = 3.0
+LEFT_FREE = 32_000_000
+"""Bytes of a disk that no build takes: the portal's own database may be on the same one."""
 
 
 def gigabytes(size: int) -> str:
@@ -58,6 +60,19 @@ async def watch_disk(folders: Sequence[str], limit: int, ended: Ended) -> None:
         if held > limit:
             raise ended
         base, room, pause = before, limit - held, _DISK_PAUSE
+
+
+async def watch_room(folder: str, ended: Ended) -> None:
+    """Raises ``ended`` when the disk of ``folder`` is full."""
+    while not is_full(folder):
+        await asyncio.sleep(0.2)
+    raise ended
+
+
+def is_full(folder: str) -> bool:
+    """Whether the disk has no more room than has to be left."""
+    there = os.statvfs(folder)
+    return there.f_bavail * there.f_frsize < LEFT_FREE
 
 
 async def size(folders: Sequence[str]) -> int:

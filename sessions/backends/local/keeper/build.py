@@ -26,7 +26,7 @@ from .jupyter import own_packages
 from .log import Log
 from .program import run
 from .sandbox import SERVED, Bind, Sandbox
-from .status import Ended, Status
+from .status import NO_SPACE, Ended, Status
 
 _FOLDERS = ("env", "home", "tmp", "cache", "answer")
 _SCRATCH = 64_000_000
@@ -122,6 +122,8 @@ class Build:
             lambda process: self._watch(process, limit or whole, ended or full),
         )
         self._log.end_line()
+        if status and bounds.is_full(self._job.partial):  # it was too quick for the watch
+            raise Ended("build.no-space", NO_SPACE["build"])
         if status:
             raise Ended(step.code, step.sentence)
 
@@ -144,6 +146,7 @@ class Build:
         await bounds.first_of(
             bounds.watch_memory(process, _IN_MEMORY, limit, ate),
             bounds.watch_disk([self._job.partial], disk, ended),
+            bounds.watch_room(self._job.partial, Ended("build.no-space", NO_SPACE["build"])),
         )
 
     @asynccontextmanager

@@ -6,6 +6,7 @@ what Python's own functions can take.
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -26,11 +27,18 @@ def make_readable(folder: Path) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy the tree as it is; shares the data where the file system can."""
+    """Copy the tree as it is; shares the data where the file system can.
+
+    Raises `OSError`, with ENOSPC where the disk is full.
+    """
     words = ["cp", "-dRT", "--preserve=mode,timestamps,links", "--reflink=auto"]
-    done = subprocess.run([*words, "--", source, target], capture_output=True, text=True)
+    done = subprocess.run(
+        [*words, "--", source, target],
+        capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"},
+    )  # fmt: skip
     if done.returncode:
-        raise OSError(done.stderr[-500:])
+        is_full = os.strerror(errno.ENOSPC) in done.stderr
+        raise OSError(errno.ENOSPC if is_full else errno.EIO, done.stderr[-500:])
 
 
 def rename_unless_there(draft: Path, target: Path) -> None:

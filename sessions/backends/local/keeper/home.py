@@ -26,7 +26,11 @@ def settle(job: ServerJob) -> Path:
     if not home.exists():
         draft = project / "draft"
         remove(draft)
-        copy(Path(job.environment, "home"), draft)
+        try:
+            copy(Path(job.environment, "home"), draft)
+        except OSError:
+            remove(draft)  # half a copy would keep the disk full
+            raise
         os.rename(draft, home)
     return home
 

@@ -1,8 +1,9 @@
 """A keeper's log file: clean lines in UTF-8, and a marker line wherever a phase begins.
 
 A marker starts with the record separator, which `lines` never lets through: nothing that a
-sandbox writes can pass for one. Only whole lines are appended, so a reader at any byte
-position that it was given sees no half of one; a build that is started again goes on below.
+sandbox writes can pass for one. Only whole lines are read, so a reader at any byte position
+that it was given sees no half of one; a build that is started again goes on below. What a full
+disk does not take waits in memory: whoever writes is neither held up nor ended by it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from collections import deque
 from pathlib import Path
 
 from .lines import Lines
+from .status import NO_ROOM
 
 FILE = "log"
 MARK = "\x1e"
 _LAST = 10
+_HELD = 1_000_000
+"""Bytes that wait for room; what comes on top of them is lost, and that is said."""
 
 
 class Log:
@@ -28,17 +32,19 @@ class Log:
         self._file = os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._left = limit - os.fstat(self._file).st_size
         self._lines = Lines()
+        self._waiting = b""
+        self._has_gap = False
         self.last: deque[str] = deque(maxlen=_LAST)
 
     def phase(self, name: str) -> None:
         """What follows belongs to this phase."""
         self.end_line()
-        os.write(self._file, f"{MARK}{name}\n".encode())
+        self._write(f"{MARK}{name}\n".encode())
 
     def say(self, text: str) -> None:
         """A line of the keeper's own; written even where the limit is reached."""
         self.end_line()
-        os.write(self._file, f"{text}\n".encode())
+        self._write(f"{text}\n".encode())
 
     def note(self, text: str) -> None:
         """A line of the keeper's own that a program in the sandbox can bring about at will."""
@@ -52,6 +58,18 @@ class Log:
         """The program is over: an unfinished line ends here."""
         self._append(self._lines.end())
 
+    def flush(self) -> bool:
+        """Write what waits; False while there is no room for all of it."""
+        try:
+            while self._waiting:
+                self._waiting = self._waiting[os.write(self._file, self._waiting) :]
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            return False
+        self._has_gap = False
+        return True
+
     def _append(self, lines: list[str]) -> None:
         self.last.extend(lines)
         if not lines or self._left <= 0:
@@ -61,5 +79,13 @@ class Log:
             text = text[: text.rfind(b"\n", 0, self._left) + 1]
             text += "… the log is too long: what follows was cut …\n".encode()
             self._left = 0
-        os.write(self._file, text)
+        self._write(text)
         self._left -= len(text)
+
+    def _write(self, text: bytes) -> None:
+        if len(self._waiting) < _HELD:
+            self._waiting += text
+        elif not self._has_gap:
+            self._has_gap = True
+            self._waiting += "… lines are missing here: the disk was full …\n".encode()
+        self.flush()

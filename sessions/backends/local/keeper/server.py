@@ -113,7 +113,9 @@ class Server:
             raise Ended("spawn.timeout", self._silence()) from None
         self._ready = True
         address = f"unix:{self._socket}"
-        status.write(self._folder, replace(self._mine, state=status.READY, address=address))
+        ready = replace(self._mine, state=status.READY, address=address)
+        while not status.written(self._folder, ready):
+            await asyncio.sleep(status.PAUSE)
         await asyncio.Event().wait()
 
     async def _answers(self) -> bool:

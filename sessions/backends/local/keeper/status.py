@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 FILE = "status.json"
+PAUSE = 0.5
+"""Seconds until what a full disk did not take is written once more."""
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+NO_SPACE = {
+    "build": "The portal's disk is full, so the build was ended, and what it had made was removed. "
+    "The staff are told; try again when they have made room.",
+    "spawn": "The portal's disk is full, so the notebook could not start. Your files are there. "
+    "The staff are told; try again when they have made room.",
+}
+"""The sentences of the codes build.no-space and spawn.no-space."""
 
 RUNNING = "running"
 READY = "ready"
@@ -40,10 +52,24 @@ class Ended(Exception):
 
 
 def write(folder: Path, status: Status) -> None:
-    """Replace the status in ``folder`` by this one."""
+    """Replace the status in ``folder`` by this one, whole also after a power cut."""
     draft = folder / f".{FILE}"
-    draft.write_text(json.dumps(asdict(status)))
+    with draft.open("w") as file:
+        file.write(json.dumps(asdict(status)))
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(draft, folder / FILE)
+
+
+def written(folder: Path, status: Status) -> bool:
+    """The same; False where there is no room, and then the old one stands."""
+    try:
+        write(folder, status)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        return False
+    return True
 
 
 def read(folder: Path) -> Status:

@@ -10,6 +10,7 @@ import concurrent.futures.thread
 import encodings.idna
 import os
 import signal
+import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +33,15 @@ def do(folder: Path, secret: str) -> None:
     ``secret`` is the key that a build needs for fetching, or nothing.
     """
     mine = Status(pid=os.getpid(), started=status.started(os.getpid()))
-    status.write(folder, mine)
+    _write(folder, mine)
     if end := asyncio.run(_outcome(folder, mine, secret)):
-        status.write(folder, replace(end, state=status.ENDED, pid=mine.pid, started=mine.started))
+        _write(folder, replace(end, state=status.ENDED, pid=mine.pid, started=mine.started))
+
+
+def _write(folder: Path, current: Status) -> None:
+    """As soon as there is room, which nobody waits for who was told to end."""
+    while not status.written(folder, current) and not _is_to_stop(folder):
+        time.sleep(status.PAUSE)
 
 
 async def _outcome(folder: Path, mine: Status, secret: str) -> Status | None:
@@ -55,9 +62,19 @@ async def _outcome(folder: Path, mine: Status, secret: str) -> Status | None:
         if not _is_to_stop(folder):
             return None
         return Status(code="build.cancelled", message="Cancelled.") if kind == "build" else Status()
-    except Exception:  # noqa: BLE001  (nobody is there above: the status is the only way to say it)
-        traceback.print_exc()
-        return Status(code=f"{kind}.internal", message="The portal made a mistake of its own.")
+    except Exception as error:  # noqa: BLE001  (nobody is there above to be told)
+        return _mistake(kind, error)
+    finally:
+        while not log.flush() and not _is_to_stop(folder):
+            await asyncio.sleep(status.PAUSE)
+
+
+def _mistake(kind: str, error: Exception) -> Status:
+    """How a job ends that met something unforeseen; a full disk is nobody's mistake."""
+    if isinstance(error, OSError) and error.errno in status.NO_ROOM:
+        return Status(code=f"{kind}.no-space", message=status.NO_SPACE[kind])
+    traceback.print_exception(error)
+    return Status(code=f"{kind}.internal", message="The portal made a mistake of its own.")
 
 
 async def _unless_stopped(folder: Path, work: asyncio.Task[Status]) -> Status:

@@ -1,0 +1,82 @@
+"""``python -m bench.drill``: prints the figures; exit code 1 if something must not have been."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import sys
+import tempfile
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import django
+
+from bench.drill.plan import Plan
+
+if TYPE_CHECKING:
+    from bench.drill.stage import Stage
+
+SPARE_MINUTES = 5
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(prog="python -m bench.drill", description=__doc__)
+    options.add_argument("--minutes", type=float, default=10)
+    options.add_argument("--people", type=int, default=10)
+    options.add_argument("--launches", type=int, default=100, help="of all people together")
+    options.add_argument("--pause", type=float, default=8, help="mean seconds between two kills")
+    options.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    options.add_argument("--sqlite", action="store_true", help="without a database to kill")
+    options.add_argument("--cluster", action="store_true", help="on that of KUBECONFIG")
+    asked = options.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    plan = Plan(asked.seed, asked.minutes, asked.people, asked.launches, asked.pause)
+    print(f"seed {plan.seed}", flush=True)
+    _bound(plan)
+    with tempfile.TemporaryDirectory(prefix="bindery-drill-") as own:
+        _set_up(own)
+        return _play(plan, cluster=asked.cluster, sqlite=asked.sqlite)
+
+
+def _set_up(data: str) -> None:
+    """What this process shares with the portal's code keeps its files apart from the portal's."""
+    os.environ["PORTAL_DATA"] = data
+    os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
+    django.setup()
+
+
+def _play(plan: Plan, *, cluster: bool, sqlite: bool) -> int:
+    from bench.drill.play import play  # noqa: PLC0415 -- only there once Django is set up
+
+    with _stage(cluster=cluster, sqlite=sqlite) as stage:
+        report = play(stage, plan)
+    print("\n".join(report.lines()))
+    return 1 if report.violations else 0
+
+
+def _stage(*, cluster: bool, sqlite: bool) -> AbstractContextManager[Stage]:
+    if cluster:
+        from bench.drill import onecluster  # noqa: PLC0415 -- only who has a cluster needs it
+
+        return onecluster.stage()
+    from bench.drill.stage import local  # noqa: PLC0415
+
+    return local("sqlite" if sqlite else "")
+
+
+def _bound(plan: Plan) -> None:
+    """End by an error, and so with everything cleared away, when it takes too long."""
+
+    def too_long(number: int, frame: object) -> None:
+        raise TimeoutError(f"not over after {plan.minutes + SPARE_MINUTES:g} minutes")
+
+    signal.signal(signal.SIGALRM, too_long)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.alarm(round((plan.minutes + SPARE_MINUTES) * 60))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

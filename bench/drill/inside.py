@@ -1,0 +1,31 @@
+"""Programs of the drill that run inside the portal: with its settings, each in a process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from tests.stack import PROJECT, Stack
+
+SECONDS = 90
+
+
+class NoAnswer(Exception):
+    """Such a program failed; the text is the end of what it said."""
+
+
+def run(stack: Stack, module: str, *words: str) -> Any:
+    """What the module prints, which is JSON. Raises `NoAnswer`."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words],
+        cwd=PROJECT,
+        env={**stack.environment, "DJANGO_SETTINGS_MODULE": "portal.settings"},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    if done.returncode:
+        raise NoAnswer(done.stderr[-2000:])
+    return json.loads(done.stdout)

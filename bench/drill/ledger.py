@@ -1,0 +1,80 @@
+"""What was promised: each accepted command with the state it asks for, and what kernels hold.
+
+A project is changed by its owner's thread alone; only what is counted is shared.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+RUNNING, STOPPED, DELETED = "running", "stopped", "deleted"
+ASKS_FOR = {
+    "launch": RUNNING,
+    "start": RUNNING,
+    "rebuild": RUNNING,
+    "stop": STOPPED,
+    "cancel": STOPPED,
+    "delete": DELETED,
+}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A kernel's process and what its variable holds: the same for as long as it lives."""
+
+    kernel: str
+    pid: int
+    value: int
+
+    @property
+    def shown(self) -> str:
+        """What the kernel prints if it is still the same one."""
+        return f"{self.pid} {self.value}\n"
+
+
+@dataclass
+class Promise:
+    """A project as its owner expects it, after the last command that was accepted."""
+
+    name: str
+    owner: str
+    repository: str
+    command: str = "launch"
+    memories: list[Memory] = field(default_factory=list)
+
+    @property
+    def wanted(self) -> str:
+        return ASKS_FOR[self.command]
+
+    def follow(self, command: str) -> None:
+        """Expect what this command asks for from now on."""
+        self.command = command
+
+
+class Ledger:
+    """``refused`` counts definite refusals by code, ``unanswered`` what had to be said again."""
+
+    def __init__(self) -> None:
+        self.promises: list[Promise] = []
+        self.accepted: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.unanswered: Counter[str] = Counter()
+        self.killed: Counter[str] = Counter()
+        self.recovery: defaultdict[str, list[float]] = defaultdict(list)
+        self.violations: list[str] = []
+        self._lock = threading.Lock()
+
+    def count(self, what: Counter[str], reason: str) -> None:
+        with self._lock:
+            what[reason] += 1
+
+    def promise(self, promise: Promise) -> None:
+        with self._lock:
+            self.promises.append(promise)
+
+    def accuse(self, sentence: str) -> None:
+        """Note what must not be."""
+        with self._lock:
+            self.violations.append(sentence)

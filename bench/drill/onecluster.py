@@ -1,0 +1,77 @@
+"""The drill's stage on a disposable cluster, named by KUBECONFIG: a namespace and a portal in it.
+
+The API server and the kubelet are killed as well; `tests.cluster.parts` says what that needs.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from bench.drill.stage import Stage, targets, with_servers
+from bench.drill.targets import LONGEST_ABSENCE, Target
+from sessions.backends.kubernetes import labels
+from tests.cluster import parts
+from tests.cluster.kube import Kube, new_namespace, settings_for
+from tests.githttp import GitServer
+from tests.stack import Stack, running
+
+PARTS = ("kube-apiserver", "kubelet")
+SMALL = {
+    "PORTAL_CPU_REQUEST": "0.02",
+    "PORTAL_CPU_LIMIT": "1",
+    "PORTAL_MEMORY_REQUEST_GB": "0.1",
+    "PORTAL_MEMORY_LIMIT_GB": "1",
+}
+
+
+class ClusterPart:
+    """A part of the cluster; see `targets.Target`."""
+
+    def __init__(self, stack: Stack, name: str) -> None:
+        self._stack = stack
+        self._name = name
+
+    @property
+    def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
+        return {"killed": self._kill}
+
+    def is_back(self) -> bool:
+        return self._stack.is_healthy()
+
+    def _kill(self, chance: random.Random) -> None:
+        parts.kill(self._name)
+        time.sleep(chance.uniform(0, LONGEST_ABSENCE))
+        parts.bring_back()
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """With PostgreSQL and Redis of its own on this machine, which are killed, too."""
+    with ExitStack() as ends:
+        own, environment = with_servers(ends)
+        kube = ends.enter_context(new_namespace())
+        git = ends.enter_context(GitServer(kube.own_address()))
+        folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="bindery-drill-")))
+        environment |= settings_for(kube, folder) | {"PORTAL_TRUSTED_GIT_HOSTS": git.host}
+        stack = ends.enter_context(running(3, **environment, **SMALL))
+        more: dict[str, Target] = {name: ClusterPart(stack, name) for name in PARTS}
+        every = {**targets(stack, own), **more}
+        yield Stage(stack, git, every, lambda live: leftovers(kube, live))
+
+
+def leftovers(kube: Kube, live: Collection[int]) -> Iterator[str]:
+    """Pods and Secrets that belong to no live session; a person's volume is theirs and stays."""
+    ours = {"label_selector": labels.OURS}
+    for kind, lister in (
+        ("pod", kube.core.list_namespaced_pod),
+        ("Secret", kube.core.list_namespaced_secret),
+    ):
+        for item in lister(kube.namespace, **ours).items:
+            session = (item.metadata.labels or {}).get(labels.SESSION, "")
+            if session not in {str(each) for each in live}:
+                yield f"{kind} {item.metadata.name} is left over"

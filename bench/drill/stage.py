@@ -1,0 +1,67 @@
+"""What the drill is played on: a portal of its own with all that belongs to it, on this machine.
+
+`onecluster` has the other one. Whatever was started ends with the `with` block.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from bench.drill import leftovers, servers
+from bench.drill.targets import Part, Store, Target
+from tests.githttp import GitServer
+from tests.stack import Stack, running
+
+PARTS = ("web", "worker", "watch")
+SMALL = {"PORTAL_CPU_REQUEST": "0.1", "PORTAL_MEMORY_REQUEST_GB": "0.1"}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """``leftovers`` says what is there beside what these live sessions need."""
+
+    stack: Stack
+    git: GitServer
+    targets: Mapping[str, Target]
+    leftovers: Callable[[Collection[int]], Iterable[str]]
+
+
+@contextmanager
+def local(database: str = "") -> Iterator[Stage]:
+    """With PostgreSQL and Redis of its own, which can be killed; with "sqlite" without both."""
+    with ExitStack() as ends:
+        own, environment = (
+            ({}, {"DATABASE_URL": "", "REDIS_URL": ""})
+            if database == "sqlite"
+            else with_servers(ends)
+        )
+        git = ends.enter_context(GitServer())
+        stack = ends.enter_context(
+            running(1, PORTAL_TRUSTED_GIT_HOSTS=git.host, **environment, **SMALL)
+        )
+        yield Stage(stack, git, targets(stack, own), lambda live: _leftovers(stack, live))
+
+
+Stores = Mapping[str, tuple[servers.Server, signal.Signals]]
+
+
+def with_servers(ends: ExitStack) -> tuple[Stores, dict[str, str]]:
+    """Start both; how each is ended at once, and the portal's environment for them."""
+    database, database_url = ends.enter_context(servers.postgres())
+    cache, cache_url = ends.enter_context(servers.redis())
+    own = {"database": (database, signal.SIGQUIT), "Redis": (cache, signal.SIGTERM)}
+    return own, {"DATABASE_URL": database_url, "REDIS_URL": cache_url}
+
+
+def targets(stack: Stack, own: Stores) -> dict[str, Target]:
+    parts: dict[str, Target] = {name: Part(stack, name) for name in PARTS}
+    return parts | {name: Store(stack, *how) for name, how in own.items()}
+
+
+def _leftovers(stack: Stack, live: Collection[int]) -> Iterator[str]:
+    yield from leftovers.on_disk(stack.data, live)
+    supervisor = stack.process.pid if stack.process else 0
+    yield from leftovers.in_memory(stack.data, supervisor, live)

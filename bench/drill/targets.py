@@ -1,0 +1,105 @@
+"""What can be killed, in which ways, and how to tell that it is back."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from bench.drill.servers import Server
+from tests import processes
+from tests.stack import Stack
+
+LONGEST_FREEZE = 20.0
+LONGEST_ABSENCE = 10.0
+
+
+class Target(Protocol):
+    """``ways`` names what can be done to it. Each ends when the harm is over, and so is what
+    brings it back; from then on the portal has to get well by itself."""
+
+    @property
+    def ways(self) -> Mapping[str, Callable[[random.Random], None]]: ...
+
+    def is_back(self) -> bool: ...
+
+
+class Part:
+    """Web, worker or watch, which `manage.py up` starts again."""
+
+    def __init__(self, stack: Stack, name: str) -> None:
+        self._stack = stack
+        self._name = name
+        self._gone = 0
+
+    @property
+    def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
+        ways = {"killed": self._kill, "killed with its children": self._kill_all}
+        if self._name == "worker":
+            ways["a child killed"] = self._kill_child
+        return ways | {"frozen": self._freeze}
+
+    def is_back(self) -> bool:
+        pid = self._stack.part(self._name)
+        return pid not in {None, self._gone} and self._stack.is_healthy()
+
+    def _pid(self) -> int:
+        """0 while it is being started anyway."""
+        return self._stack.part(self._name) or 0
+
+    def _kill(self, chance: random.Random) -> None:
+        if pid := self._pid():
+            self._gone = pid
+            processes.send(pid, signal.SIGKILL)
+
+    def _kill_all(self, chance: random.Random) -> None:
+        if pid := self._pid():
+            self._gone = pid
+            for each in [pid, *processes.members(pid)]:
+                processes.send(each, signal.SIGKILL)
+
+    def _kill_child(self, chance: random.Random) -> None:
+        pid = self._pid()
+        if pid and (children := processes.members(pid)):
+            processes.send(chance.choice(children), signal.SIGKILL)
+
+    def _freeze(self, chance: random.Random) -> None:
+        """Stop it for a while; where that was too long, it has been started anew meanwhile."""
+        if not (pid := self._pid()):
+            return
+        handle = os.pidfd_open(pid)  # another process may get its number meanwhile
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGSTOP)
+            time.sleep(chance.uniform(1, LONGEST_FREEZE))
+            signal.pidfd_send_signal(handle, signal.SIGCONT)
+        except ProcessLookupError:
+            self._gone = pid
+        finally:
+            os.close(handle)
+
+
+class Store:
+    """A server that the portal keeps things in, which the drill itself starts again."""
+
+    def __init__(self, stack: Stack, server: Server, at_once: signal.Signals) -> None:
+        self._stack = stack
+        self._server = server
+        self._at_once = at_once
+
+    @property
+    def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
+        return {
+            "killed": lambda chance: self._away(signal.SIGKILL, chance),
+            "ended at once": lambda chance: self._away(self._at_once, chance),
+        }
+
+    def is_back(self) -> bool:
+        return self._stack.is_healthy()
+
+    def _away(self, number: signal.Signals, chance: random.Random) -> None:
+        self._server.end(number)
+        time.sleep(chance.uniform(0, LONGEST_ABSENCE))
+        self._server.start()

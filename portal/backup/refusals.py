@@ -1,0 +1,95 @@
+"""What has to be so before a backup may be brought back; everything is asked before anything is
+touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.migrations.loader import MigrationLoader
+from django.utils.translation import gettext as _
+
+from portal.backup import archives, database
+from portal.backup.errors import BackupError
+from portal.backup.manifest import Manifest
+from portal.models import User
+from sessions import watch
+from sessions.backends import get_backend
+from sessions.errors import TemporaryError
+
+
+def refuse_unfit(made: Manifest) -> None:
+    """Raises `BackupError` for a backup that this installation cannot take."""
+    known = {".".join(key) for key in MigrationLoader(None).disk_migrations}
+    if set(made.migrations) - known:
+        text = _(
+            "This backup was made by version %(theirs)s, which is newer than this one. Bring this "
+            "installation to that version first, then restore."
+        )
+        raise BackupError(text % {"theirs": made.version})
+    if made.database != database.kind():
+        text = _(
+            "This backup is of %(theirs)s, and this installation uses %(ours)s. Set or unset "
+            "DATABASE_URL, so that both are the same."
+        )
+        raise BackupError(text % {"theirs": made.database, "ours": database.kind()})
+
+
+def refuse_while_running() -> None:
+    """Raises `BackupError` while the portal, a notebook or a build of it still works."""
+    if _is_watched():
+        raise BackupError(
+            _(
+                "A portal uses this database: its watch process was there within the last half "
+                "minute. End web, worker and watch, wait that long, and restore again."
+            )
+        )
+    if running := _at_work():
+        text = _(
+            "%(count)d notebooks or builds still run, and after a restore nobody would know whose "
+            "they are. Stop them first: start the portal, stop them in the admin, end the portal."
+        )
+        raise BackupError(text % {"count": running})
+
+
+def refuse_to_replace() -> None:
+    """Raises `BackupError` where there is something already."""
+    if is_in_use():
+        text = _(
+            "%(folder)s or its database is in use: there are people or files. Restore into a new "
+            "PORTAL_DATA; or add --force, which moves what is there to a folder beside it."
+        )
+        raise BackupError(text % {"folder": settings.PORTAL_DATA})
+
+
+def is_in_use() -> bool:
+    folders = (settings.PORTAL_DATA / name for name in archives.FOLDERS)
+    return _has_people() or any(_has_files(folder) for folder in folders)
+
+
+def _at_work() -> int:
+    backend = get_backend()
+    try:
+        servers, builds = backend.servers(), backend.builds()
+    except TemporaryError as error:
+        raise BackupError(error.message) from error
+    return sum(each.state != "gone" for each in servers) + sum(not each.finished for each in builds)
+
+
+def _is_watched() -> bool:
+    try:
+        return watch.is_alive()
+    except DatabaseError:  # it has no tables yet
+        return False
+
+
+def _has_people() -> bool:
+    try:
+        return User.objects.exists()
+    except DatabaseError:
+        return False
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())

@@ -1,0 +1,107 @@
+"""All checks, and running them: each has a deadline, and one that fails is itself a finding."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from threading import Thread
+
+from django.db import connections
+from django.utils.translation import gettext as _
+
+from portal.doctor import (
+    backend,
+    channel,
+    config,
+    database,
+    disk,
+    gateway,
+    githosts,
+    mail,
+    outside,
+    processes,
+    sealed,
+    secret,
+    signin,
+)
+from portal.doctor.finding import Finding
+from sessions.errors import BinderyError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Check:
+    """``ask`` may take ``seconds``; ``stored``: it needs a database that works."""
+
+    name: str
+    ask: Callable[[], Iterable[Finding]]
+    seconds: float = 15
+    stored: bool = False
+
+
+def checks(mail_to: str = "", patience: float = 10) -> list[Check]:
+    """In the order of their importance. ``mail_to`` gets a letter, if it is given; a worker is
+    waited for ``patience`` seconds."""
+    return [
+        Check("settings", config.check),
+        Check("keys", secret.check),
+        Check("database", database.check),
+        Check("what is encrypted", sealed.check, stored=True),
+        Check("Redis", channel.check),
+        Check("back end", backend.check, seconds=60),
+        Check("disk", disk.check, stored=True),
+        Check(
+            "worker and watch",
+            partial(processes.check, patience),
+            seconds=patience + 10,
+            stored=True,
+        ),
+        Check("address", outside.check, seconds=20),
+        Check("addresses of notebooks", gateway.check, seconds=20),
+        Check("sign-in", signin.check, seconds=40),
+        Check("mail", partial(mail.check, mail_to), seconds=30),
+        Check("trusted Git hosts", githosts.check, seconds=20),
+    ]
+
+
+def examine(them: Iterable[Check]) -> Iterator[tuple[Check, list[Finding]]]:
+    """Each check with what it has found. Without a database, those that need one are left out."""
+    there_is_a_database = True
+    for check in them:
+        if check.stored and not there_is_a_database:
+            continue
+        found = _ask(check)
+        if check.ask is database.check:
+            there_is_a_database = all(finding.advice for finding in found)
+        yield check, found
+
+
+def _ask(check: Check) -> list[Finding]:
+    found: list[Finding] = []
+    thread = Thread(target=_collect, args=(check, found), daemon=True)
+    thread.start()
+    thread.join(check.seconds)
+    if thread.is_alive():
+        message = _("This took more than %(seconds)d seconds, and was left.")
+        hint = _("Something that it asks does not answer: look at the network, and try again.")
+        found.append(Finding("doctor.slow", message % {"seconds": check.seconds}, hint))
+    return list(found)
+
+
+def _collect(check: Check, found: list[Finding]) -> None:
+    try:
+        for finding in check.ask():
+            found.append(finding)  # noqa: PERF402  what comes before a deadline counts
+    except BinderyError as error:
+        found.append(Finding(error.code, error.message, _("The launches of people end so, too.")))
+    except Exception as error:
+        log.debug("the check of %s failed", check.name, exc_info=True)
+        message = _("This could not be looked at: %(kind)s: %(why)s.")
+        why = {"kind": type(error).__name__, "why": str(error)[:300]}
+        hint = _("Say so to the developers, with this line.")
+        found.append(Finding("doctor.broken", message % why, hint))
+    finally:
+        connections.close_all()

@@ -1,0 +1,20 @@
+"""Why somebody could not be asked over HTTP, in a few words."""
+
+from __future__ import annotations
+
+import requests
+from django.utils.translation import gettext as _
+
+
+def reason(error: Exception) -> str:
+    """The library's own words are long, and about itself."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return _("its certificate is not believed")
+    if isinstance(error, requests.Timeout):
+        return _("it does not answer in time")
+    if isinstance(error, requests.ConnectionError):
+        is_unknown = "resolve" in str(error).lower() or "Name or service" in str(error)
+        return _("its name leads nowhere") if is_unknown else _("the connection fails")
+    if isinstance(error, ValueError) and not isinstance(error, requests.exceptions.InvalidURL):
+        return _("its answer makes no sense")
+    return str(error)[:200]

@@ -1,0 +1,99 @@
+"""The two forms of the log: a line for people, or a JSON object for programs.
+
+`settings.LOGGING` is made here. Libraries log by `logging` as we do, so one formatter serves all.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterable, MutableMapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from structlog.contextvars import merge_contextvars
+from structlog.processors import format_exc_info
+from structlog.stdlib import ExtraAdder, ProcessorFormatter
+
+from portal.logs.secrecy import masking
+
+FORMS = frozenset({"line", "json"})
+LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
+FIGURES = ("method", "route", "status", "milliseconds")
+"""What a record may bring along by ``extra``; Django's bring whole requests."""
+TALKATIVE = ("uvicorn.error", "websockets", "kubernetes.client.rest", "django.db.backends")
+"""Loggers that write down whole messages when they debug: what people type and what is secret."""
+
+Event = MutableMapping[str, Any]
+
+
+def configuration(form: str, level: str, secrets: Iterable[str] = ()) -> dict[str, Any]:
+    """``LOGGING`` of Django, for any process of the portal."""
+    quiet = level if level != "DEBUG" else "INFO"
+    ours: dict[str, Any] = {"handlers": [], "propagate": True}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "ours": {"()": "portal.logs.lines.formatter", "form": form, "secrets": [*secrets]}
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "ours"}},
+        "loggers": {
+            **{name: {"level": quiet} for name in TALKATIVE},
+            "uvicorn": ours,  # it comes with handlers of its own
+            "uvicorn.access": {**ours, "level": "WARNING"},  # `requests` knows more
+            "django-q": {"level": "WARNING"},
+            "axes": {"level": "WARNING"},
+        },
+        "root": {"handlers": ["console"], "level": level},
+    }
+
+
+def formatter(form: str, secrets: Iterable[str]) -> logging.Formatter:
+    """Writes any record in this form, with all that is secret left out."""
+    mask = masking(secrets)
+    place = part(sys.argv)
+
+    def masked(_logger: Any, _method: str, event: Event) -> Event:
+        return {
+            key: mask(value) if isinstance(value, str) else value for key, value in event.items()
+        }
+
+    def written(_logger: Any, _method: str, event: Event) -> str:
+        record: logging.LogRecord = event.pop("_record")
+        del event["_from_structlog"]
+        head = {"time": _time(record), "level": record.levelname, "logger": record.name}
+        return as_json(head | {"part": place}, event) if form == "json" else _as_line(head, event)
+
+    return ProcessorFormatter(
+        foreign_pre_chain=[ExtraAdder(allow=FIGURES), merge_contextvars],
+        processors=[format_exc_info, masked, written],
+    )
+
+
+def part(arguments: Sequence[str]) -> str:
+    """Which of the portal's processes this is: ``web``, ``worker``, ``watch``, or the command."""
+    if not arguments or not arguments[0].endswith("manage.py"):
+        return "web"
+    command = arguments[1] if len(arguments) > 1 else "manage"
+    return {"qcluster": "worker"}.get(command, command)
+
+
+def as_json(head: dict[str, str], event: Event) -> str:
+    """One object in one line; ``event`` is its sentence, and what goes with it."""
+    text = {"message": event.pop("event")}
+    return json.dumps({**head, **text, **event}, ensure_ascii=False, default=str)
+
+
+def _as_line(head: dict[str, str], event: Event) -> str:
+    text, trace = event.pop("event"), event.pop("exception", "")
+    about = "".join(f" {name}={value}" for name, value in event.items())
+    line = (
+        "{time} {level} {logger}: ".format_map(head) + text + (f" [{about[1:]}]" if about else "")
+    )
+    return f"{line}\n{trace}" if trace else line
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")

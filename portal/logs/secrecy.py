@@ -1,0 +1,36 @@
+"""What never stands in a log, whoever logs it: keys, tokens, tickets, cookies, passwords.
+
+Our own code logs none of them. Libraries and tracebacks may: an error tells of an address with a
+password in it, or of a header. So every text is looked through before it is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+HIDDEN = "…"
+SHORTEST = 8
+"""Characters of a secret that is looked for as it is; a shorter one would be found in any text."""
+
+_SHAPES = (
+    # A private key, to its end or to the end of what is there of it.
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    # The portal's tokens, and whatever a header names as one.
+    r"\bbdy_[\w-]+",
+    r"(?i:(?<=\bbearer )|(?<=\btoken )|(?<=\bbasic ))[\w.~+/=-]{20,}",
+    # Cookies, to the end of the line: a header may be told of in any way.
+    r"(?i:(?<=\bcookie)|(?<=\bauthorization))['\"]?\s*[:=,][^\r\n]+",
+    # The query of an address: tickets, codes of sign-in, tokens of notebooks.
+    r"(?<=[\w/])\?[\w.%-]+=[^\s\"'<>]*",
+    r"(?<=://)[^\s/@\"'<>]+(?=@)",
+    # What `secrets.token_urlsafe(32)` makes. Names of projects have no capitals.
+    r"(?<![\w:/-])(?=[\w-]*[A-Z])[\w-]{43}(?![\w-])",
+)
+
+
+def masking(secrets: Iterable[str] = ()) -> Callable[[str], str]:
+    """What replaces everything secret in a text by “…”: by its shape, and ``secrets`` as such."""
+    known = sorted((re.escape(one) for one in secrets if len(one) >= SHORTEST), reverse=True)
+    pattern = re.compile("|".join([*known, *_SHAPES]), re.DOTALL)
+    return lambda text: pattern.sub(HIDDEN, text)

@@ -1,0 +1,36 @@
+"""``manage.py back_up``: database, files and keys into a new folder, while the portal runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+
+from portal.backup.errors import BackupError
+from portal.backup.making import KEYS, back_up
+
+
+class Command(BaseCommand):
+    help = "Back up database, files and keys into a new folder. The portal may run meanwhile."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("folder", type=Path, help="a folder that is not there yet")
+        parser.add_argument(
+            "--without-keys",
+            action="store_true",
+            help="leave out the two keys, which open what the database holds sealed",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        target = options["folder"].absolute()
+        try:
+            made = back_up(target, with_keys=not options["without_keys"])
+        except BackupError as error:
+            raise CommandError(str(error)) from error
+        text = _("The backup is in %(folder)s: %(files)s.")
+        self.stdout.write(text % {"folder": target, "files": ", ".join(made.files)})
+        if absent := [key for key in KEYS if key not in made.files]:
+            text = _("Not in it: %(keys)s. Without them a restore is of little use: keep them too.")
+            self.stdout.write(text % {"keys": ", ".join(absent)})

@@ -1,0 +1,50 @@
+"""``manage.py restore``: what ``back_up`` has made, into this installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+
+from portal.backup.errors import BackupError
+from portal.backup.restoring import Restored, restore
+
+
+class Command(BaseCommand):
+    help = "Restore a backup into this installation, which must not run."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("folder", type=Path, help="a folder that back_up has made")
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            help="also where there is something, which is moved to a folder beside it",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            done = restore(options["folder"].absolute(), force=options["force"])
+        except BackupError as error:
+            raise CommandError(str(error)) from error
+        for line in _said(done):
+            self.stdout.write(line)
+
+
+def _said(done: Restored) -> list[str]:
+    words = {"when": done.made.made, "people": done.people, "ended": done.ended}
+    lines = [
+        _(
+            "Everything is as it was on %(when)s, with %(people)d people. %(ended)d notebooks that "
+            "ran then are not there and can be started again."
+        )
+        % words
+    ]
+    if done.aside:
+        lines.append(_("What was here before is in %(folder)s.") % {"folder": done.aside})
+    if done.erased:
+        text = _("These people were erased since then and are back; erase them again: %(names)s.")
+        lines.append(text % {"names": ", ".join(done.erased)})
+    lines.append(_("Start the portal now."))
+    return lines

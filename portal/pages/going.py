@@ -1,0 +1,65 @@
+"""Projects that nobody uses and that are therefore about to be deleted: what goes, keeping it, and
+what has gone. The letter of the day before leads here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from portal.context import going_of
+from portal.models import User
+from portal.pages.asking import came_from, go_to, person, signed_in
+from portal.pages.wish import Wish
+from quotas.limits import limits_of
+from sessions import lifecycle
+from sessions.errors import StateConflict
+from sessions.models import Project
+
+GONE_SHOWN = timedelta(days=7)
+
+
+@never_cache
+@require_safe
+@signed_in
+def going(request: HttpRequest) -> HttpResponseBase:
+    """``/going/``: to look keeps nothing, since programs that read mail follow its links, too."""
+    user = person(request)
+    context = {"days": limits_of(user).idle_days, **gone_of(user)}
+    return render(request, "portal/going.html", context)
+
+
+@require_POST
+@signed_in
+def keep_all(request: HttpRequest) -> HttpResponseBase:
+    """Keep whatever of one's own is about to go."""
+    kept = sum(_keep(project, person(request)) for project in going_of(person(request)))
+    if kept:
+        sentence = ngettext("%(number)d project stays.", "%(number)d projects stay.", kept)
+        messages.success(request, sentence % {"number": kept})
+    else:
+        messages.warning(request, _("There was nothing left to keep: see below what there is."))
+    return go_to(request, came_from(request))
+
+
+def gone_of(user: User) -> dict[str, Any]:
+    """What the portal has deleted of theirs lately, and the way to launch each anew."""
+    gone = Project.objects.gone_from(user, timezone.now() - GONE_SHOWN)
+    return {"gone": [(each, Wish(each.repository, each.ref, each.path).link) for each in gone]}
+
+
+def _keep(project: Project, user: User) -> bool:
+    """Whether it was still there to be kept."""
+    try:
+        lifecycle.keep(project, user)
+    except StateConflict:
+        return False
+    return True

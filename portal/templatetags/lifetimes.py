@@ -1,0 +1,52 @@
+"""When a project goes, as pages and letters say it. Days and hours are the portal's own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import template
+from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from quotas.limits import Limits
+from sessions import lifetimes
+from sessions.models import Project
+
+register = template.Library()
+
+DAYS_WITH_NAMES = 7
+
+
+@register.filter
+def deletes_at(project: Project, limits: Limits) -> datetime | None:
+    """When it is deleted if nobody uses it until then, None if never; by its owner's limits."""
+    known = (project.last_activity, project.goes, limits.idle_days)
+    return lifetimes.deletes_at(*known, timezone.now())
+
+
+@register.filter
+def when(moment: datetime) -> str:
+    """A moment to come, as people say it: ``tomorrow at 02:30 CET``. The time zone tells the two
+    half past two apart that the last night of summer time has."""
+    local = timezone.localtime(moment)
+    days = (local.date() - timezone.localdate()).days
+    time = f"{local:%H:%M %Z}"  # Django's own formats leave the zone out in that night's hour
+    if moment <= timezone.now():
+        return _("at any moment")
+    if days <= 1:
+        sentence = _("tomorrow at %(time)s") if days else _("today at %(time)s")
+        return sentence % {"time": time}
+    shape = "l" if days < DAYS_WITH_NAMES else "j F"
+    return _("on %(day)s") % {"day": formats.date_format(local, shape)}
+
+
+@register.filter
+def when_exactly(moment: datetime) -> SafeString:
+    """The same, with the exact moment on hover and for programs."""
+    local = timezone.localtime(moment)
+    exact = f"{formats.date_format(local, 'l, j F Y')}, {local:%H:%M %Z}"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, when(moment)
+    )

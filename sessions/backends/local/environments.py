@@ -1,0 +1,78 @@
+"""The finished environments: which there are, how large they are, and their removal.
+
+One that is dropped gets a hidden name first, so nobody finds half of it, however the removal
+ends; its files go when no notebook has them any more. `leftovers` has what never was finished.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from django.utils.translation import gettext as _
+
+from sessions.backends import Image
+from sessions.errors import TemporaryError
+
+from . import launch
+from .folders import SERVER, Folders
+from .keeper import jobs
+from .keeper.files import remove
+
+_DROPPED = ".dropped"
+_SECONDS = 20
+
+
+def finished(folders: Folders) -> list[Image]:
+    """Those that notebooks can be given; what is left of others goes by the way."""
+    sweep(folders)
+    there = folders.environments.glob("[!.]*/result.json")
+    return [Image(path.parent.name) for path in sorted(there)]
+
+
+def size(folders: Folders, image: str) -> int | None:
+    """The bytes on the disk; None where it is not there, or counting takes too long."""
+    words = ["du", "--summarize", "--block-size=1", "--", str(folders.environment(image))]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
+    return None if done.returncode else int(done.stdout.split()[0])
+
+
+def drop(folders: Folders, image: str) -> None:
+    """Give it to nobody from now on, and remove it. Raises `TemporaryError` where that fails."""
+    there = folders.environment(image)
+    with suppress(FileNotFoundError):
+        os.rename(there, there.with_name(f".{image}.{uuid.uuid4().hex[:8]}{_DROPPED}"))
+    sweep(folders)
+
+
+def sweep(folders: Folders) -> None:
+    """Remove what was dropped, and what an interrupted removal has left of it."""
+    dropped = list(folders.environments.glob(f".*{_DROPPED}"))
+    used = set(_used(folders)) if dropped else set()
+    for path in dropped:
+        if path.name[1:].rsplit(".", 2)[0] not in used:
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    try:
+        remove(path)
+    except subprocess.CalledProcessError:
+        message = _("The environment %(name)s cannot be removed from the disk at present.")
+        raise TemporaryError("local.not-removed", message % {"name": path.name}) from None
+
+
+def _used(folders: Folders) -> Iterator[str]:
+    """The names that the environments of running notebooks had when these were started."""
+    for _number, folder in launch.all_of(folders.run, SERVER):
+        with suppress(FileNotFoundError, ValueError, KeyError):
+            if launch.alive(folder):
+                yield Path(json.loads((folder / jobs.FILE).read_text())["environment"]).name

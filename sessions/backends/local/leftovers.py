@@ -1,0 +1,45 @@
+"""What a keeper that was killed leaves half made, and nobody works on any more."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import launch
+from .folders import BUILD, Folders
+from .keeper.files import remove
+
+YOUNG = 60.0
+"""Seconds: who makes a folder may be about to take the lock of the next try."""
+_PARTIAL = re.compile(r"\..+\.(\d+)\.partial")
+_DRAFT = re.compile(rf"\.{BUILD}-(\d+)")
+
+
+def sweep(folders: Folders, *, young: float = YOUNG) -> list[str]:
+    """Remove it; the names of what there was. Projects that were renamed away go as well."""
+    found = [*_of_dead_builds(folders, young), *folders.projects.glob(".*")]
+    for path in found:
+        remove(path)
+    return [path.name for path in found]
+
+
+def _of_dead_builds(folders: Folders, young: float) -> Iterator[Path]:
+    """Environments and bases that were growing when their build's keeper ended."""
+    for home, pattern in ((folders.environments, _PARTIAL), (folders.cache, _DRAFT)):
+        for path in home.glob(".*"):
+            name = pattern.fullmatch(path.name)
+            if name and _is_old(path, young) and not _is_grown(folders, int(name[1])):
+                yield path
+
+
+def _is_grown(folders: Folders, build: int) -> bool:
+    return launch.alive(folders.keeper(BUILD, build))
+
+
+def _is_old(path: Path, young: float) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime >= young
+    except FileNotFoundError:
+        return False

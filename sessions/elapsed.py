@@ -1,0 +1,59 @@
+"""How long ago something was, for limits on time: by a clock that nobody moves.
+
+A machine's clock is set forward by an hour, a portal was down for a week: neither is time that a
+notebook had for its start. `lifecycle.overdue` ends nothing that is not over by this measure.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+TOLERATED = timedelta(seconds=5)
+"""Clocks that are kept right by the network are moved a little all the time."""
+JUMPS_KEPT = 100
+PATIENCE = 3600.0
+"""Seconds that this process must have watched, at the most, before anything is over."""
+
+
+class Elapsed:
+    """Compares the machine's clock with one that only goes on, from ``began`` on.
+
+    ``began`` is on the ``steady`` clock; None is now.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], datetime] = timezone.now,
+        steady: Callable[[], float] = time.monotonic,
+        *,
+        began: float | None = None,
+    ) -> None:
+        self._wall, self._steady = wall, steady
+        self._began = steady() if began is None else began
+        self._seen = wall(), steady()
+        self._jumps: deque[tuple[datetime, timedelta]] = deque(maxlen=JUMPS_KEPT)
+
+    def look(self) -> None:
+        """Notice whether the machine's clock has jumped ahead; to be called now and then."""
+        wall, steady = self._wall(), self._steady()
+        passed = timedelta(seconds=steady - self._seen[1])
+        ahead = wall - self._seen[0] - passed
+        if ahead > TOLERATED:
+            self._jumps.append((wall - passed, ahead))
+        self._seen = wall, steady
+
+    def since(self, moment: datetime) -> timedelta:
+        """The time since then, without that by which the clock jumped; never below zero."""
+        jumped = sum((ahead for at, ahead in self._jumps if moment < at), timedelta())
+        return max(self._wall() - moment - jumped, timedelta())
+
+    def is_over(self, moment: datetime, seconds: float) -> bool:
+        """Whether so many seconds have passed since then, and this process has seen enough of
+        them itself: what it was not there for may have been an outage."""
+        has_watched = self._steady() - self._began >= min(seconds, PATIENCE)
+        return has_watched and self.since(moment) >= timedelta(seconds=seconds)

@@ -1,0 +1,116 @@
+"""Once a minute: warn about projects that nobody uses, let those go that were used again, and
+delete what was announced a full day ago. `watch` runs it; `lifetimes` has the rule.
+
+Nothing is deleted that the portal could not see all the time (`unbroken`). Each step is one
+conditional UPDATE, so it may run twice at once, and of Keep and deletion one wins.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import ngettext
+
+from portal.models import User
+from quotas.limits import effective_of_many, least
+from sessions.elapsed import TOLERATED
+from sessions.lifecycle import ending, idle, warning
+from sessions.lifetimes import WARNING, patience
+from sessions.models import Project, Removal, Removed
+from sessions.models.project import ProjectQuerySet
+from sessions.states import SessionState
+from sessions.unbroken import Clock, answered_by, unbroken_since
+
+PEOPLE_AT_ONCE = 200
+DELETED_AT_ONCE = 100
+"""Of one slice of people; the rest a minute later."""
+
+_clock = Clock()
+
+
+def cull(clock: Clock = _clock) -> None:
+    """Everything that is due now, or nothing while notebooks cannot be seen."""
+    since = unbroken_since(clock)
+    if since is None:
+        return
+    now = timezone.now()
+    _set_right(now)
+    idle.stop(since, now)
+    letters_left = warning.LETTERS_AT_ONCE
+    for people in _people(now):
+        by_days = _by_idle_days(people)
+        for days, owners in by_days.items():
+            mine = Project.objects.existing().filter(owner__in=owners)
+            _let_stay(mine, days, now)
+            _delete_due(mine, days, since, now)
+        if letters_left > 0:
+            letters_left -= warning.warn(people, by_days, since, now)
+
+
+def _set_right(now: datetime) -> None:
+    """Use that lies ahead was noted by a clock that was wrong: it was now, at the latest."""
+    ahead = Project.objects.existing().filter(last_activity__gt=now + TOLERATED)
+    ahead.update(last_activity=now)
+
+
+def _people(now: datetime) -> Iterator[list[User]]:
+    """Whoever has a project that may be due or was announced, in slices."""
+    quiet = patience(int(least("idle_days")))
+    due = Q(last_activity__lte=now - quiet) if quiet else Q()
+    rows = Project.objects.existing().filter(due | Q(goes__isnull=False)).order_by()
+    owners = sorted(rows.values_list("owner", flat=True).distinct())
+    for begin in range(0, len(owners), PEOPLE_AT_ONCE):
+        yield list(User.objects.filter(pk__in=owners[begin : begin + PEOPLE_AT_ONCE]))
+
+
+def _by_idle_days(people: Collection[User]) -> Mapping[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for pk, limits in effective_of_many(people).items():
+        found[int(limits["idle_days"].value)].append(pk)
+    return found
+
+
+def _let_stay(mine: ProjectQuerySet, days: int, now: datetime) -> None:
+    """Those that were used meanwhile, or whose owner may leave them for longer."""
+    quiet = patience(days)
+    stay = mine.going()
+    if quiet is not None:
+        stay = stay.filter(last_activity__gt=now - quiet)
+    stay.update(warned=None, goes=None)
+
+
+def _delete_due(mine: ProjectQuerySet, days: int, since: datetime, now: datetime) -> None:
+    told = Q(goes__lte=now, warned__gte=since, warned__lte=now - WARNING)
+    due = mine.going().filter(told, _known_to_be_idle()).select_related("current")
+    for project in due[:DELETED_AT_ONCE]:
+        delete(project, days)
+
+
+def _known_to_be_idle() -> Q:
+    """A notebook that does not say what it does is not therefore idle."""
+    over = Q(current=None) | Q(current__state__in=[SessionState.STOPPED, SessionState.FAILED])
+    return over | Q(current__state=SessionState.READY, current__asked__range=answered_by())
+
+
+def delete(project: Project, days: int) -> None:
+    """Unless somebody has done something with it since it was looked at."""
+    unchanged = Project.objects.filter(
+        last_activity=project.last_activity,
+        warned=project.warned,
+        goes=project.goes,
+        current=project.current_id,
+    )
+    why = ngettext(
+        "Deleted after %(days)d day without use; its owner was told a day before.",
+        "Deleted after %(days)d days without use; its owner was told a day before.",
+        days,
+    ) % {"days": days}
+    with transaction.atomic():
+        if ending.remove(project, unchanged, ending.PORTAL, why):
+            Removal.objects.create(kind=Removed.PROJECT, name=project.name, why=why)
+            ending.tell(project, why)

@@ -1,0 +1,62 @@
+"""What nobody needs any more goes: by age and by size, least recently used first, never in use.
+
+`reconcile` has the worker call `tidy` about once an hour, and `relieve` while the disk is nearly
+full. Each works for a bounded time and goes on the next time where it stopped; two at once do no
+harm. `images`, `logs` and `rows` say what goes and why, `sweeping` is how rows go, and a `Removal`
+tells staff what went.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from sessions.errors import BinderyError
+from sessions.models import Heartbeat
+from sessions.retention import images, logs, rows
+from sessions.retention.sweeping import Patience
+
+NAME = "retention"
+EVERY = timedelta(hours=1)
+SECONDS = 40.0
+"""The worker ends a task at 55."""
+
+CHORES = (images.tidy, logs.tidy, rows.tidy)
+
+log = logging.getLogger(__name__)
+
+
+def is_due() -> bool:
+    """Whether it is time to look again, or the last time there was more than there was time for."""
+    return not Heartbeat.objects.is_alive(NAME, within=EVERY)
+
+
+def hurry() -> None:
+    """Something is to go that should not wait for its hour."""
+    Heartbeat.objects.filter(name=NAME).delete()
+
+
+def tidy(seconds: float = SECONDS) -> None:
+    """Remove what is to go, as far as there is time. What is left over of that is for counting."""
+    patience = Patience(seconds)
+    for chore in CHORES:
+        _guarded(chore, patience)
+    if not patience.is_over:
+        Heartbeat.objects.beat(NAME, within=EVERY)
+        _guarded(images.weigh, patience)
+
+
+def relieve(seconds: float = SECONDS) -> None:
+    """Remove images that nobody uses until enough of the disk is free again."""
+    _guarded(images.relieve, Patience(seconds))
+
+
+def _guarded(chore: Callable[[Patience], None], patience: Patience) -> None:
+    """What cannot go now must not keep the rest."""
+    try:
+        chore(patience)
+    except BinderyError as error:
+        log.warning("not everything that is to go is gone: %s", error)
+    except Exception:
+        log.exception("%s failed; it is tried again", chore.__module__)

@@ -1,0 +1,40 @@
+"""Whether the disk that environments go to is nearly full, by what `capacity` has seen last.
+
+Then new builds wait (`lifecycle.attach`), unused images go (`retention`) and staff are told
+(`portal.troubles`). A full disk would do worse to everybody than a wait does to a few.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from sessions import capacity
+from sessions.models import Capacity
+
+SHARE = 0.05
+MOST_GB = 5.0
+
+
+def is_short(there_is: Capacity | None = None) -> bool:
+    """Whether less is free than has to be; no where nobody can say. ``there_is`` saves a query."""
+    there_is = there_is or capacity.known()
+    if there_is is None or there_is.disk_free_gb is None:
+        return False
+    return there_is.disk_free_gb < bound_gb(there_is.disk_gb)
+
+
+def bound_gb(disk_gb: float | None) -> float:
+    """What has to stay free: what the operator has set, or a share of the disk and no more than
+    suffices on a large one."""
+    if settings.PORTAL_MIN_FREE_GB is not None:
+        return float(settings.PORTAL_MIN_FREE_GB)
+    return min(MOST_GB, SHARE * disk_gb) if disk_gb is not None else MOST_GB
+
+
+def sentence() -> str:
+    """For whoever waits for a build."""
+    return _(
+        "The disk of this portal is nearly full, so no build is begun. The staff are told; yours "
+        "begins by itself when there is room."
+    )

@@ -1,0 +1,124 @@
+"""What the answer of a notebook's server means, whatever stands in it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessions.activity.reading import Reading, read
+
+NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+EARLIER = NOW - timedelta(hours=5)
+TEXT = "2026-03-28T20:30:00.000000Z"
+
+
+def kernel(state: str = "idle", connections: object = 1, last: object = TEXT) -> dict[str, object]:
+    return {"execution_state": state, "connections": connections, "last_activity": last}
+
+
+def understood(*kernels: object, unattended: bool = False) -> Reading | None:
+    return read(json.dumps(kernels).encode(), NOW, unattended=unattended)
+
+
+def test_without_kernels_nothing_is_active():
+    assert understood() == Reading(busy=False, active=None)
+
+
+def test_a_busy_kernel_is_active_now():
+    assert understood(kernel("busy"), kernel()) == Reading(busy=True, active=NOW)
+
+
+def test_a_tab_that_has_just_connected_to_an_idle_kernel_tells_nothing():
+    assert understood(kernel(last="2026-03-29T01:29:59Z")) == Reading(busy=False, active=None)
+
+
+def test_a_busy_kernel_to_which_nobody_is_connected_does_not_count():
+    assert understood(kernel("busy", 0)) == Reading(busy=True, active=None)
+
+
+def test_where_staff_want_it_such_a_kernel_counts():
+    assert understood(kernel("busy", 0), unattended=True) == Reading(busy=True, active=NOW)
+
+
+def test_where_staff_want_it_an_idle_kernel_was_active_when_it_last_did_something():
+    latest = understood(kernel(last="2026-03-01T00:00:00Z"), kernel(), unattended=True)
+    assert latest == Reading(busy=False, active=EARLIER)
+
+
+@pytest.mark.parametrize("text", ["2026-03-28T20:30:00", "2026-03-28T21:30:00+01:00"])
+def test_a_time_may_have_another_zone_or_none(text):
+    assert understood(kernel(last=text), unattended=True).active == EARLIER
+
+
+@pytest.mark.parametrize("text", ["2026-03-29T03:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_clock_that_is_fast_there_is_not_believed(text):
+    assert understood(kernel(last=text), unattended=True).active == NOW
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        None,
+        7,
+        1e999,
+        True,
+        [],
+        {},
+        "",
+        "soon",
+        "9999-12-31T23:59:59-23:00",
+        "0001-01-01T00:00+23:00",
+    ],
+)
+def test_a_time_that_is_none_tells_nothing(last):
+    assert understood(kernel(last=last), unattended=True) == Reading(busy=False, active=None)
+
+
+@pytest.mark.parametrize("connections", [None, "1", -1, [1], 1e999, float("nan")])
+def test_what_is_no_number_of_connections_is_none(connections):
+    assert understood(kernel("busy", connections)).active is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"{}",
+        b"[1]",
+        b"[[]]",
+        b"[" * 100_000,
+        b'[{"a":' * 50_000,
+        b"1" * 100_000,
+        b"\xff\xfe",
+        b"<html>",
+        b'{"message": "Forbidden"}',
+    ],
+)
+def test_what_is_no_list_of_kernels_is_no_answer(body):
+    assert read(body, NOW, unattended=True) is None
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "execution_state": ANYTHING | st.just("busy"),
+        "connections": ANYTHING,
+        "last_activity": ANYTHING | st.datetimes().map(str),
+    },
+)
+
+
+@given(st.lists(FIELDS) | ANYTHING, st.booleans())
+def test_whatever_comes_nothing_was_active_later_than_now(answer, unattended):
+    reading = read(json.dumps(answer).encode(), NOW, unattended=unattended)
+    assert reading is None or reading.active is None or reading.active <= NOW

@@ -1,0 +1,23 @@
+"""A short drill (`bench.drill`) on the cluster, whose API server and kubelet are killed as well."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.drill.onecluster import stage
+from bench.drill.plan import Plan
+from bench.drill.play import play
+
+PLAN = Plan(seed=6, minutes=1, people=3, launches=6, pause=5)
+
+
+@pytest.mark.cluster
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+def test_all_comes_out_right_however_parts_are_killed() -> None:
+    with stage() as place:
+        report = play(place, PLAN)
+    told = "\n".join(report.lines())
+    assert not report.violations, told
+    assert report.ledger.accepted["launch"], told
+    assert report.ledger.killed, told

@@ -1,0 +1,84 @@
+"""Which messages count as work: what an open JupyterLab sends by itself, as it was seen to, and
+what it sends when somebody does something."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessions.gateway.messages import LONGEST, is_by_hand
+
+KERNEL = "/api/kernels/f35347b5-7a19-47ba-aa5d-9b1035960472/channels"
+TERMINAL = "/terminals/websocket/1"
+DOCUMENT = "/api/collaboration/room/json:notebook:1"
+BY_ITSELF = (
+    "kernel_info_request",
+    "comm_info_request",
+    "comm_open",
+    "comm_msg",
+    "create_subshell_request",
+    "delete_subshell_request",
+    "debug_request",
+    "history_request",
+)
+BY_HAND = ("execute_request", "complete_request", "inspect_request", "input_reply")
+
+
+def in_words(kind: str, **content: object) -> str:
+    """A message as JSON; the header is not always the first part."""
+    return json.dumps({"content": content, "channel": "shell", "header": {"msg_type": kind}})
+
+
+def in_parts(kind: str, **content: object) -> bytes:
+    """A message in the form that today's JupyterLab prefers."""
+    header = {"date": "2026-11-27T06:38:01Z", "msg_id": "1", "msg_type": kind}
+    parts = [b"shell", *(json.dumps(each).encode() for each in (header, {}, {}, content))]
+    places = [8 * (len(parts) + 2)]
+    for part in parts:
+        places.append(places[-1] + len(part))
+    numbers = [len(places), *places]
+    return b"".join([*(number.to_bytes(8, "little") for number in numbers), *parts])
+
+
+@pytest.mark.parametrize("form", [in_words, in_parts])
+@pytest.mark.parametrize("kind", BY_ITSELF)
+def test_what_a_tab_sends_when_it_connects_is_no_work(form, kind):
+    assert not is_by_hand(KERNEL, form(kind))
+    assert not is_by_hand(KERNEL, form(kind, text='"msg_type": "execute_request"'))
+
+
+@pytest.mark.parametrize("form", [in_words, in_parts])
+@pytest.mark.parametrize("kind", BY_HAND)
+def test_what_somebody_does_in_a_notebook_is_work(form, kind):
+    assert is_by_hand(KERNEL, form(kind))
+    assert is_by_hand(KERNEL, form(kind, code="x = 1\n" * LONGEST))
+    assert is_by_hand(KERNEL, form(kind, code='"msg_type": "comm_open"'))
+
+
+@pytest.mark.parametrize("form", [in_words, in_parts])
+def test_moving_a_widget_is_work(form):
+    assert is_by_hand(KERNEL, form("comm_msg", data={"method": "update", "state": {"value": 3}}))
+    assert not is_by_hand(KERNEL, form("comm_msg", data={"method": "request_states"}))
+
+
+def test_typing_into_a_terminal_is_work_and_its_size_is_not():
+    assert is_by_hand(TERMINAL, '["stdin","l"]')
+    assert not is_by_hand(TERMINAL, '["set_size",40,131,623,950]')
+
+
+def test_changing_a_shared_document_is_work_and_being_there_is_not():
+    assert is_by_hand(DOCUMENT, b"\x00\x02\x10change")
+    for being_there in (b"\x01\x20somebody", b"\x00\x00\x01", b"\x00\x01\x02"):
+        assert not is_by_hand(DOCUMENT, being_there)
+
+
+def test_what_other_sockets_take_counts():
+    assert is_by_hand("/proxy/8501/_stcore/stream", b"\x01")
+
+
+@given(st.binary() | st.text(), st.sampled_from([KERNEL, TERMINAL, DOCUMENT]))
+def test_any_message_can_be_looked_at(message, path):
+    assert is_by_hand(path, message) in {True, False}

@@ -1,0 +1,82 @@
+"""What the doctor asks of a cluster and a registry, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sessions.backends.kubernetes.cluster import Cluster
+from sessions.backends.kubernetes.examination import RIGHTS, examine
+from sessions.backends.kubernetes.site import Site, configured
+from sessions.errors import TemporaryError
+from tests.kubernetes.apiserver import ApiServer
+
+RBAC = Path(__file__).resolve().parents[2] / "deploy/kubernetes/rbac.yaml"
+
+
+@pytest.fixture
+def site() -> Site:
+    return dataclasses.replace(
+        configured(),
+        builder_image="registry.example.org/builder@sha256:0123",
+        push_secret="push",
+        pull_secret="pull",
+        storage_class="fast",
+    )
+
+
+@pytest.fixture
+def well(api: ApiServer) -> None:
+    for name in ("push", "pull"):
+        api.put("secrets", {"metadata": {"name": name}})
+    api.put("storageclasses", {"metadata": {"name": "fast"}})
+
+
+def found(cluster: Cluster, site: Site) -> dict[str, str]:
+    return {problem.id: problem.message for problem in examine(cluster, site, lambda: None)}
+
+
+def test_a_cluster_in_which_all_is_there(well, cluster, site):
+    assert found(cluster, site) == {}
+
+
+def test_rights_that_are_missing_are_named(well, api, cluster, site):
+    api.denied = {"patch pods", "watch pods", "get pods/log"}
+    said = [problem.message for problem in examine(cluster, site, lambda: None)]
+    assert len(said) == 2
+    assert "may not watch, patch pods" in said[0]
+    assert "may not get pods/log" in said[1]
+
+
+def test_secrets_and_storage_classes_that_are_not_there(api, cluster, site):
+    assert found(cluster, site).keys() == {"kubernetes.secret", "kubernetes.storage-class"}
+
+
+def test_what_the_portal_may_not_look_at_is_no_finding(well, api, cluster, site):
+    calls = sum(len(verbs) for verbs in RIGHTS.values()) + 2
+    api.wrong += [(200, b"")] * calls + [(403, b"{}")]
+    elsewhere = dataclasses.replace(site, storage_class="slow")
+    assert found(cluster, elsewhere) == {}
+
+
+def test_a_builder_that_is_named_by_a_tag(well, cluster, site):
+    tagged = dataclasses.replace(site, builder_image="registry.example.org/builder:latest")
+    assert found(cluster, tagged).keys() == {"kubernetes.builder-tag"}
+
+
+def test_a_registry_that_does_not_let_the_portal_in(well, cluster, site):
+    def refused() -> None:
+        raise TemporaryError("registry.refused", "It does not let the portal in.")
+
+    (problem,) = examine(cluster, site, refused)
+    assert problem.id == "registry.refused"
+
+
+def test_the_rights_are_those_of_the_manifest():
+    documents = yaml.safe_load_all(RBAC.read_text())
+    rules = next(each for each in documents if each["kind"] == "Role")["rules"]
+    given = {rule["resources"][0]: set(rule["verbs"]) for rule in rules}
+    assert given == {kind: set(verbs) for kind, verbs in RIGHTS.items()}

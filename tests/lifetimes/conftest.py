@@ -1,0 +1,116 @@
+"""A portal whose clock a test moves, and which looks at its projects as `watch` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from portal.models import User
+from sessions import capacity
+from sessions.lifecycle.culling import cull
+from sessions.models import Heartbeat, Project, Session
+from sessions.states import ProjectState, SessionState
+from sessions.unbroken import ASKING, NAME, Clock, unbroken_since
+from tests.scripted import ScriptedBackend
+from tests.stages import project_in
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+class Portal:
+    """Time passes in it; once a minute, unless it is away, it looks."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = datetime(2026, 11, 2, 12, tzinfo=UTC)
+        self.steady = 0.0
+        self.clock = self._started()
+        self.notebooks_answer = True
+        self.mute: set[int] = set()
+        monkeypatch.setattr(timezone, "now", lambda: self.now)
+
+    def _started(self) -> Clock:
+        return Clock(lambda: self.now, lambda: self.steady)
+
+    def look(self) -> None:
+        """What `watch` does each minute, as far as culling goes."""
+        self._see()
+        cull(self.clock)
+
+    def _see(self) -> None:
+        """All notebooks say that they are idle, but for those of the projects in ``mute``."""
+        capacity.look()
+        if self.notebooks_answer:
+            running = Session.objects.filter(state=SessionState.READY)
+            running.exclude(project__in=self.mute).update(asked=self.now)
+            Heartbeat.objects.beat(ASKING, within=HOUR)
+
+    def live(self, time: timedelta) -> None:
+        """So much time goes by with the portal at work. It sees that all is well now and then
+        and looks at its projects every six hours and at the end, which spares the tests time."""
+        begin, end = self.now, self.now + time
+        while self.now < end:
+            self.sleep(min(45 * MINUTE, end - self.now))
+            if self.now == end or not (self.now - begin) % (6 * HOUR):
+                self.look()
+            else:
+                self._see()
+                unbroken_since(self.clock)
+
+    def sleep(self, time: timedelta) -> None:
+        """Time goes by, and nobody looks."""
+        self.now += time
+        self.steady += time.total_seconds()
+
+    def set_clock(self, ahead: timedelta) -> None:
+        """The machine's clock is moved; no time passes."""
+        self.now += ahead
+
+    def restart(self) -> None:
+        self.clock = self._started()
+
+    def beats_since(self) -> datetime:
+        return Heartbeat.objects.get(name=NAME).since
+
+
+@pytest.fixture
+def portal(monkeypatch: pytest.MonkeyPatch, settings, db, backend: ScriptedBackend) -> Portal:
+    settings.PORTAL_ACTIVITY_SECONDS = 300
+    portal = Portal(monkeypatch)
+    portal.look()
+    return portal
+
+
+Unused = Callable[..., Project]
+
+
+@pytest.fixture
+def unused(portal: Portal) -> Unused:
+    """``unused(owner, days)``: a project that nobody has used for so long, five days if not
+    said: a day from now its owner is warned."""
+
+    def make(
+        owner: User,
+        days: float = 5,
+        state: ProjectState = ProjectState.STOPPED,
+        repository: str = "ada/flowers",
+    ) -> Project:
+        project = project_in(state, owner, repository)
+        Project.objects.filter(pk=project.pk).update(last_activity=portal.now - days * DAY)
+        Session.objects.filter(project=project).update(ready=portal.now - days * DAY)
+        return Project.objects.get(pk=project.pk)
+
+    return make
+
+
+def now_is(project: Project) -> Any:
+    """The project as it is by now."""
+    return Project.objects.select_related("current").get(pk=project.pk)
+
+
+@pytest.fixture
+def by_mail(settings) -> None:
+    settings.PORTAL_EMAIL_URL = "smtp://localhost"

@@ -1,0 +1,119 @@
+"""The letter of the day before: one a person, with all that goes, in the portal's own time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from portal.models import Letter, User
+from portal.templatetags.lifetimes import when
+from sessions import lifecycle
+from tests.lifetimes.conftest import DAY, HOUR, now_is
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("by_mail")]
+
+
+def test_there_is_one_letter_with_all_projects(ada, bob, portal, unused):
+    unused(ada, 6, repository="ada/flowers")
+    unused(ada, 6.2, repository="ada/trees")
+    unused(bob, 6, repository="bob/birds")
+    portal.look()
+    portal.live(3 * HOUR)
+    hers = Letter.objects.get(to=ada)
+    assert hers.subject == (
+        "2 projects are deleted unless you keep them, the first tomorrow at 12:00 UTC"
+    )
+    for body in (hers.text, hers.html):
+        assert "ada/flowers" in body
+        assert "ada/trees" in body
+        assert "bob" not in body
+        assert "/going/" in body
+        assert "/home/ada-nfs-pvc" in body
+    assert Letter.objects.get(to=bob).subject == (
+        "bob/birds is deleted tomorrow at 12:00 UTC unless you keep it"
+    )
+
+
+def test_what_is_due_later_that_day_is_in_the_next_days_letter(ada, portal, unused):
+    unused(ada, 6)
+    portal.look()
+    unused(ada, 5.8)
+    portal.live(6 * HOUR)
+    assert Letter.objects.count() == 1
+    unused(ada, 6)
+    portal.live(8 * HOUR)  # past midnight
+    unused(ada, 6)
+    portal.live(HOUR)
+    assert Letter.objects.count() == 2
+
+
+def test_after_an_outage_another_one_says_why(ada, portal, unused):
+    unused(ada, 6)
+    portal.look()
+    portal.sleep(2 * HOUR)
+    portal.look()
+    first, again = Letter.objects.order_by("pk")
+    assert "The portal was away for a while" not in first.text
+    assert "The portal was away for a while" in again.text
+    assert "tomorrow at 14:00 UTC" in again.subject
+
+
+def test_what_was_kept_meanwhile_is_in_none(ada, portal, unused):
+    kept, other = unused(ada, 6, repository="ada/kept"), unused(ada, 6, repository="ada/other")
+    portal.look()
+    lifecycle.keep(now_is(kept), ada)
+    portal.sleep(2 * HOUR)
+    portal.look()
+    assert "ada/kept" not in Letter.objects.latest("pk").text
+    assert now_is(other).goes
+
+
+def test_without_an_address_or_a_mail_server_the_warning_stands_all_the_same(
+    ada, bob, portal, unused, settings
+):
+    User.objects.filter(pk=ada.pk).update(email="")
+    hers = unused(ada, 6)
+    portal.look()
+    settings.PORTAL_EMAIL_URL = ""
+    his = unused(bob, 6)
+    portal.look()
+    assert not Letter.objects.exists()
+    assert now_is(hers).goes
+    assert now_is(his).goes
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("warned", "said"),
+    [
+        # 29 March 2026: the clock goes from 02:00 to 03:00, so a day later it is an hour later.
+        (datetime(2026, 3, 28, 1, 30, tzinfo=UTC), "tomorrow at 03:30 CEST"),
+        (datetime(2026, 3, 28, 0, 30, tzinfo=UTC), "tomorrow at 01:30 CET"),
+        # 25 October 2026: the hour from 02:00 to 03:00 is there twice.
+        (datetime(2026, 10, 24, 0, 30, tzinfo=UTC), "tomorrow at 02:30 CEST"),
+        (datetime(2026, 10, 24, 1, 30, tzinfo=UTC), "tomorrow at 02:30 CET"),
+        # A day without an hour more is 23 hours long: from late in the evening on it is not today.
+        (datetime(2026, 10, 24, 22, 30, tzinfo=UTC), "today at 23:30 CET"),
+    ],
+)
+def test_on_the_nights_on_which_the_clock_changes_the_hour_is_right(
+    ada, portal, unused, settings, warned, said
+):
+    settings.TIME_ZONE = "Europe/Berlin"
+    portal.now = warned
+    unused(ada, 6)
+    portal.look()
+    assert Letter.objects.get().subject.endswith(f"is deleted {said} unless you keep it")
+
+
+def test_moments_are_said_as_people_say_them(portal):
+    now = portal.now
+    assert when(now - HOUR) == "at any moment"
+    assert when(now + HOUR) == "today at 13:00 UTC"
+    assert when(now + DAY) == "tomorrow at 12:00 UTC"
+    assert when(now + 3 * DAY) == "on Thursday"
+    assert when(now + timedelta(days=30)) == "on 2 December"

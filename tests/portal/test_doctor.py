@@ -1,0 +1,323 @@
+"""``manage.py doctor`` names each thing that is wrong with an installation, and how to mend it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
+
+from keys import keypairs
+from portal import health
+from portal.doctor import backend as of_backend
+from portal.doctor import (
+    channel,
+    config,
+    database,
+    disk,
+    gateway,
+    githosts,
+    mail,
+    outside,
+    processes,
+    sealed,
+    secret,
+    signin,
+)
+from portal.doctor.examination import Check, checks, examine
+from portal.doctor.finding import Finding
+from sessions.backends import Problem
+from sessions.errors import TemporaryError
+from sessions.models import Capacity, Heartbeat
+from tests.oidc.hostile import Hostile
+from tests.smtp import MailServer
+
+pytestmark = pytest.mark.django_db
+
+WELL: set[str] = set()
+
+
+def ids(found: Iterable[Finding]) -> set[str]:
+    findings = list(found)
+    assert all(finding.message and finding.hint for finding in findings)
+    return {finding.id for finding in findings}
+
+
+def nobody() -> int:
+    """A port of this machine at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+# --- settings and keys ---
+@pytest.mark.parametrize(
+    ("found", "changes"),
+    [
+        ("doctor.no-sign-in", {"PORTAL_PASSWORD_SIGN_IN": False, "OIDC_PROVIDERS": {}}),
+        ("doctor.gateway-domain", {"PORTAL_URL": "http://bindery.example.org"}),
+        ("doctor.no-https", {"PORTAL_URL": "http://bindery.example.org"}),
+        ("doctor.debug", {"PORTAL_URL": "http://bindery.example.org", "DEBUG": True}),
+        ("doctor.no-redis", {"PORTAL_BACKEND": "kubernetes", "REDIS_URL": ""}),
+        ("doctor.operators-mail", {"PORTAL_OPERATORS_MAIL": ["ops@example.org"]}),
+        ("doctor.request", {"PORTAL_CPU_REQUEST": 9.0, "PORTAL_CPU_LIMIT": 8.0}),
+    ],
+)
+def test_settings_that_make_no_sense_together(settings, found, changes):
+    assert found not in ids(config.check())
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    assert found in ids(config.check())
+
+
+def test_what_a_system_check_says_is_said_here(settings):
+    settings.PORTAL_TRUSTED_HOSTS = ["a:b:c"]
+    assert "portal.E007" in ids(config.check())
+
+
+def test_a_key_that_others_can_read_or_guess(settings, tmp_path):
+    settings.PORTAL_DATA = tmp_path
+    assert ids(secret.check()) == WELL
+    (tmp_path / "secret-key").write_text("x")
+    (tmp_path / "secret-key").chmod(0o644)
+    settings.SECRET_KEY = "short"
+    assert ids(secret.check()) == {"doctor.readable", "doctor.short-key"}
+
+
+def test_a_key_that_opens_nothing(ada, settings):
+    keypairs.ensure(ada)
+    assert ids(sealed.check()) == WELL
+    settings.PORTAL_ENCRYPTION_KEYS = ["another key than the one that was"]
+    assert ids(sealed.check()) == {"doctor.unreadable"}
+    assert "1 of the newest" in next(iter(sealed.check())).message
+
+
+# --- the database ---
+def test_a_database_that_is_as_it_should_be():
+    assert ids(database.check()) == WELL
+
+
+def test_migrations_that_are_missing_or_unknown():
+    recorder = MigrationRecorder(connection)
+    recorder.record_unapplied("portal", "0002_people")
+    assert "doctor.migrations" in ids(database.check())
+    recorder.record_applied("portal", "0002_people")
+    recorder.record_applied("portal", "9999_from_the_future")
+    assert ids(database.check()) == {"doctor.newer-database"}
+
+
+def test_clocks_that_are_apart():
+    now = timezone.now()
+    assert ids(database._skewed(now + timedelta(seconds=2), now)) == WELL
+    assert ids(database._skewed(now - timedelta(seconds=20), now)) == {"doctor.clock"}
+
+
+def test_a_folder_on_a_network_disk(tmp_path):
+    mounts = tmp_path / "mounts"
+    mounts.write_text("/dev/a / ext4 rw 0 0\nserver:/b /srv nfs4 rw 0 0\n/dev/c /srv/own xfs rw\n")
+    assert disk.is_far(Path("/srv/bindery"), mounts) == "nfs4"
+    assert disk.is_far(Path("/srv/own/bindery"), mounts) == ""
+    assert disk.is_far(Path("/var"), mounts) == ""
+
+
+# --- what else it stands on ---
+def test_redis_that_is_not_there(settings):
+    settings.REDIS_URL = ""
+    assert ids(channel.check()) == WELL
+    settings.REDIS_URL = f"redis://127.0.0.1:{nobody()}"
+    assert ids(channel.check()) == {"doctor.redis"}
+
+
+def test_redis_that_works(redis, settings):
+    assert ids(channel.check()) == WELL
+
+
+def test_what_the_back_end_says(backend):
+    assert ids(of_backend.check()) == WELL
+    backend.troubles = [Problem("local.no-git", "The program git is missing.", "Install it.")]
+    assert ids(of_backend.check()) == {"local.no-git"}
+
+
+def test_a_disk_that_is_nearly_full(settings):
+    assert ids(disk.check()) == WELL
+    settings.PORTAL_MIN_FREE_GB = 5
+    Capacity.objects.create(pk=1, at=timezone.now(), disk_gb=100, disk_free_gb=1)
+    assert ids(disk.check()) == {"doctor.disk"}
+
+
+def test_a_git_host_that_leads_nowhere(settings):
+    settings.PORTAL_TRUSTED_GIT_HOSTS = ["127.0.0.1:3000", settings.PORTAL_OWN_ADDRESS]
+    assert ids(githosts.check()) == WELL
+    settings.PORTAL_TRUSTED_GIT_HOSTS = ["git.invalid"]
+    assert ids(githosts.check()) == {"doctor.git-host"}
+
+
+# --- the portal's processes, and its addresses ---
+def test_processes_that_are_not_there(backend):
+    assert ids(processes.check(patience=0.2)) == {"doctor.watch", "doctor.worker"}
+    Heartbeat.objects.beat("watch", within=timedelta(minutes=1))
+    assert ids(processes.check(patience=0.2)) == {"doctor.worker"}
+
+
+def test_a_worker_of_another_version():
+    assert ids(processes._of_worker("0.0.1")) == {"doctor.versions"}
+
+
+class Web(BaseHTTPRequestHandler):
+    """What stands at the portal's address: the portal, until ``name`` says otherwise."""
+
+    def do_GET(self) -> None:
+        label = str(self.headers["Host"]).partition(".")[0]
+        nonce = self.path.partition("nonce=")[2]
+        proof = health.proof(nonce) if self.server.is_ours else "?"  # type: ignore[attr-defined]
+        body = json.dumps({"proof": proof}).encode()
+        self.send_response(302 if label.startswith("doctor-") else 200)
+        if self.server.is_ours:  # type: ignore[attr-defined]
+            port = self.server.server_address[1]
+            self.send_header("Location", f"http://localhost:{port}/projects/{label}/open/")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web(settings) -> Iterator[Any]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    server.is_ours = True  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    settings.PORTAL_URL = f"http://localhost:{server.server_port}"
+    settings.PORTAL_GATEWAY_DOMAIN = f"localhost:{server.server_port}"
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_addresses_that_lead_to_this_portal(web):
+    assert ids([*outside.check(), *gateway.check()]) == WELL
+
+
+def test_addresses_that_lead_to_something_else(web):
+    web.is_ours = False
+    assert ids(outside.check()) == {"doctor.other-portal"}
+    assert ids(gateway.check()) == {"doctor.gateway"}
+
+
+def test_addresses_that_lead_nowhere(settings):
+    settings.PORTAL_URL = f"http://127.0.0.1:{nobody()}"
+    settings.PORTAL_GATEWAY_DOMAIN = "notebooks.invalid"
+    assert ids(outside.check()) == {"doctor.unreachable"}
+    assert ids(gateway.check()) == {"doctor.gateway"}
+
+
+def test_a_certificate_that_nobody_believes(web):
+    assert ids(outside.certificate(web_url(web))) == {"doctor.certificate"}
+
+
+def web_url(web: Any) -> str:
+    return f"https://localhost:{web.server_port}"
+
+
+# --- whom it depends on ---
+def test_a_provider_that_is_well(hostile):
+    assert ids(signin.check()) == WELL
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "found"),
+    [
+        ("/.well-known/openid-configuration", (500, b""), "doctor.provider"),
+        ("/.well-known/openid-configuration", (200, b"<h1>hello</h1>"), "doctor.provider"),
+        ("/jwks", (200, b'{"keys": []}'), "doctor.provider-keys"),
+    ],
+)
+def test_a_provider_that_does_not_answer_as_it_should(hostile, path, answer, found):
+    hostile.answers[path] = answer
+    assert ids(signin.check()) == {found}
+
+
+def test_a_provider_of_another_name_or_another_signature(hostile, settings):
+    described = {
+        "issuer": "https://somebody.example.org",
+        "jwks_uri": f"{hostile.issuer}/jwks",
+        "id_token_signing_alg_values_supported": ["ES256"],
+    }
+    hostile.answers["/.well-known/openid-configuration"] = (200, json.dumps(described).encode())
+    assert ids(signin.check()) == {"doctor.issuer", "doctor.algorithm"}
+
+
+@pytest.fixture
+def hostile(settings) -> Iterator[Hostile]:
+    with Hostile() as provider:
+        settings.OIDC_PROVIDERS = {"evil": provider.entry("evil")}
+        yield provider
+
+
+def test_a_mail_server(server: MailServer, settings):
+    assert ids(mail.check()) == WELL
+    assert server.letters == []
+    assert ids(mail.check("ops@example.org")) == WELL
+    assert server.letters[0]["To"] == "ops@example.org"
+    server.refused = {"ops@example.org"}
+    assert ids(mail.check("ops@example.org")) == {"doctor.mail"}
+    settings.EMAIL_PORT = nobody()
+    assert ids(mail.check()) == {"doctor.mail"}
+
+
+# --- all of it ---
+def test_a_check_that_fails_or_does_not_end_is_a_finding():
+    over = threading.Event()
+
+    def refused() -> Iterator[Finding]:
+        raise TemporaryError("cluster.unreachable", "The cluster cannot be reached.")
+
+    def broken() -> Iterator[Finding]:
+        yield Finding("one", "found before", "mend it")
+        raise ZeroDivisionError
+
+    def endless() -> Iterator[Finding]:
+        yield Finding("two", "found before", "mend it")
+        over.wait()
+
+    made = [Check("a", refused), Check("b", broken), Check("c", endless, seconds=0.2)]
+    found = [ids(findings) for _check, findings in examine(made)]
+    over.set()
+    assert found == [{"cluster.unreachable"}, {"one", "doctor.broken"}, {"two", "doctor.slow"}]
+
+
+def test_each_check_has_a_name_of_its_own():
+    names = [check.name for check in checks()]
+    assert len(set(names)) == len(names) > 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_command_says_it_to_people_and_to_programs(backend, settings):
+    settings.PORTAL_URL = f"http://localhost:{nobody()}"
+    settings.SECRET_KEY = "short"
+    said, listed = StringIO(), StringIO()
+    with pytest.raises(SystemExit) as end:
+        call_command("doctor", "--patience=0.2", stdout=said)
+    assert end.value.code == 1
+    assert "database: fine" in said.getvalue()
+    assert "WRONG  One of the site's keys has fewer than 32 characters" in said.getvalue()
+    assert "things are wrong" in said.getvalue()
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--json", "--patience=0.2", stdout=listed)
+    found = {row["id"]: row for row in json.loads(listed.getvalue())}
+    assert found["doctor.short-key"]["check"] == "keys"
+    assert found["doctor.unreachable"]["hint"]

@@ -1,0 +1,68 @@
+"""Processes of this machine, as /proc has them: whose they are, what they see, and their end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+def command(pid: int) -> str:
+    """Its words, "" for one that is gone."""
+    try:
+        return (
+            (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        )
+    except OSError:
+        return ""
+
+
+def parent(pid: int) -> int:
+    """0 for one that is gone, or for the first."""
+    return _number(pid, 1)
+
+
+def children(pid: int) -> list[int]:
+    """Those that it has started and that run."""
+    return [each for each in everything() if parent(each) == pid]
+
+
+def members(group: int) -> list[int]:
+    """All processes of a group but its leader, dead ones left out."""
+    return [pid for pid in everything() if pid != group and _number(pid, 2) == group]
+
+
+def everything() -> list[int]:
+    return [int(path.name) for path in PROC.glob("[0-9]*")]
+
+
+def touching(folder: Path) -> list[int]:
+    """Those that name the folder in their words, or have something of it mounted: sandboxes."""
+    return [pid for pid in everything() if pid != os.getpid() and _touches(pid, folder.name)]
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """A signal, for one that may be gone."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _touches(pid: int, name: str) -> bool:
+    if name in command(pid):
+        return True
+    try:
+        return name in (PROC / str(pid) / "mountinfo").read_text()
+    except OSError:
+        return False
+
+
+def _number(pid: int, place: int) -> int:
+    """A number of its ``stat``, counted from its state; 0 for one that is gone or a zombie."""
+    try:
+        words = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if words[0] == "Z" else int(words[place])

@@ -1,0 +1,84 @@
+"""What watch notes of the parts of a portal, and what it makes of a part that was taken away."""
+
+from __future__ import annotations
+
+import socket
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from portal.models import Letter
+from sessions import conditions
+from sessions.models import Capacity, Condition, Heartbeat
+from sessions.reconcile import reconcile
+
+pytestmark = pytest.mark.django_db
+
+
+def noted() -> dict[str, str]:
+    conditions.look()
+    return dict(Condition.objects.values_list("part", "problem"))
+
+
+def test_a_part_keeps_its_time_until_it_changes(backend):
+    noted()
+    old = timezone.now() - timedelta(days=1)
+    Condition.objects.update(since=old)
+    noted()
+    assert set(Condition.objects.values_list("since", flat=True)) == {old}
+    OrmQ.objects.create(key="bindery", payload="", lock=old)
+    assert noted()["worker"] == conditions.DEAF
+    assert Condition.objects.get(part="worker").since > old
+
+
+def test_notebooks_that_nobody_asks_are_a_trouble_once_watch_has_had_the_time(backend, settings):
+    now = timezone.now()
+    Heartbeat.objects.create(name="watch", at=now, since=now)
+    assert noted()["activity"] == ""
+    long_ago = now - timedelta(seconds=settings.PORTAL_ACTIVITY_SECONDS * 10)
+    Heartbeat.objects.update(since=long_ago)
+    assert noted()["activity"] == conditions.UNASKED
+    Heartbeat.objects.beat("activity", within=timedelta(hours=1))
+    assert noted()["activity"] == ""
+
+
+def test_a_full_disk_is_a_trouble(backend, settings):
+    settings.PORTAL_MIN_FREE_GB = 5
+    Capacity.objects.create(pk=1, at=timezone.now(), disk_gb=100, disk_free_gb=4)
+    assert noted()["disk"] == conditions.NO_ROOM
+    Capacity.objects.update(disk_free_gb=6)
+    assert noted()["disk"] == ""
+
+
+def test_redis_is_looked_at_where_there_is_one(backend, redis, settings):
+    assert noted()["channel"] == ""
+    redis.kill()
+    redis.wait()
+    assert noted()["channel"] == conditions.NO_CHANNEL
+    settings.REDIS_URL = ""
+    assert "channel" not in noted()
+
+
+def test_a_redis_that_takes_calls_and_says_nothing_is_no_redis(backend, settings):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        settings.REDIS_URL = f"redis://127.0.0.1:{deaf.getsockname()[1]}"
+        assert noted()["channel"] == conditions.NO_CHANNEL
+
+
+def test_a_mail_server_that_was_away_when_it_was_tried_last_is_a_trouble(backend, ada, settings):
+    settings.PORTAL_EMAIL_URL = "smtp://127.0.0.1"
+    assert noted()["mail"] == ""
+    away = {"claimed": timezone.now(), "attempts": 1, "error": "the mail server is away: refused"}
+    Letter.objects.create(key="one", to=ada, **away)
+    assert noted()["mail"] == conditions.NO_MAIL
+    Letter.objects.create(key="two", to=ada, claimed=timezone.now(), sent=timezone.now())
+    assert noted()["mail"] == ""
+    settings.PORTAL_EMAIL_URL = ""
+    assert "mail" not in noted()
+
+
+def test_reconcile_notes_that_the_back_end_works(backend):
+    reconcile()
+    assert Condition.objects.get(part="backend").problem == ""

@@ -1,0 +1,118 @@
+"""A disk that is nearly full: builds wait, images that nobody uses go, and then it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from django.utils import timezone
+
+from sessions import capacity, lifecycle, retention, space
+from sessions.backends import Capacity
+from sessions.models import Build, Project, Removal, Session
+from sessions.reconcile import PATIENCE, reconcile
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROOMY = Capacity(cpu=16, memory_gb=64, gpu=2, disk_gb=100, disk_free_gb=50)
+
+
+@pytest.fixture
+def disk(backend):
+    """Says how much is free, as watch would see it."""
+
+    def free(gb: float | None, disk_gb: float | None = 100) -> None:
+        backend.there_is = replace(ROOMY, disk_gb=disk_gb, disk_free_gb=gb)
+        capacity.look()
+
+    return free
+
+
+@pytest.fixture
+def url(git) -> str:
+    return git.repository("ada/pressed", {"index.ipynb": "{}"})
+
+
+def stopped(project: Project, worker, watch) -> None:
+    lifecycle.stop(project, project.owner)
+    worker.run()
+    watch.look()
+
+
+@pytest.mark.parametrize(("disk_gb", "bound"), [(40, 2), (100, 5), (4000, 5), (None, 5)], ids=str)
+def test_a_share_of_the_disk_stays_free_and_no_more_than_is_needed(disk_gb, bound):
+    assert space.bound_gb(disk_gb) == bound
+
+
+def test_what_the_operator_sets_counts(settings):
+    settings.PORTAL_MIN_FREE_GB = 50
+    assert space.bound_gb(100) == 50
+
+
+def test_where_nobody_measures_the_disk_nothing_waits(disk):
+    assert not space.is_short()
+    disk(None, None)
+    assert not space.is_short()
+
+
+def test_a_build_waits_says_so_once_and_goes_on_by_itself(ada, url, backend, disk, worker):
+    disk(1)
+    lifecycle.launch(ada, url)
+    worker.run()
+    reconcile()
+    project = Project.objects.get()
+    assert (project.state, project.current.code) == ("waiting", "build.no-space")
+    assert project.events.filter(code="build.no-space").count() == 1
+    assert not Build.objects.exists()
+    disk(50)
+    Session.objects.update(changed=timezone.now() - 2 * PATIENCE)
+    reconcile()
+    worker.run()
+    assert Project.objects.get().state == "building"
+    assert Project.objects.get().current.code == ""
+
+
+def test_what_is_built_already_starts_all_the_same(ada, bob, url, backend, disk, bring_up):
+    bring_up(lifecycle.launch(ada, url))
+    disk(1)
+    assert bring_up(lifecycle.launch(bob, url)).state == "ready"
+
+
+def test_unused_images_go_the_least_used_first_until_there_is_room(
+    ada, git, backend, disk, worker, watch, bring_up
+):
+    for number in range(3):
+        files = {"index.ipynb": f"{number}"}
+        project = bring_up(lifecycle.launch(ada, git.repository(f"ada/{number}", files)))
+        stopped(project, worker, watch)
+    oldest, second, newest = Build.objects.order_by("used")
+    disk(3.5)  # an image gives back one
+    retention.relieve()
+    assert list(backend.kept_images) == [newest.image]
+    assert list(Build.objects.filter(dropped=True).order_by("pk")) == [oldest, second]
+    assert {removal.name for removal in Removal.objects.all()} == {oldest.image, second.image}
+    assert "disk was nearly full" in Removal.objects.first().why
+
+
+def test_an_image_in_use_stays_however_full_the_disk_is(ada, url, backend, disk, bring_up):
+    bring_up(lifecycle.launch(ada, url))
+    disk(0)
+    retention.relieve()
+    assert len(backend.kept_images) == 1
+    assert not Removal.objects.exists()
+
+
+def test_nothing_goes_where_nobody_could_tell_that_it_was_enough(
+    ada, url, backend, disk, worker, watch, bring_up
+):
+    stopped(bring_up(lifecycle.launch(ada, url)), worker, watch)
+    disk(0, None)
+    assert space.is_short()
+    retention.relieve()
+    assert len(backend.kept_images) == 1
+
+
+def test_reconcile_has_room_made(backend, disk, worker):
+    disk(1)
+    reconcile()
+    assert "relieve" in worker.run()

@@ -1,0 +1,217 @@
+"""Images that nobody uses go by age and by size, least recently used first; those in use stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from portal import erasing
+from sessions import lifecycle, retention
+from sessions.errors import NotAllowed, TemporaryError
+from sessions.lifecycle import steps
+from sessions.models import Build, Condition, Project, Removal, Removed, Session
+from sessions.retention import images
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LONG_AGO = timedelta(days=31)
+KEEPS = NotAllowed("registry.keeps-images", "The registry removes nothing.")
+
+
+@pytest.fixture
+def launched(ada, git, bring_up):
+    """A project of ada's that runs, from a repository of its own."""
+
+    def up(name: str = "ada/one") -> Project:
+        return bring_up(lifecycle.launch(ada, git.repository(name, {"index.ipynb": name})))
+
+    return up
+
+
+@pytest.fixture
+def stopped(launched, worker, watch):
+    def down(name: str = "ada/one") -> Build:
+        project = launched(name)
+        lifecycle.stop(project, project.owner)
+        worker.run()
+        watch.look()
+        return Build.objects.get(url=project.url)
+
+    return down
+
+
+def age(*builds: Build, by: timedelta = LONG_AGO) -> None:
+    Build.objects.filter(pk__in=[build.pk for build in builds]).update(used=timezone.now() - by)
+
+
+def gone() -> set[str]:
+    return set(Removal.objects.filter(kind=Removed.IMAGE).values_list("name", flat=True))
+
+
+def test_an_image_that_nobody_has_used_for_long_goes_and_staff_can_read_why(stopped, backend):
+    old, young = stopped("ada/old"), stopped("ada/young")
+    age(old)
+    retention.tidy()
+    assert list(backend.kept_images) == [young.image]
+    removal = Removal.objects.get(kind=Removed.IMAGE)
+    assert removal.name == old.image
+    assert removal.why == "Nobody had used it for 30 days."
+    old.refresh_from_db()
+    assert (old.dropped, old.size) == (True, 0)
+
+
+def test_its_project_is_built_again(stopped, backend, bring_up, ada):
+    age(stopped())
+    retention.tidy()
+    project = bring_up(lifecycle.start(Project.objects.get(), ada))
+    assert project.state == "ready"
+    assert backend.builds_started == 2
+
+
+def test_a_running_notebooks_image_stays_however_old_it_is(launched, backend):
+    age(launched().current.build)
+    retention.tidy()
+    assert len(backend.kept_images) == 1
+
+
+def test_an_image_that_was_given_back_just_now_stays(launched, backend, worker, watch):
+    project = launched()
+    age(project.current.build)
+    lifecycle.stop(project, project.owner)
+    worker.run()
+    watch.look()
+    retention.tidy()
+    assert len(backend.kept_images) == 1
+
+
+def test_without_a_bound_none_goes(stopped, backend, settings):
+    settings.PORTAL_KEEP_IMAGE_DAYS = 0
+    age(stopped(), by=timedelta(days=3000))
+    retention.tidy()
+    assert len(backend.kept_images) == 1
+
+
+def test_what_is_too_much_together_goes_the_least_used_first(stopped, backend, settings):
+    settings.PORTAL_KEEP_IMAGES_GB = 2
+    builds = [stopped(f"ada/{number}") for number in range(4)]
+    age(builds[3], by=timedelta(days=2))
+    age(builds[1], by=timedelta(days=1))
+    retention.tidy()  # learns their sizes, 1 GB each
+    retention.tidy()
+    assert gone() == {builds[3].image, builds[1].image}
+    retention.tidy()
+    assert len(backend.kept_images) == 2
+
+
+def test_a_launch_that_takes_it_first_gets_it(stopped, backend, ada, worker):
+    build = stopped()
+    age(build)
+    build.refresh_from_db()
+    lifecycle.start(Project.objects.get(), ada)
+    steps.prepare(Session.objects.latest("pk").pk)
+    assert not images.drop(build, "late")
+    assert len(backend.kept_images) == 1
+
+
+def test_a_launch_that_comes_late_builds_it_again(stopped, backend, ada, worker):
+    build = stopped()
+    lifecycle.start(Project.objects.get(), ada)
+    assert images.drop(build, "first")
+    worker.run()
+    assert Project.objects.get().state == "building"
+
+
+def test_an_interrupted_removal_is_done_again(stopped, backend):
+    build = stopped()
+    age(build)
+    backend.keeps_images = TemporaryError("registry.unreachable", "It is away.")
+    retention.tidy()
+    build.refresh_from_db()
+    assert build.dropped
+    assert not gone()
+    backend.keeps_images = None
+    for _time in range(2):
+        retention.tidy()
+    assert backend.kept_images == {}
+    assert Removal.objects.filter(kind=Removed.IMAGE).count() == 1
+
+
+def test_where_the_registry_keeps_all_the_image_stays_in_use_and_staff_are_told_once(
+    stopped, backend
+):
+    build = stopped()
+    age(build, stopped("ada/other"))
+    backend.keeps_images = KEEPS
+    for _time in range(2):
+        retention.tidy()
+    assert not Build.objects.filter(dropped=True).exists()
+    since = Condition.objects.get(part="images", problem=KEEPS.code).since
+    retention.tidy()
+    assert Condition.objects.get(part="images").since == since
+    backend.keeps_images = None
+    retention.tidy()
+    assert Condition.objects.get(part="images").problem == ""
+    assert len(gone()) == 2
+
+
+def test_the_private_images_of_erased_people_go_at_once_and_nothing_has_their_names(
+    stopped, backend, ada, root
+):
+    private, other = stopped("ada/diary"), stopped("ada/public")
+    Build.objects.filter(pk=private.pk).update(owner=ada)
+    Removal.objects.create(kind=Removed.IMAGE, name=private.image, why="Some time ago.")
+    retention.tidy()
+    erasing.erase(ada, root)
+    erasing.finish()
+    assert retention.is_due()
+    retention.tidy()
+    assert list(backend.kept_images) == [other.image]
+    assert gone() == {f"erased-{ada.pk}"}
+    assert Build.objects.get(pk=private.pk).image == ""
+
+
+def test_a_launch_and_a_removal_at_the_same_moment_leave_a_notebook_that_can_start(
+    stopped, backend, ada, worker
+):
+    for number in range(4):
+        build = stopped(f"ada/{number}")
+        project = Project.objects.get(url=build.url)
+        session = lifecycle.start(project, ada).current
+        both = [(steps.prepare, session.pk), (images.drop, build, "")]
+        with ThreadPoolExecutor(2) as threads:
+            for done in [threads.submit(_apart, *call) for call in both]:
+                done.result()
+        has = Session.objects.select_related("build").get(pk=session.pk).build
+        assert has is not None
+        is_there = has.image in backend.kept_images and not has.dropped
+        assert (has.pk == build.pk and is_there) or has.state == "pending"
+
+
+def _apart(call: Callable[..., object], *arguments: object) -> None:
+    """In a thread, with a connection of its own."""
+    try:
+        call(*arguments)
+    finally:
+        connection.close()
+
+
+def test_what_no_build_tells_of_goes(stopped, backend):
+    kept = stopped()
+    backend.kept_images["nobodys"] = 5
+    retention.tidy()
+    assert list(backend.kept_images) == [kept.image]
+    assert Removal.objects.get().kind == Removed.LEFTOVER
+
+
+def test_the_next_look_is_an_hour_away_unless_there_was_too_little_time(backend):
+    retention.tidy(seconds=0)
+    assert retention.is_due()
+    retention.tidy()
+    assert not retention.is_due()
+    retention.hurry()
+    assert retention.is_due()

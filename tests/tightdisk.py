@@ -1,0 +1,67 @@
+"""A disk that can be full: a small file system in memory, at a folder, with or without rights.
+
+Root mounts it for all to see. Anybody else does so in a namespace of their own, into which `inside`
+leads programs; `seen` is where this process finds it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_WAIT = '"$@" && echo mounted && exec sleep infinity'
+
+
+class TightDisk:
+    """``inside``: what stands before the words of a program that is to see the disk."""
+
+    def __init__(self, seen: Path, inside: list[str]) -> None:
+        self.seen = seen
+        self.inside = inside
+        self._filler = seen / ".filler"
+
+    def fill(self) -> None:
+        """Leave no byte."""
+        with self._filler.open("ab", buffering=0) as file:
+            for size in (1_000_000, 4096):
+                try:
+                    while file.write(b"x" * size) == size:
+                        pass
+                except OSError:
+                    continue
+
+    def make_room(self) -> None:
+        self._filler.unlink()
+
+
+@contextmanager
+def tight_disk(folder: Path, megabytes: int) -> Iterator[TightDisk]:
+    """A disk of this size at ``folder``, until the block ends."""
+    words = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=711", "tmpfs", str(folder)]
+    if os.geteuid() == 0:
+        subprocess.run(words, check=True)
+        try:
+            yield TightDisk(folder, [])
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+    else:
+        with _held(words) as pid:
+            enter = ["nsenter", f"--target={pid}", "--user", "--mount", "--preserve-credentials"]
+            back = ["unshare", f"--map-user={os.geteuid()}", f"--map-group={os.getegid()}"]
+            yield TightDisk(Path(f"/proc/{pid}/root{folder}"), [*enter, *back])
+
+
+@contextmanager
+def _held(words: list[str]) -> Iterator[int]:
+    """A process in whose namespace the disk is mounted."""
+    holding = ["unshare", "--map-root-user", "--mount", "sh", "-c", _WAIT, "sh", *words]
+    with subprocess.Popen(holding, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"mounted\n"
+        try:
+            yield process.pid
+        finally:
+            process.kill()

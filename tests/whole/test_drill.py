@@ -1,0 +1,22 @@
+"""A short drill (`bench.drill`): people at work while web, worker and watch are killed."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.drill.plan import Plan
+from bench.drill.play import play
+from bench.drill.stage import local
+
+PLAN = Plan(seed=6, minutes=0.75, people=3, launches=9, pause=3)
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(300)
+def test_all_comes_out_right_however_parts_are_killed() -> None:
+    with local("sqlite") as stage:
+        report = play(stage, PLAN)
+    told = "\n".join(report.lines())
+    assert not report.violations, told
+    assert report.ledger.accepted["launch"], told
+    assert report.ledger.killed, told
