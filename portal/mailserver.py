@@ -31,9 +31,8 @@ def mail_server(environment: Environment, url: str, sender: str) -> dict[str, An
         return {}
 
 
-def operators(environment: Environment) -> list[str]:
-    """The addresses in ``PORTAL_OPERATORS_MAIL`` that are some."""
-    words = environment.words("PORTAL_OPERATORS_MAIL")
+def operators(environment: Environment, words: list[str]) -> list[str]:
+    """Those of ``PORTAL_OPERATORS_MAIL`` that are addresses."""
     for word in words:
         if not _is_address(word):
             hint = "Give addresses such as ops@example.org, separated by commas."
@@ -50,4 +49,5 @@ def _settings(url: str) -> dict[str, Any]:
     scheme = url.partition(":")[0].lower()
     if scheme in PORTS and not found["EMAIL_HOST"]:
         raise ValueError(url)
-    return {**found, "EMAIL_PORT": found["EMAIL_PORT"] or PORTS.get(scheme, 25)}
+    absent = {name: "" for name, value in found.items() if value is None}
+    return {**found, **absent, "EMAIL_PORT": found["EMAIL_PORT"] or PORTS.get(scheme, 25)}

@@ -40,6 +40,7 @@ def _said(request: HttpRequest, code: str, title: str, text: str) -> HttpRespons
     else:
         page = loader.render_to_string("503.html", {"title": title, "text": text, "code": code})
         response = HttpResponse(page, status=503)
+    response._has_been_logged = True  # type: ignore[attr-defined]  # by us, without a traceback
     response.headers["Retry-After"] = str(AGAIN)
     response.headers["Cache-Control"] = "no-store"
     return response

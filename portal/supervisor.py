@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO
 
+from portal.logs.passing import prefixed
+
 PAUSES = (0.5, 1, 2, 5, 10, 30)
 """Seconds before a part is started again, after each death in a row."""
 LIVED_WELL = 60.0
@@ -72,7 +74,8 @@ class Part:
     """One process of the portal, started again whenever it ends.
 
     ``is_sick`` is asked now and then while it runs: true means that it is alive but does nothing
-    any more, and it is restarted. ``descriptors`` are handed down.
+    any more, and it is restarted. ``descriptors`` are handed down; ``written`` makes a line of a
+    part's name and of what it says.
     """
 
     def __init__(
@@ -82,11 +85,13 @@ class Part:
         *,
         is_sick: Callable[[], bool] = lambda: False,
         descriptors: Sequence[int] = (),
+        written: Callable[[str, str], str] = prefixed,
     ) -> None:
         self.name = name
         self._command = command
         self._is_sick = is_sick
         self._descriptors = descriptors
+        self._written = written
         self._life: _Life | None = None
         self._start_at = self._look_at = 0.0
         self._deaths = 0
@@ -144,7 +149,7 @@ class Part:
     def _say(self, text: str) -> None:
         # Without a reader for our own lines (`make run | head`), the part goes on all the same.
         with contextlib.suppress(OSError, ValueError):
-            sys.stdout.write(f"{self.name:>6} | {text}\n")
+            sys.stdout.write(f"{self._written(self.name, text)}\n")
             sys.stdout.flush()
 
 

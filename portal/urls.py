@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from portal import examples, health
+from portal.metrics import door
 from portal.pages import (
     account,
     going,
@@ -54,6 +55,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("sessions.api.urls")),
     path("health", health.health, name="health"),
+    path("metrics", door.metrics, name="metrics"),
     path("examples/<slug:name>.git/<path:path>", examples.serve, name="example"),
 ]
 

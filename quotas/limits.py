@@ -85,17 +85,21 @@ def effective_of(user: User) -> dict[str, Effective]:
     return effective_of_many([user])[user.pk]
 
 
-def effective_of_many(users: Collection[User]) -> dict[int, dict[str, Effective]]:
-    """The same for many people, by their rows' numbers, in three queries at most."""
+def effective_of_many(
+    users: Collection[User], names: Collection[str] = tuple(FIELDS)
+) -> dict[int, dict[str, Effective]]:
+    """The same for many people, by their rows' numbers, in three queries at most; of the limits
+    ``names`` alone, which is quicker by as much as they are fewer."""
+    default = {name: value for name, value in defaults().items() if name in names}
     sets = list(LimitSet.objects.concerning(users))
     own = {each.user_id: each.values() for each in sets if each.user_id}
     site = next((each.values() for each in sets if each.is_of_site), {})
     of_groups = {each.group_id: each.values() for each in sets if each.group_id}
     groups = _by_member(users, of_groups) if of_groups else {}
-    grants = _grants_of(users)
+    grants = _grants_of(users, names)
     return {
         user.pk: combine(
-            defaults(),
+            default,
             site,
             groups.get(user.pk, {}),
             own.get(user.pk, {}),
@@ -129,8 +133,8 @@ def _by_member(
     return found
 
 
-def _grants_of(users: Collection[User]) -> Mapping[int, list[Grant]]:
+def _grants_of(users: Collection[User], names: Collection[str]) -> Mapping[int, list[Grant]]:
     grants: dict[int, list[Grant]] = defaultdict(list)
-    for grant in Grant.objects.active().filter(user__in=users):
+    for grant in Grant.objects.active().filter(user__in=users, limit__in=names):
         grants[grant.user_id].append(grant)
     return grants

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import ParamSpec
 
 from portal.logs import context
-from sessions import awaydatabase
+from sessions import awaydatabase, fulldisk
 from sessions.errors import TemporaryError
 
 log = logging.getLogger(__name__)
@@ -22,12 +22,17 @@ def guarded(work: Callable[P, object], *arguments: P.args, **more: P.kwargs) -> 
         try:
             work(*arguments, **more)
         except Exception as error:
-            if isinstance(error, TemporaryError) or awaydatabase.is_behind(error):
+            if _passes(error):
                 log.warning("%s is tried again: %s", _name(work), error)
             else:
                 log.exception("%s failed; it is tried again", _name(work))
             return False
     return True
+
+
+def _passes(error: Exception) -> bool:
+    behind = awaydatabase.is_behind(error) or fulldisk.is_behind(error)
+    return isinstance(error, TemporaryError) or behind
 
 
 def _name(work: Callable[..., object]) -> object:

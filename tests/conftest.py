@@ -168,6 +168,7 @@ def stack(git_server: GitServer, ssh_server: SshServer) -> Iterator[Stack]:
         PORTAL_TRUSTED_GIT_HOSTS=trusted,
         PORTAL_TRUSTED_HOSTS=ssh_server.host,
         PORTAL_KNOWN_HOSTS=ssh_server.host_key,
+        PORTAL_ACTIVITY_SECONDS="10",
     ) as stack:
         stack.account("ada")
         stack.account("bob")

@@ -54,10 +54,15 @@ class Kernel:
     ) -> None:
         self.open.close()
 
-    def run(self, code: str, within: float = 60) -> str:
-        """What the code prints, errors included."""
+    def begin(self, code: str) -> str:
+        """Have the code run, without waiting for it; the number of the request."""
         number = uuid.uuid4().hex
         self.socket.send(json.dumps(_request(number, code)))
+        return number
+
+    def run(self, code: str, within: float = 60) -> str:
+        """What the code prints, errors included."""
+        number = self.begin(code)
         output = ""
         while True:
             message: dict[str, Any] = json.loads(self.socket.recv(within))

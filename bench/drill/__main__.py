@@ -64,7 +64,7 @@ def _stage(*, cluster: bool, sqlite: bool) -> AbstractContextManager[Stage]:
         return onecluster.stage()
     from bench.drill.stage import local  # noqa: PLC0415
 
-    return local("sqlite" if sqlite else "")
+    return local(sqlite=sqlite)
 
 
 def _bound(plan: Plan) -> None:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from bench.drill import leftovers, servers
 from bench.drill.targets import Part, Store, Target
 from tests.githttp import GitServer
-from tests.stack import Stack, running
+from tests.stack import Stack, started
 
 PARTS = ("web", "worker", "watch")
+_WITHOUT = {"DATABASE_URL": "", "REDIS_URL": ""}
 SMALL = {"PORTAL_CPU_REQUEST": "0.1", "PORTAL_MEMORY_REQUEST_GB": "0.1"}
 
 
@@ -30,18 +31,17 @@ class Stage:
 
 
 @contextmanager
-def local(database: str = "") -> Iterator[Stage]:
-    """With PostgreSQL and Redis of its own, which can be killed; with "sqlite" without both."""
+def local(*, sqlite: bool = False, like: Stack | None = None) -> Iterator[Stage]:
+    """With PostgreSQL and Redis of its own, which can be killed, or without both; where there is
+    a portal ``like`` it, that one's tools need not be made again."""
     with ExitStack() as ends:
-        own, environment = (
-            ({}, {"DATABASE_URL": "", "REDIS_URL": ""})
-            if database == "sqlite"
-            else with_servers(ends)
-        )
+        own, environment = ({}, _WITHOUT) if sqlite else with_servers(ends)
         git = ends.enter_context(GitServer())
-        stack = ends.enter_context(
-            running(1, PORTAL_TRUSTED_GIT_HOSTS=git.host, **environment, **SMALL)
-        )
+        variables = {"PORTAL_TRUSTED_GIT_HOSTS": git.host, **environment, **SMALL}
+        stack = Stack(1, data=None, inside=(), **variables)
+        if like:
+            stack.furnish(like)
+        ends.enter_context(started(stack))
         yield Stage(stack, git, targets(stack, own), lambda live: _leftovers(stack, live))
 
 

@@ -16,6 +16,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.processors import format_exc_info
 from structlog.stdlib import ExtraAdder, ProcessorFormatter
 
+from portal.logs.context import REFERENCE
 from portal.logs.secrecy import masking
 
 FORMS = frozenset({"line", "json"})
@@ -42,7 +43,8 @@ def configuration(form: str, level: str, secrets: Iterable[str] = ()) -> dict[st
         "loggers": {
             **{name: {"level": quiet} for name in TALKATIVE},
             "uvicorn": ours,  # it comes with handlers of its own
-            "uvicorn.access": {**ours, "level": "WARNING"},  # `requests` knows more
+            "uvicorn.access": {**ours, "level": "WARNING"},  # it knows no reference
+            "portal.logs.requests": {"level": "INFO"},  # whether it writes is a setting of its own
             "django-q": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
         },
@@ -64,6 +66,7 @@ def formatter(form: str, secrets: Iterable[str]) -> logging.Formatter:
         record: logging.LogRecord = event.pop("_record")
         del event["_from_structlog"]
         head = {"time": _time(record), "level": record.levelname, "logger": record.name}
+        event = dict(sorted(event.items(), key=lambda each: each[0] != REFERENCE))
         return as_json(head | {"part": place}, event) if form == "json" else _as_line(head, event)
 
     return ProcessorFormatter(

@@ -24,8 +24,9 @@ _SHAPES = (
     # The query of an address: tickets, codes of sign-in, tokens of notebooks.
     r"(?<=[\w/])\?[\w.%-]+=[^\s\"'<>]*",
     r"(?<=://)[^\s/@\"'<>]+(?=@)",
-    # What `secrets.token_urlsafe(32)` makes. Names of projects have no capitals.
-    r"(?<![\w:/-])(?=[\w-]*[A-Z])[\w-]{43}(?![\w-])",
+    # What `secrets.token_urlsafe(32)` makes, and a signature. Names of projects have no capitals,
+    # fingerprints of keys are public.
+    r"(?<![\w/-])(?<!SHA256:)(?=[\w-]*[A-Z])[\w-]{43}(?![\w-])",
 )
 
 

@@ -5,13 +5,21 @@ A process begins at zero, as Prometheus expects. Each has to be a target of its 
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from portal.logs.requests import NOTEBOOK, Asked
 
 REGISTRY = CollectorRegistry()
 BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
+disable_created_metrics()  # one more series for each, which nobody asks for
 ProcessCollector(registry=REGISTRY)
 _requests = Counter(
     "bindery_http_requests",

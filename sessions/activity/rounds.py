@@ -52,23 +52,23 @@ class Rounds:
         self._thread.start()
 
     def _run(self) -> None:
-        guarded(self._round)
+        guarded(self._ask_notebooks)
         connections.close_all()
 
-    def _round(self) -> None:
+    def _ask_notebooks(self) -> None:
         begun = time.monotonic()
         self._work()
         self._due = begun + settings.PORTAL_ACTIVITY_SECONDS
 
 
-def go_round() -> None:
+def go_round(at_a_time: int = SLICE) -> None:
     """Ask every notebook that is ready what it does, and store what it says.
 
     It is a sign of life of `NAME`, unless there are several and none has answered: then it is
     rather we who cannot hear.
     """
     asked = answered = 0
-    for some in _slices():
+    for some in _slices(at_a_time):
         now = timezone.now()
         readings = ask(some, now)
         note(readings, now)
@@ -80,10 +80,10 @@ def go_round() -> None:
     Heartbeat.objects.beat(NAME, within=BREAK * pause)
 
 
-def _slices() -> Iterator[list[Asked]]:
+def _slices(size: int) -> Iterator[list[Asked]]:
     last = 0
     ready = Session.objects.filter(state=SessionState.READY).order_by("pk")
-    while some := list(ready.filter(pk__gt=last).only("address", "sealed_token")[:SLICE]):
+    while some := list(ready.filter(pk__gt=last).only("address", "sealed_token")[:size]):
         last = some[-1].pk
         yield [each for session in some for each in _open(session)]
 

@@ -149,7 +149,7 @@ class ProjectAdmin(Rows[Project]):
     @admin.display(description=gettext_lazy("is deleted if nobody uses it"))
     def deletion(self, project: Project) -> str:
         found = None if project.removed else deletes_at(project, self._limits(project))
-        return _("deleted %(when)s") % {"when": when(found)} if found else ""
+        return _("is deleted %(when)s") % {"when": when(found)} if found else ""
 
     def _limits(self, project: Project) -> Limits:
         """Of a row of the list they were looked up with those of all others."""

@@ -10,7 +10,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from portal.logs import context
+from portal.logs.context import reference
 from sessions.errors import BinderyError
 
 
@@ -19,7 +19,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, BinderyError):
         body = {"code": error.code, "detail": error.message, **error.details}
         if error.status >= 500:
-            body["reference"] = context.reference()
+            body["reference"] = reference()
         return Response(body, status=error.status)
     if isinstance(error, Http404):
         error = exceptions.NotFound()

@@ -41,8 +41,8 @@ class Answer:
 @dataclass
 class Notice:
     """``code`` is stable; ``refresh`` is after how many seconds to try again, 0 for never;
-    ``label`` is the project to whose page on the portal a button leads, if any; ``reference`` is for
-    what may be a fault."""
+    ``label`` is the project to whose page on the portal a button leads, if any; ``reference`` is
+    for what may be a fault."""
 
     status: int
     code: str
@@ -87,7 +87,8 @@ def _json(notice: Notice) -> Answer:
     content = {"code": notice.code, "detail": notice.message}
     if notice.reference:
         content["reference"] = notice.reference
-    return Answer(notice.status, json.dumps(content).encode(), [(b"content-type", b"application/json")])
+    headers = [(b"content-type", b"application/json")]
+    return Answer(notice.status, json.dumps(content).encode(), headers)
 
 
 def language_of(arrival: Arrival) -> str:
@@ -166,13 +167,16 @@ def no_answer(arrival: Arrival) -> Answer:
     title = _("Your notebook does not answer")
     message = _("It should be running, but does not answer. If it stays so, stop and start it.")
     action = _("To the project")
-    return say(arrival, Notice(503, "gateway.no-answer", title, message, 5, arrival.label, action))
+    notice = Notice(503, "gateway.no-answer", title, message, 5, arrival.label, action)
+    notice.reference = context.reference()
+    return say(arrival, notice)
 
 
 def trouble(arrival: Arrival) -> Answer:
     title = _("The portal has a problem")
     message = _("It cannot look up at present who may open this notebook. Try again in a minute.")
-    return say(arrival, Notice(503, "gateway.unavailable", title, message, 10))
+    notice = Notice(503, "gateway.unavailable", title, message, 10, reference=context.reference())
+    return say(arrival, notice)
 
 
 async def give(answer: Answer, arrival: Arrival, send: Any) -> None:

@@ -26,9 +26,10 @@ from sessions.models.project import ProjectQuerySet
 from sessions.states import SessionState
 from sessions.unbroken import Clock, answered_by, unbroken_since
 
-PEOPLE_AT_ONCE = 200
+IDLE = "idle_days"
+PEOPLE_AT_ONCE = 500
 DELETED_AT_ONCE = 100
-"""Of one slice of people; the rest a minute later."""
+"""The rest goes a minute later: `watch` has other things to do."""
 
 _clock = Clock()
 
@@ -41,15 +42,15 @@ def cull(clock: Clock = _clock) -> None:
     now = timezone.now()
     _set_right(now)
     idle.stop(since, now)
-    letters_left = warning.LETTERS_AT_ONCE
+    deletions, letters = DELETED_AT_ONCE, warning.LETTERS_AT_ONCE
     for people in _people(now):
         by_days = _by_idle_days(people)
         for days, owners in by_days.items():
             mine = Project.objects.existing().filter(owner__in=owners)
             _let_stay(mine, days, now)
-            _delete_due(mine, days, since, now)
-        if letters_left > 0:
-            letters_left -= warning.warn(people, by_days, since, now)
+            deletions -= _delete_due(mine, days, since, now, deletions)
+        if letters > 0:
+            letters -= warning.warn(people, by_days, since, now)
 
 
 def _set_right(now: datetime) -> None:
@@ -60,7 +61,7 @@ def _set_right(now: datetime) -> None:
 
 def _people(now: datetime) -> Iterator[list[User]]:
     """Whoever has a project that may be due or was announced, in slices."""
-    quiet = patience(int(least("idle_days")))
+    quiet = patience(int(least(IDLE)))
     due = Q(last_activity__lte=now - quiet) if quiet else Q()
     rows = Project.objects.existing().filter(due | Q(goes__isnull=False)).order_by()
     owners = sorted(rows.values_list("owner", flat=True).distinct())
@@ -70,8 +71,8 @@ def _people(now: datetime) -> Iterator[list[User]]:
 
 def _by_idle_days(people: Collection[User]) -> Mapping[int, list[int]]:
     found: dict[int, list[int]] = defaultdict(list)
-    for pk, limits in effective_of_many(people).items():
-        found[int(limits["idle_days"].value)].append(pk)
+    for pk, limits in effective_of_many(people, [IDLE]).items():
+        found[int(limits[IDLE].value)].append(pk)
     return found
 
 
@@ -84,11 +85,14 @@ def _let_stay(mine: ProjectQuerySet, days: int, now: datetime) -> None:
     stay.update(warned=None, goes=None)
 
 
-def _delete_due(mine: ProjectQuerySet, days: int, since: datetime, now: datetime) -> None:
+def _delete_due(mine: ProjectQuerySet, days: int, since: datetime, now: datetime, most: int) -> int:
+    """Delete at most so many, and say how many there were."""
     told = Q(goes__lte=now, warned__gte=since, warned__lte=now - WARNING)
-    due = mine.going().filter(told, _known_to_be_idle()).select_related("current")
-    for project in due[:DELETED_AT_ONCE]:
+    rows = mine.going().filter(told, _known_to_be_idle()).select_related("current")
+    due = list(rows[:most])
+    for project in due:
         delete(project, days)
+    return len(due)
 
 
 def _known_to_be_idle() -> Q:

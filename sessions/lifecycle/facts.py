@@ -201,7 +201,7 @@ def _server_ready(session: Session, report: ServerReport) -> None:
 def server_gone(session: Session, code: str, message: str) -> None:
     """The server of a live session runs no longer: as it was told, or by itself."""
     with transaction.atomic():
-        Build.objects.filter(pk=session.build_id).update(used=timezone.now())
+        Build.objects.filter(sessions=session).update(used=timezone.now())
         ended: dict[str, Any] = {"ended": timezone.now(), **_NO_ERROR}
         if Session.objects.advance(session.pk, SessionState.STOPPED, by="watch", **ended):
             sentence = "" if code else message

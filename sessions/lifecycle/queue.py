@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Count, Min
 from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.tasks import async_task, result
@@ -24,6 +25,13 @@ def enqueue(step: str, *rows: int | str) -> None:
 def is_deaf() -> bool:
     """Whether tasks wait that no worker takes."""
     return bool(OrmQ.objects.filter(lock__lt=timezone.now() - DEAF_AFTER).exists())
+
+
+def waiting() -> tuple[int, float]:
+    """How many tasks no worker has taken yet, and for how many seconds the oldest one waits."""
+    now = timezone.now()
+    due = OrmQ.objects.filter(lock__lte=now).aggregate(count=Count("pk"), oldest=Min("lock"))
+    return due["count"], (now - due["oldest"]).total_seconds() if due["oldest"] else 0.0
 
 
 def call_worker(seconds: float) -> str | None:

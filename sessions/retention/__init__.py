@@ -2,8 +2,8 @@
 
 `reconcile` has the worker call `tidy` about once an hour, and `relieve` while the disk is nearly
 full. Each works for a bounded time and goes on the next time where it stopped; two at once do no
-harm. `images`, `logs` and `rows` say what goes and why, `sweeping` is how rows go, and a `Removal`
-tells staff what went.
+harm. `images`, `logs` and `rows` say what goes and why, `dropping` and `sweeping` are how it goes,
+and a `Removal` tells staff what went.
 """
 
 from __future__ import annotations

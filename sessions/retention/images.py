@@ -1,9 +1,7 @@
 """Images that go: of people who were erased, by age, by size, and all unused ones while the disk is
 nearly full.
 
-An image is given to nobody any more (``dropped``) before it is removed, under the lock that a
-launch takes as well: so a launch gets the image or has it built again, and never half of one. A
-removal that was interrupted is done again, until ``size`` says that nothing is left.
+`dropping` removes them, unless somebody has one.
 """
 
 from __future__ import annotations
@@ -11,32 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Sum
 from django.utils.translation import gettext as _
 
-from portal.models.erasure import ALIAS, is_alias
+from portal.models.erasure import ALIAS
 from sessions import capacity, space
 from sessions.backends import get_backend
-from sessions.errors import NotAllowed
-from sessions.models import Build, Condition, Removal, Removed
+from sessions.models import Build
 from sessions.models.build import BuildQuerySet
+from sessions.retention.dropping import drop, finish, remove_unknown
 from sessions.retention.sweeping import Patience, before
-from sessions.states import BuildState
-
-PART = "images"
-"""Its `Condition` says whether images can be removed at all."""
 
 
 def tidy(patience: Patience) -> None:
     """All that is to go, as far as there is time. Raises `TemporaryError` where the back end is
     away, and `NotAllowed` where it keeps what it has."""
-    _finish(patience)
+    finish(patience)
     for build, why in _due():
         if patience.is_over:
             return
         drop(build, why)
-    _remove_unknown(patience)
+    remove_unknown(patience)
 
 
 def relieve(patience: Patience) -> None:
@@ -61,43 +54,6 @@ def weigh(patience: Patience) -> None:
         if patience.is_over:
             return
         Build.objects.filter(pk=pk, dropped=False).update(size=get_backend().image_size(image))
-
-
-def drop(build: Build, why: str) -> bool:
-    """Remove the image of a build unless it is in use; whether it was removed."""
-    with transaction.atomic():
-        rows = Build.objects.kept().filter(pk=build.pk, used=build.used)
-        if not rows.select_for_update().exists():
-            return False
-        if not rows.unused().update(dropped=True):  # who has it is looked at under the lock
-            return False
-    return _remove(build, why)
-
-
-def _remove(build: Build, why: str) -> bool:
-    try:
-        get_backend().remove_image(build.image)
-    except NotAllowed as refusal:  # it is there, and as good as before
-        Build.objects.filter(pk=build.pk).update(dropped=False)
-        Condition.objects.note(PART, refusal.code)
-        raise
-    erased = build.owner.username if build.owner and is_alias(build.owner.username) else ""
-    image = "" if erased else build.image  # which has the repository's name in it
-    if not Build.objects.filter(pk=build.pk).exclude(size=0).update(size=0, image=image):
-        return False
-    name = erased or build.image
-    Removal.objects.create(kind=Removed.IMAGE, name=name, size=build.size, why=why)
-    Condition.objects.note(PART, "")
-    return True
-
-
-def _finish(patience: Patience) -> None:
-    """What was dropped and not removed, or was found to be gone."""
-    begun = Build.objects.filter(state=BuildState.BUILT, dropped=True).exclude(size=0)
-    for build in list(begun.select_related("owner").order_by("pk")):
-        if patience.is_over:
-            return
-        _remove(build, _("It was given up before, or was not there any more."))
 
 
 def _due() -> Iterator[tuple[Build, str]]:
@@ -127,16 +83,3 @@ def _too_many() -> Iterator[tuple[Build, str]]:
 def _least_used(rows: BuildQuerySet) -> list[Build]:
     unused = rows.kept().unused().order_by("used", "pk")
     return list(unused.select_related("owner"))
-
-
-def _remove_unknown(patience: Patience) -> None:
-    """What the back end alone can be the owner of, and no build's row tells of."""
-    backend = get_backend()
-    names = {image.name: image.size for image in backend.images()}
-    known = set(Build.objects.filter(image__in=list(names)).values_list("image", flat=True))
-    for name in sorted(names.keys() - known):
-        if patience.is_over:
-            return
-        backend.remove_image(name)
-        why = _("No build is known that it belongs to.")
-        Removal.objects.create(kind=Removed.LEFTOVER, name=name, size=names[name], why=why)

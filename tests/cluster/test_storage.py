@@ -1,4 +1,4 @@
-"""A person's volume that only one node can have."""
+"""A person's volume: one that only one node can have, and one that was restored by hand."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ import pytest
 
 from sessions.backends import BuildSpec, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
-from tests.backends.waiting import built, settled
+from tests.backends.waiting import built, settled, until
 from tests.cluster.kube import Kube
+
+FINDS = """#!/bin/sh
+test "$(cat /home/carol-nfs-pvc/kept.txt)" = mine || exit 1
+exec "$@"
+"""
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -32,3 +37,42 @@ def test_all_notebooks_of_a_person_run_where_their_volume_is(
     claim = kube.core.read_namespaced_persistent_volume_claim("bob-nfs-pvc", kube.namespace)
     assert claim.spec.access_modes == ["ReadWriteOnce"]
     assert len({pod.spec.node_name for pod in kube.pods("bindery/owner=bob")}) == 1
+
+
+def test_a_claim_that_was_restored_by_hand_is_the_persons_again(
+    backend: KubernetesBackend,
+    kube: Kube,
+    order: Callable[[dict[str, str]], BuildSpec],
+    wish: Callable[..., ServerSpec],
+) -> None:
+    image = built(backend, order({"start": FINDS, "index.ipynb": "{}"}))
+    restored_by_hand(kube, "carol-nfs-pvc", "echo mine > /volume/kept.txt")
+    notebook = replace(wish(image), name="carol-restored", owner="carol", owner_id=3)
+    backend.ensure_server(notebook)
+    assert settled(backend, notebook).state == "ready"
+
+
+def restored_by_hand(kube: Kube, name: str, fill: str) -> None:
+    """A claim as docs/back-up.md says, with what the shell command leaves in /volume."""
+    labels = {
+        "app.kubernetes.io/managed-by": "bindery",
+        "bindery/kind": "volume",
+        "bindery/owner": name.removesuffix("-nfs-pvc"),
+    }
+    wants = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1G"}}}
+    claim = {"metadata": {"name": name, "labels": labels}, "spec": wants}
+    kube.core.create_namespaced_persistent_volume_claim(kube.namespace, claim)
+    container = {
+        "name": "fill",
+        "image": f"{kube.registry}/jupyter:1",
+        "command": ["sh", "-c", fill],
+        "volumeMounts": [{"name": "volume", "mountPath": "/volume"}],
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "containers": [container],
+        "volumes": [{"name": "volume", "persistentVolumeClaim": {"claimName": name}}],
+    }
+    kube.core.create_namespaced_pod(kube.namespace, {"metadata": {"name": "fill"}, "spec": pod})
+    until(lambda: kube.core.read_namespaced_pod("fill", kube.namespace).status.phase == "Succeeded")
+    kube.core.delete_namespaced_pod("fill", kube.namespace, grace_period_seconds=0)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -184,8 +185,7 @@ class Web(BaseHTTPRequestHandler):
         body = json.dumps({"proof": proof}).encode()
         self.send_response(302 if label.startswith("doctor-") else 200)
         if self.server.is_ours:  # type: ignore[attr-defined]
-            port = self.server.server_address[1]
-            self.send_header("Location", f"http://localhost:{port}/projects/{label}/open/")
+            self.send_header("Location", f"{settings.PORTAL_URL}/projects/{label}/open/")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -15,7 +16,7 @@ from sessions import lifecycle, retention
 from sessions.errors import NotAllowed, TemporaryError
 from sessions.lifecycle import steps
 from sessions.models import Build, Condition, Project, Removal, Removed, Session
-from sessions.retention import images
+from sessions.retention import dropping
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -114,14 +115,14 @@ def test_a_launch_that_takes_it_first_gets_it(stopped, backend, ada, worker):
     build.refresh_from_db()
     lifecycle.start(Project.objects.get(), ada)
     steps.prepare(Session.objects.latest("pk").pk)
-    assert not images.drop(build, "late")
+    assert not dropping.drop(build, "late")
     assert len(backend.kept_images) == 1
 
 
 def test_a_launch_that_comes_late_builds_it_again(stopped, backend, ada, worker):
     build = stopped()
     lifecycle.start(Project.objects.get(), ada)
-    assert images.drop(build, "first")
+    assert dropping.drop(build, "first")
     worker.run()
     assert Project.objects.get().state == "building"
 
@@ -182,20 +183,19 @@ def test_a_launch_and_a_removal_at_the_same_moment_leave_a_notebook_that_can_sta
         build = stopped(f"ada/{number}")
         project = Project.objects.get(url=build.url)
         session = lifecycle.start(project, ada).current
-        both = [(steps.prepare, session.pk), (images.drop, build, "")]
+        both = [partial(steps.prepare, session.pk), partial(dropping.drop, build, "")]
         with ThreadPoolExecutor(2) as threads:
-            for done in [threads.submit(_apart, *call) for call in both]:
-                done.result()
+            list(threads.map(_apart, both))
         has = Session.objects.select_related("build").get(pk=session.pk).build
         assert has is not None
         is_there = has.image in backend.kept_images and not has.dropped
         assert (has.pk == build.pk and is_there) or has.state == "pending"
 
 
-def _apart(call: Callable[..., object], *arguments: object) -> None:
+def _apart(call: Callable[[], object]) -> None:
     """In a thread, with a connection of its own."""
     try:
-        call(*arguments)
+        call()
     finally:
         connection.close()
 

@@ -72,10 +72,15 @@ OrmQ.objects.create(key="bindery", payload="", lock=long_ago)
 
 
 def test_parts_that_hang_are_started_again(stack: Stack, git: GitServer, ada: Api) -> None:
-    hung = {name: eventually(lambda: stack.part(name), what=name) for name in ("worker", "watch")}
-    for pid in hung.values():
-        os.kill(pid, signal.SIGSTOP)
+    hung = [stack.part("worker"), stack.part("watch")]
+    for pid in hung:
+        assert pid
+        os.killpg(pid, signal.SIGSTOP)
     stack.manage("shell", "-c", STOPPED)  # as it looks after a few minutes
-    for name, pid in hung.items():
-        eventually(lambda: stack.part(name) not in {pid, None}, within=120, what=f"a new {name}")
+
+    def are_new() -> bool:
+        now = [stack.part("worker"), stack.part("watch")]
+        return None not in now and not set(now) & set(hung)
+
+    eventually(are_new, within=150, what="a new worker and a new watch")
     ada.until(ada.launch(git.repository("ada/plain", {"index.ipynb": "{}"})), "ready")

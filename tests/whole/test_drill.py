@@ -7,14 +7,15 @@ import pytest
 from bench.drill.plan import Plan
 from bench.drill.play import play
 from bench.drill.stage import local
+from tests.stack import Stack
 
-PLAN = Plan(seed=6, minutes=0.75, people=3, launches=9, pause=3)
+PLAN = Plan(seed=6, minutes=0.5, people=3, launches=8, pause=3)
 
 
 @pytest.mark.stack
 @pytest.mark.timeout(300)
-def test_all_comes_out_right_however_parts_are_killed() -> None:
-    with local("sqlite") as stage:
+def test_all_comes_out_right_however_parts_are_killed(stack: Stack) -> None:
+    with local(sqlite=True, like=stack) as stage:
         report = play(stage, PLAN)
     told = "\n".join(report.lines())
     assert not report.violations, told

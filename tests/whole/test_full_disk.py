@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx
@@ -84,40 +85,42 @@ def test_a_full_disk_is_said_survived_and_forgotten(tight: Tight, git_server: Gi
         stranger.get("/sign-in/")
         running = ada.launch(url)
         ada.until(running, "ready")
-        building = ada.launch(slow)
-        eventually(lambda: ticks(ada, building), within=90, what="the first line")
         parts = {name: stack.part(name) for name in ("web", "worker", "watch")}
         with Kernel(ada, running) as kernel:
             assert kernel.run("answer = 42; print('noted')") == "noted\n"
 
+            building = ada.launch(slow)
+            eventually(lambda: ticks(ada, building), within=90, what="the first line")
             fill(tight)
+            ended = ada.until(building, "failed")
+            assert ended["code"] == "build.no-space"
+            said = ticks(ada, building)
+            assert said == list(range(1, len(said) + 1))
+            eventually(lambda: not grown(tight), what="the end of what was half built")
 
+            fill(tight)
             assert home.get("/").status_code == 200
             assert home.get(f"/projects/{running}/").status_code == 200
             assert ada.project(running)["state"] == "ready"
             assert kernel.run("print(answer)") == "42\n"
-            for refused in (
-                send(home, "/", "/launch/", repository=url),
-                sign_in(stranger),
-            ):
-                assert refused.status_code == 503
-                assert "disk is full" in refused.text
-            refused = ada.http.post("projects/", json={"repository": url})
-            assert refused.status_code == 503
-            assert refused.json()["code"] == "disk.full"
-            health = httpx.get(f"{stack.url}/health")
+            refused = [send(home, "/", "/launch/", repository=url), sign_in(stranger)]
+            assert [page.status_code for page in refused] == [503, 503]
+            assert all("disk is full" in page.text for page in refused)
+            answer = ada.http.post("projects/", json={"repository": url})
+            assert (answer.status_code, answer.json()["code"]) == (503, "disk.full")
+            health = httpx.get(f"{stack.url}/health", timeout=30)
             assert health.status_code == 503
             assert health.json()["checks"]["database"] == "its disk is full"
 
             disk.make_room()
-
-            eventually(stack.is_healthy, within=60, what="a healthy portal")
+            eventually(stack.is_healthy, within=90, what="a healthy portal")
             assert sign_in(stranger).status_code == 200
-            ended = ada.until(building, "failed")
-            assert "disk is full" in ended["message"]
-            said = ticks(ada, building)
-            assert said == list(range(1, len(said) + 1))
-            assert {name: stack.part(name) for name in parts} == parts
             again = ada.launch(url)
             ada.until(again, "ready")
             assert kernel.run("print(answer)") == "42\n"
+            assert {name: stack.part(name) for name in parts} == parts
+
+
+def grown(tight: Tight) -> list[Path]:
+    """What builds have begun and not finished."""
+    return list((tight.disk.seen / "data" / "environments").glob("*.partial"))

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis go away and come back: people wait, nothing ends and nobody has to mend it."""
+"""PostgreSQL and Redis go away and come back: people wait, nothing ends, nobody has to mend it."""
 
 from __future__ import annotations
 

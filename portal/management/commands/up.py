@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from django.utils.translation import gettext as _
 from portal import admin_account, examples, staticfolder
 from portal.alone import only_one
 from portal.door import listen, what_is_wrong
+from portal.logs.passing import as_object, prefixed
 from portal.supervisor import Part, supervise
 from sessions import fulldisk, watch
 from sessions.backends import get_backend
@@ -132,10 +134,12 @@ def _parts(door: socket.socket) -> list[Part]:
     web += ["--timeout-graceful-shutdown", "3"]
     web += ["--no-proxy-headers"]  # `portal.asgi` reads them, from those who are trusted
     web += ["--ws-max-size", str(WEBSOCKET_LIMIT), "--ws-per-message-deflate", "false"]
+    written = as_object if settings.PORTAL_LOG_FORMAT == "json" else prefixed
+    part = partial(Part, written=written)
     return [
-        Part("web", web, descriptors=[door.fileno()]),
-        Part("worker", [*manage, "qcluster", *quick], is_sick=_if_known(queue.is_deaf)),
-        Part("watch", [*manage, "watch", *quick], is_sick=_if_known(lambda: not watch.is_alive())),
+        part("web", web, descriptors=[door.fileno()]),
+        part("worker", [*manage, "qcluster", *quick], is_sick=_if_known(queue.is_deaf)),
+        part("watch", [*manage, "watch", *quick], is_sick=_if_known(lambda: not watch.is_alive())),
     ]
 
 

@@ -1,0 +1,119 @@
+"""A disk without room under a build and under what a keeper writes down."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.db import OperationalError
+
+from sessions import fulldisk
+from sessions.backends.local.keeper import status
+from sessions.backends.local.keeper.home import settle
+from sessions.backends.local.keeper.jobs import Bounds, ServerJob, Site
+from sessions.backends.local.keeper.log import FILE, Log
+from sessions.errors import TemporaryError
+from tests.tightdisk import tight_disk
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    """A log on a disk that is full: the system's own one."""
+    (tmp_path / FILE).symlink_to("/dev/full")
+    return Log(tmp_path, 10_000_000)
+
+
+def room(log: Log, folder: Path) -> bytes:
+    """What is written once there is room."""
+    there = os.open(folder / "roomy", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(there, log._file)
+    os.close(there)
+    assert log.flush()
+    return (folder / "roomy").read_bytes()
+
+
+def test_lines_wait_until_there_is_room(log: Log, tmp_path: Path):
+    log.phase("building")
+    log.output(b"one\ntw")
+    log.output(b"o\n")
+    log.say("three")
+    assert not log.flush()
+    assert room(log, tmp_path) == b"\x1ebuilding\none\ntwo\nthree\n"
+    assert log.flush()
+    log.say("four")
+    assert (tmp_path / "roomy").read_bytes().endswith(b"three\nfour\n")
+
+
+def test_what_waits_is_bounded_and_a_gap_is_said_once(log: Log, tmp_path: Path):
+    for number in range(3000):
+        log.output(b"%04d" % number + b"x" * 995 + b"\n")
+    *lines, gap = room(log, tmp_path).decode().splitlines()
+    assert [int(line[:4]) for line in lines] == list(range(len(lines)))
+    assert "the disk was full" in gap
+
+
+def test_a_status_stands_until_the_next_one_is_whole(tmp_path: Path):
+    status.write(tmp_path, status.Status(pid=7))
+    (tmp_path / f".{status.FILE}").symlink_to("/dev/full")
+    assert not status.written(tmp_path, status.Status(state=status.ENDED))
+    assert status.read(tmp_path) == status.Status(pid=7)
+    (tmp_path / f".{status.FILE}").unlink()
+    assert status.written(tmp_path, status.Status(state=status.ENDED))
+    assert status.read(tmp_path).state == status.ENDED
+
+
+def test_a_full_disk_is_known_by_what_each_says_of_it(tmp_path: Path):
+    assert fulldisk.is_behind(OSError(errno.ENOSPC, "No space left on device"))
+    assert fulldisk.is_behind(psycopg.errors.DiskFull("could not extend file"))
+    with sqlite3.connect(tmp_path / "small.sqlite3") as small:
+        small.execute("CREATE TABLE kept (text)")
+        small.execute("PRAGMA max_page_count = 10")
+        with pytest.raises(sqlite3.OperationalError) as full:
+            small.execute("INSERT INTO kept VALUES (?)", ["x" * 100_000])
+    small.close()
+    assert fulldisk.is_behind(full.value)
+    wrapped = OperationalError("database or disk is full")
+    wrapped.__cause__ = full.value
+    assert fulldisk.is_behind(wrapped)
+    assert not fulldisk.is_behind(OperationalError("database is locked"))
+    assert not fulldisk.is_behind(PermissionError(errno.EACCES, "no"))
+
+
+def test_what_a_full_disk_refuses_is_worth_another_try():
+    with pytest.raises(TemporaryError) as refused, fulldisk.passes():
+        Path("/dev/full").write_text("x")
+    assert refused.value.code == "disk.full"
+    with pytest.raises(IsADirectoryError), fulldisk.passes():
+        Path("/").write_text("x")
+
+
+def test_half_a_copy_of_the_repository_is_not_kept(tmp_path: Path):
+    (tmp_path / "built" / "home").mkdir(parents=True)
+    (tmp_path / "built" / "home" / "large").write_bytes(b"x" * 3_000_000)
+    (tmp_path / "disk").mkdir()
+    with tight_disk(tmp_path / "disk", 2) as disk:
+        with pytest.raises(OSError, match="No space left") as full:
+            settle(job(environment=tmp_path / "built", project=disk.seen))
+        assert full.value.errno == errno.ENOSPC
+        assert list(disk.seen.iterdir()) == []
+
+
+def job(environment: Path, project: Path) -> ServerJob:
+    return ServerJob(
+        name="ada-large",
+        owner="ada",
+        environment=str(environment),
+        project=str(project),
+        volume=str(project),
+        commit="0" * 40,
+        url="https://example.org/ada/large.git",
+        token="",
+        cpus=1,
+        bounds=Bounds(10**9, 64),
+        site=Site(""),
+        trusted=[],
+    )

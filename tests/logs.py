@@ -1,0 +1,37 @@
+"""The log as a process writes it, while a test looks on."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from portal.logs import lines
+
+
+class Written(io.StringIO):
+    """``objects`` is what stands there in the form for programs."""
+
+    def objects(self, logger: str = "") -> list[dict[str, Any]]:
+        found = [json.loads(line) for line in self.getvalue().splitlines()]
+        return [each for each in found if each["logger"].startswith(logger)]
+
+
+@contextmanager
+def written(form: str = "json", level: int = logging.DEBUG) -> Iterator[Written]:
+    """All that is logged meanwhile, by whatever logger, in this form."""
+    output = Written()
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(lines.formatter(form, []))
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(level)
+    try:
+        yield output
+    finally:
+        root.setLevel(before)
+        root.removeHandler(handler)

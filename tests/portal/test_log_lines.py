@@ -1,0 +1,106 @@
+"""A line of the log is a sentence for people, or an object for programs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from datetime import datetime, timedelta
+
+import pytest
+
+from portal.logs import context, lines, passing
+from tests.logs import written
+
+log = logging.getLogger("tests.log")
+
+
+def fail() -> None:
+    raise LookupError("no such thing")
+
+
+def test_people_read_when_how_bad_where_and_what():
+    with written("line") as output, context.begun(session=7) as reference:
+        log.warning("the %s is full", "disk")
+    time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00"
+    about = rf"\[reference={reference} session=7\]"
+    assert re.fullmatch(
+        rf"{time} WARNING tests\.log: the disk is full {about}\n", output.getvalue()
+    )
+
+
+def test_programs_read_one_object_a_line():
+    with written() as output, context.begun(session=7) as reference:
+        log.warning("first\nsecond “line”")
+    [found] = output.objects()
+    time = datetime.fromisoformat(found.pop("time"))
+    assert time.utcoffset() == timedelta(0)
+    assert found == {
+        "level": "WARNING",
+        "logger": "tests.log",
+        "part": "web",
+        "message": "first\nsecond “line”",
+        "reference": reference,
+        "session": 7,
+    }
+
+
+def test_a_traceback_stays_with_its_line():
+    with written() as as_object, written("line") as as_line:
+        try:
+            fail()
+        except LookupError:
+            log.exception("it failed")
+    [found] = as_object.objects()
+    assert found["message"] == "it failed"
+    assert found["exception"].endswith("LookupError: no such thing")
+    assert "it failed\nTraceback (most recent call last):\n" in as_line.getvalue()
+
+
+def test_what_libraries_bring_along_is_left_out():
+    with written() as output:
+        log.error("refused", extra={"request": "GET /?code=1", "status_code": 500, "status": 500})
+    [found] = output.objects()
+    assert found["status"] == 500
+    assert not {"request", "status_code"} & set(found)
+
+
+def test_what_one_thing_is_about_ends_with_it():
+    with written() as output:
+        with context.begun(task="spawn"), context.about(session=1):
+            log.info("inside")
+        log.info("outside")
+    inside, outside = output.objects()
+    assert (inside["task"], inside["session"]) == ("spawn", 1)
+    assert not {"task", "session", "reference"} & set(outside)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["/srv/bindery/manage.py", "qcluster", "--skip-checks"], "worker"),
+        (["manage.py", "watch"], "watch"),
+        (["manage.py", "migrate"], "migrate"),
+        (["manage.py"], "manage"),
+        (["/usr/bin/uvicorn", "portal.asgi:application"], "web"),
+        ([], "web"),
+    ],
+)
+def test_each_process_says_which_it_is(arguments, part):
+    assert lines.part(arguments) == part
+
+
+def test_talkative_libraries_are_not_let_debug():
+    found = lines.configuration("line", "DEBUG")
+    assert found["root"]["level"] == "DEBUG"
+    assert {found["loggers"][name]["level"] for name in lines.TALKATIVE} == {"INFO"}
+    quiet = lines.configuration("line", "ERROR")
+    assert {quiet["loggers"][name]["level"] for name in lines.TALKATIVE} == {"ERROR"}
+
+
+def test_the_supervisor_hands_on_objects_and_wraps_what_is_none():
+    line = '{"message": "ready"}'
+    assert passing.as_object("watch", line) == line
+    wrapped = json.loads(passing.as_object("watch", "Killed"))
+    assert (wrapped["part"], wrapped["message"]) == ("watch", "Killed")
+    assert passing.prefixed("web", line) == f"   web | {line}"

@@ -1,0 +1,202 @@
+"""/metrics tells how the portal does, in Prometheus' own form, and never fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django_q.models import OrmQ
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from portal.logs.requests import Asked
+from portal.metrics import counting, scrape
+from sessions import tallies
+from sessions.models import Build, Capacity, Heartbeat, Removal, Session
+from sessions.states import BuildState, SessionState
+from tests.portal.asked import ask
+from tests.sessions.ran import ran
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ALERTS = Path(__file__).resolve().parents[2] / "deploy/prometheus/alerts.yaml"
+LABELS = "route status kind to outcome pack phase state part name le"
+
+
+def families() -> dict[str, Metric]:
+    return {each.name: each for each in text_string_to_metric_families(scrape.text().decode())}
+
+
+def value(name: str, **labels: str) -> float:
+    samples = [sample for family in families().values() for sample in family.samples]
+    [found] = [each.value for each in samples if each.name == name and each.labels == labels]
+    return found
+
+
+@pytest.fixture
+def busy(backend, ada, bob) -> Iterator[None]:
+    """A portal in which something of everything has happened."""
+    for owner in (ada, bob):
+        session = ran(owner, None, None, state="waiting")
+        for state in (SessionState.SPAWNING, SessionState.READY):
+            Session.objects.advance(session.pk, state, by="test", ready=timezone.now())
+    ran(ada, None, None, state="spawning")
+    build = Build.objects.create(url="u", commit="c", image="i", started=timezone.now())
+    for to in (BuildState.BUILDING, BuildState.FAILED):
+        Build.objects.advance(build.pk, to, by="test")
+    Removal.objects.create(kind="image", size=5, why="unused")
+    Capacity.objects.create(
+        pk=1, at=timezone.now(), cpu=16, memory_gb=64, gpu=2, disk_gb=100, disk_free_gb=25
+    )
+    for name in ("watch", "activity"):
+        Heartbeat.objects.create(name=name, at=timezone.now())
+    OrmQ.objects.create(key="bindery", payload="", lock=timezone.now())
+    tallies.count()
+    asked = Asked("http", "GET", 0.0, route="home")
+    asked.answered(200)
+    counting.ended(asked)
+    return
+
+
+def test_the_names_and_kinds_are_as_prometheus_wants_them(busy):
+    for name, family in families().items():
+        assert family.documentation.endswith((".", ")")) or name.startswith("process_")
+        assert family.type in {"counter", "gauge", "histogram"}
+        assert not name.endswith(("_count", "_sum", "_bucket"))
+
+
+def test_what_runs_and_what_there_is(busy):
+    assert value("bindery_database_up") == 1
+    assert value("bindery_notebooks", state="ready") == 2
+    assert value("bindery_notebooks", state="spawning") == 1
+    assert value("bindery_notebooks", state="stopping") == 0
+    assert value("bindery_promised_cpus") == 6
+    assert value("bindery_capacity_memory_bytes") == 64e9
+    assert value("bindery_disk_free_bytes") == 25e9
+    assert value("bindery_people") == 2
+    assert value("bindery_people_with_notebooks") == 2
+    assert value("bindery_projects") == 3
+    assert value("bindery_queue_length") == 1
+    assert value("bindery_part_up", part="watch") == 1
+
+
+def test_what_has_happened(busy):
+    assert value("bindery_launches_total", outcome="ready") == 2
+    assert value("bindery_launches_total", outcome="failed") == 0
+    assert value("bindery_builds_total", outcome="failed", pack="other") >= 1
+    assert value("bindery_removed_bytes_total", kind="image") == 5
+
+
+def test_a_histogram_is_whole(busy):
+    phase = families()["bindery_launch_phase_seconds"].samples
+    for kind in ("waiting", "spawning"):
+        buckets = [
+            each.value
+            for each in phase
+            if each.name.endswith("_bucket") and each.labels["phase"] == kind
+        ]
+        assert buckets == sorted(buckets)
+        assert buckets[-1] == value("bindery_launch_phase_seconds_count", phase=kind) == 2
+
+
+def test_notebooks_that_do_not_say_what_they_do(backend, ada):
+    long_ago = timezone.now() - timezone.timedelta(hours=1)
+    ran(ada, long_ago, None, asked=long_ago)
+    ran(ada, long_ago, None, asked=None)
+    ran(ada, long_ago, None, asked=timezone.now(), busy=True)
+    ran(ada, timezone.now(), None, asked=None)  # it has only just begun
+    assert value("bindery_silent_notebooks") == 2
+    assert value("bindery_busy_notebooks") == 1
+
+
+def test_the_queries_do_not_grow_with_the_rows(busy, ada):
+    with CaptureQueriesContext(connection) as few:
+        scrape.text()
+    for _each in range(30):
+        ran(ada, timezone.now(), None)
+    with CaptureQueriesContext(connection) as many:
+        scrape.text()
+    assert len(many) == len(few) <= 16
+
+
+def test_no_label_grows_with_what_people_do(busy):
+    samples = [sample for family in families().values() for sample in family.samples]
+    assert {label for each in samples for label in each.labels} <= set(LABELS.split())
+    words = " ".join(text for each in samples for text in each.labels.values())
+    assert "ada" not in words.split()
+
+
+def test_without_a_database_it_says_so_and_what_the_process_knows(busy):
+    def unreachable(*arguments: object) -> None:
+        raise DatabaseError("no such host, user bindery, password secret")
+
+    with connection.execute_wrapper(unreachable):
+        assert value("bindery_database_up") == 0
+        assert value("bindery_part_up", part="database") == 0
+        assert "bindery_notebooks" not in families()
+        assert value("bindery_http_requests_total", route="home", status="2xx") >= 1
+
+
+async def test_requests_are_counted_by_the_name_of_their_address(backend, ada):
+    names = ("sign-in", "other")
+    before = [counted(name) for name in names]
+    await ask("/sign-in/")
+    await ask("/projects-of/ada/")
+    assert [counted(name) for name in names] == [each + 1 for each in before]
+
+
+def counted(route: str) -> float:
+    samples = [each for family in counting.REGISTRY.collect() for each in family.samples]
+    return sum(
+        each.value
+        for each in samples
+        if each.name == "bindery_http_requests_total" and each.labels["route"] == route
+    )
+
+
+@pytest.mark.parametrize(("route", "to"), [("notebook", "notebook"), ("other", "page")])
+def test_sockets_are_counted_while_they_are_open(route, to):
+    def now_open() -> float:
+        return counting.REGISTRY.get_sample_value("bindery_open_sockets", {"to": to}) or 0
+
+    before, asked = now_open(), Asked("websocket", "GET", 0.0, route=route)
+    asked.answered(101)
+    counting.begun(asked)
+    assert now_open() == before + 1
+    counting.ended(asked)
+    assert now_open() == before
+
+
+def rules() -> list[dict[str, object]]:
+    [group] = yaml.safe_load(ALERTS.read_text())["groups"]
+    found: list[dict[str, object]] = group["rules"]
+    return found
+
+
+def test_each_alert_is_about_figures_that_there_are(busy):
+    there = {sample.name for family in families().values() for sample in family.samples}
+    assert len(rules()) > 10
+    for rule in rules():
+        asked = set(re.findall(r"\bbindery_\w+", str(rule["expr"])))
+        assert asked <= there, rule["alert"]
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_each_alert_says_what_has_happened_and_what_to_do(rule):
+    assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert rule["annotations"]["summary"].endswith(".")
+    assert rule["annotations"]["description"].endswith(".")
+
+
+def test_each_figure_is_explained(busy):
+    """In the tables, ``…_gpus`` stands for a name that begins as the one before it."""
+    table = (ALERTS.parents[2] / "docs/monitor.md").read_text()
+    ends = {text.removesuffix("_total") for text in re.findall(r"`(?:bindery|…)(_\w+)`", table)}
+    shown = {name for name in families() if name.startswith("bindery_")}
+    assert [name for name in shown if not name.endswith(tuple(ends))] == []

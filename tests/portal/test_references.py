@@ -1,0 +1,145 @@
+"""What somebody reads on a page of an error leads to the lines of the log that belong to it."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django_q.tasks import async_task
+
+from portal import urls
+from portal.logs import context
+from portal.logs.requests import Asked, Requests, write
+from sessions.lifecycle.failures import failures_of
+from sessions.models import Session
+from tests.logs import written
+from tests.portal.asked import ask
+from tests.sessions.ran import ran
+
+log = logging.getLogger("tests.references")
+pytestmark = pytest.mark.django_db(transaction=True)
+NUMBER = re.compile(r"[0-9a-f]{8}")
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    log.info("asked by %s", "somebody" if request.user.is_authenticated else "nobody")
+    raise LookupError("this page is broken")
+
+
+urlpatterns = [path("broken/", broken), path("api/v1/broken/", broken), *urls.urlpatterns]
+handler500 = urls.handler500
+
+
+@pytest.fixture
+def with_broken_page(settings) -> None:
+    settings.ROOT_URLCONF = __name__
+
+
+async def test_each_answer_has_a_reference_of_its_own():
+    answers = [await ask("/sign-in/"), await ask("/sign-in/"), await ask("/nowhere/")]
+    references = [answer.headers["x-reference"] for answer in answers]
+    assert len(set(references)) == 3
+    assert all(NUMBER.fullmatch(reference) for reference in references)
+
+
+async def test_nobody_brings_a_reference_along():
+    answer = await ask("/sign-in/", X_Reference="deadbeef")
+    assert answer.headers.get_list("x-reference") != ["deadbeef"]
+    assert len(answer.headers.get_list("x-reference")) == 1
+
+
+async def test_the_page_of_an_error_shows_the_reference_of_all_its_lines(with_broken_page, ada):
+    with written() as output:
+        answer = await ask("/broken/", ada)
+    reference = answer.headers["x-reference"]
+    assert answer.status_code == 500
+    assert reference in answer.text
+    [mine] = output.objects("tests.references")
+    [fault] = output.objects("portal.pages.errors")
+    assert {mine["reference"], fault["reference"]} == {reference}
+    assert {mine["user"], fault["user"]} == {ada.pk}
+    assert "LookupError" in fault["exception"]
+
+
+async def test_programs_get_it_as_well(with_broken_page):
+    answer = await ask("/api/v1/broken/")
+    assert answer.json()["reference"] == answer.headers["x-reference"]
+
+
+async def test_who_asks_is_not_looked_up_for_the_log_alone(backend, ada):
+    with written() as output:
+        assert (await ask("/health", ada)).status_code in {200, 503}
+    assert [each for each in output.objects() if "user" in each] == []
+
+
+async def test_the_requests_of_two_people_are_kept_apart(with_broken_page, ada, bob):
+    with written() as output:
+        answers = [await ask("/broken/", ada), await ask("/broken/"), await ask("/broken/", bob)]
+    found = [(each["reference"], each.get("user")) for each in output.objects("tests.references")]
+    references = [answer.headers["x-reference"] for answer in answers]
+    assert found == list(zip(references, [ada.pk, None, bob.pk], strict=True))
+
+
+async def test_a_line_for_each_request_tells_its_address_by_name():
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+
+    async def send(message):
+        assert message["headers"][0][0] == b"x-reference"
+
+    scope = {"type": "http", "method": "GET", "path": "/projects/ada-secret/"}
+    with written() as output:
+        await Requests(app, ends=[write])(scope, None, send)
+    [line] = output.objects("portal.logs.requests")
+    assert (line["method"], line["route"], line["status"]) == ("GET", "other", 404)
+    assert line["milliseconds"] >= 0
+    assert "ada-secret" not in output.getvalue()
+
+
+async def test_a_request_that_breaks_off_is_told_as_an_error():
+    told: list[Asked] = []
+
+    async def app(scope, receive, send):
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await Requests(app, ends=[told.append])({"type": "http"}, None, None)
+    assert [each.status for each in told] == [500]
+
+
+def say(session_id: int, **_newer: object) -> None:
+    log.info("working")
+
+
+def test_a_task_has_a_reference_and_tells_its_row():
+    with written() as output:
+        for number in (4, 5):
+            async_task(f"{__name__}.say", number, sync=True)
+        log.info("afterwards")
+    first, second, after = output.objects("tests.references")
+    assert (first["session"], second["session"]) == (4, 5)
+    assert first["task"] == f"{__name__}.say"
+    assert NUMBER.fullmatch(first["reference"])
+    assert first["reference"] != second["reference"]
+    assert not {"reference", "session", "task"} & set(after)
+
+
+def test_a_failed_step_tells_its_person_the_reference_of_its_task(ada):
+    session = ran(ada, None, None, state="waiting", attempts=2)
+    with written() as output, context.begun() as reference, failures_of(session):
+        raise LookupError("a mistake of ours")
+    [line] = output.objects("sessions.lifecycle.failures")
+    assert (line["reference"], line["session"]) == (reference, session.pk)
+    assert line["project"] == session.project_id
+    assert reference in Session.objects.get(pk=session.pk).message
+
+
+def test_without_a_task_it_is_a_number_of_its_own(ada):
+    session = ran(ada, None, None, state="waiting", attempts=2)
+    with written() as output, failures_of(session):
+        raise LookupError("a mistake of ours")
+    [line] = output.objects("sessions.lifecycle.failures")
+    assert line["reference"] in Session.objects.get(pk=session.pk).message

@@ -1,0 +1,44 @@
+"""Redis only wakes readers up: without it they see everything as well."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+from asgiref.sync import sync_to_async
+
+from sessions import journal
+from sessions.models import Project, Session
+from sessions.states import Phase
+from sessions.stream import hub
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def nowhere(settings) -> None:
+    """A channel layer at an address where nobody answers."""
+    nowhere = {"hosts": ["redis://127.0.0.1:9/0"]}
+    layer = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": nowhere}
+    settings.CHANNEL_LAYERS = {"default": layer}
+
+
+@pytest.fixture
+def session(ada) -> Session:
+    project = Project.objects.create(owner=ada, name="flowers", provider="git", url="u")
+    session = Session.objects.create(
+        project=project, cpu_request=1, cpu_limit=1, memory_request_gb=1, memory_limit_gb=1
+    )
+    Project.objects.filter(pk=project.pk).update(current=session)
+    return session
+
+
+async def test_a_reader_who_waits_is_told_while_redis_is_away(nowhere, session):
+    async with aclosing(hub().story(session.project_id, 0)) as story, asyncio.timeout(20):
+        for text in ("one", "two"):
+            waiting = asyncio.ensure_future(anext(story))
+            await asyncio.sleep(0.5)  # until it has seen that there is nothing yet
+            await sync_to_async(journal.record)(session, Phase.WAITING, text)
+            ((item, _place),) = await waiting
+            assert text in item
