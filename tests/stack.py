@@ -124,8 +124,8 @@ class Stack:
     def furnish(self, other: Stack) -> None:
         """Take over what builds need from another portal, which saves the making of it."""
         there = [path for name in ("toolbox", "cache") if (path := other.data / name).exists()]
-        for words in (["mkdir", "-p", self.data], ["cp", "-a", *there, self.data]):
-            subprocess.run([*self.inside, *words], check=True)
+        for words in (["mkdir", "-p"], ["cp", "-a", *map(str, there)]):
+            subprocess.run([*self.inside, *words, str(self.data)], check=True)
 
     def account(self, username: str) -> None:
         """A person who signs in with `PASSWORD`."""
@@ -223,7 +223,7 @@ class Api:
 
 @contextmanager
 def running(patience: float = 1, **environment: str) -> Iterator[Stack]:
-    with started(Stack(patience, **environment)) as stack:
+    with started(Stack(patience, data=None, inside=(), **environment)) as stack:
         yield stack
 
 

@@ -126,7 +126,8 @@ def test_each_variable_of_the_settings_is_explained_and_no_other():
         (ROOT / "portal/settings.py").read_text(),
     )
     read += variables_of_providers()
-    documents = [ROOT / f"docs/{name}.md" for name in ("configure", "kubernetes", "monitor", "sign-in")]
+    names = ("configure", "kubernetes", "monitor", "sign-in")
+    documents = [ROOT / f"docs/{name}.md" for name in names]
     table = [
         name
         for document in documents

@@ -29,13 +29,14 @@ class Findings:
 
 def inspect(stage: Stage, people: Sequence[Person], patience: float) -> Findings:
     """How it is once it has come to rest, or when patience is over."""
-    began = time.monotonic()
+    began, told = time.monotonic(), ""
     while True:
         found = _look(stage, people)
         found.seconds = time.monotonic() - began
         if not found.wrong or found.seconds > patience:
             break
-        print(f"not at rest yet: {len(found.wrong)}, such as {found.wrong[0]}", flush=True)
+        if told != (told := f"{len(found.wrong)}, such as {found.wrong[0]}"):
+            print(f"not at rest yet: {told}", flush=True)
         time.sleep(PAUSE)
     found.wrong += promises.lost(people)
     return found

@@ -20,7 +20,7 @@ def broken(people: Iterable[Person]) -> Iterator[str]:
     for person in people:
         for promise in person.promises:
             shown = person.shows(promise)
-            if not _is_kept(promise, shown):
+            if not is_kept(promise, shown):
                 yield f"{promise.name}: {promise.command} was accepted, and it is {_told(shown)}"
 
 
@@ -33,7 +33,8 @@ def lost(people: Iterable[Person]) -> Iterator[str]:
                     yield f"a kernel of {promise.name} held {memory.shown!r}; now {said!r}"
 
 
-def _is_kept(promise: Promise, shown: dict[str, Any]) -> bool:
+def is_kept(promise: Promise, shown: dict[str, Any]) -> bool:
+    """Whether a project that is shown so is as it was asked to be; {} is one that is no more."""
     if promise.wanted == DELETED:
         return not shown
     state = shown.get("state")

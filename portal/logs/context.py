@@ -10,7 +10,12 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from structlog.contextvars import bind_contextvars, bound_contextvars, get_contextvars
+from structlog.contextvars import (
+    bind_contextvars,
+    bound_contextvars,
+    clear_contextvars,
+    get_contextvars,
+)
 
 REFERENCE = "reference"
 
@@ -26,10 +31,16 @@ def reference() -> str:
 
 @contextmanager
 def begun(**numbers: int | str) -> Iterator[str]:
-    """Something begins, and gets a reference of its own. ``numbers`` are as in `about`."""
-    number = _fresh()
-    with bound_contextvars(**{REFERENCE: number}, **numbers):
+    """Something begins, and gets a reference of its own; what is noted meanwhile ends with it.
+    ``numbers`` are as in `about`."""
+    number, before = _fresh(), get_contextvars()
+    clear_contextvars()
+    bind_contextvars(**{REFERENCE: number}, **numbers)
+    try:
         yield number
+    finally:
+        clear_contextvars()
+        bind_contextvars(**before)
 
 
 @contextmanager

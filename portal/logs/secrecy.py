@@ -13,9 +13,12 @@ HIDDEN = "…"
 SHORTEST = 8
 """Characters of a secret that is looked for as it is; a shorter one would be found in any text."""
 
-_SHAPES = (
-    # A private key, to its end or to the end of what is there of it.
+_PRIVATE_KEY = re.compile(
+    # To its end, or to the end of what is there of it.
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    re.DOTALL,
+)
+_SHAPES = (
     # The portal's tokens, and whatever a header names as one.
     r"\bbdy_[\w-]+",
     r"(?i:(?<=\bbearer )|(?<=\btoken )|(?<=\bbasic ))[\w.~+/=-]{20,}",
@@ -33,5 +36,6 @@ _SHAPES = (
 def masking(secrets: Iterable[str] = ()) -> Callable[[str], str]:
     """What replaces everything secret in a text by “…”: by its shape, and ``secrets`` as such."""
     known = sorted((re.escape(one) for one in secrets if len(one) >= SHORTEST), reverse=True)
-    pattern = re.compile("|".join([*known, *_SHAPES]), re.DOTALL)
-    return lambda text: pattern.sub(HIDDEN, text)
+    shapes = re.compile("|".join([*known, *_SHAPES]))
+    # A key first: its lines belong together, and another shape would take the first one away.
+    return lambda text: shapes.sub(HIDDEN, _PRIVATE_KEY.sub(HIDDEN, text))

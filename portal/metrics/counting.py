@@ -19,7 +19,7 @@ from portal.logs.requests import NOTEBOOK, Asked
 REGISTRY = CollectorRegistry()
 BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-disable_created_metrics()  # one more series for each, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each, which nobody asks for
 ProcessCollector(registry=REGISTRY)
 _requests = Counter(
     "bindery_http_requests",

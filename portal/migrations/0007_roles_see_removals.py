@@ -4,7 +4,7 @@ from django.contrib.auth.management import create_permissions
 from django.db import migrations
 
 LABEL, CODE = "notebook_sessions", "view_removal"
-ROLES = dict.fromkeys(("viewer", "support", "operator"), [CODE])
+ROLES = {name: [CODE] for name in ("viewer", "support", "operator")}
 
 
 def give(apps, schema_editor):

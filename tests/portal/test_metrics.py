@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -39,7 +39,7 @@ def value(name: str, **labels: str) -> float:
 
 
 @pytest.fixture
-def busy(backend, ada, bob) -> Iterator[None]:
+def busy(backend, ada, bob) -> None:
     """A portal in which something of everything has happened."""
     for owner in (ada, bob):
         session = ran(owner, None, None, state="waiting")
@@ -60,7 +60,6 @@ def busy(backend, ada, bob) -> Iterator[None]:
     asked = Asked("http", "GET", 0.0, route="home")
     asked.answered(200)
     counting.ended(asked)
-    return
 
 
 def test_the_names_and_kinds_are_as_prometheus_wants_them(busy):
@@ -105,7 +104,7 @@ def test_a_histogram_is_whole(busy):
 
 
 def test_notebooks_that_do_not_say_what_they_do(backend, ada):
-    long_ago = timezone.now() - timezone.timedelta(hours=1)
+    long_ago = timezone.now() - timedelta(hours=1)
     ran(ada, long_ago, None, asked=long_ago)
     ran(ada, long_ago, None, asked=None)
     ran(ada, long_ago, None, asked=timezone.now(), busy=True)

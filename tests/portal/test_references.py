@@ -127,10 +127,14 @@ def test_a_task_has_a_reference_and_tells_its_row():
     assert not {"reference", "session", "task"} & set(after)
 
 
+def mistake() -> None:
+    raise LookupError("a mistake of ours")
+
+
 def test_a_failed_step_tells_its_person_the_reference_of_its_task(ada):
     session = ran(ada, None, None, state="waiting", attempts=2)
     with written() as output, context.begun() as reference, failures_of(session):
-        raise LookupError("a mistake of ours")
+        mistake()
     [line] = output.objects("sessions.lifecycle.failures")
     assert (line["reference"], line["session"]) == (reference, session.pk)
     assert line["project"] == session.project_id
@@ -140,6 +144,6 @@ def test_a_failed_step_tells_its_person_the_reference_of_its_task(ada):
 def test_without_a_task_it_is_a_number_of_its_own(ada):
     session = ran(ada, None, None, state="waiting", attempts=2)
     with written() as output, failures_of(session):
-        raise LookupError("a mistake of ours")
+        mistake()
     [line] = output.objects("sessions.lifecycle.failures")
     assert line["reference"] in Session.objects.get(pk=session.pk).message

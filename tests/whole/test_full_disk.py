@@ -93,7 +93,7 @@ def test_a_full_disk_is_said_survived_and_forgotten(tight: Tight, git_server: Gi
             eventually(lambda: ticks(ada, building), within=90, what="the first line")
             fill(tight)
             ended = ada.until(building, "failed")
-            assert ended["code"] == "build.no-space"
+            assert ended["code"] == "build.out-of-space"
             said = ticks(ada, building)
             assert said == list(range(1, len(said) + 1))
             eventually(lambda: not grown(tight), what="the end of what was half built")

@@ -13,7 +13,7 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack, eventually, started
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 PARTS = ("web", "worker", "watch")
 Away = tuple[Stack, servers.Server, servers.Server]

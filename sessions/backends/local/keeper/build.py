@@ -26,7 +26,7 @@ from .jupyter import own_packages
 from .log import Log
 from .program import run
 from .sandbox import SERVED, Bind, Sandbox
-from .status import NO_SPACE, Ended, Status
+from .status import OUT_OF_SPACE, Ended, Status
 
 _FOLDERS = ("env", "home", "tmp", "cache", "answer")
 _SCRATCH = 64_000_000
@@ -123,7 +123,7 @@ class Build:
         )
         self._log.end_line()
         if status and bounds.is_full(self._job.partial):  # it was too quick for the watch
-            raise Ended("build.no-space", NO_SPACE["build"])
+            raise _out_of_space()
         if status:
             raise Ended(step.code, step.sentence)
 
@@ -146,7 +146,7 @@ class Build:
         await bounds.first_of(
             bounds.watch_memory(process, _IN_MEMORY, limit, ate),
             bounds.watch_disk([self._job.partial], disk, ended),
-            bounds.watch_room(self._job.partial, Ended("build.no-space", NO_SPACE["build"])),
+            bounds.watch_room(self._job.partial, _out_of_space()),
         )
 
     @asynccontextmanager
@@ -196,6 +196,10 @@ class Build:
         (self._partial / "result.json").write_text(json.dumps(found))
         os.chmod(self._partial, 0o700 if self._job.private else 0o755)
         rename_unless_there(self._partial, Path(self._job.environment))
+
+
+def _out_of_space() -> Ended:
+    return Ended("build.out-of-space", OUT_OF_SPACE["build"])
 
 
 def base_folder(job: BuildJob, version: str) -> Path:

@@ -13,13 +13,13 @@ PAUSE = 0.5
 """Seconds until what a full disk did not take is written once more."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-NO_SPACE = {
+OUT_OF_SPACE = {
     "build": "The portal's disk is full, so the build was ended, and what it had made was removed. "
     "The staff are told; try again when they have made room.",
     "spawn": "The portal's disk is full, so the notebook could not start. Your files are there. "
     "The staff are told; try again when they have made room.",
 }
-"""The sentences of the codes build.no-space and spawn.no-space."""
+"""The sentences of the codes build.out-of-space and spawn.out-of-space."""
 
 RUNNING = "running"
 READY = "ready"

@@ -72,7 +72,7 @@ async def _outcome(folder: Path, mine: Status, secret: str) -> Status | None:
 def _mistake(kind: str, error: Exception) -> Status:
     """How a job ends that met something unforeseen; a full disk is nobody's mistake."""
     if isinstance(error, OSError) and error.errno in status.NO_ROOM:
-        return Status(code=f"{kind}.no-space", message=status.NO_SPACE[kind])
+        return Status(code=f"{kind}.out-of-space", message=status.OUT_OF_SPACE[kind])
     traceback.print_exception(error)
     return Status(code=f"{kind}.internal", message="The portal made a mistake of its own.")
 
