@@ -5,13 +5,11 @@ Nobody may for being on the same machine: builds and notebooks are, and they are
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare
+from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -25,17 +23,14 @@ MAY = "notebook_sessions.view_session"
 PLAIN = "text/plain; charset=utf-8"
 
 
-class ByToken:
+class ByToken(MiddlewareMixin):
     """Before everything else: Prometheus asks each process by its own address, which is no host
     of the portal's, and it needs neither session nor database."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
         token = bearer(request.headers.get("Authorization", ""))
         if request.path_info != PATH or not token:
-            return self._get_response(request)
+            return None
         if asked := present():
             asked.route = "metrics"
         return _by_token(request, token)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import pytest
 from django.test import Client
@@ -12,6 +11,7 @@ from django.urls import path
 from portal import urls
 from portal.urls import handler500  # noqa: F401  this module is a test's ROOT_URLCONF
 from tests.api.conftest import post
+from tests.logs import written
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -95,13 +95,15 @@ def test_options_tell_the_methods(api):
     assert (answer.status_code, answer.headers["Allow"]) == (200, "GET, POST, HEAD, OPTIONS")
 
 
-def test_an_error_of_ours_is_json_with_a_reference_and_a_page_elsewhere(settings, caplog):
+def test_an_error_of_ours_is_json_with_a_reference_and_a_page_elsewhere(settings):
     settings.ROOT_URLCONF = __name__
     client = Client(raise_request_exception=False)
-    with caplog.at_level(logging.ERROR):
+    with written() as log:
         answer = client.get("/api/v1/broken/")
     _says(answer, 500, "error")
     assert answer.json()["reference"] in answer.json()["detail"]
-    assert answer.json()["reference"] in caplog.text
+    [line] = log.objects("portal.pages.errors")
+    assert line["reference"] == answer.json()["reference"]
+    assert "what only the log may know" in line["exception"]
     assert b"what only the log may know" not in answer.content
     assert client.get("/broken/").headers["Content-Type"].startswith("text/html")

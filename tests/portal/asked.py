@@ -29,7 +29,10 @@ async def ask(
         ) as client,
     ):
         answer = await client.request(method, path, headers=fields)
-        await sync_to_async(connections.close_all)()
+        # Pages of errors are made in a thread of the loop's.
+        for in_thread_of_context in (True, False):
+            close = sync_to_async(connections.close_all, thread_sensitive=in_thread_of_context)
+            await close()
     return answer
 
 

@@ -201,7 +201,7 @@ def test_the_page_asks_as_many_questions_however_much_there_is(
     ada, as_ada, stan, django_assert_num_queries
 ):
     as_ada.get("/account/")
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):
         as_ada.get("/account/")
     for number in range(5):
         wish = asking.ask(ada, "projects", 10 + number, in_days(30), "A course.")

@@ -6,8 +6,7 @@ import re
 
 import pytest
 from django.conf import settings
-from django.test import Client, override_settings
-from django.urls import URLPattern, URLResolver, path
+from django.test import Client
 
 from sessions.models import Access
 from sessions.states import ProjectState
@@ -74,26 +73,6 @@ def test_what_is_not_there_is_a_page_with_a_next_step(as_eve, as_ada):
         answer = client.get("/no/such/page/")
         assert answer.status_code == 404
         assert 'href="/"' in answer.content.decode()
-
-
-def breaks(request):
-    raise RuntimeError("on purpose")
-
-
-urlpatterns: list[URLPattern | URLResolver] = [path("breaks/", breaks)]
-
-
-def test_an_error_of_ours_has_a_reference_that_the_log_has_too(caplog):
-    from portal import urls
-
-    urlpatterns.extend(p for p in urls.urlpatterns if p not in urlpatterns)
-    globals()["handler500"] = urls.handler500
-    with override_settings(ROOT_URLCONF=__name__):
-        answer = Client(raise_request_exception=False).get("/breaks/")
-    (reference,) = re.findall(r"<code>([0-9a-f]{8})</code>", answer.content.decode())
-    assert answer.status_code == 500
-    told = [record for record in caplog.records if reference in record.getMessage()]
-    assert "on purpose" in str(told[0].exc_info[1])
 
 
 @pytest.mark.parametrize("address", ["/", "/sign-in/", "/account/", "/no/such/page/"])
