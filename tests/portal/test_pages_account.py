@@ -207,5 +207,5 @@ def test_the_page_asks_as_many_questions_however_much_there_is(
         wish = asking.ask(ada, "projects", 10 + number, in_days(30), "A course.")
         asking.grant(wish, stan, 10 + number, in_days(30))
     as_ada.get("/account/")
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):
         as_ada.get("/account/")
