@@ -22,11 +22,13 @@ ROUNDS = 40
 
 
 def addresses() -> Iterator[tuple[str, str]]:
-    """Every list of the admin, unfiltered and as staff filter it; and the person's own pages."""
+    """Every list of the admin, unfiltered and as staff filter it; the person's own pages; and
+    what Prometheus asks for."""
     from django.contrib import admin  # noqa: PLC0415 -- only there once Django is set up
     from django.urls import reverse  # noqa: PLC0415
 
     yield "admin home", reverse("admin:index")
+    yield "metrics", reverse("metrics")
     for model in admin.site._registry:  # noqa: SLF001 -- no public way to list them
         name = f"{model._meta.app_label}_{model._meta.model_name}"
         yield f"admin: {model._meta.verbose_name_plural}", reverse(f"admin:{name}_changelist")

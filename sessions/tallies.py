@@ -33,10 +33,10 @@ SOURCES: dict[str, tuple[type[models.Model], Told]] = {
 }
 
 
-def count() -> None:
-    """All that is new."""
+def count(batch: int = BATCH) -> None:
+    """All that is new, so many rows at a time."""
     for name, (model, told) in SOURCES.items():
-        while _is_behind(name, model) and _count_some(name, model, told):
+        while _is_behind(name, model) and _count_some(name, model, told, batch):
             pass
 
 
@@ -48,17 +48,16 @@ def _cursor(name: str) -> Tally:
     return Tally.objects.get_or_create(metric=CURSOR, labels=name)[0]
 
 
-def _count_some(name: str, model: type[models.Model], told: Told) -> bool:
+def _count_some(name: str, model: type[models.Model], told: Told, most: int) -> bool:
     """A batch; False where others write at this moment, and do not come to an end."""
     try:
         with transaction.atomic():
             _wait_for_writers(model)
             cursor = Tally.objects.select_for_update().get(metric=CURSOR, labels=name)
             newer = model._default_manager.filter(pk__gt=cursor.value).order_by("pk")
-            some = list(newer.values_list("pk", flat=True)[:BATCH])
+            some = list(newer.values_list("pk", flat=True)[:most])
             if some:
-                batch = model._default_manager.filter(pk__gt=cursor.value, pk__lte=some[-1])
-                _add(told(batch))
+                _add(told(newer.filter(pk__lte=some[-1])))
                 Tally.objects.filter(pk=cursor.pk).update(value=some[-1])
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", "") != UNAVAILABLE:

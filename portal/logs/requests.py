@@ -21,7 +21,8 @@ HEADER = b"x-reference"
 NOTEBOOK, OTHER = "notebook", "other"
 """Routes of what no address of the portal's stands for: notebooks' hosts, and what is left."""
 BEGINS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
-OPENED, REFUSED, FAILED = 101, 403, 500
+OPENED, REFUSED, LEFT, FAILED = 101, 403, 499, 500
+"""``LEFT``: whoever asked has gone before there was an answer, which is no fault of the portal's."""
 
 
 @dataclass
@@ -72,8 +73,11 @@ class Requests:
             _present.set(asked)
             try:
                 await self._inner(scope, receive, self._marking(send, asked, reference))
-            finally:
+            except Exception:
                 asked.answered(FAILED)
+                raise
+            finally:
+                asked.answered(LEFT)
                 _tell(self._ends, asked)
 
     def _marking(self, send: Any, asked: Asked, reference: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 
@@ -99,15 +100,30 @@ async def test_a_line_for_each_request_tells_its_address_by_name():
     assert "ada-secret" not in output.getvalue()
 
 
-async def test_a_request_that_breaks_off_is_told_as_an_error():
+async def test_an_error_without_an_answer_is_told_as_a_fault():
     told: list[Asked] = []
 
     async def app(scope, receive, send):
-        raise ConnectionResetError
+        raise LookupError
 
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(LookupError):
         await Requests(app, ends=[told.append])({"type": "http"}, None, None)
     assert [each.status for each in told] == [500]
+
+
+async def test_whoever_leaves_before_there_is_an_answer_is_none():
+    told: list[Asked] = []
+
+    async def cancelled(scope, receive, send):
+        raise asyncio.CancelledError
+
+    async def ended(scope, receive, send):
+        return
+
+    with pytest.raises(asyncio.CancelledError):
+        await Requests(cancelled, ends=[told.append])({"type": "http"}, None, None)
+    await Requests(ended, ends=[told.append])({"type": "http"}, None, None)
+    assert [each.status for each in told] == [499, 499]
 
 
 def say(session_id: int, **_newer: object) -> None:

@@ -96,16 +96,12 @@ def test_what_was_counted_stays_when_its_rows_are_removed(ada):
     assert launches() == {"ready": 1}
 
 
-def test_more_than_one_batch(ada):
-    session = waiting(ada)
-    last = Transition(session=session, before="spawning", after="ready", by="test")
-    count = 2 * tallies.BATCH + 1
-    Transition.objects.bulk_create(
-        Transition(session=session, before=last.before, after=last.after, by="test")
-        for _each in range(count)
-    )
-    tallies.count()
-    assert launches() == {"ready": count}
+def test_it_is_the_same_in_many_small_batches(ada):
+    for _each in range(3):
+        go(waiting(ada), *READY)
+    tallies.count(batch=2)
+    assert launches() == {"ready": 3}
+    assert value("launch_phase_seconds_count", 'phase="spawning"') == 3
 
 
 def test_each_phase_of_a_launch_has_its_time(ada):
