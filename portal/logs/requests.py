@@ -22,7 +22,7 @@ NOTEBOOK, OTHER = "notebook", "other"
 """Routes of what no address of the portal's stands for: notebooks' hosts, and what is left."""
 BEGINS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 OPENED, REFUSED, LEFT, FAILED = 101, 403, 499, 500
-"""``LEFT``: whoever asked has gone before the answer, which is no fault of the portal's."""
+"""``LEFT``: whoever asked has gone before the answer, which is no fault of ours."""
 
 
 @dataclass
