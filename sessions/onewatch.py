@@ -55,13 +55,19 @@ class Holder:
     def keep(self) -> None:
         """Raises `SystemExit` where another process has the lock, `OperationalError` while nobody
         can say."""
+        if self._has_it():
+            return
+        self.close()
+        if not self._ask("SELECT pg_try_advisory_lock(%s)"):
+            raise SystemExit("Another watch has taken over.")
+        log.warning("the database was away; watching goes on")
+
+    def _has_it(self) -> bool:
+        """Whether the connection that took the lock is still the same, and open."""
         try:
-            self._ask("SELECT %s")
+            return self._own.connection is not None and bool(self._ask("SELECT %s"))
         except (OperationalError, InterfaceError):
-            self.close()
-            if not self._ask("SELECT pg_try_advisory_lock(%s)"):
-                raise SystemExit("Another watch has taken over.") from None
-            log.warning("the database was away; watching goes on")
+            return False
 
     def close(self) -> None:
         self._own.close()

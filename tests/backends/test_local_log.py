@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sessions.backends import LogPiece
+from sessions.backends import CUT, LogPiece
 from sessions.backends.local.keeper.log import Log
 from sessions.backends.local.reports import piece
 
@@ -51,7 +51,7 @@ def test_a_long_log_is_cut_once_and_says_so(tmp_path: Path):
     (found,) = pieces(tmp_path)
     *lines, cut, own = found[1].splitlines()
     assert lines == ["0123456789"] * 9
-    assert "cut" in cut
+    assert cut == CUT
     assert own == "the portal's own"
 
 

@@ -8,6 +8,8 @@ import pytest
 from bindery_builder.lines import CUT_MARK, LONGEST, clean
 from bindery_builder.output import Output
 
+from sessions.backends import CUT
+
 
 @pytest.fixture
 def written() -> io.BytesIO:
@@ -36,11 +38,7 @@ def test_after_the_limit_one_line_says_so_and_nothing_follows(written):
     output = Output(written, 20)
     output.feed(b"12345\n12345\n12345\n12345\n")
     output.title("Later")
-    assert lines(written) == [
-        "1 12345",
-        "2 12345",
-        "3 … the log is too long: what follows was cut …",
-    ]
+    assert lines(written) == ["1 12345", "2 12345", f"3 {CUT}"]
     assert output.last[-1] == "── Later"
 
 

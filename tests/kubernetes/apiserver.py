@@ -44,7 +44,9 @@ class Request(BaseHTTPRequestHandler):
             self.names = self.address.path.split("/")[4:]
         length = int(self.headers.get("Content-Length", 0))
         self.body = json.loads(self.rfile.read(length) or b"{}")
-        self.server.asked.append(f"{self.command} {'/'.join(self.names)}")
+        asked = f"{self.command} {'/'.join(self.names)}"
+        self.server.asked.append(asked)
+        self.server.bodies[asked] = self.body
         if not self._goes_wrong():
             self._right()
 
@@ -180,6 +182,7 @@ class ApiServer(ThreadingHTTPServer):
         self.wrong: list[tuple[int, bytes]] = []
         self.denied: set[str] = set()
         self.asked: list[str] = []
+        self.bodies: dict[str, Manifest] = {}
         self.since: list[str] = []
         self.oldest = 0
         self.watches = 0

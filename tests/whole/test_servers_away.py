@@ -16,6 +16,13 @@ from tests.stack import Api, Stack, eventually, started
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 PARTS = ("web", "worker", "watch")
+LOCKS = """
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+    print(cursor.fetchone()[0])
+"""
+"""How many watch processes hold the lock of the active one."""
 Away = tuple[Stack, servers.Server, servers.Server]
 
 
@@ -54,6 +61,7 @@ def test_a_portal_goes_on_where_it_was(away: Away, git: GitServer) -> None:
         redis.start()
         _launched(ada, running)
     eventually(portal.is_healthy, within=60, what="a healthy portal")
+    assert portal.manage("shell", "-c", LOCKS).splitlines()[-1] == "1"
     assert [portal.part(name) for name in PARTS] == parts  # nobody had to be started again
 
 

@@ -1,0 +1,47 @@
+"""How a run's objects are taken out of the cluster, as the API server is asked for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from keys.identity import Identity
+from sessions.backends.kubernetes import KubernetesBackend
+from sessions.backends.kubernetes.cluster import Cluster
+from tests.kubernetes.things import BUILD, SERVER
+
+RUN = "ada-flowers-lrkajvgx-9"
+
+
+@pytest.fixture
+def backend(cluster: Cluster) -> KubernetesBackend:
+    backend = KubernetesBackend()
+    backend._cluster = cluster
+    return backend
+
+
+def test_ending_a_notebook_waits_for_no_node_and_leaves_the_word_that_it_was_told(api, backend):
+    backend.ensure_server(SERVER)
+    backend.end_server(SERVER.id)
+    backend.end_server(SERVER.id)
+    assert api.things["pods"] == {}
+    assert api.things["secrets"][RUN]["metadata"]["annotations"]["bindery/told"] == "stop"
+    assert api.bodies[f"DELETE pods/{RUN}"] == {"gracePeriodSeconds": 0}
+    backend.ensure_server(SERVER)
+    assert api.things["pods"] == {}
+
+
+def test_stopping_one_lets_it_end_kindly(api, backend):
+    backend.ensure_server(SERVER)
+    backend.remove_server(SERVER.id)
+    assert api.bodies[f"DELETE pods/{RUN}"] == {}
+
+
+def test_a_key_whose_build_never_came_is_swept_away(api, backend):
+    private = replace(BUILD, identity=Identity("the private key", "ssh-ed25519 AAAAada", "known"))
+    backend.ensure_build(private)
+    assert backend.sweep() == []
+    api.drop("pods", "build-7")
+    assert backend.sweep() == ["build-7-key"]
+    assert api.things["secrets"] == {}
