@@ -36,8 +36,7 @@ def in_words(part: str, problem: str) -> Problem:
             _("Look at PORTAL_EMAIL_URL; `manage.py doctor` tries it."),
         ),
         "stops": (
-            _("Notebooks that were stopped do not end, not even by force: %(problem)s.")
-            % {"problem": problem},
+            _("Notebooks that were stopped do not end, not even by force."),
             _("The machines they run on hang or do not answer: look at them, or restart them."),
         ),
         BACKEND: (

@@ -39,13 +39,23 @@ class Elapsed:
         self._jumps: deque[tuple[datetime, timedelta]] = deque(maxlen=JUMPS_KEPT)
 
     def look(self) -> None:
-        """Notice whether the machine's clock has jumped ahead; to be called now and then."""
+        """Notice whether the machine's clock has jumped; to be called now and then."""
         wall, steady = self._wall(), self._steady()
         passed = timedelta(seconds=steady - self._seen[1])
         ahead = wall - self._seen[0] - passed
         if ahead > TOLERATED:
             self._jumps.append((wall - passed, ahead))
+        elif ahead < -TOLERATED:
+            self._take_back(-ahead)
         self._seen = wall, steady
+
+    def _take_back(self, back: timedelta) -> None:
+        """A clock that is set right again: what it was ahead by is nothing to leave out."""
+        while self._jumps and back > timedelta():
+            at, ahead = self._jumps.pop()
+            back -= ahead
+            if back < -TOLERATED:
+                self._jumps.append((at, -back))
 
     def since(self, moment: datetime) -> timedelta:
         """The time since then, without that by which the clock jumped; never below zero."""

@@ -71,10 +71,9 @@ def look_at_stops(elapsed: Elapsed) -> None:
     """Tell staff of notebooks that do not even end when they are made to."""
     limit = 2 * settings.PORTAL_STOP_TIMEOUT
     stopping = Session.objects.filter(state=SessionState.STOPPING)
-    stuck = sum(
-        elapsed.is_over(since, limit) for since in stopping.values_list("changed", flat=True)
-    )
-    Condition.objects.note(STOPS, f"{stuck} do not end" if stuck else "")
+    begun = stopping.values_list("changed", flat=True)
+    is_stuck = any(elapsed.is_over(since, limit) for since in begun)
+    Condition.objects.note(STOPS, "not even by force" if is_stuck else "")
 
 
 def end_build(report: BuildReport, elapsed: Elapsed) -> None:

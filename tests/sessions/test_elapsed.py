@@ -80,6 +80,25 @@ def test_a_clock_that_is_set_back_makes_nothing_younger_than_nothing(clocks):
     assert clocks.is_over(began, 10)
 
 
+def test_a_clock_that_is_set_right_again_is_as_if_nothing_had_been(clocks):
+    clocks.pass_by(5)
+    clocks.set(days=365)
+    clocks.pass_by(2)
+    clocks.set(days=-365)
+    assert clocks.elapsed.since(NOON) == timedelta(minutes=7)
+    began = clocks.wall
+    clocks.pass_by(10)
+    assert clocks.is_over(NOON, 17)
+    assert clocks.elapsed.since(began) == timedelta(minutes=10)
+
+
+def test_a_clock_that_is_set_back_by_less_is_still_ahead_by_the_rest(clocks):
+    clocks.pass_by(5)
+    clocks.set(hours=3)
+    clocks.set(hours=-1)
+    assert clocks.elapsed.since(NOON) == timedelta(minutes=5)
+
+
 def test_what_was_not_watched_is_not_over_at_once(clocks):
     """As after an outage of a week."""
     assert not clocks.is_over(NOON - timedelta(days=7), 10)

@@ -192,7 +192,7 @@ def test_of_one_that_does_not_even_end_by_force_staff_are_told(stopping, backend
     assert Condition.objects.get(part="stops").problem == ""
     older(130)
     assert looked().state == "stopping"
-    assert Condition.objects.get(part="stops").problem == "1 do not end"
+    assert Condition.objects.get(part="stops").problem == "not even by force"
     assert "do not end, not even by force" in as_root.get("/admin/").text
     backend.undying.clear()
     assert looked().state == "stopped"
