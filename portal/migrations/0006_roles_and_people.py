@@ -10,30 +10,31 @@ ROLES = {"viewer": [VIEWER], "support": [VIEWER], "operator": [VIEWER, OPERATOR]
 
 def give(apps, schema_editor):
     alias = schema_editor.connection.alias
-    make_permissions(apps, alias)
-    for group, permissions in _each(apps, alias):
+    make_permissions(apps, alias, VIEWER)
+    for group, permissions in each(apps, alias, ROLES):
         group.permissions.add(*permissions)
 
 
 def take(apps, schema_editor):
-    for group, permissions in _each(apps, schema_editor.connection.alias):
+    for group, permissions in each(apps, schema_editor.connection.alias, ROLES):
         group.permissions.remove(*permissions)
 
 
-def _each(apps, alias):
+def each(apps, alias, tables):
+    """The groups of these roles, each with its permissions."""
     rows = apps.get_model("auth", "Permission").objects.using(alias)
-    for group in apps.get_model("auth", "Group").objects.using(alias).filter(name__in=ROLES):
+    for group in apps.get_model("auth", "Group").objects.using(alias).filter(name__in=tables):
         yield group, [
             rows.get(content_type__app_label=label, codename=code)
-            for table in ROLES[group.name]
+            for table in tables[group.name]
             for label in table
             for code in table[label]
         ]
 
 
-def make_permissions(apps, alias):
+def make_permissions(apps, alias, labels):
     """Django makes them after all migrations, which is too late here."""
-    for label in VIEWER:
+    for label in labels:
         config = apps.get_app_config(label)
         config.models_module = True  # the stub of a migration's state has none
         create_permissions(config, verbosity=0, using=alias, apps=apps)

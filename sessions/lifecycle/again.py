@@ -21,21 +21,22 @@ Step = tuple[object, ...]
 
 
 class Again:
-    """One pass: call it like `enqueue`."""
+    """One pass: call it like `enqueue`. ``most`` tasks are the queue's bound."""
 
-    def __init__(self) -> None:
-        self._waiting = set(_waiting())
+    def __init__(self, most: int = LONG) -> None:
+        self._most = most
+        self._waiting = set(_waiting(most))
 
     def __call__(self, step: str, *rows: int | str) -> None:
         wanted = (step, *rows)
-        if wanted not in self._waiting and len(self._waiting) < LONG:
+        if wanted not in self._waiting and len(self._waiting) < self._most:
             self._waiting.add(wanted)
             enqueue(step, *rows)
 
 
-def _waiting() -> Iterator[Step]:
+def _waiting(most: int) -> Iterator[Step]:
     """What no worker has taken yet; what one has taken may have been lost with it."""
     due = OrmQ.objects.filter(lock__lte=timezone.now()).order_by("pk")
-    for row in due[:LONG]:
+    for row in due[:most]:
         task = row.task
         yield (str(task.get("func", row.pk)).removeprefix(_PREFIX), *task.get("args", ()))

@@ -9,7 +9,6 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from sessions import lifecycle
-from sessions.lifecycle import again
 from sessions.lifecycle.again import Again
 from sessions.models import Build, Session
 from sessions.reconcile import reconcile
@@ -52,12 +51,11 @@ def test_the_same_step_for_another_row_is_another_one(db):
     assert queued() == [("prepare", 7), ("prepare", 8), ("spawn", 7)]
 
 
-def test_a_long_queue_is_not_made_longer(db, monkeypatch):
-    monkeypatch.setattr(again, "LONG", 3)
-    step = Again()
+def test_a_long_queue_is_not_made_longer(db):
+    step = Again(most=3)
     for row in range(9):
         step("prepare", row)
-    Again()("prepare", 10)
+    Again(most=3)("prepare", 10)
     assert len(queued()) == 3
 
 
