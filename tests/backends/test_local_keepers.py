@@ -116,7 +116,7 @@ def test_a_build_whose_keeper_hangs_is_ended_when_it_is_forgotten(backend, order
     until(lambda: not sleepers(), 5)
     partial = backend.folders.partial(spec.image, spec.id)
     assert partial.name not in sweep(backend.folders)  # somebody may be about to take it over
-    assert partial.name in sweep(backend.folders, young=0)
+    until(lambda: partial.name in sweep(backend.folders, young=0), 20)
     assert not partial.exists()
 
 
