@@ -33,14 +33,25 @@ def reference() -> str:
 def begun(**numbers: int | str) -> Iterator[str]:
     """Something begins, and gets a reference of its own; what is noted meanwhile ends with it.
     ``numbers`` are as in `about`."""
-    number, before = _fresh(), get_contextvars()
+    before = get_contextvars()
+    try:
+        yield begin(**numbers)
+    finally:
+        end()
+        bind_contextvars(**before)
+
+
+def begin(**numbers: int | str) -> str:
+    """Something begins whose end is told elsewhere, by `end`."""
+    number = _fresh()
     clear_contextvars()
     bind_contextvars(**{REFERENCE: number}, **numbers)
-    try:
-        yield number
-    finally:
-        clear_contextvars()
-        bind_contextvars(**before)
+    return number
+
+
+def end() -> None:
+    """What `begin` began is over: nothing is said any more with what is logged."""
+    clear_contextvars()
 
 
 @contextmanager
@@ -51,8 +62,9 @@ def about(**numbers: int | str) -> Iterator[None]:
 
 
 def note(**numbers: int | str) -> None:
-    """The same for the rest of the request or the task."""
-    bind_contextvars(**numbers)
+    """The same for the rest of the request or the task; where neither is, for nothing."""
+    if REFERENCE in get_contextvars():
+        bind_contextvars(**numbers)
 
 
 def _fresh() -> str:

@@ -10,7 +10,6 @@ from inspect import signature
 from typing import Any
 
 from django_q.signals import post_execute_in_worker, pre_execute
-from structlog.contextvars import clear_contextvars
 
 from portal.logs import context
 
@@ -24,13 +23,12 @@ def listen() -> None:
 
 
 def _begin(sender: Any, func: Callable[..., Any] | None, task: Mapping[str, Any], **_: Any) -> None:
-    clear_contextvars()
     numbers = _numbers(func, task["args"]) if func else {}
-    context.note(reference=context.reference(), task=str(task["func"]), **numbers)
+    context.begin(task=str(task["func"]), **numbers)
 
 
 def _end(**_: Any) -> None:
-    clear_contextvars()
+    context.end()
 
 
 def _numbers(func: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, Any]:

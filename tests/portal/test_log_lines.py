@@ -75,6 +75,14 @@ def test_what_one_thing_is_about_ends_with_it():
     assert not {"task", "session", "reference"} & set(outside)
 
 
+def test_what_is_noted_while_nothing_is_under_way_stays_with_no_line():
+    with written() as output:
+        context.note(user=1)
+        log.info("outside")
+    [found] = output.objects()
+    assert "user" not in found
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
