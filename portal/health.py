@@ -23,7 +23,7 @@ from django.views.decorators.http import require_safe
 from portal.version import VERSION
 from sessions import conditions, fulldisk, watch
 from sessions.backends import get_backend
-from sessions.models import Condition, Heartbeat
+from sessions.models import Condition, Heartbeat, Sign
 
 OK = "ok"
 NEEDED = ("database", "worker", "watch", "backend")
@@ -77,7 +77,7 @@ def states() -> dict[str, State]:
     try:
         if _is_migrated():
             rows = {row.part: row for row in Condition.objects.all()}
-            alive = Heartbeat.objects.filter(name=watch.NAME).first()
+            alive = Heartbeat.objects.filter(name=Sign.WATCH).first()
             problems, since = _problems(rows), _noted(rows.values(), alive)
         else:
             problems = _without_database(NOT_MIGRATED)

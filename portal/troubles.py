@@ -13,7 +13,7 @@ from portal.models import Letter
 from sessions import conditions, watch
 from sessions.backends import Problem, get_backend
 from sessions.conditionwords import in_words
-from sessions.models import Capacity, Condition, Heartbeat
+from sessions.models import Capacity, Condition, Heartbeat, Sign
 
 OLD = timedelta(minutes=10)
 
@@ -40,7 +40,7 @@ def _of_backend(noted: Iterable[Condition]) -> Iterator[Trouble]:
 
 def _of_watch() -> Iterator[Trouble]:
     if not watch.is_alive():
-        last = Heartbeat.objects.filter(name=watch.NAME).first()
+        last = Heartbeat.objects.filter(name=Sign.WATCH).first()
         yield Trouble(
             "portal.watch",
             _("watch gives no sign of life: nobody sees what becomes of builds and notebooks."),

@@ -20,7 +20,7 @@ from sessions import space
 from sessions.backends import get_backend
 from sessions.errors import TemporaryError
 from sessions.lifecycle import queue
-from sessions.models import Condition, Heartbeat
+from sessions.models import Condition, Heartbeat, Sign
 
 PAUSE = 15.0
 """Seconds between two looks."""
@@ -68,8 +68,10 @@ def worker() -> str:
 def _activity() -> str:
     """Notebooks are asked by a thread of watch; where that fails, none is taken for idle."""
     patience = timedelta(seconds=IN_VAIN * settings.PORTAL_ACTIVITY_SECONDS)
-    begun = Heartbeat.objects.filter(name="watch", since__lt=timezone.now() - patience).exists()
-    return UNASKED if begun and not Heartbeat.objects.is_alive("activity", within=patience) else ""
+    begun = Heartbeat.objects.filter(name=Sign.WATCH, since__lt=timezone.now() - patience).exists()
+    return (
+        UNASKED if begun and not Heartbeat.objects.is_alive(Sign.ACTIVITY, within=patience) else ""
+    )
 
 
 def _disk() -> str:

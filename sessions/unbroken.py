@@ -16,12 +16,9 @@ from django.utils import timezone
 
 from sessions import capacity
 from sessions.elapsed import TOLERATED
-from sessions.models import Heartbeat, Session
+from sessions.models import Heartbeat, Session, Sign
 from sessions.states import SessionState
 
-NAME = "culling"
-ASKING = "activity"
-"""The sign of life of whoever asks notebooks what they do."""
 OUTAGE = timedelta(hours=1)
 ANSWERED = timedelta(minutes=5)
 """An answer of the back end is no older: `reconcile` asks once a minute."""
@@ -48,12 +45,12 @@ class Clock:
 def unbroken_since(clock: Clock) -> datetime | None:
     """Since when there was no break, None while one lasts. To be called about once a minute, which
     is how a break is noticed; ``clock`` is the caller's own, for as long as it lives."""
-    mine = Heartbeat.objects.filter(name=NAME)
+    mine = Heartbeat.objects.filter(name=Sign.CULLING)
     if clock.has_jumped():
         mine.delete()
     if not (_back_end_answers() and _notebooks_are_asked()):
         return None
-    Heartbeat.objects.beat(NAME, within=OUTAGE)
+    Heartbeat.objects.beat(Sign.CULLING, within=OUTAGE)
     return mine.values_list("since", flat=True).get()
 
 
@@ -72,4 +69,4 @@ def _notebooks_are_asked() -> bool:
     """Where none runs there is nothing to ask."""
     if not Session.objects.filter(state=SessionState.READY).exists():
         return True
-    return Heartbeat.objects.filter(name=ASKING, at__range=answered_by()).exists()
+    return Heartbeat.objects.filter(name=Sign.ACTIVITY, at__range=answered_by()).exists()

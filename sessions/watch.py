@@ -19,13 +19,12 @@ from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.guarded import guarded
 from sessions.lifecycle import facts
 from sessions.lifecycle.culling import cull
-from sessions.models import Heartbeat
+from sessions.models import Heartbeat, Sign
 from sessions.onewatch import alone
 from sessions.reconcile import reconcile, refresh_sign_ins
 
 log = logging.getLogger(__name__)
 
-NAME = "watch"
 BEAT = 5.0
 RECONCILE = 60.0
 BREAK = timedelta(seconds=6 * BEAT)
@@ -34,7 +33,7 @@ BREAK = timedelta(seconds=6 * BEAT)
 
 def is_alive() -> bool:
     """Whether some watch process is at work."""
-    return Heartbeat.objects.is_alive(NAME, within=BREAK)
+    return Heartbeat.objects.is_alive(Sign.WATCH, within=BREAK)
 
 
 def run() -> None:
@@ -78,4 +77,4 @@ def _take(report: BuildReport | ServerReport | None) -> None:
 
 def _beat() -> None:
     close_old_connections()
-    Heartbeat.objects.beat(NAME, within=BREAK)
+    Heartbeat.objects.beat(Sign.WATCH, within=BREAK)

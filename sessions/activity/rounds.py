@@ -19,12 +19,11 @@ from keys.sealing import CannotOpen
 from sessions.activity.asking import Asked, ask
 from sessions.activity.noting import note
 from sessions.guarded import guarded
-from sessions.models import Heartbeat, Session
+from sessions.models import Heartbeat, Session, Sign
 from sessions.states import SessionState
 
 log = logging.getLogger(__name__)
 
-NAME = "activity"
 SLICE = 1000
 """Sessions that are held in memory at a time."""
 AGAIN = 30.0
@@ -48,7 +47,7 @@ class Rounds:
             return
         # Of a round that fails or dies nothing more is heard; one that works sets the next.
         self._due = time.monotonic() + min(AGAIN, settings.PORTAL_ACTIVITY_SECONDS)
-        self._thread = Thread(target=self._run, name=NAME, daemon=True)
+        self._thread = Thread(target=self._run, name=Sign.ACTIVITY, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
@@ -64,8 +63,8 @@ class Rounds:
 def go_round(at_a_time: int = SLICE) -> None:
     """Ask every notebook that is ready what it does, and store what it says.
 
-    It is a sign of life of `NAME`, unless there are several and none has answered: then it is
-    rather we who cannot hear.
+    It is a sign of life of `Sign.ACTIVITY`, unless there are several and none has answered: then it
+    is rather we who cannot hear.
     """
     asked = answered = 0
     for some in _slices(at_a_time):
@@ -77,7 +76,7 @@ def go_round(at_a_time: int = SLICE) -> None:
         log.warning("none of %s notebooks says what it does", asked)
         return
     pause = timedelta(seconds=settings.PORTAL_ACTIVITY_SECONDS)
-    Heartbeat.objects.beat(NAME, within=BREAK * pause)
+    Heartbeat.objects.beat(Sign.ACTIVITY, within=BREAK * pause)
 
 
 def _slices(size: int) -> Iterator[list[Asked]]:

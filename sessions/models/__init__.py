@@ -4,7 +4,7 @@ from sessions.models.access import Access
 from sessions.models.build import Build
 from sessions.models.capacity import Capacity
 from sessions.models.condition import Condition
-from sessions.models.heartbeat import Heartbeat
+from sessions.models.heartbeat import Heartbeat, Sign
 from sessions.models.idempotency import Idempotency
 from sessions.models.project import Project
 from sessions.models.record import Event, LogChunk, Transition
@@ -27,6 +27,7 @@ __all__ = [
     "Removed",
     "RepositoryRule",
     "Session",
+    "Sign",
     "Tally",
     "Transition",
 ]

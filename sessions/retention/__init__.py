@@ -13,11 +13,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from sessions.errors import BinderyError
-from sessions.models import Heartbeat
+from sessions.models import Heartbeat, Sign
 from sessions.retention import images, logs, rows
 from sessions.retention.sweeping import Patience
 
-NAME = "retention"
 EVERY = timedelta(hours=1)
 SECONDS = 40.0
 """The worker ends a task at 55."""
@@ -29,12 +28,12 @@ log = logging.getLogger(__name__)
 
 def is_due() -> bool:
     """Whether it is time to look again, or the last time there was more than there was time for."""
-    return not Heartbeat.objects.is_alive(NAME, within=EVERY)
+    return not Heartbeat.objects.is_alive(Sign.RETENTION, within=EVERY)
 
 
 def hurry() -> None:
     """Something is to go that should not wait for its hour."""
-    Heartbeat.objects.filter(name=NAME).delete()
+    Heartbeat.objects.filter(name=Sign.RETENTION).delete()
 
 
 def tidy(seconds: float = SECONDS) -> None:
@@ -43,7 +42,7 @@ def tidy(seconds: float = SECONDS) -> None:
     for chore in CHORES:
         _guarded(chore, patience)
     if not patience.is_over:
-        Heartbeat.objects.beat(NAME, within=EVERY)
+        Heartbeat.objects.beat(Sign.RETENTION, within=EVERY)
         _guarded(images.weigh, patience)
 
 

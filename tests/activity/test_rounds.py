@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from django.db import OperationalError, connection
 
-from sessions.activity.rounds import NAME, Rounds, go_round
-from sessions.models import Heartbeat, Project, Session
+from sessions.activity.rounds import Rounds, go_round
+from sessions.models import Heartbeat, Project, Session, Sign
 from sessions.states import SessionState
 from tests.activity.running import BEFORE, answer_of, running, use_of
 from tests.activity.servers import Servers, closing, saying
@@ -39,7 +39,7 @@ def test_a_round_asks_all_that_are_ready_however_few_it_holds_at_a_time(ada, ser
     assert all(answer_of(each)[1] for each in sessions)
     assert all(use_of(each)[0] > BEFORE for each in sessions)
     assert len(servers.heads) == 5
-    assert Heartbeat.objects.filter(name=NAME).exists()
+    assert Heartbeat.objects.filter(name=Sign.ACTIVITY).exists()
 
 
 def test_others_are_not_asked(ada, servers):
@@ -58,7 +58,7 @@ def test_one_that_does_not_answer_is_not_therefore_idle_and_disturbs_nobody(ada,
     go_round()
     assert answer_of(dead) == (BEFORE, True)
     assert use_of(well)[0] > BEFORE
-    assert Heartbeat.objects.filter(name=NAME).exists()
+    assert Heartbeat.objects.filter(name=Sign.ACTIVITY).exists()
 
 
 def test_where_none_of_several_answers_it_is_not_the_notebooks_that_fail(ada, servers, caplog):
@@ -66,13 +66,13 @@ def test_where_none_of_several_answers_it_is_not_the_notebooks_that_fail(ada, se
     for name in ("one", "another"):
         running(ada, name, address)
     go_round()
-    assert not Heartbeat.objects.filter(name=NAME).exists()
+    assert not Heartbeat.objects.filter(name=Sign.ACTIVITY).exists()
     assert "none of 2 notebooks" in caplog.text
 
 
 def test_where_nothing_runs_a_round_has_worked(db):
     go_round()
-    assert Heartbeat.objects.filter(name=NAME).exists()
+    assert Heartbeat.objects.filter(name=Sign.ACTIVITY).exists()
 
 
 def test_a_token_that_cannot_be_opened_keeps_no_other_from_being_asked(ada, servers):

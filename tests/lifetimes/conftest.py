@@ -12,9 +12,9 @@ from django.utils import timezone
 from portal.models import User
 from sessions import capacity
 from sessions.lifecycle.culling import cull
-from sessions.models import Heartbeat, Project, Session
+from sessions.models import Heartbeat, Project, Session, Sign
 from sessions.states import ProjectState, SessionState
-from sessions.unbroken import ASKING, NAME, Clock, unbroken_since
+from sessions.unbroken import Clock, unbroken_since
 from tests.scripted import ScriptedBackend
 from tests.stages import project_in
 
@@ -46,7 +46,7 @@ class Portal:
         if self.notebooks_answer:
             running = Session.objects.filter(state=SessionState.READY)
             running.exclude(project__in=self.mute).update(asked=self.now)
-            Heartbeat.objects.beat(ASKING, within=HOUR)
+            Heartbeat.objects.beat(Sign.ACTIVITY, within=HOUR)
 
     def live(self, time: timedelta) -> None:
         """So much time goes by with the portal at work. It sees that all is well now and then
@@ -73,7 +73,7 @@ class Portal:
         self.clock = self._started()
 
     def beats_since(self) -> datetime:
-        return Heartbeat.objects.get(name=NAME).since
+        return Heartbeat.objects.get(name=Sign.CULLING).since
 
 
 @pytest.fixture

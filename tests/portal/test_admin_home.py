@@ -19,7 +19,7 @@ from portal.models import User
 from quotas.models import LimitRequest
 from sessions import backends, capacity
 from sessions.backends import Problem
-from sessions.models import Capacity, Heartbeat, Session
+from sessions.models import Capacity, Heartbeat, Session, Sign
 from tests.sessions.ran import ran
 
 pytestmark = pytest.mark.django_db
@@ -137,7 +137,7 @@ def test_each_figure_leads_to_the_list_behind_it(as_root, busy):
 
 
 def test_what_is_wrong_is_said_first_with_what_to_do(as_root, backend):
-    Heartbeat.objects.beat("watch", within=timedelta(minutes=1))
+    Heartbeat.objects.beat(Sign.WATCH, within=timedelta(minutes=1))
     assert "Nothing that the portal knows of" in home(as_root)
     backend.troubles = [Problem("local.no-git", "The program git is missing.", "Install it.")]
     Heartbeat.objects.update(at=hours_ago(1))

@@ -40,7 +40,7 @@ from portal.doctor.examination import Check, checks, examine
 from portal.doctor.finding import Finding
 from sessions.backends import Problem
 from sessions.errors import TemporaryError
-from sessions.models import Capacity, Heartbeat
+from sessions.models import Capacity, Heartbeat, Sign
 from tests.oidc.hostile import Hostile
 from tests.smtp import MailServer
 
@@ -167,7 +167,7 @@ def test_a_git_host_that_leads_nowhere(settings):
 # --- the portal's processes, and its addresses ---
 def test_processes_that_are_not_there(backend):
     assert ids(processes.check(patience=0.2)) == {"doctor.watch", "doctor.worker"}
-    Heartbeat.objects.beat("watch", within=timedelta(minutes=1))
+    Heartbeat.objects.beat(Sign.WATCH, within=timedelta(minutes=1))
     assert ids(processes.check(patience=0.2)) == {"doctor.worker"}
 
 

@@ -16,7 +16,7 @@ from portal import health
 from sessions import conditions
 from sessions.backends import Problem
 from sessions.errors import TemporaryError
-from sessions.models import Condition, Heartbeat
+from sessions.models import Condition, Heartbeat, Sign
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def alive(db, backend):
     """A portal in which everything is well."""
-    Heartbeat.objects.beat("watch", within=timedelta(minutes=1))
+    Heartbeat.objects.beat(Sign.WATCH, within=timedelta(minutes=1))
     return backend
 
 
@@ -96,9 +96,9 @@ def test_each_part_says_since_when(alive):
 
 
 def test_watch_is_well_since_its_first_sign_of_life_and_gone_since_its_last(alive):
-    Heartbeat.objects.filter(name="watch").update(since=hours_ago(3))
+    Heartbeat.objects.filter(name=Sign.WATCH).update(since=hours_ago(3))
     assert since("watch") == hours_ago(3)
-    Heartbeat.objects.filter(name="watch").update(at=hours_ago(2))
+    Heartbeat.objects.filter(name=Sign.WATCH).update(at=hours_ago(2))
     assert since("watch") == hours_ago(2)
 
 

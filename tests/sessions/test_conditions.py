@@ -11,7 +11,7 @@ from django_q.models import OrmQ
 
 from portal.models import Letter
 from sessions import conditions
-from sessions.models import Capacity, Condition, Heartbeat
+from sessions.models import Capacity, Condition, Heartbeat, Sign
 from sessions.reconcile import reconcile
 
 pytestmark = pytest.mark.django_db
@@ -35,12 +35,12 @@ def test_a_part_keeps_its_time_until_it_changes(backend):
 
 def test_notebooks_that_nobody_asks_are_a_trouble_once_watch_has_had_the_time(backend, settings):
     now = timezone.now()
-    Heartbeat.objects.create(name="watch", at=now, since=now)
+    Heartbeat.objects.create(name=Sign.WATCH, at=now, since=now)
     assert noted()["activity"] == ""
     long_ago = now - timedelta(seconds=settings.PORTAL_ACTIVITY_SECONDS * 10)
     Heartbeat.objects.update(since=long_ago)
     assert noted()["activity"] == conditions.UNASKED
-    Heartbeat.objects.beat("activity", within=timedelta(hours=1))
+    Heartbeat.objects.beat(Sign.ACTIVITY, within=timedelta(hours=1))
     assert noted()["activity"] == ""
 
 
