@@ -5,7 +5,6 @@ A page for people; for programs, under ``/api/``, the same as JSON.
 
 from __future__ import annotations
 
-import logging
 import sys
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -15,16 +14,13 @@ from django.utils.translation import gettext as _
 from portal import outages
 from portal.logs import context
 
-log = logging.getLogger(__name__)
-
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's ``handler500``. The page asks nothing of the request: that may be what is broken."""
+    """Django's ``handler500``; the log has the traceback from Django itself. The page asks nothing
+    of the request: that may be what is broken."""
     if passing := outages.answer(request, sys.exception()):
         return passing
     reference = context.reference()
-    with context.about(reference=reference):
-        log.error("%s %s", request.method, request.path, exc_info=sys.exception())
     if request.path.startswith("/api/"):
         return _for_program(reference)
     page = loader.render_to_string("500.html", {"reference": reference})

@@ -59,7 +59,7 @@ async def test_the_page_of_an_error_shows_the_reference_of_all_its_lines(with_br
     assert answer.status_code == 500
     assert reference in answer.text
     [mine] = output.objects("tests.references")
-    [fault] = output.objects("portal.pages.errors")
+    [fault] = [each for each in output.objects() if each["level"] == "ERROR"]
     assert {mine["reference"], fault["reference"]} == {reference}
     assert {mine["user"], fault["user"]} == {ada.pk}
     assert "LookupError" in fault["exception"]
