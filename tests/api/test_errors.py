@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import path
 
 from portal import urls
+from portal.logs import context
 from portal.urls import handler500  # noqa: F401  this module is a test's ROOT_URLCONF
 from tests.api.conftest import post
 from tests.logs import written
@@ -98,12 +99,13 @@ def test_options_tell_the_methods(api):
 def test_an_error_of_ours_is_json_with_a_reference_and_a_page_elsewhere(settings):
     settings.ROOT_URLCONF = __name__
     client = Client(raise_request_exception=False)
-    with written() as log:
+    with written() as log, context.begun() as reference:
         answer = client.get("/api/v1/broken/")
     _says(answer, 500, "error")
-    assert answer.json()["reference"] in answer.json()["detail"]
-    [line] = log.objects("portal.pages.errors")
-    assert line["reference"] == answer.json()["reference"]
+    assert answer.json()["reference"] == reference
+    assert reference in answer.json()["detail"]
+    [line] = log.objects("django.request")
+    assert line["reference"] == reference
     assert "what only the log may know" in line["exception"]
     assert b"what only the log may know" not in answer.content
     assert client.get("/broken/").headers["Content-Type"].startswith("text/html")
