@@ -18,6 +18,7 @@ from django.test import Client
 from portal import roles
 from portal.models import User
 from sessions import backends
+from tests import emptying
 from tests.githttp import GitServer
 from tests.redisserver import redis_server
 from tests.scripted import ScriptedBackend
@@ -29,6 +30,7 @@ hypothesis.settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("untimed")
+emptying.install()
 
 
 @pytest.fixture(autouse=True)

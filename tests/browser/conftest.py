@@ -25,7 +25,7 @@ from tests.githttp import GitServer
 from tests.stack import PASSWORD, Api, Stack
 
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-PATIENCE = 30_000
+PATIENCE = 60_000
 """Milliseconds that a browser waits for what has to come; the machine may be busy."""
 
 SignIn = Callable[..., Page]
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "tests/browser/" in item.path.as_posix():
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.stack)
-            item.add_marker(pytest.mark.timeout(180))
+            item.add_marker(pytest.mark.timeout(300))
 
 
 @pytest.fixture

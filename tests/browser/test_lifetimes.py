@@ -1,0 +1,53 @@
+"""A project that nobody uses, on the whole portal: announced, kept, and the next time deleted."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.test_journey import launch
+from tests.githttp import GitServer
+from tests.stack import Api, Stack, eventually
+
+A_MINUTE = 100.0
+"""Seconds within which watch has looked again."""
+SOME_TIME_AGO = """
+from datetime import timedelta; from django.utils import timezone
+from sessions.models import Heartbeat, Project, Sign
+now, day = timezone.now(), timedelta(days=1)
+Heartbeat.objects.filter(name=Sign.CULLING).update(since=now - 9 * day)
+project = Project.objects.filter(name='{name}')
+"""
+UNUSED = SOME_TIME_AGO + "project.update(last_activity=now - 6.5 * day)"
+DUE = SOME_TIME_AGO + (
+    "project.update(last_activity=now - 8 * day, warned=now - 1.1 * day, goes=now - 0.1 * day)"
+)
+
+
+def test_what_nobody_uses_is_announced_and_kept_and_at_last_deleted(
+    page: Page, stack: Stack, git: GitServer, ada: Api
+) -> None:
+    name = (
+        launch(page, git.repository("ada/left", {"README.md": "left"})).rstrip("/").split("/")[-1]
+    )
+    ada.until(name, "ready")
+    ada.verb(name, "stop")
+    ada.until(name, "stopped")
+    announced = page.get_by_role("region", name="because nobody uses it")
+
+    stack.manage("shell", "-c", UNUSED.format(name=name))
+    eventually(lambda: _is_on_home(page, announced), within=A_MINUTE, what="the banner")
+    announced.get_by_role("button", name="Keep").click()
+    expect(announced).to_be_hidden()
+    assert ada.project(name)["state"] == "stopped"
+
+    stack.manage("shell", "-c", DUE.format(name=name))
+    gone = page.get_by_text("A project of yours was deleted lately")
+    eventually(lambda: _is_on_home(page, gone), within=A_MINUTE, what="the deletion")
+    gone.click()
+    expect(page.get_by_role("link", name="ada/left again")).to_be_visible()
+    assert ada.http.get(f"projects/{name}/").status_code == 404
+
+
+def _is_on_home(page: Page, text: Locator) -> bool:
+    page.goto("/")
+    return text.is_visible()
