@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from redis import Redis, RedisError
 
 from portal.doctor.finding import Finding
+from portal.doctor.reasons import in_a_line
 
 SECONDS = 3.0
 
@@ -23,7 +24,7 @@ def check() -> Iterator[Finding]:
             return
         why = _("what was published did not arrive")
     except (RedisError, OSError, ValueError) as error:
-        why = str(error)[:200]
+        why = in_a_line(error)
     yield Finding(
         "doctor.redis",
         _("Redis cannot be used: %(why)s. Logs and states on pages come late.") % {"why": why},

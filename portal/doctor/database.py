@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from portal.doctor.disk import is_far
 from portal.doctor.finding import Finding
+from portal.doctor.reasons import in_a_line
 
 OURS = frozenset({"portal", "notebook_sessions", "quotas", "keys"})
 SKEW = timedelta(seconds=5)
@@ -31,7 +32,7 @@ def check() -> Iterator[Finding]:
     except (DatabaseError, InterfaceError) as error:
         yield Finding(
             "doctor.database",
-            _("The database cannot be reached: %(why)s.") % {"why": str(error).strip()[:300]},
+            _("The database cannot be reached: %(why)s.") % {"why": in_a_line(error)},
             _("Look at the disk, or at the server that DATABASE_URL names."),
         )
 

@@ -27,6 +27,7 @@ from portal.doctor import (
     signin,
 )
 from portal.doctor.finding import Finding
+from portal.doctor.reasons import in_a_line
 from sessions.errors import BinderyError
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ def checks(mail_to: str = "", patience: float = 10) -> list[Check]:
         Check("addresses of notebooks", gateway.check, seconds=20),
         Check("sign-in", signin.check, seconds=40),
         Check("mail", partial(mail.check, mail_to), seconds=30),
+        Check("letters", mail.stored, stored=True),
         Check("trusted Git hosts", githosts.check, seconds=20),
     ]
 
@@ -100,7 +102,7 @@ def _collect(check: Check, found: list[Finding]) -> None:
     except Exception as error:
         log.debug("the check of %s failed", check.name, exc_info=True)
         message = _("This could not be looked at: %(kind)s: %(why)s.")
-        why = {"kind": type(error).__name__, "why": str(error)[:300]}
+        why = {"kind": type(error).__name__, "why": in_a_line(error)}
         hint = _("Say so to the developers, with this line.")
         found.append(Finding("doctor.broken", message % why, hint))
     finally:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from portal import letters
 from portal.doctor.finding import Finding
+from portal.doctor.reasons import in_a_line
 from portal.models import Letter
 
 
@@ -25,9 +26,13 @@ def check(mail_to: str = "") -> Iterator[Finding]:
     except (OSError, ValueError) as error:
         yield Finding(
             "doctor.mail",
-            _("The mail server takes no letters from here: %(why)s.") % {"why": str(error)[:200]},
+            _("The mail server takes no letters from here: %(why)s.") % {"why": in_a_line(error)},
             _("Look at PORTAL_EMAIL_URL and PORTAL_EMAIL_FROM, and at firewalls on the way."),
         )
+
+
+def stored() -> Iterator[Finding]:
+    """Letters that nobody got."""
     if failed := Letter.objects.failed().count():
         yield Finding(
             "doctor.letters",

@@ -1,13 +1,20 @@
-"""Why somebody could not be asked over HTTP, in a few words."""
+"""Why somebody could not be asked, in a few words."""
 
 from __future__ import annotations
 
 import requests
 from django.utils.translation import gettext as _
 
+LONGEST = 300
+
+
+def in_a_line(error: Exception) -> str:
+    """What the error says, as a part of a sentence of ours."""
+    return " ".join(str(error).split()).rstrip(".")[:LONGEST]
+
 
 def reason(error: Exception) -> str:
-    """The library's own words are long, and about itself."""
+    """Of an error over HTTP: the library's own words are long, and about itself."""
     if isinstance(error, requests.exceptions.SSLError):
         return _("its certificate is not believed")
     if isinstance(error, requests.Timeout):
@@ -17,4 +24,4 @@ def reason(error: Exception) -> str:
         return _("its name leads nowhere") if is_unknown else _("the connection fails")
     if isinstance(error, ValueError) and not isinstance(error, requests.exceptions.InvalidURL):
         return _("its answer makes no sense")
-    return str(error)[:200]
+    return in_a_line(error)

@@ -38,6 +38,7 @@ from portal.doctor import (
 )
 from portal.doctor.examination import Check, checks, examine
 from portal.doctor.finding import Finding
+from portal.models.letter import ATTEMPTS, Letter
 from sessions.backends import Problem
 from sessions.errors import TemporaryError
 from sessions.models import Capacity, Heartbeat, Sign
@@ -277,6 +278,13 @@ def test_a_mail_server(server: MailServer, settings):
     assert ids(mail.check("ops@example.org")) == {"doctor.mail"}
     settings.EMAIL_PORT = nobody()
     assert ids(mail.check()) == {"doctor.mail"}
+
+
+@pytest.mark.django_db
+def test_letters_that_nobody_got():
+    assert ids(mail.stored()) == WELL
+    Letter.objects.create(key="lost", attempts=ATTEMPTS)
+    assert ids(mail.stored()) == {"doctor.letters"}
 
 
 # --- all of it ---
