@@ -1,0 +1,60 @@
+"""What rows stand on, each started when the first row asks for it and ended with the run."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bench.harness.plan import Plan
+
+if TYPE_CHECKING:
+    from bench.peers.hub import Hub
+    from bench.peers.proxy import Proxy
+    from bench.portals.alone import Alone
+    from bench.portals.whole import Portal
+    from bench.upstream import Upstream
+
+
+class Ground:
+    """What is asked for first takes its time to start: ask before measuring."""
+
+    def __init__(self, plan: Plan, ends: ExitStack) -> None:
+        self.plan = plan
+        self._ends = ends
+
+    @cached_property
+    def portal(self) -> Portal:
+        from bench.portals import whole  # noqa: PLC0415 -- only there once Django is set up
+
+        return self._ends.enter_context(whole.running())
+
+    @cached_property
+    def hub(self) -> Hub:
+        from bench.peers import hub  # noqa: PLC0415 -- the same
+
+        return self._ends.enter_context(hub.running())
+
+    @cached_property
+    def upstream(self) -> Upstream:
+        from bench import upstream  # noqa: PLC0415 -- the same
+
+        return self._ends.enter_context(upstream.running())
+
+    @cached_property
+    def gateway(self) -> Alone:
+        """In front of both upstreams, as the notebooks ``plain`` and ``live``."""
+        from bench.portals import alone  # noqa: PLC0415 -- the same
+
+        notebooks = {"plain": self.upstream.plain, "live": self.upstream.live}
+        return self._ends.enter_context(alone.running(notebooks))
+
+    @cached_property
+    def proxies(self) -> dict[str, Proxy]:
+        """One in front of each upstream, by the same names."""
+        from bench.peers import proxy  # noqa: PLC0415 -- the same
+
+        upstreams = {"plain": self.upstream.plain, "live": self.upstream.live}
+        return {
+            name: self._ends.enter_context(proxy.running(url)) for name, url in upstreams.items()
+        }

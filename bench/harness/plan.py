@@ -1,0 +1,52 @@
+"""How often and for how long things are measured: everything a run may choose, in one place."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``rounds`` is how often each side has its turn, ``seconds`` how long it is asked without a
+    pause; ``launches`` are made at once; ``lines`` of a log come for ``log_seconds`` for each
+    number of ``viewers``. ``scale`` is the part of the large institute that lists show.
+    ``minutes`` end it, whatever is still to do."""
+
+    seed: int
+    minutes: float
+    rounds: int
+    seconds: float
+    launches: int
+    launch_rounds: int
+    warm_launches: int
+    viewers: tuple[int, ...]
+    log_seconds: float
+    notebooks: int
+    scale: float
+    list_rounds: int
+    upload_bytes: int
+    starts: int
+    builds: int
+
+    def chance(self, purpose: str) -> random.Random:
+        """Choices for one purpose, the same for each run with this seed."""
+        return random.Random(f"{self.seed} {purpose}")  # noqa: S311 -- which turn comes first
+
+
+def full(seed: int) -> Plan:
+    """Under 15 minutes on two cores."""
+    return Plan(
+        seed=seed, minutes=15, rounds=5, seconds=2.0, launches=60, launch_rounds=3,
+        warm_launches=20, viewers=(1, 50, 200), log_seconds=8.0, notebooks=1000, scale=1.0,
+        list_rounds=10, upload_bytes=10**9, starts=3, builds=2,
+    )  # fmt: skip
+
+
+def quick(seed: int) -> Plan:
+    """Under 2 minutes: shows that everything runs, and roughly how fast."""
+    return Plan(
+        seed=seed, minutes=2, rounds=2, seconds=0.5, launches=10, launch_rounds=1,
+        warm_launches=3, viewers=(1, 20), log_seconds=2.0, notebooks=100, scale=0.01,
+        list_rounds=3, upload_bytes=10**8, starts=1, builds=0,
+    )  # fmt: skip

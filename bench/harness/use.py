@@ -1,0 +1,63 @@
+"""What processes use of the machine, as /proc tells it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+MEGABYTE = 1e6
+
+
+def memory(pids: Iterable[int]) -> float:
+    """MB (10⁶ bytes) of all together; what several share counts once (PSS)."""
+    return sum(_of(pid, "smaps_rollup", "Pss:") for pid in pids) * 1024 / MEGABYTE
+
+
+def resident(pid: int) -> float:
+    """MB (10⁶ bytes) of one, shared or not; quick to ask."""
+    return _of(pid, "status", "VmRSS:") * 1024 / MEGABYTE
+
+
+def seconds(pids: Iterable[int]) -> float:
+    """Of a processor, that these have used so far."""
+    return sum(map(_seconds, pids))
+
+
+@contextmanager
+def highest(ask: Callable[[], float], pause: float = 0.05) -> Iterator[list[float]]:
+    """The list's one value is the highest that was there during the block, looked at now and
+    then."""
+    most, over = [ask()], threading.Event()
+
+    def look() -> None:
+        while not over.wait(pause):
+            most[0] = max(most[0], ask())
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield most
+    finally:
+        over.set()
+        thread.join()
+
+
+def _of(pid: int, file: str, name: str) -> float:
+    """A line's number; nothing for a process that is gone."""
+    try:
+        text = Path(f"/proc/{pid}/{file}").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    return sum(float(line.split()[1]) for line in text.splitlines() if line.startswith(name))
+
+
+def _seconds(pid: int) -> float:
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return (int(words[11]) + int(words[12])) / _TICKS
