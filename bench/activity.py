@@ -5,12 +5,13 @@
 The notebooks are stand-ins on loopback in a process of their own, of which some are slow, silent,
 hang up or answer nonsense. Prints a line for each round: the time and the processor's time that it
 took, asking, understanding and writing down together; how many have answered; and the memory of
-this process after it and at most.
+this process after it and at most. With ``--json``, the same for programs.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -20,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import django
 
@@ -27,10 +29,22 @@ SLOW, SILENT, CLOSING, NONSENSE = 20, 50, 33, 25
 """One in so many is like that."""
 
 
+class Round(NamedTuple):
+    """Memory in MB (2²⁰ bytes)."""
+
+    number: int
+    seconds: float
+    cpu: float
+    answered: int
+    memory: float
+    most: float
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--servers", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -41,7 +55,10 @@ def main() -> None:
         os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
         django.setup()
         fill(addresses)
-        measure(options.rounds)
+        if options.json:
+            print(json.dumps([each._asdict() for each in measure(options.rounds)]))
+        else:
+            show(measure(options.rounds))
 
 
 def serve(number: int) -> None:
@@ -90,23 +107,26 @@ def fill(addresses: list[str]) -> None:
     )
 
 
-def measure(rounds: int) -> None:
+def show(rounds: Iterator[Round]) -> None:
+    print("| round | seconds | CPU seconds | answered | memory now, MB | at most, MB |")
+    print("|---|---|---|---|---|---|")
+    for number, seconds, cpu, answered, memory, most in rounds:
+        print(f"| {number} | {seconds:.2f} | {cpu:.2f} | {answered} | {memory:.1f} | {most:.1f} |")
+
+
+def measure(rounds: int) -> Iterator[Round]:
     from django.utils import timezone  # noqa: PLC0415
 
     from sessions.activity.rounds import go_round  # noqa: PLC0415
     from sessions.models import Session  # noqa: PLC0415
 
-    print("| round | seconds | CPU seconds | answered | memory now, MB | at most, MB |")
-    print("|---|---|---|---|---|---|")
     for number in range(1, rounds + 1):
         at, begun, cpu = timezone.now(), time.perf_counter(), time.process_time()
         go_round()
         seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
         answered = Session.objects.filter(asked__gte=at).count()
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(
-            f"| {number} | {seconds:.2f} | {cpu:.2f} | {answered} | {_memory():.1f} | {most:.1f} |"
-        )
+        yield Round(number, seconds, cpu, answered, _memory(), most)
 
 
 def _memory() -> float:

@@ -11,6 +11,7 @@ from django.db import connection
 PEOPLE = 10_000
 PROJECTS = 50_000
 SESSIONS = 200_000
+LIVE = 2_000
 BUILDS = 20_000
 CHUNKS = 2_000_000
 
@@ -58,7 +59,7 @@ _STATEMENTS = (
             THEN (ARRAY['spawn.out-of-memory', 'quota.gpu', 'build.requirements'])[1 + n % 3]
             ELSE '' END, '', 0,
         at, at, at + interval '20 seconds', CASE WHEN NOT live THEN at + interval '3 hours' END
-    FROM (SELECT n, n > {sessions} - 2000 AS live,
+    FROM (SELECT n, n > {sessions} - {live} AS live,
               now() - ({sessions} - n) * interval '3 minutes' AS at,
               (SELECT min(id) FROM notebook_sessions_project) AS first_project,
               (SELECT min(id) FROM notebook_sessions_build) AS first_build
@@ -85,6 +86,7 @@ def fill(scale: float = 1.0) -> None:
         "people": int(PEOPLE * scale),
         "projects": int(PROJECTS * scale),
         "sessions": int(SESSIONS * scale),
+        "live": int(LIVE * scale),
         "builds": int(BUILDS * scale),
         "chunks": int(CHUNKS * scale),
     }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from bench.harness.row import Row
-from bench.rows import api, gateway, launches, upload
+from bench.rows import activity, api, gateway, launches, lists, upload, warm
 
 ROWS: tuple[Row, ...] = (
     Row("api", api.measure),
     Row("launches", launches.measure),
+    Row("warm", warm.measure),
     Row("gateway", gateway.answers),
     Row("sockets", gateway.sockets),
     Row("upload", upload.measure),
+    Row("activity", activity.measure),
+    Row("lists", lists.measure),
 )
