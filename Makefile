@@ -4,7 +4,8 @@
 python := .venv/bin/python
 ARGS ?=
 
-.PHONY: run test test-cluster drill lint format requirements setup-run setup-test
+.PHONY: run test test-cluster drill bench bench-quick lint format requirements setup-run setup-test \
+	setup-bench
 
 # The portal with everything that belongs to it, at http://localhost:8000
 run: setup-run
@@ -21,6 +22,14 @@ test-cluster: setup-test
 # Ten minutes of people at work while parts of the portal are killed, and whether all came out right
 drill: setup-test
 	@exec bin/drill $(ARGS)
+
+# How fast it is, beside JupyterHub and configurable-http-proxy in the same run: a quarter of an hour
+bench: setup-bench
+	@exec $(python) -m bench $(ARGS)
+
+# The same, rougher, in two minutes
+bench-quick: setup-bench
+	@exec $(python) -m bench --quick $(ARGS)
 
 lint: setup-test
 	@exec bin/lint
@@ -39,3 +48,6 @@ setup-run:
 
 setup-test:
 	@bin/setup test
+
+setup-bench:
+	@bin/setup bench

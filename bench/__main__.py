@@ -46,7 +46,9 @@ def main() -> int:
         os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
         django.setup()
         run = about(plan)
-        figures, failures = _measure(plan, asked.only.split(",") if asked.only else ())
+        figures, failures = _measure(
+            plan, asked.only.split(",") if asked.only else (), asked.json.parent
+        )
     for text in table(figures):
         print(text)
     asked.json.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +58,7 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def _measure(plan: Plan, only: Sequence[str]) -> tuple[list[Figure], dict[str, str]]:
+def _measure(plan: Plan, only: Sequence[str], folder: Path) -> tuple[list[Figure], dict[str, str]]:
     """All figures, and of the rows that have none, or not all of them, why."""
     from bench.harness.ground import Ground  # noqa: PLC0415 -- only there once Django is set up
     from bench.rows import ROWS  # noqa: PLC0415
@@ -65,7 +67,7 @@ def _measure(plan: Plan, only: Sequence[str]) -> tuple[list[Figure], dict[str, s
     failures: dict[str, str] = {}
     until = time.monotonic() + plan.minutes * 60
     with ExitStack() as ends:
-        ground = Ground(plan, ends)
+        ground = Ground(plan, ends, folder)
         for row in ROWS:
             if only and row.name not in only:
                 continue

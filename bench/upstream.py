@@ -6,6 +6,7 @@ socket that sends everything back, and a place that takes uploads and counts the
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,8 @@ from aiohttp import web
 from bench.harness.ports import free_ports
 from bench.harness.waiting import answers, until
 
+NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
+"""Debian keeps it where ordinary people do not look for programs."""
 SMALL, LARGE = 1_000, 1_000_000
 """Bytes of the answers at /small and /large."""
 _CONFIGURATION = """
@@ -52,7 +55,7 @@ def running() -> Iterator[Upstream]:
         (folder / "files/large").write_bytes(b"l" * LARGE)
         (folder / "conf").write_text(_CONFIGURATION.format(folder=folder, port=plain))
         ends = ["setpriv", "--pdeathsig", "TERM", "--"]
-        nginx = [*ends, "nginx", "-p", name, "-e", f"{name}/log", "-c", f"{name}/conf"]
+        nginx = [*ends, NGINX, "-p", name, "-e", f"{name}/log", "-c", f"{name}/conf"]
         own = [*ends, sys.executable, "-m", "bench.upstream", str(live)]
         with _process(nginx), _process(own):
             urls = Upstream(f"http://127.0.0.1:{plain}", f"http://127.0.0.1:{live}")

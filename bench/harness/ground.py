@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.harness.plan import Plan
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 
 
 class Ground:
-    """What is asked for first takes its time to start: ask before measuring."""
+    """What is asked for first takes its time to start: ask before measuring. ``folder`` is where
+    a row may leave a picture."""
 
-    def __init__(self, plan: Plan, ends: ExitStack) -> None:
+    def __init__(self, plan: Plan, ends: ExitStack, folder: Path) -> None:
         self.plan = plan
+        self.folder = folder
         self._ends = ends
 
     @cached_property

@@ -11,9 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench import peers
+from bench.upstream import NGINX
 
 OURS = ("django", "uvicorn", "aiohttp", "django-q2", "channels")
-PROGRAMS = {"wrk": ("wrk", "--version"), "nginx": ("nginx", "-v")}
+PROGRAMS = {"wrk": ("wrk", "--version"), "nginx": (NGINX, "-v")}
 
 
 def machine() -> dict[str, str | int | float]:

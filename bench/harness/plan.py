@@ -10,7 +10,8 @@ from dataclasses import dataclass
 class Plan:
     """``rounds`` is how often each side has its turn, ``seconds`` how long it is asked without a
     pause; ``launches`` are made at once; ``lines`` of a log come for ``log_seconds`` for each
-    number of ``viewers``. ``scale`` is the part of the large institute that lists show.
+    number of ``viewers``. ``scale`` is the part of the large institute that lists show,
+    ``growth`` how many steps of ten times the work there are; nothing is built or grows for 0.
     ``minutes`` end it, whatever is still to do."""
 
     seed: int
@@ -28,6 +29,7 @@ class Plan:
     upload_bytes: int
     starts: int
     builds: int
+    growth: int
 
     def chance(self, purpose: str) -> random.Random:
         """Choices for one purpose, the same for each run with this seed."""
@@ -39,7 +41,7 @@ def full(seed: int) -> Plan:
     return Plan(
         seed=seed, minutes=15, rounds=5, seconds=2.0, launches=60, launch_rounds=3,
         warm_launches=20, viewers=(1, 50, 200), log_seconds=8.0, notebooks=1000, scale=1.0,
-        list_rounds=10, upload_bytes=10**9, starts=3, builds=2,
+        list_rounds=10, upload_bytes=10**9, starts=3, builds=2, growth=3,
     )  # fmt: skip
 
 
@@ -48,5 +50,5 @@ def quick(seed: int) -> Plan:
     return Plan(
         seed=seed, minutes=2, rounds=2, seconds=0.5, launches=10, launch_rounds=1,
         warm_launches=3, viewers=(1, 20), log_seconds=2.0, notebooks=100, scale=0.01,
-        list_rounds=3, upload_bytes=10**8, starts=1, builds=0,
+        list_rounds=3, upload_bytes=10**8, starts=1, builds=0, growth=0,
     )  # fmt: skip

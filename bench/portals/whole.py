@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,10 +47,14 @@ class Portal:
             self.tokens.update(inside.run(self.stack, "bench.portals.people", *new))
 
     def pids(self) -> dict[str, list[int]]:
-        """Of each part, with all that it has started itself; ``up`` watches over them."""
-        top = self.stack.process.pid if self.stack.process else 0
-        parts = {name: self.stack.part(name) for name in ("web", "worker", "watch")}
-        return {"up": [top]} | {name: _family(pid) for name, pid in parts.items() if pid}
+        return parts(self.stack)
+
+
+def parts(stack: Stack) -> dict[str, list[int]]:
+    """The processes of each part, with all that it has started itself; ``up`` watches over them."""
+    top = stack.process.pid if stack.process else 0
+    found = {name: stack.part(name) for name in ("web", "worker", "watch")}
+    return {"up": [top]} | {name: _family(pid) for name, pid in found.items() if pid}
 
 
 @contextmanager
@@ -83,8 +86,3 @@ def _environment(git: GitServer) -> Mapping[str, str]:
 
 def _family(pid: int) -> list[int]:
     return [pid, *(each for child in processes.children(pid) for each in _family(child))]
-
-
-def forget_cache(portal: Portal) -> None:
-    """Nothing that a build has fetched is kept for the next one."""
-    shutil.rmtree(portal.stack.data / "cache")
