@@ -23,6 +23,7 @@ import django
 
 from bench.harness import plan as plans
 from bench.harness.figures import Figure
+from bench.harness.page import described, put
 from bench.harness.plan import Plan
 from bench.harness.record import about, record
 from bench.harness.table import table
@@ -35,6 +36,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     options.add_argument("--minutes", type=float, help="for a slow machine: when it has to end")
     options.add_argument("--json", type=Path, default=Path("data/bench.json"))
+    options.add_argument("--page", type=Path, help="put the table into this page, too")
     asked = options.parse_args()
     logging.basicConfig(level=logging.ERROR)
     plan = (plans.quick if asked.quick else plans.full)(asked.seed)
@@ -53,6 +55,9 @@ def main() -> int:
         print(text)
     asked.json.parent.mkdir(parents=True, exist_ok=True)
     asked.json.write_text(json.dumps(record(run, figures, failures), indent=1), encoding="utf-8")
+    if asked.page:
+        page = asked.page.read_text(encoding="utf-8")
+        asked.page.write_text(put(page, described(run, figures)), encoding="utf-8")
     for name, why in failures.items():
         print(f"\nNot measured: {name}: {why}")
     return 1 if failures else 0

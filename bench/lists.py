@@ -103,7 +103,7 @@ def all_pages(rounds: int) -> Iterator[Page]:
     from portal.models import User  # noqa: PLC0415
 
     root = User.objects.filter(username="root").first() or User.objects.create_superuser("root")
-    person = User.objects.get(username="person77")
+    person = User.objects.get(username="person7")
     for user, pages in ((root, addresses()), (person, (("home", "/"), ("account", "/account/")))):
         client = Client(headers={"host": "localhost"})
         client.force_login(user)

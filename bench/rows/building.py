@@ -62,10 +62,12 @@ def _theirs(packages: list[str]) -> float:
         _run(sys.executable, "-m", "venv", folder)
         pip = [str(Path(folder, "bin/python")), "-m", "pip", "install", "--quiet"]
         pip += ["--no-cache-dir", "--disable-pip-version-check"]
-        _run(*pip, "--requirement", str(NOTEBOOK))
+        _run(*pip, "--no-deps", "--requirement", str(NOTEBOOK))  # it names all that it needs
         _run(*pip, *packages)
         return time.monotonic() - began
 
 
 def _run(*words: str) -> None:
-    subprocess.run(words, check=True, capture_output=True, timeout=WITHIN)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=WITHIN)
+    if done.returncode:
+        raise RuntimeError(f"{words[-1]}: {done.stderr[-500:]}")

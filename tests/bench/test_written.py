@@ -7,6 +7,7 @@ import pytest
 
 from bench.harness import plan
 from bench.harness.figures import Figure, Target
+from bench.harness.page import BEGIN, END, described, put
 from bench.harness.picture import Growth, across, picture, up
 from bench.harness.record import about, record
 from bench.harness.table import HEAD, short, table
@@ -61,3 +62,18 @@ def test_in_the_picture_dearer_is_higher_and_more_is_further_right():
     assert up(10) < up(1) < up(0.1)
     assert across(1) < across(10) < across(100)
     assert Growth("x", "s", [(2, 4.0), (20, 8.0)]).compared() == [(1, 1), (10, 2)]
+
+
+def test_a_run_takes_the_place_of_the_one_before_in_a_page():
+    run = about(plan.full(9))
+    page = put(f"# Speed\n{BEGIN}\nold\n{END}\nthe rest\n", described(run, FIGURES))
+    assert "old" not in page
+    assert "seed 9" in page
+    assert "| API |" in page
+    assert page.endswith(f"{END}\nthe rest\n")
+    assert put(page, described(run, FIGURES)) == page
+
+
+def test_a_page_without_a_place_for_it_is_left_as_it_is():
+    with pytest.raises(ValueError, match="there is no"):
+        put("# Speed\n", "text")
