@@ -11,7 +11,8 @@ class Plan:
     """``rounds`` is how often each side has its turn, ``seconds`` how long it is asked without a
     pause; ``launches`` are made at once; ``lines`` of a log come for ``log_seconds`` for each
     number of ``viewers``. ``scale`` is the part of the large institute that lists show,
-    ``growth`` how many steps of ten times the work there are; nothing is built or grows for 0.
+    ``growth`` how many steps of ten times the work there are; nothing is
+    started, built or grows for 0.
     ``minutes`` end it, whatever is still to do."""
 
     seed: int
@@ -39,9 +40,9 @@ class Plan:
 def full(seed: int) -> Plan:
     """Under 15 minutes on two cores."""
     return Plan(
-        seed=seed, minutes=15, rounds=5, seconds=2.0, launches=60, launch_rounds=3,
+        seed=seed, minutes=15, rounds=4, seconds=2.0, launches=60, launch_rounds=3,
         warm_launches=20, viewers=(1, 50, 200), log_seconds=8.0, notebooks=1000, scale=1.0,
-        list_rounds=10, upload_bytes=10**9, starts=3, builds=2, growth=3,
+        list_rounds=10, upload_bytes=10**9, starts=2, builds=2, growth=3,
     )  # fmt: skip
 
 
@@ -49,6 +50,6 @@ def quick(seed: int) -> Plan:
     """Under 2 minutes: shows that everything runs, and roughly how fast."""
     return Plan(
         seed=seed, minutes=2, rounds=2, seconds=0.5, launches=10, launch_rounds=1,
-        warm_launches=3, viewers=(1, 20), log_seconds=2.0, notebooks=100, scale=0.01,
-        list_rounds=3, upload_bytes=10**8, starts=1, builds=0, growth=0,
+        warm_launches=3, viewers=(20,), log_seconds=2.0, notebooks=100, scale=0.01,
+        list_rounds=3, upload_bytes=10**8, starts=0, builds=0, growth=0,
     )  # fmt: skip

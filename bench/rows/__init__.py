@@ -28,7 +28,7 @@ ROWS: tuple[Row, ...] = (
     Row("activity", activity.measure),
     Row("lists", lists.measure),
     Row("start", starting.measure),
+    Row("memory", starting.after),
     Row("build", building.measure),
     Row("growth", growth.measure),
-    Row("memory", starting.after),
 )

@@ -84,8 +84,9 @@ def ours(portal: Portal, names: Sequence[str]) -> Rush:
 
 def _forget(portal: Portal, names: Sequence[str], projects: Sequence[str]) -> None:
     """Nothing of one turn is left for the next."""
-    for name, project in zip(names, projects, strict=True):
-        at_once([Ask("DELETE", f"{portal.api}/projects/{project}/", portal.headers(name))])
+    pairs = zip(names, projects, strict=True)
+    url = f"{portal.api}/projects"
+    at_once([Ask("DELETE", f"{url}/{each}/", portal.headers(name)) for name, each in pairs])
 
 
 def _there(portal: Portal, *states: str) -> list[object]:

@@ -1,5 +1,5 @@
 """How long it takes until a portal that was there before takes launches again, and the memory of
-its processes while nobody does anything; and what they have after all that was measured."""
+its processes while nobody does anything; and what they have after launches and logs."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ class Light(Stack):
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
+    if not ground.plan.starts:
+        return
     stack = Light(1, data=None, inside=(), **EMBEDDED, **SMALL)
     stack.furnish(ground.portal.stack)
     stack.start()  # makes the database, which is no part of what is measured
@@ -64,9 +66,9 @@ def measure(ground: Ground) -> Iterator[Figure]:
 
 
 def after(ground: Ground) -> Iterator[Figure]:
-    """To be asked when all else is measured."""
+    """To be asked when launches and logs are measured."""
     for part, pids in ground.portal.pids().items():
-        yield Figure(f"memory after all of this: {part}", "MB", [use.memory(pids)])
+        yield Figure(f"memory after all that is above: {part}", "MB", [use.memory(pids)])
 
 
 def _ours(stack: Stack) -> Start:
