@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from bench.drill.stage import Stage, targets, with_servers
 from bench.drill.targets import LONGEST_ABSENCE, Target
@@ -65,13 +66,21 @@ def stage() -> Iterator[Stage]:
 
 
 def leftovers(kube: Kube, live: Collection[int]) -> Iterator[str]:
-    """Pods and Secrets that belong to no live session; a person's volume is theirs and stays."""
+    """Pods and Secrets of no live session; a person's volume is theirs and stays. The Secret with
+    a person's keys belongs to those that stand for the runs of their notebooks."""
+    numbers = {str(each) for each in live}
     ours = {"label_selector": labels.OURS}
-    for kind, lister in (
-        ("pod", kube.core.list_namespaced_pod),
-        ("Secret", kube.core.list_namespaced_secret),
-    ):
-        for item in lister(kube.namespace, **ours).items:
-            session = (item.metadata.labels or {}).get(labels.SESSION, "")
-            if session not in {str(each) for each in live}:
-                yield f"{kind} {item.metadata.name} is left over"
+    secrets = kube.core.list_namespaced_secret(kube.namespace, **ours).items
+    runs = {each.metadata.uid for each in secrets if _session(each) in numbers}
+    for secret in secrets:
+        owners = {each.uid for each in secret.metadata.owner_references or ()}
+        if secret.metadata.uid not in runs and not owners & runs:
+            yield f"Secret {secret.metadata.name} is left over"
+    for pod in kube.core.list_namespaced_pod(kube.namespace, **ours).items:
+        if _session(pod) not in numbers:
+            yield f"pod {pod.metadata.name} is left over"
+
+
+def _session(item: Any) -> str | None:
+    found: str | None = item.metadata.labels.get(labels.SESSION)
+    return found
