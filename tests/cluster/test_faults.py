@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+import httpx
 import pytest
 
 from tests.cluster.parts import bring_back, kill
@@ -75,10 +76,16 @@ def test_the_cluster_may_be_away_for_a_minute(
     waiting = ada.launch(git.url("ada/plain"))  # accepted all the same
     time.sleep(AWAY_SECONDS)
     assert ada.project(waiting)["state"] in {"waiting", "spawning"}
-    assert stack.is_healthy()
+    eventually(lambda: _back_end(stack) == "cluster.unreachable", within=90, what="knowing of it")
     bring_back()
     ada.until(waiting, "ready", within=200)
+    eventually(lambda: _back_end(stack) == "ok", within=90, what="knowing that it is back")
     all_is_well(ada, building, running)
+
+
+def _back_end(stack: Stack) -> str:
+    said: str = httpx.get(f"{stack.url}/health").json()["checks"]["backend"]
+    return said
 
 
 def test_the_registry_may_be_away_while_a_build_pushes(
