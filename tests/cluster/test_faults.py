@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -20,6 +21,13 @@ TICKS = 150
 SLOW = f"""#!/bin/bash
 for tick in $(seq {TICKS}); do echo "tick $tick"; sleep 0.1; done
 """
+
+
+@pytest.fixture(autouse=True)
+def whole_cluster() -> Iterator[None]:
+    """What a test that fails leaves dead is none for the next."""
+    yield
+    bring_back()
 
 
 @pytest.fixture
