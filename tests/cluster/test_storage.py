@@ -46,7 +46,7 @@ def test_a_claim_that_was_restored_by_hand_is_the_persons_again(
     wish: Callable[..., ServerSpec],
 ) -> None:
     image = built(backend, order({"start": FINDS, "index.ipynb": "{}"}))
-    restored_by_hand(kube, "carol-nfs-pvc", "echo mine > /volume/kept.txt")
+    restored_by_hand(kube, "carol-nfs-pvc", "echo mine > /volume/kept.txt && chown -R 1000 /volume")
     notebook = replace(wish(image), name="carol-restored", owner="carol", owner_id=3)
     backend.ensure_server(notebook)
     assert settled(backend, notebook).state == "ready"
@@ -66,6 +66,7 @@ def restored_by_hand(kube: Kube, name: str, fill: str) -> None:
         "name": "fill",
         "image": f"{kube.registry}/jupyter:1",
         "command": ["sh", "-c", fill],
+        "securityContext": {"runAsUser": 0},
         "volumeMounts": [{"name": "volume", "mountPath": "/volume"}],
     }
     pod = {
@@ -74,5 +75,12 @@ def restored_by_hand(kube: Kube, name: str, fill: str) -> None:
         "volumes": [{"name": "volume", "persistentVolumeClaim": {"claimName": name}}],
     }
     kube.core.create_namespaced_pod(kube.namespace, {"metadata": {"name": "fill"}, "spec": pod})
-    until(lambda: kube.core.read_namespaced_pod("fill", kube.namespace).status.phase == "Succeeded")
+    ended = until(lambda: _end_of(kube, "fill"))
+    assert ended == "Succeeded", kube.core.read_namespaced_pod_log("fill", kube.namespace)
     kube.core.delete_namespaced_pod("fill", kube.namespace, grace_period_seconds=0)
+
+
+def _end_of(kube: Kube, pod: str) -> str:
+    """Its last phase, "" while it runs."""
+    phase: str = kube.core.read_namespaced_pod(pod, kube.namespace).status.phase
+    return phase if phase in {"Succeeded", "Failed"} else ""
