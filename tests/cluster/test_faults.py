@@ -14,7 +14,12 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack, eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.stack,
+    pytest.mark.faults,
+    pytest.mark.timeout(900),
+]
 
 AWAY_SECONDS = 60
 TICKS = 150

@@ -12,7 +12,8 @@ from tests.backends.waiting import built, removed, server_report, settled, until
 from tests.githttp import GitServer
 from tests.stack import Api, eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+# Each wants all GPUs of the node, so both are in the part with the whole portals.
+pytestmark = [pytest.mark.cluster, pytest.mark.stack, pytest.mark.timeout(400)]
 
 GPUS = 4
 """On the test cluster's node."""

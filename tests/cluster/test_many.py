@@ -13,7 +13,7 @@ from tests.cluster.kube import Kube
 from tests.githttp import GitServer
 from tests.stack import Api, Stack, eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.cluster, pytest.mark.stack, pytest.mark.timeout(1200)]
 
 PEOPLE = 8
 EACH = 5
