@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-_pages = get_asgi_application()
+django.setup(set_prefix=False)
 
 # Only now can anything be imported that has models.
 from channels.auth import AuthMiddleware  # noqa: E402
@@ -24,6 +24,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E40
 
 from keys.authentication import bearer  # noqa: E402
 from portal.carryover import CarryOverSockets  # noqa: E402
+from portal.handler import Pages  # noqa: E402
 from portal.logs import requests  # noqa: E402
 from portal.metrics import counting  # noqa: E402
 from sessions.consumers import routes  # noqa: E402
@@ -64,7 +65,7 @@ class Application:
         sockets: list[Any] = [*routes, re_path("", nowhere)]
         person = CarryOverSockets(AuthMiddleware(URLRouter(sockets)))
         socket = OwnOrigin(SessionMiddlewareStack(person))
-        self._portal = ProtocolTypeRouter({"http": _pages, "websocket": socket})
+        self._portal = ProtocolTypeRouter({"http": Pages(), "websocket": socket})
         self._gateway = Gateway()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

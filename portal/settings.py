@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,8 @@ TEMPLATES = [
 ]
 
 
+# Requests are answered in threads that stay (portal/handler.py).
+IN_WEB = "portal.asgi" in sys.modules
 # Seconds to connect in; milliseconds after which a machine that does not answer counts as gone.
 POSTGRESQL_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 20_000, "keepalives_idle": 20}
 
@@ -195,6 +198,7 @@ def _database() -> dict[str, Any]:
         return config
     return {
         "ENGINE": "django.db.backends.sqlite3",
+        "CONN_MAX_AGE": 60 if IN_WEB else 0,  # the worker's processes are forked
         "NAME": PORTAL_DATA / "db.sqlite3",
         "TEST": {"NAME": PORTAL_DATA / "test.sqlite3"},  # a file, as for real
         "OPTIONS": {

@@ -21,6 +21,7 @@ import httpx
 
 from sessions.backends.local.keeper.files import remove
 from tests import processes, scratch
+from tests.pauses import pauses
 
 PROJECT = Path(__file__).resolve().parent.parent
 PASSWORD = "a long password for tests"
@@ -40,10 +41,12 @@ for report in backend.builds(): backend.cancel_build(report.id)
 def eventually(ask: Callable[[], T | None], *, within: float = 30.0, what: str = "it") -> T:
     """The first true answer; fails when there is none in time."""
     deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
+    for pause in pauses():
         if answer := ask():
             return answer
-        time.sleep(0.1)
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(pause)
     raise AssertionError(f"{what} did not happen within {within:g} s; last answer: {answer!r}")
 
 

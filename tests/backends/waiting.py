@@ -10,6 +10,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from sessions.backends import Backend, BuildReport, BuildSpec, ServerReport, ServerSpec
+from tests.pauses import pauses
 
 Found = TypeVar("Found")
 
@@ -17,10 +18,13 @@ Found = TypeVar("Found")
 def until(look: Callable[[], Found | None], seconds: float = 240) -> Found:
     """What ``look`` returns as soon as that is true; fails after ``seconds``."""
     end = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < end, f"still {found!r} after {seconds} s"
-        time.sleep(0.02)
-    return found
+    for pause in pauses():
+        if found := look():
+            return found
+        if time.monotonic() >= end:
+            break
+        time.sleep(pause)
+    raise AssertionError(f"still {found!r} after {seconds} s")
 
 
 def build_report(backend: Backend, number: int) -> BuildReport | None:

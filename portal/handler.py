@@ -1,0 +1,73 @@
+"""Django's handler of requests under ASGI, for views that are all synchronous.
+
+Django's own gives each request a new thread, with a new connection to the database, and goes there
+and back for the signals, for some of the middlewares, for the view and for the end. Here one of a
+few threads that stay, with their connections, does all of it in one go. What streams is written by
+the event loop, as there, until it ends or its reader leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, Any, cast
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.signals import request_started
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+THREADS = 32
+"""As many answers are worked on at once; others wait. So many connections to the database a
+process has at most besides the event loop's."""
+
+
+class Pages(ASGIHandler):
+    def __init__(self) -> None:
+        super().__init__()
+        threads = ThreadPoolExecutor(THREADS, "answering")
+        self._in_a_thread = sync_to_async(self._answer, thread_sensitive=False, executor=threads)
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        super().load_middleware(is_async=False)
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        response = await self._in_a_thread(scope, body)
+        if response.streaming:
+            await self._stream(response, receive, send)
+        else:
+            await self.send_response(response, send)
+
+    def _answer(self, scope: Any, body: IO[bytes]) -> HttpResponseBase:
+        """The response, closed with all that it held unless it is still to be streamed."""
+        set_script_prefix(get_script_prefix(scope))
+        request_started.send(sender=type(self), scope=scope)
+        with body:
+            request, refusal = self.create_request(scope, body)
+            answer = self.get_response(request) if request else refusal
+        response = cast(HttpResponseBase, answer)
+        if not response.streaming:
+            response.close()
+        return response
+
+    async def _stream(
+        self, response: HttpResponseBase, receive: Any, send: Callable[..., Awaitable[None]]
+    ) -> None:
+        writing = asyncio.create_task(self.send_response(response, send))
+        leaving = asyncio.create_task(self.listen_for_disconnect(receive))
+        try:
+            await asyncio.wait([writing, leaving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            writing.cancel()
+            leaving.cancel()
+            ended, _left = await asyncio.gather(writing, leaving, return_exceptions=True)
+            await sync_to_async(response.close)()
+        if isinstance(ended, Exception):
+            raise ended

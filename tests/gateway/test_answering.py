@@ -1,0 +1,60 @@
+"""How the portal's own pages are answered by a web server (`portal.handler`)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from django.core.signals import request_finished, request_started
+
+from keys.models import Token
+from tests.backends.waiting import until
+
+Seen = list[tuple[str, str]]
+
+
+@pytest.fixture
+def seen() -> Iterator[Seen]:
+    """In which thread requests began and ended."""
+    found: Seen = []
+
+    def begun(**_more: Any) -> None:
+        found.append(("begun", threading.current_thread().name))
+
+    def ended(**_more: Any) -> None:
+        found.append(("ended", threading.current_thread().name))
+
+    request_started.connect(begun)
+    request_finished.connect(ended)
+    yield found
+    request_started.disconnect(begun)
+    request_finished.disconnect(ended)
+
+
+def test_requests_that_come_one_by_one_have_one_thread(port: int, seen: Seen) -> None:
+    with httpx.Client(base_url=f"http://localhost:{port}") as client:
+        for _ in range(5):
+            assert client.get("/sign-in/").status_code == 200
+    until(lambda: len(seen) == 10)
+    assert [what for what, _thread in seen] == ["begun", "ended"] * 5
+    assert len({thread for _what, thread in seen}) == 1
+
+
+def test_a_stream_is_closed_when_its_reader_leaves(port: int, seen: Seen, project, ada) -> None:
+    _token, secret = Token.objects.issue(ada, "reader")
+    headers = {"Authorization": f"Bearer {secret}", "Accept": "text/event-stream"}
+    address = f"http://localhost:{port}/api/v1/projects/{project.name}/events/"
+    with httpx.stream("GET", address, headers=headers, timeout=30) as answer:
+        assert answer.status_code == 200
+        assert next(answer.iter_raw())
+        assert [what for what, _thread in seen] == ["begun"]
+    until(lambda: [what for what, _thread in seen] == ["begun", "ended"])
+
+
+def test_an_address_that_is_none_is_refused(port: int, seen: Seen) -> None:
+    answer = httpx.get(f"http://localhost:{port}/%ff%fe/")
+    assert answer.status_code in {400, 404}
+    until(lambda: [what for what, _thread in seen] == ["begun", "ended"])
