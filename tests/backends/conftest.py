@@ -62,10 +62,10 @@ def _kept(backend: LocalBackend) -> list[str]:
 
 
 @pytest.fixture
-def order(git: GitServer) -> Callable[[dict[str, str]], BuildSpec]:
+def order(git: GitServer) -> Callable[..., BuildSpec]:
     """Makes a repository of the files, and the order to build it."""
 
-    def make(files: dict[str, str]) -> BuildSpec:
+    def make(files: dict[str, str], *, runs: bool = True) -> BuildSpec:
         number = next(_numbers)
         name = f"ada/repository-{number}"
         url = git.repository(name, files)

@@ -1,8 +1,9 @@
 """What every back end promises: a test module of each subclasses `BackendContract`.
 
-The module gives four fixtures: ``backend``, ``order`` (makes a `BuildSpec` for files, as
-`Order` says), ``wish`` (makes a `ServerSpec` for a built one) and ``images`` (a dictionary
-that lives as long as the images do). Calls are made twice where the seam lets them be.
+The module gives four fixtures: ``backend``, ``order`` (makes a `BuildSpec` for files; with
+``runs=False``, of an image that no notebook is started of), ``wish`` (makes a `ServerSpec` for a
+built one) and ``images`` (a dictionary that lives as long as the images do). Calls are made twice
+where the seam lets them be.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from tests.backends.waiting import (
 )
 from tests.sshd import new_identity
 
-Order = Callable[[dict[str, str]], BuildSpec]
+Order = Callable[..., BuildSpec]
 Wish = Callable[..., ServerSpec]
 
 COUNTING = {"postBuild": "#!/bin/sh\nfor n in $(seq 300); do echo line $n; done\n"}
@@ -119,7 +120,7 @@ class BackendContract:
     def test_what_is_asked_for_at_once_by_many_is_made_once(
         self, backend: Backend, order: Order
     ) -> None:
-        spec = order(COUNTING)
+        spec = order(COUNTING, runs=False)
         together(backend.ensure_build, spec)
         assert finished(backend, spec).code == ""
         assert log(backend, spec.id).count("line 300\n") == 1
@@ -127,7 +128,7 @@ class BackendContract:
     def test_two_builds_of_one_image_do_not_disturb_each_other(
         self, backend: Backend, order: Order
     ) -> None:
-        spec = order({"index.ipynb": "{}"})
+        spec = order({"index.ipynb": "{}"}, runs=False)
         other = replace(spec, id=spec.id + 100_000)
         backend.ensure_build(spec)
         backend.ensure_build(other)
@@ -145,7 +146,7 @@ class BackendContract:
     def test_the_log_is_the_same_for_all_and_goes_on_from_any_position(
         self, backend: Backend, order: Order
     ) -> None:
-        spec = order(COUNTING)
+        spec = order(COUNTING, runs=False)
         backend.ensure_build(spec)
         pieces, position = [], ""
         while not (build_report(backend, spec.id) or BuildReport(0)).finished:
@@ -174,7 +175,7 @@ class BackendContract:
     def test_a_build_that_fails_says_so_until_it_is_forgotten(
         self, backend: Backend, order: Order
     ) -> None:
-        spec = order(BROKEN)
+        spec = order(BROKEN, runs=False)
         backend.ensure_build(spec)
         report = finished(backend, spec)
         assert (report.code, bool(report.message)) == ("build.post-build", True)
@@ -188,7 +189,7 @@ class BackendContract:
     def test_a_cancelled_build_ends_and_leaves_no_image(
         self, backend: Backend, order: Order
     ) -> None:
-        spec = order(ENDLESS)
+        spec = order(ENDLESS, runs=False)
         backend.ensure_build(spec)
         until(lambda: "going on\n" in log(backend, spec.id))
         twice(backend.cancel_build, spec.id)
@@ -200,13 +201,13 @@ class BackendContract:
     def test_a_build_can_be_cancelled_as_soon_as_it_is_started(
         self, backend: Backend, order: Order
     ) -> None:
-        spec = order(ENDLESS)
+        spec = order(ENDLESS, runs=False)
         backend.ensure_build(spec)
         backend.cancel_build(spec.id)
         assert finished(backend, spec).code == "build.cancelled"
 
     def test_a_build_that_goes_on_can_be_forgotten(self, backend: Backend, order: Order) -> None:
-        spec = order(ENDLESS)
+        spec = order(ENDLESS, runs=False)
         backend.ensure_build(spec)
         until(lambda: "going on\n" in log(backend, spec.id))
         backend.forget_build(spec.id)
@@ -267,7 +268,7 @@ class BackendContract:
         twice(backend.forget_identity, "nobody-at-all")
 
     def test_an_image_has_a_size_and_can_be_dropped(self, backend: Backend, order: Order) -> None:
-        spec = built(backend, order({"index.ipynb": "{}"}))
+        spec = built(backend, order({"index.ipynb": "{}"}, runs=False))
         assert (backend.image_size(spec.image) or 0) > 1_000_000
         twice(backend.remove_image, spec.image)
         assert not backend.has_image(spec.image)

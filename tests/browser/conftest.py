@@ -59,17 +59,18 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def sign_in(chromium: Browser, stack: Stack) -> Iterator[SignIn]:
-    """``sign_in(**options)`` is ada's page in a new browser with these options."""
+    """``sign_in(**options)`` is ada's page in a new browser with these options; or, with ``name``,
+    somebody else's."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def open_page(**options: Any) -> Page:
+    def open_page(name: str = "ada", **options: Any) -> Page:
         context = chromium.new_context(base_url=stack.url, **options)
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.goto("/sign-in/")
-        page.get_by_label("Name").fill("ada")
+        page.get_by_label("Name").fill(name)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**/")
@@ -110,7 +111,17 @@ def page(sign_in: SignIn) -> Page:
 @pytest.fixture
 def ada(stack: Stack) -> Iterator[Api]:
     """Ada by token, quicker than clicking; her projects do not outlive the test."""
-    api = stack.api("ada")
+    yield from _by_token(stack, "ada")
+
+
+@pytest.fixture
+def bob(stack: Stack) -> Iterator[Api]:
+    """The same for bob, of whose first page no test takes a picture."""
+    yield from _by_token(stack, "bob")
+
+
+def _by_token(stack: Stack, name: str) -> Iterator[Api]:
+    api = stack.api(name)
     yield api
     for project in api.http.get("projects/").json():
         api.delete(project["name"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,10 +112,16 @@ def backend(settings, kube: Kube, tmp_path: Path) -> Iterator[KubernetesBackend]
 
 
 @pytest.fixture
-def order(git_server: GitServer) -> Callable[[dict[str, str]], BuildSpec]:
-    """Makes a repository of the files, and the order to build it."""
+def order(
+    git_server: GitServer, backend: KubernetesBackend, kube: Kube
+) -> Callable[..., BuildSpec]:
+    """Makes a repository of the files, and the order to build it; on a smaller image, which is
+    quicker, where no notebook is started of it."""
+    with_jupyter = backend.site.python_image
 
-    def make(files: dict[str, str]) -> BuildSpec:
+    def make(files: dict[str, str], *, runs: bool = True) -> BuildSpec:
+        image = with_jupyter if runs else f"{kube.registry}/debian:bookworm"
+        backend.site = replace(backend.site, python_image=image)
         number = next(_numbers)
         name = f"ada/repository-{number}"
         url = git_server.repository(name, files)

@@ -67,7 +67,7 @@ def all_is_well(api: Api, building: str, kernel: Kernel) -> None:
         assert again.run("print(answer)") == "42\n"
 
 
-@pytest.mark.parametrize("part", ["kube-apiserver", "kubelet", "containerd"])
+@pytest.mark.parametrize("part", ["kubelet", "containerd"])
 def test_nothing_is_lost_when_a_part_of_the_cluster_is_killed(
     part: str, git: GitServer, ada: Api, slow: str, running: Kernel
 ) -> None:

@@ -1,4 +1,7 @@
-"""What holds for a whole portal on one machine holds for one on a cluster: the same tests."""
+"""What holds for a whole portal on one machine holds for one on a cluster: the same tests.
+
+Whose parts may be killed is played by the drill, which is in `test_drill`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import pytest
 
 from tests.whole.test_crashes import (
     test_a_portal_that_is_ended_and_started_again_finds_everything,
-    test_nothing_is_lost_when_a_part_is_killed,
 )
 from tests.whole.test_launches import (
     test_files_in_the_own_folder_are_there_in_every_notebook,
@@ -18,6 +20,5 @@ pytestmark = [pytest.mark.cluster, pytest.mark.stack, pytest.mark.timeout(600)]
 __all__ = [
     "test_a_portal_that_is_ended_and_started_again_finds_everything",
     "test_files_in_the_own_folder_are_there_in_every_notebook",
-    "test_nothing_is_lost_when_a_part_is_killed",
     "test_two_people_at_the_same_moment_cause_one_build_and_see_all_of_it",
 ]

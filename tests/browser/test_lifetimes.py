@@ -1,0 +1,52 @@
+"""A project that nobody uses, on the whole portal: announced, kept, and the next time deleted."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import SignIn
+from tests.githttp import GitServer
+from tests.stack import Api, Stack, eventually
+
+A_MINUTE = 100.0
+"""Seconds within which watch has looked again."""
+SOME_TIME_AGO = """
+from datetime import timedelta; from django.utils import timezone
+from sessions.models import Heartbeat, Project, Sign
+now, day = timezone.now(), timedelta(days=1)
+Heartbeat.objects.filter(name=Sign.CULLING).update(since=now - 9 * day)
+project = Project.objects.filter(name='{name}')
+"""
+UNUSED = SOME_TIME_AGO + "project.update(last_activity=now - 6.5 * day)"
+DUE = SOME_TIME_AGO + (
+    "project.update(last_activity=now - 8 * day, warned=now - 1.1 * day, goes=now - 0.1 * day)"
+)
+
+
+def test_what_nobody_uses_is_announced_and_kept_and_at_last_deleted(
+    sign_in: SignIn, stack: Stack, git: GitServer, bob: Api
+) -> None:
+    name = bob.launch(git.repository("bob/left", {"README.md": "left"}))
+    bob.until(name, "ready")
+    bob.verb(name, "stop")
+    bob.until(name, "stopped")
+    page = sign_in("bob")
+    announced = page.get_by_role("region", name="because nobody uses it")
+
+    stack.manage("shell", "-c", UNUSED.format(name=name))
+    eventually(lambda: _is_on_home(page, announced), within=A_MINUTE, what="the banner")
+    announced.get_by_role("button", name="Keep").click()
+    expect(announced).to_be_hidden()
+    assert bob.project(name)["state"] == "stopped"
+
+    stack.manage("shell", "-c", DUE.format(name=name))
+    gone = page.get_by_text("A project of yours was deleted lately")
+    eventually(lambda: _is_on_home(page, gone), within=A_MINUTE, what="the deletion")
+    gone.click()
+    expect(page.get_by_role("link", name="bob/left again")).to_be_visible()
+    assert bob.http.get(f"projects/{name}/").status_code == 404
+
+
+def _is_on_home(page: Page, text: Locator) -> bool:
+    page.goto("/")
+    return text.is_visible()
