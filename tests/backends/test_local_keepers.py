@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from tests.backends.waiting import (
     settled,
     until,
 )
+from tests.processes import children, command, touching
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -103,6 +105,22 @@ def test_a_notebook_whose_keeper_hangs_is_ended_with_all_that_it_runs(inside: In
     until(lambda: server_report(inside.backend, server.id).state == "gone", 20)
     assert server_report(inside.backend, server.id).code == ""
     until(lambda: not sleepers(), 5)
+
+
+@pytest.mark.parametrize("how", ["asked to end", "killed"])
+def test_nothing_is_left_of_a_notebook_that_ends_while_its_sandbox_is_made(
+    inside: Inside, how: str, data: Path
+):
+    for _try in range(8):
+        server = inside.start("")
+        while not (there := keeper(inside.backend, "server", server.id).pid):
+            time.sleep(0.001)
+        while not children(there):
+            time.sleep(0.001)
+        if how == "killed":
+            os.kill(there, signal.SIGKILL)
+        removed(inside.backend, server.id)
+    until(lambda: not [pid for pid in touching(data) if "bwrap" in command(pid)], 5)
 
 
 def test_a_build_whose_keeper_hangs_is_ended_when_it_is_forgotten(backend, order):

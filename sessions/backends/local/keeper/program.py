@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+from . import tree
 from .sandbox import Sandbox, arguments, command
 
 _CHUNK: Final = 65536
@@ -43,8 +45,8 @@ async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[Proce
     try:
         yield process
     finally:
-        with suppress(ProcessLookupError):
-            process.kill()
+        if process.returncode is None:
+            _kill(process.pid)
         await process.wait()
 
 
@@ -78,6 +80,17 @@ async def followed(process: Process, output: Output, watch: Watch) -> int:
 async def _pass_on(process: Process, output: Output) -> None:
     while process.stdout and (piece := await process.stdout.read(_CHUNK)):
         output(piece)
+
+
+def _kill(process: int) -> None:
+    """End bubblewrap outside and inside: the process inside, with which everything there ends,
+    dies with the one outside only when it has made the sandbox."""
+    with suppress(ProcessLookupError, ChildProcessError):
+        os.kill(process, signal.SIGSTOP)  # so that none is started after we have looked
+        os.waitid(os.P_PID, process, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        for inside in tree.children(process):
+            os.kill(inside, signal.SIGKILL)
+        os.kill(process, signal.SIGKILL)
 
 
 def _ended_by_nul(words: list[str]) -> bytes:

@@ -29,8 +29,10 @@ _ETC = (
 )  # fmt: skip
 _OWN_ETC = ("group", "hosts", "nsswitch.conf", "passwd", "ssh/ssh_config")
 
+# A sandbox ends with its keeper from here on; whether that has died before, only its socket tells.
 # The way out is opened before the command begins, and waited for: 2 s at the most.
 _ENTER = f"""
+socat -u /dev/null UNIX-CONNECT:{EGRESS} || exit
 socat TCP4-LISTEN:{PROXY_PORT},bind=127.0.0.1,fork,reuseaddr,max-children=100 \\
     UNIX-CONNECT:{EGRESS} 2>/dev/null &
 for try in $(seq 100); do

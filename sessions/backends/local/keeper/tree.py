@@ -17,7 +17,7 @@ def members(root: int) -> list[int]:
     """The process ``root`` and everything below it."""
     found = [root]
     for process in found:  # grows while it is walked
-        found.extend(_children(process))
+        found.extend(children(process))
     return found
 
 
@@ -44,7 +44,8 @@ def _exact(processes: list[int], files: int) -> int:
     return private + max(shared, files)
 
 
-def _children(process: int) -> Iterator[int]:
+def children(process: int) -> Iterator[int]:
+    """Those that it has started and that run; none for one that is gone."""
     try:
         threads = os.listdir(f"/proc/{process}/task")
     except OSError:
