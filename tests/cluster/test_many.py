@@ -15,7 +15,7 @@ from tests.stack import Api, Stack, eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.stack, pytest.mark.timeout(1200)]
 
-PEOPLE = 8
+PEOPLE = 6
 EACH = 5
 """Projects, as many as a person may have."""
 SEED = 20261124
