@@ -33,6 +33,12 @@ hypothesis.settings.load_profile("untimed")
 emptying.install()
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """Threads keep no connection to the database: it is removed while they are there."""
+    connections.settings["default"]["CONN_MAX_AGE"] = 0
+
+
 @pytest.fixture(autouse=True)
 def quick_passwords(settings) -> None:
     """A password is made slow to guess; most tests only need one that opens."""

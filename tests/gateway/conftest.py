@@ -16,7 +16,6 @@ import httpx
 import pytest
 import uvicorn
 from django.conf import settings as current
-from django.db import connections
 from django.test import Client
 from websockets.sync.client import ClientConnection, connect
 
@@ -38,10 +37,8 @@ def notebook(tmp_path_factory) -> Iterator[Notebook]:
 
 
 @pytest.fixture
-def port(transactional_db, settings, monkeypatch, caplog) -> Iterator[int]:
-    """Where the application is served, without a fault in its log. Its threads keep no
-    connections: they end with it."""
-    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
+def port(transactional_db, settings, caplog) -> Iterator[int]:
+    """Where the application is served, without a fault in its log."""
     with socket.create_server(("127.0.0.1", 0)) as door:
         number: int = door.getsockname()[1]
         settings.PORTAL_GATEWAY_DOMAIN = f"localhost:{number}"
