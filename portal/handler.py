@@ -67,7 +67,8 @@ class Pages(ASGIHandler):
         finally:
             writing.cancel()
             leaving.cancel()
-            ended, _left = await asyncio.gather(writing, leaving, return_exceptions=True)
+            ends = await asyncio.gather(writing, leaving, return_exceptions=True)
             await sync_to_async(response.close)()
-        if isinstance(ended, Exception):
-            raise ended
+        for end in ends:
+            if isinstance(end, Exception) and not isinstance(end, RequestAborted):
+                raise end

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ import httpx
 
 from sessions.backends.local.keeper.files import remove
 from tests import processes, scratch
-from tests.pauses import pauses
+from tests.pauses import looked
 
 PROJECT = Path(__file__).resolve().parent.parent
 PASSWORD = "a long password for tests"
@@ -40,14 +39,9 @@ for report in backend.builds(): backend.cancel_build(report.id)
 
 def eventually(ask: Callable[[], T | None], *, within: float = 30.0, what: str = "it") -> T:
     """The first true answer; fails when there is none in time."""
-    deadline = time.monotonic() + within
-    for pause in pauses():
-        if answer := ask():
-            return answer
-        if time.monotonic() >= deadline:
-            break
-        time.sleep(pause)
-    raise AssertionError(f"{what} did not happen within {within:g} s; last answer: {answer!r}")
+    answer = looked(ask, within)
+    assert answer, f"{what} did not happen within {within:g} s; last answer: {answer!r}"
+    return answer
 
 
 class Stack:

@@ -9,7 +9,6 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from django.contrib.sessions.backends.db import SessionStore
-from django.db import close_old_connections
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -72,7 +71,6 @@ class EventsView(APIView):
         log = project.shows_log_to(person(request))
         place = _place(request)
         if request.accepted_renderer.format == EventStreamRenderer.format:
-            close_old_connections()  # or the stream would hold one for as long as it lasts
             return StreamingHttpResponse(
                 self._live(request, name, project.pk, place, log=log),
                 content_type=STREAM,

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import http.client
 import socket
-import time
 from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from sessions.backends import Backend, BuildReport, BuildSpec, ServerReport, ServerSpec
-from tests.pauses import pauses
+from tests.pauses import looked
 
 Found = TypeVar("Found")
 
 
 def until(look: Callable[[], Found | None], seconds: float = 240) -> Found:
     """What ``look`` returns as soon as that is true; fails after ``seconds``."""
-    end = time.monotonic() + seconds
-    for pause in pauses():
-        if found := look():
-            return found
-        if time.monotonic() >= end:
-            break
-        time.sleep(pause)
-    raise AssertionError(f"still {found!r} after {seconds} s")
+    found = looked(look, seconds)
+    assert found, f"still {found!r} after {seconds} s"
+    return found
 
 
 def build_report(backend: Backend, number: int) -> BuildReport | None:
