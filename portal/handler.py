@@ -17,6 +17,7 @@ from asgiref.sync import sync_to_async
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.signals import request_started
+from django.db import close_old_connections
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
@@ -53,7 +54,9 @@ class Pages(ASGIHandler):
             request, refusal = self.create_request(scope, body)
             answer = self.get_response(request) if request else refusal
         response = cast(HttpResponseBase, answer)
-        if not response.streaming:
+        if response.streaming:
+            close_old_connections()  # what writes it is not in this thread
+        else:
             response.close()
         return response
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
 from django.core.signals import request_finished, request_started
+from django.db import connections
 
 from keys.models import Token
+from portal.models import User
+from sessions.models import Project
 from tests.backends.waiting import until
 
 Seen = list[tuple[str, str]]
@@ -34,6 +38,19 @@ def seen() -> Iterator[Seen]:
     request_finished.disconnect(ended)
 
 
+@contextmanager
+def events(port: int, project: Project, owner: User) -> Iterator[None]:
+    """While a project's events are read; the first is there."""
+    _token, secret = Token.objects.issue(owner, "reader")
+    headers = {"Authorization": f"Bearer {secret}", "Accept": "text/event-stream"}
+    address = f"http://localhost:{port}/api/v1/projects/{project.name}/events/"
+    with httpx.stream("GET", address, headers=headers, timeout=30) as answer:
+        assert answer.status_code == 200
+        pieces = answer.iter_raw()  # which closes the answer as soon as nobody holds it
+        assert next(pieces)
+        yield
+
+
 def test_requests_that_come_one_by_one_have_one_thread(port: int, seen: Seen) -> None:
     with httpx.Client(base_url=f"http://localhost:{port}") as client:
         for _ in range(5):
@@ -44,15 +61,23 @@ def test_requests_that_come_one_by_one_have_one_thread(port: int, seen: Seen) ->
 
 
 def test_a_stream_is_closed_when_its_reader_leaves(port: int, seen: Seen, project, ada) -> None:
-    _token, secret = Token.objects.issue(ada, "reader")
-    headers = {"Authorization": f"Bearer {secret}", "Accept": "text/event-stream"}
-    address = f"http://localhost:{port}/api/v1/projects/{project.name}/events/"
-    with httpx.stream("GET", address, headers=headers, timeout=30) as answer:
-        assert answer.status_code == 200
-        pieces = answer.iter_raw()  # which closes the answer as soon as nobody holds it
-        assert next(pieces)
+    with events(port, project, ada):
         assert [what for what, _thread in seen] == ["begun"]
     until(lambda: [what for what, _thread in seen] == ["begun", "ended"])
+
+
+def test_a_stream_keeps_no_connection_of_the_thread_that_began_it(port, project, ada) -> None:
+    held = []
+
+    def begun(**_more: Any) -> None:
+        held.append(connections["default"])
+
+    request_started.connect(begun)
+    try:
+        with events(port, project, ada):
+            assert [each.connection for each in held] == [None]
+    finally:
+        request_started.disconnect(begun)
 
 
 def test_an_address_that_is_none_is_refused(port: int, seen: Seen) -> None:
