@@ -6,15 +6,17 @@ Asked of the database each time: what staff change is in force at once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.models import Group
-from django.db.models import Min
+from django.db.models import BigIntegerField, DateField, Min
+from django.utils import timezone
 
 from portal.models import User
+from portal.prepared import Given, Prepared
 from quotas.effective import Effective, combine
 from quotas.fields import FIELDS
 from quotas.models import Grant, LimitSet
@@ -82,7 +84,8 @@ def plain(found: Mapping[str, Effective]) -> Limits:
 
 def effective_of(user: User) -> dict[str, Effective]:
     """The limits of a person with their sources, by the names of `quotas.fields.FIELDS`."""
-    return effective_of_many([user])[user.pk]
+    sets, grants = _SETS(user=user.pk), _GRANTS(user=user.pk, today=timezone.localdate())
+    return _combined([user], FIELDS, sets, grants)[user.pk]
 
 
 def effective_of_many(
@@ -90,20 +93,31 @@ def effective_of_many(
 ) -> dict[int, dict[str, Effective]]:
     """The same for many people, by their rows' numbers, in three queries at most; of the limits
     ``names`` alone, which is quicker by as much as they are fewer."""
+    grants = Grant.objects.active().filter(user__in=users, limit__in=names)
+    return _combined(users, names, LimitSet.objects.concerning(user__in=users), grants)
+
+
+def _combined(
+    users: Collection[User],
+    names: Collection[str],
+    sets: Collection[LimitSet],
+    grants: Iterable[Grant],
+) -> dict[int, dict[str, Effective]]:
     default = {name: value for name, value in defaults().items() if name in names}
-    sets = list(LimitSet.objects.concerning(users))
+    granted: dict[int, list[Grant]] = defaultdict(list)
+    for grant in grants:
+        granted[grant.user_id].append(grant)
     own = {each.user_id: each.values() for each in sets if each.user_id}
     site = next((each.values() for each in sets if each.is_of_site), {})
     of_groups = {each.group_id: each.values() for each in sets if each.group_id}
     groups = _by_member(users, of_groups) if of_groups else {}
-    grants = _grants_of(users, names)
     return {
         user.pk: combine(
             default,
             site,
             groups.get(user.pk, {}),
             own.get(user.pk, {}),
-            grants[user.pk],
+            granted[user.pk],
         )
         for user in users
     }
@@ -133,8 +147,6 @@ def _by_member(
     return found
 
 
-def _grants_of(users: Collection[User], names: Collection[str]) -> Mapping[int, list[Grant]]:
-    grants: dict[int, list[Grant]] = defaultdict(list)
-    for grant in Grant.objects.active().filter(user__in=users, limit__in=names):
-        grants[grant.user_id].append(grant)
-    return grants
+_USER = Given("user", BigIntegerField())
+_SETS = Prepared(lambda: LimitSet.objects.concerning(user=_USER))
+_GRANTS = Prepared(lambda: Grant.objects.active(Given("today", DateField())).filter(user=_USER))

@@ -164,8 +164,8 @@ def person_behind(scope: Any) -> User | None:
 @database_sync_to_async
 def find_project(user: User | None, name: str) -> int | None:
     now = still(user)
-    rows = Project.objects.visible_to(now).filter(name=name) if now else Project.objects.none()
-    return rows.values_list("pk", flat=True).first()
+    project = Project.objects.named(name, now) if now else None
+    return project.pk if project else None
 
 
 @database_sync_to_async

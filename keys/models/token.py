@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.models import User, may_enter
+from portal.prepared import Given, Moment, Prepared
 
 log = logging.getLogger(__name__)
 
@@ -57,17 +58,20 @@ class TokenQuerySet(models.QuerySet["Token"]):
         )
         return token, secret
 
-    def good(self) -> TokenQuerySet:
+    def good(self, now: Moment | None = None) -> TokenQuerySet:
         """Those that open something: not expired, and their people may enter."""
-        unexpired = models.Q(expires__isnull=True) | models.Q(expires__gt=timezone.now())
-        return self.filter(unexpired, may_enter("user"))
+        now = now or timezone.now()
+        unexpired = models.Q(expires__isnull=True) | models.Q(expires__gt=now)
+        return self.filter(unexpired, may_enter("user", now))
 
     def of_secret(self, secret: str) -> Token | None:
         """The token that this secret belongs to, if it is still good."""
-        token = self.good().filter(digest=digest(secret)).select_related("user").first()
-        if token and token.used_before(timezone.now() - LAST_USED_STEP):
-            self._note_use(token)
-        return token
+        now = timezone.now()
+        for token in _GOOD(digest=digest(secret), now=now):
+            if token.used_before(now - LAST_USED_STEP):
+                self._note_use(token)
+            return token
+        return None
 
     def _note_use(self, token: Token) -> None:
         """A token opens what it is for also where its use cannot be written down just now."""
@@ -128,6 +132,14 @@ class Token(models.Model):
     def expires_soon(self) -> bool:
         """Whether it is time to make the next one."""
         return self.expires is not None and self.expires <= timezone.now() + SOON
+
+
+def _good() -> TokenQuerySet:
+    these = Token.objects.good(Given("now", models.DateTimeField()))
+    return these.filter(digest=Given("digest", models.CharField())).select_related("user")
+
+
+_GOOD = Prepared(_good)
 
 
 def digest(secret: str) -> str:

@@ -14,14 +14,16 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from portal.models.erasure import Erasure
+from portal.prepared import Moment
 
 
-def may_enter(person: str = "") -> models.Q:
+def may_enter(person: str = "", now: Moment | None = None) -> models.Q:
     """The condition for whom pages, API, sockets and gateway let in: `User.may_enter`, for
-    queries. ``person`` is the way to the user from the rows that are asked for."""
+    queries. ``person`` is the way to the user from the rows that are asked for, ``now`` the moment
+    at which."""
     way = f"{person}__" if person else ""
     vouched = models.Q(**{f"{way}vouched_until": None}) | models.Q(
-        **{f"{way}vouched_until__gt": timezone.now()}
+        **{f"{way}vouched_until__gt": now or timezone.now()}
     )
     return vouched & models.Q(**{f"{way}is_active": True})
 

@@ -7,8 +7,8 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
@@ -47,7 +47,10 @@ def person(request: HttpRequest) -> User:
 
 def find(request: HttpRequest, name: str) -> Project:
     """A project that this person may see. Raises Http404 for any other."""
-    return get_object_or_404(Project.objects.visible_to(person(request)), name=name)
+    project = Project.objects.named(name, person(request))
+    if project is None:
+        raise Http404
+    return project
 
 
 def refused(request: HttpRequest, error: NotAllowed) -> HttpResponse:

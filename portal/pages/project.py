@@ -58,9 +58,13 @@ def status(request: HttpRequest, name: str) -> HttpResponseBase:
 
     A page that is open while its project is deleted leaves for the first one.
     """
-    if htmx(request) and not Project.objects.visible_to(person(request)).filter(name=name):
+    try:
+        project = find(request, name)
+    except Http404:
+        if not htmx(request):
+            raise
         return go_to(request, reverse("home"))
-    context = {**_status(request, find(request, name)), "alone": True}
+    context = {**_status(request, project), "alone": True}
     return render(request, "portal/_status.html", context)
 
 

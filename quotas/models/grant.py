@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -10,14 +11,15 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.prepared import Given
 from quotas.fields import CHOICES, FIELDS
 from quotas.models.limitset import MOST
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
-    def active(self) -> GrantQuerySet:
+    def active(self, today: date | Given | None = None) -> GrantQuerySet:
         """Those in force today; a grant ends by itself when its day is over."""
-        return self.filter(until__gte=timezone.localdate())
+        return self.filter(until__gte=today or timezone.localdate())
 
 
 class Grant(models.Model):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +11,6 @@ from django.db import models
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
-from portal.models import User
 from quotas.fields import FIELDS, Field
 
 MOST = 1_000_000
@@ -61,9 +59,9 @@ class LimitSetQuerySet(models.QuerySet["LimitSet"]):
     def of_site(self) -> LimitSetQuerySet:
         return self.filter(user=None, group=None)
 
-    def concerning(self, users: Collection[User]) -> LimitSetQuerySet:
-        """The site's, those of all groups (there are few), and those of these people."""
-        return self.filter(models.Q(user=None) | models.Q(user__in=users))
+    def concerning(self, **whose: Any) -> LimitSetQuerySet:
+        """The site's, those of all groups (there are few), and those of people chosen so."""
+        return self.filter(models.Q(user=None) | models.Q(**whose))
 
 
 class LimitSet(LimitValues):

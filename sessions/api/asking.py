@@ -18,7 +18,7 @@ def person(request: Request) -> User:
 
 def find(request: Request, name: str) -> Project:
     """A project that this person may see; what they may not see is not there."""
-    project = Project.objects.visible_to(request.user).filter(name=name).first()
+    project = Project.objects.named(name, request.user)
     if project is None:
         raise Http404
     return project

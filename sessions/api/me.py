@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.contrib.auth.models import Group
+from django.db.models import BigIntegerField
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -13,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from keys.models import Token
+from portal.prepared import Given, Prepared
 from quotas.fields import FIELDS
 from quotas.limits import limits_of
 from sessions.api.asking import person
@@ -55,6 +57,15 @@ class MeSerializer(serializers.Serializer[Any]):
     usage = UsageSerializer()
 
 
+_GROUPS = Prepared(
+    lambda: (
+        Group.objects.filter(user=Given("user", BigIntegerField()))
+        .order_by("name")
+        .values_list("name", flat=True)
+    )
+)
+
+
 class MeView(APIView):
     @extend_schema(
         operation_id="get_me", summary="Who I am, my limits and my use", responses=MeSerializer
@@ -62,14 +73,13 @@ class MeView(APIView):
     def get(self, request: Request) -> Response:
         """Whom the token belongs to, or who is signed in."""
         user = person(request)
-        groups = Group.objects.filter(user=user).order_by("name")
         return Response(
             {
                 "username": user.username,
                 "name": user.get_full_name(),
                 "email": user.email,
                 "is_staff": user.is_staff,
-                "groups": list(groups.values_list("name", flat=True)),
+                "groups": _GROUPS(user=user.pk),
                 "scopes": request.auth.scopes if isinstance(request.auth, Token) else None,
                 "limits": asdict(limits_of(user)),
                 "usage": asdict(room.use_of(user)),

@@ -6,14 +6,16 @@ compares, this module counts, and says who holds what.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import BigIntegerField, Count, QuerySet, Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from portal.models import User
+from portal.prepared import Given, Prepared
 from quotas import admission
 from quotas.admission import Shortage, Use
 from quotas.fields import FIELDS
@@ -62,32 +64,43 @@ def refusal(project: Project) -> QuotaExceeded | None:
 
 def use_of(user: User, apart_from: Session | None = None) -> Use:
     """What the person has in use now. A notebook that is being stopped holds nothing more."""
-    holding = Session.objects.holding().filter(project__owner=user)
-    if apart_from:
-        holding = holding.exclude(pk=apart_from.pk)
-    figures = holding.aggregate(**_held())
-    return Use(projects=Project.objects.existing().filter(owner=user).count(), **figures)
+    apart = apart_from.pk if apart_from else 0
+    uses = _by_owner(_PROJECTS(owner=user.pk), _HELD(owner=user.pk, apart=apart))
+    return uses.get(user.pk, Use())
 
 
 def uses_of(users: Collection[User]) -> dict[int, Use]:
     """What each of many people has in use, by their rows' numbers, in two queries."""
-    projects = Project.objects.existing().filter(owner__in=users).values("owner")
-    holding = Session.objects.holding().filter(project__owner__in=users).values("project__owner")
-    counted = dict(projects.annotate(projects=Count("pk")).values_list("owner", "projects"))
-    rows: Any = holding.annotate(**_held())
-    held = {row.pop("project__owner"): row for row in rows}
-    return {
-        user.pk: Use(projects=counted.get(user.pk, 0), **held.get(user.pk, {})) for user in users
-    }
+    uses = _by_owner(_projects(owner__in=users), _held(project__owner__in=users))
+    return {user.pk: uses.get(user.pk, Use()) for user in users}
 
 
-def _held() -> dict[str, Any]:
-    return {
-        "running": Count("pk"),
-        "cpu": Sum("cpu_request", default=0.0),
-        "memory_gb": Sum("memory_request_gb", default=0.0),
-        "gpu": Sum("gpu", default=0),
-    }
+def _by_owner(projects: Iterable[Any], held: Iterable[Any]) -> dict[int, Use]:
+    uses = {owner: Use(projects=number) for owner, number in projects}
+    for owner, *figures in held:
+        uses[owner] = replace(uses.get(owner, Use()), **dict(zip(_FIGURES, figures, strict=True)))
+    return uses
+
+
+def _projects(**whose: Any) -> QuerySet[Project, Any]:
+    rows = Project.objects.existing().filter(**whose).values("owner")
+    return rows.annotate(number=Count("pk")).values_list("owner", "number")
+
+
+def _held(**whose: Any) -> QuerySet[Session, Any]:
+    rows = Session.objects.holding().filter(**whose).values("project__owner")
+    return rows.annotate(**_FIGURES).values_list("project__owner", *_FIGURES)
+
+
+_FIGURES: dict[str, Any] = {
+    "running": Count("pk"),
+    "cpu": Sum("cpu_request"),
+    "memory_gb": Sum("memory_request_gb"),
+    "gpu": Sum("gpu"),
+}
+_OWNER, _APART = Given("owner", BigIntegerField()), Given("apart", BigIntegerField())
+_PROJECTS = Prepared(lambda: _projects(owner=_OWNER))
+_HELD = Prepared(lambda: _held(project__owner=_OWNER).exclude(pk=_APART))
 
 
 def has_turn_to_build(user: User) -> bool:

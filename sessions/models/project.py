@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.models import User
+from portal.prepared import Given, Prepared
 from sessions.providers import is_private
 from sessions.states import BUILD_ACTIVE, ProjectState, SessionState
 
@@ -30,12 +31,21 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     def visible_to(self, user: User | AnonymousUser) -> ProjectQuerySet:
         """What this person may see: their own, and all of them for staff with the right to.
 
-        Pages, API and sockets find projects in no other way.
+        Pages, API and sockets find projects in this way and by `named` alone.
         """
         if not user.is_authenticated or not user.may_enter:
             return self.none()
         rows = self.existing().select_related("owner", "current__build")
         return rows if _may_as_staff(user, SEE) else rows.filter(owner=user)
+
+    def named(self, name: str, asks: User | AnonymousUser) -> Project | None:
+        """The project of this name if ``asks`` may see it; what nearly every request asks."""
+        if not asks.is_authenticated or not asks.may_enter:
+            return None
+        for project in _NAMED(name=name):
+            if project.owner_id == asks.pk or _may_as_staff(asks, SEE):
+                return project
+        return None
 
     def of(self, owner: str, asks: User) -> ProjectQuerySet:
         """Those that have this owner: "" is whoever asks, `EVERYBODY` all people, for staff.
@@ -159,6 +169,15 @@ class Project(models.Model):
     def is_live(self) -> bool:
         """Whether a session is on its way, running, or not yet gone."""
         return self.state not in {ProjectState.STOPPED, ProjectState.FAILED}
+
+
+_NAMED = Prepared(
+    lambda: (
+        Project.objects.existing()
+        .filter(name=Given("name", models.CharField()))
+        .select_related("owner", "current__build")
+    )
+)
 
 
 def _may_as_staff(user: User, *permissions: str) -> bool:

@@ -1,0 +1,108 @@
+"""Queries that are put together once say the same as those that are put together each time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection, connections, models
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from keys.models import Token
+from portal.models import User
+from portal.prepared import Given, Prepared
+from sessions.models import Project
+
+NAME = Given("name", models.CharField())
+
+
+def by_name() -> Prepared[User]:
+    return Prepared(lambda: User.objects.filter(username=NAME))
+
+
+def test_the_values_are_those_of_each_time(ada, bob) -> None:
+    prepared = by_name()
+    assert [prepared(name=name) for name in ("ada", "bob", "eve", "ada")] == [
+        [ada],
+        [bob],
+        [],
+        [ada],
+    ]
+
+
+def test_what_is_asked_is_one_query_and_that_of_django(ada) -> None:
+    prepared = by_name()
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        prepared(name="ada")
+        list(User.objects.filter(username="ada"))
+    ours, djangos = [each["sql"].replace("(", "").replace(")", "") for each in asked]
+    assert ours == djangos
+
+
+def test_hostile_values_are_values(ada) -> None:
+    for name in ("' OR 1=1 --", "%s", "%(name)s", "ada'; DROP TABLE portal_user; --", "\\", "%"):
+        assert by_name()(name=name) == []
+    assert by_name()(name="ada") == [ada]
+
+
+def test_rows_have_what_was_joined(ada) -> None:
+    Project.objects.create(owner=ada, name="flowers", url="u")
+    prepared = Prepared(lambda: Project.objects.filter(name=NAME).select_related("owner"))
+    (project,) = prepared(name="flowers")
+    with CaptureQueriesContext(connection) as more:
+        assert project.owner == ada
+        assert project.created.tzinfo
+    assert not more.captured_queries
+
+
+def test_moments_and_columns_are_converted(ada) -> None:
+    token, _secret = Token.objects.issue(ada, "one")
+    moment = Given("moment", models.DateTimeField())
+    prepared = Prepared(
+        lambda: Token.objects.filter(expires__gt=moment).values_list("pk", "expires")
+    )
+    assert prepared(moment=timezone.now()) == [(token.pk, token.expires)]
+    assert token.expires
+    assert prepared(moment=token.expires + timedelta(seconds=1)) == []
+
+
+def test_a_row_that_is_changed_is_a_row_like_any_other(ada) -> None:
+    (person,) = by_name()(name="ada")
+    person.email = "countess@example.org"
+    person.save()
+    person.groups.add(Group.objects.create(name="poets"))
+    ada.refresh_from_db()
+    assert ada.email == "countess@example.org"
+    assert [group.name for group in ada.groups.all()] == ["poets"]
+
+
+def test_what_changes_by_itself_is_refused(ada) -> None:
+    prepared = Prepared(lambda: Token.objects.filter(expires__gt=timezone.now()))
+    with pytest.raises(ValueError, match="changes from one moment to the next"):
+        prepared()
+
+
+def test_a_value_that_is_missing_is_told(ada) -> None:
+    with pytest.raises(KeyError, match="name"):
+        by_name()(nam="ada")
+
+
+def test_many_threads_get_their_own_rows(transactional_db) -> None:
+    names = [f"person-{number}" for number in range(16)]
+    for name in names:
+        User.objects.create_user(name)
+    prepared = by_name()
+
+    def found(name: str) -> list[str]:
+        try:
+            return [person.username for person in prepared(name=name)]
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(found, names * 10)) == [[name] for name in names * 10]
