@@ -1,4 +1,4 @@
-"""Keeps the portal's own processes running: web, worker and watch, for `manage.py up`.
+"""Keeps the portal's own processes running, for `manage.py up`.
 
 Each part leads a session of its own, so that a signal goes to the part alone and never to its
 process group: a django-q cluster whose children are signalled as well never ends. What a part

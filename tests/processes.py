@@ -40,7 +40,8 @@ def everything() -> list[int]:
 
 
 def touching(folder: Path) -> list[int]:
-    """Those that name the folder in their words, or have something of it mounted: sandboxes."""
+    """Those that name the folder in their words, have something of it mounted (sandboxes) or hold
+    its lock (keepers)."""
     return [pid for pid in everything() if pid != os.getpid() and _touches(pid, folder.name)]
 
 
@@ -54,7 +55,10 @@ def _touches(pid: int, name: str) -> bool:
     if name in command(pid):
         return True
     try:
-        return name in (PROC / str(pid) / "mountinfo").read_text()
+        held = [os.readlink(each) for each in (PROC / str(pid) / "fd").iterdir()]
+        return name in (PROC / str(pid) / "mountinfo").read_text() or any(
+            name in each for each in held
+        )
     except OSError:
         return False
 

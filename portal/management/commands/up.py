@@ -1,7 +1,7 @@
 """``manage.py up``: the whole embedded portal in the foreground.
 
 It prepares what has to be there (database, files, account, examples, back end), then hands web,
-worker and watch to `portal.supervisor` until it is told to end.
+worker, watch and what keepers are forked from to `portal.supervisor` until it is told to end.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from portal.logs.passing import as_object, prefixed
 from portal.supervisor import Part, supervise
 from sessions import fulldisk, watch
 from sessions.backends import get_backend
+from sessions.backends.local import forking
 from sessions.errors import BinderyError
 from sessions.lifecycle import queue
 
@@ -45,9 +46,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the parts run, there is none to end
         _set_variables()
-        with only_one(), listen() as door:
+        with only_one(), listen() as door, forking.doors() as doors:
             password = self._prepare()
-            supervise(_parts(door), self._announcement(door, password))
+            supervise(_parts(door, *doors), self._announcement(door, password))
 
     def _prepare(self) -> str:
         """Everything that must be there before the parts start; the account's password."""
@@ -125,7 +126,7 @@ def _keep_database_private() -> None:
         file.chmod(0o600)
 
 
-def _parts(door: socket.socket) -> list[Part]:
+def _parts(door: socket.socket, inside: socket.socket, outside: socket.socket) -> list[Part]:
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
     quick = ["--skip-checks"]  # this command has made them
     web = [sys.executable, "-m", "uvicorn", "portal.asgi:application", "--lifespan", "on"]
@@ -136,9 +137,14 @@ def _parts(door: socket.socket) -> list[Part]:
     web += ["--ws-max-size", str(WEBSOCKET_LIMIT), "--ws-per-message-deflate", "false"]
     written = as_object if settings.PORTAL_LOG_FORMAT == "json" else prefixed
     part = partial(Part, written=written)
+    sick = partial(forking.is_frozen, outside)
+    fork = part("keepers", forking.server(inside), descriptors=[inside.fileno()], is_sick=sick)
+    asks = ["env", f"{forking.VARIABLE}={outside.fileno()}", *manage, "qcluster", *quick]
+    deaf = _if_known(queue.is_deaf)
     return [
         part("web", web, descriptors=[door.fileno()]),
-        part("worker", [*manage, "qcluster", *quick], is_sick=_if_known(queue.is_deaf)),
+        *([fork] if settings.PORTAL_BACKEND == "local" else []),
+        part("worker", asks, descriptors=[outside.fileno()], is_sick=deaf),
         part("watch", [*manage, "watch", *quick], is_sick=_if_known(lambda: not watch.is_alive())),
     ]
 

@@ -3,8 +3,9 @@
 It only writes down what is wanted and reads what is: each build and each notebook has a
 `keeper` process of its own, which goes on when the portal is restarted. Neighbours:
 `folders` (where), `environments` (what was built), `orders` (what keepers are told), `keyfiles`
-(whose SSH keys notebooks have), `launch` (how they are started), `reports` (how they are),
-`follow` (what changes), `leftovers` (what nobody works on any more), `health` (what is missing).
+(whose SSH keys notebooks have), `launch` and `forking` (how they are started), `reports` (how they
+are), `follow` (what changes), `leftovers` (what nobody works on any more), `health` (what is
+missing).
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,13 +13,11 @@ from pathlib import Path
 
 from sessions.errors import InternalError
 
-from . import people
+from . import forking, people
 from .folders import parsed
 from .keeper import jobs, lock, status
 from .keeper.files import remove
 
-_HERE = Path(__file__).resolve().parent
-_PROGRAM = "import sys; sys.path[:0] = sys.argv[1:3]; from keeper.main import main; main()"
 _SECONDS = 30
 
 CANCEL = "cancel"
@@ -39,13 +36,16 @@ def start(
     people.folder(folder, uid, 0o700)
     people.folder(folder / "io", uid, 0o700)
     _write_job(folder, uid, job)
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _PROGRAM,
-         str(_HERE), str(_HERE.parents[2]), str(folder), str(uid)],
-        input=jobs.sent(key), capture_output=True, text=True, timeout=_SECONDS,
-    )  # fmt: skip
-    if done.returncode:
-        raise InternalError("local.keeper", f"The keeper did not start: {done.stderr[-500:]}")
+    secret = jobs.sent(key)
+    code, said = forking.ask(folder, uid, secret) or _run(folder, uid, secret)
+    if code:
+        raise InternalError("local.keeper", f"The keeper did not start: {said[-500:]}")
+
+
+def _run(folder: Path, uid: int, secret: str) -> tuple[int, str]:
+    words = forking.python("main", str(folder), str(uid))
+    done = subprocess.run(words, input=secret, capture_output=True, text=True, timeout=_SECONDS)
+    return done.returncode, done.stderr
 
 
 def _write_job(folder: Path, uid: int, job: jobs.BuildJob | jobs.ServerJob) -> None:

@@ -14,7 +14,11 @@ from . import lock, privileges
 
 
 def main() -> None:
-    folder, uid = Path(sys.argv[-2]), int(sys.argv[-1])
+    keep(Path(sys.argv[-2]), int(sys.argv[-1]))
+
+
+def keep(folder: Path, uid: int) -> None:
+    """Return in the caller's process at once, and in the keeper's when its work is done."""
     if lock.take(folder / "lock") is None:
         return
     secret = sys.stdin.read()

@@ -1,0 +1,70 @@
+"""Where keepers come from quickly: a process that has loaded all that they need, and forks.
+
+`forking` asks it, through a socket that nobody but the portal's own processes holds. A message is
+one keeper: its uid and its run folder, and with it two descriptors: what the keeper's standard
+input is to be, and a socket for what it says until it is alone, ended by NUL and its exit code.
+It has no state: another in its place goes on.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import socket
+import sys
+from pathlib import Path
+
+from . import main as keeper
+from . import work
+
+LOADED = (work,)
+MESSAGE = 8192
+"""Bytes; a path has at most half of that."""
+
+
+def main() -> None:
+    """The last argument is the descriptor of the socket; returns when nobody is left who could ask,
+    and in each keeper at its end."""
+    door = socket.socket(fileno=int(sys.argv[-1]))
+    gc.collect()
+    gc.freeze()  # so that keepers go on sharing the memory of what is loaded
+    while True:
+        message, descriptors, _flags, _from = socket.recv_fds(door, MESSAGE, 2)
+        if not message:
+            return
+        if len(descriptors) != 2:
+            continue
+        uid, _blank, folder = os.fsdecode(message).partition(" ")
+        with socket.socket(fileno=descriptors[1]) as asker:
+            if not _is_there(asker):
+                os.close(descriptors[0])
+                continue
+            child = os.fork()
+            if not child:
+                door.close()
+                _take_streams(descriptors[0], asker)
+                break
+            os.close(descriptors[0])
+            _answer(asker, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    keeper.keep(Path(folder), int(uid))
+
+
+def _is_there(asker: socket.socket) -> bool:
+    """Whoever has given up has made another keeper: one more would do again what that has done."""
+    state = select.poll()
+    state.register(asker, 0)
+    return not state.poll(0)
+
+
+def _take_streams(given: int, asker: socket.socket) -> None:
+    for descriptor, stream in ((given, 0), (asker.fileno(), 1), (asker.fileno(), 2)):
+        os.dup2(descriptor, stream)
+    os.close(given)
+
+
+def _answer(asker: socket.socket, code: int) -> None:
+    try:
+        asker.sendall(b"\0%d" % code)
+    except OSError:
+        return  # it has given up by now, and asks the lock

@@ -1,0 +1,202 @@
+"""Keepers that are forked from a process that is there already are keepers like all others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sessions.backends.local import LocalBackend, forking, launch, people
+from sessions.backends.local.keeper import lock, status
+from sessions.backends.local.keeper.jobs import Bounds, BuildJob, Site
+from sessions.errors import InternalError
+from tests.backends.inside import Inside, image
+from tests.backends.waiting import removed, server_report, settled, until
+from tests.processes import children, parent
+
+SECRET = "no key at all, but secret: 0b8f1c2e"
+
+
+@pytest.fixture
+def inside(backend, order, wish, images) -> Inside:
+    return Inside(backend, image(backend, order, images), wish)
+
+
+@contextmanager
+def forked_by(door: socket.socket) -> Iterator[subprocess.Popen[bytes]]:
+    server = subprocess.Popen(
+        forking.server(door), pass_fds=[door.fileno()], start_new_session=True
+    )
+    try:
+        yield server
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def doors(monkeypatch) -> Iterator[tuple[socket.socket, socket.socket]]:
+    forking.door.cache_clear()
+    with forking.doors() as (inner, outer):
+        monkeypatch.setenv(forking.VARIABLE, str(os.dup(outer.fileno())))
+        yield inner, outer
+        if mine := forking.door():
+            mine.close()
+    forking.door.cache_clear()
+
+
+@pytest.fixture
+def server(doors) -> Iterator[subprocess.Popen[bytes]]:
+    with forked_by(doors[0]) as running:
+        yield running
+
+
+def keeper(backend: LocalBackend, number: int) -> int:
+    return status.read(backend.folders.keeper("server", number)).pid
+
+
+def test_a_notebook_is_kept_by_a_fork(server, inside: Inside) -> None:
+    wanted = inside.start("")
+    assert settled(inside.backend, wanted).state == "ready"
+    words = Path(f"/proc/{keeper(inside.backend, wanted.id)}/cmdline").read_bytes()
+    assert words == Path(f"/proc/{server.pid}/cmdline").read_bytes()
+    removed(inside.backend, wanted.id)
+    assert server.poll() is None
+    assert not children(server.pid)  # those that have ended are seen off
+
+
+def test_it_is_nobodys_child_and_has_given_up_every_right(server, inside: Inside) -> None:
+    wanted = inside.start("")
+    settled(inside.backend, wanted)
+    pid = keeper(inside.backend, wanted.id)
+    assert parent(pid) != server.pid
+    assert os.getsid(pid) != os.getsid(server.pid)
+    text = Path(f"/proc/{pid}/status").read_text()
+    fields = dict(line.split(":\t", 1) for line in text.splitlines())
+    assert "0" not in fields["Uid"].split() + fields["Gid"].split()
+    assert fields["NoNewPrivs"] == "1"
+    assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == 0
+
+
+def test_it_holds_nothing_of_the_server(server, doors, inside: Inside) -> None:
+    """No socket to the portal above all: what asks there becomes a process with every right."""
+    wanted = inside.start("")
+    settled(inside.backend, wanted)
+    shared = {os.fstat(door.fileno()).st_ino for door in doors}
+    held = Path(f"/proc/{keeper(inside.backend, wanted.id)}/fd")
+    assert {each.stat().st_ino for each in held.iterdir()}.isdisjoint(shared)
+
+
+def test_it_outlives_the_server(server, inside: Inside) -> None:
+    wanted = inside.start("")
+    settled(inside.backend, wanted)
+    server.kill()
+    server.wait()
+    assert server_report(inside.backend, wanted.id).state == "ready"
+    removed(inside.backend, wanted.id)
+
+
+def test_what_keeps_it_from_starting_is_told(server, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "lock").symlink_to(tmp_path / "nowhere" / "lock")
+    with pytest.raises(InternalError, match="FileNotFoundError"):
+        launch.start(folder, people.builder(), job(tmp_path))
+    assert server.poll() is None
+
+
+def test_a_key_is_handed_on_and_not_kept(server, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    code, said = forking.ask(tmp_path / "run", os.geteuid(), SECRET) or (None, "")
+    assert (code, said) == (0, "")
+    with open(f"/proc/{server.pid}/maps") as maps, open(f"/proc/{server.pid}/mem", "rb") as memory:
+        for line in maps:
+            begin, end = (int(each, 16) for each in line.split()[0].split("-"))
+            if "r" in line.split()[1] and "[v" not in line:
+                memory.seek(begin)
+                assert SECRET.encode() not in memory.read(end - begin)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_without_an_answer_keepers_start_by_themselves(
+    server, doors, inside: Inside, number, monkeypatch
+) -> None:
+    monkeypatch.setattr(forking, "SECONDS", 0.5)
+    os.kill(server.pid, number)
+    wanted = inside.start("")
+    assert settled(inside.backend, wanted).state == "ready"
+    assert forking.is_frozen(doors[1])
+    removed(inside.backend, wanted.id)
+
+
+def test_the_next_server_goes_on_where_one_was_killed(server, doors, inside: Inside) -> None:
+    server.kill()
+    server.wait()
+    with forked_by(doors[0]) as second:
+        wanted = inside.start("")
+        assert settled(inside.backend, wanted).state == "ready"
+        words = Path(f"/proc/{keeper(inside.backend, wanted.id)}/cmdline").read_bytes()
+        assert words == Path(f"/proc/{second.pid}/cmdline").read_bytes()
+        removed(inside.backend, wanted.id)
+
+
+def test_whoever_gave_up_gets_no_keeper_later(server, doors, tmp_path: Path, monkeypatch) -> None:
+    """It has made another one: that may have ended by then, and would be made once more."""
+    monkeypatch.setattr(forking, "SECONDS", 0.1)
+    os.kill(server.pid, signal.SIGSTOP)
+    (tmp_path / "run").mkdir()
+    assert forking.ask(tmp_path / "run", os.geteuid(), "") is None
+    os.kill(server.pid, signal.SIGCONT)
+    until(lambda: not forking.is_frozen(doors[1]), 10)
+    time.sleep(0.3)
+    assert not any((tmp_path / "run").iterdir())
+
+
+def test_who_asks_while_another_keeper_works_gets_none(server, inside: Inside) -> None:
+    wanted = inside.start("")
+    settled(inside.backend, wanted)
+    folder = inside.backend.folders.keeper("server", wanted.id)
+    first = keeper(inside.backend, wanted.id)
+    assert forking.ask(folder, os.geteuid(), "") == (0, "")
+    assert keeper(inside.backend, wanted.id) == first
+    assert lock.held(folder / "lock")
+    removed(inside.backend, wanted.id)
+
+
+def test_nonsense_does_not_end_it(server, doors, tmp_path: Path) -> None:
+    for nonsense in (b"x", b"\xff\xff", b"-1 /nowhere"):
+        doors[1].send(nonsense)
+    (tmp_path / "run").mkdir()
+    assert forking.ask(tmp_path / "run", os.geteuid(), "") == (0, "")
+    assert server.poll() is None
+
+
+def test_it_ends_when_nobody_can_ask_any_more() -> None:
+    with forking.doors() as (inner, outer), forked_by(inner) as server:
+        outer.close()
+        inner.close()
+        assert server.wait(10) == 0
+
+
+def job(folder: Path) -> BuildJob:
+    return BuildJob(
+        url="https://git.example.org/a/b",
+        commit="0" * 40,
+        ref="",
+        environment=str(folder / "environment"),
+        partial=str(folder / "partial"),
+        cache=str(folder / "cache"),
+        pythons={},
+        repository_limit=1,
+        bounds=Bounds(memory=1, processes=1),
+        site=Site(""),
+        fetch_trusted=[],
+        trusted=[],
+    )
