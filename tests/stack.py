@@ -133,8 +133,8 @@ class Stack:
         return Api(self, self.manage("create_token", username).splitlines()[-1])
 
     def part(self, name: str) -> int | None:
-        """The pid of web, worker or watch; None while it is being restarted."""
-        words = {"web": "uvicorn", "worker": "qcluster", "watch": "watch"}
+        """The pid of web, worker, watch or keepers; None while it is being restarted."""
+        words = {"web": "uvicorn", "worker": "qcluster", "watch": "watch", "keepers": "forkserver"}
         assert self.process
         for pid in processes.children(self.process.pid):
             if words[name] in processes.command(pid):

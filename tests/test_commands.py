@@ -94,7 +94,7 @@ def test_a_port_that_is_taken_is_a_sentence_and_not_a_traceback(stack, tmp_path)
     assert f"port {stack.port}" in refused(stack, PORTAL_DATA=str(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "watch"])
+@pytest.mark.parametrize("name", ["web", "worker", "watch", "keepers"])
 def test_a_killed_part_comes_back_and_leaves_nothing_behind(stack, name):
     first = part(stack, name)
     stack.kill(name)
@@ -104,9 +104,9 @@ def test_a_killed_part_comes_back_and_leaves_nothing_behind(stack, name):
 
 
 def test_another_start_says_where_the_password_stands(stack):
-    parts = [part(stack, name) for name in ("web", "worker", "watch")]
+    parts = [part(stack, name) for name in ("web", "worker", "watch", "keepers")]
     stack.stop()
-    assert [group(leader) for leader in parts] == [[], [], []]
+    assert [group(leader) for leader in parts] == [[], [], [], []]
     stack.log.write_text("")
     stack.start()
     assert f"password: the one in {stack.data / 'admin-password'}\n" in said(stack)

@@ -16,6 +16,7 @@ from tests.githttp import GitServer
 from tests.stack import Stack, started
 
 PARTS = ("web", "worker", "watch")
+FORKS = "keepers"
 _WITHOUT = {"DATABASE_URL": "", "REDIS_URL": ""}
 SMALL = {"PORTAL_CPU_REQUEST": "0.1", "PORTAL_MEMORY_REQUEST_GB": "0.1"}
 
@@ -42,7 +43,8 @@ def local(*, sqlite: bool = False, like: Stack | None = None) -> Iterator[Stage]
         if like:
             stack.furnish(like)
         ends.enter_context(started(stack))
-        yield Stage(stack, git, targets(stack, own), lambda live: _leftovers(stack, live))
+        found = {**targets(stack, own), FORKS: Part(stack, FORKS)}
+        yield Stage(stack, git, found, lambda live: _leftovers(stack, live))
 
 
 Stores = Mapping[str, tuple[servers.Server, signal.Signals]]

@@ -28,7 +28,7 @@ class Target(Protocol):
 
 
 class Part:
-    """Web, worker or watch, which `manage.py up` starts again."""
+    """Web, worker, watch or keepers, which `manage.py up` starts again."""
 
     def __init__(self, stack: Stack, name: str) -> None:
         self._stack = stack

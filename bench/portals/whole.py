@@ -53,7 +53,7 @@ class Portal:
 def parts(stack: Stack) -> dict[str, list[int]]:
     """The processes of each part, with all that it has started itself; ``up`` watches over them."""
     top = stack.process.pid if stack.process else 0
-    found = {name: stack.part(name) for name in ("web", "worker", "watch")}
+    found = {name: stack.part(name) for name in ("web", "worker", "watch", "keepers")}
     return {"up": [top]} | {name: _family(pid) for name, pid in found.items() if pid}
 
 
