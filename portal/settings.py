@@ -183,6 +183,7 @@ TEMPLATES = [
 
 # Requests are answered in threads that stay (portal/handler.py).
 IN_WEB = "portal.asgi" in sys.modules
+IN_WORKER = "qcluster" in sys.argv
 # Seconds to connect in; milliseconds after which a machine that does not answer counts as gone.
 POSTGRESQL_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 20_000, "keepalives_idle": 20}
 

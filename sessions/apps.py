@@ -1,6 +1,9 @@
 """The app of projects, builds and sessions."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 
@@ -13,8 +16,12 @@ class SessionsConfig(AppConfig):
         from auditlog.registry import auditlog
 
         from quotas import uses
+        from sessions.backends import BACKENDS
         from sessions.lifecycle import room
         from sessions.models import RepositoryRule
 
         auditlog.register(RepositoryRule, exclude_fields=["id", "created"])
         uses.counted_by(room.uses_of)
+        if settings.IN_WORKER:  # its processes are forked: they share what is loaded before
+            import_module("sessions.tasks")
+            import_module(BACKENDS[settings.PORTAL_BACKEND].rpartition(".")[0])

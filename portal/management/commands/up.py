@@ -137,9 +137,11 @@ def _parts(door: socket.socket, inside: socket.socket, outside: socket.socket) -
     web += ["--ws-max-size", str(WEBSOCKET_LIMIT), "--ws-per-message-deflate", "false"]
     written = as_object if settings.PORTAL_LOG_FORMAT == "json" else prefixed
     part = partial(Part, written=written)
+    yielding = ["nice", "-n", "5"]  # to the pages: whoever waits for these looks at one
     sick = partial(forking.is_frozen, outside)
-    fork = part("keepers", forking.server(inside), descriptors=[inside.fileno()], is_sick=sick)
-    asks = ["env", f"{forking.VARIABLE}={outside.fileno()}", *manage, "qcluster", *quick]
+    forks = [*yielding, *forking.server(inside)]
+    fork = part("keepers", forks, descriptors=[inside.fileno()], is_sick=sick)
+    asks = [*yielding, "env", f"{forking.VARIABLE}={outside.fileno()}", *manage, "qcluster", *quick]
     deaf = _if_known(queue.is_deaf)
     return [
         part("web", web, descriptors=[door.fileno()]),

@@ -35,9 +35,9 @@ _ENTER = f"""
 socat -u /dev/null UNIX-CONNECT:{EGRESS} || exit
 socat TCP4-LISTEN:{PROXY_PORT},bind=127.0.0.1,fork,reuseaddr,max-children=100 \\
     UNIX-CONNECT:{EGRESS} 2>/dev/null &
-for try in $(seq 100); do
+for try in $(seq 400); do
     socat -u /dev/null TCP4:127.0.0.1:{PROXY_PORT} 2>/dev/null && break
-    sleep 0.02
+    sleep 0.005
 done
 exec "$@"
 """

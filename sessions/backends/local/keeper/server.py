@@ -24,7 +24,7 @@ from .sandbox import Bind, Sandbox
 from .status import Ended, Status
 
 _KIND_SECONDS = 5
-_PAUSE = 0.05
+_PAUSE = 0.02
 _IN_MEMORY = ("/tmp", "/dev/shm", "/run")
 
 
