@@ -24,7 +24,7 @@ def machine() -> dict[str, str | int | float]:
         "processor": _processor(),
         "cores": os.cpu_count() or 0,
         "memory_gb": round(memory / 1e9, 1),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "python": platform.python_version(),
     }
 
