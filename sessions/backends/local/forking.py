@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import termios
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -21,6 +22,7 @@ VARIABLE = "BINDERY_FORK_SERVER"
 """Names, in the worker's environment, the descriptor of its socket."""
 SECONDS = 5.0
 """So long an answer is waited for; it takes a hundredth of one."""
+LOOKS = 10
 
 
 def python(entry: str, *words: str) -> list[str]:
@@ -43,9 +45,12 @@ def server(door: socket.socket) -> Sequence[str]:
 
 
 def is_frozen(door: socket.socket) -> bool:
-    """Whether there is something that the server has not taken; it takes things at once."""
-    unread = fcntl.ioctl(door, termios.TIOCOUTQ, bytes(4))
-    return bool(int.from_bytes(unread, sys.byteorder))
+    """Whether the server leaves things lying, which it takes at once; waits for it a little."""
+    for _look in range(LOOKS):
+        if not int.from_bytes(fcntl.ioctl(door, termios.TIOCOUTQ, bytes(4)), sys.byteorder):
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def ask(folder: Path, uid: int, secret: str) -> tuple[int, str] | None:
