@@ -34,9 +34,10 @@ def test_a_launch_ends_in_a_running_notebook(ada, url, git, backend, bring_up):
 
 def test_every_change_of_state_is_on_record(ada, url, bring_up):
     project = bring_up(lifecycle.launch(ada, url))
-    of_session = Transition.objects.filter(session=project.current).values_list("after", flat=True)
-    of_build = Transition.objects.filter(build=project.current.build)
-    assert list(of_session) == ["spawning", "ready"]
+    changes = Transition.objects.order_by("pk")
+    of_session = changes.filter(session=project.current)
+    of_build = changes.filter(build=project.current.build)
+    assert list(of_session.values_list("after", flat=True)) == ["spawning", "ready"]
     assert list(of_build.values_list("after", "by")) == [("building", "worker"), ("built", "watch")]
 
 
