@@ -39,6 +39,16 @@ def everything() -> list[int]:
     return [int(path.name) for path in PROC.glob("[0-9]*")]
 
 
+def held(pid: int) -> list[str]:
+    """The files that it has open; none of one that is gone."""
+    found = []
+    with suppress(OSError):
+        for each in (PROC / str(pid) / "fd").iterdir():
+            with suppress(FileNotFoundError):  # it has just been closed
+                found.append(os.readlink(each))
+    return found
+
+
 def touching(folder: Path) -> list[int]:
     """Those that name the folder in their words, have something of it mounted (sandboxes) or hold
     its lock (keepers)."""
@@ -52,13 +62,10 @@ def send(pid: int, number: signal.Signals) -> None:
 
 
 def _touches(pid: int, name: str) -> bool:
-    if name in command(pid):
+    if any(name in each for each in (command(pid), *held(pid))):
         return True
     try:
-        held = [os.readlink(each) for each in (PROC / str(pid) / "fd").iterdir()]
-        return name in (PROC / str(pid) / "mountinfo").read_text() or any(
-            name in each for each in held
-        )
+        return name in (PROC / str(pid) / "mountinfo").read_text()
     except OSError:
         return False
 

@@ -242,7 +242,8 @@ def _free_port() -> int:
         return port
 
 
-def _running(run: Path) -> list[str]:
-    """The keepers that still hold something below this folder."""
-    commands = map(processes.command, processes.everything())
-    return [command for command in commands if str(run) in command]
+def _running(run: Path) -> list[int]:
+    """The keepers: each holds a lock below this folder for as long as it lives."""
+    below = f"{run}/"
+    everything = processes.everything()
+    return [pid for pid in everything if any(below in each for each in processes.held(pid))]

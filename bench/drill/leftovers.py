@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests import processes
 
-_KEEPER = re.compile(r"/run/(build|server)-(\d+)\b")
+_KEEPER = re.compile(r"/run/(build|server)-(\d+)/lock\b")
 
 
 def on_disk(data: Path, live: Collection[int]) -> Iterator[str]:
@@ -39,5 +39,5 @@ def _line_of(pid: int) -> Iterator[int]:
 
 
 def _is_known(pid: int, supervisor: int, live: Collection[int]) -> bool:
-    keeper = _KEEPER.search(processes.command(pid))
+    keeper = _KEEPER.search("\n".join(processes.held(pid)))
     return pid == supervisor or bool(keeper and keeper[1] == "server" and int(keeper[2]) in live)
