@@ -126,9 +126,8 @@ def test_a_key_is_handed_on_and_not_kept(server, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_without_an_answer_keepers_start_by_themselves(
-    server, doors, inside: Inside, number, monkeypatch
+    server, doors, inside: Inside, number
 ) -> None:
-    monkeypatch.setattr(forking, "SECONDS", 0.5)
     os.kill(server.pid, number)
     wanted = inside.start("")
     assert settled(inside.backend, wanted).state == "ready"
@@ -147,9 +146,8 @@ def test_the_next_server_goes_on_where_one_was_killed(server, doors, inside: Ins
         removed(inside.backend, wanted.id)
 
 
-def test_whoever_gave_up_gets_no_keeper_later(server, doors, tmp_path: Path, monkeypatch) -> None:
+def test_whoever_gave_up_gets_no_keeper_later(server, doors, tmp_path: Path) -> None:
     """It has made another one: that may have ended by then, and would be made once more."""
-    monkeypatch.setattr(forking, "SECONDS", 0.1)
     os.kill(server.pid, signal.SIGSTOP)
     (tmp_path / "run").mkdir()
     assert forking.ask(tmp_path / "run", os.geteuid(), "") is None
