@@ -51,15 +51,19 @@ def test_what_lies_about_is_named_and_what_is_missing_too(tmp_path: Path) -> Non
 def test_a_process_of_nobody_is_named_and_the_keeper_of_a_live_notebook_is_not(
     tmp_path: Path,
 ) -> None:
-    alive, lost = f"{tmp_path}/run/server-1", f"{tmp_path}/run/server-2"
-    keepers = [
-        subprocess.Popen(["bash", "-c", "read", folder], stdin=subprocess.PIPE)
-        for folder in (alive, lost)
-    ]
+    alive, lost = tmp_path / "run/server-1", tmp_path / "run/server-2"
+    keepers = [_holder(folder) for folder in (alive, lost)]
     try:
         found = list(leftovers.in_memory(tmp_path, supervisor=1, live={1}))
     finally:
         for keeper in keepers:
             keeper.communicate()  # they end with their input
     assert len(found) == 1
-    assert lost in found[0]
+    assert f"process {keepers[1].pid} " in found[0]
+
+
+def _holder(folder: Path) -> subprocess.Popen[bytes]:
+    """A process that is known by nothing but the lock of a run folder; it has it on return."""
+    folder.mkdir(parents=True)
+    with (folder / "lock").open("w") as lock:
+        return subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=lock)
