@@ -17,19 +17,22 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from django.db.models import BigIntegerField
 from django.utils import timezone
 
 from keys.models import KeyPair
 from keys.sealing import open_sealed, seal
 from portal.models import User
+from portal.prepared import Given, Prepared
 
 USE = "ssh-key"
+_PAIRS = Prepared(lambda: KeyPair.objects.filter(user=Given("user", BigIntegerField())))
 
 
 def ensure(user: User) -> KeyPair:
     """The person's key pair, made where there is none yet; of two who come at once, one's."""
-    pair = KeyPair.objects.filter(user=user).first()
-    return pair or KeyPair.objects.get_or_create(user=user, defaults=_new(user))[0]
+    pairs = _PAIRS(user=user.pk)
+    return pairs[0] if pairs else KeyPair.objects.get_or_create(user=user, defaults=_new(user))[0]
 
 
 def rotate(user: User) -> KeyPair:

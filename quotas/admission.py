@@ -9,12 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import BigIntegerField
 
 from portal.models import User
+from portal.prepared import Given, Prepared
 from quotas.limits import Limits, limits_of
 from quotas.resources import Resources
 
 _ROUNDING = 1e-9
+_USER = Given("user", BigIntegerField())
+_LOCKED = Prepared(lambda: User.objects.select_for_update().filter(pk=_USER).values_list("pk"))
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def lock(user: User) -> Limits:
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("lock() must be called inside a transaction")
-    User.objects.select_for_update().get(pk=user.pk)
+    _LOCKED(user=user.pk)
     return limits_of(user)
 
 

@@ -11,8 +11,9 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import F, Min
+from django.db.models import BigIntegerField, F, Min
 
+from portal.prepared import Given, Prepared
 from sessions.backends import LogPiece
 from sessions.cursor import Cursor, unpack
 from sessions.models import Build, Event, LogChunk, Project, Session
@@ -20,6 +21,14 @@ from sessions.states import FOLLOWS_BUILD, Phase
 from sessions.wakeup import wake_readers
 
 PAGE = 500
+
+_PROJECT, _SEQ = Given("project", BigIntegerField()), Given("seq", BigIntegerField())
+_WRITTEN: Prepared[int] = Prepared(
+    lambda: Project.objects.filter(pk=_PROJECT).values_list("events_written", flat=True)
+)
+_BEFORE: Prepared[tuple[int | None, str]] = Prepared(
+    lambda: Event.objects.filter(project=_PROJECT, seq=_SEQ).values_list("build", "phase")
+)
 
 
 class Page(NamedTuple):
@@ -29,7 +38,7 @@ class Page(NamedTuple):
     next: int
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def record(
     session: Session, phase: Phase, message: str, *, build: Build | None = None, code: str = ""
 ) -> None:
@@ -40,9 +49,9 @@ def record(
     """
     project = Project.objects.filter(pk=session.project_id)
     project.update(events_written=F("events_written") + 1)
-    seq = project.values_list("events_written", flat=True).get()
-    last = Event.objects.filter(project=session.project_id, seq=seq - 1).first()
-    followed = last.build_id if last and last.phase in FOLLOWS_BUILD else None
+    [seq] = _WRITTEN(project=session.project_id)
+    before = _BEFORE(project=session.project_id, seq=seq - 1)
+    followed = next((build for build, phase in before if phase in FOLLOWS_BUILD), None)
     shown = followed or (build.pk if build and phase not in FOLLOWS_BUILD else None)
     upto = Build.objects.values_list("chunks", flat=True).get(pk=shown) if shown else 0
     Event.objects.create(

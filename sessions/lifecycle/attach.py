@@ -42,7 +42,7 @@ def attach(
     """
     kept = None if session.force_build else _finished_build(session.project, found.commit, there)
     with transaction.atomic():
-        room.admit_notebook(session.project.owner, wanted, beside=session)
+        room.lock(session.project.owner, beside=session).admit_notebook(wanted)
         build = (kept and _held(kept)) or _active_build(session, found, there)
         if build is not None and _claim(session, build, wanted):
             _settle(session.project, found, there)

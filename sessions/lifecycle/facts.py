@@ -143,10 +143,10 @@ def next_builds(ended: Build) -> None:
 
 def _go_on(session: Session, build: Build) -> None:
     """Start the notebook, if what it needs is still within its owner's limits."""
-    owner = session.project.owner
     with failures_of(session), transaction.atomic():
-        wanted, _warnings = needs.settled(_resources(session.project, build), owner)
-        room.admit_notebook(owner, wanted, beside=session)
+        mine = room.lock(session.project.owner, beside=session)
+        wanted, _warnings = needs.settled(_resources(session.project, build), mine.limits)
+        mine.admit_notebook(wanted)
         why, fields = "its environment is there", asdict(wanted) | _NO_ERROR
         advance = Session.objects.advance
         if advance(session.pk, SessionState.SPAWNING, by="watch", why=why, **fields):

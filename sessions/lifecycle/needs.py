@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from portal.models import User
-from quotas.limits import Limits, limits_of
+from quotas.limits import Limits
 from quotas.resources import Resources, settle
 from quotas.resourcesfile import MOST_BYTES, Asked, ResourcesRefused, parse
 from sessions import gitfile
@@ -37,6 +36,8 @@ def by_default(limits: Limits) -> Resources:
 
 def known(project: Project, commit: str) -> Contents | None:
     """What a commit holds, None where it was never read for those who may know."""
+    if not commit:
+        return None
     if project.resources is not None and project.commit == commit:
         return Contents(project.resources, project.content)
     rows = Build.objects.of(project).filter(commit=commit, resources__isnull=False)
@@ -71,20 +72,22 @@ def _asked(project: Project, found: Resolved) -> Contents:
     return Contents(file.content.decode(), looked.rest)
 
 
-def expected(project: Project) -> Resources:
-    """What the project's next notebook will get, as far as is known without asking anybody.
+def expected(project: Project, limits: Limits) -> Resources:
+    """What the project's next notebook will get within its owner's limits, as far as is known
+    without asking anybody.
 
     Raises `UserError` or `QuotaExceeded` as `settled` does.
     """
     there = known(project, project.commit)
-    return settled(there.resources if there else "", project.owner)[0]
+    return settled(there.resources if there else "", limits)[0]
 
 
-def settled(text: str, owner: User) -> tuple[Resources, tuple[str, ...]]:
-    """The resources that follow from the file for this person, and warnings for the log."""
+def settled(text: str, limits: Limits) -> tuple[Resources, tuple[str, ...]]:
+    """The resources that follow from the file for a person of these limits, and warnings for the
+    log."""
     try:
         asked: Asked = parse(text.encode())
-        return settle(asked, limits_of(owner)), asked.warnings
+        return settle(asked, limits), asked.warnings
     except ResourcesRefused as refusal:
         raise _error(refusal) from None
 

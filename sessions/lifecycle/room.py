@@ -1,13 +1,12 @@
 """What a person has in use, and whether their limits leave room for more of it.
 
-Called inside the transaction that then inserts or changes the row; `quotas.admission` locks and
-compares, this module counts, and says who holds what.
+`quotas.admission` locks and compares, this module counts, and says who holds what.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import BigIntegerField, Count, QuerySet, Sum
@@ -19,7 +18,7 @@ from portal.prepared import Given, Prepared
 from quotas import admission
 from quotas.admission import Shortage, Use
 from quotas.fields import FIELDS
-from quotas.limits import limits_of
+from quotas.limits import Limits, limits_of
 from quotas.resources import Resources
 from sessions.errors import QuotaExceeded, UserError
 from sessions.lifecycle import needs
@@ -35,26 +34,38 @@ CODES = {
 }
 
 
-def admit_project(user: User) -> None:
-    """Let in one more project, or raise `QuotaExceeded`."""
-    _require(admission.project_shortage(admission.lock(user), use_of(user)), user)
+@dataclass(frozen=True)
+class Room:
+    """What a person may have and has. Of one that `lock` returned nothing changes before the end
+    of the transaction, which inserts what is admitted."""
+
+    user: User
+    limits: Limits
+    use: Use
+
+    def admit_project(self) -> None:
+        """Let in one more project, or raise `QuotaExceeded`."""
+        _require(admission.project_shortage(self.limits, self.use), self.user)
+
+    def admit_notebook(self, wanted: Resources) -> None:
+        """Let a notebook of these resources be on its way, or raise `QuotaExceeded`."""
+        _require(admission.notebook_shortage(self.limits, self.use, wanted), self.user)
 
 
-def admit_notebook(user: User, wanted: Resources, beside: Session | None = None) -> None:
-    """Let a notebook of these resources be on its way, or raise `QuotaExceeded`.
+def lock(user: User, beside: Session | None = None) -> Room:
+    """The person's room inside a transaction, until whose end others who ask wait.
 
-    ``beside`` is its own session where that is counted already.
+    ``beside`` is a session that is counted already, and is asked about itself.
     """
-    limits = admission.lock(user)
-    _require(admission.notebook_shortage(limits, use_of(user, beside), wanted), user)
+    return Room(user, admission.lock(user), use_of(user, beside))
 
 
 def refusal(project: Project) -> QuotaExceeded | None:
     """Why the project's notebook could not be started now, for a page; nothing is locked."""
     try:
-        wanted = needs.expected(project)
-        limits, use = limits_of(project.owner), use_of(project.owner)
-        _require(admission.notebook_shortage(limits, use, wanted), project.owner)
+        limits = limits_of(project.owner)
+        wanted = needs.expected(project, limits)
+        Room(project.owner, limits, use_of(project.owner)).admit_notebook(wanted)
     except QuotaExceeded as error:
         return error
     except UserError:

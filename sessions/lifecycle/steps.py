@@ -35,7 +35,7 @@ def prepare(session_id: int) -> None:
         else:
             found = Resolved(project.commit, project.ref, project.path)
         there = needs.read(project, found)
-        wanted, warnings = needs.settled(there.resources, project.owner)
+        wanted, warnings = needs.settled(there.resources, limits_of(project.owner))
         attach(session, found, there, wanted, warnings)
 
 

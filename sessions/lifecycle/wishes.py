@@ -19,6 +19,7 @@ from sessions.backends import get_backend
 from sessions.errors import NotAllowed, StateConflict, TemporaryError
 from sessions.lifecycle import ending, facts, needs, room
 from sessions.lifecycle.queue import enqueue
+from sessions.lifecycle.room import Room
 from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import project_name
 from sessions.providers import understand
@@ -33,8 +34,10 @@ def launch(user: User, repository: str, ref: str = "", path: str = "") -> Projec
     """
     wish = understand(repository, ref, path)
     RepositoryRule.objects.require(wish)
+    _require_backend()
     with transaction.atomic():
-        room.admit_project(user)
+        mine = room.lock(user)
+        mine.admit_project()
         keypairs.ensure(user)
         project = Project.objects.create(
             owner=user,
@@ -46,7 +49,7 @@ def launch(user: User, repository: str, ref: str = "", path: str = "") -> Projec
             path=wish.path,
             tail=wish.ambiguous_tail,
         )
-        _begin(project, user)
+        _begin(project, user, mine)
     return project
 
 
@@ -132,30 +135,28 @@ def _require_right(project: Project, user: User) -> None:
 def _start(project: Project, user: User, *, force_build: bool = False) -> Project:
     _require_right(project, user)
     RepositoryRule.objects.require(project)
-    return _begin(project, user, force_build=force_build)
-
-
-def _begin(project: Project, user: User, *, force_build: bool = False) -> Project:
     _require_backend()
     if project.is_live:
         raise _running(project)
-    wanted = needs.expected(project)
     try:
         with transaction.atomic():
-            room.admit_notebook(project.owner, wanted)
-            session = Session.objects.create(
-                project=project, force_build=force_build, **asdict(wanted)
-            )
-            Project.objects.filter(pk=project.pk).update(
-                current=session, last_activity=timezone.now(), warned=None, goes=None
-            )
-            message = _("Launched by %(user)s; looking for the commit.")
-            journal.record(session, Phase.WAITING, message % {"user": user.username})
-            enqueue("prepare", session.pk)
+            _begin(project, user, room.lock(project.owner), force_build=force_build)
     except IntegrityError:
         raise _running(project) from None
-    project.current = session
     return project
+
+
+def _begin(project: Project, user: User, mine: Room, *, force_build: bool = False) -> None:
+    wanted = needs.expected(project, mine.limits)
+    mine.admit_notebook(wanted)
+    session = Session.objects.create(project=project, force_build=force_build, **asdict(wanted))
+    Project.objects.filter(pk=project.pk).update(
+        current=session, last_activity=timezone.now(), warned=None, goes=None
+    )
+    message = _("Launched by %(user)s; looking for the commit.")
+    journal.record(session, Phase.WAITING, message % {"user": user.username})
+    enqueue("prepare", session.pk)
+    project.current = session
 
 
 def _require_backend() -> None:
