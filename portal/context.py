@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
 from django.http import HttpRequest
@@ -10,13 +11,12 @@ from portal.models import Announcement, User
 from quotas.models import LimitRequest
 from sessions.backends import get_backend
 from sessions.models import Project
-from sessions.models.project import ProjectQuerySet
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
     """``problems``: for staff, why launches cannot work now; ``announcements``: for everybody;
     ``news``: answers to this person's requests that they have not seen; ``going``: projects
-    of theirs that are about to be deleted."""
+    of theirs that are about to be deleted, looked up where a page shows them."""
     user = getattr(request, "user", None)
     staff = user is not None and user.is_staff
     return {
@@ -25,10 +25,5 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "news": LimitRequest.objects.news_for(user).select_related("grant")
         if isinstance(user, User)
         else (),
-        "going": going_of(user) if isinstance(user, User) else (),
+        "going": cache(partial(Project.objects.going_from, user)) if isinstance(user, User) else (),
     }
-
-
-def going_of(user: User) -> ProjectQuerySet:
-    """This person's own projects that are about to be deleted, the next one first."""
-    return Project.objects.visible_to(user).filter(owner=user).going()

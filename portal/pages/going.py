@@ -15,7 +15,6 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from portal.context import going_of
 from portal.models import User
 from portal.pages.asking import came_from, go_to, person, signed_in
 from portal.pages.wish import Wish
@@ -41,7 +40,8 @@ def going(request: HttpRequest) -> HttpResponseBase:
 @signed_in
 def keep_all(request: HttpRequest) -> HttpResponseBase:
     """Keep whatever of one's own is about to go."""
-    kept = sum(_keep(project, person(request)) for project in going_of(person(request)))
+    user = person(request)
+    kept = sum(_keep(project, user) for project in Project.objects.going_from(user))
     if kept:
         sentence = ngettext("%(number)d project stays.", "%(number)d projects stay.", kept)
         messages.success(request, sentence % {"number": kept})

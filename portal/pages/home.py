@@ -56,8 +56,7 @@ def with_form(request: HttpRequest, wish: Wish, error: BinderyError | None = Non
 
 def _projects(user: User) -> dict[str, Any]:
     """The person's own projects, the running ones first, and how many more there may be."""
-    mine = Project.objects.visible_to(user).filter(owner=user).order_by("-last_activity")
-    projects = sorted(mine, key=lambda project: not project.is_live)
+    projects = sorted(Project.objects.own(user), key=lambda project: not project.is_live)
     limits = limits_of(user)
     return {
         "projects": projects,

@@ -31,7 +31,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     def visible_to(self, user: User | AnonymousUser) -> ProjectQuerySet:
         """What this person may see: their own, and all of them for staff with the right to.
 
-        Pages, API and sockets find projects in this way and by `named` alone.
+        Pages, API and sockets find projects in this way, by `named` and among one's `own` alone.
         """
         if not user.is_authenticated or not user.may_enter:
             return self.none()
@@ -76,10 +76,17 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         """Those whose owner has been told that they are to be deleted, the next one first."""
         return self.existing().filter(goes__isnull=False).order_by("goes", "pk")
 
-    def gone_from(self, user: User, since: datetime) -> ProjectQuerySet:
+    def own(self, user: User) -> list[Project]:
+        """This person's own, the last used first."""
+        return _OWN(owner=user.pk) if user.may_enter else []
+
+    def going_from(self, user: User) -> list[Project]:
+        """Those of this person's own that are about to be deleted, the next one first."""
+        return _GOING(owner=user.pk) if user.may_enter else []
+
+    def gone_from(self, user: User, since: datetime) -> list[Project]:
         """What the portal itself has deleted of this person's since then, the latest first."""
-        gone = self.filter(owner=user, removed__gt=since, goes__isnull=False)
-        return gone.order_by("-removed", "-pk")
+        return _GONE(owner=user.pk, since=since)
 
 
 class Project(models.Model):
@@ -177,6 +184,21 @@ _NAMED = Prepared(
         .filter(name=Given("name", models.CharField()))
         .select_related("owner", "current__build")
     )
+)
+_OWNER = Given("owner", models.BigIntegerField())
+_OWN = Prepared(
+    lambda: (
+        Project.objects.existing()
+        .filter(owner=_OWNER)
+        .select_related("owner", "current__build")
+        .order_by("-last_activity")
+    )
+)
+_GOING = Prepared(lambda: Project.objects.filter(owner=_OWNER).going())
+_GONE = Prepared(
+    lambda: Project.objects.filter(
+        owner=_OWNER, removed__gt=Given("since", models.DateTimeField()), goes__isnull=False
+    ).order_by("-removed", "-pk")
 )
 
 

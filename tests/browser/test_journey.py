@@ -49,8 +49,10 @@ def launch(page: Page, address: str, file: str = "") -> str:
 
 def run_first_cell(page: Page) -> str:
     """What the only cell of the notebook that is open in JupyterLab prints."""
+    # Before its socket is open JupyterLab forgets what it is told to run. The status bar says so;
+    # the indicator above the notebook is idle from the beginning.
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     page.locator(".jp-Notebook .cm-content").first.click()
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(state="attached")
     page.keyboard.press("Shift+Enter")
     output = page.locator(".jp-OutputArea-output").first
     output.wait_for()
