@@ -208,6 +208,9 @@ def _database() -> dict[str, Any]:
 
 
 DATABASES = {"default": _database()}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # REST framework looks for fields of PostgreSQL, and would load its driver: a tenth of web.
+    sys.modules.setdefault("django.contrib.postgres", None)  # type: ignore[arg-type]
 REDIS_URL = ENVIRONMENT.text("REDIS_URL")
 
 CACHES = {
