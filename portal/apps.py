@@ -1,7 +1,13 @@
 """The app of the site itself."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.apps import AppConfig
-from django.contrib.admin.apps import AdminConfig
+from django.contrib import admin
+from django.contrib.admin.apps import SimpleAdminConfig
+from django.contrib.admin.checks import check_admin_app, check_dependencies
+from django.core.checks import CheckMessage, Tags, register
 
 
 class PortalConfig(AppConfig):
@@ -21,7 +27,21 @@ class PortalConfig(AppConfig):
         auditlog.register(Announcement, exclude_fields=["id"])
 
 
-class PortalAdminConfig(AdminConfig):
-    """Django's admin with a home page of ours."""
+class PortalAdminConfig(SimpleAdminConfig):
+    """Django's admin with a home page of ours. `portal.urls` fills it, and so do its checks: a
+    process that answers no pages loads nothing of it."""
 
     default_site = "portal.adminsite.PortalAdminSite"
+
+    def ready(self) -> None:
+        from portal import generics
+
+        generics.allow()
+        register(check_dependencies, Tags.admin)
+        register(_check_all, Tags.admin)
+
+
+def _check_all(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    admin.autodiscover()
+    found: list[CheckMessage] = check_admin_app(app_configs, **kwargs)
+    return found

@@ -21,7 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from portal.version import VERSION
-from sessions import conditions, fulldisk, watch
+from sessions import conditions, fulldisk
 from sessions.backends import get_backend
 from sessions.models import Condition, Heartbeat, Sign
 
@@ -92,7 +92,7 @@ def _without_database(why: str) -> dict[str, str]:
 
 
 def _problems(rows: dict[str, Condition]) -> dict[str, str]:
-    is_watched = watch.is_alive()
+    is_watched = Heartbeat.objects.is_watched()
     noted = {part: row.problem if is_watched else UNWATCHED for part, row in rows.items()}
     return noted | {
         "database": fulldisk.WORDS if fulldisk.is_under_database() else "",

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
@@ -25,8 +24,6 @@ from portal.mailserver import mail_server, operators
 from portal.oidc.policy import policy
 from portal.oidc.provider import any_is_meant, providers
 from portal.version import VERSION
-
-django_stubs_ext.monkeypatch()  # lets the admin's classes name their model, as types do
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = Environment()
@@ -211,6 +208,9 @@ def _database() -> dict[str, Any]:
 
 
 DATABASES = {"default": _database()}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # REST framework looks for fields of PostgreSQL, and would load its driver: a tenth of web.
+    sys.modules.setdefault("django.contrib.postgres", None)  # type: ignore[arg-type]
 REDIS_URL = ENVIRONMENT.text("REDIS_URL")
 
 CACHES = {

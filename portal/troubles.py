@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.models import Letter
-from sessions import conditions, watch
+from sessions import conditions
 from sessions.backends import Problem, get_backend
 from sessions.conditionwords import in_words
 from sessions.models import Capacity, Condition, Heartbeat, Sign
@@ -39,7 +39,7 @@ def _of_backend(noted: Iterable[Condition]) -> Iterator[Trouble]:
 
 
 def _of_watch() -> Iterator[Trouble]:
-    if not watch.is_alive():
+    if not Heartbeat.objects.is_watched():
         last = Heartbeat.objects.filter(name=Sign.WATCH).first()
         yield Trouble(
             "portal.watch",

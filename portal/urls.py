@@ -22,6 +22,8 @@ from portal.pages import (
     verbs,
 )
 
+admin.autodiscover()
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("sign-in/", signing.SignIn.as_view(), name="sign-in"),

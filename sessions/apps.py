@@ -24,4 +24,6 @@ class SessionsConfig(AppConfig):
         uses.counted_by(room.uses_of)
         if settings.IN_WORKER:  # its processes are forked: they share what is loaded before
             import_module("sessions.tasks")
+            if settings.OIDC_PROVIDERS:
+                import_module("portal.oidc.refreshing")
             import_module(BACKENDS[settings.PORTAL_BACKEND].rpartition(".")[0])

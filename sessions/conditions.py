@@ -13,10 +13,9 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
-from redis import Redis, RedisError
 
 from portal import letters
-from sessions import space
+from sessions import channel, space
 from sessions.backends import get_backend
 from sessions.errors import TemporaryError
 from sessions.lifecycle import queue
@@ -24,7 +23,6 @@ from sessions.models import Condition, Heartbeat, Sign
 
 PAUSE = 15.0
 """Seconds between two looks."""
-REDIS_SECONDS = 2.0
 BACKEND = "backend"
 IN_VAIN = 4
 """Rounds of asking notebooks that may fail before it is called a trouble."""
@@ -79,14 +77,7 @@ def _disk() -> str:
 
 
 def _channel() -> str:
-    try:
-        with Redis.from_url(
-            settings.REDIS_URL, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS
-        ) as redis:
-            redis.ping()
-    except (RedisError, OSError):
-        return NO_CHANNEL
-    return ""
+    return "" if channel.answers() else NO_CHANNEL
 
 
 def _mail() -> str:

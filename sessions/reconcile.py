@@ -12,7 +12,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from portal import announcing, erasing, letters, operators
-from portal.oidc import refreshing
+from portal.models import SignIn
 from sessions import capacity, conditions, retention, space
 from sessions.backends import BuildReport, get_backend
 from sessions.elapsed import Elapsed
@@ -53,7 +53,7 @@ def reconcile(elapsed: Elapsed = _elapsed) -> None:
 
 def refresh_sign_ins() -> None:
     """Have the providers asked again about whoever is signed in, where it is time."""
-    due = list(refreshing.due().values_list("pk", flat=True)[:REFRESHED_AT_ONCE])
+    due = list(SignIn.objects.due().values_list("pk", flat=True)[:REFRESHED_AT_ONCE])
     again = Again() if due else enqueue
     for pk in due:
         again("refresh_sign_in", pk)

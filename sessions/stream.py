@@ -27,10 +27,10 @@ from weakref import WeakKeyDictionary
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.db.models import Count, Max, Sum
-from redis.exceptions import RedisError
 
 from sessions import journal
 from sessions.awaydatabase import is_behind as is_away
+from sessions.channel import failures
 from sessions.models import Build, Project
 from sessions.wakeup import GROUP
 
@@ -181,7 +181,7 @@ async def _pause() -> AsyncIterator[Callable[[], Awaitable[None]]]:
     try:
         yield told
     finally:
-        with contextlib.suppress(RedisError, OSError):
+        with contextlib.suppress(*failures()):
             await layer.group_discard(GROUP, channel)
 
 
@@ -190,7 +190,7 @@ async def _subscribed(layer: Any) -> str | None:
     try:
         channel: str = await layer.new_channel()
         await layer.group_add(GROUP, channel)
-    except (RedisError, OSError) as error:
+    except failures() as error:
         log.warning("live readers do without Redis: %s", error)
         return None
     return channel

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from portal import announcing, letters
-from portal.oidc import refreshing
 from portal.version import VERSION
 from sessions import retention
 from sessions.lifecycle import leftovers, sshkey, steps
@@ -55,6 +54,9 @@ def renew_identity(user_id: int, **_newer: Any) -> None:
 
 
 def refresh_sign_in(sign_in_id: int, **_newer: Any) -> None:
+    # What speaks to providers is a tenth of all that a worker would load; most portals have none.
+    from portal.oidc import refreshing  # noqa: PLC0415
+
     refreshing.refresh(sign_in_id)
 
 

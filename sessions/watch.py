@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
 
 from django.db import close_old_connections
 
@@ -20,6 +19,7 @@ from sessions.guarded import guarded
 from sessions.lifecycle import facts
 from sessions.lifecycle.culling import cull
 from sessions.models import Heartbeat, Sign
+from sessions.models.heartbeat import WATCH_BREAK
 from sessions.onewatch import alone
 from sessions.reconcile import reconcile, refresh_sign_ins
 
@@ -27,13 +27,6 @@ log = logging.getLogger(__name__)
 
 BEAT = 5.0
 RECONCILE = 60.0
-BREAK = timedelta(seconds=6 * BEAT)
-"""Without a sign of life for so long, watch is taken for dead."""
-
-
-def is_alive() -> bool:
-    """Whether some watch process is at work."""
-    return Heartbeat.objects.is_alive(Sign.WATCH, within=BREAK)
 
 
 def run() -> None:
@@ -77,4 +70,4 @@ def _take(report: BuildReport | ServerReport | None) -> None:
 
 def _beat() -> None:
     close_old_connections()
-    Heartbeat.objects.beat(Sign.WATCH, within=BREAK)
+    Heartbeat.objects.beat(Sign.WATCH, within=WATCH_BREAK)

@@ -25,7 +25,7 @@ def written(form: str = "json", level: int = logging.DEBUG) -> Iterator[Written]
     """All that is logged meanwhile, by whatever logger, in this form."""
     output = Written()
     handler = logging.StreamHandler(output)
-    handler.setFormatter(lines.formatter(form, []))
+    handler.setFormatter(lines.Lines(form, []))
     root = logging.getLogger()
     before = root.level
     root.addHandler(handler)

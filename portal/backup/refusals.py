@@ -14,9 +14,9 @@ from portal.backup import archives, database
 from portal.backup.errors import BackupError
 from portal.backup.manifest import Manifest
 from portal.models import User
-from sessions import watch
 from sessions.backends import get_backend
 from sessions.errors import TemporaryError
+from sessions.models import Heartbeat
 
 
 def refuse_unfit(made: Manifest) -> None:
@@ -79,7 +79,7 @@ def _at_work() -> int:
 
 def _is_watched() -> bool:
     try:
-        return watch.is_alive()
+        return Heartbeat.objects.is_watched()
     except DatabaseError:  # it has no tables yet
         return False
 

@@ -12,11 +12,7 @@ from collections.abc import Iterable, MutableMapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from structlog.contextvars import merge_contextvars
-from structlog.processors import format_exc_info
-from structlog.stdlib import ExtraAdder, ProcessorFormatter
-
-from portal.logs.context import REFERENCE
+from portal.logs.context import REFERENCE, said
 from portal.logs.secrecy import masking
 
 FORMS = frozenset({"line", "json"})
@@ -37,7 +33,7 @@ def configuration(form: str, level: str, secrets: Iterable[str] = ()) -> dict[st
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "ours": {"()": "portal.logs.lines.formatter", "form": form, "secrets": [*secrets]}
+            "ours": {"()": "portal.logs.lines.Lines", "form": form, "secrets": [*secrets]}
         },
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "ours"}},
         "loggers": {
@@ -52,27 +48,33 @@ def configuration(form: str, level: str, secrets: Iterable[str] = ()) -> dict[st
     }
 
 
-def formatter(form: str, secrets: Iterable[str]) -> logging.Formatter:
+class Lines(logging.Formatter):
     """Writes any record in this form, with all that is secret left out."""
-    mask = masking(secrets)
-    place = part(sys.argv)
 
-    def masked(_logger: Any, _method: str, event: Event) -> Event:
-        return {
-            key: mask(value) if isinstance(value, str) else value for key, value in event.items()
-        }
+    def __init__(self, form: str, secrets: Iterable[str]) -> None:
+        super().__init__()
+        self._is_json = form == "json"
+        self._mask = masking(secrets)
+        self._part = part(sys.argv)
 
-    def written(_logger: Any, _method: str, event: Event) -> str:
-        record: logging.LogRecord = event.pop("_record")
-        del event["_from_structlog"]
+    def format(self, record: logging.LogRecord) -> str:
         head = {"time": _time(record), "level": record.levelname, "logger": record.name}
-        event = dict(sorted(event.items(), key=lambda each: each[0] != REFERENCE))
-        return as_json(head | {"part": place}, event) if form == "json" else _as_line(head, event)
+        event = {name: self._masked(value) for name, value in self._event(record).items()}
+        return (
+            as_json(head | {"part": self._part}, event) if self._is_json else _as_line(head, event)
+        )
 
-    return ProcessorFormatter(
-        foreign_pre_chain=[ExtraAdder(allow=FIGURES), merge_contextvars],
-        processors=[format_exc_info, masked, written],
-    )
+    def _event(self, record: logging.LogRecord) -> Event:
+        """The reference comes first, then what else is said with each line, then the figures."""
+        figures = {name: getattr(record, name) for name in FIGURES if hasattr(record, name)}
+        about = sorted(said().items(), key=lambda each: each[0] != REFERENCE)
+        event = {"event": record.getMessage(), **dict(about), **figures}
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        return event
+
+    def _masked(self, value: Any) -> Any:
+        return self._mask(value) if isinstance(value, str) else value
 
 
 def part(arguments: Sequence[str]) -> str:

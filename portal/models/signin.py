@@ -7,6 +7,12 @@ from django.db import models
 from django.utils import timezone
 
 
+class SignInQuerySet(models.QuerySet["SignIn"]):
+    def due(self) -> SignInQuerySet:
+        """Those whose provider is to be asked now."""
+        return self.filter(due__lte=timezone.now())
+
+
 class SignIn(models.Model):
     """``browser`` is the key of the portal session that it opened. ``sealed`` is the refresh
     token, encrypted, empty where the provider gave none. ``due``: when the provider is asked
@@ -19,6 +25,8 @@ class SignIn(models.Model):
     created = models.DateTimeField(default=timezone.now)
     refreshed = models.DateTimeField(default=timezone.now)
     due = models.DateTimeField(db_index=True)
+
+    objects = SignInQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.user_id} by {self.provider}"

@@ -1,7 +1,7 @@
 """While somebody is signed in, their provider is asked again whether it still stands for them.
 
-`sessions.reconcile` looks for what is `due` and has the worker call `refresh`. A clear no ends the
-sign-in; an answer that does not come ends nothing, until ``User.vouched_until`` has passed.
+`sessions.reconcile` looks for those that are due and has the worker call `refresh`. A clear no ends
+the sign-in; an answer that does not come ends nothing, until ``User.vouched_until`` has passed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from keys.sealing import CannotOpen, open_sealed
@@ -27,15 +27,10 @@ LEASE = timedelta(seconds=60)
 log = logging.getLogger(__name__)
 
 
-def due() -> QuerySet[SignIn]:
-    """The sign-ins whose provider is to be asked now."""
-    return SignIn.objects.filter(due__lte=timezone.now())
-
-
 def refresh(pk: int) -> None:
     """Ask about one sign-in if it is due. Whoever moves it first does: a refresh token that is
     used twice counts as stolen at many providers."""
-    if not due().filter(pk=pk).update(due=timezone.now() + LEASE):
+    if not SignIn.objects.due().filter(pk=pk).update(due=timezone.now() + LEASE):
         return
     row = SignIn.objects.select_related("user").filter(pk=pk).first()
     if row is None:

@@ -14,12 +14,13 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import cache
 from django.utils.translation import gettext_lazy as _
-from redis.exceptions import RedisError
 from rest_framework.exceptions import Throttled
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
+
+from sessions.channel import failures
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def _is_over(who: str, most: int) -> bool:
     try:
         count = _count(f"api:{who}:{minute:.0f}")
         before = cache.get(f"api:{who}:{minute - 1:.0f}", 0)
-    except (OSError, RedisError):
+    except failures():
         log.warning("cannot count calls of the API: the cache is away", exc_info=True)
         return False  # better unbounded for a while than closed
     return bool(count + before * (1 - into / MINUTE) > most)

@@ -8,6 +8,9 @@ from django.db import models
 from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
+WATCH_BREAK = timedelta(seconds=30)
+"""Without a sign of life for so long, watch is taken for dead."""
+
 
 class Sign(models.TextChoices):
     """Whose signs of life these are."""
@@ -35,6 +38,10 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
         ahead tells nothing: the clock was set back."""
         now = timezone.now()
         return self.filter(name=name, at__gt=now - within, at__lt=now + within).exists()
+
+    def is_watched(self) -> bool:
+        """Whether some watch process is at work."""
+        return self.is_alive(Sign.WATCH, within=WATCH_BREAK)
 
 
 class Heartbeat(models.Model):

@@ -54,7 +54,7 @@ def say(campus: Hostile, status: int, **more: Any) -> None:
 def ask(*, again: bool = True) -> None:
     """Let the time pass and have each due sign-in asked about; twice, as a task may be."""
     SignIn.objects.update(due=timezone.now() - timedelta(seconds=1))
-    for pk in refreshing.due().values_list("pk", flat=True):
+    for pk in SignIn.objects.due().values_list("pk", flat=True):
         tasks.refresh_sign_in(pk)
         if again:
             tasks.refresh_sign_in(pk)
@@ -125,9 +125,9 @@ def test_a_no_to_one_browser_has_the_others_asked_at_once(campus):
     tasks.refresh_sign_in(row.pk)
     assert not is_in(first)
     assert is_in(second)  # until it is asked
-    assert refreshing.due().count() == 1
+    assert SignIn.objects.due().count() == 1
     say(campus, YES)
-    tasks.refresh_sign_in(refreshing.due().get().pk)
+    tasks.refresh_sign_in(SignIn.objects.due().get().pk)
     assert is_in(second)
     assert ada().may_enter
 
@@ -160,7 +160,7 @@ def test_a_provider_that_is_away_is_not_asked_for_each_of_many(campus):
     campus.asked.clear()
     ask(again=False)
     assert campus.asked.count("/token") == 1
-    assert not refreshing.due().exists()
+    assert not SignIn.objects.due().exists()
 
 
 @pytest.mark.parametrize("error", ["invalid_client", "server_error", "unsupported_grant_type"])

@@ -13,11 +13,13 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management import BaseCommand, call_command
+from django.core.management.base import SystemCheckError
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils.translation import gettext as _
 
@@ -26,11 +28,12 @@ from portal.alone import only_one
 from portal.door import listen, what_is_wrong
 from portal.logs.passing import as_object, prefixed
 from portal.supervisor import Part, supervise
-from sessions import fulldisk, watch
+from sessions import fulldisk
 from sessions.backends import get_backend
 from sessions.backends.local import forking
 from sessions.errors import BinderyError
 from sessions.lifecycle import queue
+from sessions.models import Heartbeat
 
 COMPLAIN_EVERY = 30.0
 RECOVERY = 60.0
@@ -43,6 +46,21 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 class Command(BaseCommand):
     help = "Run the whole portal on this machine: pages, worker and watch."
 
+    def check(self, *args: Any, **kwargs: Any) -> None:
+        """In a process of its own: it loads all pages to look at them, which are of no use here."""
+        looking = get_context("fork").Process(target=self._check, kwargs=kwargs)
+        looking.start()
+        looking.join()
+        if looking.exitcode:  # it has said why
+            sys.exit(looking.exitcode)
+
+    def _check(self, **kwargs: Any) -> None:
+        try:
+            super().check(**kwargs)
+        except SystemCheckError as error:
+            self.stderr.write(str(error), lambda text: text)
+            sys.exit(error.returncode)
+
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the parts run, there is none to end
         _set_variables()
@@ -51,7 +69,8 @@ class Command(BaseCommand):
             supervise(_parts(door, *doors), self._announcement(door, password))
 
     def _prepare(self) -> str:
-        """Everything that must be there before the parts start; the account's password."""
+        """Everything that must be there before the parts start; the account's password, if it was
+        made just now."""
         self._say(_("Preparing Bindery in %(path)s …") % {"path": settings.PORTAL_DATA})
         _keep_database_private()
         call_command("migrate", interactive=False, verbosity=0)
@@ -76,7 +95,6 @@ class Command(BaseCommand):
 
     def _announcement(self, door: socket.socket, password: str) -> Callable[[], None]:
         """What to call until it has said that the portal is ready, and is quiet from then on."""
-        words = {"url": settings.PORTAL_URL, "who": _who_may_sign_in(password)}
         ready = _(
             "\nBindery is ready at %(url)s\n%(who)sCtrl-C ends it; notebooks go on running.\n"
         )
@@ -91,7 +109,8 @@ class Command(BaseCommand):
             # What is wrong with the back end has been said, and pages say it to staff.
             said = not wrong.keys() - {"backend"}
             if said:
-                self._say(ready % words)
+                who = _who_may_sign_in(password)
+                self._say(ready % {"url": settings.PORTAL_URL, "who": who})
             elif time.monotonic() >= complain_at:
                 complain_at = time.monotonic() + COMPLAIN_EVERY
                 self.stderr.write(_("Bindery is not ready yet: %(why)s") % {"why": wrong})
@@ -105,7 +124,7 @@ def _who_may_sign_in(password: str) -> str:
         return _("  sign in:  by %(names)s\n") % {
             "names": names or _("nobody; see docs/sign-in.md")
         }
-    words = {"name": admin_account.USERNAME, "password": password}
+    words = {"name": admin_account.USERNAME, "password": password or admin_account.known()}
     return _("  account:  %(name)s\n  password: %(password)s\n") % words
 
 
@@ -147,8 +166,12 @@ def _parts(door: socket.socket, inside: socket.socket, outside: socket.socket) -
         part("web", web, descriptors=[door.fileno()]),
         *([fork] if settings.PORTAL_BACKEND == "local" else []),
         part("worker", asks, descriptors=[outside.fileno()], is_sick=deaf),
-        part("watch", [*manage, "watch", *quick], is_sick=_if_known(lambda: not watch.is_alive())),
+        part("watch", [*manage, "watch", *quick], is_sick=_if_known(_is_unwatched)),
     ]
+
+
+def _is_unwatched() -> bool:
+    return not Heartbeat.objects.is_watched()
 
 
 def _if_known(ask: Callable[[], bool]) -> Callable[[], bool]:

@@ -1,0 +1,24 @@
+"""Lets classes of Django name their model, as types do: ``class Builds(ModelAdmin[Build])``.
+
+Django's stubs know them as generic, Django does not. `django-stubs-ext` does the same for all of
+Django's classes; loading it would cost every process more than it does for these.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin.options import BaseModelAdmin
+from django.core.paginator import Paginator
+from django.forms.models import BaseModelForm
+
+
+def _itself(cls: type, _names: object) -> type:
+    return cls
+
+
+def allow() -> None:
+    """To be called before modules with such classes are loaded."""
+    generic: list[Any] = [BaseModelAdmin, Paginator, BaseModelForm]
+    for each in generic:
+        each.__class_getitem__ = classmethod(_itself)

@@ -1,0 +1,53 @@
+"""Each process of the portal loads what it needs: whatever else is loaded costs time and memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.stack import PROJECT
+
+NOBODYS = {"redis", "psycopg", "kubernetes", "django_stubs_ext"}
+"""What no process needs on one machine with SQLite."""
+PROVIDERS = {"portal.oidc.calls"}
+PAGES = {"portal.urls", "portal.admin", "sessions.api.views", "rest_framework.views"}
+
+PROCESSES = {
+    "up": ("portal.management.commands.up", {"aiohttp", *PAGES, *PROVIDERS}),
+    "qcluster": ("django_q.cluster", {"aiohttp", *PAGES, *PROVIDERS}),
+    "watch": ("sessions.management.commands.watch", {*PAGES, *PROVIDERS}),
+    "web": ("portal.asgi", set[str]()),
+}
+
+
+def loaded(command: str, module: str) -> set[str]:
+    program = (
+        f"import importlib, sys; sys.argv = ['manage.py', '{command}']; import django;"
+        f"django.setup(); importlib.import_module('{module}'); print(*sys.modules)"
+    )
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "PYTEST_VERSION"},
+        "DATABASE_URL": "",
+        "REDIS_URL": "",
+        "DJANGO_SETTINGS_MODULE": "portal.settings",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("command", PROCESSES)
+def test_a_process_loads_nothing_that_it_does_not_need(command):
+    module, unneeded = PROCESSES[command]
+    found = loaded(command, module)
+    assert module in found
+    assert not found & (unneeded | NOBODYS)
