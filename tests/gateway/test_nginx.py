@@ -118,7 +118,7 @@ def test_sockets_and_large_bodies_go_through(browser):
 
 
 def test_the_portals_own_pages_come_from_web(browser):
-    page = httpx.get(f"http://127.0.0.1:{browser.port}/", headers={"Host": "localhost"})
+    page = browser.ask("/", Host="localhost", Cookie=None, Origin=None)
     assert page.status_code == 200
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
 
