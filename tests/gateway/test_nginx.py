@@ -125,8 +125,6 @@ def test_the_portals_own_pages_come_from_web(browser):
 
 def test_nobody_else_gets_what_its_owner_has_just_got(browser, project, notebook, ada, bob):
     others = make_project(bob, "bob-flowers-aaaaaaaa", notebook.address)
-    assert passes_web(browser)
-    notebook.seen.clear()
     elsewhere = replace(browser, project=others.name)
     for who, more, status in (
         (replace(browser, cookie=""), {}, 401),
@@ -138,10 +136,12 @@ def test_nobody_else_gets_what_its_owner_has_just_got(browser, project, notebook
         (browser, {"Origin": None, "Sec-Fetch-Site": "cross-site"}, 403),
         (browser, {"Origin": None, "Sec-Fetch-Site": "same-site"}, 403),
     ):
+        assert passes_web(browser)
+        notebook.seen.clear()
         answer = who.ask(CONTENT, **more)
         assert answer.status_code == status, (more, answer.text)
         assert answer.json()["code"]
-    assert not notebook.seen
+        assert not notebook.seen
 
 
 def test_of_a_notebook_that_is_not_there_web_says_so(browser, project, ada):
