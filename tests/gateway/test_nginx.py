@@ -132,11 +132,13 @@ def test_nobody_else_gets_what_its_owner_has_just_got(browser, project, notebook
         (browser, bearer(bob, "notebook"), 404),
         (browser, bearer(ada, "read"), 403),
         (elsewhere, {}, 401),
+        (elsewhere, {"Origin": None}, 401),
         (browser, {"Origin": elsewhere.origin}, 403),
         (browser, {"Origin": None, "Sec-Fetch-Site": "cross-site"}, 403),
         (browser, {"Origin": None, "Sec-Fetch-Site": "same-site"}, 403),
     ):
         assert passes_web(browser)
+        assert passes_web(browser, Origin=None)
         notebook.seen.clear()
         answer = who.ask(CONTENT, **more)
         assert answer.status_code == status, (more, answer.text)
