@@ -31,16 +31,21 @@ http {{
     access_log off; keepalive_requests 1000000; keepalive_timeout 60; sendfile on;
     client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
     uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-    server {{ listen 127.0.0.1:{port} backlog=1024; root {folder}/files; }}
+    server {{
+        listen 127.0.0.1:{port} backlog=1024; listen unix:{folder}/socket backlog=1024;
+        root {folder}/files;
+    }}
 }}
 """
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """``plain`` has /small and /large, ``live`` has /echo (a WebSocket) and /sink (POST)."""
+    """``plain`` has /small and /large, also below /static, and is at the socket ``local`` as well;
+    ``live`` has /echo (a WebSocket) and /sink (POST)."""
 
     plain: str
+    local: str
     live: str
 
 
@@ -53,12 +58,14 @@ def running() -> Iterator[Upstream]:
         (folder / "files").mkdir()
         (folder / "files/small").write_bytes(b"s" * SMALL)
         (folder / "files/large").write_bytes(b"l" * LARGE)
+        (folder / "files/static").symlink_to(".")
         (folder / "conf").write_text(_CONFIGURATION.format(folder=folder, port=plain))
         ends = ["setpriv", "--pdeathsig", "TERM", "--"]
         nginx = [*ends, NGINX, "-p", name, "-e", f"{name}/log", "-c", f"{name}/conf"]
         own = [*ends, sys.executable, "-m", "bench.upstream", str(live)]
         with _process(nginx), _process(own):
-            urls = Upstream(f"http://127.0.0.1:{plain}", f"http://127.0.0.1:{live}")
+            local = f"unix:{folder}/socket"
+            urls = Upstream(f"http://127.0.0.1:{plain}", local, f"http://127.0.0.1:{live}")
             until(lambda: answers(f"{urls.plain}/small"), within=30, what="nginx")
             until(lambda: answers(f"{urls.live}/small"), within=30, what="the upstream")
             yield urls

@@ -33,7 +33,7 @@ def _is_host(entry: str) -> bool:
 
 @register
 def environment(**kwargs: Any) -> list[CheckMessage]:
-    """Each variable of the environment that could not be used (portal.E002 … E006)."""
+    """Each variable of the environment that could not be used (portal.E002 … E006, E008 … E010)."""
     return [
         Error(f"{problem.variable} {problem.message}", hint=problem.hint, id=problem.id)
         for problem in settings.ENVIRONMENT.problems

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -281,6 +282,12 @@ AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken", "next", "code", "state"]
 # From these addresses, what is forwarded says who asks; uvicorn reads it.
 PORTAL_TRUSTED_PROXIES = ENVIRONMENT.words("PORTAL_TRUSTED_PROXIES", "127.0.0.1 ::1")
+# By this the portal knows the nginx that passes content on itself (sessions/gateway/nginx.py).
+PORTAL_NGINX_SECRET = ENVIRONMENT.text("PORTAL_NGINX_SECRET")
+if PORTAL_NGINX_SECRET and not re.fullmatch(r"[!-~]{32,}", PORTAL_NGINX_SECRET):
+    _hint = "Give what openssl rand -hex 32 makes."
+    ENVIRONMENT.wrong("portal.E010", "PORTAL_NGINX_SECRET", "is too easy to guess", _hint)
+    PORTAL_NGINX_SECRET = ""
 
 # --- Identity providers (docs/sign-in.md) ----------------------------------------------------
 OIDC_PROVIDERS = providers(ENVIRONMENT)
@@ -425,6 +432,7 @@ LOGGING = configuration(
         *PORTAL_ENCRYPTION_KEYS,
         PORTAL_ADMIN_PASSWORD,
         PORTAL_METRICS_TOKEN,
+        PORTAL_NGINX_SECRET,
         EMAIL_HOST_PASSWORD,
         str(DATABASES["default"].get("PASSWORD", "")),
     ],

@@ -4,6 +4,7 @@ one. A git server and a whole portal, for all tests that want one."""
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,6 +178,7 @@ def stack(git_server: GitServer, ssh_server: SshServer) -> Iterator[Stack]:
         PORTAL_TRUSTED_HOSTS=ssh_server.host,
         PORTAL_KNOWN_HOSTS=ssh_server.host_key,
         PORTAL_ACTIVITY_SECONDS="10",
+        PORTAL_NGINX_SECRET=secrets.token_hex(32),
     ) as stack:
         stack.account("ada")
         stack.account("bob")

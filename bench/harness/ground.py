@@ -46,11 +46,20 @@ class Ground:
 
     @cached_property
     def gateway(self) -> Alone:
-        """In front of both upstreams, as the notebooks ``plain`` and ``live``."""
+        """In front of both upstreams, as the notebooks ``plain``, ``local`` and ``live``."""
         from bench.portals import alone  # noqa: PLC0415 -- the same
 
-        notebooks = {"plain": self.upstream.plain, "live": self.upstream.live}
+        notebooks = {name: getattr(self.upstream, name) for name in ("plain", "local", "live")}
         return self._ends.enter_context(alone.running(notebooks))
+
+    @cached_property
+    def nginx(self) -> str:
+        """The address of one in front of the gateway."""
+        from tests import nginx  # noqa: PLC0415 -- the same
+
+        web = self.gateway
+        front = nginx.running(web.port, "localhost", web.secret)
+        return f"http://127.0.0.1:{self._ends.enter_context(front)}"
 
     @cached_property
     def proxies(self) -> dict[str, Proxy]:

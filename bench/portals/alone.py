@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -21,12 +22,14 @@ from tests.stack import PROJECT
 
 @dataclass(frozen=True)
 class Alone:
-    """``token`` opens all of the notebooks; each is at ``hosts[its name]`` of this port."""
+    """``token`` opens all of the notebooks; each is at ``hosts[its name]`` of this port, and of an
+    nginx's that knows the ``secret``."""
 
     port: int
     pid: int
     token: str
     hosts: Mapping[str, str]
+    secret: str
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -47,6 +50,7 @@ def running(notebooks: Mapping[str, str]) -> Iterator[Alone]:
             "REDIS_URL": "",
             "DJANGO_SETTINGS_MODULE": "portal.settings",
             "PORTAL_LOG_LEVEL": "ERROR",
+            "PORTAL_NGINX_SECRET": (secret := secrets.token_hex(32)),
         }
         prepare = [sys.executable, "-m", "bench.portals.prepared", json.dumps(dict(notebooks))]
         done = subprocess.run(
@@ -60,7 +64,7 @@ def running(notebooks: Mapping[str, str]) -> Iterator[Alone]:
         web += ["--ws-per-message-deflate", "false", "--timeout-graceful-shutdown", "3"]
         ends = ["setpriv", "--pdeathsig", "TERM", "--"]
         process = subprocess.Popen([*ends, *web], cwd=PROJECT, env=environment)
-        alone = Alone(port, process.pid, token, hosts)
+        alone = Alone(port, process.pid, token, hosts, secret)
         try:
             first = next(iter(notebooks))
             until(lambda: answers(alone.url("/small"), alone.headers(first)), 60, "the web process")

@@ -8,5 +8,6 @@ to it passes here, outside Django's middleware:
 - `tickets`: how a browser gets in; `authorize`: who may; `verdicts`: decided lately.
 - `proxy_http`, `proxy_websocket`: passing it on (`upstreams`, `headers`), as long as it may
   (`visits`), noting that somebody works there (`activity`).
+- `nginx`: letting an nginx in front do that for plain content.
 - `answers`: what is said instead. `app` puts it together; `portal.asgi` serves it.
 """

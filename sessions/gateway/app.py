@@ -14,12 +14,12 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import translation
 
 from portal.logs import context, requests
-from sessions.gateway import answers, tickets
+from sessions.gateway import answers, nginx, tickets
 from sessions.gateway.activity import Activity
 from sessions.gateway.answers import Answer
 from sessions.gateway.arrival import Arrival
 from sessions.gateway.authorize import Ruling, Verdict
-from sessions.gateway.hosts import ENTER
+from sessions.gateway.hosts import ALLOWED, OURS
 from sessions.gateway.origins import is_foreign
 from sessions.gateway.proxy_http import Exchange
 from sessions.gateway.proxy_websocket import Relay
@@ -73,8 +73,8 @@ class Gateway:
 
     async def _open(self, arrival: Arrival, receive: Any, send: Any) -> Words | None:
         """Pass it on; what there is to say if that cannot or may not be."""
-        if arrival.path == ENTER:
-            return await _enter(arrival)
+        if arrival.path in OURS:
+            return await self._ours(arrival)
         if is_foreign(arrival):
             return answers.foreign
         verdict = await self._verdicts.of(arrival.credential)
@@ -87,6 +87,11 @@ class Gateway:
         if verdict.ruling is Ruling.NOT_RUNNING:
             return partial(answers.not_running, state=verdict.state)
         return await self._pass_on(arrival, verdict, receive, send)
+
+    async def _ours(self, arrival: Arrival) -> Words:
+        if arrival.path == ALLOWED:
+            return await nginx.allowed(arrival, self._verdicts)
+        return await _enter(arrival)
 
     async def _pass_on(
         self, arrival: Arrival, verdict: Verdict, receive: Any, send: Any

@@ -23,10 +23,14 @@ ONE_CONNECTION = frozenset(
 )
 CLAIMS = (b"x-forwarded", b"proxy-", b"sec-websocket-")
 """Who says where a request came from, speaks to proxies or shakes our own hand: prefixes."""
-CREDENTIALS = frozenset({b"authorization", b"forwarded", b"x-real-ip", b"x-scheme"})
-# The server in front writes its own date and name.
+CREDENTIALS = frozenset(
+    {b"authorization", b"forwarded", b"x-bindery-secret", b"x-real-ip", b"x-scheme"}
+)
+# The server in front writes its own date and name, and takes no orders.
 BEYOND = frozenset(
     {b"clear-site-data", b"strict-transport-security", b"alt-svc", b"date", b"server"}
+    | {b"x-accel-redirect", b"x-accel-expires", b"x-accel-limit-rate", b"x-accel-charset"}
+    | {b"x-sendfile", b"x-lighttpd-send-file", b"x-reproxy-url"}
 )
 UNFRAMED = (b"content-security-policy", b"frame-ancestors 'self'")
 QUIET = (b"referrer-policy", b"same-origin")

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 ENTER = "/_bindery/enter"
-"""The one path of a notebook's host that is ours."""
+ALLOWED = "/_bindery/allowed"
+OURS = frozenset({ENTER, ALLOWED})
+"""The paths of a notebook's host that are ours: for who arrives with a ticket, and for nginx."""
 
 
 def label_of(host: str) -> str | None:

@@ -39,6 +39,13 @@ class Verdicts:
             task = self._asked[credential] = asyncio.create_task(self._ask(credential))
         return await asyncio.shield(task)
 
+    async def anew(self, credential: Credential) -> Verdict:
+        """The same for who holds it as long again: that it is allowed is asked for now."""
+        _until, verdict = self._known.get(credential, (0.0, SIGN_IN))
+        if verdict.ruling is Ruling.ALLOWED:
+            del self._known[credential]
+        return await self.of(credential)
+
     async def renew(self, credentials: Collection[Credential]) -> dict[Credential, Verdict]:
         """Ask again about these, all at once."""
         began = monotonic()

@@ -19,6 +19,9 @@ HEADERS = [
     ("Set-Cookie", "theme=dark"),
     ("Clear-Site-Data", '"*"'),
     ("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),
+    ("Alt-Svc", 'h3="elsewhere.example:443"'),
+    ("X-Accel-Redirect", "/_bindery/allowed"),
+    ("X-Sendfile", "/etc/passwd"),
     ("Content-Security-Policy", "sandbox allow-scripts"),
     ("Connection", "X-Hop"),
     ("X-Hop", "1"),
@@ -54,6 +57,7 @@ class Notebook:
         app = web.Application(client_max_size=0)
         for path in ("/socket", "/terminals/websocket/1", "/api/kernels/1/channels"):
             app.router.add_get(path, self.socket)
+        app.router.add_get("/static/headers", self.headers)
         for name in ("headers", "stream", "large", "half", "gzip", "away", "never"):
             app.router.add_get(f"/{name}", getattr(self, name))
         app.router.add_route("*", "/{rest:.*}", self.echo)

@@ -23,6 +23,7 @@ from tests.stack import PROJECT
         ("PORTAL_URL", "localhost", "portal.E006"),
         ("PORTAL_TRUSTED_GIT_HOSTS", "git.example.org:http", "portal.E007"),
         ("PORTAL_TRUSTED_HOSTS", "a:b:c", "portal.E007"),
+        ("PORTAL_NGINX_SECRET", "short", "portal.E010"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(tmp_path, variable, value, code):

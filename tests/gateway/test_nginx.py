@@ -1,0 +1,227 @@
+"""nginx in front: plain content goes past web to who may have it, everything else goes to web.
+
+A header of no meaning tells the two ways apart, since nginx passes on only those that it knows.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from sessions.gateway import tickets
+from sessions.lifecycle import stop
+from sessions.models import Session
+from tests import nginx
+from tests.backends.waiting import until
+from tests.gateway.conftest import Browser, make_project
+from tests.gateway.test_passing_on import head, raw
+from tests.gateway.test_scopes import bearer
+
+SECRET = "0123456789abcdef" * 4
+CONTENT = "/static/lab/main.js?v=1"
+SOON = 5.0
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+
+@pytest.fixture
+def web(port, settings) -> int:
+    settings.PORTAL_NGINX_SECRET = SECRET
+    return port
+
+
+@pytest.fixture
+def front(web, settings) -> Iterator[int]:
+    with nginx.running(web, "localhost", SECRET) as front:
+        settings.PORTAL_GATEWAY_DOMAIN = f"localhost:{front}"
+        settings.PORTAL_URL = f"http://localhost:{front}"
+        yield front
+
+
+@pytest.fixture
+def project(front, ada, notebook):
+    return make_project(ada, "ada-flowers-aaaaaaaa", notebook.address)
+
+
+def sent(answer: httpx.Response) -> dict[str, Any]:
+    """What the notebook has got, with its headers by name."""
+    assert answer.status_code == 200, answer.text
+    seen: dict[str, Any] = answer.json()
+    return seen | {"headers": dict(seen["headers"])}
+
+
+def passes_web(browser: Browser, path: str = CONTENT, **more: Any) -> bool:
+    return "x-way" not in sent(browser.ask(path, X_Way="1", **more))["headers"]
+
+
+def test_content_goes_past_web_with_the_notebooks_token_and_cookies(
+    browser, ada, project, settings
+):
+    token = Session.objects.get(project=project).server_token
+    cookies = f"a=1; {settings.SESSION_COOKIE_NAME}-notebook={browser.cookie}; _xsrf=2"
+    browser.ask(CONTENT, "HEAD").raise_for_status()
+    for more in ({"Cookie": cookies}, bearer(ada, "notebook") | {"Cookie": "a=1; _xsrf=2"}):
+        seen = sent(browser.ask(CONTENT, X_Way="1", Range="bytes=0-9", **more))
+        assert (seen["method"], seen["target"]) == ("GET", CONTENT)
+        assert seen["headers"]["host"] == browser.host
+        assert seen["headers"]["range"] == "bytes=0-9"
+        assert seen["headers"]["authorization"] == f"token {token}"
+        assert seen["headers"]["cookie"] == "a=1; _xsrf=2"
+        assert "x-way" not in seen["headers"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/api/contents/static/x",
+        "/static/a%2F..%2fb",
+        "/static/../api/contents/x",
+        "/api/..%2f/static/%2e%2e/x",
+        "/x/%2e%2e/static/y",
+        "//static/x",
+        "/static//x",
+        "/static/@evil.example:1/x?",
+        "/lab/api/workspaces/x",
+    ],
+)
+def test_what_is_no_plain_content_goes_to_web_byte_for_byte(browser, target):
+    answer = raw(browser, head(browser, f"GET {target} HTTP/1.1", "X-Way: 1"))
+    seen = json.loads(answer.partition(b"\r\n\r\n")[2].strip(b"0123456789abcdef\r\n"))
+    assert seen["target"] == target.removesuffix("?")
+    assert ["x-way", "1"] in seen["headers"]
+
+
+def test_what_does_more_than_fetch_goes_to_web(browser):
+    assert passes_web(browser)
+    for method, content, more in (
+        ("POST", None, {}),
+        ("GET", b"body", {}),
+        ("GET", iter([b"body"]), {}),
+        ("GET", None, {"Connection": "X-Hop"}),
+        ("GET", None, {"Connection": "Upgrade", "Upgrade": "h2c"}),
+    ):
+        assert not passes_web(browser, method=method, content=content, **more), (method, more)
+
+
+def test_sockets_and_large_bodies_go_through(browser):
+    with browser.socket() as socket:
+        socket.send("hello")
+        assert socket.recv() == "hello"
+    assert sent(browser.ask("/api/contents/x", "PUT", b"x" * 3_000_000))["size"] == 3_000_000
+
+
+def test_the_portals_own_pages_come_from_web(browser):
+    page = browser.ask("/", Host="localhost", Cookie=None, Origin=None)
+    assert page.status_code == 200
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+
+
+def test_nobody_else_gets_what_its_owner_has_just_got(browser, project, notebook, ada, bob):
+    others = make_project(bob, "bob-flowers-aaaaaaaa", notebook.address)
+    elsewhere = replace(browser, project=others.name)
+    for who, more, status in (
+        (replace(browser, cookie=""), {}, 401),
+        (browser, {"Cookie": "a=b"}, 401),
+        (browser, bearer(bob, "notebook"), 404),
+        (browser, bearer(ada, "read"), 403),
+        (elsewhere, {}, 401),
+        (elsewhere, {"Origin": None}, 401),
+        (browser, {"Origin": elsewhere.origin}, 403),
+        (browser, {"Origin": None, "Sec-Fetch-Site": "cross-site"}, 403),
+        (browser, {"Origin": None, "Sec-Fetch-Site": "same-site"}, 403),
+    ):
+        assert passes_web(browser)
+        assert passes_web(browser, Origin=None)
+        notebook.seen.clear()
+        answer = who.ask(CONTENT, **more)
+        assert answer.status_code == status, (more, answer.text)
+        assert answer.json()["code"]
+        assert not notebook.seen
+
+
+def test_of_a_notebook_that_is_not_there_web_says_so(browser, project, ada):
+    assert passes_web(browser)
+    Session.objects.filter(project=project).update(address="unix:/nowhere")
+    answer = until(lambda: (say := browser.ask(CONTENT)).status_code == 503 and say, SOON)
+    assert answer.json()["code"] == "gateway.no-answer"
+    stop(project, ada)
+    code = "gateway.not-running"
+    until(lambda: browser.ask(CONTENT).json()["code"] == code, SOON)
+
+
+def test_a_notebook_says_nothing_that_reaches_further_than_its_host(browser):
+    headers = browser.ask("/static/headers").headers
+    beyond = {"clear-site-data", "strict-transport-security", "alt-svc", "x-sendfile"}
+    assert not headers.keys() & (beyond | {"set-cookie", "x-accel-redirect", "x-bindery-upstream"})
+    assert headers["x-kept"] == "1"
+    policies = headers.get_list("content-security-policy")
+    assert sorted(policies) == ["frame-ancestors 'self'", "sandbox allow-scripts"]
+    assert headers["referrer-policy"] == "same-origin"
+    by_web = browser.ask("/headers")
+    assert (by_web.status_code, by_web.text) == (200, "ok")  # nginx was not led elsewhere
+
+
+def test_no_claim_and_no_secret_of_the_visitors_reaches_a_notebook(browser):
+    claims = ["X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-IP", "X-Bindery-Cookie"]
+    claims += ["X-Bindery-Secret", "X-Bindery-Upstream", "X-Bindery-Authorization", "Proxy-X"]
+    given = dict.fromkeys(claims, "http://evil.example")
+    seen = sent(browser.ask(CONTENT, **given))["headers"]
+    assert not {name.lower() for name in claims} & seen.keys()
+    assert "evil" not in str(seen)
+    by_web = sent(browser.ask("/x", **given))["headers"]
+    assert {name for name in by_web if name.startswith("x-")} <= {
+        "x-bindery-cookie",  # of no meaning to anybody but nginx, from web
+        "x-bindery-upstream",
+        "x-bindery-authorization",
+    }
+
+
+def test_nobody_but_nginx_is_told_the_way_to_a_notebook(browser, web, notebook, settings):
+    notebook.seen.clear()
+    for secret in (SECRET, "", "wrong"):
+        assert browser.ask("/_bindery/allowed", X_Bindery_Secret=secret).status_code == 404
+    past_nginx = replace(browser, port=web)
+    own = {"Host": browser.host, "Origin": browser.origin}
+
+    def ask(**more: Any) -> httpx.Response:
+        return past_nginx.ask("/_bindery/allowed", **own | more)
+
+    for more in ({}, {"X_Bindery_Secret": ""}, {"X_Bindery_Secret": SECRET[1:]}):
+        answer = ask(**more)
+        assert (answer.status_code, answer.json()["code"]) == (404, "gateway.not-found")
+    assert ask(X_Bindery_Secret=SECRET, Cookie=None).status_code == 403
+    told = ask(X_Bindery_Secret=SECRET)
+    assert (told.status_code, told.headers["x-accel-expires"]) == (204, "1")
+    assert told.headers["x-bindery-upstream"] == f"http://{notebook.address}:"
+    settings.PORTAL_NGINX_SECRET = ""
+    for secret in (SECRET, ""):
+        assert ask(X_Bindery_Secret=secret).status_code == 404
+    assert not notebook.seen
+
+
+def test_without_the_secret_or_with_another_web_does_all_of_it(browser, settings):
+    for secret in ("", SECRET[::-1]):
+        settings.PORTAL_NGINX_SECRET = secret
+        until(lambda: not passes_web(browser), SOON)
+
+
+def test_a_right_that_ends_ends_within_seconds_however_much_is_asked(browser, ada):
+    """Also while an answer of web's is being renewed, when others ask by the one before."""
+    with ThreadPoolExecutor(8) as pool:
+
+        def ask(_number: int) -> int:
+            return browser.ask(CONTENT).status_code
+
+        assert set(pool.map(ask, range(50))) == {200}
+        tickets.revoke_user(ada)
+        ended = time.monotonic()
+        until(lambda: 200 not in set(pool.map(ask, range(16))), SOON)
+        assert time.monotonic() - ended < SOON
+        assert set(pool.map(ask, range(100))) == {401}
