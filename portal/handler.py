@@ -9,7 +9,7 @@ the event loop, as there, until it ends or its reader leaves.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, cast
 
@@ -18,7 +18,7 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.signals import request_started
 from django.db import close_old_connections
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 
 THREADS = 32
@@ -42,7 +42,11 @@ class Pages(ASGIHandler):
             return
         response = await self._in_a_thread(scope, body)
         if response.streaming:
-            await self._stream(response, receive, send)
+            streamed = cast(StreamingHttpResponse, response)
+            if not streamed.is_async:  # a static file
+                pieces = cast(Iterator[bytes], streamed.streaming_content)
+                streamed.streaming_content = _read(pieces)
+            await self._stream(streamed, receive, send)
         else:
             await self.send_response(response, send)
 
@@ -75,3 +79,13 @@ class Pages(ASGIHandler):
         for end in ends:
             if isinstance(end, Exception) and not isinstance(end, RequestAborted):
                 raise end
+
+
+async def _read(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Each piece when the one before is sent; Django itself would hold all of them at once."""
+    while piece := await sync_to_async(_next)(pieces):
+        yield piece
+
+
+def _next(pieces: Iterator[bytes]) -> bytes:
+    return next(pieces, b"")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -37,6 +39,14 @@ def seen() -> Iterator[Seen]:
     yield found
     request_started.disconnect(begun)
     request_finished.disconnect(ended)
+
+
+@pytest.fixture
+def static_file(settings: Any, tmp_path: Path) -> Path:
+    settings.STATIC_ROOT = tmp_path
+    file = tmp_path / "large.bin"
+    file.write_bytes(os.urandom(300_000))
+    return file
 
 
 @contextmanager
@@ -80,6 +90,13 @@ def test_a_stream_keeps_no_connection_of_the_thread_that_began_it(port, project,
             assert [each.connection for each in held] == [None]
     finally:
         request_started.disconnect(begun)
+
+
+@pytest.mark.filterwarnings("error:StreamingHttpResponse")
+def test_a_static_file_is_sent_piece_by_piece(static_file: Path, port: int, seen: Seen) -> None:
+    answer = httpx.get(f"http://localhost:{port}/static/{static_file.name}")
+    assert answer.content == static_file.read_bytes()
+    until(lambda: [what for what, _thread in seen] == ["begun", "ended"])
 
 
 def test_an_address_that_is_none_is_refused(port: int, seen: Seen) -> None:
