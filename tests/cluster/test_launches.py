@@ -133,7 +133,7 @@ def test_a_base_image_that_is_not_there_is_named(git: GitServer, ada: Api, stack
 def test_a_build_can_be_given_up(git: GitServer, ada: Api, portal_kube: Kube) -> None:
     files = {"postBuild": "#!/bin/sh\necho going on\nsleep 600\n"}
     name = ada.launch(git.repository("ada/endless", files, executable=["postBuild"]))
-    eventually(lambda: "going on" in ada.log(name), within=120, what="the step")
+    eventually(lambda: "going on" in ada.log(name), within=300, what="the step")
     ada.verb(name, "cancel")
     ada.until(name, "stopped")
     builds = "bindery/kind=build"
