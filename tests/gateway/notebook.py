@@ -30,8 +30,8 @@ HEADERS = [
 
 
 class Notebook:
-    """Serves on a unix socket, in a thread of its own. ``broken_off`` lists the paths whose
-    visitors left before the end."""
+    """Serves on a unix socket, in a thread of its own. ``seen`` lists the paths that were
+    asked for, ``broken_off`` those whose visitors left before the end."""
 
     def __init__(self, path: Path) -> None:
         self.address = f"unix:{path}"
@@ -53,8 +53,13 @@ class Notebook:
         self._thread.join(10)
         self._loop.close()
 
+    def forget(self) -> None:
+        """As if nobody had come so far."""
+        self.seen.clear()
+        self.broken_off.clear()
+
     async def _serve(self) -> None:
-        app = web.Application(client_max_size=0)
+        app = web.Application(client_max_size=0, middlewares=[self._note])
         for path in ("/socket", "/terminals/websocket/1", "/api/kernels/1/channels"):
             app.router.add_get(path, self.socket)
         app.router.add_get("/static/headers", self.headers)
@@ -68,9 +73,14 @@ class Notebook:
         await self._end.wait()
         await runner.cleanup()
 
+    @web.middleware
+    async def _note(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        self.seen.append(request.path)
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
     async def echo(self, request: web.Request) -> web.Response:
         """What has come in, in so many words."""
-        self.seen.append(request.path)
         digest, size = hashlib.sha256(), 0
         try:
             async for piece in request.content.iter_any():

@@ -96,20 +96,22 @@ def test_each_part_says_since_when(alive):
 
 
 def test_watch_is_well_since_its_first_sign_of_life_and_gone_since_its_last(alive):
-    Heartbeat.objects.filter(name=Sign.WATCH).update(since=hours_ago(3))
-    assert since("watch") == hours_ago(3)
-    Heartbeat.objects.filter(name=Sign.WATCH).update(at=hours_ago(2))
-    assert since("watch") == hours_ago(2)
+    began, last = hours_ago(3), hours_ago(2)
+    Heartbeat.objects.filter(name=Sign.WATCH).update(since=began)
+    assert since("watch") == began
+    Heartbeat.objects.filter(name=Sign.WATCH).update(at=last)
+    assert since("watch") == last
 
 
 def test_what_was_noted_of_a_part_has_its_time(alive):
-    Condition.objects.create(part="worker", problem="", since=hours_ago(5))
-    assert since("worker") == hours_ago(5)
+    well, ill = hours_ago(5), hours_ago(0.5)
+    Condition.objects.create(part="worker", problem="", since=well)
+    assert since("worker") == well
     OrmQ.objects.create(key="bindery", payload="", lock=hours_ago(1))
     assert since("worker") > hours_ago(1)  # seen here first, just now
     conditions.look()
-    Condition.objects.filter(part="worker").update(since=hours_ago(0.5))
-    assert since("worker") == hours_ago(0.5)
+    Condition.objects.filter(part="worker").update(since=ill)
+    assert since("worker") == ill
 
 
 def test_a_trouble_that_keeps_no_launch_from_working_is_only_said(alive):
