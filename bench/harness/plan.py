@@ -49,7 +49,7 @@ def full(seed: int) -> Plan:
 def quick(seed: int) -> Plan:
     """Under 2 minutes: shows that everything runs, and roughly how fast."""
     return Plan(
-        seed=seed, minutes=2, rounds=2, seconds=0.5, launches=10, launch_rounds=1,
+        seed=seed, minutes=2, rounds=1, seconds=0.5, launches=10, launch_rounds=1,
         warm_launches=3, viewers=(20,), log_seconds=2.0, notebooks=100, scale=0.01,
         list_rounds=3, upload_bytes=10**8, starts=0, builds=0, growth=0,
     )  # fmt: skip
