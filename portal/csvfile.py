@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
 from django.utils import timezone
+
+from portal.onebyone import one_by_one
 
 Row = Sequence[Any]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -21,21 +22,15 @@ def answer(name: str, header: Row, pages: Iterator[Iterable[Row]]) -> StreamingH
     """The file ``name``-<today>.csv. Each page of rows is asked for when the one before is sent."""
     today = timezone.localdate().isoformat()
     return StreamingHttpResponse(
-        _lines(header, pages),
+        one_by_one(_lines(header, pages)),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}-{today}.csv"'},
     )
 
 
-async def _lines(header: Row, pages: Iterator[Iterable[Row]]) -> AsyncIterator[str]:
+def _lines(header: Row, pages: Iterator[Iterable[Row]]) -> Iterator[str]:
     yield text([header])
-    while (page := await sync_to_async(_next)(pages)) is not None:
-        yield page
-
-
-def _next(pages: Iterator[Iterable[Row]]) -> str | None:
-    page = next(pages, None)
-    return None if page is None else text(page)
+    yield from map(text, pages)
 
 
 def text(rows: Iterable[Row]) -> str:

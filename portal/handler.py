@@ -9,7 +9,7 @@ the event loop, as there, until it ends or its reader leaves.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, cast
 
@@ -20,6 +20,8 @@ from django.core.signals import request_started
 from django.db import close_old_connections
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
+
+from portal.onebyone import one_by_one
 
 THREADS = 32
 """As many answers are worked on at once; others wait. So many connections to the database a
@@ -45,7 +47,7 @@ class Pages(ASGIHandler):
             streamed = cast(StreamingHttpResponse, response)
             if not streamed.is_async:  # a static file
                 pieces = cast(Iterator[bytes], streamed.streaming_content)
-                streamed.streaming_content = _read(pieces)
+                streamed.streaming_content = one_by_one(pieces)
             await self._stream(streamed, receive, send)
         else:
             await self.send_response(response, send)
@@ -79,13 +81,3 @@ class Pages(ASGIHandler):
         for end in ends:
             if isinstance(end, Exception) and not isinstance(end, RequestAborted):
                 raise end
-
-
-async def _read(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Each piece when the one before is sent; Django itself would hold all of them at once."""
-    while piece := await sync_to_async(_next)(pieces):
-        yield piece
-
-
-def _next(pieces: Iterator[bytes]) -> bytes:
-    return next(pieces, b"")

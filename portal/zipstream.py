@@ -6,12 +6,13 @@ Beside `csvfile`, which does the same for one table.
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
+
+from portal.onebyone import one_by_one
 
 File = tuple[str, Iterable[str]]
 """A name, and the text in pieces."""
@@ -40,7 +41,7 @@ class Outlet(io.RawIOBase):
 def answer(name: str, files: Iterable[File]) -> StreamingHttpResponse:
     """The archive ``name``. Each piece is asked for when the one before it is sent."""
     return StreamingHttpResponse(
-        _sent(pieces(files)),
+        one_by_one(pieces(files)),
         content_type="application/zip",
         headers={
             "Content-Disposition": f'attachment; filename="{name}"',
@@ -62,12 +63,3 @@ def pieces(files: Iterable[File]) -> Iterator[bytes]:
                         yield outlet.take()
             yield outlet.take()
     yield outlet.take()
-
-
-async def _sent(archive: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while (piece := await sync_to_async(_next)(archive)) is not None:
-        yield piece
-
-
-def _next(archive: Iterator[bytes]) -> bytes | None:
-    return next(archive, None)
