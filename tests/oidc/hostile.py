@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import secrets
 import threading
 import time
@@ -30,6 +31,9 @@ from portal.oidc.provider import Provider
 CLIENT = "portal"
 SECRET = "a secret of provider and portal, for tests"
 Claims = dict[str, Any]
+
+A_TOKEN = re.compile(r"eyJ[\w-]{8,}\.")
+"""As every signed token begins: JSON in base64, to its first dot. No random secret has a dot."""
 
 
 class Hostile:
