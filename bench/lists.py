@@ -51,6 +51,7 @@ def addresses() -> Iterator[tuple[str, str]]:
     yield "admin: people named …77", f"{people}?q=person77"
     yield "admin: sessions that failed", f"{sessions}?state__exact=failed"
     yield "admin: projects named …ff", f"{projects}?q=000000ff"
+    yield "admin: sessions of projects named …ff", f"{sessions}?q=000000ff"
 
 
 def measure(client: Client, name: str, address: str, rounds: int) -> Page:

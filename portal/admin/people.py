@@ -28,12 +28,14 @@ from quotas.admin.grants import GrantsOfPerson, keep_giver
 from quotas.effective import Source
 from quotas.fields import FIELDS
 from quotas.wording import day, figure
+from sessions.admin.look import QuickBoxes
+from sessions.admin.search import ByColumn
 
 FOR_SUPERUSERS = ["is_superuser", "user_permissions"]
 
 
 @admin.register(User)
-class PersonAdmin(WithErasing, WithLimits, UserAdmin[User]):
+class PersonAdmin(WithErasing, WithLimits, ByColumn, QuickBoxes, UserAdmin[User]):
     """Django's, with limits, grants and the story. Only a superuser changes a superuser."""
 
     form = PersonForm

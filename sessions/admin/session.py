@@ -156,8 +156,9 @@ class SessionAdmin(Rows[Session]):
             return queryset, False
         of_projects = self.admin_site.get_model_admin(Project)
         found, _twice = of_projects.get_search_results(request, Project.objects.all(), search_term)
-        here = Q(node__iexact=search_term)
-        return queryset.filter(Q(project__in=found.values("pk")) | here), False
+        here = Session.objects.filter(node__iexact=search_term)
+        theirs = Session.objects.filter(project__in=found.values("pk"))
+        return queryset.filter(pk__in=here.values("pk").union(theirs.values("pk"))), False
 
     def about(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         return {"story": moves_of(Q(session=row))}

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import models
+from django.db.models.functions import Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -101,6 +102,7 @@ class Session(models.Model):
             ),
             models.Index(fields=["-created"], name="sessions_by_begin"),
             models.Index(fields=["-ended"], name="sessions_by_end"),
+            models.Index(Upper("node"), name="sessions_by_node"),
         ]
 
     def __str__(self) -> str:
