@@ -30,7 +30,7 @@ def index(name: str, table: str, *columns: str) -> migrations.RunPython:
         except DatabaseError as error:
             logger.warning(
                 "There is no index %s, so that searches take longer the more rows there are: the "
-                "database has no extension pg_trgm (%s). docs/configure.md says how to add it later.",
+                "database has no extension pg_trgm (%s). docs/configure.md says how to add both.",
                 name,
                 str(error).strip(),
             )

@@ -1,5 +1,6 @@
 """The app of projects, builds and sessions."""
 
+import gc
 from importlib import import_module
 
 from django.apps import AppConfig
@@ -27,3 +28,4 @@ class SessionsConfig(AppConfig):
             if settings.OIDC_PROVIDERS:
                 import_module("portal.oidc.refreshing")
             import_module(BACKENDS[settings.PORTAL_BACKEND].rpartition(".")[0])
+            gc.freeze()  # they go on sharing it, and their garbage collector passes it over

@@ -35,7 +35,7 @@ FOR_SUPERUSERS = ["is_superuser", "user_permissions"]
 
 
 @admin.register(User)
-class PersonAdmin(WithErasing, WithLimits, ByColumn, QuickBoxes, UserAdmin[User]):
+class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin[User]):
     """Django's, with limits, grants and the story. Only a superuser changes a superuser."""
 
     form = PersonForm

@@ -60,7 +60,7 @@ class LookOnly:
         return False
 
 
-class Rows(LookOnly, Exported, ByColumn, QuickBoxes, admin.ModelAdmin[R]):
+class Rows(LookOnly, Exported, QuickBoxes, ByColumn[R]):
     """A list of many rows, with deeds.
 
     Their page has the deeds as buttons, which lead to the same page of confirmation.

@@ -18,6 +18,7 @@ from sessions.admin import filters, shown
 from sessions.admin.deeds import Deed
 from sessions.admin.look import Rows
 from sessions.admin.project import stopping
+from sessions.admin.search import among
 from sessions.admin.story import moves_of
 from sessions.errors import StateConflict
 from sessions.models import Project, Session
@@ -157,8 +158,7 @@ class SessionAdmin(Rows[Session]):
         of_projects = self.admin_site.get_model_admin(Project)
         found, _twice = of_projects.get_search_results(request, Project.objects.all(), search_term)
         here = Session.objects.filter(node__iexact=search_term)
-        theirs = Session.objects.filter(project__in=found.values("pk"))
-        return queryset.filter(pk__in=here.values("pk").union(theirs.values("pk"))), False
+        return among(queryset, here, Session.objects.filter(project__in=found.values("pk"))), False
 
     def about(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         return {"story": moves_of(Q(session=row))}

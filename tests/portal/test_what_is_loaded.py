@@ -51,3 +51,7 @@ def test_a_process_loads_nothing_that_it_does_not_need(command):
     found = loaded(command, module)
     assert module in found
     assert not found & (unneeded | NOBODYS)
+
+
+def test_web_has_all_pages_before_the_first_is_asked_for():
+    assert loaded("web", "portal.asgi") >= PAGES
