@@ -3,7 +3,7 @@
 Readers hold their own cursor and read at their own pace, so a slow one loses nothing and
 holds nobody up. A tick compares one version number for each watched thing; only a change
 wakes its readers, and readers at the same place share what one of them has read. Ticks come
-every 100 ms, or as soon as Redis says that there is more.
+every 50 ms, or as soon as Redis says that there is more.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from sessions.wakeup import GROUP
 
 log = logging.getLogger(__name__)
 
-TICK = 0.1
+TICK = 0.05
 SHELF_PAUSE = 0.5
 LAYER_TICK = 1.0
 SILENCE = 5.0
