@@ -13,7 +13,7 @@ from typing import Any
 from django.db import DatabaseError, migrations, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def index(name: str, table: str, *columns: str) -> migrations.RunPython:
@@ -28,7 +28,7 @@ def index(name: str, table: str, *columns: str) -> migrations.RunPython:
                 editor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
                 editor.execute(f'CREATE INDEX "{name}" ON "{table}" USING gin ({parts})')
         except DatabaseError as error:
-            logger.warning(
+            log.warning(
                 "There is no index %s, so that searches take longer the more rows there are: the "
                 "database has no extension pg_trgm (%s). docs/configure.md says how to add both.",
                 name,

@@ -23,10 +23,11 @@ PROCESSES = {
 }
 
 
-def loaded(command: str, module: str) -> set[str]:
+def told(command: str, module: str, what: str) -> list[str]:
+    """What a process has once it is loaded, an expression of several values."""
     program = (
-        f"import importlib, sys; sys.argv = ['manage.py', '{command}']; import django;"
-        f"django.setup(); importlib.import_module('{module}'); print(*sys.modules)"
+        f"import gc, importlib, sys; sys.argv = ['manage.py', '{command}']; import django;"
+        f"django.setup(); importlib.import_module('{module}'); print(*{what})"
     )
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTEST_VERSION"},
@@ -42,7 +43,11 @@ def loaded(command: str, module: str) -> set[str]:
         text=True,
         check=True,
     )
-    return set(done.stdout.split())
+    return done.stdout.split()
+
+
+def loaded(command: str, module: str) -> set[str]:
+    return set(told(command, module, "sys.modules"))
 
 
 @pytest.mark.parametrize("command", PROCESSES)
@@ -55,3 +60,10 @@ def test_a_process_loads_nothing_that_it_does_not_need(command):
 
 def test_web_has_all_pages_before_the_first_is_asked_for():
     assert loaded("web", "portal.asgi") >= PAGES
+
+
+@pytest.mark.parametrize("command", ["web", "qcluster"])
+def test_the_garbage_collector_passes_over_what_is_loaded(command):
+    module, _unneeded = PROCESSES[command]
+    kept, others = map(int, told(command, module, "(gc.get_freeze_count(), len(gc.get_objects()))"))
+    assert kept > 5 * others
