@@ -13,7 +13,7 @@ import pytest
 
 from sessions.backends import BuildReport, ServerReport
 from sessions.backends.local import LocalBackend
-from sessions.backends.local.keeper import lock, status
+from sessions.backends.local.keeper import lock, status, tree
 from sessions.backends.local.leftovers import sweep
 from sessions.errors import TemporaryError
 from tests.backends.inside import START, Inside, image
@@ -28,7 +28,7 @@ from tests.backends.waiting import (
     settled,
     until,
 )
-from tests.processes import children, command, touching
+from tests.processes import command, touching
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -113,14 +113,42 @@ def test_nothing_is_left_of_a_notebook_that_ends_while_its_sandbox_is_made(
 ):
     for _try in range(8):
         server = inside.start("")
-        while not (there := keeper(inside.backend, "server", server.id).pid):
-            time.sleep(0.001)
-        while not children(there):
+        there = keeping(inside.backend, server.id)
+        while not sandbox(there):
             time.sleep(0.001)
         if how == "killed":
             os.kill(there, signal.SIGKILL)
         removed(inside.backend, server.id)
     until(lambda: not [pid for pid in touching(data) if "bwrap" in command(pid)], 5)
+
+
+def test_nothing_is_left_of_a_sandbox_of_which_its_keeper_does_not_know_yet(inside: Inside):
+    for _try in range(8):
+        server = inside.start("")
+        there = keeping(inside.backend, server.id)
+        while not (outside := sandbox(there)):
+            os.kill(there, signal.SIGCONT)
+            while not any(tree.children(there)):
+                pass
+            os.kill(there, signal.SIGSTOP)
+        (made,) = until(lambda: list(tree.children(outside)), 20)
+        inside.backend.remove_server(server.id)
+        os.kill(there, signal.SIGCONT)
+        removed(inside.backend, server.id)
+        assert "bwrap" not in command(made)
+
+
+def keeping(backend: LocalBackend, number: int) -> int:
+    """The process of a notebook's keeper, once it says which that is."""
+    while not (found := keeper(backend, "server", number).pid):
+        time.sleep(0.001)
+    return found
+
+
+def sandbox(keeper: int) -> int:
+    """The process of the sandbox that a keeper has just started; 0 where there is none."""
+    found = (pid for pid in tree.children(keeper) if command(pid).startswith("bwrap"))
+    return next(found, 0)
 
 
 def test_a_build_whose_keeper_hangs_is_ended_when_it_is_forgotten(backend, order):
@@ -136,6 +164,16 @@ def test_a_build_whose_keeper_hangs_is_ended_when_it_is_forgotten(backend, order
     assert partial.name not in sweep(backend.folders)  # somebody may be about to take it over
     until(lambda: partial.name in sweep(backend.folders, young=0), 20)
     assert not partial.exists()
+
+
+def test_a_build_that_floods_its_log_ends_when_it_is_asked_to(backend, order):
+    for _try in range(3):
+        spec = order({"postBuild": "#!/bin/sh\nyes $(seq 300)\n"})
+        backend.ensure_build(spec)
+        far = "1000000:build"
+        until(lambda: backend.read_log(spec.id, far))  # noqa: B023  (called at once)
+        backend.cancel_build(spec.id)
+        assert finished(backend, spec).code == "build.cancelled"
 
 
 def test_what_a_living_build_makes_is_not_swept_away(backend, order):

@@ -21,17 +21,27 @@ Watch = Callable[[int], Coroutine[Any, Any, None]]
 
 @asynccontextmanager
 async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[Process]:
-    """The program ``words``, running in its sandbox; nothing of it outlives the ``with`` block.
-
-    The options go through a file in memory: they name folders of the machine, and the first
-    process inside would show them to everybody there.
-    """
+    """The program ``words``, running in its sandbox; nothing of it outlives the ``with`` block."""
     if os.geteuid() == 0:
         raise PermissionError("a sandbox started by root would not hold")
+    starting = asyncio.create_task(_start(sandbox, words))
+    try:
+        yield await asyncio.shield(starting)
+    finally:
+        process = await _at_any_rate(starting)
+        if process.returncode is None:
+            _kill(process.pid)
+        await _pass_on(process, _ignored)  # its end is seen only when nothing is left to read
+        await process.wait()
+
+
+async def _start(sandbox: Sandbox, words: Sequence[str]) -> Process:
+    """Bubblewrap's process. The options go through a file in memory: they name folders of the
+    machine, and the first process inside would show them to everybody there."""
     files = {path: _in_memory(text.encode()) for path, text in sandbox.files.items()}
     options = _in_memory(_ended_by_nul(arguments(sandbox, files)))
     try:
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             "bwrap", "--args", str(options), "--", *command(sandbox.bounds, words),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -42,12 +52,15 @@ async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[Proce
     finally:
         for descriptor in (options, *files.values()):
             os.close(descriptor)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            _kill(process.pid)
-        await process.wait()
+
+
+async def _at_any_rate(starting: asyncio.Task[Process]) -> Process:
+    """The process, however often the wait for it is cancelled: asyncio would end a start that is
+    cancelled without what the process has started itself."""
+    while not starting.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(starting)
+    return starting.result()
 
 
 async def run(sandbox: Sandbox, words: Sequence[str], output: Output, watch: Watch) -> int:
@@ -75,11 +88,16 @@ async def followed(process: Process, output: Output, watch: Watch) -> int:
     finally:
         for task in (reading, watching, waiting):
             task.cancel()
+        await asyncio.wait((reading, watching, waiting))
 
 
 async def _pass_on(process: Process, output: Output) -> None:
     while process.stdout and (piece := await process.stdout.read(_CHUNK)):
         output(piece)
+
+
+def _ignored(_piece: bytes) -> None:
+    pass
 
 
 def _kill(process: int) -> None:
