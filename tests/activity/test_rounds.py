@@ -144,4 +144,4 @@ def test_a_round_in_its_thread_writes_and_leaves_no_connection_behind(ada, serve
     until(lambda: Project.objects.get(pk=session.project_id).last_activity > BEFORE)
     until(lambda: left)
     with pytest.raises((sqlite3.Error, psycopg.Error)):
-        until(lambda: left[0].cursor().execute("SELECT 1") and False, 5)
+        until(lambda: left[0].cursor().execute("SELECT 1") and False, 20)

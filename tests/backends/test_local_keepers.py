@@ -92,7 +92,7 @@ def test_a_notebook_whose_keeper_is_killed_ends_with_it_and_is_reported(inside: 
     until(lambda: server_report(inside.backend, server.id).state == "gone")
     report = server_report(inside.backend, server.id)
     assert (report.code, bool(report.message)) == ("spawn.lost", True)
-    until(lambda: not sleepers(), 5)
+    until(lambda: not sleepers(), 20)
 
 
 def test_a_notebook_whose_keeper_hangs_is_ended_with_all_that_it_runs(inside: Inside):
@@ -104,7 +104,7 @@ def test_a_notebook_whose_keeper_hangs_is_ended_with_all_that_it_runs(inside: In
     inside.backend.end_server(server.id)
     until(lambda: server_report(inside.backend, server.id).state == "gone", 20)
     assert server_report(inside.backend, server.id).code == ""
-    until(lambda: not sleepers(), 5)
+    until(lambda: not sleepers(), 20)
 
 
 @pytest.mark.parametrize("how", ["asked to end", "killed"])
@@ -119,7 +119,7 @@ def test_nothing_is_left_of_a_notebook_that_ends_while_its_sandbox_is_made(
         if how == "killed":
             os.kill(there, signal.SIGKILL)
         removed(inside.backend, server.id)
-    until(lambda: not [pid for pid in touching(data) if "bwrap" in command(pid)], 5)
+    until(lambda: not [pid for pid in touching(data) if "bwrap" in command(pid)], 20)
 
 
 def test_nothing_is_left_of_a_sandbox_of_which_its_keeper_does_not_know_yet(inside: Inside):
@@ -159,7 +159,7 @@ def test_a_build_whose_keeper_hangs_is_ended_when_it_is_forgotten(backend, order
     backend.cancel_build(spec.id)
     assert not build_report(backend, spec.id).finished
     backend.forget_build(spec.id)
-    until(lambda: not sleepers(), 5)
+    until(lambda: not sleepers(), 20)
     partial = backend.folders.partial(spec.image, spec.id)
     assert partial.name not in sweep(backend.folders)  # somebody may be about to take it over
     until(lambda: partial.name in sweep(backend.folders, young=0), 20)

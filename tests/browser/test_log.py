@@ -22,17 +22,6 @@ sleep 600
 """
 WIDE = "x" * 1500
 DISTANCE_TO_END = "l => l.scrollHeight - l.scrollTop - l.clientHeight"
-WATCH_STALLS = """() => {
-  window.longest = 0;
-  let last = performance.now();
-  const look = () => {
-    const now = performance.now();
-    window.longest = Math.max(window.longest, now - last);
-    last = now;
-    setTimeout(look, 10);
-  };
-  look();
-}"""
 
 
 @pytest.fixture
@@ -45,10 +34,8 @@ def flooded(git: GitServer, ada: Api) -> str:
 def test_a_flood_is_followed_searched_paused_and_copied(sign_in: SignIn, flooded: str) -> None:
     page = sign_in(permissions=["clipboard-read", "clipboard-write"])
     page.goto(flooded)
-    page.evaluate(WATCH_STALLS)
     lines = page.locator("#lines")
     expect(lines).to_contain_text("the last one", timeout=90_000)
-    assert page.evaluate("() => window.longest") < 1000
     assert page.locator("#lines .row").count() < 2000
     assert lines.evaluate(DISTANCE_TO_END) < 5
 

@@ -40,17 +40,17 @@ def test_saving_is_work(idle):
 def test_talking_to_a_kernel_is_work(idle):
     with idle.socket() as socket:
         socket.send("execute")
-        socket.recv(5)
+        socket.recv(20)
         until(is_noted)
 
 
 def test_a_tab_that_connects_again_is_no_work(idle):
     with idle.socket("/terminals/websocket/1") as terminal:
         terminal.send('["set_size",40,131,623,950]')
-        terminal.recv(5)
+        terminal.recv(20)
     with idle.socket("/api/kernels/1/channels") as kernel:
         kernel.send('{"header": {"msg_type": "kernel_info_request"}}')
-        kernel.recv(5)
+        kernel.recv(20)
     assert not is_noted()
 
 

@@ -64,10 +64,10 @@ def events(port: int, project: Project, owner: User) -> Iterator[None]:
 
 def test_requests_that_come_one_by_one_have_one_thread(port: int, seen: Seen) -> None:
     with httpx.Client(base_url=f"http://localhost:{port}") as client:
-        for _ in range(5):
+        for number in range(1, 6):
             assert client.get("/sign-in/").status_code == 200
+            until(lambda: len(seen) == 2 * number)  # noqa: B023  (called at once)
             time.sleep(0.3)  # the thread waits again a moment after its answer is there
-    until(lambda: len(seen) == 10)
     assert [what for what, _thread in seen] == ["begun", "ended"] * 5
     assert len({thread for _what, thread in seen}) == 1
 

@@ -53,7 +53,7 @@ def test_a_notebook_stays_open_before_and_after_a_page_of_the_portal(browser, re
         assert browser.ask("/mine").status_code == 200
         assert browser.portal.session.session_key == key
         socket.send("still there")
-        assert socket.recv(5) == "still there"
+        assert socket.recv(20) == "still there"
 
 
 def test_the_sign_in_is_one_under_the_new_key_from_then_on(browser, replaced, settings) -> None:

@@ -18,7 +18,7 @@ def test_text_and_bytes_come_back_as_they_were(browser):
     with browser.socket() as socket:
         for message in ("grüße", b"\x00\xff", "", b"", "last"):
             socket.send(message)
-            assert socket.recv(5) == message
+            assert socket.recv(20) == message
 
 
 def test_messages_of_several_megabytes_go_through(browser):
@@ -34,7 +34,7 @@ def test_a_reader_who_is_slow_gets_everything_in_order(browser):
             socket.send(f"{number} {'x' * 10_000}")
         time.sleep(0.5)
         for number in range(200):
-            assert str(socket.recv(5)).startswith(f"{number} ")
+            assert str(socket.recv(20)).startswith(f"{number} ")
 
 
 def test_the_subprotocol_is_the_one_that_the_notebook_takes(browser):
@@ -47,7 +47,7 @@ def test_the_subprotocol_is_the_one_that_the_notebook_takes(browser):
 def test_the_handshake_carries_the_notebooks_token_and_no_secret_of_ours(browser, project):
     with browser.socket() as socket:
         socket.send("headers")
-        received = json.loads(socket.recv(5))
+        received = json.loads(socket.recv(20))
     fields = dict(received)
     assert fields["authorization"] == f"token {project.current.server_token}"
     assert fields["cookie"] == "_xsrf=2; a=b"
@@ -60,7 +60,7 @@ def test_the_notebook_closes_with_its_code(browser, code, arrives):
     with browser.socket() as socket:
         socket.send(f"close {code}")
         with pytest.raises(ConnectionClosed) as closed:
-            socket.recv(5)
+            socket.recv(20)
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (arrives, "so it is")
 
 
@@ -68,7 +68,7 @@ def test_a_notebook_that_breaks_down_closes_the_socket(browser):
     with browser.socket() as socket:
         socket.send("break down")
         with pytest.raises(ConnectionClosed) as closed:
-            socket.recv(5)
+            socket.recv(20)
     assert closed.value.rcvd.code == 1011
 
 

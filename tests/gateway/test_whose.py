@@ -101,7 +101,7 @@ def test_the_owners_token_opens_the_notebooks_own_api(ada, project, port):
     assert sent["authorization"] == f"token {project.current.server_token}"
     with program.socket(headers={"Authorization": bearer(ada), "Origin": None}) as socket:
         socket.send("hello")
-        assert socket.recv(5) == "hello"
+        assert socket.recv(20) == "hello"
 
 
 def test_a_bad_token_is_not_helped_by_a_good_cookie(browser):

@@ -46,7 +46,7 @@ async def everything_ends() -> AsyncIterator[None]:
     """Every conversation comes to its end by itself, and leaves nothing open."""
     yield
     while others := asyncio.all_tasks() - {asyncio.current_task()}:
-        assert (await asyncio.wait(others, timeout=5))[0]
+        assert (await asyncio.wait(others, timeout=20))[0]
     await asyncio.sleep(0.01)
 
 
@@ -197,7 +197,7 @@ async def test_more_connections_than_allowed_are_told_so_and_fit_again_later(way
         assert (await out.ask(asked)).startswith("HTTP/1.1 503 ")
         first[1].write_eof()
         assert await first[0].read() == b""
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
         third = await out.tunnel()
         for _, writer in (first, second, third):
             writer.close()

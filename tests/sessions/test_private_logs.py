@@ -10,7 +10,6 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
-from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.http import StreamingHttpResponse
 from django.test import AsyncClient
@@ -24,6 +23,7 @@ from sessions.consumers import routes
 from sessions.models import Build, Project
 from sessions.states import Phase, ProjectState
 from tests.conftest import signed_in
+from tests.readers import Reader
 from tests.stages import LOG, project_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,10 +46,10 @@ def build_of(project: Project) -> Build:
     return project.current.build
 
 
-def socket(path: str, user: User | None) -> WebsocketCommunicator:
+def socket(path: str, user: User | None) -> Reader:
     name = settings.SESSION_COOKIE_NAME
     cookie = f"{name}={signed_in(user).cookies[name].value}".encode() if user else b""
-    return WebsocketCommunicator(application, path, headers=[(b"cookie", cookie)])
+    return Reader(application, path, headers=[(b"cookie", cookie)])
 
 
 def test_a_project_fetched_with_a_key_is_private(ada, backend):
@@ -145,7 +145,7 @@ async def test_the_socket_of_its_story_tells_staff_events_alone(ada, vera, backe
     assert not any(item.get("log") for item in told["vera"])
 
 
-async def heard(reader: WebsocketCommunicator) -> list[dict[str, Any]]:
+async def heard(reader: Reader) -> list[dict[str, Any]]:
     """All up to the word that it is built."""
     items: list[dict[str, Any]] = []
     while not items or items[-1]["phase"] != "built":

@@ -6,7 +6,6 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
-from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.test import Client
 
@@ -20,6 +19,7 @@ from sessions.errors import NotAllowed, StateConflict
 from sessions.models import Build, Project, Session
 from sessions.states import BuildState, ProjectState, SessionState
 from tests.conftest import signed_in
+from tests.readers import Reader
 from tests.stages import project_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -171,12 +171,12 @@ def test_nobody_else_cancels_a_build(ada, bob, vera, plain, backend):
 application = AuthMiddlewareStack(URLRouter(routes))
 
 
-def socket(pk: int, user: User | None, after: str = "") -> WebsocketCommunicator:
+def socket(pk: int, user: User | None, after: str = "") -> Reader:
     headers = []
     if user:
         cookie = signed_in(user).cookies[settings.SESSION_COOKIE_NAME].value
         headers = [(b"cookie", f"{settings.SESSION_COOKIE_NAME}={cookie}".encode())]
-    return WebsocketCommunicator(application, f"/ws/builds/{pk}/?after={after}", headers=headers)
+    return Reader(application, f"/ws/builds/{pk}/?after={after}", headers=headers)
 
 
 def say(build: Build, text: str) -> None:
@@ -188,11 +188,11 @@ async def test_staff_follow_a_builds_log_from_its_first_line(ada, vera, backend)
     build = await sync_to_async(waiting_together)(ada)
     reader = await sync_to_async(socket)(build.pk, vera)
     assert (await reader.connect())[0]
-    first = await reader.receive_json_from(timeout=5)
+    first = await reader.receive_json_from()
     assert first["message"].startswith("Collecting numpy")
     for text in ("one", "two"):
         await sync_to_async(say)(build, text)
-        assert (await reader.receive_json_from(timeout=5))["message"] == text
+        assert (await reader.receive_json_from())["message"] == text
     await reader.disconnect()
 
 
@@ -202,7 +202,7 @@ async def test_a_lost_connection_goes_on_where_it_was(ada, vera, backend):
     for after, expected in (("1", "one"), ("soon", "Collecting")):
         reader = await sync_to_async(socket)(build.pk, vera, after)
         assert (await reader.connect())[0]
-        assert (await reader.receive_json_from(timeout=5))["message"].startswith(expected)
+        assert (await reader.receive_json_from())["message"].startswith(expected)
         await reader.disconnect()
 
 

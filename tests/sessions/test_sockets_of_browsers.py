@@ -11,7 +11,6 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
-from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.http import StreamingHttpResponse
 from django.test import AsyncClient, Client
@@ -21,10 +20,10 @@ from portal import people
 from portal.models import User
 from sessions.consumers import RECHECK, routes
 from sessions.models import Project
+from tests.readers import PATIENCE, Reader
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WITHIN = 3 * RECHECK
 
 application = AuthMiddlewareStack(URLRouter(routes))
 
@@ -58,12 +57,12 @@ async def test_it_is_closed_when_the_sign_in_ends(
 ):
     name = settings.SESSION_COOKIE_NAME
     cookie = f"{name}={as_ada.cookies[name].value}".encode()
-    reader = WebsocketCommunicator(application, path, headers=[(b"cookie", cookie)])
+    reader = Reader(application, path, headers=[(b"cookie", cookie)])
     assert (await reader.connect())[0]
     await sync_to_async(end)(as_ada, ada)
-    output = await reader.receive_output(timeout=WITHIN)
+    output = await reader.receive_output()
     while output["type"] == "websocket.send":
-        output = await reader.receive_output(timeout=WITHIN)
+        output = await reader.receive_output()
     assert (output["type"], output["code"]) == ("websocket.close", 4404)
 
 
@@ -78,7 +77,7 @@ async def test_so_does_an_event_stream(as_ada, ada, project, end: Callable[[Clie
     await anext(stream)
     await anext(stream)
     await sync_to_async(end)(as_ada, ada)
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(PATIENCE):
         async for _piece in stream:
             pass
 
@@ -86,8 +85,8 @@ async def test_so_does_an_event_stream(as_ada, ada, project, end: Callable[[Clie
 async def test_it_stays_open_while_nothing_ends(as_ada, project):
     name = settings.SESSION_COOKIE_NAME
     cookie = f"{name}={as_ada.cookies[name].value}".encode()
-    reader = WebsocketCommunicator(application, "/ws/projects/", headers=[(b"cookie", cookie)])
+    reader = Reader(application, "/ws/projects/", headers=[(b"cookie", cookie)])
     assert (await reader.connect())[0]
-    await reader.receive_from(timeout=5)
+    await reader.receive_from()
     assert await reader.receive_nothing(timeout=2.5 * RECHECK)
     await reader.disconnect()

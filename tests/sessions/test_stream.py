@@ -10,7 +10,6 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
-from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.http import StreamingHttpResponse
 from django.test import AsyncClient, Client
@@ -22,6 +21,7 @@ from sessions.backends import LogPiece
 from sessions.consumers import routes
 from sessions.models import Build, Project, Session
 from sessions.states import Phase
+from tests.readers import Reader
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,12 +53,12 @@ def bearer_of(user: User) -> tuple[bytes, bytes]:
     return b"authorization", f"Bearer {Token.objects.issue(user, 'test')[1]}".encode()
 
 
-def socket(path: str, *headers: tuple[bytes, bytes]) -> WebsocketCommunicator:
-    return WebsocketCommunicator(application, path, headers=list(headers))
+def socket(path: str, *headers: tuple[bytes, bytes]) -> Reader:
+    return Reader(application, path, headers=list(headers))
 
 
-async def messages(communicator: WebsocketCommunicator, count: int) -> list[str]:
-    got = [json.loads(await communicator.receive_from(timeout=5)) for _ in range(count)]
+async def messages(communicator: Reader, count: int) -> list[str]:
+    got = [json.loads(await communicator.receive_from()) for _ in range(count)]
     return [item["message"] for item in got]
 
 
@@ -133,9 +133,9 @@ async def test_the_dashboard_hears_of_changes_in_ones_own_projects_only(ada, bob
     his = socket("/ws/projects/", await sync_to_async(cookie_of)(bob))
     for reader in (hers, his):
         assert (await reader.connect())[0]
-        assert json.loads(await reader.receive_from(timeout=5)) == {"changed": True}
+        assert json.loads(await reader.receive_from()) == {"changed": True}
     await sync_to_async(journal.record)(session, Phase.STOPPED, "stopped")
-    assert json.loads(await hers.receive_from(timeout=5)) == {"changed": True}
+    assert json.loads(await hers.receive_from()) == {"changed": True}
     assert await his.receive_nothing(timeout=1)
     for reader in (hers, his):
         await reader.disconnect()

@@ -11,19 +11,18 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
-from channels.testing import WebsocketCommunicator
 from django.http import StreamingHttpResponse
 from django.test import AsyncClient
 from django.utils import timezone
 
 from keys.models import Token
 from portal.models import User
-from sessions.consumers import RECHECK, routes
+from sessions.consumers import routes
 from sessions.models import Project
+from tests.readers import PATIENCE, Reader
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WITHIN = 3 * RECHECK
 PATHS = ["/ws/projects/flowers/", "/ws/projects/"]
 
 application = AuthMiddlewareStack(URLRouter(routes))
@@ -34,9 +33,9 @@ def project(ada, backend) -> Project:
     return Project.objects.create(owner=ada, name="flowers", provider="git", url="u")
 
 
-def socket(path: str, secret: str) -> WebsocketCommunicator:
+def socket(path: str, secret: str) -> Reader:
     header = (b"authorization", f"Bearer {secret}".encode())
-    return WebsocketCommunicator(application, path, headers=[header])
+    return Reader(application, path, headers=[header])
 
 
 @sync_to_async
@@ -67,9 +66,9 @@ async def test_a_socket_is_closed_when_its_token_is_not_good_any_more(
     reader = socket(path, await issue(ada, "read"))
     assert (await reader.connect())[0]
     await sync_to_async(end)()
-    output = await reader.receive_output(timeout=WITHIN)
+    output = await reader.receive_output()
     while output["type"] == "websocket.send":
-        output = await reader.receive_output(timeout=WITHIN)
+        output = await reader.receive_output()
     assert (output["type"], output["code"]) == ("websocket.close", 4404)
 
 
@@ -92,6 +91,6 @@ async def test_an_event_stream_ends_when_its_token_is_not_good_any_more(
     stream = cast(AsyncIterator[bytes], cast(StreamingHttpResponse, answer).streaming_content)
     await anext(stream)
     await sync_to_async(end)()
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(PATIENCE):
         async for _piece in stream:
             pass
