@@ -125,6 +125,13 @@ def test_a_failure_says_what_happened_and_goes_on_from_there(
     page.wait_for_url(re.compile(r"\.localhost:\d+/lab"))
 
 
+def test_an_empty_log_says_so(page: Page, git: GitServer) -> None:
+    launch(page, git.repository("ada/there", {"index.ipynb": "{}"}).replace("there", "gone"))
+    expect(page.get_by_role("alert")).to_contain_text("The launch failed")
+    said = "l => [l.childElementCount, getComputedStyle(l, '::before').content]"
+    assert page.locator("#lines").evaluate(said) == [0, '"No lines of a build so far."']
+
+
 def test_a_launch_is_cancelled(page: Page, git: GitServer, ada: Api) -> None:
     files = {"postBuild": "#!/bin/bash\necho waiting; sleep 60\n"}
     launch(page, git.repository("ada/slow", files, executable=["postBuild"]))
