@@ -82,7 +82,7 @@ class Stack:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        eventually(self.is_healthy, within=90, what="a healthy portal")
+        eventually(self.is_healthy, within=180, what="a healthy portal")
 
     def is_healthy(self) -> bool:
         try:

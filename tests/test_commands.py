@@ -100,7 +100,7 @@ def test_a_killed_part_comes_back_and_leaves_nothing_behind(stack, name):
     stack.kill(name)
     assert part(stack, name) != first
     assert group(first) == []
-    eventually(stack.is_healthy)
+    eventually(stack.is_healthy, within=120)
 
 
 def test_another_start_says_where_the_password_stands(stack):

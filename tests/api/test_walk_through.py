@@ -12,7 +12,7 @@ import pytest
 
 from tests.stack import PROJECT, Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 TEXT = (PROJECT / "docs" / "api.md").read_text()
 

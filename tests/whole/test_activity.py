@@ -8,7 +8,7 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack, eventually
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 TWO_MORE_ANSWERS = """
 import time

@@ -12,7 +12,7 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack, eventually
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 TICKS = 100
 SLOW = f"""#!/bin/bash
@@ -34,7 +34,7 @@ def test_nothing_is_lost_when_a_part_is_killed(
 
     stack.kill(part)
 
-    eventually(stack.is_healthy, within=60, what="a healthy portal")
+    eventually(stack.is_healthy, within=120, what="a healthy portal")
     ada.until(building, "ready")
     ticks = re.findall(r"^tick (\d+)$", "\n".join(ada.log(building)), re.MULTILINE)
     assert [int(tick) for tick in ticks] == list(range(1, TICKS + 1))

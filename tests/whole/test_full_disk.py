@@ -16,7 +16,7 @@ from tests.kernel import Kernel
 from tests.stack import PASSWORD, Api, Stack, eventually, started
 from tests.tightdisk import TightDisk, tight_disk
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 MEGABYTES = 3000
 SHORTEN = """

@@ -13,7 +13,7 @@ from tests import nginx
 from tests.githttp import GitServer
 from tests.stack import Api, Stack, eventually
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 THEME = "/lab/api/themes/@jupyterlab/theme-light-extension/index.css"
 

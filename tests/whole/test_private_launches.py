@@ -11,7 +11,7 @@ from tests.kernel import Kernel
 from tests.sshd import SshServer
 from tests.stack import Api, Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 OWNERS = """
 from sessions.models import Build

@@ -14,7 +14,7 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack, started
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 WRITE = """
 import pathlib

@@ -13,7 +13,7 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import PASSWORD, Api, Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 PRIVATE = """
 from keys import keypairs; from keys.models import KeyPair

@@ -60,7 +60,7 @@ def test_a_portal_goes_on_where_it_was(away: Away, git: GitServer) -> None:
         assert httpx.get(f"{portal.url}/sign-in/", timeout=30).status_code == 200
         redis.start()
         _launched(ada, running)
-    eventually(portal.is_healthy, within=60, what="a healthy portal")
+    eventually(portal.is_healthy, within=120, what="a healthy portal")
     assert portal.manage("shell", "-c", LOCKS).splitlines()[-1] == "1"
     assert [portal.part(name) for name in PARTS] == parts  # nobody had to be started again
 

@@ -12,7 +12,7 @@ from tests.kernel import Kernel
 from tests.sshd import SshServer
 from tests.stack import Api, Stack, eventually
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 PRIVATE_OF = """
 from keys import keypairs; from keys.models import KeyPair
