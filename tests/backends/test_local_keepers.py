@@ -135,7 +135,7 @@ def test_nothing_is_left_of_a_sandbox_of_which_its_keeper_does_not_know_yet(insi
         inside.backend.remove_server(server.id)
         os.kill(there, signal.SIGCONT)
         removed(inside.backend, server.id)
-        assert "bwrap" not in command(made)
+        until(lambda: "bwrap" not in command(made), 20)  # noqa: B023  (called at once)
 
 
 def keeping(backend: LocalBackend, number: int) -> int:
