@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from keys.models import Token
 from portal.models import User
 
-SOON = 20.0
+SOON = 5.0
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -70,7 +70,7 @@ def test_an_open_socket_is_closed_when_the_token_is_not_good_any_more(
     headers = bearer(ada, "notebook")
     with browser.socket(headers=headers) as socket:
         socket.send("still here")
-        assert socket.recv(20) == "still here"
+        assert socket.recv(5) == "still here"
         end(ada)
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(SOON)

@@ -31,8 +31,7 @@ async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[Proce
         process = await _at_any_rate(starting)
         if process.returncode is None:
             _kill(process.pid)
-        await _pass_on(process, _ignored)  # its end is seen only when nothing is left to read
-        await process.wait()
+        await end_of(process)
 
 
 async def _start(sandbox: Sandbox, words: Sequence[str]) -> Process:
@@ -91,13 +90,15 @@ async def followed(process: Process, output: Output, watch: Watch) -> int:
         await asyncio.wait((reading, watching, waiting))
 
 
+async def end_of(process: Process) -> None:
+    """Wait for it, and pass over what it still writes: while that lies there no end is seen."""
+    await _pass_on(process, lambda _piece: None)
+    await process.wait()
+
+
 async def _pass_on(process: Process, output: Output) -> None:
     while process.stdout and (piece := await process.stdout.read(_CHUNK)):
         output(piece)
-
-
-def _ignored(_piece: bytes) -> None:
-    pass
 
 
 def _kill(process: int) -> None:

@@ -19,7 +19,7 @@ from .ask import ask
 from .home import settle
 from .jobs import ServerJob
 from .log import Log
-from .program import followed, started
+from .program import end_of, followed, started
 from .sandbox import Bind, Sandbox
 from .status import Ended, Status
 
@@ -144,7 +144,7 @@ class Server:
         """Let it stop its kernels and write what it has to write."""
         if self._ready and await self._ask("POST", jupyter.SHUTDOWN) == 200:
             with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), _KIND_SECONDS)
+                await asyncio.wait_for(end_of(process), _KIND_SECONDS)
 
     def _silence(self) -> str:
         minutes = self._job.start_seconds / 60
