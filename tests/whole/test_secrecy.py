@@ -114,6 +114,16 @@ def test_it_is_in_no_other_persons_notebook(git: GitServer, bob: Api, needles: l
         assert kernel.run(LOOK.format(needle=needles[0].decode())) == ""
 
 
+def test_what_the_portal_was_started_with_is_not_in_a_notebook(
+    stack: Stack, ada: Api, notebook: str
+) -> None:
+    password = stack.environment["PORTAL_ADMIN_PASSWORD"]
+    with Kernel(ada, notebook) as kernel:
+        assert kernel.run(LOOK.format(needle=password)) == ""
+    forks_keepers = Path(f"/proc/{stack.part('keepers')}/environ").read_bytes()
+    assert password.encode() not in forks_keepers
+
+
 def test_it_is_in_no_file_of_the_portal_but_those_of_her_notebooks(
     stack: Stack, notebook: str, needles: list[bytes]
 ) -> None:

@@ -26,9 +26,15 @@ LOOKS = 10
 
 
 def python(entry: str, *words: str) -> list[str]:
-    """The command that runs ``entry`` of the keeper's package with these arguments."""
+    """Return the command that runs ``entry`` of the keeper's package with these arguments.
+
+    Its environment is made from nothing: the portal's has secrets, and keepers run under the uid
+    of the strangers' code that they start.
+    """
+    nothing_else = ["env", "-i", f"PATH={os.environ.get('PATH', os.defpath)}", "LANG=C.UTF-8"]
     program = f"import sys; sys.path[:0] = sys.argv[1:3]; from keeper.{entry} import main; main()"
-    return [sys.executable, "-I", "-S", "-c", program, str(HERE), str(HERE.parents[2]), *words]
+    words = (str(HERE), str(HERE.parents[2]), *words)
+    return [*nothing_else, sys.executable, "-I", "-S", "-c", program, *words]
 
 
 @contextmanager

@@ -35,8 +35,9 @@ async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[Proce
 
 
 async def _start(sandbox: Sandbox, words: Sequence[str]) -> Process:
-    """Bubblewrap's process. The options go through a file in memory: they name folders of the
-    machine, and the first process inside would show them to everybody there."""
+    """Start bubblewrap. Its first process inside shows its words and its environment to everybody
+    there: the options, which name folders of the machine, go through a file in memory, and the
+    environment is made from nothing."""
     files = {path: _in_memory(text.encode()) for path, text in sandbox.files.items()}
     options = _in_memory(_ended_by_nul(arguments(sandbox, files)))
     try:
@@ -46,6 +47,7 @@ async def _start(sandbox: Sandbox, words: Sequence[str]) -> Process:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             pass_fds=(options, *files.values()),
+            env={"PATH": os.environ.get("PATH", os.defpath)},
             start_new_session=True,
         )  # fmt: skip
     finally:

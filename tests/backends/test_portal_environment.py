@@ -1,0 +1,115 @@
+"""The portal's environment has its secrets: none of it is found in a notebook or a build."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sessions.backends.local import forking, people
+from sessions.backends.local.keeper import status
+from sessions.backends.local.keeper.files import remove
+from tests.backends.inside import Inside, image
+from tests.backends.test_fork_server import doors, server
+from tests.backends.waiting import finished, log, removed, settled
+
+__all__ = ["doors", "server"]
+
+SECRET = "the password of the admin: c0a1f7"
+READ = """
+for each in /proc/[0-9]*; do
+    echo $each
+    cat $each/environ $each/cmdline | tr '\\0' '\\n'
+done
+"""
+RUN_WITH_SECRET = """
+import asyncio, sys
+sys.path[:0] = sys.argv[1:3]
+from keeper import privileges, program
+from keeper.jobs import Bounds, Site
+from keeper.sandbox import Bind, Sandbox
+
+async def watch(process):
+    await asyncio.Event().wait()
+
+toolbox, served, uid, script = sys.argv[-4:]
+bounds = Bounds(memory=2**30, processes=50)
+binds = [Bind(served, "/run/bindery")]
+sandbox = Sandbox("name", binds, Site(toolbox), bounds, scratch=2**20, workdir="/")
+privileges.drop(int(uid))
+asyncio.run(program.run(sandbox, ["sh", "-c", script], sys.stdout.buffer.write, watch))
+"""
+"""What a keeper does that has the portal's environment, for whatever reason."""
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch) -> None:
+    monkeypatch.setenv("PORTAL_ADMIN_PASSWORD", SECRET)
+
+
+@pytest.fixture
+def inside(backend, order, wish, images) -> Inside:
+    return Inside(backend, image(backend, order, images), wish)
+
+
+def saw_everything(text: str) -> bool:
+    """Whether the environment of the first process and of the one that looks was read."""
+    return "/proc/1\n" in text and "HOME=/home/jovyan\n" in text
+
+
+def test_a_build_reads_nothing_of_it(backend, order) -> None:
+    spec = order({"postBuild": f"#!/bin/sh\n{READ}\n"})
+    backend.ensure_build(spec)
+    finished(backend, spec)
+    text = log(backend, spec.id)
+    assert saw_everything(text)
+    assert SECRET not in text
+
+
+def test_no_file_of_requirements_prints_it(backend, order) -> None:
+    spec = order({"requirements.txt": "-r /proc/1/environ\n"})
+    backend.ensure_build(spec)
+    assert finished(backend, spec).code == "build.requirements"
+    assert SECRET not in log(backend, spec.id)
+
+
+def test_a_notebook_reads_nothing_of_it(inside: Inside) -> None:
+    text = inside.output(f"import subprocess; subprocess.run(['sh', '-c', {READ!r}])")
+    assert saw_everything(text)
+    assert SECRET not in text
+
+
+@pytest.mark.parametrize("forked", [True, False])
+def test_keepers_and_what_they_are_forked_from_do_not_have_it(
+    request, inside: Inside, forked
+) -> None:
+    pids = [request.getfixturevalue("server").pid] if forked else []
+    wanted = inside.start("")
+    settled(inside.backend, wanted)
+    pids.append(status.read(inside.backend.folders.keeper("server", wanted.id)).pid)
+    for pid in pids:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        assert b"PATH=" in environment
+        assert SECRET.encode() not in environment
+    removed(inside.backend, wanted.id)
+
+
+def test_a_sandbox_hands_on_nothing_even_where_its_keeper_has_it(backend) -> None:
+    (toolbox,) = backend.folders.toolboxes.glob("[!.]*")
+    uid = os.geteuid() or 65_533
+    served = people.folder(backend.folders.root / "served", uid, 0o700)
+    words = [sys.executable, "-I", "-S", "-c", RUN_WITH_SECRET]
+    words += [str(forking.HERE), str(forking.HERE.parents[2]), str(toolbox), str(served)]
+    with socket.socket(socket.AF_UNIX) as way_out:
+        way_out.bind(str(served / "net"))
+        os.chown(served / "net", uid, uid)
+        way_out.listen()
+        done = subprocess.run([*words, str(uid), READ], capture_output=True)
+    remove(served)
+    text = done.stdout.decode()
+    assert saw_everything(text), done
+    assert SECRET not in text
