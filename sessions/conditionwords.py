@@ -27,6 +27,13 @@ def in_words(part: str, problem: str) -> Problem:
             _("Environments that nobody uses any more stay in the registry: it removes none."),
             _("docs/kubernetes.md says what the portal's account needs there."),
         ),
+        "leftovers": (
+            _("Most of the folders, notebooks and environments are unknown to the database."),
+            _(
+                "Nothing unknown is removed. Is DATABASE_URL right, or was an older database put "
+                "back? Restore the backup that belongs to this data (docs/back-up.md)."
+            ),
+        ),
         "channel": (
             _("Redis does not answer: logs and states on pages come seconds later than usual."),
             _("Look at the server that REDIS_URL names."),

@@ -144,6 +144,7 @@ def _repeat_builds(reports: Iterable[BuildReport], again: Again) -> None:
 
 
 def _remove_leftovers(again: Again) -> None:
+    leftovers.may_go()  # noted also when nothing is to go
     for name in leftovers.unwanted(get_backend().projects()):
         again("drop_project", name)
     again("sweep")

@@ -43,6 +43,8 @@ def build_seen(report: BuildReport) -> None:
 
 def _drop_build(report: BuildReport, *, is_known: bool) -> None:
     """Have a build that nobody wants end, and what is kept of it go."""
+    if not is_known and not leftovers.may_go():
+        return
     if not report.finished:
         get_backend().cancel_build(report.id)
         return
@@ -215,6 +217,8 @@ def server_gone(session: Session, code: str, message: str) -> None:
 
 
 def _drop(report: ServerReport, *, is_known: bool) -> None:
+    if not is_known and not leftovers.may_go():
+        return
     if report.state != "gone":
         get_backend().remove_server(report.id)
         return

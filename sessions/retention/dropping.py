@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from portal.models.erasure import is_alias
 from sessions.backends import get_backend
 from sessions.errors import NotAllowed
+from sessions.lifecycle import leftovers
 from sessions.models import Build, Condition, Removal, Removed
 from sessions.retention.sweeping import Patience
 from sessions.states import BuildState
@@ -46,7 +47,10 @@ def remove_unknown(patience: Patience) -> None:
     backend = get_backend()
     names = {image.name: image.size for image in backend.images()}
     known = set(Build.objects.filter(image__in=list(names)).values_list("image", flat=True))
-    for name in sorted(names.keys() - known):
+    unknown = sorted(names.keys() - known)
+    if not (unknown and leftovers.may_go()):
+        return
+    for name in unknown:
         if patience.is_over:
             return
         backend.remove_image(name)

@@ -6,10 +6,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from sessions import lifecycle
+from portal import health
+from sessions import lifecycle, retention
 from sessions.backends import BuildReport, ServerReport
 from sessions.lifecycle import leftovers
-from sessions.models import Project, Removal, Session
+from sessions.models import Heartbeat, Project, Removal, Session, Sign
+from sessions.models.heartbeat import WATCH_BREAK
 from sessions.reconcile import reconcile
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,13 +27,26 @@ def minutes(worker):
     return pass_by
 
 
+@pytest.fixture
+def known(ada, backend) -> None:
+    """Two projects that the database and the back end know."""
+    for name in ("flowers-1", "flowers-2"):
+        Project.objects.create(owner=ada, name=name, provider="git", url="u")
+        backend.kept_projects.add(name)
+
+
+def what_health_says() -> str:
+    Heartbeat.objects.beat(Sign.WATCH, within=WATCH_BREAK)
+    return health.states()["leftovers"].problem
+
+
 def removed() -> list[str]:
     found = Removal.objects.filter(kind="leftover")
     assert all(found.values_list("why", flat=True))
     return sorted(found.values_list("name", flat=True))
 
 
-def test_a_notebook_without_a_row_is_ended(backend, minutes):
+def test_a_notebook_without_a_row_is_ended(known, backend, minutes):
     backend.server_reports[99] = ServerReport(99, "nobodys-1", "ready")
     minutes()
     assert backend.servers() == []
@@ -45,11 +60,41 @@ def test_a_build_without_a_row_is_ended(backend, minutes):
     assert removed() == ["build 99"]
 
 
-def test_what_is_kept_of_a_project_without_a_row_goes(backend, minutes):
-    backend.kept_projects = {"nobodys-1", "nobodys-2"}
+def test_what_is_kept_of_a_project_without_a_row_goes(known, backend, minutes):
+    backend.kept_projects |= {"nobodys-1", "nobodys-2"}
     minutes()
-    assert backend.projects() == []
+    assert backend.projects() == ["flowers-1", "flowers-2"]
     assert removed() == ["nobodys-1", "nobodys-2"]
+
+
+def test_nothing_is_removed_while_most_of_what_is_there_is_unknown(known, backend, minutes, caplog):
+    """The database is empty, the wrong one, or older than what the back end keeps."""
+    backend.kept_projects |= {"nobodys-1", "nobodys-2"}
+    backend.kept_images = {"nobodys": 5}
+    backend.build_reports[99] = BuildReport(99)
+    backend.server_reports[99] = ServerReport(99, "nobodys-2", "ready")
+    minutes()
+    retention.tidy()
+    leftovers.drop_project("nobodys-1")
+    assert backend.projects() == ["flowers-1", "flowers-2", "nobodys-1", "nobodys-2"]
+    assert list(backend.kept_images) == ["nobodys"]
+    assert not backend.build_reports[99].finished
+    assert backend.server_reports[99].state == "ready"
+    assert removed() == []
+    assert what_health_says() == leftovers.MOSTLY_UNKNOWN
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == [
+        "nothing unknown is removed: 2 of 5 things are known"
+    ]
+
+
+def test_it_goes_once_enough_is_known_again(known, ada, backend, minutes):
+    backend.kept_projects |= {"nobodys-1", "nobodys-2", "nobodys-3"}
+    minutes()
+    assert len(backend.projects()) == 5
+    Project.objects.create(owner=ada, name="nobodys-3", provider="git", url="u")
+    minutes()
+    assert backend.projects() == ["flowers-1", "flowers-2", "nobodys-3"]
+    assert what_health_says() == ""
 
 
 def test_what_was_left_half_made_is_swept_away(backend, minutes):

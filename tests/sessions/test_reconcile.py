@@ -111,12 +111,13 @@ def test_a_start_that_takes_too_long_is_given_up(ada, url, backend, worker, watc
     assert backend.server_reports == {}
 
 
-def test_servers_builds_and_projects_without_a_row_are_removed(backend, a_minute_later):
+def test_servers_builds_and_projects_without_a_row_are_removed(ada, backend, a_minute_later):
+    Project.objects.create(owner=ada, name="flowers-1", provider="git", url="u")
     backend.server_reports[99] = ServerReport(99, "nobodys", "ready")
-    backend.kept_projects.add("nobodys")
+    backend.kept_projects |= {"flowers-1", "nobodys"}
     a_minute_later()
     assert backend.server_reports == {}
-    assert backend.projects() == []
+    assert backend.projects() == ["flowers-1"]
 
 
 def test_what_is_wanted_is_left_alone(ada, url, backend, worker, watch, a_minute_later):
