@@ -4,16 +4,28 @@
 python := .venv/bin/python
 ARGS ?=
 
-.PHONY: run test test-cluster drill bench bench-quick lint format requirements setup-run setup-test \
+.PHONY: run test test-fast test-all test-long test-cluster drill bench bench-quick lint format requirements setup-run setup-test \
 	setup-bench
 
 # The portal with everything that belongs to it, at http://localhost:8000
 run: setup-run
 	@exec $(python) manage.py up $(ARGS)
 
-# All tests but the cluster's, on SQLite and again on PostgreSQL and Redis
+# All tests but the cluster's and the long ones; what depends on a database on PostgreSQL, too
 test: setup-test
 	@exec bin/test $(ARGS)
+
+# What needs no server, no browser and no whole portal: two minutes
+test-fast: setup-test
+	@exec bin/test --fast $(ARGS)
+
+# As `test`, and everything that has a database once more on PostgreSQL and Redis
+test-all: setup-test
+	@exec bin/test --all $(ARGS)
+
+# What the checks have no time for: run it when you change what it covers
+test-long: setup-test
+	@exec bin/test --long $(ARGS)
 
 # The tests that need a disposable Kubernetes cluster, named by KUBECONFIG
 test-cluster: setup-test

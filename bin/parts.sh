@@ -7,9 +7,15 @@ pids=()
 titles=()
 logs=()
 worst=0
+processes=${TEST_PROCESSES:-$(nproc)} # of each part
+
+# What every local back end needs first is made once for all processes (tests/warm.py); in memory,
+# where there is some.
+export BINDERY_TEST_SHARED=$folder/shared
 
 pytest() {
-    setpriv --pdeathsig TERM .venv/bin/python -m pytest "$@"
+    setpriv --pdeathsig TERM .venv/bin/python -m pytest -n "$processes" --dist loadgroup \
+        --durations=25 --durations-min=1 "$@"
 }
 
 # A part with a data folder of its own; its exit code. Where the script was given arguments, it may

@@ -19,12 +19,12 @@ from django.test import Client
 from portal import roles
 from portal.models import User
 from sessions import backends
-from tests import emptying
+from tests import emptying, warm
 from tests.githttp import GitServer
 from tests.redisserver import redis_server
 from tests.scripted import ScriptedBackend
 from tests.sshd import SshServer
-from tests.stack import Stack, running
+from tests.stack import Stack, started
 
 # How long an example takes says something about the machine only.
 hypothesis.settings.register_profile(
@@ -169,17 +169,25 @@ def ssh_server() -> Iterator[SshServer]:
 
 
 @pytest.fixture(scope="session")
-def stack(git_server: GitServer, ssh_server: SshServer) -> Iterator[Stack]:
+def warm_data(git_server: GitServer) -> Path:
+    """A data folder that has what every local back end needs first."""
+    return warm.folder(git_server)
+
+
+@pytest.fixture(scope="session")
+def stack(git_server: GitServer, ssh_server: SshServer, warm_data: Path) -> Iterator[Stack]:
     """A portal that runs as a whole, in which ada and bob have accounts. Notebooks reach the
     SSH server, too."""
     trusted = f"{git_server.host},{ssh_server.host}"
-    with running(
+    stack = Stack(
         PORTAL_TRUSTED_GIT_HOSTS=trusted,
         PORTAL_TRUSTED_HOSTS=ssh_server.host,
         PORTAL_KNOWN_HOSTS=ssh_server.host_key,
         PORTAL_ACTIVITY_SECONDS="10",
         PORTAL_NGINX_SECRET=secrets.token_hex(32),
-    ) as stack:
+    )
+    stack.warm_up(warm_data)
+    with started(stack):
         stack.account("ada")
         stack.account("bob")
         yield stack

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bench.harness.ports import free_port
 from keys.identity import Identity
 from tests.githttp import Files, GitServer
 
@@ -83,7 +84,7 @@ class SshServer:
         self._rights: dict[str, list[str]] = {}
         self.git = GitServer(address)
         self.user = getpass.getuser()
-        self.port = _free_port(address)
+        self.port = free_port(address)
         self._configure()
 
     def __enter__(self) -> Self:
@@ -209,8 +210,3 @@ def new_identity(known_hosts: str = "") -> Identity:
 def _new_key(path: Path) -> None:
     words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)]
     subprocess.run(words, check=True)
-
-
-def _free_port(address: str) -> int:
-    with socket.create_server((address, 0)) as there:
-        return int(there.getsockname()[1])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +17,11 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from bench.harness.ports import free_port
 from sessions.backends.local.keeper.files import remove
 from tests import processes, scratch
 from tests.pauses import looked
+from tests.warm import warm_up
 
 PROJECT = Path(__file__).resolve().parent.parent
 PASSWORD = "a long password for tests"
@@ -60,7 +61,7 @@ class Stack:
         self.inside = inside
         self.home = scratch.folder() if data is None else data.parent
         self.data = data or self.home
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if name != "PYTEST_VERSION"},
@@ -118,11 +119,9 @@ class Stack:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def furnish(self, other: Stack) -> None:
-        """Take over what builds need from another portal, which saves the making of it."""
-        there = [path for name in ("toolbox", "cache") if (path := other.data / name).exists()]
-        for words in (["mkdir", "-p"], ["cp", "-a", *map(str, there)]):
-            subprocess.run([*self.inside, *words, str(self.data)], check=True)
+    def warm_up(self, there: Path) -> None:
+        """Take over what builds need from another data folder, which saves the making of it."""
+        warm_up(self.data, there, self.inside)
 
     def account(self, username: str) -> None:
         """A person who signs in with `PASSWORD`."""
@@ -234,12 +233,6 @@ def started(stack: Stack) -> Iterator[Stack]:
         raise
     finally:
         stack.close()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def _running(run: Path) -> list[int]:

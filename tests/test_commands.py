@@ -13,7 +13,10 @@ import pytest
 
 from tests.stack import PROJECT, Stack, eventually
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.slow("the portal is started and ended again and again", seconds=180),
+]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.harness.ports import free_port
 from tests.stack import eventually
 
 _BIN = Path("/usr/lib/postgresql")
@@ -56,7 +57,7 @@ def postgres() -> Iterator[tuple[Server, str]]:
     own = _AS_POSTGRES if os.geteuid() == 0 else ()
     newest = max(_BIN.iterdir(), key=lambda path: int(path.name)) / "bin"
     with _folder() as folder:
-        password, port = secrets.token_hex(16), _free_port()
+        password, port = secrets.token_hex(16), free_port()
         (folder / "password").write_text(password)
         if own:
             shutil.chown(folder, "postgres", "postgres")
@@ -78,7 +79,7 @@ def postgres() -> Iterator[tuple[Server, str]]:
 def redis() -> Iterator[tuple[Server, str]]:
     """A server that keeps nothing, and its address."""
     with _folder() as folder:
-        port, password = _free_port(), secrets.token_hex(16)
+        port, password = free_port(), secrets.token_hex(16)
         words = ["setpriv", "--pdeathsig", "KILL", "--", "redis-server", "--bind", "127.0.0.1"]
         words += ["--port", str(port), "--requirepass", password, "--save", "", "--dir", "."]
         with _running(Server(words, folder, port)) as server:
@@ -109,9 +110,3 @@ def _answers(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

@@ -41,7 +41,7 @@ def local(*, sqlite: bool = False, like: Stack | None = None) -> Iterator[Stage]
         variables = {"PORTAL_TRUSTED_GIT_HOSTS": git.host, **environment, **SMALL}
         stack = Stack(1, data=None, inside=(), **variables)
         if like:
-            stack.furnish(like)
+            stack.warm_up(like.data)
         ends.enter_context(started(stack))
         found = {**targets(stack, own), FORKS: Part(stack, FORKS)}
         yield Stage(stack, git, found, lambda live: _leftovers(stack, live))

@@ -1,15 +1,61 @@
-"""Free ports of loopback."""
+"""Free ports, for servers that are told theirs before they listen.
+
+They lie below those that the system gives to outgoing connections, and each is held by a lock: no
+other process that asks here is given it, also while nobody listens there.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import random
 import socket
-from contextlib import ExitStack
+import tempfile
+from pathlib import Path
+
+LOCKS = Path(tempfile.gettempdir(), "bindery-ports")
+FIRST, LAST = 15_000, 32_000
+
+_held: list[int] = []
+"""Descriptors of locks, which end with this process."""
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """Return a port on which nobody listens; it is this process's until its end.
+
+    Raises `OSError` where the address is none of this machine, or no port is free.
+    """
+    with socket.create_server((address, 0)):
+        pass
+    LOCKS.mkdir(mode=0o777, exist_ok=True)
+    for port in random.sample(range(FIRST, LAST), LAST - FIRST):
+        if _lock(port) and _is_free(address, port):
+            return port
+    raise OSError(f"no port of {address} between {FIRST} and {LAST} is free")
 
 
 def free_ports(number: int) -> list[int]:
-    """So many different ones, that nobody listens on now."""
-    with ExitStack() as ends:
-        servers = [
-            ends.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)
-        ]
-        return [server.getsockname()[1] for server in servers]
+    """Return so many different ones of loopback."""
+    return [free_port() for _ in range(number)]
+
+
+def _lock(port: int) -> bool:
+    try:
+        lock = os.open(LOCKS / f"{port}-{os.geteuid()}", os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return False
+    _held.append(lock)
+    return True
+
+
+def _is_free(address: str, port: int) -> bool:
+    try:
+        with socket.create_server((address, port)):
+            return True
+    except OSError:
+        return False

@@ -65,7 +65,7 @@ def running(like: Stack | None = None) -> Iterator[Portal]:
         url = git.repository(REPOSITORY, files, executable=["start"])
         stack = Stack(1, data=None, inside=(), **_environment(git))
         if like:
-            stack.furnish(like)
+            stack.warm_up(like.data)
         with started(stack):
             portal = Portal(stack, git, url)
             portal.people(["root"])

@@ -41,7 +41,7 @@ def measure(ground: Ground) -> Iterator[Figure]:
     if not ground.plan.starts:
         return
     stack = Light(1, data=None, inside=(), **EMBEDDED, **SMALL)
-    stack.furnish(ground.portal.stack)
+    stack.warm_up(ground.portal.stack.data)
     stack.start()  # makes the database, which is no part of what is measured
     with closing(stack):
         stack.stop()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.stack import PROJECT, Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.slow("a build and a notebook", seconds=180)]
 
 TEXT = (PROJECT / "docs" / "api.md").read_text()
 

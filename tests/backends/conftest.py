@@ -16,6 +16,7 @@ from sessions.backends.local.keeper.files import remove
 from tests import scratch
 from tests.backends.waiting import until
 from tests.githttp import GitServer
+from tests.warm import warm_up
 
 _numbers = itertools.count(1)
 
@@ -26,9 +27,10 @@ def git(git_server: GitServer) -> GitServer:
 
 
 @pytest.fixture(scope="session")
-def data() -> Iterator[Path]:
+def data(warm_data: Path) -> Iterator[Path]:
     """One data folder for all tests, since the first build in one takes the longest."""
     folder = scratch.folder()
+    warm_up(folder, warm_data)
     yield folder
     remove(folder)
 

@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "tests/browser/" in item.path.as_posix():
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.stack)
-            item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.slow("pages of a whole portal", seconds=240))
 
 
 @pytest.fixture

@@ -8,7 +8,10 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack, eventually
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.slow("an idle notebook is asked each ten seconds", seconds=180),
+]
 
 TWO_MORE_ANSWERS = """
 import time

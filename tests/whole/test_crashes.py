@@ -12,7 +12,10 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack, eventually
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.slow("parts are killed, and start again by themselves", seconds=180),
+]
 
 TICKS = 100
 SLOW = f"""#!/bin/bash

@@ -16,7 +16,10 @@ from tests.kernel import Kernel
 from tests.stack import PASSWORD, Api, Stack, eventually, started
 from tests.tightdisk import TightDisk, tight_disk
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.slow("a portal of its own, whose disk is filled twice", seconds=300),
+]
 
 MEGABYTES = 3000
 SHORTEN = """
@@ -36,7 +39,7 @@ class Tight(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def tight(stack: Stack, git_server: GitServer) -> Iterator[Tight]:
+def tight(warm_data: Path, git_server: GitServer) -> Iterator[Tight]:
     """A portal whose data folder, database included, is on a disk that can be filled."""
     mount = scratch.folder() / "disk"
     mount.mkdir()
@@ -44,7 +47,7 @@ def tight(stack: Stack, git_server: GitServer) -> Iterator[Tight]:
         small = Stack(
             data=mount / "data", inside=disk.inside, PORTAL_TRUSTED_GIT_HOSTS=git_server.host
         )
-        small.furnish(stack)
+        small.warm_up(warm_data)
         with started(small):
             small.account("ada")
             yield Tight(small, disk)

@@ -10,7 +10,7 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.slow("builds and notebooks", seconds=180)]
 
 COUNT_BUILDS = "from sessions.models import Build; print(Build.objects.filter(commit='{}').count())"
 

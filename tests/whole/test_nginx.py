@@ -13,7 +13,10 @@ from tests import nginx
 from tests.githttp import GitServer
 from tests.stack import Api, Stack, eventually
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.slow("a build and a notebook behind nginx", seconds=180),
+]
 
 THEME = "/lab/api/themes/@jupyterlab/theme-light-extension/index.css"
 

@@ -11,7 +11,7 @@ from tests.kernel import Kernel
 from tests.sshd import SshServer
 from tests.stack import Api, Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.slow("builds of private repositories", seconds=180)]
 
 OWNERS = """
 from sessions.models import Build

@@ -14,7 +14,10 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack, started
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.slow("a second portal starts, with a notebook of its own", seconds=180),
+]
 
 WRITE = """
 import pathlib
@@ -48,7 +51,7 @@ def test_every_person_finds_their_projects_keys_and_files(
     assert ada.project(name)["state"] == "ready"
 
     new = Stack(PORTAL_TRUSTED_GIT_HOSTS=urlsplit(git.url("ada/kept")).netloc)
-    new.furnish(stack)
+    new.warm_up(stack.data)
     new.manage("restore", str(kept))
 
     with started(new), Api(new, ada.token) as again:

@@ -13,7 +13,10 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import PASSWORD, Api, Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.slow("the portal's first build and notebook", seconds=180),
+]
 
 PRIVATE = """
 from keys import keypairs; from keys.models import KeyPair

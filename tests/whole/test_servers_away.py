@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,7 +14,10 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack, eventually, started
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.slow("a portal of its own, whose servers go and come back", seconds=300),
+]
 
 PARTS = ("web", "worker", "watch")
 LOCKS = """
@@ -27,13 +31,13 @@ Away = tuple[Stack, servers.Server, servers.Server]
 
 
 @pytest.fixture
-def away(stack: Stack, git: GitServer) -> Iterator[Away]:
+def away(warm_data: Path, git: GitServer) -> Iterator[Away]:
     """A portal, and the two servers that it needs."""
     with servers.postgres() as (database, database_url), servers.redis() as (redis, redis_url):
         portal = Stack(
             DATABASE_URL=database_url, REDIS_URL=redis_url, PORTAL_TRUSTED_GIT_HOSTS=git.host
         )
-        portal.furnish(stack)
+        portal.warm_up(warm_data)
         with started(portal):
             yield portal, database, redis
 

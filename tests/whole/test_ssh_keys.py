@@ -12,7 +12,7 @@ from tests.kernel import Kernel
 from tests.sshd import SshServer
 from tests.stack import Api, Stack, eventually
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.slow("notebooks and fetches with a key", seconds=180)]
 
 PRIVATE_OF = """
 from keys import keypairs; from keys.models import KeyPair

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -35,7 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "tests/oidc/browser/" in item.path.as_posix():
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.stack)
-            item.add_marker(pytest.mark.timeout(400))
+            item.add_marker(
+                pytest.mark.slow("pages of a whole portal and of a provider", seconds=240)
+            )
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,10 @@ class Site:
 
 
 @pytest.fixture(scope="package")
-def site(git_server: GitServer) -> Iterator[Site]:
+def site(git_server: GitServer, warm_data: Path) -> Iterator[Site]:
     with ExitStack() as open_:
         stack = Stack(PORTAL_TRUSTED_GIT_HOSTS=git_server.host)
+        stack.warm_up(warm_data)
         campus = open_.enter_context(Provider(stack.url, "campus"))
         partner = open_.enter_context(Provider(stack.url, "partner", claims_in_id_token=False))
         stack.environment |= SETTINGS | campus.environment("OIDC_CAMPUS_")

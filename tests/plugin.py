@@ -1,0 +1,69 @@
+"""How this suite runs: loaded by name (`pyproject.toml`), before Django's settings are read.
+
+- Each process of pytest-xdist has a data folder of its own.
+- A test has 60 seconds, or what ``slow`` asks for, which says why.
+- What a test uses decides whether it runs again on PostgreSQL with Redis, and whether it needs
+  servers.
+- What took more than ten seconds without a reason is listed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+SLOW = 10.0
+"""Seconds on a quiet machine from which a test needs a reason."""
+SERVERS = frozenset({
+    "away", "chromium", "data", "git", "git_server", "hostile", "notebook", "port", "redis",
+    "registry", "ssh_server", "sshd", "stack",
+})  # fmt: skip
+"""Fixtures that start a server or a sandbox."""
+DATABASE = frozenset({"db", "transactional_db"})
+
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    _top = os.environ.get("PORTAL_DATA") or tempfile.mkdtemp(prefix="bindery-test-")
+    _folder = Path(_top, worker)
+    _folder.mkdir(parents=True, exist_ok=True)
+    os.environ["PORTAL_DATA"] = str(_folder)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        used = set(getattr(item, "fixturenames", ()))
+        if slow := item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(slow.kwargs.get("seconds", 60)))
+        if used & SERVERS:
+            item.add_marker(pytest.mark.servers)
+        if used & DATABASE or item.get_closest_marker("django_db"):
+            item.add_marker(pytest.mark.db)
+        if _commits(item, used) or "redis" in used:
+            item.add_marker(pytest.mark.databases)
+
+
+def _commits(item: pytest.Item, used: set[str]) -> bool:
+    """Whether the test is about transactions, locks or threads: it would need no commit else."""
+    asked = item.get_closest_marker("django_db")
+    return "transactional_db" in used or bool(asked and asked.kwargs.get("transaction"))
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    unexplained = list(_unexplained(terminalreporter))
+    if unexplained:
+        terminalreporter.section(f"over {SLOW:g} s, and no reason given (mark.slow)")
+    for report in sorted(unexplained, key=lambda report: -report.duration):
+        terminalreporter.write_line(f"{report.duration:.1f}s {report.nodeid}")
+
+
+def _unexplained(reporter: TerminalReporter) -> Iterator[pytest.TestReport]:
+    for outcome in ("passed", "failed"):
+        for report in reporter.getreports(outcome):
+            is_long = report.when == "call" and report.duration > SLOW
+            if is_long and "slow" not in report.keywords:
+                yield report

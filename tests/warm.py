@@ -1,0 +1,52 @@
+"""Makes what every local back end needs first, once for all processes of a run: the tools of builds
+and the packages that every environment begins with.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from django.test import override_settings
+
+from sessions.backends import BuildSpec
+from sessions.backends.local import LocalBackend
+from tests import scratch
+from tests.backends.waiting import built
+from tests.githttp import GitServer
+
+SHARED = "BINDERY_TEST_SHARED"
+"""Names the folder that all processes of a run share, where `bin/test` has made one."""
+
+
+def folder(git: GitServer) -> Path:
+    """Return a data folder that has nothing but these, of which `warm_up` makes copies."""
+    data = Path(os.environ[SHARED]) if SHARED in os.environ else scratch.folder()
+    data.mkdir(mode=0o711, parents=True, exist_ok=True)
+    with (data / "made").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not lock.tell():
+            _make(data, git)
+            lock.write("made\n")
+    return data
+
+
+def warm_up(data: Path, there: Path, inside: Sequence[str] = ()) -> None:
+    """Copy them into another data folder; ``inside`` stands before the words of each program."""
+    both = [str(path) for name in ("toolbox", "cache") if (path := there / name).exists()]
+    for words in (["mkdir", "-p"], ["cp", "-a", *both]):
+        subprocess.run([*inside, *words, str(data)], check=True)
+
+
+def _make(data: Path, git: GitServer) -> None:
+    name = f"warm/{os.getpid()}"
+    url = git.repository(name, {"index.ipynb": "{}"})
+    spec = BuildSpec(1, url, git.commit(name), "main", "first")
+    with override_settings(PORTAL_DATA=data, PORTAL_TRUSTED_GIT_HOSTS=[git.host]):
+        backend = LocalBackend()
+        backend.prepare()
+        built(backend, spec)
+        backend.remove_image(spec.image)
