@@ -27,10 +27,12 @@ from tests.sshd import SshServer
 from tests.stack import Stack, started
 
 # How long an example takes says something about the machine only.
-hypothesis.settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+UNTIMED = hypothesis.settings(
+    deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], max_examples=200
 )
-hypothesis.settings.load_profile("untimed")
+hypothesis.settings.register_profile("checks", UNTIMED)
+hypothesis.settings.register_profile("long", UNTIMED, max_examples=20_000)
+hypothesis.settings.load_profile("checks")
 emptying.install()
 
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 
-import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from quotas.resources import Resources, settle
 from quotas.resourcesfile import KEYS, Asked, ResourcesRefused, parse
 from tests.quotas.test_resources_file import SiteLimits
-
-EXAMPLES = int(os.environ.get("RESOURCES_EXAMPLES", "2000"))
-
-# In proportion to the number of examples, so that it only ever ends what hangs.
-pytestmark = pytest.mark.timeout(60 + EXAMPLES // 20)
 
 CODES = {
     "resources.too-large", "resources.not-text", "resources.value", "resources.cpu",
@@ -114,13 +107,11 @@ def is_as_asked(asked: Asked, resources: Resources) -> None:
         assert wanted is None or got == wanted
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
 @given(content=anything, allowed=limits)
 def test_any_bytes_give_resources_within_the_limits_or_a_sentence(content, allowed):
     holds(content, allowed)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
 @given(content=files, allowed=limits | st.just(SiteLimits()))
 def test_any_lines_give_resources_within_the_limits_or_a_sentence(content, allowed):
     holds(content, allowed)

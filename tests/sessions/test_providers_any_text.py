@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from urllib.parse import urlsplit
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions.errors import UserError
@@ -27,7 +27,6 @@ texts = st.one_of(
 providers = st.sampled_from(["", "git", "gh", "gl", "doi", "x"])
 
 
-@settings(max_examples=1500, deadline=None)
 @given(text=texts, ref=st.just("") | texts, path=st.just("") | texts, provider=providers)
 def test_any_text_gives_a_safe_repository_or_a_sentence(text, ref, path, provider):
     try:
