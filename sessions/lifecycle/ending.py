@@ -17,20 +17,28 @@ PORTAL = "portal"
 
 
 def end(project: Project, by: str, why: str) -> bool:
-    """Move the live session toward its end; False if none is live."""
-    session = Session.objects.live().filter(project=project).first()
-    if session is None:
-        return False
-    advance = Session.objects.advance
+    """Move the live session toward its end; False if none is live. One that is being stopped
+    already has ended when its server has, and not before."""
     with transaction.atomic():
-        if advance(session.pk, SessionState.STOPPED, by=by, why=why, ended=timezone.now()):
-            journal.record(session, Phase.STOPPED, why)
-            if session.build_id:
-                enqueue("cancel_unwanted_build", session.build_id)
-        elif advance(session.pk, SessionState.STOPPING, by=by, why=why):
-            enqueue("remove_server", session.pk)
+        live = Session.objects.live().filter(project=project)
+        session = live.select_for_update().first()
+        if session is None:
+            return False
+        _end(session, by, why)
     project.current = Session.objects.select_related("build").get(pk=session.pk)
     return True
+
+
+def _end(session: Session, by: str, why: str) -> None:
+    """Take the step from the state that the caller has locked."""
+    advance = Session.objects.advance
+    if session.state == SessionState.WAITING:
+        advance(session.pk, SessionState.STOPPED, by=by, why=why, ended=timezone.now())
+        journal.record(session, Phase.STOPPED, why)
+        if session.build_id:
+            enqueue("cancel_unwanted_build", session.build_id)
+    elif advance(session.pk, SessionState.STOPPING, by=by, why=why):
+        enqueue("remove_server", session.pk)
 
 
 def remove(project: Project, rows: ProjectQuerySet, by: str, why: str) -> bool:
