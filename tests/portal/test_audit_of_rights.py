@@ -1,0 +1,101 @@
+"""Whoever becomes a superuser, or is one no longer, stands in the audit: by whatever way."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from auditlog.models import LogEntry
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+
+from portal import admin_account, erasing, people, roles
+from portal.models import User
+from portal.oidc import groups
+from portal.oidc.policy import Policy
+from tests.portal.adminpages import filled_in
+
+pytestmark = pytest.mark.django_db
+
+POLICY = Policy(roles={"chiefs": frozenset({"superuser"}), "it": frozenset({"operator"})})
+
+
+def changes_of(user: User, field: str) -> list[tuple[list[str], User | None]]:
+    """From what to what this field of theirs was changed, and by whom."""
+    entries = LogEntry.objects.get_for_object(user).order_by("timestamp", "pk")
+    found = [(entry.changes_dict.get(field), entry.actor) for entry in entries]
+    return [(change, actor) for change, actor in found if change]
+
+
+def save(client: Any, user: User, **changed: Any) -> None:
+    page = f"/admin/portal/user/{user.pk}/change/"
+    data = {**filled_in(client.get(page)), **changed, "_save": "Save"}
+    sent = {name: value for name, value in data.items() if value is not None}
+    assert client.post(page, sent).status_code == 302
+
+
+def test_by_the_admin(ada, root, as_root):
+    made, unmade = (["False", "True"], root), (["True", "False"], root)
+    before = changes_of(ada, "is_superuser")
+    save(as_root, ada, is_superuser="on")
+    assert changes_of(ada, "is_superuser") == [*before, made]
+    save(as_root, ada, is_superuser=None)
+    assert changes_of(ada, "is_superuser") == [*before, made, unmade]
+
+
+def test_by_a_claim_of_the_identity_provider(ada):
+    before = changes_of(ada, "is_superuser")
+    for names in (["chiefs"], []):
+        groups.settle(ada, names, POLICY)
+        ada.save()
+    found = changes_of(ada, "is_superuser")[len(before) :]
+    assert found == [(["False", "True"], None), (["True", "False"], None)]
+
+
+def test_by_erasing(root, backend):
+    other = User.objects.create_superuser("other")
+    erasing.erase(other, root)
+    found = [change for change, _actor in changes_of(other, "is_superuser")]
+    assert found[-1] == ["True", "False"]
+
+
+def test_by_commands_and_at_the_first_start(settings):
+    settings.PORTAL_ADMIN_PASSWORD = "long enough to be one"
+    admin_account.ensure()
+    call_command("createsuperuser", interactive=False, username="second", email="s@example.org",
+                 stdout=StringIO())  # fmt: skip
+    for user in User.objects.filter(username__in=[admin_account.USERNAME, "second"]):
+        assert changes_of(user, "is_superuser") == [(["None", "True"], None)]
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "change"),
+    [("is_active", None, ["True", "False"]), ("is_staff", "on", ["False", "True"])],
+)
+def test_the_other_marks_stand_there_too(ada, root, as_root, field, sent, change):
+    before = changes_of(ada, field)
+    save(as_root, ada, **{field: sent})
+    assert changes_of(ada, field) == [*before, (change, root)]
+
+
+def test_disabling_enabling_and_signing_out_are_told_as_they_are(ada, backend):
+    people.disable(ada, ada)
+    people.enable(ada)
+    found = [change for change, _actor in changes_of(ada, "is_active")]
+    assert found[-2:] == [["True", "False"], ["False", "True"]]
+    assert changes_of(ada, "signed_out")
+
+
+def test_roles_and_single_rights_stand_there_with_their_names(ada):
+    roles.give(ada, "support")
+    ada.groups.remove(Group.objects.get(name="support"))
+    ada.user_permissions.add(Permission.objects.get(codename="view_token"))
+    entries = LogEntry.objects.get_for_object(ada).order_by("pk")
+    found = [(field, change["operation"], change["objects"])
+             for entry in entries for field, change in entry.changes_dict.items()
+             if isinstance(change, dict)]  # fmt: skip
+    assert found[:2] == [("groups", "add", ["support"]), ("groups", "delete", ["support"])]
+    assert [(field, operation) for field, operation, _names in found[2:]] == [
+        ("user_permissions", "add")
+    ]
