@@ -1,0 +1,85 @@
+"""Ended is ended: whatever a back end reports late changes nothing any more."""
+
+from __future__ import annotations
+
+import pytest
+
+from sessions import lifecycle
+from sessions.backends import BuildReport, ServerReport
+from sessions.lifecycle import facts, steps
+from sessions.models import Build, Project, Session
+from sessions.states import BuildState, ProjectState, SessionState
+from tests.stages import project_in
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
+
+BUILT, FAILED = "", "build.requirements"
+
+
+def how_it_is() -> tuple[list[object], ...]:
+    """All rows that a report could change, with the record of how they came to be so."""
+    builds = Build.objects.values("state", "code", "message", "digest", "pack", "finished")
+    sessions = Session.objects.values("state", "code", "message", "address", "ready", "ended")
+    moves = [f"{move}" for build in Build.objects.all() for move in build.transitions.all()]
+    moves += [f"{move}" for run in Session.objects.all() for move in run.transitions.all()]
+    return list(builds), list(sessions), moves
+
+
+def report(build: Build, code: str) -> BuildReport:
+    return BuildReport(build.pk, finished=True, code=code, message="late", pack="Python")
+
+
+@pytest.mark.parametrize("code", [BUILT, FAILED])
+@pytest.mark.parametrize("given", ["by staff", "because nobody waits"])
+def test_a_cancelled_build_stays_cancelled(ada, stan, given, code):
+    build = project_in(ProjectState.BUILDING, ada).current.build
+    if given == "by staff":
+        lifecycle.cancel_build(build, stan)
+    else:
+        lifecycle.stop(Project.objects.get(), ada)
+        steps.cancel_unwanted_build(build.pk)
+    before = how_it_is()
+    assert Build.objects.get().state == BuildState.CANCELLED
+    # watch had read the row while the build was going on, or reads it now
+    facts.build_ended(build, report(build, code))
+    facts.build_seen(report(build, code))
+    assert how_it_is() == before
+    assert Project.objects.get().state in {ProjectState.FAILED, ProjectState.STOPPED}
+
+
+@pytest.mark.parametrize("ended", [BUILT, FAILED])
+@pytest.mark.parametrize("late", [BUILT, FAILED, "cancelled"])
+def test_a_build_that_has_ended_stays_as_it_ended(ada, ended, late):
+    build = project_in(ProjectState.BUILDING, ada).current.build
+    facts.build_ended(build, report(build, ended))
+    before = how_it_is()
+    facts.build_ended(build, report(build, late))
+    facts.build_seen(report(build, late))
+    assert how_it_is() == before
+
+
+@pytest.mark.parametrize("state", [ProjectState.STOPPED, ProjectState.FAILED])
+@pytest.mark.parametrize("reported", ["starting", "ready", "gone"])
+def test_a_notebook_that_has_ended_does_not_come_back(ada, state, reported):
+    session = project_in(state, ada).current
+    before = how_it_is()
+    facts.server_seen(ServerReport(session.pk, "ada-1", reported, address="unix:/late"))
+    assert how_it_is() == before
+
+
+def test_a_notebook_that_is_being_stopped_is_not_ready_again(ada):
+    session = project_in(ProjectState.STOPPING, ada).current
+    before = how_it_is()
+    facts.server_seen(ServerReport(session.pk, "ada-1", "ready", address="unix:/late"))
+    assert how_it_is() == before
+
+
+def test_a_launch_that_was_given_up_is_not_started_by_its_build(ada, bob):
+    """The build was somebody else's, too, and has gone on for them."""
+    mine, theirs = (project_in(ProjectState.BUILDING, ada), lifecycle.launch(bob, "ada/flowers"))
+    build = mine.current.build
+    Session.objects.filter(project=theirs).update(build=build)
+    lifecycle.cancel(mine, ada)
+    facts.build_ended(build, report(build, BUILT))
+    states = dict(Session.objects.values_list("project__owner__username", "state"))
+    assert states == {"ada": SessionState.STOPPED, "bob": SessionState.SPAWNING}
