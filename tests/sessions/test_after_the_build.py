@@ -1,0 +1,106 @@
+"""Builds take time: whatever a person may have is compared once more before the notebook starts."""
+
+from __future__ import annotations
+
+import pytest
+from django_q.models import OrmQ
+
+from quotas import setting
+from sessions.backends import BuildReport
+from sessions.lifecycle import facts
+from sessions.models import Project, Session
+from sessions.states import ProjectState
+from tests.stages import project_in
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
+
+RESOURCES = "cpur=2\ncpul=4\nmemr=3\nmeml=6\ngpu=1\n"
+ENOUGH = {
+    "max_cpu": 4, "max_memory_gb": 6, "max_gpu": 1,
+    "total_cpu": 2, "total_memory_gb": 3, "total_gpu": 1, "running": 1,
+}  # fmt: skip
+"""For this notebook and no other."""
+LITTLE_LESS = {
+    "max_cpu": (3.9, "resources.cpu"),
+    "max_memory_gb": (5.9, "resources.memory"),
+    "max_gpu": (0, "resources.gpu"),
+    "total_cpu": (1.9, "quota.cpu"),
+    "total_memory_gb": (2.9, "quota.memory"),
+    "total_gpu": (0, "quota.gpu"),
+    "running": (0, "quota.running"),
+}
+
+
+@pytest.fixture
+def building(ada) -> Project:
+    """What the repository asks for was found to fit, and is being built."""
+    project = project_in(ProjectState.BUILDING, ada)
+    Project.objects.filter(pk=project.pk).update(resources=RESOURCES)
+    setting.change(ada, ENOUGH)
+    OrmQ.objects.all().delete()
+    return project
+
+
+@pytest.fixture
+def built(django_capture_on_commit_callbacks):
+    """Tells that the build has ended, and says what has become of the session."""
+
+    def end(project: Project) -> Session:
+        build = project.current.build
+        with django_capture_on_commit_callbacks(execute=True):
+            facts.build_ended(build, BuildReport(build.pk, finished=True))
+        return Session.objects.get(pk=project.current.pk)
+
+    return end
+
+
+def spawned() -> list[int]:
+    tasks = [row.task for row in OrmQ.objects.all()]
+    return [task["args"][0] for task in tasks if task["func"].endswith(".spawn")]
+
+
+def test_what_still_fits_starts_and_does_not_count_against_itself(building, built):
+    session = built(building)
+    assert (session.state, session.code) == ("spawning", "")
+    assert spawned() == [session.pk]
+    given = session.resources
+    assert (given.cpu_request, given.cpu_limit, given.gpu) == (2, 4, 1)
+    assert (given.memory_request_gb, given.memory_limit_gb) == (3, 6)
+
+
+@pytest.mark.parametrize("limit", LITTLE_LESS)
+def test_a_limit_that_was_lowered_meanwhile_holds(ada, building, limit, built):
+    value, code = LITTLE_LESS[limit]
+    setting.change(ada, {limit: value})
+    session = built(building)
+    assert (session.state, session.code) == ("failed", code)
+    assert session.message
+    assert spawned() == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"),
+    [("total_cpu", "quota.cpu"), ("total_memory_gb", "quota.memory"), ("total_gpu", "quota.gpu"),
+     ("running", "quota.running")],
+)  # fmt: skip
+def test_what_the_person_has_started_meanwhile_counts(ada, building, limit, code, built):
+    setting.change(ada, dict.fromkeys(ENOUGH, 100))
+    other = project_in(ProjectState.READY, ada, "ada/other")
+    Session.objects.filter(pk=other.current.pk).update(cpu_request=2, memory_request_gb=3, gpu=1)
+    setting.change(ada, {limit: ENOUGH[limit]})
+    OrmQ.objects.all().delete()
+    assert built(building).code == code
+    assert spawned() == []
+
+
+def test_what_is_being_stopped_counts_no_more(ada, building, built):
+    setting.change(ada, dict.fromkeys(ENOUGH, 100))
+    project_in(ProjectState.STOPPING, ada, "ada/other")
+    setting.change(ada, ENOUGH)
+    assert built(building).state == "spawning"
+
+
+def test_what_others_have_counts_for_them(bob, building, built):
+    for number in range(3):
+        project_in(ProjectState.READY, bob, f"bob/{number}")
+    assert built(building).state == "spawning"

@@ -1,0 +1,182 @@
+"""One watch is active: whoever has lost the lock to another stops, and ends what it does."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import InterfaceError, OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from sessions import watch
+from sessions.guarded import guarded
+from sessions.onewatch import LOCK, Holder
+
+
+class Server:
+    """Has PostgreSQL's advisory locks, each of which belongs to a connection that is open."""
+
+    def __init__(self) -> None:
+        self.holder: Connection | None = None
+        self.is_away = False
+
+    def restart(self) -> None:
+        """All connections are closed, and what belonged to them is gone."""
+        if self.holder:
+            self.holder.connection = None
+        self.holder = None
+
+
+class Connection:
+    """As Django's: opens by itself when it is asked for something, and is its own cursor."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.connection: object | None = None
+        self.breaks: Exception | None = None
+
+    @contextmanager
+    def cursor(self) -> Iterator[Connection]:
+        if self.server.is_away:
+            raise OperationalError("the database is away")
+        if self.breaks:
+            error, self.breaks = self.breaks, None
+            raise error
+        self.connection = self.connection or object()
+        yield self
+
+    def execute(self, question: str, parameters: list[int]) -> None:
+        assert parameters == [LOCK]
+        free = self.server.holder in {None, self}
+        if "lock" not in question:
+            self.answer: Any = LOCK
+            return
+        assert free or "try" in question, "this would wait for ever"
+        self.answer = free
+        self.server.holder = self if free else self.server.holder
+
+    def fetchone(self) -> tuple[Any]:
+        return (self.answer,)
+
+    def close(self) -> None:
+        self.connection = None
+        if self.server.holder is self:
+            self.server.holder = None
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def active(server: Server) -> Holder:
+    holder = Holder(Connection(server))  # type: ignore[arg-type]
+    holder.wait()
+    return holder
+
+
+def test_who_has_it_goes_on(active, server):
+    mine = server.holder
+    for _time in range(3):
+        active.keep()
+    assert server.holder is mine
+
+
+def test_who_has_lost_it_to_another_stops(active, server):
+    server.restart()
+    other = Holder(Connection(server))  # type: ignore[arg-type]
+    other.wait()
+    theirs = server.holder
+    with pytest.raises(SystemExit, match="taken over"):
+        active.keep()
+    assert server.holder is theirs
+    other.keep()
+
+
+def test_it_stops_although_failures_of_what_watch_does_are_survived(active, server):
+    """Everything that watch does is guarded, this too."""
+    server.restart()
+    Holder(Connection(server)).wait()  # type: ignore[arg-type]
+    with pytest.raises(SystemExit):
+        guarded(active.keep)
+
+
+def test_a_lost_lock_that_nobody_has_is_taken_again(active, server):
+    server.restart()
+    active.keep()
+    assert server.holder is not None
+
+
+@pytest.mark.parametrize("error", [OperationalError("closed"), InterfaceError("closed")])
+def test_a_connection_that_breaks_is_taken_for_lost(active, server, error):
+    mine = server.holder
+    mine.breaks = error
+    server.holder = Connection(server)
+    with pytest.raises(SystemExit):
+        active.keep()
+
+
+def test_while_the_database_is_away_nobody_stops_and_nobody_takes_over(active, server):
+    server.is_away = True
+    with pytest.raises(OperationalError):
+        active.keep()
+    assert not guarded(active.keep)
+    server.restart()
+    server.is_away = False
+    active.keep()
+    assert server.holder is not None
+
+
+# --- The watch itself, on whichever database there is ---
+@pytest.fixture
+def other() -> Iterator[BaseDatabaseWrapper]:
+    """The connection of another watch."""
+    own = connection.copy()
+    yield own
+    own.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_watch_that_was_robbed_of_the_lock_ends_with_the_next_look(
+    settings, tmp_path, backend, other
+):
+    """As after a restart of PostgreSQL. Of a file the kernel robs nobody."""
+    settings.PORTAL_DATA = tmp_path
+    looks: list[bool] = []
+
+    def changes() -> Iterator[None]:
+        looks.append(rob(other, tmp_path))
+        yield None
+        looks.append(True)  # it goes on
+
+    backend.changes = changes
+    if connection.vendor == "postgresql":
+        with pytest.raises(SystemExit, match="taken over"):
+            watch.run()
+        assert looks == [True]
+    else:
+        watch.run()
+        assert looks == [False, True]
+        assert rob(other, tmp_path)  # it has ended
+
+
+def rob(other: BaseDatabaseWrapper, folder: Path) -> bool:
+    """Take the lock of the active watch, and say whether that could be done."""
+    if connection.vendor == "postgresql":
+        ours = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        held = f"FROM pg_locks WHERE locktype = 'advisory' AND database = {ours}"
+        with other.cursor() as cursor:
+            cursor.execute(f"SELECT pg_terminate_backend(pid) {held}")
+            cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        return True
+    with (folder / "watch.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
