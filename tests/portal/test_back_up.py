@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -215,3 +216,23 @@ def test_a_backup_that_cannot_be_written_leaves_nothing(data: Path, tmp_path: Pa
     (tmp_path / "file").touch()
     with pytest.raises(CommandError, match="could not be written"):
         call_command("back_up", tmp_path / "file" / "kept")
+
+
+def test_the_files_come_first_and_the_database_last(
+    data: Path, tmp_path: Path, ada, monkeypatch: pytest.MonkeyPatch
+):
+    """Whatever happens in between, no file is there that no row asks for."""
+    real, seen = shutil.which("tar"), tmp_path / "seen"
+    program = tmp_path / "bin" / "tar"
+    program.parent.mkdir()
+    look = (
+        f'for word in "$@"; do case $word in --file=*) ls "$(dirname "${{word#*=}}")";; esac; done'
+    )
+    program.write_text(f'#!/bin/sh\n({look}) >>"{seen}"\nexec "{real}" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    call_command("back_up", tmp_path / "kept")
+    assert seen.read_text().split() == ["homes.tar"]  # as the second archive is begun
+    assert {path.name.partition(".")[0] for path in (tmp_path / "kept").iterdir()} >= {
+        "homes", "projects", "database", "manifest",
+    }  # fmt: skip

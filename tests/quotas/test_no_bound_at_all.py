@@ -1,0 +1,108 @@
+"""0 days of inactivity is never, and so more than any other figure: wherever figures are compared."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from quotas import asking, bounds, setting
+from quotas.effective import Figures, Source, combine
+from quotas.fields import FIELDS
+from quotas.limits import least, limits_of
+from quotas.models import Grant, SupportBounds
+
+IDLE = "idle_days"
+
+
+def soon() -> date:
+    return timezone.localdate() + timedelta(days=3)
+
+
+def in_force(
+    *, default: float = 7, site: Figures | None = None, groups: dict[str, float] | None = None,
+    own: Figures | None = None, granted: float | None = None,
+) -> tuple[float, str]:  # fmt: skip
+    """The days that follow, and from where."""
+    of_groups = {name: {IDLE: days} for name, days in (groups or {}).items()}
+    grants = [] if granted is None else [Grant(limit=IDLE, value=granted, until=date.max)]
+    found = combine({IDLE: default}, site or {}, of_groups, own or {}, grants)[IDLE]
+    return found.value, found.group or found.source
+
+
+@pytest.mark.parametrize(
+    ("groups", "found"),
+    [
+        ({"forever": 0, "guests": 30}, (0, "forever")),
+        ({"a": 30, "forever": 0}, (0, "forever")),
+        ({"forever": 0}, (0, "forever")),
+        ({"a": 3, "guests": 30}, (30, "guests")),
+    ],
+)
+def test_among_groups_never_is_the_most_generous(groups, found):
+    assert in_force(groups=groups) == found
+
+
+def test_what_is_set_nearer_wins_also_over_never():
+    assert in_force(site={IDLE: 0}, groups={"guests": 30}) == (30, "guests")
+    assert in_force(groups={"forever": 0}, own={IDLE: 2}) == (2, Source.PERSON)
+    assert in_force(groups={"guests": 30}, own={IDLE: 0}) == (0, Source.PERSON)
+    assert in_force(site={IDLE: 0}) == (0, Source.SITE)
+
+
+def test_a_grant_of_never_raises_every_figure_and_no_grant_raises_never():
+    assert in_force(granted=0) == (0, Source.GRANT)
+    assert in_force(groups={"guests": 365}, granted=0) == (0, Source.GRANT)
+    assert in_force(groups={"forever": 0}, granted=365) == (0, "forever")
+    assert in_force(own={IDLE: 0}, granted=365) == (0, Source.PERSON)
+
+
+def test_of_every_other_limit_0_is_the_least():
+    assert [name for name, field in FIELDS.items() if field.amount(0) != 0] == [IDLE]
+    assert FIELDS[IDLE].amount(1) == 1
+    for name in FIELDS.keys() - {IDLE}:
+        groups = {"none": {name: 0}, "some": {name: 1}}
+        assert combine({name: 5}, {}, groups, {}, [])[name].value == 1
+
+
+@pytest.mark.django_db
+def test_whoever_is_in_such_a_group_has_no_bound(ada):
+    for name, days in (("guests", 30), ("forever", 0)):
+        group = Group.objects.create(name=name)
+        setting.change(group, {IDLE: days})
+        ada.groups.add(group)
+    assert limits_of(ada).idle_days == 0
+
+
+@pytest.mark.django_db
+def test_support_does_not_grant_never_where_their_bound_is_a_number_of_days(sue, ada):
+    SupportBounds.objects.create(idle_days=100, days=30)
+    with pytest.raises(ValidationError) as refusal:
+        bounds.require(sue, IDLE, 0, soon(), [ada])
+    assert list(refusal.value.message_dict) == ["value"]
+    bounds.require(sue, IDLE, 100, soon(), [ada])
+    SupportBounds.objects.update(idle_days=0)
+    for days in (0, 100_000):
+        bounds.require(sue, IDLE, days, soon(), [ada])
+
+
+@pytest.mark.django_db
+def test_never_can_be_asked_for_and_nothing_is_more(ada):
+    asking.ask(ada, IDLE, 0, soon(), "A long course.")
+    setting.change(ada, {IDLE: 0})
+    for days in (0, 365):
+        with pytest.raises(ValidationError, match="It must be more"):
+            asking.ask(ada, IDLE, days, soon(), "Longer.")
+
+
+@pytest.mark.django_db
+def test_never_is_not_the_smallest_figure_that_anybody_has(ada, bob):
+    """By which is looked for projects that may be due."""
+    setting.change(None, {IDLE: 0})
+    assert least(IDLE) == 7
+    setting.change(ada, {IDLE: 0})
+    setting.change(bob, {IDLE: 3})
+    assert least(IDLE) == 3
