@@ -225,9 +225,7 @@ def test_the_files_come_first_and_the_database_last(
     real, seen = shutil.which("tar"), tmp_path / "seen"
     program = tmp_path / "bin" / "tar"
     program.parent.mkdir()
-    look = (
-        f'for word in "$@"; do case $word in --file=*) ls "$(dirname "${{word#*=}}")";; esac; done'
-    )
+    look = 'for word in "$@"; do case $word in --file=*) ls "$(dirname "${word#*=}")";; esac; done'
     program.write_text(f'#!/bin/sh\n({look}) >>"{seen}"\nexec "{real}" "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")

@@ -1,4 +1,4 @@
-"""0 days of inactivity is never, and so more than any other figure: wherever figures are compared."""
+"""0 days of inactivity is never, and more than any other figure, wherever figures are compared."""
 
 from __future__ import annotations
 

@@ -90,9 +90,9 @@ def test_final_states_are_left_by_nobody():
 
 
 def test_what_is_live_holds_and_is_active_is_said_by_name():
-    assert SESSION_LIVE == {"waiting", "spawning", "ready", "stopping"}
-    assert SESSION_HOLDING == {"waiting", "spawning", "ready"}
-    assert BUILD_ACTIVE == {"pending", "building"}
+    assert {"waiting", "spawning", "ready", "stopping"} == SESSION_LIVE
+    assert {"waiting", "spawning", "ready"} == SESSION_HOLDING
+    assert {"pending", "building"} == BUILD_ACTIVE
 
 
 def test_no_state_is_missing_in_the_tables():
