@@ -62,8 +62,9 @@ def _audit_about(user: User) -> QuerySet[Any]:
 
 
 def _builds(user: User) -> QuerySet[Any]:
+    """Their own private ones, and of everybody's those that they have used."""
     ids = Session.objects.filter(project__owner=user).values("build")
-    return Build.objects.filter(Q(pk__in=ids) | Q(owner=user)).order_by("pk")
+    return Build.objects.filter(Q(pk__in=ids, owner=None) | Q(owner=user)).order_by("pk")
 
 
 _DONE = ("timestamp", "action", "content_type__model", "object_repr")

@@ -18,7 +18,9 @@ from keys.models import KeyPair, Token
 from portal import takeout, zipstream
 from portal.models import SignIn, User
 from sessions.models import Access, Build, Idempotency, Project, Session
+from sessions.states import ProjectState
 from tests.portal.whole import NAMES, SAID, fill
+from tests.stages import project_in
 
 pytestmark = pytest.mark.django_db
 
@@ -142,3 +144,25 @@ def test_eve_signs_in_first(as_eve: Client):
 def test_following_a_link_downloads_and_nothing_else(as_ada: Client):
     assert as_ada.post(ADDRESS).status_code == 405
     assert as_ada.get("/account/sign-out-everywhere/").status_code == 405
+
+
+def test_of_private_builds_there_are_ones_own_and_nobody_elses(ada, bob, root, backend):
+    """Also where both have built the same repository, and where a run has used the other's."""
+    fill(ada, root)
+    fill(bob, root)
+    mine, theirs = (Build.objects.get(owner=user) for user in (ada, bob))
+    assert mine.url == theirs.url
+    everybodys = Build.objects.filter(owner=None, sessions__project__owner=ada)
+    Session.objects.filter(project__owner=ada, build=everybodys[0]).update(build=theirs)
+    files = archive_of(ada)
+    told = {row["id"]: row["owner__username"] for row in rows(files["builds.jsonl"])}
+    assert told == {mine.pk: "ada", **dict.fromkeys(everybodys.values_list("pk", flat=True))}
+    assert [name for name in files if name.startswith("logs/")] == [f"logs/build-{mine.pk}.txt"]
+    assert theirs.image not in "\n".join(files.values())
+
+
+def test_the_log_of_a_build_that_is_everybodys_is_not_in_it(ada, backend):
+    project = project_in(ProjectState.READY, ada)
+    files = archive_of(ada)
+    assert [row["id"] for row in rows(files["builds.jsonl"])] == [project.current.build_id]
+    assert [name for name in files if name.startswith("logs/")] == []
