@@ -17,10 +17,19 @@ from django.utils import timezone
 from keys.models import KeyPair, Token
 from portal import erasing, people
 from portal.models import Erasure, SignIn, User
+from quotas.models import LimitSet
 from sessions import lifecycle
 from sessions.errors import TemporaryError
 from sessions.lifecycle import facts
-from sessions.models import Event, LogChunk, Project, Session, Transition
+from sessions.models import (
+    Access,
+    Event,
+    Idempotency,
+    LogChunk,
+    Project,
+    Session,
+    Transition,
+)
 from sessions.months import Month
 from sessions.reconcile import reconcile
 from sessions.states import ProjectState, SessionState
@@ -253,3 +262,34 @@ def test_a_name_that_is_a_word_of_ours_takes_nothing_else_with_it(root, backend,
     watch = User.objects.create_user("watch")
     erase_wholly(watch, root)
     assert Transition.objects.filter(session__project=project, by="watch").exists()
+
+
+def test_answers_that_could_be_given_again_go_from_the_first_moment_on(ada, bob, root, backend):
+    """Whatever was asked with them, and also those that come in while it is being done."""
+    for person in (ada, bob):
+        for key in ("answered", "under way"):
+            Idempotency.objects.claim(person, key, "digest")
+        row = Idempotency.objects.get(user=person, key="answered")
+        Idempotency.objects.settle(row, 201, {"name": "ada-secret-flowers"})
+    project_in(ProjectState.READY, ada)
+    erasing.erase(ada, root)
+    assert set(Idempotency.objects.values_list("user__username", flat=True)) == {"bob"}
+    Idempotency.objects.claim(ada, "late", "digest")
+    stop_all()
+    erasing.finish()
+    assert not Idempotency.objects.filter(user=ada.pk).exists()
+    assert Idempotency.objects.count() == 2
+
+
+def test_all_that_was_theirs_alone_goes_and_nothing_of_the_same_kind_of_others(
+    ada, bob, root, backend
+):
+    kinds = (Token, KeyPair, SignIn, Idempotency, LimitSet, Access)
+    fill(ada, root)
+    fill(bob, root)
+    before = {kind: kind._default_manager.filter(user=bob).count() for kind in kinds}
+    assert all(before.values())
+    erase_wholly(ada, root)
+    for kind in kinds:
+        assert not kind._default_manager.filter(user=ada.pk).exists(), kind
+        assert kind._default_manager.filter(user=bob).count() == before[kind], kind
