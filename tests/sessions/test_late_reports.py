@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from quotas import setting
 from sessions import lifecycle
 from sessions.backends import BuildReport, ServerReport
 from sessions.lifecycle import facts, steps
@@ -83,3 +84,34 @@ def test_a_launch_that_was_given_up_is_not_started_by_its_build(ada, bob):
     facts.build_ended(build, report(build, BUILT))
     states = dict(Session.objects.values_list("project__owner__username", "state"))
     assert states == {"ada": SessionState.STOPPED, "bob": SessionState.SPAWNING}
+
+
+def test_who_still_waits_for_a_cancelled_build_is_told_so_and_not_started(ada):
+    """It was cancelled, and the process ended before it could tell them."""
+    build = project_in(ProjectState.BUILDING, ada).current.build
+    assert Build.objects.advance(build.pk, BuildState.CANCELLED, by="stan")
+    facts.build_ended(build, report(build, BUILT))
+    session = Session.objects.get()
+    assert (session.state, session.code) == (SessionState.FAILED, "build.cancelled")
+
+
+def test_a_build_that_goes_on_after_its_end_is_ended_in_the_back_end(ada, stan, backend):
+    build = project_in(ProjectState.BUILDING, ada).current.build
+    lifecycle.cancel_build(build, stan)
+    backend.build_reports[build.pk] = BuildReport(build.pk)
+    backend.say(build.pk, "more of it")
+    before = how_it_is()
+    facts.build_seen(BuildReport(build.pk))
+    assert backend.build_reports[build.pk].finished
+    assert how_it_is() == before
+    assert Build.objects.get().chunks == build.chunks
+
+
+@pytest.mark.parametrize("state", [ProjectState.SPAWNING, ProjectState.READY])
+def test_a_build_that_is_settled_again_leaves_those_alone_who_have_gone_on(ada, state):
+    """Although there would be no room for them today."""
+    project = project_in(state, ada)
+    setting.change(ada, {"running": 0, "total_cpu": 0})
+    before = how_it_is()
+    facts.settle(project.current.build)
+    assert how_it_is() == before
