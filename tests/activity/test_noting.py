@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
+
+from django.db import connection
 
 from sessions.activity.noting import note
 from sessions.activity.reading import Reading
@@ -64,3 +67,55 @@ def test_many_answers_take_no_more_queries_than_one(ada, django_assert_num_queri
         with django_assert_num_queries(3):
             note({each.pk: Reading(busy=True, active=later) for each in some}, later)
         assert {use_of(each)[0] for each in some} == {later}
+
+
+def test_a_touch_between_reading_and_writing_stands(ada):
+    """Somebody comes back just as their notebook is found to have been used a while ago."""
+    session = running(ada)
+    queries: list[str] = []
+
+    def touching(execute: Any, sql: str, *arguments: Any) -> Any:
+        if sql.startswith("UPDATE") and "last_activity" in sql and not queries:
+            queries.append(sql)
+            assert Project.objects.filter(pk=session.project_id).touch() == 1
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(touching):
+        note({session.pk: Reading(busy=True, active=NOW)}, NOW)
+    assert queries
+    active, goes = use_of(session)
+    assert active > NOW
+    assert not goes
+
+
+def test_an_older_touch_between_gives_way_to_what_is_newer(ada):
+    session = running(ada)
+    middle = BEFORE + timedelta(hours=1)
+    queries: list[str] = []
+
+    def touching(execute: Any, sql: str, *arguments: Any) -> Any:
+        if sql.startswith("UPDATE") and "last_activity" in sql and not queries:
+            queries.append(sql)
+            Project.objects.filter(pk=session.project_id).update(last_activity=middle)
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(touching):
+        note({session.pk: Reading(busy=True, active=NOW)}, NOW)
+    assert use_of(session) == (NOW, False)
+
+
+def test_one_that_was_stopped_between_is_left_alone(ada):
+    """It is asked no more whether it computes, and what it said is about nothing."""
+    session = running(ada)
+    done: list[bool] = []
+
+    def stopping(execute: Any, sql: str, *arguments: Any) -> Any:
+        if not done:
+            done.append(True)
+            assert Session.objects.advance(session.pk, SessionState.STOPPING, by="ada")
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(stopping):
+        note({session.pk: Reading(busy=True, active=NOW)}, NOW)
+    assert answer_of(session) == (None, False)
+    assert use_of(session) == (BEFORE, True)
