@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import loader
 from django.utils.translation import gettext as _
 
+from portal.logs import context
 from sessions import awaydatabase, fulldisk
 
 log = logging.getLogger(__name__)
@@ -35,11 +36,13 @@ def answer(request: HttpRequest, error: BaseException | None) -> HttpResponse | 
 
 def _said(request: HttpRequest, code: str, title: str, text: str) -> HttpResponse:
     response: HttpResponse
+    reference = context.reference()
     if request.path.startswith("/api/"):
-        response = JsonResponse({"code": code, "detail": text}, status=503)
+        body = {"code": code, "detail": text, "reference": reference}
+        response = JsonResponse(body, status=503)
     else:
-        page = loader.render_to_string("503.html", {"title": title, "text": text, "code": code})
-        response = HttpResponse(page, status=503)
+        about = {"title": title, "text": text, "code": code, "reference": reference}
+        response = HttpResponse(loader.render_to_string("503.html", about), status=503)
     response._has_been_logged = True  # type: ignore[attr-defined]  # by us, without a traceback
     response.headers["Retry-After"] = str(AGAIN)
     response.headers["Cache-Control"] = "no-store"

@@ -16,10 +16,15 @@ from sessions.errors import BinderyError
 
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an exception that left a view; None is an error of ours."""
+    response = _response(error, context)
+    if response is not None and response.status_code >= 500:
+        response.data["reference"] = reference()
+    return response
+
+
+def _response(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, BinderyError):
         body = {"code": error.code, "detail": error.message, **error.details}
-        if error.status >= 500:
-            body["reference"] = reference()
         return Response(body, status=error.status)
     if isinstance(error, Http404):
         error = exceptions.NotFound()

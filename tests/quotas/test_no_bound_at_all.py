@@ -60,6 +60,12 @@ def test_a_grant_of_never_raises_every_figure_and_no_grant_raises_never():
     assert in_force(own={IDLE: 0}, granted=365) == (0, Source.PERSON)
 
 
+def test_a_grant_that_raises_nothing_has_no_part_in_it():
+    assert in_force(granted=7) == (7, Source.DEFAULT)
+    assert in_force(granted=6) == (7, Source.DEFAULT)
+    assert in_force(groups={"forever": 0}, granted=0) == (0, "forever")
+
+
 def test_of_every_other_limit_0_is_the_least():
     assert [name for name, field in FIELDS.items() if field.amount(0) != 0] == [IDLE]
     assert FIELDS[IDLE].amount(1) == 1
