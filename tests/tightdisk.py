@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _WAIT = '"$@" && echo mounted && exec sleep infinity'
@@ -24,17 +24,23 @@ class TightDisk:
         self._filler = seen / ".filler"
 
     def fill(self) -> None:
-        """Leave no byte."""
+        """Take all that is free now. What somebody else gives back meanwhile stays free: whoever
+        ends because the disk is full has room to say so."""
+        left = self.free()
         with self._filler.open("ab", buffering=0) as file:
             for size in (1_000_000, 4096):
-                try:
-                    while file.write(b"x" * size) == size:
-                        pass
-                except OSError:
-                    continue
+                with suppress(OSError):
+                    while left > 0 and (written := file.write(b"x" * min(size, left))):
+                        left -= written
+
+    def free(self) -> int:
+        """Bytes."""
+        there = os.statvfs(self.seen)
+        return there.f_bavail * there.f_frsize
 
     def make_room(self) -> None:
-        self._filler.unlink()
+        """Give back what `fill` took; nothing, where it has taken nothing."""
+        self._filler.unlink(missing_ok=True)
 
 
 @contextmanager
