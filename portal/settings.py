@@ -309,6 +309,10 @@ AUTHENTICATION_BACKENDS = [
 # Whom a log entry is from is known; a header that anybody can send is not kept beside it.
 AUDITLOG_DISABLE_REMOTE_ADDR = True
 
+# --- How soon a right that has ended ends what is open; constants that tests shorten -----------
+PORTAL_LIVE_RECHECK = 5.0  # seconds: what follows a story or a log live (sessions/stream.py)
+PORTAL_GATEWAY_RECHECK = 2.0  # seconds: what passes through to notebooks (sessions/gateway)
+
 # --- Keys and tokens -------------------------------------------------------------------------
 PORTAL_ENCRYPTION_KEYS = ENVIRONMENT.words("PORTAL_ENCRYPTION_KEYS") or [
     secret(PORTAL_DATA, "encryption-key")

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.urls import path
 
@@ -30,7 +31,6 @@ from sessions.stream import hub
 NOT_FOUND = 4404
 READ = "read"
 RESPONSE = "websocket.http.response"
-RECHECK = 5.0
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -69,7 +69,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         checked = clock()
         async with aclosing(self.messages()) as batches:
             async for batch in batches:
-                if clock() - checked > RECHECK:
+                if clock() - checked > settings.PORTAL_LIVE_RECHECK:
                     checked = clock()
                     if not (await is_signed_in(self.scope) and await self.allowed()):
                         await self.close(NOT_FOUND)

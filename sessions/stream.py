@@ -26,6 +26,7 @@ from weakref import WeakKeyDictionary
 
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
+from django.conf import settings
 from django.db.models import Count, Max, Sum
 
 from sessions import journal
@@ -39,7 +40,6 @@ log = logging.getLogger(__name__)
 TICK = 0.05
 SHELF_PAUSE = 0.5
 LAYER_TICK = 1.0
-SILENCE = 5.0
 TROUBLE_PAUSE = 1.0
 
 Batch = list[tuple[str, int]]
@@ -161,7 +161,7 @@ async def _compare(topics: dict[int, Topic], versions: Versions) -> None:
 
 async def _comes(news: asyncio.Future[None]) -> bool:
     """Whether something new comes before the silence gets too long."""
-    done, _waiting = await asyncio.wait([news], timeout=SILENCE)
+    done, _waiting = await asyncio.wait([news], timeout=settings.PORTAL_LIVE_RECHECK)
     return bool(done)
 
 

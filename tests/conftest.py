@@ -48,6 +48,12 @@ def quick_passwords(settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+@pytest.fixture
+def quick_rechecks(settings) -> None:
+    """Ask often whether what is open still has its right, so that no test waits seconds for it."""
+    settings.PORTAL_LIVE_RECHECK = settings.PORTAL_GATEWAY_RECHECK = 0.1
+
+
 @pytest.fixture(autouse=True)
 def empty_cache() -> None:
     """What one test has counted is no answer for the next."""

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from channels.db import database_sync_to_async
+from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -27,7 +28,7 @@ from sessions.api.serializers import StorySerializer
 from sessions.errors import UserError
 from sessions.gateway.authorize import signs_in
 from sessions.models import Project
-from sessions.stream import SILENCE, hub
+from sessions.stream import hub
 
 STREAM = "text/event-stream"
 EXAMPLE = 'id: 4294967296\ndata: {"cursor": 4294967296, "phase": "waiting", …}\n\n'
@@ -89,11 +90,11 @@ class EventsView(APIView):
         self, request: Request, name: str, project_id: int, after: int, *, log: bool
     ) -> AsyncGenerator[str]:
         clock = asyncio.get_running_loop().time
-        check_at = clock() + SILENCE
+        check_at = clock() + settings.PORTAL_LIVE_RECHECK
         async with aclosing(hub().story(project_id, after, log=log)) as story:
             async for batch in story:
                 if clock() >= check_at:
-                    check_at = clock() + SILENCE
+                    check_at = clock() + settings.PORTAL_LIVE_RECHECK
                     if not await self._still_visible(request, name):
                         return
                 for item, place in batch:

@@ -1,7 +1,7 @@
 """What `authorize` has said lately, so that a page of a hundred requests asks the database once.
 
-One for each process and event loop. Nothing is believed for longer than `LASTS` seconds,
-counted from before the question, and a refusal for less.
+One for each process and event loop. Nothing is believed for longer than
+`PORTAL_GATEWAY_RECHECK` seconds, counted from before the question, and a refusal for less.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Collection
 from time import monotonic
 
 from channels.db import database_sync_to_async
+from django.conf import settings
 
 from sessions.gateway.authorize import SIGN_IN, Credential, Ruling, Verdict, decide
 
-LASTS = 2.0
-REFUSAL_LASTS = 0.5
+REFUSAL_LASTS = 0.25
+"""The part of that time that a refusal is believed."""
 MOST = 10_000
 
 # In threads of its own: whoever else waits for the database does not hold the gateway up.
@@ -28,7 +29,7 @@ class Verdicts:
         self._asked: dict[Credential, asyncio.Task[Verdict]] = {}
 
     async def of(self, credential: Credential) -> Verdict:
-        """The verdict of at most `LASTS` seconds ago. Who asks meanwhile shares the answer."""
+        """A verdict young enough to be believed. Whoever asks meanwhile shares the answer."""
         if not credential.cookie and not credential.bearer:
             return SIGN_IN
         until, verdict = self._known.get(credential, (0.0, SIGN_IN))
@@ -51,9 +52,10 @@ class Verdicts:
         began = monotonic()
         verdicts: dict[Credential, Verdict] = await _decided(credentials)
         for credential, verdict in verdicts.items():
-            lasts = LASTS if verdict.ruling is Ruling.ALLOWED else REFUSAL_LASTS
+            share = 1 if verdict.ruling is Ruling.ALLOWED else REFUSAL_LASTS
+            until = began + share * settings.PORTAL_GATEWAY_RECHECK
             self._known.pop(credential, None)
-            self._known[credential] = (began + lasts, verdict)
+            self._known[credential] = (until, verdict)
         while len(self._known) > MOST:
             del self._known[next(iter(self._known))]
         return verdicts

@@ -1,8 +1,8 @@
 """All that is being passed on at the moment, so that it ends when the right to it does.
 
 A right that is taken away (sign-out, disabled account, stopped or deleted project) must not
-live on in a socket that was opened before. Every `PAUSE` seconds all rights in use are asked
-for again, in one go, and what goes on without one is ended.
+live on in a socket that was opened before. Every `PORTAL_GATEWAY_RECHECK` seconds all rights in use
+are asked for again, in one go, and what goes on without one is ended.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
+from django.conf import settings
+
 from sessions.gateway.authorize import Credential, Ruling
 from sessions.gateway.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
-
-PAUSE = 2.0
 
 
 class Visit:
@@ -64,7 +64,7 @@ class Visits:
 
     async def _watch(self) -> None:
         while self._open:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(settings.PORTAL_GATEWAY_RECHECK)
             try:
                 verdicts = await self._verdicts.renew(list(self._open))
             except Exception:

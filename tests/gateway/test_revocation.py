@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from keys.models import Token
+from portal import settings as installed
 from portal.models import User
 from sessions.gateway import tickets
 from sessions.lifecycle import delete, stop
@@ -20,7 +21,7 @@ from tests.gateway.conftest import Browser, browser_of, ticket_for
 
 SOON = 5.0
 
-pytestmark = pytest.mark.usefixtures("backend")
+pytestmark = pytest.mark.usefixtures("backend", "quick_rechecks")
 
 
 def sign_out(browser: Browser, ada: User, project: Project) -> None:
@@ -108,3 +109,8 @@ def test_another_browser_of_the_same_person_stays(browser, ada, project):
             goes.recv(SOON)
         stays.send("still here")
         assert stays.recv(5) == "still here"
+
+
+def test_a_portal_asks_every_few_seconds_whatever_tests_set():
+    assert 0 < installed.PORTAL_GATEWAY_RECHECK <= 2
+    assert 0 < installed.PORTAL_LIVE_RECHECK <= 5

@@ -14,7 +14,7 @@ from portal.models import User
 
 SOON = 5.0
 
-pytestmark = pytest.mark.usefixtures("backend")
+pytestmark = pytest.mark.usefixtures("backend", "quick_rechecks")
 
 
 def bearer(user: User, *scopes: str) -> dict[str, str | None]:

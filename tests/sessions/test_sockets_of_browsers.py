@@ -18,11 +18,14 @@ from django.utils import timezone
 
 from portal import people
 from portal.models import User
-from sessions.consumers import RECHECK, routes
+from sessions.consumers import routes
 from sessions.models import Project
 from tests.readers import PATIENCE, Reader
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("quick_rechecks"),
+]
 
 
 application = AuthMiddlewareStack(URLRouter(routes))
@@ -88,5 +91,5 @@ async def test_it_stays_open_while_nothing_ends(as_ada, project):
     reader = Reader(application, "/ws/projects/", headers=[(b"cookie", cookie)])
     assert (await reader.connect())[0]
     await reader.receive_from()
-    assert await reader.receive_nothing(timeout=2.5 * RECHECK)
+    assert await reader.receive_nothing(timeout=10 * settings.PORTAL_LIVE_RECHECK)
     await reader.disconnect()

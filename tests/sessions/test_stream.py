@@ -119,7 +119,7 @@ async def test_others_are_refused(bob, stan, session):
     await staff.disconnect()
 
 
-async def test_a_socket_closes_when_the_right_to_it_ends(ada, session):
+async def test_a_socket_closes_when_the_right_to_it_ends(ada, session, quick_rechecks):
     reader = socket("/ws/projects/flowers/", await sync_to_async(cookie_of)(ada))
     assert (await reader.connect())[0]
     await messages(reader, 2)

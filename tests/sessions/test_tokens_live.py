@@ -21,7 +21,10 @@ from sessions.consumers import routes
 from sessions.models import Project
 from tests.readers import PATIENCE, Reader
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("quick_rechecks"),
+]
 
 PATHS = ["/ws/projects/flowers/", "/ws/projects/"]
 
