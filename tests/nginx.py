@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 import subprocess
 import tempfile
@@ -36,7 +37,7 @@ def running(web: int, domain: str, secret: str, ways: Path | None = None) -> Ite
     """The port where it listens, for hosts of this domain. ``ways`` is where it writes which path
     went to which servers."""
     (port,) = free_ports(1)
-    with tempfile.TemporaryDirectory(prefix="bindery-nginx-", dir=MEMORY) as name:
+    with tempfile.TemporaryDirectory(prefix=f"bindery-{os.getpid()}-", dir=MEMORY) as name:
         folder = Path(name)
         words = {"user": getpass.getuser(), "ways": f"{ways} ways" if ways else "off"}
         (folder / "conf").write_text(_AROUND.format(folder=name, **words))

@@ -8,6 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 PROC = Path("/proc")
+SLEEP = 1_000_000_000 + os.getpid()
+"""Seconds that nobody else on this machine sleeps for, another run of these tests included: by them
+the processes that a test has had started are known."""
 
 
 def command(pid: int) -> str:
@@ -37,6 +40,11 @@ def members(group: int) -> list[int]:
 
 def everything() -> list[int]:
     return [int(path.name) for path in PROC.glob("[0-9]*")]
+
+
+def sleepers() -> list[int]:
+    """Those that ``sleep`` for `SLEEP` seconds, wherever they do so."""
+    return [pid for pid in everything() if command(pid) == f"sleep {SLEEP} "]
 
 
 def held(pid: int) -> list[str]:

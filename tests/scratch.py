@@ -26,7 +26,7 @@ def folder() -> Path:
 
 def _sweep() -> None:
     """Remove what runs that were killed have left in memory: a few of them fill it."""
-    for left in Path(MEMORY).glob("bindery-*-*"):
+    for left in Path(MEMORY).glob("bindery-[0-9]*-*"):
         if not Path("/proc", left.name.split("-")[1]).exists():
             shutil.rmtree(left, ignore_errors=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def wish() -> Callable[..., ServerSpec]:
             image=spec.image,
             commit=spec.commit,
             url=spec.url,
-            token=f"token-{number}",
+            token=f"token-{secrets.token_hex(8)}",
             resources=Resources(1, 2, 1, memory),
         )
 

@@ -28,12 +28,11 @@ from tests.backends.waiting import (
     settled,
     until,
 )
-from tests.processes import command, touching
+from tests.processes import SLEEP, command, sleepers, touching
 
 pytestmark = pytest.mark.timeout(150)
 
-NUMBER = 27_182_818
-WAITING = {"postBuild": f"#!/bin/sh\necho ready\nsleep {NUMBER}\n"}
+WAITING = {"postBuild": f"#!/bin/sh\necho ready\nsleep {SLEEP}\n"}
 
 
 @pytest.fixture
@@ -43,17 +42,6 @@ def inside(backend, order, wish, images) -> Inside:
 
 def keeper(backend: LocalBackend, kind: str, number: int) -> status.Status:
     return status.read(backend.folders.keeper(kind, number))
-
-
-def sleepers() -> list[Path]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes() == f"sleep\0{NUMBER}\0".encode():
-                found.append(path)
-        except OSError:
-            continue
-    return found
 
 
 def test_a_keeper_is_nobodys_child(inside: Inside):
@@ -85,7 +73,7 @@ def test_another_process_of_the_portal_knows_what_runs(inside: Inside):
 
 
 def test_a_notebook_whose_keeper_is_killed_ends_with_it_and_is_reported(inside: Inside):
-    server = inside.start(f"import subprocess; subprocess.Popen(['sleep', '{NUMBER}'])")
+    server = inside.start(f"import subprocess; subprocess.Popen(['sleep', '{SLEEP}'])")
     assert settled(inside.backend, server).state == "ready"
     assert len(sleepers()) == 1
     os.kill(keeper(inside.backend, "server", server.id).pid, signal.SIGKILL)
@@ -96,7 +84,7 @@ def test_a_notebook_whose_keeper_is_killed_ends_with_it_and_is_reported(inside: 
 
 
 def test_a_notebook_whose_keeper_hangs_is_ended_with_all_that_it_runs(inside: Inside):
-    server = inside.start(f"import subprocess; subprocess.Popen(['sleep', '{NUMBER}'])")
+    server = inside.start(f"import subprocess; subprocess.Popen(['sleep', '{SLEEP}'])")
     assert settled(inside.backend, server).state == "ready"
     os.kill(keeper(inside.backend, "server", server.id).pid, signal.SIGSTOP)
     inside.backend.remove_server(server.id)

@@ -14,11 +14,9 @@ import pytest
 
 from tests.backends.inside import Inside, image
 from tests.backends.waiting import ask, removed, server_report, settled, until
+from tests.processes import SLEEP, sleepers
 
 pytestmark = pytest.mark.timeout(120)
-
-NUMBER = 31_415_926
-"""Seconds that nothing else on the machine sleeps for, so that a process can be recognised."""
 
 
 @pytest.fixture
@@ -177,26 +175,16 @@ def test_what_it_leaves_running_is_gone_with_it(inside: Inside):
     server = inside.start(f"""
 import os, subprocess
 for _ in range(3):
-    subprocess.Popen(["setsid", "-f", "sleep", "{NUMBER}"])
+    subprocess.Popen(["setsid", "-f", "sleep", "{SLEEP}"])
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        os.execvp("sleep", ["sleep", "{NUMBER}"])
+        os.execvp("sleep", ["sleep", "{SLEEP}"])
     os._exit(0)
 """)
-    until(lambda: _sleepers() == 4, 20)
+    until(lambda: len(sleepers()) == 4, 20)
     removed(inside.backend, server.id)
-    assert _sleepers() == 0
-
-
-def _sleepers() -> int:
-    found = 0
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found += path.read_bytes() == f"sleep\0{NUMBER}\0".encode()
-        except OSError:
-            continue
-    return found
+    assert not sleepers()
 
 
 def test_a_fork_bomb_stays_in_its_own_notebook(inside: Inside, settings):
