@@ -67,6 +67,7 @@ PORTAL_ACTIVITY_SECONDS = ENVIRONMENT.number("PORTAL_ACTIVITY_SECONDS", 300, low
 PORTAL_UNATTENDED_COUNTS = ENVIRONMENT.flag("PORTAL_UNATTENDED_COUNTS", default=False)
 PORTAL_STOP_IDLE_HOURS = ENVIRONMENT.number("PORTAL_STOP_IDLE_HOURS", 0, high=8760)
 PORTAL_SANDBOX_PROCESSES = ENVIRONMENT.number("PORTAL_SANDBOX_PROCESSES", 512, low=64)
+PORTAL_FORK_SECONDS = 5.0  # so long a keeper's fork is waited for, which takes a hundredth of one
 PORTAL_SANDBOX_UID_BASE = ENVIRONMENT.number("PORTAL_SANDBOX_UID_BASE", 200000, low=1000)
 
 # --- What is kept, and for how long (sessions/retention); 0 is no bound ------------------------

@@ -53,6 +53,11 @@ def doors(monkeypatch) -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 @pytest.fixture
+def impatient(settings) -> None:
+    settings.PORTAL_FORK_SECONDS = 0.5
+
+
+@pytest.fixture
 def server(doors) -> Iterator[subprocess.Popen[bytes]]:
     with forked_by(doors[0]) as running:
         yield running
@@ -126,7 +131,7 @@ def test_a_key_is_handed_on_and_not_kept(server, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_without_an_answer_keepers_start_by_themselves(
-    server, doors, inside: Inside, number
+    server, doors, inside: Inside, number, impatient
 ) -> None:
     os.kill(server.pid, number)
     wanted = inside.start("")
@@ -146,7 +151,7 @@ def test_the_next_server_goes_on_where_one_was_killed(server, doors, inside: Ins
         removed(inside.backend, wanted.id)
 
 
-def test_whoever_gave_up_gets_no_keeper_later(server, doors, tmp_path: Path) -> None:
+def test_whoever_gave_up_gets_no_keeper_later(server, doors, impatient, tmp_path: Path) -> None:
     """It has made another one: that may have ended by then, and would be made once more."""
     os.kill(server.pid, signal.SIGSTOP)
     (tmp_path / "run").mkdir()

@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from django.conf import settings
+
 HERE = Path(__file__).resolve().parent
 VARIABLE = "BINDERY_FORK_SERVER"
 """Names, in the worker's environment, the descriptor of its socket."""
-SECONDS = 5.0
-"""So long an answer is waited for; it takes a hundredth of one."""
 LOOKS = 10
 
 
@@ -81,7 +81,7 @@ def ask(folder: Path, uid: int, secret: str) -> tuple[int, str] | None:
 
 
 def _answer(asked: socket.socket) -> tuple[int, str] | None:
-    asked.settimeout(SECONDS)
+    asked.settimeout(settings.PORTAL_FORK_SECONDS)
     said = b""
     while b"\0" not in said:
         piece = asked.recv(65536)
