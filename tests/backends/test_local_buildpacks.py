@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from sessions.backends.local import people, toolbox
+from sessions.backends.local.folders import Folders
 from sessions.backends.local.interpreters import interpreters
 from tests.backends.waiting import build_report, built, finished, log, removed, settled
 
@@ -21,11 +24,33 @@ PACKAGE = {
 }
 
 
-@pytest.fixture
-def detect(backend, tmp_path: Path):
-    """Runs the program that finds the build pack, on files, as a build does."""
+# Loading repo2docker takes longer than all of its answers.
+AGAIN_AND_AGAIN = """
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+import detect
+for line in sys.stdin:
+    folder, *sys.argv[1:] = json.loads(line)
+    os.chdir(folder)
+    detect.main()
+    print(flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def detecting(data: Path) -> Iterator[subprocess.Popen[str]]:
+    """The program that finds the build pack: takes folder, answer's file and versions by line."""
     python = next(iter(interpreters(people.builder()).values()))
-    tools = toolbox.ensure(backend.folders.toolboxes, python)
+    tools = toolbox.ensure(Folders(data).toolboxes, python)
+    words = [tools / "bin/python", "-I", "-c", AGAIN_AND_AGAIN, tools / "share"]
+    with subprocess.Popen(words, stdin=PIPE, stdout=PIPE, text=True, bufsize=1) as running:
+        yield running
+        running.kill()
+
+
+@pytest.fixture
+def detect(detecting: subprocess.Popen[str], tmp_path: Path):
+    """Finds the build pack of files, as a build does."""
 
     def run(files: dict[str, str], *versions: str) -> dict[str, object]:
         repository = tmp_path / "repository"
@@ -33,8 +58,9 @@ def detect(backend, tmp_path: Path):
             (repository / name).parent.mkdir(parents=True, exist_ok=True)
             (repository / name).write_text(content)
         answer = tmp_path / "answer.json"
-        words = ["-I", str(tools / "share/detect.py"), str(answer), *(versions or ("3.11", "3.12"))]
-        subprocess.run([tools / "bin/python", *words], cwd=repository, check=True)
+        words = [str(repository), str(answer), *(versions or ("3.11", "3.12"))]
+        detecting.stdin.write(f"{json.dumps(words)}\n")
+        assert detecting.stdout.readline() == "\n"
         return json.loads(answer.read_text())
 
     return run
