@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -22,7 +19,6 @@ from quotas import asking
 from quotas.models import LimitRequest
 from sessions import tasks
 from sessions.reconcile import reconcile
-from tests.stack import PROJECT
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("server")]
 
@@ -291,29 +287,3 @@ def test_what_failed_for_good_is_said_to_staff_and_tried_again_when_they_say_so(
     as_stan.post("/admin/portal/letter/", {**chosen, "confirmed": "yes"})
     assert letters.deliver_due() == 1
     assert "portal.letters" not in as_vera.get("/admin/").content.decode()
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("PORTAL_EMAIL_URL", "mail.example.org"),
-        ("PORTAL_EMAIL_URL", "http://mail.example.org"),
-        ("PORTAL_EMAIL_URL", "smtp://"),
-        ("PORTAL_EMAIL_URL", "smtp://user:secret@host:port"),
-        ("PORTAL_EMAIL_FROM", "the portal"),
-        ("PORTAL_OPERATORS_MAIL", "ops@example.org, Ops"),
-    ],
-)
-def test_an_address_that_cannot_be_used_is_named_and_no_password_shown(tmp_path, variable, value):
-    given = {"PORTAL_DATA": str(tmp_path), "PORTAL_EMAIL_URL": "smtp://localhost", variable: value}
-    done = subprocess.run(
-        [sys.executable, "manage.py", "check"],
-        cwd=PROJECT,
-        env={**os.environ, **given},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    code = "portal.E009" if variable == "PORTAL_OPERATORS_MAIL" else "portal.E008"
-    assert f"({code}) {variable}" in done.stderr
-    assert "secret" not in done.stderr

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
 from tests.stack import PROJECT
+
+pytestmark = pytest.mark.xdist_group("loaded")
 
 NOBODYS = {"redis", "psycopg", "kubernetes", "django_stubs_ext"}
 """What no process needs on one machine with SQLite."""
@@ -23,11 +26,15 @@ PROCESSES = {
 }
 
 
-def told(command: str, module: str, what: str) -> list[str]:
-    """What a process has once it is loaded, an expression of several values."""
+@cache
+def told(command: str) -> tuple[int, int, set[str]]:
+    """Of a process once it is loaded: how many objects the garbage collector passes over, how many
+    it does not, and the modules."""
+    module, _unneeded = PROCESSES[command]
     program = (
         f"import gc, importlib, sys; sys.argv = ['manage.py', '{command}']; import django;"
-        f"django.setup(); importlib.import_module('{module}'); print(*{what})"
+        f"django.setup(); importlib.import_module('{module}');"
+        "print(gc.get_freeze_count(), len(gc.get_objects()), *sys.modules)"
     )
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTEST_VERSION"},
@@ -43,27 +50,24 @@ def told(command: str, module: str, what: str) -> list[str]:
         text=True,
         check=True,
     )
-    return done.stdout.split()
-
-
-def loaded(command: str, module: str) -> set[str]:
-    return set(told(command, module, "sys.modules"))
+    kept, others, *modules = done.stdout.split()
+    return int(kept), int(others), set(modules)
 
 
 @pytest.mark.parametrize("command", PROCESSES)
 def test_a_process_loads_nothing_that_it_does_not_need(command):
     module, unneeded = PROCESSES[command]
-    found = loaded(command, module)
+    _kept, _others, found = told(command)
     assert module in found
     assert not found & (unneeded | NOBODYS)
 
 
 def test_web_has_all_pages_before_the_first_is_asked_for():
-    assert loaded("web", "portal.asgi") >= PAGES
+    _kept, _others, found = told("web")
+    assert found >= PAGES
 
 
 @pytest.mark.parametrize("command", ["web", "qcluster"])
 def test_the_garbage_collector_passes_over_what_is_loaded(command):
-    module, _unneeded = PROCESSES[command]
-    kept, others = map(int, told(command, module, "(gc.get_freeze_count(), len(gc.get_objects()))"))
+    kept, others, _modules = told(command)
     assert kept > 5 * others
