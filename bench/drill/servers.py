@@ -1,4 +1,7 @@
-"""PostgreSQL and Redis of the drill's own, on loopback, which can be killed and started again."""
+"""PostgreSQL and Redis of the drill's own, which can be killed and started again.
+
+They listen on loopback, or on the address of this machine that they are given.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from pathlib import Path
 from bench.harness.ports import free_port
 from tests.stack import eventually
 
+LOOPBACK = "127.0.0.1"
 _BIN = Path("/usr/lib/postgresql")
 _AS_POSTGRES = ("setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups")
 
@@ -24,10 +28,10 @@ _AS_POSTGRES = ("setpriv", "--reuid", "postgres", "--regid", "postgres", "--init
 class Server:
     """A server's process. It ends with the *thread* that has started it, however that ends."""
 
-    def __init__(self, words: Sequence[str | Path], folder: Path, port: int) -> None:
+    def __init__(self, words: Sequence[str | Path], folder: Path, place: tuple[str, int]) -> None:
         self._words = [str(word) for word in words]
         self._folder = folder
-        self.port = port
+        self.place = place
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -45,19 +49,19 @@ class Server:
                 self._words, cwd=self._folder, stdout=log, stderr=subprocess.STDOUT
             )
         while self.process.poll() is None:
-            if _answers(self.port):
+            if _answers(self.place):
                 return True
             time.sleep(0.05)
         return False
 
 
 @contextmanager
-def postgres() -> Iterator[tuple[Server, str]]:
+def postgres(address: str = LOOPBACK) -> Iterator[tuple[Server, str]]:
     """A server with an empty database, and the database's address."""
     own = _AS_POSTGRES if os.geteuid() == 0 else ()
     newest = max(_BIN.iterdir(), key=lambda path: int(path.name)) / "bin"
     with _folder() as folder:
-        password, port = secrets.token_hex(16), free_port()
+        password, port = secrets.token_hex(16), free_port(address)
         (folder / "password").write_text(password)
         if own:
             shutil.chown(folder, "postgres", "postgres")
@@ -66,24 +70,26 @@ def postgres() -> Iterator[tuple[Server, str]]:
         words += ["--pwfile", "password", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"]
         words[0] = str(newest / words[0])
         subprocess.run([*own, *words], cwd=folder, check=True, capture_output=True)
-        options = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"]
+        with (folder / "data/pg_hba.conf").open("a") as rules:
+            rules.write("host all all all scram-sha-256\n")
+        options = [f"listen_addresses={address}", "unix_socket_directories=", "max_connections=200"]
         options += ["fsync=off"]  # the machine goes on when the server is killed
         settings = [word for option in options for word in ("-c", option)]
         ends = [*(own or ("setpriv",)), "--pdeathsig", "INT", "--"]
         program = [*ends, newest / "postgres", "-D", "data", "-p", str(port), *settings]
-        with _running(Server(program, folder, port)) as server:
-            yield server, f"postgres://bindery:{password}@127.0.0.1:{port}/postgres"
+        with _running(Server(program, folder, (address, port))) as server:
+            yield server, f"postgres://bindery:{password}@{address}:{port}/postgres"
 
 
 @contextmanager
-def redis() -> Iterator[tuple[Server, str]]:
+def redis(address: str = LOOPBACK) -> Iterator[tuple[Server, str]]:
     """A server that keeps nothing, and its address."""
     with _folder() as folder:
-        port, password = free_port(), secrets.token_hex(16)
-        words = ["setpriv", "--pdeathsig", "KILL", "--", "redis-server", "--bind", "127.0.0.1"]
+        port, password = free_port(address), secrets.token_hex(16)
+        words = ["setpriv", "--pdeathsig", "KILL", "--", "redis-server", "--bind", address]
         words += ["--port", str(port), "--requirepass", password, "--save", "", "--dir", "."]
-        with _running(Server(words, folder, port)) as server:
-            yield server, f"redis://:{password}@127.0.0.1:{port}/0"
+        with _running(Server(words, folder, (address, port))) as server:
+            yield server, f"redis://:{password}@{address}:{port}/0"
 
 
 @contextmanager
@@ -104,9 +110,9 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _answers(port: int) -> bool:
+def _answers(place: tuple[str, int]) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
+        socket.create_connection(place, 1).close()
     except OSError:
         return False
     return True

@@ -1,0 +1,162 @@
+"""The portal's image, made as docs/kubernetes.md says, runs every command of the manifests."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from kubernetes import client, stream, utils
+
+from bench.drill import servers
+from tests.cluster.kube import Kube, new_namespace, settings_for
+from tests.stack import PROJECT, eventually
+
+# The image is made here: half a gigabyte of packages are fetched, unpacked and packed.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+MANIFESTS = PROJECT / "deploy/kubernetes"
+FILES = ("settings", "network-policies", "portal")
+"""All but the rights, which `settings_for` has put there."""
+LOGIN = ("PORTAL_PUSH_SECRET", "PORTAL_PULL_SECRET", "PORTAL_REGISTRY_AUTH_FILE")
+"""What a registry that asks for no credentials needs none of."""
+
+
+@pytest.fixture
+def installed(kube: Kube, tmp_path: Path) -> Iterator[Kube]:
+    """The namespace of a portal that runs in the cluster, one pod of each kind."""
+    image = made(kube)
+    with ExitStack() as ends:
+        place = ends.enter_context(new_namespace())
+        address = kube.own_address()
+        _server, database = ends.enter_context(servers.postgres(address))
+        _server, cache = ends.enter_context(servers.redis(address))
+        known = {
+            "DATABASE_URL": database,
+            "REDIS_URL": cache,
+            "PORTAL_SECRET_KEY": secrets.token_hex(32),
+            "PORTAL_ENCRYPTION_KEYS": secrets.token_hex(32),
+            "PORTAL_METRICS_TOKEN": secrets.token_hex(32),
+        }
+        name = {"name": "bindery-secrets"}
+        place.core.create_namespaced_secret(
+            place.namespace, {"metadata": name, "stringData": known}
+        )
+        for manifest in manifests(place, image, settings_for(place, tmp_path)):
+            utils.create_from_dict(client.ApiClient(), manifest, namespace=place.namespace)
+        yield place
+
+
+def made(kube: Kube) -> str:
+    """The image in the cluster's registry, by the command of the documentation."""
+    done = subprocess.run(
+        ["bin/cluster-image", "docs/kubernetes.md", "bindery-portal", "python"],
+        cwd=PROJECT,
+        env={**os.environ, "TEST_REGISTRY": kube.registry},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def manifests(kube: Kube, image: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Everything to install, with what the documentation says is to be replaced."""
+    for file in FILES:
+        for each in yaml.safe_load_all((MANIFESTS / f"{file}.yaml").read_text()):
+            each["metadata"]["namespace"] = kube.namespace
+            if each["kind"] == "ConfigMap":
+                each["data"] = settings(each["data"], environment)
+            for container in containers(each):
+                assert container["image"] == "registry.example.org/bindery/portal:1"
+                container["image"] = image
+            if each["kind"] == "Deployment":
+                each["spec"]["replicas"] = 1
+            yield each
+
+
+def settings(written: dict[str, str], environment: dict[str, str]) -> dict[str, str]:
+    mine = {name: environment[name] for name in written.keys() & environment.keys()}
+    kept = {name: value for name, value in written.items() if name not in LOGIN}
+    return {**kept, **mine, "PORTAL_REGISTRY_PLAIN_HTTP": "1"}
+
+
+def containers(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    if manifest["kind"] not in {"Job", "Deployment"}:
+        return []
+    found: list[dict[str, Any]] = manifest["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def test_every_command_of_the_manifests_runs_in_the_documented_image(installed: Kube) -> None:
+    jobs: Any = client.BatchV1Api()
+    migrate = eventually(
+        lambda: ended(jobs.read_namespaced_job("migrate", installed.namespace).status),
+        within=120,
+        what="the end of the Job",
+    )
+    assert migrate == "succeeded", told(installed)
+
+    apps: Any = client.AppsV1Api()
+    deployments = apps.list_namespaced_deployment(installed.namespace).items
+    assert {each.metadata.name for each in deployments} == {"web", "worker", "watch"}
+    eventually(lambda: is_healthy(installed), within=120, what="a healthy portal")
+    for part in ("worker", "watch"):
+        (pod,) = parts(installed, part)
+        (container,) = pod.spec.containers
+        check = container.liveness_probe._exec.command
+        assert run(installed, pod, check) == (0, ""), told(installed)
+
+
+def ended(status: Any) -> str:
+    """How the Job came to its end, "" while it goes on."""
+    if status.failed:
+        return "failed"
+    return "succeeded" if status.succeeded else ""
+
+
+def parts(kube: Kube, name: str) -> list[Any]:
+    return kube.pods(f"app.kubernetes.io/component={name}")
+
+
+def is_healthy(kube: Kube) -> bool:
+    """A launch would work, by what web, worker and watch say of each other."""
+    addresses = [pod.status.pod_ip for pod in parts(kube, "web") if pod.status.pod_ip]
+    try:
+        answers = [
+            httpx.get(f"http://{address}:8000/health", headers={"Host": "localhost"}, timeout=5)
+            for address in addresses
+        ]
+    except httpx.HTTPError:
+        return False
+    return bool(answers) and all(answer.status_code == 200 for answer in answers)
+
+
+def run(kube: Kube, pod: Any, command: list[str]) -> tuple[int, str]:
+    """Exit code and output of a command in the pod's container."""
+    running = stream.stream(
+        kube.core.connect_get_namespaced_pod_exec,
+        pod.metadata.name,
+        kube.namespace,
+        command=command,
+        stdout=True,
+        stderr=True,
+        _preload_content=False,
+    )
+    with closing(running):
+        running.run_forever(timeout=30)
+        return running.returncode, running.read_all()
+
+
+def told(kube: Kube) -> str:
+    """The logs of all pods, for the report of a failure."""
+    read = kube.core.read_namespaced_pod_log
+    names = [pod.metadata.name for pod in kube.pods()]
+    return "\n".join(f"{name}:\n{read(name, kube.namespace, tail_lines=40)}" for name in names)
