@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
+import os
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +16,7 @@ from quotas.resources import Resources
 from sessions.backends import BuildSpec, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
-from tests.backends.waiting import until
+from tests.backends.waiting import built, until
 from tests.cluster.kube import Kube, new_namespace, settings_for
 from tests.githttp import Files, GitServer
 from tests.sshd import SshServer
@@ -22,7 +25,20 @@ from tests.whole.conftest import ada, bob, cleared, git
 
 __all__ = ["ada", "bob", "cleared", "git"]
 
+FIRST_PORTAL = {"test_launches", "test_many"}
+"""Modules with about half of the work that is there for whole portals."""
+
 _numbers = itertools.count(1)
+_process = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have two processes with a whole portal in each, which takes time to start, and no more."""
+    for item in items:
+        if item.get_closest_marker("cluster") and item.get_closest_marker("stack"):
+            number = 1 if item.path.stem in FIRST_PORTAL else 2
+            item.add_marker(pytest.mark.xdist_group(f"portal-{number}"))
 
 
 @pytest.fixture(scope="session")
@@ -89,15 +105,36 @@ def portal_kube(stack: Stack) -> Kube:
 
 
 @pytest.fixture(scope="session")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run have in common."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder if _process == "alone" else folder.parent
+
+
+@pytest.fixture(scope="session")
 def images() -> dict[str, BuildSpec]:
-    """What was built and may be used by many tests."""
+    """What `BackendContract` asks for; see `plain`."""
     return {}
 
 
 @pytest.fixture
-def backend(settings, kube: Kube, tmp_path: Path) -> Iterator[KubernetesBackend]:
+def plain(backend: KubernetesBackend, order: Callable[..., BuildSpec], common: Path) -> BuildSpec:
+    """An image that many tests may use, built by the first process that wants it."""
+    kept = common / "plain"
+    with (common / "plain.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(built(backend, order({"index.ipynb": "{}"}))))
+    found: BuildSpec = pickle.loads(kept.read_bytes())
+    return found
+
+
+@pytest.fixture
+def backend(settings, kube: Kube, tmp_path: Path, testrun_uid: str) -> Iterator[KubernetesBackend]:
+    """The back end in a namespace of this process; all processes of a run share its images."""
     for name, value in settings_for(kube, tmp_path).items():
         setattr(settings, name, value)
+    settings.PORTAL_REGISTRY = f"{kube.registry}/bindery-test-{testrun_uid[:8]}"
     settings.PORTAL_REGISTRY_PLAIN_HTTP = True
     backend = KubernetesBackend()
     backend._cluster = Cluster(kube.namespace, settings.KUBECONFIG)
@@ -120,12 +157,13 @@ def order(
     with_jupyter = backend.site.python_image
 
     def make(files: dict[str, str], *, runs: bool = True) -> BuildSpec:
-        image = with_jupyter if runs else f"{kube.registry}/debian:bookworm"
-        backend.site = replace(backend.site, python_image=image)
+        base = with_jupyter if runs else f"{kube.registry}/debian:bookworm"
+        backend.site = replace(backend.site, python_image=base)
         number = next(_numbers)
         name = f"ada/repository-{number}"
         url = git_server.repository(name, files)
-        return BuildSpec(number, url, git_server.commit(name), "main", f"image-{number}")
+        image = f"image-{_process}-{number}"
+        return BuildSpec(number, url, git_server.commit(name), "main", image)
 
     return make
 

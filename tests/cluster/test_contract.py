@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from sessions.backends import BuildSpec
 from tests.backends.contract import BackendContract
 
 pytestmark = pytest.mark.cluster
 
 
 class TestKubernetesBackend(BackendContract):
-    pass
+    @pytest.fixture
+    def plain(self, plain: BuildSpec) -> BuildSpec:
+        """That of all processes instead of one for each."""
+        return plain

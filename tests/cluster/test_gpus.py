@@ -8,11 +8,11 @@ import pytest
 
 from sessions.backends import BuildSpec, ServerReport, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
-from tests.backends.waiting import built, removed, server_report, settled, until
+from tests.backends.waiting import removed, server_report, settled, until
 from tests.githttp import GitServer
 from tests.stack import Api, eventually
 
-# Each wants all GPUs of the node, so both are in the part with the whole portals.
+# Each wants all GPUs of the node, so one process runs both, as tests of whole portals.
 pytestmark = [pytest.mark.cluster, pytest.mark.stack, pytest.mark.timeout(400)]
 
 GPUS = 4
@@ -20,19 +20,14 @@ GPUS = 4
 
 
 def test_who_finds_no_gpu_free_waits_and_starts_when_one_is_given_back(
-    backend: KubernetesBackend,
-    order: Callable[[dict[str, str]], BuildSpec],
-    wish: Callable[..., ServerSpec],
-    images: dict[str, BuildSpec],
+    backend: KubernetesBackend, wish: Callable[..., ServerSpec], plain: BuildSpec
 ) -> None:
-    image = images.get("plain") or built(backend, order({"index.ipynb": "{}"}))
-    images["plain"] = image
-    first = [wish(image, gpu=1) for _ in range(GPUS)]
+    first = [wish(plain, gpu=1) for _ in range(GPUS)]
     for spec in first:
         backend.ensure_server(spec)
     assert {settled(backend, spec).state for spec in first} == {"ready"}
 
-    late = [wish(image, gpu=1), wish(image, gpu=1)]
+    late = [wish(plain, gpu=1), wish(plain, gpu=1)]
     for place, spec in enumerate(late, start=1):
         backend.ensure_server(spec)
         report = waits(backend, spec)

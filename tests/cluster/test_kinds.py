@@ -24,26 +24,30 @@ CONDA = "name: own\ndependencies: [numpy]\n"
 PIPFILE = '[packages]\nsix = "*"\n'
 JULIA = '[deps]\nPkg = "44cfe95a-1eb2-52ea-b672-e2afdf69b78f"\n'
 OFFLINE = "build.render"
+LONG = pytest.mark.long
+"""What the checks see in a test of a whole launch, or in another folder."""
 
 
 @pytest.mark.parametrize(
     ("files", "pack", "needle"),
     [
-        ({"environment.yml": CONDA}, "conda", "environment.yml"),
+        pytest.param({"environment.yml": CONDA}, "conda", "environment.yml", marks=LONG),
         ({"binder/environment.yml": CONDA}, "conda", "binder/environment.yml"),
-        ({"requirements.txt": "six\n"}, "python", "pip install"),
+        pytest.param({"requirements.txt": "six\n"}, "python", "pip install", marks=LONG),
         ({".binder/requirements.txt": "six\n"}, "python", "pip install"),
         ({"setup.py": "from setuptools import setup; setup(name='own')\n"}, "python", "install"),
         ({"Pipfile": PIPFILE}, "pipfile", "pipenv"),
         ({"apt.txt": "vim\n"}, "python", "vim"),
-        ({"postBuild": "#!/bin/sh\ntrue\n"}, "python", "postBuild"),
-        ({"start": '#!/bin/sh\nexec "$@"\n'}, "python", "start"),
-        ({"Dockerfile": "FROM scratch\nLABEL own=1\n"}, "dockerfile", "LABEL own=1"),
+        pytest.param({"postBuild": "#!/bin/sh\ntrue\n"}, "python", "postBuild", marks=LONG),
+        pytest.param({"start": '#!/bin/sh\nexec "$@"\n'}, "python", "start", marks=LONG),
+        pytest.param(
+            {"Dockerfile": "FROM scratch\nLABEL own=1\n"}, "dockerfile", "LABEL own=1", marks=LONG
+        ),
         ({"binder/Dockerfile": "FROM scratch\nLABEL own=1\n"}, "dockerfile", "LABEL own=1"),
         ({"default.nix": "{}\n"}, "nix", "nix"),
         ({"install.R": "install.packages('x')\n", "runtime.txt": "r-2024-01-01\n"}, "r", "FROM"),
         ({"Project.toml": JULIA}, "julia", "FROM"),
-        ({"index.ipynb": "{}"}, "python", "FROM"),
+        pytest.param({"index.ipynb": "{}"}, "python", "FROM", marks=LONG),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else None,
 )

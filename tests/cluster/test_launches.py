@@ -106,16 +106,14 @@ def test_requirements_are_installed_and_a_second_launch_builds_nothing(
 
 
 @pytest.mark.parametrize(
-    ("steps", "code"),
-    [
-        (["RUN echo alas && exit 3"], "build.dockerfile"),
-        (["USER 0", "RUN rm -rf /srv/venv"], "spawn.no-jupyterlab"),
-    ],
+    ("step", "code"),
+    [("RUN echo alas && exit 3", "build.dockerfile"), ("USER 1000", "spawn.no-jupyterlab")],
 )
 def test_what_does_not_work_gets_a_code_and_a_sentence(
-    stack: Stack, git: GitServer, ada: Api, steps: list[str], code: str
+    git: GitServer, ada: Api, portal_kube: Kube, step: str, code: str
 ) -> None:
-    url = git.repository("ada/broken", {"Dockerfile": dockerfile(stack, *steps)})
+    files = {"Dockerfile": f"FROM {portal_kube.registry}/debian:bookworm\n{step}\n"}
+    url = git.repository("ada/broken", files)
     name = ada.launch(url)
     project = ada.until(name, "failed", "ready")
     assert (project["state"], project["code"]) == ("failed", code), project
@@ -131,8 +129,9 @@ def test_a_base_image_that_is_not_there_is_named(git: GitServer, ada: Api, stack
 
 
 def test_a_build_can_be_given_up(git: GitServer, ada: Api, portal_kube: Kube) -> None:
-    files = {"postBuild": "#!/bin/sh\necho going on\nsleep 600\n"}
-    name = ada.launch(git.repository("ada/endless", files, executable=["postBuild"]))
+    base = f"{portal_kube.registry}/debian:bookworm"
+    files = {"Dockerfile": f"FROM {base}\nRUN echo going on && sleep 600\n"}
+    name = ada.launch(git.repository("ada/endless", files))
     eventually(lambda: "going on" in ada.log(name), within=300, what="the step")
     ada.verb(name, "cancel")
     ada.until(name, "stopped")

@@ -15,25 +15,32 @@ from tests.stack import Api, Stack, eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.stack, pytest.mark.timeout(1200)]
 
-PEOPLE = 6
-EACH = 5
-"""Projects, as many as a person may have."""
 SEED = 20261124
 WITHIN = 400
 
 COUNT = """
 from sessions.models import Build
-print(Build.objects.filter(url__contains='/many/').count())
+print(Build.objects.filter(url__contains='/many-{}/').count())
 """
 
 
+@pytest.fixture(
+    params=[(4, 2), pytest.param((6, 5), marks=pytest.mark.long)],
+    ids=lambda crowd: f"{crowd[0]} people with {crowd[1]} projects",
+)
+def crowd(request: pytest.FixtureRequest) -> tuple[int, int]:
+    """How many people, and how many projects each; nobody may have more than five."""
+    found: tuple[int, int] = request.param
+    return found
+
+
 @pytest.fixture
-def people(stack: Stack) -> Iterator[list[Api]]:
+def people(stack: Stack, crowd: tuple[int, int]) -> Iterator[list[Api]]:
     with ExitStack() as open_:
         apis = []
-        for number in range(PEOPLE):
-            stack.account(f"person-{number}")
-            apis.append(open_.enter_context(stack.api(f"person-{number}")))
+        for name in names_of(crowd):
+            stack.account(name)
+            apis.append(open_.enter_context(stack.api(name)))
         yield apis
         for api in apis:
             for project in api.http.get("projects/").json():
@@ -41,18 +48,24 @@ def people(stack: Stack) -> Iterator[list[Api]]:
 
 
 def test_many_launches_cause_a_build_for_each_repository_and_leave_nothing_behind(
-    stack: Stack, git: GitServer, people: list[Api], portal_kube: Kube
+    stack: Stack,
+    git: GitServer,
+    people: list[Api],
+    portal_kube: Kube,
+    crowd: tuple[int, int],
 ) -> None:
-    urls = [git.repository(f"many/{n}", {"index.ipynb": "{}", "n": str(n)}) for n in range(EACH)]
-    wishes = [(api, url) for api in people[:4] for url in urls]
+    each = crowd[1]
+    of_one = {number: {"index.ipynb": "{}", "n": f"{number} of {each}"} for number in range(each)}
+    urls = [git.repository(f"many-{each}/{n}", files) for n, files in of_one.items()]
+    wishes = [(api, url) for api in people[:-2] for url in urls]
     with ThreadPoolExecutor(len(wishes)) as pool:
         names = list(pool.map(lambda wish: (wish[0].launch(wish[1]), wish[0]), wishes))
     for name, api in names:
         api.until(name, "ready", within=WITHIN)
-    assert stack.manage("shell", "-v0", "-c", COUNT) == str(EACH)
+    assert stack.manage("shell", "-v0", "-c", COUNT.format(each)) == str(each)
     assert running(portal_kube) == {name for name, _api in names}
 
-    names += [(api.launch(url), api) for api in people[4:] for url in urls]
+    names += [(api.launch(url), api) for api in people[-2:] for url in urls]
     left = stirred(dict(names))
     for name, api in left.items():
         api.until(name, "ready", "stopped", within=WITHIN)
@@ -62,7 +75,12 @@ def test_many_launches_cause_a_build_for_each_repository_and_leave_nothing_behin
     for name, api in left.items():
         api.delete(name)
     eventually(lambda: nothing_but_claims(portal_kube), within=180, what="an empty namespace")
-    assert {f"person-{n}-nfs-pvc" for n in range(PEOPLE)} <= portal_kube.names()["claims"]
+    assert {f"{name}-nfs-pvc" for name in names_of(crowd)} <= portal_kube.names()["claims"]
+
+
+def names_of(crowd: tuple[int, int]) -> list[str]:
+    people, each = crowd
+    return [f"person-{each}-{number}" for number in range(people)]
 
 
 def stirred(projects: dict[str, Api]) -> dict[str, Api]:

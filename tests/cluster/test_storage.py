@@ -23,14 +23,11 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 def test_all_notebooks_of_a_person_run_where_their_volume_is(
     backend: KubernetesBackend,
     kube: Kube,
-    order: Callable[[dict[str, str]], BuildSpec],
     wish: Callable[..., ServerSpec],
-    images: dict[str, BuildSpec],
+    plain: BuildSpec,
 ) -> None:
-    image = images.get("plain") or built(backend, order({"index.ipynb": "{}"}))
-    images["plain"] = image
     backend.site = replace(backend.site, volume_access="ReadWriteOnce")
-    notebooks = [wish(image, owner="bob"), wish(image, owner="bob")]
+    notebooks = [wish(plain, owner="bob"), wish(plain, owner="bob")]
     for spec in notebooks:
         backend.ensure_server(spec)
         assert settled(backend, spec).state == "ready"
