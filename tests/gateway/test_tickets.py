@@ -1,0 +1,201 @@
+"""A ticket is good once, soon, on one host; by the functions that make it and swap it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.contrib.sessions.backends.db import SessionStore
+from django.core import signing
+from django.utils import timezone
+
+from keys.models import digest
+from portal.models import User
+from sessions.gateway import tickets
+from sessions.gateway.tickets import LIFE, LONGEST, SALT, NotYours, destination
+from sessions.models import Access, Project
+from tests.gateway.conftest import make_project
+
+pytestmark = pytest.mark.django_db
+
+NAME, OTHER, BROWSER = "ada-flowers", "ada-other", "the browser"
+
+
+@pytest.fixture
+def project(ada) -> Project:
+    make_project(ada, OTHER)
+    return make_project(ada, NAME)
+
+
+def issued(user: User, project: Project, browser: str = BROWSER, path: str = "") -> str:
+    address = tickets.issue(user, project, browser, path)
+    return parse_qs(urlsplit(address).query)["ticket"][0]
+
+
+def test_it_is_swapped_for_a_cookie_once(ada, project):
+    ticket = issued(ada, project)
+    entry = tickets.redeem(ticket, NAME)
+    assert entry
+    row = Access.objects.get()
+    assert (row.cookie, row.browser, row.user, row.project) == (
+        digest(entry.cookie), BROWSER, ada, project,
+    )  # fmt: skip
+    assert tickets.redeem(ticket, NAME) is None
+    row.refresh_from_db()
+    assert row.cookie == digest(entry.cookie)
+
+
+@pytest.mark.parametrize("label", [OTHER, "nobodys", ""])
+def test_on_another_host_it_is_nothing_and_stays_good(ada, project, label):
+    ticket = issued(ada, project)
+    assert tickets.redeem(ticket, label) is None
+    assert tickets.redeem(ticket, NAME)
+
+
+def test_it_is_good_for_some_seconds(ada, project, monkeypatch):
+    late, ticket = issued(ada, project), issued(ada, project)
+    now = signing.time.time()
+    monkeypatch.setattr(signing.time, "time", lambda: now + LIFE - 2)
+    assert tickets.redeem(ticket, NAME)
+    monkeypatch.setattr(signing.time, "time", lambda: now + LIFE + 2)
+    assert tickets.redeem(late, NAME) is None
+
+
+def test_it_opens_nothing_that_was_deleted_or_revoked(ada, project):
+    ticket = issued(ada, project)
+    Project.objects.filter(pk=project.pk).update(removed=timezone.now())
+    assert tickets.redeem(ticket, NAME) is None
+    Project.objects.update(removed=None)
+    tickets.revoke_project(project)
+    assert tickets.redeem(ticket, NAME) is None
+
+
+@pytest.mark.parametrize("salt", ["", "another", f"{SALT}.x"])
+def test_nobody_else_signs_one(ada, project, salt):
+    issued(ada, project)
+    Access.objects.update(ticket=digest("known"))
+    forged = signing.dumps(["known", "/lab"], salt=salt)
+    for ticket in ("", "x", forged, signing.dumps(["unknown", "/lab"], salt=SALT)):
+        assert tickets.redeem(ticket, NAME) is None
+    assert tickets.redeem(signing.dumps(["known", "/lab"], salt=SALT), NAME)
+
+
+def test_it_is_for_its_owner_alone(bob, stan, root, project):
+    for user in (bob, stan, root):
+        with pytest.raises(NotYours):
+            tickets.issue(user, project, BROWSER)
+    assert not Access.objects.exists()
+
+
+# --- A cookie that is there already ---
+def entered(user: User, project: Project, browser: str = BROWSER) -> str:
+    entry = tickets.redeem(issued(user, project, browser), project.name)
+    assert entry
+    return entry.cookie
+
+
+def test_a_good_one_of_the_same_browser_stays(ada, project):
+    held = entered(ada, project)
+    entry = tickets.redeem(issued(ada, project), NAME, held)
+    assert entry
+    assert entry.cookie == held
+    assert Access.objects.count() == 1
+
+
+def test_any_other_is_replaced(ada, bob, project):
+    """Another browser's, another notebook's, another person's, one that was never given."""
+    other = Project.objects.get(name=OTHER)
+    foreign = Access.objects.create(
+        user=bob, project=project, browser=BROWSER, ticket="x", cookie=digest("bob's")
+    )
+    for held in (entered(ada, project, "another"), entered(ada, other), "bob's", "forged", ""):
+        before = Access.objects.count()
+        entry = tickets.redeem(issued(ada, project), NAME, held)
+        assert entry
+        assert entry.cookie != held
+        assert Access.objects.count() == before + 1
+    foreign.refresh_from_db()
+    assert foreign.cookie == digest("bob's")
+
+
+# --- Taking it away ---
+@pytest.fixture
+def rights(ada, bob, project) -> None:
+    other, his = Project.objects.get(name=OTHER), make_project(bob, "bob-1")
+    for user, where, browser in (
+        (ada, project, "one"), (ada, project, "two"), (ada, other, "one"), (bob, his, "three"),
+    ):  # fmt: skip
+        entered(user, where, browser)
+
+
+def left() -> set[tuple[str, str]]:
+    return set(Access.objects.values_list("browser", "project__name"))
+
+
+def test_it_is_taken_from_a_browser_a_person_or_a_project(ada, project, rights):
+    tickets.revoke_project(project)
+    assert left() == {("one", OTHER), ("three", "bob-1")}
+    tickets.revoke_browser("one")
+    assert left() == {("three", "bob-1")}
+    tickets.revoke_user(ada)
+    assert left() == {("three", "bob-1")}
+
+
+def test_of_a_person_all_go(ada, rights):
+    tickets.revoke_user(ada)
+    assert left() == {("three", "bob-1")}
+
+
+def test_what_can_open_nothing_is_swept_away_and_what_can_stays(ada, project):
+    store = SessionStore()
+    store["x"] = 1
+    store.save()
+    here, long_ago = store.session_key, timezone.now() - timedelta(days=3)
+    assert here
+    entered(ada, project, here)
+    Access.objects.update(created=long_ago)
+    issued(ada, project, here)
+    tickets.sweep()
+    assert Access.objects.count() == 2
+    Access.objects.filter(cookie=None).update(created=long_ago)
+    entered(ada, project, "a browser that is signed in no more")
+    deleted = make_project(ada, "ada-deleted")
+    entered(ada, deleted, here)
+    Project.objects.filter(pk=deleted.pk).update(removed=timezone.now())
+    tickets.sweep()
+    assert list(Access.objects.values_list("browser", "project__name")) == [(here, NAME)]
+
+
+# --- Where to go on to ---
+@pytest.mark.parametrize(
+    "path", ["/lab", "/lab/tree/a%20b", "/lab?x=1&y#z", "/", "/a//b", f"/{'x' * (LONGEST - 1)}"]
+)
+def test_a_path_of_the_same_host_is_gone_on_to(path):
+    assert destination(path) == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", "lab", "//evil.example.org", "//", "https://evil.example.org", "/\\evil.example.org",
+        "\\\\evil.example.org", "/a\nSet-Cookie: x", "/a\tb", "/a\x00", "/_bindery/enter",
+        "/_bindery/enter?ticket=x", f"/{'x' * LONGEST}",
+    ],
+)  # fmt: skip
+def test_no_other_is(ada, project, path):
+    assert destination(path) == ""
+    entry = tickets.redeem(issued(ada, project, path=path), NAME)
+    assert entry
+    assert entry.path == "/lab"
+
+
+def test_letters_beyond_ascii_are_written_as_addresses_write_them():
+    assert destination("/lab/tree/ä b") == "/lab/tree/%C3%A4%20b"
+
+
+def test_without_a_path_the_projects_own_file_is_opened(ada, project):
+    project.path = "/notes/first steps.ipynb"
+    entry = tickets.redeem(issued(ada, project), NAME)
+    assert entry
+    assert entry.path == "/lab/tree/notes/first%20steps.ipynb"

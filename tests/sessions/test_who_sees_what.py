@@ -1,0 +1,222 @@
+"""Who finds which project and which build: by the querysets alone, through which all is found."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, Permission
+from django.utils import timezone
+
+from portal.models import User
+from sessions.models import Build, Project
+from tests.sessions.ran import ran
+
+pytestmark = pytest.mark.django_db
+
+PRIVATE = "git@git.example.org:ada/thesis.git"
+PUBLIC = "https://git.example.org/ada/thesis.git"
+SEE, ACT = "view_project", "act_on_project"
+LOOK, CANCEL = "view_build", "cancel_build"
+
+OUTSIDE = {
+    "disabled": {"is_active": False},
+    "vouched for no longer": {"vouched_until": timezone.now() - timedelta(seconds=1)},
+}
+"""Who may not enter, whatever else they may."""
+
+
+def project(owner: User, name: str, url: str = PUBLIC, **more: object) -> Project:
+    return Project.objects.create(
+        owner=owner, name=name, provider="git", repository=url, url=url, **more
+    )
+
+
+def with_rights(name: str, *rights: str, is_staff: bool = True) -> User:
+    user = User.objects.create_user(name, is_staff=is_staff)
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    return user
+
+
+@pytest.fixture
+def hers(ada) -> Project:
+    return project(ada, "ada-1", warned=timezone.now(), goes=timezone.now())
+
+
+@pytest.fixture
+def his(bob) -> Project:
+    return project(bob, "bob-1")
+
+
+@pytest.fixture
+def deleted(ada) -> Project:
+    return project(ada, "ada-deleted", removed=timezone.now(), goes=timezone.now())
+
+
+@pytest.fixture
+def strangers(ada, hers) -> list[User]:
+    """None of them may see ada's, for what each has is not enough."""
+    return [
+        User.objects.create_user("nobody"),
+        with_rights("staff without a right"),
+        with_rights("staff who act", ACT, LOOK, CANCEL),
+        with_rights("no staff", SEE, ACT, LOOK, CANCEL, is_staff=False),
+    ]
+
+
+def seen_by(user: User | AnonymousUser) -> set[str]:
+    """By each of the ways in which a project is found, which are to agree."""
+    found = set(Project.objects.visible_to(user).values_list("name", flat=True))
+    named = {
+        name for name in ("ada-1", "bob-1", "ada-deleted") if Project.objects.named(name, user)
+    }
+    assert named == found
+    return found
+
+
+def test_people_see_their_own_and_nothing_that_was_deleted(ada, bob, hers, his, deleted):
+    assert seen_by(ada) == {"ada-1"}
+    assert seen_by(bob) == {"bob-1"}
+    assert seen_by(AnonymousUser()) == set()
+
+
+def test_staff_with_the_right_see_all_that_exist(hers, his, deleted, vera, root):
+    for user in (vera, root, with_rights("looks", SEE)):
+        assert seen_by(user) == {"ada-1", "bob-1"}
+
+
+def test_no_other_right_shows_anything(hers, his, strangers):
+    for user in strangers:
+        assert seen_by(user) == set(), user
+
+
+@pytest.mark.parametrize("why", OUTSIDE)
+def test_who_may_not_enter_sees_nothing_of_their_own_either(ada, vera, root, hers, why):
+    for person in (ada, vera, root):
+        User.objects.filter(pk=person.pk).update(**OUTSIDE[why])
+        user = User.objects.get(pk=person.pk)
+        assert seen_by(user) == set()
+        assert Project.objects.own(user) == Project.objects.going_from(user) == []
+
+
+def test_ones_own_are_ones_own_alone_also_for_staff(ada, bob, vera, hers, his, deleted):
+    assert [each.name for each in Project.objects.own(ada)] == ["ada-1"]
+    assert [each.name for each in Project.objects.own(bob)] == ["bob-1"]
+    assert Project.objects.own(vera) == []
+    assert [each.name for each in Project.objects.going_from(ada)] == ["ada-1"]
+    assert Project.objects.going_from(bob) == Project.objects.going_from(vera) == []
+
+
+def test_what_the_portal_has_deleted_is_told_its_owner_and_not_what_they_deleted(ada, bob, deleted):
+    project(ada, "by-herself", removed=timezone.now())
+    before = timezone.now() - timedelta(days=1)
+    assert [each.name for each in Project.objects.gone_from(ada, before)] == ["ada-deleted"]
+    assert Project.objects.gone_from(ada, timezone.now()) == []
+    assert Project.objects.gone_from(bob, before) == []
+
+
+def test_whose_projects_one_may_ask_for(ada, bob, vera, hers, his, strangers):
+    def names(owner: str, asks: User) -> set[str]:
+        return set(Project.objects.of(owner, asks).values_list("name", flat=True))
+
+    assert names("", ada) == names("ada", ada) == {"ada-1"}
+    assert names("", vera) == set()
+    assert names("all", vera) == {"ada-1", "bob-1"}
+    assert names("bob", vera) == {"bob-1"}
+    for user in (ada, *strangers):
+        for owner in ("bob", "all", "nobody-of-this-name"):
+            with pytest.raises(User.DoesNotExist):
+                Project.objects.of(owner, user)
+    with pytest.raises(User.DoesNotExist):
+        Project.objects.of("nobody-of-this-name", vera)
+
+
+def test_who_changes_a_project(ada, bob, vera, sue, root, hers):
+    both = with_rights("both", SEE, ACT)
+    plain = with_rights("both and no staff", SEE, ACT, is_staff=False)
+    one, other = with_rights("sees", SEE), with_rights("acts", ACT)
+    may = [user for user in (ada, bob, vera, sue, root, both, plain, one, other)
+           if hers.may_be_changed_by(user)]  # fmt: skip
+    assert may == [ada, sue, root, both]
+
+
+def test_the_log_of_a_private_repository_is_its_owners_alone(ada, bob, vera, root):
+    private, public = project(ada, "private", PRIVATE), project(ada, "public")
+    assert (private.is_private, public.is_private) == (True, False)
+    for user, may in ((ada, True), (bob, False), (vera, False), (root, False)):
+        assert private.shows_log_to(user) is may
+        assert public.shows_log_to(user)
+
+
+# --- Builds ---
+def build(url: str = PUBLIC, owner: User | None = None, **more: object) -> Build:
+    number = Build.objects.count()
+    return Build.objects.create(
+        url=url, commit=f"c{number}", image=f"i{number}", owner=owner, **more
+    )
+
+
+def test_builds_are_for_staff_with_the_right_to_see(ada, bob, vera, root, hers, strangers):
+    made = build(owner=ada)
+    for user in (vera, root, with_rights("looks", LOOK)):
+        assert list(Build.objects.visible_to(user)) == [made]
+    no_staff = with_rights("no staff at all", LOOK, is_staff=False)
+    for user in (ada, bob, strangers[0], strangers[1], no_staff):
+        assert not Build.objects.visible_to(user).exists(), user
+
+
+@pytest.mark.parametrize("why", OUTSIDE)
+def test_staff_who_may_not_enter_see_no_build(vera, root, why):
+    build()
+    for user in (vera, root):
+        User.objects.filter(pk=user.pk).update(**OUTSIDE[why])
+        assert not Build.objects.visible_to(User.objects.get(pk=user.pk)).exists()
+
+
+def test_who_cancels_a_build_for_everybody(ada, bob, vera, sue, root):
+    made = build(owner=ada)
+    plain = with_rights("no staff", LOOK, CANCEL, is_staff=False)
+    without = with_rights("looks", LOOK)
+    may = [user for user in (ada, bob, vera, sue, root, plain, without)
+           if made.may_be_cancelled_by(user)]  # fmt: skip
+    assert may == [sue, root]
+
+
+def test_the_log_of_a_private_build_is_its_owners_alone(ada, bob, root):
+    mine, everybodys = build(PRIVATE, ada), build()
+    assert [mine.shows_log_to(user) for user in (ada, bob, root)] == [True, False, False]
+    assert all(everybodys.shows_log_to(user) for user in (ada, bob, root))
+
+
+def test_a_project_uses_its_owners_private_builds_or_everybodys(ada, bob):
+    mine, theirs = build(PRIVATE, ada), build(PRIVATE, bob)
+    everybodys, once_private = build(PUBLIC), build(PUBLIC, bob)
+    stray = build(PRIVATE)
+    assert list(Build.objects.of(project(ada, "a", PRIVATE))) == [mine]
+    assert list(Build.objects.of(project(bob, "b", PRIVATE))) == [theirs]
+    assert list(Build.objects.of(project(ada, "c"))) == [everybodys]
+    assert stray.owner is None
+    assert once_private.owner == bob
+
+
+def test_no_image_is_used_that_was_dropped_or_never_finished(ada):
+    mine = project(ada, "a")
+    for state, dropped in (("failed", False), ("building", False), ("built", True)):
+        Build.objects.create(
+            url=PUBLIC, commit="c0ffee", image=f"{state}-{dropped}", state=state, dropped=dropped
+        )
+    assert Build.objects.newest_built(mine, "c0ffee") is None
+    good = Build.objects.create(url=PUBLIC, commit="c0ffee", image="good", state="built")
+    assert Build.objects.newest_built(mine, "c0ffee") == good
+    assert Build.objects.newest_built(mine, "other") is None
+
+
+@pytest.mark.parametrize(
+    ("state", "is_used"),
+    [("waiting", True), ("spawning", True), ("ready", True), ("stopping", True),
+     ("stopped", False), ("failed", False)],
+)  # fmt: skip
+def test_an_image_is_in_use_until_its_notebook_has_ended(ada, state, is_used):
+    made = build()
+    ran(ada, timezone.now(), timezone.now(), build=made, state=state)
+    assert Build.objects.unused().exists() is not is_used
