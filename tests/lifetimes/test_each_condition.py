@@ -1,0 +1,157 @@
+"""Each condition under which a project is deleted, or a notebook stopped, keeps it by itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sessions.lifecycle import culling, idle
+from sessions.models import Heartbeat, Project, Removal, Session, Sign
+from sessions.states import ProjectState, SessionState
+from tests.lifetimes.conftest import DAY, HOUR, MINUTE, Portal, now_is
+
+pytestmark = pytest.mark.django_db
+
+MONTH = 30 * DAY
+
+
+def watched(portal: Portal, time: timedelta) -> None:
+    """For so long there was no break."""
+    Heartbeat.objects.filter(name=Sign.CULLING).update(since=portal.now - time)
+
+
+@pytest.fixture
+def due(ada, portal, unused) -> Project:
+    """Just about to be deleted."""
+    project: Project = unused(ada, 30)
+    watched(portal, MONTH)
+    return changed(project, warned=portal.now - DAY, goes=portal.now)
+
+
+def changed(project: Project, **fields: Any) -> Project:
+    Project.objects.filter(pk=project.pk).update(**fields)
+    return Project.objects.select_related("current").get(pk=project.pk)
+
+
+def test_when_all_is_as_it_should_be_it_goes(portal, due):
+    portal.look()
+    assert now_is(due).removed == portal.now
+    assert Removal.objects.count() == 1
+
+
+def test_not_before_it_was_said(portal, due):
+    changed(due, goes=portal.now + MINUTE)
+    portal.look()
+    assert now_is(due).removed is None
+
+
+def test_not_before_the_warning_has_stood_for_a_full_day(portal, due):
+    """Whatever day was said."""
+    changed(due, warned=portal.now - DAY + MINUTE, goes=portal.now - HOUR)
+    portal.look()
+    assert now_is(due).removed is None
+
+
+def test_not_if_there_was_a_break_since_the_warning(portal, due):
+    watched(portal, DAY - MINUTE)
+    portal.look()
+    assert now_is(due).removed is None
+    assert now_is(due).goes == portal.now + DAY  # and the warning begins anew
+
+
+def test_not_if_it_was_used_since(portal, due):
+    changed(due, last_activity=portal.now - 5 * DAY)
+    portal.look()
+    assert (now_is(due).removed, now_is(due).goes, now_is(due).warned) == (None, None, None)
+
+
+def test_not_without_a_warning(portal, due):
+    changed(due, warned=None)
+    portal.look()
+    assert now_is(due).removed is None
+    assert now_is(due).goes == portal.now + DAY
+
+
+@pytest.mark.parametrize("state", [SessionState.WAITING, SessionState.SPAWNING,
+                                   SessionState.STOPPING])  # fmt: skip
+def test_not_on_its_way_in_or_out(portal, due, state):
+    """Not even if it answered on time a moment ago."""
+    Session.objects.update(state=state, asked=portal.now)
+    portal.look()
+    assert now_is(due).removed is None
+
+
+@pytest.mark.parametrize("ago", [None, 16 * MINUTE, -MINUTE], ids=str)
+def test_not_if_its_notebook_has_not_said_lately_that_it_is_idle(portal, due, ago):
+    asked = None if ago is None else portal.now - ago
+    portal.mute = {due.pk}
+    Session.objects.update(state=SessionState.READY, asked=asked)
+    portal.look()
+    assert now_is(due).removed is None
+    Session.objects.update(asked=portal.now - MINUTE)
+    portal.look()
+    assert now_is(due).removed
+
+
+@pytest.mark.parametrize("field", ["last_activity", "warned", "goes", "current"])
+def test_not_if_anything_was_done_with_it_since_it_was_looked_at(portal, due, field):
+    later: dict[str, Any] = {
+        "last_activity": portal.now, "warned": None, "goes": None, "current": None,
+    }  # fmt: skip
+    changed(due, **{field: later[field]})
+    culling.delete(due, 7)
+    assert now_is(due).removed is None
+    assert not Removal.objects.exists()
+
+
+def test_at_most_so_many_a_minute(ada, portal, unused, due):
+    others = [unused(ada, 30) for _number in range(3)]
+    ids = [due.pk, *(each.pk for each in others)]
+    rows = Project.objects.filter(pk__in=ids)
+    rows.update(warned=portal.now - DAY, goes=portal.now)
+    since = portal.now - MONTH
+    assert culling._delete_due(rows, 7, since, portal.now, 3) == 3
+    assert rows.existing().count() == 1
+    assert culling._delete_due(rows, 7, since, portal.now, 3) == 1
+    assert not rows.existing().exists()
+
+
+# --- Stopping ---
+@pytest.fixture
+def quiet(ada, portal, unused, settings) -> Project:
+    """Just about to be stopped."""
+    settings.PORTAL_STOP_IDLE_HOURS = 6
+    project: Project = unused(ada, 0.25, ProjectState.READY)
+    Session.objects.update(asked=portal.now)
+    return project
+
+
+def stop(portal: Portal, since: timedelta = MONTH) -> str:
+    idle.stop(portal.now - since, portal.now)
+    return str(Session.objects.get().state)
+
+
+def test_what_was_idle_for_its_hours_is_stopped(portal, quiet):
+    assert stop(portal) == "stopping"
+
+
+def test_what_was_used_or_started_or_not_heard_of_or_not_watched_since_is_not(portal, quiet):
+    assert stop(portal, 6 * HOUR - MINUTE) == "ready"
+    changed(quiet, last_activity=portal.now - 6 * HOUR + MINUTE)
+    assert stop(portal) == "ready"
+    changed(quiet, last_activity=portal.now - 6 * HOUR)
+    for field, value in (("ready", portal.now - HOUR), ("asked", None),
+                         ("asked", portal.now - 16 * MINUTE)):  # fmt: skip
+        before = getattr(Session.objects.get(), field)
+        Session.objects.update(**{field: value})
+        assert stop(portal) == "ready", field
+        Session.objects.update(**{field: before})
+    assert stop(portal) == "stopping"
+
+
+def test_whoever_comes_back_as_it_is_looked_at_keeps_it(portal, quiet):
+    changed(quiet, last_activity=portal.now)
+    idle._stop(quiet, 6)
+    assert Session.objects.get().state == "ready"
