@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -55,10 +56,10 @@ def test_on_another_host_it_is_nothing_and_stays_good(ada, project, label):
 
 def test_it_is_good_for_some_seconds(ada, project, monkeypatch):
     late, ticket = issued(ada, project), issued(ada, project)
-    now = signing.time.time()
-    monkeypatch.setattr(signing.time, "time", lambda: now + LIFE - 2)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + LIFE - 2)
     assert tickets.redeem(ticket, NAME)
-    monkeypatch.setattr(signing.time, "time", lambda: now + LIFE + 2)
+    monkeypatch.setattr(time, "time", lambda: now + LIFE + 2)
     assert tickets.redeem(late, NAME) is None
 
 

@@ -8,7 +8,7 @@ from django_q.models import OrmQ
 from quotas import setting
 from sessions.backends import BuildReport
 from sessions.lifecycle import facts
-from sessions.models import Project, Session
+from sessions.models import Build, Project, Session
 from sessions.states import ProjectState
 from tests.stages import project_in
 
@@ -46,7 +46,7 @@ def built(django_capture_on_commit_callbacks):
     """Tells that the build has ended, and says what has become of the session."""
 
     def end(project: Project) -> Session:
-        build = project.current.build
+        build = Build.objects.get(sessions=project.current)
         with django_capture_on_commit_callbacks(execute=True):
             facts.build_ended(build, BuildReport(build.pk, finished=True))
         return Session.objects.get(pk=project.current.pk)

@@ -48,7 +48,7 @@ def test_when_the_notebook_has_ended_it_goes(
 ):
     OrmQ.objects.all().delete()
     with django_capture_on_commit_callbacks(execute=True):
-        facts.server_gone(deleted.current, "", "")
+        facts.server_gone(Session.objects.get(), "", "")
     assert ("remove_project", deleted.pk) in queued()
     assert list(leftovers.unwanted([deleted.name])) == [deleted.name]
     for _time in range(2):
@@ -60,10 +60,10 @@ def test_when_the_notebook_has_ended_it_goes(
 def test_the_end_of_a_notebook_takes_no_folder_of_a_project_that_is_kept(
     ada, backend, django_capture_on_commit_callbacks
 ):
-    project = project_in(ProjectState.STOPPING, ada)
+    project_in(ProjectState.STOPPING, ada)
     OrmQ.objects.all().delete()
     with django_capture_on_commit_callbacks(execute=True):
-        facts.server_gone(project.current, "", "")
+        facts.server_gone(Session.objects.get(), "", "")
     assert queued() == set()
 
 

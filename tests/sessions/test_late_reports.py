@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from portal.models import User
 from quotas import setting
 from sessions import lifecycle
 from sessions.backends import BuildReport, ServerReport
@@ -17,13 +20,18 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
 BUILT, FAILED = "", "build.requirements"
 
 
-def how_it_is() -> tuple[list[object], ...]:
+def how_it_is() -> tuple[list[Any], list[Any], list[str]]:
     """All rows that a report could change, with the record of how they came to be so."""
     builds = Build.objects.values("state", "code", "message", "digest", "pack", "finished")
     sessions = Session.objects.values("state", "code", "message", "address", "ready", "ended")
     moves = [f"{move}" for build in Build.objects.all() for move in build.transitions.all()]
     moves += [f"{move}" for run in Session.objects.all() for move in run.transitions.all()]
     return list(builds), list(sessions), moves
+
+
+def building(owner: User) -> Build:
+    project_in(ProjectState.BUILDING, owner)
+    return Build.objects.get()
 
 
 def report(build: Build, code: str) -> BuildReport:
@@ -33,7 +41,7 @@ def report(build: Build, code: str) -> BuildReport:
 @pytest.mark.parametrize("code", [BUILT, FAILED])
 @pytest.mark.parametrize("given", ["by staff", "because nobody waits"])
 def test_a_cancelled_build_stays_cancelled(ada, stan, given, code):
-    build = project_in(ProjectState.BUILDING, ada).current.build
+    build = building(ada)
     if given == "by staff":
         lifecycle.cancel_build(build, stan)
     else:
@@ -51,7 +59,7 @@ def test_a_cancelled_build_stays_cancelled(ada, stan, given, code):
 @pytest.mark.parametrize("ended", [BUILT, FAILED])
 @pytest.mark.parametrize("late", [BUILT, FAILED, "cancelled"])
 def test_a_build_that_has_ended_stays_as_it_ended(ada, ended, late):
-    build = project_in(ProjectState.BUILDING, ada).current.build
+    build = building(ada)
     facts.build_ended(build, report(build, ended))
     before = how_it_is()
     facts.build_ended(build, report(build, late))
@@ -77,8 +85,8 @@ def test_a_notebook_that_is_being_stopped_is_not_ready_again(ada):
 
 def test_a_launch_that_was_given_up_is_not_started_by_its_build(ada, bob):
     """The build was somebody else's, too, and has gone on for them."""
-    mine, theirs = (project_in(ProjectState.BUILDING, ada), lifecycle.launch(bob, "ada/flowers"))
-    build = mine.current.build
+    build, theirs = building(ada), lifecycle.launch(bob, "ada/flowers")
+    mine = Project.objects.get(owner=ada)
     Session.objects.filter(project=theirs).update(build=build)
     lifecycle.cancel(mine, ada)
     facts.build_ended(build, report(build, BUILT))
@@ -88,7 +96,7 @@ def test_a_launch_that_was_given_up_is_not_started_by_its_build(ada, bob):
 
 def test_who_still_waits_for_a_cancelled_build_is_told_so_and_not_started(ada):
     """It was cancelled, and the process ended before it could tell them."""
-    build = project_in(ProjectState.BUILDING, ada).current.build
+    build = building(ada)
     assert Build.objects.advance(build.pk, BuildState.CANCELLED, by="stan")
     facts.build_ended(build, report(build, BUILT))
     session = Session.objects.get()
@@ -96,7 +104,7 @@ def test_who_still_waits_for_a_cancelled_build_is_told_so_and_not_started(ada):
 
 
 def test_a_build_that_goes_on_after_its_end_is_ended_in_the_back_end(ada, stan, backend):
-    build = project_in(ProjectState.BUILDING, ada).current.build
+    build = building(ada)
     lifecycle.cancel_build(build, stan)
     backend.build_reports[build.pk] = BuildReport(build.pk)
     backend.say(build.pk, "more of it")
@@ -110,8 +118,8 @@ def test_a_build_that_goes_on_after_its_end_is_ended_in_the_back_end(ada, stan, 
 @pytest.mark.parametrize("state", [ProjectState.SPAWNING, ProjectState.READY])
 def test_a_build_that_is_settled_again_leaves_those_alone_who_have_gone_on(ada, state):
     """Although there would be no room for them today."""
-    project = project_in(state, ada)
+    project_in(state, ada)
     setting.change(ada, {"running": 0, "total_cpu": 0})
     before = how_it_is()
-    facts.settle(project.current.build)
+    facts.settle(Build.objects.get())
     assert how_it_is() == before

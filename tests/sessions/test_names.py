@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,3 +37,35 @@ def test_plain_usernames_stay_as_they_are():
     assert owner_slug("ada") == "ada"
     assert owner_slug("Ada") != owner_slug("ada")
     assert owner_slug("..") not in {"", ".", ".."}
+
+
+@pytest.mark.parametrize(("length", "is_plain"), [(1, True), (55, True), (56, False), (150, False)])
+def test_a_long_username_gives_a_label_that_still_has_room_for_what_stands_behind_it(
+    length: int, is_plain: bool
+):
+    username = "a" * length
+    found = owner_slug(username)
+    assert (found == username) is is_plain
+    assert len(f"{found}-nfs-pvc") <= 63
+    assert owner_slug(f"{username}b") != found
+
+
+@pytest.mark.parametrize("plain", ["ada", "a-da", "x"])
+def test_people_whose_names_look_alike_have_folders_of_their_own(plain):
+    """However many of them there are: each may read what is in the folder of their label."""
+    alike = {plain, plain.upper(), plain.title(), plain.replace("-", "."), plain.replace("-", "_")}
+    alike |= {f".{plain}", f"{plain}.", f"-{plain}", f"{plain}_", f"+{plain}+"}
+    assert len({owner_slug(username) for username in alike}) == len(alike)
+
+
+@pytest.mark.parametrize("length", [10, 53, 54, 55, 200])
+def test_however_long_a_repository_is_called_its_project_has_a_label(length):
+    for repository in ("a" * length, f"ada/{'b' * length}", f"{'-a' * length}/x"):
+        name = project_name(repository)
+        assert LABEL.fullmatch(name)
+        assert re.fullmatch(r".*-[a-z0-9]{8}", name)
+
+
+def test_no_two_projects_or_images_are_called_the_same():
+    assert len({project_name("ada/flowers") for _number in range(20)}) == 20
+    assert len({image_name("ada/flowers", "c0ffee" * 7) for _number in range(20)}) == 20

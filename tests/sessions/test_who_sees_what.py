@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Permission
@@ -19,14 +20,14 @@ PUBLIC = "https://git.example.org/ada/thesis.git"
 SEE, ACT = "view_project", "act_on_project"
 LOOK, CANCEL = "view_build", "cancel_build"
 
-OUTSIDE = {
+OUTSIDE: dict[str, dict[str, Any]] = {
     "disabled": {"is_active": False},
     "vouched for no longer": {"vouched_until": timezone.now() - timedelta(seconds=1)},
 }
 """Who may not enter, whatever else they may."""
 
 
-def project(owner: User, name: str, url: str = PUBLIC, **more: object) -> Project:
+def project(owner: User, name: str, url: str = PUBLIC, **more: Any) -> Project:
     return Project.objects.create(
         owner=owner, name=name, provider="git", repository=url, url=url, **more
     )
@@ -149,7 +150,7 @@ def test_the_log_of_a_private_repository_is_its_owners_alone(ada, bob, vera, roo
 
 
 # --- Builds ---
-def build(url: str = PUBLIC, owner: User | None = None, **more: object) -> Build:
+def build(url: str = PUBLIC, owner: User | None = None, **more: Any) -> Build:
     number = Build.objects.count()
     return Build.objects.create(
         url=url, commit=f"c{number}", image=f"i{number}", owner=owner, **more
