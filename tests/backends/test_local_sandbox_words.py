@@ -197,3 +197,17 @@ def test_the_start_script_runs_the_command():
         "/opt/env/bin/jupyter-lab",
         "--no-browser",
     ]
+
+
+def test_a_text_that_is_poured_in_is_for_its_owner_alone_and_cannot_be_changed():
+    """A private key among them: ssh refuses one that others can read."""
+    sandbox = Sandbox(hostname="x", binds=(), site=SITE, bounds=BOUNDS, scratch=1)
+    words = arguments(sandbox, {"/run/bindery/ssh/ssh.priv": 7, "/etc/two": 8})
+    without = arguments(sandbox)
+    place = words.index("--ro-bind-data") - 2
+    assert words[place : place + 10] == [
+        "--perms", "0600", "--ro-bind-data", "7", "/run/bindery/ssh/ssh.priv",
+        "--perms", "0600", "--ro-bind-data", "8", "/etc/two",
+    ]  # fmt: skip
+    assert words[:place] + words[place + 10 :] == without
+    assert place < words.index("--remount-ro")

@@ -1,0 +1,75 @@
+"""For how long a verdict is believed: a right that was taken away ends within two seconds."""
+
+from __future__ import annotations
+
+import pytest
+from asgiref.sync import sync_to_async
+
+from keys.models import digest
+from sessions.gateway import verdicts
+from sessions.gateway.authorize import Credential, Ruling
+from sessions.gateway.verdicts import LASTS, REFUSAL_LASTS, Verdicts
+from sessions.models import Access
+from tests.gateway.conftest import make_project
+from tests.gateway.test_authorizing import access
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MINE = Credential("ada-flowers", "the cookie")
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(verdicts, "monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def right(ada) -> Access:
+    project = make_project(ada, MINE.label, "unix:/run/7")
+    return access(ada, project, cookie=digest(MINE.cookie))
+
+
+async def test_an_allowance_is_believed_for_two_seconds(right, clock):
+    known = Verdicts()
+    assert (await known.of(MINE)).ruling is Ruling.ALLOWED
+    await Access.objects.all().adelete()
+    clock.now += LASTS - 0.1
+    assert (await known.of(MINE)).ruling is Ruling.ALLOWED
+    clock.now += 0.2
+    assert (await known.of(MINE)).ruling is Ruling.SIGN_IN
+
+
+async def test_a_refusal_for_less(right, clock):
+    known = Verdicts()
+    await sync_to_async(Access.objects.update)(cookie=None)
+    assert (await known.of(MINE)).ruling is Ruling.SIGN_IN
+    await sync_to_async(Access.objects.update)(cookie=digest(MINE.cookie))
+    clock.now += REFUSAL_LASTS - 0.1
+    assert (await known.of(MINE)).ruling is Ruling.SIGN_IN
+    clock.now += 0.2
+    assert (await known.of(MINE)).ruling is Ruling.ALLOWED
+
+
+async def test_what_was_allowed_is_asked_again_at_once_where_that_matters(right, clock):
+    known = Verdicts()
+    assert (await known.of(MINE)).ruling is Ruling.ALLOWED
+    await Access.objects.all().adelete()
+    assert (await known.anew(MINE)).ruling is Ruling.SIGN_IN
+    assert (await known.of(MINE)).ruling is Ruling.SIGN_IN
+
+
+async def test_whoever_brings_nothing_is_told_so_and_each_credential_is_its_own(right, clock):
+    known = Verdicts()
+    assert (await known.of(MINE)).ruling is Ruling.ALLOWED
+    for other in (Credential(MINE.label), MINE._replace(label="ada-other"),
+                  MINE._replace(cookie="another"), MINE._replace(bearer="bdy_x")):  # fmt: skip
+        assert (await known.of(other)).ruling is Ruling.SIGN_IN
