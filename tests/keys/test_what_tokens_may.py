@@ -1,0 +1,131 @@
+"""What a token is for, what it may make, and when it ends; by the rules alone."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from keys import issuing
+from keys.authentication import still_good
+from keys.models import SCOPES, Token
+from keys.models.token import with_needed
+from keys.scopes import HasScope, MissingScope
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=timezone.get_default_timezone())
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize("scopes", ["", "read", "read launch", "notebook", "read launch notebook"])
+def test_it_is_for_what_is_named_word_by_word(scopes):
+    token = Token(scope=scopes)
+    for scope in (*SCOPES, "", "rea", "launch notebook", "note", "read launch"):
+        assert token.allows(scope) is (scope in scopes.split())
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [({"launch"}, ["read", "launch"]), ({"read"}, ["read"]), ({"notebook"}, ["notebook"]),
+     (set(SCOPES), list(SCOPES)), ({"notebook", "launch"}, list(SCOPES)), (set(), [])],
+)  # fmt: skip
+def test_who_may_launch_may_look_and_no_other_scope_brings_another(asked, given):
+    assert with_needed(asked) == given
+
+
+@pytest.mark.parametrize(
+    ("scopes", "wanted", "may"),
+    [
+        ("read", {"read"}, True),
+        ("read launch notebook", set(SCOPES), True),
+        ("read launch", {"launch"}, True),
+        ("read", {"launch"}, False),
+        ("launch", {"launch"}, False),  # with which comes read
+        ("read launch", {"notebook"}, False),
+        ("notebook", {"read", "notebook"}, False),
+    ],
+)
+def test_it_makes_none_that_does_more_than_itself(scopes, wanted, may):
+    assert Token(scope=scopes, expires=NOW).may_make(wanted, NOW) is may
+
+
+def test_nor_one_that_lasts_longer():
+    token = Token(scope="read", expires=NOW)
+    assert token.may_make(["read"], NOW)
+    assert token.may_make(["read"], NOW - DAY)
+    assert not token.may_make(["read"], NOW + timedelta(seconds=1))
+    assert Token(scope="read", expires=None).may_make(["read"], NOW + 1000 * DAY)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("scope", [*SCOPES, ""])
+def test_looking_takes_read_and_everything_else_launch(method, scope):
+    request: Any = SimpleNamespace(method=method, auth=Token(scope=scope))
+    needed = "read" if method in {"GET", "HEAD", "OPTIONS"} else "launch"
+    if scope == needed:
+        assert HasScope().has_permission(request, None)  # type: ignore[arg-type]
+        return
+    with pytest.raises(MissingScope) as refusal:
+        HasScope().has_permission(request, None)  # type: ignore[arg-type]
+    assert f'scope="{needed}"' in refusal.value.auth_header
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("asked", "ends"), [(None, 30), (10, 10), (30, 30), (31, 30), (900, 30)])
+def test_none_lasts_longer_than_the_site_allows(ada, settings, monkeypatch, asked, ends):
+    settings.PORTAL_TOKEN_DAYS = 30
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
+    end = None if asked is None else NOW + asked * DAY
+    assert Token.objects.issue(ada, "x", expires=end)[0].expires == NOW + ends * DAY
+
+
+@pytest.mark.django_db
+def test_what_cannot_be_is_not_issued(ada, settings, monkeypatch):
+    settings.PORTAL_TOKEN_DAYS = 30
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
+    for scopes, expires, field in (
+        ([], None, "scopes"),
+        (["write"], None, "scopes"),
+        (["read"], NOW, "expires"),
+        (["read"], NOW - DAY, "expires"),
+        (["read"], NOW + 30 * DAY + timedelta(seconds=1), "expires"),
+    ):
+        with pytest.raises(ValidationError) as refusal:
+            issuing.issue(ada, "x", scopes, expires)
+        assert list(refusal.value.message_dict) == [field]
+    assert not Token.objects.exists()
+    for days in (0, -1, 31):
+        with pytest.raises(ValidationError):
+            issuing.in_days(days)
+    assert [issuing.in_days(days) for days in (1, 30)] == [NOW + DAY, NOW + 30 * DAY]
+    assert issuing.issue(ada, "x", ["read"], NOW + 30 * DAY)[0].expires == NOW + 30 * DAY
+
+
+@pytest.mark.django_db
+def test_the_most_of_one_person_is_a_hundred_whoever_else_has_some(ada, bob):
+    for user, number in ((ada, issuing.MOST - 1), (bob, 3)):
+        rows = (Token(user=user, name="x", digest=f"{user}{each}") for each in range(number))
+        Token.objects.bulk_create(rows)
+    issuing.issue(ada, "the last")
+    with pytest.raises(ValidationError, match="100 tokens"):
+        issuing.issue(ada, "one more")
+    issuing.issue(bob, "x")
+
+
+@pytest.mark.django_db
+def test_an_answer_goes_on_only_while_its_token_is_good(ada):
+    token, _secret = Token.objects.issue(ada, "x")
+    assert still_good(token)
+    assert still_good(None)
+    Token.objects.update(expires=timezone.now())
+    assert not still_good(token)
+    Token.objects.update(expires=timezone.now() + DAY)
+    type(ada).objects.update(is_active=False)
+    assert not still_good(token)
+    type(ada).objects.update(is_active=True)
+    assert still_good(token)
+    token.delete()
+    assert not still_good(Token(pk=token.pk or 1))
