@@ -36,6 +36,37 @@ def notebook(tmp_path_factory) -> Iterator[Notebook]:
         yield running
 
 
+class PromptServer(uvicorn.Server):
+    """Stops at once where nothing is under way. Uvicorn's own looks every tenth of a second whether
+    it is to stop, and gives another to connections that are open."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_there = threading.Event()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._is_to_stop.set)
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop, self._is_to_stop = asyncio.get_running_loop(), asyncio.Event()
+        self.is_there.set()
+        await super().serve(sockets)
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._is_to_stop.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.server_state.tasks:
+            await super().shutdown(sockets)
+            return
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self.lifespan.shutdown()
+
+
 @pytest.fixture
 def port(transactional_db, settings, caplog) -> Iterator[int]:
     """Where the application is served, without a fault in its log."""
@@ -46,11 +77,12 @@ def port(transactional_db, settings, caplog) -> Iterator[int]:
         config = uvicorn.Config(
             Application(), lifespan="on", log_level="error", timeout_graceful_shutdown=1
         )
-        server = uvicorn.Server(config)
+        server = PromptServer(config)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([door])))
         thread.start()
+        assert server.is_there.wait(20)
         yield number
-        server.should_exit = True
+        server.stop()
         thread.join(20)
         assert not thread.is_alive()
     log = [

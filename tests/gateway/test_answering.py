@@ -72,12 +72,14 @@ def test_requests_that_come_one_by_one_have_one_thread(port: int, seen: Seen) ->
     assert len({thread for _what, thread in seen}) == 1
 
 
+@pytest.mark.usefixtures("quick_rechecks")
 def test_a_stream_is_closed_when_its_reader_leaves(port: int, seen: Seen, project, ada) -> None:
     with events(port, project, ada):
         assert [what for what, _thread in seen] == ["begun"]
     until(lambda: [what for what, _thread in seen] == ["begun", "ended"])
 
 
+@pytest.mark.usefixtures("quick_rechecks")
 def test_a_stream_keeps_no_connection_of_the_thread_that_began_it(port, project, ada) -> None:
     held = []
 
