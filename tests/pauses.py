@@ -8,7 +8,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-FIRST, LONGEST, GROWTH = 0.02, 0.5, 1.3
+FIRST, LONGEST, GROWTH = 0.02, 0.25, 1.3
 
 
 def looked(look: Callable[[], T | None], seconds: float) -> T | None:

@@ -67,22 +67,24 @@ def keeper(backend: LocalBackend, number: int) -> int:
     return status.read(backend.folders.keeper("server", number)).pid
 
 
-def test_a_notebook_is_kept_by_a_fork(server, inside: Inside) -> None:
+def test_a_notebook_is_kept_by_a_fork_without_rights_and_ways_to_the_portal(
+    server, doors, inside: Inside
+) -> None:
     wanted = inside.start("")
     assert settled(inside.backend, wanted).state == "ready"
-    words = Path(f"/proc/{keeper(inside.backend, wanted.id)}/cmdline").read_bytes()
+    pid = keeper(inside.backend, wanted.id)
+    words = Path(f"/proc/{pid}/cmdline").read_bytes()
     assert words == Path(f"/proc/{server.pid}/cmdline").read_bytes()
+    is_alone_and_without_rights(pid, server.pid)
+    holds_no_door(pid, doors)
     removed(inside.backend, wanted.id)
     assert server.poll() is None
     assert not children(server.pid)  # those that have ended are seen off
 
 
-def test_it_is_nobodys_child_and_has_given_up_every_right(server, inside: Inside) -> None:
-    wanted = inside.start("")
-    settled(inside.backend, wanted)
-    pid = keeper(inside.backend, wanted.id)
-    assert parent(pid) != server.pid
-    assert os.getsid(pid) != os.getsid(server.pid)
+def is_alone_and_without_rights(pid: int, server: int) -> None:
+    assert parent(pid) != server
+    assert os.getsid(pid) != os.getsid(server)
     text = Path(f"/proc/{pid}/status").read_text()
     fields = dict(line.split(":\t", 1) for line in text.splitlines())
     assert "0" not in fields["Uid"].split() + fields["Gid"].split()
@@ -90,13 +92,10 @@ def test_it_is_nobodys_child_and_has_given_up_every_right(server, inside: Inside
     assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == 0
 
 
-def test_it_holds_nothing_of_the_server(server, doors, inside: Inside) -> None:
+def holds_no_door(pid: int, doors: tuple[socket.socket, ...]) -> None:
     """No socket to the portal above all: what asks there becomes a process with every right."""
-    wanted = inside.start("")
-    settled(inside.backend, wanted)
     shared = {os.fstat(door.fileno()).st_ino for door in doors}
-    held = Path(f"/proc/{keeper(inside.backend, wanted.id)}/fd")
-    assert {each.stat().st_ino for each in held.iterdir()}.isdisjoint(shared)
+    assert {each.stat().st_ino for each in Path(f"/proc/{pid}/fd").iterdir()}.isdisjoint(shared)
 
 
 def test_it_outlives_the_server(server, inside: Inside) -> None:

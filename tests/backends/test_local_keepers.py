@@ -44,20 +44,15 @@ def keeper(backend: LocalBackend, kind: str, number: int) -> status.Status:
     return status.read(backend.folders.keeper(kind, number))
 
 
-def test_a_keeper_is_nobodys_child(inside: Inside):
+def test_a_keeper_is_nobodys_child_and_has_given_up_every_right(inside: Inside):
     server = inside.start("")
     settled(inside.backend, server)
     pid = keeper(inside.backend, "server", server.id).pid
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    parent, session = int(fields[1]), int(fields[3])
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    parent, session = int(words[1]), int(words[3])
     assert parent != os.getpid()
     assert session != os.getsid(0)
-
-
-def test_a_keeper_has_given_up_every_right(inside: Inside):
-    server = inside.start("")
-    settled(inside.backend, server)
-    text = Path(f"/proc/{keeper(inside.backend, 'server', server.id).pid}/status").read_text()
+    text = Path(f"/proc/{pid}/status").read_text()
     fields = dict(line.split(":\t", 1) for line in text.splitlines())
     assert "0" not in fields["Uid"].split() + fields["Gid"].split()
     assert fields["Groups"].strip() in {"", *fields["Gid"].split()}

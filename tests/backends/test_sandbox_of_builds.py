@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sessions.backends import BuildSpec
 from tests.backends.waiting import built, finished, log, until
 from tests.processes import SLEEP, sleepers
 
@@ -64,51 +65,68 @@ def test_a_cancelled_one_is_removed_even_where_it_forbids_that(backend, order):
     assert not backend.folders.partial(spec.image, spec.id).exists()
 
 
-def test_it_sees_neither_the_portal_nor_other_builds(backend, order, data: Path):
-    spec = order(after_build(f"ls /opt /home {data} /srv /root; ls /proc | grep -c '^[0-9]'; id"))
-    backend.ensure_build(spec)
-    finished(backend, spec)
-    text = log(backend, spec.id)
+CURIOUS = """
+ls /opt /home {data} /srv /root; id; env
+umask 077; mkdir private; touch private/file
+"""
+
+
+@pytest.fixture
+def curious(backend, order, images, data: Path) -> tuple[BuildSpec, str]:
+    """A build that looks around, with all that it has said: made once, with some variables set."""
+    if "curious" not in images:
+        spec = order(after_build(CURIOUS.format(data=data)))
+        with pytest.MonkeyPatch.context() as portal:
+            portal.setenv("PORTAL_SECRET_KEY", "top secret")
+            portal.setenv("UV_INDEX_URL", "https://someone:password@packages.example.org/simple")
+            portal.setenv("PIP_DEFAULT_TIMEOUT", "77")
+            backend.ensure_build(spec)
+        assert finished(backend, spec).code == ""
+        images["curious"] = spec, log(backend, spec.id)
+    return images["curious"]
+
+
+@pytest.mark.xdist_group("curious")
+def test_it_sees_neither_the_portal_nor_other_builds(curious, data: Path):
+    _spec, text = curious
     assert f"cannot access '{data}'" in text
     assert "/home:\njovyan\n" in text
     assert "/opt:\nenv\n" in text
     assert "uid=1000(jovyan) gid=1000(jovyan)" in text
 
 
-def test_its_secrets_do_not_reach_it(backend, order, monkeypatch):
-    monkeypatch.setenv("PORTAL_SECRET_KEY", "top secret")
-    monkeypatch.setenv("UV_INDEX_URL", "https://someone:password@packages.example.org/simple")
-    monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "77")
-    spec = order(after_build("env"))
-    backend.ensure_build(spec)
-    finished(backend, spec)
-    text = log(backend, spec.id)
+@pytest.mark.xdist_group("curious")
+def test_its_secrets_do_not_reach_it(curious):
+    _spec, text = curious
     assert "PIP_DEFAULT_TIMEOUT=77\n" in text
     assert "top secret" not in text
     assert "password" not in text
 
 
-def test_no_build_can_change_what_another_one_gets(backend, order):
+@pytest.mark.xdist_group("curious")
+def test_everybody_may_read_what_it_made_and_only_it_could_write(backend, curious):
+    spec, _text = curious
+    environment = backend.folders.environment(spec.image)
+    assert (environment / "home/private").stat().st_mode & 0o777 == 0o755
+    assert (environment / "home/private/file").stat().st_mode & 0o777 == 0o644
+    if os.geteuid() == 0:
+        assert environment.stat().st_uid != 0
+
+
+@pytest.mark.xdist_group("curious")
+def test_no_build_can_change_what_another_one_gets(backend, order, curious):
     """Neither in the packages that are kept for all, nor through a link to one of their files."""
     poison = "echo poison >> $(python -c 'import jupyterlab; print(jupyterlab.__file__)')"
     poison += "; ls /var/cache 2>&1; find /opt/env -type f -links +1 | head -1; touch poisoned"
     first = order(after_build(poison))
     backend.ensure_build(first)
     assert finished(backend, first).code == "build.no-jupyterlab"
-    second = built(backend, order(after_build("echo clean")))
-    environment = backend.folders.environment(second.image)
-    (package,) = environment.glob("env/lib/python3*/site-packages/jupyterlab/__init__.py")
-    assert "poison" not in package.read_text()
-    assert {path.stat().st_nlink for path in environment.rglob("env/**/*.py")} == {1}
-
-
-def test_everybody_may_read_what_it_made_and_only_it_could_write(backend, order):
-    spec = built(backend, order(after_build("umask 077; mkdir private; touch private/file")))
-    environment = backend.folders.environment(spec.image)
-    assert (environment / "home/private").stat().st_mode & 0o777 == 0o755
-    assert (environment / "home/private/file").stat().st_mode & 0o777 == 0o644
-    if os.geteuid() == 0:
-        assert environment.stat().st_uid != 0
+    second = built(backend, order({"README": "clean"}))
+    for spec in (curious[0], second):  # before it and after it
+        environment = backend.folders.environment(spec.image)
+        (package,) = environment.glob("env/lib/python3*/site-packages/jupyterlab/__init__.py")
+        assert "poison" not in package.read_text()
+        assert {path.stat().st_nlink for path in environment.rglob("env/**/*.py")} == {1}
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../outside", "../folder/../../outside"])

@@ -75,12 +75,22 @@ def test_each_person_has_a_uid_of_their_own_which_is_not_roots(inside: Inside, s
     assert 0 not in uids
 
 
-@pytest.mark.parametrize(
-    "path", ["/opt/env/new", "/opt/env/bin/python", "/usr/new", "/etc/passwd", "/new", "/dev/new"]
-)
-def test_what_is_not_its_own_cannot_be_written(inside: Inside, path: str):
-    output = inside.output(f"open({path!r}, 'a').write('x')")
-    assert "Read-only file system" in output or "Permission denied" in output
+NOT_ITS_OWN = ["/opt/env/new", "/opt/env/bin/python", "/usr/new", "/etc/passwd", "/new", "/dev/new"]
+
+
+def test_what_is_not_its_own_cannot_be_written(inside: Inside):
+    answers = inside.answer(f"""
+import json
+def tried(path):
+    try:
+        open(path, "a").write("x")
+        return "written"
+    except OSError as error:
+        return error.strerror
+print(json.dumps([tried(path) for path in {NOT_ITS_OWN}]))
+""")
+    assert isinstance(answers, list) and len(answers) == len(NOT_ITS_OWN)
+    assert set(answers) <= {"Read-only file system", "Permission denied"}
 
 
 def test_the_machine_cannot_be_configured(inside: Inside):
