@@ -28,7 +28,7 @@ def start(api, cluster, told):
     started = []
 
     def start() -> Reflector:
-        started.append(Reflector(cluster, "pods", {}, told.append))
+        started.append(Reflector(cluster, "pods", {}, told.append, pause=0.05))
         started[-1].start()
         assert started[-1].listed.wait(10)
         return started[-1]

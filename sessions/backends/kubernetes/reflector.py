@@ -25,7 +25,13 @@ class Reflector:
     or gone. ``things`` are by name; to be copied before they are walked through."""
 
     def __init__(
-        self, cluster: Cluster, kind: str, query: Query, changed: Callable[[str], None]
+        self,
+        cluster: Cluster,
+        kind: str,
+        query: Query,
+        changed: Callable[[str], None],
+        *,
+        pause: float = PAUSE,
     ) -> None:
         self.things: dict[str, Manifest] = {}
         self.listed = threading.Event()
@@ -33,6 +39,7 @@ class Reflector:
         self._kind = kind
         self._query = query
         self._changed = changed
+        self._pause = pause
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch {kind}", daemon=True)
 
@@ -53,7 +60,7 @@ class Reflector:
                 log.warning("%s are not watched: %s", self._kind, error)
             except Exception:
                 log.exception("%s are not watched", self._kind)
-            self._left.wait(PAUSE)
+            self._left.wait(self._pause)
 
     def _list(self) -> str:
         """Take everything as it is now; the version from which to watch."""
