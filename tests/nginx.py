@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.harness.ports import free_ports
+from bench.harness.ports import free_port
 from bench.harness.waiting import until
 from bench.upstream import NGINX
 
@@ -36,7 +36,7 @@ http {{
 def running(web: int, domain: str, secret: str, ways: Path | None = None) -> Iterator[int]:
     """The port where it listens, for hosts of this domain. ``ways`` is where it writes which path
     went to which servers."""
-    (port,) = free_ports(1)
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix=f"bindery-{os.getpid()}-", dir=MEMORY) as name:
         folder = Path(name)
         words = {"user": getpass.getuser(), "ways": f"{ways} ways" if ways else "off"}

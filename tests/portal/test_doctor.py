@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -19,6 +18,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
+from bench.harness.ports import free_port
 from keys import keypairs
 from portal import health
 from portal.doctor import backend as of_backend
@@ -54,13 +54,6 @@ def ids(found: Iterable[Finding]) -> set[str]:
     findings = list(found)
     assert all(finding.message and finding.hint for finding in findings)
     return {finding.id for finding in findings}
-
-
-def nobody() -> int:
-    """A port of this machine at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 # --- settings and keys ---
@@ -137,7 +130,7 @@ def test_a_folder_on_a_network_disk(tmp_path):
 def test_redis_that_is_not_there(settings):
     settings.REDIS_URL = ""
     assert ids(channel.check()) == WELL
-    settings.REDIS_URL = f"redis://127.0.0.1:{nobody()}"
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}"
     assert ids(channel.check()) == {"doctor.redis"}
 
 
@@ -220,7 +213,7 @@ def test_addresses_that_lead_to_something_else(web):
 
 
 def test_addresses_that_lead_nowhere(settings):
-    settings.PORTAL_URL = f"http://127.0.0.1:{nobody()}"
+    settings.PORTAL_URL = f"http://127.0.0.1:{free_port()}"
     settings.PORTAL_GATEWAY_DOMAIN = "notebooks.invalid"
     assert ids(outside.check()) == {"doctor.unreachable"}
     assert ids(gateway.check()) == {"doctor.gateway"}
@@ -276,7 +269,7 @@ def test_a_mail_server(server: MailServer, settings):
     assert server.letters[0]["To"] == "ops@example.org"
     server.refused = {"ops@example.org"}
     assert ids(mail.check("ops@example.org")) == {"doctor.mail"}
-    settings.EMAIL_PORT = nobody()
+    settings.EMAIL_PORT = free_port()
     assert ids(mail.check()) == {"doctor.mail"}
 
 
@@ -315,7 +308,7 @@ def test_each_check_has_a_name_of_its_own():
 
 @pytest.mark.django_db(transaction=True)
 def test_the_command_says_it_to_people_and_to_programs(backend, settings):
-    settings.PORTAL_URL = f"http://localhost:{nobody()}"
+    settings.PORTAL_URL = f"http://localhost:{free_port()}"
     settings.SECRET_KEY = "short"
     said, listed = StringIO(), StringIO()
     with pytest.raises(SystemExit) as end:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -12,6 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django_q.models import OrmQ
 
+from bench.harness.ports import free_port
 from portal import letters
 from portal.models import Letter, User
 from portal.models.letter import ATTEMPTS
@@ -28,9 +28,7 @@ WORDS = {"limit": "projects", "wanted": "10", "until": "3 December 2026", "grant
 @pytest.fixture
 def nobody_answers(server, settings) -> None:
     """Nobody listens at the mail server's address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        settings.EMAIL_PORT = free.getsockname()[1]
+    settings.EMAIL_PORT = free_port()
 
 
 def write(to: User, key: str = "one", **more: object) -> Letter:
