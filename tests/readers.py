@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from channels.auth import AuthMiddlewareStack
+from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
+from django.conf import settings
+from django.test import Client
+
+from portal.models import User
+from sessions.consumers import routes
 
 PATIENCE = 30
+Header = tuple[bytes, bytes]
+
+_application = AuthMiddlewareStack(URLRouter(routes))
 
 
 class Reader(WebsocketCommunicator):
@@ -17,3 +27,21 @@ class Reader(WebsocketCommunicator):
 
     async def wait(self, timeout: float = PATIENCE) -> None:  # noqa: ASYNC109  (the library's)
         await super().wait(max(timeout, PATIENCE))
+
+
+def reading(path: str, *headers: Header) -> Reader:
+    """One who asks for a socket of the portal's own."""
+    return Reader(_application, path, headers=list(headers))
+
+
+def cookie_in(browser: Client) -> Header:
+    """That of a browser in which somebody is signed in."""
+    name = settings.SESSION_COOKIE_NAME
+    return b"cookie", f"{name}={browser.cookies[name].value}".encode()
+
+
+def cookie_of(user: User) -> Header:
+    """That of a new browser of this person's."""
+    browser = Client()
+    browser.force_login(user)
+    return cookie_in(browser)

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date
 
 import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
-from django.utils import timezone
 
 from quotas import asking
 from quotas.fields import FIELDS
 from quotas.models import Grant, LimitRequest, LimitSet
 from sessions.states import ProjectState
+from tests.making import in_days
 from tests.stages import project_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
-
-
-def in_days(days: int):
-    return timezone.localdate() + timedelta(days=days)
 
 
 def page(client: Client, address: str = "/account/") -> str:

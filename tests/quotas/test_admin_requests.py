@@ -12,15 +12,12 @@ from quotas import asking
 from quotas.limits import limits_of
 from quotas.models import LimitRequest, SupportBounds
 from sessions.states import ProjectState
+from tests.making import in_days
 from tests.stages import project_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
 
 LIST = "/admin/quotas/limitrequest/"
-
-
-def in_days(days: int):
-    return timezone.localdate() + timedelta(days=days)
 
 
 @pytest.fixture

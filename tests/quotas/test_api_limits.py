@@ -7,19 +7,15 @@ from auditlog.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 
-from keys.models import Token
 from quotas import setting
 from quotas.fields import FIELDS
 from quotas.limits import defaults, limits_of
 from quotas.models import Grant, LimitSet
+from tests.making import with_token
 
 pytestmark = pytest.mark.django_db
 
 ADDRESS = "/api/v1/users/ada/limits/"
-
-
-def with_token(user) -> Client:
-    return Client(headers={"Authorization": f"Bearer {Token.objects.issue(user, 'test')[1]}"})
 
 
 def patch(client: Client, data, address: str = ADDRESS):

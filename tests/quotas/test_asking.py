@@ -13,12 +13,9 @@ from django.utils import timezone
 from quotas import asking
 from quotas.limits import limits_of
 from quotas.models import Grant, LimitRequest, LimitSet, SupportBounds
+from tests.making import in_days
 
 pytestmark = pytest.mark.django_db
-
-
-def in_days(days: int):
-    return timezone.localdate() + timedelta(days=days)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from sessions import lifecycle
 from sessions.backends import LogPiece
 from sessions.journal import append
 from sessions.models import Build, Project
+from tests.making import with_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,10 +42,6 @@ def url(git, backend) -> str:
 @pytest.fixture
 def project(ada, url) -> Project:
     return lifecycle.launch(ada, url)
-
-
-def with_token(user) -> Client:
-    return Client(headers={"Authorization": f"Bearer {Token.objects.issue(user, 'test')[1]}"})
 
 
 def post(client: Client, address: str, **data):

@@ -7,8 +7,9 @@ import pytest
 from sessions import journal
 from sessions.backends import LogPiece
 from sessions.cursor import HIGHEST, Cursor, parse, unpack
-from sessions.models import Build, LogChunk, Project, Session
+from sessions.models import Build, LogChunk, Session
 from sessions.states import Phase
+from tests.making import say, session_of
 
 pytestmark = pytest.mark.django_db
 
@@ -20,21 +21,7 @@ def build():
 
 @pytest.fixture
 def session(ada):
-    return new_session(ada, "one")
-
-
-def new_session(ada, name: str) -> Session:
-    project = Project.objects.create(owner=ada, name=name, provider="git", url="u")
-    session = Session.objects.create(
-        project=project, cpu_request=1, cpu_limit=1, memory_request_gb=1, memory_limit_gb=1
-    )
-    Project.objects.filter(pk=project.pk).update(current=session)
-    return session
-
-
-def say(build: Build, *texts: str) -> None:
-    for text in texts:
-        assert journal.append(build, LogPiece("building", text, build.position + "x"))
+    return session_of(ada, "one")
 
 
 def told(session: Session, after: int = 0, limit: int = 500) -> list[str]:
@@ -78,7 +65,7 @@ def test_pages_of_any_size_tell_the_same(session, build, limit):
 def test_who_joins_a_build_late_sees_its_log_from_the_first_line(ada, session, build):
     journal.record(session, Phase.FETCHING, "building", build=build)
     say(build, "one", "two")
-    late = new_session(ada, "two")
+    late = session_of(ada, "two")
     journal.record(late, Phase.FETCHING, "joined", build=build)
     say(build, "three")
     assert told(late) == ["joined", "one", "two", "three"]
@@ -86,7 +73,7 @@ def test_who_joins_a_build_late_sees_its_log_from_the_first_line(ada, session, b
 
 def test_a_launch_of_a_finished_build_shows_its_log_before_the_event(ada, build):
     say(build, "one", "two")
-    quick = new_session(ada, "quick")
+    quick = session_of(ada, "quick")
     journal.record(quick, Phase.WAITING, "launched")
     journal.record(quick, Phase.BUILT, "built", build=build)
     journal.record(quick, Phase.LAUNCHING, "starting")

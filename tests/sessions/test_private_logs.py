@@ -8,9 +8,6 @@ from typing import Any, cast
 
 import pytest
 from asgiref.sync import sync_to_async
-from channels.auth import AuthMiddlewareStack
-from channels.routing import URLRouter
-from django.conf import settings
 from django.http import StreamingHttpResponse
 from django.test import AsyncClient
 from django.urls import reverse
@@ -19,11 +16,10 @@ from keys.models import Token
 from portal.models import User
 from sessions import journal
 from sessions.backends import LogPiece
-from sessions.consumers import routes
 from sessions.models import Build, Project
 from sessions.states import Phase, ProjectState
 from tests.conftest import signed_in
-from tests.readers import Reader
+from tests.readers import Reader, cookie_of, reading
 from tests.stages import LOG, project_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,8 +27,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ADDRESS = "git@git.example.org:ada/diary.git"
 SECRET = LOG.split("\n")[1]
 CLOSED = "its log is shown to its owner only"
-
-application = AuthMiddlewareStack(URLRouter(routes))
 
 
 @pytest.fixture
@@ -47,9 +41,7 @@ def build_of(project: Project) -> Build:
 
 
 def socket(path: str, user: User | None) -> Reader:
-    name = settings.SESSION_COOKIE_NAME
-    cookie = f"{name}={signed_in(user).cookies[name].value}".encode() if user else b""
-    return Reader(application, path, headers=[(b"cookie", cookie)])
+    return reading(path, *([cookie_of(user)] if user else []))
 
 
 def test_a_project_fetched_with_a_key_is_private(ada, backend):

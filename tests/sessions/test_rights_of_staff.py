@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import pytest
 from asgiref.sync import sync_to_async
-from channels.auth import AuthMiddlewareStack
-from channels.routing import URLRouter
-from django.conf import settings
-from django.test import Client
 
-from keys.models import Token
 from portal.models import User
-from sessions import journal, lifecycle
+from sessions import lifecycle
 from sessions.api.views import VerbView
-from sessions.backends import LogPiece
-from sessions.consumers import routes
 from sessions.errors import NotAllowed, StateConflict
 from sessions.models import Build, Project, Session
 from sessions.states import BuildState, ProjectState, SessionState
 from tests.conftest import signed_in
-from tests.readers import Reader
+from tests.making import say, with_token
+from tests.readers import Reader, cookie_of, reading
 from tests.stages import project_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,10 +30,6 @@ def project(ada, backend) -> Project:
 def plain(db) -> User:
     """Staff in no role: may enter the admin, and nothing more."""
     return User.objects.create_user("plain", is_staff=True)
-
-
-def with_token(user: User) -> Client:
-    return Client(headers={"Authorization": f"Bearer {Token.objects.issue(user, 'test')[1]}"})
 
 
 def test_only_the_right_shows_other_peoples_projects(project, ada, bob, plain, vera, sue, root):
@@ -168,20 +158,8 @@ def test_nobody_else_cancels_a_build(ada, bob, vera, plain, backend):
 
 
 # --- A build's log, live ---
-application = AuthMiddlewareStack(URLRouter(routes))
-
-
 def socket(pk: int, user: User | None, after: str = "") -> Reader:
-    headers = []
-    if user:
-        cookie = signed_in(user).cookies[settings.SESSION_COOKIE_NAME].value
-        headers = [(b"cookie", f"{settings.SESSION_COOKIE_NAME}={cookie}".encode())]
-    return Reader(application, f"/ws/builds/{pk}/?after={after}", headers=headers)
-
-
-def say(build: Build, text: str) -> None:
-    build.refresh_from_db()
-    assert journal.append(build, LogPiece("building", text, build.position + "x"))
+    return reading(f"/ws/builds/{pk}/?after={after}", *([cookie_of(user)] if user else []))
 
 
 async def test_staff_follow_a_builds_log_from_its_first_line(ada, vera, backend):

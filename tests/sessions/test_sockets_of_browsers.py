@@ -9,8 +9,6 @@ from typing import cast
 
 import pytest
 from asgiref.sync import sync_to_async
-from channels.auth import AuthMiddlewareStack
-from channels.routing import URLRouter
 from django.conf import settings
 from django.http import StreamingHttpResponse
 from django.test import AsyncClient, Client
@@ -18,9 +16,9 @@ from django.utils import timezone
 
 from portal import people
 from portal.models import User
-from sessions.consumers import routes
 from sessions.models import Project
-from tests.readers import PATIENCE, Reader
+from tests.making import project_of
+from tests.readers import PATIENCE, cookie_in, reading
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -28,12 +26,9 @@ pytestmark = [
 ]
 
 
-application = AuthMiddlewareStack(URLRouter(routes))
-
-
 @pytest.fixture
 def project(ada, backend) -> Project:
-    return Project.objects.create(owner=ada, name="flowers", provider="git", url="u")
+    return project_of(ada)
 
 
 def sign_out(browser: Client, ada: User) -> None:
@@ -58,9 +53,7 @@ def vouch_no_more(browser: Client, ada: User) -> None:
 async def test_it_is_closed_when_the_sign_in_ends(
     as_ada, ada, project, path: str, end: Callable[[Client, User], None]
 ):
-    name = settings.SESSION_COOKIE_NAME
-    cookie = f"{name}={as_ada.cookies[name].value}".encode()
-    reader = Reader(application, path, headers=[(b"cookie", cookie)])
+    reader = reading(path, cookie_in(as_ada))
     assert (await reader.connect())[0]
     await sync_to_async(end)(as_ada, ada)
     output = await reader.receive_output()
@@ -86,9 +79,7 @@ async def test_so_does_an_event_stream(as_ada, ada, project, end: Callable[[Clie
 
 
 async def test_it_stays_open_while_nothing_ends(as_ada, project):
-    name = settings.SESSION_COOKIE_NAME
-    cookie = f"{name}={as_ada.cookies[name].value}".encode()
-    reader = Reader(application, "/ws/projects/", headers=[(b"cookie", cookie)])
+    reader = reading("/ws/projects/", cookie_in(as_ada))
     assert (await reader.connect())[0]
     await reader.receive_from()
     assert await reader.receive_nothing(timeout=10 * settings.PORTAL_LIVE_RECHECK)

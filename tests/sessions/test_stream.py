@@ -8,53 +8,32 @@ from typing import cast
 
 import pytest
 from asgiref.sync import sync_to_async
-from channels.auth import AuthMiddlewareStack
-from channels.routing import URLRouter
-from django.conf import settings
 from django.http import StreamingHttpResponse
-from django.test import AsyncClient, Client
+from django.test import AsyncClient
 
 from keys.models import Token
 from portal.models import User
 from sessions import journal
-from sessions.backends import LogPiece
-from sessions.consumers import routes
-from sessions.models import Build, Project, Session
+from sessions.models import Build, Session
 from sessions.states import Phase
-from tests.readers import Reader
+from tests.making import say, session_of
+from tests.readers import Reader, cookie_of, reading
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-application = AuthMiddlewareStack(URLRouter(routes))
 
 
 @pytest.fixture
 def session(ada) -> Session:
-    project = Project.objects.create(owner=ada, name="flowers", provider="git", url="u")
-    session = Session.objects.create(
-        project=project, cpu_request=1, cpu_limit=1, memory_request_gb=1, memory_limit_gb=1
-    )
+    session = session_of(ada)
     session.build = Build.objects.create(url="u", commit="c" * 40, image="i")
     session.save()
-    Project.objects.filter(pk=project.pk).update(current=session)
     journal.record(session, Phase.WAITING, "launched")
     journal.record(session, Phase.FETCHING, "building", build=session.build)
     return session
 
 
-def cookie_of(user: User) -> tuple[bytes, bytes]:
-    client = Client()
-    client.force_login(user)
-    name = settings.SESSION_COOKIE_NAME
-    return b"cookie", f"{name}={client.cookies[name].value}".encode()
-
-
 def bearer_of(user: User) -> tuple[bytes, bytes]:
     return b"authorization", f"Bearer {Token.objects.issue(user, 'test')[1]}".encode()
-
-
-def socket(path: str, *headers: tuple[bytes, bytes]) -> Reader:
-    return Reader(application, path, headers=list(headers))
 
 
 async def messages(communicator: Reader, count: int) -> list[str]:
@@ -62,13 +41,8 @@ async def messages(communicator: Reader, count: int) -> list[str]:
     return [item["message"] for item in got]
 
 
-def say(build: Build, text: str) -> None:
-    build.refresh_from_db()
-    assert journal.append(build, LogPiece("building", text, build.position + "x"))
-
-
 async def test_a_socket_tells_everything_and_then_what_comes(ada, session):
-    reader = socket("/ws/projects/flowers/", await sync_to_async(cookie_of)(ada))
+    reader = reading("/ws/projects/flowers/", await sync_to_async(cookie_of)(ada))
     assert (await reader.connect())[0]
     assert await messages(reader, 2) == ["launched", "building"]
     for text in ("one", "two"):
@@ -83,7 +57,7 @@ async def test_a_socket_goes_on_where_its_cursor_says(ada, session):
     await sync_to_async(say)(session.build, "one")
     page = await sync_to_async(journal.read)(session.project_id)
     after = page.items[1]["cursor"]
-    reader = socket(f"/ws/projects/flowers/?after={after}", await sync_to_async(bearer_of)(ada))
+    reader = reading(f"/ws/projects/flowers/?after={after}", await sync_to_async(bearer_of)(ada))
     assert (await reader.connect())[0]
     assert await messages(reader, 1) == ["one"]
     await reader.disconnect()
@@ -91,7 +65,7 @@ async def test_a_socket_goes_on_where_its_cursor_says(ada, session):
 
 async def test_many_readers_of_one_build_all_see_every_line(ada, session):
     header = await sync_to_async(cookie_of)(ada)
-    readers = [socket("/ws/projects/flowers/", header) for _ in range(20)]
+    readers = [reading("/ws/projects/flowers/", header) for _ in range(20)]
     for reader in readers:
         assert (await reader.connect())[0]
     lines = [f"line {n}" for n in range(30)]
@@ -104,7 +78,7 @@ async def test_many_readers_of_one_build_all_see_every_line(ada, session):
 
 @pytest.mark.parametrize("after", ["nonsense", "-5", "9" * 40, "%00"])
 async def test_a_wrong_cursor_starts_from_the_beginning(ada, session, after):
-    reader = socket(f"/ws/projects/flowers/?after={after}", await sync_to_async(cookie_of)(ada))
+    reader = reading(f"/ws/projects/flowers/?after={after}", await sync_to_async(cookie_of)(ada))
     assert (await reader.connect())[0]
     assert await messages(reader, 1) == ["launched"]
     await reader.disconnect()
@@ -112,15 +86,15 @@ async def test_a_wrong_cursor_starts_from_the_beginning(ada, session, after):
 
 async def test_others_are_refused(bob, stan, session):
     for header in ([await sync_to_async(cookie_of)(bob)], [(b"authorization", b"Bearer x")], []):
-        assert not (await socket("/ws/projects/flowers/", *header).connect())[0]
-    assert not (await socket("/ws/projects/").connect())[0]
-    staff = socket("/ws/projects/flowers/", await sync_to_async(cookie_of)(stan))
+        assert not (await reading("/ws/projects/flowers/", *header).connect())[0]
+    assert not (await reading("/ws/projects/").connect())[0]
+    staff = reading("/ws/projects/flowers/", await sync_to_async(cookie_of)(stan))
     assert (await staff.connect())[0]
     await staff.disconnect()
 
 
 async def test_a_socket_closes_when_the_right_to_it_ends(ada, session, quick_rechecks):
-    reader = socket("/ws/projects/flowers/", await sync_to_async(cookie_of)(ada))
+    reader = reading("/ws/projects/flowers/", await sync_to_async(cookie_of)(ada))
     assert (await reader.connect())[0]
     await messages(reader, 2)
     await User.objects.filter(pk=ada.pk).aupdate(is_active=False)
@@ -129,8 +103,8 @@ async def test_a_socket_closes_when_the_right_to_it_ends(ada, session, quick_rec
 
 
 async def test_the_dashboard_hears_of_changes_in_ones_own_projects_only(ada, bob, session):
-    hers = socket("/ws/projects/", await sync_to_async(cookie_of)(ada))
-    his = socket("/ws/projects/", await sync_to_async(cookie_of)(bob))
+    hers = reading("/ws/projects/", await sync_to_async(cookie_of)(ada))
+    his = reading("/ws/projects/", await sync_to_async(cookie_of)(bob))
     for reader in (hers, his):
         assert (await reader.connect())[0]
         assert json.loads(await reader.receive_from()) == {"changed": True}

@@ -9,9 +9,10 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from sessions import journal
-from sessions.models import Project, Session
+from sessions.models import Session
 from sessions.states import Phase
 from sessions.stream import hub
+from tests.making import session_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,12 +27,7 @@ def nowhere(settings) -> None:
 
 @pytest.fixture
 def session(ada) -> Session:
-    project = Project.objects.create(owner=ada, name="flowers", provider="git", url="u")
-    session = Session.objects.create(
-        project=project, cpu_request=1, cpu_limit=1, memory_request_gb=1, memory_limit_gb=1
-    )
-    Project.objects.filter(pk=project.pk).update(current=session)
-    return session
+    return session_of(ada)
 
 
 async def test_a_reader_who_waits_is_told_while_redis_is_away(nowhere, session):

@@ -9,17 +9,15 @@ from typing import cast
 
 import pytest
 from asgiref.sync import sync_to_async
-from channels.auth import AuthMiddlewareStack
-from channels.routing import URLRouter
 from django.http import StreamingHttpResponse
 from django.test import AsyncClient
 from django.utils import timezone
 
 from keys.models import Token
 from portal.models import User
-from sessions.consumers import routes
 from sessions.models import Project
-from tests.readers import PATIENCE, Reader
+from tests.making import project_of
+from tests.readers import PATIENCE, Reader, reading
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -28,17 +26,14 @@ pytestmark = [
 
 PATHS = ["/ws/projects/flowers/", "/ws/projects/"]
 
-application = AuthMiddlewareStack(URLRouter(routes))
-
 
 @pytest.fixture
 def project(ada, backend) -> Project:
-    return Project.objects.create(owner=ada, name="flowers", provider="git", url="u")
+    return project_of(ada)
 
 
 def socket(path: str, secret: str) -> Reader:
-    header = (b"authorization", f"Bearer {secret}".encode())
-    return Reader(application, path, headers=[header])
+    return reading(path, (b"authorization", f"Bearer {secret}".encode()))
 
 
 @sync_to_async

@@ -1,0 +1,46 @@
+"""Small things that tests of several packages need: rows without a back end, days, clients."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from django.test import Client
+from django.utils import timezone
+
+from keys.models import Token
+from portal.models import User
+from sessions import journal
+from sessions.backends import LogPiece
+from sessions.models import Build, Project, Session
+
+
+def with_token(user: User, *scopes: str) -> Client:
+    """A program of this person's, whose token is good for all or for these."""
+    secret = Token.objects.issue(user, "test", *([scopes] if scopes else []))[1]
+    return Client(headers={"Authorization": f"Bearer {secret}"})
+
+
+def in_days(days: int) -> date:
+    return timezone.localdate() + timedelta(days=days)
+
+
+def project_of(owner: User, name: str = "flowers") -> Project:
+    """A project that has never run."""
+    return Project.objects.create(owner=owner, name=name, provider="git", url="u")
+
+
+def session_of(owner: User, name: str = "flowers") -> Session:
+    """The waiting session of a new project."""
+    project = project_of(owner, name)
+    session = Session.objects.create(
+        project=project, cpu_request=1, cpu_limit=1, memory_request_gb=1, memory_limit_gb=1
+    )
+    Project.objects.filter(pk=project.pk).update(current=session)
+    return session
+
+
+def say(build: Build, *texts: str) -> None:
+    """Let a build say this, each text as a piece of its own."""
+    build.refresh_from_db()
+    for text in texts:
+        assert journal.append(build, LogPiece("building", text, build.position + "x"))
