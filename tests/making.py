@@ -8,6 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from keys.models import Token
+from keys.scopes import SCOPES
 from portal.models import User
 from sessions import journal
 from sessions.backends import LogPiece
@@ -16,7 +17,7 @@ from sessions.models import Build, Project, Session
 
 def with_token(user: User, *scopes: str) -> Client:
     """A program of this person's, whose token is good for all or for these."""
-    secret = Token.objects.issue(user, "test", *([scopes] if scopes else []))[1]
+    secret = Token.objects.issue(user, "test", scopes or tuple(SCOPES))[1]
     return Client(headers={"Authorization": f"Bearer {secret}"})
 
 

@@ -42,7 +42,7 @@ def detecting(data: Path) -> Iterator[subprocess.Popen[str]]:
     """The program that finds the build pack: takes folder, answer's file and versions by line."""
     python = next(iter(interpreters(people.builder()).values()))
     tools = toolbox.ensure(Folders(data).toolboxes, python)
-    words = [tools / "bin/python", "-I", "-c", AGAIN_AND_AGAIN, tools / "share"]
+    words = [str(tools / "bin/python"), "-I", "-c", AGAIN_AND_AGAIN, str(tools / "share")]
     with subprocess.Popen(words, stdin=PIPE, stdout=PIPE, text=True, bufsize=1) as running:
         yield running
         running.kill()
