@@ -7,8 +7,7 @@ from datetime import date, timedelta
 from django.test import Client
 from django.utils import timezone
 
-from keys.models import Token
-from keys.scopes import SCOPES
+from keys.models import SCOPES, Token
 from portal.models import User
 from sessions import journal
 from sessions.backends import LogPiece
