@@ -24,6 +24,12 @@ SERVERS: dict[str, dict[str, Any]] = {
     "one of protocol 0 that gives nothing by its id": {"protocol": 0, "by_id": False},
     "one that can do nothing": {"protocol": 0, "by_id": False, "filters": False},
 }
+# Only those that do not give a commit by its id are asked for a ref; a forge stands for the others.
+ASKED_BY_REF = [
+    "a forge",
+    "one of protocol 0 that gives nothing by its id",
+    "one that can do nothing",
+]
 ODD_NAMES = ["--help", "-z", "*", "[a]", ":(glob)*", ":", "a b", "ü", "a:b", "$HOME", "a\tb", "@"]
 FILES = {NAME: "gpu=1\n", "empty": "", "long": "x" * 5000, "just": "y" * MOST, "folder/a": "1"}
 
@@ -72,6 +78,7 @@ def test_a_file_is_read(server, flowers, name):
     assert found == FileFound("file", FILES[name].encode())
 
 
+@pytest.mark.parametrize("flowers", ["a forge", "one that can do nothing"], indirect=True)
 @pytest.mark.parametrize("name", ["absent", "folder/absent", "empty/a", "folder/"])
 def test_a_file_that_is_not_there_is_none(server, flowers, name):
     assert read(server.url(flowers), server.commit(flowers, "first"), name, MOST) is None
@@ -88,6 +95,7 @@ def test_a_folder_is_no_file(server, flowers):
     assert read(url, server.commit(flowers, "first"), "folder", MOST) == FileFound("folder")
 
 
+@pytest.mark.parametrize("flowers", ASKED_BY_REF, indirect=True)
 @pytest.mark.parametrize("ref", ["v1", "v1-typed-in-another-way", ""])
 def test_the_commit_of_an_annotated_tag_is_found(server, flowers, ref):
     server.tag(flowers, f"of-{ref}", start="main", annotated=True)
@@ -95,6 +103,7 @@ def test_the_commit_of_an_annotated_tag_is_found(server, flowers, ref):
     assert found.content == b"gpu=1\n"
 
 
+@pytest.mark.parametrize("flowers", ASKED_BY_REF, indirect=True)
 @pytest.mark.parametrize("ref", ["main", "blue", "gone", ""])
 def test_an_older_commit_is_found_that_no_branch_ends_at(server, flowers, ref):
     found = read(server.url(flowers), server.commit(flowers, "main~1"), NAME, MOST, ref)
@@ -278,6 +287,7 @@ def test_git_itself_refuses_what_should_never_come_so_far(server, tmp_path: Path
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("flowers", ASKED_BY_REF, indirect=True)
 @pytest.mark.parametrize("ref", ["--upload-pack=x", "+x:y", "^x", "*", "a b", "\n", "tag", "é"])
 def test_a_ref_is_nothing_but_a_ref(server, flowers, ref):
     found = read(server.url(flowers), server.commit(flowers, "main~1"), NAME, MOST, ref)
