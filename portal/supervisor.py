@@ -59,8 +59,8 @@ class _Life:
         return os.waitid(os.P_PID, self._process.pid, flags) is not None
 
     def ask_to_end(self) -> None:
-        """SIGTERM to the part, and to nobody else of its group."""
-        self.deadline = time.monotonic() + PATIENCE
+        """SIGTERM to the part, and to nobody else of its group; it may have been hurried before."""
+        self.deadline = min(self.deadline, time.monotonic() + PATIENCE)
         os.kill(self._process.pid, signal.SIGTERM)
 
     def bury(self) -> str:

@@ -237,9 +237,8 @@ def test_a_signal_ends_the_parts_and_then_the_supervisor(supervising, notes, num
 def test_a_second_signal_waits_for_nobody(supervising, notes):
     process = supervising(STUBBORN)
     until(lambda: notes.pids("leader"))
-    process.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGTERM)
+    for number in (signal.SIGTERM, signal.SIGINT):  # two of one kind might count as one
+        process.send_signal(number)
     assert process.wait(DEADLINE) == 0
     assert not is_running(notes.pids("leader")[0])
 
