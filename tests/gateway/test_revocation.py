@@ -81,10 +81,11 @@ def test_an_open_stream_is_cut_off(browser, ada, project):
 
 
 def test_a_request_that_hangs_is_answered(browser, ada, project, notebook):
+    notebook.seen.clear()
     notebook.broken_off.clear()
     with ThreadPoolExecutor(1) as pool:
         hanging = pool.submit(browser.ask, "/never")
-        time.sleep(0.5)
+        until(lambda: "/never" in notebook.seen)
         sign_out(browser, ada, project)
         assert hanging.result(SOON).status_code == 401
     until(lambda: notebook.broken_off == ["/never"])
