@@ -43,7 +43,9 @@ def images() -> dict[str, BuildSpec]:
 
 
 @pytest.fixture
-def backend(settings, data: Path, git: GitServer) -> Iterator[LocalBackend]:
+def backend(
+    settings, data: Path, git: GitServer, images: dict[str, BuildSpec]
+) -> Iterator[LocalBackend]:
     settings.PORTAL_DATA = data
     settings.PORTAL_TRUSTED_GIT_HOSTS = [git.host]
     backend = LocalBackend()
@@ -55,6 +57,10 @@ def backend(settings, data: Path, git: GitServer) -> Iterator[LocalBackend]:
         backend.remove_server(server.id)
         backend.forget_server(server.id)
     until(lambda: not backend.servers() and not _kept(backend), 20)
+    shared = {spec.image for spec in images.values()}
+    for image in backend.images():
+        if image.name not in shared:  # each takes 200 MB of memory
+            backend.remove_image(image.name)
 
 
 def _kept(backend: LocalBackend) -> list[str]:

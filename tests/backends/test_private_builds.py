@@ -78,12 +78,6 @@ def private(
     return make
 
 
-def test_its_owners_key_fetches_it(backend, private):
-    spec, _identity = private({"index.ipynb": "{}"})
-    built(backend, spec)
-    assert (backend.folders.environment(spec.image) / "home/index.ipynb").read_text() == "{}"
-
-
 def test_another_key_does_not(backend, private):
     spec, identity = private({"index.ipynb": "{}"})
     backend.ensure_build(replace(spec, identity=new_identity(identity.known_hosts)))
@@ -147,9 +141,10 @@ def test_a_lost_build_is_started_again_with_the_key(backend, private):
     backend.cancel_build(spec.id)
 
 
-def test_what_is_built_is_its_owners_alone(backend, private, wish):
+def test_its_owners_key_fetches_it_and_what_is_built_is_theirs_alone(backend, private, wish):
     spec, _identity = private({"index.ipynb": "{}"})
     environment = backend.folders.environment(built(backend, spec).image)
+    assert (environment / "home/index.ipynb").read_text() == "{}"
     assert stat.S_IMODE(environment.stat().st_mode) == 0o700
     server = wish(spec)
     backend.ensure_server(server)

@@ -71,8 +71,14 @@ umask 077; mkdir private; touch private/file
 """
 
 
+@pytest.fixture(scope="module")
+def said() -> dict[int, str]:
+    """What the builds that are shared have said, by their numbers."""
+    return {}
+
+
 @pytest.fixture
-def curious(backend, order, images, data: Path) -> tuple[BuildSpec, str]:
+def curious(backend, order, images, said, data: Path) -> tuple[BuildSpec, str]:
     """A build that looks around, with all that it has said: made once, with some variables set."""
     if "curious" not in images:
         spec = order(after_build(CURIOUS.format(data=data)))
@@ -82,8 +88,8 @@ def curious(backend, order, images, data: Path) -> tuple[BuildSpec, str]:
             portal.setenv("PIP_DEFAULT_TIMEOUT", "77")
             backend.ensure_build(spec)
         assert finished(backend, spec).code == ""
-        images["curious"] = spec, log(backend, spec.id)
-    return images["curious"]
+        images["curious"], said[spec.id] = spec, log(backend, spec.id)
+    return images["curious"], said[images["curious"].id]
 
 
 @pytest.mark.xdist_group("curious")
