@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
 from django.test import Client
@@ -22,6 +23,12 @@ def with_token(user: User, *scopes: str) -> Client:
 
 def in_days(days: int) -> date:
     return timezone.localdate() + timedelta(days=days)
+
+
+def words_of(client: Client, address: str = "/account/") -> str:
+    """What a page says, without its marks."""
+    text = client.get(address).content.decode()
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
 def project_of(owner: User, name: str = "flowers") -> Project:

@@ -7,22 +7,15 @@ from datetime import date
 
 import pytest
 from django.contrib.auth.models import Group
-from django.test import Client
 
 from quotas import asking
 from quotas.fields import FIELDS
 from quotas.models import Grant, LimitRequest, LimitSet
 from sessions.states import ProjectState
-from tests.making import in_days
+from tests.making import in_days, words_of
 from tests.stages import project_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
-
-
-def page(client: Client, address: str = "/account/") -> str:
-    """The page's words, without its marks."""
-    text = client.get(address).content.decode()
-    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
 def form(**changed: object) -> dict[str, object]:
@@ -39,7 +32,7 @@ def test_every_limit_stands_there_with_a_way_to_ask(as_ada):
 def test_use_stands_beside_what_is_allowed(ada, as_ada):
     project_in(ProjectState.READY, ada)
     project_in(ProjectState.STOPPED, ada)
-    text = page(as_ada)
+    text = words_of(as_ada)
     for words in ("2 of 5", "1 of 20", "1 of 32 CPU", "1 of 128 GB", "0 of 5 GPU"):
         assert words in text
 
@@ -52,7 +45,7 @@ def test_each_figure_says_where_it_comes_from(ada, as_ada):
     LimitSet.objects.create(user=ada, max_cpu=20)
     until = date(2126, 11, 3)
     Grant.objects.create(user=ada, limit="projects", value=9, until=until, reason="-")
-    text = page(as_ada)
+    text = words_of(as_ada)
     assert re.search(r"0 of 7 set for everybody", text)
     assert "3 GPU set for the group physics" in text
     assert "20 CPU set for you" in text
@@ -63,9 +56,9 @@ def test_each_figure_says_where_it_comes_from(ada, as_ada):
 def test_more_in_use_than_is_allowed_by_now_is_said_and_left_alone(ada, as_ada):
     project_in(ProjectState.READY, ada)
     project_in(ProjectState.READY, ada)
-    assert "More than you may have now" not in page(as_ada)
+    assert "More than you may have now" not in words_of(as_ada)
     LimitSet.objects.create(user=ada, running=1, projects=1, total_cpu=1)
-    text = page(as_ada)
+    text = words_of(as_ada)
     assert text.count("What runs is left alone; a new one has to wait.") == 2
     assert text.count("You keep all; delete some to launch another.") == 1
 
@@ -73,7 +66,7 @@ def test_more_in_use_than_is_allowed_by_now_is_said_and_left_alone(ada, as_ada):
 def test_a_limit_of_nothing_has_no_bar(ada, as_ada):
     LimitSet.objects.create(user=ada, total_gpu=0)
     assert 'max="0' not in as_ada.get("/account/").content.decode()
-    assert "0 of 0 GPU" in page(as_ada)
+    assert "0 of 0 GPU" in words_of(as_ada)
 
 
 def test_without_gpus_on_the_machine_nobody_asks_for_one(as_ada, settings):
@@ -105,7 +98,7 @@ def test_asking_leads_to_where_the_request_stands(ada, as_ada):
     assert (answer.status_code, answer.url) == (303, "/account/#requests")
     wish = LimitRequest.objects.get()
     assert (wish.user, wish.limit, wish.value, wish.why) == (ada, "projects", 10, "A course.")
-    text = page(as_ada)
+    text = words_of(as_ada)
     assert "You have asked for more." in text
     assert "Asked for more" in text
     assert "Take back" in text
@@ -155,36 +148,36 @@ def test_a_request_is_taken_back_by_its_own_person_alone(as_ada, as_bob, as_stan
     assert as_ada.post(address).url == "/account/#requests"
     as_ada.post(address)
     assert LimitRequest.objects.get().state == "withdrawn"
-    assert "It has been taken back" in page(as_ada)
+    assert "It has been taken back" in words_of(as_ada)
 
 
 def test_an_answer_stands_on_every_page_until_it_is_seen(ada, as_ada, as_bob, stan):
     wish = asking.ask(ada, "projects", 10, in_days(30), "A course.")
     asking.grant(wish, stan, 8, in_days(20), "Eight will do.")
     for _time in range(2):
-        assert "Your request for more is granted. Projects: 8 until" in page(as_ada, "/")
-    assert "granted" not in page(as_bob, "/")
+        assert "Your request for more is granted. Projects: 8 until" in words_of(as_ada, "/")
+    assert "granted" not in words_of(as_bob, "/")
     address = f"/account/requests/{wish.pk}/seen/"
     assert as_bob.post(address, {"next": "/"}).url == "/"
-    assert "is granted" in page(as_ada, "/")
+    assert "is granted" in words_of(as_ada, "/")
     assert as_ada.post(address, {"next": "/"}).url == "/"
-    assert "is granted" not in page(as_ada, "/")
+    assert "is granted" not in words_of(as_ada, "/")
 
 
 def test_who_looks_at_the_account_has_seen_it(ada, as_ada, stan):
     wish = asking.ask(ada, "projects", 10, in_days(30), "A course.")
     asking.decline(wish, stan, "Five <b>will</b> do.")
-    assert "Your request for more is declined." in page(as_ada, "/")
+    assert "Your request for more is declined." in words_of(as_ada, "/")
     html = as_ada.get("/account/").content.decode()
     assert "Five &lt;b&gt;will&lt;/b&gt; do." in html
     assert "stan" in html
-    assert "is declined" not in page(as_ada, "/")
+    assert "is declined" not in words_of(as_ada, "/")
 
 
 def test_requests_of_others_are_not_there(bob, as_ada, as_stan):
     asking.ask(bob, "projects", 10, in_days(30), "His own course.")
     for client in (as_ada, as_stan):
-        assert "His own course" not in page(client)
+        assert "His own course" not in words_of(client)
 
 
 def test_eve_is_asked_to_sign_in_and_then_asks_again(as_eve, as_ada):

@@ -14,6 +14,7 @@ from portal.oidc.provider import Provider
 from sessions.gateway import tickets
 from sessions.models import Access, Project
 from sessions.states import ProjectState
+from tests.making import words_of
 from tests.stages import project_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
@@ -21,15 +22,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
 LEAVE = "/account/sign-out-everywhere/"
 
 
-def page(client: Client) -> str:
-    """The page's words, without its marks."""
-    text = client.get("/account/").content.decode()
-    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
-
-
 def test_the_page_says_who_one_is(ada, as_ada):
     User.objects.filter(pk=ada.pk).update(first_name="Ada", last_name="Lovelace")
-    text = page(as_ada)
+    text = words_of(as_ada)
     for words in ("Username ada", "Name Ada Lovelace", "E-mail ada@example.org",
                   "a password of this portal", "Here since", "/home/ada-nfs-pvc"):  # fmt: skip
         assert words in text
@@ -38,10 +33,10 @@ def test_the_page_says_who_one_is(ada, as_ada):
 def test_it_says_by_which_provider_one_signs_in(ada, as_ada, settings):
     issuer = "https://id.example.org"
     User.objects.filter(pk=ada.pk).update(issuer=issuer, subject="248289761001")
-    assert "id.example.org" in page(as_ada)
+    assert "id.example.org" in words_of(as_ada)
     campus = Provider("campus", "Campus Login", "id", "secret", issuer)
     settings.OIDC_PROVIDERS = {"campus": campus}
-    assert f"You sign in by Campus Login {issuer}" in page(as_ada)
+    assert f"You sign in by Campus Login {issuer}" in words_of(as_ada)
 
 
 def test_each_group_says_where_it_is_from(ada, as_ada):
@@ -50,7 +45,7 @@ def test_each_group_says_where_it_is_from(ada, as_ada):
     for name in ("physics", "chess"):
         ada.groups.add(Group.objects.create(name=name))
     roles.give(ada, "support")
-    text = page(as_ada)
+    text = words_of(as_ada)
     for words in ("physics from id.example.org", "chess given by staff", "support given by staff"):
         assert words in text
 

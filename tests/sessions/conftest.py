@@ -19,6 +19,12 @@ def git(git_server: GitServer, settings) -> GitServer:
     return git_server
 
 
+@pytest.fixture
+def url(git: GitServer) -> str:
+    """A plain repository of ada's."""
+    return git.repository("ada/flowers", {"index.ipynb": "{}"})
+
+
 def long_watched() -> Elapsed:
     """That of a watch that has been there all the time."""
     return Elapsed(began=float("-inf"))

@@ -14,7 +14,7 @@ from sessions.journal import append
 from sessions.models import Build, Project
 from tests.making import with_token
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("backend")]
 
 FIELDS = {
     "name",
@@ -32,11 +32,6 @@ FIELDS = {
     "last_activity",
     "deletes_at",
 }
-
-
-@pytest.fixture
-def url(git, backend) -> str:
-    return git.repository("ada/flowers", {"index.ipynb": "{}"})
 
 
 @pytest.fixture

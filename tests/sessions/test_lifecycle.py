@@ -12,11 +12,6 @@ from sessions.models import Build, Event, Project, Session, Transition
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def url(git) -> str:
-    return git.repository("ada/flowers", {"index.ipynb": "{}"})
-
-
 def phases(project: Project) -> list[str]:
     return list(project.events.values_list("phase", flat=True))
 

@@ -28,8 +28,8 @@ def limits(settings) -> None:
 
 
 @pytest.fixture
-def project(ada, git, backend) -> Project:
-    return lifecycle.launch(ada, git.repository("ada/flowers", {"index.ipynb": "{}"}))
+def project(ada, url, backend) -> Project:
+    return lifecycle.launch(ada, url)
 
 
 @pytest.fixture

@@ -17,11 +17,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def url(git) -> str:
-    return git.repository("ada/flowers", {"index.ipynb": "{}"})
-
-
-@pytest.fixture
 def a_minute_later(worker):
     """Whatever was queued is lost; the reconciler looks, twice; then the worker works."""
 

@@ -23,11 +23,6 @@ PULL = "spawn.image-pull"
 
 
 @pytest.fixture
-def url(git) -> str:
-    return git.repository("ada/flowers", {"index.ipynb": "{}"})
-
-
-@pytest.fixture
 def project(ada, url, backend, worker, watch):
     """One whose notebook starts."""
     project = lifecycle.launch(ada, url)
