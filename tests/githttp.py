@@ -18,11 +18,13 @@ import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 from urllib.parse import urlsplit
+
+from tests.threadserver import ThreadServer
 
 Files = Mapping[str, str | bytes]
 
@@ -75,10 +77,9 @@ class GitServer:
         self.over = threading.Event()
         self._clock = 1_700_000_000
         self._http = _Http(self, address)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._http.__enter__()
         return self
 
     def __exit__(
@@ -88,19 +89,17 @@ class GitServer:
         trace: TracebackType | None,
     ) -> None:
         self.over.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
+        self._http.__exit__()
         self._folder.cleanup()
 
     @property
     def port(self) -> int:
-        return int(self._http.server_address[1])
+        return self._http.port
 
     @property
     def host(self) -> str:
         """What to put among the trusted hosts."""
-        return f"{self._http.server_address[0]!s}:{self.port}"
+        return self._http.address
 
     def url(self, name: str) -> str:
         return f"http://{self.host}/{name}.git"
@@ -233,13 +232,10 @@ def _git(*arguments: str, stdin: bytes = b"") -> bytes:
     ).stdout
 
 
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
+class _Http(ThreadServer):
     def __init__(self, owner: GitServer, address: str) -> None:
         self.owner = owner
-        super().__init__((address, 0), _Request)
+        super().__init__(_Request, address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Who asks may be killed meanwhile; that is no failure of this server."""

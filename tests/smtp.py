@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socketserver
-import threading
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from types import TracebackType
 from typing import Self
+
+from tests.threadserver import ThreadServer
 
 
 class MailServer:
@@ -19,16 +20,15 @@ class MailServer:
         self.refused: set[str] = set()
         self.logins: list[str] = []
         self.silent = False
-        self._server = _Server(("127.0.0.1", 0), _Conversation)
+        self._server = _Server(_Conversation)
         self._server.owner = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property
     def port(self) -> int:
-        return self._server.server_address[1]
+        return self._server.port
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.__enter__()
         return self
 
     def __exit__(
@@ -37,14 +37,10 @@ class MailServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.__exit__()
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
+class _Server(ThreadServer):
     owner: MailServer
 
 

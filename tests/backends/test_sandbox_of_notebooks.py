@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from tests.backends.inside import Inside, image
 from tests.backends.waiting import ask, removed, server_report, settled, until
 from tests.processes import SLEEP, sleepers
+from tests.threadserver import ThreadServer
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -123,11 +123,8 @@ def web_server() -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("0.0.0.0", 0), Secret)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
+    with ThreadServer(Secret, "0.0.0.0") as server:
+        yield server.port
 
 
 def _own_addresses() -> list[str]:

@@ -14,10 +14,12 @@ from __future__ import annotations
 import json
 import threading
 from collections import defaultdict
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.threadserver import ThreadServer
 
 Manifest = dict[str, Any]
 CREATED = "2026-01-01T00:00:00Z"
@@ -172,11 +174,9 @@ def _patched(thing: Manifest, change: Manifest) -> Manifest:
     return {**thing, **both}
 
 
-class ApiServer(ThreadingHTTPServer):
-    daemon_threads = True
-
+class ApiServer(ThreadServer):
     def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Request)
+        super().__init__(Request)
         self.things: dict[str, dict[str, Manifest]] = defaultdict(dict)
         self.logs: dict[tuple[str, str], list[bytes | None]] = {}
         self.wrong: list[tuple[int, bytes]] = []
@@ -191,24 +191,17 @@ class ApiServer(ThreadingHTTPServer):
         self._version = 100
         self._history: list[tuple[int, str, Any]] = []
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
         self.kubeconfig = str(folder / "kubeconfig")
-        Path(self.kubeconfig).write_text(json.dumps(_kubeconfig(self.server_address[1])))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        Path(self.kubeconfig).write_text(json.dumps(_kubeconfig(self.address)))
 
     def let_go(self) -> None:
         """End all that is open, and from now on whatever would last."""
         self.over.set()
         self._wake()
 
-    def __exit__(self, *args: object) -> None:
+    def __exit__(self, *why: object) -> None:
         self.let_go()
-        self.shutdown()
-        self.server_close()
-        self._thread.join()
+        super().__exit__(*why)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up while it is told something."""
@@ -297,12 +290,12 @@ def _fits(thing: Manifest, selector: str) -> bool:
     return all(labels.get(key) == value if equal else key in labels for key, equal, value in wanted)
 
 
-def _kubeconfig(port: int) -> Manifest:
+def _kubeconfig(address: str) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "test",
-        "clusters": [{"name": "test", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "clusters": [{"name": "test", "cluster": {"server": f"http://{address}"}}],
         "users": [{"name": "test", "user": {"token": "a token"}}],
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
     }

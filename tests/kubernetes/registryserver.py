@@ -18,11 +18,13 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import IO, Self
 
 import httpx
+
+from tests.threadserver import ThreadServer
 
 PERSON = "bindery:bindery"
 _HASHED = "bindery:$2b$04$YDHt7Sqxf8g1j/N.2X8byOFxIgxhsJQeHBblGwWX08TqOCXDXoH8a"
@@ -134,34 +136,24 @@ class Asked(BaseHTTPRequestHandler):
 Script = Callable[[Asked], None]
 
 
-class Scripted(ThreadingHTTPServer):
+class Scripted(ThreadServer):
     """Answers by ``script``, and lists what it was asked in ``requests``."""
 
-    daemon_threads = True
-
     def __init__(self, script: Script, certificate: Path | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), Asked)
+        super().__init__(Asked)
         self.script = script
         self.requests: list[str] = []
         self.over = threading.Event()
-        self.address = f"127.0.0.1:{self.server_address[1]}"
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
             self.socket = context.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *args: object) -> None:
+    def __exit__(self, *why: object) -> None:
         self.over.set()
-        self.shutdown()
-        self.server_close()
-        self._thread.join()
+        super().__exit__(*why)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A visitor that distrusts the certificate hangs up."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from sessions.backends.kubernetes.buildpod import STAGES
 from tests.kubernetes.apiserver import BREAK, END
 from tests.kubernetes.test_build_reports import DONE, RUNS, WAITS, ended
 from tests.kubernetes.things import BARE, BUILD, SERVER
+from tests.threadserver import ThreadServer
 
 Report = BuildReport | ServerReport
 DIGEST = "sha256:" + "d" * 64
@@ -194,14 +195,11 @@ class Lab(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def lab() -> Iterator[str]:
-    """The address of a host of the loopback on which JupyterLab answers."""
-    host = "127.0.88.88"
-    with ThreadingHTTPServer((host, serverpod.PORT), Lab) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
+    """The address of a host of the loopback on which JupyterLab answers, and on which no other
+    process does."""
+    host = ".".join(map(str, (0x7F800000 + os.getpid()).to_bytes(4)))
+    with ThreadServer(Lab, host, serverpod.PORT):
         yield host
-        server.shutdown()
-        thread.join()
 
 
 def test_a_notebook_is_ready_as_soon_as_it_answers(api, watch, backend, lab):

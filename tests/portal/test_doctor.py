@@ -6,10 +6,9 @@ import json
 import threading
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -44,6 +43,7 @@ from sessions.errors import TemporaryError
 from sessions.models import Capacity, Heartbeat, Sign
 from tests.oidc.hostile import Hostile
 from tests.smtp import MailServer
+from tests.threadserver import ThreadServer
 
 pytestmark = pytest.mark.django_db
 
@@ -169,16 +169,22 @@ def test_a_worker_of_another_version():
     assert ids(processes._of_worker("0.0.1")) == {"doctor.versions"}
 
 
+class WebServer(ThreadServer):
+    is_ours = True
+
+
 class Web(BaseHTTPRequestHandler):
-    """What stands at the portal's address: the portal, until ``name`` says otherwise."""
+    """What stands at the portal's address: the portal, until ``is_ours`` says otherwise."""
+
+    server: WebServer
 
     def do_GET(self) -> None:
         label = str(self.headers["Host"]).partition(".")[0]
         nonce = self.path.partition("nonce=")[2]
-        proof = health.proof(nonce) if self.server.is_ours else "?"  # type: ignore[attr-defined]
+        proof = health.proof(nonce) if self.server.is_ours else "?"
         body = json.dumps({"proof": proof}).encode()
         self.send_response(302 if label.startswith("doctor-") else 200)
-        if self.server.is_ours:  # type: ignore[attr-defined]
+        if self.server.is_ours:
             self.send_header("Location", f"{settings.PORTAL_URL}/projects/{label}/open/")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -189,17 +195,11 @@ class Web(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def web(settings) -> Iterator[Any]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
-    server.is_ours = True  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    settings.PORTAL_URL = f"http://localhost:{server.server_port}"
-    settings.PORTAL_GATEWAY_DOMAIN = f"localhost:{server.server_port}"
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def web(settings) -> Iterator[WebServer]:
+    with WebServer(Web) as server:
+        settings.PORTAL_URL = f"http://localhost:{server.port}"
+        settings.PORTAL_GATEWAY_DOMAIN = f"localhost:{server.port}"
+        yield server
 
 
 def test_addresses_that_lead_to_this_portal(web):
@@ -223,8 +223,8 @@ def test_a_certificate_that_nobody_believes(web):
     assert ids(outside.certificate(web_url(web))) == {"doctor.certificate"}
 
 
-def web_url(web: Any) -> str:
-    return f"https://localhost:{web.server_port}"
+def web_url(web: WebServer) -> str:
+    return f"https://localhost:{web.port}"
 
 
 # --- whom it depends on ---

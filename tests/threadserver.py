@@ -1,0 +1,69 @@
+"""A TCP server for tests, in threads of this process, which starts and stops at once.
+
+    with ThreadServer(Handler) as server:
+        httpx.get(f"http://{server.address}/")
+
+`socketserver` looks every half second whether it is to stop, and whoever stops it waits for that.
+This one selects on a socket that is closed to stop it.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import socketserver
+import threading
+from typing import Self
+
+
+class ThreadServer(socketserver.ThreadingTCPServer):
+    """Listen on a free port of ``host`` from now on, and answer by ``handler`` while the
+    `with` block lasts. Handlers of `http.server` do, too."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+    timeout = 0  # a visitor who has gone meanwhile is not waited for
+
+    def __init__(
+        self,
+        handler: type[socketserver.BaseRequestHandler],
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        super().__init__((host, port), handler)
+        self._end, self._ended = socket.socketpair()
+        self._thread = threading.Thread(target=self._answer, daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+    @property
+    def address(self) -> str:
+        return f"{self.server_address[0]!s}:{self.port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def shutdown(self) -> None:
+        """Let nobody in any more."""
+        self._end.close()
+        self._thread.join()
+
+    def server_close(self) -> None:
+        super().server_close()
+        self._end.close()
+        self._ended.close()
+
+    def _answer(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            selector.register(self._ended, selectors.EVENT_READ)
+            while all(key.fileobj is self for key, _events in selector.select()):
+                self.handle_request()
