@@ -16,10 +16,10 @@ import hashlib
 import json
 import re
 import secrets
-import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import cache
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
@@ -27,6 +27,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from portal.oidc.provider import Provider
+from tests.threadserver import ThreadServer
 
 CLIENT = "portal"
 SECRET = "a secret of provider and portal, for tests"
@@ -36,9 +37,15 @@ A_TOKEN = re.compile(r"eyJ[\w-]{8,}\.")
 """As every signed token begins: JSON in base64, to its first dot. No random secret has a dot."""
 
 
+@cache
+def key(of: str) -> rsa.RSAPrivateKey:
+    """Return somebody's key, made once: that takes longer than most tests."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 class Hostile:
     def __init__(self) -> None:
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.key = key("provider")
         self.person: Claims = {"sub": "1", "preferred_username": "ada"}
         self.forge: Callable[[Claims], object] = self.sign
         self.answers: dict[str, tuple[int, bytes]] = {}
@@ -46,14 +53,13 @@ class Hostile:
         self._agreed: dict[str, dict[str, str]] = {}
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("", (_Desk,), {"of": self}))
-        self.issuer = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server = ThreadServer(type("", (_Desk,), {"of": self}))
+        self.issuer = f"http://{self._server.address}"
+        self._server.__enter__()
         return self
 
     def __exit__(self, *why: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__(*why)
 
     def entry(self, slug: str, **more: Any) -> Provider:
         """As the portal's settings have it."""

@@ -14,14 +14,13 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from django.test import Client
 
 from portal.models import SignIn, User
 from tests.oidc.conftest import Arrive
-from tests.oidc.hostile import A_TOKEN, SECRET, Claims, Hostile
+from tests.oidc.hostile import A_TOKEN, SECRET, Claims, Hostile, key
 
-OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+HOUR = 3600
 Forge = Callable[[Hostile, Claims], object]
 
 
@@ -36,6 +35,11 @@ def by_secret(claims: Claims, secret: bytes) -> str:
     return f"{text}.{part(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
 
 
+def by_another(claims: Claims, **header: Any) -> str:
+    """As the provider would sign it, by a key that it does not have."""
+    return jwt.encode(claims, key("another"), "RS256", {"kid": "first", **header})
+
+
 def public_text(of: Hostile) -> bytes:
     return of.key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -44,9 +48,9 @@ def public_text(of: Hostile) -> bytes:
 
 def with_own_key(of: Hostile, claims: Claims) -> str:
     """Its header brings the key along with which it can be verified."""
-    own = jwt.algorithms.RSAAlgorithm.to_jwk(OTHER.public_key(), as_dict=True)
-    header = {"kid": "first", "jwk": own, "jku": f"{of.issuer}/other"}
-    return jwt.encode(claims, OTHER, "RS256", header)
+    own = jwt.algorithms.RSAAlgorithm.to_jwk(key("another").public_key(), as_dict=True)
+    header = {"jwk": own, "jku": f"{of.issuer}/other"}
+    return by_another(claims, **header)
 
 
 def changed(**changes: Any) -> Forge:
@@ -65,9 +69,14 @@ def altered(of: Hostile, claims: Claims) -> str:
     return f"{header}.{part({**claims, 'sub': '2'})}.{signature}"
 
 
+def shifted(name: str, seconds: int) -> Forge:
+    """With a time that is so far from now."""
+    return lambda of, claims: of.sign({**claims, name: int(time.time()) + seconds})
+
+
 FORGED: dict[str, Forge] = {
-    "another key": lambda _, claims: jwt.encode(claims, OTHER, "RS256", {"kid": "first"}),
-    "an unknown key": lambda _, claims: jwt.encode(claims, OTHER, "RS256", {"kid": "other"}),
+    "another key": lambda _, claims: by_another(claims),
+    "an unknown key": lambda _, claims: by_another(claims, kid="other"),
     "a key of its own": with_own_key,
     "HS256 by the public key": lambda of, claims: by_secret(claims, public_text(of)),
     "HS256 by the key set": lambda of, claims: by_secret(claims, json.dumps(of.public()).encode()),
@@ -80,11 +89,11 @@ FORGED: dict[str, Forge] = {
     "two parts": lambda of, claims: of.sign(claims).rpartition(".")[0],
     "altered": altered,
     "a strange critical header": lambda of, claims: of.sign(claims, crit=["b64"], b64=False),
-    "expired": changed(exp=int(time.time()) - 3600),
+    "expired": shifted("exp", -HOUR),
     "without end": changed(exp=None),
-    "of the far future": changed(iat=int(time.time()) + 3600),
+    "of the far future": shifted("iat", HOUR),
     "without a time": changed(iat=None),
-    "not yet good": changed(nbf=int(time.time()) + 3600),
+    "not yet good": shifted("nbf", HOUR),
     "for somebody else": changed(aud="another"),
     "for nobody": changed(aud=None),
     "for several": changed(aud=["portal", "another"]),
@@ -136,13 +145,13 @@ def test_an_honest_one_does(hostile: Hostile, arrive: Arrive):
 
 def test_a_key_that_the_provider_has_taken_away_is_good_no_more(hostile: Hostile, arrive: Arrive):
     arrive(Client())
-    hostile.forge = lambda claims: jwt.encode(claims, OTHER, "RS256", {"kid": "first"})
+    hostile.forge = by_another
     assert arrive(Client()).status_code == 400
 
 
 def test_a_new_key_of_the_provider_is_good_at_once(hostile: Hostile, arrive: Arrive):
     arrive(Client())
-    hostile.key = OTHER
+    hostile.key = key("another")
     assert arrive(Client()).headers["Location"] == "/"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 from typing import Any
 
 import pytest
@@ -55,11 +56,11 @@ def test_a_provider_that_talks_nonsense(path, body, hostile: Hostile, arrive: Ar
 
 
 def test_a_provider_that_nobody_reaches(hostile: Hostile, settings):
-    settings.OIDC_PROVIDERS = {"evil": hostile.entry("evil", endpoints={})}
-    hostile._server.shutdown()
-    hostile._server.server_close()
-    assert in_words(Client().get("/oidc/evil/sign-in/"), "oidc.away")
-    hostile.__enter__()  # for its end
+    with socket.socket() as deaf:  # its port is taken, and nobody listens
+        deaf.bind(("127.0.0.1", 0))
+        hostile.issuer = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        settings.OIDC_PROVIDERS = {"evil": hostile.entry("evil", endpoints={})}
+        assert in_words(Client().get("/oidc/evil/sign-in/"), "oidc.away")
 
 
 def test_a_description_of_another_issuer(hostile: Hostile):
