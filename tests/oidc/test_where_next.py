@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import unescape
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import pytest
-from django.test import Client
+from django.http import HttpRequest
+from django.test import Client, RequestFactory
 
+from portal.oidc.flow import safe_next
+from portal.pages.asking import came_from
+from portal.pages.signing import SignIn, SignOut
+from tests.conftest import signed_in
 from tests.oidc.conftest import Arrive, come_back, leave
 from tests.oidc.hostile import Hostile
 
@@ -51,6 +57,8 @@ FOREIGN = [
     "//%65vil.example",
     "x" * 5000,
 ]
+SOME_FOREIGN = ["//evil.example/", "javascript:alert(1)", "/account/\r\nSet-Cookie: a=b"]
+OWN = ["/account/", "/projects/a/?b=c#d", "/launch/?q=%2F%2Fx"]
 
 
 def stays(address: str) -> bool:
@@ -59,53 +67,88 @@ def stays(address: str) -> bool:
     return urljoin("http://testserver/sign-in/", read).startswith("http://testserver/")
 
 
-@pytest.fixture(params=FOREIGN, ids=lambda where: ascii(where)[:40])
-def foreign(request) -> str:
-    where: str = request.param
-    return where
+def by_view(view: type[SignIn | SignOut], request: HttpRequest) -> str:
+    asked = view()
+    asked.setup(request)
+    return asked.get_redirect_url()
 
 
-def test_after_a_sign_in_by_a_provider(foreign, hostile: Hostile, arrive: Arrive):
-    assert stays(arrive(Client(), next=foreign).headers["Location"])
+ASK = RequestFactory()
+RULES: dict[str, Callable[[str], str]] = {
+    "for a provider": lambda where: safe_next(ASK.get("/"), where),
+    "after a form": lambda where: came_from(ASK.post("/", {"next": where})),
+    "sign in, query": lambda where: by_view(SignIn, ASK.get("/", {"next": where})),
+    "sign in, form": lambda where: by_view(SignIn, ASK.post("/", {"next": where})),
+    "sign out, query": lambda where: by_view(SignOut, ASK.get("/", {"next": where})),
+    "sign out, form": lambda where: by_view(SignOut, ASK.post("/", {"next": where})),
+}
 
 
-def test_for_whoever_is_signed_in_already(foreign, hostile: Hostile, arrive: Arrive):
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_the_rule_leads_nowhere_else(rule):
+    assert [where for where in FOREIGN if not stays(rule(where))] == []
+    assert [rule(where) for where in OWN] == OWN
+
+
+def test_from_a_page_that_is_encrypted_nothing_leads_to_one_that_is_not():
+    request = ASK.get("/", secure=True)
+    assert safe_next(request, "http://testserver/account/") == ""
+    assert safe_next(request, "https://testserver/account/") == "https://testserver/account/"
+
+
+def keep_to(door: Callable[[str], str]) -> None:
+    """See that a door of the portal goes by the rule: what is told is where it leads to."""
+    for foreign in SOME_FOREIGN:
+        assert stays(door(foreign)), foreign
+    assert door(OWN[-1]) == OWN[-1]
+
+
+def test_after_a_sign_in_by_a_provider(hostile: Hostile, arrive: Arrive):
+    keep_to(lambda where: arrive(Client(), next=where).headers["Location"])
+
+
+@pytest.mark.parametrize("path", ["/sign-in/", "/oidc/evil/sign-in/"])
+def test_for_whoever_is_signed_in_already(path, hostile: Hostile, arrive: Arrive):
     client = Client()
     arrive(client)
-    for path in ("/sign-in/", "/oidc/evil/sign-in/"):
-        answer = client.get(path, {"next": foreign})
-        where = answer.headers.get("Location", "/")
-        assert stays(where) or where.startswith(f"{hostile.issuer}/")
+    keep_to(lambda where: client.get(path, {"next": where}).headers["Location"])
 
 
-def test_on_the_links_of_the_sign_in_page(foreign, hostile: Hostile):
-    page = Client().get("/sign-in/", {"next": foreign}).content.decode()
-    links = [unescape(link) for link in re.findall(r'(?:href|action|src)="([^"]*)"', page)]
-    assert [link for link in links if not stays(link)] == []
+def test_on_the_links_of_the_sign_in_page(hostile: Hostile):
+    for foreign in SOME_FOREIGN:
+        page = sign_in_page(foreign)
+        assert [link for link in links(page) if not stays(link)] == []
+        assert "evil.example" not in page and "javascript:" not in page
+    assert f"/oidc/evil/sign-in/?next={quote(OWN[-1], safe='')}" in links(sign_in_page(OWN[-1]))
+
+
+def sign_in_page(then: str) -> str:
+    return Client().get("/sign-in/", {"next": then}).content.decode()
+
+
+def links(page: str) -> list[str]:
+    return [unescape(link) for link in re.findall(r'(?:href|action|src)="([^"]*)"', page)]
 
 
 @pytest.mark.parametrize("where", ["post", "query"])
-def test_after_a_sign_in_by_password(foreign, where, ada):
+def test_after_a_sign_in_by_password(where, ada):
     form = {"username": "ada", "password": "ada's password"}
-    if where == "post":
-        answer = Client().post("/sign-in/", {**form, "next": foreign})
-    else:
-        answer = Client().post("/sign-in/", form, query_params={"next": foreign})
-    assert stays(answer.headers["Location"])
+    keep_to(lambda then: posted(Client(), "/sign-in/", form, {"next": then}, where))
 
 
 @pytest.mark.parametrize("where", ["post", "query"])
-def test_after_a_sign_out(foreign, where, as_ada):
+def test_after_a_sign_out(where, ada):
+    keep_to(lambda then: posted(signed_in(ada), "/sign-out/", {}, {"next": then}, where))
+
+
+def posted(
+    client: Client, path: str, form: dict[str, str], then: dict[str, str], where: str
+) -> str:
     if where == "post":
-        answer = as_ada.post("/sign-out/", {"next": foreign})
+        answer = client.post(path, {**form, **then})
     else:
-        answer = as_ada.post("/sign-out/", query_params={"next": foreign})
-    assert stays(answer.headers["Location"])
-
-
-@pytest.mark.parametrize("own", ["/account/", "/projects/a/?b=c#d", "/launch/?q=%2F%2Fx"])
-def test_a_page_of_ours_is_where_one_wanted_to_go(own, hostile: Hostile, arrive: Arrive):
-    assert arrive(Client(), next=own).headers["Location"] == own
+        answer = client.post(path, form, query_params=then)
+    return answer.headers["Location"]
 
 
 def test_it_is_remembered_for_each_sign_in_that_is_under_way(hostile: Hostile):
