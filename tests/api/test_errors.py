@@ -14,7 +14,7 @@ from portal.urls import handler500  # noqa: F401  this module is a test's ROOT_U
 from tests.api.conftest import post
 from tests.logs import written
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def broken(request):

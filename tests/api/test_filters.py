@@ -11,7 +11,7 @@ from sessions import lifecycle
 from sessions.models import Project
 from tests.api.conftest import with_token
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def names(api: Client, **wanted: Any) -> set[str]:

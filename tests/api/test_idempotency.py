@@ -16,7 +16,7 @@ from sessions.models import Idempotency, Project
 from sessions.reconcile import reconcile
 from tests.api.conftest import REPOSITORY, post, with_token
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 WISH = {"repository": REPOSITORY}
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
@@ -153,6 +153,7 @@ def test_what_is_no_json_uses_no_key_up(api):
     assert post(api, "projects/", WISH, Idempotency_Key=KEY).status_code == 201
 
 
+@pytest.mark.django_db(transaction=True)
 def test_of_many_at_once_one_is_done(ada, api, backend):
     def send(_number: int) -> int:
         try:

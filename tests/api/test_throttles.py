@@ -10,7 +10,7 @@ from django.test import Client
 from sessions.models import Project
 from tests.api.conftest import REPOSITORY, post, with_token
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 ME = "/api/v1/me/"
 
