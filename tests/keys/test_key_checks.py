@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from keys.checks import kept_somewhere
+from portal.environment import Environment
 from tests.stack import PROJECT
 
 LONG = "a-key-that-is-as-long-as-it-should-be-and-longer"
@@ -37,20 +39,32 @@ def test_a_short_key_is_refused_even_behind_a_long_one(tmp_path: Path) -> None:
     assert "short\n" not in done.stderr
 
 
-@pytest.mark.parametrize("variables", SPREAD)
-def test_a_portal_in_several_places_is_warned_of_a_key_in_one(
-    tmp_path: Path, variables: dict[str, str]
-) -> None:
-    done = checked(tmp_path, **variables)
+def test_a_portal_in_several_places_is_warned_of_a_key_in_one(tmp_path: Path) -> None:
+    done = checked(tmp_path, **SPREAD[0])
     assert done.returncode == 0
     assert "(keys.W001) PORTAL_ENCRYPTION_KEYS" in done.stderr
     assert "encryption-key" in done.stderr
 
 
-@pytest.mark.parametrize("variables", SPREAD)
-def test_with_a_key_of_its_own_it_is_not(tmp_path: Path, variables: dict[str, str]) -> None:
-    done = checked(tmp_path, PORTAL_ENCRYPTION_KEYS=LONG, **variables)
-    assert "keys." not in done.stderr
+@pytest.mark.parametrize("spread", SPREAD)
+def test_each_way_to_be_in_several_places_counts(settings, spread: dict[str, str]) -> None:
+    assert warnings(settings, spread) == ["keys.W001"]
+
+
+@pytest.mark.parametrize("spread", SPREAD)
+def test_with_a_key_of_its_own_it_is_not_warned(
+    settings, spread: dict[str, str], tmp_path: Path
+) -> None:
+    assert warnings(settings, {**spread, "PORTAL_ENCRYPTION_KEYS": LONG}) == []
+    file = tmp_path / "keys"
+    file.write_text(LONG)
+    assert warnings(settings, {**spread, "PORTAL_ENCRYPTION_KEYS_FILE": str(file)}) == []
+
+
+def warnings(settings, variables: dict[str, str]) -> list[str | None]:
+    settings.ENVIRONMENT = Environment(variables)
+    settings.PORTAL_BACKEND = variables.get("PORTAL_BACKEND", "local")
+    return [message.id for message in kept_somewhere()]
 
 
 def test_the_embedded_one_makes_a_key_that_is_good_and_nobody_elses(tmp_path: Path) -> None:
