@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.conftest import PATIENCE, chromium  # noqa: F401  a fixture
 from tests.githttp import GitServer
 from tests.oidc.certified import Provider
+from tests.shells import Shell
 from tests.stack import Stack
 
 SETTINGS = {
@@ -46,11 +47,11 @@ class Site:
     stack: Stack
     campus: Provider
     partner: Provider
+    shell: Shell
 
     def ask(self, question: str) -> str:
         """What an expression is in the portal; ``User`` is there."""
-        code = f"from portal.models import User, SignIn; print({question})"
-        return self.stack.manage("shell", "-v0", "-c", code)
+        return self.shell.ask(question)
 
     def groups(self, username: str) -> list[str]:
         mine = f"User.objects.get(username='{username}').groups.order_by('name')"
@@ -69,7 +70,7 @@ def site(git_server: GitServer, warm_data: Path) -> Iterator[Site]:
         open_.callback(stack.close)
         try:
             stack.start()
-            yield Site(stack, campus, partner)
+            yield Site(stack, campus, partner, open_.enter_context(Shell(stack)))
         finally:
             print(stack.log.read_text(errors="replace")[-5000:])  # noqa: T201  for the report
 

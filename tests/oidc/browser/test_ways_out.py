@@ -49,17 +49,22 @@ def notebook(api: Api, name: str) -> int:
     return httpx.get(address, headers=headers, timeout=30).status_code
 
 
+@pytest.fixture(scope="module")
+def work(git_server: GitServer) -> str:
+    """A repository that is built once, for all."""
+    return git_server.repository("people/work", {"index.ipynb": "{}"})
+
+
 @pytest.mark.parametrize("how", ["disabled", "no member any more"])
 def test_what_is_open_to_somebody_ends_when_the_provider_says_no(
-    how: str, site: Site, visit: Visit, git_server: GitServer
+    how: str, site: Site, visit: Visit, work: str
 ) -> None:
     who = "curie" if how == "disabled" else "meitner"
     site.campus.put(who, preferred_username=who, **MEMBER)
     page = visit()
     enter(page, site, who)
-    files = {"index.ipynb": "{}"}
     with site.stack.api(who) as api, ExitStack() as open_:
-        name = api.launch(git_server.repository(f"{who}/work", files))
+        name = api.launch(work)
         api.until(name, "ready")
         page.goto(f"/projects/{name}/open/")
         page.wait_for_url(re.compile(rf"{name}\.localhost"))
