@@ -9,6 +9,8 @@ from django.contrib import admin
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, reverse
 
+import portal.urls  # noqa: F401  which has the admin find all that is in it
+
 
 def addresses(things: dict[type[Model], Model]) -> dict[str, str]:
     """Each page by its name; a model that is in the admin and not in ``things`` is an error."""
