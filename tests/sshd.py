@@ -15,7 +15,6 @@ from __future__ import annotations
 import getpass
 import os
 import shlex
-import socket
 import subprocess
 import tempfile
 import time
