@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from keys.models import digest
 from sessions.gateway import verdicts
 from sessions.gateway.authorize import Credential, Ruling
-from sessions.gateway.verdicts import LASTS, REFUSAL_LASTS, Verdicts
+from sessions.gateway.verdicts import Verdicts
 from sessions.models import Access
 from tests.gateway.conftest import make_project
 from tests.gateway.test_authorizing import access
@@ -42,7 +42,7 @@ async def test_an_allowance_is_believed_for_two_seconds(right, clock):
     known = Verdicts()
     assert (await known.of(MINE)).ruling is Ruling.ALLOWED
     await Access.objects.all().adelete()
-    clock.now += LASTS - 0.1
+    clock.now += 1.9
     assert (await known.of(MINE)).ruling is Ruling.ALLOWED
     clock.now += 0.2
     assert (await known.of(MINE)).ruling is Ruling.SIGN_IN
@@ -53,7 +53,7 @@ async def test_a_refusal_for_less(right, clock):
     await sync_to_async(Access.objects.update)(cookie=None)
     assert (await known.of(MINE)).ruling is Ruling.SIGN_IN
     await sync_to_async(Access.objects.update)(cookie=digest(MINE.cookie))
-    clock.now += REFUSAL_LASTS - 0.1
+    clock.now += 0.4
     assert (await known.of(MINE)).ruling is Ruling.SIGN_IN
     clock.now += 0.2
     assert (await known.of(MINE)).ruling is Ruling.ALLOWED
