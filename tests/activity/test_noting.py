@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.db import connection
 
 from sessions.activity.noting import note
@@ -12,6 +13,8 @@ from sessions.activity.reading import Reading
 from sessions.models import Project, Session
 from sessions.states import SessionState
 from tests.activity.running import BEFORE, NOW, answer_of, running, use_of
+
+pytestmark = pytest.mark.databases
 
 
 def test_who_computes_is_active_and_no_longer_to_go(ada):

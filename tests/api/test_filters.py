@@ -11,7 +11,7 @@ from sessions import lifecycle
 from sessions.models import Project
 from tests.api.conftest import with_token
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 def names(api: Client, **wanted: Any) -> set[str]:

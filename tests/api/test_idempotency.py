@@ -16,7 +16,7 @@ from sessions.models import Idempotency, Project
 from sessions.reconcile import reconcile
 from tests.api.conftest import REPOSITORY, post, with_token
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 WISH = {"repository": REPOSITORY}
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"

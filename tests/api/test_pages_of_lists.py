@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from quotas.models import LimitSet
 from sessions.models import Project
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 @pytest.fixture(autouse=True)

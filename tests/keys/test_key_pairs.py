@@ -12,7 +12,7 @@ from keys.models import KeyPair
 from keys.sealing import CannotOpen
 from portal.models import User
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 def test_it_is_made_once(ada: User) -> None:

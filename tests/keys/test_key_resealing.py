@@ -19,7 +19,7 @@ from sessions.models import Session
 from sessions.states import ProjectState
 from tests.stages import project_in
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend"), pytest.mark.databases]
 
 OLD = "the old key, which is as long as a key has to be"
 NEW = "the new key, which is as long as a key has to be"

@@ -8,7 +8,7 @@ from django.urls import reverse
 from keys import knownhosts
 from keys.models import KnownHost
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDyaJ5hlsoxw8+iuL7R2SI9ahXmfhvBMXyc3sJdxtbhm"
 OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJxWKNs9zJEVYsi3bNKHXxqa3c2RZXDjd1bNpVpyZV8b"

@@ -14,6 +14,8 @@ from django.utils import timezone
 from keys.models import Token
 from portal.models import User
 
+pytestmark = pytest.mark.databases
+
 
 def client_with(secret: str) -> Client:
     return Client(headers={"Authorization": f"Bearer {secret}"})

@@ -12,7 +12,7 @@ from sessions.models import Heartbeat, Project, Removal, Session, Sign
 from sessions.states import ProjectState, SessionState
 from tests.lifetimes.conftest import DAY, HOUR, MINUTE, Portal, now_is
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 MONTH = 30 * DAY
 

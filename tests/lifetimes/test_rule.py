@@ -8,6 +8,8 @@ import pytest
 
 from sessions.lifetimes import WARNING, deletes_at, patience
 
+pytestmark = pytest.mark.databases
+
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 DAY, YEAR = timedelta(days=1), timedelta(days=365)
 

@@ -22,7 +22,7 @@ from sessions.backends import Problem
 from sessions.models import Capacity, Heartbeat, Session, Sign
 from tests.sessions.ran import ran
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 SECTIONS = {
     "What runs now": "notebook_sessions.view_session",

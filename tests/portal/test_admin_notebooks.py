@@ -22,7 +22,7 @@ from sessions.states import BuildState, ProjectState, SessionState
 from tests.conftest import signed_in
 from tests.stages import COMMIT, project_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 BASE = "/admin/notebook_sessions"
 

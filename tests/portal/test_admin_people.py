@@ -28,7 +28,7 @@ from sessions.states import ProjectState
 from tests.portal.adminpages import filled_in
 from tests.stages import project_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 LIST = "/admin/portal/user/"
 

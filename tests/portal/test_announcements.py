@@ -11,7 +11,7 @@ from portal.models import Announcement
 from sessions.states import ProjectState
 from tests.stages import project_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 HOUR = timedelta(hours=1)
 

@@ -16,7 +16,7 @@ from portal.oidc import groups
 from portal.oidc.policy import Policy
 from tests.portal.adminpages import filled_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 POLICY = Policy(roles={"chiefs": frozenset({"superuser"}), "it": frozenset({"operator"})})
 

@@ -45,7 +45,7 @@ from tests.oidc.hostile import Hostile
 from tests.smtp import MailServer
 from tests.threadserver import ThreadServer
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 WELL: set[str] = set()
 

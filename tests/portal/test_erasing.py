@@ -38,7 +38,7 @@ from tests.portal.whole import NAMES, SAID, fill
 from tests.scripted import ScriptedBackend
 from tests.stages import project_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 class Interrupted(Exception):

@@ -18,7 +18,7 @@ from sessions.backends import Problem
 from sessions.errors import TemporaryError
 from sessions.models import Condition, Heartbeat, Sign
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ POLICY = Policy(
     }
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 def claim(user: User, *names: str) -> User:

@@ -17,6 +17,8 @@ from portal.oidc.people import admit
 from portal.oidc.provider import Provider
 from portal.oidc.usernames import free, safe
 
+pytestmark = pytest.mark.databases
+
 CAMPUS = Provider("campus", "Campus", "portal", "secret", "https://campus.example.org")
 
 

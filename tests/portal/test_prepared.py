@@ -16,6 +16,8 @@ from portal.models import User
 from portal.prepared import Given, Prepared
 from sessions.models import Project
 
+pytestmark = pytest.mark.databases
+
 NAME = Given("name", models.CharField())
 
 

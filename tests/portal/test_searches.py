@@ -13,7 +13,7 @@ from sessions.states import ProjectState
 from tests.portal.test_admin_notebooks import listed
 from tests.stages import project_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 POSTGRESQL = connection.vendor == "postgresql"
 """The embedded database has no such index, and goes without in silence."""

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from portal import attempts
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 LIMIT = 5
 RIGHT = "ada's password"

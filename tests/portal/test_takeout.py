@@ -22,7 +22,7 @@ from sessions.states import ProjectState
 from tests.portal.whole import NAMES, SAID, fill
 from tests.stages import project_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 ADDRESS = "/account/download/"
 

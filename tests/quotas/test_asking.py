@@ -15,7 +15,7 @@ from quotas.limits import limits_of
 from quotas.models import Grant, LimitRequest, LimitSet, SupportBounds
 from tests.making import in_days
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 @pytest.fixture

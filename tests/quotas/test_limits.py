@@ -18,7 +18,7 @@ from quotas.models import Grant, LimitSet
 from sessions import lifecycle
 from sessions.errors import QuotaExceeded
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 @pytest.fixture

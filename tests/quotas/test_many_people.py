@@ -13,7 +13,7 @@ from quotas import setting
 from quotas.limits import effective_of, effective_of_many, limits_of, limits_of_many
 from quotas.models import Grant
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from quotas.fields import FIELDS
 from quotas.limits import least, limits_of
 from quotas.models import Grant, SupportBounds
 
+pytestmark = pytest.mark.databases
+
 IDLE = "idle_days"
 
 

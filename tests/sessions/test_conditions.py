@@ -14,7 +14,7 @@ from sessions import conditions
 from sessions.models import Capacity, Condition, Heartbeat, Sign
 from sessions.reconcile import reconcile
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 def noted() -> dict[str, str]:

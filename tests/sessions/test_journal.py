@@ -11,7 +11,7 @@ from sessions.models import Build, LogChunk, Session
 from sessions.states import Phase
 from tests.making import say, session_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 @pytest.fixture

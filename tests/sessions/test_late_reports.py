@@ -15,7 +15,7 @@ from sessions.models import Build, Project, Session
 from sessions.states import BuildState, ProjectState, SessionState
 from tests.stages import project_in
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend"), pytest.mark.databases]
 
 BUILT, FAILED = "", "build.requirements"
 

@@ -13,7 +13,7 @@ from sessions.models import Build, LogChunk, Project, Removal, Removed
 from sessions.states import ProjectState
 from tests.stages import COMMIT, LOG, project_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 NOTICE = "The log was removed after 90 days."
 

@@ -15,7 +15,7 @@ from sessions.providers import understand
 from sessions.states import ProjectState
 from tests.stages import project_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 def ban(pattern: str, reason: str = "") -> RepositoryRule:

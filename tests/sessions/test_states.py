@@ -19,7 +19,7 @@ from sessions.states import (
     SessionState,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 OF_SESSIONS = """
 waiting  → spawning stopped failed

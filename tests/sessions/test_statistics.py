@@ -18,7 +18,7 @@ from sessions.states import BuildState, ProjectState, SessionState
 from tests.sessions.ran import ran
 from tests.stages import project_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 

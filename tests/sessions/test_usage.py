@@ -14,7 +14,7 @@ from sessions.states import SessionState
 from sessions.usage import By, Hours
 from tests.sessions.ran import ran
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 OCTOBER, NOVEMBER = Month(2026, 10), Month(2026, 11)
 

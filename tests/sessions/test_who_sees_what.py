@@ -13,7 +13,7 @@ from portal.models import User
 from sessions.models import Build, Project
 from tests.sessions.ran import ran
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 PRIVATE = "git@git.example.org:ada/thesis.git"
 PUBLIC = "https://git.example.org/ada/thesis.git"
