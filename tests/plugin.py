@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.nodeid import coerce_node_id
 from _pytest.terminal import TerminalReporter
 
 SLOW = 10.0
@@ -34,7 +35,8 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    in_groups = config.getoption("loadgroup", default=False)
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
         if slow := item.get_closest_marker("slow"):
@@ -45,6 +47,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.db)
         if _commits(item, used) or "redis" in used:
             item.add_marker(pytest.mark.databases)
+        if in_groups:
+            _name_group(item)
+
+
+def _name_group(item: pytest.Item) -> None:
+    """Tell pytest-xdist the item's group: 3.8 writes it where pytest 9.2 does not read it."""
+    if groups := sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")}):
+        item._id = coerce_node_id(f"{item.nodeid}@{'_'.join(groups)}")
 
 
 def _commits(item: pytest.Item, used: set[str]) -> bool:
