@@ -117,7 +117,8 @@ OBSERVES_SIGNALS = """
     if os.fork():
         signal.signal(signal.SIGTERM, told("leader"))
         note("leader", os.getpid())
-    time.sleep(600)
+    while True:  # a signal that comes just before a sleep does not end that
+        time.sleep(0.1)
 """
 
 STUBBORN = """
