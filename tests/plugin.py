@@ -40,7 +40,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
         if slow := item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.timeout(slow.kwargs.get("seconds", 60)))
+            # A portal that many tests share starts and ends in the time of all of them.
+            is_shared = item.get_closest_marker("stack") is not None
+            seconds = slow.kwargs.get("seconds", 60)
+            item.add_marker(pytest.mark.timeout(seconds, func_only=is_shared))
         if used & SERVERS:
             item.add_marker(pytest.mark.servers)
         if used & DATABASE or item.get_closest_marker("django_db"):
