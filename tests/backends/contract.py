@@ -64,7 +64,7 @@ def twice(call: Callable[..., Any], *arguments: Any) -> None:
     call(*arguments)
 
 
-@pytest.mark.timeout(400)  # a cluster takes its time
+@pytest.mark.slow("a cluster takes its time", seconds=400)
 class BackendContract:
     """See the module."""
 

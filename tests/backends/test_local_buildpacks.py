@@ -16,7 +16,7 @@ from sessions.backends.local.folders import Folders
 from sessions.backends.local.interpreters import interpreters
 from tests.backends.waiting import build_report, built, finished, log, removed, settled
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.slow("environments are built", seconds=150)
 
 PACKAGE = {
     "setup.py": "from setuptools import setup\nsetup(name='mine', py_modules=['mine'])\n",

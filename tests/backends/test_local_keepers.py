@@ -30,7 +30,7 @@ from tests.backends.waiting import (
 )
 from tests.processes import SLEEP, command, sleepers, touching
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.slow("builds and notebooks, and what becomes of them", seconds=150)
 
 WAITING = {"postBuild": f"#!/bin/sh\necho ready\nsleep {SLEEP}\n"}
 

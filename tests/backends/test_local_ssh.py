@@ -164,7 +164,7 @@ def inside(backend, order, wish, images) -> Keyed:
     return keyed
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.slow("a build and a notebook", seconds=120)
 def test_ssh_finds_the_key_and_takes_it_and_nobody_writes_it(inside: Keyed) -> None:
     seen = inside.answer(LOOK)
     assert isinstance(seen, dict)
@@ -179,7 +179,7 @@ def test_ssh_finds_the_key_and_takes_it_and_nobody_writes_it(inside: Keyed) -> N
     ]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.slow("a build and a notebook", seconds=120)
 def test_a_notebook_without_a_key_starts_all_the_same(
     backend: LocalBackend, order: Callable[..., BuildSpec], wish: Callable[..., ServerSpec],
     images: dict[str, BuildSpec],
@@ -191,7 +191,7 @@ def test_a_notebook_without_a_key_starts_all_the_same(
     removed(backend, server.id)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.slow("a build and a notebook", seconds=120)
 def test_the_key_is_on_the_disk_for_as_long_as_the_run_is(
     inside: Keyed, backend: LocalBackend
 ) -> None:
@@ -209,7 +209,7 @@ def test_the_key_is_on_the_disk_for_as_long_as_the_run_is(
     until(lambda: not backend.servers() and not folder.exists())  # looking sweeps
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.slow("a build and a notebook", seconds=120)
 def test_it_goes_from_a_run_that_has_ended_and_stays_in_one_that_has_not(
     inside: Keyed, backend: LocalBackend
 ) -> None:

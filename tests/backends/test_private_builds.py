@@ -19,7 +19,7 @@ from sessions.backends.local.folders import BUILD
 from tests.backends.waiting import built, finished, log, removed, settled, until
 from tests.sshd import SshServer, new_identity
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.slow("private repositories are built", seconds=240)
 
 # Looks for the key wherever a process can look: files of any place, variables, arguments and
 # open files of all processes, and for whatever ssh would use by itself.

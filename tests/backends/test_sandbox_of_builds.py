@@ -13,7 +13,7 @@ from sessions.backends import BuildSpec
 from tests.backends.waiting import built, finished, log, until
 from tests.processes import SLEEP, sleepers
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.slow("environments are built", seconds=150)
 
 
 def failure(backend, spec) -> str:

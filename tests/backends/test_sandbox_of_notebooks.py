@@ -16,7 +16,7 @@ from tests.backends.waiting import ask, removed, server_report, settled, until
 from tests.processes import SLEEP, sleepers
 from tests.threadserver import ThreadServer
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.slow("notebooks start, and are watched until they end", seconds=120)
 
 
 @pytest.fixture

@@ -27,7 +27,10 @@ from sessions.models import Build, Event, Project, Session
 from sessions.reconcile import reconcile
 from tests.scripted import ScriptedBackend
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.slow("clients are cut off after a while", seconds=120),
+]
 
 EFFECTS = frozenset(
     {
