@@ -34,7 +34,6 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["PORTAL_DATA"] = str(_folder)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     in_groups = config.getoption("loadgroup", default=False)
     for item in items:

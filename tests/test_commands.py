@@ -15,6 +15,7 @@ from tests.stack import PROJECT, Stack, eventually
 
 pytestmark = [
     pytest.mark.stack,
+    pytest.mark.xdist_group("commands"),
     pytest.mark.slow("the portal is started and ended again and again", seconds=180),
 ]
 

@@ -37,6 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "tests/oidc/browser/" in item.path.as_posix():
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.stack)
+            item.add_marker(pytest.mark.xdist_group("campus"))
             item.add_marker(
                 pytest.mark.slow("pages of a whole portal and of a provider", seconds=240)
             )
