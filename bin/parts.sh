@@ -35,15 +35,19 @@ beside() { # TITLE NAME ARGUMENT...
     pids+=($!)
 }
 
+# In the background too, since bash hears of a signal only when it waits.
 foremost() { # TITLE NAME ARGUMENT...
     echo "== $1"
-    part "${@:2}" || worst=$?
+    part "${@:2}" &
+    pids+=($!)
+    wait $! || worst=$?
+    unset 'pids[-1]'
 }
 
 # Waits for what runs beside, and shows it.
 await_parts() {
     local number
-    for number in "${!pids[@]}"; do
+    for number in "${!titles[@]}"; do
         wait "${pids[$number]}" || worst=$?
         echo "== ${titles[$number]}, at the same time"
         cat "${logs[$number]}"
