@@ -7,7 +7,7 @@ import pytest
 from sessions.backends import BuildSpec
 from tests.backends.contract import BackendContract
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow("a cluster takes its time", seconds=400)]
 
 
 class TestKubernetesBackend(BackendContract):

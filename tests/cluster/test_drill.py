@@ -14,7 +14,7 @@ PLAN = Plan(seed=6, minutes=1, people=3, launches=6, pause=5)
 @pytest.mark.cluster
 @pytest.mark.faults
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.slow("a drill of a minute, and all that it has begun comes to its end", seconds=600)
 def test_all_comes_out_right_however_parts_are_killed() -> None:
     with stage() as place:
         report = play(place, PLAN)

@@ -12,7 +12,10 @@ from sessions.backends.kubernetes import KubernetesBackend
 from tests.backends.waiting import built, server_report, settled, until
 from tests.githttp import GitServer
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow("the kubelet looks at disks each ten seconds", seconds=300),
+]
 
 FILLS = """#!/bin/bash
 (sleep 8; head -c 300M /dev/zero > /home/jovyan/much) &

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.cluster,
     pytest.mark.stack,
     pytest.mark.faults,
-    pytest.mark.timeout(900),
+    pytest.mark.slow("the cluster is away for a while", seconds=900),
 ]
 
 LONG = pytest.mark.long

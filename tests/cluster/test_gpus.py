@@ -13,7 +13,11 @@ from tests.githttp import GitServer
 from tests.stack import Api, eventually
 
 # Each wants all GPUs of the node, so one process runs both, as tests of whole portals.
-pytestmark = [pytest.mark.cluster, pytest.mark.stack, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.stack,
+    pytest.mark.slow("notebooks start, more than one node has room for", seconds=400),
+]
 
 GPUS = 4
 """On the test cluster's node."""

@@ -19,8 +19,7 @@ from bench.drill import servers
 from tests.cluster.kube import Kube, new_namespace, settings_for
 from tests.stack import PROJECT, eventually
 
-# The image is made here: half a gigabyte of packages are fetched, unpacked and packed.
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow("the portal's image is made here", seconds=600)]
 
 MANIFESTS = PROJECT / "deploy/kubernetes"
 FILES = ("settings", "network-policies", "portal")

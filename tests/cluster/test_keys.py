@@ -12,7 +12,11 @@ from tests.kernel import Kernel
 from tests.sshd import SshServer
 from tests.stack import Api, Stack, eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.stack,
+    pytest.mark.slow("a build from a private repository, and two notebooks", seconds=600),
+]
 
 # How a step of a build may look for the key by which its repository was fetched: as uid 0, and
 # also in what other processes of its container see.

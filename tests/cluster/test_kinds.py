@@ -18,7 +18,10 @@ from sessions.backends.kubernetes.buildpod import build_pod
 from tests.backends.waiting import until
 from tests.cluster.kube import Kube
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(150)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow("a pod with two containers, one after the other", seconds=150),
+]
 
 CONDA = "name: own\ndependencies: [numpy]\n"
 PIPFILE = '[packages]\nsix = "*"\n'

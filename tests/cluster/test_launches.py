@@ -11,7 +11,11 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack, eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.stack,
+    pytest.mark.slow("builds and notebooks of a cluster", seconds=600),
+]
 
 # What the code in a notebook finds about itself.
 LOOK = """

@@ -13,7 +13,11 @@ from tests.cluster.kube import Kube
 from tests.githttp import GitServer
 from tests.stack import Api, Stack, eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.stack, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.stack,
+    pytest.mark.slow("many builds and notebooks of a cluster", seconds=1200),
+]
 
 SEED = 20261124
 WITHIN = 400

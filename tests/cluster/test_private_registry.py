@@ -15,7 +15,7 @@ from tests.backends.waiting import finished, log
 from tests.cluster.kube import Kube
 from tests.kubernetes.registryserver import PERSON, RegistryServer
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow("two builds", seconds=300)]
 
 
 def test_base_images_and_results_of_a_private_registry_need_its_secrets(

@@ -17,7 +17,10 @@ test "$(cat /home/carol-nfs-pvc/kept.txt)" = mine || exit 1
 exec "$@"
 """
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow("builds and notebooks of a cluster", seconds=300),
+]
 
 
 def test_all_notebooks_of_a_person_run_where_their_volume_is(

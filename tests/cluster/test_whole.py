@@ -15,7 +15,11 @@ from tests.whole.test_launches import (
     test_two_people_at_the_same_moment_cause_one_build_and_see_all_of_it,
 )
 
-pytestmark = [pytest.mark.cluster, pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.stack,
+    pytest.mark.slow("builds and notebooks of a cluster", seconds=600),
+]
 
 __all__ = [
     "test_a_portal_that_is_ended_and_started_again_finds_everything",
