@@ -4,6 +4,7 @@
 - A test has 60 seconds, or what ``slow`` asks for, which says why.
 - What a test uses decides whether it runs again on PostgreSQL with Redis, and whether it needs
   servers.
+- pytest-xdist is told of groups, which it cannot tell by itself with pytest 9.2.
 - What took more than ten seconds without a reason is listed at the end.
 """
 
@@ -34,8 +35,7 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["PORTAL_DATA"] = str(_folder)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    in_groups = config.getoption("loadgroup", default=False)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
         if slow := item.get_closest_marker("slow"):
@@ -49,14 +49,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.db)
         if _commits(item, used) or "redis" in used:
             item.add_marker(pytest.mark.databases)
-        if in_groups:
-            _name_group(item)
-
-
-def _name_group(item: pytest.Item) -> None:
-    """Tell pytest-xdist the item's group: 3.8 writes it where pytest 9.2 does not read it."""
-    if groups := sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")}):
-        item._id = coerce_node_id(f"{item.nodeid}@{'_'.join(groups)}")
+        if worker and (group := item.get_closest_marker("xdist_group")):
+            # pytest-xdist 3.8 writes it into `_nodeid`, which pytest 9.2 does not read.
+            item._id = coerce_node_id(f"{item.nodeid}@{group.args[0]}")
 
 
 def _commits(item: pytest.Item, used: set[str]) -> bool:
