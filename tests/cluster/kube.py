@@ -107,6 +107,12 @@ def _configuration(administrator: dict[str, Any], token: str) -> dict[str, Any]:
     }
 
 
+def end_of(kube: Kube, pod: str) -> str:
+    """The pod's last phase, "" while it runs."""
+    phase: str = kube.core.read_namespaced_pod(pod, kube.namespace).status.phase
+    return phase if phase in {"Succeeded", "Failed"} else ""
+
+
 TEMPLATE = """
 spec:
   initContainers:

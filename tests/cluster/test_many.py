@@ -74,12 +74,14 @@ def test_many_launches_cause_a_build_for_each_repository_and_leave_nothing_behin
     for name, api in left.items():
         api.until(name, "ready", "stopped", within=WITHIN)
     ready = {name for name, api in left.items() if api.project(name)["state"] == "ready"}
+    had = people[:-2] + [left[name] for name in ready]
     eventually(lambda: running(portal_kube) == ready, within=120, what="just what has a row")
 
     for name, api in left.items():
         api.delete(name)
     eventually(lambda: nothing_but_claims(portal_kube), within=180, what="an empty namespace")
-    assert {f"{name}-nfs-pvc" for name in names_of(crowd)} <= portal_kube.names()["claims"]
+    owners = dict(zip(people, names_of(crowd), strict=True))
+    assert {f"{owners[api]}-nfs-pvc" for api in had} <= portal_kube.names()["claims"]
 
 
 def names_of(crowd: tuple[int, int]) -> list[str]:

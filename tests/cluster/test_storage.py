@@ -10,7 +10,7 @@ import pytest
 from sessions.backends import BuildSpec, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
 from tests.backends.waiting import built, settled, until
-from tests.cluster.kube import Kube
+from tests.cluster.kube import Kube, end_of
 
 FINDS = """#!/bin/sh
 test "$(cat /home/carol-nfs-pvc/kept.txt)" = mine || exit 1
@@ -75,12 +75,6 @@ def restored_by_hand(kube: Kube, name: str, fill: str) -> None:
         "volumes": [{"name": "volume", "persistentVolumeClaim": {"claimName": name}}],
     }
     kube.core.create_namespaced_pod(kube.namespace, {"metadata": {"name": "fill"}, "spec": pod})
-    ended = until(lambda: _end_of(kube, "fill"))
+    ended = until(lambda: end_of(kube, "fill"))
     assert ended == "Succeeded", kube.core.read_namespaced_pod_log("fill", kube.namespace)
     kube.core.delete_namespaced_pod("fill", kube.namespace, grace_period_seconds=0)
-
-
-def _end_of(kube: Kube, pod: str) -> str:
-    """Its last phase, "" while it runs."""
-    phase: str = kube.core.read_namespaced_pod(pod, kube.namespace).status.phase
-    return phase if phase in {"Succeeded", "Failed"} else ""
