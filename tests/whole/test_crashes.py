@@ -53,7 +53,8 @@ def test_a_portal_that_is_ended_and_started_again_finds_everything(
     with Kernel(ada, running) as kernel:
         kernel.run("answer = 42")
     building = ada.launch(git.repository("ada/slow", {"postBuild": SLOW}, executable=["postBuild"]))
-    eventually(lambda: "tick 5" in ada.log(building), within=60, what="tick 5")
+    within = 60 * stack.patience
+    eventually(lambda: "tick 5" in ada.log(building), within=within, what="tick 5")
     stack.stop()
     stack.start()
     ada.until(building, "ready")
