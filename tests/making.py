@@ -26,7 +26,7 @@ def in_days(days: int) -> date:
 
 
 def words_of(client: Client, address: str = "/account/") -> str:
-    """What a page says, without its marks."""
+    """Return the text of a page without its tags."""
     text = client.get(address).content.decode()
     return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 

@@ -43,7 +43,7 @@ def everything() -> list[int]:
 
 
 def sleepers() -> list[int]:
-    """Those that ``sleep`` for `SLEEP` seconds, wherever they do so."""
+    """Return the processes that ``sleep`` for `SLEEP` seconds, wherever they do so."""
     return [pid for pid in everything() if command(pid) == f"sleep {SLEEP} "]
 
 

@@ -28,7 +28,6 @@ from tests.githttp import Files, GitServer
 
 _SSHD = "/usr/sbin/sshd"
 _SECONDS = 10
-"""A port that is free may be somebody else's by the time that it is asked for."""
 
 _GATE = """#!/bin/sh
 # Arguments: the folder of all repositories, and the names of those that this key may read.

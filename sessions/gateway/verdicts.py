@@ -29,7 +29,7 @@ class Verdicts:
         self._asked: dict[Credential, asyncio.Task[Verdict]] = {}
 
     async def of(self, credential: Credential) -> Verdict:
-        """A verdict young enough to be believed. Whoever asks meanwhile shares the answer."""
+        """Return a verdict young enough to be believed; all who ask meanwhile share the answer."""
         if not credential.cookie and not credential.bearer:
             return SIGN_IN
         until, verdict = self._known.get(credential, (0.0, SIGN_IN))

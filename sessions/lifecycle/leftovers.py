@@ -16,7 +16,7 @@ from sessions.backends import get_backend
 from sessions.models import Build, Condition, Project, Removal, Removed, Session
 
 PART = "leftovers"
-"""Its `Condition` tells when nothing unknown is removed, because most of what is there is."""
+"""Names the `Condition` that tells when nothing unknown is removed."""
 MOSTLY_UNKNOWN = "most of what is there is unknown to the database"
 ONCE = timedelta(hours=1)
 """A back end may go on telling of a thing for a while after it was told to remove it."""

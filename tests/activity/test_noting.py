@@ -108,7 +108,7 @@ def test_an_older_touch_between_gives_way_to_what_is_newer(ada):
 
 
 def test_one_that_was_stopped_between_is_left_alone(ada):
-    """It is asked no more whether it computes, and what it said is about nothing."""
+    """Nobody asks a stopped notebook whether it computes; what it said before is ignored."""
     session = running(ada)
     done: list[bool] = []
 

@@ -20,7 +20,7 @@ def project(ada) -> Project:
 
 @pytest.fixture
 def cursors(project) -> list[int]:
-    """Of each thing in its story, in order."""
+    """Return the cursor of each event, in order."""
     found = [item["cursor"] for item in journal.read(project.pk, 0).items]
     assert len(found) >= 5
     return found

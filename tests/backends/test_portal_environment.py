@@ -43,7 +43,7 @@ sandbox = Sandbox("name", binds, Site(toolbox), bounds, scratch=2**20, workdir="
 privileges.drop(int(uid))
 asyncio.run(program.run(sandbox, ["sh", "-c", script], sys.stdout.buffer.write, watch))
 """
-"""What a keeper does that has the portal's environment, for whatever reason."""
+"""Starts a sandbox as a keeper would that has the portal's environment."""
 
 
 @pytest.fixture(autouse=True)

@@ -73,7 +73,7 @@ umask 077; mkdir private; touch private/file
 
 @pytest.fixture(scope="module")
 def said() -> dict[int, str]:
-    """What the builds that are shared have said, by their numbers."""
+    """Keep what the shared builds have said, by their numbers."""
     return {}
 
 

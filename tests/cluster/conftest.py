@@ -113,7 +113,7 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def images() -> dict[str, BuildSpec]:
-    """What `BackendContract` asks for; see `plain`."""
+    """Give `BackendContract` its image; see `plain`."""
     return {}
 
 

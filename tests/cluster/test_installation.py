@@ -25,7 +25,7 @@ MANIFESTS = PROJECT / "deploy/kubernetes"
 FILES = ("settings", "network-policies", "portal")
 """All but the rights, which `settings_for` has put there."""
 LOGIN = ("PORTAL_PUSH_SECRET", "PORTAL_PULL_SECRET", "PORTAL_REGISTRY_AUTH_FILE")
-"""What a registry that asks for no credentials needs none of."""
+"""Names the Secrets that a registry without credentials needs none of."""
 
 
 @pytest.fixture

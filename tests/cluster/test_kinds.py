@@ -28,7 +28,7 @@ PIPFILE = '[packages]\nsix = "*"\n'
 JULIA = '[deps]\nPkg = "44cfe95a-1eb2-52ea-b672-e2afdf69b78f"\n'
 OFFLINE = "build.render"
 LONG = pytest.mark.long
-"""What the checks see in a test of a whole launch, or in another folder."""
+"""Kinds that other checks see in a whole launch, or in another folder."""
 
 
 @pytest.mark.parametrize(

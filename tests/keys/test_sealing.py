@@ -1,4 +1,4 @@
-"""What is sealed for one use opens for no other, and with no other key."""
+"""A text that is sealed for one use opens for no other, and with no other key."""
 
 from __future__ import annotations
 

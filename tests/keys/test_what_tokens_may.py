@@ -1,4 +1,4 @@
-"""What a token is for, what it may make, and when it ends; by the rules alone."""
+"""The rules of tokens: what each is for, what it may make, and when it ends."""
 
 from __future__ import annotations
 

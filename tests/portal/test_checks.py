@@ -47,7 +47,7 @@ def rounds() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], str]:
-    """What a portal says, by variable and value: several at once, since each start takes long."""
+    """Start several portals at once; return what each says, by variable and value."""
     found: dict[tuple[str, str], str] = {}
     for given in rounds():
         told = _said(tmp_path_factory.mktemp("data"), given)

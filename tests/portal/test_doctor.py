@@ -174,7 +174,7 @@ class WebServer(ThreadServer):
 
 
 class Web(BaseHTTPRequestHandler):
-    """What stands at the portal's address: the portal, until ``is_ours`` says otherwise."""
+    """Answer at the portal's address: as the portal, until ``is_ours`` says otherwise."""
 
     server: WebServer
 

@@ -28,8 +28,8 @@ PROCESSES = {
 
 @cache
 def told(command: str) -> tuple[int, int, set[str]]:
-    """Of a process once it is loaded: how many objects the garbage collector passes over, how many
-    it does not, and the modules."""
+    """Look at a process once it is loaded: return how many objects the garbage collector passes
+    over, how many it does not, and the modules."""
     module, _unneeded = PROCESSES[command]
     program = (
         f"import gc, importlib, sys; sys.argv = ['manage.py', '{command}']; import django;"

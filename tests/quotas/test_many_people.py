@@ -1,4 +1,4 @@
-"""What many people may have is what each of them may have, whoever else is asked about."""
+"""Limits of many people at once are those of each, whoever else is asked about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps one more from fitting: compared limit by limit, on the pure functions."""
+"""Shortages keep one more from fitting: compared limit by limit, on the pure functions."""
 
 from __future__ import annotations
 

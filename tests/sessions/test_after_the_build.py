@@ -33,7 +33,7 @@ LITTLE_LESS = {
 
 @pytest.fixture
 def building(ada) -> Project:
-    """What the repository asks for was found to fit, and is being built."""
+    """Bring a project to its build: the resources it asks for were found to fit."""
     project = project_in(ProjectState.BUILDING, ada)
     Project.objects.filter(pk=project.pk).update(resources=RESOURCES)
     setting.change(ada, ENOUGH)

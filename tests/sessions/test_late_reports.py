@@ -95,7 +95,7 @@ def test_a_launch_that_was_given_up_is_not_started_by_its_build(ada, bob):
 
 
 def test_who_still_waits_for_a_cancelled_build_is_told_so_and_not_started(ada):
-    """It was cancelled, and the process ended before it could tell them."""
+    """Somebody cancelled the build, and the process ended before it could tell anybody."""
     build = building(ada)
     assert Build.objects.advance(build.pk, BuildState.CANCELLED, by="stan")
     facts.build_ended(build, report(build, BUILT))
