@@ -24,6 +24,14 @@ def test_our_cookies_stay_here_and_the_notebooks_own_go_through(browser, setting
     assert "cookie" not in nothing_else
 
 
+def test_what_comes_after_our_cookie_goes_through():
+    headers = [(b"cookie", f"{cookie_name()}=secret".encode()), (b"accept", b"text/html")]
+    assert list(to_notebook(headers, "t").items()) == [
+        ("accept", "text/html"),
+        ("Authorization", "token t"),
+    ]
+
+
 def test_the_notebook_gets_its_own_token_and_no_other(browser):
     for kind in ("token stolen", "Basic eDp5", "Digest x"):
         given = [
