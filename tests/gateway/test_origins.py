@@ -6,6 +6,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from keys.models import Token
+from sessions.gateway.arrival import Arrival
+from sessions.gateway.hosts import origin_of
+from sessions.gateway.origins import is_foreign
 
 EVIL = ["http://evil.example", "null", "http://bob-x-aaaaaaaa.localhost", "https://", ""]
 FETCH = {"Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "script", "Origin": None}
@@ -77,3 +80,58 @@ def test_others_may_not_frame_a_notebook_nor_a_notice(browser, project):
     browser.cookie = ""
     browser.project = "x" * 70
     assert "frame-ancestors 'self'" in browser.open_page().headers["content-security-policy"]
+
+
+# --- The rule itself, without a server ---
+LABEL = "ada-x-aaaaaaaa"
+TAB = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+FRAME = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}
+PIECE = {"sec-fetch-mode": "no-cors", "sec-fetch-dest": "script"}
+TOKEN = {"authorization": "Bearer bdy_x"}
+
+
+def foreign(headers: dict[str, str], kind: str = "http", method: str = "GET") -> bool:
+    words = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": kind, "method": method, "headers": words, "query_string": b""}
+    return is_foreign(Arrival.of({**scope, "raw_path": b"/x"}, LABEL))
+
+
+def from_site(name: str) -> dict[str, str]:
+    return {"sec-fetch-site": name}
+
+
+def test_by_the_rule_others_may_open_a_tab_and_nothing_else():
+    for other in (
+        from_site("cross-site"),
+        from_site("same-site"),
+        {"origin": "http://evil.example"},
+    ):
+        for method in ("GET", "HEAD", "OPTIONS"):
+            assert not foreign(other | TAB, method=method)
+            for headers in (FRAME, PIECE, {}):
+                assert foreign(other | headers, method=method)
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            assert foreign(other | TAB, method=method)
+        assert foreign(other | TAB, "websocket")
+
+
+def test_by_the_rule_the_notebooks_own_page_may_do_everything():
+    own = {"origin": origin_of(LABEL)}
+    for headers in (own, own | from_site("cross-site"), from_site("same-origin")):
+        assert not foreign(headers, method="POST")
+        assert not foreign(headers | PIECE)
+    assert not foreign(own, "websocket")
+
+
+def test_by_the_rule_who_says_nothing_of_where_they_come_from_may_only_look():
+    for headers in ({}, from_site("none")):
+        assert not foreign(headers)
+        assert foreign(headers, method="POST")
+    for headers in ({}, from_site("none"), from_site("same-origin")):
+        assert foreign(headers, "websocket")
+
+
+def test_by_the_rule_a_token_stands_for_the_origin_that_programs_do_not_name():
+    for kind, method in (("http", "GET"), ("http", "POST"), ("websocket", "GET")):
+        assert not foreign(TOKEN, kind, method)
+        assert foreign(TOKEN | {"origin": "http://evil.example"}, kind, method)
