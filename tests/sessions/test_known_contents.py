@@ -1,0 +1,55 @@
+"""Who may know what a commit holds without asking the repository's server again."""
+
+from __future__ import annotations
+
+import pytest
+
+from portal.models import User
+from sessions.lifecycle.needs import Contents, known
+from sessions.models import Build, Project
+
+pytestmark = pytest.mark.django_db
+
+PUBLIC, PRIVATE = "https://git.example.org/ada/x.git", "ssh://git@git.example.org/ada/x.git"
+HERE, ELSEWHERE = "a" * 40, "b" * 40
+
+
+def project_at(owner: User, url: str = PUBLIC, **more: str) -> Project:
+    return Project.objects.create(owner=owner, name=f"{owner}-x", provider="git", url=url, **more)
+
+
+def built(commit: str = HERE, resources: str | None = "gpu=1", **more: object) -> Build:
+    fields = {"url": PUBLIC, "image": "i", "state": "built", "content": "files"}
+    return Build.objects.create(**{**fields, "commit": commit, "resources": resources, **more})
+
+
+def test_a_project_knows_the_commit_that_it_was_read_at_and_no_other(ada):
+    project = project_at(ada, commit=HERE, resources="cpur=2", content="mine")
+    assert known(project, HERE) == Contents("cpur=2", "mine")
+    assert known(project, ELSEWHERE) is None
+    assert known(project, "") is None
+
+
+def test_a_project_that_was_never_read_knows_nothing_of_its_own_commit(ada):
+    assert known(project_at(ada, commit=HERE), HERE) is None
+
+
+def test_that_it_asks_for_nothing_is_known_as_well(ada):
+    project = project_at(ada, commit=HERE, resources="")
+    assert known(project, HERE) == Contents("", "")
+
+
+def test_of_others_builds_the_newest_one_that_was_read_tells(ada):
+    built(resources="gpu=2")
+    built()
+    built(resources=None)
+    built(ELSEWHERE, "gpu=3")
+    built(url="https://git.example.org/bob/x.git", resources="gpu=4")
+    assert known(project_at(ada, commit=ELSEWHERE), HERE) == Contents("gpu=1", "files")
+
+
+def test_of_a_private_repository_only_ones_own_builds_tell(ada, bob):
+    built(url=PRIVATE, owner=ada)
+    built(url=PRIVATE)  # from before builds had owners
+    assert known(project_at(ada, PRIVATE), HERE) == Contents("gpu=1", "files")
+    assert known(project_at(bob, PRIVATE), HERE) is None
