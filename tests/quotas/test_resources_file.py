@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from quotas.resources import Resources, settle
-from quotas.resourcesfile import MOST_BYTES, ResourcesRefused, parse
+from quotas.resourcesfile import ResourcesRefused, parse
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ FILES: dict[str, tuple[bytes, Resources | tuple[str, int], int]] = {
     "UTF-16": ("gpu=1".encode("utf-16"), ("resources.not-text", 0), 0),
     "Latin-1": (b"# sm\xf8rrebr\xf8d\ngpu=1", ("resources.not-text", 0), 0),
     "surrogates": (b"#\xed\xa0\x80", ("resources.not-text", 0), 0),
-    "64 KB": (b"gpu=1\n".ljust(MOST_BYTES, b"#"), Resources(1, 8, 1, 16, 1), 0),
-    "larger": (b"gpu=1\n".ljust(MOST_BYTES + 1, b"#"), ("resources.too-large", 0), 0),
+    "64 KB": (b"gpu=1\n".ljust(65_536, b"#"), Resources(1, 8, 1, 16, 1), 0),
+    "larger": (b"gpu=1\n".ljust(65_537, b"#"), ("resources.too-large", 0), 0),
     "20 odd lines": (b"x\n" * 20, NOTHING, 20),
     "21 odd lines": (b"x\n" * 21, NOTHING, 21),
     "30,000 odd lines": (b"x\n" * 30_000, NOTHING, 21),

@@ -1,0 +1,38 @@
+"""What a person may have where nobody has set anything: the table of `docs/limits.md`."""
+
+from __future__ import annotations
+
+from quotas.limits import defaults
+
+GPUS = {"max_gpu": 2, "total_gpu": 5}
+DEFAULTS = {
+    "projects": 5,
+    "running": 20,
+    "cpu_request": 1,
+    "cpu_limit": 8,
+    "memory_request_gb": 1,
+    "memory_limit_gb": 16,
+    "max_cpu": 16,
+    "max_memory_gb": 64,
+    "total_cpu": 32,
+    "total_memory_gb": 128,
+    "idle_days": 7,
+    "volume_gb": 10,
+    "builds": 5,
+}
+
+
+def test_in_a_cluster_the_table_holds(settings):
+    settings.PORTAL_BACKEND = "kubernetes"
+    assert defaults() == DEFAULTS | GPUS
+
+
+def test_on_one_machine_there_are_no_gpus_to_give(settings):
+    settings.PORTAL_BACKEND = "local"
+    assert defaults() == DEFAULTS | dict.fromkeys(GPUS, 0)
+
+
+def test_who_is_given_more_by_default_may_ask_for_as_much(settings):
+    settings.PORTAL_CPU_LIMIT, settings.PORTAL_MEMORY_LIMIT_GB = 40, 200
+    found = defaults()
+    assert (found["max_cpu"], found["max_memory_gb"]) == (40, 200)
