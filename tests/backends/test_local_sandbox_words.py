@@ -189,6 +189,17 @@ def test_the_token_stands_in_the_configuration_and_nowhere_else():
     assert "secret" not in repr([jupyter.words("3.11", ""), jupyter.variables(job), job])
 
 
+def test_the_server_has_a_socket_of_its_own_and_answers_by_every_host_name():
+    assert jupyter.configuration("secret").splitlines() == [
+        "c.IdentityProvider.token = 'secret'",
+        "c.ServerApp.sock = '/run/bindery/lab'",
+        "c.ServerApp.sock_mode = '0600'",
+        "c.ServerApp.root_dir = '/home/jovyan'",
+        "c.ServerApp.allow_remote_access = True",
+        "c.KernelManager.transport = 'ipc'",
+    ]
+
+
 def test_the_start_script_runs_the_command():
     assert jupyter.words("3.11", "binder/start")[3:] == [
         "sh",

@@ -19,6 +19,11 @@ def test_a_project_is_called_after_owner_and_repository():
     assert re.fullmatch(r"marsja-bindertut-[a-z0-9]{8}", project_name("marsja/bindertut"))
 
 
+def test_an_image_is_called_after_its_repository_and_the_start_of_its_commit():
+    name = image_name("marsja/bindertut", "0123456789abcdef0123456789abcdef01234567")
+    assert re.fullmatch(r"marsja-bindertut-0123456789ab-[0-9a-f]{6}", name)
+
+
 @given(st.text())
 def test_any_address_gives_a_dns_label(text):
     assert LABEL.fullmatch(project_name(text))
