@@ -84,6 +84,12 @@ def test_the_second_of_two_who_move_the_same_thing_loses(ada):
     assert Transition.objects.count() == 1
 
 
+def test_a_reason_that_is_too_long_for_the_record_is_cut_and_holds_nothing_up(ada):
+    session = make_session(ada, SessionState.READY)
+    assert Session.objects.advance(session.pk, SessionState.FAILED, by="x", why="y" * 600)
+    assert Transition.objects.get().why == "y" * 500
+
+
 def test_final_states_are_left_by_nobody():
     finals = {SessionState.STOPPED, SessionState.FAILED}
     assert {state for state, following in SESSION_TRANSITIONS.items() if not following} == finals
