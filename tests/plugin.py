@@ -1,6 +1,6 @@
 """How this suite runs: loaded by name (`pyproject.toml`), before Django's settings are read.
 
-- Each process of pytest-xdist has a data folder of its own.
+- Each process of pytest-xdist has a data folder and a database of Redis of its own.
 - A test has 60 seconds, or what ``slow`` asks for, which says why.
 - What a test uses decides whether it runs again on PostgreSQL with Redis, and whether it needs
   servers.
@@ -33,6 +33,8 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     _folder = Path(_top, worker)
     _folder.mkdir(parents=True, exist_ok=True)
     os.environ["PORTAL_DATA"] = str(_folder)
+    if redis := os.environ.get("REDIS_URL"):
+        os.environ["REDIS_URL"] = f"{redis}?db={worker.removeprefix('gw')}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
