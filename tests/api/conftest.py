@@ -7,20 +7,15 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from keys.models import SCOPES, Token
 from portal.models import User
 from sessions import lifecycle
 from sessions.models import Project
+from tests.making import with_token
 from tests.scripted import ScriptedBackend
 
 REPOSITORY = "ada/flowers"
 
 Launch = Callable[..., list[Project]]
-
-
-def with_token(user: User, *scopes: str) -> Client:
-    secret = Token.objects.issue(user, "test", scopes or tuple(SCOPES))[1]
-    return Client(headers={"Authorization": f"Bearer {secret}"})
 
 
 def post(client: Client, address: str, data: object = None, **headers: str):

@@ -7,7 +7,7 @@ import pytest
 from sessions import journal
 from sessions.models import Project
 from sessions.states import ProjectState
-from tests.api.conftest import with_token
+from tests.making import with_token
 from tests.stages import project_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]

@@ -16,7 +16,8 @@ from django.urls import URLPattern
 from keys.models import Token
 from sessions.api import urls
 from sessions.api.unknown import unknown
-from tests.api.conftest import REPOSITORY, with_token
+from tests.api.conftest import REPOSITORY
+from tests.making import with_token
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from django.test import Client
 
 from sessions import lifecycle
 from sessions.models import Project
-from tests.api.conftest import with_token
+from tests.making import with_token
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 

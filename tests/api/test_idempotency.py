@@ -14,7 +14,8 @@ from sessions import lifecycle
 from sessions.backends import Problem
 from sessions.models import Idempotency, Project
 from sessions.reconcile import reconcile
-from tests.api.conftest import REPOSITORY, post, with_token
+from tests.api.conftest import REPOSITORY, post
+from tests.making import with_token
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 

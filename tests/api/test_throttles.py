@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 
 from sessions.models import Project
-from tests.api.conftest import REPOSITORY, post, with_token
+from tests.api.conftest import REPOSITORY, post
+from tests.making import with_token
 
 pytestmark = pytest.mark.django_db
 

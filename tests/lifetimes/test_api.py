@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 
 from quotas.models import LimitSet
 from sessions.models import Project
-from tests.api.conftest import with_token
 from tests.lifetimes.conftest import DAY, HOUR
+from tests.making import with_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,6 +6,8 @@ import pytest
 from django.utils.module_loading import import_string
 from django_q.models import OrmQ
 
+from portal.models import User
+from sessions import lifecycle
 from sessions.elapsed import Elapsed
 from sessions.lifecycle import facts
 from sessions.models import Build, Project
@@ -23,6 +25,12 @@ def git(git_server: GitServer, settings) -> GitServer:
 def url(git: GitServer) -> str:
     """A plain repository of ada's."""
     return git.repository("ada/flowers", {"index.ipynb": "{}"})
+
+
+@pytest.fixture
+def project(ada: User, url: str, backend: ScriptedBackend) -> Project:
+    """A project that ada has launched, before any task has run."""
+    return lifecycle.launch(ada, url)
 
 
 def long_watched() -> Elapsed:

@@ -8,7 +8,6 @@ import pytest
 from django.test import Client
 
 from keys.models import Token
-from sessions import lifecycle
 from sessions.backends import LogPiece
 from sessions.journal import append
 from sessions.models import Build, Project
@@ -32,11 +31,6 @@ FIELDS = {
     "last_activity",
     "deletes_at",
 }
-
-
-@pytest.fixture
-def project(ada, url) -> Project:
-    return lifecycle.launch(ada, url)
 
 
 def post(client: Client, address: str, **data):

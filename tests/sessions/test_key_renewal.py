@@ -22,11 +22,6 @@ from tests.scripted import ScriptedBackend
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def project(ada: User, url: str, backend: ScriptedBackend) -> Project:
-    return lifecycle.launch(ada, url)
-
-
 def test_the_first_launch_makes_it_and_a_refused_one_does_not(
     ada: User, bob: User, backend: ScriptedBackend
 ) -> None:

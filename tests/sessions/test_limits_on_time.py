@@ -28,11 +28,6 @@ def limits(settings) -> None:
 
 
 @pytest.fixture
-def project(ada, url, backend) -> Project:
-    return lifecycle.launch(ada, url)
-
-
-@pytest.fixture
 def building(project, worker) -> Build:
     """A build that goes on."""
     worker.run()
