@@ -1,4 +1,4 @@
-"""What a person may have where nobody has set anything: the table of `docs/limits.md`."""
+"""Default limits, where nobody has set anything: the table of `docs/limits.md`."""
 
 from __future__ import annotations
 
