@@ -88,16 +88,17 @@ def awaited(rows: Iterable[Erasure]) -> set[int]:
 
 def _wind_up(person: User, by: User) -> None:
     belongings.drop(person)
-    mine = Project.objects.existing().filter(owner=person)
+    mine = Project.objects.kept().filter(owner=person)
     for project in mine.select_related("owner", "current__build"):
-        lifecycle.delete(project, by)
+        lifecycle.delete(project, by, for_good=True)
 
 
 def _is_busy(person: User) -> bool:
     running = Session.objects.live().filter(project__owner=person)
     building = Build.objects.filter(owner=person, state__in=BUILD_ACTIVE)
-    existing = Project.objects.existing().filter(owner=person)
-    return running.exists() or building.exists() or existing.exists()
+    mine = Project.objects.filter(owner=person)
+    kept = mine.kept().exists() or mine.dropping().exists()
+    return kept or running.exists() or building.exists()
 
 
 def _forget(person: User) -> None:

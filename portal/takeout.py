@@ -98,7 +98,7 @@ PARTS = (
          ("subject", "text", "created", "sent"), ("portal.Letter.to",)),
     Part("projects", "your projects, deleted ones too", _of(Project, "owner"),
          ("name", "provider", "repository", "ref", "commit", "path", "created", "last_activity",
-          "removed"), ("notebook_sessions.Project.owner",)),
+          "removed", "drops"), ("notebook_sessions.Project.owner",)),
     Part("sessions", "each run of a notebook of yours", _of(Session, "project__owner"), _SESSION),
     Part("transitions", "how each of these came from one state to the next",
          _of(Transition, "session__project__owner"),

@@ -21,7 +21,7 @@ from sessions.guarded import guarded
 from sessions.lifecycle import facts, leftovers, overdue, sshkey
 from sessions.lifecycle.again import Again
 from sessions.lifecycle.queue import enqueue
-from sessions.models import Build, Idempotency, Session
+from sessions.models import Build, Idempotency, Project, Session
 from sessions.models.session import SessionQuerySet
 from sessions.states import SessionState
 
@@ -45,7 +45,8 @@ def reconcile(elapsed: Elapsed = _elapsed) -> None:
     for forget in (tickets.sweep, Idempotency.objects.sweep):
         guarded(forget)
     guarded(_bring_together, elapsed, again)
-    guarded(_remove_leftovers, again)
+    for remove in (_drop_deleted, _remove_leftovers):
+        guarded(remove, again)
     for look in (erasing.finish, capacity.look):
         guarded(look)
     guarded(_make_room, again)
@@ -141,6 +142,13 @@ def _repeat_builds(reports: Iterable[BuildReport], again: Again) -> None:
             guarded(facts.build_lost, build)
         else:
             again("start_build" if build.is_wanted() else "cancel_unwanted_build", build.pk)
+
+
+def _drop_deleted(again: Again) -> None:
+    """Have the back end drop what it keeps of deleted projects that nobody can restore."""
+    busy = Session.objects.live().values("project")
+    for pk in Project.objects.dropping().exclude(pk__in=busy).values_list("pk", flat=True):
+        again("remove_project", pk)
 
 
 def _remove_leftovers(again: Again) -> None:

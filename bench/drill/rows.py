@@ -64,8 +64,8 @@ def _backend() -> Iterator[str]:
         yield f"server {pk} ({servers[pk]}) has no session that lives"
     for report in get_backend().builds():
         yield f"the back end still has build {report.id}"
-    existing = Project.objects.existing().values_list("name", flat=True)
-    for name in set(get_backend().projects()) - set(existing):
+    kept = Project.objects.kept().values_list("name", flat=True)
+    for name in set(get_backend().projects()) - set(kept):
         yield f"the back end still has the deleted project {name}"
 
 

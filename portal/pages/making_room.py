@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from django.http import HttpRequest
 
+from portal.models import User
 from portal.pages.asking import find, person
 from sessions import lifecycle
+from sessions.models import Project
 
-FIRST = {"stop": lifecycle.stop, "delete": lifecycle.delete}
+FIRST: dict[str, Callable[[Project, User], Any]] = {
+    "stop": lifecycle.stop,
+    "delete": lifecycle.delete,
+}
 
 
 def make_room(request: HttpRequest) -> None:

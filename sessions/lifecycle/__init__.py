@@ -15,6 +15,7 @@ from sessions.lifecycle.wishes import (
     keep,
     launch,
     rebuild,
+    restore,
     start,
     stop,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "keep",
     "launch",
     "rebuild",
+    "restore",
     "start",
     "stop",
 ]

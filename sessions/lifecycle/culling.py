@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -41,6 +42,7 @@ def cull(clock: Clock = _clock) -> None:
         return
     now = timezone.now()
     _set_right(now)
+    ending.let_go_due(since, now)
     idle.stop(since, now)
     deletions, letters = DELETED_AT_ONCE, warning.LETTERS_AT_ONCE
     for people in _people(now):
@@ -115,6 +117,7 @@ def delete(project: Project, days: int) -> None:
         days,
     ) % {"days": days}
     with transaction.atomic():
-        if ending.remove(project, unchanged, ending.PORTAL, why):
+        keep = timedelta(days=settings.PORTAL_UNDO_UNUSED_DAYS)
+        if ending.remove(project, unchanged, ending.PORTAL, why, keep):
             Removal.objects.create(kind=Removed.PROJECT, name=project.name, why=why)
             ending.tell(project, why)

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db import transaction
 from django.utils import timezone
 
 from sessions import journal
 from sessions.lifecycle.queue import enqueue
+from sessions.lifetimes import WARNING
 from sessions.models import Project, Session
 from sessions.models.project import ProjectQuerySet
 from sessions.states import Phase, SessionState
@@ -41,16 +44,39 @@ def _end(session: Session, by: str, why: str) -> None:
         enqueue("remove_server", session.pk)
 
 
-def remove(project: Project, rows: ProjectQuerySet, by: str, why: str) -> bool:
+def remove(project: Project, rows: ProjectQuerySet, by: str, why: str, keep: timedelta) -> bool:
     """Remove the project if it is still among ``rows``, and say whether it was: a running
-    notebook is stopped first, the person's volume stays."""
+    notebook is stopped first, the person's volume stays. For ``keep`` it can be restored, with
+    none it is gone at once."""
+    now = timezone.now()
     with transaction.atomic():
-        if not rows.existing().filter(pk=project.pk).update(removed=timezone.now()):
+        if not rows.existing().filter(pk=project.pk).update(removed=now, drops=now + keep):
             return False
         if not end(project, by, why) and project.current:
             journal.record(project.current, Phase.STOPPED, why)
+        if not keep:
+            enqueue("remove_project", project.pk)
+    return True
+
+
+def let_go(project: Project, why: str) -> bool:
+    """Have the back end drop what it keeps of a project that was deleted; False if that can
+    be restored no more already."""
+    with transaction.atomic():
+        if not Project.objects.filter(pk=project.pk).let_go():
+            return False
+        if project.current:
+            journal.record(project.current, Phase.STOPPED, why)
         enqueue("remove_project", project.pk)
     return True
+
+
+def let_go_due(since: datetime, now: datetime) -> int:
+    """Let go what nobody has restored in time, and say how many there were. The portal has been
+    there since ``since``: people have had a whole day of it in which they could."""
+    if since > now - WARNING:
+        return 0
+    return Project.objects.filter(drops__lte=now).let_go()
 
 
 def tell(project: Project, why: str) -> None:

@@ -46,7 +46,7 @@ def may_go() -> bool:
 
 
 def unwanted(names: Collection[str]) -> Iterator[str]:
-    """Those of the projects in the back end that were deleted or never had a row."""
+    """Those of the projects in the back end that nobody can restore or that never had a row."""
     ordered = sorted(names)
     for place in range(0, len(ordered), AT_ONCE):
         some = ordered[place : place + AT_ONCE]
@@ -62,6 +62,7 @@ def drop_project(name: str) -> None:
     if not is_known and not may_go():
         return
     get_backend().remove_project(name)
+    Project.objects.filter(name=name).dropped()
     if not is_known:
         note(name, _("The back end kept something of a project that the portal does not know."))
 
@@ -88,7 +89,7 @@ def _count(model: type[Project | Build], field: str, values: Collection[str]) ->
 
 
 def _wanted(names: Sequence[str]) -> set[str]:
-    """Existing projects, and deleted ones whose notebook is not gone yet."""
-    existing = Project.objects.existing().filter(name__in=names).values_list("name", flat=True)
+    """Existing projects, those that are set aside, and those whose notebook is not gone yet."""
+    kept = Project.objects.kept().filter(name__in=names).values_list("name", flat=True)
     live = Session.objects.live().filter(project__name__in=names)
-    return {*existing, *live.values_list("project__name", flat=True)}
+    return {*kept, *live.values_list("project__name", flat=True)}

@@ -140,7 +140,12 @@ def remove_server(session_id: int) -> None:
 
 
 def remove_project(project_id: int) -> None:
-    """Have the back end drop what it keeps of a deleted project that no longer runs."""
-    project = Project.objects.filter(pk=project_id, removed__isnull=False).first()
-    if project and not Session.objects.live().filter(project=project).exists():
+    """Have the back end drop what it keeps of a project that nobody can restore and that no
+    longer runs."""
+    rows = Project.objects.filter(pk=project_id)
+    project = rows.first()
+    if project is None or project.removed is None or project.is_set_aside:
+        return
+    if not Session.objects.live().filter(project=project).exists():
         get_backend().remove_project(project.name)
+        rows.dropped()

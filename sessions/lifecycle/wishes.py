@@ -7,7 +7,9 @@ may see it is their caller's part.
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -85,20 +87,49 @@ def keep(project: Project, user: User) -> Project:
     _require_right(project, user)
     if not Project.objects.existing().filter(pk=project.pk).touch():
         message = _(
-            "It has been deleted meanwhile, so it cannot be kept. Launch its repository again; "
-            "the files in your own folder are still there."
+            "It has been deleted meanwhile, so it cannot be kept. Restore it while that is "
+            "possible, or launch its repository again; the files in your folder are still there."
         )
         raise StateConflict("project.deleted", message)
     return project
 
 
-def delete(project: Project, user: User) -> None:
-    """Remove the project; a running notebook is stopped first, the person's volume stays."""
+def delete(project: Project, user: User, *, for_good: bool = False) -> None:
+    """Remove the project; a running notebook is stopped first, the person's volume stays. It can
+    be restored for some days, unless it is deleted ``for_good``; so can be one that is set aside.
+    """
     _require_right(project, user)
-    why = _("Deleted by %(user)s.") % {"user": user.username}
+    keep = timedelta(days=0 if for_good else settings.PORTAL_UNDO_DAYS)
+    why = _("Deleted for good by %(user)s.") if for_good else _("Deleted by %(user)s.")
+    why %= {"user": user.username}
     with transaction.atomic():
-        if ending.remove(project, Project.objects.all(), user.username, why):
+        if ending.remove(project, Project.objects.all(), user.username, why, keep):
             Project.objects.filter(pk=project.pk).update(warned=None, goes=None)
+        elif for_good:
+            ending.let_go(project, why)
+
+
+def restore(project: Project, user: User) -> Project:
+    """Take the deletion back: it is there again with all its files, stopped, as if just used.
+
+    Raises `QuotaExceeded` at the limit of projects, `StateConflict` if it is there already or
+    gone for good.
+    """
+    _require_right(project, user)
+    with transaction.atomic():
+        mine = room.lock(project.owner)
+        row = Project.objects.set_aside().filter(pk=project.pk)
+        if not row.exists():
+            raise _not_restorable(project)
+        mine.admit_project()
+        now = {"last_activity": timezone.now(), "warned": None, "goes": None}
+        if not row.update(removed=None, drops=None, **now):  # let go this very moment
+            raise _not_restorable(project)
+        if project.current:
+            why = _("Restored by %(user)s.") % {"user": user.username}
+            journal.record(project.current, Phase.STOPPED, why)
+    project.refresh_from_db()
+    return project
 
 
 def cancel_build(build: Build, user: User) -> Build:
@@ -124,6 +155,16 @@ def cancel_build(build: Build, user: User) -> Build:
         facts.next_builds(cancelled)
         enqueue("cancel_build", build.pk)
     return cancelled
+
+
+def _not_restorable(project: Project) -> StateConflict:
+    if Project.objects.existing().filter(pk=project.pk).exists():
+        return _conflict(project, _("It is not deleted, so there is nothing to restore."))
+    message = _(
+        "It is gone for good, so it cannot be restored. Launch its repository again; the files "
+        "in your own folder are still there."
+    )
+    return StateConflict("project.deleted", message)
 
 
 def _require_right(project: Project, user: User) -> None:

@@ -21,12 +21,34 @@ if TYPE_CHECKING:
 SEE = "notebook_sessions.view_project"
 ACT = "notebook_sessions.act_on_project"
 EVERYBODY = "all"
+_SET_ASIDE = models.Q(removed__isnull=False, drops__gt=models.F("removed"))
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
     def existing(self) -> ProjectQuerySet:
         """All that nobody has deleted."""
         return self.filter(removed__isnull=True)
+
+    def set_aside(self) -> ProjectQuerySet:
+        """Those that were deleted and can be restored: all of theirs is kept until ``drops``, and
+        until `let_go` has said so. No clock is asked: of restoring and dropping one wins."""
+        return self.filter(_SET_ASIDE)
+
+    def kept(self) -> ProjectQuerySet:
+        """All of which everything is kept: those that exist, and those that are set aside."""
+        return self.filter(models.Q(removed__isnull=True) | _SET_ASIDE)
+
+    def let_go(self) -> int:
+        """Say of those that are set aside that nobody restores them any more, and of how many."""
+        return self.set_aside().update(drops=models.F("removed"))
+
+    def dropping(self) -> ProjectQuerySet:
+        """Those that nobody can restore, and that the back end has not dropped yet."""
+        return self.filter(removed__isnull=False, drops__lte=models.F("removed"))
+
+    def dropped(self) -> int:
+        """Note that the back end keeps nothing of them any more."""
+        return self.dropping().update(drops=None)
 
     def visible_to(self, user: User | AnonymousUser) -> ProjectQuerySet:
         """What this person may see: their own, and all of them for staff with the right to.
@@ -95,7 +117,8 @@ class Project(models.Model):
     text of ``.resources`` there, None until a launch has read it, ``content`` as `Build` has
     it. ``warned`` is when its owner was told that it is to be deleted for inactivity, ``goes``
     when it will be: both None until that is near, and again as soon as somebody does something
-    with it."""
+    with it. ``drops`` is until when one that was deleted (``removed``) can be restored, with all
+    that is kept of it; not after ``removed`` once it cannot, None when nothing of it is kept."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="projects")
     name = models.CharField(_("name"), max_length=63, unique=True)
@@ -117,6 +140,7 @@ class Project(models.Model):
     warned = models.DateTimeField(_("warned"), null=True, blank=True, editable=False)
     goes = models.DateTimeField(_("goes"), null=True, blank=True, editable=False)
     removed = models.DateTimeField(_("deleted"), null=True, blank=True)
+    drops = models.DateTimeField(_("can be restored until"), null=True, blank=True, editable=False)
 
     objects = ProjectQuerySet.as_manager()
 
@@ -130,6 +154,11 @@ class Project(models.Model):
                 fields=["goes"],
                 condition=models.Q(removed__isnull=True, goes__isnull=False),
                 name="projects_that_go",
+            ),
+            models.Index(
+                fields=["drops"],
+                condition=models.Q(drops__isnull=False),
+                name="projects_that_drop",
             ),
             models.Index(
                 fields=["owner", "-created"],
@@ -157,6 +186,11 @@ class Project(models.Model):
         if self.current.state == SessionState.WAITING and build and build.state in BUILD_ACTIVE:
             return ProjectState.BUILDING
         return ProjectState(self.current.state)
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Whether it was deleted and can be restored."""
+        return bool(self.removed and self.drops and self.drops > self.removed)
 
     @property
     def is_private(self) -> bool:

@@ -2,7 +2,7 @@
 
 In the place of a log stays one sentence that says so, at the log's end: so whoever reads on from
 an earlier place in it finds that, and cursors stay what they are. A log stays whole while a
-project that exists shows it.
+project shows it that exists or can be restored.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def tidy(patience: Patience) -> None:
 
 def removable() -> BuildQuerySet:
     """The builds whose log is there and shown by no project."""
-    shown = Project.objects.existing().filter(current__build=OuterRef("pk"))
+    shown = Project.objects.kept().filter(current__build=OuterRef("pk"))
     return Build.objects.exclude(state__in=BUILD_ACTIVE).filter(~Exists(shown), log_size__gt=0)
 
 

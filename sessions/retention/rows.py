@@ -47,20 +47,21 @@ def tidy(patience: Patience) -> None:
 
 
 def events(moment: datetime) -> QuerySet[Event]:
-    """Those before it, without the current sessions' of projects that exist."""
-    shown = Project.objects.existing().filter(current=OuterRef("session"))
+    """Those before it, without the current sessions' of projects that exist or are set aside."""
+    shown = Project.objects.kept().filter(current=OuterRef("session"))
     return Event.objects.filter(~Exists(shown), at__lt=moment)
 
 
 def projects(moment: datetime) -> QuerySet[Project]:
-    """Those that were deleted before it; with them goes all that was theirs."""
+    """Those that were deleted before it and of which nothing is kept; with them goes all that
+    was theirs."""
     live = Session.objects.live().filter(project=OuterRef("pk"))
-    return Project.objects.filter(~Exists(live), removed__lt=moment)
+    return Project.objects.filter(~Exists(live), removed__lt=moment, drops=None)
 
 
 def sessions(moment: datetime) -> QuerySet[Session]:
-    """Those that ended before it; the last one of a project that exists stays."""
-    shown = Project.objects.existing().filter(current=OuterRef("pk"))
+    """Those that ended before it; the last one of a project that exists or is set aside stays."""
+    shown = Project.objects.kept().filter(current=OuterRef("pk"))
     return Session.objects.exclude(state__in=SESSION_LIVE).filter(~Exists(shown), ended__lt=moment)
 
 

@@ -37,7 +37,8 @@ def test_it_is_deleted_when_it_was_said_and_not_before(ada, portal, unused, stat
     assert not now_is(project).removed
     portal.live(MINUTE)
     assert now_is(project).removed == portal.now
-    assert any(row.task["func"].endswith("remove_project") for row in OrmQ.objects.all())
+    assert now_is(project).drops == portal.now + 14 * DAY
+    assert not any(row.task["func"].endswith("remove_project") for row in OrmQ.objects.all())
 
 
 def test_it_is_said_in_its_story_and_in_what_was_removed(ada, portal, unused):

@@ -20,7 +20,7 @@ from portal.models import Erasure, SignIn, User
 from quotas.models import LimitSet
 from sessions import lifecycle
 from sessions.errors import TemporaryError
-from sessions.lifecycle import facts
+from sessions.lifecycle import facts, steps
 from sessions.models import (
     Access,
     Event,
@@ -82,9 +82,16 @@ def stop_all() -> None:
         facts.server_gone(session, "", "")
 
 
+def drop_all() -> None:
+    """As the worker does it: what nobody can restore any more is dropped."""
+    for project in Project.objects.dropping():
+        steps.remove_project(project.pk)
+
+
 def erase_wholly(person: User, by: User) -> None:
     erasing.erase(person, by)
     stop_all()
+    drop_all()
     erasing.finish()
 
 
@@ -141,6 +148,7 @@ def test_while_a_notebook_stops_the_volume_is_said_to_be_in_use(ada, root, backe
         assert erasing.awaited([row]) == {row.pk}
         assert User.objects.get(pk=ada.pk).username == "ada"
     stop_all()
+    drop_all()
     erasing.finish()
     assert erasing.awaited([row]) == set()
     assert (row.volume, row.by) == ("ada-nfs-pvc", root)
@@ -158,6 +166,7 @@ def test_it_is_finished_by_reconcile(ada, root, backend):
     fill(ada, root)
     erasing.erase(ada, root)
     stop_all()
+    drop_all()
     reconcile()
     assert User.objects.get(pk=ada.pk).username == f"erased-{ada.pk}"
 
@@ -180,6 +189,7 @@ def _raising(error: Exception) -> Any:
     return fail
 
 
+@pytest.mark.django_db(transaction=True)
 def test_interrupted_anywhere_it_goes_on(root, backend):
     for count in range(1, 400, 12):
         person = User.objects.create_user(f"person{count}", "p@example.org", "a password")
@@ -191,6 +201,7 @@ def test_interrupted_anywhere_it_goes_on(root, backend):
             if erasing.may_erase(root, User.objects.get(pk=person.pk)):
                 erasing.erase(User.objects.get(pk=person.pk), root)
             stop_all()
+            drop_all()
             erasing.finish()
             assert User.objects.get(pk=person.pk).username == f"erased-{person.pk}"
             Erasure.objects.get(removed=None).confirm_removal()
@@ -206,10 +217,26 @@ def test_what_slips_in_meanwhile_goes_as_well(ada, root, backend):
     lifecycle.launch(ada, "eve/bees")
     people.enable(User.objects.get(pk=ada.pk))
     erasing.finish()
+    drop_all()
     erasing.finish()
     assert not erasing.awaited([row])
     assert not Project.objects.existing().exists()
     assert not User.objects.get(pk=ada.pk).is_active
+
+
+def test_what_they_had_deleted_goes_at_once_and_before_its_name(ada, root, backend):
+    project = project_in(ProjectState.STOPPED, ada, "eve/bees")
+    backend.kept_projects = {project.name}
+    lifecycle.delete(project, ada)
+    row = erasing.erase(ada, root)
+    assert not Project.objects.set_aside().exists()
+    for _minute in range(2):  # the worker has not come to it
+        erasing.finish()
+        assert erasing.awaited([row])
+        assert Project.objects.get().name == project.name
+    drop_all()
+    erasing.finish()
+    assert (backend.projects(), erasing.awaited([row])) == ([], set())
 
 
 def test_a_name_is_never_given_again(ada, root, backend):
@@ -276,6 +303,7 @@ def test_answers_that_could_be_given_again_go_from_the_first_moment_on(ada, bob,
     assert set(Idempotency.objects.values_list("user__username", flat=True)) == {"bob"}
     Idempotency.objects.claim(ada, "late", "digest")
     stop_all()
+    drop_all()
     erasing.finish()
     assert not Idempotency.objects.filter(user=ada.pk).exists()
     assert Idempotency.objects.count() == 2

@@ -99,7 +99,7 @@ class Stage:
         lifecycle.stop(Project.objects.get(), self.ada)
 
     def delete(self) -> None:
-        lifecycle.delete(Project.objects.get(), self.ada)
+        lifecycle.delete(Project.objects.get(), self.ada, for_good=True)
 
     def work(self) -> None:
         self._look_up()

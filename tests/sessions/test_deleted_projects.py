@@ -22,7 +22,7 @@ def deleted(request, ada, backend: ScriptedBackend) -> Project:
     """Deleted while it had a notebook, which has not ended yet."""
     project = project_in(request.param, ada)
     backend.kept_projects = {project.name}
-    lifecycle.delete(project, ada)
+    lifecycle.delete(project, ada, for_good=True)
     return Project.objects.select_related("current").get(pk=project.pk)
 
 

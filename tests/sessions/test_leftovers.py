@@ -108,7 +108,7 @@ def test_a_deleted_project_whose_removal_was_lost_goes_and_is_no_leftover(
 ):
     url = git.repository("ada/flowers", {"index.ipynb": "{}"})
     project = bring_up(lifecycle.launch(ada, url))
-    lifecycle.delete(project, ada)
+    lifecycle.delete(project, ada, for_good=True)
     worker.lose()
     Session.objects.update(changed=project.created - leftovers.ONCE)
     minutes()

@@ -146,7 +146,7 @@ def test_a_stopped_project_cannot_be_stopped(ada, url, worker, watch):
 
 def test_a_deleted_project_is_stopped_and_cleared_away(ada, url, backend, worker, watch, bring_up):
     project = bring_up(lifecycle.launch(ada, url))
-    lifecycle.delete(project, ada)
+    lifecycle.delete(project, ada, for_good=True)
     assert not Project.objects.visible_to(ada).exists()
     worker.run()
     watch.look()

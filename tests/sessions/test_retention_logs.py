@@ -69,6 +69,9 @@ def test_a_log_that_a_project_shows_stays_until_the_project_is_deleted(ada):
     assert lines(shown) == [LOG]
     lifecycle.delete(project, ada)
     retention.tidy()
+    assert lines(shown) == [LOG]  # it can be restored
+    lifecycle.delete(project, ada, for_good=True)
+    retention.tidy()
     assert lines(shown) == [NOTICE]
 
 

@@ -77,7 +77,7 @@ def test_a_live_session_stays_however_old(project):
 
 def test_a_deleted_project_goes_with_all_that_was_its_own(project, ada):
     lifecycle.delete(project, ada)
-    Project.objects.update(removed=ago(731))
+    Project.objects.update(removed=ago(731), drops=None)
     retention.tidy()
     for model in (Project, Session, Event):
         assert not model.objects.exists()
@@ -85,10 +85,24 @@ def test_a_deleted_project_goes_with_all_that_was_its_own(project, ada):
     assert Removal.objects.get(kind=Removed.PROJECT).count == 1
 
 
-def test_a_project_that_was_deleted_lately_stays(project, ada):
-    lifecycle.delete(project, ada)
+@pytest.mark.parametrize("for_good", [True, False])
+def test_a_project_that_was_deleted_lately_stays(project, ada, for_good):
+    lifecycle.delete(project, ada, for_good=for_good)
     retention.tidy()
     assert Project.objects.get().removed
+
+
+@pytest.mark.parametrize("drops", [1, -1, -731])
+def test_what_can_be_restored_or_is_not_dropped_yet_goes_after_that_however_old(
+    project, ada, drops
+):
+    lifecycle.delete(project, ada)
+    told = Event.objects.filter(session=project.current).count()
+    Project.objects.update(removed=ago(731), drops=ago(-drops))
+    retention.tidy()
+    assert Session.objects.get() == project.current
+    if drops > -731:
+        assert Event.objects.filter(session=project.current).count() == told
 
 
 def test_a_build_goes_when_nothing_tells_of_it_and_its_image_is_gone(ada):

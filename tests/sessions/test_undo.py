@@ -1,0 +1,269 @@
+"""A deleted project can be restored for some days, with its files; then the back end drops it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from quotas.models import LimitSet
+from sessions import lifecycle
+from sessions.errors import NotAllowed, QuotaExceeded, StateConflict, TemporaryError
+from sessions.lifecycle import ending, leftovers
+from sessions.models import Event, Project, Session
+from sessions.reconcile import reconcile
+from sessions.states import ProjectState
+from tests.making import project_of
+from tests.scripted import ScriptedBackend
+from tests.stages import project_in
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.databases]
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def project(ada, backend: ScriptedBackend) -> Project:
+    """One that is stopped, and of which the back end keeps files."""
+    project = project_in(ProjectState.STOPPED, ada)
+    backend.kept_projects = {project.name}
+    return project
+
+
+@pytest.fixture
+def minutes(worker):
+    def pass_by(count: int = 2) -> None:
+        for _minute in range(count):
+            reconcile()
+            worker.run()
+
+    return pass_by
+
+
+def now_is(project: Project) -> Any:
+    return Project.objects.select_related("current").get(pk=project.pk)
+
+
+def last_said(project: Project) -> str:
+    return Event.objects.filter(project=project).latest("seq").message
+
+
+def days_later(project: Project, days: float) -> None:
+    """So long ago it was deleted."""
+    row, by = now_is(project), days * DAY
+    Project.objects.filter(pk=row.pk).update(removed=row.removed - by, drops=row.drops - by)
+
+
+def let_go_due() -> int:
+    return ending.let_go_due(timezone.now() - DAY, timezone.now())
+
+
+def test_its_files_stay_where_they_are_and_it_can_be_restored(project, ada, backend, minutes):
+    lifecycle.delete(project, ada)
+    minutes()
+    assert backend.projects() == [project.name]
+    assert now_is(project).drops == now_is(project).removed + 7 * DAY
+    assert not Project.objects.visible_to(ada).exists()
+    assert lifecycle.restore(project, ada) == project
+    minutes()
+    assert Project.objects.named(project.name, ada) == project
+    assert (now_is(project).removed, now_is(project).drops) == (None, None)
+    assert backend.projects() == [project.name]
+
+
+def test_restored_it_is_stopped_counts_as_just_used_and_can_be_started(project, ada, backend):
+    Project.objects.update(last_activity=timezone.now() - 30 * DAY)
+    lifecycle.delete(project, ada)
+    restored = lifecycle.restore(project, ada)
+    assert restored.state == ProjectState.STOPPED
+    assert timezone.now() - restored.last_activity < DAY
+    assert last_said(project) == "Restored by ada."
+    assert lifecycle.start(restored, ada).is_live
+
+
+def test_one_that_was_running_is_stopped_and_restored_before_it_has_ended(
+    ada, url, bring_up, worker, watch, backend
+):
+    project = bring_up(lifecycle.launch(ada, url))
+    lifecycle.delete(project, ada)
+    assert lifecycle.restore(project, ada).state == ProjectState.STOPPING
+    worker.run()
+    watch.look()
+    worker.run()
+    assert now_is(project).state == ProjectState.STOPPED
+    assert backend.projects() == [project.name]
+
+
+@pytest.mark.parametrize("how", ["at once", "later"])
+def test_deleted_for_good_nobody_restores_it(project, ada, backend, minutes, how):
+    if how == "later":
+        lifecycle.delete(project, ada)
+    lifecycle.delete(project, ada, for_good=True)
+    assert last_said(project) == "Deleted for good by ada."
+    with pytest.raises(StateConflict, match=r"project\.deleted"):
+        lifecycle.restore(project, ada)
+    minutes()
+    assert backend.projects() == []
+    assert (now_is(project).removed is None, now_is(project).drops) == (False, None)
+
+
+@pytest.mark.parametrize(("days", "goes"), [(6.9, False), (7.1, True)])
+def test_after_its_time_the_back_end_drops_it_once(project, ada, backend, minutes, days, goes):
+    lifecycle.delete(project, ada)
+    days_later(project, days)
+    assert let_go_due() == int(goes)
+    assert let_go_due() == 0
+    minutes()
+    assert backend.projects() == ([] if goes else [project.name])
+    assert now_is(project).is_set_aside != goes
+
+
+def test_whoever_could_not_come_in_for_a_while_has_a_day_for_it(project, ada):
+    """The portal was away, or its clock was moved."""
+    lifecycle.delete(project, ada)
+    days_later(project, 30)
+    now = timezone.now()
+    assert ending.let_go_due(now - 0.9 * DAY, now) == 0
+    assert now_is(project).is_set_aside
+    assert ending.let_go_due(now - DAY, now) == 1
+
+
+def test_it_is_restored_however_late_as_long_as_it_is_there(project, ada):
+    lifecycle.delete(project, ada)
+    days_later(project, 30)
+    lifecycle.restore(project, ada)
+    assert let_go_due() == 0
+    assert not now_is(project).removed
+
+
+def test_a_back_end_that_is_away_drops_it_when_it_is_back(project, ada, backend, minutes):
+    def away(_name: str) -> None:
+        raise TemporaryError("backend.away", "It does not answer.")
+
+    lifecycle.delete(project, ada, for_good=True)
+    remove, backend.remove_project = backend.remove_project, away
+    for _minute in range(2):
+        with pytest.raises(TemporaryError):
+            minutes(1)
+    assert Project.objects.dropping().get() == project
+    backend.remove_project = remove
+    minutes(1)
+    assert not Project.objects.dropping().exists()
+    assert backend.projects() == []
+
+
+def test_what_the_back_end_does_not_list_is_dropped_as_well(project, ada, backend, minutes):
+    """It may keep files where it cannot see them without trouble."""
+    dropped: list[str] = []
+    backend.kept_projects, backend.remove_project = set(), dropped.append
+    lifecycle.delete(project, ada)
+    minutes()
+    assert dropped == []
+    days_later(project, 8)
+    let_go_due()
+    minutes()
+    assert set(dropped) == {project.name}
+
+
+@pytest.mark.parametrize("days", [0, 3])
+def test_the_time_is_a_setting_and_none_is_at_once(project, ada, minutes, backend, settings, days):
+    settings.PORTAL_UNDO_DAYS = days
+    lifecycle.delete(project, ada)
+    assert now_is(project).is_set_aside == bool(days)
+    minutes()
+    assert backend.projects() == ([project.name] if days else [])
+
+
+def test_rows_from_before_are_gone(project, ada, backend, minutes):
+    """Deleted by an earlier version: nothing of them was kept."""
+    Project.objects.update(removed=timezone.now())
+    assert list(leftovers.unwanted([project.name])) == [project.name]
+    with pytest.raises(StateConflict):
+        lifecycle.restore(project, ada)
+    minutes()
+    assert backend.projects() == []
+
+
+def test_it_counts_against_no_limit_until_it_is_restored(project, ada):
+    LimitSet.objects.create(user=ada, projects=1)
+    lifecycle.delete(project, ada)
+    other = lifecycle.launch(ada, "eve/bees")
+    with pytest.raises(QuotaExceeded) as refusal:
+        lifecycle.restore(project, ada)
+    assert refusal.value.code == "quota.projects"
+    assert [each["name"] for each in refusal.value.details["projects"]] == [other.name]
+    assert now_is(project).is_set_aside
+    lifecycle.delete(other, ada)
+    assert not lifecycle.restore(project, ada).removed
+
+
+def test_restoring_twice_says_that_it_is_there(project, ada):
+    LimitSet.objects.create(user=ada, projects=1)
+    lifecycle.delete(project, ada)
+    lifecycle.restore(project, ada)
+    with pytest.raises(StateConflict, match=r"project\.state"):
+        lifecycle.restore(project, ada)
+    assert Event.objects.filter(project=project, message="Restored by ada.").count() == 1
+
+
+def test_only_its_owner_and_staff_who_may_restore_it(project, ada, bob, vera, stan):
+    lifecycle.delete(project, ada)
+    for user in (bob, vera):
+        with pytest.raises(NotAllowed):
+            lifecycle.restore(project, user)
+    lifecycle.restore(project, stan)
+    assert last_said(project) == "Restored by stan."
+
+
+def test_one_that_has_never_run_is_deleted_and_restored(ada, backend):
+    project = project_of(ada)
+    lifecycle.delete(project, ada)
+    assert lifecycle.restore(project, ada).state == ProjectState.STOPPED
+    assert not Session.objects.exists()
+
+
+def test_many_who_restore_and_launch_at_once_keep_to_the_limit(ada, backend):
+    LimitSet.objects.create(user=ada, projects=3)
+    deleted = [project_of(ada, f"flowers-{number}") for number in range(6)]
+    for project in deleted:
+        lifecycle.delete(project, ada)
+    outcomes: list[str] = []
+
+    def try_it(project: Project, number: int) -> None:
+        try:
+            if number % 2:
+                lifecycle.launch(ada, "eve/bees")
+            else:
+                lifecycle.restore(project, ada)
+        except QuotaExceeded as error:
+            outcomes.append(error.code)
+        else:
+            outcomes.append("there")
+        finally:
+            connection.close()
+
+    threads = [
+        threading.Thread(target=try_it, args=(project, number))
+        for number, project in enumerate(deleted)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == 3 * ["quota.projects"] + 3 * ["there"]
+    assert Project.objects.existing().count() == 3
+
+
+def test_of_restoring_and_dropping_one_wins(project, ada, backend, minutes):
+    lifecycle.delete(project, ada)
+    days_later(project, 8)
+    let_go_due()
+    with pytest.raises(StateConflict):
+        lifecycle.restore(project, ada)
+    minutes()
+    assert backend.projects() == []
+    assert now_is(project).removed
