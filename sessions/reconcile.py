@@ -18,7 +18,7 @@ from sessions.backends import BuildReport, get_backend
 from sessions.elapsed import Elapsed
 from sessions.gateway import tickets
 from sessions.guarded import guarded
-from sessions.lifecycle import facts, leftovers, overdue, sshkey
+from sessions.lifecycle import facts, files, leftovers, overdue, sshkey
 from sessions.lifecycle.again import Again
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Build, Idempotency, Project, Session
@@ -50,6 +50,7 @@ def reconcile(elapsed: Elapsed = _elapsed) -> None:
     for look in (erasing.finish, capacity.look):
         guarded(look)
     guarded(_make_room, again)
+    guarded(_measure, again)
 
 
 def refresh_sign_ins() -> None:
@@ -65,6 +66,11 @@ def _make_room(again: Again) -> None:
         again("relieve")
     if retention.is_due():
         again("tidy")
+
+
+def _measure(again: Again) -> None:
+    for pk in files.unmeasured().values_list("pk", flat=True)[: files.AT_ONCE]:
+        again("measure_project", pk)
 
 
 def _renew_keys(again: Again) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from portal import announcing, letters
 from portal.version import VERSION
 from sessions import retention
-from sessions.lifecycle import leftovers, sshkey, steps
+from sessions.lifecycle import files, leftovers, sshkey, steps
 
 
 def prepare(session_id: int, **_newer: Any) -> None:
@@ -39,6 +39,10 @@ def remove_server(session_id: int, **_newer: Any) -> None:
 
 def remove_project(project_id: int, **_newer: Any) -> None:
     steps.remove_project(project_id)
+
+
+def measure_project(project_id: int, **_newer: Any) -> None:
+    files.measure(project_id)
 
 
 def drop_project(name: str, **_newer: Any) -> None:

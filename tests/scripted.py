@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from keys.identity import Identity
 from sessions.backends import (
@@ -16,13 +17,15 @@ from sessions.backends import (
     Image,
     LogPiece,
     Problem,
+    ProjectSize,
     ServerReport,
     ServerSpec,
 )
 
 
 class ScriptedBackend:
-    """``stubborn`` servers and builds do not end kindly, ``undying`` servers not at all."""
+    """``stubborn`` servers and builds do not end kindly, ``undying`` servers not at all;
+    ``lingering`` projects are not all gone as long as they are there."""
 
     def __init__(self) -> None:
         self.kept_images: dict[str, int | None] = {}
@@ -41,6 +44,9 @@ class ScriptedBackend:
         self.stubborn: set[int] = set()
         self.undying: set[int] = set()
         self.half_made: list[str] = []
+        self.removed_from: dict[str, str] = {}
+        self.lingering: set[str] = set()
+        self.sizes: dict[str, ProjectSize] = {}
 
     # --- what a test tells it ---
     def say(self, build_id: int, text: str, phase: str = "building") -> None:
@@ -60,7 +66,7 @@ class ScriptedBackend:
     def vanish(self, session_id: int, code: str = "", message: str = "") -> ServerReport:
         return self._report(session_id, "gone", code=code, message=message)
 
-    def _report(self, session_id: int, state: str, **rest: str) -> ServerReport:
+    def _report(self, session_id: int, state: str, **rest: Any) -> ServerReport:
         known = self.server_reports.get(session_id) or self.started_servers[session_id]
         report = ServerReport(session_id, known.name, state, **rest)
         self.server_reports[session_id] = report
@@ -150,8 +156,13 @@ class ScriptedBackend:
     def forget_identity(self, owner: str) -> None:
         self.identities.pop(owner, None)
 
-    def remove_project(self, name: str) -> None:
+    def remove_project(self, name: str, volume: str = "") -> bool:
         self.kept_projects.discard(name)
+        self.removed_from[name] = volume
+        return name not in self.lingering
+
+    def measure_project(self, name: str, volume: str) -> ProjectSize | None:
+        return self.sizes.get(name)
 
     def builds(self) -> list[BuildReport]:
         return list(self.build_reports.values())

@@ -49,6 +49,13 @@ class ResourcesSerializer(serializers.Serializer[Any]):
     gpu = serializers.IntegerField()
 
 
+class FilesSerializer(serializers.Serializer[Any]):
+    """What a project's own files took of its owner's volume at a moment."""
+
+    bytes = serializers.IntegerField(source="files_size", allow_null=True)
+    measured = serializers.DateTimeField(source="files_measured", allow_null=True)
+
+
 class ProjectSerializer(serializers.ModelSerializer[Project]):
     """``owner`` stands in a list of other people's only: see `ListedSerializer`."""
 
@@ -61,6 +68,9 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     )
     url = serializers.CharField(source="notebook_url", help_text="The notebook's address.")
     resources = serializers.SerializerMethodField()
+    files = FilesSerializer(
+        source="*", read_only=True, help_text="The project's own files, which its deletion takes."
+    )
     deletes_at = serializers.SerializerMethodField()
 
     class Meta:
@@ -77,6 +87,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
             "code",
             "url",
             "resources",
+            "files",
             "created",
             "last_activity",
             "deletes_at",

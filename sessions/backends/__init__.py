@@ -92,12 +92,24 @@ class BuildReport:
 
 
 @dataclass(frozen=True)
+class FilesReport:
+    """What became of a project's files at a start: ``said`` tells their person, "" where there is
+    nothing to say, ``again`` that it may have been told at an earlier start; ``size`` is the bytes
+    that they take, None where nobody knows."""
+
+    said: str = ""
+    size: int | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
 class ServerReport:
     """How a notebook is: ``starting``, ``ready`` (answers at ``address``) or ``gone``.
 
     ``address`` is ``unix:/path`` or ``http://host:port``. ``code`` and ``message`` tell why it
     is gone, the code empty when it ended because it was told to; or what it waits for while it is
-    starting. ``node`` is the machine that it is on, where that is known.
+    starting. ``node`` is the machine that it is on, where that is known. ``files``: see there,
+    None where the back end says nothing of them.
     """
 
     id: int
@@ -107,6 +119,7 @@ class ServerReport:
     code: str = ""
     message: str = ""
     node: str = ""
+    files: FilesReport | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +153,13 @@ class Image:
 
     name: str
     size: int | None = None
+
+
+@dataclass(frozen=True)
+class ProjectSize:
+    """The bytes that a project's kept files take, None where nobody can say."""
+
+    size: int | None
 
 
 @dataclass(frozen=True)
@@ -216,8 +236,14 @@ class Backend(Protocol):
     def forget_identity(self, owner: str) -> None:
         """Drop what is kept of this person's keys; who has notebooks running keeps them there."""
 
-    def remove_project(self, name: str) -> None:
-        """Drop what outlives a run of this project. The person's own volume stays."""
+    def remove_project(self, name: str, volume: str = "") -> bool:
+        """Drop what outlives a run of this project, and whether all of it is gone: if not, it is
+        on its way, ask again in a minute. ``volume`` names the person's, in which the project's
+        files may be kept; nothing else in it is touched."""
+
+    def measure_project(self, name: str, volume: str) -> ProjectSize | None:
+        """What the project's kept files take; None while that is being found out: ask again in a
+        minute. Raises `TemporaryError` when nobody can say."""
 
     def builds(self) -> list[BuildReport]:
         """All builds that the back end knows."""

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from sessions import journal
 from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.errors import BinderyError, TemporaryError
-from sessions.lifecycle import leftovers, needs, room
+from sessions.lifecycle import files, leftovers, needs, room
 from sessions.lifecycle.failures import fail, failures_of
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Build, Project, Session
@@ -197,6 +197,7 @@ def _server_ready(session: Session, report: ServerReport) -> None:
         place = {"address": report.address, "node": report.node}
         fields: dict[str, Any] = {**place, "ready": timezone.now(), **_NO_ERROR}
         if Session.objects.advance(session.pk, SessionState.READY, by="watch", **fields):
+            files.note(session, report.files)
             journal.record(session, Phase.READY, _("Your notebook is ready."))
 
 

@@ -58,12 +58,13 @@ def drop_project(name: str) -> None:
     """Have the back end drop what it keeps of a project, unless that is wanted after all."""
     if _wanted([name]):
         return
-    is_known = Project.objects.filter(name=name).exists()
-    if not is_known and not may_go():
+    rows = Project.objects.filter(name=name)
+    project = rows.first()
+    if project is None and not may_go():
         return
-    get_backend().remove_project(name)
-    Project.objects.filter(name=name).dropped()
-    if not is_known:
+    if get_backend().remove_project(name, project.files_volume if project else ""):
+        rows.dropped()
+    if project is None:
         note(name, _("The back end kept something of a project that the portal does not know."))
 
 

@@ -13,7 +13,7 @@ from quotas.limits import limits_of
 from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
 from sessions.gitremote import Resolved, resolve
-from sessions.lifecycle import facts, needs, sshkey
+from sessions.lifecycle import facts, files, needs, sshkey
 from sessions.lifecycle.attach import attach
 from sessions.lifecycle.failures import failures_of
 from sessions.models import Build, Project, Session
@@ -110,11 +110,13 @@ def spawn(session_id: int) -> None:
     project = session.project
     with failures_of(session):
         identity = sshkey.of(project.owner)
+        volume = owner_slug(project.owner.username)
+        files.keep_in(project, volume)
         get_backend().ensure_server(
             ServerSpec(
                 id=session.pk,
                 name=project.name,
-                owner=owner_slug(project.owner.username),
+                owner=volume,
                 owner_id=project.owner_id,
                 image=session.build.image,
                 digest=session.build.digest,
@@ -141,11 +143,12 @@ def remove_server(session_id: int) -> None:
 
 def remove_project(project_id: int) -> None:
     """Have the back end drop what it keeps of a project that nobody can restore and that no
-    longer runs."""
+    longer runs; `reconcile` has it done again until all of it is gone."""
     rows = Project.objects.filter(pk=project_id)
     project = rows.first()
     if project is None or project.removed is None or project.is_set_aside:
         return
-    if not Session.objects.live().filter(project=project).exists():
-        get_backend().remove_project(project.name)
+    if Session.objects.live().filter(project=project).exists():
+        return
+    if get_backend().remove_project(project.name, project.files_volume):
         rows.dropped()

@@ -115,10 +115,12 @@ class Project(models.Model):
     """``repository`` is the address as people write it, ``url`` what git clones, ``ref`` what
     was typed ("" is the default branch), ``commit`` what it resolved to; ``resources`` is the
     text of ``.resources`` there, None until a launch has read it, ``content`` as `Build` has
-    it. ``warned`` is when its owner was told that it is to be deleted for inactivity, ``goes``
-    when it will be: both None until that is near, and again as soon as somebody does something
-    with it. ``drops`` is until when one that was deleted (``removed``) can be restored, with all
-    that is kept of it; not after ``removed`` once it cannot, None when nothing of it is kept."""
+    it. ``files_volume`` names the volume in which its files are kept ("" before the first run),
+    ``files_size`` their bytes at ``files_measured``. ``warned`` is when its owner was told that it
+    is to be deleted for inactivity, ``goes`` when it will be: both None until that is near, and
+    again as soon as somebody does something with it. ``drops`` is until when one that was deleted
+    (``removed``) can be restored, with all that is kept of it; not after ``removed`` once it
+    cannot, None when nothing of it is kept."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="projects")
     name = models.CharField(_("name"), max_length=63, unique=True)
@@ -141,6 +143,11 @@ class Project(models.Model):
     goes = models.DateTimeField(_("goes"), null=True, blank=True, editable=False)
     removed = models.DateTimeField(_("deleted"), null=True, blank=True)
     drops = models.DateTimeField(_("can be restored until"), null=True, blank=True, editable=False)
+    files_volume = models.CharField(
+        max_length=63, blank=True, default="", db_default="", editable=False
+    )
+    files_size = models.BigIntegerField(_("size of its files"), null=True, editable=False)
+    files_measured = models.DateTimeField(_("measured"), null=True, editable=False)
 
     objects = ProjectQuerySet.as_manager()
 

@@ -27,6 +27,7 @@ FIELDS = {
     "code",
     "url",
     "resources",
+    "files",
     "created",
     "last_activity",
     "deletes_at",

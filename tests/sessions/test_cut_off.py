@@ -79,9 +79,9 @@ class Mortal(ScriptedBackend):
         found = super().__getattribute__(name)
         return partial(self._done, found) if name in EFFECTS else found
 
-    def _done(self, call: Callable[..., None], *arguments: Any) -> None:
+    def _done(self, call: Callable[..., Any], *arguments: Any) -> Any:
         self.knife.effect()
-        call(*arguments)
+        return call(*arguments)
 
 
 class Stage:

@@ -141,7 +141,7 @@ def test_it_is_restored_however_late_as_long_as_it_is_there(project, ada):
 
 
 def test_a_back_end_that_is_away_drops_it_when_it_is_back(project, ada, backend, minutes):
-    def away(_name: str) -> None:
+    def away(_name: str, _volume: str) -> bool:
         raise TemporaryError("backend.away", "It does not answer.")
 
     lifecycle.delete(project, ada, for_good=True)
@@ -158,15 +158,26 @@ def test_a_back_end_that_is_away_drops_it_when_it_is_back(project, ada, backend,
 
 def test_what_the_back_end_does_not_list_is_dropped_as_well(project, ada, backend, minutes):
     """It may keep files where it cannot see them without trouble."""
-    dropped: list[str] = []
-    backend.kept_projects, backend.remove_project = set(), dropped.append
+    backend.kept_projects, backend.removed_from = set(), {}
     lifecycle.delete(project, ada)
     minutes()
-    assert dropped == []
+    assert backend.removed_from == {}
     days_later(project, 8)
     let_go_due()
     minutes()
-    assert set(dropped) == {project.name}
+    assert set(backend.removed_from) == {project.name}
+
+
+def test_it_is_dropped_until_all_of_it_is_gone_from_the_volume(project, ada, backend, minutes):
+    Project.objects.update(files_volume="ada")
+    backend.lingering.add(project.name)
+    lifecycle.delete(project, ada, for_good=True)
+    minutes()
+    assert Project.objects.dropping().get() == project
+    backend.lingering.clear()
+    minutes()
+    assert not Project.objects.dropping().exists()
+    assert backend.removed_from == {project.name: "ada"}
 
 
 @pytest.mark.parametrize("days", [0, 3])

@@ -21,6 +21,7 @@ from sessions.backends import (
     Image,
     LogPiece,
     Problem,
+    ProjectSize,
     ServerReport,
     ServerSpec,
 )
@@ -226,10 +227,14 @@ class KubernetesBackend:
         items = self._cluster.list(kind, {"labelSelector": selector}).items
         return [item["metadata"]["name"] for item in items]
 
-    def remove_project(self, name: str) -> None:
+    def remove_project(self, name: str, volume: str = "") -> bool:
         for kind in ("pods", "secrets"):
             for each in self._of(kind, f"{SERVERS},{PROJECT}={name}"):
                 self._cluster.delete(kind, each)
+        return True
+
+    def measure_project(self, name: str, volume: str) -> ProjectSize | None:
+        return ProjectSize(None)
 
     def projects(self) -> list[str]:
         things = [*self._all("secrets"), *self._all("pods")]

@@ -31,6 +31,7 @@ from sessions.backends import (
     Image,
     LogPiece,
     Problem,
+    ProjectSize,
     ServerReport,
     ServerSpec,
 )
@@ -163,13 +164,17 @@ class LocalBackend:
     def forget_identity(self, owner: str) -> None:
         keyfiles.forget(self.folders.run, owner)
 
-    def remove_project(self, name: str) -> None:
+    def remove_project(self, name: str, volume: str = "") -> bool:
         project = self.folders.project(name)
         with suppress(FileNotFoundError):
             os.rename(project, self.folders.projects / f".{name}-{uuid.uuid4().hex[:8]}")
         for gone in self.folders.projects.glob(".*"):
             with suppress(subprocess.CalledProcessError):  # a notebook that ends now: next time
                 remove(gone)
+        return True
+
+    def measure_project(self, name: str, volume: str) -> ProjectSize:
+        return ProjectSize(environments.taken(self.folders.project(name)))
 
     def builds(self) -> list[BuildReport]:
         found = launch.all_of(self.folders.run, BUILD)

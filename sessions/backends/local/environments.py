@@ -36,8 +36,12 @@ def finished(folders: Folders) -> list[Image]:
 
 
 def size(folders: Folders, image: str) -> int | None:
+    return taken(folders.environment(image))
+
+
+def taken(folder: Path) -> int | None:
     """The bytes on the disk; None where it is not there, or counting takes too long."""
-    words = ["du", "--summarize", "--block-size=1", "--", str(folders.environment(image))]
+    words = ["du", "--summarize", "--block-size=1", "--", str(folder)]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS)
     except subprocess.TimeoutExpired:

@@ -1,0 +1,100 @@
+"""What became of a project's files at a start, in words: from a merge's report to a sentence.
+
+The report is that of `sessions.repofiles.merge`, and may have been made where strangers' code
+runs: nothing is believed of it but numbers and text, and that is bounded. Pure functions; both
+back ends make their `FilesReport` of it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from sessions.backends import FilesReport
+
+NAMES = 10
+"""So many files are named; of the others it is said how many there are."""
+LONGEST = 120
+"""Characters of a name."""
+_COMMIT = 7
+
+
+def files_report(report: Mapping[str, Any], size: int | None = None) -> FilesReport:
+    """Return it with all that is worth saying of a merge's report."""
+    said = " ".join(_sentences(report))
+    return FilesReport(said, size, again=bool(report.get("again")))
+
+
+def printable(text: str) -> str:
+    """Return text of strangers' so that it can be stored and shown: no control characters, none
+    that turn the line round, and nothing that is no character."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(each) in {"Cc", "Cf", "Cs"} else each
+        for each in text
+    )
+
+
+def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
+    if report.get("state") == "merged":
+        yield from _merged(report)
+    if left := _number(report, "left_out"):
+        sentence = ngettext(
+            "One file of the repository could not be read and is not here: %(names)s.",
+            "%(count)d files of the repository could not be read and are not here: %(names)s.",
+            left,
+        )
+        names = [str(each) for each in _list(report, "left_out_names")]
+        yield sentence % {"count": left, "names": _named(names, left)}
+
+
+def _merged(report: Mapping[str, Any]) -> Iterator[str]:
+    words = {
+        "updated": _("%(count)d updated"),
+        "added": _("%(count)d added"),
+        "removed": _("%(count)d removed"),
+        "kept": _("%(count)d kept as you have them"),
+    }
+    counts = {each: _number(report, each) for each in words}
+    parts = [words[each] % {"count": count} for each, count in counts.items() if count]
+    sentence = _("Your files follow the repository to commit %(commit)s: %(what)s.")
+    commit = printable(str(report.get("commit", "")))[:_COMMIT]
+    yield sentence % {"commit": commit, "what": ", ".join(parts) or _("nothing had to change")}
+    if count := _number(report, "conflicts"):
+        yield _conflicts(report, count)
+    if report.get("git") == "keep":
+        yield _("Your own commits are kept, and the repository's are in git as its remote's.")
+
+
+def _conflicts(report: Mapping[str, Any], count: int) -> str:
+    sentence = ngettext(
+        "One file that you had changed is as you left it, and the repository's version is "
+        "beside it: %(names)s.",
+        "%(count)d files that you had changed are as you left them, and the repository's "
+        "versions are beside them: %(names)s.",
+        count,
+    )
+    pairs = [each for each in _list(report, "conflict_names") if isinstance(each, list) and each]
+    names = [str(each[-1]) for each in pairs]
+    return sentence % {"count": count, "names": _named(names, count)}
+
+
+def _named(names: list[str], count: int) -> str:
+    """The first names, and how many more there are."""
+    shown = [printable(each)[:LONGEST] for each in names[:NAMES]]
+    if (more := count - len(shown)) > 0:
+        shown.append(ngettext("%(count)d more", "%(count)d more", more) % {"count": more})
+    return ", ".join(shown)
+
+
+def _number(report: Mapping[str, Any], key: str) -> int:
+    found = report.get(key)
+    return found if type(found) is int and 0 < found < 10**12 else 0
+
+
+def _list(report: Mapping[str, Any], key: str) -> list[Any]:
+    found = report.get(key)
+    return found if isinstance(found, list) else []

@@ -1,0 +1,59 @@
+"""A project's kept files: what became of them at a start, and how much they take.
+
+They lie in the person's volume, so their size counts there. It is known from each start, and is
+asked of the back end again when a run has ended: `unmeasured` finds where, `reconcile` has the
+worker `measure`.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db.models import F, Q
+from django.utils import timezone
+
+from sessions import journal
+from sessions.backends import FilesReport, get_backend
+from sessions.models import Event, Project, Session
+from sessions.models.project import ProjectQuerySet
+from sessions.states import SESSION_LIVE, Phase
+
+AT_ONCE = 5
+"""Projects in a minute: each may take a pod of its own."""
+
+
+def keep_in(project: Project, volume: str) -> None:
+    """Note, before a run, in which volume the project's files are going to be."""
+    if settings.PORTAL_KEEP_HOMES and project.files_volume != volume:
+        Project.objects.filter(pk=project.pk).update(files_volume=volume)
+
+
+def note(session: Session, report: FilesReport | None) -> None:
+    """Tell in the project's story what became of its files, and store what they take."""
+    if report is None:
+        return
+    told = Event.objects.filter(project=session.project_id, message=report.said)
+    if report.said and not (report.again and told.exists()):
+        journal.record(session, Phase.LAUNCHING, report.said)
+    if report.size is not None:
+        _store(session.project_id, report.size)
+
+
+def unmeasured() -> ProjectQuerySet:
+    """Projects whose files may have changed since they were measured and that run no longer."""
+    ran = Project.objects.existing().exclude(files_volume="").filter(current__ready__isnull=False)
+    stale = Q(files_measured=None) | Q(files_measured__lt=F("current__ended"))
+    return ran.exclude(current__state__in=SESSION_LIVE).filter(stale).order_by("current__ended")
+
+
+def measure(project_id: int) -> None:
+    """Have a project's files measured; done again until there is an answer."""
+    project = unmeasured().filter(pk=project_id).first()
+    if project is None:
+        return
+    if found := get_backend().measure_project(project.name, project.files_volume):
+        _store(project.pk, found.size)
+
+
+def _store(project_id: int, size: int | None) -> None:
+    row = Project.objects.filter(pk=project_id)
+    row.update(files_size=size, files_measured=timezone.now())

@@ -1,0 +1,88 @@
+"""What a merge of the repository's files has done, in words for their person."""
+
+from __future__ import annotations
+
+import pytest
+
+from sessions.backends import FilesReport
+from sessions.backends.mergewords import files_report, printable
+
+MERGED = {
+    "state": "merged",
+    "commit": "c0ffee1234",
+    "was": "beef",
+    "git": "follow",
+    "added": 1,
+    "updated": 2,
+    "removed": 0,
+    "kept": 0,
+    "conflicts": 0,
+    "conflict_names": [],
+    "left_out": 0,
+    "left_out_names": [],
+}
+
+
+def test_a_first_fill_is_nothing_to_tell():
+    report = {**MERGED, "state": "filled", "added": 700}
+    assert files_report(report, 5) == FilesReport("", 5)
+
+
+def test_a_merge_says_what_followed_the_repository():
+    said = "Your files follow the repository to commit c0ffee1: 2 updated, 1 added."
+    assert files_report(MERGED) == FilesReport(said)
+    assert files_report({**MERGED, "again": True}) == FilesReport(said, again=True)
+
+
+def test_a_merge_that_changed_nothing_says_so():
+    nothing = {**MERGED, "added": 0, "updated": 0}
+    assert files_report(nothing).said.endswith("c0ffee1: nothing had to change.")
+
+
+def test_conflicts_are_named():
+    pairs = [["notes.txt", "notes.txt.from-c0ffee1"]]
+    said = files_report({**MERGED, "conflicts": 1, "conflict_names": pairs}).said
+    assert said.endswith(
+        "One file that you had changed is as you left it, and the repository's version is beside "
+        "it: notes.txt.from-c0ffee1."
+    )
+    many = [[f"{n}", f"{n}.from-c0ffee1"] for n in range(20)]
+    said = files_report({**MERGED, "conflicts": 31, "conflict_names": many}).said
+    assert "31 files that you had changed" in said
+    assert said.endswith("9.from-c0ffee1, 21 more.")
+
+
+def test_what_could_not_be_read_is_named_at_the_first_fill_too():
+    left = {"state": "filled", "left_out": 2, "left_out_names": ["a", "b\u202e\n"]}
+    said = files_report({**MERGED, **left}).said
+    assert said == (
+        "2 files of the repository could not be read and are not here: a, b\ufffd\ufffd."
+    )
+
+
+def test_ones_own_commits_are_said_to_be_kept():
+    assert "Your own commits are kept" in files_report({**MERGED, "git": "keep"}).said
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {},
+        {"state": ["merged"]},
+        {**MERGED, "conflicts": "many", "conflict_names": 7, "left_out": True},
+        {**MERGED, "conflicts": 10**30, "added": -1, "updated": 1.5, "commit": None},
+        {**MERGED, "conflicts": 2, "conflict_names": [[], {}, 3, ["x" * 9999]]},
+        {**MERGED, "left_out": 1, "left_out_names": ["\ud800\0"]},
+    ],
+    ids=range(6),
+)
+def test_whatever_a_stranger_reports_is_bounded_and_can_be_stored(report):
+    said = files_report(report).said
+    assert len(said) < 1000
+    said.encode()
+    assert "\0" not in said
+
+
+def test_a_name_is_shown_as_it_is_but_for_what_cannot_be_seen():
+    assert printable("Übung 1 – α.ipynb") == "Übung 1 – α.ipynb"
+    assert printable("a\u202eb\ud800\x1b") == "a\ufffdb\ufffd\ufffd"

@@ -1,0 +1,138 @@
+"""A project's kept files: what became of them at a start is told, and their size is known."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from sessions.backends import FilesReport, ProjectSize, ServerReport
+from sessions.lifecycle import facts, files
+from sessions.models import Event, Project
+from sessions.reconcile import reconcile
+from sessions.states import ProjectState
+from tests.making import with_token
+from tests.sessions.ran import ran
+from tests.stages import project_in
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+MERGED = "Your files follow the repository to commit c0ffee1: 2 updated."
+
+
+def told(project: Project) -> list[str]:
+    rows = Event.objects.filter(project=project, message=MERGED)
+    return list(rows.values_list("phase", flat=True))
+
+
+def is_ready(project: Project, report: FilesReport | None) -> None:
+    """The notebook of this start answers, and is seen twice."""
+    assert project.current
+    answers = ServerReport(project.current.pk, project.name, "ready", "unix:/x", files=report)
+    for _time in range(2):
+        facts.server_seen(answers)
+
+
+@pytest.fixture
+def starting(ada, backend) -> Project:
+    return project_in(ProjectState.SPAWNING, ada)
+
+
+def test_what_became_of_the_files_is_told_once_and_their_size_is_known(starting):
+    is_ready(starting, FilesReport(MERGED, 5_000))
+    assert told(starting) == ["launching"]
+    starting.refresh_from_db()
+    assert starting.files_size == 5_000
+    assert starting.files_measured
+
+
+def test_what_an_earlier_start_has_told_is_not_told_again(starting):
+    is_ready(starting, FilesReport(MERGED, again=True))
+    assert told(starting) == ["launching"], "it was never told"
+    files.note(starting.current, FilesReport(MERGED, again=True))
+    assert told(starting) == ["launching"]
+    files.note(starting.current, FilesReport(MERGED))
+    assert told(starting) == ["launching", "launching"]
+
+
+def test_a_back_end_that_says_nothing_of_files_is_fine(starting):
+    is_ready(starting, None)
+    starting.refresh_from_db()
+    assert (starting.state, starting.files_measured) == (ProjectState.READY, None)
+
+
+def test_the_volume_is_noted_before_the_notebook_starts(ada, backend, worker):
+    project = project_in(ProjectState.SPAWNING, ada)
+    files.keep_in(project, "ada")
+    project.refresh_from_db()
+    assert project.files_volume == "ada"
+
+
+def test_where_homes_are_not_kept_there_is_no_volume_to_note(starting, settings):
+    settings.PORTAL_KEEP_HOMES = False
+    files.keep_in(starting, "ada")
+    starting.refresh_from_db()
+    assert starting.files_volume == ""
+
+
+@pytest.fixture
+def stopped(ada, backend) -> Project:
+    """A project that ran until a minute ago."""
+    now = timezone.now()
+    session = ran(ada, now - timedelta(hours=1), now - timedelta(minutes=1))
+    Project.objects.filter(pk=session.project_id).update(files_volume="ada")
+    return Project.objects.get(pk=session.project_id)
+
+
+def test_files_are_measured_after_a_run_until_there_is_an_answer(stopped, backend, worker):
+    for answer, known in ((None, None), (ProjectSize(7_000), 7_000), (ProjectSize(9), 7_000)):
+        backend.sizes = {stopped.name: answer} if answer else {}
+        reconcile()
+        worker.run()
+        stopped.refresh_from_db()
+        assert stopped.files_size == known
+    assert not files.unmeasured().exists()
+
+
+def test_what_cannot_be_measured_is_not_tried_for_ever(stopped, backend, worker):
+    backend.sizes = {stopped.name: ProjectSize(None)}
+    reconcile()
+    worker.run()
+    stopped.refresh_from_db()
+    assert (stopped.files_size, stopped.files_measured is None) == (None, False)
+    assert not files.unmeasured().exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"files_volume": ""}, {"removed": timezone.now()}, {"files_measured": timezone.now()}],
+    ids=str,
+)
+def test_what_needs_no_measuring_is_not_measured(stopped, change):
+    Project.objects.filter(pk=stopped.pk).update(**change)
+    assert not files.unmeasured().exists()
+
+
+def test_what_runs_is_not_measured(ada, backend):
+    session = ran(ada, timezone.now(), None)
+    Project.objects.filter(pk=session.project_id).update(files_volume="ada")
+    assert not files.unmeasured().exists()
+
+
+def test_page_and_api_show_the_size_with_its_time(stopped, ada, client):
+    Project.objects.update(files_size=3_210_000_000, files_measured=timezone.now())
+    client.force_login(ada)
+    page = client.get(f"/projects/{stopped.name}/").text
+    assert "3.0\xa0GB" in page
+    api = with_token(ada).get(f"/api/v1/projects/{stopped.name}/").json()
+    assert api["files"]["bytes"] == 3_210_000_000
+    assert api["files"]["measured"]
+
+
+def test_a_size_that_nobody_knows_is_not_shown(stopped, ada, client):
+    client.force_login(ada)
+    page = client.get(f"/projects/{stopped.name}/").text
+    assert "This project’s files" not in page
+    api = with_token(ada).get(f"/api/v1/projects/{stopped.name}/").json()
+    assert api["files"] == {"bytes": None, "measured": None}
