@@ -22,3 +22,8 @@ def find(request: Request, name: str) -> Project:
     if project is None:
         raise Http404
     return project
+
+
+def find_or_deleted(request: Request, name: str) -> Project:
+    """Like `find`, with those that are deleted and can be restored."""
+    return Project.objects.deleted(name, request.user) or find(request, name)

@@ -44,14 +44,23 @@ class ProjectFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
         help_text=_("For staff: a username, or `all` for everybody's. Rows then have `owner`."),
     )
 
+    deleted = filters.BooleanFilter(
+        help_text=_(
+            "`true`: instead, those that were deleted and can be restored. Rows then have "
+            "`owner`, `deleted` and `restorable_until`."
+        ),
+    )
+
     class Meta:
         model = Project
         fields: tuple[str, ...] = ()
 
     def filter_queryset(self, queryset: ProjectQuerySet) -> ProjectQuerySet:
-        owner = self.form.cleaned_data.pop("owner")
+        owner, asks = self.form.cleaned_data.pop("owner"), self.request.user
+        if self.form.cleaned_data.pop("deleted"):
+            queryset = Project.objects.restorable_by(asks).order_by("-created")
         try:
-            rows = queryset.of(owner, self.request.user)
+            rows = queryset.of(owner, asks)
         except User.DoesNotExist:
             raise Http404 from None
         found: ProjectQuerySet = super().filter_queryset(rows)

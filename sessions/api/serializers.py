@@ -102,6 +102,8 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_deletes_at(self, project: Project) -> str | None:
         """When it is deleted if nobody uses it until then, null where never."""
+        if project.removed:
+            return None
         idle_days = self._limits(project).idle_days
         moment = deletes_at(project.last_activity, project.goes, idle_days, timezone.now())
         return serializers.DateTimeField().to_representation(moment) if moment else None
@@ -113,12 +115,28 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
 
 @extend_schema_serializer(component_name="ListedProject")
 class ListedSerializer(ProjectSerializer):
-    """With ``owner``, for staff who list other people's."""
+    """With ``owner``, for staff who list other people's, and with what tells of a deleted one."""
 
     owner = serializers.CharField(source="owner.username", required=False)
+    deleted = serializers.DateTimeField(
+        source="removed", required=False, allow_null=True, help_text="When it was deleted."
+    )
+    restorable_until = serializers.DateTimeField(
+        source="drops",
+        required=False,
+        allow_null=True,
+        help_text="Until then it can be restored, with all its files; then it is gone for good.",
+    )
 
     class Meta(ProjectSerializer.Meta):
-        fields = [*ProjectSerializer.Meta.fields, "owner"]
+        fields = [*ProjectSerializer.Meta.fields, "owner", "deleted", "restorable_until"]
+
+
+class DeleteSerializer(serializers.Serializer[Any]):
+    for_good = serializers.BooleanField(
+        default=False,
+        help_text="Have it gone at once. One that was deleted before goes now, too.",
+    )
 
 
 class EventSerializer(serializers.Serializer[Any]):

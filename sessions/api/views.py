@@ -15,10 +15,11 @@ from rest_framework.views import APIView
 
 from portal.models import User
 from sessions import lifecycle
-from sessions.api.asking import find, person
+from sessions.api.asking import find, find_or_deleted, person
 from sessions.api.filters import ProjectFilter
 from sessions.api.pagination import Pages
 from sessions.api.serializers import (
+    DeleteSerializer,
     LaunchSerializer,
     ListedSerializer,
     ProjectSerializer,
@@ -48,7 +49,10 @@ class ProjectsView(GenericAPIView[Project]):
         """A list, the newest first. Where there are more than one page holds, the header `Link`
         leads to the next."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
-        shape = ListedSerializer if request.query_params.get("owner") else ProjectSerializer
+        asked = request.query_params
+        shape = (
+            ListedSerializer if asked.get("owner") or asked.get("deleted") else ProjectSerializer
+        )
         rows = shape(page, many=True, context={"limits": limits_for(page)})
         return self.get_paginated_response(rows.data)
 
@@ -77,11 +81,17 @@ class ProjectView(APIView):
     @extend_schema(
         operation_id="delete_project",
         summary="Delete a project",
+        parameters=[DeleteSerializer],
         responses={202: OpenApiResponse(description="It is being deleted.")},
     )
     def delete(self, request: Request, name: str) -> Response:
-        """A running notebook is stopped first; the files in your own folder stay."""
-        lifecycle.delete(find(request, name), person(request))
+        """A running notebook is stopped first; the files in your own folder stay. It can be
+        restored for some days, with its own files, unless it is deleted for good."""
+        wish = DeleteSerializer(data=request.query_params)
+        wish.is_valid(raise_exception=True)
+        for_good = wish.validated_data["for_good"]
+        project = (find_or_deleted if for_good else find)(request, name)
+        lifecycle.delete(project, person(request), for_good=for_good)
         return Response(status=202)
 
 
@@ -94,11 +104,13 @@ class VerbView(APIView):
         "keep": lifecycle.keep,
         "rebuild": lifecycle.rebuild,
         "cancel": lifecycle.cancel,
+        "restore": lifecycle.restore,
     }
     verb = ""
 
     def post(self, request: Request, name: str) -> Response:
-        self.verbs[self.verb](find(request, name), person(request))
+        project = (find_or_deleted if self.verb == "restore" else find)(request, name)
+        self.verbs[self.verb](project, person(request))
         return Response(ProjectSerializer(find(request, name)).data, status=202)
 
 
@@ -111,6 +123,13 @@ MEANINGS = {
         _("Run it with a new build, from what its branch or tag points to by now."),
     ),
     "cancel": (_("Cancel a launch"), _("Give up a launch whose environment is not there yet.")),
+    "restore": (
+        _("Restore a project"),
+        _(
+            "Take its deletion back: it is there again with all its files, stopped. It counts "
+            "against the limit again, so that is 409 `quota.projects` where there are as many."
+        ),
+    ),
 }
 
 

@@ -43,9 +43,10 @@ class Room:
     limits: Limits
     use: Use
 
-    def admit_project(self) -> None:
-        """Let in one more project, or raise `QuotaExceeded`."""
-        _require(admission.project_shortage(self.limits, self.use), self.user)
+    def admit_project(self, *, again: bool = False) -> None:
+        """Let in one more project, or raise `QuotaExceeded`; ``again`` is one that was there."""
+        shortage = admission.project_shortage(self.limits, self.use)
+        _require(shortage, self.user, again=again)
 
     def admit_notebook(self, wanted: Resources) -> None:
         """Let a notebook of these resources be on its way, or raise `QuotaExceeded`."""
@@ -132,13 +133,13 @@ def holders(user: User, code: str) -> QuerySet[Project]:
     return running.filter(current__gpu__gt=0) if code == CODES["total_gpu"] else running
 
 
-def _require(shortage: Shortage | None, user: User) -> None:
+def _require(shortage: Shortage | None, user: User, *, again: bool = False) -> None:
     if shortage is None:
         return
     code = CODES[shortage.limit]
     raise QuotaExceeded(
         code,
-        sentence(shortage),
+        sentence(shortage, again=again),
         limit=shortage.allowed,
         in_use=shortage.in_use,
         asked=shortage.asked,
@@ -147,11 +148,17 @@ def _require(shortage: Shortage | None, user: User) -> None:
     )
 
 
-def sentence(shortage: Shortage) -> str:
-    """What is short, and what makes room."""
+def sentence(shortage: Shortage, *, again: bool = False) -> str:
+    """What is short, and what makes room; ``again`` for a project that is to be restored."""
     allowed, in_use = f"{shortage.allowed:g}", f"{shortage.in_use:g}"
     values = {"allowed": allowed, "in_use": in_use, "asked": f"{shortage.asked:g}"}
-    if shortage.limit == "projects":
+    if shortage.limit == "projects" and again:
+        template = ngettext(
+            "You have %(in_use)s of %(allowed)s project. Delete one to restore another.",
+            "You have %(in_use)s of %(allowed)s projects. Delete one to restore another.",
+            int(shortage.allowed),
+        )
+    elif shortage.limit == "projects":
         template = ngettext(
             "You have %(in_use)s of %(allowed)s project. Delete one to launch another.",
             "You have %(in_use)s of %(allowed)s projects. Delete one to launch another.",

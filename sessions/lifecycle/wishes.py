@@ -121,7 +121,7 @@ def restore(project: Project, user: User) -> Project:
         row = Project.objects.set_aside().filter(pk=project.pk)
         if not row.exists():
             raise _not_restorable(project)
-        mine.admit_project()
+        mine.admit_project(again=True)
         now = {"last_activity": timezone.now(), "warned": None, "goes": None}
         if not row.update(removed=None, drops=None, **now):  # let go this very moment
             raise _not_restorable(project)

@@ -55,10 +55,12 @@ class ProjectQuerySet(models.QuerySet["Project"]):
 
         Pages, API and sockets find projects in this way, by `named` and among one's `own` alone.
         """
-        if not user.is_authenticated or not user.may_enter:
-            return self.none()
-        rows = self.existing().select_related("owner", "current__build")
-        return rows if _may_as_staff(user, SEE) else rows.filter(owner=user)
+        return _shown_to(user, self.existing())
+
+    def restorable_by(self, user: User | AnonymousUser) -> ProjectQuerySet:
+        """What was deleted and can be restored, among what this person may see. Whether they may
+        do that is said by `Project.may_be_changed_by`."""
+        return _shown_to(user, self.set_aside())
 
     def named(self, name: str, asks: User | AnonymousUser) -> Project | None:
         """The project of this name if ``asks`` may see it; what nearly every request asks."""
@@ -68,6 +70,10 @@ class ProjectQuerySet(models.QuerySet["Project"]):
             if project.owner_id == asks.pk or _may_as_staff(asks, SEE):
                 return project
         return None
+
+    def deleted(self, name: str, asks: User | AnonymousUser) -> Project | None:
+        """The project of this name if it can be restored and ``asks`` may see it."""
+        return self.restorable_by(asks).filter(name=name).first()
 
     def of(self, owner: str, asks: User) -> ProjectQuerySet:
         """Those that have this owner: "" is whoever asks, `EVERYBODY` all people, for staff.
@@ -241,6 +247,13 @@ _GONE = Prepared(
         owner=_OWNER, removed__gt=Given("since", models.DateTimeField()), goes__isnull=False
     ).order_by("-removed", "-pk")
 )
+
+
+def _shown_to(user: User | AnonymousUser, rows: ProjectQuerySet) -> ProjectQuerySet:
+    if not user.is_authenticated or not user.may_enter:
+        return rows.none()
+    rows = rows.select_related("owner", "current__build")
+    return rows if _may_as_staff(user, SEE) else rows.filter(owner=user)
 
 
 def _may_as_staff(user: User, *permissions: str) -> bool:

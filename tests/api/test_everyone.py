@@ -52,6 +52,7 @@ EXPECTED = {
     ("post", f"{PROJECT}keep/"): ACT,
     ("post", f"{PROJECT}rebuild/"): ACT,
     ("post", f"{PROJECT}cancel/"): ACT_IN_VAIN,
+    ("post", f"{PROJECT}restore/"): ACT_IN_VAIN,
     ("get", "schema/"): EVERYBODY,
     ("get", "docs/"): EVERYBODY,
 }

@@ -1,0 +1,110 @@
+"""Deleting and restoring by the API: what a program sees in between, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from quotas.models import LimitSet
+from sessions.models import Project
+from tests.api.conftest import post
+from tests.making import with_token
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project(ada, launch) -> Project:
+    return launch(ada)[0]
+
+
+def deleted(api: Client, **more: str) -> list[dict[str, Any]]:
+    return api.get("/api/v1/projects/", {"deleted": "true", **more}).json()
+
+
+def address(project: Project, rest: str = "") -> str:
+    return f"/api/v1/projects/{project.name}/{rest}"
+
+
+def test_a_deleted_project_is_nowhere_but_among_the_deleted_ones(api, project):
+    assert deleted(api) == []
+    assert api.delete(address(project)).status_code == 202
+    assert api.get("/api/v1/projects/").json() == []
+    assert api.get(address(project)).status_code == 404
+    assert api.delete(address(project)).status_code == 404
+    for verb in ("start", "keep"):
+        assert post(api, f"projects/{project.name}/{verb}/").status_code == 404
+    [row] = deleted(api)
+    assert (row["name"], row["state"], row["deletes_at"]) == (project.name, "stopped", None)
+    until, when = (datetime.fromisoformat(row[name]) for name in ("restorable_until", "deleted"))
+    assert until - when == timedelta(days=7)
+
+
+def test_restored_it_is_as_it_was(api, project):
+    before = api.get(address(project)).json()
+    api.delete(address(project))
+    answer = post(api, f"projects/{project.name}/restore/")
+    assert answer.status_code == 202
+    now = api.get(address(project)).json()
+    assert answer.json() == now
+    changing = {"last_activity", "deletes_at"}
+    assert {k: v for k, v in now.items() if k not in changing} == {
+        k: v for k, v in before.items() if k not in changing
+    }
+    assert deleted(api) == []
+
+
+def test_at_the_limit_it_is_refused_with_what_is_in_the_way(api, ada, project, launch):
+    LimitSet.objects.create(user=ada, projects=1)
+    api.delete(address(project))
+    [other] = launch(ada)
+    answer = post(api, f"projects/{project.name}/restore/")
+    refusal = answer.json()
+    assert (answer.status_code, refusal["code"]) == (409, "quota.projects")
+    assert refusal["projects"] == [
+        {"name": other.name, "repository": other.repository, "state": "stopped"}
+    ]
+    assert refusal["detail"] == "You have 1 of 1 project. Delete one to restore another."
+
+
+def test_what_is_not_deleted_cannot_be_restored(api, project):
+    answer = post(api, f"projects/{project.name}/restore/")
+    assert (answer.status_code, answer.json()["code"]) == (409, "project.state")
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["deleted before", "at once"])
+def test_for_good_is_for_good(api, project, before):
+    if before:
+        api.delete(address(project))
+    assert api.delete(address(project, "?for_good=true")).status_code == 202
+    assert deleted(api) == []
+    assert post(api, f"projects/{project.name}/restore/").status_code == 404
+    assert api.delete(address(project, "?for_good=true")).status_code == 404
+
+
+def test_a_word_that_is_not_understood_deletes_nothing(api, project):
+    answer = api.delete(address(project, "?for_good=perhaps"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+    assert api.get(address(project)).status_code == 200
+    assert api.delete(address(project, "?for_good=false")).status_code == 202
+    assert len(deleted(api)) == 1
+
+
+def test_nobody_sees_or_restores_what_somebody_else_has_deleted(api, project, bob, vera, stan):
+    api.delete(address(project))
+    his, looks, acts = (with_token(user) for user in (bob, vera, stan))
+    assert deleted(his) == deleted(acts) == []
+    assert [row["owner"] for row in deleted(looks, owner="all")] == ["ada"]
+    for client, status in ((his, 404), (looks, 403)):
+        assert post(client, f"projects/{project.name}/restore/").status_code == status
+        assert client.delete(address(project, "?for_good=true")).status_code == status
+    assert Project.objects.get().is_set_aside
+    assert post(acts, f"projects/{project.name}/restore/").status_code == 202
+
+
+def test_a_list_of_other_people_says_of_none_that_it_is_deleted(project, stan):
+    [row] = with_token(stan).get("/api/v1/projects/", {"owner": "all"}).json()
+    assert (row["deleted"], row["restorable_until"]) == (None, None)
