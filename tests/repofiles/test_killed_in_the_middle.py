@@ -1,0 +1,136 @@
+"""A merge that is killed at any moment, and then done again or followed by another."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.repofiles.folders import BESIDE, FIRST, SECOND, THIRD, Sides, read, write
+
+ROOT = Path(__file__).parents[2]
+
+WAS = {
+    "same": b"1", "changed": b"1", "both": b"1", "mine": b"1", "gone": b"1", "program": b"1",
+    "link": "same", "to-folder": b"1", "to-file": {"a": b"1", "b": {"c": b"1"}},
+    "to-file-with-mine": {"a": b"1"}, "folder": {"a": b"1", "gone": {"x": b"1"}},
+    "removed": b"1", "removed-folder": {"a": b"1"},
+}  # fmt: skip
+MINE = {
+    **WAS, "both": b"mine", "mine": b"mine", "own": b"mine", "removed": None,
+    "removed-folder": None, "to-file-with-mine": {"a": b"1", "own": b"mine"},
+}  # fmt: skip
+THEIRS = {
+    "same": b"1", "changed": b"2", "both": b"2", "mine": b"1", "program": (b"1", 0o755),
+    "link": "changed", "to-folder": {"a": b"2", "b": {"c": b"2"}}, "to-file": b"2",
+    "to-file-with-mine": b"2", "folder": {"a": b"2", "new": {"x": b"2"}}, "new": b"2",
+    "removed": b"1", "removed-folder": {"a": b"1", "new": b"2"}, "new-folder": {"a": {"b": b"2"}},
+}  # fmt: skip
+AFTER = {
+    "same": b"1", "changed": b"2", "both": b"mine", f"both{BESIDE}": b"2", "mine": b"mine",
+    "own": b"mine", "program": (b"1", 0o755), "link": "changed",
+    "to-folder": {"a": b"2", "b": {"c": b"2"}}, "to-file": b"2",
+    "to-file-with-mine": {"own": b"mine"}, f"to-file-with-mine{BESIDE}": b"2",
+    "folder": {"a": b"2", "new": {"x": b"2"}}, "new": b"2", "removed-folder": {"new": b"2"},
+    "new-folder": {"a": {"b": b"2"}},
+}  # fmt: skip
+
+
+def start(folder: Path) -> Sides:
+    """What a person has before the merge that is killed."""
+    sides = Sides(folder)
+    sides.merge(WAS, FIRST)
+    for name, value in MINE.items():
+        if value != WAS.get(name):
+            write(sides.mine / name, value)
+    write(sides.built, THEIRS)
+    return sides
+
+
+def killed(sides: Sides, at: int, commit: str = SECOND) -> str:
+    """Merge, and die before the change of that number; what it printed where it did not."""
+    words = [sys.executable, "-m", "tests.repofiles.killed", str(at)]
+    words += [str(sides.built), str(sides.mine), str(sides.record), commit]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode in {0, -9}, done.stderr
+    return done.stdout
+
+
+def copies(sides: Sides, folder: Path) -> Sides:
+    """The same, in another folder, with all times of files."""
+    subprocess.run(["cp", "-a", f"{sides.mine.parent}/.", folder], check=True)
+    return Sides(folder)
+
+
+@pytest.fixture(scope="module")
+def before(in_memory: Path) -> Sides:
+    (in_memory / "before").mkdir()
+    return start(in_memory / "before")
+
+
+@pytest.fixture(scope="module")
+def changes(before: Sides, in_memory: Path) -> int:
+    """How many changes a merge makes that lives on."""
+    (in_memory / "whole").mkdir()
+    sides = copies(before, in_memory / "whole")
+    count = int(killed(sides, 1_000_000))
+    assert sides.has() == AFTER
+    return count
+
+
+def each_moment(changes: int, before: Sides, folder: Path):
+    for number in range(1, changes + 1):
+        there = folder / "killed"
+        shutil.rmtree(there, ignore_errors=True)
+        there.mkdir()
+        sides = copies(before, there)
+        assert killed(sides, number) == ""
+        yield number, sides
+
+
+@pytest.mark.slow("a program is killed at each of its changes to the disk", seconds=180)
+def test_it_goes_on_wherever_it_was_killed(changes: int, before: Sides, in_memory: Path):
+    for number, sides in each_moment(changes, before, in_memory):
+        for name, value in MINE.items():  # each file of theirs is whole meanwhile
+            if value == b"mine":
+                assert read(sides.mine / name) == b"mine", number
+        report = sides.again(SECOND)
+        assert sides.has() == AFTER, number
+        assert report["left_out"] == 0
+        assert sorted(os.listdir(sides.record.parent)) == ["built", "mine", "record", "record.lock"]
+
+
+@pytest.mark.slow("a program is killed at each of its changes to the disk", seconds=180)
+def test_the_one_before_can_be_gone_back_to_wherever_it_was_killed(
+    changes: int, before: Sides, in_memory: Path
+):
+    back = {name: value for name, value in MINE.items() if value is not None}
+    for number, sides in each_moment(changes, before, in_memory):
+        sides.merge(WAS, THIRD)
+        found = {name: value for name, value in sides.has().items() if ".from-" not in name}
+        found.get("removed-folder", {}).pop("new", None)
+        found = {name: value for name, value in found.items() if value != {}}
+        assert found == back, number
+
+
+@pytest.mark.slow("a program is killed at each of its changes to the disk", seconds=180)
+def test_filling_goes_on_wherever_it_was_killed(in_memory: Path):
+    (in_memory / "empty").mkdir()
+    empty = Sides(in_memory / "empty")
+    write(empty.built, THEIRS)
+    number = 1
+    while True:
+        shutil.rmtree(in_memory / "killed", ignore_errors=True)
+        (in_memory / "killed").mkdir()
+        sides = copies(empty, in_memory / "killed")
+        if killed(sides, number):
+            break
+        report = sides.again(SECOND)
+        assert sides.has() == THEIRS, number
+        assert report["conflicts"] == 0
+        number += 1
+    assert number > 10
