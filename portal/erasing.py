@@ -16,13 +16,12 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from portal import belongings, people, roles, traces
-from portal.models import Erasure, User
+from portal.models import Erasure, UsedName, User
 from portal.models.erasure import ALIAS, digest, is_alias
-from sessions import lifecycle, retention
+from sessions import lifecycle, retention, volumes
 from sessions.backends import get_backend
 from sessions.errors import TemporaryError
 from sessions.models import Build, Project, Session
-from sessions.names import owner_slug
 from sessions.states import BUILD_ACTIVE
 
 RIGHTS = ("portal.erase_user", "notebook_sessions.view_project", "notebook_sessions.act_on_project")
@@ -46,21 +45,34 @@ def erase(person: User, by: User) -> Erasure:
     """Let the person in nowhere any more, and begin to forget them. Raises `PermissionDenied`."""
     if not may_erase(by, person):
         raise PermissionDenied
-    volume = f"{owner_slug(person.username)}-nfs-pvc"
     with transaction.atomic():
-        row, _made = Erasure.objects.get_or_create(
-            username=digest(person.username), defaults={"volume": volume, "by": by}
-        )
+        row = Erasure.objects.filter(person=person).first() or _begun(person, by)
         people.lock_out(person)
     _wind_up(person, by)
     return row
 
 
+def _begun(person: User, by: User) -> Erasure:
+    known = {"volume": f"{volumes.of(person)}-nfs-pvc", "by": by, "person": person}
+    row, _made = Erasure.objects.get_or_create(username=digest(person.username), defaults=known)
+    return row
+
+
+def is_under_way(person: User) -> bool:
+    """Return whether this person is being erased, whatever they are called meanwhile."""
+    return Erasure.objects.filter(person=person).exists() or is_taken(person.username)
+
+
 def unfinished() -> list[User]:
-    """The people who are being erased: their notebooks may still write into their volumes."""
+    """The people who are being erased: their notebooks may still write into their volumes.
+
+    Rows of before say whom they are about only by the name's digest.
+    """
     erased = set(Erasure.objects.filter(removed=None).values_list("username", flat=True))
     names = User.objects.values_list("pk", "username").iterator() if erased else ()
-    return list(User.objects.filter(pk__in=[pk for pk, name in names if digest(name) in erased]))
+    found = {pk for pk, name in names if digest(name) in erased}
+    found.update(Erasure.objects.exclude(person=None).values_list("person", flat=True))
+    return list(User.objects.filter(pk__in=found))
 
 
 def finish() -> None:
@@ -73,7 +85,7 @@ def finish() -> None:
         if _is_busy(person):
             continue
         try:
-            get_backend().forget_identity(owner_slug(person.username))
+            get_backend().forget_identity(volumes.of(person))
         except TemporaryError as error:
             log.warning("person %d is not erased yet: %s", person.pk, error)
             continue
@@ -83,7 +95,8 @@ def finish() -> None:
 def awaited(rows: Iterable[Erasure]) -> set[int]:
     """Those of ``rows`` that are not finished: their volumes are in use."""
     names = {digest(person.username) for person in unfinished()}
-    return {row.pk for row in rows if row.username in names}
+    going_on = set(Erasure.objects.exclude(person=None).values_list("pk", flat=True))
+    return {row.pk for row in rows if row.pk in going_on or row.username in names}
 
 
 def _wind_up(person: User, by: User) -> None:
@@ -106,6 +119,9 @@ def _forget(person: User) -> None:
     alias = ALIAS.format(person.pk)
     traces.blank(person, alias)
     belongings.drop(person)
-    User.objects.filter(pk=person.pk).update(username=alias)  # no entry in the audit, see `traces`
+    with transaction.atomic():  # no entry in the audit, see `traces`
+        UsedName.objects.forget(person)
+        User.objects.filter(pk=person.pk).update(username=alias, volume="")
+        Erasure.objects.filter(person=person).update(person=None)
     retention.hurry()  # their private images go now
     log.info("%s: all that told of the person is gone", alias)

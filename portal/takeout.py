@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from keys.models import KeyPair, KnownHost, Token
 from portal import zipstream
-from portal.models import Letter, SignIn, User
+from portal.models import Letter, SignIn, UsedName, User
 from portal.zipstream import File
 from quotas.limits import effective_of
 from quotas.models import Grant, LimitRequest, LimitSet
@@ -79,7 +79,9 @@ PARTS = (
          lambda user: User.objects.filter(pk=user.pk),
          ("username", "first_name", "last_name", "email", "issuer", "subject", "claimed",
           "vouched_until", "is_active", "is_staff", "is_superuser", "date_joined", "last_login",
-          "signed_out")),
+          "signed_out", "volume")),
+    Part("names", "the names that you have or had here", _of(UsedName), ("name", "since"),
+         ("portal.UsedName.user",)),
     Part("groups", "groups that you are in", lambda user: user.groups.order_by("name"),
          ("name",), ("portal.User_groups.user",)),
     Part("permissions", "rights that were given to you alone",
@@ -134,6 +136,7 @@ PARTS = (
 LEFT_OUT = {
     "quotas.Grant.given_by": "what staff gave to others is in the audit: changes-by-you",
     "quotas.LimitRequest.answered_by": "the request is the other person's; see deeds-in-the-admin",
+    "portal.Erasure.person": "their erasure is under way: nobody signs in as them any more",
     "portal.Erasure.by": "about somebody else, of whom nothing is to be told",
 }
 """Columns that lead to a person and are in no part, and why."""

@@ -1,11 +1,15 @@
 """Where a person is named in what stays: the record of use, of what was done, and the audit.
 
-Each is written again without them, by `erasing`. ``alias`` takes the place of the name.
+Each is written again without them, by `erasing`. ``alias`` takes the place of their names, earlier
+ones included.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,9 +21,11 @@ from django.db import transaction
 from django.db.models import Q
 
 from portal.belongings import drop_portal_sessions
-from portal.models import User
+from portal.models import UsedName, User
 from sessions.models import Build, Event, LogChunk, Project, Removal, Session, Transition
 
+Names = Sequence[str]
+"""The one that the person has, and those that they had."""
 PERSONAL = frozenset({"email", "first_name", "last_name", "issuer", "subject", "reason"})
 """Fields whose values the audit keeps; what they were is for nobody to read any more."""
 NAMING = frozenset({"username", "user"})
@@ -28,20 +34,21 @@ EMPTY = frozenset({"None", ""})
 
 def blank(person: User, alias: str) -> None:
     """All of it. May be done again, and goes on where it was interrupted."""
+    names = (person.username, *UsedName.objects.former(person))
     parts = (_audit, _admin_history, _moves, _removals, _projects, _private_builds, _attempts)
     for part in parts:
         with transaction.atomic():
-            part(person, alias)
+            part(person, names, alias)
     drop_portal_sessions(person)
 
 
-def _audit(person: User, alias: str) -> None:
+def _audit(person: User, names: Names, alias: str) -> None:
     """Entries about the person, their limits and their grants."""
     own = Q(content_type=ContentType.objects.get_for_model(User), object_id=person.pk)
     entries = LogEntry.objects.filter(own | Q(additional_data__user=person.pk))
     for entry in entries.select_related("content_type").iterator():
         is_own = entry.content_type.model_class() is User
-        shown = alias if is_own else _renamed(entry.object_repr, person.username, alias)
+        shown = alias if is_own else _renamed(entry.object_repr, names, alias)
         entry.object_repr, entry.changes = shown, _impersonal(entry.changes or {}, alias)
         entry.save(update_fields=["object_repr", "changes"])
     LogEntry.objects.filter(actor=person).update(actor_email=None)
@@ -55,43 +62,43 @@ def _impersonal(changes: dict[str, Any], alias: str) -> dict[str, Any]:
     return kept
 
 
-def _admin_history(person: User, alias: str) -> None:
+def _admin_history(person: User, names: Names, alias: str) -> None:
     """Django's own, of what was done in the admin."""
     own = Q(content_type=ContentType.objects.get_for_model(User), object_id=str(person.pk))
     AdminEntry.objects.filter(own).update(object_repr=alias)
-    named = AdminEntry.objects.filter(object_repr__contains=person.username)
+    named = AdminEntry.objects.filter(_any("object_repr__contains", names))
     for row in named.filter(content_type__app_label__in=["quotas", "keys"]).iterator():
-        shown = _renamed(row.object_repr, person.username, alias)
+        shown = _renamed(row.object_repr, names, alias)
         AdminEntry.objects.filter(pk=row.pk).update(object_repr=shown)
 
 
-def _moves(person: User, alias: str) -> None:
+def _moves(person: User, names: Names, alias: str) -> None:
     """What they did to projects and builds, their own and, as staff, other people's."""
-    said = f"by {person.username}"
-    for move in Transition.objects.filter(why__contains=said).iterator():
-        why = _without(move.why, person.username, alias)
-        by = alias if move.by == person.username and why != move.why else move.by
+    said = [f"by {name}" for name in names]
+    for move in Transition.objects.filter(_any("why__contains", said)).iterator():
+        why = _without(move.why, names, alias)
+        by = alias if move.by in names and why != move.why else move.by
         Transition.objects.filter(pk=move.pk).update(why=why, by=by)
-    for event in Event.objects.filter(message__contains=said).iterator():
-        message = _without(event.message, person.username, alias)
+    for event in Event.objects.filter(_any("message__contains", said)).iterator():
+        message = _without(event.message, names, alias)
         Event.objects.filter(pk=event.pk).update(message=message)
 
 
-def _removals(person: User, alias: str) -> None:
+def _removals(person: User, _names: Names, alias: str) -> None:
     """What the portal removed of theirs; by names that the next parts take away."""
     theirs = Project.objects.filter(owner=person).values_list("name", flat=True)
     images = Build.objects.filter(owner=person).values_list("image", flat=True)
     Removal.objects.filter(name__in=[*theirs, *images]).exclude(name="").update(name=alias)
 
 
-def _projects(person: User, alias: str) -> None:
+def _projects(person: User, names: Names, alias: str) -> None:
     """The stories go; of a project stays what use is counted by."""
     theirs = Project.objects.filter(owner=person)
     Event.objects.filter(project__in=theirs).delete()
     Session.objects.filter(project__in=theirs).update(message="", address="")
     for project in theirs.iterator():
         where: dict[str, Any] = {"name": f"{alias}-{project.pk}", "path": "", "tail": ""}
-        if project.is_private or _names(project.repository, person.username):
+        if project.is_private or _mentions(project.repository, names):
             where |= {"repository": alias, "url": "", "ref": "", "commit": ""}
             where |= {"resources": None, "content": ""}
             builds = Session.objects.filter(project=project, build__owner=None)
@@ -99,30 +106,40 @@ def _projects(person: User, alias: str) -> None:
         Project.objects.filter(pk=project.pk).update(**where)
 
 
-def _private_builds(person: User, _alias: str) -> None:
+def _private_builds(person: User, _names: Names, _alias: str) -> None:
     """Their logs go. The image's name stays: by it `sessions.retention` removes the image."""
     builds = Build.objects.filter(owner=person)
     LogChunk.objects.filter(build__in=builds).delete()
     builds.update(url="", ref="", commit="", message="", resources=None, content="", log_size=0)
 
 
-def _attempts(person: User, _alias: str) -> None:
+def _attempts(person: User, names: Names, _alias: str) -> None:
     """Of signing in."""
     for model in (AccessAttempt, AccessFailureLog, AccessLog):
-        model._default_manager.filter(username=person.username).delete()
+        model._default_manager.filter(username__in=names).delete()
 
 
-def _names(repository: str, username: str) -> bool:
+def _any(lookup: str, texts: Names) -> Q:
+    """The condition that one of these is found."""
+    return reduce(or_, (Q(**{lookup: text}) for text in texts))
+
+
+def _mentions(repository: str, names: Names) -> bool:
     """Whether the address of a repository that all may read has the person's name in it."""
     parts = re.split(r"[/:@~]", urlsplit(repository).path or repository)
-    return username.lower() in {part.lower().removesuffix(".git") for part in parts}
+    there = {part.lower().removesuffix(".git") for part in parts}
+    return not there.isdisjoint(name.lower() for name in names)
 
 
-def _renamed(text: str, username: str, alias: str) -> str:
-    """``text`` with the name replaced where it stands alone."""
-    return re.sub(rf"(?<![\w.@+-]){re.escape(username)}(?![\w@+-])", alias, text)
+def _renamed(text: str, names: Names, alias: str) -> str:
+    """``text`` with each name replaced where it stands alone."""
+    return re.sub(rf"(?<![\w.@+-])(?:{_either(names)})(?![\w@+-])", alias, text)
 
 
-def _without(sentence: str, username: str, alias: str) -> str:
+def _without(sentence: str, names: Names, alias: str) -> str:
     """`lifecycle`'s sentences: “Launched by ada; …”, “Stopped by ada.”"""
-    return re.sub(rf"\bby {re.escape(username)}(?=[.;])", f"by {alias}", sentence)
+    return re.sub(rf"\bby (?:{_either(names)})(?=[.;])", f"by {alias}", sentence)
+
+
+def _either(names: Names) -> str:
+    return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))

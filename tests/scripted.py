@@ -37,6 +37,7 @@ class ScriptedBackend:
         self.server_reports: dict[int, ServerReport] = {}
         self.kept_projects: set[str] = set()
         self.identities: dict[str, Identity] = {}
+        self.foreign_volumes: dict[str, str] = {}
         self.troubles: list[Problem] = []
         self.there_is: Capacity | None = Capacity(cpu=16, memory_gb=64, gpu=2)
         self.refusal: Exception | None = None
@@ -150,11 +151,14 @@ class ScriptedBackend:
     def forget_server(self, session_id: int) -> None:
         self.server_reports.pop(session_id, None)
 
-    def renew_identity(self, owner: str, identity: Identity) -> None:
-        self.identities[owner] = identity
+    def renew_identity(self, volume: str, identity: Identity) -> None:
+        self.identities[volume] = identity
 
-    def forget_identity(self, owner: str) -> None:
-        self.identities.pop(owner, None)
+    def forget_identity(self, volume: str) -> None:
+        self.identities.pop(volume, None)
+
+    def adopt_volume(self, volume: str, owner_id: int) -> bool:
+        return self.foreign_volumes.pop(volume, None) is not None
 
     def remove_project(self, name: str, volume: str = "") -> bool:
         self.kept_projects.discard(name)

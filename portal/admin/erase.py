@@ -20,8 +20,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from portal import erasing
 from portal.admin.actions import by_of
 from portal.models import User
+from sessions import volumes
 from sessions.models import Build, Project, Session
-from sessions.names import owner_slug
 
 
 class EraseForm(forms.Form):
@@ -124,7 +124,7 @@ def stays(person: User) -> list[str]:
         _("Their use in hours, counted for “%(alias)s”, and the addresses of public repositories.")
         % {"alias": f"erased-{person.pk}"},
         _("The volume %(volume)s: remove it by hand, then say so under “Erased people”.")
-        % {"volume": f"{owner_slug(person.username)}-nfs-pvc"},
+        % {"volume": f"{volumes.of(person)}-nfs-pvc"},
         _("Images of private builds: remove them from the registry by hand."),
         _("The username stays taken, so that nobody else comes upon the volume."),
     ]

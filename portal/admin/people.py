@@ -170,7 +170,7 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
 
 def _may_change(by: User, person: User) -> bool:
     """Somebody who was erased, or is about to be, is changed no more."""
-    return not erasing.is_taken(person.username) and roles.may_change(by, person)
+    return not erasing.is_under_way(person) and roles.may_change(by, person)
 
 
 def _until(found: Any) -> SafeString | str:

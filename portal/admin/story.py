@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from keys.models import KeyPair, Token
 from portal.admin import audit
-from portal.models import User
+from portal.models import UsedName, User
 from portal.pages.who import who
 from sessions.models import Project, Session
 from sessions.states import SessionState
@@ -24,6 +24,8 @@ def story_of(person: User, reader: User) -> dict[str, Any]:
     may = reader.has_perm
     return {
         "identity": who(person),
+        "volume": person.volume,
+        "former_names": UsedName.objects.former(person),
         "fingerprint": _fingerprint(person) if may("keys.view_token") else None,
         "sign_ins": list(person.sign_ins.order_by("-created")[:MOST]),
         "running": _running(person) if may("notebook_sessions.view_session") else None,

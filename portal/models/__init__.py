@@ -6,6 +6,16 @@ from portal.models.erasure import Erasure
 from portal.models.installation import Installation
 from portal.models.letter import Letter
 from portal.models.signin import SignIn
+from portal.models.usedname import UsedName
 from portal.models.user import User, may_enter
 
-__all__ = ["Announcement", "Erasure", "Installation", "Letter", "SignIn", "User", "may_enter"]
+__all__ = [
+    "Announcement",
+    "Erasure",
+    "Installation",
+    "Letter",
+    "SignIn",
+    "UsedName",
+    "User",
+    "may_enter",
+]

@@ -27,12 +27,16 @@ class ErasureQuerySet(models.QuerySet["Erasure"]):
 class Erasure(models.Model):
     """``username`` is the SHA-256 digest of the name, which is never given to anybody else.
     ``volume`` names the volume that an operator is to remove; it is emptied once they have said
-    that it is ``removed``."""
+    that it is ``removed``. ``person`` is whom it is about while that is under way, under whichever
+    name, and None afterwards."""
 
     username = models.CharField(max_length=64, unique=True, editable=False)
     volume = models.CharField(_("volume"), max_length=255, blank=True, editable=False)
     erased = models.DateTimeField(_("erased"), default=timezone.now, editable=False)
     by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
+    )
+    person = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
     )
     removed = models.DateTimeField(_("volume removed"), null=True, blank=True, editable=False)

@@ -8,12 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from portal.models.erasure import Erasure
+from portal.models.usedname import TAKEN, UsedName
 from portal.prepared import Moment
 
 
@@ -33,13 +34,18 @@ class User(AbstractUser):
     Connect: both together never change); empty for an account with a password here.
     ``vouched_until``: what the provider has said of this person last counts up to then; None
     where no provider is asked. ``claimed`` are the groups that the provider has put them into.
-    ``signed_out``: no sign-in from before this moment counts any more."""
+    ``signed_out``: no sign-in from before this moment counts any more. ``volume`` names the
+    volume with their files, "" until they need one; it stays when they are renamed
+    (`sessions.volumes`)."""
 
     issuer = models.CharField(_("issuer"), max_length=255, blank=True, editable=False)
     subject = models.CharField(_("subject"), max_length=255, blank=True, editable=False)
     vouched_until = models.DateTimeField(_("vouched for until"), null=True, editable=False)
     claimed = models.JSONField(_("groups by the provider"), default=list, editable=False)
     signed_out = models.DateTimeField(_("signed out everywhere"), null=True, editable=False)
+    volume = models.CharField(
+        _("volume"), max_length=63, blank=True, db_default="", default="", editable=False
+    )
 
     class Meta(AbstractUser.Meta):
         permissions = [
@@ -52,7 +58,10 @@ class User(AbstractUser):
                 fields=["issuer", "subject"],
                 condition=~models.Q(subject=""),
                 name="one_user_for_each_identity",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["volume"], condition=~models.Q(volume=""), name="one_user_for_each_volume"
+            ),
         ]
         indexes = [models.Index(fields=["-last_login", "username"], name="users_by_last_login")]
 
@@ -69,16 +78,32 @@ class User(AbstractUser):
             self._require_free_name()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Whichever way somebody comes in: nobody gets the name, and so the files, of a person
-        who was erased. Raises `ValidationError`."""
-        if self._state.adding:
-            self._require_free_name()
-        super().save(*args, **kwargs)
+        """Whichever way somebody comes in or is renamed: nobody gets the name, and so the files, of
+        somebody else who has it, had it once or was erased. Raises `ValidationError`."""
+        only = kwargs.get("update_fields")
+        if not self._state.adding and only is not None and "username" not in only:
+            super().save(*args, **kwargs)
+            return
+        before = User.objects.filter(pk=self.pk).values_list("username", flat=True).first()
+        if before == self.username:
+            super().save(*args, **kwargs)
+        else:
+            self._save_name(before, *args, **kwargs)
+
+    def _save_name(self, before: str | None, *args: Any, **kwargs: Any) -> None:
+        """Save a new person, or one under a new name: both names are theirs alone."""
+        self._require_free_name()
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            for name in filter(None, (before, self.username)):
+                UsedName.objects.note(name, self)
 
     def _require_free_name(self) -> None:
         if Erasure.objects.has_taken(self.username):
             message = _("Somebody had this name who was erased; nobody gets it again.")
             raise ValidationError({"username": message})
+        if UsedName.objects.of_others(self.username, self):
+            raise ValidationError({"username": TAKEN})
 
     def get_session_auth_hash(self) -> str:
         """What a sign-in is bound to: it ends with the password, or when staff end them all."""

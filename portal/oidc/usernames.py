@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from django.db.models import Q
 
-from portal.models import Erasure, User
+from portal.models import Erasure, UsedName, User
 from portal.oidc.claims import Identity
 from sessions.names import owner_slug
 
@@ -33,8 +33,14 @@ def free(identity: Identity) -> str:
 
 def is_taken(name: str) -> bool:
     """Whether somebody has this name or is known by it (`owner_slug`), or once was."""
-    same = Q(username__iexact=name) | Q(username__iexact=owner_slug(name))
-    return User.objects.filter(same).exists() or Erasure.objects.has_taken(name)
+    called = Q(username__iexact=name) | Q(username__iexact=owner_slug(name))
+    known_by = Q(name__iexact=name) | Q(name__iexact=owner_slug(name))
+    return (
+        User.objects.filter(called).exists()
+        or UsedName.objects.filter(known_by).exists()
+        or UsedName.objects.of_others(name)
+        or Erasure.objects.has_taken(name)
+    )
 
 
 def safe(text: str) -> str:

@@ -52,16 +52,18 @@ class BuildSpec:
 class ServerSpec:
     """One notebook to be run.
 
-    ``id`` is the session's, ``name`` the project's (a DNS label), ``owner`` the username that
-    names the person's volume, ``owner_id`` their row's number. ``digest`` is what the build's
-    report said of the image. ``url`` is the repository's address, ``token`` the notebook
-    server's own, ``volume_gb`` the size of the person's volume when it is first made.
+    ``id`` is the session's, ``name`` the project's (a DNS label), ``owner`` the person's name as a
+    label, ``owner_id`` their row's number. ``volume`` names their volume, whatever they are called:
+    it is seen at ``/home/<owner>-nfs-pvc``, and so under the labels ``former``. ``digest`` is what
+    the build's report said of the image. ``url`` is the repository's address, ``token`` the
+    notebook server's own, ``volume_gb`` the size of the person's volume when it is first made.
     ``identity`` is the person's own, for git and ssh in the notebook.
     """
 
     id: int
     name: str
     owner: str
+    volume: str
     owner_id: int
     image: str
     commit: str
@@ -70,6 +72,7 @@ class ServerSpec:
     resources: Resources
     digest: str = ""
     volume_gb: float = 10
+    former: tuple[str, ...] = ()
     identity: Identity | None = None
 
 
@@ -230,11 +233,16 @@ class Backend(Protocol):
     def forget_server(self, session_id: int) -> None:
         """The notebook's end is stored: drop what belonged to this run of it."""
 
-    def renew_identity(self, owner: str, identity: Identity) -> None:
-        """The notebooks of this person that run have these keys from now on (within minutes)."""
+    def renew_identity(self, volume: str, identity: Identity) -> None:
+        """Give the running notebooks of the person with this volume these keys, within minutes."""
 
-    def forget_identity(self, owner: str) -> None:
-        """Drop what is kept of this person's keys; who has notebooks running keeps them there."""
+    def forget_identity(self, volume: str) -> None:
+        """Drop what is kept of the keys of the person with this volume; who has notebooks running
+        keeps them there."""
+
+    def adopt_volume(self, volume: str, owner_id: int) -> bool:
+        """Take what lies in the volume's place, and was refused for not being the portal's, for the
+        files of this person: staff say that it is. Return whether there was such a thing."""
 
     def remove_project(self, name: str, volume: str = "") -> bool:
         """Drop what outlives a run of this project, and whether all of it is gone: if not, it is

@@ -15,11 +15,11 @@ from keys.identity import Identity, identity_of
 from keys.models import KeyPair
 from keys.sealing import CannotOpen
 from portal.models import User
+from sessions import volumes
 from sessions.backends import get_backend
 from sessions.errors import UserError
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Session
-from sessions.names import owner_slug
 
 _LOST_FOR = timedelta(hours=1)
 
@@ -41,7 +41,7 @@ def renew(user_id: int, given: Identity | None = None) -> None:
     """
     user = User.objects.filter(pk=user_id, key_pair__isnull=False).first()
     while user and (now := of(user)).public != (given.public if given else ""):
-        get_backend().renew_identity(owner_slug(user.username), now)
+        get_backend().renew_identity(volumes.of(user), now)
         given = now
 
 

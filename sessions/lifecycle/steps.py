@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from quotas.limits import limits_of
+from sessions import volumes
 from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
 from sessions.gitremote import Resolved, resolve
@@ -110,13 +111,15 @@ def spawn(session_id: int) -> None:
     project = session.project
     with failures_of(session):
         identity = sshkey.of(project.owner)
-        volume = owner_slug(project.owner.username)
+        volume = volumes.of(project.owner)
         files.keep_in(project, volume)
         get_backend().ensure_server(
             ServerSpec(
                 id=session.pk,
                 name=project.name,
-                owner=volume,
+                owner=owner_slug(project.owner.username),
+                volume=volume,
+                former=volumes.former(project.owner),
                 owner_id=project.owner_id,
                 image=session.build.image,
                 digest=session.build.digest,

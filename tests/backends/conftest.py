@@ -93,6 +93,7 @@ def wish() -> Callable[..., ServerSpec]:
             id=number,
             name=f"{owner}-project-{number}",
             owner=owner,
+            volume=owner,
             owner_id={"ada": 1, "bob": 2}[owner],
             image=spec.image,
             commit=spec.commit,

@@ -256,12 +256,12 @@ class BackendContract:
         until(lambda: _seen(address, server.token) == _as_it_should(first), 30)
 
         twice(backend.renew_identity, "somebody-else", new_identity())
-        twice(backend.renew_identity, server.owner, second)
+        twice(backend.renew_identity, server.volume, second)
         until(lambda: _seen(address, server.token) == _as_it_should(second), 180)
-        twice(backend.forget_identity, server.owner)
+        twice(backend.forget_identity, server.volume)
         assert _seen(address, server.token) == _as_it_should(second)
         removed(backend, server.id)
-        twice(backend.forget_identity, server.owner)
+        twice(backend.forget_identity, server.volume)
 
     def test_keys_of_people_without_notebooks_are_no_error(self, backend: Backend) -> None:
         twice(backend.renew_identity, "nobody-at-all", new_identity())

@@ -11,7 +11,7 @@ from sessions.backends.local import LocalBackend
 from tests.backends.waiting import built, removed, settled, until
 
 START = """#!/bin/sh
-volume=$(ls -d /home/*-nfs-pvc)
+for volume in /home/*-nfs-pvc; do [ -L "$volume" ] || break; done
 /opt/env/bin/python "$volume/probe.py" > "$volume/output" 2>&1
 touch "$volume/done"
 exec "$@"
@@ -59,7 +59,7 @@ class Inside:
 
     def volume(self, server: ServerSpec) -> Path:
         """The person's volume; made by a first notebook where it is not there."""
-        volume: Path = self.backend.folders.volume(server.owner)
+        volume: Path = self.backend.folders.volume(server.volume)
         if not volume.exists():
             first = self.wish(self.image, server.owner)
             self.backend.ensure_server(first)

@@ -230,7 +230,7 @@ def test_a_name_that_looks_like_another_persons_gets_nothing(tmp_path: Path) -> 
     for number, owner in enumerate(("ada", "ada2", "Ada"), start=1):
         folder = tmp_path / f"server-{number}"
         folder.mkdir()
-        (folder / "job.json").write_text(json.dumps({"name": owner, "owner": owner}))
+        (folder / "job.json").write_text(json.dumps({"name": owner, "volume": f"/homes/{owner}"}))
         (folder / "status.json").write_text(json.dumps({"state": "ended"}))
         (folder / "ssh").mkdir()
     keyfiles.forget(tmp_path, "ada")

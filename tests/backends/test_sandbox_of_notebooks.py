@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -43,6 +44,27 @@ print(json.dumps([look(path) for path in ("/home", "/", "/opt", {str(data)!r}, "
         "No such file or directory",
         "No such file or directory",
         "No such file or directory",
+    ]
+
+
+def test_whoever_was_renamed_finds_their_files_under_both_names(inside: Inside):
+    inside.output("open('/home/ada-nfs-pvc/kept.txt', 'w').write('mine')")
+    spec = replace(inside.wish(inside.image), owner="countess", former=("ada", "ada-l"))
+    (inside.volume(spec) / "done").unlink(missing_ok=True)
+    (inside.volume(spec) / "probe.py").write_text("""
+import os
+for name in sorted(os.listdir("/home")):
+    path = f"/home/{name}"
+    if name != "jovyan":
+        print(name, os.path.islink(path), open(f"{path}/kept.txt").read())
+""")
+    inside.backend.ensure_server(spec)
+    until((inside.volume(spec) / "done").exists, 40)
+    removed(inside.backend, spec.id)
+    assert (inside.volume(spec) / "output").read_text().splitlines() == [
+        "ada-l-nfs-pvc True mine",
+        "ada-nfs-pvc True mine",
+        "countess-nfs-pvc False mine",
     ]
 
 

@@ -9,11 +9,13 @@ import pytest
 
 from sessions.backends import BuildSpec, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
+from sessions.errors import UserError
 from tests.backends.waiting import built, settled, until
 from tests.cluster.kube import Kube, end_of
 
 FINDS = """#!/bin/sh
 test "$(cat /home/carol-nfs-pvc/kept.txt)" = mine || exit 1
+test "$(cat /home/caroline-nfs-pvc/kept.txt)" = mine || exit 1
 exec "$@"
 """
 
@@ -39,7 +41,7 @@ def test_all_notebooks_of_a_person_run_where_their_volume_is(
     assert len({pod.spec.node_name for pod in kube.pods("bindery/owner=bob")}) == 1
 
 
-def test_a_claim_that_was_restored_by_hand_is_the_persons_again(
+def test_a_claim_that_was_restored_by_hand_is_the_persons_again_by_whichever_name(
     backend: KubernetesBackend,
     kube: Kube,
     order: Callable[[dict[str, str]], BuildSpec],
@@ -47,20 +49,25 @@ def test_a_claim_that_was_restored_by_hand_is_the_persons_again(
 ) -> None:
     image = built(backend, order({"start": FINDS, "index.ipynb": "{}"}))
     restored_by_hand(kube, "carol-nfs-pvc", "echo mine > /volume/kept.txt && chown -R 1000 /volume")
-    notebook = replace(wish(image), name="carol-restored", owner="carol", owner_id=3)
+    notebook = replace(
+        wish(image),
+        name="carol-restored",
+        owner="caroline",
+        former=("carol",),
+        volume="carol",
+        owner_id=3,
+    )
+    with pytest.raises(UserError, match="carol-nfs-pvc"):
+        backend.ensure_server(notebook)
+    assert backend.adopt_volume("carol", 3)
     backend.ensure_server(notebook)
     assert settled(backend, notebook).state == "ready"
 
 
 def restored_by_hand(kube: Kube, name: str, fill: str) -> None:
-    """A claim as docs/back-up.md says, with what the shell command leaves in /volume."""
-    labels = {
-        "app.kubernetes.io/managed-by": "bindery",
-        "bindery/kind": "volume",
-        "bindery/owner": name.removesuffix("-nfs-pvc"),
-    }
+    """A claim without labels, with what the shell command leaves in /volume."""
     wants = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1G"}}}
-    claim = {"metadata": {"name": name, "labels": labels}, "spec": wants}
+    claim = {"metadata": {"name": name}, "spec": wants}
     kube.core.create_namespaced_persistent_volume_claim(kube.namespace, claim)
     container = {
         "name": "fill",

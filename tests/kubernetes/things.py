@@ -61,6 +61,7 @@ SERVER = ServerSpec(
     id=9,
     name="ada-flowers-lrkajvgx",
     owner="ada",
+    volume="ada",
     owner_id=1,
     image="ada-flowers-c0ffee",
     commit=COMMIT,

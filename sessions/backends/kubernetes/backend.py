@@ -28,6 +28,7 @@ from sessions.backends import (
 
 from . import (
     buildreport,
+    claims,
     configuration,
     examination,
     keysecret,
@@ -165,7 +166,7 @@ class KubernetesBackend:
         return self._cluster.get("pods", build_name(build_id))
 
     def ensure_server(self, spec: ServerSpec) -> None:
-        self._cluster.create("persistentvolumeclaims", serverpod.claim(spec, self.site))
+        claims.ensure(self._cluster, serverpod.claim(spec, self.site))
         self._cluster.create("secrets", serverpod.secret(spec))
         secret = self._wanted(spec)
         if secret is None:
@@ -179,7 +180,7 @@ class KubernetesBackend:
 
     def _hand_key_over(self, spec: ServerSpec, run: Manifest) -> None:
         if spec.identity:
-            self._cluster.put("secrets", keysecret.of_person(spec.owner, spec.identity, run))
+            self._cluster.put("secrets", keysecret.of_person(spec.volume, spec.identity, run))
 
     def _wanted(self, spec: ServerSpec) -> Manifest | None:
         """The Secret that stands for the run, unless that is to end."""
@@ -208,17 +209,20 @@ class KubernetesBackend:
         for name in self._names("secrets", session_id):
             self._cluster.delete("secrets", name)
 
-    def renew_identity(self, owner: str, identity: Identity) -> None:
+    def renew_identity(self, volume: str, identity: Identity) -> None:
         """Nodes look after changed Secrets about once a minute, but at once where the pod itself
         has changed. Who has no notebook has no Secret, and is not given one."""
-        if self._cluster.patch("secrets", key_name(owner), keysecret.renewed(identity)):
+        if self._cluster.patch("secrets", key_name(volume), keysecret.renewed(identity)):
             change = {"metadata": {"annotations": {KEYS: keysecret.mark(identity)}}}
-            for name in self._of("pods", f"{SERVERS},{OWNER}={owner}"):
+            for name in self._of("pods", f"{SERVERS},{OWNER}={volume}"):
                 self._cluster.patch("pods", name, change)
 
-    def forget_identity(self, owner: str) -> None:
+    def adopt_volume(self, volume: str, owner_id: int) -> bool:
+        return claims.adopt(self._cluster, volume)
+
+    def forget_identity(self, volume: str) -> None:
         """Pods that run keep their files; the cluster itself does this with the last of them."""
-        self._cluster.delete("secrets", key_name(owner))
+        self._cluster.delete("secrets", key_name(volume))
 
     def _names(self, kind: str, session_id: int) -> list[str]:
         return self._of(kind, f"{SERVERS},{SESSION}={session_id}")

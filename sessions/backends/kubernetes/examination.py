@@ -16,7 +16,7 @@ RIGHTS = {
     "pods": ("create", "get", "list", "watch", "delete", "patch"),
     "pods/log": ("get",),
     "secrets": ("create", "get", "list", "watch", "delete", "patch"),
-    "persistentvolumeclaims": ("create",),
+    "persistentvolumeclaims": ("create", "get", "list", "patch"),
     "events": ("list", "watch"),
 }
 """As ``deploy/kubernetes/rbac.yaml`` gives them."""

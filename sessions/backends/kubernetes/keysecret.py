@@ -49,8 +49,8 @@ if [ -d {FOLDER} ]; then (
 """
 
 
-def of_person(owner: str, identity: Identity, run: dict[str, Any]) -> dict[str, Any]:
-    """The Secret with all that ssh needs in this person's notebooks.
+def of_person(volume: str, identity: Identity, run: dict[str, Any]) -> dict[str, Any]:
+    """The Secret with all that ssh needs in the notebooks of the person with this volume.
 
     ``run`` is the Secret of a run for which it is wanted, as the cluster has it.
     """
@@ -59,8 +59,8 @@ def of_person(owner: str, identity: Identity, run: dict[str, Any]) -> dict[str, 
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
-            "name": key_name(owner),
-            "labels": key_labels(owner),
+            "name": key_name(volume),
+            "labels": key_labels(volume),
             "ownerReferences": [_owner("Secret", metadata["name"], metadata["uid"])],
         },
         **renewed(identity),
@@ -111,11 +111,11 @@ def server_mounts() -> list[dict[str, Any]]:
     ]
 
 
-def server_volumes(owner: str) -> list[dict[str, Any]]:
+def server_volumes(volume: str) -> list[dict[str, Any]]:
     """The files are root's and for the pod's group to read: ssh finds fault with the mode of
     a key only where it is the reader's own."""
     return [
-        {"name": _VOLUME, "secret": {"secretName": key_name(owner), "defaultMode": 0o440}},
+        {"name": _VOLUME, "secret": {"secretName": key_name(volume), "defaultMode": 0o440}},
         {"name": _OWN_VOLUME, "emptyDir": {}},
     ]
 

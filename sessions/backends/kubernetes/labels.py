@@ -12,6 +12,7 @@ MANAGED = "app.kubernetes.io/managed-by"
 KIND = "bindery/kind"
 PROJECT = "bindery/project"
 OWNER = "bindery/owner"
+"""The name of the person's volume: the name that they had first, which stays when it changes."""
 BUILD = "bindery/build"
 SESSION = "bindery/session"
 KEYS = "bindery/keys"
@@ -45,16 +46,16 @@ def server_labels(spec: ServerSpec) -> dict[str, str]:
         KIND: "server",
         SESSION: str(spec.id),
         PROJECT: spec.name,
-        OWNER: spec.owner,
+        OWNER: spec.volume,
     }
 
 
-def volume_labels(owner: str) -> dict[str, str]:
-    return {MANAGED: "bindery", KIND: "volume", OWNER: owner}
+def volume_labels(volume: str) -> dict[str, str]:
+    return {MANAGED: "bindery", KIND: "volume", OWNER: volume}
 
 
-def key_labels(owner: str) -> dict[str, str]:
-    return {MANAGED: "bindery", KIND: "key", OWNER: owner}
+def key_labels(volume: str) -> dict[str, str]:
+    return {MANAGED: "bindery", KIND: "key", OWNER: volume}
 
 
 def build_key_labels(build_id: int) -> dict[str, str]:
@@ -74,13 +75,14 @@ def server_name(spec: ServerSpec) -> str:
     return f"{spec.name}-{spec.id}"
 
 
-def volume_name(owner: str) -> str:
-    return f"{owner}-nfs-pvc"
+def volume_name(volume: str) -> str:
+    """Of the claim; a notebook shows the volume under a like name of its person's."""
+    return f"{volume}-nfs-pvc"
 
 
-def key_name(owner: str) -> str:
+def key_name(volume: str) -> str:
     """Of the Secret with a person's keys; that of a run ends in a number."""
-    return f"{owner}-ssh-key"
+    return f"{volume}-ssh-key"
 
 
 def build_key_name(build_id: int) -> str:

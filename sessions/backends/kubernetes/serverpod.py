@@ -54,7 +54,7 @@ def claim(spec: ServerSpec, site: Site) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": {"name": volume_name(spec.owner), "labels": volume_labels(spec.owner)},
+        "metadata": {"name": volume_name(spec.volume), "labels": volume_labels(spec.volume)},
         "spec": {
             "accessModes": [site.volume_access],
             "resources": {"requests": {"storage": str(int(spec.volume_gb * 1e9))}},
@@ -119,7 +119,7 @@ def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
 
 def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
     mounts: list[dict[str, Any]] = [
-        {"name": "home", "mountPath": f"/home/{volume_name(spec.owner)}"},
+        *_home(spec),
         {"name": "jupyter", "mountPath": CONFIG, "readOnly": True},
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  (the container's own)
     ]
@@ -147,6 +147,12 @@ def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _home(spec: ServerSpec) -> list[dict[str, Any]]:
+    """The person's volume under their name, and under those that they had."""
+    names = dict.fromkeys((spec.owner, *spec.former))
+    return [{"name": "home", "mountPath": f"/home/{volume_name(name)}"} for name in names]
+
+
 def _variables(spec: ServerSpec) -> dict[str, str]:
     resources = spec.resources
     return {
@@ -167,7 +173,7 @@ def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
     ]
     memory = int(spec.resources.memory_limit_gb * 1e9)
     volumes: list[dict[str, Any]] = [
-        {"name": "home", "persistentVolumeClaim": {"claimName": volume_name(spec.owner)}},
+        {"name": "home", "persistentVolumeClaim": {"claimName": volume_name(spec.volume)}},
         {
             "name": "jupyter",
             "secret": {"secretName": server_name(spec), "items": files, "defaultMode": 0o440},
@@ -177,7 +183,7 @@ def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": str(memory)}},
     ]
     if spec.identity:
-        volumes += keysecret.server_volumes(spec.owner)
+        volumes += keysecret.server_volumes(spec.volume)
     if site.ca_configmap:
         volumes.append({"name": "ca", "configMap": {"name": site.ca_configmap}})
     return volumes
@@ -189,7 +195,7 @@ def _together(spec: ServerSpec, site: Site) -> dict[str, Any]:
         return {}
     key, value = OURS.split("=")
     term = {
-        "labelSelector": {"matchLabels": {key: value, OWNER: spec.owner}},
+        "labelSelector": {"matchLabels": {key: value, OWNER: spec.volume}},
         "topologyKey": "kubernetes.io/hostname",
     }
     return {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}

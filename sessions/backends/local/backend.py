@@ -48,6 +48,7 @@ from . import (
     people,
     reports,
     toolbox,
+    uids,
 )
 from .folders import BUILD, SERVER, Folders
 from .follow import Changes, Report
@@ -93,14 +94,28 @@ class LocalBackend:
         folders, builder = self.folders, people.builder()
         folders.root.mkdir(parents=True, exist_ok=True)
         health.usable_by_sandboxes(folders.root)
+        self._note_earlier_uids()
         for path in (folders.run, folders.projects, folders.homes):
-            people.folder(path, 0, 0o711)
+            people.shelf(path, 0o711)
+        people.note_uids(folders.homes)
         people.folder(folders.toolboxes, 0, 0o755)
         people.folder(folders.environments, builder, 0o755)
         people.folder(folders.cache, builder, 0o700)
         for python in list(interpreters(builder).values())[:1]:
             toolbox.ensure(folders.toolboxes, python)
         self._problems = None
+
+    def _note_earlier_uids(self) -> None:
+        """Note, where nothing is noted yet, the uid of the environments: the base that people's
+        were counted from, or that of an ordinary user who had everything."""
+        homes, environments = self.folders.homes, self.folders.environments
+        if not homes.exists() or not environments.exists() or (homes / uids.FILE).exists():
+            return
+        there = environments.stat().st_uid
+        if homes.stat().st_uid == 0:
+            uids.note(homes, base=there)
+        else:
+            uids.note(homes, own=there)
 
     def has_image(self, image: str) -> bool:
         return (self.folders.environment(image) / "result.json").exists()
@@ -142,8 +157,8 @@ class LocalBackend:
         job = orders.server_job(spec, self.folders, self._toolbox())
         uid = people.person(spec.owner_id)
         people.hand_over(self.folders.environment(spec.image), uid)
-        people.folder(self.folders.volume(spec.owner), uid, 0o700)
-        people.folder(self.folders.project(spec.name), uid, 0o700)
+        people.owned(self.folders.volume(spec.volume), spec.owner_id, self.folders.homes)
+        people.owned(self.folders.project(spec.name), spec.owner_id, self.folders.homes)
         people.folder(folder, uid, 0o700)
         if spec.identity:
             keyfiles.write(folder, uid, spec.identity)
@@ -158,11 +173,15 @@ class LocalBackend:
     def forget_server(self, session_id: int) -> None:
         launch.tell(self.folders.keeper(SERVER, session_id), launch.REMOVE)
 
-    def renew_identity(self, owner: str, identity: Identity) -> None:
-        keyfiles.renew(self.folders.run, owner, identity)
+    def renew_identity(self, volume: str, identity: Identity) -> None:
+        keyfiles.renew(self.folders.run, volume, identity)
 
-    def forget_identity(self, owner: str) -> None:
-        keyfiles.forget(self.folders.run, owner)
+    def forget_identity(self, volume: str) -> None:
+        keyfiles.forget(self.folders.run, volume)
+
+    def adopt_volume(self, volume: str, owner_id: int) -> bool:
+        folder, uid = self.folders.volume(volume), people.person(owner_id)
+        return folder.exists() and os.geteuid() == 0 and people.hand_over_all(folder, uid)
 
     def remove_project(self, name: str, volume: str = "") -> bool:
         project = self.folders.project(name)
@@ -201,7 +220,7 @@ class LocalBackend:
         return leftovers.sweep(self.folders)
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
-        people.folder(self.folders.run, 0, 0o711)
+        people.shelf(self.folders.run, 0o711)
         yield from Changes(self.folders.run, self._everything)
 
     def _everything(self) -> list[Report]:

@@ -4,7 +4,7 @@ toolbox/<hash>             what builds need, made once
 cache/                     packages of every environment's base
 environments/<image>       finished environments: env, home, result.json
 projects/<name>            a project's own copy of the repository
-homes/<owner>              a person's volume
+homes/<volume>             a person's volume (`User.volume`); .uids is the portal's own
 run/build-<id>, server-<id>  one keeper each: job, status, log, lock, sockets (io), keys (ssh)
 """
 
@@ -62,8 +62,8 @@ class Folders:
     def project(self, name: str) -> Path:
         return self.projects / checked(name)
 
-    def volume(self, owner: str) -> Path:
-        return self.homes / checked(owner)
+    def volume(self, name: str) -> Path:
+        return self.homes / checked(name)
 
     def keeper(self, kind: str, number: int) -> Path:
         return self.run / f"{kind}-{int(number)}"

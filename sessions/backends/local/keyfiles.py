@@ -29,29 +29,30 @@ def write(folder: Path, uid: int, identity: Identity) -> None:
     _put(there / shown.PRIVATE, uid, identity.private, 0o600)
 
 
-def renew(run: Path, owner: str, identity: Identity) -> None:
+def renew(run: Path, volume: str, identity: Identity) -> None:
     """Give these keys to all notebooks of the person that have not ended."""
-    for folder in _of(run, owner):
+    for folder in _of(run, volume):
         if reports.server(0, folder).state != "gone":
             write(folder, folder.stat().st_uid, identity)
 
 
-def forget(run: Path, owner: str) -> None:
+def forget(run: Path, volume: str) -> None:
     """Take the keys out of the run folders of the person's notebooks that have ended."""
-    for folder in _of(run, owner):
+    for folder in _of(run, volume):
         if reports.server(0, folder).state == "gone":
             remove(folder / shown.FOLDER)
 
 
-def _of(run: Path, owner: str) -> Iterator[Path]:
+def _of(run: Path, volume: str) -> Iterator[Path]:
+    """The run folders of whoever has this volume; names of people change while notebooks run."""
     for _number, folder in launch.all_of(run, SERVER):
-        if _owner(folder) == owner:
+        if _volume(folder) == volume:
             yield folder
 
 
-def _owner(folder: Path) -> str:
+def _volume(folder: Path) -> str:
     try:
-        return str(json.loads((folder / jobs.FILE).read_text())["owner"])
+        return Path(json.loads((folder / jobs.FILE).read_text())["volume"]).name
     except (FileNotFoundError, ValueError):
         return ""
 

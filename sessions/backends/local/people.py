@@ -1,4 +1,5 @@
-"""Under which uid sandboxes run: an unprivileged one of each person's own, if we are root."""
+"""Under which uid sandboxes run: an unprivileged one of each person's own, if we are root; and
+whose a folder is. `uids` has under which uids somebody's folders may lie from before."""
 
 from __future__ import annotations
 
@@ -8,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+
+from sessions.errors import UserError
+
+from . import uids
 
 
 def builder() -> int:
@@ -21,18 +27,61 @@ def person(owner_id: int) -> int:
 
 
 def folder(path: Path, uid: int, mode: int) -> Path:
-    """Make the folder if it is not there, so that ``uid`` owns it; its parents are ours."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        path.mkdir(mode=mode)
-    except FileExistsError:
-        if os.geteuid() == 0 and path.stat().st_uid != uid:  # made under another base of uids
-            subprocess.run(["chown", "-hR", f"{uid}:{uid}", "--", path], check=True)
-        return path
-    os.chmod(path, mode)  # whatever the umask is
-    if os.geteuid() == 0:
-        os.chown(path, uid, uid)
+    """Make a folder of the portal's own work if it is not there, so that ``uid`` owns it.
+
+    One that is there under another uid is handed over with all that this other uid has in it. What
+    people keep is for `owned` alone, and the folders above it for `shelf`.
+    """
+    if not _made(path, uid, mode) and os.geteuid() == 0:
+        hand_over_all(path, uid)
     return path
+
+
+def shelf(path: Path, mode: int) -> Path:
+    """Make a folder in which the folders of people or their runs lie; those are left alone."""
+    if not _made(path, 0, mode) and os.geteuid() == 0 and path.stat().st_uid != 0:
+        os.chown(path, 0, 0)
+    return path
+
+
+def owned(path: Path, owner_id: int, homes: Path) -> Path:
+    """Make a person's own folder if it is not there.
+
+    One that is there under another uid is theirs where that is what they were given before (see
+    `uids`). Raises `UserError` for any other: it may be somebody else's, and is left as it is.
+    """
+    uid = person(owner_id)
+    note_uids(homes)
+    if _made(path, uid, 0o700) or os.geteuid() != 0 or (there := path.stat().st_uid) == uid:
+        return path
+    if there not in uids.before(homes, owner_id):
+        message = _(
+            "The folder %(path)s belongs to another account of this machine (uid %(there)d and not"
+            " %(uid)d), so the notebook was not started and no file was touched. Tell the staff:"
+            " “manage.py adopt_volume” gives the folder of a person's own files to them."
+        )
+        words = {"path": f"{path.parent.name}/{path.name}", "there": there, "uid": uid}
+        raise UserError("spawn.folder-owner", message % words)
+    hand_over_all(path, uid)
+    return path
+
+
+def note_uids(homes: Path) -> None:
+    """Note under which uids people's folders are made from now on."""
+    if os.geteuid() == 0:
+        uids.note(homes, base=builder())
+    else:
+        uids.note(homes, own=os.geteuid())
+
+
+def hand_over_all(path: Path, uid: int) -> bool:
+    """Give ``uid`` the folder and whatever its owner has in it, but nobody else's; say whether it
+    was another one's. Links are not followed."""
+    there = path.stat().st_uid
+    if there != uid:
+        words = ["chown", "-hR", f"--from={there}", f"{uid}:{uid}", "--", str(path)]
+        subprocess.run(words, check=True)
+    return there != uid
 
 
 def hand_over(path: Path, uid: int) -> None:
@@ -47,3 +96,16 @@ def as_user(uid: int) -> dict[str, Any]:
     if os.geteuid() != 0:
         return {}
     return {"user": uid, "group": uid, "extra_groups": []}
+
+
+def _made(path: Path, uid: int, mode: int) -> bool:
+    """Make the folder, so that ``uid`` owns it; False if it is there. Its parents are ours."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=mode)
+    except FileExistsError:
+        return False
+    os.chmod(path, mode)  # whatever the umask is
+    if os.geteuid() == 0:
+        os.chown(path, uid, uid)
+    return True

@@ -74,7 +74,8 @@ class BuildJob:
 class ServerJob:
     """A notebook: ``environment`` is a built folder, ``project`` keeps the repository's copy.
 
-    ``volume`` is the person's own folder, shown at ``volume_target``; ``attic`` (inside it)
+    ``volume`` is the person's own folder, shown under their name ``owner`` and found by links under
+    the ``former`` ones; ``attic`` (inside it)
     receives files of an earlier commit, under the project's ``name``.
     """
 
@@ -91,6 +92,7 @@ class ServerJob:
     site: Site
     trusted: list[str]
     start_seconds: int = 180
+    former: list[str] = field(default_factory=list)
 
 
 def write(path: Path, job: BuildJob | ServerJob) -> None:

@@ -60,6 +60,11 @@ def binds(job: ServerJob, home: str, served: str, config: str) -> list[Bind]:
     ]
 
 
+def links(job: ServerJob) -> dict[str, str]:
+    """Where the volume was under the person's former names, to where it is now."""
+    return {volume_target(name): volume_target(job.owner) for name in job.former}
+
+
 def volume_target(owner: str) -> str:
     return f"/home/{owner}-nfs-pvc"
 

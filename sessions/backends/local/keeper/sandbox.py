@@ -58,7 +58,8 @@ class Sandbox:
     """One sandbox: what is seen in it besides the system, and the variables set in it.
 
     ``scratch`` bounds its folders in memory (/tmp, /dev/shm, /run), in bytes each. ``files`` are
-    texts by the path at which they are found in it, in no place outside.
+    texts by the path at which they are found in it, in no place outside; ``links`` lead from a
+    path in it to another.
     """
 
     hostname: str
@@ -69,6 +70,7 @@ class Sandbox:
     workdir: str = HOME
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 def arguments(sandbox: Sandbox, files: Mapping[str, int] = MappingProxyType({})) -> list[str]:
@@ -77,6 +79,7 @@ def arguments(sandbox: Sandbox, files: Mapping[str, int] = MappingProxyType({}))
         *_isolation(sandbox.hostname),
         *_system(sandbox.site, sandbox.scratch),
         *(word for bind in sandbox.binds for word in _bound(bind)),
+        *(word for path, place in sandbox.links.items() for word in ("--symlink", place, path)),
         *(word for path, descriptor in files.items() for word in _poured(descriptor, path)),
         "--remount-ro", "/dev", "--remount-ro", "/",
         *_variables(sandbox),

@@ -77,6 +77,7 @@ class Server:
             bounds=job.bounds,
             scratch=job.bounds.memory // 2,
             environment=jupyter.variables(job),
+            links=jupyter.links(job),
         )
 
     def _write_configuration(self) -> None:

@@ -1,0 +1,40 @@
+"""``manage.py adopt_volume <username>…``: what lies in the place of a person's volume is theirs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from portal.models import User
+from sessions import volumes
+from sessions.backends import get_backend
+from sessions.errors import BinderyError
+
+
+class Command(BaseCommand):
+    help = (
+        "Have a volume claim, or on one machine a folder in homes/, that the portal has not made "
+        "count as a person's own. Notebooks with it are refused until then. Look into it first: "
+        "its person gets all the files in it."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("usernames", nargs="+", metavar="username")
+
+    def handle(self, *args: Any, usernames: list[str], **options: Any) -> None:
+        people = {user.username: user for user in User.objects.filter(username__in=usernames)}
+        if unknown := [name for name in usernames if name not in people]:
+            raise CommandError(f"There is no account called “{'”, “'.join(unknown)}”.")
+        for name in usernames:
+            self.stdout.write(_adopt(people[name]))
+
+
+def _adopt(person: User) -> str:
+    volume = volumes.of(person)
+    try:
+        if get_backend().adopt_volume(volume, person.pk):
+            return f"{person.username}: “{volume}” is their volume from now on."
+    except BinderyError as error:
+        raise CommandError(f"{person.username}: {error}") from None
+    return f"{person.username}: there is nothing to adopt: “{volume}” is theirs, or is not there."

@@ -1,0 +1,86 @@
+"""A person's volume claim: made once, theirs by the portal's labels, or by the word of staff."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sessions.backends.kubernetes import KubernetesBackend
+from sessions.backends.kubernetes.cluster import Cluster
+from sessions.errors import UserError
+from tests.kubernetes.things import SERVER
+
+CLAIMS = "persistentvolumeclaims"
+RUN = "ada-flowers-lrkajvgx-9"
+
+
+@pytest.fixture
+def backend(cluster: Cluster) -> KubernetesBackend:
+    backend = KubernetesBackend()
+    backend._cluster = cluster
+    return backend
+
+
+def test_a_claim_is_made_once_and_left_as_it_is(api, backend):
+    for _again in range(2):
+        backend.ensure_server(SERVER)
+    assert api.asked.count(f"POST {CLAIMS}") == 1
+    assert f"PATCH {CLAIMS}/ada-nfs-pvc" not in api.asked
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        None,
+        {"app": "jupyterhub"},
+        {"app.kubernetes.io/managed-by": "bindery", "bindery/kind": "volume"},
+        {
+            "app.kubernetes.io/managed-by": "bindery",
+            "bindery/kind": "volume",
+            "bindery/owner": "bob",
+        },
+    ],
+)
+def test_a_claim_that_happens_to_have_a_persons_name_is_theirs_once_it_was_adopted(
+    api, backend, labels
+):
+    named = {"name": "ada-nfs-pvc", **({"labels": labels} if labels else {})}
+    api.put(CLAIMS, {"metadata": named})
+    with pytest.raises(UserError) as refused:
+        backend.ensure_server(SERVER)
+    assert refused.value.code == "spawn.volume-unknown"
+    assert "“ada-nfs-pvc”" in refused.value.message
+    assert RUN not in api.things["secrets"]
+
+    assert backend.adopt_volume("ada", 1)
+    assert not backend.adopt_volume("ada", 1)
+    backend.ensure_server(SERVER)
+    assert RUN in api.things["pods"]
+
+
+def test_a_claim_that_somebody_else_makes_just_now_is_looked_at(api, backend):
+    api.put(CLAIMS, {"metadata": {"name": "ada-nfs-pvc"}})
+    api.fail(404, times=1)
+    with pytest.raises(UserError, match="has not made"):
+        backend.ensure_server(SERVER)
+
+
+def test_there_is_nothing_to_adopt_where_there_is_no_claim(backend):
+    assert not backend.adopt_volume("ada", 1)
+
+
+def test_whoever_was_renamed_keeps_claim_keys_and_node_and_finds_both_paths(api, backend):
+    backend.ensure_server(SERVER)
+    later = replace(SERVER, id=10, owner="countess", former=("ada",))
+    backend.ensure_server(later)
+    assert list(api.things[CLAIMS]) == ["ada-nfs-pvc"]
+    pod = api.things["pods"]["ada-flowers-lrkajvgx-10"]
+    mounts = pod["spec"]["containers"][0]["volumeMounts"]
+    assert [mount["mountPath"] for mount in mounts if mount["name"] == "home"] == [
+        "/home/countess-nfs-pvc",
+        "/home/ada-nfs-pvc",
+    ]
+    assert {"name": "JUPYTERHUB_USER", "value": "countess"} in pod["spec"]["containers"][0]["env"]
+    labels = {each["metadata"]["labels"]["bindery/owner"] for each in api.things["pods"].values()}
+    assert labels == {"ada"}  # by which all notebooks of a person find to one node

@@ -1,0 +1,169 @@
+"""A volume belongs to a person and not to a name: whoever is renamed keeps it, and nobody else ever
+gets the name."""
+
+from __future__ import annotations
+
+import importlib
+from types import SimpleNamespace
+
+import pytest
+from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import IntegrityError, connection
+
+from portal import erasing
+from portal.models import Erasure, UsedName, User
+from portal.models.erasure import digest
+from sessions import volumes
+from sessions.lifecycle import sshkey, steps
+from sessions.models import Session
+from sessions.names import owner_slug
+from sessions.states import ProjectState
+from tests.portal.adminpages import filled_in
+from tests.portal.test_erasing import drop_all, erase_wholly, stop_all, telling
+from tests.portal.test_oidc_names import arrives
+from tests.portal.whole import fill
+from tests.stages import project_in
+
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
+
+
+def renamed(person: User, name: str) -> User:
+    found = User.objects.get(pk=person.pk)
+    found.username = name
+    found.save()
+    return found
+
+
+def started(backend, person: User):
+    """How their next notebook is asked for."""
+    project_in(ProjectState.SPAWNING, person)
+    session = Session.objects.latest("pk")
+    steps.spawn(session.pk)
+    return backend.started_servers[session.pk]
+
+
+def test_staff_rename_ada_and_another_ada_comes_from_the_provider(ada, as_root, backend):
+    started(backend, ada)
+    page = f"/admin/portal/user/{ada.pk}/change/"
+    sent = {**filled_in(as_root.get(page)), "username": "ada.lovelace", "_save": "Save"}
+    assert as_root.post(page, sent).status_code == 302
+
+    spec = started(backend, User.objects.get(pk=ada.pk))
+    assert (spec.volume, spec.owner) == ("ada", owner_slug("ada.lovelace"))
+    assert spec.former == ("ada",)
+    other = arrives("2", preferred_username="ada")
+    assert (other.username, volumes.of(other)) == ("ada-2", "ada-2")
+    assert "called ada before" in as_root.get(page).content.decode()
+
+
+def test_no_way_leads_to_a_name_that_somebody_had(ada, bob, as_root):
+    renamed(ada, "countess")
+    with pytest.raises(ValidationError, match="nobody gets it again"):
+        User.objects.create_user("ada")
+    with pytest.raises(ValidationError, match="nobody gets it again"):
+        renamed(bob, "ada")
+    page = f"/admin/portal/user/{bob.pk}/change/"
+    answer = as_root.post(page, {**filled_in(as_root.get(page)), "username": "ada"})
+    assert b"nobody gets it again" in answer.content
+    assert User.objects.get(pk=bob.pk).username == "bob"
+
+
+def test_one_gets_ones_own_name_back_and_finds_the_files_under_each(ada, backend):
+    for name in ("countess", "ada", "ada.l"):
+        ada = renamed(ada, name)
+    assert set(started(backend, ada).former) == {"ada", "countess"}
+    assert started(backend, renamed(ada, "ada")).former == (owner_slug("ada.l"), "countess")
+
+
+def test_a_name_stays_taken_though_the_row_of_its_person_is_gone(ada):
+    ada.delete()
+    with pytest.raises(ValidationError, match="nobody gets it again"):
+        User.objects.create_user("ada")
+
+
+def test_of_two_who_want_a_name_at_once_one_gets_it(ada):
+    UsedName.objects.create(digest=digest("grace"), name="grace", user=ada)
+    with pytest.raises(ValidationError, match="nobody gets it again"):
+        UsedName.objects.note("grace", User.objects.create_user("bob"))
+    with pytest.raises(IntegrityError):
+        UsedName.objects.create(digest=digest("grace"))
+
+
+def test_two_names_with_one_label_are_two_volumes(ada, bob):
+    User.objects.filter(pk=ada.pk).update(volume="bob")  # as if their labels were the same
+    assert volumes.of(bob) not in {"", "bob"}
+    assert volumes.of(User.objects.get(pk=bob.pk)) == volumes.of(bob)
+    Erasure.objects.create(username=digest("x"), volume="grace-nfs-pvc")
+    assert volumes.of(User.objects.create_user("grace")) != "grace"
+
+
+def test_keys_are_renewed_and_forgotten_under_the_volume_which_stays(ada, root, backend):
+    spec = started(backend, ada)
+    sshkey.renew(renamed(ada, "countess").pk)
+    assert list(backend.identities) == [spec.volume]
+    erase_wholly(User.objects.get(pk=ada.pk), root)
+    assert backend.identities == {}
+
+
+def test_nothing_tells_of_an_erased_person_by_a_name_that_they_had(root, backend):
+    person = User.objects.create_user("ada-lovelace", "ada@example.org", "her password")
+    fill(person, root)
+    person = renamed(person, "countess")
+    assert telling(["ada-lovelace"])
+    erase_wholly(person, root)
+    assert Erasure.objects.get().volume == "ada-lovelace-nfs-pvc"
+    Erasure.objects.get().confirm_removal()
+    assert telling(["ada-lovelace", "countess"]) == []
+    for name in ("ada-lovelace", "countess"):
+        with pytest.raises(ValidationError):
+            User.objects.create_user(name)
+
+
+@pytest.mark.parametrize("by_query", [False, True])
+def test_who_is_renamed_while_they_are_erased_is_erased_all_the_same(ada, root, backend, by_query):
+    project_in(ProjectState.READY, ada)
+    row = erasing.erase(ada, root)
+    if by_query:
+        User.objects.filter(pk=ada.pk).update(username="countess")
+    else:
+        renamed(ada, "countess")
+    erasing.finish()
+    assert erasing.awaited([row])
+    assert erasing.erase(User.objects.get(pk=ada.pk), root) == row
+    stop_all()
+    drop_all()
+    erasing.finish()
+    assert User.objects.get(pk=ada.pk).username == f"erased-{ada.pk}"
+    assert not erasing.awaited([row])
+    assert Erasure.objects.get().volume == "ada-nfs-pvc"
+    for name in ("ada", "countess"):
+        with pytest.raises(ValidationError):
+            User.objects.create_user(name)
+
+
+def test_a_migration_gives_everybody_the_volume_that_their_name_led_to(ada, root, backend):
+    erase_wholly(User.objects.create_user("eve"), root)
+    upper = User.objects.create_user("Ada")
+    UsedName.objects.filter(user__isnull=False).delete()
+    User.objects.update(volume="")  # as code from before leaves it
+    migration = importlib.import_module("portal.migrations.0011_volumes")
+    migration.fill(apps, SimpleNamespace(connection=connection))
+    kept = dict(User.objects.values_list("username", "volume"))
+    assert kept["ada"] == "ada"
+    assert kept["Ada"] == owner_slug("Ada")
+    assert [volume for name, volume in kept.items() if name.startswith("erased-")] == [""]
+    assert UsedName.objects.get(user=upper).name == "Ada"
+
+
+def test_staff_adopt_what_lies_in_a_volumes_place(ada, backend, capsys):
+    backend.foreign_volumes["ada"] = "another one's"
+    for _again in range(2):
+        call_command("adopt_volume", "ada")
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "ada: “ada” is their volume from now on."
+    assert "nothing to adopt" in second
+    with pytest.raises(CommandError, match="no account called “grace”"):
+        call_command("adopt_volume", "grace")
