@@ -1,7 +1,11 @@
 """Backup and restore of one installation: what ``manage.py back_up`` and ``restore`` do.
 
-A backup is a folder: the database, people's and projects' files as archives, the two keys, and a
-manifest that is written last and says what each file has to be. `making` and `restoring` put
-together what `database`, `archives` and `manifest` know how to do; `afterwards` tells the restored
-rows that their notebooks and builds are not there.
+A backup is a folder: the database, an archive for each person's and each project's folder, the two
+keys, and a manifest that is written last and says what each file has to be and what is not in it.
+
+- `making`: `folders` says what there is, `survey` looks at it, `archives` packs it and holds the
+  archive against what was seen; `draft` has the whole appear at once.
+- `restoring`: `refusals` asks, `unpacking` unpacks beside, `aside` exchanges, `journal` remembers
+  that this is under way, `afterwards` tells the restored rows that nothing of theirs runs.
+- `database`, `postgresql`, `tables`: the copy of the database, and which tables are the portal's.
 """

@@ -1,36 +1,185 @@
-"""People's and projects' files, packed and unpacked by the system's own ``tar``.
+"""Somebody's folder, packed and unpacked by the system's own ``tar``, and held against it.
 
-Owners are kept by their numbers, for each person has a uid of their own and no name; holes, links
-and modes are kept, too.
+An archive is of one folder, its members relative to that, so it is the same whether the folder is
+a link, a mount point or plain. ``tar`` opens each name below the folder that it has open, so that
+nobody's links lead it elsewhere. Owners are kept by their numbers, for each person has a uid of
+their own and no name; modes, times, holes, links, ACLs and a person's own attributes are kept, too.
 """
 
 from __future__ import annotations
 
+import hashlib
+import random
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from portal.backup.programs import run
+from django.utils.translation import gettext as _
 
-FOLDERS = ("homes", "projects")
-"""What is packed. Environments are built again, and what runs is not in any file."""
-_CHANGED = 1
+from portal.backup.errors import BackupError
+from portal.backup.programs import Done, ended, failed
+from portal.backup.survey import LONGEST, Fact, Names, Survey, digest, survey
+
+SAMPLES = 8
+SAMPLE_BYTES = 64_000_000
+"""How many files of a folder are read again, and how large one may be for that."""
+NOT_READ = "could not be read"
+NOT_IN_IT = "not in the archive"
+DIFFERENT = "other in the archive than in the folder"
+CHANGED = 1
 """The exit status of ``tar`` when a file was written or removed while it was read."""
+_KEPT = ["--numeric-owner", "--acls", "--xattrs", "--xattrs-include=user.*"]
+_NO_ROOM = re.compile(
+    r": (Wrote only \d+ of \d+ bytes|No space left on device|Disk quota exceeded)$", re.MULTILINE
+)
+_HOPELESS = re.compile(
+    r": (Error is not recoverable: exiting now|Read-only file system)$", re.MULTILINE
+)
+"""How lines of ``tar`` end that are about the place it writes to; names cannot end one."""
+_TYPES = {tarfile.DIRTYPE: "folder", tarfile.SYMTYPE: "link", tarfile.FIFOTYPE: "fifo",
+          tarfile.CHRTYPE: "device", tarfile.BLKTYPE: "device"}  # fmt: skip
 
 
-def name(folder: str) -> str:
-    return f"{folder}.tar"
+@dataclass
+class Contents:
+    """What an archive holds: ``entries`` and ``bytes`` of it, SHA-256 of some files by path;
+    ``changed`` counts what people worked on meanwhile, ``left_out`` and ``missing`` list what is
+    not in it: as it should be, and otherwise."""
+
+    entries: int = 0
+    bytes: int = 0
+    changed: int = 0
+    samples: dict[str, str] = field(default_factory=dict)
+    left_out: list[dict[str, Any]] = field(default_factory=list)
+    missing: list[dict[str, Any]] = field(default_factory=list)
 
 
-def pack(data: Path, folder: str, target: Path) -> None:
-    """Archive a folder of the data folder, and leave out what is being removed there.
+def pack(folder: Path, target: Path) -> Contents:
+    """Archive a folder, and hold the archive against it.
 
-    A file that somebody writes meanwhile is as it was at some moment of that.
+    A file that somebody writes meanwhile is as it was at some moment of that. Raises `BackupError`
+    where the archive cannot be written, and `OSError` where there is no folder.
     """
-    words = ["tar", "--create", "--sparse", "--numeric-owner", "--warning=no-file-ignored"]
-    words += [f"--exclude={folder}/.*", "--anchored", f"--directory={data}"]
-    run([*words, f"--file={target}", "--", folder], fine=(0, _CHANGED))
+    before = survey(folder)
+    done = ended([
+        "tar", "--create", "--sparse", "--format=posix", *_KEPT, "--warning=no-file-ignored",
+        "--anchored", "--wildcards", "--wildcards-match-slash", f"--exclude={'?' * LONGEST}*",
+        f"--directory={folder}", f"--file={target}", ".",
+    ])  # fmt: skip
+    _refuse_hopeless(done)
+    return _checked(folder, target, before, done)
 
 
-def unpack(archive: Path, data: Path) -> None:
-    """Put back what `pack` has archived. Only root can give files to their owners again."""
-    words = ["tar", "--extract", "--numeric-owner", "--preserve-permissions"]
-    run([*words, f"--directory={data}", f"--file={archive}"])
+def unpack(archive: Path, folder: Path, *, inner: int = 0) -> str:
+    """Put back what `pack` has archived, and return what ``tar`` says of what it could not.
+
+    ``inner`` leading names are taken off. Only root can give files to their owners again. Raises
+    `BackupError` where the rest could not be written either.
+    """
+    done = ended([
+        "tar", "--extract", *_KEPT, "--preserve-permissions", "--keep-directory-symlink",
+        "--delay-directory-restore", f"--strip-components={inner}",
+        f"--directory={folder}", f"--file={archive}",
+    ])  # fmt: skip
+    _refuse_hopeless(done)
+    return done.said if done.code else ""
+
+
+def differences(folder: Path, contents: Contents) -> list[str]:
+    """Say how a folder is other than what was packed: by count, bytes and samples."""
+    found, said = survey(folder), []
+    if found.amount != (contents.entries, contents.bytes):
+        words = dict(zip(("there", "size"), found.amount, strict=True))
+        words |= {"entries": contents.entries, "bytes": contents.bytes}
+        text = _("%(there)d of %(entries)d files and folders, %(size)d of %(bytes)d bytes")
+        said.append(text % words)
+    for path, expected in contents.samples.items():
+        fact = found.facts.get(path)
+        if fact is None or digest(folder, path, fact) != expected:
+            said.append(_("%(path)s is not as it was") % {"path": ascii(path)})
+    return said
+
+
+def _checked(folder: Path, archive: Path, before: Survey, done: Done) -> Contents:
+    after = survey(folder)
+    steady = {path: fact for path, fact in before.facts.items() if after.facts.get(path) == fact}
+    contents = Contents(changed=len(before.facts.keys() | after.facts.keys()) - len(steady))
+    missing = Names()
+    samples = _chosen(steady)
+    for member in _members(archive, done):
+        _count(contents, member, steady, samples, missing)
+    for path in steady:
+        missing.add(NOT_IN_IT, path)
+    for path, found in contents.samples.items():
+        if digest(folder, path, samples[path]) not in {None, found}:
+            missing.add(DIFFERENT, path)
+    contents.left_out = before.left_out.listed()
+    contents.missing = [*before.unread.listed(), *missing.listed()]
+    if done.code not in {0, CHANGED} and not contents.missing:
+        contents.missing.append({"why": done.said or f"tar: {done.code}", "count": 0, "names": []})
+    return contents
+
+
+def _count(
+    contents: Contents,
+    member: tuple[tarfile.TarFile, tarfile.TarInfo],
+    steady: dict[str, Fact],
+    samples: dict[str, Fact],
+    missing: Names,
+) -> None:
+    """Take a member of the archive off what should be there."""
+    tar, entry = member
+    path = entry.name.removeprefix("./")
+    if path == ".":
+        return
+    contents.entries += 1
+    contents.bytes += entry.size if entry.isreg() else 0
+    expected = steady.pop(path, None)
+    if expected and not _is(entry, expected):
+        missing.add(DIFFERENT, path)
+    elif path in samples and entry.isreg() and (content := tar.extractfile(entry)):
+        made = hashlib.sha256()
+        while piece := content.read(1 << 20):
+            made.update(piece)
+        contents.samples[path] = made.hexdigest()
+
+
+def _is(entry: tarfile.TarInfo, fact: Fact) -> bool:
+    if entry.islnk():
+        return fact.is_linked
+    return _TYPES.get(entry.type, "file") == fact.kind and (
+        fact.kind != "file" or entry.size == fact.size
+    )
+
+
+def _chosen(steady: dict[str, Fact]) -> dict[str, Fact]:
+    """Some files whose contents are compared: others each time."""
+    fit = [path for path, fact in steady.items() if fact.kind == "file" and _is_small(fact)]
+    return {path: steady[path] for path in random.sample(fit, min(SAMPLES, len(fit)))}
+
+
+def _is_small(fact: Fact) -> bool:
+    return not fact.is_linked and fact.size <= SAMPLE_BYTES
+
+
+def _members(archive: Path, done: Done) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """The archive's members, as another program than the one that wrote it reads them."""
+    try:
+        with tarfile.open(archive, "r:", encoding="utf-8", errors="surrogateescape") as tar:
+            while (entry := tar.next()) is not None:
+                tar.members = []  # type: ignore[attr-defined]  # it would keep them all
+                yield tar, entry
+    except (tarfile.TarError, OSError) as error:
+        raise failed("tar", done._replace(said=f"{error}\n{done.said}")) from error
+
+
+def _refuse_hopeless(done: Done) -> None:
+    if done.code and _NO_ROOM.search(done.said):
+        raise BackupError(_("There is no room left: %(why)s") % {"why": done.said})
+    if done.code and _HOPELESS.search(done.said):
+        raise failed("tar", done)
+    if done.code < 0:
+        raise BackupError(_("tar was ended by signal %(number)d.") % {"number": -done.code})

@@ -1,77 +1,82 @@
 """A copy of the database while it is in use, and the way back.
 
-SQLite has its online backup; PostgreSQL has ``pg_dump`` and ``pg_restore``, which have to be of the
-server's version or newer. Either copy is of one moment.
+SQLite has its online backup; PostgreSQL has ``pg_dump``, ``pg_restore`` and ``psql``, which have
+to be of the server's version or newer. Either copy is of one moment, at which the rows are counted,
+too. The way back happens whole or not at all.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from django.db import connection
-from django.db.backends.postgresql.client import DatabaseClient
-from django.db.migrations.recorder import MigrationRecorder
 from django.utils.translation import gettext as _
 
+from portal.backup import postgresql
 from portal.backup.errors import BackupError
-from portal.backup.programs import run
 
 NAMES = {"sqlite": "database.sqlite3", "postgresql": "database.pgdump"}
 
 
 def kind() -> str:
-    """Of this portal's database. Raises `BackupError` for one that is never copied here."""
+    """Return this portal's kind of database. Raises `BackupError` for one never copied here."""
     if connection.vendor not in NAMES:
         raise BackupError(_("Only SQLite and PostgreSQL can be backed up."))
     return connection.vendor
 
 
-def dump(target: Path) -> None:
-    """Copy the database into the new file ``target``."""
+def dump(target: Path) -> dict[str, int]:
+    """Copy the database into the new file ``target``, and return how many rows each table has.
+
+    Raises `BackupError` where the copy cannot be read again.
+    """
     if kind() == "postgresql":
-        _postgresql("pg_dump", ["--format=custom", *_PLAIN, f"--file={target}"])
-        return
+        return postgresql.dump(target)
     connection.ensure_connection()
     with closing(sqlite3.connect(target)) as copy:
         connection.connection.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")  # one file, whole without a second
+        if (said := copy.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
+            raise BackupError(_("The database is damaged: %(why)s") % {"why": said})
+        return _counted(copy)
 
 
-def load(source: Path) -> None:
-    """Have the database be what was dumped; what it held is gone."""
+def load(source: Path, aside: str) -> list[str]:
+    """Have the database be what was dumped; what it held is gone.
+
+    Tables that may be of a newer version are moved to the schema ``aside``, and returned. Raises
+    `BackupError` where nothing was changed.
+    """
     if kind() == "postgresql":
-        _drop_tables()
-        words = ["--single-transaction", "--exit-on-error", *_PLAIN]
-        _postgresql("pg_restore", [*words, str(source)], database="--dbname")
-        return
+        return postgresql.load(source, aside)
     connection.close()
     database = Path(connection.settings_dict["NAME"])
-    for path in (database, *(database.with_name(database.name + end) for end in ("-wal", "-shm"))):
-        path.unlink(missing_ok=True)
-    database.touch(mode=0o600)
-    with closing(sqlite3.connect(source)) as kept, closing(sqlite3.connect(database)) as copy:
+    fresh = database.with_name(f".{database.name}.restoring")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    with closing(sqlite3.connect(source)) as kept, closing(sqlite3.connect(fresh)) as copy:
         kept.backup(copy)
+    with fresh.open("rb") as file:
+        os.fsync(file.fileno())
+    for end in ("-wal", "-shm"):  # of the old one, whose copy is elsewhere
+        database.with_name(database.name + end).unlink(missing_ok=True)
+    fresh.replace(database)
+    return []
 
 
-def _drop_tables() -> None:
-    """Remove the portal's own tables, and those of nobody else in the same database."""
-    names = connection.introspection.django_table_names(only_existing=True, include_views=False)
-    with connection.cursor() as cursor:
-        for name in {*names, MigrationRecorder.Migration._meta.db_table}:
-            cursor.execute(f"DROP TABLE IF EXISTS {connection.ops.quote_name(name)} CASCADE")
-    connection.close()
+def counted() -> dict[str, int]:
+    """Return how many rows each of the portal's tables has now."""
+    if kind() == "postgresql":
+        return postgresql.counted()
+    connection.ensure_connection()
+    return _counted(connection.connection)
 
 
-_PLAIN = ("--no-owner", "--no-privileges")
-
-
-def _postgresql(program: str, words: list[str], database: str = "") -> None:
-    """Run a program of PostgreSQL against this portal's database; no password is a word of it."""
-    (_psql, *where), environment = DatabaseClient.settings_to_cmd_args_env(
-        connection.settings_dict, []
-    )
-    *where, name = where
-    named = [f"{database}={name}"] if database else [name]
-    run([program, *where, *words, *named], environment={**(environment or {}), "LC_ALL": "C"})
+def _counted(database: sqlite3.Connection) -> dict[str, int]:
+    names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    tables = [name for (name,) in database.execute(names)]
+    count = 'SELECT COUNT(*) FROM "{}"'
+    return {name: database.execute(count.format(name)).fetchone()[0] for name in tables}

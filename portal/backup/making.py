@@ -1,13 +1,12 @@
-"""Making a backup while the portal runs.
+"""Making a backup while the portal runs, and seeing that all is in it.
 
 The files first and the database last: whatever happened in between, a row finds its files as they
 were a little earlier, and what a row has no files for is made at its next start. The other way
-round, files would be there that no row asks for, and those are removed.
+round, files would be there that no row asks for.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -17,53 +16,91 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from portal.backup import archives, database, manifest
+from portal.backup import archives, database, folders, journal, manifest
+from portal.backup.archives import Contents
+from portal.backup.draft import Taken, draft
 from portal.backup.errors import BackupError
-from portal.backup.manifest import Manifest
+from portal.backup.manifest import Manifest, archive_of
+from portal.backup.survey import Names
+from portal.models import Installation
 from portal.version import VERSION
 
 KEYS = ("secret-key", "encryption-key")
 
 
 def back_up(target: Path, *, with_keys: bool) -> Manifest:
-    """Make the folder ``target``, whole or not at all. Raises `BackupError`."""
+    """Make the folder ``target``, or nothing. Raises `BackupError`.
+
+    What could not be read is named in the manifest, and the rest is there.
+    """
     if target.exists():
         text = _("%(folder)s is there already. Name a new folder for this backup.")
         raise BackupError(text % {"folder": target})
-    draft = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(draft, ignore_errors=True)
+    journal.refuse_half()
     try:
-        draft.mkdir(mode=0o700, parents=True)
-        made = _fill(draft, with_keys=with_keys)
-        draft.rename(target)
+        with draft(target) as growing:
+            return _fill(growing, with_keys=with_keys)
+    except Taken as error:
+        text = _("Another program is making %(folder)s at this moment. Wait for it to end.")
+        raise BackupError(text % {"folder": target}) from error
     except OSError as error:
         text = _("The backup could not be written to %(folder)s: %(why)s.")
-        raise BackupError(text % {"folder": target, "why": error.strerror}) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return made
+        why = f"{error.filename}: {error.strerror}" if error.filename else error
+        raise BackupError(text % {"folder": target, "why": why}) from error
 
 
-def _fill(draft: Path, *, with_keys: bool) -> Manifest:
-    data = settings.PORTAL_DATA
-    for folder in archives.FOLDERS:
-        if (data / folder).is_dir():  # on Kubernetes they are volumes of the cluster
-            archives.pack(data, folder, draft / archives.name(folder))
+def _fill(growing: Path, *, with_keys: bool) -> Manifest:
+    left_out, missing = Names(), Names()
+    packed = {}
+    for folder in folders.FOLDERS:  # on Kubernetes they are volumes of the cluster
+        packed.update(_packed(folder, growing, left_out, missing))
     for key in KEYS if with_keys else ():
-        if (data / key).exists():  # those that come from the environment are kept elsewhere
-            shutil.copy2(data / key, draft / key)
-    database.dump(draft / database.NAMES[database.kind()])
+        if (path := settings.PORTAL_DATA / key).exists():  # others come from the environment
+            shutil.copy2(path, growing / key)
+    name = database.NAMES[database.kind()]
+    rows = database.dump(growing / name)
     made = Manifest(
         version=VERSION,
         made=timezone.now().isoformat(timespec="seconds"),
         database=database.kind(),
         migrations=applied(),
-        files=manifest.digests(draft, sorted(os.listdir(draft))),
+        files=manifest.digests(growing, _files(growing)),
+        installation=Installation.objects.current_id(),
+        rows=rows,
+        folders=packed,
+        left_out=left_out.listed(),
+        missing=missing.listed(),
     )
-    manifest.write(draft, made)
+    manifest.write(growing, made)
     return made
 
 
+def _packed(folder: str, growing: Path, left_out: Names, missing: Names) -> dict[str, Contents]:
+    """Archive what is in a folder of the data folder, each of it by itself."""
+    top, found = folders.top(folder), []
+    if top:
+        (growing / folder).mkdir(mode=0o700, parents=True)
+        found = folders.children(top, folder, left_out, missing)
+    folders.note_absent(folder, found, left_out, missing)
+    packed = {}
+    for path in found:
+        name = archive_of(folder, path.name)
+        try:
+            packed[name] = archives.pack(path, growing / name)
+        except (FileNotFoundError, NotADirectoryError):  # it was removed meanwhile
+            (growing / name).unlink(missing_ok=True)
+            left_out.add(folders.HIDDEN, f"{folder}/{path.name}")
+        except PermissionError:
+            missing.add(archives.NOT_READ, f"{folder}/{path.name}")
+    return packed
+
+
+def _files(growing: Path) -> list[str]:
+    """The names of all that is in it, but for the lock."""
+    paths = (path for path in growing.rglob("*") if path.is_file())
+    return sorted(str(path.relative_to(growing)) for path in paths if path.name != ".lock")
+
+
 def applied() -> list[str]:
-    """The migrations that the database has, as ``app.name``."""
+    """Return the migrations that the database has, as ``app.name``."""
     return sorted(".".join(key) for key in MigrationRecorder(connection).applied_migrations())

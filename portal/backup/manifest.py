@@ -1,28 +1,39 @@
-"""The manifest of a backup: what it is of, and what each of its files has to be.
+"""The manifest of a backup: what it is of, what each of its files has to be, and what it lacks.
 
 It is written last, so a folder without one is half a backup and none.
+
+Format 2 has an archive for each person and project (``homes/ada.tar``), relative to that folder.
+Format 1 had one for all (``homes.tar``), relative to the data folder, and told nothing of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from django.utils.translation import gettext as _
 
+from portal.backup.archives import Contents
 from portal.backup.errors import BackupError
 
 FILE = "manifest.json"
-FORMAT = 1
+FORMAT = 2
+_OLD = 1
 
 
 @dataclass(frozen=True)
 class Manifest:
     """``database`` is the kind (sqlite, postgresql), ``migrations`` those applied to it as
-    ``app.name``, ``files`` the SHA-256 of each file by its name; ``made`` in ISO format."""
+    ``app.name``, ``rows`` how many each table of it has; ``files`` the SHA-256 of each file by its
+    name, ``folders`` what each archive holds by its name; ``made`` in ISO format.
+
+    ``left_out`` and ``missing`` list what is not in the backup, as it should be and otherwise.
+    """
 
     version: str
     made: str
@@ -30,30 +41,67 @@ class Manifest:
     migrations: list[str]
     files: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+    installation: str = ""
+    rows: dict[str, int] = field(default_factory=dict)
+    folders: dict[str, Contents] = field(default_factory=dict)
+    left_out: list[dict[str, Any]] = field(default_factory=list)
+    missing: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def is_old(self) -> bool:
+        return self.format == _OLD
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is in it that should be."""
+        return not self.missing and not any(each.missing for each in self.folders.values())
+
+    def lacking(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield what is ``left_out`` or ``missing``, with the folder that its names are below."""
+        yield from (("", each) for each in getattr(self, kind))
+        for archive, contents in self.folders.items():
+            yield from ((folder_of(archive), each) for each in getattr(contents, kind))
+
+
+def archive_of(folder: str, name: str) -> str:
+    """Return the name of the archive of a person's or project's folder."""
+    return f"{folder}/{name}.tar"
+
+
+def folder_of(archive: str) -> str:
+    """Return the folder that an archive is of, as ``homes/ada``."""
+    return archive.removesuffix(".tar")
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    (folder / FILE).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
+    with (folder / FILE).open("w") as file:
+        file.write(json.dumps(asdict(manifest), indent=1) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read(folder: Path) -> Manifest:
-    """The manifest in ``folder``. Raises `BackupError` where there is none that can be read."""
+    """Return the manifest in ``folder``. Raises `BackupError` where there is none to be read."""
     try:
         fields = json.loads((folder / FILE).read_text())
-        if fields["format"] != FORMAT:
+        if fields["format"] not in {_OLD, FORMAT}:
             raise BackupError(
                 _("This backup was made by a newer version. Restore it with that version.")
             )
-        return Manifest(**fields)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        told = fields.pop("folders", {})
+        made = Manifest(**fields, folders={name: Contents(**each) for name, each in told.items()})
+        for name in made.files:
+            _refuse_outside(name)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         text = _("%(folder)s is no whole backup: its %(file)s cannot be read (%(why)s).")
         words = {"folder": folder, "file": FILE, "why": error}
         raise BackupError(text % words) from error
+    return made
 
 
 def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """The SHA-256 of these files."""
-    return {name: _digest(folder / name) for name in names}
+    """Return the SHA-256 of these files, each of which is on its disk by then."""
+    return {name: _digest(folder / name, sync=True) for name in names}
 
 
 def verify(folder: Path, manifest: Manifest) -> None:
@@ -68,6 +116,14 @@ def verify(folder: Path, manifest: Manifest) -> None:
             raise BackupError(text % {"path": path})
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, *, sync: bool = False) -> str:
     with path.open("rb") as file:
+        if sync:
+            os.fsync(file.fileno())
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _refuse_outside(name: str) -> None:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(name)

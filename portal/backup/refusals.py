@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.db.migrations.loader import MigrationLoader
 from django.utils.translation import gettext as _
 
-from portal.backup import archives, database
+from portal.backup import aside, database, folders, tables
 from portal.backup.errors import BackupError
 from portal.backup.manifest import Manifest
 from portal.models import User
@@ -53,6 +53,17 @@ def refuse_while_running() -> None:
         raise BackupError(text % {"count": running})
 
 
+def refuse_users_of_tables() -> None:
+    """Raises `BackupError` where others' views or tables in the same database hang on the
+    portal's: they would go with them."""
+    if database.kind() == "postgresql" and (names := tables.users_of(tables.found())):
+        text = _(
+            "These views and tables of others use the portal's, and would go with them: "
+            "%(names)s. Keep their definitions, drop them, and restore again."
+        )
+        raise BackupError(text % {"names": ", ".join(names)})
+
+
 def refuse_to_replace() -> None:
     """Raises `BackupError` where there is something already."""
     if is_in_use():
@@ -64,8 +75,9 @@ def refuse_to_replace() -> None:
 
 
 def is_in_use() -> bool:
-    folders = (settings.PORTAL_DATA / name for name in archives.FOLDERS)
-    return _has_people() or any(_has_files(folder) for folder in folders)
+    """Whether there are people or files; an empty disk has a folder of its file system."""
+    tops = (settings.PORTAL_DATA / name for name in folders.FOLDERS)
+    return _has_people() or any(_has_files(top) for top in tops)
 
 
 def _at_work() -> int:
@@ -91,5 +103,14 @@ def _has_people() -> bool:
         return False
 
 
-def _has_files(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.iterdir())
+def _has_files(top: Path) -> bool:
+    return top.is_dir() and any(_is_used(path) for path in top.iterdir())
+
+
+def _is_used(path: Path) -> bool:
+    """Whether something is there that would have to go; a disk of one person may be empty."""
+    if not aside.stands_in_the_way(path):
+        return False
+    if not aside.is_elsewhere(path):
+        return True
+    return any(aside.stands_in_the_way(below) for below in path.iterdir())

@@ -1,42 +1,52 @@
 """Bringing a backup back, into a new installation or in the place of what is there.
 
-Nothing is touched before everything was asked (`refusals`), and nothing is removed: what is there
-is moved aside, the old database as a copy.
+Everything is asked (`refusals`) and unpacked before anything is touched; then what is there is
+moved aside, the old database as a copy, and the new takes its place. A restore that breaks off
+before has changed nothing; one that breaks off later is begun again (`journal`).
 """
 
 from __future__ import annotations
 
+import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
 from django.core.management import call_command
+from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.alone import only_one
-from portal.backup import afterwards, archives, database, manifest, refusals
+from portal.backup import afterwards, aside, database, folders, journal, manifest, refusals
 from portal.backup.errors import BackupError
+from portal.backup.journal import Journal
 from portal.backup.making import KEYS
 from portal.backup.manifest import Manifest
+from portal.backup.unpacking import Unpacked, unpack
 from portal.models import Erasure, User
 from portal.models.erasure import digest
 
-MOVED = (*archives.FOLDERS, "run")
+INSTALLATION = "installation"
+"""The file in which the data folder has the installation's id."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Restored:
-    """``aside`` is where that is which was there before; ``erased`` are people who had been
-    erased there since the backup was made, and are back."""
+    """``aside`` are the folders where that is which was there before, ``tables`` those that were
+    moved to the schema ``schema``; ``erased`` are people who had been erased since the backup was
+    made, and are back; ``lacking`` says what could not be unpacked."""
 
     made: Manifest
-    people: int
-    ended: int
-    aside: Path | None
-    erased: list[str]
+    people: int = 0
+    ended: int = 0
+    aside: list[Path] = field(default_factory=list)
+    schema: str = ""
+    tables: list[str] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)
+    lacking: dict[str, list[str]] = field(default_factory=dict)
 
 
 def restore(source: Path, *, force: bool) -> Restored:
@@ -46,41 +56,96 @@ def restore(source: Path, *, force: bool) -> Restored:
     manifest.verify(source, made)
     with only_one():
         refusals.refuse_while_running()
-        if not force:
+        refusals.refuse_users_of_tables()
+        half = journal.read()
+        if not force and half is None:
             refusals.refuse_to_replace()
-        return _restore(source, made)
+        return _unpacked(source, made, half)
 
 
-def _restore(source: Path, made: Manifest) -> Restored:
+def _unpacked(source: Path, made: Manifest, half: Journal | None) -> Restored:
+    unpacked = Unpacked()
     try:
-        aside, erased = _move_aside(made) if refusals.is_in_use() else (None, set())
-        _bring_files(source, made)
-        database.load(source / database.NAMES[made.database])
+        unpack(source, made, unpacked)
+        return _restore(source, made, half, unpacked)
     except OSError as error:
-        text = _("The restore was broken off: %(why)s. Mend that, and restore again with --force.")
+        text = _("The restore was broken off: %(why)s. Mend that, and restore again.")
         raise BackupError(text % {"why": error}) from error
+    finally:
+        unpacked.drop()
+
+
+def _restore(source: Path, made: Manifest, half: Journal | None, unpacked: Unpacked) -> Restored:
+    result = Restored(made, lacking=unpacked.lacking)
+    note = half or Journal(f"{aside.NAME}{timezone.now():%Y%m%d-%H%M%S}", _erased())
+    is_in_use = half is not None or refusals.is_in_use()
+    note.write()
+    if is_in_use:
+        result.aside = _move_aside(made, note.aside)
+    for target, grown in unpacked.grown.items():
+        aside.put(grown, target)
+    _bring_keys(source, made)
+    name = note.aside.replace("-", "_")
+    result.tables = database.load(source / database.NAMES[made.database], name)
+    result.schema = name if result.tables else ""
+    _refuse_other_rows(made)
     call_command("migrate", interactive=False, verbosity=0)
-    ended = afterwards.settle(datetime.fromisoformat(made.made))
+    result.ended = afterwards.settle(datetime.fromisoformat(made.made))
     names = User.objects.values_list("username", flat=True)
-    back = sorted(name for name in names if digest(name) in erased)
-    return Restored(made, len(names), ended, aside, back)
+    result.people = len(names)
+    result.erased = sorted(name for name in names if digest(name) in note.erased)
+    os.sync()
+    note.end()
+    return result
 
 
-def _move_aside(made: Manifest) -> tuple[Path, set[str]]:
-    """Where it is now, and the digests of the names of whoever was erased there."""
-    aside = settings.PORTAL_DATA / f"before-restore-{timezone.now():%Y%m%d-%H%M%S}"
-    aside.mkdir(mode=0o700)
-    database.dump(aside / database.NAMES[made.database])
-    for name in [*MOVED, *(key for key in KEYS if key in made.files)]:
-        if (path := settings.PORTAL_DATA / name).exists():
-            path.rename(aside / name)
-    return aside, set(Erasure.objects.values_list("username", flat=True))
+def _erased() -> list[str]:
+    """Return the digests of the names of whoever was erased here."""
+    try:
+        return list(Erasure.objects.values_list("username", flat=True))
+    except DatabaseError:  # it has no tables yet
+        return []
 
 
-def _bring_files(source: Path, made: Manifest) -> None:
-    for folder in archives.FOLDERS:
-        if archives.name(folder) in made.files:
-            archives.unpack(source / archives.name(folder), settings.PORTAL_DATA)
+def _move_aside(made: Manifest, name: str) -> list[Path]:
+    """Move what is there; return where it is now."""
+    data = Path(settings.PORTAL_DATA)
+    place = data / name
+    place.mkdir(mode=0o700, exist_ok=True)
+    copy = place / database.NAMES[made.database]
+    if database.counted() and not copy.exists():  # else it is of before the first try
+        draft = copy.with_name(f".{copy.name}.partial")
+        draft.unlink(missing_ok=True)
+        database.dump(draft)
+        draft.rename(copy)
+    places = {place: None}
+    for folder in folders.FOLDERS:
+        top = data / folder
+        for path in sorted(top.iterdir()) if top.is_dir() else ():
+            if aside.stands_in_the_way(path) and f"{folder}/{path.name}" not in folders.FOLDERS:
+                places[aside.move(path, [place / folder, top / f".{name}"], name)] = None
+    others = [key for key in (*KEYS, INSTALLATION) if key in made.files or key == INSTALLATION]
+    for path in (data / each for each in ("run", *others)):
+        if path.exists():
+            aside.move(path, [place], name)
+    return [each for each in places if each.parent != place]
+
+
+def _bring_keys(source: Path, made: Manifest) -> None:
     for key in KEYS:
         if key in made.files:
             shutil.copy2(source / key, settings.PORTAL_DATA / key)
+    if made.installation and settings.PORTAL_BACKEND != "kubernetes":
+        path = settings.PORTAL_DATA / INSTALLATION
+        path.write_text(f"{made.installation}\n")
+
+
+def _refuse_other_rows(made: Manifest) -> None:
+    """Raises `BackupError` where the database does not have all that was dumped."""
+    there = database.counted()
+    if other := [name for name, rows in made.rows.items() if there.get(name) != rows]:
+        text = _(
+            "These tables of the database do not have the rows that they had: %(names)s. Restore "
+            "again, or take another backup."
+        )
+        raise BackupError(text % {"names": ", ".join(other)})

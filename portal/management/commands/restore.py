@@ -8,8 +8,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from portal.backup import reports
 from portal.backup.errors import BackupError
 from portal.backup.restoring import Restored, restore
+
+INCOMPLETE = 3
+"""The exit status where everything is restored but for something that could not be unpacked."""
 
 
 class Command(BaseCommand):
@@ -30,6 +34,10 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         for line in _said(done):
             self.stdout.write(line)
+        if done.lacking:
+            lines = [f"{folder}: {'; '.join(said)}" for folder, said in done.lacking.items()]
+            text = _("All is done, but these could not be unpacked as they were packed:")
+            raise CommandError("\n".join([text, *lines]), returncode=INCOMPLETE)
 
 
 def _said(done: Restored) -> list[str]:
@@ -42,7 +50,16 @@ def _said(done: Restored) -> list[str]:
         % words
     ]
     if done.aside:
-        lines.append(_("What was here before is in %(folder)s.") % {"folder": done.aside})
+        where = ", ".join(str(folder) for folder in done.aside)
+        lines.append(_("What was here before is in %(folder)s.") % {"folder": where})
+    if done.tables:
+        text = _(
+            "Tables that this version does not know were moved to the schema %(schema)s: %(names)s."
+        )
+        lines.append(text % {"schema": done.schema, "names": ", ".join(done.tables)})
+    if not done.made.is_whole:
+        lines.append(_("That backup was not whole. Missing from it:"))
+        lines += reports.lacking(done.made, "missing")
     if done.erased:
         text = _("These people were erased since then and are back; erase them again: %(names)s.")
         lines.append(text % {"names": ", ".join(done.erased)})

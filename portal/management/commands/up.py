@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, call_command
+from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils.translation import gettext as _
 
 from portal import admin_account, examples, staticfolder
 from portal.alone import only_one
+from portal.backup import journal
+from portal.backup.errors import BackupError
 from portal.door import listen, what_is_wrong
 from portal.logs.passing import as_object, prefixed
 from portal.supervisor import Part, supervise
@@ -64,6 +66,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the parts run, there is none to end
         _set_variables()
+        _refuse_half()
         with only_one(), listen() as door, forking.doors() as doors:
             password = self._prepare()
             supervise(_parts(door, *doors), self._announcement(door, password))
@@ -126,6 +129,13 @@ def _who_may_sign_in(password: str) -> str:
         }
     words = {"name": admin_account.USERNAME, "password": password or admin_account.known()}
     return _("  account:  %(name)s\n  password: %(password)s\n") % words
+
+
+def _refuse_half() -> None:
+    try:
+        journal.refuse_half()
+    except BackupError as error:
+        raise CommandError(str(error)) from error
 
 
 def _set_variables() -> None:

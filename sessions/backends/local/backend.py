@@ -187,7 +187,7 @@ class LocalBackend:
         project = self.folders.project(name)
         with suppress(FileNotFoundError):
             os.rename(project, self.folders.projects / f".{name}-{uuid.uuid4().hex[:8]}")
-        for gone in self.folders.projects.glob(".*"):
+        for gone in leftovers.going(self.folders):
             with suppress(subprocess.CalledProcessError):  # a notebook that ends now: next time
                 remove(gone)
         return True

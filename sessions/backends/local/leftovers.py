@@ -14,15 +14,22 @@ from .keeper.files import remove
 YOUNG = 60.0
 """Seconds: who makes a folder may be about to take the lock of the next try."""
 _PARTIAL = re.compile(r"\..+\.(\d+)\.partial")
+_GOING = re.compile(r"\..+-[0-9a-f]{8}")
 _DRAFT = re.compile(rf"\.{BUILD}-(\d+)")
 
 
 def sweep(folders: Folders, *, young: float = YOUNG) -> list[str]:
     """Remove it; the names of what there was. Projects that were renamed away go as well."""
-    found = [*_of_dead_builds(folders, young), *folders.projects.glob(".*")]
+    found = [*_of_dead_builds(folders, young), *going(folders)]
     for path in found:
         remove(path)
     return [path.name for path in found]
+
+
+def going(folders: Folders) -> Iterator[Path]:
+    """Yield projects' folders that were renamed to be removed. What else is hidden beside them is
+    somebody's: a restore keeps there what was on that disk before."""
+    return (path for path in folders.projects.glob(".*") if _GOING.fullmatch(path.name))
 
 
 def _of_dead_builds(folders: Folders, young: float) -> Iterator[Path]:

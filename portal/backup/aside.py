@@ -1,0 +1,88 @@
+"""Putting unpacked folders in the place of those that are there, which are moved out of the way.
+
+What is unpacked grows in ``.restoring``, in the folder that it is for, so on its disk: all takes
+place by renaming. What was there goes to ``before-restore-<time>`` in the data folder. What cannot,
+because it is on another disk, goes to ``.before-restore-<time>`` in its own folder. A person's
+folder that is a link or a mount point stays one: what is in it is moved and replaced.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from django.utils.translation import gettext as _
+
+from portal.backup.errors import BackupError
+from portal.backup.folders import LOST
+from portal.backup.programs import run
+
+GROWING = ".restoring"
+NAME = "before-restore-"
+_OTHER_DISK = (errno.EXDEV, errno.EBUSY)
+
+
+def stands_in_the_way(path: Path) -> bool:
+    """Whether it has to go: not what is the file system's own, new, or went before."""
+    return path.name not in {LOST, GROWING} and not path.name.startswith((NAME, f".{NAME}"))
+
+
+def is_elsewhere(path: Path) -> bool:
+    """Whether a folder is a link or mount point, which an operator put there."""
+    return path.is_dir() and (path.is_symlink() or os.path.ismount(path))
+
+
+def move(path: Path, places: Iterable[Path], name: str) -> Path:
+    """Move it into the first of ``places`` that is on its disk, and return that place; what is in
+    a folder that is elsewhere goes to ``.<name>`` in it."""
+    if is_elsewhere(path):
+        return _empty(path, path / f".{name}")
+    for place in places:
+        try:
+            _rename(path, place)
+        except OSError as error:
+            if error.errno not in _OTHER_DISK:
+                raise
+        else:
+            return place
+    text = _("%(path)s cannot be moved away: something is mounted in it. Unmount that first.")
+    raise BackupError(text % {"path": path})
+
+
+def put(grown: Path, target: Path) -> None:
+    """Have ``target`` be what was unpacked into ``grown``, by now that it is out of the way."""
+    if not os.path.lexists(target):
+        grown.rename(target)
+        return
+    for path in sorted(grown.iterdir()):
+        try:
+            path.rename(target / path.name)
+        except OSError as error:
+            if error.errno not in _OTHER_DISK:
+                raise
+            run(["cp", "--archive", "--no-target-directory", "--", path, target / path.name])
+
+
+def _empty(folder: Path, aside: Path) -> Path:
+    for path in sorted(folder.iterdir()):
+        if stands_in_the_way(path):
+            move(path, [aside], aside.name)
+    return aside
+
+
+def _rename(path: Path, place: Path) -> None:
+    """Move it under its name, or where an earlier try has put one there, under another."""
+    made = not place.exists()
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target, number = place / path.name, 1
+    while os.path.lexists(target):
+        number += 1
+        target = place / f"{path.name}~{number}"
+    try:
+        path.rename(target)
+    except OSError:
+        if made:
+            place.rmdir()
+        raise

@@ -1,0 +1,86 @@
+"""What is directly below ``homes`` and ``projects``: a folder for each person and each project.
+
+Either may be a link or a mount point, as may each folder in it: what is on another disk is
+somebody's all the same. Nobody but operator and portal can make or replace anything at this level.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from portal.backup.errors import BackupError
+from portal.backup.survey import Names
+from portal.models import User
+from sessions.models import Project, Session
+from sessions.names import owner_slug
+
+FOLDERS = ("homes", "projects", "set-aside/projects", "projects/.set-aside")
+"""Whose folders are packed; the latter two have projects that no row asked for. Environments are
+built again, and what runs is not in any file."""
+LOST = "lost+found"
+"""The file system's own, at the top of each."""
+HIDDEN = "hidden, or being removed"
+NO_FOLDER = "no folder of a person or project"
+LEADS_NOWHERE = "links that lead nowhere: is their disk mounted?"
+ABSENT = "people or projects that ran and have no folder"
+
+
+def top(name: str) -> Path | None:
+    """Return this folder of the data folder; None where there is none.
+
+    Raises `BackupError` where it is a link that leads to none.
+    """
+    folder = settings.PORTAL_DATA / name
+    if folder.is_dir():
+        return Path(folder)
+    if folder.is_symlink():
+        text = _(
+            "%(folder)s leads to %(target)s, where no folder is. Mount its disk, and try again."
+        )
+        raise BackupError(text % {"folder": folder, "target": folder.readlink()})
+    return None
+
+
+def children(folder: Path, name: str, left_out: Names, missing: Names) -> list[Path]:
+    """Return the folders to pack, in the order of their names; note what is none."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        if f"{name}/{path.name}" in FOLDERS:
+            continue
+        if path.name.startswith("."):
+            left_out.add(HIDDEN, f"{name}/{path.name}")
+        elif path.name == LOST:
+            left_out.add(NO_FOLDER, f"{name}/{path.name}")
+        elif path.is_dir():
+            found.append(path)
+        elif path.is_symlink():
+            missing.add(LEADS_NOWHERE, f"{name}/{path.name}")
+        else:
+            left_out.add(NO_FOLDER, f"{name}/{path.name}")
+    return found
+
+
+def note_absent(name: str, found: list[Path], left_out: Names, missing: Names) -> None:
+    """Note who has no folder although they ran a notebook.
+
+    One alone may have lost it before. Where nobody has any, its disk is not mounted.
+    """
+    if settings.PORTAL_BACKEND != "kubernetes":  # there they are volumes of the cluster
+        there = {path.name for path in found}
+        for absent in sorted(_ran(name) - there):
+            (left_out if found else missing).add(ABSENT, f"{name}/{absent}")
+
+
+def _ran(name: str) -> set[str]:
+    """Whose folder there should be, by the database."""
+    ran = Session.objects.filter(ready__isnull=False)
+    projects = Project.objects.existing().filter(pk__in=ran.values("project"))
+    if name == "projects":
+        return set(projects.values_list("name", flat=True))
+    if name != "homes":
+        return set()
+    owners = User.objects.filter(pk__in=projects.values("owner"))
+    return {getattr(owner, "volume", "") or owner_slug(owner.username) for owner in owners}

@@ -1,0 +1,176 @@
+"""Looking at a folder whose contents are somebody's own, without being led out of it.
+
+It is what an archive is held against, so it shares nothing with ``tar``. People go on working
+meanwhile, and may put a link where a folder was: a folder or file that is opened has to be the
+one that was seen in its parent. Names are as the file system has them (``os.fsdecode``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+LONGEST = 3900
+"""Bytes of a path below its folder from which nothing is kept: it could not be put back by name."""
+SHOWN = 20
+"""How many names are told of each kind; all are counted."""
+SOCKET = "sockets, which only a running program fills"
+TOO_LONG = f"paths of {LONGEST} bytes or more, which no program opens by their names"
+
+_KINDS = {
+    stat.S_IFDIR: "folder", stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo",
+    stat.S_IFCHR: "device", stat.S_IFBLK: "device",
+}  # fmt: skip
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Fact(NamedTuple):
+    """How a thing is: any change of a file changes its fact, a folder's only its replacement.
+
+    ``place`` is device and inode in one number, ``changed`` the time of the last change in
+    nanoseconds, which nobody can set.
+    """
+
+    kind: str
+    size: int
+    place: int
+    changed: int
+    is_linked: bool
+
+
+class Names:
+    """A bounded list of names by reason: the first `SHOWN` of each, and how many there were."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, list[str]] = {}
+        self._counted: dict[str, int] = {}
+
+    def add(self, reason: str, name: str) -> None:
+        self._counted[reason] = self._counted.get(reason, 0) + 1
+        names = self._named.setdefault(reason, [])
+        if len(names) < SHOWN:
+            names.append(name)
+
+    def __bool__(self) -> bool:
+        return bool(self._counted)
+
+    def listed(self) -> list[dict[str, object]]:
+        """As the manifest has it: ``why``, ``count`` and some of the ``names``."""
+        return [
+            {"why": why, "count": count, "names": self._named[why]}
+            for why, count in self._counted.items()
+        ]
+
+
+@dataclass
+class Survey:
+    """``facts`` are those of all that can be kept, by path below the folder; ``left_out`` is what
+    never is, ``unread`` what could not be looked at."""
+
+    facts: dict[str, Fact] = field(default_factory=dict)
+    left_out: Names = field(default_factory=Names)
+    unread: Names = field(default_factory=Names)
+
+    @property
+    def amount(self) -> tuple[int, int]:
+        """How many things there are, and the bytes of the files, each counted once."""
+        total, seen = 0, set()
+        for fact in self.facts.values():
+            if fact.kind == "file" and fact.place not in seen:
+                total += fact.size
+                if fact.is_linked:
+                    seen.add(fact.place)
+        return len(self.facts), total
+
+
+def survey(folder: Path) -> Survey:
+    """See what is in ``folder``, which may itself be a link. Raises `OSError` where it is none."""
+    found = Survey()
+    top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        todo = [("", _fact(os.fstat(top)))]
+        while todo:
+            path, fact = todo.pop()
+            for name, below in _children(top, path, fact, found):
+                if below.kind == "folder":
+                    todo.append((name, below))
+    finally:
+        os.close(top)
+    return found
+
+
+def digest(folder: Path, path: str, expected: Fact) -> str | None:
+    """Return the SHA-256 of a file below ``folder``; None if it is not, or no longer, as
+    ``expected``, or cannot be read."""
+    top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with os.fdopen(os.open(path, _FILE, dir_fd=top), "rb") as file:
+            if _fact(os.fstat(file.fileno())) != expected:
+                return None
+            made = hashlib.file_digest(file, "sha256").hexdigest()
+            return made if _fact(os.fstat(file.fileno())) == expected else None
+    except OSError:
+        return None
+    finally:
+        os.close(top)
+
+
+def _children(top: int, path: str, fact: Fact, found: Survey) -> Iterator[tuple[str, Fact]]:
+    """Note what is in one folder, and yield it. A folder that is gone or another by now is
+    empty."""
+    try:
+        opened = os.open(path or ".", _FOLDER, dir_fd=top)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if _is_there(top, path, fact):
+            found.unread.add(error.strerror or str(error), path)
+        return
+    try:
+        if _fact(os.fstat(opened)).place == fact.place:
+            with os.scandir(opened) as entries:
+                for entry in entries:
+                    yield from _noted(entry, f"{path}/{entry.name}" if path else entry.name, found)
+    except OSError as error:
+        found.unread.add(error.strerror or str(error), path)
+    finally:
+        os.close(opened)
+
+
+def _noted(entry: os.DirEntry[str], path: str, found: Survey) -> Iterator[tuple[str, Fact]]:
+    try:
+        seen = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        found.unread.add(error.strerror or str(error), path)
+        return
+    if len(os.fsencode(path)) + 2 >= LONGEST:  # ``tar`` puts ./ before it
+        found.left_out.add(TOO_LONG, path)
+    elif stat.S_IFMT(seen.st_mode) not in _KINDS:
+        found.left_out.add(SOCKET, path)
+    else:
+        found.facts[path] = fact = _fact(seen)
+        yield path, fact
+
+
+def _fact(seen: os.stat_result) -> Fact:
+    kind = _KINDS.get(stat.S_IFMT(seen.st_mode), "socket")
+    place = seen.st_dev << 64 | seen.st_ino
+    if kind == "folder":
+        return Fact(kind, 0, place, 0, is_linked=False)
+    return Fact(kind, seen.st_size, place, seen.st_ctime_ns, is_linked=seen.st_nlink > 1)
+
+
+def _is_there(top: int, path: str, fact: Fact) -> bool:
+    """Whether the same folder is still there: otherwise somebody has moved it meanwhile."""
+    try:
+        return _fact(os.stat(path or ".", dir_fd=top, follow_symlinks=False)).place == fact.place
+    except OSError:
+        return False

@@ -1,0 +1,15 @@
+"""What is swept out of the projects' folder, and what an operator finds there again."""
+
+from __future__ import annotations
+
+from sessions.backends.local.folders import Folders
+from sessions.backends.local.leftovers import sweep
+
+
+def test_only_what_was_renamed_to_be_removed_is_removed(tmp_path):
+    projects = tmp_path / "projects"
+    for name in ("ada-1", ".ada-2-0123abcd", ".before-restore-20261130-120000", ".set-aside"):
+        (projects / name).mkdir(parents=True)
+    assert sweep(Folders(tmp_path)) == [".ada-2-0123abcd"]
+    left = {".before-restore-20261130-120000", ".set-aside", "ada-1"}
+    assert {path.name for path in projects.iterdir()} == left
