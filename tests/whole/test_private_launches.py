@@ -27,7 +27,11 @@ def staff(stack: Stack) -> Iterator[Api]:
 
 
 def key(api: Api) -> str:
-    public: str = api.http.get("ssh-key/").json()["public_key"]
+    """Return the person's public key; one who has launched nothing yet has it made."""
+    answer = api.http.get("ssh-key/")
+    if answer.status_code == 404:
+        answer = api.http.post("ssh-key/rotate/")
+    public: str = answer.json()["public_key"]
     return public
 
 
