@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from sessions import watch
 from sessions.guarded import guarded
-from sessions.onewatch import LOCK, Holder
+from sessions.onewatch import LOCK, Holder, alone
 
 
 class Server:
@@ -133,6 +134,24 @@ def test_while_the_database_is_away_nobody_stops_and_nobody_takes_over(active, s
 
 
 # --- The watch itself, on whichever database there is ---
+@pytest.mark.django_db(transaction=True)
+def test_a_second_watch_waits_until_the_first_has_ended(settings, tmp_path):
+    settings.PORTAL_DATA = tmp_path
+    watches = threading.Event()
+
+    def watch_beside() -> None:
+        with alone():
+            watches.set()
+        connection.close()
+
+    with alone():
+        second = threading.Thread(target=watch_beside, daemon=True)
+        second.start()
+        assert not watches.wait(0.3)
+    assert watches.wait(10)
+    second.join(10)
+
+
 @pytest.fixture
 def other() -> Iterator[BaseDatabaseWrapper]:
     """The connection of another watch."""
