@@ -41,6 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
         if slow := item.get_closest_marker("slow"):
+            if not (slow.args and isinstance(slow.args[0], str)):
+                raise pytest.UsageError(f"{item.nodeid} is marked slow and does not say why")
             # A portal that many tests share starts and ends in the time of all of them.
             is_shared = item.get_closest_marker("stack") is not None
             seconds = slow.kwargs.get("seconds", 60)
@@ -67,12 +69,12 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     if unexplained:
         terminalreporter.section(f"over {SLOW:g} s, and no reason given (mark.slow)")
     for report in sorted(unexplained, key=lambda report: -report.duration):
-        terminalreporter.write_line(f"{report.duration:.1f}s {report.nodeid}")
+        terminalreporter.write_line(f"{report.duration:.1f}s {report.when} {report.nodeid}")
 
 
 def _unexplained(reporter: TerminalReporter) -> Iterator[pytest.TestReport]:
     for outcome in ("passed", "failed"):
         for report in reporter.getreports(outcome):
-            is_long = report.when == "call" and report.duration > SLOW
-            if is_long and "slow" not in report.keywords:
+            is_explained = {"slow", "stack"} & set(report.keywords)
+            if report.duration > SLOW and not is_explained:
                 yield report

@@ -13,6 +13,8 @@ from sessions.activity.asking import LONGEST, Asked, ask
 from sessions.activity.reading import Reading
 from tests.activity.servers import Servers, closing, repeating, saying, silent
 
+pytestmark = pytest.mark.servers
+
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 BUSY = b'[{"execution_state": "busy", "connections": 1}]'
 IS_BUSY = Reading(busy=True, active=NOW)

@@ -15,6 +15,7 @@ from sessions.backends.local import LocalBackend
 from sessions.backends.local.folders import BUILD, SERVER
 from sessions.backends.local.keeper.files import remove
 from tests import scratch
+from tests.backends.inside import Inside, image
 from tests.backends.waiting import until
 from tests.githttp import GitServer
 from tests.warm import warm_up
@@ -58,9 +59,9 @@ def backend(
         backend.forget_server(server.id)
     until(lambda: not backend.servers() and not _kept(backend), 20)
     shared = {spec.image for spec in images.values()}
-    for image in backend.images():
-        if image.name not in shared:  # each takes 200 MB of memory
-            backend.remove_image(image.name)
+    for kept in backend.images():
+        if kept.name not in shared:  # each takes 200 MB of memory
+            backend.remove_image(kept.name)
 
 
 def _kept(backend: LocalBackend) -> list[str]:
@@ -103,3 +104,13 @@ def wish() -> Callable[..., ServerSpec]:
         )
 
     return make
+
+
+@pytest.fixture
+def inside(
+    backend: LocalBackend,
+    order: Callable[..., BuildSpec],
+    wish: Callable[..., ServerSpec],
+    images: dict[str, BuildSpec],
+) -> Inside:
+    return Inside(backend, image(backend, order, images), wish)

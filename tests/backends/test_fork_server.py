@@ -17,16 +17,11 @@ from sessions.backends.local import LocalBackend, forking, launch, people
 from sessions.backends.local.keeper import lock, status
 from sessions.backends.local.keeper.jobs import Bounds, BuildJob, Site
 from sessions.errors import InternalError
-from tests.backends.inside import Inside, image
+from tests.backends.inside import Inside
 from tests.backends.waiting import removed, server_report, settled, until
 from tests.processes import children, parent
 
 SECRET = "no key at all, but secret: 0b8f1c2e"
-
-
-@pytest.fixture
-def inside(backend, order, wish, images) -> Inside:
-    return Inside(backend, image(backend, order, images), wish)
 
 
 @contextmanager

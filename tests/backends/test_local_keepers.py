@@ -16,7 +16,7 @@ from sessions.backends.local import LocalBackend
 from sessions.backends.local.keeper import lock, status, tree
 from sessions.backends.local.leftovers import sweep
 from sessions.errors import TemporaryError
-from tests.backends.inside import START, Inside, image
+from tests.backends.inside import START, Inside
 from tests.backends.waiting import (
     ask,
     build_report,
@@ -33,11 +33,6 @@ from tests.processes import SLEEP, command, sleepers, touching
 pytestmark = pytest.mark.slow("builds and notebooks, and what becomes of them", seconds=150)
 
 WAITING = {"postBuild": f"#!/bin/sh\necho ready\nsleep {SLEEP}\n"}
-
-
-@pytest.fixture
-def inside(backend, order, wish, images) -> Inside:
-    return Inside(backend, image(backend, order, images), wish)
 
 
 def keeper(backend: LocalBackend, kind: str, number: int) -> status.Status:

@@ -13,7 +13,8 @@ import pytest
 from sessions.backends.local import forking, people
 from sessions.backends.local.keeper import status
 from sessions.backends.local.keeper.files import remove
-from tests.backends.inside import Inside, image
+from tests import scratch
+from tests.backends.inside import Inside
 from tests.backends.test_fork_server import doors, server
 from tests.backends.waiting import finished, log, removed, settled
 
@@ -26,6 +27,8 @@ for each in /proc/[0-9]*; do
     cat $each/environ $each/cmdline | tr '\\0' '\\n'
 done
 """
+ORDINARY = 12_345
+"""The uid of somebody who is not root."""
 RUN_WITH_SECRET = """
 import asyncio, sys
 sys.path[:0] = sys.argv[1:3]
@@ -49,11 +52,6 @@ asyncio.run(program.run(sandbox, ["sh", "-c", script], sys.stdout.buffer.write, 
 @pytest.fixture(autouse=True)
 def secret(monkeypatch) -> None:
     monkeypatch.setenv("PORTAL_ADMIN_PASSWORD", SECRET)
-
-
-@pytest.fixture
-def inside(backend, order, wish, images) -> Inside:
-    return Inside(backend, image(backend, order, images), wish)
 
 
 def saw_everything(text: str) -> bool:
@@ -113,3 +111,20 @@ def test_a_sandbox_hands_on_nothing_even_where_its_keeper_has_it(backend) -> Non
     text = done.stdout.decode()
     assert saw_everything(text), done
     assert SECRET not in text
+
+
+@pytest.mark.long
+@pytest.mark.slow("all of the above once more, by a portal of an ordinary user", seconds=600)
+def test_the_same_holds_where_the_portal_does_not_run_as_root() -> None:
+    if os.geteuid():
+        return  # it has held just now
+    own = scratch.folder()
+    os.chown(own, ORDINARY, ORDINARY)
+    words = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups", "--"]
+    words += [sys.executable, "-m", "pytest", "-n", "0", "-m", "not long", "-p", "no:cacheprovider"]
+    variables = {"PORTAL_DATA": str(own), "HOME": str(own), "TMPDIR": str(own)}
+    done = subprocess.run(
+        [*words, __file__], env={**os.environ, **variables}, capture_output=True, text=True
+    )
+    remove(own)
+    assert done.returncode == 0, done.stdout[-3000:]

@@ -12,17 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.backends.inside import Inside, image
+from tests.backends.inside import Inside
 from tests.backends.waiting import ask, removed, server_report, settled, until
 from tests.processes import SLEEP, sleepers
 from tests.threadserver import ThreadServer
 
 pytestmark = pytest.mark.slow("notebooks start, and are watched until they end", seconds=120)
-
-
-@pytest.fixture
-def inside(backend, order, wish, images) -> Inside:
-    return Inside(backend, image(backend, order, images), wish)
 
 
 def test_nothing_of_the_portal_and_of_others_is_seen(inside: Inside, data: Path):

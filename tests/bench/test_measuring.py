@@ -9,12 +9,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from bench import peers
 from bench.harness import plan
 from bench.harness.ground import Ground
 from bench.harness.turns import in_turn
 from bench.harness.viewers import Seen
 from bench.rows import ROWS, activity, lists, warm
+
+pytestmark = pytest.mark.servers
 
 ROOT = Path(__file__).resolve().parents[2]
 

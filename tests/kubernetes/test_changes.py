@@ -18,6 +18,8 @@ from tests.kubernetes.test_build_reports import DONE, RUNS, WAITS, ended
 from tests.kubernetes.things import BARE, BUILD, SERVER
 from tests.threadserver import ThreadServer
 
+pytestmark = pytest.mark.servers
+
 Report = BuildReport | ServerReport
 DIGEST = "sha256:" + "d" * 64
 

@@ -10,6 +10,8 @@ from sessions.backends.kubernetes.cluster import LONGEST_LINE, Cluster, Expired
 from sessions.errors import InternalError, TemporaryError
 from tests.kubernetes.apiserver import BREAK, END
 
+pytestmark = pytest.mark.servers
+
 POD = {"metadata": {"name": "run-9", "labels": {"bindery/kind": "server"}}}
 
 

@@ -10,6 +10,8 @@ import pytest
 from sessions.backends.kubernetes.reflector import Reflector
 from tests.backends.waiting import until
 
+pytestmark = pytest.mark.servers
+
 ERROR = {"type": "ERROR", "object": {"code": 410, "message": "too old"}}
 
 

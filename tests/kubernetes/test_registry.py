@@ -20,6 +20,8 @@ from sessions.backends.kubernetes.registry import Registry
 from sessions.errors import TemporaryError
 from tests.kubernetes.registryserver import PERSON, RegistryServer, Scripted
 
+pytestmark = pytest.mark.servers
+
 DIGEST = "sha256:" + "a" * 64
 ENCODED = base64.b64encode(PERSON.encode()).decode()
 

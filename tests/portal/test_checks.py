@@ -13,7 +13,7 @@ import pytest
 
 from tests.stack import PROJECT
 
-pytestmark = pytest.mark.xdist_group("checks")
+pytestmark = [pytest.mark.xdist_group("checks"), pytest.mark.servers]
 
 WRONG = [
     ("PORTAL_SECRET_KEY_FILE", "/no/such/file", "portal.E002"),

@@ -16,6 +16,8 @@ import pytest
 from portal import supervisor
 from portal.supervisor import Part
 
+pytestmark = pytest.mark.servers
+
 DEADLINE = 15.0
 
 

@@ -15,6 +15,8 @@ from sessions.errors import BinderyError, TemporaryError, UserError
 from sessions.gitfile import FileFound, look
 from tests.githttp import GitServer
 
+pytestmark = pytest.mark.servers
+
 NAME = ".resources"
 MOST = 1000
 SERVERS: dict[str, dict[str, Any]] = {

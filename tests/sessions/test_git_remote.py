@@ -23,6 +23,8 @@ from sessions.gitremote import Resolved, resolve
 from sessions.providers import Repository, understand
 from tests.githttp import GitServer
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[GitServer]:
