@@ -83,4 +83,4 @@ def _ran(name: str) -> set[str]:
     if name != "homes":
         return set()
     owners = User.objects.filter(pk__in=projects.values("owner"))
-    return {getattr(owner, "volume", "") or owner_slug(owner.username) for owner in owners}
+    return {owner.volume or owner_slug(owner.username) for owner in owners}

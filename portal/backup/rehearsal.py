@@ -1,0 +1,105 @@
+"""Restoring a backup where nothing is at stake: beside the portal, which runs on.
+
+A folder and a database of their own are made, restored into by ``manage.py restore`` as for real,
+looked at (`inspection`), and removed. Nothing is asked of the cluster, of Redis, of a mail server
+or of an identity provider, and no process of a portal is started, which might write letters.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.utils.translation import gettext as _
+
+from portal.backup import database, manifest
+from portal.backup.errors import BackupError
+from portal.backup.making import KEYS
+from portal.backup.tables import quote
+
+_LEFT = (
+    "OIDC_", "PORTAL_EMAIL_", "PORTAL_OPERATORS_MAIL", "REDIS_URL", "DATABASE_URL", "PORTAL_URL",
+    "PORTAL_HOST", "PORTAL_PORT", "PORTAL_GATEWAY_DOMAIN", "PORTAL_BACKEND", "PORTAL_DATA",
+)  # fmt: skip
+"""Variables of the portal that would lead to what is outside, or to the portal that runs."""
+
+
+@contextmanager
+def scratch(place: Path, source: Path, *, keep: bool) -> Iterator[Path]:
+    """Yield a new data folder in ``place``. Raises `BackupError` where the backup has no room."""
+    size = sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
+    if (free := shutil.disk_usage(place).free) < size:
+        text = _("%(place)s has %(free)d MB free, and the backup has %(size)d. Name another place.")
+        words = {"place": place, "free": free // 10**6, "size": size // 10**6 + 1}
+        raise BackupError(text % words)
+    folder = Path(tempfile.mkdtemp(prefix="bindery-rehearsal-", dir=place))
+    try:
+        yield folder
+    finally:
+        if not keep:
+            subprocess.run(["rm", "-rf", "--", folder], check=False)
+
+
+@contextmanager
+def scratch_database(*, keep: bool) -> Iterator[str]:
+    """Yield the address of a new database beside the portal's; "" for SQLite, a file in the folder.
+
+    Raises `BackupError` where none can be made.
+    """
+    if database.kind() == "sqlite":
+        yield ""
+        return
+    name = f"bindery_rehearsal_{secrets.token_hex(4)}"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {quote(name)} TEMPLATE template0")
+    except DatabaseError as error:
+        text = _("No database can be made for this (%(why)s). Make an empty one; add --database.")
+        raise BackupError(text % {"why": str(error).strip()}) from error
+    try:
+        url = settings.ENVIRONMENT.text("DATABASE_URL")
+        yield urlsplit(url)._replace(path=f"/{name}").geturl()
+    finally:
+        if not keep:
+            with connection.cursor() as cursor:
+                cursor.execute(f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")
+
+
+def rehearse(source: Path, folder: Path, url: str, keys: Path | None) -> Iterator[str]:
+    """Restore into ``folder`` and look at it; yield what each step has said.
+
+    Raises `BackupError` with the words of the step that failed.
+    """
+    manifest.read(source)
+    for key in KEYS if keys else ():
+        if keys and (keys / key).exists():
+            shutil.copy2(keys / key, folder / key)
+    variables = environment(os.environ, folder, url)
+    told = _step(["restore", str(source)], variables).splitlines()
+    yield "\n".join(told[:-1])  # the last one says to start the portal
+    yield _step(["rehearse_restore", "--inspect", str(source)], variables)
+
+
+def environment(variables: Mapping[str, str], folder: Path, url: str) -> dict[str, str]:
+    """Return the variables with which a portal would run in the folder, apart from everything."""
+    kept = {name: value for name, value in variables.items() if not name.startswith(_LEFT)}
+    apart = {"PORTAL_DATA": str(folder), "PORTAL_BACKEND": "local"}
+    return {**kept, **apart, **({"DATABASE_URL": url} if url else {})}
+
+
+def _step(words: list[str], variables: dict[str, str]) -> str:
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *words, "--skip-checks"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BackupError((done.stdout + done.stderr).strip()[-4000:])
+    return done.stdout.strip()
