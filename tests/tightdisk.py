@@ -18,9 +18,10 @@ _WAIT = '"$@" && echo mounted && exec sleep infinity'
 class TightDisk:
     """``inside``: what stands before the words of a program that is to see the disk."""
 
-    def __init__(self, seen: Path, inside: list[str]) -> None:
+    def __init__(self, seen: Path, inside: list[str], remount: list[str]) -> None:
         self.seen = seen
         self.inside = inside
+        self._remount = remount
         self._filler = seen / ".filler"
 
     def fill(self) -> None:
@@ -38,6 +39,11 @@ class TightDisk:
         there = os.statvfs(self.seen)
         return there.f_bavail * there.f_frsize
 
+    def let_write(self, *, write: bool) -> None:
+        """Have the disk taken for read-only, as the kernel does with one that is broken, or not."""
+        how = "rw" if write else "ro"
+        subprocess.run([word.format(how=how) for word in self._remount], check=True)
+
     def make_room(self) -> None:
         """Give back what `fill` took; nothing, where it has taken nothing."""
         self._filler.unlink(missing_ok=True)
@@ -47,17 +53,19 @@ class TightDisk:
 def tight_disk(folder: Path, megabytes: int) -> Iterator[TightDisk]:
     """A disk of this size at ``folder``, until the block ends."""
     words = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=711", "tmpfs", str(folder)]
+    remount = ["mount", "-o", "remount,{how}", str(folder)]
     if os.geteuid() == 0:
         subprocess.run(words, check=True)
         try:
-            yield TightDisk(folder, [])
+            yield TightDisk(folder, [], remount)
         finally:
             subprocess.run(["umount", "--lazy", folder], check=True)
     else:
         with _held(words) as pid:
             enter = ["nsenter", f"--target={pid}", "--user", "--mount", "--preserve-credentials"]
             back = ["unshare", f"--map-user={os.geteuid()}", f"--map-group={os.getegid()}"]
-            yield TightDisk(Path(f"/proc/{pid}/root{folder}"), [*enter, *back])
+            seen = Path(f"/proc/{pid}/root{folder}")
+            yield TightDisk(seen, [*enter, *back], [*enter[:-1], *remount])
 
 
 @contextmanager

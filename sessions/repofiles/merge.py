@@ -48,6 +48,8 @@ _BLOCK = 1 << 17
 _ZEROS = bytes(_BLOCK)
 _OPEN_FOLDERS = 64
 _LOCK_SECONDS = 60
+_SYNCED_ONE_BY_ONE = 300
+"""Files; of more, all that waits for the disk is written out at once, also that of others."""
 _NAMES = 20
 _LONGEST_NAME = 200
 _LONGEST_RECORD = 500_000_000
@@ -257,11 +259,16 @@ def _seen(there: os.stat_result) -> tuple[int, int, int]:
     return _mode(there), there.st_mtime_ns, there.st_ctime_ns
 
 
-def _identity(there: os.stat_result | None) -> tuple[int, ...]:
-    """Return what tells whether somebody changed the file since; of a folder, whether it is one."""
-    if there is None or stat.S_ISDIR(there.st_mode):
-        return (int(there is None),)
-    return there.st_ino, there.st_mode, there.st_size, there.st_mtime_ns, there.st_ctime_ns
+def _is_as(now: os.stat_result | None, looked: os.stat_result | None) -> bool:
+    """Return whether nobody changed the file since it was looked at; of a folder, whether it is
+    one. A file with several names has a new ctime when we replace another of them."""
+    if now is None or looked is None or _kind(now) != _kind(looked):
+        return now is looked
+    if stat.S_ISDIR(now.st_mode):
+        return True
+    fields = ["st_ino", "st_mode", "st_size", "st_mtime_ns"]
+    fields += ["st_ctime_ns"] if looked.st_nlink == 1 else []
+    return all(getattr(now, field) == getattr(looked, field) for field in fields)
 
 
 def _blocks(descriptor: int) -> Iterator[tuple[int, bytes]]:
@@ -372,6 +379,19 @@ class Record:
         with suppress(FileNotFoundError):
             os.unlink(self._name + b".next", dir_fd=self._folder)
 
+    def mark_unsynced(self) -> None:
+        """Note that a power cut from now on may take what was written."""
+        self._replace(self._name + b".unsynced", _boot())
+
+    def unmark(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._name + b".unsynced", dir_fd=self._folder)
+
+    def is_in_doubt(self) -> bool:
+        """Return whether the machine has been started anew before all was on the disk."""
+        mark = Tree(self._folder).read(self._name + b".unsynced", 1000)
+        return mark is not None and mark != _boot()
+
     def _read(self, name: bytes) -> State | None:
         content = Tree(self._folder).read(name, _LONGEST_RECORD)
         if content is None:
@@ -382,12 +402,15 @@ class Record:
             return None  # not ours, or of another time: nothing is known, so nothing is dropped
 
     def _write(self, name: bytes, state: State) -> None:
+        self._replace(name, json.dumps(_plain(state)).encode())
+
+    def _replace(self, name: bytes, content: bytes) -> None:
         draft = name + b".draft"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(draft, flags, 0o600, dir_fd=self._folder)
         try:
             with open(descriptor, "wb") as file:
-                file.write(json.dumps(_plain(state)).encode())
+                file.write(content)
                 file.flush()
                 os.fsync(descriptor)
             os.rename(draft, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
@@ -396,6 +419,12 @@ class Record:
                 os.unlink(draft, dir_fd=self._folder)
             raise
         os.fsync(self._folder)
+
+
+def _boot() -> bytes:
+    """Return what names the time since the machine was started."""
+    with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+        return file.read().strip()
 
 
 def _lock(descriptor: int) -> None:
@@ -427,11 +456,17 @@ def _state(plain: dict[str, Any]) -> State:
         raise ValueError("another version")
     entries = {_name(path): _entry(*fields) for path, fields in plain["entries"].items()}
     git = {_name(path): Git(*fields) for path, fields in plain["git"].items()}
+    if not all(map(_is_inside, (*entries, *git))):
+        raise ValueError("leads out")
     if not isinstance(plain["report"], dict) or not set(plain["staging"]) <= set(
         "0123456789abcdef"
     ):
         raise ValueError("not a record")
     return State(str(plain["commit"]), entries, git, plain["report"], plain["staging"])
+
+
+def _is_inside(path: bytes) -> bool:
+    return b"\0" not in path and not {b"", b".", b".."} & set(path.split(b"/"))
 
 
 def _entry(kind: str, mode: int, size: int, mark: str, seen: list[int] | None) -> Entry:
@@ -689,10 +724,17 @@ class Plan:
     """
 
     def __init__(
-        self, source: Tree, target: Tree, base: State, begun: State | None, to: str
+        self,
+        source: Tree,
+        target: Tree,
+        base: State,
+        begun: State | None,
+        commit: str,
+        *,
+        in_doubt: bool = False,
     ) -> None:
         self._source, self._target, self._base, self._begun = source, target, base, begun
-        self._commit = to
+        self._commit, self._in_doubt = commit, in_doubt
         self.theirs, unreadable = scan(source)
         if b"" in unreadable:
             raise Failed("merge.unreadable", "The files of the repository cannot be read.")
@@ -805,10 +847,25 @@ class Plan:
 
     def _is_untouched(self, path: bytes, there: os.stat_result | None) -> bool:
         bases = self._bases(path)
+        if self._in_doubt and bases[0] and self._is_blank(path, there):
+            return True
         if there is None:
             kinds = {base.kind == FOLDER for base in bases if base}
             return None in bases or len(kinds) > 1  # killed while a file became a folder
         return any(self._is(path, there, base) for base in bases)
+
+    def _is_blank(self, path: bytes, there: os.stat_result | None) -> bool:
+        """Return whether nothing is in it, as a power cut leaves files that were just written."""
+        if _kind(there) != FILE:
+            return there is None
+        try:
+            descriptor = self._target.open(path)
+        except PermissionError:
+            return False
+        try:
+            return not any(True for _block in _blocks(descriptor))
+        finally:
+            os.close(descriptor)
 
     def _is(self, path: bytes, there: os.stat_result | None, entry: Entry | None) -> bool:
         """Return whether the person's file is this one; its mode does not matter."""
@@ -941,6 +998,8 @@ class Plan:
             mine = read_git(self._target, home) if _kind(there) == FOLDER else None
         except PermissionError:
             return "leave"
+        if self._in_doubt and self._base.commit == self._commit:
+            return "fill"
         if there is None:
             return "leave" if home in self._base.git else "fill"
         theirs = self.git.get(home)
@@ -1042,12 +1101,14 @@ def _below(entries: dict[bytes, Entry], top: bytes) -> dict[bytes, Any]:
 class Stage:
     """A folder of the target in which new content is written whole before it gets its place.
 
-    A top is a path that is put in place by one renaming: a file, or a whole folder where the
-    target has none. The folder has it under a number.
+    Where ``each`` is set, each file and folder is synced by itself. A top is a path that is put in
+    place by one renaming: a file, or a whole folder where the target has none. The folder has it
+    under a number.
     """
 
-    def __init__(self, tree: Tree, source: Tree, plan: Plan) -> None:
+    def __init__(self, tree: Tree, source: Tree, plan: Plan, *, each: bool) -> None:
         self._tree, self._source, self._plan = tree, source, plan
+        self._each = each
         self.tops: dict[bytes, int] = {}
         self.folders: dict[bytes, int] = {}
         self.written: dict[bytes, tuple[int, ...]] = {}
@@ -1068,6 +1129,8 @@ class Stage:
         for place in sorted(self.folders, key=_parts, reverse=True):
             if b"/" in place:  # a top needs its own rights to be renamed
                 os.fchmod(self._tree.folder(place), self.folders[place])
+        for place in self.folders if self._each else ():
+            os.fsync(self._tree.folder(place))
         self._tree.forget()
 
     def top(self, path: bytes) -> bytes:
@@ -1154,6 +1217,8 @@ class Stage:
                 there = os.fstat(source)
                 os.utime(target, ns=(there.st_atime_ns, there.st_mtime_ns))
             os.fchmod(target, put.entry.mode)
+            if self._each:
+                os.fsync(target)
         finally:
             os.close(target)
 
@@ -1168,6 +1233,7 @@ class Run:
 
     def __init__(self, source: Tree, target: Tree, record: Record, commit: str) -> None:
         self._source, self._target, self._record, self._commit = source, target, record, commit
+        self._each = False
 
     def adopt(self) -> dict[str, Any]:
         """Record the target as filled from this very source; no file of it is touched."""
@@ -1176,22 +1242,31 @@ class Run:
         self._record.keep(State(self._commit, plan.theirs, plan.git, report))
         return report
 
-    def merge(self) -> dict[str, Any]:
-        """Merge; the report is kept in the record, too."""
+    def merge(self, *, sync: bool) -> dict[str, Any]:
+        """Merge; the report is kept in the record, too. Without ``sync`` what fills an empty
+        folder is not waited for, see `synced`."""
         base, begun = self._record.state() or State(), self._record.plan()
         if begun and begun.staging:
             self._remove(_STAGING + begun.staging.encode())
         is_empty = not os.listdir(self._target.root)
-        if base.commit == self._commit and not begun and not is_empty:
+        in_doubt = self._record.is_in_doubt()
+        if base.commit == self._commit and not (begun or is_empty or in_doubt):
             return {**base.report, "again": True}
         if is_empty:
             base, begun = State(), None
-        is_going_on = begun and begun.entries
-        plan = Plan(self._source, self._target, base, begun if is_going_on else None, self._commit)
+        going_on = begun if begun and begun.entries else None
+        plan = Plan(self._source, self._target, base, going_on, self._commit, in_doubt=in_doubt)
         plan.decide()
+        self._each = not is_empty and len(plan.puts) <= _SYNCED_ONE_BY_ONE
         self._carry_out(plan, is_empty=is_empty)
         report = self._report(plan, "filled" if is_empty else "merged", base.commit)
+        if is_empty and not sync:
+            self._record.mark_unsynced()
+        elif not self._each:
+            _sync(self._target.root)
         self._record.keep(State(self._commit, plan.entries, plan.git, report))
+        if sync or not is_empty:
+            self._record.unmark()
         return report
 
     def _remove(self, staging: bytes) -> None:
@@ -1208,8 +1283,9 @@ class Run:
             self._target.forget()
             with _opened(staging, self._target.root) as at:
                 Change(plan, stage, self._target, at).apply()
+            if self._each:
+                self._sync_folders({*stage.tops, *plan.drops, *plan.clears, *plan.modes})
             self._remove(staging)
-            _sync(self._target.root)
             written = stage.written
         self._see(plan, written)
 
@@ -1223,9 +1299,9 @@ class Run:
         try:
             self._target.change(staging, lambda folder, name: os.mkdir(name, 0o700, dir_fd=folder))
             with _opened(staging, self._target.root) as at:
-                stage = Stage(Tree(at), self._source, plan)
+                stage = Stage(Tree(at), self._source, plan, each=self._each)
                 stage.write_all()
-                if not is_empty:
+                if not is_empty and not self._each:
                     _sync(at)
             if not is_empty:
                 self._record.keep_plan(State(self._commit, plan.entries, plan.git, staging=token))
@@ -1235,6 +1311,12 @@ class Run:
                 self._record.drop_plan()
             raise
         return stage
+
+    def _sync_folders(self, changed: set[bytes]) -> None:
+        self._target.forget()
+        for above in {os.path.dirname(path) for path in changed}:
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                os.fsync(self._target.folder(above))
 
     def _see(self, plan: Plan, written: dict[bytes, tuple[int, ...]]) -> None:
         """Note mode and times of what stands as the repository has it."""
@@ -1321,7 +1403,7 @@ class Change:
         """Change it unless somebody has since it was looked at; what cannot be is left out."""
         try:
             now = self._target.look(path)
-            if _identity(now) != _identity(planned):
+            if not _is_as(now, planned):
                 raise PermissionError(errno.EACCES, "changed meanwhile")
             self._target.change(path, action)
         except OSError as error:
@@ -1361,7 +1443,7 @@ def shown(path: bytes) -> str:
 
 
 def merge(
-    source: str, target: str, record: str, commit: str, *, adopt: bool = False
+    source: str, target: str, record: str, commit: str, *, adopt: bool = False, sync: bool = True
 ) -> dict[str, Any]:
     """Bring the repository in ``source``, which is at ``commit``, into ``target``; return a report.
 
@@ -1373,7 +1455,8 @@ def merge(
     ``same`` (they have that commit), ``keep`` (their own history stays, and the repository's is in
     it as a remote's), ``leave`` (not touched).
 
-    Raises `Failed`.
+    Without ``sync``, what fills an empty folder is not on the disk yet: `synced` is to be called
+    soon. Raises `Failed`.
     """
     try:
         with ExitStack() as stack:
@@ -1385,9 +1468,18 @@ def merge(
             target_tree = Tree(stack.enter_context(_made(target)))
             stack.callback(target_tree.forget)
             run = Run(source_tree, target_tree, held, commit)
-            return run.adopt() if adopt else run.merge()
+            return run.adopt() if adopt else run.merge(sync=sync)
     except OSError as error:
         raise _failed(error) from error
+
+
+def synced(target: str, record: str) -> None:
+    """Have on the disk what was filled without waiting for it. Raises `OSError`."""
+    with ExitStack() as stack:
+        held = Record(os.fsencode(record))
+        stack.callback(held.close)
+        _sync(stack.enter_context(_opened(target)))
+        held.unmark()
 
 
 @contextmanager

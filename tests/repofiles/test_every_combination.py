@@ -148,6 +148,7 @@ def test_another_merge_of_the_same_changes_nothing(sides: Sides):
     assert {name: later[name] for name in counts} == dict.fromkeys(counts, 0)
 
 
+@pytest.mark.slow("merges 2,700 places without a record", seconds=60)
 def test_without_a_record_nothing_is_lost_either(sides: Sides, tmp_path: Path):
     """As of an installation from before there were records."""
     old = Sides(tmp_path)
