@@ -7,6 +7,7 @@ keys, and a manifest that is written last and says what each file has to be and 
   archive against what was seen; `draft` has the whole appear at once.
 - `restoring`: `refusals` asks, `unpacking` unpacks beside, `aside` exchanges, `journal` remembers
   that this is under way, `afterwards` tells the restored rows that nothing of theirs runs.
-- `rehearsal` does so beside the portal, where nothing is at stake; `inspection` looks at the result.
+- `rehearsal` does so beside the portal, where nothing is at stake; `inspection` looks at it.
+- `volume`: the same archives for one volume of a cluster, as a program in a pod.
 - `database`, `postgresql`, `tables`: the copy of the database, and which tables are the portal's.
 """

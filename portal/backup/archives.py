@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from portal.backup.errors import BackupError
 from portal.backup.programs import Done, ended, failed
-from portal.backup.survey import LONGEST, Fact, Names, Survey, digest, survey
+from portal.backup.survey import LONGEST, LOST, Fact, Names, Survey, digest, is_lost, survey
 
 SAMPLES = 8
 SAMPLE_BYTES = 64_000_000
@@ -64,10 +64,11 @@ def pack(folder: Path, target: Path) -> Contents:
     where the archive cannot be written, and `OSError` where there is no folder.
     """
     before = survey(folder)
+    lost = [f"--exclude=./{LOST}"] if is_lost(folder / LOST) else []
     done = ended([
         "tar", "--create", "--sparse", "--format=posix", *_KEPT, "--warning=no-file-ignored",
-        "--anchored", "--wildcards", "--wildcards-match-slash", f"--exclude={'?' * LONGEST}*",
-        f"--directory={folder}", f"--file={target}", ".",
+        "--anchored", *lost, "--wildcards", "--wildcards-match-slash",
+        f"--exclude={'?' * LONGEST}*", f"--directory={folder}", f"--file={target}", ".",
     ])  # fmt: skip
     _refuse_hopeless(done)
     return _checked(folder, target, before, done)

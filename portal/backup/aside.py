@@ -16,8 +16,8 @@ from pathlib import Path
 from django.utils.translation import gettext as _
 
 from portal.backup.errors import BackupError
-from portal.backup.folders import LOST
 from portal.backup.programs import run
+from portal.backup.survey import LOST
 
 GROWING = ".restoring"
 NAME = "before-restore-"
@@ -38,7 +38,7 @@ def move(path: Path, places: Iterable[Path], name: str) -> Path:
     """Move it into the first of ``places`` that is on its disk, and return that place; what is in
     a folder that is elsewhere goes to ``.<name>`` in it."""
     if is_elsewhere(path):
-        return _empty(path, path / f".{name}")
+        return empty(path, name)
     for place in places:
         try:
             _rename(path, place)
@@ -49,6 +49,15 @@ def move(path: Path, places: Iterable[Path], name: str) -> Path:
             return place
     text = _("%(path)s cannot be moved away: something is mounted in it. Unmount that first.")
     raise BackupError(text % {"path": path})
+
+
+def empty(folder: Path, name: str) -> Path:
+    """Move all that is in a folder to ``.<name>`` in it, and return that."""
+    place = folder / f".{name}"
+    for path in sorted(folder.iterdir()):
+        if stands_in_the_way(path):
+            move(path, [place], name)
+    return place
 
 
 def put(grown: Path, target: Path) -> None:
@@ -65,11 +74,10 @@ def put(grown: Path, target: Path) -> None:
             run(["cp", "--archive", "--no-target-directory", "--", path, target / path.name])
 
 
-def _empty(folder: Path, aside: Path) -> Path:
-    for path in sorted(folder.iterdir()):
-        if stands_in_the_way(path):
-            move(path, [aside], aside.name)
-    return aside
+def remove(folder: Path) -> None:
+    """Remove what was unpacked and is of no use."""
+    if os.path.lexists(folder):
+        run(["rm", "-rf", "--", folder])
 
 
 def _rename(path: Path, place: Path) -> None:

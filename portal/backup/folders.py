@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from portal.backup.errors import BackupError
-from portal.backup.survey import Names
+from portal.backup.survey import LOST, Names
 from portal.models import User
 from sessions.models import Project, Session
 from sessions.names import owner_slug
@@ -20,8 +20,6 @@ from sessions.names import owner_slug
 FOLDERS = ("homes", "projects", "set-aside/projects", "projects/.set-aside")
 """Whose folders are packed; the latter two have projects that no row asked for. Environments are
 built again, and what runs is not in any file."""
-LOST = "lost+found"
-"""The file system's own, at the top of each."""
 HIDDEN = "hidden, or being removed"
 NO_FOLDER = "no folder of a person or project"
 LEADS_NOWHERE = "links that lead nowhere: is their disk mounted?"

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 LONGEST = 3900
 """Bytes of a path below its folder from which nothing is kept: it could not be put back by name."""
+LOST = "lost+found"
+"""The file system's own folder at the top of a disk, which root alone reads."""
 SHOWN = 20
 """How many names are told of each kind; all are counted."""
 SOCKET = "sockets, which only a running program fills"
@@ -89,16 +91,27 @@ class Survey:
         return len(self.facts), total
 
 
+def is_lost(path: Path) -> bool:
+    """Whether this is the file system's own `LOST`, and not a person's folder of that name."""
+    try:
+        return path.name == LOST and os.path.ismount(path.parent) and path.lstat().st_uid == 0
+    except OSError:
+        return False
+
+
 def survey(folder: Path) -> Survey:
     """See what is in ``folder``, which may itself be a link. Raises `OSError` where it is none."""
     found = Survey()
+    without = LOST if is_lost(folder / LOST) else None
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         todo = [("", _fact(os.fstat(top)))]
         while todo:
             path, fact = todo.pop()
             for name, below in _children(top, path, fact, found):
-                if below.kind == "folder":
+                if name == without:
+                    found.facts.pop(name)
+                elif below.kind == "folder":
                     todo.append((name, below))
     finally:
         os.close(top)

@@ -10,7 +10,6 @@ from django.conf import settings
 from portal.backup import archives, aside, folders
 from portal.backup.aside import GROWING
 from portal.backup.manifest import Manifest, folder_of
-from sessions.backends.local.keeper.files import remove
 
 
 @dataclass
@@ -25,7 +24,7 @@ class Unpacked:
     def drop(self) -> None:
         """Remove what was not put in its place."""
         for folder in self.growing:
-            remove(folder)
+            aside.remove(folder)
 
 
 def unpack(source: Path, made: Manifest, result: Unpacked) -> None:
@@ -71,7 +70,7 @@ def _unpack_one(source: Path, made: Manifest, archive: str, result: Unpacked) ->
 def _begin(growing: Path, result: Unpacked) -> Path:
     """Return the folder, empty when it is asked for first."""
     if growing not in result.growing:
-        remove(growing)
+        aside.remove(growing)
         growing.mkdir(mode=0o700)
         result.growing.append(growing)
     return growing

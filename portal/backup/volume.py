@@ -1,0 +1,104 @@
+"""A person's volume by itself, as a program in a pod: ``python -m portal.backup.volume``.
+
+    pack VOLUME BACKUP      makes BACKUP.tar and, when that holds everything, BACKUP.json
+    unpack BACKUP VOLUME    puts it into a volume; --force moves what is there aside in it
+
+It needs neither settings nor database, so that its pod has no secret. As for ``back_up``, the
+status is 1 where nothing was done and 3 where something is missing; `deploy/kubernetes/volumes`
+makes a job of it for each person.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from django.conf import settings
+
+from portal.backup import archives, aside, manifest
+from portal.backup.archives import Contents
+from portal.backup.errors import BackupError
+
+INCOMPLETE = 3
+
+
+def main(words: list[str]) -> int:
+    """Do what the words say, and return the exit status."""
+    settings.configure(USE_I18N=False)
+    parser = argparse.ArgumentParser(prog="python -m portal.backup.volume")
+    ways = parser.add_subparsers(dest="way", required=True)
+    packing = ways.add_parser("pack")
+    packing.add_argument("volume", type=Path)
+    packing.add_argument("backup", type=Path)
+    unpacking = ways.add_parser("unpack")
+    unpacking.add_argument("backup", type=Path)
+    unpacking.add_argument("volume", type=Path)
+    unpacking.add_argument("--force", action="store_true")
+    given = parser.parse_args(words)
+    try:
+        if given.way == "pack":
+            return pack(given.volume, given.backup)
+        return unpack(given.backup, given.volume, force=given.force)
+    except (BackupError, OSError) as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return 1
+
+
+def pack(volume: Path, backup: Path) -> int:
+    """Archive a volume, and hold the archive against it."""
+    archive, note = _named(backup)
+    if note.exists():
+        raise BackupError(f"{note} is there already.")
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    draft = archive.with_name(f".{archive.name}.partial")
+    draft.unlink(missing_ok=True)
+    contents = archives.pack(volume, draft)
+    draft.rename(archive)
+    about = {"format": manifest.FORMAT, "made": datetime.now(UTC).isoformat(timespec="seconds")}
+    about |= {"sha256": manifest.digests(archive.parent, [archive.name])[archive.name]}
+    note.write_text(json.dumps(about | {"contents": asdict(contents)}, indent=1) + "\n")
+    for kind in ("left_out", "missing"):
+        for each in getattr(contents, kind):
+            names = ", ".join(map(ascii, each["names"]))
+            told = f"{kind.replace('_', ' ')}: {each['count']}, {each['why']}: {names}"
+            sys.stdout.write(f"{told}\n")
+    amount = f"{contents.entries} files and folders, {contents.bytes} bytes"
+    sys.stdout.write(f"{archive.name}: {amount}\n")
+    return INCOMPLETE if contents.missing else 0
+
+
+def unpack(backup: Path, volume: Path, *, force: bool) -> int:
+    """Put a volume's contents back; what is unpacked and looked at takes its place in one go."""
+    archive, note = _named(backup)
+    about = json.loads(note.read_text())
+    if manifest.digests(archive.parent, [archive.name])[archive.name] != about["sha256"]:
+        raise BackupError(f"{archive} is not as it was when it was made.")
+    there = [path for path in volume.iterdir() if aside.stands_in_the_way(path)]
+    if there and not force:
+        raise BackupError(f"There are files in {volume}: add --force, which moves them aside.")
+    growing = volume / aside.GROWING
+    aside.remove(growing)
+    growing.mkdir()
+    said = archives.unpack(archive, growing)
+    lacking = archives.differences(growing, Contents(**about["contents"]))
+    if there:
+        aside.empty(volume, f"{aside.NAME}{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    aside.put(growing, volume)
+    os.sync()
+    aside.remove(growing)
+    for line in filter(None, [*lacking, said]):
+        sys.stderr.write(f"not as it was: {line}\n")
+    return INCOMPLETE if lacking or said else 0
+
+
+def _named(backup: Path) -> tuple[Path, Path]:
+    return backup.with_name(f"{backup.name}.tar"), backup.with_name(f"{backup.name}.json")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
