@@ -23,11 +23,15 @@ from django.views.decorators.http import require_safe
 from portal.version import VERSION
 from sessions import conditions, fulldisk
 from sessions.backends import get_backend
+from sessions.installation import belonging
+from sessions.installation.decision import Verdict
 from sessions.models import Condition, Heartbeat, Sign
 
 OK = "ok"
-NEEDED = ("database", "worker", "watch", "backend")
+NEEDED = ("database", "worker", "watch", "backend", belonging.PART)
 """The parts without which no launch works. What is wrong with the others is said, and no more."""
+TOLERATED = frozenset({"", Verdict.UNREADABLE.value})
+"""What launches work with all the same."""
 
 # Words for programs and operators: short, in English, and nothing that outsiders may not know.
 SILENT = "no sign of life"
@@ -55,7 +59,7 @@ class Report(JsonResponse):
 def health(request: HttpRequest) -> Report:
     """200 when a launch would work, else 503; ``checks`` has the same keys either way."""
     found = states()
-    is_well = not any(found[part].problem for part in NEEDED)
+    is_well = all(found[part].problem in TOLERATED for part in NEEDED)
     about = {
         "status": OK if is_well else "unavailable",
         "checks": {part: state.problem or OK for part, state in found.items()},
@@ -94,12 +98,16 @@ def _without_database(why: str) -> dict[str, str]:
 def _problems(rows: dict[str, Condition]) -> dict[str, str]:
     is_watched = Heartbeat.objects.is_watched()
     noted = {part: row.problem if is_watched else UNWATCHED for part, row in rows.items()}
-    return noted | {
-        "database": fulldisk.WORDS if fulldisk.is_under_database() else "",
-        "worker": conditions.worker(),
-        "watch": "" if is_watched else SILENT,
-        "backend": _of_backend(noted.get(conditions.BACKEND, "") if is_watched else ""),
-    }
+    return (
+        {belonging.PART: ""}
+        | noted
+        | {
+            "database": fulldisk.WORDS if fulldisk.is_under_database() else "",
+            "worker": conditions.worker(),
+            "watch": "" if is_watched else SILENT,
+            "backend": _of_backend(noted.get(conditions.BACKEND, "") if is_watched else ""),
+        }
+    )
 
 
 def _of_backend(noted: str) -> str:

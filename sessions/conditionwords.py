@@ -6,6 +6,25 @@ from django.utils.translation import gettext as _
 
 from sessions.backends import Problem
 from sessions.conditions import BACKEND
+from sessions.installation.decision import Verdict
+
+
+def _of_installation(problem: str) -> tuple[str, str]:
+    message = {
+        Verdict.FOREIGN: _("The data belong to another database than the one in use."),
+        Verdict.UNDECIDED: _("The data have projects or volumes that the database does not know."),
+        Verdict.OLDER: _("The database is older than the data: more has run than it knows of."),
+        Verdict.UNREADABLE: _("The portal may not read to whom its namespace belongs."),
+    }.get(Verdict(problem) if problem in set(Verdict) else Verdict.FITS, problem)
+    if problem == Verdict.UNREADABLE:
+        hint = _("Nothing unknown is removed meanwhile. Apply deploy/kubernetes/rbac.yaml.")
+        return message, hint
+    hint = _(
+        "Nothing is removed or started; what runs goes on. If DATABASE_URL, PORTAL_DATA "
+        "or PORTAL_NAMESPACE is wrong, put it right and restart. Otherwise `manage.py adopt` shows "
+        "what there is, and brings them together (docs/troubleshoot.md)."
+    )
+    return message, hint
 
 
 def in_words(part: str, problem: str) -> Problem:
@@ -28,12 +47,13 @@ def in_words(part: str, problem: str) -> Problem:
             _("docs/kubernetes.md says what the portal's account needs there."),
         ),
         "leftovers": (
-            _("Most of the folders, notebooks and environments are unknown to the database."),
+            _("Much of the folders, notebooks or environments is unknown to the database."),
             _(
-                "Nothing unknown is removed. Is DATABASE_URL right, or was an older database put "
-                "back? Restore the backup that belongs to this data (docs/back-up.md)."
+                "Nothing unknown is ended or set aside. Is DATABASE_URL right, or was an older "
+                "database put back? Restore the backup that belongs to this data (docs/back-up.md)."
             ),
         ),
+        "installation": _of_installation(problem),
         "channel": (
             _("Redis does not answer: logs and states on pages come seconds later than usual."),
             _("Look at the server that REDIS_URL names."),

@@ -1,7 +1,8 @@
 """Once a minute: bring rows and back end together, whatever got lost on the way.
 
 Level-based and both ways: a row whose next step did not happen gets it again, a row whose
-thing is gone is told so, a thing that has no row is removed. `watch` runs it.
+thing is gone is told so, a thing that has no row is ended or set aside (`leftovers`). `watch` runs
+it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sessions.backends import BuildReport, get_backend
 from sessions.elapsed import Elapsed
 from sessions.gateway import tickets
 from sessions.guarded import guarded
+from sessions.installation import belonging
 from sessions.lifecycle import facts, files, leftovers, overdue, sshkey
 from sessions.lifecycle.again import Again
 from sessions.lifecycle.queue import enqueue
@@ -45,9 +47,8 @@ def reconcile(elapsed: Elapsed = _elapsed) -> None:
     for forget in (tickets.sweep, Idempotency.objects.sweep):
         guarded(forget)
     guarded(_bring_together, elapsed, again)
-    for remove in (_drop_deleted, _remove_leftovers):
-        guarded(remove, again)
-    for look in (erasing.finish, capacity.look):
+    guarded(_drop_deleted, again)
+    for look in (_finish_erasures, capacity.look):
         guarded(look)
     guarded(_make_room, again)
     guarded(_measure, again)
@@ -59,6 +60,11 @@ def refresh_sign_ins() -> None:
     again = Again() if due else enqueue
     for pk in due:
         again("refresh_sign_in", pk)
+
+
+def _finish_erasures() -> None:
+    if belonging.noted() in belonging.USABLE:  # elsewhere the keys of a name are somebody else's
+        erasing.finish()
 
 
 def _make_room(again: Again) -> None:
@@ -105,6 +111,9 @@ def _bring_together(elapsed: Elapsed, again: Again) -> None:
     backend = get_backend()
     with conditions.asking_backend():
         builds, servers = backend.builds(), backend.servers()
+    verdict = belonging.look(belonging.listed(builds, servers))
+    if verdict in belonging.APART:
+        return
     for build in builds:
         guarded(_look_at_build, build, elapsed)
     for server in servers:
@@ -114,6 +123,8 @@ def _bring_together(elapsed: Elapsed, again: Again) -> None:
         guarded(_repeat, session, elapsed, again, running=session.pk in listed)
     _repeat_builds(builds, again)
     overdue.look_at_stops(elapsed)
+    belonging.mark(builds, servers)
+    leftovers.clear(builds, servers, verdict, again)
 
 
 def _under_way() -> SessionQuerySet:
@@ -152,13 +163,8 @@ def _repeat_builds(reports: Iterable[BuildReport], again: Again) -> None:
 
 def _drop_deleted(again: Again) -> None:
     """Have the back end drop what it keeps of deleted projects that nobody can restore."""
+    if belonging.noted() not in belonging.USABLE:
+        return
     busy = Session.objects.live().values("project")
     for pk in Project.objects.dropping().exclude(pk__in=busy).values_list("pk", flat=True):
         again("remove_project", pk)
-
-
-def _remove_leftovers(again: Again) -> None:
-    leftovers.may_go()  # noted also when nothing is to go
-    for name in leftovers.unwanted(get_backend().projects()):
-        again("drop_project", name)
-    again("sweep")

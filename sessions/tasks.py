@@ -1,6 +1,8 @@
 """The tasks of the queue, by name: each hands a row's number to its step.
 
-Delivery is at least once, so an unknown keyword from a newer or older portal is ignored.
+Delivery is at least once, so an unknown keyword from a newer or older portal is ignored. What tells
+the back end something asks first whether that is the database's own: elsewhere the same number is
+somebody else's.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import Any
 from portal import announcing, letters
 from portal.version import VERSION
 from sessions import retention
+from sessions.installation import asides, belonging
 from sessions.lifecycle import files, leftovers, sshkey, steps
 
 
@@ -18,42 +21,71 @@ def prepare(session_id: int, **_newer: Any) -> None:
 
 
 def start_build(build_id: int, **_newer: Any) -> None:
+    belonging.require()
     steps.start_build(build_id)
 
 
 def cancel_unwanted_build(build_id: int, **_newer: Any) -> None:
+    belonging.require()
     steps.cancel_unwanted_build(build_id)
 
 
 def cancel_build(build_id: int, **_newer: Any) -> None:
+    belonging.require()
     steps.cancel_build(build_id)
 
 
 def spawn(session_id: int, **_newer: Any) -> None:
+    belonging.require()
     steps.spawn(session_id)
 
 
 def remove_server(session_id: int, **_newer: Any) -> None:
+    belonging.require()
     steps.remove_server(session_id)
 
 
 def remove_project(project_id: int, **_newer: Any) -> None:
+    belonging.require()
     steps.remove_project(project_id)
 
 
 def measure_project(project_id: int, **_newer: Any) -> None:
+    belonging.require()
     files.measure(project_id)
 
 
 def drop_project(name: str, **_newer: Any) -> None:
+    belonging.require()
     leftovers.drop_project(name)
 
 
+def set_aside(name: str, **_newer: Any) -> None:
+    belonging.require()
+    leftovers.set_aside(name)
+
+
+def weigh_aside(pk: int, **_newer: Any) -> None:
+    asides.weigh(pk)
+
+
+def put_back(pk: int, **_newer: Any) -> None:
+    belonging.require()
+    asides.put_back(pk)
+
+
+def remove_aside(pk: int, now: int = 0, **_newer: Any) -> None:
+    belonging.require()
+    asides.remove(pk, now=bool(now))
+
+
 def sweep(**_newer: Any) -> None:
+    belonging.require()
     leftovers.sweep()
 
 
 def renew_identity(user_id: int, **_newer: Any) -> None:
+    belonging.require()
     sshkey.renew(user_id)
 
 

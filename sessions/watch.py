@@ -16,6 +16,7 @@ from sessions import conditions, tallies
 from sessions.activity.rounds import Rounds
 from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.guarded import guarded
+from sessions.installation import belonging
 from sessions.lifecycle import facts
 from sessions.lifecycle.culling import cull
 from sessions.models import Heartbeat, Sign
@@ -45,9 +46,12 @@ def run() -> None:
         }
         due = dict.fromkeys(every, 0.0)
         missed = False  # something that the back end does not tell again
+        for chore in (belonging.look, belonging.mark_all):
+            guarded(chore)
+        follower = belonging.Follower()
         for report in get_backend().changes():
             with context.about(**_numbers(report)):
-                missed |= not guarded(_take, report)
+                missed |= not guarded(_take, report, follower)
             for chore, pause in every.items():
                 if time.monotonic() >= due[chore]:
                     due[chore] = time.monotonic() + pause
@@ -61,10 +65,12 @@ def _numbers(report: BuildReport | ServerReport | None) -> dict[str, int]:
     return {"build" if isinstance(report, BuildReport) else "session": report.id}
 
 
-def _take(report: BuildReport | ServerReport | None) -> None:
+def _take(report: BuildReport | ServerReport | None, follower: belonging.Follower) -> None:
+    if report is None or not follower.may():
+        return
     if isinstance(report, BuildReport):
         facts.build_seen(report)
-    elif isinstance(report, ServerReport):
+    else:
         facts.server_seen(report)
 
 

@@ -11,9 +11,11 @@ from typing import Any
 
 from keys.identity import Identity
 from sessions.backends import (
+    Aside,
     BuildReport,
     BuildSpec,
     Capacity,
+    Found,
     Image,
     LogPiece,
     Problem,
@@ -21,11 +23,13 @@ from sessions.backends import (
     ServerReport,
     ServerSpec,
 )
+from sessions.errors import StateConflict
 
 
 class ScriptedBackend:
     """``stubborn`` servers and builds do not end kindly, ``undying`` servers not at all;
-    ``lingering`` projects are not all gone as long as they are there."""
+    ``lingering`` projects are not all gone as long as they are there. ``place`` is the id that all
+    of it bears, ``withheld`` what asking for that raises."""
 
     def __init__(self) -> None:
         self.kept_images: dict[str, int | None] = {}
@@ -48,6 +52,11 @@ class ScriptedBackend:
         self.removed_from: dict[str, str] = {}
         self.lingering: set[str] = set()
         self.sizes: dict[str, ProjectSize] = {}
+        self.place = ""
+        self.withheld: Exception | None = None
+        self.volumes: set[str] = set()
+        self.kept_aside: dict[str, str] = {}
+        self.marked: list[Found] = []
 
     # --- what a test tells it ---
     def say(self, build_id: int, text: str, phase: str = "building") -> None:
@@ -92,6 +101,50 @@ class ScriptedBackend:
 
     def prepare(self) -> None:
         pass
+
+    def installation(self) -> str:
+        if self.withheld:
+            raise self.withheld
+        return self.place
+
+    def give_installation(self, wanted: str) -> str:
+        self.place = self.place or wanted
+        return self.place
+
+    def found(self) -> Found:
+        names = {server.name for server in self.server_reports.values()}
+        return Found(
+            projects=frozenset(self.kept_projects | names),
+            volumes=frozenset(self.volumes),
+            sessions=frozenset(self.server_reports),
+            builds=frozenset(self.build_reports),
+        )
+
+    def foreign(self) -> list[str]:
+        return []
+
+    def mark(self, known: Found) -> None:
+        self.marked.append(known)
+
+    def set_aside(self, name: str) -> None:
+        if name in self.kept_projects:
+            self.kept_projects.discard(name)
+            self.kept_aside[f"{name}.{len(self.kept_aside)}"] = name
+
+    def asides(self) -> list[Aside]:
+        return [Aside(id_, name) for id_, name in self.kept_aside.items()]
+
+    def aside_size(self, aside: str) -> int | None:
+        return 1_000 if aside in self.kept_aside else None
+
+    def put_back(self, aside: str) -> None:
+        if aside in self.kept_aside:
+            if self.kept_aside[aside] in self.kept_projects:
+                raise StateConflict("aside.taken", "It has a folder by now.")
+            self.kept_projects.add(self.kept_aside.pop(aside))
+
+    def remove_aside(self, aside: str) -> None:
+        self.kept_aside.pop(aside, None)
 
     def has_image(self, image: str) -> bool:
         return image in self.kept_images

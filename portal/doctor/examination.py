@@ -19,6 +19,7 @@ from portal.doctor import (
     disk,
     gateway,
     githosts,
+    installation,
     mail,
     outside,
     processes,
@@ -53,6 +54,7 @@ def checks(mail_to: str = "", patience: float = 10) -> list[Check]:
         Check("what is encrypted", sealed.check, stored=True),
         Check("Redis", channel.check),
         Check("back end", backend.check, seconds=60),
+        Check("database and data", installation.check, seconds=60, stored=True),
         Check("disk", disk.check, stored=True),
         Check(
             "worker and watch",

@@ -12,7 +12,9 @@ from portal.version import VERSION
 from sessions.conditionwords import in_words
 from sessions.lifecycle import queue
 
-LOOKED_AT = frozenset({"database", "worker", "watch", "backend", "disk", "channel", "mail"})
+LOOKED_AT = frozenset(
+    {"database", "worker", "watch", "backend", "disk", "channel", "mail", "installation"}
+)
 """The parts that are asked themselves, here or by another check."""
 
 

@@ -82,7 +82,8 @@ class BuildReport:
     that goes on, ``code`` and ``message`` tell what it waits for before it can begin.
 
     ``digest`` tells the very image where the back end has such, ``resources`` is the text of
-    the repository's ``.resources`` where the build has read it.
+    the repository's ``.resources`` where the build has read it. ``marked``: it bears the id of its
+    place (see `Backend.installation`).
     """
 
     id: int
@@ -92,6 +93,7 @@ class BuildReport:
     pack: str = ""
     digest: str = ""
     resources: str = ""
+    marked: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class ServerReport:
     ``address`` is ``unix:/path`` or ``http://host:port``. ``code`` and ``message`` tell why it
     is gone, the code empty when it ended because it was told to; or what it waits for while it is
     starting. ``node`` is the machine that it is on, where that is known. ``files``: see there,
-    None where the back end says nothing of them.
+    None where the back end says nothing of them. ``marked`` as in `BuildReport`.
     """
 
     id: int
@@ -123,6 +125,7 @@ class ServerReport:
     message: str = ""
     node: str = ""
     files: FilesReport | None = None
+    marked: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,26 @@ class ProjectSize:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What is kept in the place where a back end works: the names of projects, the names of
+    people's volumes, the numbers of notebooks and builds."""
+
+    projects: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
+    sessions: frozenset[int] = frozenset()
+    builds: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Aside:
+    """Something that no row asked for, set aside: ``id`` is what the back end calls it now,
+    ``name`` what it was called before."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Problem:
     """Why the back end cannot do its work, for staff: ``hint`` says what to do about it."""
 
@@ -190,6 +213,40 @@ class Backend(Protocol):
 
     def prepare(self) -> None:
         """Make ready what can be made ready once (tools, folders); may take a minute."""
+
+    def installation(self) -> str:
+        """Return the id that the place bears where things are kept, "" where it has none. Raises
+        `TemporaryError` when nobody can say, and `NotAllowed` where the portal may not look."""
+
+    def give_installation(self, wanted: str) -> str:
+        """Have the place bear this id unless it has one, and return the id that it bears now."""
+
+    def found(self) -> Found:
+        """Return all that is kept in the place, without what bears another id. Raises
+        `TemporaryError` when nobody can say."""
+
+    def foreign(self) -> list[str]:
+        """Return what there is in the place that bears another id, by name; it is left alone."""
+
+    def mark(self, known: Found) -> None:
+        """Have those of these things that were made before there was an id bear that of the
+        place."""
+
+    def set_aside(self, name: str) -> None:
+        """Put away what is kept of a project that nobody knows, with the date; nothing is removed.
+        What is not there is no error."""
+
+    def asides(self) -> list[Aside]:
+        """Return what was set aside and is there."""
+
+    def aside_size(self, aside: str) -> int | None:
+        """Return the bytes that it takes, None where nobody knows."""
+
+    def put_back(self, aside: str) -> None:
+        """Give it its name and its place again. Raises `StateConflict` where that is taken."""
+
+    def remove_aside(self, aside: str) -> None:
+        """Remove it for good; what is not there is no error."""
 
     def has_image(self, image: str) -> bool:
         """Whether a finished image is there. Raises `TemporaryError` when nobody can say."""

@@ -20,6 +20,7 @@ from django.utils.translation import ngettext
 from portal.models import User
 from quotas.limits import effective_of_many, least
 from sessions.elapsed import TOLERATED
+from sessions.installation import belonging
 from sessions.lifecycle import ending, idle, warning
 from sessions.lifetimes import WARNING, patience
 from sessions.models import Project, Removal, Removed
@@ -36,9 +37,10 @@ _clock = Clock()
 
 
 def cull(clock: Clock = _clock) -> None:
-    """Everything that is due now, or nothing while notebooks cannot be seen."""
+    """Everything that is due now, or nothing while notebooks cannot be seen, or are not those of
+    this database."""
     since = unbroken_since(clock)
-    if since is None:
+    if since is None or belonging.noted() not in belonging.USABLE:
         return
     now = timezone.now()
     _set_right(now)

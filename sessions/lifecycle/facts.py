@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from sessions import journal
 from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.errors import BinderyError, TemporaryError
-from sessions.lifecycle import files, leftovers, needs, room
+from sessions.lifecycle import files, needs, room
 from sessions.lifecycle.failures import fail, failures_of
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Build, Project, Session
@@ -30,8 +30,10 @@ _NO_ERROR = {"code": "", "message": ""}
 def build_seen(report: BuildReport) -> None:
     """Store what a build has said since, and its end."""
     build = Build.objects.filter(pk=report.id).first()
-    if build is None or build.state not in BUILD_ACTIVE:
-        _drop_build(report, is_known=build is not None)
+    if build is None:  # `leftovers` has the list in which that is looked for
+        return
+    if build.state not in BUILD_ACTIVE:
+        _drop_build(report)
         return
     read_log(build)
     _build_waits(build, report)
@@ -41,16 +43,12 @@ def build_seen(report: BuildReport) -> None:
         build_ended(build, report)
 
 
-def _drop_build(report: BuildReport, *, is_known: bool) -> None:
+def _drop_build(report: BuildReport) -> None:
     """Have a build that nobody wants end, and what is kept of it go."""
-    if not is_known and not leftovers.may_go():
-        return
-    if not report.finished:
+    if report.finished:
+        get_backend().forget_build(report.id)
+    else:
         get_backend().cancel_build(report.id)
-        return
-    get_backend().forget_build(report.id)
-    if not is_known:
-        leftovers.note(f"build {report.id}", _("A build that the portal does not know."))
 
 
 def _build_waits(build: Build, report: BuildReport) -> None:
@@ -165,10 +163,13 @@ def _resources(project: Project, build: Build) -> str:
 
 
 def server_seen(report: ServerReport) -> None:
-    """Store that a notebook answers or is gone; remove one that nobody wants."""
+    """Store that a notebook answers or is gone; remove one that nobody wants. Of one without a row,
+    or with another project's number, `leftovers` knows what to do."""
     session = Session.objects.select_related("project").filter(pk=report.id).first()
-    if session is None or session.state in {SessionState.STOPPED, SessionState.FAILED}:
-        _drop(report, is_known=session is not None)
+    if session is None or report.name not in {"", session.project.name}:
+        return
+    if session.state in {SessionState.STOPPED, SessionState.FAILED}:
+        _drop(report)
     elif report.state == "ready" and session.state == SessionState.SPAWNING:
         _server_ready(session, report)
     elif report.state == "starting" and session.state == SessionState.SPAWNING:
@@ -217,13 +218,8 @@ def server_gone(session: Session, code: str, message: str) -> None:
     get_backend().forget_server(session.pk)
 
 
-def _drop(report: ServerReport, *, is_known: bool) -> None:
-    if not is_known and not leftovers.may_go():
-        return
-    if report.state != "gone":
+def _drop(report: ServerReport) -> None:
+    if report.state == "gone":
+        get_backend().forget_server(report.id)
+    else:
         get_backend().remove_server(report.id)
-        return
-    get_backend().forget_server(report.id)
-    if not is_known:
-        name = report.name or f"session {report.id}"
-        leftovers.note(name, _("A notebook that the portal does not know."))

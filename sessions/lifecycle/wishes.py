@@ -19,6 +19,7 @@ from portal.models import User
 from sessions import journal
 from sessions.backends import get_backend
 from sessions.errors import NotAllowed, StateConflict, TemporaryError
+from sessions.installation import belonging
 from sessions.lifecycle import ending, facts, needs, room
 from sessions.lifecycle.queue import enqueue
 from sessions.lifecycle.room import Room
@@ -204,6 +205,8 @@ def _require_backend() -> None:
     for problem in get_backend().problems():
         message = _("Notebooks cannot be started at present: %(problem)s The staff can mend this.")
         raise TemporaryError(problem.id, message % {"problem": problem.message})
+    if (verdict := belonging.noted()) not in belonging.USABLE:
+        raise belonging.refusal(verdict)
 
 
 def _running(project: Project) -> StateConflict:

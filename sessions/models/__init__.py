@@ -11,6 +11,7 @@ from sessions.models.record import Event, LogChunk, Transition
 from sessions.models.removal import Removal, Removed
 from sessions.models.rule import RepositoryRule
 from sessions.models.session import Session
+from sessions.models.setaside import SetAside
 from sessions.models.tally import Tally
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Removed",
     "RepositoryRule",
     "Session",
+    "SetAside",
     "Sign",
     "Tally",
     "Transition",

@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from portal.models.erasure import is_alias
 from sessions.backends import get_backend
 from sessions.errors import NotAllowed
-from sessions.lifecycle import leftovers
+from sessions.installation import belonging
+from sessions.installation.decision import is_too_much
 from sessions.models import Build, Condition, Removal, Removed
 from sessions.retention.sweeping import Patience
 from sessions.states import BuildState
@@ -43,12 +44,16 @@ def finish(patience: Patience) -> None:
 
 
 def remove_unknown(patience: Patience) -> None:
-    """Remove what the back end alone can be the owner of, and no build's row tells of."""
+    """Remove what the back end alone can be the owner of, and no build's row tells of.
+
+    Nothing is set aside: an environment is made again from its repository, and what a person
+    changed is in their project's own copy. One that a notebook has stays until that has ended.
+    """
     backend = get_backend()
     names = {image.name: image.size for image in backend.images()}
     known = set(Build.objects.filter(image__in=list(names)).values_list("image", flat=True))
     unknown = sorted(names.keys() - known)
-    if not (unknown and leftovers.may_go()):
+    if is_too_much(len(unknown), len(names)) or not belonging.are_one():
         return
     for name in unknown:
         if patience.is_over:

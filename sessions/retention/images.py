@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from portal.models.erasure import ALIAS
 from sessions import capacity, space
 from sessions.backends import get_backend
+from sessions.installation import belonging
 from sessions.models import Build
 from sessions.models.build import BuildQuerySet
 from sessions.retention.dropping import drop, finish, remove_unknown
@@ -24,6 +25,8 @@ from sessions.retention.sweeping import Patience, before
 def tidy(patience: Patience) -> None:
     """All that is to go, as far as there is time. Raises `TemporaryError` where the back end is
     away, and `NotAllowed` where it keeps what it has."""
+    if not belonging.is_usable():
+        return
     finish(patience)
     for build, why in _due():
         if patience.is_over:
@@ -37,6 +40,8 @@ def relieve(patience: Patience) -> None:
 
     Only where the disk is measured: elsewhere nobody could tell that it is enough.
     """
+    if not belonging.is_usable():
+        return
     why = _("The disk was nearly full, and nobody used it.")
     for build in _least_used(Build.objects.all()):
         there_is = capacity.known()

@@ -286,8 +286,14 @@ class ApiServer(ThreadServer):
 
 def _fits(thing: Manifest, selector: str) -> bool:
     labels = thing.get("metadata", {}).get("labels", {})
-    wanted = [term.partition("=") for term in selector.split(",") if term]
-    return all(labels.get(key) == value if equal else key in labels for key, equal, value in wanted)
+    return all(_has(labels, term) for term in selector.split(",") if term)
+
+
+def _has(labels: Manifest, term: str) -> bool:
+    key, equal, value = term.partition("=")
+    if key.startswith("!"):
+        return key[1:] not in labels
+    return labels.get(key) == value if equal else key in labels
 
 
 def _kubeconfig(address: str) -> Manifest:

@@ -46,6 +46,7 @@ def test_the_portal_may_do_so_much_and_no_more():
         "pods/log": ["get"],
         "secrets": ["create", "get", "list", "watch", "delete", "patch"],
         "persistentvolumeclaims": ["create", "get", "list", "patch"],
+        "configmaps": ["get", "create"],
         "events": ["list", "watch"],
     }
     assert {(*rule["apiGroups"], len(rule["resources"])) for rule in role["rules"]} == {("", 1)}

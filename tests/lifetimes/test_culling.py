@@ -7,10 +7,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 
+from portal.models import Installation
 from quotas.limits import effective_of
 from quotas.models import Grant, LimitSet
 from sessions import lifecycle
 from sessions.errors import StateConflict
+from sessions.installation import belonging
 from sessions.lifecycle import culling
 from sessions.models import Event, Project, Removal, Session
 from sessions.states import ProjectState, SessionState
@@ -50,6 +52,20 @@ def test_it_is_said_in_its_story_and_in_what_was_removed(ada, portal, unused):
     assert set(Removal.objects.values_list("kind", "name", "why")) == {
         ("project", project.name, why) for project in projects
     }
+
+
+def test_nothing_is_deleted_while_the_data_are_another_databases(ada, portal, unused, backend):
+    Installation.objects.take("a" * 32)
+    project = unused(ada)
+    portal.live(2 * DAY - MINUTE)
+    backend.place = "b" * 32
+    belonging.look()
+    portal.live(DAY)
+    assert not now_is(project).removed
+    Installation.objects.take("b" * 32)
+    belonging.look()
+    portal.live(MINUTE)
+    assert now_is(project).removed == portal.now
 
 
 def test_a_running_notebook_is_stopped_first(ada, portal, unused):

@@ -6,11 +6,13 @@ import pytest
 from django.utils.module_loading import import_string
 from django_q.models import OrmQ
 
-from portal.models import User
+from portal.models import Installation, User
+from portal.models.installation import new_id
 from sessions import lifecycle
 from sessions.elapsed import Elapsed
+from sessions.installation.numbers import skip_to
 from sessions.lifecycle import facts
-from sessions.models import Build, Project
+from sessions.models import Build, Project, Session
 from tests.githttp import GitServer
 from tests.scripted import ScriptedBackend
 
@@ -78,6 +80,16 @@ class Watch:
 @pytest.fixture
 def watch(backend: ScriptedBackend) -> Watch:
     return Watch(backend)
+
+
+@pytest.fixture
+def settled(backend: ScriptedBackend, transactional_db) -> ScriptedBackend:
+    """The back end of a portal that has been here for long: database and place bear one id, and
+    more has run than there are rows of."""
+    Installation.objects.take(backend.give_installation(new_id()))
+    for model in (Session, Build):
+        skip_to(model, 1000)
+    return backend
 
 
 @pytest.fixture

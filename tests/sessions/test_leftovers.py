@@ -1,4 +1,4 @@
-"""What the back end has and no row asks for is removed, and stands in the list of removals."""
+"""What the back end has and no row asks for is ended or set aside, and staff are told."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from portal import health
 from sessions import lifecycle, retention
 from sessions.backends import BuildReport, ServerReport
 from sessions.lifecycle import leftovers
-from sessions.models import Heartbeat, Project, Removal, Session, Sign
+from sessions.models import Heartbeat, Project, Removal, Session, SetAside, Sign
 from sessions.models.heartbeat import WATCH_BREAK
 from sessions.reconcile import reconcile
+from sessions.states import ProjectState
+from tests.stages import project_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,8 +30,8 @@ def minutes(worker):
 
 
 @pytest.fixture
-def known(ada, backend) -> None:
-    """Two projects that the database and the back end know."""
+def known(ada, backend, settled) -> None:
+    """Two projects that the database and the back end know, in a portal that has been here."""
     for name in ("flowers-1", "flowers-2"):
         Project.objects.create(owner=ada, name=name, provider="git", url="u")
         backend.kept_projects.add(name)
@@ -53,44 +55,76 @@ def test_a_notebook_without_a_row_is_ended(known, backend, minutes):
     assert removed() == ["nobodys-1"]
 
 
-def test_a_build_without_a_row_is_ended(backend, minutes):
+def test_a_build_without_a_row_is_ended(known, backend, minutes):
     backend.build_reports[99] = BuildReport(99)
     minutes()
     assert backend.builds() == []
     assert removed() == ["build 99"]
 
 
-def test_what_is_kept_of_a_project_without_a_row_goes(known, backend, minutes):
+def test_what_does_not_bear_the_id_is_left_alone(known, backend, minutes):
+    """On a cluster: it may be another portal's, from before there were ids."""
+    backend.build_reports[99] = BuildReport(99, marked=False)
+    backend.server_reports[99] = ServerReport(99, "nobodys-1", "ready", marked=False)
+    minutes()
+    assert not backend.build_reports[99].finished
+    assert backend.server_reports[99].state == "ready"
+
+
+def test_a_number_of_another_project_is_not_taken_for_its_own(ada, settled, minutes):
+    """A database that was put back gives the same numbers once more."""
+    session = project_in(ProjectState.STOPPED, ada).current
+    settled.server_reports[session.pk] = ServerReport(session.pk, "nobodys-1", "ready")
+    minutes()
+    assert settled.server_reports[session.pk].state == "ready"
+
+
+def test_what_is_kept_of_a_project_without_a_row_is_set_aside(known, backend, minutes):
     backend.kept_projects |= {"nobodys-1", "nobodys-2"}
     minutes()
     assert backend.projects() == ["flowers-1", "flowers-2"]
-    assert removed() == ["nobodys-1", "nobodys-2"]
+    assert sorted(SetAside.objects.values_list("name", "size")) == [
+        ("nobodys-1", 1000),
+        ("nobodys-2", 1000),
+    ]
+    assert removed() == []
 
 
-def test_nothing_is_removed_while_most_of_what_is_there_is_unknown(known, backend, minutes, caplog):
-    """The database is empty, the wrong one, or older than what the back end keeps."""
-    backend.kept_projects |= {"nobodys-1", "nobodys-2"}
-    backend.kept_images = {"nobodys": 5}
-    backend.build_reports[99] = BuildReport(99)
-    backend.server_reports[99] = ServerReport(99, "nobodys-2", "ready")
+def test_of_a_notebook_that_still_runs_the_project_stays_in_its_place(known, backend, minutes):
+    backend.server_reports[99] = ServerReport(99, "nobodys-1", "ready")
+    backend.kept_projects.add("nobodys-1")
+    backend.stubborn.add(99)
+    minutes()
+    assert "nobodys-1" in backend.projects()
+
+
+def test_nothing_is_touched_while_much_of_what_is_there_is_unknown(known, backend, minutes, caplog):
+    """More than five, and more than a fifth: the database is older than what the back end keeps,
+    though nobody can tell by numbers."""
+    nobodys = [f"nobodys-{number}" for number in range(6)]
+    backend.kept_projects |= {*nobodys}
+    backend.kept_images = dict.fromkeys(nobodys, 5)
+    for number in range(10, 16):
+        backend.build_reports[number] = BuildReport(number)
+        backend.server_reports[number] = ServerReport(number, nobodys[number - 10], "ready")
     minutes()
     retention.tidy()
     leftovers.drop_project("nobodys-1")
-    assert backend.projects() == ["flowers-1", "flowers-2", "nobodys-1", "nobodys-2"]
-    assert list(backend.kept_images) == ["nobodys"]
-    assert not backend.build_reports[99].finished
-    assert backend.server_reports[99].state == "ready"
+    assert backend.projects() == ["flowers-1", "flowers-2", *nobodys]
+    assert list(backend.kept_images) == nobodys
+    assert not any(each.finished for each in backend.builds())
+    assert {each.state for each in backend.servers()} == {"ready"}
     assert removed() == []
-    assert what_health_says() == leftovers.MOSTLY_UNKNOWN
+    assert what_health_says() == leftovers.MUCH_UNKNOWN
     assert [each.message for each in caplog.records if each.levelname == "ERROR"] == [
-        "nothing unknown is removed: 2 of 5 things are known"
+        f"nothing unknown is touched: {leftovers.MUCH_UNKNOWN}"
     ]
 
 
-def test_it_goes_once_enough_is_known_again(known, ada, backend, minutes):
-    backend.kept_projects |= {"nobodys-1", "nobodys-2", "nobodys-3"}
+def test_it_goes_on_once_enough_is_known_again(known, ada, backend, minutes):
+    backend.kept_projects |= {f"nobodys-{number}" for number in range(6)}
     minutes()
-    assert len(backend.projects()) == 5
+    assert len(backend.projects()) == 8
     Project.objects.create(owner=ada, name="nobodys-3", provider="git", url="u")
     minutes()
     assert backend.projects() == ["flowers-1", "flowers-2", "nobodys-3"]

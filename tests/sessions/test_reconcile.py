@@ -106,13 +106,15 @@ def test_a_start_that_takes_too_long_is_given_up(ada, url, backend, worker, watc
     assert backend.server_reports == {}
 
 
-def test_servers_builds_and_projects_without_a_row_are_removed(ada, backend, a_minute_later):
+def test_servers_without_a_row_are_ended_and_projects_set_aside(ada, settled, a_minute_later):
     Project.objects.create(owner=ada, name="flowers-1", provider="git", url="u")
-    backend.server_reports[99] = ServerReport(99, "nobodys", "ready")
-    backend.kept_projects |= {"flowers-1", "nobodys"}
-    a_minute_later()
-    assert backend.server_reports == {}
-    assert backend.projects() == ["flowers-1"]
+    settled.server_reports[99] = ServerReport(99, "nobodys", "ready")
+    settled.kept_projects |= {"flowers-1", "nobodys"}
+    for _time in range(2):
+        a_minute_later()
+    assert settled.server_reports == {}
+    assert settled.projects() == ["flowers-1"]
+    assert list(settled.kept_aside.values()) == ["nobodys"]
 
 
 def test_what_is_wanted_is_left_alone(ada, url, backend, worker, watch, a_minute_later):

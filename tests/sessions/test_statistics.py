@@ -189,7 +189,9 @@ def test_the_reconciler_looks(backend):
 
 def test_the_machine_of_a_notebook_is_kept_when_it_is_ready(ada, backend):
     session = project_in(ProjectState.SPAWNING, ada).current
-    report = backends.ServerReport(session.pk, "name", "ready", "unix:/run/1", node="node-7")
+    report = backends.ServerReport(
+        session.pk, session.project.name, "ready", "unix:/run/1", node="node-7"
+    )
     facts.server_seen(report)
     session.refresh_from_db()
     assert (session.state, session.node, session.address) == ("ready", "node-7", "unix:/run/1")

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,9 +31,12 @@ from portal.door import listen, what_is_wrong
 from portal.logs.passing import as_object, prefixed
 from portal.supervisor import Part, supervise
 from sessions import fulldisk
-from sessions.backends import get_backend
+from sessions.backends import Problem, get_backend
 from sessions.backends.local import forking
+from sessions.conditionwords import in_words
 from sessions.errors import BinderyError
+from sessions.installation import belonging
+from sessions.installation.decision import Verdict
 from sessions.lifecycle import queue
 from sessions.models import Heartbeat
 
@@ -83,7 +86,7 @@ class Command(BaseCommand):
             get_backend().prepare()
         except BinderyError as error:
             self._shout(error.message)
-        for problem in get_backend().problems():
+        for problem in (*get_backend().problems(), *_of_installation()):
             self._shout(f"{problem.message}\n{problem.hint}")
         return admin_account.ensure()
 
@@ -109,8 +112,8 @@ class Command(BaseCommand):
             if said:
                 return
             wrong = what_is_wrong(door)
-            # What is wrong with the back end has been said, and pages say it to staff.
-            said = not wrong.keys() - {"backend"}
+            # What is wrong with these has been said, and pages say it to staff.
+            said = not wrong.keys() - {"backend", belonging.PART}
             if said:
                 who = _who_may_sign_in(password)
                 self._say(ready % {"url": settings.PORTAL_URL, "who": who})
@@ -119,6 +122,16 @@ class Command(BaseCommand):
                 self.stderr.write(_("Bindery is not ready yet: %(why)s") % {"why": wrong})
 
         return announce
+
+
+def _of_installation() -> Iterator[Problem]:
+    """Decide whether database and data belong together, before any part runs."""
+    try:
+        verdict = belonging.look()
+    except BinderyError:  # the back end has said it
+        return
+    if verdict != Verdict.FITS:
+        yield in_words(belonging.PART, verdict.value)
 
 
 def _who_may_sign_in(password: str) -> str:

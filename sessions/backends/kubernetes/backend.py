@@ -2,8 +2,8 @@
 
 It only writes down what is wanted, as objects, and reads what is; the cluster does the rest.
 Neighbours: `site` (what the operator set), `buildpod`, `serverpod`, `keysecret` (manifests),
-`cluster` (the API), `registry` (the images), `buildreport`, `serverreport` (how things are),
-`output` (logs), `changes` (what happens).
+`cluster` (the API), `namespace` (whose it is), `registry` (the images), `buildreport`,
+`serverreport` (how things are), `output` (logs), `changes` (what happens).
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from keys.identity import Identity
 from sessions.backends import (
+    Aside,
     BuildReport,
     BuildSpec,
     Capacity,
+    Found,
     Image,
     LogPiece,
     Problem,
@@ -25,6 +28,7 @@ from sessions.backends import (
     ServerReport,
     ServerSpec,
 )
+from sessions.errors import TemporaryError
 
 from . import (
     buildreport,
@@ -58,6 +62,7 @@ from .labels import (
     key_name,
     server_name,
 )
+from .namespace import Namespace
 from .place import Place
 from .podstatus import annotation, label, leaves
 from .registry import Registry
@@ -72,7 +77,8 @@ class KubernetesBackend:
 
     def __init__(self) -> None:
         self.site = configured()
-        self._cluster = Cluster(self.site.namespace)
+        self._namespace = Namespace(lambda: self._cluster)
+        self._cluster = Cluster(self.site.namespace, labels=self._namespace.labels)
         self._answering = Answering()
         self._changes: Changes | None = None
 
@@ -95,6 +101,36 @@ class KubernetesBackend:
     def prepare(self) -> None:
         """Nothing has to be made; raises `TemporaryError` when the cluster cannot be reached."""
         self._cluster.list("pods", {"labelSelector": OURS, "limit": 1})
+
+    def installation(self) -> str:
+        return self._namespace.id()
+
+    def give_installation(self, wanted: str) -> str:
+        return self._namespace.give(wanted)
+
+    def found(self) -> Found:
+        return self._namespace.found()
+
+    def foreign(self) -> list[str]:
+        return self._namespace.foreign()
+
+    def mark(self, known: Found) -> None:
+        self._namespace.mark(known)
+
+    def set_aside(self, name: str) -> None:
+        """Nothing: what is kept of a project is objects of its runs, which end with these."""
+
+    def asides(self) -> list[Aside]:
+        return []
+
+    def aside_size(self, aside: str) -> int | None:
+        return None
+
+    def put_back(self, aside: str) -> None:
+        """Nothing, as in `set_aside`."""
+
+    def remove_aside(self, aside: str) -> None:
+        """Nothing, as in `set_aside`."""
 
     def has_image(self, image: str) -> bool:
         return self._registry().digest(self.site.repository(image), TAG) is not None
@@ -120,9 +156,17 @@ class KubernetesBackend:
     def ensure_build(self, spec: BuildSpec) -> None:
         if spec.identity:  # first, or the pod would wait for it
             self._cluster.put("secrets", keysecret.of_build(spec.id, spec.identity))
-        self._cluster.create("pods", build_pod(spec, self.site))
+        if not self._cluster.create("pods", build_pod(spec, self.site)):
+            self._require_own(self._cluster.get("pods", build_name(spec.id)))
         if spec.identity:
             self._tie_key(spec.id)
+
+    def _require_own(self, there: Manifest | None) -> None:
+        """Raise `TemporaryError` where what is there is another portal's."""
+        if there and self._namespace.is_foreign(there):
+            message = _("Another portal has %(name)s in this namespace. The staff can mend this.")
+            words = {"name": there["metadata"]["name"]}
+            raise TemporaryError("kubernetes.foreign", message % words)
 
     def _tie_key(self, build_id: int) -> None:
         """Let the cluster remove the key with the build's pod, at the latest."""
@@ -135,11 +179,20 @@ class KubernetesBackend:
     def cancel_build(self, build_id: int) -> None:
         """Ends its pod, which stays to tell so: the cluster has no other word for that than a
         time that is over."""
+        if self._is_others(build_id):
+            return
         change = {"metadata": {"annotations": {TOLD: CANCEL}}, "spec": {"activeDeadlineSeconds": 1}}
         self._cluster.patch("pods", build_name(build_id), change)
         self._cluster.delete("secrets", build_key_name(build_id))
 
+    def _is_others(self, build_id: int) -> bool:
+        """Whether another portal in this namespace has given a build of its own this number."""
+        pod = self._build_pod(build_id)
+        return pod is not None and self._namespace.is_foreign(pod)
+
     def forget_build(self, build_id: int) -> None:
+        if self._is_others(build_id):
+            return
         self._cluster.delete("pods", build_name(build_id), **_AT_ONCE)
         self._cluster.delete("secrets", build_key_name(build_id))
 
@@ -166,7 +219,7 @@ class KubernetesBackend:
         return self._cluster.get("pods", build_name(build_id))
 
     def ensure_server(self, spec: ServerSpec) -> None:
-        claims.ensure(self._cluster, serverpod.claim(spec, self.site))
+        self._require_own(claims.ensure(self._cluster, serverpod.claim(spec, self.site)))
         self._cluster.create("secrets", serverpod.secret(spec))
         secret = self._wanted(spec)
         if secret is None:
@@ -229,7 +282,7 @@ class KubernetesBackend:
 
     def _of(self, kind: str, selector: str) -> list[str]:
         items = self._cluster.list(kind, {"labelSelector": selector}).items
-        return [item["metadata"]["name"] for item in items]
+        return [item["metadata"]["name"] for item in self._namespace.own(items)]
 
     def remove_project(self, name: str, volume: str = "") -> bool:
         for kind in ("pods", "secrets"):
@@ -248,7 +301,7 @@ class KubernetesBackend:
         """Keys for builds whose pod was never made, or went before they were tied to it. What
         else is left half made has its run's number and is reported with it."""
         query = {"labelSelector": BUILD_KEYS}
-        secrets = self._cluster.list("secrets", query).items
+        secrets = self._namespace.own(self._cluster.list("secrets", query).items)
         pods = self._cluster.list("pods", {"labelSelector": BUILDS}).items  # made after its key
         found = buildreport.keys_of_nobody(secrets, pods, datetime.now(UTC))
         for name in found:
@@ -257,7 +310,8 @@ class KubernetesBackend:
 
     def builds(self) -> list[BuildReport]:
         query = {"labelSelector": BUILDS}
-        return [buildreport.report(pod) for pod in self._cluster.list("pods", query).items]
+        pods = self._namespace.own(self._cluster.list("pods", query).items)
+        return [buildreport.report(pod) for pod in pods]
 
     def servers(self) -> list[ServerReport]:
         pods = self._all("pods")
@@ -274,8 +328,8 @@ class KubernetesBackend:
         return serverreport.reports(sight, self.site)
 
     def _all(self, kind: str) -> list[Manifest]:
-        return self._cluster.list(kind, {"labelSelector": SERVERS}).items
+        return self._namespace.own(self._cluster.list(kind, {"labelSelector": SERVERS}).items)
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
-        self._changes = Changes(self._cluster, self.site, self._answering)
+        self._changes = Changes(self._cluster, self.site, self._answering, self._namespace)
         yield from self._changes

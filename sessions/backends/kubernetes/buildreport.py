@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from sessions.backends import BuildReport
 from sessions.waits import NO_ROOM_TO_BUILD
 
 from .buildpod import STAGES
-from .labels import BUILD, CANCEL, TOLD
+from .labels import BUILD, CANCEL, INSTALLATION, TOLD
 from .podstatus import annotation, containers, created, label, leaves, unscheduled
 from .problems import is_pull_refused
 
@@ -31,9 +32,15 @@ def build_id(pod: Pod) -> int:
 
 def report(pod: Pod) -> BuildReport:
     """How the build is; it is done when its pod succeeded **and** left a digest."""
+    return replace(_report(pod), marked=bool(label(pod, INSTALLATION)))
+
+
+def _report(pod: Pod) -> BuildReport:
     number, phase = build_id(pod), pod.get("status", {}).get("phase", "Pending")
     results = dict(_results(pod))
-    about = {key: results.get("plan", {}).get(key, "") for key in ("pack", "resources")}
+    about: dict[str, Any] = {
+        key: results.get("plan", {}).get(key, "") for key in ("pack", "resources")
+    }
     if phase == "Succeeded" and (digest := results.get("push", {}).get("digest")):
         return BuildReport(number, True, digest=digest, **about)
     if annotation(pod, TOLD) == CANCEL and (phase not in {"Running", "Pending"} or _idle(pod)):

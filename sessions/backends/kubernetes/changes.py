@@ -18,6 +18,7 @@ from . import buildreport, serverreport
 from .answering import Answering
 from .cluster import Cluster, Manifest
 from .labels import BUILD, BUILDS, SERVERS, build_name
+from .namespace import Namespace
 from .output import Follower
 from .place import Place
 from .podstatus import is_running, label
@@ -38,8 +39,11 @@ _SECOND = 1.0
 class Changes:
     """Iterate over it for ever; see `sessions.backends.Backend.changes`."""
 
-    def __init__(self, cluster: Cluster, site: Site, answering: Answering) -> None:
+    def __init__(
+        self, cluster: Cluster, site: Site, answering: Answering, namespace: Namespace
+    ) -> None:
         self._cluster = cluster
+        self._namespace = namespace
         self._site = site
         self._answering = answering
         self._awake: SimpleQueue[int] = SimpleQueue()  # a build that has lines, or 0
@@ -135,7 +139,7 @@ class Changes:
         return all(reflector.listed.is_set() for reflector in kinds)
 
     def _build_reports(self) -> Iterator[BuildReport]:
-        for pod in list(self._builds.things.values()):
+        for pod in self._namespace.own(list(self._builds.things.values())):
             number = int(label(pod, BUILD))
             stages = buildreport.begun_stages(pod)
             if stages and (number not in self._followers or stages != self._begun.get(number)):
@@ -144,8 +148,10 @@ class Changes:
             yield buildreport.report(pod)
 
     def _server_reports(self) -> list[ServerReport]:
-        pods = dict(self._pods.things)
-        secrets = dict(self._secrets.things)
+        pods, secrets = (
+            {each["metadata"]["name"]: each for each in self._namespace.own(list(things.values()))}
+            for things in (self._pods.things, self._secrets.things)
+        )
         self._had_pod = (self._had_pod | pods.keys()) & secrets.keys()
         self._answering.keep(pod["metadata"]["uid"] for pod in pods.values())
         warnings = latest(list(self._events.things.values()))

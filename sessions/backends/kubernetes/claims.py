@@ -17,16 +17,17 @@ KINDS = "persistentvolumeclaims"
 OURS = (MANAGED, KIND, OWNER)
 
 
-def ensure(cluster: Cluster, wanted: Manifest) -> None:
-    """Make the claim unless it is there. Raises `UserError` for one that is not the portal's."""
+def ensure(cluster: Cluster, wanted: Manifest) -> Manifest | None:
+    """Make the claim unless it is there; return the one that was. Raises `UserError` for one that
+    is not the portal's."""
     name = wanted["metadata"]["name"]
     found = cluster.get(KINDS, name)
     if found is None:
         if cluster.create(KINDS, wanted):
-            return
+            return None
         found = cluster.get(KINDS, name)  # somebody has made it just now
     if found is None or is_ours(found, wanted["metadata"]["labels"]):
-        return
+        return found
     message = _(
         "The cluster has a volume claim “%(name)s” that this portal has not made, so nobody knows"
         " whether the files in it are yours, and the notebook was not started. Tell the staff:"

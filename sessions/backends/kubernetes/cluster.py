@@ -7,7 +7,7 @@ them live in one namespace, but for the nodes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -48,7 +48,8 @@ class Listing(NamedTuple):
 
 class Cluster:
     """``kubeconfig`` is a file; without one, the usual places are looked into. ``silence`` is
-    how many seconds a stream, and ``patience`` how many an answer is waited for."""
+    how many seconds a stream, and ``patience`` how many an answer is waited for. ``labels`` are
+    those that everything bears that is made here."""
 
     def __init__(
         self,
@@ -57,16 +58,19 @@ class Cluster:
         *,
         silence: float = SILENCE_SECONDS,
         patience: float = READ_SECONDS,
+        labels: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._namespace = namespace
         self._root = f"{_API}/namespaces/{namespace}"
         self._place = {"config_file": kubeconfig} if kubeconfig else {}
         self._silence = silence
         self._patience = patience
+        self._labels = labels
 
     def create(self, kind: str, manifest: Manifest) -> bool:
         """Make it; False if one of that name is there already."""
-        status, _answer = self._ask("POST", kind, body=manifest, tolerated={409})
+        body = manifest if kind == "configmaps" else self._labelled(manifest)
+        status, _answer = self._ask("POST", kind, body=body, tolerated={409})
         return status != 409
 
     def put(self, kind: str, manifest: Manifest) -> None:
@@ -155,6 +159,11 @@ class Cluster:
             query["follow"] = "true"
         with self._stream(f"pods/{pod}/log", query) as lines:
             yield from lines
+
+    def _labelled(self, manifest: Manifest) -> Manifest:
+        about = manifest["metadata"]
+        labels = {**about.get("labels", {}), **self._labels()}
+        return {**manifest, "metadata": {**about, "labels": labels}} if labels else manifest
 
     @cached_property
     def _client(self) -> client.ApiClient:

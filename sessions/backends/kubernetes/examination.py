@@ -17,6 +17,7 @@ RIGHTS = {
     "pods/log": ("get",),
     "secrets": ("create", "get", "list", "watch", "delete", "patch"),
     "persistentvolumeclaims": ("create", "get", "list", "patch"),
+    "configmaps": ("get", "create"),
     "events": ("list", "watch"),
 }
 """As ``deploy/kubernetes/rbac.yaml`` gives them."""

@@ -15,6 +15,8 @@ OWNER = "bindery/owner"
 """The name of the person's volume: the name that they had first, which stays when it changes."""
 BUILD = "bindery/build"
 SESSION = "bindery/session"
+INSTALLATION = "bindery/installation"
+"""Whose it is: `Cluster.create` puts it on everything that is made (see `namespace`)."""
 KEYS = "bindery/keys"
 """An annotation: with which keys it was renewed last, by their mark."""
 TOLD = "bindery/told"
@@ -34,6 +36,7 @@ BUILDS = f"{_of_kind('build')},{BUILD}"
 BUILD_KEYS = f"{_of_kind('key')},{BUILD}"
 SERVERS = f"{_of_kind('server')},{SESSION}"
 """Selectors of what bears the number of its row."""
+VOLUMES = f"{_of_kind('volume')},{OWNER}"
 
 
 def build_labels(spec: BuildSpec) -> dict[str, str]:

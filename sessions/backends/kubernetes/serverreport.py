@@ -14,7 +14,7 @@ from typing import Any
 from sessions.backends import ServerReport
 
 from . import problems
-from .labels import PROJECT, SESSION, STOP, TOLD
+from .labels import INSTALLATION, PROJECT, SESSION, STOP, TOLD
 from .podstatus import annotation, created, is_running, label, leaves, moment, unscheduled
 from .serverpod import PORT
 from .site import Site
@@ -118,7 +118,8 @@ def _made(
     thing: Thing, state: str, code: str = "", message: str = "", *, address: str = ""
 ) -> ServerReport:
     number, name = int(label(thing, SESSION)), label(thing, PROJECT)
-    return ServerReport(number, name, state, address, code, message, _node(thing))
+    marked = bool(label(thing, INSTALLATION))
+    return ServerReport(number, name, state, address, code, message, _node(thing), marked=marked)
 
 
 def _node(thing: Thing) -> str:

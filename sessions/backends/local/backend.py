@@ -4,8 +4,8 @@ It only writes down what is wanted and reads what is: each build and each notebo
 `keeper` process of its own, which goes on when the portal is restarted. Neighbours:
 `folders` (where), `environments` (what was built), `orders` (what keepers are told), `keyfiles`
 (whose SSH keys notebooks have), `launch` and `forking` (how they are started), `reports` (how they
-are), `follow` (what changes), `leftovers` (what nobody works on any more), `health` (what is
-missing).
+are), `follow` (what changes), `leftovers` (what nobody works on any more), `place` (whose all this
+is), `asides` (what nobody asked for), `health` (what is missing).
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from django.utils.translation import gettext as _
 from keys.identity import Identity
 from sessions import fulldisk
 from sessions.backends import (
+    Aside,
     BuildReport,
     BuildSpec,
     Capacity,
+    Found,
     Image,
     LogPiece,
     Problem,
@@ -38,6 +40,7 @@ from sessions.backends import (
 from sessions.errors import TemporaryError, UserError
 
 from . import (
+    asides,
     environments,
     examination,
     health,
@@ -46,6 +49,7 @@ from . import (
     leftovers,
     orders,
     people,
+    place,
     reports,
     toolbox,
     uids,
@@ -116,6 +120,37 @@ class LocalBackend:
             uids.note(homes, base=there)
         else:
             uids.note(homes, own=there)
+
+    def installation(self) -> str:
+        return place.installation(self.folders)
+
+    def give_installation(self, wanted: str) -> str:
+        return place.give(self.folders, wanted)
+
+    def found(self) -> Found:
+        return place.found(self.folders)
+
+    def foreign(self) -> list[str]:
+        """None: the id is that of the whole folder."""
+        return []
+
+    def mark(self, known: Found) -> None:
+        """Nothing bears a mark of its own."""
+
+    def set_aside(self, name: str) -> None:
+        asides.set_aside(self.folders, name)
+
+    def asides(self) -> list[Aside]:
+        return asides.there(self.folders)
+
+    def aside_size(self, aside: str) -> int | None:
+        return asides.size(self.folders, aside)
+
+    def put_back(self, aside: str) -> None:
+        asides.put_back(self.folders, aside)
+
+    def remove_aside(self, aside: str) -> None:
+        asides.remove(self.folders, aside)
 
     def has_image(self, image: str) -> bool:
         return (self.folders.environment(image) / "result.json").exists()
@@ -213,8 +248,7 @@ class LocalBackend:
         ]
 
     def projects(self) -> list[str]:
-        there = self.folders.projects
-        return sorted(path.name for path in there.glob("[!.]*"))
+        return place.projects(self.folders)
 
     def sweep(self) -> list[str]:
         return leftovers.sweep(self.folders)

@@ -5,6 +5,8 @@ cache/                     packages of every environment's base
 environments/<image>       finished environments: env, home, result.json
 projects/<name>            a project's own copy of the repository
 homes/<volume>             a person's volume (`User.volume`); .uids is the portal's own
+set-aside/projects/<id>    what no row asked for; projects/.set-aside where that is another disk
+installation               the id of the installation to which all this belongs
 run/build-<id>, server-<id>  one keeper each: job, status, log, lock, sockets (io), keys (ssh)
 """
 
@@ -18,6 +20,7 @@ from sessions.errors import InternalError
 
 BUILD = "build"
 SERVER = "server"
+ASIDE = ".set-aside"
 
 _NAME = re.compile(r"(?![.-])[\w@.+-]{1,200}")
 
@@ -49,6 +52,19 @@ class Folders:
         return self.root / "homes"
 
     @property
+    def installation(self) -> Path:
+        return self.root / "installation"
+
+    @property
+    def aside(self) -> Path:
+        return self.root / "set-aside" / "projects"
+
+    @property
+    def aside_there(self) -> Path:
+        """The same for projects on a disk of their own, to which nothing can be renamed."""
+        return self.projects / ASIDE
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 
@@ -74,6 +90,11 @@ def checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise InternalError("local.name", f"{name!r} cannot be the name of a folder")
     return name
+
+
+def is_name(name: str) -> bool:
+    """Return whether a folder can have been named by us: ``lost+found`` belongs to its disk."""
+    return name != "lost+found" and _NAME.fullmatch(name) is not None
 
 
 def parsed(folder: str) -> tuple[str, int] | None:

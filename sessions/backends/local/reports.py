@@ -38,7 +38,7 @@ def server(number: int, folder: Path) -> ServerReport:
     told = (folder / launch.CANCEL).exists()
     state, code, message = _server_state(found, working, told)
     address = found.address if state == "ready" else ""
-    name, node = _name(folder), platform.node()
+    name, node = project(folder), platform.node()
     return ServerReport(number, name, state, address, code, message, node)
 
 
@@ -59,7 +59,8 @@ def _server_state(found: Status, working: bool, told: bool) -> tuple[str, str, s
     return ("ready" if found.state == status.READY else "starting"), "", ""
 
 
-def _name(folder: Path) -> str:
+def project(folder: Path) -> str:
+    """Return the name of the project whose notebook runs there, "" where nobody can say."""
     try:
         return str(json.loads((folder / jobs.FILE).read_text())["name"])
     except (FileNotFoundError, ValueError):

@@ -1,0 +1,139 @@
+"""To which installation the namespace belongs, and whose its objects are.
+
+A ConfigMap has the id, and every object of ours bears it as a label. What bears another one is some
+other portal's: it is listed, and left alone. What bears none was made before there were ids.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from sessions.backends import Found
+from sessions.errors import BinderyError, InternalError, NotAllowed
+
+from .cluster import FORBIDDEN, Cluster, Manifest
+from .labels import BUILD, BUILDS, INSTALLATION, OURS, OWNER, PROJECT, SERVERS, SESSION, VOLUMES
+from .podstatus import label
+
+CONFIGMAP = "bindery-installation"
+SECONDS = 10.0
+"""So long an id that was read counts: adopting it changes the database, and nothing here."""
+KINDS = ("pods", "secrets", "persistentvolumeclaims")
+
+
+class Namespace:
+    """``cluster`` returns the way to it."""
+
+    def __init__(self, cluster: Callable[[], Cluster]) -> None:
+        self._cluster = cluster
+        self._known = ""
+        self._until = 0.0
+
+    def id(self) -> str:
+        """Return the id that the namespace bears, "" where it has none. Raises `NotAllowed` where
+        the portal may not look, and `TemporaryError` while nobody can say."""
+        if time.monotonic() >= self._until:
+            try:
+                found = self._cluster().get("configmaps", CONFIGMAP)
+            except InternalError as error:
+                raise _refused(error) from error
+            self._known = str((found or {}).get("data", {}).get("id", ""))
+            self._until = time.monotonic() + (SECONDS if self._known else 1)
+        return self._known
+
+    def give(self, wanted: str) -> str:
+        """Have it bear this id unless it has one; return the one that it bears now."""
+        manifest = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": CONFIGMAP, "labels": dict([OURS.split("=")])},
+            "data": {"id": wanted},
+        }
+        try:
+            self._cluster().create("configmaps", manifest)
+        except InternalError as error:
+            raise _refused(error) from error
+        self._until = 0.0
+        return self.id()
+
+    def mine(self) -> str:
+        """Return the id, or what it was when it could last be read."""
+        try:
+            return self.id()
+        except BinderyError:
+            return self._known
+
+    def labels(self) -> dict[str, str]:
+        """Return what every object that is made bears."""
+        mine = self.mine()
+        return {INSTALLATION: mine} if mine else {}
+
+    def is_foreign(self, thing: Manifest) -> bool:
+        """Return whether it belongs to another installation."""
+        other = label(thing, INSTALLATION)
+        return bool(other) and other != (self.mine() or other)
+
+    def own(self, things: list[Manifest]) -> list[Manifest]:
+        """Return those that are not another installation's."""
+        return [thing for thing in things if not self.is_foreign(thing)]
+
+    def found(self) -> Found:
+        """Return all that is there, without what is another installation's."""
+        runs = [*self._list("secrets", SERVERS), *self._list("pods", SERVERS)]
+        claims = self._list("persistentvolumeclaims", VOLUMES)
+        return Found(
+            projects=frozenset(label(each, PROJECT) for each in runs),
+            volumes=frozenset(label(each, OWNER) for each in claims),
+            sessions=frozenset(_numbers(runs, SESSION)),
+            builds=frozenset(_numbers(self._list("pods", BUILDS), BUILD)),
+        )
+
+    def foreign(self) -> list[str]:
+        """Return what is another installation's, as ``kind name (id)``."""
+        selector = f"{OURS},{INSTALLATION}"
+        found = []
+        for kind in KINDS:
+            for each in self._cluster().list(kind, {"labelSelector": selector}).items:
+                if self.is_foreign(each):
+                    about = f"{each['metadata']['name']} ({label(each, INSTALLATION)})"
+                    found.append(f"{kind} {about}")
+        return sorted(found)
+
+    def mark(self, known: Found) -> None:
+        """Have what has a row and no id bear that of the namespace."""
+        change: Manifest = {"metadata": {"labels": self.labels()}}
+        for kind in KINDS if self.mine() else ():
+            selector = f"{OURS},!{INSTALLATION}"
+            for each in self._cluster().list(kind, {"labelSelector": selector}).items:
+                if _is_known(each, known):
+                    self._cluster().patch(kind, each["metadata"]["name"], change)
+
+    def _list(self, kind: str, selector: str) -> list[Manifest]:
+        return self.own(self._cluster().list(kind, {"labelSelector": selector}).items)
+
+
+def _is_known(thing: dict[str, Any], known: Found) -> bool:
+    """By the number of its row; what has none belongs to a person."""
+    for key, numbers in ((SESSION, known.sessions), (BUILD, known.builds)):
+        if label(thing, key):
+            return any(number in numbers for number in _numbers([thing], key))
+    return label(thing, OWNER) in known.volumes
+
+
+def _numbers(things: list[Manifest], key: str) -> Iterator[int]:
+    """What somebody else has written into the label is passed over."""
+    for thing in things:
+        text = label(thing, key)
+        if text.isascii() and text.isdigit():
+            yield int(text)
+
+
+def _refused(error: InternalError) -> InternalError | NotAllowed:
+    if error.code != FORBIDDEN:
+        return error
+    message = _("The portal may not read which installation its namespace belongs to: %(why)s")
+    return NotAllowed("kubernetes.rights", message % {"why": error.message})

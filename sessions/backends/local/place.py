@@ -1,0 +1,78 @@
+"""The id of the installation to which the data folder belongs, and what is kept in the folder."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from sessions.backends import Found
+
+from . import launch, reports
+from .folders import BUILD, SERVER, Folders, is_name
+
+
+def installation(folders: Folders) -> str:
+    """Return the id, "" where there is none."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return folders.installation.read_text("utf-8", "replace").strip()
+    return ""
+
+
+def give(folders: Folders, wanted: str) -> str:
+    """Write the id, unless there is one; two who come at once agree on that of the first."""
+    folders.root.mkdir(parents=True, exist_ok=True)
+    draft = folders.root / f".installation-{secrets.token_hex(4)}"
+    try:
+        _write(draft, wanted)
+        if folders.installation.exists() and not installation(folders):
+            os.replace(draft, folders.installation)  # the disk was full, or the power went
+        else:
+            with suppress(FileExistsError):
+                os.link(draft, folders.installation)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync(folders.root)
+    return installation(folders)
+
+
+def found(folders: Folders) -> Found:
+    """Return what is kept there. Raises `OSError` for a folder that cannot be read."""
+    servers = dict(launch.all_of(folders.run, SERVER))
+    names = {reports.project(folder) for folder in servers.values()} - {""}
+    return Found(
+        projects=frozenset(names | set(projects(folders))),
+        volumes=frozenset(_names(folders.homes)),
+        sessions=frozenset(servers),
+        builds=frozenset(number for number, _folder in launch.all_of(folders.run, BUILD)),
+    )
+
+
+def projects(folders: Folders) -> list[str]:
+    """Return the names of all projects that have a folder."""
+    return _names(folders.projects)
+
+
+def _names(folder: Path) -> list[str]:
+    """The entries that we may have made; none where there is no folder yet."""
+    try:
+        return sorted(name for name in os.listdir(folder) if is_name(name))
+    except FileNotFoundError:
+        return []
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{text}\n")
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,200 @@
+"""Database and place get one id where that is safe; where they do not fit, nothing is done."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from portal.models import Erasure, Installation
+from portal.models.erasure import digest
+from sessions import lifecycle, retention, tasks
+from sessions.backends import BuildReport, ServerReport
+from sessions.errors import NotAllowed, TemporaryError
+from sessions.installation import belonging, numbers
+from sessions.installation.decision import Verdict
+from sessions.models import Build, Condition, Heartbeat, Project, Session, Sign
+from sessions.models.heartbeat import WATCH_BREAK
+from sessions.reconcile import reconcile
+from tests.scripted import ScriptedBackend
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+THEIRS = "b" * 32
+
+
+@pytest.fixture
+def foreign(settled: ScriptedBackend) -> ScriptedBackend:
+    """What another database's portal keeps here."""
+    settled.place = THEIRS
+    return settled
+
+
+def fill(backend: ScriptedBackend) -> None:
+    """Something of each kind that no row tells of."""
+    backend.kept_projects = {"nobodys-1"}
+    backend.kept_images = {"nobodys": 5}
+    backend.half_made = [".flowers.7.partial"]
+    backend.build_reports[98] = BuildReport(98)
+    backend.server_reports[99] = ServerReport(99, "nobodys-1", "ready")
+
+
+def is_as_filled(backend: ScriptedBackend) -> bool:
+    return (
+        backend.kept_projects == {"nobodys-1"}
+        and not backend.kept_aside
+        and bool(backend.kept_images and backend.half_made)
+        and backend.build_reports[98] == BuildReport(98)
+        and backend.server_reports[99].state == "ready"
+    )
+
+
+def test_a_first_start_gives_both_one_id(backend):
+    assert belonging.look() == Verdict.FITS
+    assert backend.place == Installation.objects.current_id() != ""
+    assert belonging.look() == Verdict.FITS
+    assert Installation.objects.count() == 1
+
+
+def test_an_installation_from_before_gets_its_id_if_it_knows_all_that_is_there(ada, backend):
+    Project.objects.create(owner=ada, name="flowers-1", provider="git", url="u")
+    Erasure.objects.create(username=digest("carl"), volume="carl-nfs-pvc")
+    backend.kept_projects, backend.volumes = {"flowers-1"}, {"ada", "carl"}
+    assert belonging.look() == Verdict.FITS
+    assert belonging.are_one()
+
+
+@pytest.mark.parametrize("unknown", ["projects", "volumes"])
+def test_it_gets_none_if_anything_is_unknown(ada, backend, unknown):
+    backend.kept_projects = {"nobodys-1"} if unknown == "projects" else set()
+    backend.volumes = {"nobody"} if unknown == "volumes" else set()
+    assert belonging.look() == Verdict.UNDECIDED
+    assert (backend.place, Installation.objects.current_id()) == ("", "")
+    with pytest.raises(TemporaryError):
+        belonging.require()
+
+
+def test_an_empty_place_gets_the_databases_id_and_an_empty_database_the_places(backend, settled):
+    mine = settled.place
+    settled.place = ""
+    assert (belonging.look(), settled.place) == (Verdict.FITS, mine)
+    Installation.objects.all().delete()
+    assert belonging.look() == Verdict.FITS
+    assert Installation.objects.current_id() == mine
+
+
+def test_of_two_who_come_at_once_the_first_ones_id_is_everybodys(settled):
+    settled.place = ""
+    settled.give_installation(THEIRS)
+    assert belonging.look() == Verdict.FOREIGN
+
+
+def test_where_the_place_is_another_databases_nothing_is_touched(foreign, worker, caplog):
+    fill(foreign)
+    for _minute in range(3):
+        reconcile()
+        worker.lose()
+    retention.tidy()
+    retention.relieve()
+    assert is_as_filled(foreign)
+    errors = [each.message for each in caplog.records if each.levelname == "ERROR"]
+    assert len(errors) == 1 and "manage.py adopt" in errors[0]
+
+
+def test_the_same_numbers_there_are_not_taken_for_ones_own(ada, url, foreign, worker, watch):
+    """A stopped session of this database has the number of a notebook that runs there."""
+    foreign.place = Installation.objects.current_id()
+    project = lifecycle.launch(ada, url)
+    lifecycle.stop(project, ada)
+    worker.lose()
+    foreign.place = THEIRS
+    number = Session.objects.get().pk
+    foreign.server_reports[number] = ServerReport(number, project.name, "ready")
+    reconcile()
+    with pytest.raises(TemporaryError):
+        tasks.remove_server(number)
+    assert foreign.server_reports[number].state == "ready"
+
+
+def test_nothing_is_started_there_and_people_are_told_why(ada, url, foreign):
+    belonging.look()
+    with pytest.raises(TemporaryError, match="do not belong together") as refused:
+        lifecycle.launch(ada, url)
+    assert refused.value.code == "installation.foreign"
+    assert not Project.objects.exists()
+
+
+def test_an_older_database_leaves_alone_what_it_does_not_know(ada, url, settled, bring_up, worker):
+    """What it knows goes on."""
+    project = bring_up(lifecycle.launch(ada, url))
+    later = 2_000
+    settled.server_reports[later] = ServerReport(later, "nobodys-1", "ready")
+    settled.kept_projects.add("nobodys-1")
+    for _minute in range(3):
+        reconcile()
+        worker.run()
+    assert belonging.noted() == Verdict.OLDER
+    assert {report.state for report in settled.servers()} == {"ready"}
+    assert settled.kept_aside == {}
+    assert Project.objects.get(pk=project.pk).state == "ready"
+
+
+def test_health_and_staff_are_told(foreign, as_stan):
+    Heartbeat.objects.beat(Sign.WATCH, within=WATCH_BREAK)
+    belonging.look()
+    answer = Client().get("/health")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["installation"] == "the data belong to another database"
+    page = as_stan.get("/admin/").content.decode()
+    assert "The data belong to another database" in page and "manage.py adopt" in page
+
+
+def test_without_the_right_to_look_launches_go_on_and_nothing_is_removed(settled, worker):
+    Heartbeat.objects.beat(Sign.WATCH, within=WATCH_BREAK)
+    settled.withheld = NotAllowed("kubernetes.rights", "It may not.")
+    fill(settled)
+    for _minute in range(2):
+        reconcile()
+        worker.lose()
+    assert is_as_filled(settled)
+    belonging.require()
+    answer = Client().get("/health")
+    assert answer.status_code == 200
+    assert answer.json()["checks"]["installation"] == Verdict.UNREADABLE
+
+
+def test_while_the_back_end_is_away_nothing_is_known(settled):
+    settled.withheld = TemporaryError("cluster.unreachable", "It is away.")
+    with pytest.raises(TemporaryError):
+        belonging.look()
+    with pytest.raises(TemporaryError):
+        belonging.require()
+    assert not Condition.objects.filter(part=belonging.PART).exists()
+
+
+def test_what_was_made_before_is_marked_as_soon_as_it_is_seen(ada, settled):
+    settled.server_reports[99] = ServerReport(99, "flowers-1", "ready", marked=False)
+    settled.volumes = {"ada", "nobody"}
+    reconcile()
+    (known,) = settled.marked
+    assert (known.volumes, known.sessions) == (frozenset({"ada"}), frozenset())
+
+
+def test_watch_follows_reports_only_where_they_are_its_own(settled):
+    assert belonging.Follower().may()
+    settled.place = THEIRS
+    assert not belonging.Follower().may()
+
+
+@pytest.mark.parametrize("model", [Session, Build])
+def test_numbers_that_were_given_stay_given(model, db):
+    before = numbers.last(model)
+    numbers.skip_to(model, before + 500)
+    assert numbers.last(model) == before + 500
+    numbers.skip_to(model, before + 3)
+    assert numbers.last(model) == before + 500
+
+
+def test_the_next_row_gets_the_next_number(ada, url, settled):
+    before = numbers.last(Session)
+    lifecycle.launch(ada, url)
+    assert Session.objects.get().pk == before + 1

@@ -1,0 +1,75 @@
+"""Whether database and place belong together: every case of the rule."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from sessions.backends import Found
+from sessions.installation.decision import Newest, Verdict, decide, is_too_much
+
+MINE, THEIRS = "a" * 32, "b" * 32
+NEWEST = Newest(session=10, build=20)
+NOTHING = Found()
+PROJECTS = Found(projects=frozenset({"flowers-1", "flowers-2"}))
+VOLUMES = Found(volumes=frozenset({"ada", "bob"}))
+HALF = Found(projects=frozenset({"flowers-1"}), volumes=frozenset({"ada"}))
+RUNNING = Found(sessions=frozenset({10}), builds=frozenset({20}))
+LATER = [Found(sessions=frozenset({3, 11})), Found(builds=frozenset({21}))]
+
+
+def decided(database: str, place: str, there: Found, known: Found = NOTHING) -> Verdict:
+    return decide(database, place, there, known, NEWEST)
+
+
+@pytest.mark.parametrize("there", [NOTHING, PROJECTS, VOLUMES, RUNNING, *LATER])
+@pytest.mark.parametrize("known", [NOTHING, PROJECTS, VOLUMES])
+def test_two_different_ids_are_foreign_whatever_there_is(there, known):
+    assert decided(MINE, THEIRS, there, known) == Verdict.FOREIGN
+
+
+@pytest.mark.parametrize("there", [NOTHING, PROJECTS, VOLUMES, RUNNING])
+def test_one_id_fits_whatever_is_unknown(there):
+    """What is unknown is then dealt with by itself."""
+    assert decided(MINE, MINE, there) == Verdict.FITS
+
+
+@pytest.mark.parametrize("there", LATER)
+def test_numbers_that_the_database_has_never_given_tell_that_it_is_older(there):
+    assert decided(MINE, MINE, there, there) == Verdict.OLDER
+
+
+ONE_MISSING = [("", ""), (MINE, ""), ("", MINE)]
+
+
+@pytest.mark.parametrize(("database", "place"), ONE_MISSING)
+def test_a_missing_id_is_given_where_there_is_nothing_or_all_of_it_is_known(database, place):
+    for there in (NOTHING, PROJECTS, VOLUMES):
+        assert decided(database, place, there, there) == Verdict.GIVE
+    assert decided(database, place, RUNNING) == Verdict.GIVE  # numbers that were given
+
+
+@pytest.mark.parametrize(("database", "place"), ONE_MISSING)
+def test_a_missing_id_is_not_given_where_anything_is_unknown(database, place):
+    for there, known in itertools.product((PROJECTS, VOLUMES), (NOTHING, HALF)):
+        assert decided(database, place, there, known) == Verdict.UNDECIDED
+    for there in LATER:
+        assert decided(database, place, there) == Verdict.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("unknown", "there", "much"),
+    [
+        (0, 0, False),
+        (5, 5, False),
+        (6, 6, True),
+        (6, 29, True),
+        (6, 30, False),
+        (7, 34, True),
+        (200, 1000, False),
+        (201, 1000, True),
+    ],
+)
+def test_much_is_more_than_five_and_more_than_a_fifth(unknown, there, much):
+    assert is_too_much(unknown, there) is much
