@@ -1,0 +1,144 @@
+"""``manage.py adopt``: show what is in the data folder or the namespace, and make it one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+
+from sessions.conditionwords import in_words
+from sessions.errors import BinderyError
+from sessions.installation import adopting, belonging
+from sessions.installation.adopting import Stock
+from sessions.installation.decision import Verdict, is_too_much
+
+NAMED = 10
+
+
+class Command(BaseCommand):
+    help = (
+        "Show what the data folder (or the namespace) has and what of it the database knows, and "
+        "bring them together: the database takes the id of the data. With --part they are parted: "
+        "the database gets an id of its own, and the data are left to the portal they belong to."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--yes", action="store_true", help="without asking")
+        parser.add_argument("--part", action="store_true", help="the data are another portal's")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            stock = adopting.take_stock()
+            for line in shown(stock):
+                self.stdout.write(line)
+            if stock.verdict == Verdict.FITS and not options["part"]:
+                self.stdout.write(_("They belong together: there is nothing to do."))
+                return
+            self.stdout.write(_will_part() if options["part"] else _will_adopt(stock))
+            if options["yes"] or self._agreed():
+                self.stdout.write(_conclusion(_done(options["part"]), parted=options["part"]))
+        except BinderyError as error:
+            raise CommandError(error.message) from error
+
+    def _agreed(self) -> bool:
+        self.stdout.write(_("Type yes to do so: "), ending="")
+        self.stdout.flush()
+        try:
+            if input().strip().lower() == "yes":
+                return True
+        except EOFError:
+            self.stdout.write("")
+        self.stdout.write(_("Nothing was changed. --yes does it without asking."))
+        return False
+
+
+def shown(stock: Stock) -> Iterator[str]:
+    """Yield what there is, in lines."""
+    none = _("none yet")
+    yield _("Id of the database: %(id)s") % {"id": stock.database or none}
+    yield _("Id of the data:     %(id)s  (%(place)s)") % {
+        "id": stock.place or none,
+        "place": _place(),
+    }
+    there, known = stock.there, stock.known
+    yield _line(_("Projects"), there.projects, known.projects)
+    yield _line(_("Volumes"), there.volumes, known.volumes)
+    yield _line(_("Notebooks"), there.sessions, known.sessions)
+    yield _line(_("Builds"), there.builds, known.builds)
+    if stock.foreign:
+        yield _("With another id, and left alone: %(names)s") % {"names": _some(stock.foreign)}
+    if stock.verdict != Verdict.FITS:
+        words = {"why": in_words(belonging.PART, stock.verdict.value).message}
+        yield _("Why nothing is done by itself: %(why)s") % words
+
+
+def _place() -> str:
+    if settings.PORTAL_BACKEND == "kubernetes":
+        return _("namespace %(name)s") % {"name": settings.PORTAL_NAMESPACE}
+    return _("folder %(path)s") % {"path": settings.PORTAL_DATA}
+
+
+def _line(title: str, there: Collection[Any], known: Collection[Any]) -> str:
+    unknown = sorted(set(there) - set(known))
+    words = {"title": f"{title}:", "there": len(there), "known": len(known)}
+    line = _("%(title)-11s %(there)d there, %(known)d known to the database") % words
+    if unknown:
+        words |= {"unknown": len(unknown), "names": _some(unknown)}
+        line += _("; %(unknown)d unknown: %(names)s") % words
+    return line
+
+
+def _some(names: Collection[Any]) -> str:
+    shown = ", ".join(str(name) for name in sorted(names)[:NAMED])
+    return f"{shown}, …" if len(names) > NAMED else shown
+
+
+def _will_adopt(stock: Stock) -> str:
+    """Say what becomes of what is unknown."""
+    text = _(
+        "\nTo adopt: the database and the data belong together from now on. Known things go on. "
+        "Volumes stay as they are, known or not."
+    )
+    unknown = [
+        (len(there - known), len(there))
+        for there, known in (
+            (stock.there.projects, stock.known.projects),
+            (
+                stock.there.sessions | stock.there.builds,
+                stock.known.sessions | stock.known.builds,
+            ),
+        )
+    ]
+    if any(is_too_much(*each) for each in unknown):
+        return text + _(
+            " So much is unknown that none of it is ended or set aside before the database that "
+            "knows it is restored."
+        )
+    return text + _(
+        " Unknown notebooks and builds end, and unknown projects' folders are set aside: the admin "
+        "lists them, and has them put back or removed."
+    )
+
+
+def _will_part() -> str:
+    return _(
+        "\nTo part: the database gets an id that nothing else has. Nothing of the data is touched."
+    )
+
+
+def _done(parted: bool) -> Verdict:
+    return adopting.part() if parted else adopting.adopt()
+
+
+def _conclusion(verdict: Verdict, *, parted: bool) -> str:
+    if parted:
+        return _(
+            "The database has an id of its own. Set PORTAL_DATA (or PORTAL_NAMESPACE) to a place "
+            "that is this portal's alone, and start it again."
+        )
+    if verdict != Verdict.FITS:
+        raise CommandError(in_words(belonging.PART, verdict.value).message)
+    return _("Database and data belong together. A portal that runs goes on within a minute.")

@@ -1,0 +1,138 @@
+"""``manage.py adopt``: shows what there is, and does what it said it would."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from portal.models import Installation
+from sessions.backends import ServerReport
+from sessions.errors import TemporaryError
+from sessions.installation import belonging, numbers
+from sessions.installation.decision import Verdict
+from sessions.models import Build, Project, Session
+from sessions.reconcile import reconcile
+from tests.scripted import ScriptedBackend
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+THEIRS = "b" * 32
+
+
+@pytest.fixture
+def apart(ada, settled: ScriptedBackend) -> ScriptedBackend:
+    """One project and one volume that the database knows, and some that it does not."""
+    Project.objects.create(owner=ada, name="flowers-1", provider="git", url="u")
+    settled.place = THEIRS
+    settled.kept_projects = {"flowers-1", "nobodys-1"}
+    settled.volumes = {"ada", "carl"}
+    number = numbers.last(Session) + 100
+    settled.server_reports[number] = ServerReport(number, "nobodys-1", "ready")
+    belonging.look()
+    return settled
+
+
+def adopt(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("adopt", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_it_shows_what_there_is_and_what_will_become_of_it(apart, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("no\n"))
+    said = adopt()
+    for line in (
+        f"Id of the data:     {THEIRS}",
+        "Projects:   2 there, 1 known to the database; 1 unknown: nobodys-1",
+        "Volumes:    2 there, 1 known to the database; 1 unknown: carl",
+        "Notebooks:  1 there, 0 known to the database; 1 unknown: ",
+        "Builds:     0 there, 0 known to the database",
+        "The data belong to another database",
+        "Unknown notebooks and builds end, and unknown projects' folders are set aside",
+        "Nothing was changed",
+    ):
+        assert line in said
+    assert Installation.objects.current_id() != THEIRS
+
+
+def test_adopted_the_data_are_this_databases(apart, worker):
+    (number,) = apart.server_reports
+    assert "belong together" in adopt("--yes")
+    assert Installation.objects.current_id() == apart.place == THEIRS
+    assert belonging.noted() == Verdict.FITS
+    assert numbers.last(Session) >= number  # no new notebook is taken for the one that runs
+    for _minute in range(3):
+        reconcile()
+        worker.run()
+    assert apart.servers() == []
+    assert apart.projects() == ["flowers-1"]
+    assert list(apart.kept_aside.values()) == ["nobodys-1"]
+    assert apart.volumes == {"ada", "carl"}
+    assert "nothing to do" in adopt("--yes")
+
+
+def test_typed_yes_does_as_well(apart, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    adopt()
+    assert belonging.are_one()
+
+
+def test_a_place_without_an_id_gets_the_databases(apart):
+    apart.place = ""
+    mine = Installation.objects.current_id()
+    adopt("--yes")
+    assert apart.place == Installation.objects.current_id() == mine
+
+
+def test_an_older_database_counts_on_from_what_is_there(apart):
+    apart.place = Installation.objects.current_id()
+    assert belonging.look() == Verdict.OLDER
+    adopt("--yes")
+    assert belonging.noted() == Verdict.FITS
+
+
+def test_where_much_is_unknown_it_says_that_nothing_goes(apart, worker):
+    apart.kept_projects |= {f"nobodys-{number}" for number in range(2, 20)}
+    said = adopt("--yes")
+    assert "none of it is ended or set aside" in said
+    assert ", …" in said
+    reconcile()
+    worker.run()
+    assert len(apart.projects()) == 20
+
+
+def test_parted_the_database_has_an_id_of_its_own_and_the_data_are_left(apart, worker):
+    before = Installation.objects.current_id()
+    said = adopt("--part", "--yes")
+    assert "PORTAL_DATA" in said
+    assert Installation.objects.current_id() not in {before, THEIRS}
+    assert apart.place == THEIRS
+    reconcile()
+    worker.lose()
+    assert [report.state for report in apart.servers()] == ["ready"]
+
+
+def test_a_copy_of_a_database_is_parted_from_what_fits(settled):
+    """A copy for trials has the id of the original, and must not end its notebooks."""
+    adopt("--part", "--yes")
+    assert belonging.noted() == Verdict.FOREIGN
+
+
+def test_a_first_start_has_nothing_to_adopt_and_gets_its_id(backend):
+    adopt("--yes")
+    assert belonging.are_one()
+
+
+def test_a_back_end_that_is_away_is_said_to_be(settled):
+    settled.withheld = TemporaryError("cluster.unreachable", "It is away.")
+    with pytest.raises(CommandError, match="It is away"):
+        adopt("--yes")
+
+
+def test_builds_count_on_as_well(settled):
+    settled.place = THEIRS
+    last = numbers.last(Build)
+    adopt("--yes")
+    assert numbers.last(Build) == last
