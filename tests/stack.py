@@ -182,8 +182,11 @@ class Api:
         answer = self.http.post(f"projects/{name}/{verb}/")
         assert answer.status_code == 202, answer.text
 
-    def delete(self, name: str) -> None:
-        assert self.http.delete(f"projects/{name}/").status_code == 202
+    def delete(self, name: str, *, for_good: bool = True) -> None:
+        """Delete it; usually so that nothing of it outlives the test."""
+        address = f"projects/{name}/"
+        answer = self.http.delete(address, params={"for_good": "true"} if for_good else None)
+        assert answer.status_code == 202, answer.text
 
     def until(self, name: str, *states: str, within: float = 120) -> dict[str, Any]:
         """The project once it is in one of these states."""

@@ -53,6 +53,11 @@ def find(request: HttpRequest, name: str) -> Project:
     return project
 
 
+def find_or_deleted(request: HttpRequest, name: str) -> Project:
+    """Like `find`, with those that are deleted and can be restored."""
+    return Project.objects.deleted(name, person(request)) or find(request, name)
+
+
 def refused(request: HttpRequest, error: NotAllowed) -> HttpResponse:
     """The page for what a person may see and not do."""
     return render(request, "portal/refused.html", {"error": error}, status=error.status)

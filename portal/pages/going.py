@@ -1,5 +1,5 @@
 """Projects that nobody uses and that are therefore about to be deleted: what goes, keeping it, and
-what has gone. The letter of the day before leads here."""
+what was deleted, with the way back. The letter of the day before leads here."""
 
 from __future__ import annotations
 
@@ -51,9 +51,14 @@ def keep_all(request: HttpRequest) -> HttpResponseBase:
 
 
 def gone_of(user: User) -> dict[str, Any]:
-    """What the portal has deleted of theirs lately, and the way to launch each anew."""
+    """What was deleted of theirs: all that can be restored, and what the portal has deleted
+    lately, with the way to launch each anew."""
     gone = Project.objects.gone_from(user, timezone.now() - GONE_SHOWN)
-    return {"gone": [(each, Wish(each.repository, each.ref, each.path).link) for each in gone]}
+    return {
+        "gone": [(each, Wish(each.repository, each.ref, each.path).link) for each in gone],
+        "restorable": sum(each.is_set_aside for each in gone),
+        "unused": sum(each.goes is not None for each in gone),
+    }
 
 
 def _keep(project: Project, user: User) -> bool:

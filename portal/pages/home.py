@@ -37,7 +37,9 @@ def shelf(request: HttpRequest) -> HttpResponseBase:
     """``/projects/``: the list alone, for htmx; for anybody else it stands on the home page."""
     if not htmx(request):
         return redirect("home")
-    return render(request, "portal/_shelf.html", {**_projects(person(request)), "alone": True})
+    user = person(request)
+    context = {**_projects(user), **gone_of(user), "alone": True}
+    return render(request, "portal/_shelf.html", context)
 
 
 def with_form(request: HttpRequest, wish: Wish, error: BinderyError | None = None) -> HttpResponse:

@@ -37,7 +37,10 @@ LINES_SHOWN = 500
 @require_safe
 @signed_in
 def project(request: HttpRequest, name: str) -> HttpResponseBase:
-    """``/projects/<name>/``. The log comes by WebSocket, from the session's first line on."""
+    """``/projects/<name>/``. The log comes by WebSocket, from the session's first line on. Of one
+    that is deleted there is the way to restore it."""
+    if gone := Project.objects.deleted(name, person(request)):
+        return _deleted(request, gone)
     found = find(request, name)
     build = found.current.build if found.current else None
     shown = build if found.shows_log_to(person(request)) else None
@@ -84,6 +87,18 @@ def log(request: HttpRequest, name: str) -> HttpResponseBase:
             "X-Content-Type-Options": "nosniff",
         },
     )
+
+
+def _deleted(request: HttpRequest, project: Project) -> HttpResponseBase:
+    refusal = room.refusal(project)
+    context = {
+        "project": project,
+        "look_only": not project.may_be_changed_by(person(request)),
+        "refusal": refusal,
+        "in_the_way": room.holders(project.owner, refusal.code) if refusal else (),
+        "repository_page": repository_page(project),
+    }
+    return render(request, "portal/deleted.html", context)
 
 
 def _status(request: HttpRequest, project: Project) -> dict[str, Any]:

@@ -1,23 +1,36 @@
-"""What the buttons do: start, stop, rebuild, cancel, keep and delete a project, and open its
-notebook."""
+"""What the buttons do: start, stop, rebuild, cancel, keep, delete and restore a project, and open
+its notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
 from portal.models import User
-from portal.pages.asking import came_from, find, go_to, htmx, person, refused, signed_in
+from portal.pages.asking import (
+    came_from,
+    find,
+    find_or_deleted,
+    go_to,
+    htmx,
+    person,
+    refused,
+    signed_in,
+)
 from portal.pages.making_room import make_room
+from portal.templatetags.lifetimes import UNDO
 from sessions import lifecycle
 from sessions.errors import BinderyError, NotAllowed, QuotaExceeded, StateConflict
 from sessions.gateway import tickets
@@ -32,14 +45,17 @@ VERBS: dict[str, Act] = {
     "cancel": lifecycle.cancel,
     "keep": lifecycle.keep,
     "delete": lifecycle.delete,
+    "delete-for-good": partial(lifecycle.delete, for_good=True),
+    "restore": lifecycle.restore,
 }
+OF_DELETED = frozenset({"delete-for-good", "restore"})
 
 
 @require_POST
 @signed_in
 def act(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
     """Do it, say so, and go where its effect is seen."""
-    project = find(request, name)
+    project = (find_or_deleted if verb in OF_DELETED else find)(request, name)
     try:
         make_room(request)
         VERBS[verb](project, person(request))
@@ -52,19 +68,28 @@ def act(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
         return _answer(request, came_from(request))
     if verb in {"start", "rebuild"}:
         return _answer(request, reverse("project", args=[name]))
-    messages.success(request, _said(verb) % {"repository": project.repository})
-    own_page = came_from(request) == reverse("project", args=[name])
-    return _answer(
-        request, reverse("home") if verb == "delete" and own_page else came_from(request)
-    )
+    undo = f"{UNDO}{name}" if verb == "delete" and settings.PORTAL_UNDO_DAYS else ""
+    messages.success(request, _said(verb) % {"repository": project.repository}, extra_tags=undo)
+    deletes_page = came_from(request) == reverse("project", args=[name]) and verb.startswith("del")
+    return _answer(request, reverse("home") if deletes_page else came_from(request))
 
 
 def _said(verb: str) -> str:
+    days = settings.PORTAL_UNDO_DAYS
+    if verb == "delete" and days:
+        return ngettext(
+            "%%(repository)s is deleted. You can restore it for %(days)d day.",
+            "%%(repository)s is deleted. You can restore it for %(days)d days.",
+            days,
+        ) % {"days": days}
+    gone = _("%(repository)s is deleted for good. The files in your own folder are still there.")
     return {
         "stop": _("%(repository)s is being stopped."),
         "cancel": _("The launch of %(repository)s is cancelled."),
         "keep": _("%(repository)s stays: its time without use begins anew."),
-        "delete": _("%(repository)s is deleted. The files in your own folder are still there."),
+        "delete": gone,
+        "delete-for-good": gone,
+        "restore": _("%(repository)s is restored, with all its files. Start it when you like."),
     }[verb]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from django import template
+from django.conf import settings
+from django.contrib.messages.storage.base import Message
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,6 +19,8 @@ from sessions.models import Project
 register = template.Library()
 
 DAYS_WITH_NAMES = 7
+UNDO = "undo:"
+"""Begins the tag of a message that has a button to restore the project that it then names."""
 
 
 @register.filter
@@ -45,8 +49,47 @@ def when(moment: datetime) -> str:
 @register.filter
 def when_exactly(moment: datetime) -> SafeString:
     """The same, with the exact moment on hover and for programs."""
+    return _exactly(moment, when(moment))
+
+
+@register.filter
+def until(moment: datetime) -> SafeString:
+    """Until when something can be done: ``until tomorrow at 02:30 CET``, with the exact moment on
+    hover. What is over is put off while the portal was away, so there may be some time yet."""
+    local = timezone.localtime(moment)
+    days = (local.date() - timezone.localdate()).days
+    time = f"{local:%H:%M %Z}"
+    if moment <= timezone.now():
+        sentence = _("for a short while yet")
+    elif days <= 1:
+        sentence = _("until tomorrow at %(time)s") if days else _("until today at %(time)s")
+        sentence %= {"time": time}
+    else:
+        shape = "l" if days < DAYS_WITH_NAMES else "j F"
+        sentence = _("until %(day)s") % {"day": formats.date_format(local, shape)}
+    return _exactly(moment, sentence)
+
+
+def _exactly(moment: datetime, words: str) -> SafeString:
     local = timezone.localtime(moment)
     exact = f"{formats.date_format(local, 'l, j F Y')}, {local:%H:%M %Z}"
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, when(moment)
-    )
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, words)
+
+
+@register.simple_tag
+def undo_days() -> int:
+    """For how many days a person can restore what they delete; 0 is not at all."""
+    return int(settings.PORTAL_UNDO_DAYS)
+
+
+@register.simple_tag
+def undo_unused_days() -> int:
+    """The same for what is deleted because nobody uses it."""
+    return int(settings.PORTAL_UNDO_UNUSED_DAYS)
+
+
+@register.filter
+def undoes(message: Message) -> str:
+    """The name of the project that a message offers to restore; empty for any other message."""
+    tag = message.extra_tags or ""
+    return tag.removeprefix(UNDO) if tag.startswith(UNDO) else ""

@@ -62,11 +62,15 @@ def lock(user: User, beside: Session | None = None) -> Room:
 
 
 def refusal(project: Project) -> QuotaExceeded | None:
-    """Why the project's notebook could not be started now, for a page; nothing is locked."""
+    """Why the project's notebook could not be started now or, if it is deleted, why it could not
+    be restored; for a page, nothing is locked."""
     try:
         limits = limits_of(project.owner)
-        wanted = needs.expected(project, limits)
-        Room(project.owner, limits, use_of(project.owner)).admit_notebook(wanted)
+        mine = Room(project.owner, limits, use_of(project.owner))
+        if project.removed:
+            mine.admit_project(again=True)
+        else:
+            mine.admit_notebook(needs.expected(project, limits))
     except QuotaExceeded as error:
         return error
     except UserError:

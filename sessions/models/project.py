@@ -113,7 +113,8 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return _GOING(owner=user.pk) if user.may_enter else []
 
     def gone_from(self, user: User, since: datetime) -> list[Project]:
-        """What the portal itself has deleted of this person's since then, the latest first."""
+        """What was deleted of this person's and can be restored, and what the portal itself has
+        deleted of theirs since then; the latest first."""
         return _GONE(owner=user.pk, since=since)
 
 
@@ -244,7 +245,9 @@ _OWN = Prepared(
 _GOING = Prepared(lambda: Project.objects.filter(owner=_OWNER).going())
 _GONE = Prepared(
     lambda: Project.objects.filter(
-        owner=_OWNER, removed__gt=Given("since", models.DateTimeField()), goes__isnull=False
+        models.Q(removed__gt=Given("since", models.DateTimeField()), goes__isnull=False)
+        | _SET_ASIDE,
+        owner=_OWNER,
     ).order_by("-removed", "-pk")
 )
 

@@ -43,7 +43,7 @@ def test_what_nobody_uses_is_announced_and_kept_and_at_last_deleted(
     gone = page.get_by_text("A project of yours was deleted lately")
     eventually(lambda: _is_on_home(page, gone), within=A_MINUTE, what="the deletion")
     gone.click()
-    expect(page.get_by_role("link", name="bob/left.git again")).to_be_visible()
+    expect(page.get_by_role("button", name="bob/left.git")).to_have_count(2)  # there is a way back
     assert bob.http.get(f"projects/{name}/").status_code == 404
 
 

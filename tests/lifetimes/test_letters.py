@@ -31,6 +31,7 @@ def test_there_is_one_letter_with_all_projects(ada, bob, portal, unused):
         assert "bob" not in body
         assert "/going/" in body
         assert "/home/ada-nfs-pvc" in body
+        assert "can be restored on the portal for 14 days after that" in body
     assert Letter.objects.get(to=bob).subject == (
         "bob/birds is deleted tomorrow at 12:00 UTC unless you keep it"
     )

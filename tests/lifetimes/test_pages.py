@@ -9,7 +9,7 @@ from quotas.models import LimitSet
 from sessions import lifecycle
 from sessions.models import Project
 from sessions.states import ProjectState
-from tests.lifetimes.conftest import DAY, now_is
+from tests.lifetimes.conftest import DAY, HOUR, now_is
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -86,7 +86,9 @@ def test_nobody_keeps_without_a_token_against_forgery(ada, going):
     assert Project.objects.going().count() == 2
 
 
-def test_what_went_stands_on_the_first_page_for_a_week_with_a_way_back(as_ada, portal, going):
+def test_what_went_for_good_stands_on_the_first_page_for_a_week(as_ada, portal, going, settings):
+    settings.PORTAL_UNDO_UNUSED_DAYS = 0
+    assert "It cannot be restored then." in page(as_ada, "/")
     portal.live(DAY)
     for address in ("/", "/going/"):
         shown = page(as_ada, address)
@@ -114,3 +116,19 @@ def test_staff_see_when_a_project_of_somebodys_goes(as_stan, ada, portal, going)
     assert "deleted tomorrow at 12:00 UTC" in shown
     lifecycle.keep(going[0], ada)
     assert "deleted on 9 November" in page(as_stan, "/admin/notebook_sessions/project/")
+
+
+def test_what_went_can_be_restored_for_two_weeks_which_is_said_before(ada, as_ada, portal, going):
+    for address in ("/", "/going/"):
+        assert "For 14 days after that it can be restored" in page(as_ada, address)
+    portal.live(DAY)
+    shown = page(as_ada, "/going/")
+    assert "2 projects of yours were deleted lately, because nobody used them" in shown
+    for project in going:
+        assert f"/projects/{project.name}/restore/" in shown
+    portal.live(14 * DAY - HOUR)
+    as_ada.force_login(ada)
+    assert "/restore/" in page(as_ada, "/going/")
+    portal.live(HOUR)
+    assert "/restore/" not in page(as_ada, "/going/")
+    assert not Project.objects.kept().exists()

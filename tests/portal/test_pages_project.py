@@ -30,17 +30,18 @@ async def whole(answer) -> str:
 
 def offered(answer) -> set[str]:
     """The verbs that the page has buttons for."""
-    return set(re.findall(r'formaction="/projects/[^/]+/(\w+)/"', answer.content.decode()))
+    return set(re.findall(r'formaction="/projects/[^/]+/([-\w]+)/"', answer.content.decode()))
 
 
+ALWAYS = {"keep", "delete", "delete-for-good"}
 VERBS_IN = {
-    ProjectState.WAITING: {"cancel", "keep", "delete"},
-    ProjectState.BUILDING: {"cancel", "keep", "delete"},
-    ProjectState.SPAWNING: {"stop", "keep", "delete"},
-    ProjectState.READY: {"stop", "keep", "delete"},
-    ProjectState.STOPPING: {"keep", "delete"},
-    ProjectState.STOPPED: {"start", "rebuild", "keep", "delete"},
-    ProjectState.FAILED: {"start", "rebuild", "keep", "delete"},
+    ProjectState.WAITING: {"cancel", *ALWAYS},
+    ProjectState.BUILDING: {"cancel", *ALWAYS},
+    ProjectState.SPAWNING: {"stop", *ALWAYS},
+    ProjectState.READY: {"stop", *ALWAYS},
+    ProjectState.STOPPING: ALWAYS,
+    ProjectState.STOPPED: {"start", "rebuild", *ALWAYS},
+    ProjectState.FAILED: {"start", "rebuild", *ALWAYS},
 }
 
 
@@ -131,9 +132,19 @@ def test_deleting_says_what_stays_and_what_goes(ada, as_ada):
     project = project_in(ProjectState.READY, ada)
     asked = words(as_ada.get("/"))
     assert "Your files in /home/ada-nfs-pvc stay." in asked
-    assert "What is in /home/jovyan of this project goes" in asked
+    assert "what is in /home/jovyan of it, can be restored for 7 days; then that is gone" in asked
     answer = as_ada.post(f"/projects/{project.name}/delete/", {"next": "/"}, follow=True)
-    assert "ada/flowers is deleted." in words(answer)
+    assert "ada/flowers is deleted. You can restore it for 7 days." in words(answer)
+
+
+def test_where_nothing_is_kept_deleting_says_so(ada, as_ada, settings):
+    settings.PORTAL_UNDO_DAYS = 0
+    project = project_in(ProjectState.READY, ada)
+    asked = words(as_ada.get("/"))
+    assert "What is in /home/jovyan of this project goes, and cannot be brought back." in asked
+    answer = as_ada.post(f"/projects/{project.name}/delete/", {"next": "/"}, follow=True)
+    assert "ada/flowers is deleted for good." in words(answer)
+    assert "Undo" not in words(answer)
     assert as_ada.get(f"/projects/{project.name}/").status_code == 404
 
 
@@ -222,6 +233,6 @@ def test_the_list_costs_the_same_number_of_queries_however_long(
 ):
     for number in range(count):
         project_in(ProjectState.READY, ada, f"ada/no-{number}")
-    # The browser's session, its person, their projects; their limits and grants.
-    with django_assert_num_queries(5):
+    # The browser's session, its person, their projects; their limits and grants; deleted ones.
+    with django_assert_num_queries(6):
         as_ada.get("/projects/", headers=HTMX)

@@ -62,6 +62,18 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   event.preventDefault();
   postponed.add(part);
 });
+// The list of what is deleted comes beside such a part: what is unfolded in it stays so.
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target, fragment } = event.detail;
+  if (target.id !== "deleted") return;
+  if (target.querySelector(OPEN)) {
+    event.detail.shouldSwap = false;
+    postponed.add(target);
+  }
+  if (target.querySelector(".gone[open]")) {
+    fragment.querySelector(".gone")?.setAttribute("open", "");
+  }
+});
 document.addEventListener(
   "toggle",
   () => {
