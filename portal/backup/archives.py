@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from portal.backup.errors import BackupError
 from portal.backup.programs import Done, ended, failed
-from portal.backup.survey import LONGEST, LOST, Fact, Names, Survey, digest, is_lost, survey
+from portal.backup.survey import LONGEST, LOST, Fact, Names, Survey, digest, is_lost, survey, walk
 
 SAMPLES = 8
 SAMPLE_BYTES = 64_000_000
@@ -105,9 +105,8 @@ def differences(folder: Path, contents: Contents) -> list[str]:
 
 
 def _checked(folder: Path, archive: Path, before: Survey, done: Done) -> Contents:
-    after = survey(folder)
-    steady = {path: fact for path, fact in before.facts.items() if after.facts.get(path) == fact}
-    contents = Contents(changed=len(before.facts.keys() | after.facts.keys()) - len(steady))
+    contents = Contents()
+    steady = _steady(folder, before.facts, contents)
     missing = Names()
     samples = _chosen(steady)
     for member in _members(archive, done):
@@ -122,6 +121,18 @@ def _checked(folder: Path, archive: Path, before: Survey, done: Done) -> Content
     if done.code not in {0, CHANGED} and not contents.missing:
         contents.missing.append({"why": done.said or f"tar: {done.code}", "count": 0, "names": []})
     return contents
+
+
+def _steady(folder: Path, before: dict[str, Fact], contents: Contents) -> dict[str, Fact]:
+    """Return what is as it was; ``before`` is used up, so that there is one list at a time."""
+    steady = {}
+    for path, fact in walk(folder, Survey()):
+        if before.pop(path, None) == fact:
+            steady[path] = fact
+        else:
+            contents.changed += 1
+    contents.changed += len(before)
+    return steady
 
 
 def _count(

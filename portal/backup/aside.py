@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 from django.utils.translation import gettext as _
 
 from portal.backup.errors import BackupError
-from portal.backup.programs import run
+from portal.backup.programs import ended, run
 from portal.backup.survey import LOST
 
 GROWING = ".restoring"
@@ -63,11 +64,11 @@ def empty(folder: Path, name: str) -> Path:
 def put(grown: Path, target: Path) -> None:
     """Have ``target`` be what was unpacked into ``grown``, by now that it is out of the way."""
     if not os.path.lexists(target):
-        grown.rename(target)
+        _exchange(grown, target)
         return
     for path in sorted(grown.iterdir()):
         try:
-            path.rename(target / path.name)
+            _exchange(path, target / path.name)
         except OSError as error:
             if error.errno not in _OTHER_DISK:
                 raise
@@ -75,9 +76,27 @@ def put(grown: Path, target: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove what was unpacked and is of no use."""
-    if os.path.lexists(folder):
+    """Remove what was unpacked and is of no use, also what its person may not change."""
+    if os.path.lexists(folder) and ended(["rm", "-rf", "--", folder]).code:
+        ended(["chmod", "-R", "u+rwX", "--", folder])
         run(["rm", "-rf", "--", folder])
+
+
+def _exchange(path: Path, target: Path) -> None:
+    """Rename it, also a folder of ours that we may not write to: its place is noted in it."""
+    try:
+        path.rename(target)
+    except PermissionError:
+        mode = path.lstat().st_mode
+        if not stat.S_ISDIR(mode):
+            raise
+        path.chmod(mode | stat.S_IRWXU)
+        try:
+            path.rename(target)
+        except OSError:
+            path.chmod(mode)
+            raise
+        target.chmod(mode)
 
 
 def _rename(path: Path, place: Path) -> None:
@@ -89,7 +108,7 @@ def _rename(path: Path, place: Path) -> None:
         number += 1
         target = place / f"{path.name}~{number}"
     try:
-        path.rename(target)
+        _exchange(path, target)
     except OSError:
         if made:
             place.rmdir()

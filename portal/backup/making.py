@@ -87,6 +87,8 @@ def _packed(folder: str, growing: Path, left_out: Names, missing: Names) -> dict
         name = archive_of(folder, path.name)
         try:
             packed[name] = archives.pack(path, growing / name)
+            if packed[name].missing:  # perhaps because somebody moved it to and fro meanwhile
+                packed[name] = archives.pack(path, growing / name)
         except (FileNotFoundError, NotADirectoryError):  # it was removed meanwhile
             (growing / name).unlink(missing_ok=True)
             left_out.add(folders.HIDDEN, f"{folder}/{path.name}")

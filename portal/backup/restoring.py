@@ -28,8 +28,10 @@ from portal.backup.manifest import Manifest
 from portal.backup.unpacking import Unpacked, unpack
 from portal.models import Erasure, User
 from portal.models.erasure import digest
+from sessions.backends.local.folders import Folders
+from sessions.backends.local.place import give
 
-INSTALLATION = "installation"
+INSTALLATION = Folders(Path()).installation.name
 """The file in which the data folder has the installation's id."""
 
 
@@ -136,8 +138,9 @@ def _bring_keys(source: Path, made: Manifest) -> None:
         if key in made.files:
             shutil.copy2(source / key, settings.PORTAL_DATA / key)
     if made.installation and settings.PORTAL_BACKEND != "kubernetes":
-        path = settings.PORTAL_DATA / INSTALLATION
-        path.write_text(f"{made.installation}\n")
+        where = Folders(settings.PORTAL_DATA)
+        where.installation.unlink(missing_ok=True)
+        give(where, made.installation)
 
 
 def _refuse_other_rows(made: Manifest) -> None:

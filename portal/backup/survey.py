@@ -102,20 +102,24 @@ def is_lost(path: Path) -> bool:
 def survey(folder: Path) -> Survey:
     """See what is in ``folder``, which may itself be a link. Raises `OSError` where it is none."""
     found = Survey()
+    found.facts.update(walk(folder, found))
+    return found
+
+
+def walk(folder: Path, found: Survey) -> Iterator[tuple[str, Fact]]:
+    """Yield all that can be kept, and note in ``found`` what cannot; otherwise as `survey`."""
     without = LOST if is_lost(folder / LOST) else None
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         todo = [("", _fact(os.fstat(top)))]
         while todo:
-            path, fact = todo.pop()
-            for name, below in _children(top, path, fact, found):
-                if name == without:
-                    found.facts.pop(name)
-                elif below.kind == "folder":
-                    todo.append((name, below))
+            for path, fact in _children(top, *todo.pop(), found):
+                if path != without:
+                    if fact.kind == "folder":
+                        todo.append((path, fact))
+                    yield path, fact
     finally:
         os.close(top)
-    return found
 
 
 def digest(folder: Path, path: str, expected: Fact) -> str | None:
@@ -169,8 +173,7 @@ def _noted(entry: os.DirEntry[str], path: str, found: Survey) -> Iterator[tuple[
     elif stat.S_IFMT(seen.st_mode) not in _KINDS:
         found.left_out.add(SOCKET, path)
     else:
-        found.facts[path] = fact = _fact(seen)
-        yield path, fact
+        yield path, _fact(seen)
 
 
 def _fact(seen: os.stat_result) -> Fact:

@@ -6,16 +6,23 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests import scratch
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def volume(*words: object) -> tuple[int, str]:
+def volume(*words: object, user: int | None = None) -> tuple[int, str]:
+    """Run the program, as another user if we may; return its status and what it said."""
+    who: dict[str, Any] = {}
+    if user and os.geteuid() == 0:
+        who = {"user": user, "group": user, "extra_groups": []}
     done = subprocess.run(
         [sys.executable, "-m", "portal.backup.volume", *map(str, words)],
-        cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True,
+        cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, **who,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
@@ -50,3 +57,26 @@ def test_a_broken_archive_is_refused(kept, tmp_path):
     status, said = volume("unpack", kept, tmp_path / "new")
     assert status == 1
     assert "not as it was" in said
+
+
+def test_what_its_person_may_not_write_to_comes_back_without_root(tmp_path):
+    """A folder of mode 500 can be renamed only by whoever gives themself the right to."""
+    place = scratch.folder()
+    try:
+        (place / "volume" / "fixed").mkdir(parents=True)
+        (place / "volume" / "fixed" / "a").write_text("a")
+        (place / "volume" / "hidden").write_text("x")
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-R", "12345:12345", place], check=True)
+        (place / "volume" / "fixed").chmod(0o500)
+        assert volume("pack", place / "volume", place / "kept", user=12345)[0] == 0
+        for _twice in range(2):
+            assert volume("unpack", place / "kept", place / "volume", "--force", user=12345)[0] == 0
+        assert (place / "volume" / "fixed").stat().st_mode & 0o777 == 0o500
+        assert len([*place.glob("volume/.before-restore-*/fixed*/a")]) == 2
+
+        (place / "volume" / "hidden").chmod(0)
+        status, said = volume("pack", place / "volume", place / "again", user=12345)
+        assert (status, "not in the archive: 'hidden'" in said) == (3, True)
+    finally:
+        subprocess.run(["rm", "-rf", place], check=True)
