@@ -90,15 +90,15 @@ class WithErasing:
 
 def at_once(person: User) -> list[str]:
     """What happens when the button is pressed."""
-    projects = Project.objects.existing().filter(owner=person).count()
+    projects = Project.objects.kept().filter(owner=person).count()
     running = Session.objects.live().filter(project__owner=person).count()
     tokens = person.tokens.count()
     return [
         _("They are signed out everywhere and can never sign in again."),
         ngettext("%(n)d running notebook is stopped.",
                  "%(n)d running notebooks are stopped.", running) % {"n": running},
-        ngettext("%(n)d project is deleted.", "%(n)d projects are deleted.", projects)
-        % {"n": projects},
+        ngettext("%(n)d project is deleted, and cannot be restored.",
+                 "%(n)d projects are deleted, and cannot be restored.", projects) % {"n": projects},
         ngettext("%(n)d token is revoked, and the SSH key pair is gone for good.",
                  "%(n)d tokens are revoked, and the SSH key pair is gone for good.", tokens)
         % {"n": tokens},

@@ -81,6 +81,8 @@ def _people() -> Iterator[Metric]:
     people = User.objects.filter(is_active=True).count()
     yield _one("people", "Accounts that are not disabled.", people)
     yield _one("projects", "Projects, running or not.", Project.objects.existing().count())
+    aside = Project.objects.set_aside().count()
+    yield _one("restorable_projects", "Deleted projects that can be restored.", aside)
 
 
 def _queue() -> Iterator[Metric]:

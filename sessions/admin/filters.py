@@ -106,7 +106,11 @@ class Deleted(Choice):
     parameter_name = "deleted"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("yes", _("Deleted")), ("all", _("All"))]
+        return [
+            ("restorable", _("Deleted, can be restored")),
+            ("yes", _("Deleted")),
+            ("all", _("All")),
+        ]
 
     def choices(self, changelist: Any) -> Any:
         existing, *others = super().choices(changelist)
@@ -116,6 +120,8 @@ class Deleted(Choice):
     def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() == "all":
             return rows
+        if self.value() == "restorable":
+            return rows.set_aside()  # type: ignore[attr-defined, no-any-return]
         return rows.filter(removed__isnull=self.value() != "yes")
 
 

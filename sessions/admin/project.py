@@ -1,9 +1,11 @@
-"""Projects: whose they are, how they are, what happened to them; stop, delete and rebuild."""
+"""Projects: whose they are, how they are, what happened to them; stop, rebuild, delete, restore."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
@@ -11,10 +13,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from portal.templatetags.bindery import address, ago, resources
-from portal.templatetags.lifetimes import deletes_at, when
+from portal.templatetags.lifetimes import deletes_at, until, when
 from quotas.limits import Limits, limits_of, limits_of_many
 from sessions import lifecycle
 from sessions.admin import filters, shown
@@ -41,11 +43,31 @@ def stopping(project: Project) -> str:
 
 
 def deleting(project: Project) -> str:
+    days = settings.PORTAL_UNDO_DAYS
+    if not days:
+        return deleting_for_good(project)
     if project.removed:
         return ""
-    if project.is_live:
-        return _("The notebook is stopped, and the project is deleted with what is in it.")
-    return _("The project is deleted with what is in it. Its owner’s own folder stays.")
+    template = ngettext(
+        "The project is deleted, and its notebook stopped. It can be restored for %(days)d day.",
+        "The project is deleted, and its notebook stopped. It can be restored for %(days)d days.",
+        days,
+    )
+    return template % {"days": days}
+
+
+def deleting_for_good(project: Project) -> str:
+    if project.removed and not project.is_set_aside:
+        return ""
+    if project.is_live and not project.removed:
+        return _("The notebook is stopped, and the project is gone at once with what is in it.")
+    return _("The project is gone at once with what is in it. Its owner’s own folder stays.")
+
+
+def restoring(project: Project) -> str:
+    if not project.is_set_aside:
+        return ""
+    return _("It is there again with its files, stopped, and counts against its owner’s limit.")
 
 
 def rebuilding(project: Project) -> str:
@@ -92,6 +114,16 @@ class ProjectAdmin(Rows[Project]):
         Deed("stop", gettext_lazy("Stop"), ACT, lifecycle.stop, stopping, owner_of),
         Deed("rebuild", gettext_lazy("Rebuild"), ACT, lifecycle.rebuild, rebuilding, owner_of),
         Deed("delete", gettext_lazy("Delete"), ACT, lifecycle.delete, deleting, owner_of, True),
+        Deed("restore", gettext_lazy("Restore"), ACT, lifecycle.restore, restoring, owner_of),
+        Deed(
+            "delete_for_good",
+            gettext_lazy("Delete for good"),
+            ACT,
+            partial(lifecycle.delete, for_good=True),
+            deleting_for_good,
+            owner_of,
+            True,
+        ),
     )
     columns = (
         ("name", lambda project: project.name),
@@ -105,6 +137,7 @@ class ProjectAdmin(Rows[Project]):
         ("created", lambda project: project.created),
         ("last_activity", lambda project: project.last_activity),
         ("deleted", lambda project: project.removed),
+        ("restorable_until", lambda project: project.drops if project.is_set_aside else None),
     )
     fields = (
         ("name", "page"),
@@ -147,7 +180,10 @@ class ProjectAdmin(Rows[Project]):
         return shown.under(ago(project.last_activity), self.deletion(project))
 
     @admin.display(description=gettext_lazy("is deleted if nobody uses it"))
-    def deletion(self, project: Project) -> str:
+    def deletion(self, project: Project) -> SafeString | str:
+        if project.is_set_aside and project.drops:
+            words = (_("deleted"), _("can be restored"), until(project.drops))
+            return format_html("{}, {} {}", *words)
         found = None if project.removed else deletes_at(project, self._limits(project))
         return _("is deleted %(when)s") % {"when": when(found)} if found else ""
 
@@ -169,7 +205,7 @@ class ProjectAdmin(Rows[Project]):
 
     @admin.display(description=gettext_lazy("page"))
     def page(self, project: Project) -> SafeString | str:
-        if project.removed:
+        if project.removed and not project.is_set_aside:
             return ""
         return format_html(
             '<a href="{}">{}</a>', reverse("project", args=[project.name]), _("Page")
@@ -179,6 +215,7 @@ class ProjectAdmin(Rows[Project]):
         of_it = {"project__id__exact": row.pk}
         sessions = row.sessions.select_related("build").order_by("-pk")[:SESSIONS_SHOWN]
         return {
+            "listed_by": "?deleted=all" if row.removed else "",  # where the deeds find the row
             "story": story_of(row),
             "sessions": sessions if request.user.has_perm("notebook_sessions.view_session") else (),
             "all_sessions": shown.link_to_list("session", _("All sessions"), **of_it),

@@ -13,7 +13,7 @@ from portal.models import Erasure, User
 from quotas.models import LimitSet
 from sessions.models import Project, Session
 from sessions.states import ProjectState
-from tests.portal.test_erasing import erase_wholly, stop_all
+from tests.portal.test_erasing import drop_all, erase_wholly, stop_all
 from tests.portal.whole import fill
 from tests.stages import project_in
 
@@ -65,6 +65,7 @@ def test_with_the_name_typed_it_is_done(as_root, ada, root, backend):
     assert Session.objects.get().state == "stopping"
     assert Project.objects.existing().count() == 0
     stop_all()
+    drop_all()
     erasing.finish()
     assert "remove the volume by hand" in text_of(as_root.get(LIST))
 

@@ -14,6 +14,7 @@ from django.test import AsyncClient
 from django.utils import timezone
 
 from portal.models import User
+from quotas.models import LimitSet
 from sessions import lifecycle
 from sessions.admin.deeds import MOST
 from sessions.admin.shown import took
@@ -34,11 +35,11 @@ def listed(user: User, model: str, **query: str) -> set[int]:
     return {row.pk for row in answer.context["cl"].result_list}
 
 
-def act(user: User, model: str, deed: str, *rows, confirmed: bool = True):
+def act(user: User, model: str, deed: str, *rows, confirmed: bool = True, by: str = ""):
     data = {"action": deed, "_selected_action": [row.pk for row in rows]}
     if confirmed:
         data["confirmed"] = "yes"
-    return signed_in(user).post(f"{BASE}/{model}/", data, follow=True)
+    return signed_in(user).post(f"{BASE}/{model}/{by}", data, follow=True)
 
 
 def told(answer) -> str:
@@ -76,7 +77,11 @@ def test_deleted_projects_are_shown_only_to_whoever_asks(shelf, ada, vera):
     lifecycle.delete(gone, gone.owner)
     assert gone.pk not in listed(vera, "project")
     assert listed(vera, "project", deleted="yes") == {gone.pk}
+    assert listed(vera, "project", deleted="restorable") == {gone.pk}
     assert len(listed(vera, "project", deleted="all")) == len(shelf)
+    lifecycle.delete(gone, gone.owner, for_good=True)
+    assert listed(vera, "project", deleted="restorable") == set()
+    assert listed(vera, "project", deleted="yes") == {gone.pk}
 
 
 def test_by_provider_and_by_the_owners_group(shelf, ada, vera):
@@ -240,6 +245,39 @@ def test_support_deletes_and_rebuilds(shelf, sue):
     assert failed.current.force_build
 
 
+def test_support_restores_several_and_deletes_one_for_good_which_is_written_down(shelf, sue):
+    gone = [shelf[state] for state in (ProjectState.STOPPED, ProjectState.READY)]
+    act(sue, "project", "delete", *gone)
+    page = signed_in(sue).get(f"{BASE}/project/{gone[0].pk}/change/").content.decode()
+    assert "deleted, can be restored" in page
+    assert ">Restore…<" in page and ">Delete for good…<" in page and ">Delete…<" not in page
+    assert f'action="{BASE}/project/?deleted=all"' in page
+    asked = act(sue, "project", "restore", *gone, confirmed=False, by="?deleted=all")
+    asked = asked.content.decode()
+    assert "It is there again with its files, stopped" in asked
+    said = told(act(sue, "project", "restore", *gone))
+    assert "Restore: " in said
+    assert not Project.objects.set_aside().exists()
+    act(sue, "project", "delete_for_good", gone[0])
+    [row] = Project.objects.filter(removed__isnull=False)
+    assert not row.is_set_aside
+    said = told(act(sue, "project", "restore", row, by="?deleted=yes"))
+    assert f"Not possible for {row.name}: It is gone for good" in said
+    entries = LogEntry.objects.filter(object_id=str(row.pk)).order_by("pk")
+    assert [(entry.user, entry.change_message) for entry in entries] == [
+        (sue, "Delete"), (sue, "Restore"), (sue, "Delete for good"),
+    ]  # fmt: skip
+
+
+def test_restoring_for_somebody_keeps_to_their_limit(shelf, ada, sue):
+    mine = [project for project in shelf.values() if project.owner == ada]
+    act(sue, "project", "delete", *mine)
+    LimitSet.objects.create(user=ada, projects=1)
+    said = told(act(sue, "project", "restore", *mine))
+    assert "Not possible for " in said
+    assert Project.objects.existing().filter(owner=ada).count() == 1
+
+
 def test_a_session_is_stopped_where_it_is_seen(shelf, sue):
     session = shelf[ProjectState.READY].current
     act(sue, "session", "stop", session)
@@ -280,8 +318,9 @@ def test_a_row_has_the_deeds_that_are_possible_as_buttons(shelf, sue, vera):
 
 @pytest.mark.parametrize(
     ("model", "deed"),
-    [("project", "stop"), ("project", "delete"), ("project", "rebuild"), ("session", "stop"),
-     ("build", "cancel"), ("build", "rebuild")],
+    [("project", "stop"), ("project", "delete"), ("project", "rebuild"), ("project", "restore"),
+     ("project", "delete_for_good"), ("session", "stop"), ("build", "cancel"),
+     ("build", "rebuild")],
 )  # fmt: skip
 def test_a_viewer_and_others_act_on_nothing(shelf, ada, vera, model, deed):
     before = set(Project.objects.existing().values_list("pk", "current__state"))

@@ -80,6 +80,7 @@ def test_what_runs_and_what_there_is(busy):
     assert value("bindery_people") == 2
     assert value("bindery_people_with_notebooks") == 2
     assert value("bindery_projects") == 3
+    assert value("bindery_restorable_projects") == 0
     assert value("bindery_queue_length") == 1
     assert value("bindery_part_up", part="watch") == 1
 
