@@ -19,12 +19,13 @@ class PortalConfig(AppConfig):
 
         from portal import checks  # noqa: F401  registers itself
         from portal.logs import tasks
-        from portal.models import Announcement, User
+        from portal.models import Announcement, Installation, User
 
         tasks.listen()
         kept = ["username", "email", "is_active", "is_staff", "is_superuser", "signed_out"]
         auditlog.register(User, include_fields=kept, m2m_fields={"groups", "user_permissions"})
         auditlog.register(Announcement, exclude_fields=["id"])
+        auditlog.register(Installation, include_fields=["keep_days"])
 
 
 class PortalAdminConfig(SimpleAdminConfig):

@@ -73,8 +73,8 @@ class Stack:
         self.process: subprocess.Popen[bytes] | None = None
         self.log = self.home / "up.log"
 
-    def start(self) -> None:
-        """Return once it can take a launch."""
+    def start(self, is_up: Callable[[], bool] | None = None) -> None:
+        """Return once it can take a launch, or is as far as ``is_up`` asks."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.inside, sys.executable, "manage.py", "up"],
@@ -83,7 +83,7 @@ class Stack:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        eventually(self.is_healthy, within=180, what="a healthy portal")
+        eventually(is_up or self.is_healthy, within=180, what="a healthy portal")
 
     def is_healthy(self) -> bool:
         try:
@@ -105,8 +105,8 @@ class Stack:
         eventually(lambda: not _running(run), within=20, what="the end of all notebooks")
         remove(self.data)
 
-    def manage(self, *arguments: str) -> str:
-        """What ``manage.py`` prints."""
+    def manage(self, *arguments: str, expected: int = 0) -> str:
+        """What ``manage.py`` prints; ``expected`` is the status with which it ends."""
         done = subprocess.run(
             [*self.inside, sys.executable, "manage.py", *arguments],
             cwd=PROJECT,
@@ -116,7 +116,7 @@ class Stack:
             check=False,
             timeout=60,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == expected, done.stderr
         return done.stdout.strip()
 
     def warm_up(self, there: Path) -> None:

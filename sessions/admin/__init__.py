@@ -7,6 +7,6 @@ page of confirmation, `story` what happened to a project, `export` the files. No
 state itself.
 """
 
-from sessions.admin import build, project, removal, rule, session
+from sessions.admin import build, project, removal, rule, session, setaside
 
-__all__ = ["build", "project", "removal", "rule", "session"]
+__all__ = ["build", "project", "removal", "rule", "session", "setaside"]

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from portal.models import User
-from sessions.models import Build, Project, Removal, Session
+from sessions.models import Build, Project, Removal, Session, SetAside
 from sessions.states import BUILD_ACTIVE, BuildState, ProjectState, SessionState
 
 SHORT = 70
@@ -45,7 +45,7 @@ def state_of(row: Project | Session | Build) -> SafeString:
     return badge(_LIKE[build], str(build.label))
 
 
-def link(row: Project | Session | Build | Removal | User, text: Any = "") -> SafeString:
+def link(row: Project | Session | Build | Removal | SetAside | User, text: Any = "") -> SafeString:
     """The row's own page in the admin."""
     names = (row._meta.app_label, row._meta.model_name)
     address = reverse("admin:{}_{}_change".format(*names), args=[row.pk])

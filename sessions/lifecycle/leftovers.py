@@ -21,7 +21,8 @@ from sessions.installation import asides, belonging
 from sessions.installation.decision import Verdict, is_too_much
 from sessions.installation.known import having
 from sessions.lifecycle.again import Again
-from sessions.models import Build, Condition, Project, Removal, Removed, Session
+from sessions.lifecycle.queue import enqueue
+from sessions.models import Build, Condition, Project, Removal, Removed, Session, SetAside
 
 PART = "leftovers"
 """Names the `Condition` that tells when nothing unknown is touched."""
@@ -97,6 +98,18 @@ def set_aside(name: str) -> None:
     if not Project.objects.filter(name=name).exists() and belonging.are_one():
         get_backend().set_aside(name)
         asides.compare()
+
+
+def put_back(row: SetAside) -> None:
+    """Have the worker give a project its folder back. Raises `StateConflict` where no project of
+    this name exists."""
+    asides.require_project(row)
+    enqueue("put_back", row.pk)
+
+
+def remove_now(row: SetAside) -> None:
+    """Have the worker remove what was set aside, whatever its time."""
+    enqueue("remove_aside", row.pk, 1)
 
 
 def sweep() -> None:

@@ -16,9 +16,9 @@ from django.test import Client
 from django.utils import timezone
 
 from keys.models import KnownHost, Token
-from portal.models import Announcement, Erasure, Letter, User
+from portal.models import Announcement, Erasure, Installation, Letter, User
 from quotas.models import Grant, LimitRequest, LimitSet, SupportBounds
-from sessions.models import Build, Project, Removal, RepositoryRule, Session
+from sessions.models import Build, Project, Removal, RepositoryRule, Session, SetAside
 from sessions.states import ProjectState
 from tests.portal.adminpages import addresses, filled_in
 from tests.stages import project_in
@@ -47,6 +47,8 @@ def things(ada, backend, root) -> dict[type[Model], Model]:
         Token.objects.issue(ada, "laptop")[0],
         RepositoryRule.objects.create(pattern="github.com/evil/*"),
         Removal.objects.create(kind="event", count=3, why="Older than 180 days."),
+        SetAside.objects.create(aside="nobodys-1.20261130T120000Z-abcdef", name="nobodys-1"),
+        Installation.objects.create(id="a" * 32),
         Group.objects.create(name="physics"),
         Erasure.objects.create(username="0" * 64, volume="somebody-nfs-pvc"),
         KnownHost.objects.create(

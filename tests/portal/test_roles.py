@@ -18,6 +18,12 @@ from portal.models import User
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = "view|add|change|delete|act_on|cancel|sign_out|disable|exceed|answer"
 NAME = re.compile(rf"^([a-z_]+)\.((?:{VERBS})_[a-z]+)$")
+ROLE_MIGRATIONS = (
+    "0003_roles",
+    "0006_roles_and_people",
+    "0008_roles_and_letters",
+    "0012_roles_and_installation",
+)
 IN_TEMPLATES = re.compile(rf"perms\.([a-z_]+)\.((?:{VERBS})_[a-z]+)\b")
 
 
@@ -69,7 +75,7 @@ def test_no_role_lets_anybody_delete_people_or_write_permissions():
 
 def test_the_migrations_tables_are_the_one_in_use(db):
     frozen: dict[str, set[str]] = {role: set() for role in roles.ROLES}
-    for name in ("0003_roles", "0006_roles_and_people", "0008_roles_and_letters"):
+    for name in ROLE_MIGRATIONS:
         for role, tables in importlib.import_module(f"portal.migrations.{name}").ROLES.items():
             for table in tables:
                 frozen[role] |= {f"{label}.{code}" for label in table for code in table[label]}

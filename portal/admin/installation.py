@@ -1,0 +1,25 @@
+"""Which installation this is, and how long what was set aside is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from portal.models import Installation
+
+
+@admin.register(Installation)
+class InstallationAdmin(admin.ModelAdmin[Installation]):
+    """One row, which the first start makes and `manage.py adopt` changes."""
+
+    list_display = ("id", "made", "keep_days")
+    fields = ("id", "made", "keep_days")
+    readonly_fields = ("id", "made")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

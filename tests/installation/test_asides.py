@@ -1,0 +1,128 @@
+"""What was set aside is listed, put back, or removed when its time is over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from portal.models import Installation
+from sessions.installation import asides
+from sessions.models import Project, Removal, SetAside
+from sessions.reconcile import reconcile
+from tests.scripted import ScriptedBackend
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIST = "/admin/notebook_sessions/setaside/"
+
+
+@pytest.fixture
+def aside(settled: ScriptedBackend, worker) -> SetAside:
+    """A folder that no project asked for."""
+    settled.kept_projects = {"nobodys-1"}
+    for _minute in range(2):
+        reconcile()
+        worker.run()
+    return SetAside.objects.get()
+
+
+def days_go_by(days: float) -> None:
+    SetAside.objects.update(since=timezone.now() - timedelta(days=days))
+
+
+def act(client, aside: SetAside, deed: str) -> str:
+    answer = client.post(
+        LIST, {"action": deed, "_selected_action": aside.pk, "confirmed": "1"}, follow=True
+    )
+    text: str = answer.content.decode()
+    return text
+
+
+def test_it_is_kept_for_two_weeks_and_removed_then(aside, settled, worker):
+    assert aside.until - aside.since == timedelta(days=14)
+    for days, there in ((13.9, True), (14.1, False)):
+        days_go_by(days)
+        reconcile()
+        worker.run()
+        assert bool(settled.kept_aside) is there
+    assert not SetAside.objects.exists()
+    removal = Removal.objects.get()
+    assert (removal.name, removal.size) == ("nobodys-1", 1000)
+
+
+def test_staff_set_how_long_and_it_holds_for_what_is_there(as_stan, as_sue, aside, settled, worker):
+    page = f"/admin/portal/installation/{Installation.objects.current_id()}/change/"
+    assert as_sue.post(page, {"keep_days": 1}).status_code == 403
+    assert as_stan.post(page, {"keep_days": 30}).status_code == 302
+    days_go_by(29)
+    reconcile()
+    worker.run()
+    assert settled.kept_aside
+    assert as_stan.post(page, {"keep_days": 0}).status_code == 200  # refused
+    assert Installation.objects.current().keep_days == 30
+
+
+def test_nothing_is_removed_while_the_data_are_another_databases(aside, settled, worker):
+    days_go_by(100)
+    settled.place = "b" * 32
+    reconcile()
+    worker.lose()
+    asides.remove(aside.pk)
+    assert settled.kept_aside
+
+
+def test_nor_while_much_is_unknown(aside, settled, worker):
+    days_go_by(100)
+    settled.kept_projects = {f"nobodys-{number}" for number in range(2, 10)}
+    reconcile()
+    worker.run()
+    assert settled.kept_aside
+
+
+def test_staff_see_it_with_its_size_and_until_when(as_vera, aside):
+    text = as_vera.get(LIST).content.decode()
+    assert "nobodys-1" in text and "1000" in text.replace("\xa0bytes", "")
+    assert "Remove now" not in text
+
+
+def test_a_project_whose_row_is_there_again_gets_its_folder_back(
+    as_stan, ada, aside, settled, worker
+):
+    assert "restore the database that knows it first" in act(as_stan, aside, "put_back")
+    Project.objects.create(owner=ada, name="nobodys-1", provider="git", url="u")
+    act(as_stan, aside, "put_back")
+    worker.run()
+    assert settled.projects() == ["nobodys-1"]
+    assert not SetAside.objects.exists()
+    reconcile()
+    worker.run()
+    assert settled.projects() == ["nobodys-1"]
+
+
+def test_it_is_not_put_in_the_place_of_another(as_stan, ada, aside, settled, worker):
+    Project.objects.create(owner=ada, name="nobodys-1", provider="git", url="u")
+    settled.kept_projects = {"nobodys-1"}
+    act(as_stan, aside, "put_back")
+    worker.run()
+    assert settled.kept_aside
+    assert "has a folder by now" in as_stan.get(LIST).content.decode()
+
+
+def test_staff_may_have_it_removed_at_once(as_stan, as_sue, aside, settled, worker):
+    act(as_sue, aside, "remove_now")
+    worker.run()
+    assert settled.kept_aside
+    act(as_stan, aside, "remove_now")
+    worker.run()
+    assert not settled.kept_aside
+
+
+def test_what_another_database_set_aside_gets_its_whole_time(settled):
+    settled.kept_aside = {"old-1.20250101T000000Z-abcdef": "old-1"}
+    reconcile()
+    assert SetAside.objects.get().since > timezone.now() - timedelta(minutes=1)
+    settled.kept_aside = {}
+    reconcile()
+    assert not SetAside.objects.exists()
