@@ -13,6 +13,7 @@ import pytest
 from sessions.backends import BuildReport, ServerReport
 from sessions.backends.kubernetes import KubernetesBackend, serverpod
 from sessions.backends.kubernetes.buildpod import STAGES
+from sessions.backends.kubernetes.homes import program
 from tests.kubernetes.apiserver import BREAK, END
 from tests.kubernetes.test_build_reports import DONE, RUNS, WAITS, ended
 from tests.kubernetes.things import BARE, BUILD, SERVER
@@ -222,8 +223,8 @@ def test_a_notebook_is_made_once_and_not_after_it_was_taken_back(api, backend):
         backend.ensure_server(SERVER)
     name = f"{SERVER.name}-9"
     kinds = {kind: list(things) for kind, things in api.things.items() if things}
-    claims = {"persistentvolumeclaims": ["ada-nfs-pvc"]}
-    assert kinds == {**claims, "secrets": [name], "pods": [name]}
+    shared = {"persistentvolumeclaims": ["ada-nfs-pvc"], "configmaps": [program.name()]}
+    assert kinds == {**shared, "secrets": [name], "pods": [name]}
     backend.remove_server(9)
     assert not api.things["pods"]
     backend.ensure_server(SERVER)

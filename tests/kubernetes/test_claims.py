@@ -80,6 +80,7 @@ def test_whoever_was_renamed_keeps_claim_keys_and_node_and_finds_both_paths(api,
     assert [mount["mountPath"] for mount in mounts if mount["name"] == "home"] == [
         "/home/countess-nfs-pvc",
         "/home/ada-nfs-pvc",
+        "/home/jovyan",
     ]
     assert {"name": "JUPYTERHUB_USER", "value": "countess"} in pod["spec"]["containers"][0]["env"]
     labels = {each["metadata"]["labels"]["bindery/owner"] for each in api.things["pods"].values()}

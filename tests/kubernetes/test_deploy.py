@@ -93,6 +93,17 @@ def test_only_the_portal_gets_into_a_notebook_and_nobody_into_a_build():
     assert policy("bindery-builds")["ingress"] == []
 
 
+def test_nobody_speaks_to_a_helper_and_it_speaks_to_nobody():
+    assert policy("bindery-helpers") == {
+        "podSelector": {
+            "matchLabels": {"app.kubernetes.io/managed-by": "bindery", "bindery/kind": "helper"}
+        },
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [],
+        "egress": [],
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "kind"), [("bindery-notebooks", "server"), ("bindery-builds", "build")]
 )

@@ -60,7 +60,7 @@ def test_a_key_that_the_cluster_has_just_cleared_away_is_made_again(api, backend
 def test_a_new_key_reaches_the_notebooks_that_run(api, backend):
     backend.ensure_server(OWN)
     backend.ensure_server(replace(OWN, id=10, name="ada-trees-lrkajvgx"))
-    backend.ensure_server(replace(OWN, id=11, name="bob-trees-lrkajvgx", owner="bob"))
+    backend.ensure_server(replace(OWN, id=11, name="bob-trees-lrkajvgx", owner="bob", volume="bob"))
     backend.renew_identity("ada", NEW)
     backend.renew_identity("ada", NEW)
     assert secret(api, "ada-ssh-key")["stringData"]["ssh.priv"] == "the next one"

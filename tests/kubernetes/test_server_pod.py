@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sessions.backends.kubernetes import serverpod
+from sessions.backends.kubernetes.homes import pods, program
 from tests.kubernetes.things import BARE, FULL, SERVER, containers
 
 LABELS = {
@@ -53,11 +54,17 @@ VARIABLES = [
 ]
 MOUNTS = [
     {"name": "home", "mountPath": "/home/ada-nfs-pvc"},
+    {
+        "name": "home",
+        "mountPath": "/home/jovyan",
+        "subPath": ".bindery/projects/ada-flowers-lrkajvgx",
+    },
     {"name": "jupyter", "mountPath": "/run/bindery/jupyter", "readOnly": True},
     {"name": "shm", "mountPath": "/dev/shm"},
 ]
 VOLUMES = [
     {"name": "home", "persistentVolumeClaim": {"claimName": "ada-nfs-pvc"}},
+    {"name": "homes", "configMap": {"name": program.name()}},
     {
         "name": "jupyter",
         "secret": {
@@ -141,6 +148,7 @@ def test_a_site_with_nothing_set_has_a_plain_pod():
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 10,
             "securityContext": POD_RIGHTS,
+            "initContainers": [pods.settling(spec, BARE)],  # see test_home_pods
             "containers": [
                 {
                     "name": "notebook",
@@ -209,6 +217,7 @@ def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 10,
             "securityContext": POD_RIGHTS,
+            "initContainers": [pods.settling(SERVER, FULL)],
             "containers": [
                 {
                     "name": "notebook",
@@ -267,7 +276,7 @@ def test_a_notebook_may_do_nothing_that_it_does_not_need(site):
     for container in containers({"spec": spec}).values():
         assert container["securityContext"] == RIGHTS
         assert {"cpu", "memory", "ephemeral-storage"} <= container["resources"]["limits"].keys()
-        assert not any("valueFrom" in variable for variable in container["env"])
+        assert not any("valueFrom" in variable for variable in container.get("env", []))
 
 
 def test_the_longest_project_has_a_host_name_and_an_object_name_that_the_cluster_takes():

@@ -2,6 +2,7 @@
 
 It only writes down what is wanted, as objects, and reads what is; the cluster does the rest.
 Neighbours: `site` (what the operator set), `buildpod`, `serverpod`, `keysecret` (manifests),
+`homes` (projects' files in people's volumes),
 `cluster` (the API), `namespace` (whose it is), `registry` (the images), `buildreport`,
 `serverreport` (how things are), `output` (logs), `changes` (what happens).
 """
@@ -45,6 +46,8 @@ from .answering import Answering
 from .buildpod import build_pod
 from .changes import WARNINGS, Changes, latest, unanswered
 from .cluster import Cluster, Manifest
+from .homes import program
+from .homes.errands import Errands
 from .labels import (
     BUILD_KEYS,
     BUILDS,
@@ -226,6 +229,8 @@ class KubernetesBackend:
             return
         uid = secret["metadata"]["uid"]
         self._hand_key_over(spec, secret)
+        if self.site.keep_homes:
+            self._cluster.create("configmaps", program.configmap())
         self._cluster.create("pods", serverpod.pod(spec, self.site, uid))
         self._hand_key_over(spec, secret)  # the cluster may have cleared it away just before
         if self._wanted(spec) is None:  # it was taken back just now
@@ -288,10 +293,14 @@ class KubernetesBackend:
         for kind in ("pods", "secrets"):
             for each in self._of(kind, f"{SERVERS},{PROJECT}={name}"):
                 self._cluster.delete(kind, each)
-        return True
+        return not volume or self._errands.drop(name, volume)
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:
-        return ProjectSize(None)
+        return self._errands.measure(name, volume)
+
+    @property
+    def _errands(self) -> Errands:
+        return Errands(self._cluster, self._namespace, self.site)
 
     def projects(self) -> list[str]:
         things = [*self._all("secrets"), *self._all("pods")]
@@ -306,6 +315,7 @@ class KubernetesBackend:
         found = buildreport.keys_of_nobody(secrets, pods, datetime.now(UTC))
         for name in found:
             self._cluster.delete("secrets", name)
+        self._errands.sweep(datetime.now(UTC))
         return found
 
     def builds(self) -> list[BuildReport]:

@@ -17,6 +17,7 @@ BUILD = "bindery/build"
 SESSION = "bindery/session"
 INSTALLATION = "bindery/installation"
 """Whose it is: `Cluster.create` puts it on everything that is made (see `namespace`)."""
+TASK = "bindery/task"
 KEYS = "bindery/keys"
 """An annotation: with which keys it was renewed last, by their mark."""
 TOLD = "bindery/told"
@@ -28,7 +29,7 @@ OURS = f"{MANAGED}=bindery"
 
 
 def _of_kind(kind: str) -> str:
-    """The selector of all our objects of a kind: build, server, volume or key."""
+    """The selector of all our objects of a kind: build, server, volume, key or helper."""
     return f"{OURS},{KIND}={kind}"
 
 
@@ -37,6 +38,7 @@ BUILD_KEYS = f"{_of_kind('key')},{BUILD}"
 SERVERS = f"{_of_kind('server')},{SESSION}"
 """Selectors of what bears the number of its row."""
 VOLUMES = f"{_of_kind('volume')},{OWNER}"
+HELPERS = _of_kind("helper")
 
 
 def build_labels(spec: BuildSpec) -> dict[str, str]:
@@ -65,6 +67,15 @@ def build_key_labels(build_id: int) -> dict[str, str]:
     return {MANAGED: "bindery", KIND: "key", BUILD: str(build_id)}
 
 
+def helper_labels(task: str, project: str, volume: str) -> dict[str, str]:
+    """Of a pod that does something with a project's folder while nothing of it runs."""
+    return {MANAGED: "bindery", KIND: "helper", TASK: task, PROJECT: project, OWNER: volume}
+
+
+def program_labels() -> dict[str, str]:
+    return {MANAGED: "bindery", KIND: "program"}
+
+
 def build_name(build_id: int) -> str:
     return f"build-{build_id}"
 
@@ -90,3 +101,7 @@ def key_name(volume: str) -> str:
 
 def build_key_name(build_id: int) -> str:
     return f"{build_name(build_id)}-key"
+
+
+def helper_name(task: str, project: str) -> str:
+    return f"helper-{task}-{project}"

@@ -15,6 +15,8 @@ from django.utils.translation import gettext_lazy
 
 from sessions.waits import NO_GPU, NO_ROOM
 
+from .homes import words
+from .homes.pods import CONTAINER as FILES
 from .podstatus import containers
 from .serverpod import CONTAINER
 from .site import Site
@@ -107,6 +109,8 @@ def why_ended(pod: Pod) -> Problem:
         return node_lost()
     for name, each in containers(pod):
         ended = each.get("state", {}).get("terminated")
+        if ended and name == FILES and ended.get("exitCode"):
+            return words.problem(ended)
         if ended and (name == CONTAINER or ended.get("exitCode")):  # or one of the operator's
             return _last_words(ended)
     return deleted()

@@ -12,14 +12,15 @@ from sessions import jupyter
 from sessions.backends import ServerSpec
 
 from . import keysecret
-from .labels import OURS, OWNER, server_labels, server_name, volume_labels, volume_name
+from .homes import pods as homes
+from .homes import program
+from .labels import server_labels, server_name, volume_labels, volume_name
 from .merge import merged
 from .site import CA_FOLDER, Site
 
 PORT = 8888
 CONFIG = "/run/bindery/jupyter"
 CONTAINER = "notebook"
-USER = 1000
 _SETTINGS_KEY = "settings"
 _RUNTIME = "/tmp/jupyter"  # noqa: S108  (the container's own; sockets want a short path)
 
@@ -98,19 +99,12 @@ def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 10,
-            "securityContext": {
-                "runAsUser": USER,
-                "runAsGroup": USER,
-                "runAsNonRoot": True,
-                "fsGroup": USER,
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "supplementalGroups": [100],  # to which Jupyter's own images give their files
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": homes.rights_of_pod(),
+            **({"initContainers": [homes.settling(spec, site)]} if site.keep_homes else {}),
             "containers": [_container(spec, site)],
             "volumes": _volumes(spec, site),
             **site.pull_secrets,
-            **_together(spec, site),
+            **homes.together(spec.volume, site),
         },
     }
     result: dict[str, Any] = merged(site.pod_template, ours)
@@ -120,6 +114,7 @@ def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
 def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
     mounts: list[dict[str, Any]] = [
         *_home(spec),
+        *([homes.mount(spec.name)] if site.keep_homes else []),
         {"name": "jupyter", "mountPath": CONFIG, "readOnly": True},
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  (the container's own)
     ]
@@ -137,11 +132,7 @@ def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         "ports": [{"name": "notebook", "containerPort": PORT}],
         "resources": site.machine_resources(spec.resources),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "privileged": False,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": homes.RIGHTS,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounts,
     }  # fmt: skip
@@ -173,7 +164,8 @@ def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
     ]
     memory = int(spec.resources.memory_limit_gb * 1e9)
     volumes: list[dict[str, Any]] = [
-        {"name": "home", "persistentVolumeClaim": {"claimName": volume_name(spec.volume)}},
+        homes.home(spec.volume),
+        *([program.volume()] if site.keep_homes else []),
         {
             "name": "jupyter",
             "secret": {"secretName": server_name(spec), "items": files, "defaultMode": 0o440},
@@ -187,15 +179,3 @@ def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
     if site.ca_configmap:
         volumes.append({"name": "ca", "configMap": {"name": site.ca_configmap}})
     return volumes
-
-
-def _together(spec: ServerSpec, site: Site) -> dict[str, Any]:
-    """A volume that only one node can have keeps all notebooks of its person on that node."""
-    if site.volume_access != "ReadWriteOnce":
-        return {}
-    key, value = OURS.split("=")
-    term = {
-        "labelSelector": {"matchLabels": {key: value, OWNER: spec.volume}},
-        "topologyKey": "kubernetes.io/hostname",
-    }
-    return {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}

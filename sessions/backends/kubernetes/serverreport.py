@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sessions.backends import ServerReport
+from sessions.backends import FilesReport, ServerReport
 
 from . import problems
+from .homes import words
 from .labels import INSTALLATION, PROJECT, SESSION, STOP, TOLD
 from .podstatus import annotation, created, is_running, label, leaves, moment, unscheduled
 from .serverpod import PORT
@@ -60,7 +61,7 @@ def report(name: str, sight: Sight, site: Site, queue: list[str]) -> ServerRepor
     uid = pod["metadata"]["uid"]
     if uid in sight.answering and is_running(pod):
         address = f"http://{pod['status']['podIP']}:{PORT}"
-        return _made(pod, "ready", address=address)
+        return _made(pod, "ready", address=address, files=words.report(pod))
     if not _is_told(secret) and (hopeless := problems.hopeless(pod)):
         return _made(pod, "gone", *hopeless)
     return _made(pod, "starting", *_wait(pod, sight, site, queue))
@@ -92,6 +93,8 @@ def _is_told(secret: Thing) -> bool:
 def _wait(pod: Thing, sight: Sight, site: Site, queue: list[str]) -> problems.Problem:
     reason = unscheduled(pod)
     name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+    if reason is None and (filling := words.filling(pod, sight.now)):
+        return filling
     if reason is None:
         return problems.why_not_running(pod, sight.warnings.get(uid, ""))
     place = queue.index(name) + 1 if name in queue else 1
@@ -115,11 +118,19 @@ def _is_overdue(pod: Thing, now: datetime) -> bool:
 
 
 def _made(
-    thing: Thing, state: str, code: str = "", message: str = "", *, address: str = ""
+    thing: Thing,
+    state: str,
+    code: str = "",
+    message: str = "",
+    *,
+    address: str = "",
+    files: FilesReport | None = None,
 ) -> ServerReport:
     number, name = int(label(thing, SESSION)), label(thing, PROJECT)
     marked = bool(label(thing, INSTALLATION))
-    return ServerReport(number, name, state, address, code, message, _node(thing), marked=marked)
+    return ServerReport(
+        number, name, state, address, code, message, _node(thing), files, marked=marked
+    )
 
 
 def _node(thing: Thing) -> str:

@@ -29,7 +29,8 @@ class Site:
     """``registry`` is host[:port]/path of the images; sizes are bytes, times seconds.
 
     ``variables`` (proxies, package indexes) go into builds' steps and into notebooks, and with
-    ``ca_configmap`` the site's own authorities. ``pod_template`` is an operator's part of the
+    ``ca_configmap`` the site's own authorities. ``keep_homes``: /home/jovyan is kept in the
+    person's volume. ``pod_template`` is an operator's part of the
     notebooks' pods. ``unusable`` has, by their names, why settings could not be read.
     """
 
@@ -52,6 +53,7 @@ class Site:
     gpu: str
     notebook_disk: int
     ca_configmap: str
+    keep_homes: bool = True
     variables: dict[str, str] = field(default_factory=dict)
     pod_template: dict[str, Any] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
@@ -158,6 +160,7 @@ def configured() -> Site:
         gpu=settings.PORTAL_GPU_RESOURCE,
         notebook_disk=int(settings.PORTAL_NOTEBOOK_DISK_GB * 1e9),
         ca_configmap=settings.PORTAL_CA_CONFIGMAP,
+        keep_homes=settings.PORTAL_KEEP_HOMES,
         variables=variables,
         pod_template=template,
         unusable={name: why for name, why in wrong.items() if why},

@@ -1,0 +1,125 @@
+"""What keeps projects' files in people's volumes, as pure functions: parts of a notebook's pod,
+and the pod of a helper.
+
+The notebook's own pod has an init container that fills or merges the kept folder: it has the
+image's files at hand, the volume is on its node already, and no second pod has to find a place.
+Whatever is to be done while nothing runs is a helper's. Neighbours: `serverpod`, which puts the
+parts in; `errands`, which runs helpers; `settle` and `helper`, which run inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sessions.backends import ServerSpec
+from sessions.backends.kubernetes.labels import OURS, OWNER, helper_labels, helper_name, volume_name
+from sessions.backends.kubernetes.merge import merged
+from sessions.backends.kubernetes.site import Site
+
+from . import program
+from .settle import SOURCE, VOLUME
+from .way import HOMES
+
+CONTAINER = "bindery-files"
+USER = 1000
+SECONDS = 600
+"""A helper's time."""
+RIGHTS: dict[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "privileged": False,
+    "capabilities": {"drop": ["ALL"]},
+}
+_SCHEDULING = ("nodeSelector", "tolerations", "priorityClassName", "schedulerName", "affinity")
+"""Of an operator's part of a pod: where people's volumes can be had."""
+
+
+def mount(name: str) -> dict[str, Any]:
+    """The kept folder in the project's notebook."""
+    return {"name": "home", "mountPath": SOURCE, "subPath": "/".join((*HOMES, name))}
+
+
+def settling(spec: ServerSpec, site: Site) -> dict[str, Any]:
+    """The init container that makes the kept folder ready: the notebook's image and rights."""
+    return {
+        "name": CONTAINER,
+        "image": site.reference(spec.image, spec.digest),
+        "command": [*program.SETTLE, spec.name, spec.commit],
+        "resources": site.machine_resources(replace(spec.resources, gpu=0)),
+        "securityContext": RIGHTS,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "home", "mountPath": VOLUME}, program.mount()],
+    }
+
+
+def helper(task: str, project: str, volume: str, site: Site) -> dict[str, Any]:
+    """The pod that does something with a project's folder while nothing of it runs."""
+    ours = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": helper_name(task, project),
+            "labels": helper_labels(task, project, volume),
+        },
+        "spec": {
+            "hostname": "helper",
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": SECONDS,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 1,
+            "securityContext": rights_of_pod(),
+            "containers": [_helping(task, project, site)],
+            "volumes": [home(volume), program.volume()],
+            **site.pull_secrets,
+            **together(volume, site),
+        },
+    }
+    template = site.pod_template.get("spec") or {}
+    where = {key: template[key] for key in _SCHEDULING if key in template}
+    result: dict[str, Any] = merged({"spec": where}, ours)
+    return result
+
+
+def _helping(task: str, project: str, site: Site) -> dict[str, Any]:
+    return {
+        "name": "helper",
+        "image": site.builder_image,
+        "command": [*program.HELP, task, project],
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "32M", "ephemeral-storage": "1M"},
+            "limits": {"cpu": "500m", "memory": "256M", "ephemeral-storage": "10M"},
+        },
+        "securityContext": {**RIGHTS, "readOnlyRootFilesystem": True},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "home", "mountPath": VOLUME}, program.mount()],
+    }
+
+
+def rights_of_pod() -> dict[str, Any]:
+    """Of all pods that have a person's volume."""
+    return {
+        "runAsUser": USER,
+        "runAsGroup": USER,
+        "runAsNonRoot": True,
+        "fsGroup": USER,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "supplementalGroups": [100],  # to which Jupyter's own images give their files
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def home(volume: str) -> dict[str, Any]:
+    return {"name": "home", "persistentVolumeClaim": {"claimName": volume_name(volume)}}
+
+
+def together(volume: str, site: Site) -> dict[str, Any]:
+    """A volume that only one node can have keeps all pods of its person on that node."""
+    if site.volume_access != "ReadWriteOnce":
+        return {}
+    key, value = OURS.split("=")
+    term = {
+        "labelSelector": {"matchLabels": {key: value, OWNER: volume}},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    return {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}

@@ -1,0 +1,84 @@
+"""The programs that pods run on kept folders, as a ConfigMap, and the words that start them.
+
+A ConfigMap, and not words of each pod: watch keeps all pods in memory. Its name tells its text,
+so that two versions of the portal do not disturb each other. Pure functions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sessions.backends.kubernetes.labels import program_labels
+from sessions.repofiles import merge
+
+from . import helper, settle, tree, way
+
+FOLDER = "/run/bindery/homes"
+_VOLUME = "homes"
+_MODULES = (helper, merge, settle, tree, way)
+
+_START = """\
+import sys
+sys.path.insert(0, "/run/bindery")
+"""
+_HELP = f"""{_START}\
+from homes import helper
+helper.main(sys.argv[1:])
+"""
+_SETTLE = f"""{_START}\
+from homes import settle
+settle.main(sys.argv[1:])
+"""
+
+# Images bring Python along because JupyterLab is there, but not each has it on its PATH: with
+# some, only the entry point puts it there. That is not run, since it belongs to the notebook.
+_FIND = """\
+program=$1
+shift
+for python in python3 python /opt/conda/bin/python3 /srv/conda/envs/notebook/bin/python3 \\
+    /opt/*/bin/python3 /srv/*/bin/python3 /usr/local/bin/python3 /usr/bin/python3
+do
+    "$python" -IS -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null || continue
+    exec "$python" -IS -X utf8 -c "$program" "$@"
+done
+printf '{"code": "spawn.no-python"}' >/dev/termination-log
+exit 1
+"""
+
+HELP = ["python3", "-I", "-c", _HELP]
+SETTLE = ["sh", "-c", _FIND.replace("$", "$$"), "sh", _SETTLE]  # Kubernetes reads two as one
+
+
+@cache
+def texts() -> dict[str, str]:
+    """Each file's text by its name."""
+    files = (Path(str(each.__file__)) for each in _MODULES)
+    return {file.name: file.read_text(encoding="utf-8") for file in files}
+
+
+@cache
+def name() -> str:
+    """Of the ConfigMap with these very texts."""
+    whole = "\0".join(f"{name}\0{text}" for name, text in sorted(texts().items()))
+    return f"bindery-homes-{hashlib.sha256(whole.encode()).hexdigest()[:12]}"
+
+
+def configmap() -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name(), "labels": program_labels()},
+        "immutable": True,
+        "data": texts(),
+    }
+
+
+def volume() -> dict[str, Any]:
+    return {"name": _VOLUME, "configMap": {"name": name()}}
+
+
+def mount() -> dict[str, Any]:
+    return {"name": _VOLUME, "mountPath": FOLDER, "readOnly": True}

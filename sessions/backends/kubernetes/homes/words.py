@@ -1,0 +1,147 @@
+"""What containers say of kept folders, read as a stranger's words: sentences for people.
+
+Whatever runs in an image may leave any last words. They are bounded, and only known codes
+count. Pure functions; neighbours: `settle` and `helper`, which leave them.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from sessions.backends import FilesReport
+from sessions.backends.kubernetes.podstatus import containers, moment
+from sessions.backends.mergewords import files_report, printable
+
+from .helper import FAILED as HELPER_FAILED
+from .pods import CONTAINER
+from .settle import BLOCKED, FAILED, FULL, READ_ONLY
+
+Pod = dict[str, Any]
+NO_PYTHON = "spawn.no-python"
+FILLING = "spawn.files"
+A_WHILE = timedelta(seconds=3)
+_SHOWN = 300
+
+
+def problem(ended: Pod) -> tuple[str, str]:
+    """Return code and sentence of why the folder could not be made ready, from how its
+    container has ended."""
+    said = _parsed(ended)
+    code = str(said.get("code", ""))
+    why = printable(str(said.get("why") or ended.get("message", "")))[-_SHOWN:]
+    if ended.get("reason") == "OOMKilled":
+        why = _("it used more than the notebook's memory")
+    sentences = {
+        BLOCKED: _blocked(said),
+        FULL: _full(),
+        READ_ONLY: _read_only(why),
+        NO_PYTHON: _no_python(),
+    }
+    if code in sentences:
+        return code, sentences[code]
+    message = _(
+        "The project's files could not be brought into your folder, so the notebook was not "
+        "started. What is in your folder is as it was. Try again, or tell the staff: %(why)s"
+    )
+    return FAILED, message % {"why": why}
+
+
+def filling(pod: Pod, now: datetime) -> tuple[str, str] | None:
+    """Return what to say while the folder is being made ready, where that takes a while."""
+    for name, status in containers(pod):
+        begun = status.get("state", {}).get("running", {}).get("startedAt", "")
+        if name == CONTAINER and begun and now - moment(begun) > A_WHILE:
+            return FILLING, _("The project's files are being brought into your folder.")
+    return None
+
+
+def report(pod: Pod) -> FilesReport | None:
+    """Return what became of the project's files at this start; None where nobody says."""
+    for name, status in containers(pod):
+        ended = status.get("state", {}).get("terminated")
+        if name == CONTAINER and ended:
+            return _report(_parsed(ended))
+    return None
+
+
+def helped(pod: Pod) -> dict[str, Any]:
+    """Return a helper's last words: ``size`` (None where it is not known) or ``code``."""
+    why = str(pod.get("status", {}).get("message", ""))
+    for _name, status in containers(pod):
+        ended = status.get("state", {}).get("terminated", {})
+        said = _parsed(ended)
+        if "code" in said or "size" in said:
+            return said
+        why = why or str(ended.get("message", ""))
+    return {"code": HELPER_FAILED, "why": printable(why)[:_SHOWN]}
+
+
+def _report(said: dict[str, Any]) -> FilesReport:
+    if said.get("left"):
+        return FilesReport(_left(said), size(said))
+    merge = said.get("merge")
+    return files_report(merge if isinstance(merge, dict) else {}, size(said))
+
+
+def _left(said: dict[str, Any]) -> str:
+    """Why what is new in the repository is not there, and the notebook runs all the same."""
+    if said["left"] == FULL:
+        return _(
+            "Your volume is full, so what is new in the repository was not brought in: your "
+            "files are as they were. Make room, stop the notebook and start it again."
+        )
+    message = _(
+        "What is new in the repository was not brought in, your files are as they were: %(why)s "
+        "It is tried again at the next start."
+    )
+    return message % {"why": printable(str(said.get("why", "")))[:_SHOWN]}
+
+
+def size(said: dict[str, Any]) -> int | None:
+    """Return the bytes that last words name."""
+    found = said.get("size")
+    return found if type(found) is int and 0 <= found < 2**63 else None
+
+
+def _parsed(ended: Pod) -> dict[str, Any]:
+    try:
+        said = json.loads(ended.get("message", ""))
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _blocked(said: dict[str, Any]) -> str:
+    message = _(
+        "“%(path)s” in your own folder is a link or a file. The portal keeps your projects' "
+        "files there and follows no link, so the notebook was not started. Give it another name "
+        "in another notebook of yours, or ask the staff to do so; then start it again."
+    )
+    return message % {"path": printable(str(said.get("path", "")))[:_SHOWN]}
+
+
+def _full() -> str:
+    return _(
+        "Your volume is full: the project's files do not fit into it, so the notebook was not "
+        "started. Nothing of yours is lost. Delete what you do not need, in another notebook of "
+        "yours, or ask the staff for a larger volume; then start it again."
+    )
+
+
+def _read_only(why: str) -> str:
+    message = _(
+        "Your volume cannot be written to, so the notebook was not started. Tell the staff, who "
+        "have to look at its storage: %(why)s"
+    )
+    return message % {"why": why}
+
+
+def _no_python() -> str:
+    return _(
+        "The repository's image has no Python 3.8 or newer that could bring its files into your "
+        "folder. Have the Dockerfile put the Python of its JupyterLab on PATH, and rebuild."
+    )

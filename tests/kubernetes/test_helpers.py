@@ -1,0 +1,155 @@
+"""Helper pods come when they are asked for, are read when they have ended, and never stay."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sessions.backends import ProjectSize
+from sessions.backends.kubernetes import KubernetesBackend
+from sessions.backends.kubernetes.cluster import Cluster
+from sessions.backends.kubernetes.homes import errands
+from sessions.backends.kubernetes.labels import volume_labels
+from tests.kubernetes.apiserver import ApiServer
+from tests.kubernetes.things import SERVER
+
+NAME = SERVER.name
+DROP, MEASURE = f"helper-drop-{NAME}", f"helper-measure-{NAME}"
+
+
+@pytest.fixture
+def backend(cluster: Cluster, api: ApiServer) -> KubernetesBackend:
+    backend = KubernetesBackend()
+    backend._cluster = cluster
+    claim = {"name": "ada-nfs-pvc", "labels": volume_labels("ada")}
+    api.put("persistentvolumeclaims", {"metadata": claim})
+    return backend
+
+
+def ended(api: ApiServer, name: str, said: Any, *, minutes: float = 0) -> None:
+    """Let the helper end with these words, so long after it was made."""
+    made = datetime.now(UTC) - timedelta(minutes=minutes)
+    pod = api.things["pods"][name]
+    state = {"terminated": {"exitCode": 0, "message": json.dumps(said)}}
+    api.put(
+        "pods",
+        {
+            **pod,
+            "metadata": {**pod["metadata"], "creationTimestamp": made.isoformat()},
+            "status": {"phase": "Succeeded", "containerStatuses": [{"name": "x", "state": state}]},
+        },
+    )
+
+
+def test_a_projects_folder_is_removed_by_a_helper_and_then_all_is_gone(api, backend):
+    for _minute in range(2):
+        assert backend.remove_project(NAME, "ada") is False
+    assert list(api.things["pods"]) == [DROP]
+    assert len(api.things["configmaps"]) == 1
+    ended(api, DROP, {"size": 0})
+    assert backend.remove_project(NAME, "ada") is True
+    assert api.things["pods"] == {}
+
+
+def test_a_project_without_a_folder_needs_no_helper(api, backend):
+    assert backend.remove_project(NAME) is True
+    assert api.things["pods"] == {}
+
+
+def test_a_volume_that_is_not_there_has_nothing_to_remove_or_to_measure(api, backend):
+    api.drop("persistentvolumeclaims", "ada-nfs-pvc")
+    assert backend.remove_project(NAME, "ada") is True
+    assert backend.measure_project(NAME, "ada") == ProjectSize(0)
+    assert api.things["pods"] == {}
+
+
+def test_a_claim_that_is_not_the_portals_is_left_alone(api, backend):
+    api.put("persistentvolumeclaims", {"metadata": {"name": "ada-nfs-pvc", "labels": {}}})
+    assert backend.remove_project(NAME, "ada") is True
+    assert api.things["pods"] == {}
+
+
+def test_another_portals_claims_and_helpers_are_left_alone(api, backend):
+    backend.give_installation("mine")
+    backend.remove_project(NAME, "ada")
+    pod = api.things["pods"][DROP]
+    labels = {**pod["metadata"]["labels"], "bindery/installation": "other"}
+    api.put("pods", {**pod, "metadata": {**pod["metadata"], "labels": labels}})
+    ended(api, DROP, {"size": 0}, minutes=30)
+    backend.sweep()
+    assert list(api.things["pods"]) == [DROP]
+    labels = {**volume_labels("bob"), "bindery/installation": "other"}
+    api.put("persistentvolumeclaims", {"metadata": {"name": "bob-nfs-pvc", "labels": labels}})
+    assert backend.remove_project("bob-project", "bob") is True
+    assert list(api.things["pods"]) == [DROP]
+
+
+def test_what_somebody_has_put_in_the_way_is_left_alone(api, backend):
+    backend.remove_project(NAME, "ada")
+    ended(api, DROP, {"code": "spawn.home-blocked", "path": ".bindery"})
+    assert backend.remove_project(NAME, "ada") is True
+
+
+def test_a_helper_that_failed_is_tried_again_after_a_while(api, backend, caplog):
+    backend.remove_project(NAME, "ada")
+    ended(api, DROP, {"code": "home.failed", "why": "EIO"}, minutes=5)
+    assert backend.remove_project(NAME, "ada") is False
+    assert list(api.things["pods"]) == [DROP]
+    ended(api, DROP, {"code": "home.failed", "why": "EIO"}, minutes=11)
+    assert backend.remove_project(NAME, "ada") is False
+    assert api.things["pods"] == {}
+    assert "failed and is tried again: EIO" in caplog.text
+    backend.remove_project(NAME, "ada")
+    assert list(api.things["pods"]) == [DROP]
+
+
+def test_a_folder_is_measured_by_a_helper(api, backend):
+    assert backend.measure_project(NAME, "ada") is None
+    ended(api, MEASURE, {"size": 7_000})
+    assert backend.measure_project(NAME, "ada") == ProjectSize(7_000)
+    assert api.things["pods"] == {}
+    backend.measure_project(NAME, "ada")
+    ended(api, MEASURE, {"size": None})
+    assert backend.measure_project(NAME, "ada") == ProjectSize(None)
+
+
+def test_no_more_than_so_many_are_at_work(api, backend, monkeypatch):
+    monkeypatch.setattr(errands, "MOST", 2)
+    for number in range(4):
+        assert backend.remove_project(f"project-{number}", "ada") is False
+    assert list(api.things["pods"]) == ["helper-drop-project-0", "helper-drop-project-1"]
+    ended(api, "helper-drop-project-0", {"size": 0})
+    backend.remove_project("project-3", "ada")
+    assert "helper-drop-project-3" in api.things["pods"]
+
+
+def test_helpers_that_nobody_comes_back_to_are_ended(api, backend):
+    backend.remove_project(NAME, "ada")
+    backend.measure_project(NAME, "ada")
+    for name, minutes in ((DROP, 19), (MEASURE, 21)):
+        ended(api, name, {"size": 0}, minutes=minutes)
+    assert backend.sweep() == []
+    assert list(api.things["pods"]) == [DROP]
+
+
+def test_a_helper_is_no_notebook_no_build_and_no_project(api, backend):
+    backend.measure_project(NAME, "ada")
+    assert (backend.servers(), backend.builds(), backend.projects()) == ([], [], [])
+
+
+def test_the_programs_are_there_before_the_notebook_that_runs_them(api, backend):
+    backend.ensure_server(SERVER)
+    backend.ensure_server(SERVER)
+    assert api.asked.index("POST configmaps") < api.asked.index("POST pods")
+    assert len(api.things["configmaps"]) == 1
+
+
+def test_a_site_that_keeps_nothing_needs_no_programs(api, cluster, settings):
+    settings.PORTAL_KEEP_HOMES = False
+    backend = KubernetesBackend()
+    backend._cluster = cluster
+    backend.ensure_server(SERVER)
+    assert api.things["configmaps"] == {}

@@ -1,0 +1,272 @@
+"""What runs in pods on kept folders, on folders of this machine: where it goes and where not."""
+
+from __future__ import annotations
+
+import ast
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessions.backends.kubernetes.homes import helper, program, settle, tree, way
+from sessions.repofiles.merge import Failed, merge
+
+NAME = "ada-flowers-lrkajvgx"
+COMMIT = "c0ffee" * 6 + "cafe"
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """A person's volume, with something of theirs."""
+    there = tmp_path / "volume"
+    (there / "thesis").mkdir(parents=True)
+    (there / "thesis/chapter.txt").write_text("mine")
+    return there
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """What an image has in /home/jovyan."""
+    there = tmp_path / "image"
+    (there / "data").mkdir(parents=True)
+    (there / "index.ipynb").write_text("{}")
+    (there / "data/table.csv").write_text("1,2")
+    return there
+
+
+def merging(source: str, target: str, record: str, commit: str) -> dict[str, Any]:
+    try:
+        return merge(source, target, record, commit)
+    except Failed as failed:
+        return {"error": {"code": failed.code, "message": failed.message}}
+
+
+def settled(image: Path, volume: Path, name: str = NAME, commit: str = COMMIT) -> dict[str, Any]:
+    return settle.settled(name, commit, merging, str(image), str(volume))
+
+
+def home(volume: Path, name: str = NAME) -> Path:
+    return volume / ".bindery/projects" / name
+
+
+def test_the_first_start_fills_the_folder_and_no_other_does(image, volume):
+    told = settled(image, volume)
+    assert told["merge"]["state"] == "filled"
+    assert told["size"] > 0
+    assert (home(volume) / "data/table.csv").read_text() == "1,2"
+    (home(volume) / "mine.txt").write_text("mine")
+    (home(volume) / "index.ipynb").unlink()
+    assert settled(image, volume)["merge"]["again"]
+    assert (home(volume) / "mine.txt").read_text() == "mine"
+    assert not (home(volume) / "index.ipynb").exists()
+    assert (volume / "thesis/chapter.txt").read_text() == "mine"
+
+
+def test_a_new_commit_is_merged_and_conflicts_are_kept_beside(image, volume):
+    settled(image, volume)
+    (home(volume) / "index.ipynb").write_text("edited")
+    (image / "index.ipynb").write_text("new")
+    (image / "data/table.csv").write_text("3,4")
+    told = settled(image, volume, commit="f00d" * 10)
+    assert told["merge"]["conflict_names"] == [["index.ipynb", "index.from-f00df00.ipynb"]]
+    assert (home(volume) / "index.ipynb").read_text() == "edited"
+    assert (home(volume) / "index.from-f00df00.ipynb").read_text() == "new"
+    assert (home(volume) / "data/table.csv").read_text() == "3,4"
+
+
+def test_two_projects_have_a_folder_each(image, volume):
+    settled(image, volume)
+    settled(image, volume, "ada-trees-lrkajvgx")
+    (home(volume) / "index.ipynb").write_text("edited")
+    assert (home(volume, "ada-trees-lrkajvgx") / "index.ipynb").read_text() == "{}"
+
+
+def test_an_image_without_a_home_or_with_an_empty_one_has_an_empty_folder(tmp_path, volume):
+    (tmp_path / "empty").mkdir()
+    for number, source in enumerate((tmp_path / "none", tmp_path / "empty")):
+        assert "code" not in settled(source, volume, f"project-{number}")
+        assert os.listdir(home(volume, f"project-{number}")) == [".ssh"]
+
+
+@pytest.mark.parametrize("path", [".bindery", ".bindery/projects", f".bindery/projects/{NAME}"])
+@pytest.mark.parametrize("kind", ["link", "file", "dangling"])
+def test_a_link_or_a_file_in_the_way_is_refused_and_not_followed(image, volume, path, kind):
+    stranger = volume / "elsewhere"
+    stranger.mkdir()
+    place = volume / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "file":
+        place.write_text("mine")
+    else:
+        place.symlink_to(stranger if kind == "link" else volume / "nothing")
+    assert settled(image, volume) == {"code": "spawn.home-blocked", "path": path}
+    assert os.listdir(stranger) == []
+    assert not (volume / "nothing").exists()
+
+
+def test_a_link_in_place_of_the_records_is_refused(image, volume, tmp_path):
+    (volume / ".bindery").mkdir()
+    (volume / ".bindery/records").symlink_to(tmp_path)
+    told = settled(image, volume)
+    assert told == {"code": "spawn.home-blocked", "path": ".bindery/records"}
+
+
+def test_there_is_a_folder_for_the_keys_to_lie_over_and_nothing_is_lost_for_it(image, volume):
+    settled(image, volume)
+    assert (home(volume) / ".ssh").is_dir()
+    (home(volume) / ".ssh").rmdir()
+    (home(volume) / ".ssh").symlink_to(volume / "thesis")
+    settled(image, volume)
+    assert (home(volume) / ".ssh").is_dir()
+    assert not (home(volume) / ".ssh").is_symlink()
+    [kept] = home(volume).glob(".ssh.kept-*")
+    assert kept.readlink() == volume / "thesis"
+
+
+@pytest.mark.parametrize(
+    ("working", "is_made"), [("{}/work/deep", True), ("{}", False), ("/srv/app", False)]
+)
+def test_the_images_working_folder_is_there_where_it_is_one_of_the_project(
+    volume, working, is_made
+):
+    folder = way.opened(str(volume), ("project",), make=True)
+    settle.make_working_folder(folder, "/home/jovyan", working.format("/home/jovyan"))
+    os.close(folder)
+    assert (volume / "project/work/deep").is_dir() == is_made
+
+
+def test_a_working_folder_that_is_a_link_of_the_persons_is_left_to_them(volume):
+    folder = way.opened(str(volume), ("project",), make=True)
+    (volume / "project/work").symlink_to(volume / "thesis")
+    settle.make_working_folder(folder, "/home/jovyan", "/home/jovyan/work/deep")
+    os.close(folder)
+    assert os.listdir(volume / "thesis") == ["chapter.txt"]
+
+
+def failing(code: str) -> Any:
+    return lambda *_words: {"error": {"code": code, "message": "Why."}}
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("merge.full", "spawn.volume-full"),
+        ("merge.refused", "spawn.volume-read-only"),
+        ("merge.failed", "spawn.home-failed"),
+    ],
+)
+def test_a_first_fill_that_fails_says_why_and_a_merge_that_fails_leaves_the_old_files(
+    image, volume, code, said
+):
+    first = settle.settled(NAME, COMMIT, failing(code), str(image), str(volume))
+    assert (first["code"], first["why"]) == (said, "Why.")
+    settled(image, volume)
+    again = settle.settled(NAME, "f00d" * 10, failing(code), str(image), str(volume))
+    assert (again["left"], "code" in again) == (said, False)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "spawn.volume-full"),
+        (errno.EDQUOT, "spawn.volume-full"),
+        (errno.EACCES, "spawn.volume-read-only"),
+        (errno.EROFS, "spawn.volume-read-only"),
+        (errno.EIO, "spawn.home-failed"),
+    ],
+)
+def test_a_volume_that_cannot_be_used_says_why(image, volume, number, said):
+    def fails(*_words: str) -> dict[str, Any]:
+        raise OSError(number, os.strerror(number))
+
+    told = settle.settled(NAME, COMMIT, fails, str(image), str(volume))
+    assert told == {"code": said, "why": f"[Errno {number}] {os.strerror(number)}"}
+
+
+def test_last_words_are_short_enough_for_the_cluster_to_keep():
+    names = [["n" * 200, "m" * 200] for _each in range(20)]
+    told = {"merge": {"state": "merged", "conflicts": 20, "conflict_names": names}, "size": 5}
+    short = json.loads(settle.bounded(told))
+    assert len(json.dumps(short)) <= settle.MOST
+    assert (short["merge"]["conflicts"], short["size"]) == (20, 5)
+    assert 0 < len(short["merge"]["conflict_names"]) < 20
+    assert json.loads(settle.bounded({"why": "x" * 9000})) == {"size": None}
+
+
+def run(volume: Path, task: str, name: str = NAME) -> dict[str, Any]:
+    words = volume.parent / "last-words"
+    helper.main([task, name], str(volume), str(words))
+    found: dict[str, Any] = json.loads(words.read_text())
+    return found
+
+
+def test_a_helper_measures_what_the_folder_takes(image, volume):
+    assert run(volume, "measure") == {"size": 0}
+    settled(image, volume)
+    (home(volume) / "large").write_bytes(b"x" * 300_000)
+    os.link(home(volume) / "large", home(volume) / "the-same")
+    (home(volume) / "out").symlink_to("/usr")
+    assert 300_000 <= run(volume, "measure")["size"] < 400_000
+
+
+def test_measuring_that_takes_too_long_is_given_up(volume):
+    folder = way.opened(str(volume), (), make=False)
+    assert tree.size(folder, 0.0) is None
+    os.close(folder)
+
+
+def test_a_helper_removes_the_projects_folder_and_nothing_else(image, volume):
+    settled(image, volume)
+    settled(image, volume, "ada-trees-lrkajvgx")
+    (home(volume) / "closed/inside").mkdir(parents=True)
+    (home(volume) / "closed/inside").chmod(0)
+    (home(volume) / "closed").chmod(0)
+    (home(volume) / "out").symlink_to(volume / "thesis")
+    for _time in range(2):
+        assert run(volume, "drop") == {"size": 0}
+    assert os.listdir(volume / ".bindery/projects") == ["ada-trees-lrkajvgx"]
+    assert os.listdir(volume / ".bindery/records") == ["ada-trees-lrkajvgx"]
+    assert (volume / "thesis/chapter.txt").read_text() == "mine"
+
+
+def test_a_helper_removes_a_link_that_stands_for_the_folder_and_not_what_it_leads_to(volume):
+    home(volume).parent.mkdir(parents=True)
+    home(volume).symlink_to(volume / "thesis")
+    assert run(volume, "drop") == {"size": 0}
+    assert (volume / "thesis/chapter.txt").read_text() == "mine"
+    assert not home(volume).is_symlink()
+
+
+@pytest.mark.parametrize("task", ["measure", "drop"])
+def test_a_helper_follows_no_link_on_its_way(volume, tmp_path, task):
+    (tmp_path / "else/projects" / NAME).mkdir(parents=True)
+    (volume / ".bindery").symlink_to(tmp_path / "else")
+    assert run(volume, task) == {"code": "spawn.home-blocked", "path": ".bindery"}
+    assert (tmp_path / "else/projects" / NAME).is_dir()
+
+
+def test_what_cannot_be_removed_is_said(volume):
+    home(volume).parent.mkdir(parents=True)
+    (volume / ".bindery/records").mkdir()
+    folder = way.opened(str(volume), way.HOMES, make=False)
+    with pytest.raises(OSError, match="refusing to remove"):
+        tree.remove(folder, ".")
+    os.close(folder)
+
+
+@pytest.mark.parametrize("name", sorted(program.texts()))
+def test_it_runs_on_the_oldest_python_that_images_may_have(name):
+    ast.parse(program.texts()[name], feature_version=(3, 8))
+
+
+def test_the_files_of_a_pod_are_all_that_it_needs(tmp_path):
+    (tmp_path / "homes").mkdir()
+    for name, text in program.texts().items():
+        (tmp_path / "homes" / name).write_text(text)
+    script = "import sys; sys.path.insert(0, sys.argv[1]); from homes import settle, helper"
+    subprocess.run([sys.executable, "-IS", "-c", script, str(tmp_path)], check=True)

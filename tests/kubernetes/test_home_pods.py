@@ -1,0 +1,168 @@
+"""What the cluster is given to keep projects' files: compared whole, and held against the rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from keys.identity import Identity
+from sessions.backends.kubernetes import serverpod
+from sessions.backends.kubernetes.homes import pods, program
+from tests.kubernetes.things import BARE, FULL, SERVER, containers
+
+MOUNT = {"name": "home", "mountPath": "/home/jovyan", "subPath": f".bindery/projects/{SERVER.name}"}
+PROGRAMS = {"name": "homes", "mountPath": "/run/bindery/homes", "readOnly": True}
+RIGHTS = {
+    "allowPrivilegeEscalation": False,
+    "privileged": False,
+    "capabilities": {"drop": ["ALL"]},
+}
+POD_RIGHTS = {
+    "runAsUser": 1000,
+    "runAsGroup": 1000,
+    "runAsNonRoot": True,
+    "fsGroup": 1000,
+    "fsGroupChangePolicy": "OnRootMismatch",
+    "supplementalGroups": [100],
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def test_the_init_container_is_the_notebooks_own_image_with_its_rights_and_no_gpu():
+    image = "registry.example.org/ada-flowers-c0ffee:built"
+    assert pods.settling(replace(SERVER, digest=""), BARE) == {
+        "name": "bindery-files",
+        "image": image,
+        "command": [*program.SETTLE, SERVER.name, SERVER.commit],
+        "resources": {
+            "requests": {"cpu": "500m", "memory": "1000000000", "ephemeral-storage": "100M"},
+            "limits": {
+                "cpu": "2500m",
+                "memory": "2000000000",
+                "ephemeral-storage": "10000000000",
+            },
+        },
+        "securityContext": RIGHTS,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "home", "mountPath": "/run/bindery/volume"}, PROGRAMS],
+    }
+
+
+def test_a_helper_on_a_plain_site():
+    assert pods.helper("drop", SERVER.name, "ada", BARE) == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"helper-drop-{SERVER.name}",
+            "labels": {
+                "app.kubernetes.io/managed-by": "bindery",
+                "bindery/kind": "helper",
+                "bindery/task": "drop",
+                "bindery/project": SERVER.name,
+                "bindery/owner": "ada",
+            },
+        },
+        "spec": {
+            "hostname": "helper",
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": 600,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 1,
+            "securityContext": POD_RIGHTS,
+            "containers": [
+                {
+                    "name": "helper",
+                    "image": "builder:1",
+                    "command": [*program.HELP, "drop", SERVER.name],
+                    "resources": {
+                        "requests": {"cpu": "10m", "memory": "32M", "ephemeral-storage": "1M"},
+                        "limits": {"cpu": "500m", "memory": "256M", "ephemeral-storage": "10M"},
+                    },
+                    "securityContext": {**RIGHTS, "readOnlyRootFilesystem": True},
+                    "terminationMessagePolicy": "FallbackToLogsOnError",
+                    "volumeMounts": [
+                        {"name": "home", "mountPath": "/run/bindery/volume"},
+                        PROGRAMS,
+                    ],
+                }
+            ],
+            "volumes": [
+                {"name": "home", "persistentVolumeClaim": {"claimName": "ada-nfs-pvc"}},
+                {"name": "homes", "configMap": {"name": program.name()}},
+            ],
+        },
+    }
+
+
+def test_a_helper_goes_where_the_volume_is_and_notebooks_may_go():
+    where = {
+        "nodeSelector": {"pool": "notebooks"},
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+    }
+    widening = {
+        "hostNetwork": True,
+        "serviceAccountName": "root",
+        "initContainers": [{"name": "x"}],
+    }
+    site = replace(FULL, pod_template={"spec": {**where, **widening}})
+    spec = pods.helper("measure", SERVER.name, "ada", site)["spec"]
+    assert where.items() <= spec.items()
+    assert not widening.keys() & spec.keys()
+    assert spec["imagePullSecrets"] == [{"name": "pull"}]
+    [term] = spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    owner = {"app.kubernetes.io/managed-by": "bindery", "bindery/owner": "ada"}
+    assert term["labelSelector"]["matchLabels"] == owner
+
+
+@pytest.mark.parametrize("template", [{}, {"spec": None}, {"spec": {}}], ids=str)
+def test_a_site_without_a_part_of_its_own_has_helpers_too(template):
+    site = replace(BARE, pod_template=template)
+    assert pods.helper("drop", "p", "ada", site) == pods.helper("drop", "p", "ada", BARE)
+
+
+@pytest.mark.parametrize("site", [BARE, FULL])
+def test_the_home_is_a_folder_of_the_volume_and_the_keys_lie_over_it(site):
+    spec = replace(SERVER, identity=Identity("private", "ssh-ed25519 AAAA", "known"))
+    pod = serverpod.pod(spec, site, "uid-1")
+    paths = [each["mountPath"] for each in containers(pod)["notebook"]["volumeMounts"]]
+    assert MOUNT in containers(pod)["notebook"]["volumeMounts"]
+    assert paths.index("/home/jovyan") < paths.index("/home/jovyan/.ssh")
+    mounted = {each["name"] for each in containers(pod)["bindery-files"]["volumeMounts"]}
+    assert mounted == {"home", "homes"}, "no key, no token"
+
+
+@pytest.mark.parametrize("site", [BARE, FULL])
+def test_a_site_may_keep_nothing(site):
+    pod = serverpod.pod(SERVER, replace(site, keep_homes=False), "uid-1")
+    assert set(containers(pod)) == {"notebook"}
+    assert "subPath" not in str(pod)
+    assert program.name() not in str(pod)
+
+
+def test_an_operators_own_init_containers_come_before():
+    template = {"spec": {"initContainers": [{"name": "owner", "image": "debian"}]}}
+    pod = serverpod.pod(SERVER, replace(BARE, pod_template=template), "uid-1")
+    assert [each["name"] for each in pod["spec"]["initContainers"]] == ["owner", "bindery-files"]
+    assert pod["spec"]["initContainers"][0] == {"name": "owner", "image": "debian"}
+
+
+def test_a_template_that_is_no_list_of_containers_changes_nothing():
+    template = {"spec": {"initContainers": {"name": "odd"}}}
+    pod = serverpod.pod(SERVER, replace(BARE, pod_template=template), "uid-1")
+    assert pod == serverpod.pod(SERVER, BARE, "uid-1")
+
+
+def test_the_programs_are_named_by_their_text():
+    made = program.configmap()
+    assert made["metadata"]["name"] == program.name()
+    assert made["immutable"]
+    assert set(made["data"]) == {"helper.py", "merge.py", "settle.py", "tree.py", "way.py"}
+    assert sum(map(len, made["data"].values())) < 500_000, "the cluster takes a million"
+
+
+def test_the_longest_project_has_names_that_the_cluster_takes():
+    pod = pods.helper("measure", "a" * 63, "ada", BARE)
+    assert len(pod["metadata"]["name"]) <= 253
+    assert all(len(value) <= 63 for value in pod["metadata"]["labels"].values())

@@ -1,0 +1,117 @@
+"""What containers say of kept folders, read as a stranger's words."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sessions.backends import FilesReport
+from sessions.backends.kubernetes import problems
+from sessions.backends.kubernetes.homes import words
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+MERGE = {"state": "merged", "commit": "c0ffee1234", "updated": 1}
+
+
+def pod(said: Any, *, code: int = 0, name: str = "bindery-files", **more: Any) -> dict[str, Any]:
+    message = said if isinstance(said, str) else json.dumps(said)
+    ended = {"exitCode": code, "message": message, **more}
+    statuses = [{"name": name, "state": {"terminated": ended}}]
+    return {"status": {"phase": "Failed" if code else "Running", "initContainerStatuses": statuses}}
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "words_of_it"),
+    [
+        ({"code": "spawn.home-blocked", "path": ".bindery"}, "", "“.bindery” in your own folder"),
+        ({"code": "spawn.volume-full", "why": "x"}, "", "Your volume is full"),
+        ({"code": "spawn.volume-read-only", "why": "EACCES"}, "", "look at its storage: EACCES"),
+        ({"code": "spawn.no-python"}, "", "has no Python 3.8"),
+        ({"code": "spawn.home-failed", "why": "EIO"}, "", "or tell the staff: EIO"),
+        ({"code": "quota.odd"}, "spawn.home-failed", "could not be brought"),
+        ("Traceback …", "spawn.home-failed", "tell the staff: Traceback …"),
+        ("", "spawn.home-failed", "could not be brought"),
+        ([1], "spawn.home-failed", "could not be brought"),
+        ({"code": ["spawn.volume-full"]}, "spawn.home-failed", "could not be brought"),
+        ("[" * 4000, "spawn.home-failed", "could not be brought"),
+        ({"code": "spawn.home-blocked", "path": "\ud800\0" * 900}, "", "in your own folder"),
+    ],
+)
+def test_why_the_folder_could_not_be_made_ready_is_said(said, code, words_of_it):
+    found, message = problems.why_ended(pod(said, code=1))
+    assert found == (code or said["code"])
+    assert words_of_it in message
+    assert len(message) < 700
+    message.encode()
+    assert "\0" not in message
+
+
+def test_a_container_that_ran_out_of_memory_says_so():
+    found, message = problems.why_ended(pod("", code=137, reason="OOMKilled"))
+    assert found == "spawn.home-failed"
+    assert "more than the notebook's memory" in message
+
+
+def test_what_became_of_the_files_is_known_once_they_are_ready():
+    report = words.report(pod({"merge": MERGE, "size": 5_000}))
+    said = "Your files follow the repository to commit c0ffee1: 1 updated."
+    assert report == FilesReport(said, 5_000)
+
+
+def test_a_merge_that_could_not_be_done_is_said():
+    full = words.report(pod({"left": "spawn.volume-full", "why": "x", "size": 5}))
+    assert full
+    assert full.said.startswith("Your volume is full, so what is new in the repository")
+    other = words.report(pod({"left": "spawn.home-failed", "why": "EIO", "size": None}))
+    assert other == FilesReport(
+        "What is new in the repository was not brought in, your files are as they were: EIO It is "
+        "tried again at the next start."
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "no JSON", "[]", {"merge": 7, "size": "5"}, {"size": True}, {"size": 2**70}],
+    ids=str,
+)
+def test_nonsense_is_nothing(said):
+    assert words.report(pod(said)) == FilesReport()
+
+
+def test_a_pod_that_says_nothing_of_files_has_no_report():
+    assert words.report(pod({"size": 5}, name="owner")) is None
+    assert words.report({}) is None
+
+
+def filling(seconds: float, name: str = "bindery-files") -> tuple[str, str] | None:
+    begun = (NOW - timedelta(seconds=seconds)).isoformat()
+    running = {"name": name, "state": {"running": {"startedAt": begun}}}
+    return words.filling({"status": {"initContainerStatuses": [running]}}, NOW)
+
+
+def test_filling_that_takes_a_while_is_said():
+    assert filling(1) is None
+    found = filling(10)
+    assert found
+    assert found[0] == "spawn.files"
+    assert filling(10, "owner") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"size": 5}, {"size": 5}),
+        ({"code": "spawn.home-blocked", "path": "x"}, {"code": "spawn.home-blocked", "path": "x"}),
+        ("Traceback …", {"code": "home.failed", "why": "Traceback …"}),
+    ],
+)
+def test_a_helper_that_says_nothing_that_can_be_read_has_failed(said, found):
+    assert words.helped(pod(said, name="helper")) == found
+
+
+def test_a_helper_that_ran_out_of_time_has_failed():
+    ended = {"status": {"phase": "Failed", "message": "active longer than specified deadline"}}
+    assert words.helped(ended)["code"] == "home.failed"
