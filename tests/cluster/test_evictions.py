@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 FILLS = """#!/bin/bash
-(sleep 8; head -c 300M /dev/zero > /home/jovyan/much) &
+(sleep 8; head -c 300M /dev/zero > /tmp/much) &
 exec "$@"
 """
 

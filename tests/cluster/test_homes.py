@@ -1,0 +1,170 @@
+"""What a person writes in /home/jovyan is there again, until the project is deleted (D10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from kubernetes.stream import stream
+
+from sessions.backends import BuildSpec, ServerReport, ServerSpec
+from sessions.backends.kubernetes import KubernetesBackend
+from tests.backends.waiting import built, removed, server_report, settled, until
+from tests.cluster.kube import Kube
+from tests.cluster.test_storage import restored_by_hand
+from tests.sshd import new_identity
+
+Order = Callable[..., BuildSpec]
+Wish = Callable[..., ServerSpec]
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow("builds and notebooks of a cluster", seconds=300),
+]
+
+
+class Notebook:
+    """One project's notebook, run after run."""
+
+    def __init__(self, backend: KubernetesBackend, kube: Kube, spec: ServerSpec) -> None:
+        self.backend, self.kube, self.spec = backend, kube, spec
+
+    def start(self, image: BuildSpec | None = None) -> ServerReport:
+        """Start it, with another image where one is given, and wait for it."""
+        spec = replace(self.spec, id=self.spec.id + 1_000)
+        self.spec = replace(spec, image=image.image, commit=image.commit) if image else spec
+        self.backend.ensure_server(self.spec)
+        return settled(self.backend, self.spec)
+
+    def stop(self) -> None:
+        removed(self.backend, self.spec.id)
+
+    def run(self, command: str) -> str:
+        """What a shell in the notebook's container says."""
+        shell = stream(
+            self.kube.core.connect_get_namespaced_pod_exec,
+            f"{self.spec.name}-{self.spec.id}",
+            self.kube.namespace,
+            container="notebook",
+            command=["sh", "-c", command],
+            stdout=True,
+            stderr=True,
+            _preload_content=False,
+        )
+        shell.run_forever(timeout=30)
+        shell.sock.shutdown()  # which its own `close` leaves to the collector of garbage
+        return str(shell.read_all())
+
+    def size(self) -> int | None:
+        measured = self.backend.measure_project
+        return until(lambda: measured(self.spec.name, self.spec.volume), 60).size
+
+    def drop(self) -> None:
+        until(lambda: self.backend.remove_project(self.spec.name, self.spec.volume), 60)
+
+
+@pytest.fixture
+def notebook(
+    backend: KubernetesBackend, kube: Kube, plain: BuildSpec, wish: Wish
+) -> Callable[..., Notebook]:
+    """Makes one of the image that many use."""
+    return lambda owner="ada": Notebook(backend, kube, wish(plain, owner=owner))
+
+
+def test_what_was_written_is_there_after_a_stop_an_eviction_and_a_new_commit(
+    order: Order, backend: KubernetesBackend, kube: Kube, notebook: Callable[..., Notebook]
+) -> None:
+    mine = notebook()
+    ready = mine.start()
+    assert (ready.state, ready.files and ready.files.said) == ("ready", "")
+    assert ready.files and ready.files.size
+    assert mine.run("ls; stat -c %u . index.ipynb") == "index.ipynb\n1000\n1000\n"
+    mine.run("echo mine > mine.txt; echo edited > index.ipynb")
+    mine.stop()
+    mine.start()
+    assert mine.run("cat mine.txt index.ipynb") == "mine\nedited\n"
+    pod = f"{mine.spec.name}-{mine.spec.id}"
+    kube.core.delete_namespaced_pod(pod, kube.namespace, grace_period_seconds=0)
+    until(lambda: is_gone(backend, mine.spec), 60)
+    backend.forget_server(mine.spec.id)
+
+    second = built(backend, order({"index.ipynb": "new", "data.txt": "new"}))
+    ready = mine.start(second)
+    beside = f"index.from-{second.commit[:7]}.ipynb"
+    assert mine.run(f"cat mine.txt index.ipynb data.txt {beside}") == "mine\nedited\nnewnew"
+    assert ready.files
+    assert f"commit {second.commit[:7]}: 1 added" in ready.files.said
+    assert beside in ready.files.said
+
+
+def is_gone(backend: KubernetesBackend, spec: ServerSpec) -> bool:
+    report = server_report(backend, spec.id)
+    return report is not None and report.state == "gone"
+
+
+def test_the_keys_lie_over_it_and_are_not_kept(
+    notebook: Callable[..., Notebook], kube: Kube
+) -> None:
+    mine = notebook()
+    mine.spec = replace(mine.spec, identity=new_identity())
+    assert mine.start().state == "ready"
+    kept = f"/home/ada-nfs-pvc/.bindery/projects/{mine.spec.name}"
+    assert "ssh.priv" in mine.run("ls -A /home/jovyan/.ssh")
+    assert mine.run(f"ls -A {kept}/.ssh; ls {kept}") == "index.ipynb\n"
+    mine.run(f"rmdir {kept}/.ssh; ln -s /home/ada-nfs-pvc {kept}/.ssh")
+    mine.stop()
+    assert mine.start().state == "ready"
+    assert "ssh.priv" in mine.run("ls -A /home/jovyan/.ssh")
+    assert "ssh.priv" not in mine.run("ls -A /home/ada-nfs-pvc")
+
+
+def test_projects_have_a_folder_each_and_a_deletion_takes_only_its_own(
+    notebook: Callable[..., Notebook], backend: KubernetesBackend, kube: Kube
+) -> None:
+    backend.site = replace(backend.site, volume_access="ReadWriteOnce")
+    one, other = notebook("bob"), notebook("bob")
+    for each in (one, other):
+        assert each.start().state == "ready"
+    one.run("head -c 400000 /dev/urandom > large")
+    one.stop()
+    other.run("echo mine > mine.txt; echo mine > /home/bob-nfs-pvc/thesis.txt")
+    assert (one.size() or 0) > 400_000, "measured beside a notebook that has the volume"
+    one.drop()
+    one.drop()
+    assert one.size() == 0
+    seen = other.run("cat mine.txt /home/bob-nfs-pvc/thesis.txt; ls /home/bob-nfs-pvc/.bindery/*")
+    assert seen.startswith("mine\nmine\n")
+    assert one.spec.name not in seen
+    assert [pod.metadata.name for pod in kube.pods("bindery/kind=helper")] == []
+
+
+@pytest.mark.parametrize(("kind", "owner"), [("link", "carl"), ("file", "dora")])
+def test_a_link_or_a_file_in_its_place_is_refused_in_words(
+    notebook: Callable[..., Notebook],
+    backend: KubernetesBackend,
+    kube: Kube,
+    kind: str,
+    owner: str,
+) -> None:
+    make = "ln -s /volume/other .bindery" if kind == "link" else "echo mine > .bindery"
+    fill = f"cd /volume && mkdir other && {make} && chown -hR 1000 /volume"
+    restored_by_hand(kube, f"{owner}-nfs-pvc", fill)
+    assert backend.adopt_volume(owner, 9)
+    mine = notebook()
+    mine.spec = replace(mine.spec, owner=owner, volume=owner, owner_id=9)
+    report = mine.start()
+    assert (report.state, report.code) == ("gone", "spawn.home-blocked")
+    assert "“.bindery” in your own folder is a link or a file" in report.message
+
+
+def test_a_site_that_keeps_nothing_has_a_fresh_copy_at_each_start(
+    notebook: Callable[..., Notebook], backend: KubernetesBackend
+) -> None:
+    backend.site = replace(backend.site, keep_homes=False)
+    mine = notebook()
+    assert mine.start().files is None
+    mine.run("echo mine > mine.txt")
+    mine.stop()
+    mine.start()
+    assert mine.run("ls") == "index.ipynb\n"
