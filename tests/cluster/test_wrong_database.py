@@ -1,0 +1,104 @@
+"""With the wrong database nobody loses anything on a cluster either; and the id by which a
+namespace's objects are told apart, as a real API server has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from keys.identity import Identity
+from sessions.backends import BuildSpec, Found, ServerSpec
+from sessions.backends.kubernetes import KubernetesBackend
+from sessions.backends.kubernetes.cluster import Cluster
+from sessions.backends.kubernetes.labels import INSTALLATION, OURS
+from tests.backends.waiting import settled
+from tests.cluster.kube import Kube, new_namespace, settings_for
+from tests.githttp import GitServer
+from tests.stack import Stack, running
+from tests.whole.test_wrong_database import survives
+
+pytestmark = pytest.mark.cluster
+
+MINE, THEIRS = "a" * 32, "b" * 32
+KINDS = ("pods", "secrets", "persistentvolumeclaims")
+
+
+@pytest.fixture
+def mine(git_server: GitServer, tmp_path: Path) -> Iterator[Stack]:
+    """A portal with a namespace of this test's own."""
+    with new_namespace() as kube:
+        environment = settings_for(kube, tmp_path)
+        trusted = {"PORTAL_TRUSTED_GIT_HOSTS": git_server.host}
+        with running(patience=3, **environment, **trusted) as stack:
+            stack.account("ada")
+            yield stack
+
+
+@pytest.mark.slow("a portal of its own starts five times, with two builds", seconds=900)
+def test_nothing_is_removed_and_adopting_brings_all_together(
+    mine: Stack, git_server: GitServer
+) -> None:
+    survives(mine, git_server)
+
+
+@pytest.fixture
+def marking(backend: KubernetesBackend, kube: Kube, settings) -> KubernetesBackend:
+    """The back end, which labels what it makes once its namespace has an id."""
+    labels = backend._namespace.labels
+    backend._cluster = Cluster(kube.namespace, settings.KUBECONFIG, labels=labels)
+    return backend
+
+
+def ids(backend: KubernetesBackend) -> set[str]:
+    found = [each for kind in KINDS for each in backend._cluster.list(kind, _ours()).items]
+    return {each["metadata"]["labels"].get(INSTALLATION, "") for each in found}
+
+
+def _ours() -> dict[str, str]:
+    return {"labelSelector": OURS}
+
+
+@pytest.mark.slow("a notebook starts", seconds=300)
+def test_known_things_get_the_id_and_others_are_left_alone(
+    marking: KubernetesBackend,
+    plain: BuildSpec,
+    wish: Callable[..., ServerSpec],
+) -> None:
+    identity = Identity("the private key", "ssh-ed25519 AAAAada", "known")
+    server = replace(wish(plain), identity=identity)
+    unlabelled = marking._cluster
+    unlabelled._labels = dict
+    marking.ensure_server(server)
+    settled(marking, server)
+    assert ids(marking) == {""}
+    unlabelled._labels = marking._namespace.labels
+
+    assert marking.give_installation(MINE) == MINE
+    assert marking.give_installation(THEIRS) == MINE
+    marking.mark(Found())
+    assert ids(marking) == {""}
+    there = marking.found()
+    assert (server.name in there.projects, server.volume in there.volumes) == (True, True)
+    marking.mark(there)
+    assert ids(marking) == {MINE}
+    assert [report.marked for report in marking.servers()] == [True]
+
+    change = {"metadata": {"labels": {INSTALLATION: THEIRS}}}
+    for kind in KINDS:
+        for each in marking._cluster.list(kind, _ours()).items:
+            marking._cluster.patch(kind, each["metadata"]["name"], change)
+    assert (marking.servers(), marking.found()) == ([], Found())
+    assert len(marking.foreign()) == 4  # pod, two Secrets, claim
+    marking.remove_server(server.id)
+    marking.forget_server(server.id)
+    marking.remove_project(server.name)
+    assert len(marking.foreign()) == 4
+    back = {"metadata": {"labels": {INSTALLATION: MINE}}}
+    for kind in KINDS:
+        for each in marking._cluster.list(kind, _ours()).items:
+            marking._cluster.patch(kind, each["metadata"]["name"], back)
+    assert [report.id for report in marking.servers()] == [server.id]
