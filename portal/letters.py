@@ -16,18 +16,23 @@ from email.utils import parseaddr
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
+from django.core.mail import EmailMultiAlternatives, get_connection
 from django.db.models import F, Q, QuerySet
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from portal.models import Announcement, Letter, User
 from portal.models.letter import ATTEMPTS
 
 PAUSE = timedelta(minutes=10)
-"""Before the second attempt; it doubles each time, so the last one is a day after the first."""
+"""Before the second attempt; it doubles each time, so the last one is a day after the first. Only
+attempts count at which there was a mail server."""
 PATIENCE = 20.0
 """Seconds after which no further letter is begun: what is left is for the next task."""
+RENEWED = {"going": "sessions.lifecycle.warning.renew"}
+"""By the first word of their key: what writes letters anew just before they go out, and says
+whether there is still something to tell."""
 AWAY = "the mail server is away"
 """How the error begins of a letter that nobody was there to take."""
 NOBODY = "the person has no address, or is disabled"
@@ -109,8 +114,9 @@ def deliver_due(limit: int | None = None) -> int:
 def send(pk: int) -> bool:
     """Send one letter if it is due, and say whether it went out.
 
-    Whoever claims it first sends it. A claim that leads to nothing, for whatever reason, counts
-    as an attempt. Raises `OSError` where the mail server cannot be reached.
+    Whoever claims it first sends it. A claim that leads to nothing counts as an attempt, unless
+    nobody was there to take any letter: then it is tried again at once, which is each minute.
+    Raises `OSError` where the mail server cannot be reached.
     """
     now = timezone.now()
     mine = Letter.objects.unsent().filter(_is_due(now), pk=pk)
@@ -122,8 +128,11 @@ def send(pk: int) -> bool:
     if not letter.recipient:
         Letter.objects.filter(pk=pk).update(attempts=ATTEMPTS, error=NOBODY)
         return False
+    if not _is_to_be_told(letter):
+        letter.delete()
+        return False
     try:
-        _message(letter).send()
+        _hand_over(letter)
     except (OSError, ValueError) as error:
         _note(letter, error)
         if _is_away(error):
@@ -131,6 +140,12 @@ def send(pk: int) -> bool:
         return False
     Letter.objects.filter(pk=pk).update(sent=timezone.now(), error="")
     return True
+
+
+def _is_to_be_told(letter: Letter) -> bool:
+    """Have the letter written anew where what it tells of may have changed since."""
+    renew = RENEWED.get(letter.key.partition("-")[0])
+    return bool(import_string(renew)(letter)) if renew else True
 
 
 def try_again(pk: int) -> bool:
@@ -144,6 +159,14 @@ def _is_due(now: datetime) -> Q:
     for attempts in range(1, ATTEMPTS):
         found |= Q(attempts=attempts, claimed__lt=now - PAUSE * 2 ** (attempts - 1))
     return found
+
+
+def _hand_over(letter: Letter) -> None:
+    connection = get_connection()
+    try:
+        connection.send_messages([_message(letter)])
+    finally:
+        connection.close()  # Django leaves it open where it was refused
 
 
 def _message(letter: Letter) -> EmailMultiAlternatives:
@@ -173,10 +196,26 @@ def _is_away(error: Exception) -> bool:
     )
 
 
+def _takes_letters() -> bool:
+    """Whether somebody is there now who would take one: then it was about the one that failed."""
+    connection = get_connection()
+    try:
+        connection.open()
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
 def _note(letter: Letter, error: Exception) -> None:
-    why = f"{AWAY}: {error}" if _is_away(error) else str(error)
-    Letter.objects.filter(pk=letter.pk).update(error=why[:255])
-    if letter.attempts < ATTEMPTS:
-        log.warning("letter %d was not sent, and is tried again: %s", letter.pk, error)
-    else:
+    is_away = _is_away(error)
+    why = (f"{AWAY}: {error}" if is_away else str(error))[:255]
+    attempts = letter.attempts
+    if is_away and not _takes_letters():
+        attempts -= 1
+    Letter.objects.filter(pk=letter.pk).update(error=why, attempts=attempts)
+    if attempts >= ATTEMPTS:
         log.error("letter %d was not sent in %d attempts: %s", letter.pk, ATTEMPTS, error)
+    elif why != letter.error:  # said once, and not each minute
+        log.warning("letter %d was not sent, and is tried again: %s", letter.pk, error)

@@ -13,7 +13,7 @@ from portal.models import Letter
 from sessions import conditions
 from sessions.backends import Problem, get_backend
 from sessions.conditionwords import in_words
-from sessions.models import Capacity, Condition, Heartbeat, Sign
+from sessions.models import Capacity, Condition, Heartbeat, Project, Sign
 
 OLD = timedelta(minutes=10)
 
@@ -26,9 +26,10 @@ class Trouble(Problem):
 
 
 def troubles(there_is: Capacity | None) -> list[Trouble]:
-    """Everything that staff should know of; four queries. ``there_is`` was seen last."""
+    """Everything that staff should know of; five queries. ``there_is`` was seen last."""
     noted = list(Condition.objects.exclude(problem=""))
-    return [*_of_backend(noted), *_of_watch(), *_noted(noted), *_old(there_is), *_letters()]
+    of_parts = [*_of_backend(noted), *_of_watch(), *_noted(noted)]
+    return [*of_parts, *_old(there_is), *_letters(), *_undecided()]
 
 
 def _of_backend(noted: Iterable[Condition]) -> Iterator[Trouble]:
@@ -73,4 +74,17 @@ def _letters() -> Iterator[Trouble]:
             "portal.letters",
             _("Letters could not be sent and are not tried again: %(count)d.") % {"count": count},
             _("“Letters” in the admin says why, and has them tried once more."),
+        )
+
+
+def _undecided() -> Iterator[Trouble]:
+    if count := Project.objects.undecided().count():
+        yield Trouble(
+            "portal.undecided",
+            _("Nobody could be told that projects are to be deleted: %(count)d.")
+            % {"count": count},
+            _(
+                "Their owners’ letters have been refused for 14 days. “Projects” in the admin "
+                "lists them under “deletion”: mend the address, keep or delete them."
+            ),
         )

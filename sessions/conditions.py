@@ -19,11 +19,14 @@ from sessions import channel, space
 from sessions.backends import get_backend
 from sessions.errors import TemporaryError
 from sessions.lifecycle import queue
-from sessions.models import Condition, Heartbeat, Sign
+from sessions.lifetimes import WARNING
+from sessions.models import Condition, Heartbeat, Project, Sign
 
 PAUSE = 15.0
 """Seconds between two looks."""
 BACKEND = "backend"
+SIGN_IN = "sign-in"
+"""Noted by `portal.oidc.answering`."""
 IN_VAIN = 4
 """Rounds of asking notebooks that may fail before it is called a trouble."""
 
@@ -33,6 +36,7 @@ UNASKED = "notebooks have not been asked what they do"
 NO_ROOM = "little room is left"
 NO_CHANNEL = "Redis does not answer"
 NO_MAIL = "the mail server does not take letters"
+UNTOLD = "deletions are put off: letters about them could not be sent"
 
 
 def look() -> None:
@@ -40,9 +44,11 @@ def look() -> None:
     optional = {
         "channel": (bool(settings.REDIS_URL), _channel),
         "mail": (letters.are_sent(), _mail),
+        "deletions": (letters.are_sent(), _deletions),
     }
     there = {part: ask for part, (is_set, ask) in optional.items() if is_set}
-    Condition.objects.filter(part__in=optional.keys() - there.keys()).delete()
+    gone = optional.keys() - there.keys() | (set() if settings.OIDC_PROVIDERS else {SIGN_IN})
+    Condition.objects.filter(part__in=gone).delete()
     asked: dict[str, Callable[[], str]] = {"worker": worker, "activity": _activity, "disk": _disk}
     for part, ask in (asked | there).items():
         Condition.objects.note(part, ask())
@@ -82,3 +88,9 @@ def _channel() -> str:
 
 def _mail() -> str:
     return NO_MAIL if letters.server_is_away() else ""
+
+
+def _deletions() -> str:
+    """Those that would have been due by now count, not what was announced just now."""
+    due = Project.objects.untold().filter(warned__lte=timezone.now() - WARNING)
+    return UNTOLD if due.exists() else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 
 from sessions.backends import Problem
-from sessions.conditions import BACKEND
+from sessions.conditions import BACKEND, SIGN_IN
 from sessions.installation.decision import Verdict
 
 
@@ -59,8 +59,17 @@ def in_words(part: str, problem: str) -> Problem:
             _("Look at the server that REDIS_URL names."),
         ),
         "mail": (
-            _("The mail server takes no letters: they wait, and are tried for a day."),
+            _("The mail server takes no letters: they wait until it does."),
             _("Look at PORTAL_EMAIL_URL; `manage.py doctor` tries it."),
+        ),
+        "deletions": (
+            _("Projects that nobody uses stay: the letters about them could not be sent."),
+            _("“Letters” in the admin says why. Each goes a day after its owner was told."),
+        ),
+        SIGN_IN: (
+            _("An identity provider does not answer (%(problem)s): its people cannot sign in.")
+            % {"problem": problem},
+            _("Nothing of theirs is deleted meanwhile. `manage.py doctor` says what is wrong."),
         ),
         "stops": (
             _("Notebooks that were stopped do not end, not even by force."),

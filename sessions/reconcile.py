@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from portal import announcing, erasing, letters, operators
 from portal.models import SignIn
-from sessions import capacity, conditions, retention, space
+from sessions import capacity, conditions, retention, space, unbroken
 from sessions.backends import BuildReport, get_backend
 from sessions.elapsed import Elapsed
 from sessions.gateway import tickets
@@ -41,7 +41,7 @@ def reconcile(elapsed: Elapsed = _elapsed) -> None:
     """Everything, once. What asks nothing of the back end comes first: that may be away."""
     elapsed.look()
     again = Again()
-    for chore in (_send_letters, _renew_keys):
+    for chore in (_send_letters, _ask_providers, _renew_keys):
         guarded(chore, again)
     guarded(_repeat_waiting, elapsed, again)
     for forget in (tickets.sweep, Idempotency.objects.sweep):
@@ -77,6 +77,11 @@ def _make_room(again: Again) -> None:
 def _measure(again: Again) -> None:
     for pk in files.unmeasured().values_list("pk", flat=True)[: files.AT_ONCE]:
         again("measure_project", pk)
+
+
+def _ask_providers(again: Again) -> None:
+    if unbroken.are_to_be_asked():
+        again("ask_providers")
 
 
 def _renew_keys(again: Again) -> None:

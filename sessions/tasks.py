@@ -96,6 +96,12 @@ def refresh_sign_in(sign_in_id: int, **_newer: Any) -> None:
     refreshing.refresh(sign_in_id)
 
 
+def ask_providers(**_newer: Any) -> None:
+    from portal.oidc import answering  # noqa: PLC0415  as above
+
+    answering.ask()
+
+
 def write_letters(announcement_id: int, **_newer: Any) -> None:
     announcing.write(announcement_id)
 

@@ -1,15 +1,17 @@
 """Whether the portal has seen what people do, and they could see it, without a break.
 
-While it was away, nobody could press Keep and no use was noted; a clock that jumped makes
-everything look old. So after a break everybody's warning begins anew, and only one that has
-stood since then counts.
+While it was away, nobody could press Keep and no use was noted, nor can those keep anything whose
+identity provider is away; a clock that jumped makes everything look old. So after a break
+everybody's warning begins anew, and only one that has stood since then counts.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -22,6 +24,11 @@ from sessions.states import SessionState
 OUTAGE = timedelta(hours=1)
 ANSWERED = timedelta(minutes=5)
 """An answer of the back end is no older: `reconcile` asks once a minute."""
+ASKED = timedelta(minutes=5)
+"""After so long an identity provider is asked again whether it is there, and each minute while it
+is not."""
+SIGN_IN = timedelta(minutes=15)
+"""People can sign in by a provider that was there not longer ago."""
 
 
 class Clock:
@@ -58,6 +65,35 @@ def answered_by() -> tuple[datetime, datetime]:
     """Between these two a notebook has to have said what it does, to be known to be idle."""
     now = timezone.now()
     return now - 3 * timedelta(seconds=settings.PORTAL_ACTIVITY_SECONDS), now
+
+
+def sign_of(issuer: str) -> str:
+    """Return the name of the `Heartbeat` of the identity provider with this issuer."""
+    return f"provider-{hashlib.sha256(issuer.encode()).hexdigest()[:16]}"
+
+
+def providers_since(since: datetime) -> Mapping[str, datetime | None]:
+    """Return since when people could sign in by each provider without a break, by its issuer; not
+    before ``since``, None while they cannot. `portal.oidc.answering` asks the providers."""
+    signs = {provider.issuer: sign_of(provider.issuer) for provider in _providers()}
+    rows = {row.name: row for row in Heartbeat.objects.filter(name__in=signs.values())}
+    now = timezone.now()
+
+    def of(row: Heartbeat | None) -> datetime | None:
+        return max(row.since, since) if row and now - SIGN_IN < row.at <= now else None
+
+    return {issuer: of(rows.get(name)) for issuer, name in signs.items()}
+
+
+def are_to_be_asked() -> bool:
+    """Return whether any provider has not said for a while that it is there."""
+    signs = {sign_of(provider.issuer) for provider in _providers()}
+    lately = Heartbeat.objects.filter(name__in=signs, at__gt=timezone.now() - ASKED)
+    return bool(signs) and lately.count() < len(signs)
+
+
+def _providers() -> Collection[Any]:
+    return [each for each in settings.OIDC_PROVIDERS.values() if each.issuer]
 
 
 def _back_end_answers() -> bool:

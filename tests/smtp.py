@@ -13,13 +13,16 @@ from tests.threadserver import ThreadServer
 
 class MailServer:
     """``letters`` are those that came; ``refused`` are addresses that it takes nothing for.
-    ``silent``: it takes a letter and never says so."""
+    ``silent``: it takes a letter and never says so. ``breaks_on`` are addresses at which it hangs
+    up. Unless it ``admits``, no password is right."""
 
     def __init__(self) -> None:
         self.letters: list[EmailMessage] = []
         self.refused: set[str] = set()
         self.logins: list[str] = []
         self.silent = False
+        self.breaks_on: set[str] = set()
+        self.admits = True
         self._server = _Server(_Conversation)
         self._server.owner = self
 
@@ -54,6 +57,8 @@ class _Conversation(socketserver.StreamRequestHandler):
             if verb.upper() == "QUIT":
                 self._say("221 bye")
                 return
+            if verb.upper() == "RCPT" and any(one in rest for one in self.server.owner.breaks_on):
+                return
             self._say(self._answer(verb.upper(), rest))
 
     def _answer(self, verb: str, rest: str) -> str:
@@ -62,7 +67,7 @@ class _Conversation(socketserver.StreamRequestHandler):
             return "250-here\r\n250 AUTH PLAIN"
         if verb == "AUTH":
             owner.logins.append(rest)
-            return "235 welcome"
+            return "235 welcome" if owner.admits else "535 who are you"
         if verb == "RCPT" and any(f"<{one}>" in rest for one in owner.refused):
             return "550 nobody of that name"
         if verb == "DATA":

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 ATTEMPTS = 8
+REFUSED = timedelta(days=14)
+"""After so long without a letter that anybody took, staff decide what it was about."""
 
 
 class LetterQuerySet(models.QuerySet["Letter"]):

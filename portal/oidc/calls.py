@@ -73,9 +73,9 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         ours = {"audience": self.provider.client_id}
         try:
             if "nonce" not in kwargs:  # a signed answer of userinfo
-                return idtoken.signed(token, self._keys(), needed=("sub",), **ours)
+                return idtoken.signed(token, self.keys(), needed=("sub",), **ours)
             where = {"issuer": self.provider.issuer, "keys_at": self.OIDC_OP_JWKS_ENDPOINT}
-            return idtoken.believed(token, self._keys(), nonce=kwargs["nonce"], **ours, **where)
+            return idtoken.believed(token, self.keys(), nonce=kwargs["nonce"], **ours, **where)
         except idtoken.Forged as why:
             log.warning("%s: a token was refused: %s", self.provider.slug, why)
             raise unproven(self.provider) from None
@@ -118,7 +118,8 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
             raise self._away("userinfo", ValueError())
         return found
 
-    def _keys(self) -> Any:
+    def keys(self) -> Any:
+        """What the provider signs with."""
         try:
             answer = requests.get(self.OIDC_OP_JWKS_ENDPOINT, timeout=settings.OIDC_TIMEOUT)
             answer.raise_for_status()

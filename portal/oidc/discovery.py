@@ -53,12 +53,13 @@ def description(provider: Provider) -> Mapping[str, Any]:
     key = f"oidc.description.{provider.slug}.{provider.issuer}"
     found: dict[str, Any] | None = cache.get(key)
     if found is None:
-        found = _fetched(provider)
+        found = fetched(provider)
         cache.set(key, found, KEPT)
     return found
 
 
-def _fetched(provider: Provider) -> dict[str, Any]:
+def fetched(provider: Provider) -> dict[str, Any]:
+    """Like `description`, but never from memory."""
     address = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
     try:
         answer = requests.get(address, timeout=settings.OIDC_TIMEOUT)

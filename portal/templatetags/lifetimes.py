@@ -47,6 +47,14 @@ def when(moment: datetime) -> str:
 
 
 @register.filter
+def dated(moment: datetime) -> str:
+    """The moment with its date and time zone, for letters, which are read who knows when."""
+    local = timezone.localtime(moment)
+    words = {"day": formats.date_format(local, "l, j F Y"), "time": f"{local:%H:%M %Z}"}
+    return _("%(day)s at %(time)s") % words
+
+
+@register.filter
 def when_exactly(moment: datetime) -> SafeString:
     """The same, with the exact moment on hover and for programs."""
     return _exactly(moment, when(moment))
@@ -71,9 +79,8 @@ def until(moment: datetime) -> SafeString:
 
 
 def _exactly(moment: datetime, words: str) -> SafeString:
-    local = timezone.localtime(moment)
-    exact = f"{formats.date_format(local, 'l, j F Y')}, {local:%H:%M %Z}"
-    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, words)
+    exact = timezone.localtime(moment).isoformat()
+    return format_html('<time datetime="{}" title="{}">{}</time>', exact, dated(moment), words)
 
 
 @register.simple_tag

@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from sessions.models import Project
 from sessions.providers import PROVIDERS
 from sessions.states import ProjectState
 
@@ -97,6 +98,28 @@ class State(Choice):
 
     def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.in_state(self.value()) if self.value() else rows  # type: ignore[attr-defined]
+
+
+class Deletion(Choice):
+    """Whether it is about to be deleted because nobody uses it."""
+
+    title = _("deletion")
+    parameter_name = "deletion"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("announced", _("announced")),
+            ("untold", _("put off: its owner is not told yet")),
+            ("undecided", _("waits for you: the letter is refused")),
+        ]
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        wanted = {
+            "announced": Project.objects.going,
+            "untold": Project.objects.untold,
+            "undecided": Project.objects.undecided,
+        }.get(self.value() or "")
+        return rows.filter(pk__in=wanted().order_by().values("pk")) if wanted else rows
 
 
 class Deleted(Choice):

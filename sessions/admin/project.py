@@ -76,6 +76,12 @@ def rebuilding(project: Project) -> str:
     return _("Its environment is built anew, then the notebook starts.")
 
 
+def keeping(project: Project) -> str:
+    if project.removed or not project.goes:
+        return ""
+    return _("It stays for as long as if it had been used now.")
+
+
 class ProjectList(ChangeList):
     """The list's page, each row with its owner's limits."""
 
@@ -100,6 +106,7 @@ class ProjectAdmin(Rows[Project]):
     list_filter = (
         filters.State,
         filters.Deleted,
+        filters.Deletion,
         filters.Provider,
         ("last_activity", filters.Dates),
         filters.OwnersGroup,
@@ -113,6 +120,7 @@ class ProjectAdmin(Rows[Project]):
     deeds = (
         Deed("stop", gettext_lazy("Stop"), ACT, lifecycle.stop, stopping, owner_of),
         Deed("rebuild", gettext_lazy("Rebuild"), ACT, lifecycle.rebuild, rebuilding, owner_of),
+        Deed("keep", gettext_lazy("Keep"), ACT, lifecycle.keep, keeping, owner_of),
         Deed("delete", gettext_lazy("Delete"), ACT, lifecycle.delete, deleting, owner_of, True),
         Deed("restore", gettext_lazy("Restore"), ACT, lifecycle.restore, restoring, owner_of),
         Deed(

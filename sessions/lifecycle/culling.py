@@ -1,14 +1,15 @@
 """Once a minute: warn about projects that nobody uses, let those go that were used again, and
 delete what was announced a full day ago. `watch` runs it; `lifetimes` has the rule.
 
-Nothing is deleted that the portal could not see all the time (`unbroken`). Each step is one
+Nothing is deleted that the portal could not see all the time, or of which nobody was told
+(`unbroken`, `warning`). Each step is one
 conditional UPDATE, so it may run twice at once, and of Keep and deletion one wins.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -26,7 +27,7 @@ from sessions.lifetimes import WARNING, patience
 from sessions.models import Project, Removal, Removed
 from sessions.models.project import ProjectQuerySet
 from sessions.states import SessionState
-from sessions.unbroken import Clock, answered_by, unbroken_since
+from sessions.unbroken import Clock, answered_by, providers_since, unbroken_since
 
 IDLE = "idle_days"
 PEOPLE_AT_ONCE = 500
@@ -48,13 +49,15 @@ def cull(clock: Clock = _clock) -> None:
     idle.stop(since, now)
     deletions, letters = DELETED_AT_ONCE, warning.LETTERS_AT_ONCE
     for people in _people(now):
-        by_days = _by_idle_days(people)
-        for days, owners in by_days.items():
+        groups = _groups(people, since)
+        for days, there_since, owners in groups:
             mine = Project.objects.existing().filter(owner__in=owners)
             _let_stay(mine, days, now)
-            deletions -= _delete_due(mine, days, since, now, deletions)
+            if there_since:
+                warning.put_off(mine, now)
+                deletions -= _delete_due(mine, days, there_since, now, deletions)
         if letters > 0:
-            letters -= warning.warn(people, by_days, since, now)
+            letters -= warning.warn(people, groups, now)
 
 
 def _set_right(now: datetime) -> None:
@@ -73,11 +76,15 @@ def _people(now: datetime) -> Iterator[list[User]]:
         yield list(User.objects.filter(pk__in=owners[begin : begin + PEOPLE_AT_ONCE]))
 
 
-def _by_idle_days(people: Collection[User]) -> Mapping[int, list[int]]:
-    found: dict[int, list[int]] = defaultdict(list)
-    for pk, limits in effective_of_many(people, [IDLE]).items():
-        found[int(limits[IDLE].value)].append(pk)
-    return found
+def _groups(people: Collection[User], since: datetime) -> list[warning.Group]:
+    """These people by their days of inactivity, and by whether they can sign in."""
+    by_provider = providers_since(since)
+    limits = effective_of_many(people, [IDLE])
+    found: dict[tuple[int, datetime | None], list[int]] = defaultdict(list)
+    for person in people:
+        there_since = by_provider.get(person.issuer, since) if person.issuer else since
+        found[int(limits[person.pk][IDLE].value), there_since].append(person.pk)
+    return [warning.Group(days, moment, owners) for (days, moment), owners in found.items()]
 
 
 def _let_stay(mine: ProjectQuerySet, days: int, now: datetime) -> None:
@@ -93,6 +100,7 @@ def _delete_due(mine: ProjectQuerySet, days: int, since: datetime, now: datetime
     """Delete at most so many, and say how many there were."""
     told = Q(goes__lte=now, warned__gte=since, warned__lte=now - WARNING)
     rows = mine.going().filter(told, _known_to_be_idle()).select_related("current")
+    rows = rows.exclude(pk__in=mine.untold().order_by().values("pk"))
     due = list(rows[:most])
     for project in due:
         delete(project, days)

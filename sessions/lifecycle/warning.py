@@ -1,11 +1,17 @@
-"""Telling people which of their projects go: a day before, in one letter with all of them, and
-once more in full after the portal was away. `culling` calls it; pages show what it writes."""
+"""Telling people which of their projects go: a day before, in letters that name each, and once
+more in full after the portal was away. `culling` calls it; pages show what it writes.
+
+The row is the truth: `Project.letter` is the letter that names its deletion. A person has one
+letter on its way at a time; `renew` writes it just before it goes out, so it names all that go by
+then, with a whole day to come. Until one has gone out, the deletion is put off.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -14,29 +20,75 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portal import letters
-from portal.models import User
+from portal.models import Letter, User
+from quotas.limits import effective_of
 from sessions.lifetimes import WARNING, patience
 from sessions.models import Project
 from sessions.models.project import ProjectQuerySet
 
 LETTERS_AT_ONCE = 400
 """About; who is not told this minute is told the next, and has a full day from then on."""
+OFTEN = timedelta(hours=1)
+"""What is put off is moved so often: less is said on the pages, and in the database done."""
+RETRIED = timedelta(days=1)
+"""A letter that was refused eight times rests so long before it is tried from the beginning."""
+KIND, AGAIN = "going", "going-again"
 
 
-def warn(
-    people: Iterable[User], by_days: Mapping[int, list[int]], since: datetime, now: datetime
-) -> int:
-    """Announce what is due of these people's (``by_days``: their numbers by their days of
-    inactivity), and say how many people were told."""
-    told = 0
-    names = {user.pk: user for user in people}
-    for days, owners in by_days.items():
-        with transaction.atomic():
-            mine = Project.objects.existing().filter(owner__in=owners)
-            first, again = _first(mine, days, now), _again(mine, since, now)
-            for rows, is_again in ((again, True), (first, False)):
-                told += _announce(rows, names, days, now, is_again=is_again)
-    return told
+class Group(NamedTuple):
+    """People with the same days of inactivity, for whom the portal was there without a break
+    ``since`` then; None while they cannot sign in."""
+
+    days: int
+    since: datetime | None
+    owners: list[int]
+
+
+def warn(people: Iterable[User], groups: Sequence[Group], now: datetime) -> int:
+    """Announce what is due of these people's, have it told, and say how many people there are to
+    be told."""
+    fresh: set[int] = set()
+    again: set[int] = set()
+    for days, since, owners in groups:
+        if since:
+            with transaction.atomic():
+                mine = Project.objects.existing().filter(owner__in=owners)
+                first, repeated = _first(mine, days, now), _again(mine, since, now)
+                again |= _announce(repeated, now)
+                fresh |= _announce(first, now)
+    if letters.are_sent():
+        days_of = {pk: group.days for group in groups if group.since for pk in group.owners}
+        _have_told([each for each in people if each.pk in days_of], days_of, fresh | again, again)
+    return len(fresh | again)
+
+
+def put_off(mine: ProjectQuerySet, now: datetime) -> None:
+    """Move the deletion of what no letter has named yet: a whole day is to come after it."""
+    near = mine.untold().filter(goes__lt=now + WARNING - OFTEN)
+    _move(near, now + WARNING)
+
+
+def renew(letter: Letter) -> bool:
+    """Write a letter anew just before it goes out; False where there is nothing left to tell.
+
+    What it tells first gets a whole day from now on.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        untold = Project.objects.untold().filter(owner=letter.to_id)
+        _move(untold.filter(goes__lt=now + WARNING), now + WARNING)
+        named = list(untold.values_list("pk", flat=True))
+        if not _going(pk__in=named).update(letter=letter):
+            return False
+        projects = list(Project.objects.going().filter(owner=letter.to_id))
+    to = letter.to
+    if to is None:
+        return False
+    context = _context(projects, int(effective_of(to)["idle_days"].value), letter.key)
+    new = letters.written(letter.key, to, "going", context)
+    letter.subject, letter.text, letter.html = new.subject, new.text, new.html
+    letter.save(update_fields=["subject", "text", "html"])
+    return True
 
 
 def _first(mine: ProjectQuerySet, days: int, now: datetime) -> ProjectQuerySet:
@@ -49,33 +101,62 @@ def _again(mine: ProjectQuerySet, since: datetime, now: datetime) -> ProjectQuer
     return mine.going().filter(Q(warned=None) | Q(warned__lt=since) | Q(warned__gt=now))
 
 
-def _announce(
-    rows: ProjectQuerySet, people: Mapping[int, User], days: int, now: datetime, *, is_again: bool
-) -> int:
+def _announce(rows: ProjectQuerySet, now: datetime) -> set[int]:
+    """Have them go in a day, whatever was told of them before; return whose they are."""
     owners = set(rows.values_list("owner", flat=True))
-    if not owners:
-        return 0
-    rows.update(warned=now, goes=now + WARNING)
-    if letters.are_sent():
-        for owner, projects in _going_of(owners).items():
-            _write(people[owner], projects, days, is_again=is_again)
-    return len(owners)
+    if owners:
+        rows.update(warned=now, goes=now + WARNING, letter=None)
+    return owners
 
 
-def _going_of(owners: Iterable[int]) -> Mapping[int, list[Project]]:
+def _going(**which: Any) -> ProjectQuerySet:
+    """Those that still go when the row is written: one that was kept just now stays."""
+    return Project.objects.filter(goes__isnull=False, **which)
+
+
+def _move(rows: ProjectQuerySet, goes: datetime) -> None:
+    if found := list(rows.values_list("pk", flat=True)):
+        _going(pk__in=found).update(goes=goes)
+
+
+def _have_told(
+    people: Collection[User], days: Mapping[int, int], announced: set[int], again: set[int]
+) -> None:
+    """See to it that a letter is on its way to each of these people whom none has told yet.
+
+    Whether there is one is asked each time: what was announced while the last one went out has its
+    own turn.
+    """
+    now = timezone.now()
+    untold = Project.objects.untold().filter(owner__in=people)
+    hopeful = untold.exclude(pk__in=Project.objects.undecided().order_by().values("pk"))
+    waiting = set(hopeful.values_list("owner", flat=True))
+    if not waiting:
+        return
+    unsent = Letter.objects.unsent().filter(to__in=waiting, key__startswith=f"{KIND}-")
+    rested = Q(to__in=announced) | Q(claimed__lt=now - RETRIED)
+    unsent.failed().filter(rested).update(attempts=0, claimed=None)
+    without = waiting - set(unsent.values_list("to", flat=True))
+    projects = _by_owner(without)
+    for person in people:
+        if person.pk in without:
+            kind = AGAIN if person.pk in again else KIND
+            key = f"{kind}-{person.pk}-{now:%Y%m%dT%H%M%S}"
+            context = _context(projects[person.pk], days[person.pk], key)
+            letters.post(key, person, "going", context)
+
+
+def _by_owner(owners: Collection[int]) -> Mapping[int, list[Project]]:
     found: dict[int, list[Project]] = defaultdict(list)
     for project in Project.objects.going().filter(owner__in=owners):
         found[project.owner_id].append(project)
     return found
 
 
-def _write(to: User, projects: list[Project], days: int, *, is_again: bool) -> None:
-    """One letter a day; what is announced later that day stands on the pages."""
-    kind = "going-again" if is_again else "going"
-    context = {
+def _context(projects: Sequence[Project], days: int, key: str) -> Mapping[str, Any]:
+    return {
         "projects": projects,
         "days": days,
-        "again": is_again,
+        "again": key.startswith(f"{AGAIN}-"),
         "page": f"{settings.PORTAL_URL}{reverse('going')}",
     }
-    letters.post(f"{kind}-{to.pk}-{timezone.localdate().isoformat()}", to, "going", context)

@@ -24,7 +24,7 @@ class Sign(models.TextChoices):
 
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
-    def beat(self, name: Sign, *, within: timedelta) -> None:
+    def beat(self, name: str, *, within: timedelta) -> None:
         """``name`` is alive now, and has been without a break unless its last sign of life is
         older than ``within`` or lies in the future."""
         now = timezone.now()
@@ -33,7 +33,7 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
         if not self.filter(name=name).update(**changes):
             self.get_or_create(name=name, defaults={"at": now, "since": now})
 
-    def is_alive(self, name: Sign, *, within: timedelta) -> bool:
+    def is_alive(self, name: str, *, within: timedelta) -> bool:
         """Whether ``name`` was alive not longer than ``within`` ago. A sign of life from further
         ahead tells nothing: the clock was set back."""
         now = timezone.now()
@@ -45,8 +45,8 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
 
 
 class Heartbeat(models.Model):
-    """One row for each kind of process or chore, named by `Sign`: its last sign of life, and since
-    when there has been no break in them."""
+    """One row for each kind of process or chore, named by `Sign`, and for each identity provider
+    (`unbroken.sign_of`): its last sign of life, and since when there has been no break in them."""
 
     name = models.CharField(max_length=32, primary_key=True)
     at = models.DateTimeField()

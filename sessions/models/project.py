@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.models import User
+from portal.models.letter import ATTEMPTS, REFUSED
 from portal.prepared import Given, Prepared
 from sessions.providers import is_private
 from sessions.states import BUILD_ACTIVE, ProjectState, SessionState
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SEE = "notebook_sessions.view_project"
 ACT = "notebook_sessions.act_on_project"
 EVERYBODY = "all"
+_UNTOLD = models.Q(letter__sent=None, owner__is_active=True) & ~models.Q(owner__email="")
 _SET_ASIDE = models.Q(removed__isnull=False, drops__gt=models.F("removed"))
 
 
@@ -104,6 +106,16 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         """Those whose owner has been told that they are to be deleted, the next one first."""
         return self.existing().filter(goes__isnull=False).order_by("goes", "pk")
 
+    def untold(self) -> ProjectQuerySet:
+        """Those of `going` of which their owner is still to be told by letter. Who gets no letters,
+        for want of an address or of a mail server, is told by the pages alone."""
+        return self.going().filter(_UNTOLD) if settings.PORTAL_EMAIL_URL else self.none()
+
+    def undecided(self) -> ProjectQuerySet:
+        """Those whose owner's letter has been refused for so long that staff have to decide."""
+        long_ago = timezone.now() - REFUSED
+        return self.untold().filter(warned__lte=long_ago, letter__attempts__gte=ATTEMPTS)
+
     def own(self, user: User) -> list[Project]:
         """This person's own, the last used first."""
         return _OWN(owner=user.pk) if user.may_enter else []
@@ -125,9 +137,9 @@ class Project(models.Model):
     it. ``files_volume`` names the volume in which its files are kept ("" before the first run),
     ``files_size`` their bytes at ``files_measured``. ``warned`` is when its owner was told that it
     is to be deleted for inactivity, ``goes`` when it will be: both None until that is near, and
-    again as soon as somebody does something with it. ``drops`` is until when one that was deleted
-    (``removed``) can be restored, with all that is kept of it; not after ``removed`` once it
-    cannot, None when nothing of it is kept."""
+    again as soon as somebody does something with it. ``letter`` is the one that says so. ``drops``
+    is until when one that was deleted (``removed``) can be restored, with all that is kept of it;
+    not after ``removed`` once it cannot, None when nothing of it is kept."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="projects")
     name = models.CharField(_("name"), max_length=63, unique=True)
@@ -148,6 +160,9 @@ class Project(models.Model):
     last_activity = models.DateTimeField(_("last activity"), default=timezone.now)
     warned = models.DateTimeField(_("warned"), null=True, blank=True, editable=False)
     goes = models.DateTimeField(_("goes"), null=True, blank=True, editable=False)
+    letter = models.ForeignKey(
+        "portal.Letter", models.SET_NULL, null=True, related_name="+", editable=False
+    )
     removed = models.DateTimeField(_("deleted"), null=True, blank=True)
     drops = models.DateTimeField(_("can be restored until"), null=True, blank=True, editable=False)
     files_volume = models.CharField(

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from portal import letters
 from portal.models import User
-from sessions import capacity
+from sessions import capacity, tasks
 from sessions.lifecycle.culling import cull
 from sessions.models import Heartbeat, Project, Session, Sign
 from sessions.states import ProjectState, SessionState
-from sessions.unbroken import Clock, unbroken_since
+from sessions.unbroken import Clock, are_to_be_asked, unbroken_since
 from tests.scripted import ScriptedBackend
 from tests.stages import project_in
 
@@ -22,7 +23,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 class Portal:
-    """Time passes in it; once a minute, unless it is away, it looks."""
+    """Time passes in it; once a minute, unless it is away, it looks, and its letters go out."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -30,6 +31,7 @@ class Portal:
         self.clock = self._started()
         self.notebooks_answer = True
         self.mute: set[int] = set()
+        self.sends_letters = True
         monkeypatch.setattr(timezone, "now", lambda: self.now)
 
     def _started(self) -> Clock:
@@ -39,10 +41,14 @@ class Portal:
         """What `watch` does each minute, as far as culling goes."""
         self._see()
         cull(self.clock)
+        if letters.are_sent() and self.sends_letters:
+            letters.deliver_due()
 
     def _see(self) -> None:
         """All notebooks say that they are idle, but for those of the projects in ``mute``."""
         capacity.look()
+        if are_to_be_asked():  # as `reconcile` has the worker do it
+            tasks.ask_providers()
         if self.notebooks_answer:
             running = Session.objects.filter(state=SessionState.READY)
             running.exclude(project__in=self.mute).update(asked=self.now)

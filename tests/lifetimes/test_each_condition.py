@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from portal.models import Letter
 from sessions.lifecycle import culling, idle
 from sessions.models import Heartbeat, Project, Removal, Session, Sign
 from sessions.states import ProjectState, SessionState
@@ -59,6 +60,23 @@ def test_not_if_there_was_a_break_since_the_warning(portal, due):
     portal.look()
     assert now_is(due).removed is None
     assert now_is(due).goes == portal.now + DAY  # and the warning begins anew
+
+
+@pytest.mark.usefixtures("by_mail")
+def test_not_before_its_letter_has_gone_out(ada, portal, due):
+    portal.sends_letters = False
+    portal.look()
+    assert now_is(due).removed is None
+    assert now_is(due).goes == portal.now + DAY
+    letter = Letter.objects.get(to=ada)
+    changed(due, goes=portal.now, letter=letter)
+    portal.look()
+    assert now_is(due).removed is None
+    letter.sent = portal.now
+    letter.save()
+    changed(due, goes=portal.now)
+    portal.look()
+    assert now_is(due).removed
 
 
 def test_not_if_it_was_used_since(portal, due):

@@ -1,4 +1,5 @@
-"""The letter of the day before: one a person, with all that goes, in the portal's own time."""
+"""The letter of the day before: one for all that goes, in the portal's own time. `test_told` has
+what becomes of a deletion whose letter does not go out."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ def test_there_is_one_letter_with_all_projects(ada, bob, portal, unused):
     portal.live(3 * HOUR)
     hers = Letter.objects.get(to=ada)
     assert hers.subject == (
-        "2 projects are deleted unless you keep them, the first tomorrow at 12:00 UTC"
+        "2 projects are deleted unless you keep them,"
+        " the first on Tuesday, 3 November 2026 at 12:00 UTC"
     )
     for body in (hers.text, hers.html):
         assert "ada/flowers" in body
@@ -33,20 +35,23 @@ def test_there_is_one_letter_with_all_projects(ada, bob, portal, unused):
         assert "/home/ada-nfs-pvc" in body
         assert "can be restored on the portal for 14 days after that" in body
     assert Letter.objects.get(to=bob).subject == (
-        "bob/birds is deleted tomorrow at 12:00 UTC unless you keep it"
+        "bob/birds is deleted on Tuesday, 3 November 2026 at 12:00 UTC unless you keep it"
     )
 
 
-def test_what_is_due_later_that_day_is_in_the_next_days_letter(ada, portal, unused):
-    unused(ada, 6)
+def test_what_is_due_later_that_day_is_named_in_a_further_letter_with_all_that_goes(
+    ada, portal, unused
+):
+    first = unused(ada, 6, repository="ada/flowers")
+    unused(ada, 5.75, repository="ada/trees")
     portal.look()
-    unused(ada, 5.8)
     portal.live(6 * HOUR)
-    assert Letter.objects.count() == 1
-    unused(ada, 6)
-    portal.live(8 * HOUR)  # past midnight
-    unused(ada, 6)
-    portal.live(HOUR)
+    earlier, later = Letter.objects.order_by("pk")
+    assert "ada/trees" not in earlier.text
+    assert "- ada/flowers (main): Tuesday, 3 November 2026 at 12:00 UTC" in later.text
+    assert "- ada/trees (main): Tuesday, 3 November 2026 at 18:00 UTC" in later.text
+    portal.live(18 * HOUR)
+    assert now_is(first).removed
     assert Letter.objects.count() == 2
 
 
@@ -58,7 +63,7 @@ def test_after_an_outage_another_one_says_why(ada, portal, unused):
     first, again = Letter.objects.order_by("pk")
     assert "The portal was away for a while" not in first.text
     assert "The portal was away for a while" in again.text
-    assert "tomorrow at 14:00 UTC" in again.subject
+    assert "3 November 2026 at 14:00 UTC" in again.subject
 
 
 def test_what_was_kept_meanwhile_is_in_none(ada, portal, unused):
@@ -92,13 +97,13 @@ BERLIN = ZoneInfo("Europe/Berlin")
     ("warned", "said"),
     [
         # 29 March 2026: the clock goes from 02:00 to 03:00, so a day later it is an hour later.
-        (datetime(2026, 3, 28, 1, 30, tzinfo=UTC), "tomorrow at 03:30 CEST"),
-        (datetime(2026, 3, 28, 0, 30, tzinfo=UTC), "tomorrow at 01:30 CET"),
+        (datetime(2026, 3, 28, 1, 30, tzinfo=UTC), "29 March 2026 at 03:30 CEST"),
+        (datetime(2026, 3, 28, 0, 30, tzinfo=UTC), "29 March 2026 at 01:30 CET"),
         # 25 October 2026: the hour from 02:00 to 03:00 is there twice.
-        (datetime(2026, 10, 24, 0, 30, tzinfo=UTC), "tomorrow at 02:30 CEST"),
-        (datetime(2026, 10, 24, 1, 30, tzinfo=UTC), "tomorrow at 02:30 CET"),
-        # A day without an hour more is 23 hours long: from late in the evening on it is not today.
-        (datetime(2026, 10, 24, 22, 30, tzinfo=UTC), "today at 23:30 CET"),
+        (datetime(2026, 10, 24, 0, 30, tzinfo=UTC), "25 October 2026 at 02:30 CEST"),
+        (datetime(2026, 10, 24, 1, 30, tzinfo=UTC), "25 October 2026 at 02:30 CET"),
+        # That day is 25 hours long.
+        (datetime(2026, 10, 24, 22, 30, tzinfo=UTC), "25 October 2026 at 23:30 CET"),
     ],
 )
 def test_on_the_nights_on_which_the_clock_changes_the_hour_is_right(
@@ -108,7 +113,7 @@ def test_on_the_nights_on_which_the_clock_changes_the_hour_is_right(
     portal.now = warned
     unused(ada, 6)
     portal.look()
-    assert Letter.objects.get().subject.endswith(f"is deleted {said} unless you keep it")
+    assert Letter.objects.get().subject.endswith(f"day, {said} unless you keep it")
 
 
 def test_moments_are_said_as_people_say_them(portal):

@@ -1,4 +1,4 @@
-"""Letters: one for each occasion, sent once, tried again for a day, and then left."""
+"""Letters: one for each occasion, sent once, tried again for a day of refusals, and then left."""
 
 from __future__ import annotations
 
@@ -116,8 +116,46 @@ def test_while_the_mail_server_is_away_one_letter_is_tried_and_the_others_wait(a
     write(ada, "two")
     assert letters.deliver_due() == 0
     attempts = Letter.objects.order_by("pk").values_list("attempts", flat=True)
-    assert list(attempts) == [1, 0]
+    assert list(attempts) == [0, 0]
     assert "is tried again" in caplog.text
+
+
+def test_once_the_mail_server_is_back_all_go_out_at_once_however_long_it_was_away(
+    ada, server, settings, caplog
+):
+    port, settings.EMAIL_PORT = settings.EMAIL_PORT, free_port()
+    write(ada)
+    write(ada, "two")
+    for _minute in range(20):
+        assert letters.deliver_due() == 0
+    assert letters.server_is_away()
+    assert len(caplog.records) == 1  # said once, not each minute
+    settings.EMAIL_PORT = port
+    assert letters.deliver_due() == 2
+
+
+def test_a_letter_on_which_the_server_breaks_off_counts_its_attempts_and_holds_up_no_other(
+    ada, bob, server, settings
+):
+    settings.EMAIL_TIMEOUT = 0.5
+    server.breaks_on = {"ada@example.org"}
+    write(ada)
+    write(bob, "two")
+    assert letters.deliver_due() == 0
+    assert Letter.objects.get(to=ada).attempts == 1
+    assert letters.deliver_due() == 1
+    assert server.letters[0]["To"] == "bob@example.org"
+
+
+def test_a_password_that_is_wrong_is_the_servers_matter_and_not_the_letters(ada, server, settings):
+    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "portal", "wrong"
+    server.admits = False
+    write(ada)
+    for _minute in range(10):
+        letters.deliver_due()
+    assert Letter.objects.get().attempts == 0
+    server.admits = True
+    assert letters.deliver_due() == 1
 
 
 def test_a_letter_that_failed_goes_out_later(ada, server):

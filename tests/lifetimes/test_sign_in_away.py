@@ -1,0 +1,120 @@
+"""While an identity provider is away, its people cannot press Keep: nothing of theirs goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from portal.models import User
+from portal.oidc.provider import Provider
+from sessions import conditions, unbroken
+from sessions.models import Condition, Heartbeat
+from tests.lifetimes.conftest import DAY, HOUR, MINUTE, now_is
+from tests.oidc.hostile import Hostile
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DESCRIPTION = "/.well-known/openid-configuration"
+
+
+@pytest.fixture
+def campus(settings, ada) -> Iterator[Hostile]:
+    """Ada signs in by it, and bob by his password."""
+    with Hostile() as provider:
+        settings.OIDC_PROVIDERS = {"campus": provider.entry("campus")}
+        User.objects.filter(pk=ada.pk).update(issuer=provider.issuer, subject="1")
+        yield provider
+
+
+def is_away(campus: Hostile, *, away: bool = True) -> None:
+    if away:
+        campus.answers[DESCRIPTION] = (503, b"away")
+    else:
+        campus.answers.clear()
+
+
+def noted() -> str:
+    conditions.look()
+    return Condition.objects.get(part=conditions.SIGN_IN).problem
+
+
+def test_nothing_goes_of_those_who_cannot_sign_in_and_afterwards_they_have_a_whole_day(
+    ada, bob, campus, portal, unused
+):
+    hers, his = unused(ada), unused(bob)
+    portal.live(2 * DAY - HOUR)
+    is_away(campus)
+    portal.live(DAY)
+    assert (now_is(hers).removed, bool(now_is(his).removed)) == (None, True)
+    assert noted() == "no answer of campus"
+    is_away(campus, away=False)
+    portal.sleep(MINUTE)
+    portal.look()
+    assert now_is(hers).warned == portal.now
+    assert noted() == ""
+    portal.live(DAY - MINUTE)
+    assert not now_is(hers).removed
+    portal.live(MINUTE)
+    assert now_is(hers).removed
+
+
+def test_nothing_is_announced_of_theirs_meanwhile(ada, campus, portal, unused):
+    is_away(campus)
+    project = unused(ada, 6.5)
+    portal.live(2 * HOUR)
+    assert now_is(project).goes is None
+
+
+def test_one_that_is_away_for_some_minutes_changes_nothing(ada, campus, portal, unused):
+    project = unused(ada)
+    portal.live(2 * DAY - 30 * MINUTE)
+    is_away(campus)
+    portal.live(30 * MINUTE)
+    assert not now_is(project).removed
+    is_away(campus, away=False)
+    portal.sleep(MINUTE)
+    portal.look()
+    assert now_is(project).removed
+
+
+def test_who_came_by_a_provider_that_is_no_more_is_treated_as_everybody(ada, portal, unused):
+    User.objects.filter(pk=ada.pk).update(issuer="https://closed.example.org", subject="1")
+    project = unused(ada)
+    portal.live(2 * DAY)
+    assert now_is(project).removed
+
+
+def test_one_that_is_described_by_hand_is_asked_for_its_keys(settings, campus, portal):
+    places = {name: f"{campus.issuer}/{name}" for name in ("authorization", "token", "keys")}
+    by_hand = Provider("lab", "Lab", "portal", "secret", campus.issuer, endpoints=places)
+    settings.OIDC_PROVIDERS = {"lab": by_hand}
+    campus.answers["/keys"] = (200, json.dumps({"keys": []}).encode())
+    portal.look()
+    assert noted() == ""
+    campus.answers["/keys"] = (500, b"")
+    portal.sleep(10 * MINUTE)
+    portal.look()
+    assert noted() == "no answer of lab"
+
+
+def test_a_provider_is_asked_every_few_minutes_and_each_minute_while_it_is_away(campus, portal):
+    portal.look()
+    assert not unbroken.are_to_be_asked()
+    portal.sleep(4 * MINUTE)
+    assert not unbroken.are_to_be_asked()
+    portal.sleep(2 * MINUTE)
+    assert unbroken.are_to_be_asked()
+    is_away(campus)
+    portal.look()
+    assert unbroken.are_to_be_asked()
+
+
+def test_without_providers_nobody_is_asked_and_health_says_nothing(campus, portal, settings):
+    portal.look()
+    settings.OIDC_PROVIDERS = {}
+    conditions.look()
+    assert not Condition.objects.filter(part=conditions.SIGN_IN).exists()
+    assert not unbroken.are_to_be_asked()
+    assert Heartbeat.objects.filter(name__startswith="provider-").count() == 1

@@ -1,0 +1,245 @@
+"""Nothing is deleted of which nobody was told: each project is named in a letter that has gone out
+a whole day before, or staff decide. With a real mail server, which comes and goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.harness.ports import free_port
+from portal import letters
+from portal.models import Letter, User
+from portal.models.letter import ATTEMPTS
+from sessions import conditions, lifecycle
+from sessions.lifecycle import warning
+from sessions.models import Condition, Project
+from sessions.unbroken import unbroken_since
+from tests.lifetimes.conftest import DAY, HOUR, MINUTE, Portal, now_is
+from tests.portal.conftest import server
+
+__all__ = ["server"]
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("server")]
+
+
+def names(letter) -> set[str]:
+    text = letter.get_body(("plain",)).get_content()
+    return {
+        line[2:].split()[0].removesuffix(":") for line in text.splitlines() if line.startswith("- ")
+    }
+
+
+class Away:
+    """The mail server: ``with Away(settings):`` nobody listens at its address."""
+
+    def __init__(self, settings) -> None:
+        self.settings = settings
+
+    def __enter__(self) -> None:
+        self.port, self.settings.EMAIL_PORT = self.settings.EMAIL_PORT, free_port()
+
+    def __exit__(self, *_error: object) -> None:
+        self.settings.EMAIL_PORT = self.port
+
+
+def mail_condition(part: str) -> str:
+    conditions.look()
+    return Condition.objects.get(part=part).problem
+
+
+def test_two_that_are_due_hours_apart_on_one_day_are_both_named_a_day_before(
+    ada, portal, unused, server
+):
+    first = unused(ada, 6, repository="ada/flowers")
+    second = unused(ada, 5.75, repository="ada/trees")
+    portal.look()
+    portal.live(6 * HOUR)
+    assert [names(letter) for letter in server.letters] == [
+        {"ada/flowers"},
+        {"ada/flowers", "ada/trees"},
+    ]
+    portal.live(18 * HOUR)
+    assert (bool(now_is(first).removed), bool(now_is(second).removed)) == (True, False)
+    portal.live(6 * HOUR)
+    assert now_is(second).removed == now_is(second).goes == portal.now
+    assert len(server.letters) == 2
+
+
+def test_while_the_mail_server_is_away_the_deletion_is_put_off_until_a_day_after_its_letter(
+    ada, portal, unused, server, settings
+):
+    project = unused(ada, 6)
+    with Away(settings):
+        portal.look()
+        assert mail_condition("deletions") == ""  # not yet
+        portal.live(3 * DAY)
+        assert not now_is(project).removed
+        assert now_is(project).goes > portal.now + 22 * HOUR  # as pages and API say
+        assert mail_condition("deletions") == conditions.UNTOLD
+    portal.sleep(MINUTE)
+    portal.look()
+    (letter,) = server.letters
+    assert "Friday, 6 November 2026 at 12:01 UTC" in letter["Subject"]
+    assert now_is(project).goes == portal.now + DAY
+    assert mail_condition("deletions") == ""
+    portal.live(DAY - MINUTE)
+    assert not now_is(project).removed
+    portal.live(MINUTE)
+    assert now_is(project).removed
+    assert len(server.letters) == 1
+
+
+def test_what_was_kept_while_the_letter_waited_is_not_in_it(ada, portal, unused, server, settings):
+    kept, other = unused(ada, 6, repository="ada/kept"), unused(ada, 6, repository="ada/other")
+    with Away(settings):
+        portal.look()
+        lifecycle.keep(now_is(kept), ada)
+    portal.look()
+    assert [names(letter) for letter in server.letters] == [{"ada/other"}]
+    assert now_is(other).letter == Letter.objects.get()
+    assert now_is(kept).goes is None
+
+
+def test_what_comes_due_while_a_letter_waits_is_in_that_letter(
+    ada, portal, unused, server, settings
+):
+    unused(ada, 6, repository="ada/flowers")
+    unused(ada, 5.75, repository="ada/trees")
+    with Away(settings):
+        portal.look()
+        portal.live(6 * HOUR)
+    portal.look()
+    assert [names(letter) for letter in server.letters] == [{"ada/flowers", "ada/trees"}]
+
+
+def test_where_nothing_is_left_to_tell_no_letter_goes_out(ada, portal, unused, server, settings):
+    project = unused(ada, 6)
+    with Away(settings):
+        portal.look()
+        lifecycle.keep(now_is(project), ada)
+    portal.look()
+    assert server.letters == []
+    assert not Letter.objects.exists()
+
+
+def test_what_was_announced_as_the_last_letter_went_out_gets_one_of_its_own(
+    ada, portal, unused, server
+):
+    unused(ada, 6, repository="ada/flowers")
+    portal.look()
+    late = unused(ada, 6, repository="ada/late")
+    Project.objects.filter(pk=late.pk).update(warned=portal.now, goes=portal.now + DAY)
+    portal.sleep(MINUTE)
+    portal.look()
+    assert [names(letter) for letter in server.letters][1:] == [{"ada/flowers", "ada/late"}]
+
+
+def test_a_project_that_is_kept_as_its_letter_is_written_stays_kept(ada, portal, unused):
+    project = unused(ada, 6)
+    portal.sends_letters = False
+    portal.look()
+    lifecycle.keep(now_is(project), ada)
+    warning._move(Project.objects.filter(pk=project.pk), portal.now + DAY)
+    assert now_is(project).goes is None
+
+
+def refused(portal: Portal, days: int) -> None:
+    """So many days in which their letters are refused, with a look every two hours."""
+    for _look in range(days * 12):
+        portal.sleep(30 * MINUTE)
+        portal._see()
+        unbroken_since(portal.clock)
+        portal.live(90 * MINUTE)
+
+
+@pytest.mark.slow("two weeks go by, with a look every two hours", seconds=120)
+def test_after_two_weeks_of_refusals_staff_decide(
+    ada, bob, as_stan, as_vera, stan, portal, unused, server
+):
+    server.refused = {"ada@example.org"}
+    hers, his = unused(ada, 6), unused(bob, 6)
+    untold = unused(ada, 6, repository="ada/untold")
+    portal.look()
+    refused(portal, 2)
+    assert (bool(now_is(his).removed), now_is(hers).removed) == (True, None)
+    assert Letter.objects.get(to=ada).attempts < ATTEMPTS or not Project.objects.undecided()
+    refused(portal, 13)
+    assert set(Project.objects.undecided()) == {hers, untold}
+    assert "portal.undecided" in as_vera.get("/admin/").content.decode()
+    address = "/admin/notebook_sessions/project/"
+    page = as_stan.get(f"{address}?deletion=undecided").content.decode()
+    shown = page.partition("<tbody>")[2]
+    assert all(f"/project/{project.pk}/change/" in shown for project in (hers, untold))
+    assert "bob" not in shown
+
+    def decide(action: str, project: Project) -> None:
+        chosen = {"action": action, "_selected_action": project.pk, "confirmed": "yes"}
+        as_stan.post(address, chosen)
+
+    decide("keep", hers)
+    decide("delete", untold)
+    assert now_is(hers).goes is None
+    assert now_is(untold).removed
+    assert not Project.objects.undecided()
+
+
+@pytest.mark.slow("two weeks go by, with a look every two hours", seconds=120)
+def test_an_address_that_is_mended_is_written_to_within_a_day(ada, portal, unused, server):
+    server.refused = {"ada@example.org"}
+    project = unused(ada, 6)
+    portal.look()
+    refused(portal, 3)
+    User.objects.filter(pk=ada.pk).update(email="ada@example.net")
+    refused(portal, 1)
+    assert server.letters[0]["To"] == "ada@example.net"
+    assert now_is(project).goes
+    refused(portal, 1)
+    assert now_is(project).removed
+
+
+@pytest.mark.parametrize("nobody", [{"email": ""}, {"is_active": False}], ids=str)
+def test_for_whoever_gets_no_letters_the_pages_count(ada, portal, unused, nobody):
+    User.objects.filter(pk=ada.pk).update(**nobody)
+    project = unused(ada, 6)
+    portal.look()
+    portal.live(DAY)
+    assert now_is(project).removed
+
+
+def test_who_loses_their_address_while_the_letter_waits_is_told_by_the_pages(
+    ada, portal, unused, settings
+):
+    project = unused(ada, 6)
+    with Away(settings):
+        portal.look()
+        portal.live(DAY)
+    User.objects.filter(pk=ada.pk).update(email="")
+    portal.live(DAY)
+    assert now_is(project).removed
+
+
+def test_a_letter_of_before_that_named_it_does_not_count_after_a_break(
+    ada, portal, unused, server, settings
+):
+    project = unused(ada, 6)
+    portal.look()
+    portal.sleep(2 * HOUR)
+    with Away(settings):
+        portal.look()
+        portal.live(2 * DAY)
+        assert not now_is(project).removed
+    portal.look()
+    text = server.letters[1].get_body(("plain",)).get_content()
+    assert "The portal was away for a while" in text
+    portal.live(DAY)
+    assert now_is(project).removed
+
+
+def test_a_letter_that_is_sent_twice_names_the_same_again(ada, portal, unused, server):
+    project = unused(ada, 6)
+    portal.look()
+    Letter.objects.update(sent=None)  # the worker was killed before it could say so
+    portal.sleep(20 * MINUTE)
+    letters.deliver_due()
+    first, second = server.letters
+    assert first["Message-ID"] == second["Message-ID"]
+    assert now_is(project).goes == portal.now + DAY
