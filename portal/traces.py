@@ -98,6 +98,7 @@ def _projects(person: User, names: Names, alias: str) -> None:
     Session.objects.filter(project__in=theirs).update(message="", address="")
     for project in theirs.iterator():
         where: dict[str, Any] = {"name": f"{alias}-{project.pk}", "path": "", "tail": ""}
+        where |= {"files_volume": ""}  # nothing is kept there any more
         if project.is_private or _mentions(project.repository, names):
             where |= {"repository": alias, "url": "", "ref": "", "commit": ""}
             where |= {"resources": None, "content": ""}

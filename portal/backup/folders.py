@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from portal.backup.errors import BackupError
 from portal.backup.survey import LOST, Names
 from portal.models import User
+from sessions.backends.local import uids
 from sessions.models import Project, Session
 from sessions.names import owner_slug
 
@@ -46,7 +47,7 @@ def children(folder: Path, name: str, left_out: Names, missing: Names) -> list[P
     """Return the folders to pack, in the order of their names; note what is none."""
     found = []
     for path in sorted(folder.iterdir()):
-        if f"{name}/{path.name}" in FOLDERS:
+        if f"{name}/{path.name}" in FOLDERS or path.name == uids.FILE:  # that is in the manifest
             continue
         if path.name.startswith("."):
             left_out.add(HIDDEN, f"{name}/{path.name}")

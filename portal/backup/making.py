@@ -24,6 +24,8 @@ from portal.backup.manifest import Manifest, archive_of
 from portal.backup.survey import Names
 from portal.models import Installation
 from portal.version import VERSION
+from sessions.backends.local import uids
+from sessions.backends.local.folders import Folders
 
 KEYS = ("secret-key", "encryption-key")
 
@@ -68,11 +70,17 @@ def _fill(growing: Path, *, with_keys: bool) -> Manifest:
         installation=Installation.objects.current_id(),
         rows=rows,
         folders=packed,
+        uids=_uids(),
         left_out=left_out.listed(),
         missing=missing.listed(),
     )
     manifest.write(growing, made)
     return made
+
+
+def _uids() -> dict[str, list[int]]:
+    known = uids.given(Folders(settings.PORTAL_DATA).homes)
+    return {"bases": list(known.bases), "own": list(known.own)}
 
 
 def _packed(folder: str, growing: Path, left_out: Names, missing: Names) -> dict[str, Contents]:

@@ -32,6 +32,9 @@ class Manifest:
     ``app.name``, ``rows`` how many each table of it has; ``files`` the SHA-256 of each file by its
     name, ``folders`` what each archive holds by its name; ``made`` in ISO format.
 
+    ``uids`` has under which uids people's folders lie (`sessions.backends.local.uids`), so that
+    they are known on a machine that gives others.
+
     ``left_out`` and ``missing`` list what is not in the backup, as it should be and otherwise.
     """
 
@@ -44,6 +47,7 @@ class Manifest:
     installation: str = ""
     rows: dict[str, int] = field(default_factory=dict)
     folders: dict[str, Contents] = field(default_factory=dict)
+    uids: dict[str, list[int]] = field(default_factory=dict)
     left_out: list[dict[str, Any]] = field(default_factory=list)
     missing: list[dict[str, Any]] = field(default_factory=list)
 

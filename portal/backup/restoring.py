@@ -28,6 +28,7 @@ from portal.backup.manifest import Manifest
 from portal.backup.unpacking import Unpacked, unpack
 from portal.models import Erasure, User
 from portal.models.erasure import digest
+from sessions.backends.local import uids
 from sessions.backends.local.folders import Folders
 from sessions.backends.local.place import give
 
@@ -87,6 +88,7 @@ def _restore(source: Path, made: Manifest, half: Journal | None, unpacked: Unpac
     for target, grown in unpacked.grown.items():
         aside.put(grown, target)
     _bring_keys(source, made)
+    _bring_uids(made)
     name = note.aside.replace("-", "_")
     result.tables = database.load(source / database.NAMES[made.database], name)
     result.schema = name if result.tables else ""
@@ -141,6 +143,15 @@ def _bring_keys(source: Path, made: Manifest) -> None:
         where = Folders(settings.PORTAL_DATA)
         where.installation.unlink(missing_ok=True)
         give(where, made.installation)
+
+
+def _bring_uids(made: Manifest) -> None:
+    """Note under which uids the files lie that were unpacked: those of their owners then."""
+    homes = Folders(settings.PORTAL_DATA).homes
+    for base in made.uids.get("bases", ()) if homes.is_dir() else ():
+        uids.note(homes, base=base)
+    for own in made.uids.get("own", ()) if homes.is_dir() else ():
+        uids.note(homes, own=own)
 
 
 def _refuse_other_rows(made: Manifest) -> None:

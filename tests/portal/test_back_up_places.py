@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from portal.backup import aside
 from portal.models import Erasure, Installation, User
+from sessions.backends.local import uids
 from tests.scripted import ScriptedBackend
 from tests.sessions.ran import ran
 from tests.tightdisk import tight_disk
@@ -130,6 +131,17 @@ def test_what_is_hidden_at_the_top_is_left_out_and_listed(data, tmp_path, capsys
     said = capsys.readouterr().out
     assert "hidden, or being removed: projects/.ada-2-0123abcd" in said
     assert "no folder of a person or project: homes/lost+found, homes/readme" in said
+
+
+def test_under_which_uids_the_files_lie_comes_along(data, tmp_path, settings, capsys):
+    uids.note(data / "homes", base=700_000)
+    uids.note(data / "homes", own=1234)
+    call_command("back_up", tmp_path / "kept")
+    assert "hidden" not in capsys.readouterr().out
+    new = tmp_path / "new" / "homes"
+    assert restored(settings, tmp_path / "kept", new.parent) == {*HERS, "homes/.uids"}
+    uids.note(new, base=800_000)
+    assert uids.before(new, 7) == {700_007, 800_007, 1234}
 
 
 def test_a_link_whose_disk_is_not_there_makes_no_whole_backup(data, tmp_path, capsys, settings):

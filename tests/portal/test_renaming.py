@@ -111,6 +111,7 @@ def test_keys_are_renewed_and_forgotten_under_the_volume_which_stays(ada, root, 
 def test_nothing_tells_of_an_erased_person_by_a_name_that_they_had(root, backend):
     person = User.objects.create_user("ada-lovelace", "ada@example.org", "her password")
     fill(person, root)
+    started(backend, person)
     person = renamed(person, "countess")
     assert telling(["ada-lovelace"])
     erase_wholly(person, root)
