@@ -215,7 +215,7 @@ class ScriptedBackend:
 
     def remove_project(self, name: str, volume: str = "") -> bool:
         self.kept_projects.discard(name)
-        self.removed_from[name] = volume
+        self.removed_from[name] = volume or self.removed_from.get(name, "")
         return name not in self.lingering
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:

@@ -49,8 +49,11 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.filter(removed__isnull=False, drops__lte=models.F("removed"))
 
     def dropped(self) -> int:
-        """Note that the back end keeps nothing of them any more."""
-        return self.dropping().update(drops=None)
+        """Note that the back end keeps nothing of them any more; no row names a volume longer
+        than it has to, which may be that of somebody who is erased."""
+        return self.dropping().update(
+            drops=None, files_volume="", files_size=None, files_measured=None
+        )
 
     def visible_to(self, user: User | AnonymousUser) -> ProjectQuerySet:
         """What this person may see: their own, and all of them for staff with the right to.

@@ -15,6 +15,7 @@ import pytest
 
 from sessions.backends.kubernetes.homes import helper, program, settle, tree, way
 from sessions.repofiles.merge import Failed, merge
+from tests.tightdisk import tight_disk
 
 NAME = "ada-flowers-lrkajvgx"
 COMMIT = "c0ffee" * 6 + "cafe"
@@ -270,3 +271,30 @@ def test_the_files_of_a_pod_are_all_that_it_needs(tmp_path):
         (tmp_path / "homes" / name).write_text(text)
     script = "import sys; sys.path.insert(0, sys.argv[1]); from homes import settle, helper"
     subprocess.run([sys.executable, "-IS", "-c", script, str(tmp_path)], check=True)
+
+
+def test_a_full_volume_is_said_and_loses_nothing(image, volume):
+    with tight_disk(volume, 4) as disk:
+        there = disk.seen
+        settled(image, there)
+        (home(there) / "mine.txt").write_text("mine")
+        (image / "index.ipynb").write_text("new" * 50_000)
+        disk.fill()
+        assert "code" not in settled(image, there), "nothing has to be written"
+        told = settled(image, there, commit="f00d" * 10)
+        assert (told["left"], "code" in told) == ("spawn.volume-full", False)
+        assert (home(there) / "mine.txt").read_text() == "mine"
+        assert (home(there) / "index.ipynb").read_text() == "{}"
+        assert settled(image, there, "ada-trees-lrkajvgx")["code"] == "spawn.volume-full"
+        disk.make_room()
+        assert settled(image, there, commit="f00d" * 10)["merge"]["updated"] == 1
+        assert settled(image, there, "ada-trees-lrkajvgx")["merge"]["state"] == "filled"
+
+
+def test_a_volume_that_can_only_be_read_is_said(image, volume):
+    with tight_disk(volume, 4) as disk:
+        there = disk.seen
+        disk.let_write(write=False)
+        assert settled(image, there)["code"] == "spawn.volume-read-only"
+        disk.let_write(write=True)
+        assert "code" not in settled(image, there)

@@ -178,6 +178,7 @@ def test_it_is_dropped_until_all_of_it_is_gone_from_the_volume(project, ada, bac
     minutes()
     assert not Project.objects.dropping().exists()
     assert backend.removed_from == {project.name: "ada"}
+    assert now_is(project).files_volume == "", "nothing tells of it any more"
 
 
 @pytest.mark.parametrize("days", [0, 3])
