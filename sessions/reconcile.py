@@ -128,7 +128,7 @@ def _bring_together(elapsed: Elapsed, again: Again) -> None:
         guarded(_repeat, session, elapsed, again, running=session.pk in listed)
     _repeat_builds(builds, again)
     overdue.look_at_stops(elapsed)
-    belonging.mark(builds, servers)
+    guarded(belonging.mark, builds, servers)
     leftovers.clear(builds, servers, verdict, again)
 
 

@@ -69,9 +69,13 @@ def are_one() -> bool:
 def require() -> None:
     """Raise `TemporaryError` unless the back end may be told something.
 
-    What is said by whoever looked last counts, and so do the ids as they are at this moment.
+    What is said by whoever looked last counts, and so do the ids as they are at this moment. A back
+    end that is away is told all the same: whoever tells it knows what to do then.
     """
-    verdict = noted() if are_one() else look()
+    try:
+        verdict = noted() if are_one() else look()
+    except TemporaryError:
+        verdict = noted()
     if verdict not in USABLE:
         raise refusal(verdict)
 

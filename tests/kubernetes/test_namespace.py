@@ -114,6 +114,9 @@ def test_an_account_without_the_right_says_so_and_goes_on(api, backend):
     api.fail(403, b'{"message": "configmaps is forbidden"}')
     with pytest.raises(NotAllowed, match="forbidden"):
         backend.installation()
+    api.fail(403, b'{"message": "secrets is forbidden"}')
+    with pytest.raises(NotAllowed, match="forbidden"):
+        backend.found()
     api.fail(403, b'{"message": "configmaps is forbidden"}')
     backend.ensure_build(BUILD)
     assert "build-7" in api.things["pods"]

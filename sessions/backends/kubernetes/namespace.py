@@ -82,7 +82,7 @@ class Namespace:
         return [thing for thing in things if not self.is_foreign(thing)]
 
     def found(self) -> Found:
-        """Return all that is there, without what is another installation's."""
+        """Return all that is there, without what is another installation's. Raises as `id`."""
         runs = [*self._list("secrets", SERVERS), *self._list("pods", SERVERS)]
         claims = self._list("persistentvolumeclaims", VOLUMES)
         return Found(
@@ -113,7 +113,10 @@ class Namespace:
                     self._cluster().patch(kind, each["metadata"]["name"], change)
 
     def _list(self, kind: str, selector: str) -> list[Manifest]:
-        return self.own(self._cluster().list(kind, {"labelSelector": selector}).items)
+        try:
+            return self.own(self._cluster().list(kind, {"labelSelector": selector}).items)
+        except InternalError as error:
+            raise _refused(error) from error
 
 
 def _is_known(thing: dict[str, Any], known: Found) -> bool:
@@ -135,5 +138,5 @@ def _numbers(things: list[Manifest], key: str) -> Iterator[int]:
 def _refused(error: InternalError) -> InternalError | NotAllowed:
     if error.code != FORBIDDEN:
         return error
-    message = _("The portal may not read which installation its namespace belongs to: %(why)s")
+    message = _("The portal may not look at whose the things in its namespace are: %(why)s")
     return NotAllowed("kubernetes.rights", message % {"why": error.message})
