@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from portal.datafolder import written_once
 from portal.models import User
 
 USERNAME = "admin"
@@ -51,8 +51,4 @@ def _path() -> Path:
 
 def _kept(path: Path) -> str:
     """What the file holds; a start that was interrupted may have written it already."""
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(12) + "\n")
-    return path.read_text().strip()
+    return written_once(path, secrets.token_urlsafe(12) + "\n").strip()

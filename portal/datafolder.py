@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 SYSTEM_FOLDER = Path("/var/lib/bindery")
@@ -22,17 +23,36 @@ def default_folder(project: Path) -> Path:
 def secret(folder: Path, name: str) -> str:
     """The secret ``name`` in ``folder``, made at the first call; the same for all processes, also
     when two of them come first at once."""
-    path = folder / name
-    folder.mkdir(parents=True, exist_ok=True)
+    return written_once(folder / name, secrets.token_urlsafe(50))
+
+
+def written_once(path: Path, text: str) -> str:
+    """What the file at ``path`` holds: ``text``, if nobody was earlier. It is whole or not there,
+    also after a power cut, and only its owner reads it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        draft = folder / f".{name}-{os.getpid()}-{secrets.token_hex(4)}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(50))
+        draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
         try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
+            _write(draft, text)
+            with suppress(FileExistsError):
+                os.link(draft, path)
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
+        _sync(path.parent)
     return path.read_text()
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from sessions.errors import TemporaryError
+from sessions.repofiles.merge import AWAY
 
 CODE = "disk.full"
 LEAST = 4_000_000
@@ -67,10 +68,16 @@ def sentence() -> str:
 
 @contextmanager
 def passes() -> Iterator[None]:
-    """What fails in the block because the disk is full is worth another try."""
+    """What fails in the block because of a disk (full, read-only, away) is worth another try."""
     try:
         yield
     except OSError as error:
-        if not is_behind(error):
-            raise
-        raise TemporaryError(CODE, sentence()) from error
+        if is_behind(error):
+            raise TemporaryError(CODE, sentence()) from error
+        if error.errno == errno.EROFS:
+            message = _("The portal's disk can only be read at present. The staff are told.")
+            raise TemporaryError("disk.read-only", message) from error
+        if error.errno in AWAY:
+            message = _("The portal's disk does not answer at present. The staff are told.")
+            raise TemporaryError("disk.away", message) from error
+        raise

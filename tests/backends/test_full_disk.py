@@ -16,6 +16,7 @@ from sessions.backends.local.keeper import status
 from sessions.backends.local.keeper.home import settle
 from sessions.backends.local.keeper.jobs import Bounds, ServerJob, Site
 from sessions.backends.local.keeper.log import FILE, Log
+from sessions.backends.local.keeper.status import Ended
 from sessions.errors import TemporaryError
 from tests.tightdisk import tight_disk
 
@@ -57,13 +58,21 @@ def test_what_waits_is_bounded_and_a_gap_is_said_once(log: Log, tmp_path: Path):
 
 
 def test_a_status_stands_until_the_next_one_is_whole(tmp_path: Path):
-    status.write(tmp_path, status.Status(pid=7))
-    (tmp_path / f".{status.FILE}").symlink_to("/dev/full")
-    assert not status.written(tmp_path, status.Status(state=status.ENDED))
-    assert status.read(tmp_path) == status.Status(pid=7)
-    (tmp_path / f".{status.FILE}").unlink()
-    assert status.written(tmp_path, status.Status(state=status.ENDED))
-    assert status.read(tmp_path).state == status.ENDED
+    (tmp_path / "disk").mkdir()
+    with tight_disk(tmp_path / "disk", 1) as disk:
+        status.write(disk.seen, status.Status(pid=7))
+        disk.fill()
+        assert not status.written(disk.seen, status.Status(state=status.ENDED, message="x" * 5000))
+        assert status.read(disk.seen) == status.Status(pid=7)
+        assert sorted(os.listdir(disk.seen)) == [".filler", status.FILE]
+        disk.make_room()
+        assert status.written(disk.seen, status.Status(state=status.ENDED))
+        assert status.read(disk.seen).state == status.ENDED
+
+
+def test_a_status_of_another_version_is_read(tmp_path: Path):
+    (tmp_path / status.FILE).write_text('{"state": "ready", "of_tomorrow": 1}')
+    assert status.read(tmp_path).state == status.READY
 
 
 def test_a_full_disk_is_known_by_what_each_says_of_it(tmp_path: Path):
@@ -96,10 +105,11 @@ def test_half_a_copy_of_the_repository_is_not_kept(tmp_path: Path):
     (tmp_path / "built" / "home" / "large").write_bytes(b"x" * 3_000_000)
     (tmp_path / "disk").mkdir()
     with tight_disk(tmp_path / "disk", 2) as disk:
-        with pytest.raises(OSError, match="No space left") as full:
+        with pytest.raises(Ended) as full:
             settle(job(environment=tmp_path / "built", project=disk.seen))
-        assert full.value.errno == errno.ENOSPC
-        assert list(disk.seen.iterdir()) == []
+        assert full.value.code == "spawn.out-of-space"
+        assert list((disk.seen / "home").iterdir()) == []
+        assert disk.free() > 1_900_000
 
 
 def job(environment: Path, project: Path) -> ServerJob:

@@ -14,6 +14,7 @@ import pytest
 from sessions.backends.local import people, toolbox
 from sessions.backends.local.folders import Folders
 from sessions.backends.local.interpreters import interpreters
+from sessions.backends.local.keeper import unsynced
 from tests.backends.waiting import build_report, built, finished, log, removed, settled
 
 pytestmark = pytest.mark.slow("environments are built", seconds=150)
@@ -189,12 +190,13 @@ def test_all_python_files_together_make_an_environment(backend, order, wish):
     assert "from the package 3.10\n" in log(backend, spec.id)
     environment = backend.folders.environment(spec.image)
     assert (environment / "home/built-at").read_text() == "/home/jovyan\n"
-    assert sorted(path.name for path in environment.iterdir()) == ["env", "home", "result.json"]
+    there = {path.name for path in environment.iterdir()} - {unsynced.MARK}
+    assert there == {"env", "home", unsynced.RESULT}
     server = wish(spec)
     backend.ensure_server(server)
     assert settled(backend, server).state == "ready"
     project = backend.folders.project(server.name)
-    assert (project / f"home-{spec.commit}" / "started").exists()
+    assert (project / "home" / "started").exists()
     removed(backend, server.id)
 
 

@@ -254,20 +254,26 @@ def test_the_files_of_a_project_stay_from_start_to_start(inside: Inside):
     assert inside.volume(first).exists()
 
 
-def test_files_of_an_earlier_commit_are_kept_in_the_persons_volume(inside: Inside, order):
-    first = inside.start("open('/home/jovyan/mine', 'w').write('mine')")
+def test_another_commit_is_merged_into_the_files_and_what_happened_is_told(
+    inside: Inside, order, git
+):
+    first = inside.start("open('/home/jovyan/index.ipynb', 'w').write('mine')")
     until((inside.volume(first) / "done").exists)
+    assert settled(inside.backend, first).files.said == ""
     removed(inside.backend, first.id)
-    newer = built(inside.backend, order({"start": START, "new": "new"}))
+    newer = built(inside.backend, order({"start": START, "index.ipynb": "[]", "new": "new"}))
     changes = {"id": first.id + 100_000, "image": newer.image, "commit": newer.commit}
     second = type(first)(**{**vars(first), **changes})
     (inside.volume(first) / "probe.py").write_text("")
     inside.backend.ensure_server(second)
     report = settled(inside.backend, second)
     assert ask(report.address, "/api/contents/new?content=0", second.token)[0] == 200
-    assert ask(report.address, "/api/contents/mine?content=0", second.token)[0] == 404
-    kept = inside.volume(first) / f"{first.name}-{first.commit[:7]}"
-    assert (kept / "mine").read_text() == "mine"
+    home = inside.backend.folders.project(first.name) / "home"
+    beside = f"index.from-{newer.commit[:7]}.ipynb"
+    assert (home / "index.ipynb").read_text() == "mine"
+    assert (home / beside).read_text() == "[]"
+    assert beside in report.files.said
+    removed(inside.backend, second.id)
 
 
 def test_packages_that_a_person_installs_are_found(inside: Inside):

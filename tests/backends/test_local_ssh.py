@@ -187,7 +187,7 @@ def test_a_notebook_without_a_key_starts_all_the_same(
     server = wish(image(backend, order, images))
     backend.ensure_server(server)
     assert settled(backend, server).state == "ready"
-    assert not (backend.folders.project(server.name) / f"home-{server.commit}/.ssh").exists()
+    assert not (backend.folders.project(server.name) / "home/.ssh").exists()
     removed(backend, server.id)
 
 

@@ -153,7 +153,7 @@ class LocalBackend:
         asides.remove(self.folders, aside)
 
     def has_image(self, image: str) -> bool:
-        return (self.folders.environment(image) / "result.json").exists()
+        return environments.result(self.folders.environment(image)) is not None
 
     def images(self) -> list[Image]:
         return environments.finished(self.folders)

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -21,18 +22,28 @@ from sessions.errors import TemporaryError
 
 from . import launch
 from .folders import SERVER, Folders
-from .keeper import jobs
+from .keeper import jobs, unsynced
 from .keeper.files import remove
 
 _DROPPED = ".dropped"
 _SECONDS = 20
 
 
+def result(environment: Path) -> dict[str, Any] | None:
+    """What a build has left in the folder of a finished environment; None where it has finished
+    none, or the machine was started anew before all of it was on the disk."""
+    try:
+        found: dict[str, Any] = json.loads((environment / unsynced.RESULT).read_text())
+    except (OSError, ValueError):
+        return None
+    return None if unsynced.is_in_doubt(environment) else found
+
+
 def finished(folders: Folders) -> list[Image]:
     """Those that notebooks can be given; what is left of others goes by the way."""
     sweep(folders)
-    there = folders.environments.glob("[!.]*/result.json")
-    return [Image(path.parent.name) for path in sorted(there)]
+    there = folders.environments.glob(f"[!.]*/{unsynced.RESULT}")
+    return [Image(path.parent.name) for path in sorted(there) if result(path.parent) is not None]
 
 
 def size(folders: Folders, image: str) -> int | None:

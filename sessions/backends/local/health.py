@@ -38,6 +38,7 @@ def problems(folders: Folders) -> Iterator[Problem]:
             ),
         )
     yield from _wrong_folder(folders)
+    yield from _wrong_disk(folders)
     yield from _wrong_python(folders)
 
 
@@ -66,6 +67,30 @@ def _wrong_folder(folders: Folders) -> Iterator[Problem]:
             _("The user of the notebooks cannot reach %(folder)s.") % {"folder": root},
             _("Set PORTAL_DATA to a folder below none that is root's alone."),
         )
+
+
+def _wrong_disk(folders: Folders) -> Iterator[Problem]:
+    """Each folder may lie on a disk of its own, which may have gone."""
+    for folder in (folders.root, folders.run, folders.projects, folders.homes,
+                   folders.environments, folders.cache):  # fmt: skip
+        try:
+            is_read_only = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            yield Problem(
+                "local.disk-away",
+                _("The disk of %(folder)s does not answer (%(why)s).")
+                % {"folder": folder, "why": error.strerror},
+                _("Mount it again; files on it are as they were."),
+            )
+        else:
+            if is_read_only:
+                yield Problem(
+                    "local.disk-read-only",
+                    _("The disk of %(folder)s can only be read.") % {"folder": folder},
+                    _("The system's log says why; mount it so that it can be written."),
+                )
 
 
 def _wrong_python(folders: Folders) -> Iterator[Problem]:

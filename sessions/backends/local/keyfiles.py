@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from . import launch, people, reports
 from .folders import SERVER
 from .keeper import jobs
 from .keeper import keyfiles as shown
-from .keeper.files import remove
+from .keeper.files import put, remove
 
 
 def write(folder: Path, uid: int, identity: Identity) -> None:
@@ -58,14 +57,5 @@ def _volume(folder: Path) -> str:
 
 
 def _put(path: Path, uid: int, text: str, mode: int) -> None:
-    draft = path.parent.parent / f".{path.name}-{uuid.uuid4().hex}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            os.fchmod(descriptor, mode)
-            if os.geteuid() == 0:
-                os.fchown(descriptor, uid, uid)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    owner = uid if os.geteuid() == 0 else None
+    put(path, text, mode, owner, beside=path.parent.parent)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from sessions.errors import InternalError
 
 from . import forking, people
 from .folders import parsed
-from .keeper import jobs, lock, status
+from .keeper import disks, jobs, lock, status
 from .keeper.files import remove
 
 _SECONDS = 30
@@ -35,7 +34,7 @@ def start(
         return
     people.folder(folder, uid, 0o700)
     people.folder(folder / "io", uid, 0o700)
-    _write_job(folder, uid, job)
+    jobs.write(folder, job, uid if os.geteuid() == 0 else None)
     secret = jobs.sent(key)
     code, said = forking.ask(folder, uid, secret) or _run(folder, uid, secret)
     if code:
@@ -48,17 +47,6 @@ def _run(folder: Path, uid: int, secret: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def _write_job(folder: Path, uid: int, job: jobs.BuildJob | jobs.ServerJob) -> None:
-    draft = folder / f".{jobs.FILE}-{uuid.uuid4().hex}"
-    try:
-        jobs.write(draft, job)
-        if os.geteuid() == 0:
-            os.chown(draft, uid, uid)
-        os.replace(draft, folder / jobs.FILE)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def alive(folder: Path) -> bool:
     """Whether a keeper works there."""
     return lock.held(folder / "lock")
@@ -67,15 +55,24 @@ def alive(folder: Path) -> bool:
 def tell(folder: Path, wish: str) -> None:
     """Have the keeper end; the file ``wish`` tells one that takes no signals yet."""
     with suppress(FileNotFoundError):
-        (folder / wish).touch()
+        _note(folder / wish)
         _signal(status.read(folder), signal.SIGTERM)
 
 
 def end(folder: Path, wish: str) -> None:
     """End the keeper at once, whatever it does; its sandbox ends with it. ``wish`` as in `tell`."""
     with suppress(FileNotFoundError):
-        (folder / wish).touch()
+        _note(folder / wish)
         _signal(status.read(folder), signal.SIGKILL)
+
+
+def _note(wish: Path) -> None:
+    """On a disk that takes nothing the signal alone has to do; it is sent again with the wish."""
+    try:
+        wish.touch()
+    except OSError as error:
+        if error.errno not in disks.NOT_NOW:
+            raise
 
 
 def all_of(run: Path, kind: str) -> Iterator[tuple[int, Path]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from . import launch
+from . import environments, launch
 from .folders import BUILD, Folders
 from .keeper.files import remove
+from .keeper.unsynced import MARK, is_in_doubt, sync_all
 
 YOUNG = 60.0
 """Seconds: who makes a folder may be about to take the lock of the next try."""
@@ -19,11 +21,24 @@ _DRAFT = re.compile(rf"\.{BUILD}-(\d+)")
 
 
 def sweep(folders: Folders, *, young: float = YOUNG) -> list[str]:
-    """Remove it; the names of what there was. Projects that were renamed away go as well."""
+    """Remove it; the names of what there was. Projects that were renamed away go as well, and what
+    was finished since the last time is synced; what was not when the machine went down goes."""
+    _sync_finished(folders)
     found = [*_of_dead_builds(folders, young), *going(folders)]
     for path in found:
         remove(path)
-    return [path.name for path in found]
+    doubtful = [path.name for path in folders.environments.glob("[!.]*") if is_in_doubt(path)]
+    for name in doubtful:
+        environments.drop(folders, name)
+    return [*(path.name for path in found), *doubtful]
+
+
+def _sync_finished(folders: Folders) -> None:
+    """Have on the disk what builds did not wait for; where that fails, the next time does it."""
+    for there, pattern in ((folders.environments, "[!.]*"), (folders.cache, "base-*")):
+        marked = [path.parent for path in there.glob(f"{pattern}/{MARK}")]
+        with suppress(OSError):
+            sync_all(there, [each for each in marked if not is_in_doubt(each)])
 
 
 def going(folders: Folders) -> Iterator[Path]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from pathlib import Path
 
 from django.utils.translation import gettext as _
 
 from sessions.backends import BuildReport, LogPiece, ServerReport
+from sessions.backends.mergewords import files_report
 
-from . import launch
+from . import environments, launch
 from .keeper import jobs, log, status
 from .keeper.status import Status
 
@@ -18,18 +20,31 @@ _PIECE = 16_000
 
 
 def build(number: int, folder: Path) -> BuildReport:
-    """How the build is; one whose keeper vanished is finished with ``build.lost``."""
+    """How the build is; one whose keeper vanished is finished with ``build.lost``, unless it had
+    given what it built its name, and only could not say so any more."""
     working, found = launch.alive(folder), status.read(folder)
     if found.state == status.ENDED:
         return BuildReport(number, True, found.code, found.message, found.pack)
     if working:
         return BuildReport(number)
+    if (pack := _built(folder)) is not None:
+        return BuildReport(number, True, pack=pack)
     if (folder / launch.CANCEL).exists():
         return BuildReport(number, True, "build.cancelled", _("The build was cancelled."))
     return BuildReport(
         number, True, "build.lost",
         _("The build was interrupted because the machine or the portal was restarted."),
     )  # fmt: skip
+
+
+def _built(folder: Path) -> str | None:
+    """The pack of what a build has finished; None where it has not."""
+    try:
+        environment = Path(json.loads((folder / jobs.FILE).read_text())["environment"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+    found = environments.result(environment)
+    return None if found is None else str(found.get("pack", ""))
 
 
 def server(number: int, folder: Path) -> ServerReport:
@@ -39,7 +54,8 @@ def server(number: int, folder: Path) -> ServerReport:
     state, code, message = _server_state(found, working, told)
     address = found.address if state == "ready" else ""
     name, node = project(folder), platform.node()
-    return ServerReport(number, name, state, address, code, message, node)
+    files = files_report(found.files) if found.files else None
+    return ServerReport(number, name, state, address, code, message, node, files)
 
 
 def _server_state(found: Status, working: bool, told: bool) -> tuple[str, str, str]:
@@ -72,6 +88,11 @@ def piece(folder: Path, position: str) -> LogPiece | None:
     offset, _colon, phase = position.partition(":")
     try:
         with open(folder / log.FILE, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if int(offset or 0) > size:
+                return LogPiece(
+                    phase, _("… a power cut has taken lines …") + "\n", f"{size}:{phase}"
+                )
             file.seek(int(offset or 0))
             read = file.read(_PIECE)
     except FileNotFoundError:
@@ -87,4 +108,5 @@ def _piece(lines: bytes, offset: int, phase: str) -> LogPiece | None:
     text = lines.partition(mark)[0]
     if not text:
         return None
-    return LogPiece(phase, text.decode(), f"{offset + len(text)}:{phase}")
+    said = text.replace(b"\0", b"").decode("utf-8", "replace")  # a power cut leaves zeros
+    return LogPiece(phase, said, f"{offset + len(text)}:{phase}")

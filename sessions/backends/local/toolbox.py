@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from sessions.errors import TemporaryError
 
-from .keeper import keyfiles
+from .keeper import keyfiles, unsynced
 from .keeper.files import make_readable, remove, rename_unless_there
 
 _HERE = Path(__file__).parent
@@ -67,6 +67,7 @@ def ensure(toolboxes: Path, python: str) -> Path:
         _share(draft / "share")
         _compile(draft)
         make_readable(draft)
+        unsynced.sync(draft)  # it is made once, and nothing works without it
         rename_unless_there(draft, target)
     finally:
         remove(draft)

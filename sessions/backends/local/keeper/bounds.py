@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from . import tree
+from . import disks, tree
 from .status import Ended
 
 _FASTEST_GROWTH = 2_000_000_000
 """Bytes a second: how quickly a machine can fill its memory, so when to look again."""
 _DISK_PAUSE = 3.0
+_PROBE = 1_000_000
 LEFT_FREE = 32_000_000
 """Bytes of a disk that no build takes: the portal's own database may be on the same one."""
 
@@ -73,6 +75,20 @@ def is_full(folder: str) -> bool:
     """Whether the disk has no more room than has to be left."""
     there = os.statvfs(folder)
     return there.f_bavail * there.f_frsize < LEFT_FREE
+
+
+def refuses(folder: str) -> str:
+    """Why the disk takes nothing more, as in `disks`; "" if it does. Quotas are seen by writing."""
+    if is_full(folder):
+        return disks.FULL
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_PROBE))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return disks.reason(error.errno)
+    return ""
 
 
 async def size(folders: Sequence[str]) -> int:

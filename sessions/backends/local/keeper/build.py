@@ -12,21 +12,21 @@ import hashlib
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sessions import egress
 from sessions.addresses import Rules
 
-from . import bounds, steps
+from . import bounds, disks, steps, unsynced
 from .files import copy, first_link_out, make_readable, remove, rename_unless_there
 from .jobs import BuildJob, Key
 from .jupyter import own_packages
 from .log import Log
 from .program import run
 from .sandbox import SERVED, Bind, Sandbox
-from .status import OUT_OF_SPACE, Ended, Status
+from .status import Ended, Status
 
 _FOLDERS = ("env", "home", "tmp", "cache", "answer")
 _SCRATCH = 64_000_000
@@ -122,8 +122,8 @@ class Build:
             lambda process: self._watch(process, limit or whole, ended or full),
         )
         self._log.end_line()
-        if status and bounds.is_full(self._job.partial):  # it was too quick for the watch
-            raise _out_of_space()
+        if status and (why := bounds.refuses(self._job.partial)):  # too quick for the watch
+            raise Ended.by_disk("build", why)
         if status:
             raise Ended(step.code, step.sentence)
 
@@ -146,7 +146,7 @@ class Build:
         await bounds.first_of(
             bounds.watch_memory(process, _IN_MEMORY, limit, ate),
             bounds.watch_disk([self._job.partial], disk, ended),
-            bounds.watch_room(self._job.partial, _out_of_space()),
+            bounds.watch_room(self._job.partial, Ended.by_disk("build", disks.FULL)),
         )
 
     @asynccontextmanager
@@ -170,16 +170,22 @@ class Build:
         The copy is a real one: no build must be able to change what another one gets.
         """
         kept = base_folder(self._job, version)
+        draft = kept.with_name(f".{self._folder.name}")
+        remove(draft)
+        if unsynced.is_in_doubt(kept):
+            with suppress(FileNotFoundError):  # another build was quicker
+                os.rename(kept, draft)
+            remove(draft)
         if kept.exists():
             self._log.say(f"── Taking Python {version} and JupyterLab as installed before")
             await asyncio.to_thread(copy, kept, self._partial / "env")
+            (self._partial / "env" / unsynced.MARK).unlink(missing_ok=True)
             return
         for step in steps.base(self._job, version):
             await self._step(step)
         self._let_people_install(version)
-        draft = kept.with_name(f".{self._folder.name}")
-        remove(draft)
         await asyncio.to_thread(copy, self._partial / "env", draft)
+        unsynced.mark(draft)
         rename_unless_there(draft, kept)
 
     def _let_people_install(self, version: str) -> None:
@@ -193,13 +199,10 @@ class Build:
             remove(self._partial / name)
         for name in ("env", "home"):
             make_readable(self._partial / name)
-        (self._partial / "result.json").write_text(json.dumps(found))
+        (self._partial / unsynced.RESULT).write_text(json.dumps(found))
+        unsynced.mark(self._partial)
         os.chmod(self._partial, 0o700 if self._job.private else 0o755)
         rename_unless_there(self._partial, Path(self._job.environment))
-
-
-def _out_of_space() -> Ended:
-    return Ended("build.out-of-space", OUT_OF_SPACE["build"])
 
 
 def base_folder(job: BuildJob, version: str) -> Path:

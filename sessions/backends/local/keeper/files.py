@@ -6,10 +6,11 @@ what Python's own functions can take.
 
 from __future__ import annotations
 
-import errno
 import os
 import subprocess
 from pathlib import Path
+
+from . import disks
 
 
 def remove(folder: Path) -> None:
@@ -29,7 +30,7 @@ def make_readable(folder: Path) -> None:
 def copy(source: Path, target: Path) -> None:
     """Copy the tree as it is; shares the data where the file system can.
 
-    Raises `OSError`, with ENOSPC where the disk is full.
+    Raises `OSError`, with the disk's own error where that is why.
     """
     words = ["cp", "-dRT", "--preserve=mode,timestamps,links", "--reflink=auto"]
     done = subprocess.run(
@@ -37,8 +38,7 @@ def copy(source: Path, target: Path) -> None:
         capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"},
     )  # fmt: skip
     if done.returncode:
-        is_full = os.strerror(errno.ENOSPC) in done.stderr
-        raise OSError(errno.ENOSPC if is_full else errno.EIO, done.stderr[-500:])
+        raise OSError(disks.number_in(done.stderr), done.stderr[-500:])
 
 
 def rename_unless_there(draft: Path, target: Path) -> None:
@@ -49,6 +49,39 @@ def rename_unless_there(draft: Path, target: Path) -> None:
         if not target.exists():
             raise
         remove(draft)
+    sync_folder(target.parent)
+
+
+def put(
+    path: Path, text: str, mode: int = 0o644, owner: int | None = None, beside: Path | None = None
+) -> None:
+    """Give a file this content; whoever reads it, or finds it after a power cut, sees the old one
+    or the new one. ``owner`` is whose it becomes; ``beside`` where it is written first, if not in
+    the same folder. Raises `OSError`: then the old one stands."""
+    draft = (beside or path.parent) / f".{path.name}-{os.urandom(8).hex()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        with open(os.open(draft, flags, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            if owner is not None:
+                os.fchown(file.fileno(), owner, owner)
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have on the disk which names are in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def first_link_out(folder: Path) -> str:

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .files import put
+
 FILE = "job.json"
 
 
@@ -95,11 +97,10 @@ class ServerJob:
     former: list[str] = field(default_factory=list)
 
 
-def write(path: Path, job: BuildJob | ServerJob) -> None:
-    """Store the job in the new file ``path``, for its owner's eyes only."""
+def write(folder: Path, job: BuildJob | ServerJob, owner: int | None = None) -> None:
+    """Store the job in ``folder`` for its owner's eyes only, whole also after a power cut."""
     kind = "build" if isinstance(job, BuildJob) else "server"
-    path.touch(0o600, exist_ok=False)
-    path.write_text(json.dumps({"kind": kind, **asdict(job)}))
+    put(folder / FILE, json.dumps({"kind": kind, **asdict(job)}), 0o600, owner)
 
 
 def read(folder: Path) -> BuildJob | ServerJob:

@@ -2,7 +2,7 @@
 
 A marker starts with the record separator, which `lines` never lets through: nothing that a
 sandbox writes can pass for one. Only whole lines are read, so a reader at any byte position
-that it was given sees no half of one; a build that is started again goes on below. What a full
+that it was given sees no half of one; a build that is started again goes on below. What a
 disk does not take waits in memory: whoever writes is neither held up nor ended by it.
 """
 
@@ -12,8 +12,8 @@ import os
 from collections import deque
 from pathlib import Path
 
+from .disks import NOT_NOW
 from .lines import Lines
-from .status import NO_ROOM
 
 FILE = "log"
 MARK = "\x1e"
@@ -30,10 +30,13 @@ class Log:
 
     def __init__(self, folder: Path, limit: int) -> None:
         self._file = os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self._left = limit - os.fstat(self._file).st_size
+        size = os.fstat(self._file).st_size
+        self._left = limit - size
         self._lines = Lines()
         self._waiting = b""
         self._has_gap = False
+        if size and _last_byte(folder / FILE, size) != b"\n":  # a power cut has taken the rest
+            self._write(b"\n")
         self.last: deque[str] = deque(maxlen=_LAST)
 
     def phase(self, name: str) -> None:
@@ -59,12 +62,12 @@ class Log:
         self._append(self._lines.end())
 
     def flush(self) -> bool:
-        """Write what waits; False while there is no room for all of it."""
+        """Write what waits; False while the disk does not take all of it."""
         try:
             while self._waiting:
                 self._waiting = self._waiting[os.write(self._file, self._waiting) :]
         except OSError as error:
-            if error.errno not in NO_ROOM:
+            if error.errno not in NOT_NOW:
                 raise
             return False
         self._has_gap = False
@@ -89,3 +92,9 @@ class Log:
             self._has_gap = True
             self._waiting += "… lines are missing here: the disk was full …\n".encode()
         self.flush()
+
+
+def _last_byte(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(size - 1)
+        return file.read(1)

@@ -16,7 +16,7 @@ from sessions.addresses import Rules
 
 from . import bounds, jupyter, keyfiles, status
 from .ask import ask
-from .home import settle
+from .home import settle, sync
 from .jobs import ServerJob
 from .log import Log
 from .program import end_of, followed, started
@@ -42,7 +42,8 @@ class Server:
 
     async def run(self) -> Status:
         """Serve until the notebook ends by itself. Raises `Ended` where it ends badly."""
-        home = settle(self._job)
+        home, files = settle(self._job)
+        self._mine = replace(self._mine, files=files)
         if (self._folder / keyfiles.FOLDER).is_dir():
             keyfiles.link(home)
         for old in (self._served / "net", self._served / jupyter.SOCKET, self._socket):
@@ -117,6 +118,10 @@ class Server:
         ready = replace(self._mine, state=status.READY, address=address)
         while not status.written(self._folder, ready):
             await asyncio.sleep(status.PAUSE)
+        with suppress(
+            OSError
+        ):  # then a power cut may still take of it, and the next start mends it
+            await asyncio.to_thread(sync, self._job)
         await asyncio.Event().wait()
 
     async def _answers(self) -> bool:

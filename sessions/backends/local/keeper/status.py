@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
+
+from . import disks
+from .files import put
 
 FILE = "status.json"
 PAUSE = 0.5
-"""Seconds until what a full disk did not take is written once more."""
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-OUT_OF_SPACE = {
-    "build": "The portal's disk is full, so the build was ended, and what it had made was removed. "
-    "The staff are told; try again when they have made room.",
-    "spawn": "The portal's disk is full, so the notebook could not start. Your files are there. "
-    "The staff are told; try again when they have made room.",
-}
-"""The sentences of the codes build.out-of-space and spawn.out-of-space."""
+"""Seconds until what a disk did not take is written once more."""
 
 RUNNING = "running"
 READY = "ready"
@@ -31,6 +24,7 @@ class Status:
     """``state`` is running, ready or ended; an ``ended`` one without ``code`` ended well.
 
     ``pid`` and ``started`` (the kernel's clock ticks) name the keeper's process for signals.
+    ``files`` is the report of the merge into the project's files (`sessions.repofiles.merge`).
     """
 
     state: str = RUNNING
@@ -40,6 +34,7 @@ class Status:
     address: str = ""
     pid: int = 0
     started: int = 0
+    files: dict[str, Any] = field(default_factory=dict)
 
 
 class Ended(Exception):
@@ -50,34 +45,37 @@ class Ended(Exception):
         self.code = code
         self.message = message
 
+    @classmethod
+    def by_disk(cls, kind: str, why: str) -> Ended:
+        """Return the end of a ``build`` or a ``spawn`` that a disk has brought about."""
+        return cls(f"{kind}.{why}", disks.sentence(kind, why))
+
 
 def write(folder: Path, status: Status) -> None:
     """Replace the status in ``folder`` by this one, whole also after a power cut."""
-    draft = folder / f".{FILE}"
-    with draft.open("w") as file:
-        file.write(json.dumps(asdict(status)))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, folder / FILE)
+    put(folder / FILE, json.dumps(asdict(status)))
 
 
 def written(folder: Path, status: Status) -> bool:
-    """The same; False where there is no room, and then the old one stands."""
+    """The same; False where the disk does not take it now, and then the old one stands."""
     try:
         write(folder, status)
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if error.errno not in disks.NOT_NOW:
             raise
         return False
     return True
 
 
 def read(folder: Path) -> Status:
-    """The status in ``folder``; of a keeper that has not written one yet it is ``running``."""
+    """The status in ``folder``; of a keeper that has not written one yet it is ``running``. What a
+    keeper of another version says besides is passed over."""
     try:
-        return Status(**json.loads((folder / FILE).read_text()))
+        said: dict[str, Any] = json.loads((folder / FILE).read_text())
     except FileNotFoundError:
         return Status()
+    known = {each.name for each in fields(Status)}
+    return Status(**{name: value for name, value in said.items() if name in known})
 
 
 def started(pid: int) -> int:

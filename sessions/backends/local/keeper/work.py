@@ -15,7 +15,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from . import jobs, status
+from . import disks, jobs, status
 from .build import Build
 from .jobs import BuildJob
 from .log import Log
@@ -70,9 +70,9 @@ async def _outcome(folder: Path, mine: Status, secret: str) -> Status | None:
 
 
 def _mistake(kind: str, error: Exception) -> Status:
-    """How a job ends that met something unforeseen; a full disk is nobody's mistake."""
-    if isinstance(error, OSError) and error.errno in status.NO_ROOM:
-        return Status(code=f"{kind}.out-of-space", message=status.OUT_OF_SPACE[kind])
+    """How a job ends that met something unforeseen; a disk's refusal is nobody's mistake."""
+    if isinstance(error, OSError) and (why := disks.reason(error.errno)):
+        return Status(code=f"{kind}.{why}", message=disks.sentence(kind, why))
     traceback.print_exception(error)
     return Status(code=f"{kind}.internal", message="The portal made a mistake of its own.")
 

@@ -1,0 +1,143 @@
+"""Disks that take nothing under keepers and the back end: said in words, and written later."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sessions import fulldisk
+from sessions.backends.local import health, launch, reports
+from sessions.backends.local.folders import Folders
+from sessions.backends.local.keeper import bounds, disks, files, jobs, status
+from sessions.backends.local.keeper.log import FILE, Log
+from sessions.errors import TemporaryError
+from tests.tightdisk import TightDisk, tight_disk
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[TightDisk]:
+    (tmp_path / "disk").mkdir()
+    with tight_disk(tmp_path / "disk", 40) as disk:
+        yield disk
+
+
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        (errno.ENOSPC, "out-of-space"),
+        (errno.EDQUOT, "out-of-space"),
+        (errno.EROFS, "disk-read-only"),
+        (errno.ESTALE, "disk-away"),
+        (errno.EIO, "disk-away"),
+        (errno.EACCES, ""),
+        (None, ""),
+    ],
+)
+def test_an_error_of_a_disk_has_a_code_and_a_sentence(number: int | None, why: str):
+    assert disks.reason(number) == why
+    if why and number:
+        assert disks.number_in(f"cp: x: {os.strerror(number)}\n") == number
+        for kind in ("build", "spawn"):
+            ended = status.Ended.by_disk(kind, why)
+            assert (ended.code, ended.message.endswith(".")) == (f"{kind}.{why}", True)
+
+
+def test_why_a_disk_refuses_is_seen(disk: TightDisk):
+    assert bounds.refuses(str(disk.seen)) == ""
+    disk.let_write(write=False)
+    assert bounds.refuses(str(disk.seen)) == disks.READ_ONLY
+    disk.let_write(write=True)
+    disk.fill()
+    assert bounds.refuses(str(disk.seen)) == disks.FULL
+
+
+def test_a_disk_that_cannot_be_written_is_a_problem_for_staff(tmp_path: Path, disk: TightDisk):
+    folders = Folders(tmp_path)
+    folders.projects.symlink_to(disk.seen)
+    assert [each.id for each in health._wrong_disk(folders)] == []
+    disk.let_write(write=False)
+    (problem,) = health._wrong_disk(folders)
+    assert problem.id == "local.disk-read-only" and str(folders.projects) in problem.message
+    disk.let_write(write=True)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.EROFS, "disk.read-only"), (errno.ESTALE, "disk.away")]
+)
+def test_what_a_broken_disk_refuses_is_worth_another_try(number: int, code: str):
+    with pytest.raises(TemporaryError) as refused, fulldisk.passes():
+        raise OSError(number, os.strerror(number))
+    assert refused.value.code == code
+
+
+def test_a_status_and_a_log_wait_for_a_disk_that_cannot_be_written(disk: TightDisk):
+    status.write(disk.seen, status.Status(pid=7))
+    log = Log(disk.seen, 10_000)
+    log.say("before")
+    files.put(disk.seen / "kept", "old")
+    os.close(log._file)
+    disk.let_write(write=False)
+    assert not status.written(disk.seen, status.Status(pid=8))
+    with pytest.raises(OSError, match=os.strerror(errno.EROFS)):
+        files.put(disk.seen / "kept", "new")
+    assert (status.read(disk.seen).pid, (disk.seen / "kept").read_text()) == (7, "old")
+    disk.let_write(write=True)
+    assert status.written(disk.seen, status.Status(pid=8))
+    assert sorted(os.listdir(disk.seen)) == ["kept", FILE, status.FILE]
+
+
+def test_who_is_told_to_end_on_such_a_disk_is_told_all_the_same(disk: TightDisk):
+    folder = disk.seen / "server-1"
+    folder.mkdir()
+    disk.let_write(write=False)
+    launch.tell(folder, launch.CANCEL)
+    disk.let_write(write=True)
+
+
+def test_a_file_of_state_is_whole_private_and_alone(tmp_path: Path):
+    files.put(tmp_path / "state", "one", 0o600)
+    files.put(tmp_path / "state", "two", 0o600)
+    assert (tmp_path / "state").read_text() == "two"
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == ["state"]
+
+
+def test_a_log_of_which_a_power_cut_took_the_end_goes_on_with_whole_lines(tmp_path: Path):
+    log = Log(tmp_path, 10_000)
+    log.phase("building")
+    log.say("one")
+    log.say("two")
+    piece = reports.piece(tmp_path, "")
+    assert piece.text == "one\ntwo\n"
+    os.truncate(tmp_path / FILE, (tmp_path / FILE).stat().st_size - 6)
+    lost = reports.piece(tmp_path, piece.position)
+    assert "power cut" in lost.text
+    log = Log(tmp_path, 10_000)
+    log.phase("fetching")
+    log.say("three")
+    rest = reports.piece(tmp_path, lost.position)
+    assert (rest.phase, rest.text) in {("building", "\n"), ("fetching", "three\n")}
+    while rest.text != "three\n":
+        rest = reports.piece(tmp_path, rest.position)
+    assert rest.phase == "fetching"
+
+
+def test_zeros_and_halves_of_letters_in_a_log_are_no_hindrance(tmp_path: Path):
+    (tmp_path / FILE).write_bytes(b"\x1ebuilding\none\0\0\n\xc3\n")
+    assert reports.piece(tmp_path, "").text == "one\n\N{REPLACEMENT CHARACTER}\n"
+
+
+def test_a_job_is_for_its_owners_eyes(tmp_path: Path):
+    job = jobs.ServerJob(
+        name="a", owner="ada", environment="/e", project="/p", volume="/v", commit="1" * 40,
+        url="https://example.org/a", token="secret", cpus=1, bounds=jobs.Bounds(1, 1),
+        site=jobs.Site(""), trusted=[],
+    )  # fmt: skip
+    jobs.write(tmp_path, job)
+    jobs.write(tmp_path, job)
+    assert jobs.read(tmp_path) == job
+    assert (tmp_path / jobs.FILE).stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,164 @@
+"""A project's files on one machine: kept, merged, taken over from earlier versions, on any disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sessions.backends.local.keeper import home
+from sessions.backends.local.keeper.jobs import Bounds, ServerJob, Site
+from sessions.backends.local.keeper.status import Ended
+from sessions.repofiles.merge import merge
+from tests.repofiles.folders import read, write
+from tests.tightdisk import tight_disk
+
+FIRST, SECOND = "1" * 40, "2" * 40
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> ServerJob:
+    """A project at its first commit, not started yet."""
+    for name in ("environments", "projects/ada-flowers", "homes/ada"):
+        (tmp_path / name).mkdir(parents=True)
+    job = ServerJob(
+        name="ada-flowers",
+        owner="ada",
+        environment="",
+        project=str(tmp_path / "projects/ada-flowers"),
+        volume=str(tmp_path / "homes/ada"),
+        commit=FIRST,
+        url="https://example.org/ada/flowers.git",
+        token="",
+        cpus=1,
+        bounds=Bounds(10**9, 64),
+        site=Site(""),
+        trusted=[],
+    )
+    return at(job, FIRST, {"a": b"1", "b": b"1"})
+
+
+def at(job: ServerJob, commit: str, files: dict[str, object]) -> ServerJob:
+    """The project at a commit that is built to these files."""
+    top = Path(job.project).parents[1] / "environments" / f"flowers-{commit[:12]}-abcdef"
+    top.mkdir()
+    write(top / "home", {**files, ".git": git(commit)})
+    return replace(job, environment=str(top), commit=commit)
+
+
+def git(commit: str) -> dict[str, object]:
+    """As much of a git folder as tells where it is at."""
+    return {"HEAD": commit.encode() + b"\n", "objects": {}, "refs": {}}
+
+
+def files(job: ServerJob) -> dict[str, object]:
+    """What the person sees of their project, but for git."""
+    found = read(Path(job.project, "home"))
+    found.pop(".git", None)
+    return found
+
+
+def test_it_is_filled_once_and_merged_from_then_on(job: ServerJob):
+    there, report = home.settle(job)
+    assert (there, report["state"]) == (Path(job.project, "home"), "filled")
+    write(there / "a", b"mine")
+    assert home.settle(job)[1]["again"]
+    second = at(job, SECOND, {"a": b"1", "b": b"2"})
+    assert home.settle(second)[1]["updated"] == 1
+    assert files(second) == {"a": b"mine", "b": b"2"}
+    assert read(Path(job.volume)) == {}
+
+
+def test_a_folder_of_an_earlier_version_stays_at_its_commit(job: ServerJob):
+    write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1", "own": b"mine"})
+    assert home.settle(job)[1]["state"] == "adopted"
+    assert files(job) == {"a": b"mine", "b": b"1", "own": b"mine"}
+    second = at(job, SECOND, {"a": b"1", "b": b"2"})
+    assert home.settle(second)[1]["conflicts"] == 0
+    assert files(second) == {"a": b"mine", "b": b"2", "own": b"mine"}
+
+
+def test_a_folder_of_an_earlier_version_is_merged_by_what_it_was_made_of(job: ServerJob):
+    write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
+    second = at(job, SECOND, {"a": b"1", "b": b"2"})
+    assert home.settle(second)[1]["conflicts"] == 0
+    assert files(second) == {"a": b"mine", "b": b"2"}
+
+
+def test_a_folder_of_an_earlier_version_is_all_the_persons_where_nobody_knows(job: ServerJob):
+    write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
+    second = at(job, SECOND, {"a": b"1", "b": b"2"})
+    write(Path(job.environment), None)
+    assert home.settle(second)[1]["conflicts"] == 2
+    assert files(second) == {
+        "a": b"mine", "a.from-2222222": b"1", "b": b"1", "b.from-2222222": b"2",
+    }  # fmt: skip
+
+
+def test_of_several_folders_of_an_earlier_version_none_is_lost(job: ServerJob):
+    write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
+    write(Path(job.project, f"home-{SECOND}"), {"old": b"mine"})
+    write(Path(job.project, "draft"), {"half": b"1"})
+    home.settle(job)
+    assert files(job) == {"a": b"mine", "b": b"1", "files-of-2222222": {"old": b"mine"}}
+    assert sorted(path.name for path in Path(job.project).iterdir()) == [
+        "home", "record", "record.lock",
+    ]  # fmt: skip
+
+
+def test_taking_over_goes_on_where_it_was_killed(job: ServerJob):
+    """Between the record and the new name."""
+    write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
+    second = at(job, SECOND, {"a": b"1", "b": b"2"})
+    former = Path(job.project, f"home-{FIRST}")
+    built = Path(job.environment, "home")
+    merge(str(built), str(former), str(Path(job.project, "record")), FIRST, adopt=True)
+    assert home.settle(second)[1]["conflicts"] == 0
+    assert files(second) == {"a": b"mine", "b": b"2"}
+
+
+@pytest.mark.parametrize("which", ["projects/ada-flowers", "homes/ada", "environments"])
+def test_each_folder_may_be_on_a_disk_of_its_own(job: ServerJob, tmp_path: Path, which: str):
+    before = read(tmp_path / which)
+    with tight_disk(tmp_path / which, 2) as disk:
+        write_inside(disk.seen, before)
+        paths = {
+            name: getattr(job, name).replace(str(tmp_path / which), str(disk.seen))
+            for name in ("project", "volume", "environment")
+        }
+        here = replace(job, **paths)
+        write(Path(here.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
+        home.settle(here)
+        second = Path(here.environment).parent / f"flowers-{SECOND[:12]}-abcdef"
+        second.mkdir()
+        write(second / "home", {"a": b"1", "b": b"2", ".git": git(SECOND)})
+        home.settle(replace(here, environment=str(second), commit=SECOND))
+        assert files(here) == {"a": b"mine", "b": b"2"}
+
+
+def write_inside(folder: Path, value: dict[str, object]) -> None:
+    for name, inside in value.items():
+        write(folder / name, inside)
+
+
+def test_a_disk_that_cannot_be_written_is_said_in_words(job: ServerJob, tmp_path: Path):
+    with tight_disk(tmp_path / "projects/ada-flowers", 2) as disk:
+        here = replace(job, project=str(disk.seen))
+        home.settle(here)
+        second = replace(at(job, SECOND, {"a": b"2"}), project=str(disk.seen))
+        disk.let_write(write=False)
+        with pytest.raises(Ended) as ended:
+            home.settle(second)
+        assert ended.value.code == "spawn.disk-read-only"
+        disk.let_write(write=True)
+        home.settle(second)
+        assert files(here) == {"a": b"2"}
+
+
+def test_what_was_filled_is_synced_once_the_notebook_runs(job: ServerJob):
+    home.settle(job)
+    mark = Path(job.project, "record.unsynced")
+    assert mark.exists()
+    home.sync(job)
+    assert not mark.exists()

@@ -1,0 +1,142 @@
+"""Keepers that are killed at any moment: builds are found and finished, homes are whole."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from sessions.backends import BuildSpec
+from sessions.backends.local import LocalBackend, environments, launch
+from sessions.backends.local.keeper import status, unsynced
+from sessions.backends.local.leftovers import sweep
+from tests.backends.waiting import build_report, built, finished, log, removed, settled, until
+
+pytestmark = pytest.mark.slow("builds and notebooks are started and killed", seconds=240)
+
+SEED = random.randrange(10**6)
+
+
+def kill(backend: LocalBackend, kind: str, number: int) -> None:
+    """The keeper, if there is one, as the machine does when memory is short."""
+    found = status.read(backend.folders.keeper(kind, number))
+    if found.pid and status.started(found.pid) == found.started:
+        os.kill(found.pid, signal.SIGKILL)
+
+
+def forget_how_it_ended(backend: LocalBackend, spec: BuildSpec) -> None:
+    """As if the keeper had been killed before it could write its last status."""
+    folder = backend.folders.keeper("build", spec.id)
+    until(lambda: not launch.alive(folder))
+    there = status.read(folder)
+    status.write(folder, status.Status(pid=there.pid, started=there.started))
+
+
+def test_a_build_that_was_finished_and_could_not_say_so_is_built(backend, order):
+    spec = order({"index.ipynb": "{}"})
+    backend.ensure_build(spec)
+    said = finished(backend, spec)
+    forget_how_it_ended(backend, spec)
+    assert build_report(backend, spec.id) == said
+    backend.ensure_build(spec)
+    assert build_report(backend, spec.id) == said
+    backend.forget_build(spec.id)
+
+
+def test_a_build_that_was_lost_is_not_taken_for_finished(backend, order):
+    spec = order({"postBuild": "#!/bin/sh\nexit 3\n"})
+    backend.ensure_build(spec)
+    finished(backend, spec)
+    forget_how_it_ended(backend, spec)
+    assert build_report(backend, spec.id).code == "build.lost"
+    backend.forget_build(spec.id)
+
+
+def test_a_build_that_is_killed_at_any_moment_is_found_and_finished(backend, order):
+    choose = random.Random(SEED)
+    spec = order({"postBuild": "#!/bin/sh\necho built\n", "index.ipynb": "{}"})
+    began = time.monotonic()
+    backend.ensure_build(spec)
+    finished(backend, spec)
+    whole = time.monotonic() - began
+    for _try in range(6):
+        spec = order({"postBuild": "#!/bin/sh\necho built\n", "index.ipynb": "{}"})
+        backend.ensure_build(spec)
+        time.sleep(choose.uniform(0, whole))
+        kill(backend, "build", spec.id)
+        report = finished(backend, spec)
+        assert report.code in {"", "build.lost"}, SEED
+        assert backend.has_image(spec.image) == (report.code == ""), SEED
+        backend.ensure_build(spec)
+        assert finished(backend, spec).code == "", (SEED, log(backend, spec.id))
+        assert backend.has_image(spec.image)
+        backend.forget_build(spec.id)
+        until(lambda: build_report(backend, spec.id) is None)  # noqa: B023  (called at once)
+    sweep(backend.folders, young=0)
+    left = [path.name for path in backend.folders.environments.glob(".*.partial")]
+    assert left == []
+
+
+def test_a_home_is_whole_whenever_its_keeper_is_killed(backend, order, wish):
+    choose = random.Random(SEED)
+    names = [f"f{number:03}" for number in range(300)]
+    specs = [built(backend, order(dict.fromkeys(names, text))) for text in ("1", "2")]
+    server = wish(specs[0])
+    home = backend.folders.project(server.name) / "home"
+    for number in range(8):
+        spec = specs[number % 2]
+        changes = {"id": server.id + 1000 * number, "image": spec.image, "commit": spec.commit}
+        one = type(server)(**{**vars(server), **changes})
+        backend.ensure_server(one)
+        time.sleep(choose.uniform(0, 0.5))
+        kill(backend, "server", one.id)
+        removed(backend, one.id)
+        if home.exists():
+            found = {(home / name).read_text() for name in names if (home / name).exists()}
+            assert found <= {"1", "2"}, SEED
+    changes = {"id": server.id + 100_000, "image": specs[1].image, "commit": specs[1].commit}
+    last = type(server)(**{**vars(server), **changes})
+    backend.ensure_server(last)
+    assert settled(backend, last).state == "ready"
+    assert {(home / name).read_text() for name in names} == {"2"}, SEED
+    assert not [path for path in home.iterdir() if ".from-" in path.name], SEED
+    done = subprocess.run(
+        ["git", "-c", "safe.directory=*", "-C", home, "status", "--porcelain", "-uno"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "")
+    removed(backend, last.id)
+
+
+def finished_folder(backend: LocalBackend, name: str, started: str | None) -> Path:
+    """An environment, marked as not on the disk since a start of the machine."""
+    folder = backend.folders.environment(name)
+    folder.mkdir()
+    (folder / unsynced.RESULT).write_text('{"pack": "venv"}')
+    unsynced.mark(folder)
+    if started:
+        (folder / unsynced.MARK).write_text(started)
+    return folder
+
+
+def test_what_a_power_cut_may_have_taken_of_is_not_used(backend):
+    folder = finished_folder(backend, "lost-in-the-dark", "another start of the machine")
+    assert environments.result(folder) is None
+    assert not backend.has_image(folder.name)
+    assert folder.name not in {image.name for image in backend.images()}
+    assert folder.name in backend.sweep()
+    assert not folder.exists()
+
+
+def test_what_was_finished_is_soon_on_the_disk(backend):
+    folder = finished_folder(backend, "soon-on-the-disk", None)
+    assert backend.has_image(folder.name)
+    assert folder.name not in backend.sweep()
+    assert not (folder / unsynced.MARK).exists()
+    assert backend.has_image(folder.name)
+    backend.remove_image(folder.name)
