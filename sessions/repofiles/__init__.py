@@ -3,9 +3,6 @@ local back end import it, and on Kubernetes its text runs in pods."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from .merge import program
 
-
-def program() -> str:
-    """Return the text of `merge`, to be run as ``python3 -c TEXT SOURCE TARGET RECORD COMMIT``."""
-    return Path(__file__).with_name("merge.py").read_text()
+__all__ = ["program"]

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.repofiles import merge as program
-from sessions.repofiles.merge import Failed, synced
+from sessions.repofiles.merge import Failed, main, merge, synced
 from tests.repofiles.folders import BESIDE, FIRST, SECOND, Sides, write
 from tests.tightdisk import TightDisk, tight_disk
 
@@ -102,7 +101,7 @@ def test_a_disk_that_cannot_be_written_is_said_in_words(sides: Sides, disk: Tigh
     ],
 )
 def test_whatever_a_file_server_answers_has_a_code_and_a_sentence(number: int, code: str):
-    failed = program._failed(OSError(number, os.strerror(number)))
+    failed = main._failed(OSError(number, os.strerror(number)))
     assert (failed.code, failed.message.endswith(".")) == (code, True)
 
 
@@ -112,17 +111,17 @@ def test_what_a_power_cut_took_of_a_new_folder_is_filled_again(tmp_path: Path):
     files = dict.fromkeys(("whole", "empty", "zeros", "missing", "edited"), b"1" * 5000)
     write(sides.built, {**files, "folder": {"a": b"1"}})
     words = (str(sides.built), str(sides.mine), str(sides.record), FIRST)
-    program.merge(*words, sync=False)
+    merge(*words, sync=False)
     mark = tmp_path / "record.unsynced"
     assert mark.read_text()
-    assert program.merge(*words, sync=False)["again"]
+    assert merge(*words, sync=False)["again"]
     mark.write_text("another start of the machine")
     write(sides.mine / "empty", b"")
     write(sides.mine / "zeros", b"\0" * 5000)
     write(sides.mine / "missing", None)
     write(sides.mine / "folder" / "a", b"")
     write(sides.mine / "edited", b"mine")
-    program.merge(*words)
+    merge(*words)
     assert sides.has() == {**files, "edited": b"mine", "folder": {"a": b"1"}}
     assert not mark.exists()
 
@@ -130,7 +129,7 @@ def test_what_a_power_cut_took_of_a_new_folder_is_filled_again(tmp_path: Path):
 def test_once_it_is_on_the_disk_there_is_no_doubt(tmp_path: Path):
     sides = Sides(tmp_path)
     write(sides.built, {"a": b"1"})
-    program.merge(str(sides.built), str(sides.mine), str(sides.record), FIRST, sync=False)
+    merge(str(sides.built), str(sides.mine), str(sides.record), FIRST, sync=False)
     synced(str(sides.mine), str(sides.record))
     assert not (tmp_path / "record.unsynced").exists()
     write(sides.mine / "a", b"")

@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
-from sessions.repofiles.merge import Failed, beside, shown
+from sessions.repofiles import program
+from sessions.repofiles.merge import Failed
+from sessions.repofiles.merge.rule import beside
+from sessions.repofiles.merge.run import shown
 from tests.repofiles.folders import BESIDE, FIRST, SECOND, THIRD, Sides, read, remove, write
 
 ODD = [
@@ -232,7 +235,7 @@ def test_what_somebody_changes_at_that_very_moment_stays(sides: Sides):
     names = {f"f{number:04}": b"1" for number in range(2000)}
     sides.merge(names, FIRST)
     write(sides.built, dict.fromkeys(names, b"2"))
-    program = (
+    writes = (
         "import os, sys\n"
         "os.chdir(sys.argv[1])\n"
         "print(flush=True)\n"
@@ -241,7 +244,7 @@ def test_what_somebody_changes_at_that_very_moment_stays(sides: Sides):
         "    if open(name).read() == '1':\n"
         "        open('.new', 'w').write('mine'); os.rename('.new', name)\n"
     )
-    words = [sys.executable, "-c", program, str(sides.mine)]
+    words = [sys.executable, "-c", writes, str(sides.mine)]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as writer:
         writer.stdout.readline()
         report = sides.again(SECOND)
@@ -257,8 +260,7 @@ def test_what_somebody_changes_at_that_very_moment_stays(sides: Sides):
 
 def unprivileged(sides: Sides, commit: str, umask: str = "022") -> tuple[int, str]:
     """Merge as an ordinary user who owns the target."""
-    program = Path(__file__).parents[2] / "sessions/repofiles/merge.py"
-    words = [sys.executable, "-I", str(program)]
+    words = [sys.executable, "-I", "-c", program()]
     words += [str(sides.built), str(sides.mine), str(sides.record), commit]
     as_user: dict[str, Any] = (
         {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}

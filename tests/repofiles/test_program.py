@@ -31,6 +31,19 @@ def test_it_is_written_for_the_pythons_of_images():
     assert {name.partition(".")[0] for name in names} <= set(sys.stdlib_module_names)
 
 
+def test_no_name_means_two_things_in_it():
+    names: list[str] = []
+    for node in ast.parse(program()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign):
+            names += [
+                name.id for each in node.targets for name in ast.walk(each)
+                if isinstance(name, ast.Name)
+            ]  # fmt: skip
+    assert sorted(names) == sorted(set(names))
+
+
 def test_it_reports_in_one_line(sides: Sides):
     write(sides.built, {"a": b"1", "b": b"1"})
     status, report = run(sides, FIRST)

@@ -1,0 +1,53 @@
+"""Brings a repository as it was built into a person's folder: fills an empty one, merges into any
+other as a pull would. Files that the person left alone follow the repository, their own edits win,
+and where both changed a file the repository's version is put beside it (`notes.txt.from-1a2b3c4`).
+
+Run by its text (`program`): ``python3 -c TEXT [--adopt] SOURCE TARGET RECORD COMMIT``. It prints
+one line of JSON: the report (see `merge`), or ``{"error": {"code", "message"}}`` with status 1.
+``RECORD`` is a file outside of the target that says how each file was left: it is the third side of
+the merge. ``--adopt`` changes no file: it records that the target was filled from the source before
+there were records.
+
+What holds whenever it is killed, and when the disk is full: new content is written to a hidden
+folder of the target, synced, and only then renamed into place; so each file is the old one or the
+new one, a full disk is known before anything was changed, and another run goes on (a plan beside
+the record tells the files that the killed one had put in place from the person's own).
+
+The target belongs to a stranger's code: no link in it is followed, everything is reached by
+descriptors, and a file that changed since it was looked at is left alone. Standard library only,
+Python 3.8 or newer: it has to run in images that people made.
+
+`run` is one merge: a `plan` (by the `rule`, and `gitplan` for git's own), then `stage`, then
+`change`; `record` remembers. `tree` and `content` are how the disk is reached.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from .main import merge, synced
+from .values import AWAY, NO_ROOM, Failed
+
+__all__ = ["AWAY", "NO_ROOM", "Failed", "merge", "program", "synced"]
+
+_MODULES = ("values", "content", "tree", "record", "gitfolders", "built", "rule", "gitplan", "plan",
+            "stage", "change", "run", "main")  # fmt: skip
+"""Each after those that it imports."""
+
+
+def program() -> str:
+    """Return all of it as the text of one program."""
+    texts = (_without_imports(Path(__file__).with_name(f"{name}.py")) for name in _MODULES)
+    return "from __future__ import annotations\n" + "".join(texts)
+
+
+def _without_imports(path: Path) -> str:
+    """The text of a module, but for what it imports of its neighbours: that stands above."""
+    text = path.read_text()
+    left_out = set()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ImportFrom) and (node.level or node.module == "__future__"):
+            left_out |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    lines = enumerate(text.splitlines(keepends=True), start=1)
+    return "".join(line for number, line in lines if number not in left_out)

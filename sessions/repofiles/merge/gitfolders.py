@@ -1,0 +1,149 @@
+"""Git's own folders, read without git: where it is at, what its refs are, what is staged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterable, Iterator
+
+from .tree import Tree, as_text, kind_of
+from .values import FILE, FOLDER, Git
+
+
+def git_folders(paths: Iterable[bytes]) -> set[bytes]:
+    """Return the folders among the paths that are git's: the repository's, its submodules'."""
+    known = paths if isinstance(paths, dict) else set(paths)
+    heads = (path[: -len(b"/HEAD")] for path in known if path.endswith(b"/HEAD"))
+    return {path for path in heads if path + b"/objects" in known and path + b"/refs" in known}
+
+
+def git_folder_of(path: bytes, git: Iterable[bytes]) -> bytes | None:
+    """Return the innermost git folder that the path lies in."""
+    path = os.path.dirname(path)
+    while path:
+        if path in git:
+            return path
+        path = os.path.dirname(path)
+    return None
+
+
+def is_object(path: bytes, git: set[bytes]) -> bool:
+    home = git_folder_of(path, git) if git else None
+    return home is not None and path.startswith(home + b"/objects/")
+
+
+_BUSY = (b"MERGE_HEAD", b"CHERRY_PICK_HEAD", b"REVERT_HEAD", b"BISECT_LOG", b"rebase-merge",
+         b"rebase-apply", b"sequencer")  # fmt: skip
+TABLES = "reftable"
+REMOTES = "refs/remotes/"
+TAGS = "refs/tags/"
+
+
+def read_git(tree: Tree, home: bytes) -> Git | None:
+    """Return how a git folder is; None where it is none."""
+    head = tree.read(home + b"/HEAD", 10_000)
+    if head is None or kind_of(tree.look(home + b"/objects")) != FOLDER:
+        return None
+    busy = any(tree.look(home + b"/" + name) for name in _BUSY)
+    return Git(as_text(head).strip(), _refs(tree, home), _index(tree, home), busy)
+
+
+def _refs(tree: Tree, home: bytes) -> dict[str, str]:
+    found = {}
+    for line in (tree.read(home + b"/packed-refs") or b"").splitlines():
+        value, _blank, name = as_text(line).partition(" ")
+        if name.startswith("refs/"):
+            found[name] = value
+    if kind_of(tree.look(home + b"/refs")) == FOLDER:
+        for path, there in tree.listing(home + b"/refs"):
+            if kind_of(there) == FILE and not path.endswith(b".lock"):
+                found[as_text(path[len(home) + 1 :])] = as_text(
+                    tree.read(path, 10_000) or b""
+                ).strip()
+    tables = tree.read(home + b"/reftable/tables.list")
+    return found if tables is None else {**found, TABLES: as_text(tables)}
+
+
+def _index(tree: Tree, home: bytes) -> str:
+    """Return a digest of what is staged, the same after a `git status`; "" without an index."""
+    content = tree.read(home + b"/index")
+    if content is None:
+        return ""
+    wide = b"objectformat = sha256" in (tree.read(home + b"/config", 1_000_000) or b"").lower()
+    found = hashlib.sha256()
+    try:
+        for part in _staged(content, 32 if wide else 20):
+            found.update(part)
+    except (struct.error, IndexError, ValueError):
+        return "unknown " + hashlib.sha256(content).hexdigest()
+    return found.hexdigest()
+
+
+def _staged(index: bytes, wide: int) -> Iterator[bytes]:
+    """Yield mode, flags, object and path of each entry of an index (gitformat-index)."""
+    mark, version, count = struct.unpack_from(">4sLL", index)
+    if mark != b"DIRC" or version not in {2, 3, 4}:
+        raise ValueError("no index")
+    at, path = 12, b""
+    for _entry in range(count):
+        start = at
+        (mode,) = struct.unpack_from(">L", index, at + 24)
+        (flags,) = struct.unpack_from(">H", index, at + 40 + wide)
+        name = at + 42 + wide + (2 if flags & 0x4000 else 0)
+        if version == 4:
+            cut, name = _number(index, name)
+            end = index.index(b"\0", name)
+            path, at = path[: len(path) - cut] + index[name:end], end + 1
+        else:
+            end = index.index(b"\0", name)
+            path, at = index[name:end], start + (end - start + 8) // 8 * 8
+        more = index[start + 42 + wide : start + 44 + wide] if flags & 0x4000 else b""
+        yield struct.pack(">LH", mode, flags & 0xF000) + more
+        yield index[start + 40 : start + 40 + wide] + path + b"\0"
+
+
+def _number(index: bytes, at: int) -> tuple[int, int]:
+    """Return a number of variable length as git writes it, and where it ends."""
+    value = index[at] & 0x7F
+    while index[at] & 0x80:
+        at += 1
+        value = ((value + 1) << 7) | (index[at] & 0x7F)
+    return value, at + 1
+
+
+def is_untouched(mine: Git, bases: list[Git]) -> bool:
+    """Return whether nothing in it is the person's: no commit, branch, tag, or staged change."""
+    own = {name for git in (mine, *bases) for name in git.refs if not name.startswith(REMOTES)}
+    return (
+        not mine.busy
+        and mine.head in {base.head for base in bases}
+        and mine.staged in {base.staged for base in bases}
+        and all(mine.refs.get(name) in {base.refs.get(name) for base in bases} for name in own)
+    )
+
+
+def is_same(mine: Git, theirs: Git) -> bool:
+    """Return whether the person has that very commit: pulled it, or made and pushed it."""
+    branch = theirs.head[5:] if theirs.head.startswith("ref: ") else ""
+    return (
+        not mine.busy
+        and (mine.head, mine.staged) == (theirs.head, theirs.staged)
+        and mine.refs.get(branch) == theirs.refs.get(branch)
+    )
+
+
+GITS_OWN = (b"objects/", b"refs/", b"logs/", b"index", b"HEAD", b"packed-refs", b"FETCH_HEAD",
+             b"ORIG_HEAD", b"COMMIT_EDITMSG")  # fmt: skip
+
+
+def moves(name: str, old: str | None, new: str, bases: list[Git], mode: str) -> bool:
+    """Return whether a ref of the person's becomes what the repository has."""
+    if old == new:
+        return False
+    was = {base.refs.get(name) for base in bases}
+    if name.startswith(REMOTES):
+        return old is None or old in was
+    if mode == "keep":
+        return name.startswith(TAGS) and old is None and was <= {None}
+    return old is None or old in was

@@ -1,0 +1,125 @@
+"""What becomes of git's own folders in a merge, so that `git status` makes sense afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from .gitfolders import GITS_OWN, TABLES, git_folder_of, is_same, is_untouched, moves, read_git
+from .tree import Tree, as_bytes, kind_of
+from .values import FILE, FOLDER, Git, State
+
+ORDINARY, IF_MISSING, IF_OTHER, LEAVE = "ordinary", "if-missing", "if-other", "leave"
+"""How a path is decided: like any other; put where nothing is, or something else; as it is."""
+
+
+class GitPlan:
+    """What becomes of git's own folders: the repository's, and its submodules'.
+
+    ``modes`` tells of each: ``fill``: like other files; ``follow``: the person did nothing in it;
+    ``same``: they have that commit themselves; ``keep``: objects and what the remote has are added,
+    as a fetch does; ``leave``: not touched. ``states`` is how they are recorded afterwards.
+    """
+
+    def __init__(
+        self,
+        target: Tree,
+        base: State,
+        begun: State | None,
+        theirs: dict[bytes, Git],
+        *,
+        is_new: bool = False,
+    ) -> None:
+        self._target, self._theirs, self._is_new = target, theirs, is_new
+        self._known = [base, *([begun] if begun else [])]
+        self.states = dict(theirs)
+        self.modes: dict[bytes, str] = {}
+
+    def decide(self) -> None:
+        for home in {*self._theirs, *self._known[0].git}:
+            self.modes[home] = self._mode(home)
+
+    def home(self, path: bytes) -> bytes | None:
+        """Return the git folder that the path lies in."""
+        return git_folder_of(path, self.modes)
+
+    def rule(self, path: bytes) -> str:
+        """Return how a path is decided."""
+        home = self.home(path)
+        if home is None or self.modes[home] == "fill":
+            return ORDINARY
+        mode, inside = self.modes[home], path[len(home) + 1 :]
+        if mode == "follow" and not inside.startswith(GITS_OWN):
+            return ORDINARY
+        if mode in {"follow", "keep"} and inside.startswith(b"objects/"):
+            return IF_MISSING
+        return IF_OTHER if mode == "follow" and inside in {b"index", b"HEAD"} else LEAVE
+
+    def refs(self) -> Iterator[tuple[bytes, os.stat_result | None, bytes]]:
+        """Yield each ref that moves: its path, what is there now, and its new content."""
+        for home, mode in self.modes.items():
+            mine = read_git(self._target, home) if mode in {"follow", "keep"} else None
+            if mine and TABLES not in {*mine.refs, *self._theirs[home].refs}:
+                for name, value in self._moving(home, mode, mine):
+                    path = home + b"/" + as_bytes(name)
+                    yield path, self._target.look(path), as_bytes(value) + b"\n"
+
+    def turn(self, path: bytes) -> int:
+        """Return when it is put in place: in a git folder what is named before what names it."""
+        home = self.home(path)
+        if home is None or self.modes[home] == "fill":
+            return 1
+        inside = path[len(home) + 1 :]
+        for turn, start in ((0, b"objects/"), (2, b"refs/"), (3, b"index"), (4, b"HEAD")):
+            if inside.startswith(start):
+                return turn
+        return 1
+
+    def _mode(self, home: bytes) -> str:
+        try:
+            there = self._target.look(home)
+            mine = read_git(self._target, home) if kind_of(there) == FOLDER else None
+        except PermissionError:
+            return "leave"
+        if self._is_new:
+            return "fill"
+        if there is None:
+            return "leave" if home in self._known[0].git else "fill"
+        theirs = self._theirs.get(home)
+        return self._mode_of(home, mine, theirs) if mine and theirs else "leave"
+
+    def _mode_of(self, home: bytes, mine: Git, theirs: Git) -> str:
+        if is_same(mine, theirs):
+            self.states[home] = mine
+            return "same"
+        bases = self._bases(home)
+        is_alike = (TABLES in mine.refs) == (TABLES in theirs.refs)
+        branch = as_bytes(theirs.head[5:] if theirs.head.startswith("ref: ") else "HEAD")
+        if bases and is_alike and is_untouched(mine, bases) and self._is_free(home, branch):
+            self.states[home] = theirs._replace(refs={**mine.refs, **theirs.refs})
+            return "follow"
+        return "keep"
+
+    def _bases(self, home: bytes) -> list[Git]:
+        return [state.git[home] for state in self._known if home in state.git]
+
+    def _moving(self, home: bytes, mode: str, mine: Git) -> Iterator[tuple[str, str]]:
+        bases, known = self._bases(home), set(mine.refs)
+        refs = self._theirs[home].refs.items()
+        for name, value in sorted(refs, key=lambda ref: ref[1].startswith("ref: ")):
+            leads_nowhere = value.startswith("ref: ") and value[5:] not in known
+            is_moving = moves(name, mine.refs.get(name), value, bases, mode)
+            if is_moving and not leads_nowhere and self._is_free(home, as_bytes(name)):
+                known.add(name)
+                yield name, value
+
+    def _is_free(self, home: bytes, name: bytes) -> bool:
+        """Return whether a ref can be written: no ``a`` is in the way of ``a/b``."""
+        path = home + b"/" + name
+        if kind_of(self._target.look(path)) not in {None, FILE}:
+            return False
+        while (path := os.path.dirname(path)) != home:
+            there = self._target.look(path)
+            if there:
+                return kind_of(there) == FOLDER
+        return True

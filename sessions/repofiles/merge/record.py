@@ -1,0 +1,154 @@
+"""The record of a merge: how each file was left, and beside it the plan of one that has begun.
+
+It lies where its person may reach it, so whatever is no record counts as none.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from .tree import Tree, as_bytes, as_text, open_folder
+from .values import Entry, Failed, Git, State
+
+_VERSION = 1
+_LOCK_SECONDS = 60
+_LONGEST = 500_000_000
+
+
+class Record:
+    """The record file, and beside it the plan of a merge that has begun (``.next``)."""
+
+    def __init__(self, path: bytes) -> None:
+        self._folder = open_folder(os.path.dirname(path) or b".")
+        self._name = os.path.basename(path)
+
+    def close(self) -> None:
+        os.close(self._folder)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep out others that merge. Raises `Failed` where one is at it for a minute."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self._name + b".lock", flags, 0o600, dir_fd=self._folder)
+        try:
+            _lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def state(self) -> State | None:
+        return self._read(self._name)
+
+    def plan(self) -> State | None:
+        return self._read(self._name + b".next")
+
+    def keep(self, state: State) -> None:
+        """Make it the record, whole also after a power cut, and drop the plan."""
+        self._write(self._name, state)
+        self.drop_plan()
+
+    def keep_plan(self, state: State) -> None:
+        self._write(self._name + b".next", state)
+
+    def drop_plan(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._name + b".next", dir_fd=self._folder)
+
+    def mark_unsynced(self) -> None:
+        """Note that a power cut from now on may take what was written."""
+        self._replace(self._name + b".unsynced", _boot())
+
+    def unmark(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._name + b".unsynced", dir_fd=self._folder)
+
+    def is_in_doubt(self) -> bool:
+        """Return whether the machine has been started anew before all was on the disk."""
+        mark = Tree(self._folder).read(self._name + b".unsynced", 1000)
+        return mark is not None and mark != _boot()
+
+    def _read(self, name: bytes) -> State | None:
+        content = Tree(self._folder).read(name, _LONGEST)
+        if content is None:
+            return None
+        try:
+            return _state(json.loads(content))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return None  # not ours, or of another time: nothing is known, so nothing is dropped
+
+    def _write(self, name: bytes, state: State) -> None:
+        self._replace(name, json.dumps(_plain(state)).encode())
+
+    def _replace(self, name: bytes, content: bytes) -> None:
+        draft = name + b".draft"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(draft, flags, 0o600, dir_fd=self._folder)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)
+            os.rename(draft, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(draft, dir_fd=self._folder)
+            raise
+        os.fsync(self._folder)
+
+
+def _boot() -> bytes:
+    """Return what names the time since the machine was started."""
+    with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+        return file.read().strip()
+
+
+def _lock(descriptor: int) -> None:
+    for _try in range(_LOCK_SECONDS * 10):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.1)
+        except OSError:  # a file system without locks: callers see to it that one merges at a time
+            return
+        else:
+            return
+    raise Failed("merge.busy", "These files are being merged by another process.")
+
+
+def _plain(state: State) -> dict[str, Any]:
+    return {
+        "version": _VERSION,
+        "commit": state.commit,
+        "entries": {as_text(path): entry for path, entry in state.entries.items()},
+        "git": {as_text(path): git for path, git in state.git.items()},
+        "report": state.report,
+        "staging": state.staging,
+    }
+
+
+def _state(plain: dict[str, Any]) -> State:
+    if plain["version"] != _VERSION:
+        raise ValueError("another version")
+    entries = {as_bytes(path): _entry(*fields) for path, fields in plain["entries"].items()}
+    git = {as_bytes(path): Git(*fields) for path, fields in plain["git"].items()}
+    if not all(map(_is_inside, (*entries, *git))):
+        raise ValueError("leads out")
+    if not isinstance(plain["report"], dict) or not set(plain["staging"]) <= set(
+        "0123456789abcdef"
+    ):
+        raise ValueError("not a record")
+    return State(str(plain["commit"]), entries, git, plain["report"], plain["staging"])
+
+
+def _is_inside(path: bytes) -> bool:
+    return b"\0" not in path and not {b"", b".", b".."} & set(path.split(b"/"))
+
+
+def _entry(kind: str, mode: int, size: int, mark: str, seen: list[int] | None) -> Entry:
+    return Entry(kind, int(mode), int(size), str(mark), tuple(seen) if seen else None)  # type: ignore[arg-type]

@@ -1,0 +1,77 @@
+"""The rule of a merge: what becomes of a path, and what a second version is called. Pure."""
+
+from __future__ import annotations
+
+import os
+
+from .values import FOLDER
+
+NOTHING, PUT, MAKE, DROP, CLEAR, KEEP, BESIDE, REPLACE = (
+    "nothing", "put", "make", "drop", "clear", "keep", "beside", "replace")  # fmt: skip
+
+
+def verdict(
+    base: str | None,
+    mine: str | None,
+    theirs: str | None,
+    *,
+    untouched: bool,
+    same: bool,
+    unchanged: bool,
+) -> str:
+    """Return what becomes of a path, from the kinds of the three sides (None: nothing is there).
+
+    ``untouched``: mine is as it was left. ``same``: mine is as theirs. ``unchanged``: theirs is as
+    base. Folders are ``clear``ed when they are empty, and ``replace``d where nothing of the
+    person's is in them.
+    """
+    if theirs is None:
+        return _gone(base, mine, untouched=untouched)
+    if theirs == FOLDER:
+        return _became_folder(base, mine, untouched=untouched, unchanged=unchanged)
+    if mine == FOLDER and base == FOLDER:
+        return REPLACE
+    if same:
+        return NOTHING
+    if (mine is None and base == FOLDER) or (untouched and mine != FOLDER):
+        return PUT
+    return KEEP if unchanged else BESIDE
+
+
+def _gone(base: str | None, mine: str | None, *, untouched: bool) -> str:
+    if mine is None:
+        return NOTHING
+    if mine == FOLDER:
+        return CLEAR if base == FOLDER else KEEP
+    return DROP if untouched else KEEP
+
+
+def _became_folder(base: str | None, mine: str | None, *, untouched: bool, unchanged: bool) -> str:
+    if mine == FOLDER:
+        return NOTHING
+    if mine is None:  # a folder that the person removed comes back only for what is new in it
+        return NOTHING if base == FOLDER and not untouched else MAKE
+    if untouched:
+        return MAKE
+    return KEEP if unchanged else BESIDE
+
+
+def beside(name: bytes, commit: str, number: int = 1) -> bytes:
+    """Return the name for the repository's version of a file that the person changed, too.
+
+    Notebooks keep their ending, without which Jupyter does not open them.
+    """
+    tail = b".from-" + commit[:7].encode() + (b"-%d" % number if number > 1 else b"")
+    stem, ending = os.path.splitext(name)
+    if ending != b".ipynb":
+        stem, ending = name, b""
+    return _cut(stem, 255 - len(tail) - len(ending)) + tail + ending
+
+
+def _cut(name: bytes, most: int) -> bytes:
+    """Return at most so many bytes of a name; no half of a letter, where it is UTF-8."""
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return name[:most]
+    return name[:most].decode("utf-8", "ignore").encode()

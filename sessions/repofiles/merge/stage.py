@@ -1,0 +1,136 @@
+"""Writes all that is new into a hidden folder of the target: where that fails, nothing changed."""
+
+from __future__ import annotations
+
+import os
+
+from .content import copy_content
+from .plan import Plan, Put, parts
+from .tree import Tree, as_bytes, kind_of
+from .values import FOLDER, LINK, is_general
+
+
+class Stage:
+    """A folder of the target in which new content is written whole before it gets its place.
+
+    Where ``each`` is set, each file and folder is synced by itself. A top is a path that is put in
+    place by one renaming: a file, or a whole folder where the target has none. The folder has it
+    under a number.
+    """
+
+    def __init__(self, tree: Tree, source: Tree, plan: Plan, *, each: bool) -> None:
+        self._tree, self._source, self._plan = tree, source, plan
+        self._each = each
+        self.tops: dict[bytes, int] = {}
+        self.folders: dict[bytes, int] = {}
+        self.written: dict[bytes, tuple[int, ...]] = {}
+        self.failed: set[bytes] = set()
+        self._above: dict[bytes, bytes | None] = {}
+        self._links: dict[tuple[int, int, int], bytes] = {}
+        self._gone = {*plan.drops, *plan.clears}
+
+    def write_all(self) -> None:
+        """Write everything. Raises `OSError` where there is no room."""
+        for path in sorted(self._plan.puts, key=parts):
+            try:
+                self._write(path, self._plan.puts[path])
+            except OSError as error:
+                if is_general(error):
+                    raise
+                self.failed.add(path)
+        for place in sorted(self.folders, key=parts, reverse=True):
+            folder = self._tree.folder(place)
+            if b"/" in place:  # a top needs its own rights to be renamed
+                os.fchmod(folder, self.folders[place])
+            if self._each:
+                os.fsync(folder)
+        self._tree.forget()
+
+    def top(self, path: bytes) -> bytes:
+        """Return the topmost part of the path that is no folder in the target, or that goes."""
+        missing, above = [], os.path.dirname(path)
+        while above and above not in self._above:
+            missing.append(above)
+            above = os.path.dirname(above)
+        found = self._above[above] if above else None
+        for folder in reversed(missing):
+            if found is None and not self._stands(folder):
+                found = folder
+            self._above[folder] = found
+        return path if found is None else found
+
+    def _stands(self, folder: bytes) -> bool:
+        stats = self._plan.stats
+        there = stats[folder] if folder in stats else self._plan.look(folder)
+        return kind_of(there) == FOLDER and folder not in self._gone
+
+    def _write(self, path: bytes, put: Put) -> None:
+        top = self.top(path)
+        place = b"%d" % self.tops.setdefault(top, len(self.tops)) + path[len(top) :]
+        self._make_folders(os.path.dirname(place), os.path.dirname(path))
+        folder, name = self._tree.at(place)
+        if put.text is not None:
+            self._file(place, put, None)
+        elif put.entry.kind == FOLDER:
+            self._make_folders(place, path)
+        elif put.entry.kind == LINK:
+            os.symlink(as_bytes(put.entry.mark), name, dir_fd=folder)
+        else:
+            descriptor = self._source.open(put.source)
+            try:
+                if not self._linked(os.fstat(descriptor), put.entry.mode, place):
+                    self._file(place, put, descriptor)
+            finally:
+                os.close(descriptor)
+        there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        self.written[path] = (there.st_ino, there.st_size, there.st_mtime_ns)
+
+    def _make_folders(self, place: bytes, path: bytes) -> None:
+        missing = []
+        while place and place not in self.folders:
+            missing.append((place, path))
+            place, path = os.path.dirname(place), os.path.dirname(path)
+        for place, path in reversed(missing):
+            folder, name = self._tree.at(place)
+            os.mkdir(name, 0o700, dir_fd=folder)
+            self.folders[place] = self._folder_mode(path)
+
+    def _folder_mode(self, path: bytes) -> int:
+        if path in self._plan.puts:
+            return self._plan.puts[path].entry.mode
+        entry = self._plan.theirs.get(path)
+        return entry.mode if entry and entry.kind == FOLDER else 0o755
+
+    def _linked(self, there: os.stat_result, mode: int, place: bytes) -> bool:
+        """Return whether it became one file with another name of it, as in the repository."""
+        if there.st_nlink < 2:
+            return False
+        first = self._links.setdefault((there.st_dev, there.st_ino, mode), place)
+        if first == place:
+            return False
+        old, old_name = self._tree.at(first)
+        new, new_name = self._tree.at(place)
+        try:
+            os.link(old_name, new_name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
+        except OSError as error:
+            if is_general(error):
+                raise
+            return False  # a file system without hard links
+        return True
+
+    def _file(self, place: bytes, put: Put, source: int | None) -> None:
+        folder, name = self._tree.at(place)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        target = os.open(name, flags, 0o600, dir_fd=folder)
+        try:
+            if source is None:
+                os.write(target, put.text or b"")
+            else:
+                copy_content(source, target)
+                there = os.fstat(source)
+                os.utime(target, ns=(there.st_atime_ns, there.st_mtime_ns))
+            os.fchmod(target, put.entry.mode)
+            if self._each:
+                os.fsync(target)
+        finally:
+            os.close(target)

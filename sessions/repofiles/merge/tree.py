@@ -1,0 +1,202 @@
+"""Folders of strangers, reached by descriptors: no link is followed, no path is too long."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from .content import digest_of
+from .values import AWAY, FILE, FOLDER, LINK, OTHER
+
+_OPEN_FOLDERS = 64
+_SMALL = 50_000_000
+_RIGHTS = 0o777
+
+
+class Tree:
+    """A folder and all below it, reached by descriptors from its root; no link is followed."""
+
+    def __init__(self, root: int) -> None:
+        self.root = root
+        self._open: OrderedDict[bytes, int] = OrderedDict()
+
+    def folder(self, path: bytes) -> int:
+        """Return a descriptor of the folder, valid until some others were asked for."""
+        missing = []
+        while path and path not in self._open:
+            missing.append(path)
+            path = os.path.dirname(path)
+        at = self._open[path] if path else self.root
+        if path:
+            self._open.move_to_end(path)
+        for each in reversed(missing):
+            at = open_folder(os.path.basename(each), at)
+            self._open[each] = at
+            if len(self._open) > _OPEN_FOLDERS:
+                os.close(self._open.popitem(last=False)[1])
+        return at
+
+    def at(self, path: bytes) -> tuple[int, bytes]:
+        """Return the descriptor of the folder that holds the path, and the last name."""
+        return self.folder(os.path.dirname(path)), os.path.basename(path)
+
+    def look(self, path: bytes) -> os.stat_result | None:
+        """Return what stands at the path, None where nothing does."""
+        try:
+            folder, name = self.at(path)
+            return os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+                return None
+            raise
+
+    def listing(self, top: bytes = b"") -> Iterator[tuple[bytes, os.stat_result | None]]:
+        """Yield everything below ``top``, folders before what is in them; None as the second where
+        a folder cannot be read."""
+        todo = [top]
+        while todo:
+            folder = todo.pop()
+            try:
+                found = self._entries(folder)
+            except PermissionError:
+                yield folder, None
+                continue
+            for name, there in found:
+                path = folder + b"/" + name if folder else name
+                yield path, there
+                if stat.S_ISDIR(there.st_mode):
+                    todo.append(path)
+
+    def _entries(self, folder: bytes) -> list[tuple[bytes, os.stat_result]]:
+        descriptor = self.folder(folder)
+        found = []
+        for name in sorted(map(os.fsencode, os.listdir(descriptor))):
+            with suppress(FileNotFoundError):
+                found.append((name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)))
+        return found
+
+    def open(self, path: bytes) -> int:
+        """Return a descriptor of the file. Raises `OSError` where it is anything else."""
+        folder, name = self.at(path)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(name, flags, dir_fd=folder)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "not a file")
+        return descriptor
+
+    def digest(self, path: bytes) -> str:
+        descriptor = self.open(path)
+        try:
+            return digest_of(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def link(self, path: bytes) -> str:
+        folder, name = self.at(path)
+        return as_text(os.readlink(name, dir_fd=folder))
+
+    def read(self, path: bytes, most: int = _SMALL) -> bytes | None:
+        """Return the content of a small file; None where there is none, or it is too large."""
+        try:
+            descriptor = self.open(path)
+        except OSError as error:
+            if error.errno in AWAY:
+                raise
+            return None
+        with open(descriptor, "rb") as file:
+            content = file.read(most + 1)
+        return content if len(content) <= most else None
+
+    def forget(self) -> None:
+        """Close what is open: folders have moved."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def remove(self, top: bytes) -> None:
+        """Remove a folder of ours and all in it."""
+        folders = [top]
+        for path, there in self.listing(top):
+            if there and stat.S_ISDIR(there.st_mode):
+                folders.append(path)
+            elif there:
+                self.change(path, lambda folder, name: os.unlink(name, dir_fd=folder))
+        self.forget()
+        for path in reversed(folders):
+            self.change(path, lambda folder, name: os.rmdir(name, dir_fd=folder))
+
+    def change(self, path: bytes, action: Callable[[int, bytes], None]) -> None:
+        """Do something to a name in a folder, also where its owner took away the right to."""
+        folder, name = self.at(path)
+        try:
+            action(folder, name)
+        except PermissionError:
+            mode = stat.S_IMODE(os.fstat(folder).st_mode)
+            if mode & stat.S_IRWXU == stat.S_IRWXU:
+                raise
+            os.fchmod(folder, mode | stat.S_IRWXU)
+            try:
+                action(folder, name)
+            finally:
+                os.fchmod(folder, mode)
+
+
+def open_folder(name: bytes | str, at: int | None = None) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(name, flags, dir_fd=at)
+
+
+def as_text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def kind_of(there: os.stat_result | None) -> str | None:
+    if there is None:
+        return None
+    for is_one, kind in ((stat.S_ISREG, FILE), (stat.S_ISDIR, FOLDER), (stat.S_ISLNK, LINK)):
+        if is_one(there.st_mode):
+            return kind
+    return OTHER
+
+
+def rights_of(there: os.stat_result) -> int:
+    return there.st_mode & _RIGHTS
+
+
+def seen_of(there: os.stat_result) -> tuple[int, int, int]:
+    return rights_of(there), there.st_mtime_ns, there.st_ctime_ns
+
+
+def is_as(now: os.stat_result | None, looked: os.stat_result | None) -> bool:
+    """Return whether nobody changed the file since it was looked at; of a folder, whether it is
+    one. A file with several names has a new ctime when we replace another of them."""
+    if now is None or looked is None or kind_of(now) != kind_of(looked):
+        return now is looked
+    if stat.S_ISDIR(now.st_mode):
+        return True
+    fields = ["st_ino", "st_mode", "st_size", "st_mtime_ns"]
+    fields += ["st_ctime_ns"] if looked.st_nlink == 1 else []
+    return all(getattr(now, field) == getattr(looked, field) for field in fields)
+
+
+@contextmanager
+def opened(name: bytes | str, at: int | None = None) -> Iterator[int]:
+    descriptor = open_folder(name, at)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def set_rights(folder: int, name: bytes, *, mode: int) -> None:
+    """Set the mode of a folder; a link is not followed."""
+    with opened(name, folder) as there:
+        os.fchmod(there, mode)
