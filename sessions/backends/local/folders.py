@@ -3,7 +3,7 @@
 toolbox/<hash>             what builds need, made once
 cache/                     packages of every environment's base
 environments/<image>       finished environments: env, home, result.json
-projects/<name>            a project's files (home), and how each was left at the last merge (record)
+projects/<name>            a project's files (home), and how they were left (record)
 homes/<volume>             a person's volume (`User.volume`); .uids is the portal's own
 set-aside/projects/<id>    what no row asked for; projects/.set-aside where that is another disk
 installation               the id of the installation to which all this belongs
