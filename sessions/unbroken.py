@@ -27,7 +27,7 @@ ANSWERED = timedelta(minutes=5)
 ASKED = timedelta(minutes=5)
 """After so long an identity provider is asked again whether it is there, and each minute while it
 is not."""
-SIGN_IN = timedelta(minutes=15)
+SIGN_IN = timedelta(minutes=10)
 """People can sign in by a provider that was there not longer ago."""
 
 
