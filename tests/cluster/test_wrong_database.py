@@ -19,7 +19,7 @@ from tests.backends.waiting import settled
 from tests.cluster.kube import Kube, new_namespace, settings_for
 from tests.githttp import GitServer
 from tests.stack import Stack, running
-from tests.whole.test_wrong_database import survives
+from tests.whole.test_wrong_database import survives, survives_an_empty_one
 
 pytestmark = pytest.mark.cluster
 
@@ -38,7 +38,13 @@ def mine(git_server: GitServer, tmp_path: Path) -> Iterator[Stack]:
             yield stack
 
 
-@pytest.mark.slow("a portal of its own starts five times, with two builds", seconds=900)
+@pytest.mark.slow("a portal of its own starts three times, with a build", seconds=600)
+def test_nothing_is_removed_with_an_empty_database(mine: Stack, git_server: GitServer) -> None:
+    survives_an_empty_one(mine, git_server)
+
+
+@pytest.mark.long
+@pytest.mark.slow("a portal of its own starts five times, with two builds", seconds=1200)
 def test_nothing_is_removed_and_adopting_brings_all_together(
     mine: Stack, git_server: GitServer
 ) -> None:
