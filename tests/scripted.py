@@ -57,6 +57,7 @@ class ScriptedBackend:
         self.volumes: set[str] = set()
         self.kept_aside: dict[str, str] = {}
         self.marked: list[Found] = []
+        self.others: list[str] = []
 
     # --- what a test tells it ---
     def say(self, build_id: int, text: str, phase: str = "building") -> None:
@@ -121,7 +122,7 @@ class ScriptedBackend:
         )
 
     def foreign(self) -> list[str]:
-        return []
+        return self.others
 
     def mark(self, known: Found) -> None:
         self.marked.append(known)

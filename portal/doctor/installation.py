@@ -1,8 +1,8 @@
-"""Whether database and data belong together, and what in the place is another portal's."""
+"""Whether database and data belong together, and what in the place is another's or nobody's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from django.utils.translation import gettext as _
 
@@ -11,6 +11,7 @@ from sessions.backends import get_backend
 from sessions.conditionwords import in_words
 from sessions.installation import belonging
 from sessions.installation.decision import Verdict
+from sessions.installation.known import known
 
 NAMED = 5
 
@@ -21,8 +22,17 @@ def check() -> Iterator[Finding]:
         said = in_words(belonging.PART, verdict.value)
         yield Finding(said.id, said.message, said.hint)
         return
-    if others := get_backend().foreign():
+    backend = get_backend()
+    if others := backend.foreign():
         message = _("The namespace has %(count)d things of another portal: %(names)s.")
-        words = {"count": len(others), "names": ", ".join(others[:NAMED])}
         hint = _("They are left alone. Give each portal a namespace of its own.")
-        yield Finding("doctor.foreign", message % words, hint, advice=True)
+        yield Finding("doctor.foreign", message % _named(others), hint, advice=True)
+    there = backend.found()
+    if nobodys := sorted(there.volumes - known(there).volumes):
+        message = _("%(count)d volumes belong to nobody that the database knows: %(names)s.")
+        hint = _("The portal never removes a volume. Look whose files are in them.")
+        yield Finding("doctor.volumes", message % _named(nobodys), hint, advice=True)
+
+
+def _named(names: Sequence[str]) -> dict[str, object]:
+    return {"count": len(names), "names": ", ".join(names[:NAMED])}
