@@ -6,8 +6,11 @@ stands in the place is half a portal, and none is started or backed up.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -62,6 +65,23 @@ def refuse_half() -> None:
             "again: it begins anew, and what was there before the first one stays where it is."
         )
         raise BackupError(text % {"folder": settings.PORTAL_DATA})
+
+
+@contextmanager
+def lock(*, alone: bool) -> Iterator[None]:
+    """Keep a restore, which is ``alone``, apart from all backups. Raises `BackupError`."""
+    try:
+        file = (Path(settings.PORTAL_DATA) / "backup.lock").open("w")
+    except OSError:  # a pod of the cluster has no folder of its own, and nothing to restore into
+        yield
+        return
+    with file:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = _("A backup or a restore of this portal is under way. Wait for it to end.")
+            raise BackupError(text) from None
+        yield
 
 
 def _path() -> Path:

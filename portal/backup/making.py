@@ -38,9 +38,9 @@ def back_up(target: Path, *, with_keys: bool) -> Manifest:
     if target.exists():
         text = _("%(folder)s is there already. Name a new folder for this backup.")
         raise BackupError(text % {"folder": target})
-    journal.refuse_half()
     try:
-        with draft(target) as growing:
+        with journal.lock(alone=False), draft(target) as growing:
+            journal.refuse_half()
             return _fill(growing, with_keys=with_keys)
     except Taken as error:
         text = _("Another program is making %(folder)s at this moment. Wait for it to end.")

@@ -57,7 +57,7 @@ def restore(source: Path, *, force: bool) -> Restored:
     made = manifest.read(source)
     refusals.refuse_unfit(made)
     manifest.verify(source, made)
-    with only_one():
+    with only_one(), journal.lock(alone=True):
         refusals.refuse_while_running()
         refusals.refuse_users_of_tables()
         half = journal.read()

@@ -15,7 +15,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from portal.backup import aside
+from portal.backup import aside, journal
 from portal.models import Erasure, Installation, User
 from sessions.backends.local import uids
 from tests.scripted import ScriptedBackend
@@ -219,7 +219,7 @@ def test_a_restore_that_has_no_room_changes_nothing(data, tmp_path, settings):
         (new / "homes" / "bob" / "his").touch()
         with pytest.raises(CommandError, match="no room left"):
             restored(settings, tmp_path / "kept", new, "--force")
-        assert files(new) - {"up.lock"} == {"homes/bob/his"}
+        assert files(new) - {"up.lock", "backup.lock"} == {"homes/bob/his"}
 
 
 def test_a_restore_that_broke_off_is_begun_again(data, tmp_path, settings, ada, root, monkeypatch):
@@ -255,6 +255,15 @@ def test_a_restore_that_broke_off_is_begun_again(data, tmp_path, settings, ada, 
     assert [path.read_text() for path in place.rglob("later")] == ["later"]
     assert not [*data.rglob(aside.GROWING)]
     call_command("back_up", tmp_path / "other")
+
+
+def test_backups_keep_apart_from_a_restore_and_not_from_each_other(data, tmp_path):
+    with journal.lock(alone=False):
+        call_command("back_up", tmp_path / "kept")
+        with pytest.raises(CommandError, match="under way"):
+            call_command("restore", tmp_path / "kept", "--force")
+    with journal.lock(alone=True), pytest.raises(CommandError, match="under way"):
+        call_command("back_up", tmp_path / "other")
 
 
 def test_what_a_killed_backup_left_is_removed_by_the_next(data, tmp_path):
