@@ -265,12 +265,20 @@ def test_it_runs_on_the_oldest_python_that_images_may_have(name):
     ast.parse(program.texts()[name], feature_version=(3, 8))
 
 
-def test_the_files_of_a_pod_are_all_that_it_needs(tmp_path):
+def test_the_files_of_a_pod_are_all_that_it_needs(image, volume, tmp_path):
     (tmp_path / "homes").mkdir()
     for name, text in program.texts().items():
         (tmp_path / "homes" / name).write_text(text)
-    script = "import sys; sys.path.insert(0, sys.argv[1]); from homes import settle, helper"
-    subprocess.run([sys.executable, "-IS", "-c", script, str(tmp_path)], check=True)
+    script = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from homes import helper, settle
+print(json.dumps(settle.settled(*sys.argv[2:4], settle.merged, *sys.argv[4:])))
+"""
+    words = [sys.executable, "-IS", "-c", script, tmp_path, NAME, COMMIT, image, volume]
+    told = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
+    assert told["merge"]["state"] == "filled"
+    assert (home(volume) / "data/table.csv").read_text() == "1,2"
 
 
 def test_a_full_volume_is_said_and_loses_nothing(image, volume):

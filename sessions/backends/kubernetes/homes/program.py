@@ -11,14 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sessions import repofiles
 from sessions.backends.kubernetes.labels import program_labels
-from sessions.repofiles import merge
 
 from . import helper, settle, tree, way
 
 FOLDER = "/run/bindery/homes"
 _VOLUME = "homes"
-_MODULES = (helper, merge, settle, tree, way)
+_MODULES = (helper, settle, tree, way)
 
 _START = """\
 import sys
@@ -56,7 +56,8 @@ SETTLE = ["sh", "-c", _FIND.replace("$", "$$"), "sh", _SETTLE]  # Kubernetes rea
 def texts() -> dict[str, str]:
     """Each file's text by its name."""
     files = (Path(str(each.__file__)) for each in _MODULES)
-    return {file.name: file.read_text(encoding="utf-8") for file in files}
+    found = {file.name: file.read_text(encoding="utf-8") for file in files}
+    return {**found, settle.MERGE: repofiles.program()}
 
 
 @cache

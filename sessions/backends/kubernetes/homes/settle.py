@@ -46,6 +46,7 @@ MERGE_CODES = {
     "merge.read-only": READ_ONLY,
     "merge.refused": READ_ONLY,
 }
+MERGE = "merge.py"
 RECORD = "files.json"
 SSH = ".ssh"
 """Where the pod puts a folder of its own over: the kept one has an empty one for that."""
@@ -67,7 +68,7 @@ def main(words: list[str]) -> None:
 
 def merged(source: str, target: str, record: str, commit: str) -> dict[str, Any]:
     """Run the merge, which lies beside this module in the pod."""
-    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "merge.py")
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), MERGE)
     words = [sys.executable, "-IS", "-X", "utf8", program, source, target, record, commit]
     done = subprocess.run(words, stdout=subprocess.PIPE)
     found: dict[str, Any] = json.loads(done.stdout)
