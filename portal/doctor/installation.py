@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from portal.doctor.finding import Finding
 from sessions.backends import get_backend
@@ -24,12 +25,20 @@ def check() -> Iterator[Finding]:
         return
     backend = get_backend()
     if others := backend.foreign():
-        message = _("The namespace has %(count)d things of another portal: %(names)s.")
+        message = ngettext(
+            "The namespace has %(count)d thing of another portal: %(names)s.",
+            "The namespace has %(count)d things of another portal: %(names)s.",
+            len(others),
+        )
         hint = _("They are left alone. Give each portal a namespace of its own.")
         yield Finding("doctor.foreign", message % _named(others), hint, advice=True)
     there = backend.found()
     if nobodys := sorted(there.volumes - known(there).volumes):
-        message = _("%(count)d volumes belong to nobody that the database knows: %(names)s.")
+        message = ngettext(
+            "%(count)d volume belongs to nobody that the database knows: %(names)s.",
+            "%(count)d volumes belong to nobody that the database knows: %(names)s.",
+            len(nobodys),
+        )
         hint = _("The portal never removes a volume. Look whose files are in them.")
         yield Finding("doctor.volumes", message % _named(nobodys), hint, advice=True)
 

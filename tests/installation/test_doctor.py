@@ -30,7 +30,7 @@ def test_volumes_of_nobody_are_listed_as_advice(ada, settled):
     settled.volumes = {"ada", "carl"}
     (finding,) = check()
     assert finding.advice
-    assert "1 volumes" in finding.message and "carl" in finding.message
+    assert "1 volume belongs to nobody" in finding.message and "carl" in finding.message
 
 
 def test_another_portals_things_are_listed_as_advice(settled):
