@@ -21,6 +21,8 @@ from sessions.names import owner_slug
 FOLDERS = ("homes", "projects", "set-aside/projects", "projects/.set-aside")
 """Whose folders are packed; the latter two have projects that no row asked for. Environments are
 built again, and what runs is not in any file."""
+FILES = (f"homes/{uids.FILE}",)
+"""What the portal notes beside them, and they are of no use without."""
 HIDDEN = "hidden, or being removed"
 NO_FOLDER = "no folder of a person or project"
 LEADS_NOWHERE = "links that lead nowhere: is their disk mounted?"

@@ -56,9 +56,9 @@ def _fill(growing: Path, *, with_keys: bool) -> Manifest:
     packed = {}
     for folder in folders.FOLDERS:  # on Kubernetes they are volumes of the cluster
         packed.update(_packed(folder, growing, left_out, missing))
-    for key in KEYS if with_keys else ():
-        if (path := settings.PORTAL_DATA / key).exists():  # others come from the environment
-            shutil.copy2(path, growing / key)
+    for file in (*folders.FILES, *(KEYS if with_keys else ())):
+        if (path := settings.PORTAL_DATA / file).exists():  # other keys are in the environment
+            shutil.copy2(path, growing / file)
     name = database.NAMES[database.kind()]
     rows = database.dump(growing / name)
     made = Manifest(

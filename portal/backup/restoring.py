@@ -87,7 +87,7 @@ def _restore(source: Path, made: Manifest, half: Journal | None, unpacked: Unpac
         result.aside = _move_aside(made, note.aside)
     for target, grown in unpacked.grown.items():
         aside.put(grown, target)
-    _bring_keys(source, made)
+    _bring_files(source, made)
     _bring_uids(made)
     name = note.aside.replace("-", "_")
     result.tables = database.load(source / database.NAMES[made.database], name)
@@ -135,10 +135,10 @@ def _move_aside(made: Manifest, name: str) -> list[Path]:
     return [each for each in places if each.parent != place]
 
 
-def _bring_keys(source: Path, made: Manifest) -> None:
-    for key in KEYS:
-        if key in made.files:
-            shutil.copy2(source / key, settings.PORTAL_DATA / key)
+def _bring_files(source: Path, made: Manifest) -> None:
+    for file in (*KEYS, *folders.FILES):
+        if file in made.files:
+            shutil.copy2(source / file, settings.PORTAL_DATA / file)
     if made.installation and settings.PORTAL_BACKEND != "kubernetes":
         where = Folders(settings.PORTAL_DATA)
         where.installation.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ def unpack(source: Path, made: Manifest, result: Unpacked) -> None:
     """Unpack everything beside where it is to go. Raises `BackupError` where there is no room."""
     for name in folders.FOLDERS:
         top = settings.PORTAL_DATA / name
-        archived = [each for each in made.files if str(PurePosixPath(each).parent) == name]
+        archived = [each for each in made.folders if str(PurePosixPath(each).parent) == name]
         if not archived and f"{name}.tar" not in made.files:
             continue
         if folders.top(name) is None:
@@ -61,8 +61,7 @@ def _unpack_one(source: Path, made: Manifest, archive: str, result: Unpacked) ->
         growing.mkdir()
     said = archives.unpack(source / archive, growing)
     result.grown[target] = growing
-    contents = made.folders.get(archive)
-    other = archives.differences(growing, contents) if contents else []
+    other = archives.differences(growing, made.folders[archive])
     if said or other:
         result.lacking[folder] = [*other, *([said] if said else [])]
 

@@ -275,6 +275,16 @@ def test_what_a_killed_backup_left_is_removed_by_the_next(data, tmp_path):
     assert [path.name for path in (tmp_path / "backups").iterdir()] == ["2026-11-30"]
 
 
+def test_what_is_noted_of_uids_travels_with_the_folders(data, tmp_path, settings, capsys):
+    uids.note(data / "homes", base=70_000)
+    call_command("back_up", tmp_path / "kept")
+    assert "Left out" not in capsys.readouterr().out
+    uids.note(data / "homes", base=80_000)
+    for new in (tmp_path / "new", data):
+        restored(settings, tmp_path / "kept", new, "--force")
+        assert uids.given(new / "homes").bases == (70_000,)
+
+
 def test_the_installations_id_comes_along(data, tmp_path, settings):
     Installation.objects.take("a" * 32)
     (data / "installation").write_text("a" * 32 + "\n")
