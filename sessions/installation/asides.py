@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from sessions.backends import get_backend
 from sessions.errors import StateConflict
 from sessions.installation import belonging
 from sessions.models import Project, Removal, Removed, SetAside
+from sessions.models.project import ProjectQuerySet
 
 
 def compare() -> None:
@@ -27,8 +29,16 @@ def compare() -> None:
 
 
 def due() -> Iterator[int]:
-    """Yield those whose time is over."""
-    yield from SetAside.objects.over().values_list("pk", flat=True)
+    """Yield those whose time is over. What a project asks for again is staff's to remove."""
+    nobodys = SetAside.objects.over().filter(~Exists(_asking()))
+    yield from nobodys.values_list("pk", flat=True)
+
+
+def wanted() -> Iterator[int]:
+    """Yield those that a project asks for again, as after a restore, and that nobody has tried to
+    put back."""
+    asked = SetAside.objects.filter(Exists(_asking()), problem="")
+    yield from asked.values_list("pk", flat=True)
 
 
 def unweighed() -> Iterator[int]:
@@ -44,7 +54,7 @@ def weigh(pk: int) -> None:
 
 def remove(pk: int, *, now: bool = False) -> None:
     """Remove it for good if its time is over, or staff want it gone ``now``."""
-    rows = SetAside.objects.all() if now else SetAside.objects.over()
+    rows = SetAside.objects.all() if now else SetAside.objects.over().filter(~Exists(_asking()))
     row = rows.filter(pk=pk).first()
     if row is None or not belonging.are_one():
         return
@@ -68,6 +78,11 @@ def put_back(pk: int) -> None:
         SetAside.objects.filter(pk=pk).update(problem=error.message[:500])
     else:
         SetAside.objects.filter(pk=pk).delete()
+
+
+def _asking() -> ProjectQuerySet:
+    """The projects, as a subquery, that have the name of what was set aside."""
+    return Project.objects.kept().filter(name=OuterRef("name"))
 
 
 def require_project(row: SetAside) -> None:

@@ -67,6 +67,8 @@ def _end(builds: Sequence[BuildReport], servers: Sequence[ServerReport]) -> bool
 
 def _look_after_asides(again: Again, *, may_remove: bool) -> None:
     asides.compare()
+    for pk in asides.wanted():
+        again("put_back", pk)
     for pk in asides.unweighed():
         again("weigh_aside", pk)
     for pk in asides.due() if may_remove else ():

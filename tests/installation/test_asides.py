@@ -101,6 +101,29 @@ def test_a_project_whose_row_is_there_again_gets_its_folder_back(
     assert settled.projects() == ["nobodys-1"]
 
 
+def test_it_is_put_back_by_itself_when_the_database_that_knows_it_is_back(
+    ada, aside, settled, worker
+):
+    Project.objects.create(owner=ada, name="nobodys-1", provider="git", url="u")
+    reconcile()
+    worker.run()
+    assert settled.projects() == ["nobodys-1"]
+    assert not settled.kept_aside
+
+
+def test_what_a_project_asks_for_again_is_not_removed_by_time(ada, aside, settled, worker):
+    """The project has been started anew meanwhile: which of the two folders stays, staff say."""
+    Project.objects.create(owner=ada, name="nobodys-1", provider="git", url="u")
+    settled.kept_projects = {"nobodys-1"}
+    days_go_by(100)
+    for _minute in range(2):
+        reconcile()
+        worker.run()
+    asides.remove(aside.pk)
+    assert settled.kept_aside
+    assert SetAside.objects.get().problem
+
+
 def test_it_is_not_put_in_the_place_of_another(as_stan, ada, aside, settled, worker):
     Project.objects.create(owner=ada, name="nobodys-1", provider="git", url="u")
     settled.kept_projects = {"nobodys-1"}

@@ -18,7 +18,7 @@ from tests.stack import Api, Stack, started
 
 pytestmark = [
     pytest.mark.stack,
-    pytest.mark.slow("a portal of its own starts four times, with two notebooks", seconds=400),
+    pytest.mark.slow("a portal of its own starts four times, with two notebooks", seconds=600),
 ]
 
 WRITE = "import pathlib; pathlib.Path('/home/jovyan/work.txt').write_text('mine'); answer = 42"
@@ -34,7 +34,7 @@ from tests.pauses import looked
 for _pass in range(2):
     reconcile()
     retention.tidy()
-    looked(lambda: not OrmQ.objects.exists(), 30)
+    looked(lambda: not OrmQ.objects.exists(), 10)
 backend = get_backend()
 there = backend.found()
 kept = [sorted(there.projects), sorted(there.volumes), sorted(there.sessions)]
