@@ -136,6 +136,14 @@ def test_each_variable_of_the_settings_is_explained_and_no_other():
     assert set(read) == set(table)
 
 
+def test_each_time_for_which_something_is_kept_stands_in_the_list_of_them():
+    times = re.findall(
+        r"\"(PORTAL_(?:KEEP|UNDO)_[A-Z_]+)\"", (ROOT / "portal/settings.py").read_text()
+    )
+    text = (ROOT / "docs/lifetimes.md").read_text()
+    assert [name for name in times if f"`{name}" not in text] == []
+
+
 def test_the_documents_link_to_what_is_there():
     for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
