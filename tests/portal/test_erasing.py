@@ -192,7 +192,7 @@ def _raising(error: Exception) -> Any:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.slow("people are erased, with a break at one query after another", seconds=150)
 def test_interrupted_anywhere_it_goes_on(root, backend):
-    for count in range(1, 400, 12):
+    for count in range(1, 400, 29):
         person = User.objects.create_user(f"person{count}", "p@example.org", "a password")
         fill(person, root)
         try:

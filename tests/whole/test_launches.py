@@ -8,10 +8,12 @@ import pytest
 
 from tests.githttp import GitServer
 from tests.kernel import Kernel
-from tests.stack import Api, Stack
+from tests.stack import Api, Stack, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow("builds and notebooks", seconds=180)]
 
+RECONCILE = "from sessions.reconcile import reconcile; reconcile()"
+KEPT = "from sessions.models import Project; print(Project.objects.get(name='{}').drops)"
 COUNT_BUILDS = "from sessions.models import Build; print(Build.objects.filter(commit='{}').count())"
 
 
@@ -45,6 +47,32 @@ def test_files_in_the_own_folder_are_there_in_every_notebook(git: GitServer, ada
         assert kernel.run("import os; print(sorted(os.listdir('/home')))") == (
             "['ada-nfs-pvc', 'jovyan']\n"
         )
+
+
+def test_a_deleted_project_comes_back_with_its_files_until_it_is_gone_for_good(
+    stack: Stack, git: GitServer, ada: Api
+) -> None:
+    name = ada.launch(git.repository("ada/regretted", {"index.ipynb": "{}"}))
+    ada.until(name, "ready")
+    with Kernel(ada, name) as kernel:
+        kernel.run("open('/home/jovyan/mine.txt', 'w').write('mine')")
+    ada.delete(name, for_good=False)
+    assert ada.http.get(f"projects/{name}/").status_code == 404
+    stack.manage("shell", "-c", RECONCILE)
+    ada.verb(name, "restore")
+    ada.until(name, "stopped")
+    ada.verb(name, "start")
+    ada.until(name, "ready")
+    with Kernel(ada, name) as kernel:
+        assert kernel.run("print(open('/home/jovyan/mine.txt').read())") == "mine\n"
+    assert "Restored by ada." in [event["message"] for event in ada.story(name)]
+    ada.delete(name)
+    eventually(
+        lambda: stack.manage("shell", "-v0", "-c", KEPT.format(name)) == "None",
+        within=180,
+        what="its end",
+    )
+    assert ada.http.post(f"projects/{name}/restore/").status_code == 404
 
 
 @pytest.mark.parametrize(
