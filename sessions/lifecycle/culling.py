@@ -45,7 +45,7 @@ def cull(clock: Clock = _clock) -> None:
         return
     now = timezone.now()
     _set_right(now)
-    ending.let_go_due(since, now)
+    ending.let_go_due(since, providers_since(since), now)
     idle.stop(since, now)
     deletions, letters = DELETED_AT_ONCE, warning.LETTERS_AT_ONCE
     for people in _people(now):

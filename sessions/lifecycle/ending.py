@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
+from portal.models import User
 from sessions import journal
 from sessions.lifecycle.queue import enqueue
 from sessions.lifetimes import WARNING
@@ -71,12 +73,16 @@ def let_go(project: Project, why: str) -> bool:
     return True
 
 
-def let_go_due(since: datetime, now: datetime) -> int:
-    """Let go what nobody has restored in time, and say how many there were. The portal has been
-    there since ``since``: people have had a whole day of it in which they could."""
-    if since > now - WARNING:
+def let_go_due(since: datetime, by_provider: Mapping[str, datetime | None], now: datetime) -> int:
+    """Let go what nobody has restored in time, and say how many there were: of people who have had
+    a whole day in which they could. The portal has been there since ``since``, the provider by
+    which somebody signs in since what ``by_provider`` says, None while it is away."""
+    day_before = now - WARNING
+    if since > day_before:
         return 0
-    return Project.objects.filter(drops__lte=now).let_go()
+    away = [issuer for issuer, moment in by_provider.items() if not moment or moment > day_before]
+    due = Project.objects.filter(drops__lte=now)
+    return due.exclude(owner__in=User.objects.filter(issuer__in=away)).let_go()
 
 
 def tell(project: Project, why: str) -> None:

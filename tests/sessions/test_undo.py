@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from portal.models import User
 from quotas.models import LimitSet
 from sessions import lifecycle
 from sessions.errors import NotAllowed, QuotaExceeded, StateConflict, TemporaryError
@@ -59,7 +60,7 @@ def days_later(project: Project, days: float) -> None:
 
 
 def let_go_due() -> int:
-    return ending.let_go_due(timezone.now() - DAY, timezone.now())
+    return ending.let_go_due(timezone.now() - DAY, {}, timezone.now())
 
 
 def test_its_files_stay_where_they_are_and_it_can_be_restored(project, ada, backend, minutes):
@@ -127,9 +128,21 @@ def test_whoever_could_not_come_in_for_a_while_has_a_day_for_it(project, ada):
     lifecycle.delete(project, ada)
     days_later(project, 30)
     now = timezone.now()
-    assert ending.let_go_due(now - 0.9 * DAY, now) == 0
+    assert ending.let_go_due(now - 0.9 * DAY, {}, now) == 0
     assert now_is(project).is_set_aside
-    assert ending.let_go_due(now - DAY, now) == 1
+    assert ending.let_go_due(now - DAY, {}, now) == 1
+
+
+def test_while_a_persons_provider_is_away_nothing_of_theirs_is_let_go(project, ada, bob):
+    User.objects.filter(pk=ada.pk).update(issuer="https://id.example.org")
+    for each in (project, project_of(bob, "birds")):
+        lifecycle.delete(each, each.owner)
+        days_later(each, 30)
+    now = timezone.now()
+    for moment, count in ((None, 1), (now - 0.9 * DAY, 0), (now - DAY, 1)):
+        by_provider = {"https://id.example.org": moment, "https://other.example.org": None}
+        assert ending.let_go_due(now - 9 * DAY, by_provider, now) == count
+    assert not Project.objects.set_aside().exists()
 
 
 def test_it_is_restored_however_late_as_long_as_it_is_there(project, ada):
