@@ -68,7 +68,8 @@ def sentence() -> str:
 
 @contextmanager
 def passes() -> Iterator[None]:
-    """What fails in the block because of a disk (full, read-only, away) is worth another try."""
+    """What fails in the block because of a disk is worth another try: it is full, read-only, away,
+    or a file server's that does not take our rights (``root_squash``)."""
     try:
         yield
     except OSError as error:
@@ -77,6 +78,11 @@ def passes() -> Iterator[None]:
         if error.errno == errno.EROFS:
             message = _("The portal's disk can only be read at present. The staff are told.")
             raise TemporaryError("disk.read-only", message) from error
+        if error.errno == errno.EPERM:
+            message = _(
+                "The portal's disk does not let it give people's folders to them. Tell the staff."
+            )
+            raise TemporaryError("disk.refused", message) from error
         if error.errno in AWAY:
             message = _("The portal's disk does not answer at present. The staff are told.")
             raise TemporaryError("disk.away", message) from error

@@ -70,6 +70,12 @@ def test_a_status_stands_until_the_next_one_is_whole(tmp_path: Path):
         assert status.read(disk.seen).state == status.ENDED
 
 
+@pytest.mark.parametrize("text", ["", "\0\0", "[]", "{"])
+def test_a_status_of_which_a_power_cut_left_nothing_says_nothing(tmp_path: Path, text: str):
+    (tmp_path / status.FILE).write_text(text)
+    assert status.read(tmp_path) == status.Status()
+
+
 def test_a_status_of_another_version_is_read(tmp_path: Path):
     (tmp_path / status.FILE).write_text('{"state": "ready", "of_tomorrow": 1}')
     assert status.read(tmp_path).state == status.READY

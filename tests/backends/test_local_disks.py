@@ -66,7 +66,12 @@ def test_a_disk_that_cannot_be_written_is_a_problem_for_staff(tmp_path: Path, di
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(errno.EROFS, "disk.read-only"), (errno.ESTALE, "disk.away")]
+    ("number", "code"),
+    [
+        (errno.EROFS, "disk.read-only"),
+        (errno.ESTALE, "disk.away"),
+        (errno.EPERM, "disk.refused"),
+    ],
 )
 def test_what_a_broken_disk_refuses_is_worth_another_try(number: int, code: str):
     with pytest.raises(TemporaryError) as refused, fulldisk.passes():

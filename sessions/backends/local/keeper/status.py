@@ -68,11 +68,14 @@ def written(folder: Path, status: Status) -> bool:
 
 
 def read(folder: Path) -> Status:
-    """The status in ``folder``; of a keeper that has not written one yet it is ``running``. What a
-    keeper of another version says besides is passed over."""
+    """The status in ``folder``; of a keeper that has not written one yet, or of which a power cut
+    has left nothing legible, it is ``running``. What a keeper of another version says besides is
+    passed over."""
     try:
-        said: dict[str, Any] = json.loads((folder / FILE).read_text())
-    except FileNotFoundError:
+        said = json.loads((folder / FILE).read_text())
+    except (FileNotFoundError, ValueError):
+        return Status()
+    if not isinstance(said, dict):
         return Status()
     known = {each.name for each in fields(Status)}
     return Status(**{name: value for name, value in said.items() if name in known})
