@@ -36,9 +36,12 @@ class Repository:
         git(self.upstream, "add", "-A")
         git(self.upstream, "commit", "-qm", f"change {' '.join(files)}")
 
-    def build(self, number: str) -> dict[str, Any]:
+    def clone(self) -> None:
         remove(self.sides.built)
         git(self.upstream, "clone", "-q", "--no-local", str(self.upstream), str(self.sides.built))
+
+    def build(self, number: str) -> dict[str, Any]:
+        self.clone()
         return self.sides.again(number)
 
     def status(self) -> set[str]:
@@ -70,6 +73,45 @@ def test_git_follows_where_the_person_did_nothing_in_it(repository: Repository):
     assert repository.build(THIRD)["git"] == "follow"
     assert repository.status() == {" M a", "?? own"}
     assert repository.log()[0] == "change b"
+
+
+def packs(repository: Repository) -> int:
+    return len(list((repository.mine / ".git/objects/pack").glob("*.pack")))
+
+
+def test_a_pack_goes_when_a_new_one_has_all_that_is_in_it(repository: Repository):
+    for number in ("2", "3", "4"):
+        repository.commit(b=number)
+        assert repository.build(number * 40)["git"] == "follow"
+        assert packs(repository) == 1
+        assert repository.status() == set()
+    (repository.mine / "a").write_text("mine")
+    git(repository.mine, "commit", "-qam", "mine")
+    repository.commit(b="5")
+    assert repository.build("5" * 40)["git"] == "keep"
+    assert packs(repository) == 1
+    repository.status()
+    assert repository.log() == ["mine", "change b", "change b", "change b", "change a b c"]
+
+
+def test_a_pack_with_what_is_nowhere_else_stays(repository: Repository):
+    repository.commit(b="2")
+    repository.build(SECOND)
+    git(repository.upstream, "commit", "--amend", "-qm", "another history")
+    git(repository.upstream, "reflog", "expire", "--expire=now", "--all")
+    git(repository.upstream, "gc", "-q", "--prune=now")
+    assert repository.build(THIRD)["git"] == "follow"
+    assert packs(repository) == 2
+    assert repository.status() == set()
+    assert git(repository.mine, "log", "-1", "--format=%s", "HEAD").strip() == "another history"
+
+
+def test_a_pack_that_the_person_keeps_stays(repository: Repository):
+    (pack,) = (repository.mine / ".git/objects/pack").glob("*.pack")
+    pack.with_suffix(".keep").write_text("")
+    repository.commit(b="2")
+    repository.build(SECOND)
+    assert packs(repository) == 2
 
 
 def test_own_commits_stay_and_the_new_ones_are_there_as_the_remotes(repository: Repository):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.repofiles.folders import BESIDE, FIRST, SECOND, THIRD, Sides, read, write
+from tests.repofiles.test_git_folders import Repository, git
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,6 +116,34 @@ def test_the_one_before_can_be_gone_back_to_wherever_it_was_killed(
         found.get("removed-folder", {}).pop("new", None)
         found = {name: value for name, value in found.items() if value != {}}
         assert found == back, number
+
+
+@pytest.mark.slow("a program is killed at each of its changes to the disk", seconds=240)
+def test_git_is_whole_wherever_it_was_killed(in_memory: Path):
+    (in_memory / "with-git").mkdir()
+    sides = Sides(in_memory / "with-git")
+    upstream = Repository(sides)
+    upstream.build(FIRST)
+    (sides.mine / "a").write_text("mine")
+    upstream.commit(a="2", b="2", new="2")
+    upstream.clone()
+    number = 1
+    while True:
+        shutil.rmtree(in_memory / "killed", ignore_errors=True)
+        (in_memory / "killed").mkdir()
+        there = copies(sides, in_memory / "killed")
+        if killed(there, number):
+            break
+        git(there.mine, "fsck", "--connectivity-only")
+        assert there.again(SECOND)["git"] in {"follow", "same"}, number
+        git(there.mine, "fsck", "--strict")
+        assert set(git(there.mine, "status", "--porcelain").splitlines()) == {
+            " M a", "?? a.from-2222222",
+        }, number  # fmt: skip
+        assert git(there.mine, "log", "-1", "--format=%s") == "change a b new\n"
+        assert len(list((there.mine / ".git/objects/pack").glob("*.pack"))) == 1
+        number += 1
+    assert number > 20
 
 
 @pytest.mark.slow("a program is killed at each of its changes to the disk", seconds=180)

@@ -31,8 +31,8 @@ from .values import AWAY, NO_ROOM, Failed
 
 __all__ = ["AWAY", "NO_ROOM", "Failed", "merge", "program", "synced"]
 
-_MODULES = ("values", "content", "tree", "record", "gitfolders", "built", "rule", "gitplan", "plan",
-            "stage", "change", "run", "main")  # fmt: skip
+_MODULES = ("values", "content", "tree", "record", "gitfolders", "packs", "built", "rule",
+            "gitplan", "plan", "stage", "change", "run", "main")  # fmt: skip
 """Each after those that it imports."""
 
 

@@ -27,9 +27,10 @@ class Change:
         objects = [top for top in tops if self._plan.git.turn(top) == 0]
         for top in objects:
             self._put(top)
-        for path in self._plan.drops:
-            planned = self._plan.stats[path]
-            self._try(path, planned, lambda folder, name: os.unlink(name, dir_fd=folder), [path])
+        for home, packs in self._plan.packs.items():
+            if not any(path.startswith(home + b"/objects/") for path in self._plan.left_out):
+                self._drop(packs)
+        self._drop(self._plan.drops)
         for path in sorted(self._plan.clears, key=parts, reverse=True):
             self._clear(path)
         self._target.forget()
@@ -38,6 +39,11 @@ class Change:
         for path, mode in self._plan.modes.items():
             change = partial(set_rights, mode=mode)
             self._try(path, self._plan.stats[path], change, [path])
+
+    def _drop(self, paths: Iterable[bytes]) -> None:
+        for path in paths:
+            planned = self._plan.stats[path]
+            self._try(path, planned, lambda folder, name: os.unlink(name, dir_fd=folder), [path])
 
     def _put(self, top: bytes) -> None:
         number = b"%d" % self._stage.tops[top]

@@ -70,14 +70,19 @@ def _index(tree: Tree, home: bytes) -> str:
     content = tree.read(home + b"/index")
     if content is None:
         return ""
-    wide = b"objectformat = sha256" in (tree.read(home + b"/config", 1_000_000) or b"").lower()
     found = hashlib.sha256()
     try:
-        for part in _staged(content, 32 if wide else 20):
+        for part in _staged(content, width(tree, home)):
             found.update(part)
     except (struct.error, IndexError, ValueError):
         return "unknown " + hashlib.sha256(content).hexdigest()
     return found.hexdigest()
+
+
+def width(tree: Tree, home: bytes) -> int:
+    """Return the bytes of an object's name."""
+    settings = tree.read(home + b"/config", 1_000_000) or b""
+    return 32 if b"objectformat = sha256" in settings.lower() else 20
 
 
 def _staged(index: bytes, wide: int) -> Iterator[bytes]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .gitfolders import GITS_OWN, TABLES, git_folder_of, is_same, is_untouched, moves, read_git
+from .packs import superseded
 from .tree import Tree, as_bytes, kind_of
 from .values import FILE, FOLDER, Git, State
 
@@ -63,6 +64,16 @@ class GitPlan:
                 for name, value in self._moving(home, mode, mine):
                     path = home + b"/" + as_bytes(name)
                     yield path, self._target.look(path), as_bytes(value) + b"\n"
+
+    def superseded(
+        self, source: Tree, theirs: Iterable[bytes], ours: Iterable[bytes]
+    ) -> dict[bytes, list[bytes]]:
+        """Return by git folder the files of packs that can go once all that is new is there."""
+        return {
+            home: superseded(source, self._target, home, theirs, ours, come=mode != "same")
+            for home, mode in self.modes.items()
+            if mode in {"follow", "keep", "same"}
+        }
 
     def turn(self, path: bytes) -> int:
         """Return when it is put in place: in a git folder what is named before what names it."""

@@ -25,8 +25,8 @@ class Put(NamedTuple):
 class Plan:
     """What is to be done, decided path by path; nothing is changed here.
 
-    ``puts``, ``drops``, ``clears`` and ``modes`` are the work; ``entries`` and ``git`` the record
-    that it leads to; ``settled`` those paths that stand as the repository has them.
+    ``puts``, ``drops``, ``clears``, ``modes`` and ``packs`` are the work; ``entries`` and ``git``
+    the record that it leads to; ``settled`` those paths that stand as the repository has them.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Plan:
         self.drops: list[bytes] = []
         self.clears: list[bytes] = []
         self.modes: dict[bytes, int] = {}
+        self.packs: dict[bytes, list[bytes]] = {}
         self.entries: dict[bytes, Entry] = {}
         self.settled: set[bytes] = set()
         self.counts = dict.fromkeys(("added", "updated", "removed", "kept"), 0)
@@ -75,6 +76,9 @@ class Plan:
             self.stats[path] = there
             self.puts[path] = Put(Entry(FILE, 0o644), text=text)
         self._refuse_folders_in_use()
+        self.packs = self.git.superseded(self._source, self.theirs, self._base.entries)
+        for path in (path for paths in self.packs.values() for path in paths):
+            self.entries.pop(path, None)
 
     def look(self, path: bytes) -> os.stat_result | None:
         return self._target.look(path)
