@@ -51,7 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.servers)
         if used & DATABASE or item.get_closest_marker("django_db"):
             item.add_marker(pytest.mark.db)
-        if _commits(item, used) or "redis" in used:
+        commits = _commits(item, used) and not item.get_closest_marker("one_database")
+        if commits or "redis" in used:
             item.add_marker(pytest.mark.databases)
         if worker and (group := item.get_closest_marker("xdist_group")):
             # pytest-xdist 3.8 writes it into `_nodeid`, which pytest 9.2 does not read.

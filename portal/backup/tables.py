@@ -1,9 +1,9 @@
 """Which tables of a database are the portal's: its own, also those of another version of it.
 
 A table that any migration of this code has ever made is the portal's. One that is not known here
-and has the name of one of the portal's own apps before it, or of a model that the database lists,
-may be of a newer version, and stands in the way of its migrations. It may be a stranger's, too: so
-it is never removed, only moved. All others are strangers' and stay.
+and has the name of one of the portal's own apps before it, or of a model that the database lists
+of an app that this code lacks, may be of a newer version, and stands in the way of its migrations.
+It may be a stranger's, too: so it is never removed, only moved. All others are strangers' and stay.
 
 Only PostgreSQL is looked at: an SQLite file is the portal's alone.
 """
@@ -21,7 +21,7 @@ from django.db.migrations.state import ModelState, ProjectState
 
 OWN_LABELS = ("portal", "notebook_sessions", "quotas", "keys")
 CONTENT_TYPES = "django_content_type"
-_MODELS = f"SELECT app_label || '_' || model FROM {CONTENT_TYPES}"  # noqa: S608  our own name
+_MODELS = f"SELECT app_label, model FROM {CONTENT_TYPES}"  # noqa: S608  our own name
 
 _TABLES = """
     SELECT c.relname, n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -67,8 +67,8 @@ def found() -> Tables:
         cursor.execute(_TABLES)
         names = [name for name, _schema in cursor.fetchall()]
     known = ever_made()
-    starts = _starts() + tuple(_listed_models(names))
-    unknown = [name for name in names if name not in known and _begins(name, starts)]
+    others = _models_of_other_apps(names)
+    unknown = [name for name in names if name not in known and may_be_ours(name, others)]
     return Tables(schema, [name for name in names if name in known], unknown)
 
 
@@ -112,19 +112,18 @@ def _tables(model: ModelState) -> set[str]:
     return {table, *many}
 
 
-def _starts() -> tuple[str, ...]:
-    return tuple(f"{label}_" for label in OWN_LABELS)
+def may_be_ours(name: str, others: Collection[str]) -> bool:
+    """Whether a table that this code does not know may be another version's: of one of the
+    portal's own apps, or of a model of ``others``, or a relation of one to another model."""
+    starts = (*(f"{label}_" for label in OWN_LABELS), *(f"{model}_" for model in others))
+    return name in others or name.startswith(starts)
 
 
-def _listed_models(names: Collection[str]) -> list[str]:
-    """Return the tables of models that the database lists: also of apps that this code lacks."""
+def _models_of_other_apps(names: Collection[str]) -> set[str]:
+    """Return the tables of models that the database lists and of whose apps this code has none."""
     if CONTENT_TYPES not in names:
-        return []
+        return set()
+    known = {config.label for config in apps.get_app_configs()}
     with connection.cursor() as cursor:
         cursor.execute(_MODELS)
-        return [name for (name,) in cursor.fetchall()]
-
-
-def _begins(name: str, starts: Collection[str]) -> bool:
-    """Whether it is one of those, or a relation of one of them to another model."""
-    return any(name == start or name.startswith(f"{start.rstrip('_')}_") for start in starts)
+        return {f"{label}_{model}" for label, model in cursor.fetchall() if label not in known}

@@ -22,7 +22,7 @@ from tests.scripted import ScriptedBackend
 from tests.sessions.ran import ran
 from tests.tightdisk import tight_disk
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ INSERT INTO quotas_future (id) VALUES (7);
 """What a newer version's migration makes."""
 STRANGERS = """
 CREATE TABLE invoices (id integer PRIMARY KEY);
-CREATE TABLE auth_of_another_kind (id integer PRIMARY KEY);
+CREATE TABLE auth_group_of_another (id integer PRIMARY KEY);
 INSERT INTO invoices VALUES (1);
 """
 
@@ -58,7 +58,7 @@ def database(settings, tmp_path: Path, backend: ScriptedBackend) -> Iterator[Non
             for (schema,) in cursor.fetchall():
                 cursor.execute(f'DROP SCHEMA "{schema}" CASCADE')
     run("DROP VIEW IF EXISTS report; DROP TABLE IF EXISTS orders")
-    names = ["quotas_future", "portal_user_badges", "invoices", "auth_of_another_kind"]
+    names = ["quotas_future", "portal_user_badges", "invoices", "auth_group_of_another"]
     run(";".join(f"DROP TABLE IF EXISTS {name}" for name in names))
     MigrationRecorder.Migration.objects.filter(name="9999_future").delete()
 
@@ -105,7 +105,7 @@ def test_strangers_tables_stay_as_they_are(kept):
     call_command("restore", kept, "--force")
     if POSTGRESQL:
         assert value("SELECT id FROM invoices") == 1
-        assert value("SELECT COUNT(*) FROM auth_of_another_kind") == 0
+        assert value("SELECT COUNT(*) FROM auth_group_of_another") == 0
 
 
 def test_strangers_tables_are_in_no_backup(tmp_path, ada):
@@ -166,6 +166,19 @@ def test_rows_that_are_not_there_after_all_are_noticed(kept, tmp_path):
 def test_every_table_of_this_version_is_known():
     names = set(connection.introspection.table_names())
     assert names <= tables.ever_made() | {"sqlite_sequence"}
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("portal_badge", True), ("notebook_sessions_x", True), ("quotas_x", True), ("keys_x", True),
+        ("reports_page", True), ("reports_page_readers", True),
+        ("reports_pages", False), ("reports", False), ("invoices", False), ("auth_user_old", False),
+        ("keyset", False), ("portals_x", False), ("my_portal_x", False), ("django_other", False),
+    ],
+)  # fmt: skip
+def test_what_may_be_of_another_version_is_told_by_its_name(name, ours):
+    assert tables.may_be_ours(name, {"reports_page"}) == ours
 
 
 def test_names_are_quoted_whatever_is_in_them():
