@@ -304,3 +304,16 @@ def test_projects_that_were_set_aside_come_along(data, tmp_path, settings):
     for new in (tmp_path / "new", data):
         restored(settings, tmp_path / "kept", new, "--force")
         assert files(new) >= HERS | {f"{name}/work" for name in names}
+
+
+def test_what_cannot_be_unpacked_as_it_was_is_named_and_the_rest_is_there(data, tmp_path, settings):
+    call_command("back_up", tmp_path / "kept")
+    note = tmp_path / "kept" / "manifest.json"
+    manifest = json.loads(note.read_text())
+    manifest["folders"]["homes/ada.tar"]["entries"] += 1
+    note.write_text(json.dumps(manifest))
+    with pytest.raises(CommandError, match="homes/ada: 2 of 3 files and folders") as error:
+        restored(settings, tmp_path / "kept", tmp_path / "new")
+    assert error.value.returncode == 3
+    assert files(tmp_path / "new") >= HERS
+    call_command("back_up", tmp_path / "again")
