@@ -50,11 +50,12 @@ def judge(there: Found | None = None) -> Verdict:
     database = Installation.objects.current_id()
     try:
         place = backend.installation()
-        if there is None or not (place and place == database):
+        are_given = bool(database and place)
+        if there is None or not are_given:
             there = backend.found()
     except NotAllowed:
         return Verdict.UNREADABLE
-    return decide(database, place, there, known(there), newest())
+    return decide(database, place, there, Found() if are_given else known(there), newest())
 
 
 def are_one() -> bool:

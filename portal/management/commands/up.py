@@ -128,7 +128,9 @@ def _of_installation() -> Iterator[Problem]:
     """Decide whether database and data belong together, before any part runs."""
     try:
         verdict = belonging.look()
-    except BinderyError:  # the back end has said it
+    except (BinderyError, OSError) as error:
+        hint = _("It is tried again each minute. Until then nothing unknown is removed.")
+        yield Problem("portal.installation", str(error), hint)
         return
     if verdict != Verdict.FITS:
         yield in_words(belonging.PART, verdict.value)

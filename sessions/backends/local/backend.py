@@ -124,6 +124,7 @@ class LocalBackend:
     def installation(self) -> str:
         return place.installation(self.folders)
 
+    @fulldisk.passes()
     def give_installation(self, wanted: str) -> str:
         return place.give(self.folders, wanted)
 
