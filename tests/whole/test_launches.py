@@ -75,6 +75,28 @@ def test_a_deleted_project_comes_back_with_its_files_until_it_is_gone_for_good(
     assert ada.http.post(f"projects/{name}/restore/").status_code == 404
 
 
+def test_a_new_commit_is_merged_into_the_files_and_the_page_says_what_happened(
+    git: GitServer, ada: Api
+) -> None:
+    url = git.repository("ada/moving", {"both.txt": "1", "theirs.txt": "1", "mine.txt": "1"})
+    name = ada.launch(url)
+    ada.until(name, "ready")
+    with Kernel(ada, name) as kernel:
+        kernel.run("for name in ('both', 'mine'): open(name + '.txt', 'w').write('mine')")
+    ada.verb(name, "stop")
+    ada.until(name, "stopped")
+    git.repository("ada/moving", {"both.txt": "2", "theirs.txt": "2", "mine.txt": "1"})
+    ada.verb(name, "rebuild")
+    ada.until(name, "ready")
+    beside = f"both.txt.from-{git.commit('ada/moving')[:7]}"
+    with Kernel(ada, name) as kernel:
+        names = ("both.txt", "mine.txt", "theirs.txt", beside)
+        read = f"print(*(open(name).read() for name in {names}))"
+        assert kernel.run(read) == "mine mine 2 2\n"
+    said = [event["message"] for event in ada.story(name)]
+    assert [message for message in said if beside in message]
+
+
 @pytest.mark.parametrize(
     ("files", "code"),
     [
