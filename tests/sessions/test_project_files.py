@@ -107,7 +107,7 @@ def test_what_cannot_be_measured_is_not_tried_for_ever(stopped, backend, worker)
 @pytest.mark.parametrize(
     "change",
     [{"files_volume": ""}, {"removed": timezone.now()}, {"files_measured": timezone.now()}],
-    ids=str,
+    ids=["no volume", "deleted", "measured"],
 )
 def test_what_needs_no_measuring_is_not_measured(stopped, change):
     Project.objects.filter(pk=stopped.pk).update(**change)
