@@ -109,6 +109,9 @@ class BackendContract:
         assert server_report(backend, server.id) == ready
 
         assert server.name in backend.projects()
+        there = backend.found()
+        assert server.name in there.projects and server.volume in there.volumes
+        assert server.id in there.sessions
         twice(backend.remove_server, server.id)
         gone = until(lambda: _gone(backend, server.id), 60)
         assert (gone.code, gone.message) == ("", "")
@@ -116,6 +119,19 @@ class BackendContract:
         until(lambda: server_report(backend, server.id) is None, 60)
         twice(backend.remove_project, server.name)
         assert server.name not in backend.projects()
+
+    def test_the_place_bears_the_id_that_it_was_given_first(self, backend: Backend) -> None:
+        first = backend.give_installation("a" * 32)
+        assert backend.give_installation("b" * 32) == first == backend.installation()
+        assert backend.foreign() == []
+
+    def test_what_is_not_there_is_set_aside_and_put_back_without_a_word(
+        self, backend: Backend
+    ) -> None:
+        twice(backend.set_aside, "nobodys-1")
+        assert backend.asides() == []
+        for do in (backend.put_back, backend.remove_aside, backend.aside_size):
+            twice(do, "nobodys-1.20261130T120000Z-abcdef")
 
     def test_what_is_asked_for_at_once_by_many_is_made_once(
         self, backend: Backend, order: Order
