@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 SEE = "notebook_sessions.view_project"
 ACT = "notebook_sessions.act_on_project"
 EVERYBODY = "all"
-_UNTOLD = models.Q(letter__sent=None, owner__is_active=True) & ~models.Q(owner__email="")
+_STALE = timedelta(hours=1)
+"""A letter that went out so long before the warning told of an earlier one: older code leaves it.
+Clocks of two machines differ by less."""
+_UNTOLD = (models.Q(letter__sent=None) | models.Q(letter__sent__lt=models.F("warned") - _STALE)) & (
+    models.Q(owner__is_active=True) & ~models.Q(owner__email="")
+)
 _SET_ASIDE = models.Q(removed__isnull=False, drops__gt=models.F("removed"))
 
 

@@ -79,6 +79,18 @@ def test_not_before_its_letter_has_gone_out(ada, portal, due):
     assert now_is(due).removed
 
 
+@pytest.mark.usefixtures("by_mail")
+def test_not_if_the_letter_that_it_has_told_of_an_earlier_warning(ada, portal, due):
+    earlier = Letter.objects.create(key="going-1", to=ada, sent=portal.now - 9 * DAY)
+    changed(due, letter=earlier)
+    portal.look()
+    assert now_is(due).removed is None
+    assert now_is(due).letter.sent == portal.now
+    assert Letter.objects.count() == 2
+    portal.live(2 * HOUR)
+    assert Letter.objects.count() == 2
+
+
 def test_not_if_it_was_used_since(portal, due):
     changed(due, last_activity=portal.now - 5 * DAY)
     portal.look()
