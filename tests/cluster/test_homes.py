@@ -13,7 +13,10 @@ from sessions.backends.kubernetes import KubernetesBackend
 from tests.backends.waiting import built, removed, server_report, settled, until
 from tests.cluster.kube import Kube
 from tests.cluster.test_storage import restored_by_hand
+from tests.githttp import GitServer
+from tests.kernel import Kernel
 from tests.sshd import new_identity
+from tests.stack import Api, Stack, eventually
 
 Order = Callable[..., BuildSpec]
 Wish = Callable[..., ServerSpec]
@@ -72,8 +75,8 @@ def notebook(
     return lambda owner="ada": Notebook(backend, kube, wish(plain, owner=owner))
 
 
-def test_what_was_written_is_there_after_a_stop_an_eviction_and_a_new_commit(
-    order: Order, backend: KubernetesBackend, kube: Kube, notebook: Callable[..., Notebook]
+def test_what_was_written_is_there_after_a_stop_and_an_eviction(
+    backend: KubernetesBackend, kube: Kube, notebook: Callable[..., Notebook]
 ) -> None:
     mine = notebook()
     ready = mine.start()
@@ -88,7 +91,18 @@ def test_what_was_written_is_there_after_a_stop_an_eviction_and_a_new_commit(
     kube.core.delete_namespaced_pod(pod, kube.namespace, grace_period_seconds=0)
     until(lambda: is_gone(backend, mine.spec), 60)
     backend.forget_server(mine.spec.id)
+    mine.start()
+    assert mine.run("cat mine.txt index.ipynb") == "mine\nedited\n"
 
+
+@pytest.mark.long
+def test_a_new_commit_is_merged_and_the_persons_edits_win(
+    order: Order, backend: KubernetesBackend, notebook: Callable[..., Notebook]
+) -> None:
+    mine = notebook()
+    mine.start()
+    mine.run("echo mine > mine.txt; echo edited > index.ipynb")
+    mine.stop()
     second = built(backend, order({"index.ipynb": "new", "data.txt": "new"}))
     ready = mine.start(second)
     beside = f"index.from-{second.commit[:7]}.ipynb"
@@ -168,3 +182,34 @@ def test_a_site_that_keeps_nothing_has_a_fresh_copy_at_each_start(
     mine.stop()
     mine.start()
     assert mine.run("ls") == "index.ipynb\n"
+
+
+@pytest.mark.stack
+@pytest.mark.long
+def test_a_whole_portal_keeps_measures_and_removes_a_projects_files(
+    stack: Stack, git: GitServer, ada: Api, portal_kube: Kube
+) -> None:
+    url = git.repository("ada/one", {"index.ipynb": "{}"})
+    going, staying = ada.launch(url), ada.launch(url)
+    for name in (going, staying):
+        ada.until(name, "ready")
+    assert ada.project(going)["files"]["bytes"] > 0
+    with Kernel(ada, going) as kernel:
+        kernel.run("open('/home/jovyan/mine.txt', 'w').write('mine')")
+    ada.verb(going, "stop")
+    ada.until(going, "stopped")
+    ada.verb(going, "start")
+    ada.until(going, "ready")
+    with Kernel(ada, going) as kernel:
+        assert kernel.run("print(open('/home/jovyan/mine.txt').read())") == "mine\n"
+    with Kernel(ada, staying) as kernel:
+        folders = "print(sorted(os.listdir('/home/ada-nfs-pvc/.bindery/projects')))"
+        assert kernel.run(f"import os; {folders}") == f"{sorted([going, staying])}\n"
+        ada.verb(going, "stop")
+        ada.until(going, "stopped")
+        measured = ada.project(going)["files"]["measured"]
+        within = 200 * stack.patience
+        eventually(lambda: ada.project(going)["files"]["measured"] != measured, within=within)
+        ada.delete(going, for_good=True)
+        eventually(lambda: kernel.run(folders) == f"['{staying}']\n", within=within)
+        eventually(lambda: not portal_kube.pods("bindery/kind=helper"), within=within)
