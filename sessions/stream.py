@@ -27,7 +27,7 @@ from weakref import WeakKeyDictionary
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
-from django.db.models import Count, Max, Sum
+from django.db.models import Count, Max, Q, Sum
 
 from sessions import journal
 from sessions.awaydatabase import is_behind as is_away
@@ -234,8 +234,10 @@ def _log_versions(build_ids: list[int]) -> list[tuple[int, Version]]:
 
 @database_sync_to_async
 def _shelf_versions(user_ids: list[int]) -> list[tuple[int, Version]]:
-    rows = Project.objects.existing().filter(owner__in=user_ids).values("owner")
-    told = rows.annotate(n=Count("pk"), written=Sum("events_written"), at=Max("current__changed"))
+    """Deleted ones count too: what is deleted and restored between two looks has changed."""
+    rows = Project.objects.filter(owner__in=user_ids).values("owner")
+    existing = Count("pk", filter=Q(removed=None))
+    told = rows.annotate(n=existing, written=Sum("events_written"), at=Max("current__changed"))
     found = _split(told.values_list("owner", "n", "written", "at"))
     return found + [(user_id, (0,)) for user_id in set(user_ids) - {row[0] for row in found}]
 

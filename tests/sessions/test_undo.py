@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import connection
 from django.utils import timezone
 
@@ -18,6 +19,7 @@ from sessions.lifecycle import ending, leftovers
 from sessions.models import Event, Project, Session
 from sessions.reconcile import reconcile
 from sessions.states import ProjectState
+from sessions.stream import _shelf_versions
 from tests.making import project_of
 from tests.scripted import ScriptedBackend
 from tests.stages import project_in
@@ -292,3 +294,14 @@ def test_of_restoring_and_dropping_one_wins(project, ada, backend, minutes):
     minutes()
     assert backend.projects() == []
     assert now_is(project).removed
+
+
+async def test_a_page_that_looks_seldom_sees_what_was_deleted_and_restored(project, ada):
+    before = dict(await _shelf_versions([ada.pk]))
+    await sync_to_async(lifecycle.delete)(project, ada)
+    deleted = dict(await _shelf_versions([ada.pk]))
+    await sync_to_async(lifecycle.restore)(project, ada)
+    restored = dict(await _shelf_versions([ada.pk]))
+    await sync_to_async(lifecycle.delete)(project, ada)
+    again = dict(await _shelf_versions([ada.pk]))
+    assert len({each[ada.pk] for each in (before, deleted, restored, again)}) == 4
