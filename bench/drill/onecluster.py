@@ -67,9 +67,10 @@ def stage() -> Iterator[Stage]:
 
 def leftovers(kube: Kube, live: Collection[int]) -> Iterator[str]:
     """Pods and Secrets of no live session; a person's volume is theirs and stays. The Secret with
-    a person's keys belongs to those that stand for the runs of their notebooks."""
+    a person's keys belongs to those that stand for the runs of their notebooks. Helpers come and
+    go by themselves."""
     numbers = {str(each) for each in live}
-    ours = {"label_selector": labels.OURS}
+    ours = {"label_selector": f"{labels.OURS},{labels.KIND}!=helper"}
     secrets = kube.core.list_namespaced_secret(kube.namespace, **ours).items
     runs = {each.metadata.uid for each in secrets if _session(each) in numbers}
     for secret in secrets:

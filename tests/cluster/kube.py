@@ -42,8 +42,8 @@ class Kube:
         return list(listing.items)
 
     def names(self) -> dict[str, set[str]]:
-        """What of ours there is, by kind: to be compared with rows."""
-        ours = {"label_selector": "app.kubernetes.io/managed-by=bindery"}
+        """What of ours there is, by kind: to be compared with rows. Helpers come and go."""
+        ours = {"label_selector": "app.kubernetes.io/managed-by=bindery,bindery/kind!=helper"}
         core, namespace = self.core, self.namespace
         kinds = {
             "pods": core.list_namespaced_pod,

@@ -96,15 +96,14 @@ def test_requirements_are_installed_and_a_second_launch_builds_nothing(
     claims = portal_kube.names()["claims"]
     assert {"ada-nfs-pvc", "bob-nfs-pvc"} <= claims
 
+    bobs = "bindery/kind=server,bindery/owner=bob"
     bob.verb(second, "stop")
     bob.until(second, "stopped")
-    eventually(lambda: len(portal_kube.pods("bindery/owner=bob")) == 0, what="no pod of bob's")
+    eventually(lambda: len(portal_kube.pods(bobs)) == 0, what="no pod of bob's")
     bob.verb(second, "start")
     bob.until(second, "ready")
     bob.delete(second)
-    gone = eventually(
-        lambda: not portal_kube.pods("bindery/owner=bob"), within=60, what="no pod of bob's"
-    )
+    gone = eventually(lambda: not portal_kube.pods(bobs), within=60, what="no pod of bob's")
     assert gone
     assert "bob-nfs-pvc" in portal_kube.names()["claims"]
 
@@ -157,7 +156,7 @@ def test_a_pod_that_somebody_deletes_is_noticed(
 ) -> None:
     name = ada.launch(git.repository("ada/plain", {"index.ipynb": "{}"}))
     ada.until(name, "ready")
-    (pod,) = portal_kube.pods(f"bindery/project={name}")
+    (pod,) = portal_kube.pods(f"bindery/kind=server,bindery/project={name}")
     portal_kube.core.delete_namespaced_pod(
         pod.metadata.name, portal_kube.namespace, grace_period_seconds=0
     )
