@@ -103,9 +103,12 @@ class Record:
 
 
 def _boot() -> bytes:
-    """Return what names the time since the machine was started."""
-    with open("/proc/sys/kernel/random/boot_id", "rb") as file:
-        return file.read().strip()
+    """Return what names the time since the machine was started; b"" where nothing does."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            return file.read().strip()
+    except OSError:
+        return b""
 
 
 def _lock(descriptor: int) -> None:
