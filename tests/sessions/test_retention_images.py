@@ -161,13 +161,14 @@ def test_where_the_registry_keeps_all_the_image_stays_in_use_and_staff_are_told_
 
 
 def test_the_private_images_of_erased_people_go_at_once_and_nothing_has_their_names(
-    stopped, backend, ada, root
+    stopped, backend, worker, ada, root
 ):
     private, other = stopped("ada/diary"), stopped("ada/public")
     Build.objects.filter(pk=private.pk).update(owner=ada)
     Removal.objects.create(kind=Removed.IMAGE, name=private.image, why="Some time ago.")
     retention.tidy()
     erasing.erase(ada, root)
+    worker.run()
     erasing.finish()
     assert retention.is_due()
     retention.tidy()
