@@ -10,7 +10,7 @@ from kubernetes.stream import stream
 
 from sessions.backends import BuildSpec, ServerReport, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
-from tests.backends.waiting import built, removed, server_report, settled, until
+from tests.backends.waiting import built, removed, settled, until
 from tests.cluster.kube import Kube
 from tests.cluster.test_storage import restored_by_hand
 from tests.githttp import GitServer
@@ -89,7 +89,7 @@ def test_what_was_written_is_there_after_a_stop_and_an_eviction(
     assert mine.run("cat mine.txt index.ipynb") == "mine\nedited\n"
     pod = f"{mine.spec.name}-{mine.spec.id}"
     kube.core.delete_namespaced_pod(pod, kube.namespace, grace_period_seconds=0)
-    until(lambda: is_gone(backend, mine.spec), 60)
+    until(lambda: not kube.pods(f"bindery/session={mine.spec.id}"), 60)
     backend.forget_server(mine.spec.id)
     mine.start()
     assert mine.run("cat mine.txt index.ipynb") == "mine\nedited\n"
@@ -110,11 +110,6 @@ def test_a_new_commit_is_merged_and_the_persons_edits_win(
     assert ready.files
     assert f"commit {second.commit[:7]}: 1 added" in ready.files.said
     assert beside in ready.files.said
-
-
-def is_gone(backend: KubernetesBackend, spec: ServerSpec) -> bool:
-    report = server_report(backend, spec.id)
-    return report is not None and report.state == "gone"
 
 
 def test_the_keys_lie_over_it_and_are_not_kept(
