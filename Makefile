@@ -4,7 +4,7 @@
 python := .venv/bin/python
 ARGS ?=
 
-.PHONY: run test test-fast test-all test-long test-cluster drill bench bench-quick lint format requirements setup-run setup-test \
+.PHONY: run test test-fast test-all test-long test-cluster drill drill-data bench bench-quick lint format requirements setup-run setup-test \
 	setup-bench
 
 # The portal with everything that belongs to it, at http://localhost:8000
@@ -34,6 +34,10 @@ test-cluster: setup-test
 # Ten minutes of people at work while parts of the portal are killed, and whether all came out right
 drill: setup-test
 	@exec bin/drill $(ARGS)
+
+# Twenty minutes of people who write files while everything goes wrong, and whether all are there
+drill-data: setup-test
+	@exec bin/drill --data $(ARGS)
 
 # How fast it is, beside JupyterHub and configurable-http-proxy in the same run: a quarter of an hour
 bench: setup-bench

@@ -24,8 +24,9 @@ SPARE_MINUTES = 5
 
 def main() -> int:
     options = argparse.ArgumentParser(prog="python -m bench.drill", description=__doc__)
-    options.add_argument("--minutes", type=float, default=10)
-    options.add_argument("--people", type=int, default=10)
+    options.add_argument("--data", action="store_true", help="people's files: bench.datadrill")
+    options.add_argument("--minutes", type=float, help="10; of the data drill 20")
+    options.add_argument("--people", type=int, help="10; of the data drill 3")
     options.add_argument("--launches", type=int, default=100, help="of all people together")
     options.add_argument("--pause", type=float, default=8, help="mean seconds between two kills")
     options.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
@@ -33,12 +34,15 @@ def main() -> int:
     options.add_argument("--cluster", action="store_true", help="on that of KUBECONFIG")
     asked = options.parse_args()
     logging.basicConfig(level=logging.ERROR)
-    plan = Plan(asked.seed, asked.minutes, asked.people, asked.launches, asked.pause)
+    minutes, people = (20, 3) if asked.data else (10, 10)
+    plan = Plan(
+        asked.seed, asked.minutes or minutes, asked.people or people, asked.launches, asked.pause
+    )
     print(f"seed {plan.seed}", flush=True)
     _bound(plan)
     with tempfile.TemporaryDirectory(prefix="bindery-drill-") as own:
         _set_up(own)
-        return _play(plan, cluster=asked.cluster, sqlite=asked.sqlite)
+        return _play(plan, data=asked.data, cluster=asked.cluster, sqlite=asked.sqlite)
 
 
 def _set_up(data: str) -> None:
@@ -48,11 +52,14 @@ def _set_up(data: str) -> None:
     django.setup()
 
 
-def _play(plan: Plan, *, cluster: bool, sqlite: bool) -> int:
-    from bench.drill.play import play  # noqa: PLC0415 -- only there once Django is set up
+def _play(plan: Plan, *, data: bool, cluster: bool, sqlite: bool) -> int:
+    import bench.datadrill.play  # noqa: PLC0415 -- only there once Django is set up
+    import bench.drill.play  # noqa: PLC0415
+
+    drill = bench.datadrill if data else bench.drill
 
     with _stage(cluster=cluster, sqlite=sqlite) as stage:
-        report = play(stage, plan)
+        report = drill.play.play(stage, plan)
     print("\n".join(report.lines()))
     return 1 if report.violations else 0
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests import processes
 
-_KEEPER = re.compile(r"/run/(build|server)-(\d+)/lock\b")
+KEEPER = re.compile(r"/run/(build|server)-(\d+)/lock\b")
+"""The lock that a keeper holds."""
 
 
 def on_disk(data: Path, live: Collection[int]) -> Iterator[str]:
@@ -20,6 +21,12 @@ def on_disk(data: Path, live: Collection[int]) -> Iterator[str]:
     for pattern in ("environments/.*", "projects/.*", "cache/.build-*"):
         for path in data.glob(pattern):
             yield f"{path.relative_to(data)} is left over"
+
+
+def kept(data: Path) -> set[str]:
+    """Name what is kept of people's: their volumes and their projects."""
+    places = [path for top in ("homes", "projects") for path in (data / top).glob("[!.]*")]
+    return {str(path.relative_to(data)) for path in places}
 
 
 def in_memory(data: Path, supervisor: int, live: Collection[int]) -> Iterator[str]:
@@ -39,5 +46,5 @@ def _line_of(pid: int) -> Iterator[int]:
 
 
 def _is_known(pid: int, supervisor: int, live: Collection[int]) -> bool:
-    keeper = _KEEPER.search("\n".join(processes.held(pid)))
+    keeper = KEEPER.search("\n".join(processes.held(pid)))
     return pid == supervisor or bool(keeper and keeper[1] == "server" and int(keeper[2]) in live)

@@ -50,6 +50,34 @@ class ClusterPart:
         parts.bring_back()
 
 
+class Pods:
+    """People's notebooks in the cluster; see `targets.Target`."""
+
+    def __init__(self, stack: Stack, kube: Kube) -> None:
+        self._stack = stack
+        self._kube = kube
+
+    @property
+    def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
+        return {"deleted": self._delete, "evicted": self._evict}
+
+    def is_back(self) -> bool:
+        return self._stack.is_healthy()
+
+    def _delete(self, chance: random.Random) -> None:
+        if pods := self._kube.pods(labels.SERVERS):
+            name = chance.choice(pods).metadata.name
+            self._kube.core.delete_namespaced_pod(
+                name, self._kube.namespace, grace_period_seconds=0
+            )
+
+    def _evict(self, chance: random.Random) -> None:
+        if pods := self._kube.pods(labels.SERVERS):
+            name = chance.choice(pods).metadata.name
+            body = {"metadata": {"name": name, "namespace": self._kube.namespace}}
+            self._kube.core.create_namespaced_pod_eviction(name, self._kube.namespace, body)
+
+
 @contextmanager
 def stage() -> Iterator[Stage]:
     """With PostgreSQL and Redis of its own on this machine, which are killed, too."""
@@ -62,7 +90,14 @@ def stage() -> Iterator[Stage]:
         stack = ends.enter_context(running(3, **environment, **SMALL))
         more: dict[str, Target] = {name: ClusterPart(stack, name) for name in PARTS}
         every = {**targets(stack, own), **more}
-        yield Stage(stack, git, every, lambda live: leftovers(kube, live))
+        yield Stage(
+            stack,
+            git,
+            every,
+            lambda live: leftovers(kube, live),
+            lambda: kube.names()["claims"],
+            Pods(stack, kube),
+        )
 
 
 def leftovers(kube: Kube, live: Collection[int]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from bench.drill import leftovers, servers
-from bench.drill.targets import Part, Store, Target
+from bench.drill.targets import Notebooks, Part, Store, Target
 from tests.githttp import GitServer
 from tests.stack import Stack, started
 
@@ -23,12 +23,15 @@ SMALL = {"PORTAL_CPU_REQUEST": "0.1", "PORTAL_MEMORY_REQUEST_GB": "0.1"}
 
 @dataclass(frozen=True)
 class Stage:
-    """``leftovers`` says what is there beside what these live sessions need."""
+    """``leftovers`` says what is there beside what these live sessions need, ``things`` names
+    what there is of people's; ``notebooks`` can be killed, too."""
 
     stack: Stack
     git: GitServer
     targets: Mapping[str, Target]
     leftovers: Callable[[Collection[int]], Iterable[str]]
+    things: Callable[[], set[str]]
+    notebooks: Target
 
 
 @contextmanager
@@ -44,7 +47,14 @@ def local(*, sqlite: bool = False, like: Stack | None = None) -> Iterator[Stage]
             stack.warm_up(like.data)
         ends.enter_context(started(stack))
         found = {**targets(stack, own), FORKS: Part(stack, FORKS)}
-        yield Stage(stack, git, found, lambda live: _leftovers(stack, live))
+        yield Stage(
+            stack,
+            git,
+            found,
+            lambda live: _leftovers(stack, live),
+            lambda: leftovers.kept(stack.data),
+            Notebooks(stack),
+        )
 
 
 Stores = Mapping[str, tuple[servers.Server, signal.Signals]]

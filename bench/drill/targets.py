@@ -81,6 +81,28 @@ class Part:
             os.close(handle)
 
 
+class Notebooks:
+    """The keepers of people's notebooks on this machine, with which those end."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    @property
+    def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
+        return {"killed": self._kill}
+
+    def is_back(self) -> bool:
+        """Return whether the portal is well; the notebook comes back when somebody starts it."""
+        return self._stack.is_healthy()
+
+    def _kill(self, chance: random.Random) -> None:
+        run = f"{self._stack.data}/run/server-"
+        every = processes.everything()
+        keepers = [pid for pid in every if any(run in each for each in processes.held(pid))]
+        if keepers:
+            processes.send(chance.choice(keepers), signal.SIGKILL)
+
+
 class Store:
     """A server that the portal keeps things in, which the drill itself starts again."""
 

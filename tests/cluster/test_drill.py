@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import bench.datadrill.play
 from bench.drill.onecluster import stage
 from bench.drill.plan import Plan
 from bench.drill.play import play
@@ -22,3 +23,15 @@ def test_all_comes_out_right_however_parts_are_killed() -> None:
     assert not report.violations, told
     assert report.ledger.accepted["launch"], told
     assert report.ledger.killed, told
+
+
+@pytest.mark.cluster
+@pytest.mark.faults
+@pytest.mark.long
+@pytest.mark.slow("people write, and the portal looks at other databases", seconds=1200)
+def test_each_file_is_where_its_person_left_it() -> None:
+    with stage() as place:
+        report = bench.datadrill.play.play(place, PLAN)
+    told = "\n".join(report.lines())
+    assert not report.violations, told
+    assert report.ledger.accepted["files written"], told

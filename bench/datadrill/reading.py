@@ -1,0 +1,43 @@
+"""Reading everything again, as a person would: start the notebook and look."""
+
+from __future__ import annotations
+
+from bench.datadrill import notebook
+from bench.datadrill.files import Shelf
+from bench.datadrill.notebook import PROJECT, VOLUME
+from tests.stack import Api, eventually
+
+LIVE = ("ready", "stopped", "failed")
+SECONDS = 180.0
+
+
+def have_running(api: Api, name: str) -> None:
+    """Return when the project's notebook is ready. Raises `AssertionError` where it never is."""
+    if api.http.get(f"projects/{name}/").status_code == 404:
+        api.verb(name, "restore")
+    if api.until(name, *LIVE, within=SECONDS)["state"] != "ready":
+        api.verb(name, "start")
+    api.until(name, "ready", within=SECONDS)
+
+
+def project(api: Api, name: str, shelf: Shelf) -> dict[str, str | None]:
+    """Return what the files of a project hold."""
+    return _read(api, name, PROJECT, shelf)
+
+
+def volume(api: Api, name: str, shelf: Shelf) -> dict[str, str | None]:
+    """Return what the files of a person's volume hold, seen from one of their projects."""
+    return _read(api, name, VOLUME, shelf)
+
+
+def _read(api: Api, name: str, place: str, shelf: Shelf) -> dict[str, str | None]:
+    paths = shelf.paths()
+
+    def read() -> dict[tuple[str, str], str | None] | None:
+        try:
+            return notebook.read(api, name, [(place, path) for path in paths])
+        except notebook.NO_ANSWER:
+            return None
+
+    found = eventually(read, within=SECONDS, what=f"a look at the files of {name}") if paths else {}
+    return {path: found[place, path] for path in paths}

@@ -1,0 +1,51 @@
+"""A backup is made while people work, and brought back beside the portal: whether it has all."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.datadrill import databases, reading
+from bench.datadrill.files import Shelf
+from bench.datadrill.scene import Scene
+from bench.datadrill.writers import Work, Writer
+from tests.stack import Api, Stack, started
+
+
+def backup_and_restore(scene: Scene) -> None:
+    """Back up, restore into an empty place, and read there what had been written before."""
+    written = _copies(scene)
+    with tempfile.TemporaryDirectory(prefix="bindery-backup-") as folder:
+        scene.stage.stack.manage("back_up", f"{folder}/made")
+        with _restored(scene.stage.stack, Path(folder, "made")) as portal:
+            for writer, work, shelf in written:
+                with Api(portal, writer.asker.api.token) as api:
+                    for sentence in _lost(api, work, shelf):
+                        scene.ledger.accuse(f"restored, {sentence}")
+    scene.ledger.count(scene.ledger.accepted, "backup restored")
+
+
+def _copies(scene: Scene) -> list[tuple[Writer, Work, Shelf]]:
+    return [(writer, work, work.shelf.copy()) for writer in scene.writers for work in writer.works]
+
+
+def _lost(api: Api, work: Work, shelf: Shelf) -> list[str]:
+    reading.have_running(api, work.name)
+    found = reading.project(api, work.name, shelf)
+    api.verb(work.name, "stop")
+    return list(shelf.lost(found, since=work.shelf))
+
+
+@contextmanager
+def _restored(like: Stack, backup: Path) -> Iterator[Stack]:
+    """A portal of its own, on this backup."""
+    with databases.made(like.environment["DATABASE_URL"]) as url:
+        own = {"PORTAL_DATA", "PORTAL_PORT"}
+        variables = {name: text for name, text in like.environment.items() if name not in own}
+        stack = Stack(1, data=None, inside=(), **variables | {"DATABASE_URL": url})
+        stack.manage("restore", str(backup))
+        stack.warm_up(like.data)
+        with started(stack):
+            yield stack

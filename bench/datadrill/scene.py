@@ -1,0 +1,34 @@
+"""Where the data drill is played, and who is on it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bench.datadrill.gate import Gate
+from bench.datadrill.writers import Writer
+from bench.drill.ledger import Ledger
+from bench.drill.stage import Stage
+
+
+@dataclass(frozen=True)
+class Scene:
+    """``chance`` makes the operator's choices."""
+
+    stage: Stage
+    writers: Sequence[Writer]
+    gate: Gate
+    ledger: Ledger
+    chance: random.Random
+
+    @contextmanager
+    def portal_is_down(self) -> Iterator[None]:
+        """Stop the portal while nobody is at work, and start it again at the end."""
+        with self.gate.closed():
+            self.stage.stack.stop()
+            try:
+                yield
+            finally:
+                self.stage.stack.start()

@@ -1,0 +1,175 @@
+"""A person of the data drill, who writes files and does to projects what people do."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.datadrill import notebook
+from bench.datadrill.files import Shelf
+from bench.datadrill.gate import Gate
+from bench.datadrill.notebook import PROJECT, VOLUME
+from bench.drill.asking import Asker, Mute, code
+from bench.drill.ledger import Ledger
+from bench.drill.plan import Plan
+from tests.githttp import GitServer
+
+THINKING = 1.5
+"""Mean seconds between two things that a person does."""
+PATHS = (
+    "notes.txt", "data/table.csv", ".hidden", "projects/own/.git/config", "projects/own/.env",
+    "homes/.profile", "a folder/größe.txt", "deep/er/and/deeper.txt", "README.md", "data.csv",
+)  # fmt: skip
+"""Of a person's own making, and two that the repository has as well."""
+OFTEN = {"write": 10, "remove": 1, "stop": 2, "rebuild": 1, "delete": 0.7, "look": 2}
+PROJECTS = 2
+
+
+@dataclass
+class Work:
+    """A project, and the files that its person wrote into it."""
+
+    name: str
+    shelf: Shelf = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shelf = Shelf(self.name)
+
+
+class Writer(threading.Thread):
+    """``until`` is when they go home; a command that is under way then is still ended."""
+
+    def __init__(
+        self, name: str, asker: Asker, git: GitServer, gate: Gate, plan: Plan, until: float
+    ) -> None:
+        super().__init__(name=name, daemon=True)
+        self.asker = asker
+        self.ledger: Ledger = asker.ledger
+        self.username = name
+        self.works: list[Work] = []
+        self.volume = Shelf(f"the volume of {name}")
+        self._git = git
+        self._gate = gate
+        self._chance: random.Random = plan.chance(name)
+        self._until = until
+        self._commits = 0
+        self._written = 0
+        self._url = self.publish()
+
+    def publish(self) -> str:
+        """Move the person's repository on; returns its address."""
+        self._commits += 1
+        number = self._commits
+        files = {
+            "README.md": f"of commit {number}\n",
+            "data.csv": f"number\n{number}\n",
+            "index.ipynb": "{}",
+            f"added/{number % 5}.txt": f"by commit {number}\n",
+        }
+        return self._git.repository(f"people/{self.name}", files)
+
+    def run(self) -> None:
+        try:
+            while time.monotonic() < self._until:
+                with self._gate.inside():
+                    self._act()
+                time.sleep(min(self._chance.expovariate(1 / THINKING), 4 * THINKING))
+        except Mute as error:
+            self.ledger.accuse(f"{self.name} got no answer to {error} at all")
+        except Exception as error:  # noqa: BLE001 -- it is told, and fails the drill
+            self.ledger.accuse(f"{self.name} gave up: {error!r}")
+
+    def shows(self, work: Work) -> dict[str, Any]:
+        """The project as the portal shows it; {} where it is no more. Raises `Mute`."""
+        answer = self.asker.ask("GET", f"projects/{work.name}/")
+        return dict(answer.json()) if answer.is_success else {}
+
+    def command(self, work: Work, verb: str) -> bool:
+        """Return whether the command was accepted. Raises `Mute`."""
+        method, path = ("DELETE", "") if verb == "delete" else ("POST", f"{verb}/")
+        answer = self.asker.ask(method, f"projects/{work.name}/{path}")
+        if answer.is_success:
+            self.ledger.count(self.ledger.accepted, verb)
+        else:
+            self.ledger.count(self.ledger.refused, f"{verb}: {code(answer)}")
+        return answer.is_success
+
+    def _act(self) -> None:
+        if len(self.works) < PROJECTS:
+            self._launch()
+            return
+        work = self._chance.choice(self.works)
+        shown = self.shows(work)
+        if not shown:
+            self.ledger.accuse(f"{work.name} is gone, and nobody deleted it")
+            self.works.remove(work)
+        elif shown["state"] == "ready":
+            (what,) = self._chance.choices([*OFTEN], [*OFTEN.values()])
+            getattr(self, f"_do_{what}")(work)
+        elif shown["state"] in {"stopped", "failed"}:
+            self._begin(work)
+
+    def _launch(self) -> None:
+        answer = self.asker.ask("POST", "projects/", {"repository": self._url})
+        if answer.status_code == 201:
+            self.ledger.count(self.ledger.accepted, "launch")
+            self.works.append(Work(answer.json()["name"]))
+        else:
+            self.ledger.count(self.ledger.refused, f"launch: {code(answer)}")
+
+    def _begin(self, work: Work) -> None:
+        self.command(work, "rebuild" if self._chance.random() < 0.3 else "start")
+
+    def _do_write(self, work: Work) -> None:
+        paths = self._chance.sample(PATHS, 3)
+        self._put(work, PROJECT, {path: self._text(path) for path in paths[:2]})
+        self._put(work, VOLUME, {paths[2]: self._text(paths[2])})
+
+    def _do_remove(self, work: Work) -> None:
+        self._put(work, PROJECT, {self._chance.choice(PATHS[:-2]): None})
+
+    def _put(self, work: Work, place: str, texts: dict[str, str | None]) -> None:
+        shelf = work.shelf if place == PROJECT else self.volume
+        shelf.begin(texts)
+        try:
+            whole = {(place, path): text for path, text in texts.items()}
+            notebook.write(self.asker.api, work.name, whole)
+        except notebook.NO_ANSWER as error:
+            self.ledger.count(self.ledger.unanswered, f"kernel: {type(error).__name__}")
+            return
+        shelf.done(texts)
+        self.ledger.count(self.ledger.accepted, "files written")
+
+    def _text(self, path: str) -> str:
+        self._written += 1
+        return f"{self.name} {self._written} {path}\n" * self._chance.randint(1, 200)
+
+    def _do_look(self, work: Work) -> None:
+        """Read all files of the project as they are now."""
+        paths = work.shelf.paths()
+        try:
+            found = notebook.read(self.asker.api, work.name, [(PROJECT, path) for path in paths])
+        except notebook.NO_ANSWER as error:
+            self.ledger.count(self.ledger.unanswered, f"kernel: {type(error).__name__}")
+            return
+        for sentence in work.shelf.lost({path: found[PROJECT, path] for path in paths}):
+            self.ledger.accuse(f"meanwhile, {sentence}")
+        self.ledger.count(self.ledger.accepted, "files read")
+
+    def _do_stop(self, work: Work) -> None:
+        self.command(work, "stop")
+
+    def _do_rebuild(self, work: Work) -> None:
+        self.publish()
+        self.command(work, "stop")  # `_begin` does the rest, now and then as a rebuild
+
+    def _do_delete(self, work: Work) -> None:
+        """And think better of it."""
+        if self.command(work, "delete"):
+            time.sleep(self._chance.uniform(0, 4))
+            if not self.command(work, "restore"):
+                self.ledger.accuse(f"{work.name} cannot be restored")
+                self.works.remove(work)
