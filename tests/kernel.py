@@ -54,6 +54,10 @@ class Kernel:
     ) -> None:
         self.open.close()
 
+    def end(self) -> None:
+        """Have the notebook's server end it."""
+        self._http("DELETE", f"api/kernels/{self.id}")
+
     def begin(self, code: str) -> str:
         """Have the code run, without waiting for it; the number of the request."""
         number = uuid.uuid4().hex

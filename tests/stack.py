@@ -112,7 +112,7 @@ class Stack:
         eventually(lambda: not _running(run), within=20, what="the end of all notebooks")
         remove(self.data)
 
-    def manage(self, *arguments: str, expected: int = 0) -> str:
+    def manage(self, *arguments: str, expected: int = 0, within: float = 60) -> str:
         """What ``manage.py`` prints; ``expected`` is the status with which it ends."""
         done = subprocess.run(
             [*self.inside, sys.executable, "manage.py", *arguments],
@@ -121,7 +121,7 @@ class Stack:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=within,
         )
         assert done.returncode == expected, done.stderr
         return done.stdout.strip()

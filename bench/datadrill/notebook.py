@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from bench.drill.kernels import NO_ANSWER
 from tests.kernel import Kernel
@@ -63,5 +64,10 @@ def read(api: Api, name: str, paths: Iterable[Path]) -> dict[Path, str | None]:
 
 
 def _run(api: Api, name: str, code: str) -> str:
-    with Kernel(api, name) as kernel:
-        return kernel.run(f"{_BEGIN}\n{code}", SECONDS)
+    kernel = Kernel(api, name)
+    try:
+        with kernel:
+            return kernel.run(f"{_BEGIN}\n{code}", SECONDS)
+    finally:
+        with suppress(*NO_ANSWER):  # many that go on would fill the memory
+            kernel.end()

@@ -13,12 +13,15 @@ from bench.datadrill.scene import Scene
 from bench.datadrill.writers import Work, Writer
 from tests.stack import Api, Stack, started
 
+SECONDS = 300.0
+"""So long a backup, or bringing it back, may take on a machine that has other things to do."""
+
 
 def backup_and_restore(scene: Scene) -> None:
     """Back up, restore into an empty place, and read there what had been written before."""
     written = _copies(scene)
     with tempfile.TemporaryDirectory(prefix="bindery-backup-") as folder:
-        scene.stage.stack.manage("back_up", f"{folder}/made")
+        scene.stage.stack.manage("back_up", f"{folder}/made", within=SECONDS)
         with _restored(scene.stage.stack, Path(folder, "made")) as portal:
             for writer, work, shelf in written:
                 with Api(portal, writer.asker.api.token) as api:
@@ -45,7 +48,7 @@ def _restored(like: Stack, backup: Path) -> Iterator[Stack]:
         own = {"PORTAL_DATA", "PORTAL_PORT"}
         variables = {name: text for name, text in like.environment.items() if name not in own}
         stack = Stack(1, data=None, inside=(), **variables | {"DATABASE_URL": url})
-        stack.manage("restore", str(backup))
+        stack.manage("restore", str(backup), within=SECONDS)
         stack.warm_up(like.data)
         with started(stack):
             yield stack
