@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.templatetags.bindery import ago
+from portal.templatetags.lifetimes import when_exactly
 from sessions.admin import shown
 from sessions.admin.deeds import Deed
 from sessions.admin.look import Rows
@@ -69,8 +70,8 @@ class SetAsideAdmin(Rows[SetAside]):
         return ago(row.since)
 
     @admin.display(description=gettext_lazy("is removed"), ordering="since")
-    def removed_on(self, row: SetAside) -> SafeString | str:
-        return ago(row.until)
+    def removed_on(self, row: SetAside) -> SafeString:
+        return when_exactly(row.until)
 
     @admin.display(description=gettext_lazy("note"))
     def note(self, row: SetAside) -> str:
