@@ -75,6 +75,8 @@ def _make_room(again: Again) -> None:
 
 
 def _measure(again: Again) -> None:
+    if belonging.noted() not in belonging.USABLE:
+        return
     for pk in files.unmeasured().values_list("pk", flat=True)[: files.AT_ONCE]:
         again("measure_project", pk)
 

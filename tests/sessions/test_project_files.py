@@ -104,6 +104,16 @@ def test_what_cannot_be_measured_is_not_tried_for_ever(stopped, backend, worker)
     assert not files.unmeasured().exists()
 
 
+def test_nothing_is_measured_while_database_and_data_are_apart(stopped, settled, worker):
+    settled.place = "b" * 32
+    settled.sizes = {stopped.name: ProjectSize(7_000)}
+    for _minute in range(2):
+        reconcile()
+        worker.run()  # would raise what the task is refused with
+    stopped.refresh_from_db()
+    assert stopped.files_size is None
+
+
 LATER = timezone.now() + timedelta(days=1)
 """Than the run, however long the tests before this one take."""
 
