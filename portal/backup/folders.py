@@ -64,15 +64,12 @@ def children(folder: Path, name: str, left_out: Names, missing: Names) -> list[P
     return found
 
 
-def note_absent(name: str, found: list[Path], left_out: Names, missing: Names) -> None:
-    """Note who has no folder although they ran a notebook.
-
-    One alone may have lost it before. Where nobody has any, its disk is not mounted.
-    """
+def note_absent(name: str, found: list[Path], missing: Names) -> None:
+    """Note who has no folder although they ran a notebook: it was moved, or its disk is away."""
     if settings.PORTAL_BACKEND != "kubernetes":  # there they are volumes of the cluster
         there = {path.name for path in found}
         for absent in sorted(_ran(name) - there):
-            (left_out if found else missing).add(ABSENT, f"{name}/{absent}")
+            missing.add(ABSENT, f"{name}/{absent}")
 
 
 def _ran(name: str) -> set[str]:

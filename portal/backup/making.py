@@ -89,7 +89,7 @@ def _packed(folder: str, growing: Path, left_out: Names, missing: Names) -> dict
     if top:
         (growing / folder).mkdir(mode=0o700, parents=True)
         found = folders.children(top, folder, left_out, missing)
-    folders.note_absent(folder, found, left_out, missing)
+    folders.note_absent(folder, found, missing)
     packed = {}
     for path in found:
         name = archive_of(folder, path.name)

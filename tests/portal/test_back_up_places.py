@@ -161,6 +161,16 @@ def test_a_top_folder_whose_disk_is_not_there_makes_none(data, tmp_path):
     assert not (tmp_path / "kept").exists()
 
 
+def test_one_folder_that_was_moved_away_makes_no_whole_backup(data, tmp_path, ada, bob):
+    for person in (ada, bob):
+        ran(person, timezone.now(), timezone.now())
+    (data / "homes" / "bob").mkdir(exist_ok=True)
+    shutil.rmtree(data / "homes" / "ada")
+    with pytest.raises(CommandError, match="homes/ada") as error:
+        call_command("back_up", tmp_path / "kept")
+    assert error.value.returncode == 3
+
+
 @pytest.mark.parametrize("lost", ["homes", "projects"])
 def test_folders_that_nobody_has_any_more_make_no_whole_backup(data, tmp_path, ada, lost):
     """The mount point of a disk that is not mounted is an empty folder."""

@@ -129,7 +129,8 @@ def test_records_of_other_kinds_go_and_are_counted_by_their_name(ada):
         attempt = AccessAttempt.objects.create(username=str(at), failures_since_start=1)
         AccessAttempt.objects.filter(pk=attempt.pk).update(attempt_time=at)
     retention.tidy()
-    assert [model.objects.count() for model in (LogEntry, Letter, AccessAttempt)] == [1, 1, 1]
+    assert [model.objects.count() for model in (Letter, AccessAttempt)] == [1, 1]
+    assert LogEntry.objects.get_for_object(ada).count() == 1  # the installation may have one
     removed = Removal.objects.filter(kind=Removed.RECORD).values_list("name", "count")
     assert set(removed) == {("log entries", 1), ("letters", 1), ("access attempts", 1)}
 
