@@ -68,8 +68,8 @@ def _server_state(found: Status, working: bool, told: bool) -> tuple[str, str, s
             "gone",
             "spawn.lost",
             _(
-                "The notebook ended because the machine was restarted. Your files are there: "
-                "start it again."
+                "The notebook ended because its process was killed or the machine restarted. "
+                "Your files are there: start it again."
             ),
         )
     return ("ready" if found.state == status.READY else "starting"), "", ""

@@ -141,4 +141,4 @@ def _conclusion(verdict: Verdict, *, parted: bool) -> str:
         )
     if verdict != Verdict.FITS:
         raise CommandError(in_words(belonging.PART, verdict.value).message)
-    return _("Database and data belong together. A portal that runs goes on within a minute.")
+    return _("Database and data belong together. A portal that runs goes on within some minutes.")
