@@ -19,6 +19,14 @@ from tests.stack import Api, Stack
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
+@pytest.fixture(autouse=True)
+def only_ours(bob: Api) -> None:
+    """What other tests have left of bob's is gone for good."""
+    for which in ({}, {"deleted": "true"}):
+        for project in bob.http.get("projects/", params=which).json():
+            bob.delete(project["name"])
+
+
 def test_what_was_deleted_comes_back_and_goes_for_good_when_told_to(
     sign_in: SignIn, git: GitServer, bob: Api
 ) -> None:
