@@ -30,6 +30,7 @@ def pod(said: Any, *, code: int = 0, name: str = "bindery-files", **more: Any) -
         ({"code": "spawn.volume-full", "why": "x"}, "", "Your volume is full"),
         ({"code": "spawn.volume-read-only", "why": "EACCES"}, "", "look at its storage: EACCES"),
         ({"code": "spawn.no-python"}, "", "has no Python 3.8"),
+        ({"code": "spawn.no-jupyterlab"}, "", "has no JupyterLab"),
         ({"code": "spawn.home-failed", "why": "EIO"}, "", "or tell the staff: EIO"),
         ({"code": "quota.odd"}, "spawn.home-failed", "could not be brought"),
         ("Traceback …", "spawn.home-failed", "tell the staff: Traceback …"),

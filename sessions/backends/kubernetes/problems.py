@@ -36,6 +36,8 @@ _SHORT = {
     "pods": gettext_lazy("places for pods"),
 }
 _NOTHING = ("", "")
+NO_JUPYTERLAB = "spawn.no-jupyterlab"
+"""Said by the notebook's container, or by the one before it where there is no Python either."""
 
 
 def why_unplaced(reason: str, place: int, site: Site) -> Problem:
@@ -110,7 +112,8 @@ def why_ended(pod: Pod) -> Problem:
     for name, each in containers(pod):
         ended = each.get("state", {}).get("terminated")
         if ended and name == FILES and ended.get("exitCode"):
-            return words.problem(ended)
+            is_without = _said(ended) == NO_JUPYTERLAB
+            return _last_words(ended) if is_without else words.problem(ended)
         if ended and (name == CONTAINER or ended.get("exitCode")):  # or one of the operator's
             return _last_words(ended)
     return deleted()
@@ -147,7 +150,7 @@ def _last_words(ended: Pod) -> Problem:
             "it again, and work on less at a time or ask for more."
         )
         return code, message
-    if code == "spawn.no-jupyterlab":
+    if code == NO_JUPYTERLAB:
         message = _(
             "The repository's image has no JupyterLab. Add it to the Dockerfile (pip install "
             "jupyterlab) and rebuild."

@@ -34,17 +34,21 @@ settle.main(sys.argv[1:])
 """
 
 # Images bring Python along because JupyterLab is there, but not each has it on its PATH: with
-# some, only the entry point puts it there. That is not run, since it belongs to the notebook.
+# some, only the entry point puts it there. That is not run, since it belongs to the notebook. A
+# system's own Python may lack most of the library; JupyterLab does not run with such a one.
 _FIND = """\
 program=$1
 shift
+needs='import ctypes, fcntl, hashlib, json, struct, subprocess, sys, tempfile'
 for python in python3 python /opt/conda/bin/python3 /srv/conda/envs/notebook/bin/python3 \\
     /opt/*/bin/python3 /srv/*/bin/python3 /usr/local/bin/python3 /usr/bin/python3
 do
-    "$python" -IS -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null || continue
+    "$python" -IS -c "$needs; sys.exit(sys.version_info < (3, 8))" 2>/dev/null || continue
     exec "$python" -IS -X utf8 -c "$program" "$@"
 done
-printf '{"code": "spawn.no-python"}' >/dev/termination-log
+code=spawn.no-python
+command -v jupyter-lab >/dev/null || code=spawn.no-jupyterlab
+printf '{"code": "%s"}' $code >/dev/termination-log
 exit 1
 """
 
