@@ -167,7 +167,7 @@ def _said(ended: Pod) -> str:
     """The code that our own start script has left."""
     try:
         return str(json.loads(ended.get("message", ""))["code"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 
