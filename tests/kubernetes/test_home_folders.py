@@ -130,7 +130,7 @@ def test_there_is_a_folder_for_the_keys_to_lie_over_and_nothing_is_lost_for_it(i
 
 
 @pytest.mark.parametrize(
-    ("working", "is_made"), [("{}/work/deep", True), ("{}", False), ("/srv/app", False)]
+    ("working", "is_made"), [("{}/notes/deep", True), ("{}", False), ("/srv/app", False)]
 )
 def test_the_images_working_folder_is_there_where_it_is_one_of_the_project(
     volume, working, is_made
@@ -138,13 +138,13 @@ def test_the_images_working_folder_is_there_where_it_is_one_of_the_project(
     folder = way.opened(str(volume), ("project",), make=True)
     settle.make_working_folder(folder, "/home/jovyan", working.format("/home/jovyan"))
     os.close(folder)
-    assert (volume / "project/work/deep").is_dir() == is_made
+    assert (volume / "project/notes/deep").is_dir() == is_made
 
 
 def test_a_working_folder_that_is_a_link_of_the_persons_is_left_to_them(volume):
     folder = way.opened(str(volume), ("project",), make=True)
     (volume / "project/work").symlink_to(volume / "thesis")
-    settle.make_working_folder(folder, "/home/jovyan", "/home/jovyan/work/deep")
+    settle.make_working_folder(folder, "/home/jovyan", "/home/jovyan/notes/deep")
     os.close(folder)
     assert os.listdir(volume / "thesis") == ["chapter.txt"]
 
