@@ -91,6 +91,6 @@ def _mail() -> str:
 
 
 def _deletions() -> str:
-    """Those that would have been due by now count, not what was announced just now."""
+    """Say whether any deletion waits for its letter that would have been due by now."""
     due = Project.objects.untold().filter(warned__lte=timezone.now() - WARNING)
     return UNTOLD if due.exists() else ""

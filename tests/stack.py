@@ -86,7 +86,7 @@ class Stack:
         eventually(is_up or self.is_healthy, within=180, what="a healthy portal")
 
     def checks(self) -> dict[str, str]:
-        """What ``/health`` says of each part; nothing while nobody answers."""
+        """Return what ``/health`` says of each part; nothing while nobody answers."""
         try:
             return dict(httpx.get(f"{self.url}/health", timeout=5).json()["checks"])
         except (httpx.HTTPError, ValueError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Contents:
-    """What a file may hold; None stands for no file.
+    """Say what a file may hold; None stands for no file.
 
     ``sure`` was the last that a notebook said it has written. ``perhaps`` has been sent to one that
     never said so, and may be written at any time.

@@ -1,4 +1,4 @@
-"""What operators do wrong, and what happens to machines: each comes to an end, and all is as it
+"""Mistakes of operators, and accidents of machines: each comes to an end, and all is as it
 was before, but for what the portal does about it.
 
 A slip is a function of the `Scene`; what must not have been goes into its ledger.

@@ -78,3 +78,4 @@ class Ledger:
         """Note what must not be."""
         with self._lock:
             self.violations.append(sentence)
+        print(f"VIOLATION so far: {sentence}", flush=True)  # a drill that breaks off has no report

@@ -35,7 +35,7 @@ def findings() -> Iterator[str]:
 
 
 def _people() -> list[User]:
-    """Those with projects, and who may sign in."""
+    """Return those with projects, and who may sign in."""
     owners = User.objects.filter(projects__removed__isnull=True, is_active=True).distinct()
     return [person for person in owners.order_by("-pk")[:PEOPLE] if person.may_enter]
 

@@ -119,7 +119,7 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         return found
 
     def keys(self) -> Any:
-        """What the provider signs with."""
+        """Return what the provider signs with."""
         try:
             answer = requests.get(self.OIDC_OP_JWKS_ENDPOINT, timeout=settings.OIDC_TIMEOUT)
             answer.raise_for_status()

@@ -91,7 +91,7 @@ def undo_days() -> int:
 
 @register.simple_tag
 def undo_unused_days() -> int:
-    """The same for what is deleted because nobody uses it."""
+    """Return the days in which what was deleted for want of use can be restored."""
     return int(settings.PORTAL_UNDO_UNUSED_DAYS)
 
 

@@ -307,7 +307,7 @@ class Backend(Protocol):
         files may be kept; nothing else in it is touched."""
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:
-        """What the project's kept files take; None while that is being found out: ask again in a
+        """Return what the project's kept files take; None while that is looked up: ask again in a
         minute. Raises `TemporaryError` when nobody can say."""
 
     def builds(self) -> list[BuildReport]:

@@ -76,7 +76,7 @@ def _look_after_asides(again: Again, *, may_remove: bool) -> None:
 
 
 def unwanted(names: Collection[str]) -> Iterator[str]:
-    """Those of the projects in the back end that nobody can restore or that never had a row."""
+    """Yield the back end's projects that nobody can restore or that never had a row."""
     ordered = sorted(names)
     for place in range(0, len(ordered), AT_ONCE):
         some = ordered[place : place + AT_ONCE]

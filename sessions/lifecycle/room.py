@@ -153,7 +153,7 @@ def _require(shortage: Shortage | None, user: User, *, again: bool = False) -> N
 
 
 def sentence(shortage: Shortage, *, again: bool = False) -> str:
-    """What is short, and what makes room; ``again`` for a project that is to be restored."""
+    """Say what is short and what makes room; ``again`` for a project that is to be restored."""
     allowed, in_use = f"{shortage.allowed:g}", f"{shortage.in_use:g}"
     values = {"allowed": allowed, "in_use": in_use, "asked": f"{shortage.asked:g}"}
     if shortage.limit == "projects" and again:

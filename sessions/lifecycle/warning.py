@@ -110,7 +110,7 @@ def _announce(rows: ProjectQuerySet, now: datetime) -> set[int]:
 
 
 def _going(**which: Any) -> ProjectQuerySet:
-    """Those that still go when the row is written: one that was kept just now stays."""
+    """Return those that go at the moment of writing: one that was kept just now is none."""
     return Project.objects.filter(goes__isnull=False, **which)
 
 

@@ -50,7 +50,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.set_aside().update(drops=models.F("removed"))
 
     def dropping(self) -> ProjectQuerySet:
-        """Those that nobody can restore, and that the back end has not dropped yet."""
+        """Return those that nobody can restore, and that the back end has not dropped yet."""
         return self.filter(removed__isnull=False, drops__lte=models.F("removed"))
 
     def dropped(self) -> int:
@@ -120,7 +120,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.going().filter(_UNTOLD) if settings.PORTAL_EMAIL_URL else self.none()
 
     def undecided(self) -> ProjectQuerySet:
-        """Those whose owner's letter has been refused for so long that staff have to decide."""
+        """Return those whose owner's letter was refused for so long that staff have to decide."""
         long_ago = timezone.now() - REFUSED
         return self.untold().filter(warned__lte=long_ago, letter__attempts__gte=ATTEMPTS)
 

@@ -21,7 +21,7 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 @pytest.fixture(autouse=True)
 def only_ours(bob: Api) -> None:
-    """What other tests have left of bob's is gone for good."""
+    """Delete for good what other tests have left of bob's."""
     for which in ({}, {"deleted": "true"}):
         for project in bob.http.get("projects/", params=which).json():
             bob.delete(project["name"])

@@ -32,7 +32,7 @@ def volume(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """What an image has in /home/jovyan."""
+    """Make what an image has in /home/jovyan."""
     there = tmp_path / "image"
     (there / "data").mkdir(parents=True)
     (there / "index.ipynb").write_text("{}")

@@ -40,7 +40,7 @@ def remove(path: Path) -> None:
 
 
 def read(path: Path) -> Value:
-    """What is at the path; the mode of a file is told unless it is 644."""
+    """Return what is at the path; the mode of a file is told unless it is 644."""
     if path.is_symlink():
         return os.readlink(path)
     if path.is_dir():

@@ -64,7 +64,7 @@ def content(value: Value) -> Value:
 
 
 def besides(sides: Sides, names: tuple[str, ...]) -> list[Value]:
-    """What was put beside the place, or inside of it."""
+    """Return what was put beside the place, or inside of it."""
     mine = "_".join(names)
     outside = sides.found.get(f"{mine}{BESIDE}")
     inside = [value for path, value in leaves(found(sides, names)) if BESIDE in path]

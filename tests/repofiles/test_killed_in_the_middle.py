@@ -62,7 +62,7 @@ def killed(sides: Sides, at: int, commit: str = SECOND) -> str:
 
 
 def copies(sides: Sides, folder: Path) -> Sides:
-    """The same, in another folder, with all times of files."""
+    """Copy all sides to another folder, with all times of files."""
     subprocess.run(["cp", "-a", f"{sides.mine.parent}/.", folder], check=True)
     return Sides(folder)
 

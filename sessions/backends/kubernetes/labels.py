@@ -68,7 +68,7 @@ def build_key_labels(build_id: int) -> dict[str, str]:
 
 
 def helper_labels(task: str, project: str, volume: str) -> dict[str, str]:
-    """Of a pod that does something with a project's folder while nothing of it runs."""
+    """Return the labels of a pod that works on a folder while nothing of its project runs."""
     return {MANAGED: "bindery", KIND: "helper", TASK: task, PROJECT: project, OWNER: volume}
 
 

@@ -128,7 +128,7 @@ def _is_known(thing: dict[str, Any], known: Found) -> bool:
 
 
 def _numbers(things: list[Manifest], key: str) -> Iterator[int]:
-    """What somebody else has written into the label is passed over."""
+    """Pass over what somebody else has written into the label."""
     for thing in things:
         text = label(thing, key)
         if text.isascii() and text.isdigit():

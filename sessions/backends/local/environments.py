@@ -30,7 +30,7 @@ _SECONDS = 20
 
 
 def result(environment: Path) -> dict[str, Any] | None:
-    """What a build has left in the folder of a finished environment; None where it has finished
+    """Return what a build has left in a finished environment's folder; None where it has finished
     none, or the machine was started anew before all of it was on the disk."""
     try:
         found: dict[str, Any] = json.loads((environment / unsynced.RESULT).read_text())

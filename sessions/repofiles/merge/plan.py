@@ -84,7 +84,7 @@ class Plan:
         return self._target.look(path)
 
     def give_up(self, path: bytes) -> None:
-        """It could not be done: the next merge tries again."""
+        """Note that it could not be done: the next merge tries again."""
         self.left_out.add(path)
         self.entries.pop(path, None)
         if path in self._base.entries:

@@ -57,7 +57,7 @@ class Errands:
                 self._cluster.delete("pods", pod["metadata"]["name"], **_AT_ONCE)
 
     def _asked(self, task: str, project: str, volume: str) -> dict[str, Any] | None:
-        """What the helper says once it has ended; one is sent where there is none."""
+        """Return the words of a helper that has ended; send one where there is none."""
         name = helper_name(task, project)
         pod = self._cluster.get("pods", name)
         if pod is None:

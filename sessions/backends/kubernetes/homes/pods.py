@@ -97,7 +97,7 @@ def _helping(task: str, project: str, site: Site) -> dict[str, Any]:
 
 
 def rights_of_pod() -> dict[str, Any]:
-    """Of all pods that have a person's volume."""
+    """Return the security context of all pods that have a person's volume."""
     return {
         "runAsUser": USER,
         "runAsGroup": USER,

@@ -66,7 +66,7 @@ def texts() -> dict[str, str]:
 
 @cache
 def name() -> str:
-    """Of the ConfigMap with these very texts."""
+    """Return the name of the ConfigMap with these very texts."""
     whole = "\0".join(f"{name}\0{text}" for name, text in sorted(texts().items()))
     return f"bindery-homes-{hashlib.sha256(whole.encode()).hexdigest()[:12]}"
 

@@ -42,7 +42,7 @@ def opened(volume: str, parts: Sequence[str], *, make: bool) -> int:
 
 
 def below(start: int, parts: Sequence[str], *, make: bool) -> int:
-    """The same from an open folder on, which is closed."""
+    """Open the way from an open folder on, which is closed."""
     here = start
     for depth, part in enumerate(parts, 1):
         try:

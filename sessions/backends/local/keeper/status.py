@@ -57,7 +57,7 @@ def write(folder: Path, status: Status) -> None:
 
 
 def written(folder: Path, status: Status) -> bool:
-    """The same; False where the disk does not take it now, and then the old one stands."""
+    """Put it there; False where the disk does not take it now, and then the old one stands."""
     try:
         write(folder, status)
     except OSError as error:

@@ -51,7 +51,7 @@ def sync(folder: Path) -> None:
 
 
 def _boot() -> str:
-    """What names the time since the machine was started; "" where the system does not say."""
+    """Return a name of this start of the machine; "" where the system does not say."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
