@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from django import template
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import formats, timezone
-from django.utils.html import format_html, format_html_join, urlize
+from django.utils.html import escape, format_html, format_html_join, urlize
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
@@ -58,6 +59,12 @@ def linked(text: str) -> SafeString:
     # Quotes in the text are escaped by now, so this is nothing that anybody wrote.
     links = urlize(text, nofollow=True, autoescape=True)
     return mark_safe(links.replace(' rel="nofollow"', ' rel="noopener nofollow"'))  # noqa: S308
+
+
+@register.filter
+def coded(text: str) -> SafeString:
+    """Return a sentence, escaped, with what stands between backticks as code."""
+    return mark_safe(re.sub("`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S308
 
 
 @register.filter
