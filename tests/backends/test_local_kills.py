@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -13,8 +14,11 @@ import pytest
 
 from sessions.backends import BuildSpec
 from sessions.backends.local import LocalBackend, environments, launch
-from sessions.backends.local.keeper import status, unsynced
+from sessions.backends.local.keeper import jobs, status, unsynced
 from sessions.backends.local.leftovers import sweep
+from sessions.lifecycle import facts, steps
+from sessions.models import Build
+from sessions.states import BuildState
 from tests.backends.waiting import build_report, built, finished, log, removed, settled, until
 
 pytestmark = pytest.mark.slow("builds and notebooks are started and killed", seconds=240)
@@ -123,6 +127,30 @@ def finished_folder(backend: LocalBackend, name: str, started: str | None) -> Pa
     if started:
         (folder / unsynced.MARK).write_text(started)
     return folder
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_keeper_known", [True, False])
+def test_who_waits_for_a_build_that_could_not_say_so_any_more_is_told_that_it_is_built(
+    backend, is_keeper_known
+):
+    """Nothing may be left of the keeper, either: an earlier version forgot it then."""
+    environment = finished_folder(backend, "finished-in-silence", None)
+    known = {"url": "u", "commit": "1" * 40, "image": environment.name}
+    build = Build.objects.create(pk=900_001, state=BuildState.BUILDING, **known)
+    if is_keeper_known:
+        folder = backend.folders.keeper("build", build.pk)
+        folder.mkdir()
+        (folder / jobs.FILE).write_text(json.dumps({"environment": str(environment)}))
+        status.write(folder, status.Status(pid=1))
+    for _minute in range(3):
+        for report in backend.builds():
+            facts.build_seen(report)
+        steps.start_build(build.pk)
+    build.refresh_from_db()
+    assert (build.state, build.pack) == (BuildState.BUILT, "venv")
+    assert build_report(backend, build.pk) is None
+    assert backend.has_image(environment.name)
 
 
 def test_what_a_power_cut_may_have_taken_of_is_not_used(backend):

@@ -168,7 +168,10 @@ class LocalBackend:
     @fulldisk.passes()
     def ensure_build(self, spec: BuildSpec) -> None:
         folder = self.folders.keeper(BUILD, spec.id)
-        if self.has_image(spec.image) or _is_over(folder):
+        if _is_over(folder):
+            return
+        if (found := environments.result(self.folders.environment(spec.image))) is not None:
+            launch.say_built(folder, people.builder(), str(found.get("pack", "")))
             return
         job = orders.build_job(spec, self.folders, self._toolbox())
         launch.start(folder, people.builder(), job, orders.key(spec))

@@ -47,6 +47,12 @@ def _run(folder: Path, uid: int, secret: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+def say_built(folder: Path, uid: int, pack: str) -> None:
+    """Write the status of a build whose environment is there, and of whose keeper nothing is."""
+    people.folder(folder, uid, 0o700)
+    status.write(folder, status.Status(state=status.ENDED, pack=pack))
+
+
 def alive(folder: Path) -> bool:
     """Whether a keeper works there."""
     return lock.held(folder / "lock")
