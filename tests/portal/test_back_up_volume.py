@@ -36,6 +36,19 @@ def kept(tmp_path: Path) -> Path:
     return tmp_path / "backups" / "ada-nfs-pvc"
 
 
+def test_hidden_files_come_back_whatever_their_folders_are_called(tmp_path):
+    hidden = {"homes/.x", "projects/.git/HEAD", "projects/.env", ".bindery/projects/x/homes/.y"}
+    for name in hidden:
+        path = tmp_path / "volume" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    assert volume("pack", tmp_path / "volume", tmp_path / "kept")[0] == 0
+    new = tmp_path / "new"
+    new.mkdir()
+    assert volume("unpack", tmp_path / "kept", new) == (0, "")
+    assert {str(path.relative_to(new)) for path in new.rglob("*") if path.is_file()} == hidden
+
+
 def test_it_comes_back_and_what_was_there_is_aside(kept, tmp_path):
     new = tmp_path / "new"
     (new / "lost+found").mkdir(parents=True)
