@@ -32,7 +32,8 @@ class Report:
         yield f"  harm         {_counted(ledger.killed)}"
         for what, seconds in sorted(ledger.recovery.items()):
             yield f"  well again after {what}: {_spread(seconds)}"
-        yield f"  launch until ready: {_spread(self.findings.launches)}"
+        if self.findings.launches:
+            yield f"  launch until ready: {_spread(self.findings.launches)}"
         yield f"  all at rest {self.findings.seconds:.0f} s after the last kill"
         for violation in self.violations:
             yield f"VIOLATION: {violation}"
@@ -45,7 +46,7 @@ def _counted(counter: Counter[str]) -> str:
 
 def _spread(seconds: Sequence[float]) -> str:
     if len(seconds) < 2:
-        return ", ".join(f"{each:.1f} s" for each in seconds) or "never"
+        return ", ".join(f"{each:.1f} s" for each in seconds)
     p95 = statistics.quantiles(seconds, n=20, method="inclusive")[-1]
     middle, most = statistics.median(seconds), max(seconds)
     return f"p50 {middle:.1f} s, p95 {p95:.1f} s, most {most:.1f} s ({len(seconds)} times)"
