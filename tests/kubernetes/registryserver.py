@@ -29,6 +29,9 @@ from tests.threadserver import ThreadServer
 PERSON = "bindery:bindery"
 _HASHED = "bindery:$2b$04$YDHt7Sqxf8g1j/N.2X8byOFxIgxhsJQeHBblGwWX08TqOCXDXoH8a"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_PASSED_ON = frozenset({"Accept", "Content-Type", "Range", "Content-Range"})
+_ANSWERED = ("Content-Type", "Docker-Content-Digest", "Location", "Docker-Upload-UUID", "Range",
+             "Content-Length", "Docker-Distribution-Api-Version")  # fmt: skip
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 
 
@@ -72,21 +75,88 @@ class RegistryServer:
         self._process.stderr.close()
         self._folder.cleanup()
 
-    def image(self, repository: str, tag: str) -> str:
-        """Push an image without layers; returns its digest."""
+    def image(self, repository: str, tag: str, **config: object) -> str:
+        """Push an image without layers, that says this of itself; returns its digest."""
         with httpx.Client(auth=self._basic, base_url=f"http://{self.address}") as client:
-            config = json.dumps({"os": "linux", "architecture": "amd64", "name": tag}).encode()
+            about = {"os": "linux", "architecture": "amd64", "name": tag, "config": config}
+            content = json.dumps(about).encode()
             start = client.post(f"/v2/{repository}/blobs/uploads/").raise_for_status()
-            place = httpx.URL(start.headers["Location"]).copy_merge_params({"digest": _of(config)})
-            client.put(place, content=config).raise_for_status()
-            about = {"mediaType": _CONFIG, "size": len(config), "digest": _of(config)}
-            manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": about, "layers": []}
+            place = httpx.URL(start.headers["Location"]).copy_merge_params({"digest": _of(content)})
+            client.put(place, content=content).raise_for_status()
+            part = {"mediaType": _CONFIG, "size": len(content), "digest": _of(content)}
+            manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": part, "layers": []}
             pushed = client.put(
                 f"/v2/{repository}/manifests/{tag}",
                 content=json.dumps(manifest),
                 headers={"Content-Type": _MANIFEST},
             ).raise_for_status()
         return str(pushed.headers["Docker-Content-Digest"])
+
+
+class GuardedRegistry(ThreadServer):
+    """A real registry behind a door that knows people: each may get at what is below their own
+    path, everything where that is "", and nobody else at anything."""
+
+    def __init__(self, people: dict[str, str]) -> None:
+        super().__init__(_Door)
+        self.behind = RegistryServer()
+        self.people = people
+        self.asked: list[tuple[str, str]] = []
+        """Whom the door was told to be in front of it ("" for nobody), and what they wanted."""
+
+    def __enter__(self) -> Self:
+        self.behind.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *why: object) -> None:
+        super().__exit__(*why)
+        self.behind.__exit__()
+
+    def config(self, person: str) -> str:
+        """The docker ``config.json`` of somebody, whose password is their name."""
+        login = base64.b64encode(f"{person}:{person}".encode()).decode()
+        return json.dumps({"auths": {self.address: {"auth": login}}})
+
+    def lets_in(self, person: str, path: str) -> bool:
+        if person not in self.people:
+            return False
+        below = path.removeprefix("/v2/")
+        return not below or below.startswith(self.people[person])
+
+
+class _Door(BaseHTTPRequestHandler):
+    server: GuardedRegistry
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        login = self.headers.get("Authorization", "").removeprefix("Basic ")
+        person, _, password = base64.b64decode(login).decode().partition(":")
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.asked.append((person, self.path))
+        if person != password or not self.server.lets_in(person, self.path):
+            denied = b'{"errors": [{"code": "DENIED"}]}'
+            self._say(401, {"WWW-Authenticate": 'Basic realm="door"'}, denied)
+            return
+        kept = [(key, value) for key, value in self.headers.items() if key in _PASSED_ON]
+        address = f"http://{self.server.behind.address}{self.path}"
+        answer = httpx.request(self.command, address, headers=kept, content=body)
+        head = {name: answer.headers[name] for name in _ANSWERED if name in answer.headers}
+        self._say(answer.status_code, head, answer.content)
+
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+    def _say(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if "Content-Length" not in headers:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 def _listening(log: IO[str]) -> str:

@@ -10,7 +10,7 @@ import pytest
 from sessions.backends.kubernetes.buildpod import build_pod
 from tests.kubernetes.things import BARE, BUILD, COMMIT, FULL, containers
 
-CREDENTIALS = {"pull-auth", "push-auth"}
+CREDENTIALS = {"base-auth", "pull-auth", "push-auth"}
 UNPACKS = {
     "runAsUser": 0,
     "allowPrivilegeEscalation": False,
@@ -110,8 +110,8 @@ def full_container(stage: str, rights: dict[str, Any], *mounts: dict[str, Any]) 
     }
 
 
-def credentials(stage: str) -> dict[str, Any]:
-    return {"name": f"{stage}-auth", "mountPath": f"/run/bindery/{stage}", "readOnly": True}
+def credentials(account: str) -> dict[str, Any]:
+    return {"name": f"{account}-auth", "mountPath": f"/run/bindery/{account}", "readOnly": True}
 
 
 def test_a_site_with_nothing_set_has_a_pod_without_credentials_or_authorities():
@@ -172,7 +172,7 @@ def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
             "initContainers": [
                 full_container("fetch", PLAIN),
                 full_container("plan", PLAIN),
-                full_container("pull", UNPACKS, TRUSTED, credentials("pull")),
+                full_container("pull", UNPACKS, TRUSTED, credentials("base"), credentials("pull")),
                 full_container("build", UNPACKS),
             ],
             "containers": [full_container("push", PLAIN, TRUSTED, credentials("push"))],
@@ -180,6 +180,7 @@ def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
                 {"name": "work", "emptyDir": {"sizeLimit": "5000000000"}},
                 {"name": "trusted", "emptyDir": {"sizeLimit": "5000000000"}},
                 {"name": "ca", "configMap": {"name": "authorities"}},
+                {"name": "base-auth", "secret": {"secretName": "base", "items": items}},
                 {"name": "pull-auth", "secret": {"secretName": "pull", "items": items}},
                 {"name": "push-auth", "secret": {"secretName": "push", "items": items}},
             ],
@@ -192,7 +193,7 @@ def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
 def test_only_pull_and_push_see_credentials_and_each_its_own(site):
     for name, container in containers(build_pod(BUILD, site)).items():
         mounted = {mount["name"] for mount in container["volumeMounts"]} & CREDENTIALS
-        assert mounted <= {f"{name}-auth"}
+        assert mounted <= {f"{name}-auth", *({"base-auth"} if name == "pull" else ())}
         assert "envFrom" not in container
         assert not any("valueFrom" in variable for variable in container["env"])
 

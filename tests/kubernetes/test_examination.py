@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from sessions.backends.kubernetes.examination import RIGHTS, examine
 from sessions.backends.kubernetes.site import Site, configured
 from sessions.errors import TemporaryError
 from tests.kubernetes.apiserver import ApiServer
+from tests.kubernetes.registryserver import GuardedRegistry, RegistryServer
 
 RBAC = Path(__file__).resolve().parents[2] / "deploy/kubernetes/rbac.yaml"
 
@@ -73,6 +76,51 @@ def test_a_registry_that_does_not_let_the_portal_in(well, cluster, site):
 
     (problem,) = examine(cluster, site, refused)
     assert problem.id == "registry.refused"
+
+
+@pytest.fixture
+def guarded(api: ApiServer, site: Site) -> Iterator[tuple[GuardedRegistry, Site]]:
+    """A registry that lets in whom it knows, each as far as it says, and a site that uses it."""
+    with GuardedRegistry({"portal": "", "stranger": "public/"}) as registry:
+        used = dataclasses.replace(
+            site, registry=f"{registry.address}/own", plain_http=True, base_secret="base"
+        )
+        yield registry, used
+
+
+def put_account(api: ApiServer, config: str) -> None:
+    data = {".dockerconfigjson": base64.b64encode(config.encode()).decode()}
+    api.put("secrets", {"metadata": {"name": "base"}, "data": data})
+
+
+def test_an_account_that_reads_nobodys_environment_is_well(well, api, cluster, guarded):
+    registry, site = guarded
+    put_account(api, registry.config("stranger"))
+    assert found(cluster, site) == {}
+
+
+def test_an_account_for_base_images_that_reads_environments_is_told(well, api, cluster, guarded):
+    registry, site = guarded
+    put_account(api, registry.config("portal"))
+    assert "other people's environments" in found(cluster, site)["registry.base-account"]
+
+
+def test_without_such_an_account_none_is_tried(well, cluster, guarded):
+    _registry, site = guarded
+    assert found(cluster, dataclasses.replace(site, base_secret="")) == {}
+
+
+@pytest.mark.parametrize("config", ["", "nonsense", '{"auths": {"ADDRESS": {"auth": "?"}}}'])
+def test_an_account_that_cannot_be_read_is_told(config, well, api, cluster, guarded):
+    registry, site = guarded
+    put_account(api, config.replace("ADDRESS", registry.address))
+    assert found(cluster, site).keys() == ({"registry.base-account"} if config else set())
+
+
+def test_a_registry_that_anybody_reads_is_told(well, cluster, site):
+    with RegistryServer() as registry:
+        used = dataclasses.replace(site, registry=f"{registry.address}/own", plain_http=True)
+        assert found(cluster, used).keys() == {"registry.open"}
 
 
 def test_the_rights_are_those_of_the_manifest():

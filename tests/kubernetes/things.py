@@ -52,6 +52,7 @@ FULL = Site(
     gpu="example.org/gpu",
     notebook_disk=2_000_000_000,
     ca_configmap="authorities",
+    base_secret="base",
     variables={"HTTPS_PROXY": "http://proxy.example.org:3128"},
     pod_template={"spec": {"priorityClassName": "notebooks"}},
 )

@@ -36,7 +36,7 @@ def _words(order: Order, planned: plan.Plan) -> list[str]:
         "--isolation", "chroot",
         "--network", "host",
         "--layers",
-        "--pull=false",
+        "--pull=never",  # also for what a base image names in its ONBUILD
         "--file", str(order.plan / "Dockerfile"),
         *(f"--build-arg={name}={value}" for name, value in arguments.items()),
         *lent,

@@ -1,141 +1,224 @@
 """What a Dockerfile says, as far as a build has to know it: its images and its stages.
 
-Pure functions of the text. The grammar is that of the Dockerfile reference: directives,
-comments between continued lines, words in any case.
+Every image that it names is resolved here, and the text that buildah gets is written anew from
+what was read: one instruction a line, full names of images, no variables in them. So what was
+checked is what is built, although buildah reads Dockerfiles and names with programs of its own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
-_DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S+)\s*$")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_REFERENCE = re.compile(
-    r"(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?/)?"  # host
-    r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?\Z"
-)
-_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::([-+])([^}]*))?\}|([A-Za-z_]\w*))")
-_ASSIGNED = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
+from . import emitted, instructions, native
+from .plainreader import Instruction, Unreadable
+from .references import resolve
+from .result import Failed
+from .words import expand
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_STAGE: Final = re.compile(r"[a-z][a-z0-9_.-]*\Z")
+_INDEX: Final = re.compile(r"[0-9]{1,4}\Z")
+_EMPTY: Final = "scratch"
+_WITH_FILES: Final = frozenset({"COPY", "ADD", "RUN"})
+_PLACES: Final = frozenset({"target", "dst", "destination", "source", "src", "id"})
+_QUOTES: Final = frozenset("\"'\\`")
 
 
 @dataclass(frozen=True)
-class Instruction:
-    """``word`` in capitals, ``text`` without line ends; ``last`` is the index of its last line."""
+class Dockerfile:
+    """What was read.
 
-    word: str
-    text: str
-    last: int
-
-
-def instructions(text: str) -> list[Instruction]:
-    """The instructions in their order."""
-    lines = text.splitlines()
-    escape = _escape(lines)
-    found, parts = [], []
-    for index, line in enumerate(lines):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        stripped = line.rstrip()
-        parts.append(stripped.removesuffix(escape))
-        if not stripped.endswith(escape) or index == len(lines) - 1:
-            word, _, rest = " ".join(parts).strip().partition(" ")
-            found.append(Instruction(word.upper(), " ".join(rest.split()), index))
-            parts = []
-    return found
-
-
-def _escape(lines: list[str]) -> str:
-    """The character that continues a line; a directive at the very top may change it."""
-    for line in lines:
-        directive = _DIRECTIVE.match(line.strip())
-        if not directive:
-            break
-        if directive[1].lower() == "escape" and directive[2] in "\\`":
-            return directive[2]
-    return "\\"
-
-
-def images(text: str) -> list[str]:
-    """The images that have to be there before the first step, each once.
-
-    A name whose variables have no value comes out as it is then, perhaps empty.
+    ``images`` are the full names of those that have to be there before the first step, each once;
+    ``mentioned`` those that are named and not used by this build. ``arguments`` are the names of
+    the arguments it declares, ``has_here_documents`` says that not every buildah reads it.
     """
-    found: dict[str, None] = {}
-    values: dict[str, str] = {}
-    stages: set[str] = set()
-    for instruction in instructions(text):
-        if instruction.word == "ARG" and not stages:
-            values.update(_assigned(instruction.text, values))
-        elif instruction.word == "FROM":
-            name, alias = _from(instruction.text, values)
-            if name != "scratch" and name.lower() not in stages:
-                found[name] = None
-            stages.add(alias.lower() or f"#{len(stages)}")
-        else:
-            found.update(dict.fromkeys(_others(instruction, stages)))
-    return list(found)
+
+    images: tuple[str, ...]
+    mentioned: tuple[str, ...]
+    arguments: frozenset[str]
+    has_here_documents: bool
+    _lines: tuple[str, ...] = field(repr=False)
+    _stages: frozenset[int] = field(repr=False)
+
+    def text(self, values: Mapping[str, str]) -> str:
+        """The same Dockerfile for buildah, where every step of every stage has these variables.
+
+        They are arguments of the build: steps see them, the image does not keep them.
+        """
+        given = [_argument(name, value) for name, value in values.items()]
+        shown = []
+        for index, line in enumerate(self._lines):
+            shown += [line, *given] if index in self._stages else [line]
+        return "\n".join(shown) + "\n"
 
 
-def arguments(text: str) -> set[str]:
-    """The names of the arguments that the Dockerfile declares."""
-    declared = [each.text for each in instructions(text) if each.word == "ARG"]
-    return {name for line in declared for name, _ in _ASSIGNED.findall(line)}
+def read(
+    text: str, given: Mapping[str, str] | None = None, reader: instructions.Reader | None = None
+) -> Dockerfile:
+    """Return what the text says; ``given`` are the arguments that the build will be given.
+
+    Raises `Failed` where that is not sure, or where what it names is no image of a registry.
+    """
+    reading = _Reading(given or {})
+    try:
+        found = instructions.read(text, reader)
+        reading.escape = found.escape
+        reading.mention(found.syntax)
+        lines = [emitted.head(found.escape), *map(reading.line, found.instructions)]
+    except Unreadable as error:
+        where = f"Line {error.line} of the" if error.line else "The"
+        why = f"{where} Dockerfile cannot be read for sure: {str(error).rstrip('.')}."
+        raise Failed("build.dockerfile", f"{why} Write it in a plainer way.") from None
+    if not reading.starts:
+        raise Failed("build.dockerfile", "The Dockerfile has no FROM, so there is no image to "
+                     "start from. Add one and try again.")  # fmt: skip
+    return Dockerfile(
+        images=tuple(reading.images),
+        mentioned=tuple(reading.mentioned),
+        arguments=frozenset(reading.arguments),
+        has_here_documents=any(each.body for each in found.instructions),
+        _lines=tuple(lines),
+        _stages=frozenset(reading.starts),
+    )
 
 
-def _assigned(text: str, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for name, value in _ASSIGNED.findall(text):
-        yield name, value[1:-1] if value[:1] == "'" else _expanded(value.strip('"'), values)
+class _Reading:
+    """Goes through the instructions in their order, and knows what is known so far."""
 
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self.escape = "\\"
+        self.images: dict[str, None] = {}
+        self.mentioned: dict[str, None] = {}
+        self.arguments: set[str] = set()
+        self.starts: list[int] = []
+        self._given = given
+        self._values = {**native.ARGUMENTS}
+        self._stages: list[str] = []
+        self._number = 0
 
-def _from(text: str, values: Mapping[str, str]) -> tuple[str, str]:
-    """The image that a FROM names, and what its stage is called."""
-    words = [word for word in text.split() if not word.startswith("--")]
-    named = len(words) > 2 and words[1].lower() == "as"
-    return _expanded(words[0], values) if words else "", words[2] if named else ""
+    def line(self, found: Instruction) -> str:
+        """The instruction as buildah gets it."""
+        self._number += 1
+        try:
+            return self._line(found)
+        except Unreadable:
+            raise
+        except ValueError as error:
+            raise Unreadable(found.line, str(error)) from None
 
+    def _line(self, found: Instruction) -> str:
+        if found.word == "FROM":
+            return self._from(found)
+        if not self._stages and found.word != "ARG":
+            raise ValueError("only ARG may stand before the first FROM")
+        if found.word == "ARG":
+            self._argument(found)
+        elif found.triggers:
+            self._trigger(found.triggers)
+        flags = tuple(map(self._flag, found.flags)) if found.word in _WITH_FILES else found.flags
+        return emitted.line(found, flags, self.escape)
 
-def _others(instruction: Instruction, stages: set[str]) -> Iterator[str]:
-    """Images that files are copied or mounted from."""
-    for word in instruction.text.split():
-        if not word.startswith("--"):
+    def mention(self, name: str) -> None:
+        """Note an image that this build does not use, unless it is no name at all."""
+        try:
+            self.mentioned[resolve(name)] = None
+        except ValueError:
             return
-        options = word.removeprefix("--mount=").removeprefix("--").split(",")
-        for option in options:
-            name, _, value = option.partition("=")
-            if name == "from" and value.lower() not in stages and not value.isdigit():
-                yield value
+
+    def _argument(self, found: Instruction) -> None:
+        for word in found.values:
+            name, has_default, value = word.partition("=")
+            self.arguments.add(name)
+            if self._stages:
+                continue
+            if not _NAME.match(name):
+                raise ValueError(f"{name[:80]!r} is not the name of an argument")
+            if name in self._given:
+                self._values[name] = self._given[name]
+            elif has_default:
+                self._values[name] = expand(value, self._values, self.escape)
+
+    def _from(self, found: Instruction) -> str:
+        name, *rest = found.values or ("",)
+        if rest and (len(rest) != 2 or rest[0].upper() != "AS"):
+            raise ValueError("FROM takes an image, and AS with the name of a stage")
+        native.require(expand(_only(found.flags, "--platform"), self._values, self.escape))
+        source = self._source(expand(name, self._values, self.escape), self._stages)
+        alias = rest[1].lower() if rest else ""
+        if alias and (not _STAGE.match(alias) or alias == _EMPTY):
+            raise ValueError(f"{alias[:80]!r} cannot be the name of a stage")
+        self._stages.append(alias)
+        self.starts.append(self._number)
+        return f"FROM {source} AS {alias}" if alias else f"FROM {source}"
+
+    def _flag(self, flag: str) -> str:
+        name, _, value = flag.partition("=")
+        if name == "--from":
+            return f"--from={self._origin(value)}"
+        if name != "--mount":
+            return flag
+        if set(value) & _QUOTES:
+            raise ValueError(f"the option {flag[:80]!r} has quotes in it")
+        return f"--mount={','.join(map(self._field, value.split(',')))}"
+
+    def _field(self, field: str) -> str:
+        """One of what a mount is made of, such as ``target=/x``."""
+        key, _, value = field.partition("=")
+        if key.lower() == "from":
+            return f"from={self._origin(value)}"
+        if "$" in key or ("$" in value and key.lower() not in _PLACES):
+            raise ValueError(f"the variable in {field[:80]!r} could stand for anything")
+        return field
+
+    def _origin(self, name: str) -> str:
+        """Where an option takes files from: variables in it would have the values of an image."""
+        if set(name) & (_QUOTES | {"$"}):
+            raise ValueError(
+                f"{name[:80]!r} has a variable or quotes; name a stage, by FROM … AS …"
+            )
+        earlier = self._stages[:-1]
+        if not _INDEX.match(name):
+            return self._source(name, earlier)
+        if int(name) >= len(earlier):
+            raise ValueError(f"there is no stage {name} before it")
+        return str(int(name))
+
+    def _source(self, name: str, stages: list[str]) -> str:
+        """The one name of what is taken: an earlier stage, nothing at all, or an image."""
+        if name == _EMPTY or (name and name.lower() in stages):
+            return name.lower()
+        try:
+            full = resolve(name)
+        except ValueError as error:
+            raise Failed(
+                "build.base-image",
+                f"The Dockerfile takes files from {name[:200]!r}, which is not the name of an "
+                f"image in a registry: {error}. Variables in it need a value above the first FROM.",
+            ) from None
+        self.images[full] = None
+        return full
+
+    def _trigger(self, found: Instruction) -> None:
+        """ONBUILD names images for whoever builds upon this one."""
+        if found.word in {"FROM", "ONBUILD", "MAINTAINER"}:
+            raise ValueError(f"ONBUILD does not take {found.word}")
+        for flag in found.flags:
+            name, _, value = flag.partition("=")
+            fields = value.split(",") if name == "--mount" else [f"from={value}"]
+            for key, _, named in (each.partition("=") for each in fields):
+                if key.lower() == "from":
+                    self.mention(named)
 
 
-def _expanded(text: str, values: Mapping[str, str]) -> str:
-    def value(match: re.Match[str]) -> str:
-        known = values.get(match[1] or match[4], "")
-        if match[2] == "+":
-            return match[3] if known else ""
-        return known or (match[3] or "")
-
-    return _VARIABLE.sub(value, text.strip("\"'"))
-
-
-def is_reference(name: str) -> bool:
-    """Whether this is the name of an image in a registry, and no path or other transport."""
-    return bool(_REFERENCE.match(name))
-
-
-def with_arguments(text: str, values: Mapping[str, str]) -> str:
-    """The same Dockerfile, where every step of every stage has these variables.
-
-    They are arguments of the build: steps see them, the image does not keep them.
-    """
-    given = [_argument(name, value) for name, value in values.items()]
-    lines = text.splitlines()
-    after = {each.last for each in instructions(text) if each.word == "FROM"}
-    shown = []
-    for index, line in enumerate(lines):
-        shown += [line, *given] if index in after else [line]
-    return "\n".join(shown) + "\n"
+def _only(flags: tuple[str, ...], name: str) -> str:
+    """The value of the one option that there may be."""
+    values = [flag.partition("=")[2] for flag in flags if flag.startswith(f"{name}=")]
+    if len(values) != len(flags) or len(values) > 1:
+        raise ValueError(f"{' '.join(flags)[:80]!r} is more than one {name}")
+    return "".join(values)
 
 
 def _argument(name: str, value: str) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 WORK = Path("/build")
 TRUSTED = Path("/trusted")
-KEY = Path("/run/bindery/key")
+ACCOUNTS = Path("/run/bindery")
+KEY = ACCOUNTS / "key"
 PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
 """Names (in either case) that a Dockerfile need not declare to be given at build time."""
 
@@ -40,6 +41,7 @@ class Order:
     work: Path = WORK
     trusted: Path = TRUSTED
     key: Path = KEY
+    accounts: Path = ACCOUNTS
 
     @property
     def repository(self) -> Path:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from . import bases, dockerfile, links, programs
+from . import bases, dockerfile, links, programs, registries
 from .order import Order
 from .output import Output
 from .result import Failed
@@ -47,24 +47,34 @@ def stage(order: Order, output: Output) -> dict[str, str]:
     found = _render(order, output)
     own = "dockerfile" in found
     text = _text(order, found["dockerfile"]) if own else found["text"]
+    read = _read(text, order)
     plan = Plan(
         pack=found["pack"],
         own=own,
         context=str(order.repository if own else order.plan / "context"),
-        images=_images(text, order),
+        images=list(read.images),
         declared=len(order.declared),
-        arguments=_arguments(text),
+        arguments={name: _ARGUMENTS[name] for name in _ARGUMENTS if name in read.arguments},
     )
     output.say(_said(plan, found.get("dockerfile", "")))
-    (order.plan / "Dockerfile").write_text(dockerfile.with_arguments(text, order.declared))
+    (order.plan / "Dockerfile").write_text(read.text(order.declared))
     (order.plan / FILE).write_text(json.dumps(asdict(plan)))
     asked = links.resources(order.repository)
     return {"pack": plan.pack, **({} if asked is None else {"resources": asked})}
 
 
-def _arguments(text: str) -> dict[str, str]:
-    declared = dockerfile.arguments(text)
-    return {name: value for name, value in _ARGUMENTS.items() if name in declared}
+def _read(text: str, order: Order) -> dockerfile.Dockerfile:
+    """What the Dockerfile says, if a build may start from all that it names."""
+    found = dockerfile.read(text, {**_ARGUMENTS, **order.proxies})
+    for name in (*found.images, *found.mentioned):
+        bases.check(name, order)
+    if found.has_here_documents and not registries.reads_here_documents():
+        raise Failed(
+            "build.dockerfile",
+            "The Dockerfile has a here-document (<<), which the buildah of this portal does not "
+            "read. Write the lines to a file of the repository, and COPY or RUN that.",
+        )
+    return found
 
 
 def read(order: Order) -> Plan:
@@ -117,16 +127,6 @@ def _text(order: Order, path: str) -> str:
         return (order.repository / path).read_text()
     except UnicodeDecodeError:
         raise Failed("build.dockerfile", f"{path} is not text in UTF-8.") from None
-
-
-def _images(text: str, order: Order) -> list[str]:
-    names = dockerfile.images(text)
-    if not any(each.word == "FROM" for each in dockerfile.instructions(text)):
-        raise Failed("build.dockerfile", "The Dockerfile has no FROM, so there is no image to "
-                     "start from. Add one and try again.")  # fmt: skip
-    for name in names:
-        bases.check(name, order)
-    return names
 
 
 def _said(plan: Plan, path: str) -> str:

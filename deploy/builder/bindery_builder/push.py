@@ -27,7 +27,7 @@ def stage(order: Order, output: Output) -> dict[str, str]:
     output.title(f"Pushing {order.image}")
     check(order.images)
     with held.knowledge(order) as known:
-        variables = {**registries.variables(order), **known}
+        variables = {**registries.variables(order, closed=False), **known}
         images = assemble.Images(order.images, held.layers(order))
         digest = _pushed(order, images, output, variables)
         output.say(f"Pushed {digest}")

@@ -6,44 +6,67 @@ The credentials of a stage are a file that only its own container has.
 from __future__ import annotations
 
 import json
-import os
+import re
 import tempfile
 from pathlib import Path
 
-from . import programs
+from . import programs, references
 from .order import Order
 
-_AUTH = "/run/bindery/{}/config.json"
 _SETTINGS = 'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n'
 _INSECURE = "\n[[registry]]\nlocation = {}\ninsecure = true\n"
+_CLOSED = "\n[[registry]]\nlocation = {}\nblocked = true\n"
+_HERE_DOCUMENTS = (1, 33)
 
 
-def variables(order: Order) -> dict[str, str]:
-    """The environment of a program that speaks to registries."""
-    text = _SETTINGS + "".join(_INSECURE.format(json.dumps(host)) for host in order.insecure)
+def variables(order: Order, *, closed: bool = True) -> dict[str, str]:
+    """The environment of buildah; see `settings`."""
+    authority = {"SSL_CERT_FILE": order.ca} if order.ca else {}
+    return {"CONTAINERS_REGISTRIES_CONF": settings(order, closed=closed), **authority}
+
+
+def settings(order: Order, *, closed: bool) -> str:
+    """Write the settings of programs that speak to registries; returns the file's path.
+
+    ``closed``: nothing is to be had from below the portal's own path. What is not asked for by
+    the portal itself has no business there, however it was named.
+    """
+    shut = set(references.spellings(order.own_prefix)) if closed and order.own_prefix else set()
+    plain = set(order.insecure) - shut
+    text = _SETTINGS + "".join(_INSECURE.format(json.dumps(host)) for host in sorted(plain))
+    text += "".join(_CLOSED.format(json.dumps(place)) for place in sorted(shut))
     descriptor, path = tempfile.mkstemp(suffix=".conf")
     with open(descriptor, "w") as file:
         file.write(text)
-    authority = {"SSL_CERT_FILE": order.ca} if order.ca else {}
-    return {"CONTAINERS_REGISTRIES_CONF": path, **authority}
+    return path
 
 
-def authentication(stage: str) -> list[str]:
-    """The option that names the stage's credentials, where it was given any."""
-    path = _AUTH.format(stage)
-    return ["--authfile", path] if os.path.exists(path) else []
+def reads_here_documents() -> bool:
+    """Whether this buildah does; one that does not takes their lines for instructions."""
+    said = programs.answer(["buildah", "--version"]).stdout.decode("utf-8", "replace")
+    version = re.search(r"(\d+)\.(\d+)", said)
+    return version is not None and (int(version[1]), int(version[2])) >= _HERE_DOCUMENTS
 
 
-def copy(order: Order, stage: str, source: str, target: str, *options: str) -> list[str]:
-    """The program that copies an image, with the stage's credentials.
+def authentication(order: Order, account: str) -> list[str]:
+    """The option that names an account's credentials, where the container was given any."""
+    path = order.accounts / account / "config.json"
+    return ["--authfile", str(path)] if path.exists() else []
 
-    Which registries speak plain http, this one has to be told by options: of the settings it
-    takes only those of its own image.
+
+def copy(
+    order: Order, account: str, source: str, target: str, *options: str, closed: bool = False
+) -> list[str]:
+    """The program that copies an image, with an account's credentials; ``closed`` as in `settings`.
+
+    It takes the file of settings from an option, and not from the variable. Which registries
+    speak plain http, it is told by options as well.
     """
     sides = (("src", source), ("dest", target))
     plain = [f"--{side}-tls-verify=false" for side, name in sides if _host(name) in order.insecure]
-    words = ["skopeo", "--insecure-policy", "copy", *authentication(stage), *plain, *options]
-    return [*words, "--", source, target]
+    known = ["--registries-conf", settings(order, closed=closed)]
+    words = ["skopeo", "--insecure-policy", *known, "copy", *authentication(order, account)]
+    return [*words, *plain, *options, "--", source, target]
 
 
 def _host(name: str) -> str:

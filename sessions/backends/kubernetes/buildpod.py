@@ -21,7 +21,8 @@ from .site import CA_FILE, CA_FOLDER, Site, cpus
 STAGES = ("fetch", "plan", "pull", "build", "push")
 PHASES = dict(zip(STAGES, ("fetching", "building", "building", "building", "pushing"), strict=True))
 
-_AUTH = {"pull": "/run/bindery/pull", "push": "/run/bindery/push"}
+_AUTH = {"pull": ("base", "pull"), "push": ("push",)}
+"""The accounts of the stages that have any; ``base`` is for what repositories name."""
 _UNPACKS = {"pull", "build"}
 """The containers that unpack images, for which files of many owners have to be made."""
 
@@ -127,8 +128,10 @@ def _mounts(stage: str, spec: BuildSpec, site: Site) -> list[dict[str, Any]]:
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
     if stage in _AUTH:
         mounts.append({"name": "trusted", "mountPath": "/trusted"})
-    if stage in _secrets(site):
-        mounts.append({"name": f"{stage}-auth", "mountPath": _AUTH[stage], "readOnly": True})
+    for account in _AUTH.get(stage, ()):
+        if account in _secrets(site):
+            place = f"/run/bindery/{account}"
+            mounts.append({"name": f"{account}-auth", "mountPath": place, "readOnly": True})
     if stage == "fetch" and spec.identity:
         mounts += keysecret.build_mounts()
     return mounts
@@ -144,15 +147,12 @@ def _volumes(site: Site) -> list[dict[str, Any]]:
         volumes.append({"name": "ca", "configMap": {"name": site.ca_configmap}})
     items = [{"key": ".dockerconfigjson", "path": "config.json"}]
     return volumes + [
-        {"name": f"{stage}-auth", "secret": {"secretName": name, "items": items}}
-        for stage, name in _secrets(site).items()
+        {"name": f"{account}-auth", "secret": {"secretName": name, "items": items}}
+        for account, name in _secrets(site).items()
     ]
 
 
 def _secrets(site: Site) -> dict[str, str]:
-    """The Secrets with credentials for the registry, by the stage that alone gets each."""
-    return {
-        stage: name
-        for stage, name in (("pull", site.pull_secret), ("push", site.push_secret))
-        if name
-    }
+    """The Secrets with credentials for registries, by the accounts that they are of."""
+    named = {"base": site.base_secret, "pull": site.pull_secret, "push": site.push_secret}
+    return {account: name for account, name in named.items() if name}

@@ -1,7 +1,9 @@
-"""Whether the cluster and the registry give the portal what it needs, for `portal.doctor`."""
+"""Whether the cluster and the registry give the portal what it needs, and strangers nothing; for
+`portal.doctor`."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 
 from django.utils.translation import gettext as _
@@ -10,7 +12,8 @@ from sessions.backends import Problem
 from sessions.errors import TemporaryError
 
 from .cluster import Cluster
-from .site import Site
+from .registry import Registry
+from .site import TAG, Site
 
 RIGHTS = {
     "pods": ("create", "get", "list", "watch", "delete", "patch"),
@@ -31,6 +34,8 @@ def examine(cluster: Cluster, site: Site, registry: Callable[[], object]) -> Ite
     yield from _secrets(cluster, site)
     yield from _storage(cluster, site)
     yield from _builder(site)
+    if site.registry:
+        yield from _strangers(cluster, site)
 
 
 def _registry(ask: Callable[[], object]) -> Iterator[Problem]:
@@ -51,7 +56,11 @@ def _rights(cluster: Cluster) -> Iterator[Problem]:
 
 
 def _secrets(cluster: Cluster, site: Site) -> Iterator[Problem]:
-    wanted = {"PORTAL_PUSH_SECRET": site.push_secret, "PORTAL_PULL_SECRET": site.pull_secret}
+    wanted = {
+        "PORTAL_PUSH_SECRET": site.push_secret,
+        "PORTAL_PULL_SECRET": site.pull_secret,
+        "PORTAL_BASE_SECRET": site.base_secret,
+    }
     for variable, name in wanted.items():
         if name and cluster.get("secrets", name) is None:
             message = _("There is no Secret “%(name)s”, which %(variable)s names.")
@@ -74,3 +83,45 @@ def _builder(site: Site) -> Iterator[Problem]:
         message = _("PORTAL_BUILDER_IMAGE is named by a tag, which can be moved to another image.")
         hint = _("Name it by its digest: …@sha256:….")
         yield Problem("kubernetes.builder-tag", message, hint)
+
+
+def _strangers(cluster: Cluster, site: Site) -> Iterator[Problem]:
+    """Whether those who should not can read what is below the portal's own path.
+
+    An image is asked for that nobody has made: to hear that it is not there is to be let in.
+    """
+    if _lets_in(site, ""):
+        message = _("Anybody can read what is below PORTAL_REGISTRY, without an account.")
+        hint = _("Have the registry ask for a login (docs/kubernetes.md, “The registry”).")
+        yield Problem("registry.open", message, hint)
+        return
+    try:
+        may = bool(site.base_secret) and _lets_in(site, _config(cluster, site.base_secret))
+    except ValueError as error:
+        message = _("The Secret of PORTAL_BASE_SECRET cannot be used: %(why)s.")
+        hint = _("Make it as the other two (docs/kubernetes.md, “The registry”).")
+        yield Problem("registry.base-account", message % {"why": error}, hint)
+        return
+    if may:
+        message = _(
+            "The account of PORTAL_BASE_SECRET, by which builds get the images that repositories "
+            "name, can read what is below PORTAL_REGISTRY: other people's environments."
+        )
+        hint = _("Take that right from it (docs/kubernetes.md, “The registry”).")
+        yield Problem("registry.base-account", message, hint)
+
+
+def _lets_in(site: Site, auth: str) -> bool:
+    registry = Registry(site.registry_address, plain_http=site.plain_http, auth=auth)
+    try:
+        registry.digest(site.repository("doctor"), TAG)
+    except TemporaryError:  # it refuses, as it should; or it is away, which was told before
+        return False
+    return True
+
+
+def _config(cluster: Cluster, name: str) -> str:
+    """The docker ``config.json`` in a Secret; raises ValueError where there is none."""
+    secret = cluster.get("secrets", name) or {}
+    data = secret.get("data") or {}
+    return base64.b64decode(data.get(".dockerconfigjson", ""), validate=True).decode()

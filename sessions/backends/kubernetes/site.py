@@ -29,7 +29,8 @@ class Site:
     """``registry`` is host[:port]/path of the images; sizes are bytes, times seconds.
 
     ``variables`` (proxies, package indexes) go into builds' steps and into notebooks, and with
-    ``ca_configmap`` the site's own authorities. ``keep_homes``: /home/jovyan is kept in the
+    ``ca_configmap`` the site's own authorities. ``base_secret`` opens registries to the images that
+    repositories name, and nothing of the portal's own. ``keep_homes``: /home/jovyan is kept in the
     person's volume. ``pod_template`` is an operator's part of the
     notebooks' pods. ``unusable`` has, by their names, why settings could not be read.
     """
@@ -53,6 +54,7 @@ class Site:
     gpu: str
     notebook_disk: int
     ca_configmap: str
+    base_secret: str = ""
     keep_homes: bool = True
     variables: dict[str, str] = field(default_factory=dict)
     pod_template: dict[str, Any] = field(default_factory=dict)
@@ -149,6 +151,7 @@ def configured() -> Site:
         python_image=settings.PORTAL_PYTHON_IMAGE,
         push_secret=settings.PORTAL_PUSH_SECRET,
         pull_secret=settings.PORTAL_PULL_SECRET,
+        base_secret=settings.PORTAL_BASE_SECRET,
         build_cpu=settings.PORTAL_BUILD_CPU,
         build_memory=int(settings.PORTAL_BUILD_MEMORY_GB * 1e9),
         build_disk=settings.PORTAL_BUILD_DISK_MB * 10**6,

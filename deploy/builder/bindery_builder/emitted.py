@@ -1,0 +1,45 @@
+"""Instructions of a Dockerfile as buildah gets them: in one line each, without comments."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from .plainreader import Instruction, Unreadable
+
+LONGEST: Final = 30_000
+"""Characters of a line: from 64 KB on, buildah's parser stops reading without a word."""
+_FOLD = re.compile(r"[A-Za-z0-9_.](?=[A-Za-z0-9_.])")
+_UNSURE: Final = frozenset(" \t\"'\\")
+
+
+def head(escape: str) -> str:
+    """The line that says what escapes."""
+    return f"# escape={escape}"
+
+
+def line(found: Instruction, flags: tuple[str, ...], escape: str) -> str:
+    """The instruction as it was, or with these options in place of its own."""
+    text = found.original if flags == found.flags else _with(found, flags)
+    folded = _folded(text.strip(), found.line, escape)
+    return f"{folded}\n{found.body}".rstrip("\n") if found.body else folded
+
+
+def _with(found: Instruction, flags: tuple[str, ...]) -> str:
+    if any(set(flag) & _UNSURE for flag in flags):
+        raise Unreadable(found.line, "it has an option with quotes or blanks in it")
+    values = json.dumps(found.values) if found.is_json else " ".join(found.values)
+    return " ".join([found.word, *flags, values])
+
+
+def _folded(text: str, number: int, escape: str) -> str:
+    """The same, in several lines where one would be too long."""
+    shown = []
+    while len(text.encode()) > LONGEST:
+        places = [match.end() for match in _FOLD.finditer(text, 0, LONGEST // 4)]
+        if not places:
+            raise Unreadable(number, "it is too long a line")
+        shown.append(text[: places[-1]] + escape)
+        text = text[places[-1] :]
+    return "\n".join([*shown, text])

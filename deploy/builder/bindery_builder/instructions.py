@@ -1,0 +1,118 @@
+"""The instructions of a Dockerfile: read by BuildKit's own parser, or by `plainreader`.
+
+BuildKit's (the package ``dockerfile``) is there on x86_64 only. buildah has a third parser,
+which differs from both in places, so `dockerfile` writes anew what is read here, in a form of
+which all of them make the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from . import plainreader
+from .plainreader import Instruction, Unreadable
+
+try:
+    import dockerfile as buildkit
+except ImportError:  # no wheel for this machine
+    buildkit = None
+
+WORDS: Final = frozenset({
+    "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL",
+    "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
+})  # fmt: skip
+LARGEST: Final = 1_000_000
+_DIRECTIVE = re.compile(r"\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(\S.*?)\s*")
+_FLAG = re.compile(r"--[a-z][a-z-]*(?:=[!-~]*)?")
+_BREAKS = re.compile(r"[\0\r\n]")
+
+Reader = Callable[[str, str], list[Instruction]]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A Dockerfile's instructions, the character that escapes, and the image of ``# syntax=``."""
+
+    instructions: tuple[Instruction, ...]
+    escape: str = "\\"
+    syntax: str = ""
+
+
+def read(text: str, reader: Reader | None = None) -> Text:
+    """Return what the text says. Raises `Unreadable` where that is not sure."""
+    if len(text) > LARGEST:
+        raise Unreadable(0, f"it is longer than {LARGEST:,} characters")
+    if "\0" in text:
+        raise Unreadable(0, "it is not text")
+    lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
+    directives, rest = _directives(lines)
+    escape = directives.get("escape", "\\")
+    if escape not in {"\\", "`"}:
+        raise Unreadable(1, "the directive “escape” takes \\ or ` only")
+    found = (reader or usual())("\n".join(rest), escape)
+    for each in found:
+        _check(each, escape)
+    return Text(tuple(found), escape, directives.get("syntax", ""))
+
+
+def usual() -> Reader:
+    """Return the reader for this machine."""
+    return _buildkit if buildkit else plainreader.read
+
+
+def _directives(lines: list[str]) -> tuple[dict[str, str], list[str]]:
+    """The directives at the very top, and the lines with empty comments in their places."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines):
+        directive = _DIRECTIVE.fullmatch(line)
+        name = directive[1].lower() if directive else ""
+        if not directive or name not in {"syntax", "escape", "check"}:
+            return found, ["#"] * number + lines[number:]
+        if name in found:
+            raise Unreadable(number + 1, f"there are two directives “{name}”")
+        found[name] = directive[2]
+    return found, []
+
+
+def _buildkit(text: str, escape: str) -> list[Instruction]:
+    """What BuildKit's parser says, which is told the escape: it may not know each directive."""
+    head = f"# escape={escape}\n"
+    try:
+        commands = buildkit.parse_string(head + text)
+    except ValueError as error:
+        raise Unreadable(0, str(error)) from None
+    return [_of_buildkit(each, escape) for each in commands]
+
+
+def _of_buildkit(command: Any, escape: str) -> Instruction:
+    original, _, body = command.original.partition("\n")
+    found = Instruction(
+        word=command.cmd.upper(),
+        flags=command.flags,
+        values=command.value,
+        is_json=command.json,
+        original=original,
+        body=body,
+        line=command.start_line - 1,
+    )
+    if found.word != "ONBUILD":
+        return found
+    triggered = _buildkit(found.rest, escape)
+    if len(triggered) != 1 or body:
+        raise Unreadable(found.line, "ONBUILD takes one instruction in one line")
+    return replace(found, triggers=triggered[0])
+
+
+def _check(found: Instruction, escape: str) -> None:
+    """Refuse what another reader could take for something else."""
+    if found.word not in WORDS:
+        raise Unreadable(found.line, f"there is no instruction {found.word[:20]!r}")
+    if wrong := next((flag for flag in found.flags if not _FLAG.fullmatch(flag)), ""):
+        raise Unreadable(found.line, f"the option {wrong[:80]!r} has characters that none has")
+    if _BREAKS.search(found.original) or found.original.rstrip("\t ").endswith(escape):
+        raise Unreadable(found.line, f"it is not sure where the line ends (with {escape} or not)")
+    if found.triggers:
+        _check(found.triggers, escape)

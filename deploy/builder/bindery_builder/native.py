@@ -1,0 +1,39 @@
+"""The platform that this machine builds for: it runs what it builds, so there is no other.
+
+What Dockerfiles call it, as in ``FROM --platform=$BUILDPLATFORM``.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import Final
+
+_ARCHITECTURES: Final = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
+
+
+def _common(architecture: str) -> str:
+    return _ARCHITECTURES.get(architecture, architecture)
+
+
+ARCHITECTURE: Final = _common(platform.machine())
+ARGUMENTS: Final = {
+    f"{prefix}{name}": value
+    for prefix in ("BUILD", "TARGET")
+    for name, value in (
+        ("PLATFORM", f"linux/{ARCHITECTURE}"),
+        ("OS", "linux"),
+        ("ARCH", ARCHITECTURE),
+        ("VARIANT", ""),
+    )
+}
+"""The arguments that every Dockerfile has without declaring them."""
+
+
+def require(wanted: str) -> None:
+    """Raise `ValueError` where an image is wanted for another platform than this machine's."""
+    if not wanted:
+        return
+    parts = wanted.lower().split("/")
+    architecture = next((part for part in parts if part != "linux"), ARCHITECTURE)
+    if _common(architecture) != ARCHITECTURE:
+        raise ValueError(f"images for {wanted[:80]} are not built here, only for {ARCHITECTURE}")

@@ -1,0 +1,124 @@
+"""Reads a Dockerfile line by line, where BuildKit's parser is not to be had.
+
+It takes what every reader understands in the same way, and refuses the rest: here-documents,
+options in quotes, and lines whose end is not sure.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+_BLANKS = re.compile(r"[\t\v\f\r ]+")
+_HERE: Final = re.compile(r"(?:^|\s)[0-9]*<<-?[^<\s]")
+_QUOTED = r"""(?:[^\s"'\\`]|"[^"\\`]*"|'[^'\\`]*')+"""
+_ARGUMENT = re.compile(_QUOTED)
+_ARGUMENTS = re.compile(rf"(?:{_QUOTED}(?:\s+{_QUOTED})*)?")
+_WITH_FILES: Final = frozenset({"RUN", "COPY", "ADD"})
+_WITH_LISTS: Final = _WITH_FILES | {"CMD", "ENTRYPOINT", "SHELL", "VOLUME"}
+
+
+class Unreadable(ValueError):
+    """What a Dockerfile says in this line is not sure; the text says why."""
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(why)
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """``word`` in capitals, ``flags`` without their quotes; ``values`` are the words of FROM, ARG,
+    COPY and ADD, and one text of the others. ``original`` is all of it in one line, but for the
+    ``body`` of here-documents, which has lines. ``triggers`` is what ONBUILD is to do."""
+
+    word: str
+    flags: tuple[str, ...]
+    values: tuple[str, ...]
+    original: str
+    line: int
+    is_json: bool = False
+    body: str = ""
+    triggers: Instruction | None = None
+
+    @property
+    def rest(self) -> str:
+        """All that follows the word."""
+        parts = _BLANKS.split(self.original.strip(), maxsplit=1)
+        return parts[1] if len(parts) > 1 else ""
+
+
+def read(text: str, escape: str) -> list[Instruction]:
+    """Return the instructions. Raises `Unreadable`."""
+    return [_instruction(line, number, escape) for number, line in _joined(text, escape)]
+
+
+def _joined(text: str, escape: str) -> Iterator[tuple[int, str]]:
+    """The number of its first line, and each instruction in one line."""
+    parts: list[str] = []
+    start = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        bare = line.lstrip()
+        if not bare or bare.startswith("#"):
+            continue
+        start = start if parts else number
+        kept = (line if parts else bare).rstrip("\t ")
+        if kept.endswith(escape * 2):
+            raise Unreadable(number, f"it is not sure whether {escape * 2} continues the line")
+        goes_on = kept.endswith(escape)
+        parts.append(kept.removesuffix(escape) if goes_on else line if parts else bare)
+        if not goes_on:
+            yield start, "".join(parts)
+            parts = []
+    if parts:
+        yield start, "".join(parts)
+
+
+def _instruction(line: str, number: int, escape: str) -> Instruction:
+    word, *rest = _BLANKS.split(line.strip(), maxsplit=1)
+    word = word.upper()
+    flags, text = _flags(rest[0].strip() if rest else "", number)
+    if word in _WITH_FILES and _HERE.search(text):
+        raise Unreadable(number, "it has a here-document, which is not read on this machine")
+    listed = _list(text, number) if word in _WITH_LISTS else None
+    values = listed if listed is not None else _values(word, text, number)
+    triggers = _instruction(text, number, escape) if word == "ONBUILD" else None
+    return Instruction(word, flags, values, line, number, listed is not None, triggers=triggers)
+
+
+def _flags(text: str, number: int) -> tuple[tuple[str, ...], str]:
+    """The options in front, and what follows them."""
+    found = []
+    while text.startswith("--"):
+        flag, *rest = re.split(r"\s+", text, maxsplit=1)
+        if flag == "--" or set(flag) & set("\"'\\`"):
+            raise Unreadable(number, "it has an option with quotes or escapes in it")
+        found.append(flag)
+        text = rest[0] if rest else ""
+    return tuple(found), text
+
+
+def _list(text: str, number: int) -> tuple[str, ...] | None:
+    """The texts of a list in JSON; None where there is none."""
+    if not text.startswith("["):
+        return None
+    try:
+        found, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    if text[end:].strip() or not all(isinstance(each, str) for each in found):
+        raise Unreadable(number, "it has a list that does not end with the line, or has no texts")
+    return tuple(found)
+
+
+def _values(word: str, text: str, number: int) -> tuple[str, ...]:
+    if word in {"FROM", "COPY", "ADD"}:
+        return tuple(_BLANKS.split(text)) if text else ()
+    if word != "ARG":
+        return (text,) if text else ()
+    if not _ARGUMENTS.fullmatch(text):
+        raise Unreadable(number, "it has quotes or escapes that are not sure")
+    return tuple(_ARGUMENT.findall(text))

@@ -1,0 +1,92 @@
+"""Names of images, resolved as the programs do that pull them.
+
+The grammar and the defaults are those of github.com/distribution/reference, and the transports
+those of containers/image. Whoever gets a name from here hands on the full one, so that nothing
+is left for buildah or skopeo to make of it. Pure functions.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from contextlib import suppress
+from typing import Final
+
+HUB: Final = "docker.io"
+_HUBS: Final = frozenset(
+    {HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
+)
+_LONGEST: Final = 255
+_DEFAULT_PORTS: Final = frozenset({"80", "443"})
+
+_TRANSPORT = re.compile(
+    r"(?:atomic|containers-storage|dir|docker-archive|docker-daemon|oci|oci-archive|ostree|sif"
+    r"|tarball):|docker:/|[A-Za-z][A-Za-z0-9+.-]*://"
+)
+_ID = re.compile(r"sha256:|[0-9a-fA-F]{64}\Z")
+_HOST = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
+    r"(?::(?:0|[1-9][0-9]{0,4}))?"
+)
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REST = re.compile(
+    rf"(?P<path>{_PART}(?:/{_PART})*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
+    r"(?:@(?P<digest>sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}))?"
+)
+
+
+def resolve(name: str) -> str:
+    """Return the full name: ``host/path:tag``, or ``host/path@digest`` where it has a digest.
+
+    Raises `ValueError`, with the reason, for what is no name of an image in a registry.
+    """
+    if _TRANSPORT.match(name):
+        raise ValueError("it names a place of another kind than a registry")
+    if _ID.match(name):
+        raise ValueError("it is the id of an image and not its name")
+    host, rest = _split(name)
+    found = _REST.fullmatch(rest)
+    if not found or not _HOST.fullmatch(host) or len(host) + len(found["path"]) >= _LONGEST:
+        raise ValueError("it is not the name of an image")
+    if host == "localhost":
+        raise ValueError("it is of somebody's own machine and in no registry")
+    end = f"@{found['digest']}" if found["digest"] else f":{found['tag'] or 'latest'}"
+    return f"{host}/{found['path']}{end}"
+
+
+def _split(name: str) -> tuple[str, str]:
+    """The registry's host in small letters, and the rest; what is left out is the Hub's."""
+    host, slash, rest = name.partition("/")
+    if not slash or not (set(host) & set(".:") or host.lower() == "localhost"):
+        host, rest = HUB, name
+    host = host.lower()
+    if host in _HUBS:
+        return HUB, rest if "/" in rest else f"library/{rest}"
+    return host, rest
+
+
+def is_below(name: str, prefix: str) -> bool:
+    """Whether an image is below a registry's path (``host[:port]/path/``), in whatever spelling.
+
+    A port that http or https has anyway makes no difference, nor does the way in which an
+    address is written. Other names of the same registry are not known here: see `registries`.
+    """
+    host, rest = _split(resolve(name))
+    where, path = _split(prefix)
+    return _place(host) == _place(where) and f"{rest}/".startswith(path)
+
+
+def spellings(prefix: str) -> list[str]:
+    """A registry's path, in full and without its final slash, with each port that it may have."""
+    host, path = _split(prefix)
+    name = host.partition(":")[0]
+    hosts = [name, *(f"{name}:{each}" for each in sorted(_DEFAULT_PORTS))]
+    return [f"{each}/{path}".rstrip("/") for each in ([host] if _place(host)[1] else hosts)]
+
+
+def _place(host: str) -> tuple[str, str]:
+    name, _, port = host.partition(":")
+    with suppress(OSError):
+        name = socket.inet_ntoa(socket.inet_aton(name))
+    return name, "" if port in _DEFAULT_PORTS else port

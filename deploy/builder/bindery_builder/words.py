@@ -1,0 +1,96 @@
+"""Words of a Dockerfile in which variables and quotes stand, as its reference describes them.
+
+Only what every reader of Dockerfiles makes the same of is taken: anything else is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KINDS: Final = re.compile(r":?[-+]")
+_DEEPEST: Final = 20
+
+
+def expand(text: str, values: Mapping[str, str], escape: str = "\\") -> str:
+    """Return what the word stands for; a variable without a value stands for nothing.
+
+    Raises `ValueError` where that cannot be said for sure.
+    """
+    return _Word(text, values, escape).read("")
+
+
+class _Word:
+    """One word, read from the left; ``at`` is how far."""
+
+    def __init__(self, text: str, values: Mapping[str, str], escape: str) -> None:
+        self._text = text
+        self._values = values
+        self._escape = escape
+        self._at = 0
+        self._depth = 0
+
+    def read(self, end: str) -> str:
+        """What stands before the character ``end``, which is left behind; "" is the word's end."""
+        found = []
+        self._depth += 1
+        while (character := self._next()) != end:
+            if not character or self._depth > _DEEPEST:
+                raise ValueError(f"{self._text!r} has no {end} where one is needed")
+            found.append(self._piece(character, end))
+        self._depth -= 1
+        return "".join(found)
+
+    def _piece(self, character: str, end: str) -> str:
+        if character == "$":
+            return self._variable()
+        if character == self._escape:
+            following = self._next()
+            kept = end == '"' and following not in {'"', "$", self._escape}
+            return (character if kept else "") + following
+        if character == "'" and end != '"':
+            return self._literal()
+        if character == '"' and end != '"':
+            return self.read('"')
+        return character
+
+    def _literal(self) -> str:
+        start = self._at
+        self._at = self._text.find("'", start) + 1
+        if not self._at:
+            raise ValueError(f"' is missing in {self._text!r}")
+        return self._text[start : self._at - 1]
+
+    def _variable(self) -> str:
+        if self._peek() != "{":
+            return self._values.get(self._name(), "")
+        self._next()
+        name = self._name()
+        value = self._values.get(name)
+        if self._peek() == "}":
+            self._next()
+            return value or ""
+        kind = _KINDS.match(self._text, self._at)
+        if not kind:
+            raise ValueError(f"{self._text!r} has a form of variables that is not known here")
+        self._at = kind.end()
+        other = self.read("}")
+        given = bool(value) if kind[0][0] == ":" else value is not None
+        return (other if given else "") if kind[0][-1] == "+" else (value or "") if given else other
+
+    def _name(self) -> str:
+        found = _NAME.match(self._text, self._at)
+        if not found:
+            raise ValueError(f"{self._text!r} has a $ without the name of a variable")
+        self._at = found.end()
+        return found[0]
+
+    def _peek(self) -> str:
+        return self._text[self._at : self._at + 1]
+
+    def _next(self) -> str:
+        character = self._peek()
+        self._at += len(character)
+        return character

@@ -1,0 +1,157 @@
+"""The stages that pull and build, with real registries: a name that was let through by mistake gets
+nothing all the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bindery_builder import build, plan, pull, registries
+from bindery_builder.order import Order
+from bindery_builder.output import Output
+from bindery_builder.result import Failed
+
+from tests.kubernetes.registryserver import GuardedRegistry, RegistryServer
+
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.skipif(os.geteuid() != 0, reason="buildah needs uid 0, as it has in its pod"),
+]
+
+SECRET = "somebody's"
+
+
+@pytest.fixture(scope="module")
+def door() -> Iterator[GuardedRegistry]:
+    """A registry with what was built for somebody, a step of an earlier build, and base images."""
+    with GuardedRegistry({"portal": "", "stranger": "public/"}) as registry:
+        for name in ("own/ada", "own/cache-1", "own/python", "public/base"):
+            registry.behind.image(name, "step-001" if "cache" in name else "1")
+        yield registry
+
+
+@pytest.fixture
+def order(door: GuardedRegistry, tmp_path: Path) -> Order:
+    """A build that has both accounts."""
+    door.asked.clear()
+    made = of(door.address, tmp_path)
+    for account, person in ((pull.BASES, "stranger"), (pull.PORTAL, "portal")):
+        (made.accounts / account).mkdir(parents=True)
+        (made.accounts / account / "config.json").write_text(door.config(person))
+    return made
+
+
+def of(address: str, folder: Path) -> Order:
+    (folder / "work/plan").mkdir(parents=True)
+    return Order(
+        url="https://git.example.org/a.git",
+        commit="c0ffee",
+        image=f"{address}/own/x:built",
+        own_prefix=f"{address}/own/",
+        python_image=f"{address}/own/python:1",
+        insecure=(address,),
+        work=folder / "work",
+        trusted=folder / "trusted",
+        accounts=folder / "accounts",
+    )
+
+
+@pytest.fixture(autouse=True)
+def tidy(tmp_path: Path) -> Iterator[None]:
+    """What buildah has mounted for its storage does not stay."""
+    yield
+    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for place in sorted(mounted, reverse=True):
+        if Path(place).is_relative_to(tmp_path):
+            subprocess.run(["umount", "--lazy", "--", place], check=True)
+
+
+def pulled(order: Order, *images: str) -> str:
+    """What the stage says of a plan with these images."""
+    planned = plan.Plan("dockerfile", own=True, context=str(order.work), images=list(images))
+    (order.plan / plan.FILE).write_text(json.dumps(dataclasses.asdict(planned)))
+    log = io.BytesIO()
+    try:
+        pull.stage(order, Output(log, 100_000))
+    except Failed as failed:
+        return f"{failed.code}\n{log.getvalue().decode()}"
+    return log.getvalue().decode()
+
+
+def askers(door: GuardedRegistry, path: str) -> set[str]:
+    """Who was let in to what is below the path."""
+    told = {person for person, asked in door.asked if asked.startswith(f"/v2/{path}")}
+    return {person for person in told if door.lets_in(person, f"/v2/{path}")}
+
+
+def test_what_repositories_name_is_pulled_with_an_account_of_its_own(order, door):
+    said = pulled(order, f"{door.address}/public/base:1")
+    assert not said.startswith("build."), said
+    assert askers(door, "public/base") == {"stranger"}
+
+
+def test_what_the_operator_has_chosen_and_earlier_steps_are_pulled_with_the_portals(order, door):
+    order = dataclasses.replace(order, cache=f"{door.address}/own/cache-1")
+    said = pulled(order, f"{door.address}/own/python:1", f"{door.address}/public/base:1")
+    assert "Found 1 steps." in said
+    assert askers(door, "own/cache-1") == askers(door, "own/python") == {"portal"}
+    assert askers(door, "public/base") == {"stranger"}
+
+
+def test_another_name_of_the_registry_opens_it_no_more(order, door):
+    """Reading cannot find that out: the account for base images has no right there."""
+    other = door.address.replace("127.0.0.1", "localhost")
+    for account in (pull.BASES, pull.PORTAL):
+        file = order.accounts / account / "config.json"
+        file.write_text(file.read_text().replace("127.0.0.1", "localhost"))
+    order = dataclasses.replace(order, insecure=(door.address, other))
+    assert pulled(order, f"{other}/own/ada:1").startswith("build.base-image")
+    assert ("stranger", "/v2/own/ada/manifests/1") in door.asked
+    assert askers(door, "own/ada") == set()
+
+
+def test_the_programs_themselves_get_nothing_from_below_the_portals_path(order, door):
+    name = f"{door.address}/own/ada:1"
+    with_all = registries.authentication(order, pull.PORTAL)
+    closed, opened = registries.variables(order), registries.variables(order, closed=False)
+    words = [*registries.buildah(order), "pull", *with_all, "--", name]
+    done = subprocess.run(words, env={**os.environ, **closed}, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "blocked" in done.stderr
+    assert door.asked == []
+    subprocess.run(words, env={**os.environ, **opened}, capture_output=True, check=True)
+    door.asked.clear()
+    for is_closed in (True, False):
+        target = f"dir:{order.work}/copy-{is_closed}"
+        words = registries.copy(order, pull.PORTAL, f"docker://{name}", target, closed=is_closed)
+        done = subprocess.run(words, capture_output=True, text=True)
+        assert (done.returncode != 0, "blocked" in done.stderr, door.asked == []) == (
+            is_closed, is_closed, is_closed
+        ), done.stderr  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["own", "elsewhere"])
+@pytest.mark.parametrize(
+    "dockerfile",
+    ["FROM {there}/ada:1\n", "FROM scratch\nCOPY --from={there}/ada:1 / /x\n",
+     "FROM {public}/hooked:1\nLABEL a=b\n"],
+)  # fmt: skip
+def test_a_build_gets_no_image_that_was_not_pulled(dockerfile: str, place: str, tmp_path: Path):
+    """Neither one that was not seen in the Dockerfile, nor what a base image's ONBUILD names; even
+    of a registry that asks nobody for a login."""
+    with RegistryServer() as registry:
+        there, public = (f"{registry.address}/{name}" for name in (place, "public"))
+        registry.image(f"{place}/ada", "1")
+        registry.image("public/hooked", "1", OnBuild=[f"COPY --from={there}/ada:1 / /x"])
+        order = of(registry.address, tmp_path)
+        assert not pulled(order, f"{public}/hooked:1").startswith("build.")
+        (order.plan / "Dockerfile").write_text(dockerfile.format(there=there, public=public))
+        with pytest.raises(Failed) as failed:
+            build.stage(order, Output(io.BytesIO(), 100_000))
+        assert failed.value.code == "build.dockerfile"

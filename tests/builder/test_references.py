@@ -1,0 +1,114 @@
+"""Names of images, as the programs that pull them resolve them."""
+
+from __future__ import annotations
+
+import pytest
+from bindery_builder import bases, references, registries
+from bindery_builder.order import Order
+from bindery_builder.result import Failed
+
+DIGEST = f"sha256:{'0' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("debian", "docker.io/library/debian:latest"),
+        ("debian:12", "docker.io/library/debian:12"),
+        ("docker:dind", "docker.io/library/docker:dind"),
+        ("ada/x", "docker.io/ada/x:latest"),
+        ("docker.io/debian", "docker.io/library/debian:latest"),
+        ("index.docker.io/ada/x", "docker.io/ada/x:latest"),
+        ("Docker.IO/library/debian", "docker.io/library/debian:latest"),
+        ("r.example:5000/a/b-c__d:V1", "r.example:5000/a/b-c__d:V1"),
+        ("R.Example/a", "r.example/a:latest"),
+        ("localhost:5000/a", "localhost:5000/a:latest"),
+        (f"debian@{DIGEST}", f"docker.io/library/debian@{DIGEST}"),
+        (f"debian:12@{DIGEST}", f"docker.io/library/debian@{DIGEST}"),
+        (f"r.example/a@sha512:{'f' * 128}", f"r.example/a@sha512:{'f' * 128}"),
+    ],
+)
+def test_a_name_is_completed(name: str, full: str):
+    assert references.resolve(name) == full
+    assert references.resolve(full) == full
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", " ", "-x", "a b", "a\n", "A", "../x", "debian:", "debian@", "$A", "a//b", "a/", "/a",
+        "oci:x", "oci:/etc", "dir:/run", "docker://debian", "docker:/x", "docker-archive:x.tar",
+        "docker-daemon:x:y", "containers-storage:x", "containers-storage:[overlay@/x]y",
+        "oci-archive:x", "ostree:x", "sif:x", "tarball:x", "atomic:x", "https://r.example/x",
+        "0" * 64, DIGEST, "sha256:abc", "localhost/x", "LOCALHOST/x", "r.example./x", ".r/x",
+        "r_x.example/x", "r.example:05000/x", "r.example:x/y", "[::1]:5000/x", "user@r.example/x",
+        "r.example/X", "r.example/a/../b", "r.example/a%2fb", "r.example\\a", "r.example/a:b:c",
+        f"r.example/a@{DIGEST}0", "r.example/a@md5:00", "r.example/é", "r．example/a", "a" * 300,
+    ],
+)  # fmt: skip
+def test_what_is_no_name_in_a_registry_is_refused(name: str):
+    with pytest.raises(ValueError, match="it "):
+        references.resolve(name)
+
+
+def order(prefix: str) -> Order:
+    return Order(url="", commit="", image="", own_prefix=prefix, python_image="r:5000/own/base:1")
+
+
+SOMEBODYS = [
+    ("r:5000/own/", "r:5000/own/ada:1"),
+    ("r:5000/own/", "R:5000/own/ada"),
+    ("r:5000/own/", f"r:5000/own/ada@{DIGEST}"),
+    ("r:5000/own/", "r:5000/own/cache-0123:step-001"),
+    ("r:5000/own/", "r:5000/own/base:2"),
+    ("r.example/own/", "r.example:443/own/ada"),
+    ("r.example:443/own/", "r.example/own/ada"),
+    ("r.example:80/own/", "r.example/own/ada"),
+    ("r.example/", "r.example/ada"),
+    ("10.0.0.5:5000/own/", "10.5:5000/own/ada"),
+    ("10.0.0.5:5000/own/", "167772165:5000/own/ada"),
+    ("10.0.0.5:5000/own/", "0x0a.0.0.5:5000/own/ada"),
+    ("10.0.0.5:5000/own/", "012.0.0.5:5000/own/ada"),
+    ("docker.io/own/", "own/ada"),
+    ("own/", "index.docker.io/own/ada"),
+    ("docker.io/own/", "registry-1.docker.io/own/ada"),
+]
+
+
+@pytest.mark.parametrize(("prefix", "name"), SOMEBODYS)
+def test_an_image_that_is_somebodys_is_refused(prefix: str, name: str):
+    with pytest.raises(Failed) as failed:
+        bases.check(references.resolve(name), order(prefix))
+    assert failed.value.code == "build.base-image"
+    assert "built for somebody" in failed.value.message
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["debian", "r:5000/other/x", "r:5000/own/base:1", "own/ada", "r:5000/owner/x", "r:5001/own/x"],
+)  # fmt: skip
+def test_any_other_image_is_taken(name: str):
+    bases.check(references.resolve(name), order("r:5000/own/"))
+
+
+@pytest.mark.parametrize("name", ["debian", "dir:/run", "R:5000/x:1", ""])
+def test_only_full_names_get_past(name: str):
+    with pytest.raises(Failed):
+        bases.check(name, order(""))
+
+
+def settings(ordered: Order, **how: bool) -> str:
+    with open(registries.variables(ordered, **how)["CONTAINERS_REGISTRIES_CONF"]) as file:
+        return file.read()
+
+
+def test_the_portals_own_path_is_closed_to_the_programs_as_well():
+    plain = Order(url="", commit="", image="", own_prefix="r:5000/own/", insecure=("r:5000",))
+    assert 'location = "r:5000/own"\nblocked = true' in settings(plain)
+    assert 'location = "r:5000"\ninsecure = true' in settings(plain)
+    assert "blocked" not in settings(plain, closed=False)
+    secure = Order(url="", commit="", image="", own_prefix="r.example/own/")
+    for place in ("r.example/own", "r.example:443/own", "r.example:80/own"):
+        assert f'location = "{place}"\nblocked = true' in settings(secure)
+    whole = Order(url="", commit="", image="", own_prefix="r:5000/", insecure=("r:5000",))
+    assert settings(whole).count("[[registry]]") == 1
