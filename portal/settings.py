@@ -51,6 +51,8 @@ PORTAL_ADMIN_PASSWORD = ENVIRONMENT.text("PORTAL_ADMIN_PASSWORD")
 PORTAL_OWN_ADDRESS = f"{_host}:{_address.port or (443 if GATEWAY_SCHEME == 'https' else 80)}"
 PORTAL_TRUSTED_GIT_HOSTS = [*ENVIRONMENT.words("PORTAL_TRUSTED_GIT_HOSTS"), PORTAL_OWN_ADDRESS]
 PORTAL_TRUSTED_HOSTS = ENVIRONMENT.words("PORTAL_TRUSTED_HOSTS")
+# Where notebooks' servers listen on a cluster: to trust a host is not to trust them.
+PORTAL_NAMED_PORTS = [8888] if PORTAL_BACKEND == "kubernetes" else []
 
 # --- Bounds of builds and notebooks ----------------------------------------------------------
 PORTAL_REPOSITORY_LIMIT_MB = ENVIRONMENT.number("PORTAL_REPOSITORY_LIMIT_MB", 2048, low=1)
@@ -98,9 +100,9 @@ PORTAL_REGISTRY_PLAIN_HTTP = ENVIRONMENT.flag("PORTAL_REGISTRY_PLAIN_HTTP", defa
 PORTAL_REGISTRY_AUTH = ENVIRONMENT.text("PORTAL_REGISTRY_AUTH")
 PORTAL_PUSH_SECRET = ENVIRONMENT.text("PORTAL_PUSH_SECRET")
 PORTAL_PULL_SECRET = ENVIRONMENT.text("PORTAL_PULL_SECRET")
+PORTAL_BASE_SECRET = ENVIRONMENT.text("PORTAL_BASE_SECRET")
 PORTAL_BUILDER_IMAGE = ENVIRONMENT.text("PORTAL_BUILDER_IMAGE")
 PORTAL_BUILD_BASE_IMAGE = ENVIRONMENT.text("PORTAL_BUILD_BASE_IMAGE")
-PORTAL_BASE_SECRET = ENVIRONMENT.text("PORTAL_BASE_SECRET")
 PORTAL_PYTHON_IMAGE = ENVIRONMENT.text("PORTAL_PYTHON_IMAGE")
 PORTAL_BUILD_CPU = ENVIRONMENT.decimal("PORTAL_BUILD_CPU", 2.0)
 PORTAL_STORAGE_CLASS = ENVIRONMENT.text("PORTAL_STORAGE_CLASS")
@@ -219,6 +221,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # REST framework looks for fields of PostgreSQL, and would load its driver: a tenth of web.
     sys.modules.setdefault("django.contrib.postgres", None)  # type: ignore[arg-type]
 REDIS_URL = ENVIRONMENT.text("REDIS_URL")
+# Of this machine: no trust in a host leads people's git, builds or notebooks to these.
+_servers = (DATABASES["default"].get("PORT"), REDIS_URL and (urlsplit(REDIS_URL).port or 6379))
+PORTAL_CLOSED_PORTS = sorted({PORTAL_PORT, *(int(port) for port in _servers if port)})
 
 CACHES = {
     "default": (

@@ -19,6 +19,7 @@ from functools import cached_property
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 LONGEST_NAME = 253
+_EXAMPLE = re.compile(r"/examples/[a-z0-9-]+\.git(?:/[A-Za-z0-9/_.-]*)?(?:\?[a-z0-9=-]*)?")
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
 
 # Written out, because `is_private` and its kind change between versions of Python and take in
@@ -47,6 +48,12 @@ _REFUSED = {
     "5f00::/16": "a reserved address",
 }
 _REFUSED_NETWORKS = [(ipaddress.ip_network(text), why) for text, why in _REFUSED.items()]
+# Nobody's Git server and nobody's package index: no trust in a name that leads there opens them.
+_METADATA = [
+    ipaddress.ip_network(text)
+    for text in ("100.100.100.200/32", "168.63.129.16/32", "169.254.0.0/16", "192.0.0.192/32",
+                 "fd00:ec2::254/128", "fe80::/10")
+]  # fmt: skip
 _GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -65,10 +72,16 @@ class Rules:
 
     ``trusted`` holds ``host`` (any port), ``host:port`` or ``[IPv6]:port``; hosts are names or
     addresses and count only as they are written: to trust a name is not to trust its address.
-    Raises ValueError for an entry that is none of these.
+    ``closed`` are ports of this machine at which the portal and its servers listen, which no
+    trust opens, and ``named`` those that only an entry with the port opens. ``front`` is the
+    portal's own address, ``http(s)://host:port``, of which nothing but the bundled examples may
+    be had. Raises ValueError for an entry that is none of these.
     """
 
     trusted: frozenset[str] = frozenset()
+    closed: frozenset[int] = frozenset()
+    named: frozenset[int] = frozenset()
+    front: str = ""
 
     def __post_init__(self) -> None:
         _ = self._entries  # a wrong entry shows here and not in the middle of a request
@@ -77,10 +90,33 @@ class Rules:
     def _entries(self) -> frozenset[tuple[str, int | None]]:
         return frozenset(_entry(text) for text in self.trusted)
 
+    @cached_property
+    def _front(self) -> tuple[str, int | None]:
+        return _entry(self.front.partition("://")[2]) if self.front else ("", None)
+
     def trusts(self, host: str, port: int | None) -> bool:
         """Whether the site vouches for this host and port. Raises Unresolvable."""
         name = canonical(host)
-        return (name, None) in self._entries or (name, port) in self._entries
+        if (name, port) in self._entries:
+            return True
+        return (name, None) in self._entries and port not in self.named
+
+    def is_portal(self, host: str, port: int) -> bool:
+        """Whether this is the portal itself, by what it is called. Raises Unresolvable."""
+        name = canonical(host)
+        if (name, port) == self._front:
+            return True
+        address = literal(name)
+        here = _is_our_own(_unwrapped(address)) if address else _is_localhost(name)
+        return here and port in {*self.closed, self._front[1]}
+
+    def is_example(self, host: str, port: int, path: str) -> bool:
+        """Whether this is a bundled example at the portal's own address. Of what goes through a
+        tunnel to it nobody sees the ``path``, which is "" then. Raises Unresolvable."""
+        if not self.front or (canonical(host), port) != self._front:
+            return False
+        is_tunnel = self.front.startswith("https:") and not path
+        return is_tunnel or (bool(_EXAMPLE.fullmatch(path)) and ".." not in path)
 
 
 def _entry(text: str) -> tuple[str, int | None]:
@@ -154,6 +190,15 @@ def _unwrapped(address: Address) -> Address:
     return inner or address
 
 
+def is_metadata(address: Address) -> bool:
+    """Whether the address is that of a metadata service, or of this network's own link."""
+    return any(_unwrapped(address) in network for network in _METADATA)
+
+
+def _is_localhost(name: str) -> bool:
+    return name == "localhost" or name.endswith(".localhost")
+
+
 def _is_our_own(address: Address) -> bool:
     """Whether an interface of this machine has the address: only then can it be bound."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
@@ -165,16 +210,33 @@ def _is_our_own(address: Address) -> bool:
     return True
 
 
-async def usable(rules: Rules, host: str, port: int) -> list[str]:
+async def usable(rules: Rules, host: str, port: int, path: str = "") -> list[str]:
     """The addresses to connect to for ``host``, looked up and checked; at least one.
 
-    Raises Refused or Unresolvable; takes as long as the system's resolver does.
+    ``path`` is what is asked for there, "" where that is not to be seen. Raises Refused or
+    Unresolvable; takes as long as the system's resolver does.
     """
     name = canonical(host)
+    if rules.is_example(name, port, path):
+        return await _lookup(name, port)
+    if rules.is_portal(name, port):
+        raise Refused(f"{name}:{port} is the portal itself")
     addresses = await _lookup(name, port)
-    if not rules.trusts(name, port):
+    if rules.trusts(name, port):
+        require_open(rules, name, port, addresses)
+    else:
         require_public(name, addresses)
     return addresses
+
+
+def require_open(rules: Rules, name: str, port: int, addresses: Iterable[str]) -> None:
+    """Raise Refused if one of a trusted name's addresses is what no trust opens."""
+    for text in addresses:
+        address = ipaddress.ip_address(text)
+        if is_metadata(address):
+            raise Refused(f"{name} leads to a metadata service")
+        if port in rules.closed and _is_our_own(_unwrapped(address)):
+            raise Refused(f"{name}:{port} is the portal itself")
 
 
 def require_public(name: str, addresses: Iterable[str]) -> None:

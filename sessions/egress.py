@@ -68,6 +68,7 @@ class _Request:
     host: str
     port: int
     head: bytes
+    path: str = ""
 
 
 @dataclass
@@ -107,7 +108,7 @@ class _Proxy:
     async def _connect(self, request: _Request) -> Streams:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                addresses = await usable(self.rules, request.host, request.port)
+                addresses = await usable(self.rules, request.host, request.port, request.path)
                 return await _open_first(addresses, request.port)
         except Refused as error:
             self.observe(error)
@@ -172,7 +173,7 @@ def _plain(method: str, target: str, lines: list[str]) -> _Request:
     origin = rest if rest.startswith("/") else f"/{rest}"
     kept = [f"{method} {origin} HTTP/1.1", f"Host: {authority}", *_end_to_end(lines)]
     head = "\r\n".join([*kept, "Connection: close", "", ""])
-    return _Request(host, port, head.encode("latin-1"))
+    return _Request(host, port, head.encode("latin-1"), origin)
 
 
 def _end_to_end(lines: list[str]) -> list[str]:

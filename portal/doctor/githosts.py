@@ -1,4 +1,4 @@
-"""The trusted Git hosts: that there are such."""
+"""The trusted Git hosts: that there are such, and that they are not the portal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from portal.doctor.finding import Finding
+from sessions.providers import rules
 
 
 def check() -> Iterator[Finding]:
@@ -26,3 +27,23 @@ def check() -> Iterator[Finding]:
                 _("Mend the name, or the resolver of this machine."),
                 advice=True,
             )
+        else:
+            yield from _of_this_machine(entry, host.strip("[]"))
+
+
+def _of_this_machine(entry: str, host: str) -> Iterator[Finding]:
+    """What this machine listens on besides is open to people's git, where no port is named."""
+    if not rules().is_portal(host, settings.PORTAL_PORT):
+        return
+    if entry.endswith(f":{settings.PORTAL_PORT}"):
+        message = _("%(host)s of PORTAL_TRUSTED_GIT_HOSTS is the portal itself, and stays closed.")
+    elif entry.rpartition(":")[2].isdecimal() and host != entry.strip("[]"):
+        return
+    else:
+        message = _("%(host)s of PORTAL_TRUSTED_GIT_HOSTS is this machine, with all of its ports.")
+    yield Finding(
+        "doctor.git-host-port",
+        message % {"host": entry},
+        _("Name the port of its Git server: host:port."),
+        advice=True,
+    )

@@ -60,7 +60,12 @@ class Address:
 
 def rules() -> addresses.Rules:
     """What git may reach: public addresses, and the hosts that the site trusts."""
-    return addresses.Rules(frozenset(settings.PORTAL_TRUSTED_GIT_HOSTS))
+    return addresses.Rules(
+        trusted=frozenset(settings.PORTAL_TRUSTED_GIT_HOSTS),
+        closed=frozenset(settings.PORTAL_CLOSED_PORTS),
+        named=frozenset(settings.PORTAL_NAMED_PORTS),
+        front=f"{settings.GATEWAY_SCHEME}://{settings.PORTAL_OWN_ADDRESS}",
+    )
 
 
 def parse(text: str) -> Address | None:
@@ -101,7 +106,7 @@ def _checked(found: re.Match[str], *, scheme: str, path: str, bare: bool = False
         _refuse_protocol(scheme)
     user = _user(scheme, groups["user"])
     host, port = _host(found["host"]), _port(scheme, groups.get("port"))
-    _check_reachable(scheme, host, port or _PORTS[scheme])
+    _check_reachable(scheme, host, port or _PORTS[scheme], path)
     query = groups.get("query") or ""
     return Address(scheme, user, host, port, _segments(path), query, bare)
 
@@ -148,11 +153,15 @@ def _port(scheme: str, text: str | None) -> int | None:
     return None if port == _PORTS[scheme] else port
 
 
-def _check_reachable(scheme: str, host: str, port: int) -> None:
+def _check_reachable(scheme: str, host: str, port: int, path: str) -> None:
     """Refuse at once what needs no look-up to be refused; `gitremote` sees to the rest."""
-    if rules().trusts(host, port):
-        return
+    known = rules()
     address = addresses.literal(host)
+    if known.trusts(host, port) and not (address and addresses.is_metadata(address)):
+        is_example = scheme == settings.GATEWAY_SCHEME and known.is_example(host, port, path)
+        if known.is_portal(host, port) and not is_example:
+            _refuse_portal(host)
+        return
     local = host == "localhost" or host.endswith(".localhost")
     if local or (address and addresses.refusal(address)):
         raise UserError(
@@ -165,6 +174,17 @@ def _check_reachable(scheme: str, host: str, port: int) -> None:
         )
     if scheme == "http":
         _refuse_protocol("http")
+
+
+def _refuse_portal(host: str) -> NoReturn:
+    raise UserError(
+        "launch.address-portal",
+        _(
+            "%(host)s is this portal itself, which has no repositories but its examples. Paste"
+            " the address of a repository on a Git server."
+        )
+        % {"host": host},
+    )
 
 
 def _segments(path: str) -> tuple[str, ...]:

@@ -103,3 +103,12 @@ def test_examples_are_fetched_from_the_portal_but_their_notebooks_do_not_reach_i
     job = build_job(order("http://localhost:8000/examples/x.git"), FOLDERS, Path("/toolbox"))
     assert job.fetch_trusted == ["localhost:8000"]
     assert job.trusted == []
+
+
+def test_the_portals_own_ports_are_closed_to_builds_and_notebooks(settings):
+    settings.PORTAL_OWN_ADDRESS = "localhost:8000"
+    settings.PORTAL_CLOSED_PORTS = [5432, 8000]
+    settings.PORTAL_TRUSTED_GIT_HOSTS = settings.PORTAL_TRUSTED_HOSTS = ["127.0.0.1"]
+    job = build_job(order("http://127.0.0.1:8000/x/y.git"), FOLDERS, Path("/toolbox"))
+    assert (job.closed, job.fetch_front) == ([5432, 8000], "http://localhost:8000")
+    assert job.trusted == ["127.0.0.1"]

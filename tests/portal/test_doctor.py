@@ -158,6 +158,13 @@ def test_a_git_host_that_leads_nowhere(settings):
     assert ids(githosts.check()) == {"doctor.git-host"}
 
 
+@pytest.mark.parametrize("entry", ["127.0.0.1", "localhost", "[::1]", "127.0.0.1:{port}"])
+def test_a_git_host_that_is_this_machine_with_all_its_ports(settings, entry):
+    settings.PORTAL_TRUSTED_GIT_HOSTS = [entry.format(port=settings.PORTAL_PORT)]
+    (finding,) = githosts.check()
+    assert (finding.id, finding.advice) == ("doctor.git-host-port", True)
+
+
 # --- the portal's processes, and its addresses ---
 def test_processes_that_are_not_there(backend):
     assert ids(processes.check(patience=0.2)) == {"doctor.watch", "doctor.worker"}

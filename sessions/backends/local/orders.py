@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from sessions.addresses import Rules, Unresolvable
+from sessions.addresses import Unresolvable
 from sessions.backends import BuildSpec, ServerSpec
 from sessions.errors import InternalError
+from sessions.providers import rules
 
 from . import people
 from .folders import Folders
@@ -26,6 +27,7 @@ _LOG_OF_NOTEBOOK = 1_000_000
 def build_job(spec: BuildSpec, folders: Folders, toolbox: Path) -> BuildJob:
     """What the build's keeper needs to know."""
     pythons = interpreters(people.builder())
+    allowed = rules()
     return BuildJob(
         url=spec.url,
         commit=_commit(spec.commit),
@@ -40,6 +42,8 @@ def build_job(spec: BuildSpec, folders: Folders, toolbox: Path) -> BuildJob:
         fetch_trusted=list(settings.PORTAL_TRUSTED_GIT_HOSTS),
         trusted=_trusted(spec.url),
         private=spec.identity is not None,
+        closed=sorted(allowed.closed),
+        fetch_front=allowed.front,
     )
 
 
@@ -67,6 +71,7 @@ def server_job(spec: ServerSpec, folders: Folders, toolbox: Path) -> ServerJob:
         bounds=bounds,
         site=site(str(toolbox), os.environ, _prefixes(pythons)),
         trusted=_trusted(spec.url),
+        closed=list(settings.PORTAL_CLOSED_PORTS),
     )
 
 
@@ -98,13 +103,13 @@ def _commit(text: str) -> str:
 def _trusted(url: str) -> list[str]:
     """Private addresses for people's own code: package mirrors, and its own repository."""
     host, port = _host(url)
+    allowed = rules()
     try:
-        own = Rules(frozenset(settings.PORTAL_TRUSTED_GIT_HOSTS)).trusts(host, port)
+        # Examples are fetched from the portal, but notebooks do not reach it.
+        own = allowed.trusts(host, port) and not allowed.is_portal(host, port)
     except Unresolvable:
         own = False
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    if address == settings.PORTAL_OWN_ADDRESS:
-        own = False  # examples are fetched from the portal, but notebooks do not reach it
     return [*settings.PORTAL_TRUSTED_HOSTS, *([address] if own else [])]
 
 

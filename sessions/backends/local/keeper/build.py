@@ -80,7 +80,7 @@ class Build:
             "build.repository-too-large",
             f"The repository is larger than {bounds.gigabytes(limit)}, which is the most here.",
         )
-        async with self._way_out(self._job.fetch_trusted):
+        async with self._way_out(self._job.fetch_trusted, self._job.fetch_front):
             await self._step(steps.fetch(self._job, self._key), limit, too_large)
         self._key = None
         if await bounds.size([self._job.partial]) > limit:  # it was too quick for the watch
@@ -150,12 +150,12 @@ class Build:
         )
 
     @asynccontextmanager
-    async def _way_out(self, trusted: list[str]) -> AsyncIterator[None]:
+    async def _way_out(self, trusted: list[str], front: str = "") -> AsyncIterator[None]:
         """The proxy of the steps inside; what it refuses is said in the log."""
         path = self._folder / "io" / "net"
         path.unlink(missing_ok=True)
         server = await egress.serve(
-            Rules(frozenset(trusted)),
+            Rules(frozenset(trusted), frozenset(self._job.closed), front=front),
             path=str(path),
             observe=lambda error: self._log.note(f"Not connected: {error}"),
         )

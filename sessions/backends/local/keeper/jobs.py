@@ -54,7 +54,8 @@ class BuildJob:
 
     ``pythons`` maps versions (3.11) to interpreters, the preferred one first.
     ``fetch_trusted`` and ``trusted`` are hosts that may be reached in spite of their address:
-    by git, and by everything after it. ``private``: what is built is one person's alone.
+    by git, and by everything after it; ``closed`` and, for git alone, ``fetch_front`` are those
+    of `sessions.addresses.Rules`. ``private``: what is built is one person's alone.
     """
 
     url: str
@@ -70,6 +71,8 @@ class BuildJob:
     fetch_trusted: list[str]
     trusted: list[str]
     private: bool = False
+    closed: list[int] = field(default_factory=list)
+    fetch_front: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ class ServerJob:
     trusted: list[str]
     start_seconds: int = 180
     former: list[str] = field(default_factory=list)
+    closed: list[int] = field(default_factory=list)
 
 
 def write(folder: Path, job: BuildJob | ServerJob, owner: int | None = None) -> None:

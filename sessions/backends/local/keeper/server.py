@@ -49,9 +49,8 @@ class Server:
         for old in (self._served / "net", self._served / jupyter.SOCKET, self._socket):
             old.unlink(missing_ok=True)
         self._write_configuration()
-        way_out = await egress.serve(
-            Rules(frozenset(self._job.trusted)), path=str(self._served / "net")
-        )
+        rules = Rules(frozenset(self._job.trusted), frozenset(self._job.closed))
+        way_out = await egress.serve(rules, path=str(self._served / "net"))
         try:
             async with started(self._sandbox(home), self._words()) as process:
                 try:
