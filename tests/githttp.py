@@ -74,6 +74,7 @@ class GitServer:
         self.hanging: set[str] = set()
         self.endless: set[str] = set()
         self.pouring: set[str] = set()
+        self.stalling: set[str] = set()
         self.over = threading.Event()
         self._clock = 1_700_000_000
         self._http = _Http(self, address)
@@ -187,6 +188,11 @@ class GitServer:
         self.pouring.add(name)
         return self.url(name)
 
+    def stall(self, name: str) -> str:
+        """Tell which branches there are, and send nothing of them from now on."""
+        self.stalling.add(name)
+        return self.restrict(name, protocol=0)
+
     def restrict(
         self, name: str, *, by_id: bool = True, filters: bool = True, protocol: int = 2
     ) -> str:
@@ -258,6 +264,8 @@ class _Request(BaseHTTPRequestHandler):
             self._answer(401, 'WWW-Authenticate: Basic realm="git"')
         elif name in owner.endless:
             self._flood()
+        elif name in owner.stalling and self.command == "POST":
+            owner.over.wait()
         elif name in owner.pouring and self.command == "POST":
             self._pour()
         else:

@@ -9,15 +9,16 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
+from keys.identity import Identity
 from quotas.limits import limits_of
-from sessions import volumes
+from sessions import gitreach, volumes
 from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
 from sessions.gitremote import Resolved, resolve
 from sessions.lifecycle import facts, files, needs, sshkey
 from sessions.lifecycle.attach import attach
 from sessions.lifecycle.failures import failures_of
-from sessions.models import Build, Project, Session
+from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import owner_slug
 from sessions.providers import Repository
 from sessions.states import BuildState, SessionState
@@ -31,13 +32,30 @@ def prepare(session_id: int) -> None:
     with failures_of(session):
         project = session.project
         if session.force_build or not project.commit:
-            identity = sshkey.of(project.owner) if project.is_private else None
-            found = resolve(_repository(project), identity)
+            found = resolve(_repository(project), _identity(project))
         else:
             found = Resolved(project.commit, project.ref, project.path)
+        _require_own(project, found)
         there = needs.read(project, found)
         wanted, warnings = needs.settled(there.resources, limits_of(project.owner))
         attach(session, found, there, wanted, warnings)
+
+
+def _identity(project: Project) -> Identity | None:
+    """Whose key opens the repository, where it takes one."""
+    return sshkey.of(project.owner) if project.is_private else None
+
+
+def _require_own(project: Project, found: Resolved) -> None:
+    """Raise UserError where rules ask for certain repositories, and the commit may be of another.
+
+    What was found under a branch or a tag is the repository's own.
+    """
+    if found.ref != found.commit or not RepositoryRule.objects.exists():
+        return
+    builds = Build.objects.of(project).filter(commit=found.commit)
+    if not builds.exclude(ref=found.commit).exists():
+        gitreach.require_reachable(project.url, found.commit, _identity(project))
 
 
 def _repository(project: Project) -> Repository:

@@ -1,8 +1,6 @@
 """Which repositories may be launched here: what staff ban, and what alone they allow.
 
-Patterns have ``*`` and ``?`` and nothing else: a regular expression would have to be written
-with care by staff (its dots match anything), and one that backtracks for ever would hold up
-every launch. What is compared is where git fetches from, not what somebody typed.
+What is compared is where git fetches from, not what somebody typed (`sessions.patterns`).
 """
 
 from __future__ import annotations
@@ -10,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
-from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -18,9 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from sessions import patterns
 from sessions.errors import UserError
-
-_BEFORE_HOST = re.compile(r"(?:[a-z+]+://)?(?:[^/@]*@)?", re.IGNORECASE)
 
 
 class Launchable(Protocol):
@@ -41,18 +37,18 @@ class Verdict(NamedTuple):
 
 
 def place(url: str) -> str:
-    """``host/path`` of what git clones, the same for every way to write and to fetch it:
-    without protocol, account, port and ``.git``."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}/{_without_ends(unquote(parts.path))}"
+    """Return ``host/path`` of what git clones, the same for every way to write and to fetch it."""
+    return str(patterns.place(url))
 
 
 def is_pattern(text: str) -> None:
     """Refuse what could never match an address."""
-    host, slash, _path = _tidy(text).partition("/")
+    pattern = patterns.Pattern.of(text)
     if re.search(r"\s", text):
         raise ValidationError(_("Take the blanks out of the pattern."))
-    if not (slash or "*" in host) or not re.search(r"[.*?:]|^localhost$", host):
+    named = pattern.path or "*" in pattern.host
+    is_host = re.search(r"[.*?:]|^localhost$", pattern.host) or pattern.port
+    if not named or not is_host:
         raise ValidationError(_("Begin with the host, such as github.com/somebody/*."))
 
 
@@ -72,8 +68,8 @@ class RepositoryRuleQuerySet(models.QuerySet["RepositoryRule"]):
 
 
 class RepositoryRule(models.Model):
-    """``pattern`` is for the whole of a `place`, whatever its case. A ban wins; where anything
-    is allowed, all else is banned."""
+    """``pattern`` is for the whole of a `place`, whatever its case. A ban wins, and goes as far as
+    its pattern can be read; where anything is allowed, all else is banned."""
 
     class Kind(models.TextChoices):
         BAN = "ban", _("banned")
@@ -112,15 +108,25 @@ class RepositoryRule(models.Model):
     def is_ban(self) -> bool:
         return self.kind == self.Kind.BAN
 
-    def matches(self, place: str) -> bool:
-        return _expression(_tidy(self.pattern)).fullmatch(place) is not None
+    def clean(self) -> None:
+        """Refuse to allow more hosts than whoever writes the rule can know of."""
+        host = patterns.Pattern.of(self.pattern).host
+        if not self.is_ban and host.endswith("*") and host != "*":
+            sentence = _(
+                "Write the host to its end: with a * there, it would be those of strangers, too."
+            )
+            raise ValidationError({"pattern": sentence})
+
+    def matches(self, url: str) -> bool:
+        """Whether the rule is about what git clones from ``url``, or about this `place`."""
+        pattern, where = patterns.Pattern.of(self.pattern), patterns.place(url)
+        return pattern.bans(where) if self.is_ban else pattern.allows(where)
 
 
 def judge(rules: Iterable[RepositoryRule], url: str) -> Verdict:
     """Whether what git clones from ``url`` may be launched under these rules."""
-    where = place(url)
     rules = list(rules)
-    matching = [rule for rule in rules if rule.matches(where)]
+    matching = [rule for rule in rules if rule.matches(url)]
     ban = next((rule for rule in matching if rule.is_ban), None)
     if ban:
         return Verdict(allowed=False, rule=ban)
@@ -131,21 +137,3 @@ def judge(rules: Iterable[RepositoryRule], url: str) -> Verdict:
 def _banned(repository: str, ban: RepositoryRule) -> str:
     sentence = gettext("%(repository)s may not be launched here.") % {"repository": repository}
     return f"{sentence} {ban.reason}".strip()
-
-
-def _tidy(pattern: str) -> str:
-    """The pattern in the form of a `place`, as staff may paste an address."""
-    return _without_ends(_BEFORE_HOST.sub("", pattern.strip(), count=1))
-
-
-def _without_ends(path: str) -> str:
-    return path.strip("/").removesuffix(".git")
-
-
-def _expression(pattern: str) -> re.Pattern[str]:
-    """Each part up to a ``*`` is looked for once, and its first place is kept (an atomic
-    group): that is enough for such patterns, and the time is bounded by length × length."""
-    first, *rest = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
-    middle = "".join(f"(?>.*?{part})" for part in rest[:-1] if part)
-    last = f".*{rest[-1]}" if rest else ""
-    return re.compile(first + middle + last, re.IGNORECASE | re.DOTALL)

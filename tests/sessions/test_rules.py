@@ -39,6 +39,20 @@ def allow(pattern: str) -> RepositoryRule:
         ("ssh://somebody@GIT.example.org:22/evil/miner", "git.example.org/evil/miner"),
         ("git@git.example.org:evil/miner", "git.example.org/evil/miner"),
         ("https://git.example.org/%65vil/miner", "git.example.org/evil/miner"),
+        ("ssh://git@ssh.github.com:443/evil/miner.git", "github.com/evil/miner"),
+        ("ssh://git@SSH.GitHub.com.:443/evil/miner/", "github.com/evil/miner"),
+        ("git@ssh.github.com:evil/miner.git", "github.com/evil/miner"),
+        ("git@www.github.com:evil/miner", "github.com/evil/miner"),
+        ("ssh://git@altssh.gitlab.com:443/evil/miner.git", "gitlab.com/evil/miner"),
+        ("https://www.gitlab.com/evil/miner", "gitlab.com/evil/miner"),
+        ("ssh://git@altssh.bitbucket.org:443/evil/miner.git", "bitbucket.org/evil/miner"),
+        ("https://www.bitbucket.org/evil/miner", "bitbucket.org/evil/miner"),
+        ("https://GITHUB.COM./evil/miner", "github.com/evil/miner"),
+        ("https://github.com:443/evil/miner.git/", "github.com/evil/miner"),
+        ("https://git.example.org/evil/miner.git.git", "git.example.org/evil/miner"),
+        ("https://git.example.org/evil/miner.GIT", "git.example.org/evil/miner"),
+        ("https://bücher.example/evil/miner", "xn--bcher-kva.example/evil/miner"),
+        ("https://[2001:db8::0001]/evil/miner", "2001:db8::1/evil/miner"),
     ],
 )
 def test_a_repository_has_one_place_however_it_is_written(typed, where):
@@ -80,6 +94,94 @@ def test_a_pattern_is_for_the_whole_address(pattern, matches):
 def test_a_pattern_that_could_match_nothing_is_refused(pattern):
     with pytest.raises(ValidationError):
         is_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "github.com./course/*",
+        "ssh.github.com/course/*",
+        "www.github.com/course/*",
+        "https://github.com/%63ourse/*",
+        "github.com//course/*",
+        "git@github.com:course/lesson.git",
+        "ssh://git@ssh.github.com:443/course/lesson",
+        "GITHUB.com/Course/Lesson.git/",
+    ],
+)
+@pytest.mark.parametrize("kind", ["ban", "allow"])
+def test_a_pattern_may_be_written_like_an_address(pattern, kind):
+    is_pattern(pattern)
+    for typed in ("course/lesson", "ssh://git@ssh.github.com:443/course/lesson.git"):
+        assert RepositoryRule(kind=kind, pattern=pattern).matches(understand(typed).url)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "url"),
+    [
+        ("github.com/course/*", "https://evil.example/github.com/course/x"),
+        ("github.com/course/*", "https://github.com.evil.example/course/x"),
+        ("github.com/course/*", "https://xgithub.com/course/x"),
+        ("github.com/course/*", "https://github.com/courses/x"),
+        ("github.com/course/*", "https://github.com/evil/course/x"),
+        ("github.com/course/lesson", "https://github.com/course/lesson-2"),
+        ("*.example.org/course/*", "https://evil.example/a.example.org/course/x"),
+        ("*.example.org/course/*", "https://example.org/course/x"),
+        ("*.example.org", "https://evil.example/x.example.org"),
+        ("git?example.org/course/*", "https://git/example.org/course/x"),
+        ("git.example.org/*/public", "https://git.example.org.evil.example/x/public"),
+        ("*/course/*", "https://evil.example/x/course/y"),
+        ("git.example.org:8443/course/*", "https://git.example.org/course/x"),
+        ("git.example.org:8443/course/*", "https://git.example.org:9999/course/x"),
+        ("github.com:443/course/*", "ssh://git@github.com/course/x"),
+        ("git.example.org/course/*", "https://git.example.org/cour\u017fe/x"),
+        ("git.example.org/kit/*", "https://git.example.org/\u212ait/x"),
+        ("gist.github.com/course/*", "https://github.com/course/x"),
+    ],
+)
+def test_what_is_allowed_is_allowed_on_the_host_that_is_named(pattern, url):
+    assert not RepositoryRule(kind="allow", pattern=pattern).matches(url)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "url"),
+    [
+        ("*", "https://evil.example/x"),
+        ("*.example.org", "https://git.example.org/any/thing"),
+        ("*.example.org/course/*", "https://a.b.example.org/course/x/y"),
+        ("git.example.org:8443/course/*", "https://git.example.org:8443/course/x"),
+        ("git.example.org/course/*", "ssh://git@git.example.org:2222/course/x"),
+        ("github.com:443/course/*", "ssh://git@ssh.github.com:443/course/x"),
+        ("[fd00::1]/course/*", "https://[fd00::1]/course/x"),
+        ("bücher.example/course/*", "https://xn--bcher-kva.example/course/x"),
+    ],
+)
+def test_it_is_allowed_there_however_it_is_written(pattern, url):
+    is_pattern(pattern)
+    assert RepositoryRule(kind="allow", pattern=pattern).matches(url)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "url"),
+    [
+        ("*.example.org/evil/*", "https://other.example/a.example.org/evil/x"),
+        ("*/evil/*", "https://gitlab.com/group/evil/x"),
+        ("*.example.org", "https://git.example.org/any/thing"),
+        ("https://git.example.org:8443/evil/*", "https://git.example.org:8443/evil/x"),
+        ("https://git.example.org:8443/evil/*", "ssh://git@git.example.org/evil/x"),
+        ("git.example.org/evil/*", "https://git.example.org/EVIL/x"),
+        ("github.com/evil/*", "ssh://git@ssh.github.com:443/evil/x"),
+    ],
+)
+def test_a_ban_goes_as_far_as_it_can_be_read(pattern, url):
+    assert RepositoryRule(kind="ban", pattern=pattern).matches(url)
+
+
+@pytest.mark.parametrize("pattern", ["github.com*", "github.com*/course/*", "git.*/x/*"])
+def test_hosts_of_strangers_are_not_allowed_by_mistake(pattern):
+    with pytest.raises(ValidationError, match="those of strangers"):
+        RepositoryRule(kind="allow", pattern=pattern).full_clean()
+    RepositoryRule(kind="ban", pattern=pattern).full_clean()
 
 
 @pytest.mark.timeout(10)
