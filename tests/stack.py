@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from bench.harness.ports import free_port
+from sessions.backends.local.keeper import cgroups
 from sessions.backends.local.keeper.files import remove
 from tests import processes, scratch
 from tests.pauses import looked
@@ -110,6 +111,7 @@ class Stack:
         self.manage("shell", "-c", END_EVERYTHING)
         run = self.data / "run"
         eventually(lambda: not _running(run), within=20, what="the end of all notebooks")
+        cgroups.sweep(self.data / "run", ())
         remove(self.data)
 
     def manage(self, *arguments: str, expected: int = 0, within: float = 60) -> str:

@@ -13,6 +13,7 @@ from quotas.resources import Resources
 from sessions.backends import BuildSpec, ServerSpec
 from sessions.backends.local import LocalBackend
 from sessions.backends.local.folders import BUILD, SERVER
+from sessions.backends.local.keeper import cgroups
 from sessions.backends.local.keeper.files import remove
 from tests import scratch
 from tests.backends.inside import Inside, image
@@ -34,6 +35,7 @@ def data(warm_data: Path) -> Iterator[Path]:
     folder = scratch.folder()
     warm_up(folder, warm_data)
     yield folder
+    cgroups.sweep(folder / "run", ())
     remove(folder)
 
 

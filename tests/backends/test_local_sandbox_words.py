@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sessions.backends.local.keeper import jupyter, steps
 from sessions.backends.local.keeper.jobs import Bounds, BuildJob, ServerJob, Site
-from sessions.backends.local.keeper.sandbox import Bind, Sandbox, arguments, command
+from sessions.backends.local.keeper.sandbox import Bind, Handed, Sandbox, arguments, command
 
 SITE = Site("/data/toolbox/1", {"SSL_CERT_FILE": "/certs/all.pem"}, ["/certs/all.pem"])
 BOUNDS = Bounds(memory=1000, processes=50, disk=2000, seconds=60)
@@ -49,15 +51,17 @@ def test_a_sandbox_shows_the_system_and_what_it_is_given_and_nothing_else():
         environment={"TOKENS": "none"},
     )
     proxy = "http://127.0.0.1:3128"
-    assert arguments(sandbox) == [
+    assert arguments(sandbox, Handed(init=5, seccomp=6)) == [
         "--unshare-user", "--uid", "1000", "--gid", "1000", "--disable-userns",
         "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net",
         "--unshare-cgroup-try", "--hostname", "ada-x-12345678",
-        "--die-with-parent", "--new-session", "--clearenv",
+        "--die-with-parent", "--as-pid-1", "--new-session", "--clearenv",
+        "--seccomp", "6",
         "--proc", "/proc", "--dev", "/dev",
         "--size", "500", "--perms", "1777", "--tmpfs", "/tmp",
         "--size", "500", "--perms", "1777", "--tmpfs", "/dev/shm",
-        "--size", "500", "--tmpfs", "/run",
+        "--size", "500", "--perms", "0755", "--tmpfs", "/run",
+        "--perms", "0111", "--ro-bind-data", "5", "/run/init",
         "--ro-bind", "/usr", "/usr",
         "--ro-bind-try", "/etc/alternatives", "/etc/alternatives",
         "--ro-bind-try", "/etc/ca-certificates", "/etc/ca-certificates",
@@ -98,12 +102,30 @@ def test_a_sandbox_shows_the_system_and_what_it_is_given_and_nothing_else():
     ]  # fmt: skip
 
 
-def test_the_limits_of_each_process_are_set_inside():
+def test_folders_in_memory_may_be_mounted_already():
+    plain = Sandbox(hostname="x", binds=(), site=SITE, bounds=BOUNDS, scratch=500)
+    words = arguments(replace(plain, memory="/data/run/server-1/memory"), Handed(5))
+    place = words.index("--bind")
+    assert words[place : place + 9] == [
+        "--bind", "/data/run/server-1/memory/tmp", "/tmp",
+        "--bind", "/data/run/server-1/memory/shm", "/dev/shm",
+        "--bind", "/data/run/server-1/memory/run", "/run",
+    ]  # fmt: skip
+    assert not {"--tmpfs", "--size"} & set(words)
+
+
+def test_a_machine_without_a_filter_gets_none():
+    plain = Sandbox(hostname="x", binds=(), site=SITE, bounds=BOUNDS, scratch=500)
+    assert "--seccomp" not in arguments(plain, Handed(5))
+
+
+def test_the_limits_of_each_process_are_set_inside_below_the_first():
     words = command(BOUNDS, ["a", "b"])
-    assert words[:8] == [
+    assert words[:12] == [
+        "/run/init", "-c", '"$@"; exit $?', "init",
         "prlimit", "--nproc=50", "--data=1000", "--core=0", "--fsize=2000", "--", "sh", "-c",
     ]  # fmt: skip
-    assert words[9:] == ["sh", "a", "b"]
+    assert words[13:] == ["sh", "a", "b"]
 
 
 def test_what_came_from_people_is_a_word_of_its_own():
@@ -213,9 +235,9 @@ def test_the_start_script_runs_the_command():
 def test_a_text_that_is_poured_in_is_for_its_owner_alone_and_cannot_be_changed():
     """A private key among them: ssh refuses one that others can read."""
     sandbox = Sandbox(hostname="x", binds=(), site=SITE, bounds=BOUNDS, scratch=1)
-    words = arguments(sandbox, {"/run/bindery/ssh/ssh.priv": 7, "/etc/two": 8})
-    without = arguments(sandbox)
-    place = words.index("--ro-bind-data") - 2
+    words = arguments(sandbox, Handed(5, 6, {"/run/bindery/ssh/ssh.priv": 7, "/etc/two": 8}))
+    without = arguments(sandbox, Handed(5, 6))
+    place = words.index("0600") - 1
     assert words[place : place + 10] == [
         "--perms", "0600", "--ro-bind-data", "7", "/run/bindery/ssh/ssh.priv",
         "--perms", "0600", "--ro-bind-data", "8", "/etc/two",

@@ -22,8 +22,8 @@ from django.utils.translation import gettext as _
 from sessions.backends import Aside
 from sessions.errors import StateConflict, TemporaryError
 
+from . import going
 from .folders import Folders
-from .keeper.files import remove as remove_tree
 
 _NAMED = re.compile(r"(?P<name>.+)\.\d{8}T\d{6}Z-[0-9a-f]{6}")
 _SECONDS = 20
@@ -84,8 +84,8 @@ def remove(folders: Folders, aside: str) -> None:
     if path is None:
         return
     try:
-        remove_tree(path)
-    except subprocess.CalledProcessError:
+        going.drop(path)
+    except OSError:
         message = _("%(name)s cannot be removed from the disk at present.")
         raise TemporaryError("local.not-removed", message % {"name": aside}) from None
 

@@ -4,19 +4,16 @@ It only writes down what is wanted and reads what is: each build and each notebo
 `keeper` process of its own, which goes on when the portal is restarted. Neighbours:
 `folders` (where), `environments` (what was built), `orders` (what keepers are told), `keyfiles`
 (whose SSH keys notebooks have), `launch` and `forking` (how they are started), `reports` (how they
-are), `follow` (what changes), `leftovers` (what nobody works on any more), `place` (whose all this
-is), `asides` (what nobody asked for), `health` (what is missing).
+are), `follow` (what changes), `leftovers` (what nobody works on any more), `going` (how it is
+removed), `place` (whose all this is), `asides` (what nobody asked for), `health` (what is missing).
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -43,6 +40,7 @@ from . import (
     asides,
     environments,
     examination,
+    going,
     health,
     keyfiles,
     launch,
@@ -57,7 +55,6 @@ from . import (
 from .folders import BUILD, SERVER, Folders
 from .follow import Changes, Report
 from .interpreters import interpreters
-from .keeper.files import remove
 
 _PROBLEMS_SECONDS = 30.0
 
@@ -223,13 +220,8 @@ class LocalBackend:
         return folder.exists() and os.geteuid() == 0 and people.hand_over_all(folder, uid)
 
     def remove_project(self, name: str, volume: str = "") -> bool:
-        project = self.folders.project(name)
-        with suppress(FileNotFoundError):
-            os.rename(project, self.folders.projects / f".{name}-{uuid.uuid4().hex[:8]}")
-        for gone in leftovers.going(self.folders):
-            with suppress(subprocess.CalledProcessError):  # a notebook that ends now: next time
-                remove(gone)
-        return True
+        going.drop(self.folders.project(name))
+        return not going.is_going(self.folders.projects, name)
 
     def measure_project(self, name: str, volume: str) -> ProjectSize:
         return ProjectSize(environments.taken(self.folders.project(name)))

@@ -20,10 +20,9 @@ from django.utils.translation import gettext as _
 from sessions.backends import Image
 from sessions.errors import TemporaryError
 
-from . import launch
+from . import going, launch
 from .folders import SERVER, Folders
 from .keeper import jobs, unsynced
-from .keeper.files import remove
 
 _DROPPED = ".dropped"
 _SECONDS = 20
@@ -69,7 +68,7 @@ def drop(folders: Folders, image: str) -> None:
 
 
 def sweep(folders: Folders) -> None:
-    """Remove what was dropped, and what an interrupted removal has left of it."""
+    """Have removed what was dropped and no notebook uses any more."""
     dropped = list(folders.environments.glob(f".*{_DROPPED}"))
     used = set(_used(folders)) if dropped else set()
     for path in dropped:
@@ -79,8 +78,8 @@ def sweep(folders: Folders) -> None:
 
 def _remove(path: Path) -> None:
     try:
-        remove(path)
-    except subprocess.CalledProcessError:
+        going.drop(path)
+    except OSError:
         message = _("The environment %(name)s cannot be removed from the disk at present.")
         raise TemporaryError("local.not-removed", message % {"name": path.name}) from None
 

@@ -6,6 +6,7 @@ environments/<image>       finished environments: env, home, result.json
 projects/<name>            a project's files (home), and how they were left (record)
 homes/<volume>             a person's volume (`User.volume`); .uids is the portal's own
 set-aside/projects/<id>    what no row asked for; projects/.set-aside where that is another disk
+*/.going/                  what is being removed, beside where it was
 installation               the id of the installation to which all this belongs
 run/build-<id>, server-<id>  one keeper each: job, status, log, lock, sockets (io), keys (ssh)
 """
@@ -67,6 +68,10 @@ class Folders:
     @property
     def run(self) -> Path:
         return self.root / "run"
+
+    def all_with_strangers_files(self) -> tuple[Path, ...]:
+        return (self.run, self.projects, self.environments, self.cache, self.aside,
+                self.aside_there)  # fmt: skip
 
     def environment(self, image: str) -> Path:
         return self.environments / checked(image)

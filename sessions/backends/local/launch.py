@@ -12,10 +12,9 @@ from pathlib import Path
 
 from sessions.errors import InternalError
 
-from . import forking, people
+from . import forking, going, people
 from .folders import parsed
-from .keeper import disks, jobs, lock, status
-from .keeper.files import remove
+from .keeper import cgroups, disks, jobs, lock, status
 
 _SECONDS = 30
 
@@ -91,10 +90,18 @@ def all_of(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
         if alive(folder):
             yield found[1], folder
         elif (folder / REMOVE).exists():
-            with suppress(subprocess.CalledProcessError):  # the disk refuses: the next look does it
-                remove(folder)
+            with suppress(OSError):  # the disk refuses: the next look does it
+                going.drop(folder)
+                cgroups.remove(folder)
         elif not _begins(folder):
             yield found[1], folder
+
+
+def living(run: Path) -> Iterator[str]:
+    """Yield the names of the folders in which a keeper works."""
+    for name in os.listdir(run) if run.exists() else []:
+        if parsed(name) and alive(run / name):
+            yield name
 
 
 def _begins(folder: Path) -> bool:

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from . import environments, launch
+from . import environments, going, launch
 from .folders import BUILD, Folders
-from .keeper.files import remove
+from .keeper import cgroups
 from .keeper.unsynced import MARK, is_in_doubt, sync_all
 
 YOUNG = 60.0
 """Seconds: who makes a folder may be about to take the lock of the next try."""
 _PARTIAL = re.compile(r"\..+\.(\d+)\.partial")
-_GOING = re.compile(r"\..+-[0-9a-f]{8}")
+_RENAMED = re.compile(r"\..+-[0-9a-f]{8}")
 _DRAFT = re.compile(rf"\.{BUILD}-(\d+)")
 
 
@@ -24,12 +24,14 @@ def sweep(folders: Folders, *, young: float = YOUNG) -> list[str]:
     """Remove it; the names of what there was. Projects that were renamed away go as well, and what
     was finished since the last time is synced; what was not when the machine went down goes."""
     _sync_finished(folders)
-    found = [*_of_dead_builds(folders, young), *going(folders)]
+    found = [*_of_dead_builds(folders, young), *_renamed(folders)]
     for path in found:
-        remove(path)
+        going.drop(path)
     doubtful = [path.name for path in folders.environments.glob("[!.]*") if is_in_doubt(path)]
     for name in doubtful:
         environments.drop(folders, name)
+    going.go_on(folders.all_with_strangers_files())
+    cgroups.sweep(folders.run, set(launch.living(folders.run)))
     return [*(path.name for path in found), *doubtful]
 
 
@@ -41,10 +43,10 @@ def _sync_finished(folders: Folders) -> None:
             sync_all(there, [each for each in marked if not is_in_doubt(each)])
 
 
-def going(folders: Folders) -> Iterator[Path]:
-    """Yield projects' folders that were renamed to be removed. What else is hidden beside them is
-    somebody's: a restore keeps there what was on that disk before."""
-    return (path for path in folders.projects.glob(".*") if _GOING.fullmatch(path.name))
+def _renamed(folders: Folders) -> Iterator[Path]:
+    """Yield projects' folders that an older portal renamed to remove them. What else is hidden
+    beside them is somebody's: a restore keeps there what was on that disk before."""
+    return (path for path in folders.projects.glob(".*") if _RENAMED.fullmatch(path.name))
 
 
 def _of_dead_builds(folders: Folders, young: float) -> Iterator[Path]:

@@ -6,14 +6,20 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from . import disks, tree
+from .cgroups import Group
 from .status import Ended
 
 _FASTEST_GROWTH = 2_000_000_000
 """Bytes a second: how quickly a machine can fill its memory, so when to look again."""
+_GROUP_PAUSE = 0.5
 _DISK_PAUSE = 3.0
+MOST_FILES = 65_536
+"""That all processes of a sandbox may have open together; each alone has 4,096 at most."""
+_FILES_PAUSE = 0.5
 _PROBE = 1_000_000
 LEFT_FREE = 32_000_000
 """Bytes of a disk that no build takes: the portal's own database may be on the same one."""
@@ -35,13 +41,42 @@ async def first_of(*watches: Coroutine[Any, Any, None]) -> None:
             task.cancel()
 
 
-async def watch_memory(process: int, mounts: Sequence[str], limit: int, ended: Ended) -> None:
-    """Raises ``ended`` when the sandbox of ``process`` uses more memory than ``limit`` bytes.
+@dataclass(frozen=True)
+class Memory:
+    """How much memory a sandbox may use: ``limit`` bytes. ``ended`` is how it ends that uses more.
 
-    ``mounts`` are its folders that lie in memory.
+    ``mounts`` are its folders that lie in memory. Where it has a ``group``, the kernel bounds it.
     """
-    while (used := tree.memory(process, mounts, limit)) <= limit:
-        await asyncio.sleep(min(1.0, max(0.1, (limit - used) / _FASTEST_GROWTH)))
+
+    limit: int
+    ended: Ended
+    mounts: Sequence[str]
+    group: Group | None
+
+    async def watch(self, process: int) -> None:
+        """Raise ``ended`` when the sandbox of ``process`` uses more, or has wanted to."""
+        while True:
+            self.check()
+            pause = _GROUP_PAUSE if self.group else self._weigh(process)
+            await asyncio.sleep(pause)
+
+    def check(self) -> None:
+        """Raise ``ended`` if the kernel has ended a process because there was no more."""
+        if self.group and self.group.kills():
+            raise self.ended
+
+    def _weigh(self, process: int) -> float:
+        used = tree.memory(process, self.mounts, self.limit)
+        if used > self.limit:
+            raise self.ended
+        return min(1.0, max(0.1, (self.limit - used) / _FASTEST_GROWTH))
+
+
+async def watch_files(process: int, ended: Ended) -> None:
+    """Raise ``ended`` when the sandbox of ``process`` has opened too many files and sockets: a
+    machine has a number of them for all its programs."""
+    while tree.open_files(process) <= MOST_FILES:
+        await asyncio.sleep(_FILES_PAUSE)
     raise ended
 
 

@@ -20,6 +20,7 @@ from sessions import egress
 from sessions.addresses import Rules
 
 from . import bounds, disks, steps, unsynced
+from .cgroups import Group
 from .files import copy, first_link_out, make_readable, remove, rename_unless_there
 from .jobs import BuildJob, Key
 from .jupyter import own_packages
@@ -31,17 +32,28 @@ from .status import Ended, Status
 _FOLDERS = ("env", "home", "tmp", "cache", "answer")
 _SCRATCH = 64_000_000
 _IN_MEMORY = ("/dev/shm", "/run")
+_OPENED_TOO_MANY = Ended(
+    "build.too-many-files",
+    f"The build had more than {bounds.MOST_FILES:,} files and connections open at once.",
+)
 
 
 class Build:
     """One run of a build. ``folder`` is the keeper's run folder."""
 
-    def __init__(self, folder: Path, job: BuildJob, log: Log, key: Key | None) -> None:
+    def __init__(
+        self, folder: Path, job: BuildJob, log: Log, key: Key | None, group: Group | None
+    ) -> None:
         self._folder = folder
         self._job = job
         self._log = log
         self._key = key
         self._partial = Path(job.partial)
+        self._group = group
+        limit = job.bounds.memory
+        message = f"The build used more than its {bounds.gigabytes(limit)} of memory."
+        ate = Ended("build.out-of-memory", message)
+        self._memory = bounds.Memory(limit, ate, _IN_MEMORY, group)
 
     async def run(self) -> Status:
         """Build; the status says which pack it was. Raises `Ended` where it fails."""
@@ -122,6 +134,7 @@ class Build:
             lambda process: self._watch(process, limit or whole, ended or full),
         )
         self._log.end_line()
+        self._memory.check()
         if status and (why := bounds.refuses(self._job.partial)):  # too quick for the watch
             raise Ended.by_disk("build", why)
         if status:
@@ -137,14 +150,14 @@ class Build:
             workdir=step.workdir,
             environment=step.environment,
             files=step.files,
+            memory=str(self._folder / "memory"),
+            group=self._group,
         )
 
     async def _watch(self, process: int, disk: int, ended: Ended) -> None:
-        limit = self._job.bounds.memory
-        message = f"The build used more than its {bounds.gigabytes(limit)} of memory."
-        ate = Ended("build.out-of-memory", message)
         await bounds.first_of(
-            bounds.watch_memory(process, _IN_MEMORY, limit, ate),
+            self._memory.watch(process),
+            bounds.watch_files(process, _OPENED_TOO_MANY),
             bounds.watch_disk([self._job.partial], disk, ended),
             bounds.watch_room(self._job.partial, Ended.by_disk("build", disks.FULL)),
         )

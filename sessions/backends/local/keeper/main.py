@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from . import lock, privileges
+from . import cgroups, jobs, lock, privileges
 
 
 def main() -> None:
@@ -25,5 +25,15 @@ def keep(folder: Path, uid: int) -> None:
     privileges.detach(folder / "keeper.log")
     from . import work  # noqa: PLC0415  (a tenth of a second that the caller does not wait)
 
+    group = _group(folder, uid)
     privileges.drop(uid)
-    work.do(folder, secret)
+    work.do(folder, secret, group)
+
+
+def _group(folder: Path, uid: int) -> cgroups.Group | None:
+    """Make the cgroup, for which one needs rights; of a job that cannot be read `work` tells."""
+    try:
+        limit = jobs.read(folder).bounds.memory
+    except (OSError, ValueError):
+        return None
+    return cgroups.make(folder, limit, uid)

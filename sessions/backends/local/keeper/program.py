@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
-from . import tree
-from .sandbox import Sandbox, arguments, command
+from . import namespaces, seccomp, tree
+from .sandbox import SHELL, Handed, Sandbox, arguments, command
 
 _CHUNK: Final = 65536
+_FEW_FILES: Final = 10_000
+_BYTES_FOR_A_FILE: Final = 8192
+"""Of a folder in memory; eight times what the file takes that is empty."""
 
 Output = Callable[[bytes], None]
 Watch = Callable[[int], Coroutine[Any, Any, None]]
@@ -35,24 +41,52 @@ async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[Proce
 
 
 async def _start(sandbox: Sandbox, words: Sequence[str]) -> Process:
-    """Start bubblewrap. Its first process inside shows its words and its environment to everybody
-    there: the options, which name folders of the machine, go through a file in memory, and the
-    environment is made from nothing."""
-    files = {path: _in_memory(text.encode()) for path, text in sandbox.files.items()}
-    options = _in_memory(_ended_by_nul(arguments(sandbox, files)))
+    """Start bubblewrap, within namespaces of ours where the machine allows that."""
+    if sandbox.memory:
+        namespaces.prepare(Path(sandbox.memory))
+        with suppress(subprocess.SubprocessError):
+            return await _bubblewrap(sandbox, words)
+    return await _bubblewrap(replace(sandbox, memory=""), words)
+
+
+async def _bubblewrap(sandbox: Sandbox, words: Sequence[str]) -> Process:
+    """Start it. What it is told names folders of the machine, so its options go through a file in
+    memory, and its environment is made from nothing."""
+    handed = _handed(sandbox)
+    options = _in_memory(_ended_by_nul(arguments(sandbox, handed)))
+    descriptors = [options, *handed.all()]
     try:
         return await asyncio.create_subprocess_exec(
             "bwrap", "--args", str(options), "--", *command(sandbox.bounds, words),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            pass_fds=(options, *files.values()),
+            pass_fds=descriptors,
             env={"PATH": os.environ.get("PATH", os.defpath)},
             start_new_session=True,
+            preexec_fn=lambda: _enter(sandbox),
         )  # fmt: skip
     finally:
-        for descriptor in (options, *files.values()):
+        for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _handed(sandbox: Sandbox) -> Handed:
+    calls = seccomp.program(os.uname().machine, has_memfd=sandbox.group is not None)
+    return Handed(
+        init=_in_memory(Path(SHELL).read_bytes()),
+        seccomp=_in_memory(calls) if calls else None,
+        files={path: _in_memory(text.encode()) for path, text in sandbox.files.items()},
+    )
+
+
+def _enter(sandbox: Sandbox) -> None:
+    """What is done between fork and exec: a keeper has one thread while it starts something."""
+    if sandbox.group:
+        sandbox.group.join()
+    if sandbox.memory:
+        files = max(_FEW_FILES, sandbox.scratch // _BYTES_FOR_A_FILE)
+        namespaces.enter(Path(sandbox.memory), sandbox.scratch, files)
 
 
 async def _at_any_rate(starting: asyncio.Task[Process]) -> Process:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
+from .cgroups import Group
 from .jobs import Bounds, Site
+from .namespaces import FOLDERS
 
 ENVIRONMENT = "/opt/env"
 HOME = "/home/jovyan"
 TOOLBOX = "/opt/toolbox"
 SHARE = f"{TOOLBOX}/share"
+INIT = "/run/init"
+SHELL = "/bin/sh"
+"""Of the machine; what the sandbox's first process is a copy of."""
 SERVED = "/run/bindery"
 EGRESS = f"{SERVED}/net"
 PROXY_PORT = 3128
@@ -29,6 +33,11 @@ _ETC = (
 )  # fmt: skip
 _OWN_ETC = ("group", "hosts", "nsswitch.conf", "passwd", "ssh/ssh_config")
 
+# The first process in a sandbox is a shell: it waits for the program, and for what others leave to
+# it, and ends with the program and its status. Its file can be executed and not be read, for which
+# the kernel shows nobody its memory, its environment and its files. A command after the program
+# keeps the shell from becoming the program.
+_FIRST = (INIT, "-c", '"$@"; exit $?', "init")
 # A sandbox ends with its keeper from here on; whether that has died before, only its socket tells.
 # The way out is opened before the command begins, and waited for: 2 s at the most.
 _ENTER = f"""
@@ -57,9 +66,11 @@ class Bind:
 class Sandbox:
     """One sandbox: what is seen in it besides the system, and the variables set in it.
 
-    ``scratch`` bounds its folders in memory (/tmp, /dev/shm, /run), in bytes each. ``files`` are
-    texts by the path at which they are found in it, in no place outside; ``links`` lead from a
-    path in it to another.
+    ``scratch`` bounds its folders in memory (/tmp, /dev/shm, /run), in bytes each, and ``memory``
+    is a folder of the machine in which those are mounted; "" has bubblewrap mount them, which
+    cannot bound how many files they hold. ``files`` are texts by the path at which they are found
+    in it, in no place outside; ``links`` lead from a path in it to another. ``group`` counts what
+    it uses.
     """
 
     hostname: str
@@ -71,16 +82,36 @@ class Sandbox:
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
     links: Mapping[str, str] = field(default_factory=dict)
+    memory: str = ""
+    group: Group | None = None
 
 
-def arguments(sandbox: Sandbox, files: Mapping[str, int] = MappingProxyType({})) -> list[str]:
-    """The options of bubblewrap for this sandbox, whose ``files`` it reads from descriptors."""
+@dataclass(frozen=True)
+class Handed:
+    """Descriptors from which bubblewrap reads: the program of the first process, the filter of
+    system calls where there is one, and the sandbox's ``files`` by their paths."""
+
+    init: int
+    seccomp: int | None = None
+    files: Mapping[str, int] = field(default_factory=dict)
+
+    def all(self) -> list[int]:
+        one = () if self.seccomp is None else (self.seccomp,)
+        return [self.init, *one, *self.files.values()]
+
+
+def arguments(sandbox: Sandbox, handed: Handed) -> list[str]:
+    """The options of bubblewrap for this sandbox."""
     return [
         *_isolation(sandbox.hostname),
-        *_system(sandbox.site, sandbox.scratch),
+        *(() if handed.seccomp is None else ("--seccomp", str(handed.seccomp))),
+        "--proc", "/proc", "--dev", "/dev",
+        *_in_memory(sandbox),
+        *_poured(handed.init, INIT, "0111"),
+        *_system(sandbox.site),
         *(word for bind in sandbox.binds for word in _bound(bind)),
         *(word for path, place in sandbox.links.items() for word in ("--symlink", place, path)),
-        *(word for path, descriptor in files.items() for word in _poured(descriptor, path)),
+        *(word for path, file in handed.files.items() for word in _poured(file, path, "0600")),
         "--remount-ro", "/dev", "--remount-ro", "/",
         *_variables(sandbox),
         "--chdir", sandbox.workdir,
@@ -99,7 +130,7 @@ def command(bounds: Bounds, words: Sequence[str]) -> list[str]:
     ]
     if bounds.disk:
         limits.append(f"--fsize={bounds.disk}")
-    return ["prlimit", *limits, "--", "sh", "-c", _ENTER, "sh", *words]
+    return [*_FIRST, "prlimit", *limits, "--", "sh", "-c", _ENTER, "sh", *words]
 
 
 def _isolation(hostname: str) -> list[str]:
@@ -107,21 +138,29 @@ def _isolation(hostname: str) -> list[str]:
         "--unshare-user", "--uid", "1000", "--gid", "1000", "--disable-userns",
         "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net",
         "--unshare-cgroup-try", "--hostname", hostname,
-        "--die-with-parent", "--new-session", "--clearenv",
+        "--die-with-parent", "--as-pid-1", "--new-session", "--clearenv",
     ]  # fmt: skip
 
 
-def _system(site: Site, scratch: int) -> list[str]:
-    size = ["--size", str(scratch)]
+def _in_memory(sandbox: Sandbox) -> list[str]:
+    if sandbox.memory:
+        binds = [Bind(f"{sandbox.memory}/{name}", at, True) for name, at in FOLDERS.items()]
+        return [word for bind in binds for word in _bound(bind)]
+    size = ["--size", str(sandbox.scratch)]
+    modes = {"/run": "0755"}
+    return [
+        word
+        for at in FOLDERS.values()
+        for word in (*size, "--perms", modes.get(at, "1777"), "--tmpfs", at)
+    ]
+
+
+def _system(site: Site) -> list[str]:
     binds = [Bind("/usr", "/usr")]
     binds += [Bind(f"/etc/{name}", f"/etc/{name}", optional=True) for name in _ETC]
     binds += [Bind(f"{site.toolbox}/share/etc/{name}", f"/etc/{name}") for name in _OWN_ETC]
     binds += [Bind(path, path, optional=True) for path in site.files]
     return [
-        "--proc", "/proc", "--dev", "/dev",
-        *size, "--perms", "1777", "--tmpfs", "/tmp",
-        *size, "--perms", "1777", "--tmpfs", "/dev/shm",
-        *size, "--tmpfs", "/run",
         *(word for bind in binds for word in _bound(bind)),
         "--symlink", "usr/bin", "/bin", "--symlink", "usr/sbin", "/sbin",
         "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
@@ -133,8 +172,8 @@ def _bound(bind: Bind) -> list[str]:
     return [f"{option}-try" if bind.optional else option, bind.source, bind.target]
 
 
-def _poured(descriptor: int, path: str) -> list[str]:
-    return ["--perms", "0600", "--ro-bind-data", str(descriptor), path]
+def _poured(descriptor: int, path: str, mode: str) -> list[str]:
+    return ["--perms", mode, "--ro-bind-data", str(descriptor), path]
 
 
 def _variables(sandbox: Sandbox) -> list[str]:

@@ -16,6 +16,7 @@ from sessions.addresses import Rules
 
 from . import bounds, jupyter, keyfiles, status
 from .ask import ask
+from .cgroups import Group
 from .home import settle, sync
 from .jobs import ServerJob
 from .log import Log
@@ -31,7 +32,9 @@ _IN_MEMORY = ("/tmp", "/dev/shm", "/run")
 class Server:
     """One run of a notebook. ``folder`` is the keeper's run folder."""
 
-    def __init__(self, folder: Path, job: ServerJob, log: Log, mine: Status) -> None:
+    def __init__(
+        self, folder: Path, job: ServerJob, log: Log, mine: Status, group: Group | None
+    ) -> None:
         self._folder = folder
         self._job = job
         self._log = log
@@ -39,6 +42,8 @@ class Server:
         self._served = folder / "io"
         self._socket = folder / jupyter.SOCKET
         self._ready = False
+        self._group = group
+        self._memory = bounds.Memory(job.bounds.memory, _ate(job), _IN_MEMORY, group)
 
     async def run(self) -> Status:
         """Serve until the notebook ends by itself. Raises `Ended` where it ends badly."""
@@ -61,6 +66,7 @@ class Server:
         finally:
             way_out.close()
         self._log.end_line()
+        self._memory.check()
         if code or not self._ready:
             raise Ended("spawn.crashed", self._obituary(code))
         return Status()
@@ -78,6 +84,8 @@ class Server:
             scratch=job.bounds.memory // 2,
             environment=jupyter.variables(job),
             links=jupyter.links(job),
+            memory=str(folder / "memory"),
+            group=self._group,
         )
 
     def _write_configuration(self) -> None:
@@ -95,14 +103,11 @@ class Server:
         return jupyter.words(built["python"], built["start"])
 
     async def _watch(self, process: int) -> None:
-        limit = self._job.bounds.memory
-        ate = Ended(
-            "spawn.out-of-memory",
-            f"The notebook used more than its {bounds.gigabytes(limit)} of memory and was ended. "
-            "Your files are there: start it again, and work on less at a time or ask for more.",
+        await bounds.first_of(
+            self._memory.watch(process),
+            bounds.watch_files(process, _opened_too_many()),
+            self._announce(),
         )
-        memory = bounds.watch_memory(process, _IN_MEMORY, limit, ate)
-        await bounds.first_of(memory, self._announce())
 
     async def _announce(self) -> None:
         """Say that the notebook is ready once it answers."""
@@ -161,3 +166,19 @@ class Server:
 
     def _last_lines(self) -> str:
         return "\n".join(["Its last lines:", *self._log.last])
+
+
+def _ate(job: ServerJob) -> Ended:
+    return Ended(
+        "spawn.out-of-memory",
+        f"The notebook used more than its {bounds.gigabytes(job.bounds.memory)} of memory and was "
+        "ended. Your files are there: start it again, and work on less at a time or ask for more.",
+    )
+
+
+def _opened_too_many() -> Ended:
+    return Ended(
+        "spawn.too-many-files",
+        f"The notebook had more than {bounds.MOST_FILES:,} files and connections open at once and "
+        "was ended. Your files are there: start it again, and close what you no longer use.",
+    )

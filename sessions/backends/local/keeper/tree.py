@@ -1,7 +1,8 @@
-"""How much memory the processes of one sandbox use together.
+"""How much the processes of one sandbox use together, where no cgroup counts it.
 
-What is mapped is read from the processes. What lies in files that are memory (/tmp, /dev/shm,
-memfd) belongs to no process, but can be seen through any of them: it is counted too.
+What is mapped is read from the processes. What lies in files that are memory (/tmp, /dev/shm)
+belongs to no process, but can be seen through any of them: it is counted too. `kept` has what lies
+in sockets, pipes and shared mappings.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from . import kept
+from .namespaces import BYTES_OF_INODE
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -25,23 +29,35 @@ def memory(root: int, mounts: Sequence[str], enough: int) -> int:
     """The bytes used by the sandbox that the process ``root`` started.
 
     ``mounts`` are its folders in memory. Below ``enough`` the answer may be too high: pages
-    shared by several processes are told apart only when it matters, because that is dear.
+    shared by several processes are told apart, and what lies in sockets is asked for, only when it
+    matters, because that is dear.
     """
     processes = members(root)
     files = _files(processes, mounts)
     rough = sum(_resident(process) for process in processes) + files
-    return rough if rough <= enough else _exact(processes, files)
+    most = rough + kept.of_machine() + open_files(root, processes) * kept.SOCKET_BYTES
+    return rough if most <= enough else _exact(processes, files)
+
+
+def open_files(root: int, processes: Sequence[int] = ()) -> int:
+    """How many descriptors the processes have, one that several have as often."""
+    return sum(_open(process) for process in processes or members(root))
 
 
 def _exact(processes: list[int], files: int) -> int:
     private = shared = 0
+    held: kept.Sizes = {}
+    mapped: kept.Sizes = {}
     for process in processes:
         sizes = _rollup(process)
         if not sizes:  # hides itself from us: then its rough size counts
             private += _resident(process)
         private += sizes.get("Pss", 0) - sizes.get("Pss_Shmem", 0)
         shared += sizes.get("Pss_Shmem", 0)
-    return private + max(shared, files)
+        held |= kept.of_descriptors(process)
+        for key, size in kept.of_mappings(process).items():
+            mapped[key] = max(size, mapped.get(key, 0))
+    return private + sum(held.values()) + max(shared, files + sum(mapped.values()))
 
 
 def children(process: int) -> Iterator[int]:
@@ -66,11 +82,9 @@ def _rollup(process: int) -> dict[str, int]:
 
 
 def _files(processes: list[int], mounts: Sequence[str]) -> int:
-    """What lies in the sandbox's file systems in memory and in its nameless files."""
-    total = 0
-    for process in processes[2:]:  # the first two are bubblewrap itself, outside and inside
-        total = max(total, _mounted(process, mounts))
-    return total + _nameless(processes)
+    """What lies in the sandbox's file systems in memory, with what each file takes itself."""
+    # the first two are bubblewrap outside and the first process inside, which shows nothing
+    return max((_mounted(process, mounts) for process in processes[2:]), default=0)
 
 
 def _mounted(process: int, mounts: Sequence[str]) -> int:
@@ -81,21 +95,16 @@ def _mounted(process: int, mounts: Sequence[str]) -> int:
         except OSError:
             continue
         used += (there.f_blocks - there.f_bfree) * there.f_frsize
+        used += (there.f_files - there.f_ffree) * BYTES_OF_INODE
     return used
 
 
-def _nameless(processes: list[int]) -> int:
-    sizes: dict[int, int] = {}
-    for process in processes:
-        folder = f"/proc/{process}/fd"
-        try:
-            for name in os.listdir(folder):
-                if os.readlink(f"{folder}/{name}").startswith("/memfd:"):
-                    there = os.stat(f"{folder}/{name}")
-                    sizes[there.st_ino] = there.st_blocks * 512
-        except OSError:
-            continue
-    return sum(sizes.values())
+def _open(process: int) -> int:
+    folder = f"/proc/{process}/fd"
+    try:
+        return os.stat(folder).st_size or len(os.listdir(folder))  # the size since Linux 6.2
+    except OSError:
+        return 0
 
 
 def _text(path: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from . import disks, jobs, status
 from .build import Build
+from .cgroups import Group
 from .jobs import BuildJob
 from .log import Log
 from .server import Server
@@ -27,14 +28,15 @@ STOPS = ("cancel", "remove")
 """Files in the run folder by which a keeper is told to end, also before it takes signals."""
 
 
-def do(folder: Path, secret: str) -> None:
+def do(folder: Path, secret: str, group: Group | None) -> None:
     """The job in ``folder``, to its end; SIGTERM ends it early and kindly.
 
-    ``secret`` is the key that a build needs for fetching, or nothing.
+    ``secret`` is the key that a build needs for fetching, or nothing. ``group`` is to count the
+    memory of what it runs.
     """
     mine = Status(pid=os.getpid(), started=status.started(os.getpid()))
     _write(folder, mine)
-    if end := asyncio.run(_outcome(folder, mine, secret)):
+    if end := asyncio.run(_outcome(folder, mine, secret, group)):
         _write(folder, replace(end, state=status.ENDED, pid=mine.pid, started=mine.started))
 
 
@@ -44,16 +46,16 @@ def _write(folder: Path, current: Status) -> None:
         time.sleep(status.PAUSE)
 
 
-async def _outcome(folder: Path, mine: Status, secret: str) -> Status | None:
+async def _outcome(folder: Path, mine: Status, secret: str, group: Group | None) -> Status | None:
     """How it ended; None where the machine ended it, so that it counts as lost."""
     job = jobs.read(folder)
     kind = "build" if isinstance(job, BuildJob) else "spawn"
     log = Log(folder, job.bounds.log)
     work: Build | Server
     if isinstance(job, BuildJob):
-        work = Build(folder, job, log, jobs.taken(secret))
+        work = Build(folder, job, log, jobs.taken(secret), group)
     else:
-        work = Server(folder, job, log, mine)
+        work = Server(folder, job, log, mine, group)
     try:
         return await _unless_stopped(folder, asyncio.create_task(work.run()))
     except Ended as ended:

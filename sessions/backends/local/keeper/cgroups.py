@@ -1,0 +1,178 @@
+"""A memory cgroup for each sandbox, of version 1 or 2, where the machine lets us make one.
+
+The kernel counts there whatever the processes make it keep, mapped by one of them or not: files in
+memory with or without a name, SysV segments, what lies in sockets and pipes, inodes. Where no
+group can be had, `tree` counts what can be seen from outside, and `seccomp` refuses the rest.
+
+All groups of a data folder lie below one of their own, by its digest. On version 2 a keeper moves
+into its sandbox's group as well, beside what it starts: only so may it put a process there once it
+has no rights. Standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_SELF = "/proc/self"
+_PORTAL = "/portal"
+"""The end of the group in which systemd puts a portal to which it delegates, beside which ours are
+made then (``DelegateSubgroup=``)."""
+_TCP = 4
+"""Version 1 does not count TCP's buffers with the rest: they get this part of the limit more."""
+_KEEPER, _SANDBOX = "keeper", "sandbox"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The memory cgroup of one sandbox. ``folder`` is that of its processes."""
+
+    folder: Path
+    version: int
+
+    def join(self) -> None:
+        """Have the calling process counted here, and what it starts from now on."""
+        (self.folder / "cgroup.procs").write_text("0")
+
+    def kills(self) -> int:
+        """Return how often the kernel has ended a process here because there was no more memory."""
+        name = "memory.events" if self.version == 2 else "memory.oom_control"
+        try:
+            found = re.search(r"^oom_kill (\d+)$", (self.folder / name).read_text(), re.MULTILINE)
+        except OSError:
+            return 0
+        return int(found[1]) if found else 0
+
+
+def make(run_folder: Path, limit: int, uid: int) -> Group | None:
+    """Make the group of a keeper's run folder, with ``limit`` bytes, for a keeper of ``uid``.
+
+    Returns None where nothing of that kind is allowed here.
+    """
+    remove(run_folder)  # of a keeper that was killed: its counters are not ours
+    for base, version in bases():
+        try:
+            return _made(base, version, run_folder, limit, uid)
+        except OSError:
+            continue
+    return None
+
+
+def remove(run_folder: Path) -> bool:
+    """Remove the group of a keeper that has ended, and all of them with the last one; whether it is
+    gone. It stays until the kernel is done with the last process in it."""
+    mine = [base / _name(run_folder.parent) / run_folder.name for base, _version in bases()]
+    for group in mine:
+        _remove(group)
+    return not any(group.exists() for group in mine)
+
+
+def sweep(run: Path, kept: Collection[str]) -> None:
+    """Remove the groups of all keepers below ``run`` but those of these names, for which nobody
+    else did."""
+    for base, _version in bases():
+        with suppress(FileNotFoundError):
+            for path in (base / _name(run)).iterdir():
+                if path.name not in kept and path.is_dir():
+                    _remove(path)
+
+
+def _remove(mine: Path) -> None:
+    """Remove a group, unless there are processes in it."""
+    for folder in (mine / _SANDBOX, mine / _KEEPER, mine, mine.parent):
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def bases() -> list[tuple[Path, int]]:
+    """Return the groups below which ours may be made, the best one first, with their version."""
+    mounts = Path(_SELF, "mountinfo").read_text()
+    return list(_bases(mounts, Path(_SELF, "cgroup").read_text()))
+
+
+def _bases(mounts: str, own: str) -> Iterator[tuple[Path, int]]:
+    """The group of this process, where its notebooks count as its own, and the topmost one."""
+    groups = dict(_groups(own))
+    for line in mounts.splitlines():
+        before, _dash, after = line.partition(" - ")
+        root, place = before.split()[3:5]
+        kind, _source, options = after.split(" ", 2)
+        if kind == "cgroup2" and "" in groups:
+            version, group = 2, groups[""]
+        elif kind == "cgroup" and "memory" in options.split(","):
+            version, group = 1, groups.get("memory", "/")
+        else:
+            continue
+        inside = os.path.relpath(group, root) if group.startswith(root) else "."
+        for folder in dict.fromkeys((Path(place, inside), Path(place))):
+            yield folder, version
+
+
+def _groups(own: str) -> Iterator[tuple[str, str]]:
+    """Each controller of version 1 with its group, and "" with that of version 2."""
+    for line in own.splitlines():
+        _number, controllers, path = line.split(":", 2)
+        yield from ((name, path.removesuffix(_PORTAL) or "/") for name in controllers.split(","))
+
+
+def _name(run: Path) -> str:
+    return f"bindery-{hashlib.sha256(os.fsencode(run)).hexdigest()[:12]}"
+
+
+def _made(base: Path, version: int, run_folder: Path, limit: int, uid: int) -> Group:
+    top = base / _name(run_folder.parent)
+    mine = top / run_folder.name
+    if version == 1:
+        mine.mkdir(parents=True, exist_ok=True)
+        return _limited(Group(mine, 1), limit, uid)
+    _share(base)
+    for folder in (top, mine):
+        folder.mkdir(exist_ok=True)
+        (folder / "cgroup.subtree_control").write_text("+memory")
+    for name in (_KEEPER, _SANDBOX):
+        (mine / name).mkdir(exist_ok=True)
+    _hand_over(mine / "cgroup.procs", uid)
+    Group(mine / _KEEPER, 2).join()
+    return _limited(Group(mine / _SANDBOX, 2), limit, uid)
+
+
+def _share(base: Path) -> None:
+    """Let groups of version 2 below ``base`` have limits of memory. Raises `OSError` where it has
+    processes itself: then it can have no such groups."""
+    if "memory" not in (base / "cgroup.controllers").read_text().split():
+        raise OSError(errno.ENOTSUP, "no memory controller")
+    control = base / "cgroup.subtree_control"
+    if "memory" not in control.read_text().split():
+        control.write_text("+memory")
+
+
+def _limited(group: Group, limit: int, uid: int) -> Group:
+    """Set the limits, those of memory that was swapped out too, and let the keeper use it."""
+    if group.version == 2:
+        (group.folder / "memory.max").write_text(str(limit))
+        _if_there(group.folder / "memory.swap.max", "0")
+    else:
+        # Each may not be under the other: lower what can be lowered, and then the rest.
+        _if_there(group.folder / "memory.limit_in_bytes", str(limit))
+        _if_there(group.folder / "memory.memsw.limit_in_bytes", str(limit))
+        (group.folder / "memory.limit_in_bytes").write_text(str(limit))
+        _if_there(group.folder / "memory.kmem.tcp.limit_in_bytes", str(limit // _TCP))
+    _hand_over(group.folder / "cgroup.procs", uid)
+    return group
+
+
+def _if_there(file: Path, value: str) -> None:
+    with suppress(OSError):
+        if file.exists():
+            file.write_text(value)
+
+
+def _hand_over(file: Path, uid: int) -> None:
+    if os.geteuid() == 0:
+        os.chown(file, uid, uid)

@@ -1,0 +1,72 @@
+"""A user and a mount namespace around a sandbox, for limits that bubblewrap has no option for.
+
+`program` enters them between fork and exec, so they cost no further program. A user namespace
+counts for itself what else a machine counts for each of its users, and its folders in memory get a
+number of files. bubblewrap then makes its own namespaces below and passes these limits by as
+little as anything in the sandbox. Standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from contextlib import suppress
+from pathlib import Path
+
+FOLDERS = {"tmp": "/tmp", "shm": "/dev/shm", "run": "/run"}
+"""The folders in memory: where each is mounted below ``memory``, and where the sandbox sees it."""
+BYTES_OF_INODE = 1024
+"""What a file in memory takes besides its content, with its name: 0.6 to 1 kB."""
+
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
+_MS_NOSUID, _MS_NODEV = 2, 4
+_PR_SET_DUMPABLE = 4
+_SHARE = 8
+"""The part of what a user of the machine may have that one sandbox gets."""
+_OF_USER = {
+    "max_inotify_instances": "/proc/sys/fs/inotify/max_user_instances",
+    "max_inotify_watches": "/proc/sys/fs/inotify/max_user_watches",
+}
+_NAMESPACES = "2"
+"""Of users: bubblewrap's own, and the one by which it has none made in it."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def enter(memory: Path, size: int, files: int) -> None:
+    """Enter them, and mount there the folders in memory, of ``size`` bytes and ``files`` each.
+
+    Raises `OSError` where the machine does not allow it.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # or its own entries in /proc were root's
+    _checked(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS))
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    with suppress(OSError):  # a container may see /proc/sys read-only
+        _limit()
+    for name in FOLDERS:
+        options = f"size={size},nr_inodes={files},mode={'755' if name == 'run' else '1777'}"
+        target = os.fsencode(memory / name)
+        flags = _MS_NOSUID | _MS_NODEV
+        _checked(_libc.mount(b"tmpfs", target, b"tmpfs", flags, options.encode()))
+
+
+def prepare(memory: Path) -> None:
+    """Make the folders on which it mounts."""
+    for name in FOLDERS:
+        (memory / name).mkdir(parents=True, exist_ok=True)
+
+
+def _limit() -> None:
+    Path("/proc/sys/user/max_user_namespaces").write_text(_NAMESPACES)
+    for name, of_machine in _OF_USER.items():
+        most = int(Path(of_machine).read_text()) // _SHARE
+        Path("/proc/sys/user", name).write_text(str(most))
+
+
+def _checked(result: int) -> None:
+    if result:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

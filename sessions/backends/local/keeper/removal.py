@@ -1,0 +1,153 @@
+"""Removes what strangers made, in pieces, and slowly: a process of its own for all data folders.
+
+Whoever wants a folder gone gives it a name below ``.going`` beside it (``going`` of the back end),
+from where nobody takes it again. A folder is emptied by moving each folder in it to its
+top, so that neither depth nor the length of a path matters, and what was begun can be gone on with
+at any time. Standard library only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+GOING = ".going"
+PIECE = 500
+"""Entries after which it rests for as long as they have taken."""
+
+
+def main() -> None:
+    """The arguments are folders that may have a ``.going``; returns when nothing is left in them.
+
+    One process works in a folder at a time: the one that is at it sees what is added meanwhile.
+    """
+    places = [Path(each) for each in sys.argv[3:]]
+    os.nice(19)
+    while any(_work(place) for place in places):
+        pass
+
+
+def removing(folder: Path) -> Generator[None]:
+    """Remove the folder and all in it, one entry for each step. What cannot be removed stays, and
+    links are not followed."""
+    try:
+        os.unlink(folder)
+    except (IsADirectoryError, PermissionError):
+        top = _opened(folder)
+    except FileNotFoundError:
+        return
+    else:
+        return
+    numbers = count()
+    try:
+        while names := os.listdir(top):
+            left = 0
+            for name in names:
+                left += yield from _entry(top, name, numbers)
+            if left == len(names):
+                return
+        with suppress(OSError):
+            os.rmdir(folder)
+    finally:
+        os.close(top)
+
+
+def _work(place: Path) -> bool:
+    """Remove what is going there; whether there is a sense in looking again."""
+    going = place / GOING
+    try:
+        lock = os.open(going, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        names = os.listdir(lock)
+        for name in names:
+            _slowly(removing(going / name))
+        after = set(os.listdir(lock))
+        with suppress(OSError):
+            going.rmdir()
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return bool(after - set(names))
+
+
+def _slowly(steps: Iterator[None]) -> None:
+    began = time.monotonic()
+    for done, _step in enumerate(steps, 1):
+        if not done % PIECE:
+            time.sleep(time.monotonic() - began)
+            began = time.monotonic()
+
+
+def _entry(top: int, name: str, numbers: Iterator[int]) -> Generator[None, None, bool]:
+    """Remove an entry of the folder ``top``, to which its folders go up; say whether it stays."""
+    try:
+        os.unlink(name, dir_fd=top)
+    except (IsADirectoryError, PermissionError):
+        yield from _emptied(top, name, numbers)
+    except OSError:
+        pass
+    yield
+    return _is_there(top, name)
+
+
+def _emptied(top: int, name: str, numbers: Iterator[int]) -> Generator[None]:
+    with suppress(OSError):
+        folder = _opened(name, top)
+        try:
+            for entry in os.listdir(folder):
+                with suppress(OSError):
+                    if not _is_folder(folder, entry):
+                        os.unlink(entry, dir_fd=folder)
+                    else:
+                        _lift(folder, entry, top, numbers)
+                yield
+        finally:
+            os.close(folder)
+        os.rmdir(name, dir_fd=top)
+
+
+def _lift(folder: int, entry: str, top: int, numbers: Iterator[int]) -> None:
+    with suppress(OSError):
+        os.rmdir(entry, dir_fd=folder)
+        return
+    _let_us(folder, entry)  # who may not write to a folder cannot move it elsewhere
+    target = f"{next(numbers)}-{os.urandom(4).hex()}"
+    os.rename(entry, target, src_dir_fd=folder, dst_dir_fd=top)
+
+
+def _opened(name: str | Path, within: int | None = None) -> int:
+    """Open a folder, also where a build took away the right to do so."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    _let_us(within, os.fspath(name))
+    return os.open(name, flags, dir_fd=within)
+
+
+def _let_us(folder: int | None, name: str) -> None:
+    """Take the right back that a build took away. Root has it, and changes no mode: the name may
+    have become a link by now, to something that is root's."""
+    if os.geteuid():
+        with suppress(OSError):
+            os.chmod(name, 0o700, dir_fd=folder)
+
+
+def _is_folder(folder: int, name: str) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+
+
+def _is_there(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return False
+    return True

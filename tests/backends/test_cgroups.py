@@ -1,0 +1,83 @@
+"""Where memory cgroups are made, on machines of every kind, and what is written there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sessions.backends.local.keeper import cgroups
+
+FIRST = """\
+22 1 254:0 / / rw - ext4 /dev/vda rw
+30 22 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
+31 22 0:33 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids
+32 22 0:34 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
+"""
+SECOND = "30 22 0:32 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+CONTAINER = "30 22 0:32 /docker/f00 /sys/fs/cgroup ro,nosuid - cgroup cgroup rw,memory\n"
+
+
+def bases(mounts: str, own: str) -> list[tuple[str, int]]:
+    return [(str(path), version) for path, version in cgroups._bases(mounts, own)]
+
+
+def test_the_first_version_is_taken_where_it_has_the_memory():
+    own = "8:pids:/user\n4:cpu,memory:/user/ada\n0::/init\n"
+    first, second, *_unified = bases(FIRST, own)
+    assert first == ("/sys/fs/cgroup/memory/user/ada", 1)
+    assert second == ("/sys/fs/cgroup/memory", 1)
+
+
+def test_a_service_has_its_notebooks_below_itself_or_at_the_top():
+    assert bases(SECOND, "0::/system.slice/bindery.service\n") == [
+        ("/sys/fs/cgroup/system.slice/bindery.service", 2),
+        ("/sys/fs/cgroup", 2),
+    ]
+
+
+def test_a_service_that_systemd_delegates_to_has_them_beside_the_portal():
+    first, *_others = bases(SECOND, "0::/system.slice/bindery.service/portal\n")
+    assert first == ("/sys/fs/cgroup/system.slice/bindery.service", 2)
+
+
+def test_a_container_sees_its_own_group_at_the_top():
+    for own in ("4:memory:/docker/f00\n", "4:memory:/\n"):
+        assert bases(CONTAINER, own) == [("/sys/fs/cgroup", 1)]
+
+
+def test_of_the_second_version_the_keeper_is_beside_what_it_starts(tmp_path: Path):
+    (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
+    (tmp_path / "cgroup.subtree_control").write_text("")
+    run_folder = tmp_path / cgroups._name(Path("/data/run")) / "server-7"
+    for folder in (run_folder, run_folder / "sandbox"):  # as a real one has it from the beginning
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "cgroup.procs").touch()
+    group = cgroups._made(tmp_path, 2, Path("/data/run/server-7"), 5_000, os.geteuid())
+    mine = group.folder.parent
+    assert (mine.name, mine.parent.parent) == ("server-7", tmp_path)
+    assert (group.folder / "memory.max").read_text() == "5000"
+    for folder in (tmp_path, mine, mine.parent):
+        assert (folder / "cgroup.subtree_control").read_text() == "+memory"
+    assert (mine / "keeper/cgroup.procs").read_text() == "0"
+    assert group.kills() == 0
+    (group.folder / "memory.events").write_text("low 0\nmax 7\noom 3\noom_kill 2\n")
+    assert group.kills() == 2
+
+
+def test_a_portals_groups_are_one_by_one_and_nobody_elses(tmp_path: Path):
+    names = {cgroups._name(Path(run)) for run in ("/a/run", "/b/run")}
+    assert len(names) == 2 and all(name.startswith("bindery-") for name in names)
+
+
+def test_one_is_made_here_and_removed_without_a_trace():
+    """As root: what a machine of the checks allows."""
+    if os.geteuid():
+        return
+    run_folder = Path("/nowhere/run/server-1")
+    group = cgroups.make(run_folder, 100_000_000, 65_533)
+    assert group is not None and group.folder.is_dir()
+    assert group.kills() == 0
+    cgroups.remove(run_folder)
+    assert not group.folder.exists()
+    assert not any((base / cgroups._name(run_folder.parent)).exists()
+                   for base, _version in cgroups.bases())  # fmt: skip

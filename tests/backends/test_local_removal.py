@@ -1,0 +1,134 @@
+"""Removing what strangers made: however much and deep it is, nobody waits for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sessions.backends.local import forking, going, launch, people
+from sessions.backends.local.folders import Folders
+from sessions.backends.local.keeper.removal import GOING, PIECE, removing
+from tests import scratch
+from tests.backends.bare import ORDINARY
+from tests.backends.waiting import until
+
+MANY = 4 * PIECE
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    place = scratch.folder()
+    yield place
+    place.rmdir()
+
+
+def wide(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        os.close(os.open(folder / str(number), os.O_CREAT))
+    return folder
+
+
+def deep(folder: Path, depth: int) -> Path:
+    """A chain of folders whose path is longer than any that the kernel takes."""
+    folder.mkdir()
+    at = os.open(folder, os.O_RDONLY)
+    for _level in range(depth):
+        os.mkdir("x" * 200, dir_fd=at)
+        below = os.open("x" * 200, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(os.open("file", os.O_CREAT, dir_fd=at))
+    os.close(at)
+    return folder
+
+
+def test_what_is_small_is_removed_at_once(place: Path):
+    assert going.drop(wide(place / "small", 10))
+    assert os.listdir(place) == []
+
+
+def test_what_is_not_there_is_no_error(place: Path):
+    assert going.drop(place / "nothing")
+    assert os.listdir(place) == []
+
+
+def test_what_is_large_is_gone_under_its_name_and_removed_by_another_process(place: Path):
+    assert not going.drop(wide(place / "large", MANY))
+    assert not (place / "large").exists()
+    assert going.is_going(place, "large")
+    until(lambda: os.listdir(place) == [], 20)
+
+
+def test_a_name_is_going_only_where_it_is_the_whole_name(place: Path):
+    (place / GOING / "ada-1-0123abcd").mkdir(parents=True)
+    assert going.is_going(place, "ada-1")
+    assert not going.is_going(place, "ada")
+    going.go_on([place])
+    until(lambda: os.listdir(place) == [], 20)
+
+
+def test_neither_depth_nor_length_of_a_path_matters(place: Path):
+    assert going.drop(deep(place / "deep", 150))
+    assert os.listdir(place) == []
+
+
+def test_links_lead_nowhere(place: Path, tmp_path: Path):
+    kept = wide(tmp_path / "kept", 3)
+    for target in (kept, kept / "1", tmp_path / "nowhere"):
+        wide(place / "linked", 0)
+        (place / "linked" / "link").symlink_to(target)
+        assert going.drop(place / "linked")
+    (place / "itself").symlink_to(kept)
+    assert going.drop(place / "itself")
+    assert len(os.listdir(kept)) == 3
+
+
+def test_what_forbids_its_own_removal_is_removed_for_an_ordinary_user_too():
+    place = scratch.folder()
+    inner = wide(place / GOING, 0) / "locked-0123abcd"
+    for name in ("", "inner", "inner/most"):
+        wide(inner / name, 3)
+    paths = [place, *place.rglob("*")]
+    for path in reversed(paths):
+        if os.geteuid() == 0:
+            os.chown(path, ORDINARY, ORDINARY)
+        if path.is_dir() and path not in {place, place / GOING}:
+            path.chmod(0)
+    words = forking.python("removal", str(place))
+    subprocess.run(words, check=True, **people.as_user(ORDINARY))
+    assert os.listdir(place) == []
+    place.rmdir()
+
+
+def test_what_was_begun_is_gone_on_with(place: Path):
+    folder = wide(place / "cut", 50)
+    steps = removing(folder)
+    for _ in range(20):
+        next(steps)
+    steps.close()
+    assert 0 < len(os.listdir(folder)) < 50
+    (place / GOING).mkdir()
+    folder.rename(place / GOING / "cut-0123abcd")
+    going.go_on([place])
+    until(lambda: os.listdir(place) == [], 20)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Iterator[Folders]:
+    folders = Folders(tmp_path)
+    ended = folders.keeper("server", 7)
+    ended.mkdir(parents=True)
+    (ended / launch.REMOVE).touch()
+    wide(ended / "io", MANY)
+    yield folders
+    until(lambda: os.listdir(folders.run) == [], 20)
+
+
+def test_watch_does_not_wait_for_what_a_notebook_left_in_its_folder(folders: Folders):
+    assert list(launch.all_of(folders.run, "server")) == []
+    assert os.listdir(folders.run) == [GOING]  # so it has not waited

@@ -1,0 +1,167 @@
+"""The filter of system calls as the kernel would read it, on machines that we have and have not."""
+
+from __future__ import annotations
+
+import errno
+import struct
+
+import pytest
+
+from sessions.backends.local.keeper import seccomp
+from sessions.backends.local.keeper.syscalls import DENIED, MACHINES, NEWEST
+
+ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+I386, ARM = 0x40000003, 0x40000028
+ALLOWED = 0
+
+machines = pytest.mark.parametrize("machine", sorted(MACHINES))
+
+
+def answer(
+    machine: str,
+    number: int,
+    *arguments: int,
+    architecture: int | None = None,
+    has_memfd: bool = True,
+) -> int:
+    """The error with which the kernel answers a call, 0 where the call is let through."""
+    words = [*arguments, *(0,) * (6 - len(arguments))]
+    told = struct.pack("=IIQ6Q", number, architecture or ARCHITECTURES[machine], 0, *words)
+    program = seccomp.program(machine, has_memfd=has_memfd)
+    at, loaded = 0, 0
+    while True:
+        code, if_true, if_false, constant = struct.unpack_from("=HBBI", program, 8 * at)
+        at += 1
+        if code == 0x20:
+            loaded = struct.unpack_from("=I", told, constant)[0]
+        elif code == 0x06:
+            assert constant == 0x7FFF0000 or constant >> 16 == 0x0005
+            return 0 if constant == 0x7FFF0000 else constant & 0xFFFF
+        else:
+            holds = {0x15: loaded == constant, 0x25: loaded > constant, 0x45: loaded & constant}
+            at += if_true if holds[code] else if_false
+
+
+def call(machine: str, name: str, *arguments: int, has_memfd: bool = True) -> int:
+    return answer(machine, MACHINES[machine][name], *arguments, has_memfd=has_memfd)
+
+
+@machines
+def test_it_is_no_longer_than_a_kernel_takes(machine: str):
+    assert 0 < len(seccomp.program(machine, has_memfd=True)) // 8 < 4096
+
+
+@machines
+def test_what_nobody_in_a_sandbox_needs_is_refused(machine: str):
+    names = DENIED & set(MACHINES[machine])
+    assert {"io_uring_setup", "userfaultfd", "add_key", "keyctl", "request_key", "bpf", "mount",
+            "unshare", "setns", "perf_event_open", "kexec_load", "open_by_handle_at",
+            "process_madvise", "pidfd_getfd", "kcmp", "msgget",
+            "memfd_secret"} <= names  # fmt: skip
+    assert {call(machine, name) for name in names} == {errno.EPERM}
+
+
+@machines
+def test_everything_else_up_to_the_newest_known_is_let_through(machine: str):
+    known = set(MACHINES[machine].values())
+    others = [number for number in range(NEWEST + 1) if number not in known]
+    assert {answer(machine, number) for number in others} == {ALLOWED}
+
+
+@machines
+@pytest.mark.parametrize("number", [NEWEST + 1, NEWEST + 100, 0x40000000, 0x40000027, 0xFFFFFFFF])
+def test_later_calls_and_those_of_x32_are_not_there(machine: str, number: int):
+    assert answer(machine, number) == errno.ENOSYS
+
+
+@machines
+@pytest.mark.parametrize("architecture", [I386, ARM, 0xC00000F3, 1])
+def test_other_machines_programs_have_no_calls(machine: str, architecture: int):
+    for number in (0, 1, 57, MACHINES[machine]["socket"]):
+        assert answer(machine, number, 1, architecture=architecture) == errno.ENOSYS
+
+
+FAMILIES = {1: 0, 2: 0, 10: 0, 16: 0, 0: 97, 3: 97, 17: 97, 29: 97, 31: 97, 38: 97, 40: 97, 44: 97}
+
+
+@machines
+@pytest.mark.parametrize("name", ["socket", "socketpair"])
+@pytest.mark.parametrize(("family", "error"), FAMILIES.items())
+def test_sockets_are_of_the_sandboxs_own_network(machine: str, name: str, family: int, error: int):
+    assert call(machine, name, family) == error
+    assert call(machine, name, family | 7 << 32) == error  # the kernel reads an int
+
+
+@machines
+@pytest.mark.parametrize(
+    ("size", "flags", "error"),
+    [
+        (56, 0o1600, 0),
+        (4096, 0o1600, 0),
+        (4097, 0o1600, errno.ENOSPC),
+        (1 << 32, 0o1600, errno.ENOSPC),
+        ((1 << 32) + 56, 0o1600, errno.ENOSPC),
+        (2**64 - 1, 0o1600, errno.ENOSPC),
+        (56, 0o5600, errno.ENOSPC),
+    ],
+)
+def test_a_segment_is_small(machine: str, size: int, flags: int, error: int):
+    assert call(machine, "shmget", 0, size, flags) == error
+
+
+@machines
+@pytest.mark.parametrize(
+    ("count", "error"), [(0, 0), (17, 0), (32, 0), (33, errno.ENOSPC), (2**40, errno.ENOSPC)]
+)
+def test_a_set_of_semaphores_is_small(machine: str, count: int, error: int):
+    assert call(machine, "semget", 0, count) == error
+
+
+TRACEME, PEEKTEXT, CONT, GETREGSET, SETOPTIONS = 0, 1, 7, 0x4204, 0x4200
+ATTACH, SEIZE = 16, 0x4206
+
+
+@machines
+def test_one_debugs_ones_own_children_and_nobody_else(machine: str):
+    for request in (TRACEME, PEEKTEXT, CONT, GETREGSET, SETOPTIONS):
+        assert call(machine, "ptrace", request) == ALLOWED
+    for request in (ATTACH, SEIZE):
+        assert call(machine, "ptrace", request) == errno.EPERM
+
+
+SIGCHLD, THREAD = 17, 0x3D0F00
+NAMESPACES = (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)
+
+
+@machines
+def test_processes_and_threads_are_made_and_namespaces_are_not(machine: str):
+    assert call(machine, "clone", SIGCHLD) == call(machine, "clone", THREAD) == ALLOWED
+    for flag in NAMESPACES:
+        assert call(machine, "clone", flag | SIGCHLD) == errno.EPERM
+    assert call(machine, "clone3") == errno.ENOSYS  # its flags cannot be looked at
+
+
+@machines
+def test_pages_come_from_no_pool_of_the_machine(machine: str):
+    private, huge = 0x22, 0x40000
+    assert call(machine, "mmap", 0, 4096, 3, private) == ALLOWED
+    assert call(machine, "mmap", 0, 4096, 3, private | huge) == errno.ENOMEM
+    assert call(machine, "memfd_create", 0, 1) == ALLOWED
+    assert call(machine, "memfd_create", 0, 4) == errno.ENOMEM
+
+
+@machines
+def test_files_without_a_name_are_made_where_they_are_counted(machine: str):
+    assert call(machine, "memfd_create", 0, 0, has_memfd=False) == errno.EPERM
+
+
+@machines
+def test_a_debugger_may_have_addresses_stay_and_nothing_more(machine: str):
+    for persona in (0, 0x40000, 0xFFFFFFFF):
+        assert call(machine, "personality", persona) == ALLOWED
+    for persona in (0x400000, 0x10, 0x40000 | 0x400000):
+        assert call(machine, "personality", persona) == errno.EPERM
+
+
+def test_there_is_none_for_a_machine_that_nobody_looked_at():
+    assert seccomp.program("riscv64", has_memfd=True) == b""
