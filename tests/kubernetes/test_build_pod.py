@@ -132,7 +132,7 @@ def test_a_site_with_nothing_set_has_a_pod_without_credentials_or_authorities():
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 5,
-            "securityContext": {"fsGroup": 1000},
+            "securityContext": {"fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
             "initContainers": [
                 bare_container("fetch", PLAIN),
                 bare_container("plan", PLAIN),
@@ -168,7 +168,7 @@ def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 5,
-            "securityContext": {"fsGroup": 1000},
+            "securityContext": {"fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
             "initContainers": [
                 full_container("fetch", PLAIN),
                 full_container("plan", PLAIN),

@@ -40,7 +40,7 @@ def build_pod(spec: BuildSpec, site: Site) -> dict[str, Any]:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 5,
-            "securityContext": {"fsGroup": 1000},
+            "securityContext": {"fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
             "initContainers": first,
             "containers": [last],
             "volumes": [*_volumes(site), *keysecret.build_volumes(spec)],

@@ -1,0 +1,103 @@
+"""What a stranger's program finds in a pod of ours: nothing of the cluster and of the portal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from keys.identity import Identity
+from sessions.backends.kubernetes import buildpod, serverpod
+from sessions.backends.kubernetes.homes import pods as homes
+from tests.kubernetes.things import BARE, BUILD, FULL, SERVER, Pod, containers
+
+IDENTITY = Identity("PRIVATE", "ssh-ed25519 AAAA ada", "hosts")
+SOURCES = {"emptyDir", "secret", "configMap", "persistentVolumeClaim"}
+"""Of volumes: nothing of the node, nor what tells of pod or cluster (downwardAPI, projected)."""
+HOSTS = ("hostNetwork", "hostPID", "hostIPC", "hostUsers", "shareProcessNamespace")
+
+
+def pods() -> Iterator[tuple[str, Pod]]:
+    for site, named in ((BARE, "bare"), (FULL, "full")):
+        for identity in (None, IDENTITY):
+            whose = f"{named}, {'private' if identity else 'public'}"
+            build, server = replace(BUILD, identity=identity), replace(SERVER, identity=identity)
+            yield f"build, {whose}", buildpod.build_pod(build, site)
+            yield f"notebook, {whose}", serverpod.pod(server, site, "uid")
+        yield f"helper, {named}", homes.helper("drop", SERVER.name, SERVER.volume, site)
+
+
+every_pod = pytest.mark.parametrize("pod", [pytest.param(pod, id=name) for name, pod in pods()])
+
+
+@every_pod
+def test_there_is_no_account_of_the_cluster_in_it(pod: Pod):
+    spec = pod["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert "serviceAccountName" not in spec
+    assert "serviceAccount" not in spec
+
+
+@every_pod
+def test_no_variable_tells_of_services_or_of_the_pod(pod: Pod):
+    assert pod["spec"]["enableServiceLinks"] is False
+    for container in containers(pod).values():
+        assert "envFrom" not in container
+        for variable in container.get("env", []):
+            assert set(variable) == {"name", "value"}
+
+
+@every_pod
+def test_no_volume_is_of_the_node_or_tells_of_the_pod(pod: Pod):
+    for volume in pod["spec"]["volumes"]:
+        assert set(volume) - {"name"} <= SOURCES, volume
+
+
+@every_pod
+def test_nothing_is_shared_with_the_node_or_between_containers(pod: Pod):
+    assert not set(HOSTS) & set(pod["spec"])
+
+
+@every_pod
+def test_the_runtimes_filter_of_system_calls_is_set_but_where_images_are_unpacked(pod: Pod):
+    default = {"type": "RuntimeDefault"}
+    assert pod["spec"]["securityContext"]["seccompProfile"] == default
+    other = {
+        name: container["securityContext"]["seccompProfile"]
+        for name, container in containers(pod).items()
+        if container["securityContext"].get("seccompProfile", default) != default
+    }
+    is_build = pod["metadata"]["labels"]["bindery/kind"] == "build"
+    unpacks = {name: {"type": "Unconfined"} for name in ("pull", "build")}
+    assert other == (unpacks if is_build else {})
+
+
+@every_pod
+def test_no_container_can_gain_rights(pod: Pod):
+    for container in containers(pod).values():
+        rights: dict[str, Any] = container["securityContext"]
+        assert rights["allowPrivilegeEscalation"] is False
+        assert not rights.get("privileged")
+        assert "procMount" not in rights
+
+
+HOSTILE = {
+    "spec": {
+        "automountServiceAccountToken": True,
+        "enableServiceLinks": True,
+        "securityContext": {"seccompProfile": {"type": "Unconfined"}},
+        "containers": [
+            {"name": serverpod.CONTAINER, "securityContext": {"procMount": "Unmasked"}},
+        ],
+    }
+}
+
+
+def test_a_careless_template_takes_none_of_it_away():
+    pod = serverpod.pod(SERVER, replace(FULL, pod_template=HOSTILE), "uid")
+    test_there_is_no_account_of_the_cluster_in_it(pod)
+    test_no_variable_tells_of_services_or_of_the_pod(pod)
+    test_the_runtimes_filter_of_system_calls_is_set_but_where_images_are_unpacked(pod)
+    test_no_container_can_gain_rights(pod)
