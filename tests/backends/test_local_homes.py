@@ -118,8 +118,12 @@ def test_taking_over_goes_on_where_it_was_killed(job: ServerJob):
     assert files(second) == {"a": b"mine", "b": b"2"}
 
 
+@pytest.mark.parametrize("is_taken_over", [True, False])
 @pytest.mark.parametrize("which", ["projects/ada-flowers", "homes/ada", "environments"])
-def test_each_folder_may_be_on_a_disk_of_its_own(job: ServerJob, tmp_path: Path, which: str):
+def test_each_folder_may_be_on_a_disk_of_its_own(
+    job: ServerJob, tmp_path: Path, which: str, is_taken_over: bool
+):
+    """At a new commit, also where an earlier version was the last that started the project."""
     before = read(tmp_path / which)
     with tight_disk(tmp_path / which, 2) as disk:
         write_inside(disk.seen, before)
@@ -129,7 +133,8 @@ def test_each_folder_may_be_on_a_disk_of_its_own(job: ServerJob, tmp_path: Path,
         }
         here = replace(job, **paths)
         write(Path(here.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
-        home.settle(here)
+        if is_taken_over:
+            home.settle(here)
         second = Path(here.environment).parent / f"flowers-{SECOND[:12]}-abcdef"
         second.mkdir()
         write(second / "home", {"a": b"1", "b": b"2", ".git": git(SECOND)})
