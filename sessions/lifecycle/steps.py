@@ -6,6 +6,9 @@ at the same time, or after the wish was taken back, it changes nothing more.
 
 from __future__ import annotations
 
+import hashlib
+
+from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
@@ -22,6 +25,8 @@ from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import owner_slug
 from sessions.providers import Repository
 from sessions.states import BuildState, SessionState
+
+_A_DAY = 86_400
 
 
 def prepare(session_id: int) -> None:
@@ -49,13 +54,18 @@ def _identity(project: Project) -> Identity | None:
 def _require_own(project: Project, found: Resolved) -> None:
     """Raise UserError where rules ask for certain repositories, and the commit may be of another.
 
-    What was found under a branch or a tag is the repository's own.
+    What was found under a branch or a tag is the repository's own, and stays so for a day.
     """
     if found.ref != found.commit or not RepositoryRule.objects.exists():
         return
     builds = Build.objects.of(project).filter(commit=found.commit)
-    if not builds.exclude(ref=found.commit).exists():
-        gitreach.require_reachable(project.url, found.commit, _identity(project))
+    whose = project.owner_id if project.is_private else None
+    digest = hashlib.sha256(repr((project.url, found.commit, whose)).encode()).hexdigest()
+    known = f"own-commit:{digest}"
+    if cache.get(known) or builds.exclude(ref=found.commit).exists():
+        return
+    gitreach.require_reachable(project.url, found.commit, _identity(project))
+    cache.set(known, True, _A_DAY)
 
 
 def _repository(project: Project) -> Repository:

@@ -39,6 +39,7 @@ def test_base_images_and_results_of_a_private_registry_need_its_secrets(
             registry=f"{registry.address}/bindery",
             push_secret="registry",
             pull_secret="registry",
+            base_secret="registry",
         )
         spec = order({"Dockerfile": f"FROM {registry.address}/base/empty:1\nCOPY . /files\n"})
         assert not backend.has_image(spec.image)
@@ -49,7 +50,7 @@ def test_base_images_and_results_of_a_private_registry_need_its_secrets(
         assert backend.has_image(spec.image)
         assert login["auth"] not in log(backend, spec.id)
 
-        backend.site = replace(backend.site, pull_secret="")
+        backend.site = replace(backend.site, base_secret="")
         stranger = replace(spec, id=spec.id + 1000)
         backend.ensure_build(stranger)
         assert finished(backend, stranger).code == "build.base-image"

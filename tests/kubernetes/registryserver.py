@@ -17,7 +17,7 @@ import ssl
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import IO, Self
@@ -37,10 +37,16 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 
 class RegistryServer:
     """An empty registry, in memory; with ``login`` only for `PERSON`, by Basic; with ``deletes``
-    it removes what it is told to, which it does not by itself."""
+    it removes what it is told to, which it does not by itself. ``behind``: there is a door in front
+    of it, by which it is to be spoken to."""
 
     def __init__(
-        self, *, login: bool = False, deletes: bool = False, address: str = "127.0.0.1"
+        self,
+        *,
+        login: bool = False,
+        deletes: bool = False,
+        address: str = "127.0.0.1",
+        behind: bool = False,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="registry-")
         root = Path(self._folder.name)
@@ -49,7 +55,7 @@ class RegistryServer:
         (root / "config.json").write_text(json.dumps({  # JSON is YAML
             "version": "0.1",
             "storage": {"inmemory": {}, "delete": {"enabled": deletes}},
-            "http": {"addr": f"{address}:0", "secret": "test"},
+            "http": {"addr": f"{address}:0", "secret": "test", "relativeurls": behind},
             **({"auth": people} if login else {}),
         }))  # fmt: skip
         self._basic = httpx.BasicAuth(*PERSON.split(":")) if login else None
@@ -97,9 +103,9 @@ class GuardedRegistry(ThreadServer):
     """A real registry behind a door that knows people: each may get at what is below their own
     path, everything where that is "", and nobody else at anything."""
 
-    def __init__(self, people: dict[str, str]) -> None:
-        super().__init__(_Door)
-        self.behind = RegistryServer()
+    def __init__(self, people: dict[str, str], address: str = "127.0.0.1") -> None:
+        super().__init__(_Door, address)
+        self.behind = RegistryServer(behind=True)
         self.people = people
         self.asked: list[tuple[str, str]] = []
         """Whom the door was told to be in front of it ("" for nobody), and what they wanted."""
@@ -131,7 +137,7 @@ class _Door(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         login = self.headers.get("Authorization", "").removeprefix("Basic ")
         person, _, password = base64.b64decode(login).decode().partition(":")
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b"".join(self._body())
         self.server.asked.append((person, self.path))
         if person != password or not self.server.lets_in(person, self.path):
             denied = b'{"errors": [{"code": "DENIED"}]}'
@@ -144,6 +150,15 @@ class _Door(BaseHTTPRequestHandler):
         self._say(answer.status_code, head, answer.content)
 
     do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+    def _body(self) -> Iterator[bytes]:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            yield self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            return
+        while length := int(self.rfile.readline(), 16):
+            yield self.rfile.read(length)
+            self.rfile.readline()
+        self.rfile.readline()
 
     def _say(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
