@@ -88,9 +88,15 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
 
+def behind_proxies(inner: Any) -> Any:
+    """Have the trusted proxies, and nobody else, say whose request it is. A server that runs this
+    must not do so itself: uvicorn trusts its own machine (``--no-proxy-headers``)."""
+    return ProxyHeadersMiddleware(inner, settings.PORTAL_TRUSTED_PROXIES)
+
+
 _logging = [requests.write] if settings.PORTAL_LOG_REQUESTS else []
 application = requests.Requests(
-    ProxyHeadersMiddleware(Application(), settings.PORTAL_TRUSTED_PROXIES),
+    behind_proxies(Application()),
     begins=[counting.begun],
     ends=[counting.ended, *_logging],
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  Django's name
+from django.utils.translation import gettext as _
 
 from sessions.addresses import Rules
 
@@ -26,6 +28,44 @@ def trusted_hosts(**kwargs: Any) -> list[CheckMessage]:
 def _is_host(entry: str) -> bool:
     try:
         Rules(frozenset({entry}))
+    except ValueError:
+        return False
+    return True
+
+
+@register
+def trusted_proxies(**kwargs: Any) -> list[CheckMessage]:
+    """Each entry is an address or a network (portal.E014), and behind a web server there is one
+    (portal.W014): https ends at it, so with such an address there is always one in front."""
+    if settings.GATEWAY_SCHEME == "https" and not settings.PORTAL_TRUSTED_PROXIES:
+        return [
+            Warning(
+                _(
+                    "PORTAL_URL begins with https, and PORTAL_TRUSTED_PROXIES names no web server: "
+                    "all people count as one address, and one who mistypes a password too often "
+                    "makes all others wait."
+                ),
+                hint=_(
+                    "Add PORTAL_TRUSTED_PROXIES=127.0.0.1,::1 for a web server on this machine, "
+                    "else the addresses that it comes from (docs/configure.md)."
+                ),
+                id="portal.W014",
+            )
+        ]
+    return [
+        Error(
+            f"PORTAL_TRUSTED_PROXIES has “{entry}”",
+            hint=_("Give addresses or networks, such as 10.0.0.0/8."),
+            id="portal.E014",
+        )
+        for entry in settings.PORTAL_TRUSTED_PROXIES
+        if not _is_network(entry)
+    ]
+
+
+def _is_network(entry: str) -> bool:
+    try:
+        ip_network(entry)
     except ValueError:
         return False
     return True

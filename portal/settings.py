@@ -291,8 +291,8 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken", "next", "code", "state"]
-# From these addresses, what is forwarded says who asks; uvicorn reads it.
-PORTAL_TRUSTED_PROXIES = ENVIRONMENT.words("PORTAL_TRUSTED_PROXIES", "127.0.0.1 ::1")
+# From these addresses, and from no other, what is forwarded says who asks (portal/asgi.py).
+PORTAL_TRUSTED_PROXIES = ENVIRONMENT.words("PORTAL_TRUSTED_PROXIES")
 # By this the portal knows the nginx that passes content on itself (sessions/gateway/nginx.py).
 PORTAL_NGINX_SECRET = ENVIRONMENT.text("PORTAL_NGINX_SECRET")
 if PORTAL_NGINX_SECRET and not re.fullmatch(r"[!-~]{32,}", PORTAL_NGINX_SECRET):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.checks import run_checks
 
 from tests.stack import PROJECT
 
@@ -32,6 +33,8 @@ WRONG = [
     ("PORTAL_EMAIL_FROM", "the portal", "portal.E008"),
     ("PORTAL_OPERATORS_MAIL", "ops@example.org, Ops", "portal.E009"),
     ("PORTAL_NGINX_SECRET", "short", "portal.E010"),
+    ("PORTAL_TRUSTED_PROXIES", "localhost", "portal.E014"),
+    ("PORTAL_TRUSTED_PROXIES", "10.0.0.0/33", "portal.E014"),
 ]
 
 
@@ -77,3 +80,21 @@ def test_a_value_that_cannot_be_used_is_named(said, variable, value, code):
 
 def test_a_password_that_stands_in_one_is_not_shown(said):
     assert "secret" not in said["PORTAL_EMAIL_URL", "smtp://user:secret@host:port"].lower()
+
+
+@pytest.mark.parametrize(
+    ("url", "proxies", "told"),
+    [
+        ("https://notebooks.example.org", [], True),
+        ("https://notebooks.example.org", ["127.0.0.1"], False),
+        ("http://localhost:8000", [], False),
+    ],
+)
+def test_a_portal_behind_a_web_server_that_is_not_named_says_which_line_to_add(
+    settings, url, proxies, told
+):
+    settings.GATEWAY_SCHEME = url.partition(":")[0]
+    settings.PORTAL_TRUSTED_PROXIES = proxies
+    found = [message for message in run_checks() if message.id == "portal.W014"]
+    assert bool(found) is told
+    assert all("PORTAL_TRUSTED_PROXIES=127.0.0.1,::1" in str(message.hint) for message in found)
