@@ -9,4 +9,9 @@ class KeysConfig(AppConfig):
     verbose_name = _("Keys and tokens")
 
     def ready(self) -> None:
+        from auditlog.registry import auditlog
+
         from keys import checks  # noqa: F401  (registered by being imported)
+        from keys.models import Token
+
+        auditlog.register(Token, include_fields=["name", "scope", "expires"])

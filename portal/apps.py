@@ -16,14 +16,23 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         from auditlog.registry import auditlog
+        from django.contrib.auth.models import Group
 
         from portal import checks  # noqa: F401  registers itself
         from portal.logs import tasks
         from portal.models import Announcement, Installation, User
 
         tasks.listen()
-        kept = ["username", "email", "is_active", "is_staff", "is_superuser", "signed_out"]
-        auditlog.register(User, include_fields=kept, m2m_fields={"groups", "user_permissions"})
+        kept = ["username", "email", "is_active", "is_staff", "is_superuser", "signed_out",
+                "password", "password_given", "password_chosen"]  # fmt: skip
+        auditlog.register(
+            User,
+            include_fields=kept,
+            mask_fields=["password"],
+            mask_callable="portal.auditing.hidden",
+            m2m_fields={"groups", "user_permissions"},
+        )
+        auditlog.register(Group, include_fields=["name"], m2m_fields={"permissions"})
         auditlog.register(Announcement, exclude_fields=["id"])
         auditlog.register(Installation, include_fields=["keep_days"])
 

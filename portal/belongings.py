@@ -65,4 +65,6 @@ def _empty(person: User) -> None:
         claimed=[],
         vouched_until=None,
         last_login=None,
+        password_given=None,
+        password_chosen=None,
     )

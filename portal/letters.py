@@ -45,13 +45,15 @@ def are_sent() -> bool:
     return bool(settings.PORTAL_EMAIL_URL)
 
 
-def post(key: str, to: User, template: str, context: Mapping[str, Any]) -> None:
-    """Have the letter of ``templates/mail/<template>`` sent to a person, once for each ``key``.
+def post(key: str, to: User, template: str, context: Mapping[str, Any], address: str = "") -> None:
+    """Have the letter of ``templates/mail/<template>`` sent to a person, once for each ``key``; to
+    their ``address`` of before, where that is given.
 
     People without an address get none.
     """
-    if are_sent() and to.email:
+    if are_sent() and (address or to.email):
         letter = written(key, to, template, context)
+        letter.address = address
         Letter.objects.bulk_create([letter], ignore_conflicts=True)
 
 

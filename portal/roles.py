@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from auditlog.context import disable_auditlog
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -79,8 +80,10 @@ ROLES: dict[str, tuple[str, ...]] = {
 TITLES = {"viewer": _("viewer"), "support": _("support"), "operator": _("operator")}
 
 
+@disable_auditlog()  # type: ignore[untyped-decorator]
 def ensure(role: str) -> Group:
-    """The role's group, made where it is missing, with exactly the role's permissions."""
+    """The role's group, made where it is missing, with exactly the role's permissions: those of the
+    code, which nobody has changed."""
     group, _made = Group.objects.get_or_create(name=role)
     wanted = ROLES[role]
     found = Permission.objects.filter(_any_of(wanted))
@@ -114,6 +117,12 @@ def changeable_by(by: User, people: QuerySet[User]) -> QuerySet[User]:
 def may_change(by: User, person: User) -> bool:
     """Whether ``by`` may change this person, as far as that depends on who they are."""
     return changeable_by(by, User.objects.filter(pk=person.pk)).exists()
+
+
+def may_change_group(by: User, group: Group) -> bool:
+    """Whether ``by`` may rename, change and delete this group: not if it gives its people what
+    ``by`` may not do, whose limits and whose name in claims would be theirs to choose."""
+    return may_hand_out(by, Group.objects.filter(pk=group.pk))
 
 
 def may_hand_out(by: User, groups: QuerySet[Group]) -> bool:

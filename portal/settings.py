@@ -167,7 +167,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
-    "auditlog.middleware.AuditlogMiddleware",
+    "portal.auditing.Audit",
 ]
 
 TEMPLATES = [
@@ -316,9 +316,6 @@ AUTHENTICATION_BACKENDS = [
     "portal.oidc.backends.Password",
     "portal.oidc.backends.ByProvider",
 ]
-
-# Whom a log entry is from is known; a header that anybody can send is not kept beside it.
-AUDITLOG_DISABLE_REMOTE_ADDR = True
 
 # --- How soon a right that has ended ends what is open; constants that tests shorten -----------
 PORTAL_LIVE_RECHECK = 5.0  # seconds: what follows a story or a log live (sessions/stream.py)

@@ -79,7 +79,7 @@ PARTS = (
          lambda user: User.objects.filter(pk=user.pk),
          ("username", "first_name", "last_name", "email", "issuer", "subject", "claimed",
           "vouched_until", "is_active", "is_staff", "is_superuser", "date_joined", "last_login",
-          "signed_out", "volume")),
+          "signed_out", "password_given", "password_chosen", "volume")),
     Part("names", "the names that you have or had here", _of(UsedName), ("name", "since"),
          ("portal.UsedName.user",)),
     Part("groups", "groups that you are in", lambda user: user.groups.order_by("name"),

@@ -20,13 +20,14 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import Q
 
+from keys.models import Token
 from portal.belongings import drop_portal_sessions
 from portal.models import UsedName, User
 from sessions.models import Build, Event, LogChunk, Project, Removal, Session, Transition
 
 Names = Sequence[str]
 """The one that the person has, and those that they had."""
-PERSONAL = frozenset({"email", "first_name", "last_name", "issuer", "subject", "reason"})
+PERSONAL = frozenset({"email", "first_name", "last_name", "issuer", "subject", "reason", "name"})
 """Fields whose values the audit keeps; what they were is for nobody to read any more."""
 NAMING = frozenset({"username", "user"})
 EMPTY = frozenset({"None", ""})
@@ -43,11 +44,11 @@ def blank(person: User, alias: str) -> None:
 
 
 def _audit(person: User, names: Names, alias: str) -> None:
-    """Entries about the person, their limits and their grants."""
+    """Entries about the person, their limits, their grants and their tokens."""
     own = Q(content_type=ContentType.objects.get_for_model(User), object_id=person.pk)
     entries = LogEntry.objects.filter(own | Q(additional_data__user=person.pk))
     for entry in entries.select_related("content_type").iterator():
-        is_own = entry.content_type.model_class() is User
+        is_own = entry.content_type.model_class() in {User, Token}  # whose names are their own
         shown = alias if is_own else _renamed(entry.object_repr, names, alias)
         entry.object_repr, entry.changes = shown, _impersonal(entry.changes or {}, alias)
         entry.save(update_fields=["object_repr", "changes"])

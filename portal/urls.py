@@ -9,6 +9,7 @@ from portal import examples, health
 from portal.metrics import door
 from portal.pages import (
     account,
+    choosing,
     going,
     home,
     launch,
@@ -27,6 +28,7 @@ admin.autodiscover()
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("sign-in/", signing.SignIn.as_view(), name="sign-in"),
+    path("sign-in/password/", choosing.ChoosePassword.as_view(), name="choose-password"),
     path("sign-out/", signing.SignOut.as_view(), name="sign-out"),
     path("oidc/<slug:slug>/sign-in/", oidc.sign_in, name="oidc-sign-in"),
     path("oidc/<slug:slug>/callback/", oidc.callback, name="oidc-callback"),

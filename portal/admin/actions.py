@@ -88,8 +88,9 @@ def sign_out(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRes
             _("Notebooks go on running, tokens stay good, and who can sign in may do so again."),
         ],
         act=lambda person, _form: people.sign_out(person),
+        excluded=_("Only a superuser, or who may as much as they, signs these out:"),
     )
-    return asking.run(site, request, deed, chosen, chosen)
+    return asking.run(site, request, deed, chosen, roles.changeable_by(by_of(request), chosen))
 
 
 @admin.action(permissions=["disable"], description=lazy("Disable"))

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
+from keys.models import Token
 from portal.models import User
 from quotas.fields import FIELDS
 from quotas.models import Grant, LimitSet
@@ -33,11 +34,13 @@ class Change:
 
 
 def history_of(user: User, most: int = 30) -> Any:
-    """The newest entries about a person: their row, their limits, their grants."""
-    types = ContentType.objects.get_for_models(User, LimitSet, Grant)
+    """The newest entries about a person: their row, their limits, their grants, and their tokens
+    that somebody else has taken away."""
+    types = ContentType.objects.get_for_models(User, LimitSet, Grant, Token)
     theirs = Q(content_type__in=[types[LimitSet], types[Grant]], additional_data__user=user.pk)
+    tokens = Q(content_type=types[Token], additional_data__user=user.pk) & ~Q(actor=user)
     own = Q(content_type=types[User], object_id=user.pk)
-    rows = LogEntry.objects.filter(own | theirs).select_related("actor", "content_type")
+    rows = LogEntry.objects.filter(own | theirs | tokens).select_related("actor", "content_type")
     return rows.order_by("-timestamp", "-pk")[:most]
 
 

@@ -14,8 +14,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from portal.admin.actions import by_of
 from portal.admin.limits import WithLimits
-from portal.roles import ROLES
+from portal.roles import ROLES, may_change_group
 from quotas.admin.figures import LimitsForm
 from quotas.fields import FIELDS
 from quotas.wording import figure
@@ -31,7 +32,8 @@ class GroupForm(LimitsForm[Group]):
 
 @admin.register(Group)
 class GroupOfPeopleAdmin(WithLimits, GroupAdmin):
-    """What a group may is a superuser's to say, as for one person; roles keep their names."""
+    """What a group may is a superuser's to say, as for one person; roles keep their names, and a
+    group that may more than whoever looks at it stays as it is."""
 
     form = GroupForm
     change_form_template = "admin/quotas/group.html"
@@ -46,9 +48,15 @@ class GroupOfPeopleAdmin(WithLimits, GroupAdmin):
         fields = [] if request.user.is_superuser else ["permissions"]
         return ["name", *fields] if obj and obj.name in ROLES else fields
 
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or may_change_group(by_of(request), obj))
+
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         allowed = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or obj.name not in ROLES)
+        return allowed and (
+            obj is None or (obj.name not in ROLES and may_change_group(by_of(request), obj))
+        )
 
     @admin.display(description=_("members"), ordering="people")
     def members(self, group: Any) -> SafeString:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.admin import audit
 from portal.models import User
+from portal.numbers import row_number
 
 admin.site.unregister(LogEntry)
 
@@ -37,7 +38,8 @@ class Who(admin.SimpleListFilter):
         value = self.value() or ""
         if value == "0":
             return entries.filter(actor=None)
-        return entries.filter(actor=value) if value.isdecimal() else entries
+        number = row_number(value)
+        return entries if number is None else entries.filter(actor=number)
 
 
 class What(admin.SimpleListFilter):
@@ -51,7 +53,8 @@ class What(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, entries: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value() or ""
-        return entries.filter(content_type=value) if value.isdecimal() else entries
+        number = row_number(value)
+        return entries if number is None else entries.filter(content_type=number)
 
 
 @admin.register(LogEntry)
@@ -60,7 +63,7 @@ class HistoryAdmin(admin.ModelAdmin[Any]):
     list_display_links = ["timestamp"]
     list_filter = [Who, What, "action", "timestamp"]
     list_select_related = ["actor", "content_type"]
-    search_fields = ["object_repr", "actor__username", "actor_email"]
+    search_fields = ["object_repr", "actor__username"]
     ordering = ["-timestamp"]
     fields = ["timestamp", "who", "action", "what", "what_changed", "remote_addr"]
     show_full_result_count = False

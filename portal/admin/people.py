@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from copy import copy
+from functools import partial
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -14,7 +19,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from portal import erasing, roles
+from portal import erasing, passwords, roles
 from portal.admin import actions
 from portal.admin.actions import by_of
 from portal.admin.erase import WithErasing
@@ -24,6 +29,7 @@ from portal.admin.glance import PeopleList
 from portal.admin.limits import WithLimits
 from portal.admin.story import story_of
 from portal.models import User
+from portal.passwords import GivenPasswordForm
 from quotas.admin.grants import GrantsOfPerson, keep_giver
 from quotas.effective import Source
 from quotas.fields import FIELDS
@@ -46,7 +52,13 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
     list_per_page = 40
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    readonly_fields = ["last_login", "date_joined", "signed_out"]
+    readonly_fields = [
+        "last_login",
+        "date_joined",
+        "signed_out",
+        "password_given",
+        "password_chosen",
+    ]
     inlines = [GrantsOfPerson]
     actions = [getattr(actions, name) for name in actions.ACTIONS]
     fieldsets = [
@@ -54,7 +66,8 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
         (_("Rights"), {"fields": ["is_active", "is_staff", "groups"]}),
         (_("Rights that superusers give"), {"fields": ["is_superuser", "user_permissions"],
                                             "classes": ["collapse"]}),
-        (_("Sign-in"), {"fields": [("last_login", "date_joined", "signed_out")]}),
+        (_("Sign-in"), {"fields": [("last_login", "date_joined", "signed_out"),
+                                   ("password_given", "password_chosen")]}),
     ]  # fmt: skip
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
@@ -94,6 +107,34 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
             context["may_grant"] = self.has_grant_permission(request)
             context["may_erase"] = erasing.may_erase(by_of(request), person)
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002  as Django has it
+        form_url: str = "",
+    ) -> HttpResponse:
+        """Set a password that its person has to change. Who signs in by a provider has none, and is
+        given none by others than superusers: they would not need it to notice."""
+        person = self.get_object(request, unquote(id))
+        if person and person.subject and not request.user.is_superuser:
+            said = _("They sign in by their provider: only a superuser sets a password for them.")
+            messages.error(request, said)
+            return redirect("admin:portal_user_changelist")
+        here: Any = copy(self)  # this request's own
+        here.change_password_form = partial(GivenPasswordForm, by=by_of(request))
+        answer: HttpResponse = super(PersonAdmin, here).user_change_password(request, id, form_url)
+        return answer
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """A first password is staff's as well; of another address the one of before is told."""
+        if not change:
+            passwords.note(obj, by_of(request))
+        super().save_model(request, obj, form, change)
+        before = form.initial.get("email")
+        if change and before and before != obj.email and obj.pk != by_of(request).pk:
+            passwords.tell(obj, "address_changed", before)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: Any) -> None:
         keep_giver(formset, by_of(request))

@@ -30,8 +30,8 @@ class LetterQuerySet(models.QuerySet["Letter"]):
 class Letter(models.Model):
     """``key`` names the occasion: there is one letter for each, however often it is told.
 
-    It goes to a person, or to an ``address`` that the operator has set. ``error`` says why the
-    last attempt came to nothing.
+    It goes to a person, or to an ``address``: one that the operator has set, or the one that a
+    person had before. ``error`` says why the last attempt came to nothing.
     """
 
     key = models.CharField(max_length=150, unique=True)
@@ -83,4 +83,4 @@ class Letter(models.Model):
         """The address that it goes to, "" for whoever has none or may not come in any more."""
         if self.to is None:
             return self.address
-        return self.to.email if self.to.is_active else ""
+        return (self.address or self.to.email) if self.to.is_active else ""

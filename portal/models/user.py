@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
+from auditlog.context import disable_auditlog
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
@@ -16,6 +18,9 @@ from django.utils.translation import gettext_lazy as _
 from portal.models.erasure import Erasure
 from portal.models.usedname import TAKEN, UsedName
 from portal.prepared import Moment
+
+FIRST, TOLD = timedelta(minutes=5), timedelta(days=14)
+"""A password from so soon after the account was made came with it; others are told for so long."""
 
 
 def may_enter(person: str = "", now: Moment | None = None) -> models.Q:
@@ -34,8 +39,9 @@ class User(AbstractUser):
     Connect: both together never change); empty for an account with a password here.
     ``vouched_until``: what the provider has said of this person last counts up to then; None
     where no provider is asked. ``claimed`` are the groups that the provider has put them into.
-    ``signed_out``: no sign-in from before this moment counts any more. ``volume`` names the
-    volume with their files, "" until they need one; it stays when they are renamed
+    ``signed_out``: no sign-in from before this moment counts any more. ``password_given`` is when
+    staff last set a password for them, ``password_chosen`` when they last chose one. ``volume``
+    names the volume with their files, "" until they need one; it stays when they are renamed
     (`sessions.volumes`)."""
 
     issuer = models.CharField(_("issuer"), max_length=255, blank=True, editable=False)
@@ -43,6 +49,12 @@ class User(AbstractUser):
     vouched_until = models.DateTimeField(_("vouched for until"), null=True, editable=False)
     claimed = models.JSONField(_("groups by the provider"), default=list, editable=False)
     signed_out = models.DateTimeField(_("signed out everywhere"), null=True, editable=False)
+    password_given = models.DateTimeField(
+        _("password set by staff"), null=True, blank=True, editable=False
+    )
+    password_chosen = models.DateTimeField(
+        _("password chosen"), null=True, blank=True, editable=False
+    )
     volume = models.CharField(
         _("volume"), max_length=63, blank=True, db_default="", default="", editable=False
     )
@@ -70,6 +82,26 @@ class User(AbstractUser):
         """Whether the portal lets this person in at all: see the function of that name."""
         vouched = self.vouched_until is None or self.vouched_until > timezone.now()
         return self.is_active and vouched
+
+    @property
+    def must_choose_password(self) -> bool:
+        """Whether the password is one that staff have set: it is good for choosing another."""
+        chosen, given = self.password_chosen, self.password_given
+        return given is not None and (chosen is None or chosen < given)
+
+    @property
+    def is_told_of_password(self) -> bool:
+        """Whether pages say that staff have set a password: for some days, and not to whoever was
+        given their first one."""
+        given = self.password_given
+        if given is None or given - self.date_joined < FIRST:
+            return False
+        return timezone.now() - given < TOLD
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """One that is right may be stored anew, in a way that is usual by now: no change of it."""
+        with disable_auditlog():
+            return super().check_password(raw_password)
 
     def clean(self) -> None:
         super().clean()
@@ -99,6 +131,10 @@ class User(AbstractUser):
                 UsedName.objects.note(name, self)
 
     def _require_free_name(self) -> None:
+        """Raise `ValidationError` for a name that somebody had; that there is one, and that nobody
+        has it now, is asked elsewhere, and a form has none where that has failed."""
+        if not self.username:
+            return
         if Erasure.objects.has_taken(self.username):
             message = _("Somebody had this name who was erased; nobody gets it again.")
             raise ValidationError({"username": message})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.conf import settings
@@ -10,8 +11,10 @@ from django.contrib.auth import views
 from django.contrib.auth.forms import AuthenticationForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from portal import passwords
 from portal.oidc import leaving, signins
 from sessions.gateway import tickets
 
@@ -59,6 +62,15 @@ class SignIn(views.LoginView):
         if settings.OIDC_PROVIDERS:
             form.fields["username"].widget.attrs.pop("autofocus", None)
         return form
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """A password that staff have set leads to a page on which another is chosen."""
+        user = form.get_user()
+        if not user.must_choose_password:
+            return super().form_valid(form)
+        passwords.begin(self.request, user)
+        following = urlencode({self.redirect_field_name: self.get_success_url()})
+        return HttpResponseRedirect(f"{reverse('choose-password')}?{following}")
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Where there is no form, nothing that is sent counts."""

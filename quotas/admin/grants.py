@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal import roles
 from portal.models import User
 from quotas import bounds
 from quotas.models import Grant
@@ -39,6 +40,11 @@ class GrantForm(forms.ModelForm[Grant]):
             except ValidationError as error:
                 self.add_error(None, error)
         return data
+
+
+def _may_change(request: HttpRequest, grant: Grant | None) -> bool:
+    """What somebody has was granted by staff; those who may less than they do not take it away."""
+    return grant is None or roles.may_change(cast(User, request.user), grant.user)
 
 
 class Running(admin.SimpleListFilter):
@@ -99,6 +105,12 @@ class GrantAdmin(admin.ModelAdmin[Grant]):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = ["user", "limit", "value", "until", "reason"]
         return [*fields, "given_by", "created"] if obj else fields
+
+    def has_change_permission(self, request: HttpRequest, obj: Grant | None = None) -> bool:
+        return super().has_change_permission(request, obj) and _may_change(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Grant | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and _may_change(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Grant, form: Any, change: bool) -> None:
         if not change:

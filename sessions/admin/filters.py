@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.numbers import row_number
 from sessions.models import Project
 from sessions.providers import PROVIDERS
 from sessions.states import ProjectState
@@ -76,10 +77,10 @@ class OwnersGroup(Choice):
         return [(str(pk), name) for pk, name in Group.objects.values_list("pk", "name")]
 
     def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        if not value or not value.isdecimal():
+        group = row_number(self.value() or "")
+        if group is None:
             return rows
-        members = Group.user_set.through.objects.filter(group_id=int(value)).values("user")
+        members = Group.user_set.through.objects.filter(group_id=group).values("user")
         return rows.filter(**{f"{self.owner}__in": members})
 
 

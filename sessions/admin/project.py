@@ -98,7 +98,7 @@ class ProjectAdmin(Rows[Project]):
     list_display = (
         "what",
         "states",
-        "resources",
+        "gets",
         "commits",
         "active",
         "more",
@@ -112,6 +112,7 @@ class ProjectAdmin(Rows[Project]):
         filters.OwnersGroup,
     )
     list_select_related = ("owner", "current__build")
+    linked_by = ("owner__id__exact",)
     search_fields = ("name", "repository", "owner__username", "^commit")
     search_help_text = gettext_lazy("Name, repository, person, or commit")
     list_display_links = None
@@ -152,11 +153,11 @@ class ProjectAdmin(Rows[Project]):
         "owners",
         ("repository", "provider"),
         ("ref", "commit", "path"),
-        ("states", "resources"),
+        ("states", "gets"),
         "reason",
         ("created", "last_activity", "deletion", "removed"),
     )
-    readonly_fields = ("owners", "states", "resources", "reason", "page", "deletion")
+    readonly_fields = ("owners", "states", "gets", "reason", "page", "deletion")
 
     @admin.display(description=gettext_lazy("project and owner"), ordering="repository")
     def what(self, project: Project) -> SafeString:
@@ -175,7 +176,7 @@ class ProjectAdmin(Rows[Project]):
         return shown.state_of(project)
 
     @admin.display(description=gettext_lazy("resources"))
-    def resources(self, project: Project) -> str:
+    def gets(self, project: Project) -> str:
         return resources(project.current.resources) if project.current else ""
 
     @admin.display(description=gettext_lazy("commit"))

@@ -26,11 +26,13 @@ class ByColumn(admin.ModelAdmin[R]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[R], search_term: str
     ) -> tuple[QuerySet[R], bool]:
-        words = map(_unquoted, smart_split(search_term)) if self.search_fields else ()
-        return reduce(self._having, words, queryset), False
+        columns = self.get_search_fields(request)
+        words = map(_unquoted, smart_split(search_term)) if columns else ()
 
-    def _having(self, rows: QuerySet[R], word: str) -> QuerySet[R]:
-        return among(rows, *(_by(rows, column, word) for column in self.search_fields))
+        def having(rows: QuerySet[R], word: str) -> QuerySet[R]:
+            return among(rows, *(_by(rows, column, word) for column in columns))
+
+        return reduce(having, words, queryset), False
 
 
 def among(rows: QuerySet[R], *found: QuerySet[R]) -> QuerySet[R]:

@@ -16,7 +16,9 @@ from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from portal import auditing
 from sessions.api import idempotency, throttles
+from sessions.api.asking import person
 
 
 class Endpoint(APIView):
@@ -31,6 +33,7 @@ class Endpoint(APIView):
         except (AuthenticationFailed, NotAuthenticated):
             throttles.count_stranger(request)
             raise
+        auditing.acts(person(request))
         key = request.headers.get(idempotency.HEADER)
         if request.method == "POST" and key is not None and hasattr(self, "post"):
             # A view lives for one request, so this one's handler is its own.

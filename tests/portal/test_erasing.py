@@ -34,6 +34,7 @@ from sessions.months import Month
 from sessions.reconcile import reconcile
 from sessions.states import ProjectState, SessionState
 from sessions.usage import By, lines
+from tests.conftest import signed_in
 from tests.portal.whole import NAMES, SAID, fill
 from tests.scripted import ScriptedBackend
 from tests.stages import project_in
@@ -322,3 +323,15 @@ def test_all_that_was_theirs_alone_goes_and_nothing_of_the_same_kind_of_others(
     for kind in kinds:
         assert not kind._default_manager.filter(user=ada.pk).exists(), kind
         assert kind._default_manager.filter(user=bob).count() == before[kind], kind
+
+
+def test_a_name_that_is_taken_or_was_erased_is_refused_on_the_form(ada, bob, root, backend):
+    """By words beside the field, whichever of the two it is."""
+    erasing.erase(ada, root)
+    erasing.finish()
+    assert not User.objects.filter(username="ada").exists()
+    for name, said in (("ada", "nobody gets it again"), ("bob", "already exists")):
+        form = {"username": name, "password1": "long enough 7", "password2": "long enough 7"}
+        answer = signed_in(root).post("/admin/portal/user/add/", form)
+        assert answer.status_code == 200
+        assert said in str(answer.context["adminform"].form.errors["username"])

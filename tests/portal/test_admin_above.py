@@ -1,0 +1,131 @@
+"""Staff change nothing about those who may more than they: no sign-in, no token, no group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.models import Group, Permission
+from django.test import Client
+from django.utils import timezone
+
+from keys.models import Token
+from portal import roles
+from portal.models import User
+from quotas.models import Grant
+from tests.conftest import signed_in
+from tests.portal.adminpages import filled_in
+
+pytestmark = pytest.mark.django_db
+
+PEOPLE, GROUPS = "/admin/portal/user/", "/admin/auth/group/"
+
+
+def sign_out(client: Client, *users: User) -> Any:
+    chosen = {ACTION_CHECKBOX_NAME: [user.pk for user in users]}
+    return client.post(PEOPLE, {"action": "sign_out", "confirmed": "yes", **chosen})
+
+
+def is_in(client: Client) -> bool:
+    return client.get("/account/").status_code == 200
+
+
+def with_right(name: str, codename: str) -> User:
+    """Somebody in no role, with one right that roles do not have."""
+    user = User.objects.create_user(name)
+    user.user_permissions.add(Permission.objects.get(codename=codename))
+    return user
+
+
+def test_support_signs_out_nobody_who_may_more(as_sue, as_root, as_stan, root, stan, ada, as_ada):
+    clerk = with_right("clerk", "delete_user")
+    as_clerk = signed_in(clerk)
+    sign_out(as_sue, root, stan, clerk, ada)
+    assert all(is_in(client) for client in (as_root, as_stan, as_clerk))
+    assert not is_in(as_ada)
+
+
+def test_those_who_are_left_out_are_named_beforehand(as_sue, root, ada):
+    page = as_sue.post(PEOPLE, {"action": "sign_out", ACTION_CHECKBOX_NAME: [root.pk, ada.pk]})
+    assert [user.username for user in page.context["people"]] == ["ada"]
+    assert [user.username for user in page.context["left_out"]] == ["root"]
+
+
+def test_support_signs_out_its_equals_and_itself(as_sue, sue, vera, as_vera):
+    sign_out(as_sue, vera)
+    assert not is_in(as_vera)
+    sign_out(as_sue, sue)
+    assert not is_in(as_sue)
+
+
+def test_an_operator_signs_out_no_superuser(as_stan, as_root, root, sue, as_sue):
+    sign_out(as_stan, root, sue)
+    assert is_in(as_root)
+    assert not is_in(as_sue)
+
+
+@pytest.fixture
+def above(db) -> Group:
+    """A group that gives what no role gives."""
+    group = Group.objects.create(name="above")
+    group.permissions.add(Permission.objects.get(codename="delete_user"))
+    return group
+
+
+def test_a_group_that_may_more_is_neither_renamed_nor_given_limits(as_stan, above):
+    page = as_stan.get(f"{GROUPS}{above.pk}/change/")
+    assert page.status_code == 200
+    assert 'name="_save"' not in page.content.decode()
+    sent = {"name": "below", "limit_projects": "99"}
+    assert as_stan.post(f"{GROUPS}{above.pk}/change/", sent).status_code == 403
+    above.refresh_from_db()
+    assert above.name == "above"
+    assert not hasattr(above, "limit_set")
+
+
+def test_nor_deleted_by_whoever_may_delete_groups(stan, above):
+    stan.user_permissions.add(Permission.objects.get(codename="delete_group"))
+    below = Group.objects.create(name="below")
+    client = signed_in(stan)
+    assert client.post(f"{GROUPS}{above.pk}/delete/", {"post": "yes"}).status_code == 403
+    many = {"action": "delete_selected", "post": "yes", ACTION_CHECKBOX_NAME: [above.pk, below.pk]}
+    assert client.post(GROUPS, many).status_code == 403
+    assert Group.objects.filter(pk=above.pk).exists()
+    assert client.post(f"{GROUPS}{below.pk}/delete/", {"post": "yes"}).status_code == 302
+
+
+def test_a_group_that_may_no_more_is_as_before(as_stan, as_root, above):
+    for client, group in ((as_stan, Group.objects.create(name="physics")), (as_root, above)):
+        address = f"{GROUPS}{group.pk}/change/"
+        data = {**filled_in(client.get(address)), "name": f"{group.name} 2"}
+        assert client.post(address, data).status_code == 302
+        group.refresh_from_db()
+        assert group.name.endswith(" 2")
+
+
+def test_an_operator_takes_no_token_and_no_grant_from_a_superuser(as_stan, as_root, root, ada):
+    for user, status in ((root, 403), (ada, 302)):
+        token, _secret = Token.objects.issue(user, "laptop")
+        grant = Grant.objects.create(
+            user=user, limit="projects", value=9, until=timezone.localdate(), reason="x"
+        )
+        for address in (f"/admin/keys/token/{token.pk}/", f"/admin/quotas/grant/{grant.pk}/"):
+            assert as_stan.post(f"{address}delete/", {"post": "yes"}).status_code == status
+    many = {"action": "delete_selected", "post": "yes"}
+    for model, path in ((Token, "/admin/keys/token/"), (Grant, "/admin/quotas/grant/")):
+        numbers = list(model._default_manager.values_list("pk", flat=True))
+        as_stan.post(path, {**many, ACTION_CHECKBOX_NAME: numbers})
+        assert model._default_manager.filter(user=root).exists()
+        as_root.post(path, {**many, ACTION_CHECKBOX_NAME: numbers})
+        assert not model._default_manager.exists()
+
+
+def test_whoever_was_given_a_role_may_not_do_more_with_its_group(as_stan, stan):
+    """Roles keep their names, and what they may is a superuser's to say."""
+    for role in roles.ROLES:
+        group = roles.ensure(role)
+        address = f"{GROUPS}{group.pk}/change/"
+        as_stan.post(address, {**filled_in(as_stan.get(address)), "name": "mine"})
+        group.refresh_from_db()
+        assert group.name == role
