@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import BigIntegerField, F, Min
 
 from portal.prepared import Given, Prepared
+from sessions import disclosure
 from sessions.backends import LogPiece
 from sessions.cursor import Cursor, unpack
 from sessions.models import Build, Event, LogChunk, Project, Session
@@ -103,10 +104,11 @@ def read(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
 
 
 def read_events(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
-    """The same without the log: for those who may see the project and not what its builds say."""
+    """Return the same without the log: for those who may see the project and not what its builds
+    and notebooks say."""
     events = Event.objects.filter(project=project_id, seq__gt=unpack(after).event)
     shown = events.order_by("seq").select_related("project")[:limit]
-    items = [_event_item(event, Cursor(event.seq)) for event in shown]
+    items = [_event_item(undisclosed(event), Cursor(event.seq)) for event in shown]
     return Page(items, items[-1]["cursor"] if items else after)
 
 
@@ -118,6 +120,13 @@ def read_log(build_id: int, after: int = 0, limit: int = PAGE) -> Page:
     chunks = LogChunk.objects.filter(build=build_id, seq__gt=after).order_by("seq")[:limit]
     items = [_chunk_item(chunk, Cursor(chunk=chunk.seq)) for chunk in chunks]
     return Page(items, items[-1]["cursor"] if items else after)
+
+
+def undisclosed(event: Event) -> Event:
+    """Return the event as others than the owner of a private project may read it; not to be
+    saved."""
+    event.message = disclosure.shown(event.message, event.code, event.phase)
+    return event
 
 
 def session_start(project: Project) -> int:

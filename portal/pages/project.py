@@ -104,16 +104,18 @@ def _deleted(request: HttpRequest, project: Project) -> HttpResponseBase:
 def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
     session, state = project.current, project.state
     build = session.build if session else None
+    shows_log = project.shows_log_to(person(request))
     events = list(Event.objects.filter(project=project).order_by("-seq")[:EVENTS_SHOWN])
+    events = events if shows_log else [journal.undisclosed(event) for event in events]
     story = [event for event in reversed(events) if session and event.session_id == session.pk]
     refusal = None if project.is_live else room.refusal(project)
     steps = steps_of(story, timezone.now(), pushes=settings.PORTAL_BACKEND != "local")
     last_build = _last_build(project, build)
-    shows_log = project.shows_log_to(person(request))
     failed = build if build and build.code and shows_log else None
     return {
         "project": project,
         "session": session,
+        "message": project.message_for(person(request)),
         "build": build,
         "coming_up": state in COMING_UP,
         "mine": project.owner_id == person(request).pk,

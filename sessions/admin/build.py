@@ -113,7 +113,7 @@ class BuildAdmin(Rows[Build]):
         ("started", lambda build: build.started),
         ("finished", lambda build: build.finished),
         ("code", lambda build: build.code),
-        ("message", lambda build: build.message),
+        ("message", lambda build: build.public_message),
         ("image", lambda build: build.image),
     )
     fields = (
@@ -123,12 +123,14 @@ class BuildAdmin(Rows[Build]):
         ("created", "started", "finished"),
         ("lasted", "attempts"),
         "people",
-        ("code", "message"),
+        ("code", "said"),
         ("image", "digest", "how_large"),
         ("used", "image_is"),
-        "resources",
+        "asks_for",
     )
     readonly_fields = (
+        "said",
+        "asks_for",
         "repository",
         "private_to",
         "states",
@@ -182,6 +184,15 @@ class BuildAdmin(Rows[Build]):
     @admin.display(description=gettext_lazy("why it ended"), ordering="code")
     def reason(self, build: Build) -> SafeString | str:
         return shown.reason(build)
+
+    @admin.display(description=gettext_lazy("error"))
+    def said(self, build: Build) -> str:
+        return build.public_message
+
+    @admin.display(description=gettext_lazy("resources"))
+    def asks_for(self, build: Build) -> str:
+        """What the repository's ``.resources`` says; that of a private one is its owner's."""
+        return (build.resources or "") if build.owner_id is None else ""
 
     @admin.display(description=gettext_lazy("who depends on it"))
     def people(self, build: Build) -> str:

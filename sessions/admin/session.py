@@ -64,6 +64,7 @@ class SessionAdmin(Rows[Session]):
         filters.SessionOwnersGroup,
     )
     list_select_related = ("project__owner", "project__current__build", "build")
+    linked_by = ("project__id__exact", "build__id__exact", "code__exact")
     search_fields = ("=node",)
     search_help_text = _("Project, repository, person, or a whole machine’s name")
     ordering = ("-pk",)
@@ -85,7 +86,7 @@ class SessionAdmin(Rows[Session]):
         ("ready", lambda session: session.ready),
         ("ended", lambda session: session.ended),
         ("code", lambda session: session.code),
-        ("message", lambda session: session.message),
+        ("message", lambda session: session.public_message),
     )
     fields = (
         ("projects", "owner"),
@@ -94,9 +95,18 @@ class SessionAdmin(Rows[Session]):
         ("created", "ready", "ended"),
         ("to_ready", "lasted"),
         ("code", "attempts", "force_build"),
-        "message",
+        "said",
     )
-    readonly_fields = ("projects", "owner", "builds", "states", "needs", "to_ready", "lasted")
+    readonly_fields = (
+        "said",
+        "projects",
+        "owner",
+        "builds",
+        "states",
+        "needs",
+        "to_ready",
+        "lasted",
+    )
 
     @admin.display(description=_("session"), ordering="pk")
     def number(self, session: Session) -> int:
@@ -118,6 +128,10 @@ class SessionAdmin(Rows[Session]):
     @admin.display(description=_("owner"))
     def owner(self, session: Session) -> SafeString:
         return shown.link(session.project.owner, session.project.owner.username)
+
+    @admin.display(description=_("error"))
+    def said(self, session: Session) -> str:
+        return session.public_message
 
     @admin.display(description=_("build"))
     def builds(self, session: Session) -> SafeString | str:

@@ -85,8 +85,9 @@ def reason(row: Session | Build) -> SafeString | str:
     """Why it ended, or what it waits for: the sentence, short, and its code."""
     if not row.code:
         return ""
-    sentence = Truncator(row.message).chars(SHORT)
-    return format_html('<code title="{}">{}</code><br>{}', row.message, row.code, sentence)
+    message = row.public_message
+    sentence = Truncator(message).chars(SHORT)
+    return format_html('<code title="{}">{}</code><br>{}', message, row.code, sentence)
 
 
 def build_took(build: Build) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils.safestring import SafeString
 
+from sessions import journal
 from sessions.admin import shown
 from sessions.models import Build, Event, Project, Session, Transition
 from sessions.states import BuildState, SessionState
@@ -29,7 +30,9 @@ class Line:
 
 def story_of(project: Project) -> list[Line]:
     """The newest first, at most so many of either kind."""
-    events = Event.objects.filter(project=project).order_by("-seq")[:SHOWN]
+    events = list(Event.objects.filter(project=project).order_by("-seq")[:SHOWN])
+    if project.is_private:
+        events = [journal.undisclosed(event) for event in events]
     lines = [Line(event.at, "", event.message, code=event.code) for event in events]
     return sorted([*lines, *moves_of(Q(session__project=project))], key=_at, reverse=True)
 

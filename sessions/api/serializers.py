@@ -57,12 +57,11 @@ class FilesSerializer(serializers.Serializer[Any]):
 
 
 class ProjectSerializer(serializers.ModelSerializer[Project]):
-    """``owner`` stands in a list of other people's only: see `ListedSerializer`."""
+    """``owner`` stands in a list of other people's only: see `ListedSerializer`. The context's
+    ``reader`` is who asks."""
 
     state = serializers.ChoiceField(choices=ProjectState.choices)
-    message = serializers.CharField(
-        source="current.message", default="", help_text="Why it is so, for a person."
-    )
+    message = serializers.SerializerMethodField(help_text="Why it is so, for a person.")
     code = serializers.CharField(
         source="current.code", default="", help_text="Why it is so, for a program."
     )
@@ -98,6 +97,10 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
         if project.current:
             return asdict(project.current.resources)
         return asdict(by_default(self._limits(project)))
+
+    def get_message(self, project: Project) -> str:
+        """To others than the owner of a private repository, no words of its build or notebook."""
+        return project.message_for(self.context["reader"])
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_deletes_at(self, project: Project) -> str | None:

@@ -31,6 +31,11 @@ from sessions.models.project import ProjectQuerySet
 Verb = Callable[[Project, User], Any]
 
 
+def _shown(request: Request, project: Project) -> dict[str, Any]:
+    """The project as whoever asks may read it."""
+    return ProjectSerializer(project, context={"reader": person(request)}).data
+
+
 class ProjectsView(GenericAPIView[Project]):
     serializer_class = ProjectSerializer
     filter_backends = (DjangoFilterBackend,)
@@ -53,7 +58,9 @@ class ProjectsView(GenericAPIView[Project]):
         shape = (
             ListedSerializer if asked.get("owner") or asked.get("deleted") else ProjectSerializer
         )
-        rows = shape(page, many=True, context={"limits": limits_for(page)})
+        rows = shape(
+            page, many=True, context={"limits": limits_for(page), "reader": person(request)}
+        )
         return self.get_paginated_response(rows.data)
 
     @extend_schema(
@@ -69,14 +76,14 @@ class ProjectsView(GenericAPIView[Project]):
         wish = LaunchSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
         project = lifecycle.launch(person(request), **wish.validated_data)
-        return Response(ProjectSerializer(project).data, status=201)
+        return Response(_shown(request, project), status=201)
 
 
 class ProjectView(APIView):
     @extend_schema(operation_id="get_project", summary="One project", responses=ProjectSerializer)
     def get(self, request: Request, name: str) -> Response:
         """How it is now."""
-        return Response(ProjectSerializer(find(request, name)).data)
+        return Response(_shown(request, find(request, name)))
 
     @extend_schema(
         operation_id="delete_project",
@@ -111,7 +118,7 @@ class VerbView(APIView):
     def post(self, request: Request, name: str) -> Response:
         project = (find_or_deleted if self.verb == "restore" else find)(request, name)
         self.verbs[self.verb](project, person(request))
-        return Response(ProjectSerializer(find(request, name)).data, status=202)
+        return Response(_shown(request, find(request, name)), status=202)
 
 
 MEANINGS = {

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.models import User
+from sessions import disclosure
 from sessions.models.record import Transition
 from sessions.states import BUILD_ACTIVE, BUILD_TRANSITIONS, SESSION_LIVE, BuildState, SessionState
 
@@ -148,6 +149,11 @@ class Build(models.Model):
     def shows_log_to(self, user: User) -> bool:
         """Whether this person may read what it says; of a private one its owner alone."""
         return self.owner_id is None or self.owner_id == user.pk
+
+    @property
+    def public_message(self) -> str:
+        """The message as staff may read it, whose build it is."""
+        return self.message if self.owner_id is None else disclosure.shown(self.message, self.code)
 
     def is_wanted(self) -> bool:
         """Whether anybody still waits for it."""

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from portal.models import User
 from portal.models.letter import ATTEMPTS, REFUSED
 from portal.prepared import Given, Prepared
+from sessions import disclosure
 from sessions.providers import is_private
 from sessions.states import BUILD_ACTIVE, ProjectState, SessionState
 
@@ -234,9 +235,24 @@ class Project(models.Model):
         """Whether it is fetched with its owner's SSH key: then its build is theirs alone."""
         return is_private(self.url)
 
+    @property
+    def is_strangers(self) -> bool:
+        """Whether somebody else may have written it: it is neither fetched with its owner's key
+        nor one of the portal's own examples."""
+        return not self.is_private and not self.url.startswith(f"{settings.PORTAL_URL}/")
+
     def shows_log_to(self, user: User) -> bool:
-        """Whether this person may read what its builds say; of a private one its owner alone."""
+        """Whether this person may read what its builds and notebooks say; of a private one its
+        owner alone."""
         return not self.is_private or self.owner_id == user.pk
+
+    def message_for(self, user: User) -> str:
+        """What its current session says, as this person may read it."""
+        if self.current is None:
+            return ""
+        if self.shows_log_to(user):
+            return self.current.message
+        return disclosure.shown(self.current.message, self.current.code)
 
     @property
     def notebook_url(self) -> str:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from keys.sealing import open_sealed, seal
 from quotas.resources import Resources
+from sessions import disclosure
 from sessions.models.build import Build
 from sessions.models.project import Project
 from sessions.models.record import Transition
@@ -107,6 +108,12 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return f"{self.project_id}/{self.pk}"
+
+    @property
+    def public_message(self) -> str:
+        """The message as staff may read it, whose project it is."""
+        shown = disclosure.shown(self.message, self.code)
+        return shown if self.project.is_private else self.message
 
     @property
     def server_token(self) -> str:

@@ -65,7 +65,8 @@ def test_staff_see_how_it_goes_and_a_sentence_instead(failed, name, request):
     for path in (reverse("project", args=[failed.name]), reverse("status", args=[failed.name])):
         page = client.get(path).content.decode()
         assert "no such package" not in page
-        assert "The packages cannot be installed." in page
+        assert "What was said is shown to its owner only." in page
+        assert "build.requirements" in page
     assert CLOSED in client.get(reverse("project", args=[failed.name])).content.decode()
     assert client.get(reverse("log", args=[failed.name])).status_code == 404
     events = client.get(f"/api/v1/projects/{failed.name}/events/").json()["events"]

@@ -1,0 +1,57 @@
+"""What others than its owner read of what happened to a private repository's project.
+
+Builds and notebooks say things: the lines of a traceback, a step of a Dockerfile, names of files
+and branches. Messages and events quote them, and staff read those of everybody. Of a private
+project they read what the portal and the cluster say of themselves, and for all else a sentence
+beside the code. Pure; who may read what, `Project.shows_log_to` says.
+"""
+
+from __future__ import annotations
+
+import re
+
+from django.utils.translation import gettext as _
+
+from sessions.states import Phase
+from sessions.waits import BUILDS, NO_GPU, NO_ROOM, NO_ROOM_TO_BUILD, NO_SPACE
+
+OURS = frozenset(
+    {
+        *(BUILDS, NO_GPU, NO_ROOM, NO_ROOM_TO_BUILD, NO_SPACE),
+        *("quota.projects", "quota.running", "quota.cpu", "quota.memory", "quota.gpu"),
+        *("internal", "project.state", "project.deleted"),
+        *("cluster.unreachable", "cluster.refused", "cluster.forbidden", "cluster.quota"),
+        *("build.cancelled", "build.lost", "build.timeout", "build.silent", "build.disk-full"),
+        *("launch.timeout", "launch.host-timeout", "launch.host-unreachable", "launch.no-room"),
+        *("launch.key-not-accepted", "launch.host-key-changed", "launch.host-certificate"),
+        *("launch.repository-not-found", "launch.address-private", "launch.repository-banned"),
+        *("launch.repository-not-allowed", "launch.repository-too-large"),
+        *("spawn.lost", "spawn.node-lost", "spawn.deleted", "spawn.evicted", "spawn.volume"),
+        *("spawn.out-of-memory", "spawn.image-pull", "spawn.no-image", "spawn.no-jupyterlab"),
+        *("spawn.volume-full", "spawn.volume-read-only", "spawn.volume-unknown"),
+        "spawn.folder-owner",
+    }
+)
+"""Codes whose messages quote neither a build nor a notebook nor a file of the repository. A code
+that is new is not among them until somebody has looked."""
+
+_OUR_SENTENCES = {
+    Phase.WAITING: re.compile(r"Launched by \S+; looking for the commit\."),
+    Phase.LAUNCHING: re.compile(r"Starting the notebook\."),
+}
+"""Events without a code are ours as well, but in these phases: there, warnings about ``.resources``
+and names of files stand beside these."""
+
+
+def shown(message: str, code: str, phase: str = "") -> str:
+    """Return the message, or what stands in its place for others than the owner."""
+    if not message or _is_ours(message, code, phase):
+        return message
+    return _("What was said is shown to its owner only.")
+
+
+def _is_ours(message: str, code: str, phase: str) -> bool:
+    if code:
+        return code in OURS
+    ours = _OUR_SENTENCES.get(Phase(phase)) if phase else None
+    return ours is None or ours.fullmatch(message) is not None
