@@ -8,7 +8,7 @@ providers all pass `Guard`.
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from axes.backends import AxesStandaloneBackend
 from axes.handlers.database import AxesDatabaseHandler
@@ -16,6 +16,9 @@ from django.conf import settings
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
 
 ADDRESS_TIMES = 20
 """An address may fail so many times as often as one name from there: many can be behind one."""
@@ -59,7 +62,7 @@ class Attempts(AxesDatabaseHandler):  # type: ignore[misc]
         return count
 
 
-def address(request: HttpRequest) -> str | None:
+def address(request: HttpRequest | Request) -> str | None:
     """Whose attempt it is. One household has a whole network of IPv6 addresses, so that counts
     as one; None for what is no address, such as what a strange proxy makes up."""
     try:

@@ -2,7 +2,8 @@
 
 Counted by the minute, in the cache: all processes together where there is Redis, each for itself
 where there is none. Part of the minute before still counts, so that two minutes' worth cannot
-be had at their border. A stream of events counts once, when it is opened.
+be had at their border. A stream of events counts once, when it is opened. Forms of pages count with
+the same counters (`portal.pages.throttling`), so that whoever uses both has no more.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import Throttled
 from rest_framework.permissions import SAFE_METHODS
@@ -20,6 +22,8 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
+from portal import attempts
+from portal.models import User
 from sessions.channel import failures
 
 log = logging.getLogger(__name__)
@@ -42,18 +46,30 @@ class OfPerson(BaseThrottle):
         if not request.user.is_authenticated:
             count_stranger(request)
             return True
-        looks = request.method in SAFE_METHODS
-        most = settings.PORTAL_API_RATE if looks else settings.PORTAL_API_CHANGE_RATE
-        return not _is_over(f"{'look' if looks else 'change'}:{request.user.pk}", most)
+        if request.method in SAFE_METHODS:
+            return not _is_over(f"look:{request.user.pk}", settings.PORTAL_API_RATE)
+        return not is_over_for_changes(request.user)
 
     def wait(self) -> float:
-        return _rest_of_minute()
+        return rest_of_minute()
+
+
+def is_over_for_changes(user: User) -> bool:
+    """Count one more wish of this person's to change something; return whether that was one too
+    many."""
+    return _is_over(f"change:{user.pk}", settings.PORTAL_API_CHANGE_RATE)
+
+
+def is_over_for_strangers(request: HttpRequest | Request) -> bool:
+    """Count one more request of an address that nobody stands for; return whether that was one too
+    many. A network of IPv6 counts as one, as it does for signing in."""
+    return _is_over(f"stranger:{attempts.address(request)}", settings.PORTAL_API_STRANGER_RATE)
 
 
 def count_stranger(request: Request) -> None:
     """Note that an address asked without a token, or with a wrong one. Raises `TooOften`."""
-    if _is_over(f"stranger:{request.META.get('REMOTE_ADDR')}", settings.PORTAL_API_STRANGER_RATE):
-        raise TooOften(_rest_of_minute())
+    if is_over_for_strangers(request):
+        raise TooOften(rest_of_minute())
 
 
 def _is_over(who: str, most: int) -> bool:
@@ -79,5 +95,6 @@ def _count(key: str) -> int:
         return 1
 
 
-def _rest_of_minute() -> float:
+def rest_of_minute() -> float:
+    """The seconds after which to come again."""
     return MINUTE - time.time() % MINUTE

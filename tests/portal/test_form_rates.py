@@ -1,0 +1,103 @@
+"""Forms have the API's limits on how often, and the same counters: nobody adds the two up."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.test import Client
+
+from portal.models import User
+from sessions.models import Project
+from sessions.states import ProjectState
+from tests.making import with_token
+from tests.stages import project_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def minute(monkeypatch, settings) -> None:
+    """It stands still; three changes of a person fit into it, and four of a stranger's."""
+    settings.PORTAL_API_CHANGE_RATE, settings.PORTAL_API_STRANGER_RATE = 3, 4
+    now = 60.0 * (time.time() // 60)
+    monkeypatch.setattr("sessions.api.throttles.time.time", lambda: now + 20)
+
+
+def launch(client: Client, **headers: str):
+    return client.post("/launch/", {"repository": "ada/flowers"}, headers=headers)
+
+
+def test_a_form_that_is_sent_too_often_is_not_done(as_ada, backend):
+    statuses = [launch(as_ada).status_code for _time in range(5)]
+    assert statuses == [303, 303, 303, 429, 429]
+    assert Project.objects.count() == 3
+    answer = launch(as_ada)
+    assert answer["Retry-After"] == "40"
+    assert "Try again in 40 seconds." in answer.content.decode()
+
+
+def test_pages_and_api_count_together(ada, as_ada, backend):
+    api = with_token(ada)
+    wish = {"repository": "ada/flowers"}
+    found = [
+        launch(as_ada).status_code,
+        api.post("/api/v1/projects/", wish, content_type="application/json").status_code,
+        launch(as_ada).status_code,
+        launch(as_ada).status_code,
+        api.post("/api/v1/projects/", wish, content_type="application/json").status_code,
+    ]
+    assert found == [303, 201, 303, 429, 429]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/account/tokens/", "/account/ssh-key/replace/", "/account/ask/", "/going/keep/",
+     "/account/tokens/revoke/", "/projects/nothing/stop/", "/admin/portal/user/",
+     "/account/sign-out-everywhere/", "/nowhere/"],
+)  # fmt: skip
+def test_every_form_counts_whatever_becomes_of_it(as_ada, path, backend):
+    for _time in range(3):
+        as_ada.post(path)
+    if path != "/account/sign-out-everywhere/":
+        assert as_ada.post(path).status_code == 429
+
+
+def test_looking_at_pages_does_not(as_ada, backend):
+    assert {as_ada.get("/").status_code for _time in range(10)} == {200}
+
+
+def test_one_person_is_not_held_up_by_another(as_ada, as_bob, backend):
+    for _time in range(4):
+        launch(as_ada)
+    assert launch(as_bob).status_code == 303
+
+
+def test_a_page_that_htmx_sends_keeps_its_form_and_gets_the_words(as_ada, backend):
+    project = project_in(ProjectState.READY, User.objects.get(username="ada"))
+    for _time in range(3):
+        launch(as_ada)
+    answer = as_ada.post(f"/projects/{project.name}/stop/", headers={"HX-Request": "true"})
+    assert (answer.status_code, answer["HX-Reswap"]) == (429, "none")
+    assert "hx-swap-oob" in answer.content.decode()
+    assert "this was not done" in answer.content.decode()
+
+
+def test_strangers_are_counted_by_address_and_so_are_passwords_that_they_try():
+    here = [Client().post("/sign-in/", {"username": f"u{n}"}).status_code for n in range(5)]
+    assert here == [200, 200, 200, 200, 429]
+    assert Client(REMOTE_ADDR="192.0.2.9").post("/sign-in/").status_code == 200
+
+
+def test_a_household_of_ipv6_is_one_address():
+    def tried(number: int) -> int:
+        client = Client(REMOTE_ADDR=f"2001:db8::{number:x}")
+        return client.post("/sign-in/", {}).status_code
+
+    assert [tried(number) for number in range(1, 6)] == [200, 200, 200, 200, 429]
+
+
+def test_nothing_is_too_often_where_no_rate_is_set(as_ada, settings, backend):
+    settings.PORTAL_API_CHANGE_RATE = 0
+    for _time in range(10):
+        assert as_ada.post("/going/keep/").status_code != 429
