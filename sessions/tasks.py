@@ -13,11 +13,11 @@ from portal import announcing, letters
 from portal.version import VERSION
 from sessions import retention
 from sessions.installation import asides, belonging
-from sessions.lifecycle import files, leftovers, sshkey, steps
+from sessions.lifecycle import files, leftovers, lookups, sshkey, steps
 
 
 def prepare(session_id: int, **_newer: Any) -> None:
-    steps.prepare(session_id)
+    lookups.prepare(session_id)
 
 
 def start_build(build_id: int, **_newer: Any) -> None:

@@ -1,0 +1,131 @@
+"""What waits for a slow server holds up nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from queue import SimpleQueue
+from threading import Event
+
+import pytest
+
+from sessions import gitprocess, lifecycle, tasks
+from sessions.lifecycle import lookups
+from sessions.lifecycle.lanes import Lane, Work
+from sessions.models import Project, Session
+from tests.githttp import GitServer
+from tests.pauses import looked
+
+PATIENCE = 20
+
+
+class Server:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: SimpleQueue[int] = SimpleQueue()
+        self.over = Event()
+
+    def work(self, key: int, host: str, person: int) -> Work:
+        def ask() -> None:
+            self.asked.put(key)
+            assert self.over.wait(PATIENCE)
+
+        return Work(key, host, person, ask)
+
+    def asked_by(self, count: int) -> list[int]:
+        """Those that ask now, who are so many."""
+        found = [self.asked.get(timeout=PATIENCE) for _each in range(count)]
+        assert self.asked.empty()
+        return found
+
+
+@pytest.fixture
+def silent() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.over.set()
+
+
+@pytest.fixture
+def quick() -> Server:
+    server = Server()
+    server.over.set()
+    return server
+
+
+def test_forty_launches_from_a_silent_server_hold_nobody_elses(silent, quick):
+    """Neither of another server, nor of other people."""
+    lane = Lane(at_once=8, of_host=3, of_person=1)
+    for number in range(40):
+        lane.take(silent.work(number, "silent.example.org", person=number % 10))
+    lane.take(quick.work(100, "git.example.org", person=100))
+    assert quick.asked.get(timeout=PATIENCE) == 100
+    assert len(silent.asked_by(3)) == 3
+
+
+def test_one_person_has_one_at_a_time_of_however_many_servers(silent, quick):
+    lane = Lane(at_once=8, of_host=3, of_person=1)
+    for number in range(20):
+        lane.take(silent.work(number, f"s{number}.example.org", person=1))
+    lane.take(quick.work(100, "s3.example.org", person=2))
+    assert quick.asked.get(timeout=PATIENCE) == 100
+    assert silent.asked_by(1) == [0]
+    silent.over.set()
+    assert [silent.asked.get(timeout=PATIENCE) for _each in range(19)] == list(range(1, 20))
+
+
+def test_there_are_never_more_threads_than_that(silent):
+    lane = Lane(at_once=5, of_host=9, of_person=9)
+    for number in range(30):
+        lane.take(silent.work(number, f"s{number}", person=number))
+    assert sorted(silent.asked_by(5)) == [0, 1, 2, 3, 4]
+
+
+def test_what_waits_or_is_under_way_is_not_done_twice(silent):
+    """`reconcile` hands it in again each minute."""
+    lane = Lane(at_once=2, of_host=1, of_person=1)
+    for number in (1, 2, 1, 2):
+        lane.take(silent.work(number, "one", person=1))
+    silent.over.set()
+    assert [silent.asked.get(timeout=PATIENCE) for _each in range(2)] == [1, 2]
+    assert silent.asked.empty()
+
+
+def test_what_fails_gives_its_place_to_the_next(quick):
+    def fail() -> None:
+        raise RuntimeError("on purpose")
+
+    lane = Lane(at_once=1, of_host=1, of_person=1)
+    for number in range(3):
+        lane.take(Work(number, "one", 1, fail))
+    lane.take(quick.work(100, "one", person=1))
+    assert quick.asked.get(timeout=PATIENCE) == 100
+
+
+@pytest.fixture
+def lane(settings, monkeypatch) -> Iterator[Lane]:
+    """That of a worker's process; waits for what is under way."""
+    settings.IN_WORKER = True
+    lane = Lane(lookups.AT_ONCE, lookups.OF_HOST, lookups.OF_PERSON)
+    monkeypatch.setattr(lookups, "_lane", lane)
+    monkeypatch.setattr(gitprocess, "DEADLINE_SECONDS", 2)
+    yield lane
+    assert looked(lambda: not lane._under_way and not lane._waiting, PATIENCE)
+
+
+def is_looked_up(project: Project) -> bool:
+    return Session.objects.filter(project=project, build__isnull=False).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_launch_goes_on_while_another_persons_git_server_says_nothing(
+    ada, bob, backend, git: GitServer, lane
+):
+    """One worker takes the tasks one after another, as it does in a queue of many."""
+    asleep = git.hang("ada/asleep")
+    waits = [lifecycle.launch(ada, asleep) for _each in range(3)]
+    quick = lifecycle.launch(bob, git.repository("bob/quick", {"index.ipynb": "{}"}))
+    for project in [*waits, quick]:
+        tasks.prepare(project.current.pk)
+    assert looked(lambda: is_looked_up(quick), PATIENCE)
+    assert not any(is_looked_up(project) for project in waits)
