@@ -156,6 +156,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "portal.requestguard.RequestGuard",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -406,6 +407,10 @@ REST_FRAMEWORK = {
         "rest_framework.permissions.IsAuthenticated",
         "keys.scopes.HasScope",
     ],
+    "DEFAULT_PARSER_CLASSES": [
+        "sessions.api.parsing.PlainJSONParser",
+        "rest_framework.parsers.FormParser",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "EXCEPTION_HANDLER": "sessions.api.errors.answer",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -420,7 +425,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": VERSION,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVERS": [{"url": PORTAL_URL}],
-    "PARSER_WHITELIST": ["rest_framework.parsers.JSONParser"],
+    "PARSER_WHITELIST": ["sessions.api.parsing.PlainJSONParser"],
     "ENUM_NAME_OVERRIDES": {
         "ProjectState": "sessions.states.ProjectState",
         "Phase": "sessions.states.Phase",

@@ -21,5 +21,5 @@ FIRST: dict[str, Callable[[Project, User], Any]] = {
 def make_room(request: HttpRequest) -> None:
     """Do what the button beside such a project asks for. Raises `BinderyError`."""
     for verb, act in FIRST.items():
-        if name := request.POST.get(verb):
+        if name := request.POST.get(verb, "").replace("\0", ""):
             act(find(request, name), person(request))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,13 +14,11 @@ from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
 
-from keys.models import KnownHost, Token
-from portal.models import Announcement, Erasure, Installation, Letter, User
-from quotas.models import Grant, LimitRequest, LimitSet, SupportBounds
-from sessions.models import Build, Project, Removal, RepositoryRule, Session, SetAside
-from sessions.states import ProjectState
+from keys.models import Token
+from portal.models import Announcement, Erasure, User
+from quotas.models import Grant, LimitSet, SupportBounds
+from sessions.models import Build, Project, RepositoryRule, Session
 from tests.portal.adminpages import addresses, filled_in
-from tests.stages import project_in
 
 pytestmark = pytest.mark.django_db
 
@@ -29,37 +26,6 @@ OPEN = {"login", "logout"}
 """Whoever comes to these is nobody yet, or will be."""
 LABELS = ("portal", "quotas", "keys", "notebook_sessions", "auth", "auditlog", "admin")
 STAFF = ["vera", "sue", "stan", "root"]
-
-
-@pytest.fixture
-def things(ada, backend, root) -> dict[type[Model], Model]:
-    """One row of everything that is in the admin."""
-    soon = timezone.localdate() + timedelta(days=3)
-    project = project_in(ProjectState.READY, ada)
-    ada.limit_set = LimitSet.objects.create(user=ada, projects=8)
-    made: list[Any] = [
-        Announcement.objects.create(text="On Friday we move."),
-        Letter.objects.create(key="one", to=ada, subject="Granted"),
-        LimitSet.objects.create(),
-        SupportBounds.objects.create(projects=10),
-        Grant.objects.create(user=ada, limit="projects", value=9, until=soon, reason="course"),
-        LimitRequest.objects.create(user=ada, limit="running", value=9, until=soon, why="course"),
-        Token.objects.issue(ada, "laptop")[0],
-        RepositoryRule.objects.create(pattern="github.com/evil/*"),
-        Removal.objects.create(kind="event", count=3, why="Older than 180 days."),
-        SetAside.objects.create(aside="nobodys-1.20261130T120000Z-abcdef", name="nobodys-1"),
-        Installation.objects.create(id="a" * 32),
-        Group.objects.create(name="physics"),
-        Erasure.objects.create(username="0" * 64, volume="somebody-nfs-pvc"),
-        KnownHost.objects.create(
-            host="git.example.org", key="ssh-ed25519 AAAA", fingerprint="SHA256:x"
-        ),
-        project,
-        project.current,
-        project.current.build,
-    ]
-    rows = {type(each): each for each in made}
-    return {**rows, User: ada, LogEntry: LogEntry.objects.earliest()}
 
 
 @pytest.fixture

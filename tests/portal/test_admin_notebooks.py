@@ -108,13 +108,9 @@ def test_sessions_and_builds_are_found_by_how_they_ended(shelf, vera):
 
 @pytest.mark.parametrize("model", ["project", "session", "build"])
 def test_any_question_is_answered(shelf, vera, model):
-    for query in (
-        {"created__gte": "2001-01-01 00:00:00+00:00"},
-        {"o": "1.2"},
-        {"q": "%' \x00"},
-        {"p": "99"},
-    ):
+    for query in ({"o": "1.2"}, {"q": "%' "}, {"p": "99"}):
         assert signed_in(vera).get(f"{BASE}/{model}/", query).status_code in {200, 302}
+    assert signed_in(vera).get(f"{BASE}/{model}/", {"q": "%' \x00"}).status_code == 400
 
 
 def test_a_very_long_list_shows_its_first_rows_and_says_so(vera, backend):

@@ -1,0 +1,76 @@
+"""What the API takes as JSON: not deeper, larger in its numbers or stranger in its text than can be
+kept and answered. What is over that is a body that cannot be parsed, 400.
+
+Python's parser goes down one call for each ``[``, and numbers of thousands of digits, lone halves
+of surrogate pairs and infinities all fail somewhere on their way to a column or an answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
+
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
+
+DEPTH = 20
+LARGEST = 10**300
+"""What is larger is no float. That a column takes less, its own validators say."""
+
+
+class PlainJSONParser(JSONParser):
+    """JSON is UTF-8, whatever the header says (RFC 8259, section 8.1)."""
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        context = {**(parser_context or {}), "encoding": "utf-8"}
+        try:
+            found = super().parse(stream, media_type, context)
+        except RecursionError:
+            raise _too_deep() from None
+        _require_plain(found)
+        return found
+
+
+def _require_plain(found: Any) -> None:
+    """Level by level, so that nothing here is called for each depth either."""
+    level: list[Any] = [found]
+    for _depth in range(DEPTH):
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, list):
+        return value
+    if isinstance(value, str):
+        _require_text(value)
+    elif isinstance(value, int | float) and not _fits(value):
+        raise ParseError(_("There is a number in it that is too large."))
+    return ()
+
+
+def _fits(number: float) -> bool:
+    is_finite = isinstance(number, int) or math.isfinite(number)
+    return is_finite and -LARGEST < number < LARGEST
+
+
+def _require_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ParseError(_("There is text in it that is no Unicode: half of a pair.")) from None
+
+
+def _too_deep() -> ParseError:
+    return ParseError(_("It is nested more than %(depth)d levels deep.") % {"depth": DEPTH})

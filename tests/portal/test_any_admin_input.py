@@ -1,0 +1,141 @@
+"""Whatever is sent to whichever address of the admin: no answer says that the fault is ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Model
+from django.test import Client
+
+from tests import hostile
+from tests.portal.adminpages import addresses, filled_in
+from tests.portal.test_admin_access import all_actions
+from tests.portal.test_admin_lookups import filters_of
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.databases,
+    # Files are asked for by a synchronous client here, which is not how they are served.
+    pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning"),
+]
+
+Tries = Iterator[tuple[str, Any, Callable[[], Any]]]
+COMMON = ("q", "o", "p", "e", "all", "_popup", "_to_field", "_changelist_filters", "_facets",
+          "next", "by", "from", "to", "app_label", "model_name", "field_name", "term")  # fmt: skip
+
+
+def parameters(model: type[Model] | None) -> list[str]:
+    """What the address of a list, and of a form that is filled in by it, may have."""
+    if model is None:
+        return list(COMMON)
+    site = admin.site._registry[model]
+    fields, words = filters_of(site)
+    ends = ("", "__exact", "__gte", "__lt", "__isnull", "__id__exact")
+    own = {f"{field}{end}" for field in fields for end in ends}
+    own |= words | set(getattr(site, "linked_by", ()))
+    return [*COMMON, *sorted(own), *(field.name for field in model._meta.get_fields())]
+
+
+def queries(client: Client, things: dict[type[Model], Model]) -> Tries:
+    for address in addresses(things).values():
+        model = next((each for each in things if address.startswith(base(each))), None)
+        for name in parameters(model):
+            for value in hostile.VALUES:
+                yield address, {name: value}, partial(hostile.get, client, address, name, value)
+
+
+def base(model: type[Model]) -> str:
+    return f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+
+
+def rows(client: Client, things: dict[type[Model], Model]) -> Tries:
+    """Addresses of rows that there cannot be."""
+    for model in things:
+        for end in ("change/", "delete/", "history/", "password/", "erase/", "log.txt", ""):
+            for value in hostile.VALUES:
+                address = f"{base(model)}{quote(value, safe='')}/{end}"
+                for call in (client.get, client.post):
+                    yield address, call.__name__, partial(call, address)
+
+
+def actions(client: Client, things: dict[type[Model], Model]) -> Tries:
+    """Deeds on rows that there cannot be, asked for and confirmed, and their forms."""
+    for model, row in things.items():
+        for action in [*all_actions(model), "nothing"]:
+            for value in hostile.VALUES:
+                for chosen, more in (
+                    ([value], {}),
+                    ([value, str(row.pk)], {"confirmed": "yes", "post": "yes"}),
+                    ([str(row.pk)], {"confirmed": "yes", "index": value, "select_across": value}),
+                    ([str(row.pk)], dict.fromkeys(_ASKED, value) | {"confirmed": "yes"}),
+                ):
+                    sent = {"action": action, ACTION_CHECKBOX_NAME: chosen, **more}
+                    yield base(model), sent, partial(client.post, base(model), sent)
+
+
+_ASKED = ("projects", "running", "limit", "value", "until", "reason", "stop")
+
+
+def forms(client: Client, things: dict[type[Model], Model]) -> Tries:
+    """Each field of each form, one after another."""
+    for model, row in things.items():
+        for address in (f"{base(model)}add/", f"{base(model)}{row.pk}/change/"):
+            page = client.get(address)
+            if page.status_code != 200 or not page.context or "adminform" not in page.context:
+                continue
+            sent = filled_in(page)
+            names = [*sent, *page.context["adminform"].form.fields, "_continue", "_saveasnew"]
+            for name in dict.fromkeys(names):
+                for value in hostile.VALUES:
+                    yield (
+                        address,
+                        {name: value},
+                        partial(client.post, address, {**sent, name: value, "_save": "Save"}),
+                    )
+
+
+@pytest.mark.parametrize("most", hostile.AMOUNTS)
+@pytest.mark.parametrize("what", [queries, rows, actions, forms], ids=lambda what: what.__name__)
+def test_nothing_breaks_the_admin(as_root, things, backend, what, most):
+    assert hostile.broken(what(as_root, things), most) == []
+
+
+@pytest.mark.parametrize(
+    "path", ["login/", "logout/", "password_change/", "autocomplete/", "jsi18n/", "usage.csv"]
+)
+@pytest.mark.parametrize("most", hostile.AMOUNTS)
+def test_nor_what_is_no_models(as_root, path, most):
+    def tries() -> Tries:
+        names = [*COMMON, "username", "password", "old_password", "new_password1"]
+        for name in names:
+            for value in hostile.VALUES:
+                address = f"/admin/{path}"
+                yield address, {name: value}, partial(hostile.get, as_root, address, name, value)
+                yield address, {name: value}, partial(as_root.post, address, {name: value})
+
+    assert hostile.broken(tries(), most) == []
+
+
+def test_a_session_cookie_that_holds_what_no_column_does():
+    """Between quotes, \\000 stands for a NUL."""
+    from django.conf import settings
+
+    for name in (settings.SESSION_COOKIE_NAME, "other"):
+        answer = Client().get("/", headers={"Cookie": f'{name}="\\000aaaaaaaaaaaa"'})
+        assert answer.status_code == 400
+
+
+def test_a_charset_that_is_none(as_root):
+    for charset in ("zlib", "rot13", "idna", "undefined", "utf-16", "hex", "x" * 1000):
+        for kind in ("multipart/form-data; boundary=b", "application/x-www-form-urlencoded"):
+            body = "--b\r\nContent-Disposition: form-data; name=x\r\n\r\n\xff\r\n--b--\r\n"
+            answer = as_root.generic(
+                "POST", "/launch/", body.encode("latin-1"), f"{kind}; charset={charset}"
+            )
+            assert answer.status_code < 500, (charset, kind)
