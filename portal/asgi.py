@@ -25,12 +25,19 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E40
 
 from keys.authentication import bearer  # noqa: E402
 from portal.carryover import CarryOverSockets  # noqa: E402
+from portal.cookies import OneSession  # noqa: E402
 from portal.handler import Pages  # noqa: E402
 from portal.logs import requests  # noqa: E402
 from portal.metrics import counting  # noqa: E402
+from portal.server import is_bounded  # noqa: E402
 from sessions.consumers import routes  # noqa: E402
 from sessions.gateway import hosts  # noqa: E402
 from sessions.gateway.app import Gateway  # noqa: E402
+
+UNBOUNDED = (
+    "web has no bounds on what strangers send, and opens no notebook's socket, unless uvicorn is"
+    " started with --http portal.server.connection:Http (or UVICORN_HTTP is set to that)."
+)
 
 
 async def _refuse(scope: Any, receive: Any, send: Any) -> None:
@@ -66,7 +73,7 @@ class Application:
         sockets: list[Any] = [*routes, re_path("", nowhere)]
         person = CarryOverSockets(AuthMiddleware(URLRouter(sockets)))
         socket = OwnOrigin(SessionMiddlewareStack(person))
-        self._portal = ProtocolTypeRouter({"http": Pages(), "websocket": socket})
+        self._portal = OneSession(ProtocolTypeRouter({"http": Pages(), "websocket": socket}))
         self._gateway = Gateway()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -82,6 +89,9 @@ class Application:
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
+        if not is_bounded():
+            await send({"type": "lifespan.startup.failed", "message": UNBOUNDED})
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._gateway.close()

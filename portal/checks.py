@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  Django's name
@@ -23,6 +24,53 @@ def trusted_hosts(**kwargs: Any) -> list[CheckMessage]:
         for entry in getattr(settings, name)
         if not _is_host(entry)
     ]
+
+
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@register
+def addresses(**kwargs: Any) -> list[CheckMessage]:
+    """What others can do to people because of where the portal is (portal.W001, portal.W002)."""
+    host = urlsplit(settings.PORTAL_URL).hostname or ""
+    domain = urlsplit(f"//{settings.PORTAL_GATEWAY_DOMAIN}").hostname or ""
+    if host in LOCAL or host.endswith(".localhost"):
+        return []
+    found: list[CheckMessage] = []
+    if settings.GATEWAY_SCHEME == "http":
+        found.append(Warning(PLAIN, hint=PUT_HTTPS, id="portal.W001"))
+    if shares_cookies(host, domain):
+        words = {"domain": domain, "host": host}
+        message = (BELOW_PLAIN if found else BELOW) % words
+        found.append(Warning(message, hint=OWN_DOMAIN, id="portal.W002"))
+    return found
+
+
+PLAIN = (
+    "PORTAL_URL begins with http: passwords, tokens and cookies can be read and changed on their"
+    " way, and browsers keep no cookie of the portal's from being overwritten by a notebook."
+)
+PUT_HTTPS = "Put a web server with a certificate in front (docs/install.md), and give https://…."
+BELOW = (
+    "Notebooks are below %(domain)s, which shares a domain with the portal at %(host)s: whatever"
+    " runs in them can send the portal cookies, which sign nobody in, but may keep a browser out"
+    " until its cookies are deleted."
+)
+BELOW_PLAIN = (
+    "Notebooks are below %(domain)s, which shares a domain with the portal at %(host)s, and over"
+    " http whatever runs in them can plant cookies that sign a browser in as somebody else."
+)
+OWN_DOMAIN = (
+    "Give PORTAL_GATEWAY_DOMAIN a domain that has nothing to do with the portal's, as"
+    " githubusercontent.com has nothing to do with github.com (docs/security.md)."
+)
+
+
+def shares_cookies(host: str, domain: str) -> bool:
+    """Whether a host below ``domain`` can set a cookie that is sent to ``host``: both end alike by
+    more than one part. Domains under which strangers register are not known here."""
+    ours, theirs = host.split("."), domain.split(".")
+    return len(theirs) > 1 and ours[-2:] == theirs[-2:]
 
 
 def _is_host(entry: str) -> bool:

@@ -21,6 +21,7 @@ from django.db import close_old_connections
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 
+from portal import bodies
 from portal.onebyone import one_by_one
 
 THREADS = 32
@@ -39,11 +40,13 @@ class Pages(ASGIHandler):
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         try:
-            body = await self.read_body(receive)
+            body = await bodies.read(scope, receive)
         except RequestAborted:
             return
         response = await self._in_a_thread(scope, body)
-        if response.streaming:
+        if bodies.REFUSED in scope and not response.streaming:
+            await self.send_response(response, _lingering(receive, send))
+        elif response.streaming:
             streamed = cast(StreamingHttpResponse, response)
             if not streamed.is_async:  # a static file
                 pieces = cast(Iterator[bytes], streamed.streaming_content)
@@ -81,3 +84,16 @@ class Pages(ASGIHandler):
         for end in ends:
             if isinstance(end, Exception) and not isinstance(end, RequestAborted):
                 raise end
+
+
+def _lingering(receive: Any, send: Any) -> Any:
+    """As ``send``, but the connection is closed a moment after the answer."""
+
+    async def sent(message: Any) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            await send({**message, "more_body": True})
+            await bodies.linger(receive)
+            message = {"type": "http.response.body"}
+        await send(message)
+
+    return sent

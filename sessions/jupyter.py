@@ -9,6 +9,9 @@ import json
 from collections.abc import Mapping
 
 CONFIGURATION = "jupyter_server_config.py"
+WEBSOCKET_MAX = 64 * 1024 * 1024
+"""Bytes of a message to or from a kernel. Tornado's own bound is 10 MB, and files that are uploaded
+through a widget are one message. The gateway has the same bound (`sessions.gateway.frames`)."""
 SETTINGS = "labconfig/default_setting_overrides.json"
 
 
@@ -18,7 +21,10 @@ def configuration(values: Mapping[str, object]) -> str:
     It goes before the person's own, which is read as well. The token stands in this file
     because arguments and variables are seen by every process.
     """
-    return "".join(f"c.{name} = {value!r}\n" for name, value in values.items())
+    lines = [f"c.{name} = {value!r}\n" for name, value in values.items()]
+    # Added to what others set there, such as headers.
+    bound = {"websocket_max_message_size": WEBSOCKET_MAX}
+    return "".join([*lines, f"c.ServerApp.tornado_settings.update({bound!r})\n"])
 
 
 def settings() -> str:

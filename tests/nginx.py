@@ -62,8 +62,9 @@ def _filled_in(folder: Path, port: int, web: int, domain: str) -> str:
     """What an operator fills in; without TLS, which needs names that resolve."""
     text = SHIPPED.read_text(encoding="utf-8")
     values = {
-        r"notebooks\.example\.org": domain.replace(".", r"\."),
-        "notebooks.example.org": domain,
+        r"notebooks\.example\.net": domain.replace(".", r"\."),
+        "notebooks.example.net": domain,
+        "bindery.example.org": domain,
         "127.0.0.1:8000": f"127.0.0.1:{web}",
         "listen 80;": f"listen unix:{folder}/redirecting;",
         "listen 443 ssl http2;": f"listen 127.0.0.1:{port} backlog=1024;",

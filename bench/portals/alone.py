@@ -60,8 +60,8 @@ def running(notebooks: Mapping[str, str]) -> Iterator[Alone]:
         hosts = {name: f"{name}.localhost:{port}" for name in notebooks}
         web = [sys.executable, "-m", "uvicorn", "portal.asgi:application", "--lifespan", "on"]
         web += ["--port", str(port), "--no-access-log", "--log-level", "error"]
-        web += ["--no-proxy-headers", "--ws-max-size", str(128 * 1024 * 1024)]
-        web += ["--ws-per-message-deflate", "false", "--timeout-graceful-shutdown", "3"]
+        web += ["--no-proxy-headers", "--http", "portal.server.connection:Http"]
+        web += ["--timeout-graceful-shutdown", "3"]
         ends = ["setpriv", "--pdeathsig", "TERM", "--"]
         process = subprocess.Popen([*ends, *web], cwd=PROJECT, env=environment)
         alone = Alone(port, process.pid, token, hosts, secret)

@@ -14,6 +14,7 @@ from typing import Any
 
 from portal.logs.context import REFERENCE, said
 from portal.logs.secrecy import masking
+from portal.logs.visible import one_line, visible
 
 FORMS = frozenset({"line", "json"})
 LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
@@ -59,7 +60,7 @@ class Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         head = {"time": _time(record), "level": record.levelname, "logger": record.name}
-        event = {name: self._masked(value) for name, value in self._event(record).items()}
+        event = {name: self._cleared(value) for name, value in self._event(record).items()}
         return (
             as_json(head | {"part": self._part}, event) if self._is_json else _as_line(head, event)
         )
@@ -73,8 +74,9 @@ class Lines(logging.Formatter):
             event["exception"] = self.formatException(record.exc_info)
         return event
 
-    def _masked(self, value: Any) -> Any:
-        return self._mask(value) if isinstance(value, str) else value
+    def _cleared(self, value: Any) -> Any:
+        """Of what is secret, and of what cannot be seen."""
+        return visible(self._mask(value)) if isinstance(value, str) else value
 
 
 def part(arguments: Sequence[str]) -> str:
@@ -92,8 +94,8 @@ def as_json(head: dict[str, str], event: Event) -> str:
 
 
 def _as_line(head: dict[str, str], event: Event) -> str:
-    text, trace = event.pop("event"), event.pop("exception", "")
-    about = "".join(f" {name}={value}" for name, value in event.items())
+    text, trace = one_line(event.pop("event")), event.pop("exception", "")
+    about = one_line("".join(f" {name}={value}" for name, value in event.items()))
     line = (
         "{time} {level} {logger}: ".format_map(head) + text + (f" [{about[1:]}]" if about else "")
     )

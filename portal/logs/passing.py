@@ -6,13 +6,14 @@ import logging
 from datetime import UTC, datetime
 
 from portal.logs.lines import as_json
+from portal.logs.visible import visible
 
 LOGGER = "portal.supervisor"
 
 
 def prefixed(part: str, text: str) -> str:
     """For people: whose line it is, and the line."""
-    return f"{part:>6} | {text}"
+    return f"{part:>6} | {visible(text)}"
 
 
 def as_object(part: str, text: str) -> str:
@@ -23,4 +24,4 @@ def as_object(part: str, text: str) -> str:
     time = datetime.now(UTC).isoformat(timespec="milliseconds")
     level = logging.getLevelName(logging.WARNING)
     head = {"time": time, "level": level, "logger": LOGGER, "part": part}
-    return as_json(head, {"event": text})
+    return as_json(head, {"event": visible(text)})

@@ -106,14 +106,18 @@ def _answer(request: HttpRequest, address: str) -> HttpResponse:
 def open_notebook(request: HttpRequest, name: str) -> HttpResponseBase:
     """On to the notebook, with a ticket for it; to the project's page while there is none.
 
-    ``?path=`` is where to go on the notebook's host: the gateway sends people here for a ticket.
+    ``?path=`` is where to go on the notebook's host. The gateway sends people here for a ticket,
+    with ``?entrant=``, by which it knows the browser again; whoever comes without is sent there.
     """
     project = find(request, name)
     try:
         if project.state != ProjectState.READY:
             raise StateConflict("project.state", _("The notebook is not running at present."))
-        key, path = request.session.session_key or "", request.GET.get("path", "")
-        return redirect(tickets.issue(person(request), project, key, path))
+        path, entrant = request.GET.get("path", ""), request.GET.get("entrant", "")
+        if not tickets.is_entrant(entrant):
+            return redirect(tickets.begin(person(request), project, path))
+        key = request.session.session_key or ""
+        return redirect(tickets.issue(person(request), project, key, entrant, path))
     except BinderyError as error:
         messages.warning(request, error.message)
         return redirect("project", name)

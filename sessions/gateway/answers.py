@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -18,10 +19,18 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from keys import scopes
+from keys.models import digest
+from portal.cookies import deleting, is_doubtful
 from portal.logs import context
-from sessions.gateway.arrival import Arrival, Headers
+from sessions.gateway.arrival import Arrival, Headers, cookie_in
 from sessions.gateway.authorize import SCOPE
-from sessions.gateway.hosts import cookie_name, is_label
+from sessions.gateway.hosts import (
+    cookie_name,
+    entrant_cookie_name,
+    is_label,
+    origin_of,
+    transport_security,
+)
 from sessions.gateway.tickets import LONGEST, Entry
 from sessions.states import ProjectState
 
@@ -111,19 +120,36 @@ def redirect(location: str, *headers: tuple[bytes, bytes]) -> Answer:
 
 def welcome(arrival: Arrival, entry: Entry) -> Answer:
     """On to the notebook, with the cookie that opens it and without the ticket."""
+    return redirect(entry.path, _cookie(cookie_name(), entry.cookie))
+
+
+def _cookie(name: str, secret: str) -> tuple[bytes, bytes]:
+    """For this host alone, and not for scripts."""
     attributes = "; Path=/; HttpOnly; SameSite=Lax"
     secure = "; Secure" if settings.GATEWAY_SCHEME == "https" else ""
-    cookie = f"{cookie_name()}={entry.cookie}{attributes}{secure}"
-    return redirect(entry.path, (b"set-cookie", cookie.encode()))
+    return (b"set-cookie", f"{name}={secret}{attributes}{secure}".encode())
 
 
 def sign_in(arrival: Arrival) -> Answer:
     """To the portal, which knows who is there, and back; programs are told what to bring."""
     if arrival.is_navigation and is_label(arrival.label):
-        path = arrival.target if len(arrival.target) <= LONGEST else "/"
-        return redirect(f"{project_page(arrival.label)}open/?{urlencode({'path': path})}")
+        return to_portal(arrival, arrival.target)
     message = _("Sign in to the portal, or send an API token, to open this notebook.")
     return say(arrival, Notice(401, "gateway.sign-in", _("Please sign in"), message))
+
+
+def to_portal(arrival: Arrival, path: str) -> Answer:
+    """On to the portal for a ticket, known again by a secret that only this browser holds."""
+    name = entrant_cookie_name()
+    held = cookie_in(arrival.headers, name)
+    secret = held or secrets.token_urlsafe(32)
+    query = {"path": path if len(path) <= LONGEST else "/", "entrant": digest(secret)}
+    cookies = [] if held else [_cookie(name, secret)]
+    for planted in (name, cookie_name()):
+        if is_doubtful(arrival.headers, planted):
+            host = urlsplit(origin_of(arrival.label)).hostname or ""
+            cookies = [*deleting(planted, host, arrival.path), *cookies]
+    return redirect(f"{project_page(arrival.label)}open/?{urlencode(query)}", *cookies)
 
 
 def not_found(arrival: Arrival) -> Answer:
@@ -144,7 +170,10 @@ def foreign(arrival: Arrival) -> Answer:
 
 
 def used_ticket(arrival: Arrival) -> Answer:
-    message = _("This link has been used already, or is too old. Open the notebook once more.")
+    message = _(
+        "This link has been used already, is too old, or is for another browser. Open the notebook"
+        " once more. Its host has to be allowed to set cookies."
+    )
     notice = Notice(410, "gateway.ticket", _("This link is not good any more"), message)
     notice.label, notice.action = arrival.label, _("To the project")
     return say(arrival, notice)
@@ -172,6 +201,19 @@ def no_answer(arrival: Arrival) -> Answer:
     return say(arrival, notice)
 
 
+def bad_answer(arrival: Arrival) -> Answer:
+    message = _("It answered in a way that HTTP does not allow. Look at the application in it.")
+    notice = Notice(502, "gateway.bad-answer", _("Your notebook answers wrongly"), message)
+    notice.label, notice.action = arrival.label, _("To the project")
+    return say(arrival, notice)
+
+
+def too_many(arrival: Arrival) -> Answer:
+    title = _("Too much at once")
+    message = _("Too many requests to this notebook are under way. Close some of its tabs.")
+    return say(arrival, Notice(429, "gateway.too-many", title, message, 5))
+
+
 def trouble(arrival: Arrival) -> Answer:
     title = _("The portal has a problem")
     message = _("It cannot look up at present who may open this notebook. Try again in a minute.")
@@ -182,7 +224,7 @@ def trouble(arrival: Arrival) -> Answer:
 async def give(answer: Answer, arrival: Arrival, send: Any) -> None:
     """Send an answer; to a socket, in the place of opening it."""
     part = "websocket.http.response" if arrival.is_socket else "http.response"
-    start = {"status": answer.status, "headers": answer.headers}
+    start = {"status": answer.status, "headers": [*answer.headers, *transport_security()]}
     await send({"type": f"{part}.start", **start})
     await send({"type": f"{part}.body", "body": answer.body})
     if arrival.is_socket:

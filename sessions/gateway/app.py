@@ -8,24 +8,27 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
-from aiohttp import ClientError, WSServerHandshakeError
+from aiohttp import ClientError
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
 from django.utils import translation
 
+from keys.models import digest
 from portal.logs import context, requests
 from sessions.gateway import answers, nginx, tickets
 from sessions.gateway.activity import Activity
 from sessions.gateway.answers import Answer
-from sessions.gateway.arrival import Arrival
+from sessions.gateway.arrival import Arrival, cookie_in
 from sessions.gateway.authorize import Ruling, Verdict
-from sessions.gateway.hosts import ALLOWED, OURS
+from sessions.gateway.handshake import Refused
+from sessions.gateway.hosts import ALLOWED, OURS, entrant_cookie_name, is_label
+from sessions.gateway.in_flight import InFlight
 from sessions.gateway.origins import is_foreign
-from sessions.gateway.proxy_http import Exchange
+from sessions.gateway.proxy_http import BadStatus, Exchange
 from sessions.gateway.proxy_websocket import Relay
 from sessions.gateway.upstreams import Upstreams
 from sessions.gateway.verdicts import Verdicts
-from sessions.gateway.visits import Visits
+from sessions.gateway.visits import TooMany, Visits
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ class Gateway:
         self._visits = Visits(self._verdicts)
         self._upstreams = Upstreams()
         self._activity = Activity()
+        self._in_flight = InFlight()
 
     async def close(self) -> None:
         await self._upstreams.close()
@@ -99,14 +103,20 @@ class Gateway:
         noting = partial(self._activity.note, verdict.project_id, arrival)
         noting()
         passing: Exchange | Relay
-        passing = Relay(receive, send, noting) if arrival.is_socket else Exchange(receive, send)
+        if arrival.is_socket:
+            passing = Relay(receive, send, noting, self._in_flight)
+        else:
+            passing = Exchange(receive, send)
         try:
-            with self._visits.open(arrival.credential) as visit:
+            with self._visits.open(arrival.credential, verdict.project_id) as visit:
                 async with self._upstreams.at(verdict.address) as upstream:
                     await passing.run(arrival, upstream, verdict.token, visit)
-        except WSServerHandshakeError as refusal:
-            status = refusal.status
-            return (lambda _arrival: Answer(status)) if status >= 400 else answers.no_answer
+        except TooMany:
+            return answers.too_many
+        except BadStatus:
+            return answers.bad_answer
+        except Refused as refusal:
+            return _refused(refusal.status)
         except (ClientError, OSError):
             return None if passing.started else answers.no_answer
         if visit.over and not passing.started:
@@ -116,9 +126,21 @@ class Gateway:
         return None
 
 
+def _refused(status: int) -> Words:
+    """Of a notebook that does not open a socket."""
+    if 400 <= status < 600:
+        return lambda _arrival: Answer(status)
+    return answers.no_answer if 200 <= status < 400 else answers.bad_answer
+
+
 async def _enter(arrival: Arrival) -> Words:
     if arrival.method != "GET" or arrival.is_socket:
         return lambda _arrival: Answer(405, headers=[(b"allow", b"GET")])
-    ticket = parse_qs(arrival.target.partition("?")[2]).get("ticket", [""])[0]
-    entry = await _redeem(ticket, arrival.label, arrival.credential.cookie)
+    query = parse_qs(arrival.target.partition("?")[2], keep_blank_values=True)
+    if "ticket" not in query and is_label(arrival.label):
+        return partial(answers.to_portal, path=query.get("path", [""])[0])
+    secret = cookie_in(arrival.headers, entrant_cookie_name())
+    entrant = digest(secret) if secret else ""
+    ticket = query.get("ticket", [""])[0]
+    entry = await _redeem(ticket, arrival.label, entrant, arrival.credential.cookie)
     return partial(answers.welcome, entry=entry) if entry else answers.used_ticket

@@ -68,12 +68,12 @@ class Arrival:
 
 
 def cookie_in(headers: Iterable[tuple[bytes, bytes]], name: str) -> str:
-    """The value of a cookie, "" without one."""
-    wanted = name.encode()
+    """The value of a cookie; "" without one, and with several of which one must be planted."""
+    wanted, found = name.encode(), set()
     for header, value in headers:
         if header == b"cookie" and wanted in value:
             for piece in value.split(b";"):
                 key, _equals, content = piece.strip().partition(b"=")
                 if key == wanted:
-                    return content.decode("latin-1")
-    return ""
+                    found.add(content)
+    return found.pop().decode("latin-1") if len(found) == 1 else ""

@@ -14,7 +14,7 @@ from functools import lru_cache
 from django.conf import settings
 from multidict import CIMultiDict
 
-from sessions.gateway.hosts import cookie_name
+from sessions.gateway.hosts import cookie_name, entrant_cookie_name, transport_security
 
 Headers = Collection[tuple[bytes, bytes]]
 
@@ -62,7 +62,7 @@ def from_notebook(headers: Headers) -> list[tuple[bytes, bytes]]:
     """What the browser gets. Other sites may not frame it, nor learn its address."""
     received = [(name.lower(), value) for name, value in headers]
     ends_here = ONE_CONNECTION | BEYOND | _named_by_connection(received)
-    onward = [UNFRAMED]
+    onward = [UNFRAMED, *transport_security()]
     for name, value in received:
         if name == b"set-cookie":
             onward += [(name, kept) for kept in [_host_only(value)] if kept]
@@ -81,7 +81,8 @@ def _named_by_connection(headers: Headers) -> set[bytes]:
 def _is_ours(cookie: bytes) -> bool:
     """Also of a cookie without a name, whose value a browser sends as if it were a name."""
     name = cookie.lstrip(b"= \t").partition(b"=")[0].strip()
-    return name.decode("latin-1") in {cookie_name(), settings.SESSION_COOKIE_NAME}
+    ours = {cookie_name(), entrant_cookie_name(), settings.SESSION_COOKIE_NAME}
+    return name.decode("latin-1") in ours
 
 
 def _without_ours(cookies: bytes) -> bytes:

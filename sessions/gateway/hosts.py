@@ -49,5 +49,18 @@ def cookie_name() -> str:
     return f"{settings.SESSION_COOKIE_NAME}-notebook"
 
 
+def entrant_cookie_name() -> str:
+    """Of the cookie by which a browser is known again that asks for a ticket (`tickets`)."""
+    return f"{settings.SESSION_COOKIE_NAME}-entrant"
+
+
+def transport_security() -> list[tuple[bytes, bytes]]:
+    """Return the header that keeps browsers at https, where that is how they come."""
+    seconds = settings.PORTAL_HSTS_SECONDS
+    if settings.GATEWAY_SCHEME != "https" or not seconds:
+        return []
+    return [(b"strict-transport-security", f"max-age={seconds}".encode())]
+
+
 def _hostname(host: str) -> str:
     return re.sub(r":\d*$", "", host).rstrip(".").lower()

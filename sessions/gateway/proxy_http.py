@@ -14,6 +14,10 @@ from sessions.gateway.upstreams import Upstream
 from sessions.gateway.visits import Visit
 
 
+class BadStatus(Exception):
+    """Raised for an answer whose status no server may give for good."""
+
+
 class Exchange:
     """One request and its answer. ``started``: the answer is on its way; if it breaks off now, it
     is left incomplete, so that it does not pass for a whole one."""
@@ -24,7 +28,8 @@ class Exchange:
         self.started = False
 
     async def run(self, arrival: Arrival, upstream: Upstream, token: str, visit: Visit) -> None:
-        """Raises `aiohttp.ClientError` or `OSError` when the server fails."""
+        """Raises `aiohttp.ClientError` or `OSError` when the server fails, `BadStatus` when it
+        answers with one below 200, which would make a tunnel of the connection, or beyond 599."""
         body = None
         if b"content-length" in arrival.fields or b"transfer-encoding" in arrival.fields:
             body = self._body(visit)
@@ -44,6 +49,9 @@ class Exchange:
                 self._listener.cancel()
 
     async def _pass_back(self, answer: ClientResponse) -> None:
+        if not 200 <= answer.status < 600:
+            answer.close()
+            raise BadStatus
         self.started = True
         onward = headers.from_notebook(answer.raw_headers)
         await self._send(

@@ -1,23 +1,34 @@
-"""Passing a WebSocket on to a notebook's server: messages, subprotocol and closing, both ways."""
+"""Passing a WebSocket on to a notebook's server: frames, subprotocol and closing, both ways.
+
+Nothing is held but a piece of a message (`frames`), and while its reader is slow the other side is
+not read: what waits is bounded by `in_flight`. Pings end here, so that a laptop may sleep.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
+from time import monotonic
 from typing import Any, NamedTuple
 
-from aiohttp import ClientWebSocketResponse, ClientWSTimeout, WSMsgType
-
-from sessions.gateway import headers
+from portal.server.socket import BYTES, CLOSE_WITHIN, PING_INTERVAL, PING_TIMEOUT
 from sessions.gateway.arrival import Arrival
+from sessions.gateway.frames import Control, Frames, Opcode, Wrong, control
+from sessions.gateway.handshake import Opened, opened
+from sessions.gateway.in_flight import InFlight
 from sessions.gateway.upstreams import Upstream
 from sessions.gateway.visits import Visit
 
-NO_CODE = 1005
-GOING_AWAY = 1001
-BROKEN = 1011
-CLOSE_WITHIN = ClientWSTimeout(ws_close=5.0)
+log = logging.getLogger(__name__)
+
+NO_CODE, GOING_AWAY, BROKEN, TRY_AGAIN = 1005, 1001, 1011, 1013
+SLICE = 16 * 1024
+"""Bytes between which others have their turn: they may be thousands of frames."""
+READ = 64 * 1024
+
+Pass = Callable[[bytes], Awaitable[None]]
 
 
 class Farewell(NamedTuple):
@@ -25,88 +36,183 @@ class Farewell(NamedTuple):
     reason: str = ""
 
 
-NO_LONGER = Farewell(4403)
+NO_LONGER = Farewell(4403, "the right to this notebook has ended")
 """To a visitor who may not have the socket any more."""
+TOO_MUCH_WAITS = Farewell(TRY_AGAIN, "too much waits to be read; connect again")
 
 
 class Relay:
     """One socket. ``started``: it was opened to the visitor, so it can be closed with a code.
-    ``on_message`` sees what the visitor sends."""
+    ``on_message`` sees the beginnings of what the visitor sends."""
 
-    def __init__(self, receive: Any, send: Any, on_message: Callable[[str | bytes], None]) -> None:
+    def __init__(
+        self, receive: Any, send: Any, on_message: Callable[[bytes], None], in_flight: InFlight
+    ) -> None:
         self._receive, self._send, self._on_message = receive, send, on_message
-        self.started = self._closed = False
+        self._in_flight, self._project = in_flight, 0
+        self._tasks: list[asyncio.Task[Farewell]] = []
+        self._heard = monotonic()
+        self._gave_up = self._closed = False
+        self._from_visitor, self._from_notebook = Frames(is_masked=True), Frames(is_masked=False)
+        self.started = False
 
     async def run(self, arrival: Arrival, upstream: Upstream, token: str, visit: Visit) -> None:
-        """Raises `aiohttp.ClientError` or `OSError` when the server cannot be reached, or does
-        not open the socket (`WSServerHandshakeError`)."""
-        async with upstream.client.ws_connect(
-            upstream.url(arrival.target),
-            headers=headers.to_notebook(arrival.headers, token),
-            protocols=arrival.subprotocols,
-            timeout=CLOSE_WITHIN,
-            compress=0,
-            max_msg_size=0,
-        ) as server:
+        """Raises `OSError` when the server cannot be reached, `handshake.Refused` when it does not
+        open the socket."""
+        self._project = visit.project_id
+        async with opened(arrival, upstream, token) as server:
             self.started = True
-            await self._send({"type": "websocket.accept", "subprotocol": server.protocol})
+            await self._send(
+                {"type": "websocket.accept", "subprotocol": server.subprotocol, "bytes": True}
+            )
             await self._both_ways(server)
 
     async def break_off(self) -> None:
         """Close the visitor's side because the right to it has ended."""
         if not self._closed:
-            await self._close(NO_LONGER)
+            await self._close_to_visitor(NO_LONGER)
 
-    async def _close(self, farewell: Farewell) -> None:
-        self._closed = True
-        code = _sayable(farewell.code, BROKEN)
-        with suppress(OSError):  # gone meanwhile
-            await self._send({"type": "websocket.close", "code": code, "reason": farewell.reason})
+    def _give_up(self) -> None:
+        """Too much waits in this process, and most of it for this notebook's sockets."""
+        self._gave_up = True
+        for task in self._tasks:
+            task.cancel()
 
-    async def _both_ways(self, server: ClientWebSocketResponse) -> None:
-        visitor = asyncio.create_task(self._from_visitor(server))
-        notebook = asyncio.create_task(self._from_notebook(server))
+    async def _both_ways(self, server: Opened) -> None:
+        visitor = asyncio.create_task(self._pass_from_visitor(server))
+        notebook = asyncio.create_task(self._pass_from_notebook(server))
+        pinging = asyncio.create_task(self._ping())
+        self._tasks = [visitor, notebook, pinging]
         try:
-            await asyncio.wait({visitor, notebook}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (visitor, notebook):
+            for task in self._tasks:
                 task.cancel()
-            left, ended = await asyncio.gather(visitor, notebook, return_exceptions=True)
-        if isinstance(left, Farewell):
-            self._closed = True
-            code = _sayable(left.code, GOING_AWAY)
-            await server.close(code=code, message=left.reason.encode())
-        else:
-            await self._close(ended if isinstance(ended, Farewell) else Farewell(BROKEN))
+            ends = await asyncio.gather(*self._tasks, return_exceptions=True)
+        left, ended, lost = [each if isinstance(each, Farewell) else None for each in ends]
+        if self._gave_up:
+            left = ended = TOO_MUCH_WAITS
+        told = [
+            self._close_to_visitor(ended or left or lost or _why(ends)),
+            self._close_to_notebook(server, left or ended or Farewell(GOING_AWAY)),
+        ]
+        await asyncio.gather(*told)
 
-    async def _from_visitor(self, server: ClientWebSocketResponse) -> Farewell:
-        while (message := await self._receive())["type"] != "websocket.disconnect":
-            if message["type"] != "websocket.receive":
-                continue
-            text = message.get("text")
-            self._on_message(message["bytes"] if text is None else text)
-            if text is not None:
-                await server.send_str(text)
-            else:
-                await server.send_bytes(message["bytes"])
-        return Farewell(message.get("code", NO_CODE), message.get("reason") or "")
+    # --- From one to the other ---
+    async def _pass_from_visitor(self, server: Opened) -> Farewell:
+        async def onward(piece: bytes) -> None:
+            server.writer.write(piece)
+            await self._while_waiting(server.writer.drain())
 
-    async def _from_notebook(self, server: ClientWebSocketResponse) -> Farewell:
-        while True:
-            message = await server.receive()
-            if message.type is WSMsgType.TEXT:
-                await self._send({"type": "websocket.send", "text": message.data})
-            elif message.type is WSMsgType.BINARY:
-                await self._send({"type": "websocket.send", "bytes": message.data})
-            elif message.type is WSMsgType.CLOSE:
-                return Farewell(message.data or NO_CODE, message.extra or "")
-            else:
-                return Farewell(BROKEN)
+        async def pong(payload: bytes) -> None:
+            await self._to_visitor(control(Opcode.PONG, payload, is_masked=False))
+
+        while (message := await self._receive())["type"] == BYTES:
+            self._heard = monotonic()
+            for part in _slices(message["bytes"]):
+                end = await self._pass(self._from_visitor, part, onward, pong)
+                for sample in self._from_visitor.samples:
+                    self._on_message(sample)
+                self._from_visitor.samples.clear()
+                if end:
+                    return end
+                await asyncio.sleep(0)
+        self._closed = True
+        return Farewell(GOING_AWAY)
+
+    async def _pass_from_notebook(self, server: Opened) -> Farewell:
+        async def pong(payload: bytes) -> None:
+            server.writer.write(control(Opcode.PONG, payload, is_masked=True))
+            await self._while_waiting(server.writer.drain())
+
+        while data := await server.reader.read(READ):
+            for part in _slices(data):
+                end = await self._pass(self._from_notebook, part, self._to_visitor, pong)
+                if end:
+                    return end
+                await asyncio.sleep(0)
+        return Farewell(BROKEN)
+
+    async def _pass(self, frames: Frames, data: bytes, onward: Pass, pong: Pass) -> Farewell | None:
+        """Return a farewell, once there is one."""
+        try:
+            for each in frames.feed(data):
+                if isinstance(each, bytes):
+                    await onward(each)
+                elif each.opcode is Opcode.PING:
+                    await pong(each.payload)
+                elif each.opcode is Opcode.CLOSE:
+                    return _farewell(each)
+        except Wrong as wrong:
+            return Farewell(wrong.code, wrong.reason)
+        return None
+
+    async def _ping(self) -> Farewell:
+        """Keep the way to the visitor open, and find out that there is nobody any more."""
+        while monotonic() - self._heard < PING_TIMEOUT:
+            await asyncio.sleep(PING_INTERVAL)
+            await self._to_visitor(control(Opcode.PING, b"", is_masked=False))
+        return Farewell(GOING_AWAY)
+
+    async def _to_visitor(self, piece: bytes) -> None:
+        await self._while_waiting(self._send({"type": BYTES, "bytes": piece}))
+
+    async def _while_waiting(self, sending: Awaitable[None]) -> None:
+        with self._in_flight.waiting(self._project, self._give_up):
+            await sending
+
+    # --- Closing ---
+    async def _close_to_visitor(self, farewell: Farewell) -> None:
+        """Say why, and leave time to read it: who is still sending would not see it otherwise."""
+        if self._closed:
+            return
+        self._closed = True
+        words = control(Opcode.CLOSE, _payload(farewell, BROKEN), is_masked=False)
+        with suppress(OSError, Wrong):
+            async with asyncio.timeout(CLOSE_WITHIN):
+                await self._send({"type": BYTES, "bytes": words})
+                while not self._from_visitor.is_closed:
+                    message = await self._receive()
+                    if message["type"] != BYTES:
+                        break
+                    self._from_visitor.skip_to_close(message["bytes"])
+
+    async def _close_to_notebook(self, server: Opened, farewell: Farewell) -> None:
+        words = control(Opcode.CLOSE, _payload(farewell, GOING_AWAY), is_masked=True)
+        with suppress(OSError, Wrong):
+            async with asyncio.timeout(CLOSE_WITHIN):
+                server.writer.write(words)
+                await server.writer.drain()
+                while not self._from_notebook.is_closed:
+                    data = await server.reader.read(READ)
+                    if not data:
+                        break
+                    self._from_notebook.skip_to_close(data)
 
 
-def _sayable(code: int, otherwise: int) -> int:
-    """The code, if it may stand in a close frame (RFC 6455, section 7.4)."""
-    if code == NO_CODE:
-        return 1000
+def _slices(data: bytes) -> Iterator[bytes]:
+    return (data[at : at + SLICE] for at in range(0, len(data), SLICE))
+
+
+def _why(ends: Iterable[object]) -> Farewell:
+    """Of a socket that neither side has closed: something has failed here, or broken down."""
+    for each in ends:
+        if isinstance(each, Exception) and not isinstance(each, OSError):
+            log.error("cannot pass on a socket", exc_info=each)
+    return Farewell(BROKEN)
+
+
+def _farewell(close: Control) -> Farewell:
+    if len(close.payload) < 2:
+        return Farewell(NO_CODE)
+    code, reason = int.from_bytes(close.payload[:2], "big"), close.payload[2:]
+    return Farewell(code, reason.decode("utf-8", "replace"))
+
+
+def _payload(farewell: Farewell, otherwise: int) -> bytes:
+    """Of a close frame: the code, if it may stand there (RFC 6455, section 7.4), and the reason."""
+    code = 1000 if farewell.code == NO_CODE else farewell.code
     may = 1000 <= code <= 1014 and code not in {1004, 1006}
-    return code if may or 3000 <= code < 5000 else otherwise
+    code = code if may or 3000 <= code < 5000 else otherwise
+    reason = farewell.reason.encode()[:123].decode("utf-8", "ignore")
+    return code.to_bytes(2, "big") + reason.encode()

@@ -3,10 +3,16 @@
 The two hosts share no cookie. So the portal, which knows who is there, sends the browser on
 with a ticket: signed, good once and for `LIFE` seconds. Who may go on from there, request by
 request, is `authorize`'s.
+
+A ticket is for the browser that asked for it, as a code of OAuth is by its ``state``: it begins at
+the notebook's host, which gives it a secret in a cookie (`begin`) and sends it to the portal with
+the secret's digest; the portal puts the digest into the ticket. Whoever follows somebody else's
+ticket has another secret or none, and is not let into somebody else's notebook.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +22,7 @@ from django.contrib.sessions.models import Session as PortalSession
 from django.core import signing
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from django.utils.encoding import iri_to_uri
 from django.utils.translation import gettext as _
 
@@ -45,18 +52,36 @@ class Entry:
     path: str
 
 
-def issue(user: User, project: Project, session_key: str, path: str = "") -> str:
+def begin(user: User, project: Project, path: str = "") -> str:
+    """Return the address on the notebook's host where a browser begins. Raises `NotYours`."""
+    _refuse_others(user, project)
+    query = f"?{urlencode({'path': path})}" if path else ""
+    return f"{project.notebook_url.rstrip('/')}{ENTER}{query}"
+
+
+def issue(user: User, project: Project, session_key: str, entrant: str, path: str = "") -> str:
     """The address on the notebook's host that lets this browser in, once, within `LIFE`.
 
-    ``session_key`` is the browser's portal session: the right ends with it. ``path`` is where
-    to go on to on that host; without it, the project's own file is opened. Raises `NotYours`.
+    ``session_key`` is the browser's portal session: the right ends with it. ``entrant`` is the
+    digest of the secret that this browser holds on the notebook's host. ``path`` is where to go
+    on to on that host; without it, the project's own file is opened. Raises `NotYours`.
     """
-    if project.owner_id != user.pk:
-        raise NotYours("gateway.not-yours", _("Only its owner can open this notebook."))
+    _refuse_others(user, project)
     secret = secrets.token_urlsafe(32)
     Access.objects.create(user=user, project=project, browser=session_key, ticket=digest(secret))
-    ticket = signing.dumps([secret, destination(path) or _file(project.path)], salt=SALT)
+    goes = destination(path) or _file(project.path)
+    ticket = signing.dumps([secret, goes, entrant], salt=SALT)
     return f"{project.notebook_url.rstrip('/')}{ENTER}?{urlencode({'ticket': ticket})}"
+
+
+def _refuse_others(user: User, project: Project) -> None:
+    if project.owner_id != user.pk:
+        raise NotYours("gateway.not-yours", _("Only its owner can open this notebook."))
+
+
+def is_entrant(text: str) -> bool:
+    """Whether this is the digest of a secret, as the gateway sends it along."""
+    return re.fullmatch("[0-9a-f]{64}", text) is not None
 
 
 def destination(path: str) -> str:
@@ -70,15 +95,18 @@ def _file(path: str) -> str:
     return f"/lab/tree/{quote(tidy)}" if tidy else "/lab"
 
 
-def redeem(ticket: str, label: str, held: str = "") -> Entry | None:
-    """Swap a ticket for a cookie on the host ``label``; None if it is not good (any more).
+def redeem(ticket: str, label: str, entrant: str, held: str = "") -> Entry | None:
+    """Swap a ticket for a cookie on the host ``label``; None if it is not good (any more), or not
+    this browser's. ``entrant`` is the digest of the secret that it holds.
 
     ``held`` is a cookie that the browser has there already: a good one stays, so that what
     is open under it stays open.
     """
     try:
-        secret, path = signing.loads(ticket, salt=SALT, max_age=LIFE)
-    except signing.BadSignature:
+        secret, path, asked = signing.loads(ticket, salt=SALT, max_age=LIFE)
+    except (signing.BadSignature, ValueError):  # or one of an earlier version
+        return None
+    if not entrant or not constant_time_compare(asked, entrant):
         return None
     cookie = secrets.token_urlsafe(32)
     project = Project.objects.existing().filter(name=label).first()

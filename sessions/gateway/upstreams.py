@@ -6,6 +6,8 @@ connections left, and its client goes when others need the place.
 
 from __future__ import annotations
 
+import asyncio
+from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -33,11 +35,21 @@ class Upstream:
 
     client: ClientSession
     base: str
+    address: str
     users: int = 0
 
     def url(self, target: str) -> URL:
         """The address of a path and query, untouched."""
         return URL(self.base + target, encoded=True)
+
+    async def connect(self, limit: int) -> tuple[StreamReader, StreamWriter]:
+        """Open a connection of its own, whose reader looks ahead for so many bytes."""
+        kind, _colon, path = self.address.partition(":")
+        async with asyncio.timeout(CONNECT_WITHIN):
+            if kind == "unix":
+                return await asyncio.open_unix_connection(path, limit=limit)
+            host, port = URL(self.address).host, URL(self.address).port
+            return await asyncio.open_connection(host, port, limit=limit)
 
 
 class Upstreams:
@@ -88,4 +100,4 @@ def _open(address: str) -> Upstream:
         max_line_size=LONGEST_HEADER,
         max_field_size=LONGEST_HEADER,
     )
-    return Upstream(client, base)
+    return Upstream(client, base, address)

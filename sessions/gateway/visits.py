@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
@@ -21,12 +22,21 @@ from sessions.gateway.verdicts import Verdicts
 log = logging.getLogger(__name__)
 
 
+MOST = 256
+"""Requests and sockets of one notebook under way at once, in one process."""
+
+
+class TooMany(Exception):
+    """Raised where one more would be too many."""
+
+
 class Visit:
     """One request or socket under way. ``over``: it was ended from outside."""
 
-    __slots__ = ("over", "task")
+    __slots__ = ("over", "project_id", "task")
 
-    def __init__(self) -> None:
+    def __init__(self, project_id: int) -> None:
+        self.project_id = project_id
         self.task = cast("asyncio.Task[None]", asyncio.current_task())
         self.over = False
 
@@ -41,12 +51,19 @@ class Visits:
     def __init__(self, verdicts: Verdicts) -> None:
         self._verdicts = verdicts
         self._open: dict[Credential, set[Visit]] = {}
+        self._counts: Counter[int] = Counter()
         self._guard: asyncio.Task[None] | None = None
 
     @contextmanager
-    def open(self, credential: Credential) -> Iterator[Visit]:
-        """For as long as something is passed on; goes on after the block when it was ended."""
-        visit = Visit()
+    def open(self, credential: Credential, project_id: int) -> Iterator[Visit]:
+        """For as long as something is passed on; goes on after the block when it was ended.
+
+        Raises `TooMany` when there are `MOST` of this notebook.
+        """
+        if self._counts[project_id] >= MOST:
+            raise TooMany
+        visit = Visit(project_id)
+        self._counts[project_id] += 1
         visits = self._open.setdefault(credential, set())
         visits.add(visit)
         if self._guard is None or self._guard.done():
@@ -58,6 +75,9 @@ class Visits:
                 raise
             visit.task.uncancel()
         finally:
+            self._counts[project_id] -= 1
+            if not self._counts[project_id]:
+                del self._counts[project_id]
             visits.discard(visit)
             if not visits and self._open.get(credential) is visits:
                 del self._open[credential]

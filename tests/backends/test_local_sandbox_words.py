@@ -219,6 +219,7 @@ def test_the_server_has_a_socket_of_its_own_and_answers_by_every_host_name():
         "c.ServerApp.root_dir = '/home/jovyan'",
         "c.ServerApp.allow_remote_access = True",
         "c.KernelManager.transport = 'ipc'",
+        "c.ServerApp.tornado_settings.update({'websocket_max_message_size': 67108864})",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,10 +20,12 @@ from django.conf import settings as current
 from django.test import Client
 from websockets.sync.client import ClientConnection, connect
 
+from keys.models import digest
 from portal.asgi import Application
 from portal.models import User
+from portal.server.connection import Http
 from sessions.gateway import tickets
-from sessions.gateway.hosts import cookie_name
+from sessions.gateway.hosts import cookie_name, entrant_cookie_name
 from sessions.models import Project, Session
 from sessions.states import SessionState
 from tests.gateway.notebook import Notebook
@@ -75,7 +78,7 @@ def port(transactional_db, settings, caplog) -> Iterator[int]:
         settings.PORTAL_GATEWAY_DOMAIN = f"localhost:{number}"
         settings.PORTAL_URL = f"http://localhost:{number}"
         config = uvicorn.Config(
-            Application(), lifespan="on", log_level="error", timeout_graceful_shutdown=1
+            Application(), lifespan="on", log_level="error", timeout_graceful_shutdown=1, http=Http
         )
         server = PromptServer(config)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([door])))
@@ -118,6 +121,7 @@ class Browser:
     port: int
     project: str
     cookie: str = ""
+    entrant: str = ""
     portal: Client = field(default_factory=Client)
 
     @property
@@ -129,8 +133,10 @@ class Browser:
         return f"http://{self.host}"
 
     def headers(self, more: dict[str, str | None]) -> dict[str, str]:
-        cookie = f"_xsrf=2; {cookie_name()}={self.cookie}; a=b" if self.cookie else None
-        fields = {"Host": self.host, "Origin": self.origin, "Cookie": cookie} | more
+        held = {entrant_cookie_name(): self.entrant, cookie_name(): self.cookie}
+        ours = [f"{name}={secret}" for name, secret in held.items() if secret]
+        cookies = "; ".join(["_xsrf=2", *ours, "a=b"]) if ours else None
+        fields = {"Host": self.host, "Origin": self.origin, "Cookie": cookies} | more
         return {name: value for name, value in fields.items() if value is not None}
 
     def ask(
@@ -162,6 +168,7 @@ class Browser:
         parts = urlsplit(address)
         answer = self.open_page(f"{parts.path}?{parts.query}", Host=parts.netloc)
         self.cookie = answer.cookies.get(cookie_name()) or self.cookie
+        self.entrant = answer.cookies.get(entrant_cookie_name()) or self.entrant
         return answer
 
     def socket(self, path: str = "/socket", **more: Any) -> ClientConnection:
@@ -179,13 +186,14 @@ class Browser:
 def browser_of(user: User, project: Project) -> Browser:
     """A browser in which this person is signed in, at a notebook's door but not through it."""
     port = int(urlsplit(current.PORTAL_URL).port or 0)
-    browser = Browser(port, project.name)
+    browser = Browser(port, project.name, entrant=secrets.token_urlsafe(32))
     browser.portal.force_login(user)
     return browser
 
 
 def ticket_for(browser: Browser, user: User, project: Project, path: str = "") -> str:
-    return tickets.issue(user, project, str(browser.portal.session.session_key), path)
+    key, entrant = str(browser.portal.session.session_key), digest(browser.entrant)
+    return tickets.issue(user, project, key, entrant, path)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 PIECE = b"x" * 65536
+HEAD = 2 * 65536
 HEADERS = [
     ("Set-Cookie", "_xsrf=1; Path=/; Domain=localhost; HttpOnly"),
     ("Set-Cookie", "bindery-8000-notebook=planted; Path=/"),
@@ -66,7 +67,14 @@ class Notebook:
         for name in ("headers", "stream", "large", "half", "gzip", "away", "never"):
             app.router.add_get(f"/{name}", getattr(self, name))
         app.router.add_route("*", "/{rest:.*}", self.echo)
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        runner = web.AppRunner(
+            app,
+            handler_cancellation=True,
+            shutdown_timeout=0.1,
+            max_line_size=HEAD,
+            max_field_size=HEAD,
+            max_headers=512,
+        )
         await runner.setup()
         await web.UnixSite(runner, str(self._path)).start()
         self._started.set()

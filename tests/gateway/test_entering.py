@@ -15,8 +15,9 @@ from django.core import signing
 from django.db import connection
 from django.utils import timezone
 
+from keys.models import digest
 from sessions.gateway import tickets
-from sessions.gateway.hosts import cookie_name
+from sessions.gateway.hosts import cookie_name, entrant_cookie_name
 from sessions.models import Access, Project
 from tests.gateway.conftest import Browser, browser_of, make_project, ticket_for
 
@@ -64,7 +65,7 @@ def test_of_two_who_bring_a_ticket_at_once_one_gets_in(ada, project):
 
     def redeem(_number: int) -> object:
         try:
-            return tickets.redeem(ticket, project.name)
+            return tickets.redeem(ticket, project.name, digest(browser.entrant))
         finally:
             connection.close()
 
@@ -110,7 +111,7 @@ def test_a_look_at_the_headers_alone_does_not_use_the_ticket_up(ada, project):
 def test_only_the_owner_gets_a_ticket(ada, bob, stan, project):
     for person in (bob, stan):
         with pytest.raises(tickets.NotYours) as refusal:
-            tickets.issue(person, project, "key")
+            tickets.issue(person, project, "key", "entrant")
         assert refusal.value.code == "gateway.not-yours"
     assert not Access.objects.exists()
 
@@ -192,3 +193,75 @@ def test_a_deep_link_leads_through_the_portal_and_back(ada, bob, project):
     browser.portal.force_login(bob)
     refused = browser.portal.get(f"{parts.path}?{parts.query}", HTTP_HOST=parts.netloc)
     assert refused.status_code == 404
+
+
+# --- A ticket belongs to the browser that asked for it ---
+def begin(browser: Browser, address: str) -> str:
+    """Go where the portal sends a browser that wants a notebook; return where that leads."""
+    parts = urlsplit(address)
+    answer = browser.enter(parts.geturl())
+    assert answer.status_code == 302
+    return answer.headers["location"]
+
+
+def to_ticket(browser: Browser, address: str) -> str:
+    parts = urlsplit(address)
+    answer = browser.portal.get(f"{parts.path}?{parts.query}", HTTP_HOST=parts.netloc)
+    return str(answer["location"])
+
+
+def test_somebody_elses_ticket_lets_nobody_into_somebody_elses_notebook(ada, bob, port, notebook):
+    """Else bob could have ada work, and leave her files, in a notebook of his."""
+    trap = make_project(bob, "bob-trap-cccccccc", notebook.address)
+    his = browser_of(bob, trap)
+    address = ticket_for(his, bob, trap)
+    for hers in (Browser(port, trap.name), browser_of(ada, trap)):
+        answer = hers.enter(address)
+        assert answer.status_code == 410
+        assert not hers.cookie
+        assert hers.ask("/x").status_code == 401
+    assert his.enter(address).status_code == 302
+
+
+def test_from_a_page_of_the_portal_one_gets_in_by_way_of_the_notebooks_host(ada, project, port):
+    browser = Browser(port, project.name)
+    browser.portal.force_login(ada)
+    portal = f"http://localhost:{port}/projects/{project.name}/open/"
+    begins = to_ticket(browser, portal + "?path=/lab/tree/a%20b.ipynb")
+    assert begins.startswith(f"{browser.origin}/_bindery/enter?path=")
+    back = begin(browser, begins)
+    assert back.startswith(portal)
+    assert browser.entrant
+    assert begin(browser, to_ticket(browser, back)) == "/lab/tree/a%20b.ipynb"
+    assert browser.ask("/x").status_code == 200
+    assert "entrant" not in str(browser.ask("/x").json()["headers"])
+
+
+def test_the_secret_is_for_that_host_alone_and_stays_the_same(ada, project, port):
+    browser = Browser(port, project.name)
+    first = browser.open_page("/lab")
+    (cookie,) = first.headers.get_list("set-cookie")
+    assert cookie.partition("; ")[2] == "Path=/; HttpOnly; SameSite=Lax"
+    browser.entrant = str(first.cookies.get(entrant_cookie_name()))
+    second = browser.open_page("/lab")
+    assert "set-cookie" not in second.headers
+    assert second.headers["location"] == first.headers["location"]
+    assert browser.entrant not in first.headers["location"]
+
+
+@pytest.mark.parametrize("entrant", ["", "x", "0" * 63, "g" * 64])
+def test_without_a_browser_to_give_it_to_there_is_no_ticket(ada, project, entrant):
+    browser = browser_of(ada, project)
+    address = f"/projects/{project.name}/open/"
+    answer = browser.portal.get(
+        address, {"entrant": entrant}, HTTP_HOST=f"localhost:{browser.port}"
+    )
+    assert "ticket" not in answer["location"]
+    assert not Access.objects.exists()
+
+
+def test_a_ticket_of_an_earlier_version_is_good_for_nothing(ada, project):
+    browser = browser_of(ada, project)
+    start = ticket_for(browser, ada, project).partition("ticket=")[0]
+    old = signing.dumps(["secret", "/lab"], salt=tickets.SALT)
+    assert browser.enter(f"{start}ticket={old}").status_code == 410

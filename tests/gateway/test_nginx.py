@@ -20,9 +20,20 @@ from sessions.lifecycle import stop
 from sessions.models import Session
 from tests import nginx
 from tests.backends.waiting import until
+from tests.gateway import wire
 from tests.gateway.conftest import Browser, make_project
 from tests.gateway.test_passing_on import head, raw
 from tests.gateway.test_scopes import bearer
+from tests.gateway.test_statuses import (
+    PAST,
+    STATUSES,
+    WAYS,
+    answering,
+    asked,
+    assert_refused,
+)
+from tests.gateway.wire import UPGRADE
+from tests.gateway.wire import head as head_of
 
 SECRET = "0123456789abcdef" * 4
 CONTENT = "/static/lab/main.js?v=1"
@@ -158,8 +169,9 @@ def test_of_a_notebook_that_is_not_there_web_says_so(browser, project, ada):
 
 def test_a_notebook_says_nothing_that_reaches_further_than_its_host(browser):
     headers = browser.ask("/static/headers").headers
-    beyond = {"clear-site-data", "strict-transport-security", "alt-svc", "x-sendfile"}
+    beyond = {"clear-site-data", "alt-svc", "x-sendfile"}
     assert not headers.keys() & (beyond | {"set-cookie", "x-accel-redirect", "x-bindery-upstream"})
+    assert headers["strict-transport-security"] == "max-age=31536000"  # ours
     assert headers["x-kept"] == "1"
     policies = headers.get_list("content-security-policy")
     assert sorted(policies) == ["frame-ancestors 'self'", "sandbox allow-scripts"]
@@ -225,3 +237,44 @@ def test_a_right_that_ends_ends_within_seconds_however_much_is_asked(browser, ad
         until(lambda: 200 not in set(pool.map(ask, range(16))), SOON)
         assert time.monotonic() - ended < SOON
         assert set(pool.map(ask, range(100))) == {401}
+
+
+@pytest.mark.parametrize("start", STATUSES)
+def test_no_answer_of_a_notebooks_makes_a_tunnel(browser, start):
+    with answering(start):
+        for fields in WAYS:
+            answer = wire.ask(browser.port, asked(browser, *fields) + PAST, within=10)
+            assert_refused(answer, is_handshake=start == STATUSES[0] and fields == UPGRADE)
+
+
+@pytest.mark.parametrize("fields", [(), UPGRADE], ids=["request", "upgrade"])
+@pytest.mark.parametrize("lines", [1, 4], ids=["more than nginx takes", "more than web takes"])
+def test_large_cookies_are_deleted_whoever_refuses_them(browser, fields, lines):
+    each = "Cookie: " + "; ".join(f"planted{number}={'x' * 4000}" for number in range(38 // lines))
+    request = head_of("localhost", *[each] * lines, *fields)
+    answer = wire.ask(browser.port, request, within=SOON, enough=b"under privacy")
+    headers, _empty, page = answer.partition(b"\r\n\r\n")
+    assert headers.startswith(b"HTTP/1.1 431 ")
+    assert b'\r\nclear-site-data: "cookies"' in headers.lower()
+    assert b"delete the cookies" in page
+
+
+def test_a_large_head_within_the_bound_goes_through(browser):
+    own = [f"{name}: {value}" for name, value in browser.headers({}).items() if name != "Host"]
+    more = ["X-Long: " + "x" * 30_000, "X-Longer: " + "x" * 20_000, "Connection: close"]
+    answer = wire.ask(browser.port, head_of(browser.host, *own, *more), within=20)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_message_of_many_megabytes_goes_through(browser):
+    with browser.socket() as socket:
+        socket.send(b"x" * 30_000_000)
+        assert len(socket.recv(20)) == 30_000_000
+
+
+def test_a_body_for_the_portal_is_refused_before_it_is_sent(browser):
+    request = head_of(
+        "localhost", f"Content-Length: {300 * 1024**2}", line="POST /nothing/here/ HTTP/1.1"
+    )
+    answer = wire.ask(browser.port, request + b"x" * 2_000_000, within=SOON + 5)
+    assert answer.startswith(b"HTTP/1.1 413 ")

@@ -21,6 +21,7 @@ from tests.gateway.conftest import make_project
 pytestmark = pytest.mark.django_db
 
 NAME, OTHER, BROWSER = "ada-flowers", "ada-other", "the browser"
+ENTRANT = digest("a secret in a cookie")
 
 
 @pytest.fixture
@@ -30,19 +31,19 @@ def project(ada) -> Project:
 
 
 def issued(user: User, project: Project, browser: str = BROWSER, path: str = "") -> str:
-    address = tickets.issue(user, project, browser, path)
+    address = tickets.issue(user, project, browser, ENTRANT, path)
     return parse_qs(urlsplit(address).query)["ticket"][0]
 
 
 def test_it_is_swapped_for_a_cookie_once(ada, project):
     ticket = issued(ada, project)
-    entry = tickets.redeem(ticket, NAME)
+    entry = tickets.redeem(ticket, NAME, ENTRANT)
     assert entry
     row = Access.objects.get()
     assert (row.cookie, row.browser, row.user, row.project) == (
         digest(entry.cookie), BROWSER, ada, project,
     )  # fmt: skip
-    assert tickets.redeem(ticket, NAME) is None
+    assert tickets.redeem(ticket, NAME, ENTRANT) is None
     row.refresh_from_db()
     assert row.cookie == digest(entry.cookie)
 
@@ -50,55 +51,55 @@ def test_it_is_swapped_for_a_cookie_once(ada, project):
 @pytest.mark.parametrize("label", [OTHER, "nobodys", ""])
 def test_on_another_host_it_is_nothing_and_stays_good(ada, project, label):
     ticket = issued(ada, project)
-    assert tickets.redeem(ticket, label) is None
-    assert tickets.redeem(ticket, NAME)
+    assert tickets.redeem(ticket, label, ENTRANT) is None
+    assert tickets.redeem(ticket, NAME, ENTRANT)
 
 
 def test_it_is_good_for_some_seconds(ada, project, monkeypatch):
     late, ticket = issued(ada, project), issued(ada, project)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + LIFE - 2)
-    assert tickets.redeem(ticket, NAME)
+    assert tickets.redeem(ticket, NAME, ENTRANT)
     monkeypatch.setattr(time, "time", lambda: now + LIFE + 2)
-    assert tickets.redeem(late, NAME) is None
+    assert tickets.redeem(late, NAME, ENTRANT) is None
 
 
 def test_it_opens_nothing_that_was_deleted_or_revoked(ada, project):
     ticket = issued(ada, project)
     Project.objects.filter(pk=project.pk).update(removed=timezone.now())
-    assert tickets.redeem(ticket, NAME) is None
+    assert tickets.redeem(ticket, NAME, ENTRANT) is None
     Project.objects.update(removed=None)
     tickets.revoke_project(project)
-    assert tickets.redeem(ticket, NAME) is None
+    assert tickets.redeem(ticket, NAME, ENTRANT) is None
 
 
 @pytest.mark.parametrize("salt", ["", "another", f"{SALT}.x"])
 def test_nobody_else_signs_one(ada, project, salt):
     issued(ada, project)
     Access.objects.update(ticket=digest("known"))
-    forged = signing.dumps(["known", "/lab"], salt=salt)
-    for ticket in ("", "x", forged, signing.dumps(["unknown", "/lab"], salt=SALT)):
-        assert tickets.redeem(ticket, NAME) is None
-    assert tickets.redeem(signing.dumps(["known", "/lab"], salt=SALT), NAME)
+    forged = signing.dumps(["known", "/lab", ENTRANT], salt=salt)
+    for ticket in ("", "x", forged, signing.dumps(["unknown", "/lab", ENTRANT], salt=SALT)):
+        assert tickets.redeem(ticket, NAME, ENTRANT) is None
+    assert tickets.redeem(signing.dumps(["known", "/lab", ENTRANT], salt=SALT), NAME, ENTRANT)
 
 
 def test_it_is_for_its_owner_alone(bob, stan, root, project):
     for user in (bob, stan, root):
         with pytest.raises(NotYours):
-            tickets.issue(user, project, BROWSER)
+            tickets.issue(user, project, BROWSER, ENTRANT)
     assert not Access.objects.exists()
 
 
 # --- A cookie that is there already ---
 def entered(user: User, project: Project, browser: str = BROWSER) -> str:
-    entry = tickets.redeem(issued(user, project, browser), project.name)
+    entry = tickets.redeem(issued(user, project, browser), project.name, ENTRANT)
     assert entry
     return entry.cookie
 
 
 def test_a_good_one_of_the_same_browser_stays(ada, project):
     held = entered(ada, project)
-    entry = tickets.redeem(issued(ada, project), NAME, held)
+    entry = tickets.redeem(issued(ada, project), NAME, ENTRANT, held)
     assert entry
     assert entry.cookie == held
     assert Access.objects.count() == 1
@@ -112,7 +113,7 @@ def test_any_other_is_replaced(ada, bob, project):
     )
     for held in (entered(ada, project, "another"), entered(ada, other), "bob's", "forged", ""):
         before = Access.objects.count()
-        entry = tickets.redeem(issued(ada, project), NAME, held)
+        entry = tickets.redeem(issued(ada, project), NAME, ENTRANT, held)
         assert entry
         assert entry.cookie != held
         assert Access.objects.count() == before + 1
@@ -200,7 +201,7 @@ def test_a_path_of_the_same_host_is_gone_on_to(path):
 )  # fmt: skip
 def test_no_other_is(ada, project, path):
     assert destination(path) == ""
-    entry = tickets.redeem(issued(ada, project, path=path), NAME)
+    entry = tickets.redeem(issued(ada, project, path=path), NAME, ENTRANT)
     assert entry
     assert entry.path == "/lab"
 
@@ -211,6 +212,6 @@ def test_letters_beyond_ascii_are_written_as_addresses_write_them():
 
 def test_without_a_path_the_projects_own_file_is_opened(ada, project):
     project.path = "/notes/first steps.ipynb"
-    entry = tickets.redeem(issued(ada, project), NAME)
+    entry = tickets.redeem(issued(ada, project), NAME, ENTRANT)
     assert entry
     assert entry.path == "/lab/tree/notes/first%20steps.ipynb"

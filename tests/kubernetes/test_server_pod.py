@@ -115,6 +115,7 @@ def test_the_secret_has_the_token_and_the_settings():
             "jupyter_server_config.py": (
                 "c.IdentityProvider.token = 'the token'\nc.ServerApp.allow_remote_access = True\n"
                 "c.KernelManager.transport = 'ipc'\n"
+                "c.ServerApp.tornado_settings.update({'websocket_max_message_size': 67108864})\n"
             ),
             "settings": (
                 '{"@jupyterlab/apputils-extension:notification": '

@@ -247,7 +247,7 @@ def test_signing_out_ends_each_browser_and_nobody_elses(as_sue, ada, as_ada, as_
     other = Client()
     other.force_login(ada)
     project = project_in(ProjectState.READY, ada)
-    tickets.issue(ada, project, "some browser")
+    tickets.issue(ada, project, "some browser", "entrant")
     act(as_sue, "sign_out", ada, confirmed="yes")
     for client in (as_ada, other):
         assert client.get("/account/").status_code == 302

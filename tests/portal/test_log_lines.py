@@ -112,3 +112,43 @@ def test_the_supervisor_hands_on_objects_and_wraps_what_is_none():
     wrapped = json.loads(passing.as_object("watch", "Killed"))
     assert (wrapped["part"], wrapped["message"]) == ("watch", "Killed")
     assert passing.prefixed("web", line) == f"   web | {line}"
+
+
+UNSEEN = ["\x00", "\x07", "\x1b[31m", "\r", "\x85", "\xad", "\u200b", "\u200f", "\u2028", "\u202e"]
+UNSEEN += ["\u2066", "\u061c", "\ufeff", "\U000e0041", "\ud800", "\x9b", "\u3164"]
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+@pytest.mark.parametrize("form", ["line", "json"])
+def test_what_cannot_be_seen_is_written_as_what_it_is(form, unseen):
+    escaped = unseen[0].encode("unicode_escape", "surrogatepass").decode()
+    with written(form) as output, context.begun(name=f"a{unseen}b"):
+        error = LookupError(f"c{unseen}d")
+        log.error("branch %s is gone", f"e{unseen}f", exc_info=error)
+    text = output.getvalue()
+    assert unseen[0] not in text
+    said = text if form == "line" else str([*json.loads(text).values()]).replace("\\\\", "\\")
+    assert said.count(f"{escaped}{unseen[1:]}") >= 3
+
+
+def test_nobody_begins_a_line_of_their_own():
+    forged = "x\n2026-01-01T00:00:00.000+00:00 WARNING portal: all is well"
+    with written("line") as output, context.begun(name=forged):
+        log.warning("branch %s is gone", forged)
+    assert len(output.getvalue().splitlines()) == 1
+    assert "x\\n2026" in output.getvalue()
+
+
+def test_letters_of_all_languages_stay():
+    words = "grüße 你好 שלום مرحبا नमस्ते 🙂 a\tb"
+    with written("line") as output:
+        log.warning(words)
+    assert words in output.getvalue()
+
+
+@pytest.mark.parametrize("pass_on", [passing.prefixed, passing.as_object])
+def test_what_parts_print_is_shown_as_well(pass_on):
+    line = pass_on("web", "turned \u202eround\x1b[2J")
+    assert "\u202e" not in line
+    assert "\x1b" not in line
+    assert "202e" in line

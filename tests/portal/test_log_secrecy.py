@@ -34,7 +34,7 @@ def server_token(session: Session) -> str:
 
 
 def entrance(session: Session) -> str:
-    return tickets.issue(session.project.owner, session.project, "browser")
+    return tickets.issue(session.project.owner, session.project, "browser", "entrant")
 
 
 def ticket(session: Session) -> str:

@@ -103,7 +103,7 @@ def test_whoever_is_asked_about_just_now_is_not_asked_about_again(campus):
 def test_a_no_ends_pages_notebooks_and_tokens(campus, backend):
     client = enter(campus)
     project = project_in(ProjectState.READY, ada())
-    client.get(f"/projects/{project.name}/open/")
+    client.get(f"/projects/{project.name}/open/", {"entrant": "0" * 64})
     secret = Token.objects.issue(ada(), "laptop", ["read"], None)[1]
     assert Access.objects.count() == 1
     program = Client(headers={"Authorization": f"Bearer {secret}"})

@@ -214,7 +214,11 @@ def test_opening_goes_on_to_where_the_visitor_was(ada, as_ada):
     from sessions.models import Access
 
     project = project_in(ProjectState.READY, ada)
-    as_ada.get(f"/projects/{project.name}/open/", {"path": "/lab/tree/a.ipynb"})
+    address, path = f"/projects/{project.name}/open/", "/lab/tree/a.ipynb"
+    begins = as_ada.get(address, {"path": path})
+    assert begins["location"].endswith("/_bindery/enter?path=%2Flab%2Ftree%2Fa.ipynb")
+    assert not Access.objects.exists()
+    as_ada.get(address, {"path": path, "entrant": "0" * 64})
     assert Access.objects.get().user == ada
 
 

@@ -62,7 +62,7 @@ def test_signing_out_everywhere_ends_all_browsers_and_no_notebook(ada, as_ada, a
     other = Client()
     other.force_login(ada)
     project = project_in(ProjectState.READY, ada)
-    tickets.issue(ada, project, "some browser")
+    tickets.issue(ada, project, "some browser", "entrant")
     answer = as_ada.post(LEAVE)
     assert (answer.status_code, answer.url) == (303, "/sign-in/")
     for client in (as_ada, other):

@@ -103,4 +103,4 @@ def _private(user: User) -> None:
     Build.objects.filter(pk=build.pk).update(state=BuildState.BUILT)
     Session.objects.filter(project=project).update(build=build)
     lifecycle.stop(Project.objects.get(pk=project.pk), user)
-    tickets.issue(user, project, "some browser")
+    tickets.issue(user, project, "some browser", "entrant")

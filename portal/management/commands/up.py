@@ -43,8 +43,6 @@ from sessions.models import Heartbeat
 COMPLAIN_EVERY = 30.0
 RECOVERY = 60.0
 """Seconds that the parts have, once the database is back, to give a sign of life."""
-WEBSOCKET_LIMIT = 128 * 1024 * 1024
-"""Bytes of one message: kernels get whole files in one."""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -178,7 +176,7 @@ def _parts(door: socket.socket, inside: socket.socket, outside: socket.socket) -
     web += ["--no-access-log", "--log-level", os.environ["PORTAL_LOG_LEVEL"].lower()]
     web += ["--timeout-graceful-shutdown", "3"]
     web += ["--no-proxy-headers"]  # `portal.asgi` reads them, from those who are trusted
-    web += ["--ws-max-size", str(WEBSOCKET_LIMIT), "--ws-per-message-deflate", "false"]
+    web += ["--http", "portal.server.connection:Http"]  # with bounds on what strangers send
     written = as_object if settings.PORTAL_LOG_FORMAT == "json" else prefixed
     part = partial(Part, written=written)
     yielding = ["nice", "-n", "5"]  # to the pages: whoever waits for these looks at one

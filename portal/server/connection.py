@@ -1,0 +1,166 @@
+"""One connection to web: uvicorn's protocol for HTTP/1.1, which reads heads within bounds.
+
+uvicorn itself bounds neither how large a head is nor how long it takes, and its WebSockets leave an
+upgrade without an answer whose head their library does not like.
+"""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle, Transport
+from typing import Any
+
+from httptools import HttpParserError, HttpParserUpgrade
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from portal.server import heads
+from portal.server.heads import Refusal
+from portal.server.socket import Socket
+
+LINGER = 2.0
+"""Seconds in which a refused visitor can read why: to close at once would take the answer away from
+one who is still sending."""
+MAX_PIPELINED = 16
+
+
+class TooLarge(Exception):
+    """Raised inside of the parser, which stops at it."""
+
+
+class Http(HttpToolsProtocol):
+    """``_unparsed`` counts the bytes since something was complete: a head, a part of a body. So a
+    header that never ends, a chunk's extension and trailers are all bounded."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._awaits_head, self._is_deaf = True, False
+        self._head = bytearray()
+        self._unparsed = self._size = self._lines = 0
+        self._timer: TimerHandle | None = None
+        self._socket: Socket | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        for at in range(0, len(data), heads.MAX_BYTES):
+            if self._is_deaf or self.transport.is_closing():
+                return
+            if self._socket is not None:
+                self._socket.data_received(data[at:])
+                return
+            self._feed(data[at : at + heads.MAX_BYTES])
+
+    def _feed(self, piece: bytes) -> None:
+        if self._awaits_head:
+            self._head += piece
+            if self._timer is None:
+                self._start_timer()
+        self._unparsed += len(piece)
+        self._parse(piece)
+        if self._unparsed > heads.MAX_BYTES and not self._is_deaf:
+            self._refuse(heads.too_large(bytes(self._head)))
+
+    def _parse(self, piece: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(piece)
+        except HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                self._upgrade(piece[upgrade.args[0] :])
+            elif not self.transport.is_closing():
+                # As if the other protocol had not been asked for, and closed after that.
+                self._is_deaf = True
+                self.cycle.keep_alive = False
+        except HttpParserError:
+            beyond = self._size > heads.MAX_BYTES or self._lines > heads.MAX_LINES
+            self._refuse(heads.too_large(bytes(self._head)) if beyond else heads.INVALID)
+
+    def _upgrade(self, early: bytes) -> None:
+        self._stop_timer()
+        if self._is_answering():  # an earlier request of this connection
+            self.transport.close()
+            return
+        self.connections.discard(self)
+        self._socket = Socket(self.config, self.server_state, self.app_state)
+        self._socket.connection_made(self.transport)
+        self.transport.set_protocol(self._socket)
+        version = self.parser.get_http_version()
+        self._socket.begin(self.scope["method"], self.url, self.headers, version)
+        if early:
+            self._socket.data_received(early)
+
+    # --- What the parser calls ---
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._size = self._lines = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._lines += 1
+        self._count(len(name) + len(value) + 4)
+        if self._awaits_head:  # what comes later are trailers, which nobody reads
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._awaits_head, self._unparsed = False, 0
+        self._stop_timer()
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise TooLarge
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unparsed = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._awaits_head, self._unparsed = True, 0
+        self._head.clear()
+        super().on_message_complete()
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size > heads.MAX_BYTES or self._lines > heads.MAX_LINES:
+            raise TooLarge
+
+    # --- Refusals ---
+    def _refuse(self, refusal: Refusal) -> None:
+        self._stop_timer()
+        self._is_deaf = True
+        if self._is_answering():
+            self.transport.close()
+            return
+        words = heads.answer(refusal, bytes(self._head), self.server_state.default_headers)
+        self.transport.write(words)
+        self.transport.write_eof()
+        self.loop.call_later(LINGER, self.transport.close)
+
+    def _is_answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    # --- Time ---
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(heads.SECONDS, self._take_too_long)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _take_too_long(self) -> None:
+        self._timer = None
+        if self._is_answering():  # an earlier request's answer may take longer
+            self._is_deaf = True
+            self.cycle.keep_alive = False
+        elif self._head:
+            self._refuse(heads.TOO_LATE)
+        else:
+            self.transport.close()

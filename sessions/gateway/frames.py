@@ -1,0 +1,198 @@
+"""The frames of a WebSocket (RFC 6455, section 5), as they pass: checked and bounded.
+
+A small frame goes on as it was. Of a large one each piece goes on as a fragment of its own, so that
+a control frame fits between any two, and a message of any size takes a piece's room.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C where it can be
+
+from sessions.jupyter import WEBSOCKET_MAX
+
+MAX_MESSAGE = WEBSOCKET_MAX
+"""Bytes, both ways, and the same that JupyterLab takes."""
+PIECE = 16 * 1024
+"""Bytes up to which a frame stays whole; a multiple of four, as long as a mask."""
+SAMPLE = 4097
+"""As much of each message is shown to who looks at it: one more than `messages.LONGEST`."""
+PROTOCOL_ERROR, TOO_BIG = 1002, 1009
+
+
+class Opcode(IntEnum):
+    CONTINUATION, TEXT, BINARY = 0, 1, 2
+    CLOSE, PING, PONG = 8, 9, 10
+
+
+KNOWN = frozenset(Opcode)
+
+
+@dataclass(frozen=True)
+class Control:
+    opcode: Opcode
+    payload: bytes
+
+
+class Wrong(Exception):
+    """Not a frame, or one too large; with the code and reason to close with."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+def frame(opcode: int, payload: bytes, mask: bytes = b"", *, fin: bool = True) -> bytes:
+    """Return a frame; ``payload`` is masked already, if there is a mask."""
+    size, masked = len(payload), 0x80 if mask else 0
+    first = (0x80 if fin else 0) | opcode
+    if size < 126:
+        head = bytes((first, masked | size))
+    elif size < 65536:
+        head = bytes((first, masked | 126)) + size.to_bytes(2, "big")
+    else:
+        head = bytes((first, masked | 127)) + size.to_bytes(8, "big")
+    return b"".join((head, mask, payload))
+
+
+def control(opcode: Opcode, payload: bytes, *, is_masked: bool) -> bytes:
+    """Return a control frame of our own."""
+    mask = secrets.token_bytes(4) if is_masked else b""
+    return frame(opcode, apply_mask(payload, mask) if mask else payload, mask)
+
+
+class Frames:
+    """One direction of one socket. ``is_masked``: from a client, to a server."""
+
+    def __init__(self, *, is_masked: bool, limit: int = MAX_MESSAGE) -> None:
+        self._is_masked, self._limit = is_masked, limit
+        self._buffer = bytearray()
+        self._message: int | None = None  # its size so far, of a message that has not ended
+        self._opening = Opcode.CONTINUATION  # what the next piece begins with
+        self._left, self._fin, self._mask = 0, True, b""  # of a frame that has not ended
+        self._is_inside = False
+        self._sample = bytearray()
+        self._is_skipping = False
+        self.is_closed = False
+        self.samples: list[bytes] = []
+        """The beginnings of the messages that have ended since somebody took these."""
+
+    def feed(self, data: bytes) -> Iterator[bytes | Control]:
+        """Yield what goes on, and control frames, which end here.
+
+        Raises `Wrong` at a frame that must not go on. After one that was too large, whatever
+        follows is skipped but for control frames.
+        """
+        self._buffer += data
+        ready: list[bytes] = []
+        while True:
+            try:
+                step = self._within_frame() if self._is_inside else self._next_frame()
+            except Wrong:
+                yield b"".join(ready)  # what came before is as it should be
+                raise
+            if step is None:
+                break
+            if isinstance(step, bytes):
+                if step and not self._is_skipping:
+                    ready.append(step)
+                continue
+            if ready:
+                yield b"".join(ready)
+                ready = []
+            yield step
+        if ready:
+            yield b"".join(ready)
+
+    def skip_to_close(self, data: bytes) -> bool:
+        """Return whether the one who sends has closed by now; nothing else matters any more."""
+        self._is_skipping = True
+        for _each in self.feed(data):
+            if self.is_closed:
+                break
+        return self.is_closed
+
+    def _next_frame(self) -> bytes | Control | None:
+        """Read a head; None when it is not all there."""
+        buffer = self._buffer
+        if len(buffer) < 2:
+            return None
+        fin, opcode, size = bool(buffer[0] & 0x80), buffer[0] & 0x0F, buffer[1] & 0x7F
+        self._check(buffer[0], buffer[1], opcode)
+        wide = {126: 2, 127: 8}.get(size, 0)
+        head = 2 + wide + (4 if self._is_masked else 0)
+        if len(buffer) < head:
+            return None
+        if wide:
+            size = int.from_bytes(buffer[2 : 2 + wide], "big")
+        mask = bytes(buffer[2 + wide : head])
+        if opcode >= Opcode.CLOSE:
+            return self._control(Opcode(opcode), head, size, mask)
+        del buffer[:head]
+        self._begin(opcode, size, mask, fin=fin)
+        return b""
+
+    def _check(self, first: int, second: int, opcode: int) -> None:
+        size, is_control = second & 0x7F, opcode >= Opcode.CLOSE
+        if first & 0x70:
+            raise Wrong(PROTOCOL_ERROR, "reserved bits are set")
+        if opcode not in KNOWN:
+            raise Wrong(PROTOCOL_ERROR, "unknown kind of frame")
+        if bool(second & 0x80) is not self._is_masked:
+            raise Wrong(PROTOCOL_ERROR, "wrongly masked")
+        if is_control and (size > 125 or not first & 0x80):
+            raise Wrong(PROTOCOL_ERROR, "too large a control frame")
+        if not is_control and (self._message is None) is (opcode == Opcode.CONTINUATION):
+            raise Wrong(PROTOCOL_ERROR, "not the frame that has to follow")
+
+    def _control(self, opcode: Opcode, head: int, size: int, mask: bytes) -> Control | None:
+        if len(self._buffer) < head + size:
+            return None
+        payload = bytes(self._buffer[head : head + size])
+        del self._buffer[: head + size]
+        self.is_closed = self.is_closed or opcode is Opcode.CLOSE
+        return Control(opcode, apply_mask(payload, mask) if mask else payload)
+
+    def _begin(self, opcode: int, size: int, mask: bytes, *, fin: bool) -> None:
+        if opcode != Opcode.CONTINUATION:
+            self._opening = Opcode(opcode)
+        self._message = (self._message or 0) + size
+        self._left, self._fin, self._mask, self._is_inside = size, fin, mask, True
+        if self._message > self._limit and not self._is_skipping:
+            self._is_skipping = True
+            raise Wrong(TOO_BIG, f"a message larger than {self._limit // 1024**2} MB")
+
+    def _within_frame(self) -> bytes | None:
+        """Return the next piece of the frame; None when there is too little of it yet."""
+        if len(self._buffer) < min(self._left, PIECE):
+            return None
+        size = min(self._left, len(self._buffer))
+        if size < self._left:
+            size -= size % 4  # so that the mask begins anew with each piece
+        payload = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        self._left -= size
+        self._is_inside = self._left > 0
+        ends = self._fin and not self._is_inside
+        self._note(payload, ends=ends)
+        if ends:
+            self._message = None
+        elif not payload:
+            return b""  # it begins or goes on with nothing: the next piece says so
+        piece = frame(self._opening, payload, self._mask, fin=ends)
+        self._opening = Opcode.CONTINUATION
+        return piece
+
+    def _note(self, payload: bytes, *, ends: bool) -> None:
+        if not self._is_masked or self._is_skipping:
+            return  # nobody looks at what notebooks say
+        room = SAMPLE - len(self._sample)
+        if room > 0:
+            self._sample += apply_mask(payload[:room], self._mask)
+        if ends:
+            self.samples.append(bytes(self._sample))
+            self._sample.clear()

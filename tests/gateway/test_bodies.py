@@ -1,0 +1,99 @@
+"""What is sent to the portal's own addresses is bounded before it is kept; by the real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import pytest
+
+from portal import bodies
+from tests.gateway.wire import ask, head
+
+LARGE = 300 * 1024 * 1024
+SOON = 5.0
+ADDRESSES = [
+    "/",
+    "/sign-in/",
+    "/no/such/address/",
+    "/api/v1/projects/",
+    "/api/v1/no/such/",
+    "/health",
+]
+
+
+def post(address: str, *fields: str) -> bytes:
+    kind = "Content-Type: application/x-www-form-urlencoded"
+    return head("localhost", kind, *fields, line=f"POST {address} HTTP/1.1")
+
+
+def files_open() -> set[str]:
+    """The files of this process that have no name any more, as those that bodies are spooled to."""
+    found = set()
+    for each in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{each}")
+        except OSError:
+            continue
+        if "(deleted)" in target:
+            found.add(target)
+    return found
+
+
+def assert_too_large(answer: bytes, address: str) -> None:
+    headers, _empty, body = answer.partition(b"\r\n\r\n")
+    assert headers.startswith(b"HTTP/1.1 413 "), answer[:200]
+    if address.startswith("/api/"):
+        assert json.loads(body)["code"] == "request.body-too-large"
+    else:
+        assert b"request.body-too-large" in body
+        assert b"content-security-policy" in headers.lower()
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_what_announces_too_much_is_refused_at_once(port, address):
+    before = files_open()
+    answer = ask(port, post(address, f"Content-Length: {LARGE}") + b"x" * 3_000_000, within=SOON)
+    assert_too_large(answer, address)
+    assert files_open() <= before
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_what_does_not_say_its_length_is_counted(port, address):
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    request = post(address, "Transfer-Encoding: chunked") + chunk * 200
+    before = files_open()
+    assert_too_large(ask(port, request, within=SOON), address)
+    assert files_open() <= before
+
+
+def test_who_asks_first_is_not_told_to_go_on(port):
+    request = post("/", f"Content-Length: {LARGE}", "Expect: 100-continue")
+    assert ask(port, request, within=SOON).startswith(b"HTTP/1.1 413 ")
+
+
+def test_what_does_not_come_is_not_waited_for(port, monkeypatch):
+    monkeypatch.setattr(bodies, "SECONDS", 0.3)
+    began = time.monotonic()
+    answer = ask(port, post("/sign-in/", "Content-Length: 100") + b"half", within=SOON)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - began < SOON
+
+
+@pytest.mark.parametrize("size", [0, 1, bodies.MOST])
+def test_what_is_within_the_bound_is_read_as_ever(port, size):
+    request = post("/sign-in/", f"Content-Length: {size}", "Connection: close") + b"x" * size
+    assert not ask(port, request, within=20).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_notebook_takes_any(browser):
+    answer = browser.ask("/api/contents", "PUT", b"x" * 5_000_000)
+    assert answer.json()["size"] == 5_000_000
+
+
+def test_the_admin_takes_more(port):
+    size = bodies.most("/admin/portal/user/")
+    assert size > bodies.MOST
+    request = post("/admin/portal/user/", f"Content-Length: {size}", "Connection: close")
+    assert not ask(port, request + b"x" * size, within=20).startswith(b"HTTP/1.1 413 ")

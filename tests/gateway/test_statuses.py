@@ -1,0 +1,56 @@
+"""A status that no server may give for good is a bad answer; least of all is it a tunnel."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from sessions.models import Session
+from tests.gateway import wire
+from tests.gateway.conftest import Browser
+from tests.gateway.wire import UPGRADE, head
+
+PAST = head("localhost", "Connection: close", line="GET /sign-in/ HTTP/1.1")
+"""Through a tunnel, it would reach web as if nobody was in front."""
+
+
+@contextmanager
+def answering(start: bytes) -> Iterator[None]:
+    """Have the notebook answer with this status, as if it spoke another protocol from then on."""
+
+    def answers(connection: socket.socket, received: bytes) -> None:
+        connection.sendall(start + b"\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\n")
+        while connection.recv(65536):
+            pass
+
+    with wire.notebook(answers) as address:
+        Session.objects.update(address=address)
+        yield
+
+
+def asked(browser: Browser, *fields: str) -> bytes:
+    own = [f"{name}: {value}" for name, value in browser.headers({}).items() if name != "Host"]
+    return head(browser.host, *own, *fields, line="GET /x HTTP/1.1")
+
+
+STATUSES = [b"HTTP/1.1 101 x", b"HTTP/1.1 600 x", b"HTTP/1.1 999 x"]
+FOO = ("Connection: Upgrade", "Upgrade: foo")
+WAYS = [("Connection: close",), FOO, (*FOO, "Content-Length: 0"), ("Upgrade: foo",), UPGRADE]
+
+
+@pytest.mark.parametrize("start", STATUSES)
+@pytest.mark.parametrize("fields", WAYS)
+def test_it_is_a_bad_gateway(browser, start, fields):
+    with answering(start):
+        answer = wire.ask(browser.port, asked(browser, *fields) + PAST, within=10)
+    assert_refused(answer, is_handshake=start == STATUSES[0] and fields == UPGRADE)
+
+
+def assert_refused(answer: bytes, *, is_handshake: bool) -> None:
+    """A handshake that fits no question is no answer at all."""
+    assert answer.startswith(b"HTTP/1.1 503 " if is_handshake else b"HTTP/1.1 502 ")
+    assert b'"code": "gateway.' in answer
+    assert b"HTTP/1.1 101" not in answer

@@ -1,0 +1,73 @@
+"""Where the portal and its notebooks are decides what one can do to the other; and is said."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from portal.checks import addresses, shares_cookies
+from sessions.gateway.headers import from_notebook
+from tests.stack import PROJECT
+
+
+@pytest.mark.parametrize(
+    ("url", "domain", "codes"),
+    [
+        ("http://localhost:8000", "localhost:8000", []),
+        ("http://127.0.0.1:8000", "localhost:8000", []),
+        ("https://bindery.example.org", "notebooks.example.net", []),
+        ("https://bindery.example.org:8443", "example.net:8443", []),
+        ("https://bindery.example.org", "bindery.example.org", ["portal.W002"]),
+        ("https://bindery.example.org", "notebooks.bindery.example.org", ["portal.W002"]),
+        ("https://bindery.example.org", "notebooks.example.org", ["portal.W002"]),
+        ("https://example.org", "notebooks.example.org:8443", ["portal.W002"]),
+        ("http://bindery.example.org", "notebooks.example.net", ["portal.W001"]),
+        ("http://bindery.example.org", "bindery.example.org", ["portal.W001", "portal.W002"]),
+        ("http://192.0.2.1", "192.0.2.1.example.org", ["portal.W001"]),
+    ],
+)
+def test_what_notebooks_could_do_to_it_is_said(settings, url, domain, codes):
+    settings.PORTAL_URL, settings.PORTAL_GATEWAY_DOMAIN = url, domain
+    settings.GATEWAY_SCHEME = url.partition(":")[0]
+    found = addresses()
+    assert [each.id for each in found] == codes
+    assert all(each.hint and each.level < 40 for each in found)
+
+
+def test_over_http_it_is_said_in_stronger_words(settings):
+    settings.PORTAL_URL, settings.PORTAL_GATEWAY_DOMAIN = "http://a.example.org", "a.example.org"
+    settings.GATEWAY_SCHEME = "http"
+    assert "sign a browser in as somebody else" in str(addresses()[1].msg)
+
+
+def test_names_of_one_part_share_nothing():
+    assert not shares_cookies("portal.localhost", "localhost")
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ({"PORTAL_URL": "https://a.example.org"}, 31536000),
+        ({"PORTAL_URL": "https://a.example.org", "PORTAL_HSTS_SECONDS": "0"}, 0),
+        ({"PORTAL_URL": "http://a.example.org"}, 0),
+    ],
+)
+def test_browsers_are_kept_at_https(given, seconds):
+    ask = "from django.conf import settings as s; print(s.SECURE_HSTS_SECONDS)"
+    environment = os.environ | given | {"DJANGO_SETTINGS_MODULE": "portal.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", ask], cwd=PROJECT, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == f"{seconds}\n", done.stderr
+
+
+def test_on_notebooks_hosts_as_well_whatever_a_notebook_says(settings):
+    said = [(b"Strict-Transport-Security", b"max-age=0; includeSubDomains")]
+    settings.GATEWAY_SCHEME = "https"
+    fields = [value for name, value in from_notebook(said) if name == b"strict-transport-security"]
+    assert fields == [b"max-age=31536000"]
+    settings.GATEWAY_SCHEME = "http"
+    assert b"strict-transport-security" not in dict(from_notebook(said))
