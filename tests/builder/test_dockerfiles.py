@@ -48,6 +48,8 @@ def test_buildkits_parser_is_used_where_there_is_one():
         ("FROM a\nFROM b\nFROM a\n", [A, B]),
         ("FROM \\\n# a comment\n\n  debian \\\n  AS one\nFROM one", [DEBIAN]),
         ("FR\\\nOM deb\\\nian\n", [DEBIAN]),
+        ("FROM debian\n\n\\\n", [DEBIAN]),
+        ("FROM debian\nRUN x \\\n", [DEBIAN]),
         ("FROM debian \\\r\n  AS one\r\nFROM one\r\n", [DEBIAN]),
         ("\ufeffFROM debian\n", [DEBIAN]),
         ("FROM debian\nRUN x\u2028FROM b\nRUN x\x85FROM b\nRUN x\x1eFROM b\n", [DEBIAN]),

@@ -24,7 +24,7 @@ WORDS: Final = frozenset({
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL",
     "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 })  # fmt: skip
-LARGEST: Final = 1_000_000
+LARGEST: Final = 200_000
 _DIRECTIVE = re.compile(r"\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(\S.*?)\s*")
 _FLAG = re.compile(r"--[a-z][a-z-]*(?:=[!-~]*)?")
 _BREAKS = re.compile(r"[\0\r\n]")
@@ -84,7 +84,8 @@ def _buildkit(text: str, escape: str) -> list[Instruction]:
         commands = buildkit.parse_string(head + text)
     except ValueError as error:
         raise Unreadable(0, str(error)) from None
-    return [_of_buildkit(each, escape) for each in commands]
+    # A line that only continues is an instruction for it, without a word.
+    return [_of_buildkit(each, escape) for each in commands if each.original]
 
 
 def _of_buildkit(command: Any, escape: str) -> Instruction:

@@ -53,7 +53,8 @@ class Instruction:
 
 def read(text: str, escape: str) -> list[Instruction]:
     """Return the instructions. Raises `Unreadable`."""
-    return [_instruction(line, number, escape) for number, line in _joined(text, escape)]
+    whole = _joined(text, escape)
+    return [_instruction(line, number, escape) for number, line in whole if line.strip()]
 
 
 def _joined(text: str, escape: str) -> Iterator[tuple[int, str]]:
