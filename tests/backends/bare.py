@@ -44,7 +44,8 @@ folder, limit = Path(given["folder"]), given["memory"]
 group = cgroups.make(folder, limit, given["uid"]) if given["group"] else None
 privileges.drop(given["uid"])
 sandbox = Sandbox(
-    hostname="bare", workdir="/", scratch=limit // 2, group=group, memory=str(folder / "memory"),
+    hostname="bare", workdir="/", scratch=limit // 2, group=group,
+    memory=str(folder / "memory") if given["namespaces"] else "",
     binds=[Bind(str(folder / "io"), "/run/bindery", True), Bind(given["program"], "/run/program")],
     site=Site(given["toolbox"]), bounds=Bounds(memory=limit, processes=200),
 )
@@ -75,8 +76,16 @@ class Outcome:
     grouped: bool
 
 
-def run(program: str, *, as_root: bool = True, group: bool = True, memory: int = MEMORY) -> Outcome:
-    """Run the program in a sandbox of a portal that is root, or of one that is not."""
+def run(
+    program: str,
+    *,
+    as_root: bool = True,
+    group: bool = True,
+    namespaces: bool = True,
+    memory: int = MEMORY,
+) -> Outcome:
+    """Run the program in a sandbox of a portal that is root, or of one that is not, on a machine
+    that allows cgroups and namespaces with limits, or does not."""
     is_root = as_root and os.geteuid() == 0
     with _folder(STRANGER if is_root else _ordinary()) as top:
         (top / "program").write_text(program)
@@ -84,7 +93,7 @@ def run(program: str, *, as_root: bool = True, group: bool = True, memory: int =
         given = {
             "folder": str(top / "run" / "server-1"), "program": str(top / "program"),
             "toolbox": str(top / "toolbox"), "uid": STRANGER if is_root else _ordinary(),
-            "group": group, "memory": memory,
+            "group": group, "memory": memory, "namespaces": namespaces,
         }  # fmt: skip
         words = [sys.executable, "-I", "-S", "-c", _KEEPER, str(forking.HERE)]
         words += [str(forking.HERE.parents[2]), json.dumps(given)]

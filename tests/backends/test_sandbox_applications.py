@@ -80,14 +80,17 @@ def test_the_debugger_of_kernels_listens(inside: Inside):
 
 INTERRUPTED = """
 import jupyter_client
-manager, client = jupyter_client.manager.start_new_kernel(
-    transport="ipc", connection_file="/tmp/kernel.json", ip="/tmp/kernel"
-)
+manager = jupyter_client.KernelManager(transport="ipc", ip="/tmp/kernel")
+manager.start_kernel()
+client = manager.blocking_client()
+client.start_channels()
+client.wait_for_ready(timeout=30)
 client.execute("import os, signal, time; print(os.getpid()); time.sleep(60)")
 while client.get_iopub_msg(timeout=30)["msg_type"] != "stream":
     pass
 manager.interrupt_kernel()
-answer = client.get_shell_msg(timeout=30)
+while (answer := client.get_shell_msg(timeout=30))["msg_type"] != "execute_reply":
+    pass
 print(answer["content"]["ename"])
 manager.shutdown_kernel(now=True)
 """

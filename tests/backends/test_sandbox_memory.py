@@ -156,6 +156,20 @@ def test_empty_files_in_memory_are_not_without_end(as_root: bool):
     assert found == dict.fromkeys(("/tmp", "/dev/shm", "/run"), "No space left on device")
 
 
+def test_they_count_where_nothing_bounds_their_number():
+    outcome = run(
+        """
+import os
+for number in range(10_000_000):
+    os.close(os.open(f"/tmp/{number}", os.O_CREAT | os.O_WRONLY))
+""",
+        namespaces=False,
+        group=False,
+        memory=100_000_000,
+    )
+    assert outcome.end == "out-of-memory"
+
+
 def test_what_is_thrown_away_may_be_had_again():
     outcome = run("""
 for _ in range(10):

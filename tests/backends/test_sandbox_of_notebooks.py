@@ -247,11 +247,14 @@ for folder in ("/dev/shm", "/tmp", "/run"):
             file.write(bytes(1_000_000))
 time.sleep(600)
 """,
-    "files without a name": """
-import os, time
-kept = [os.memfd_create(str(number)) for number in range(20)]
-for file in kept:
-    os.write(file, bytes(50_000_000))
+    "pages that a child has filled": """
+import mmap, os, time
+kept = [mmap.mmap(-1, 50_000_000) for number in range(20)]
+for pages in kept:
+    if os.fork() == 0:
+        pages.write(bytes(50_000_000))
+        os._exit(0)
+    os.wait()
 time.sleep(600)
 """,
 }

@@ -33,7 +33,6 @@ def keep(folder: Path, uid: int) -> None:
 def _group(folder: Path, uid: int) -> cgroups.Group | None:
     """Make the cgroup, for which one needs rights; of a job that cannot be read `work` tells."""
     try:
-        limit = jobs.read(folder).bounds.memory
+        return cgroups.make(folder, jobs.read(folder).bounds.memory, uid)
     except (OSError, ValueError):
         return None
-    return cgroups.make(folder, limit, uid)
