@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 from kubernetes import client, config
+from kubernetes.stream import stream
 
 RIGHTS = Path(__file__).resolve().parents[2] / "deploy/kubernetes/rbac.yaml"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -40,6 +41,22 @@ class Kube:
     def pods(self, selector: str = "") -> list[Any]:
         listing = self.core.list_namespaced_pod(self.namespace, label_selector=selector)
         return list(listing.items)
+
+    def run(self, pod: str, command: str) -> str:
+        """What a shell in a notebook's container says."""
+        shell = stream(
+            self.core.connect_get_namespaced_pod_exec,
+            pod,
+            self.namespace,
+            container="notebook",
+            command=["sh", "-c", command],
+            stdout=True,
+            stderr=True,
+            _preload_content=False,
+        )
+        shell.run_forever(timeout=30)
+        shell.sock.shutdown()  # which its own `close` leaves to the collector of garbage
+        return str(shell.read_all())
 
     def names(self) -> dict[str, set[str]]:
         """What of ours there is, by kind: to be compared with rows. Helpers come and go."""

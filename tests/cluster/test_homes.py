@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from kubernetes.stream import stream
 
 from sessions.backends import BuildSpec, ServerReport, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
@@ -45,19 +44,7 @@ class Notebook:
 
     def run(self, command: str) -> str:
         """What a shell in the notebook's container says."""
-        shell = stream(
-            self.kube.core.connect_get_namespaced_pod_exec,
-            f"{self.spec.name}-{self.spec.id}",
-            self.kube.namespace,
-            container="notebook",
-            command=["sh", "-c", command],
-            stdout=True,
-            stderr=True,
-            _preload_content=False,
-        )
-        shell.run_forever(timeout=30)
-        shell.sock.shutdown()  # which its own `close` leaves to the collector of garbage
-        return str(shell.read_all())
+        return self.kube.run(f"{self.spec.name}-{self.spec.id}", command)
 
     def size(self) -> int | None:
         measured = self.backend.measure_project
