@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from sessions.backends import BuildSpec
 from tests.backends.waiting import built, finished, log, until
+from tests.githttp import GitServer
 from tests.processes import SLEEP, sleepers
 
 pytestmark = pytest.mark.slow("environments are built", seconds=150)
@@ -152,15 +154,28 @@ def test_a_repository_that_is_too_large_is_refused(backend, order, settings):
     assert failure(backend, order({"large": os.urandom(6_000_000)})) == "build.repository-too-large"
 
 
+@pytest.fixture
+def portal(git, settings) -> Iterator[GitServer]:
+    """A server on what is taken for the portal's own port, of a host that the site trusts."""
+    with GitServer() as server:
+        server.repository("ada/flowers", {"a": "1"})
+        settings.PORTAL_TRUSTED_GIT_HOSTS = [git.host, "127.0.0.2", "localhost"]
+        settings.PORTAL_CLOSED_PORTS = [server.port]
+        yield server
+        assert server.requests == []
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [
         ("http://127.0.0.1:9/x.git", "Not connected: 127.0.0.1"),
+        ("http://localhost:{portal}/ada/flowers.git", "is the portal itself"),
         ("file:///home/jovyan/.git", "transport 'file' not allowed"),
         ("ext::touch /home/jovyan/x", "transport 'ext' not allowed"),
     ],
 )
-def test_submodules_come_only_from_where_repositories_come(backend, order, git, url, why):
+def test_submodules_come_only_from_where_repositories_come(backend, order, git, portal, url, why):
+    url = url.format(portal=portal.port)
     spec = order({".gitmodules": f'[submodule "x"]\n\tpath = x\n\turl = {url}\n'})
     folder = git.root / spec.url.partition("/ada/")[2].join(["ada/", ""])
     link = "commit refs/heads/main\ncommitter A <a@example.org> 1700000999 +0000\ndata 0\n\n"

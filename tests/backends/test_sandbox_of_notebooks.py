@@ -154,7 +154,13 @@ def _own_addresses() -> list[str]:
             return ["127.0.0.1", "localhost"]
 
 
-def test_no_server_of_this_machine_and_no_metadata_is_reached(inside: Inside, web_server: int):
+@pytest.mark.parametrize("trusts", [False, True], ids=["by itself", "though the site trusts it"])
+def test_no_server_of_this_machine_and_no_metadata_is_reached(
+    inside: Inside, web_server: int, settings, trusts: bool
+):
+    if trusts:
+        settings.PORTAL_TRUSTED_HOSTS = [*_own_addresses(), "169.254.169.254"]
+        settings.PORTAL_CLOSED_PORTS = [web_server]
     hosts = [f"{host}:{web_server}" for host in _own_addresses()] + ["169.254.169.254:80"]
     answers = inside.answer(f"""
 import http.client, json

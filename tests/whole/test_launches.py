@@ -126,3 +126,12 @@ def test_the_bundled_examples_run(stack: Stack, ada: Api) -> None:
         ada.until(name, "ready")
         with Kernel(ada, name) as kernel:
             assert kernel.run("import os; print(os.path.exists('index.ipynb'))") == "True\n"
+
+
+def test_nothing_else_of_the_portal_is_fetched(git: GitServer, stack: Stack, ada: Api) -> None:
+    wish = {"repository": f"{stack.url}/admin/examples/hello.git"}
+    answer = ada.http.post("projects/", json=wish)
+    assert (answer.status_code, answer.json()["code"]) == (400, "launch.address-portal")
+    name = ada.launch(git.redirect("ada/lure", f"{stack.url}/admin/examples/hello.git"))
+    project = ada.until(name, "failed", "ready")
+    assert (project["state"], project["code"]) == ("failed", "launch.address-private")
