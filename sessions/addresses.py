@@ -102,7 +102,7 @@ class Rules:
         return (name, None) in self._entries and port not in self.named
 
     def is_portal(self, host: str, port: int) -> bool:
-        """Whether this is the portal itself, by what it is called. Raises Unresolvable."""
+        """Return whether this is the portal itself, by what it is called. Raises Unresolvable."""
         name = canonical(host)
         if (name, port) == self._front:
             return True
@@ -111,7 +111,7 @@ class Rules:
         return here and port in {*self.closed, self._front[1]}
 
     def is_example(self, host: str, port: int, path: str) -> bool:
-        """Whether this is a bundled example at the portal's own address. Of what goes through a
+        """Return whether this is a bundled example at the portal's address. Of what goes through a
         tunnel to it nobody sees the ``path``, which is "" then. Raises Unresolvable."""
         if not self.front or (canonical(host), port) != self._front:
             return False
@@ -191,7 +191,7 @@ def _unwrapped(address: Address) -> Address:
 
 
 def is_metadata(address: Address) -> bool:
-    """Whether the address is that of a metadata service, or of this network's own link."""
+    """Return whether the address is that of a metadata service, or of this network's own link."""
     return any(_unwrapped(address) in network for network in _METADATA)
 
 

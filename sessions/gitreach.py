@@ -68,7 +68,7 @@ def require_reachable(
 
 
 async def _has(git: Git, commit: str) -> bool:
-    """Whether the history of all branches and tags holds the commit.
+    """Return whether the history of all branches and tags holds the commit.
 
     Only the fetch knows the server's address: what is not there then is not fetched on its own,
     as git does with what a filter has left out.
@@ -99,7 +99,7 @@ async def _fetch(git: Git, commit: str) -> None:
 
 
 def _failure(outcome: Outcome, git: Git, commit: str) -> BinderyError:
-    """Why the history cannot be had; for want of time or room the commit does not pass."""
+    """Say why the history cannot be had; for want of time or room the commit does not pass."""
     error = failure(outcome, git.url, commit, git.identity)
     if not outcome.late and error.code != "launch.repository-too-large":
         return error

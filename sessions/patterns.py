@@ -32,7 +32,7 @@ _ENDING = re.compile(r"(?:\.git)+\Z", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Place:
-    """A repository's host, port and path; ``str`` is ``host/path``."""
+    """Holds a repository's host, port and path; ``str`` is ``host/path``."""
 
     host: str
     port: int
@@ -52,7 +52,7 @@ def place(url: str) -> Place:
 
 @dataclass(frozen=True)
 class Pattern:
-    """What staff have written, in parts: without a ``path`` it is for a whole host, without a
+    """Holds what staff have written, in parts: without a ``path`` it is for a whole host, without a
     ``port`` for every one."""
 
     host: str
@@ -71,7 +71,7 @@ class Pattern:
         return cls(_host(name), int(port) if port else None, _path(path) if slash else None)
 
     def allows(self, where: Place) -> bool:
-        """Whether the place is on the host that is named, and below the path that is."""
+        """Return whether the place is on the host that is named, and below the path that is."""
         return (
             _is_like(self.host, where.host, re.ASCII)
             and (self.port is None or self.port == where.port)
@@ -79,7 +79,7 @@ class Pattern:
         )
 
     def bans(self, where: Place) -> bool:
-        """Whether the pattern can be read so that it is for this place: a ``*`` for more than the
+        """Return whether the pattern can be read as one for this place: a ``*`` for more than the
         host, and whatever the port."""
         whole = self.host if self.path is None else f"{self.host}/{self.path}"
         on_host = _is_like(self.host, where.host) and (
@@ -89,7 +89,7 @@ class Pattern:
 
 
 def _host(text: str) -> str:
-    """A host's one name; of a pattern, whatever of it is no wildcard."""
+    """Return a host's one name; of a pattern, that of whatever is no wildcard."""
     name = text.strip("[]").lower().rstrip(".")
     labels = (label if label.isascii() else _punycode(label) for label in name.split("."))
     name = ".".join(labels)
@@ -109,8 +109,10 @@ def _path(text: str) -> str:
 
 
 def _is_like(pattern: str, text: str, flags: int = 0) -> bool:
-    """Each part up to a ``*`` is looked for once, and its first place is kept (an atomic
-    group): that is enough for such patterns, and the time is bounded by length × length."""
+    """Match a pattern, in a time that is bounded by length × length.
+
+    Each part up to a ``*`` is looked for once, and its first place is kept (an atomic group).
+    """
     first, *rest = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
     middle = "".join(f"(?>.*?{part})" for part in rest[:-1] if part)
     last = f".*{rest[-1]}" if rest else ""

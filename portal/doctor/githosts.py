@@ -32,7 +32,7 @@ def check() -> Iterator[Finding]:
 
 
 def _of_this_machine(entry: str, host: str) -> Iterator[Finding]:
-    """What this machine listens on besides is open to people's git, where no port is named."""
+    """Warn of an entry without a port: all that listens on this machine is open to git then."""
     if not rules().is_portal(host, settings.PORTAL_PORT):
         return
     if entry.endswith(f":{settings.PORTAL_PORT}"):

@@ -118,7 +118,7 @@ class RepositoryRule(models.Model):
             raise ValidationError({"pattern": sentence})
 
     def matches(self, url: str) -> bool:
-        """Whether the rule is about what git clones from ``url``, or about this `place`."""
+        """Return whether the rule is about what git clones from ``url``, or about this `place`."""
         pattern, where = patterns.Pattern.of(self.pattern), patterns.place(url)
         return pattern.bans(where) if self.is_ban else pattern.allows(where)
 

@@ -46,7 +46,7 @@ def door(backend: KubernetesBackend, kube: Kube):
 
 
 def built(backend: KubernetesBackend, spec: BuildSpec) -> tuple[str, str]:
-    """How a build ended, and its log."""
+    """Build; return how that ended, and the log."""
     backend.ensure_build(spec)
     report = finished(backend, spec)
     return report.code, log(backend, spec.id)

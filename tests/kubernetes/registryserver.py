@@ -119,7 +119,7 @@ class GuardedRegistry(ThreadServer):
         self.behind.__exit__()
 
     def config(self, person: str) -> str:
-        """The docker ``config.json`` of somebody, whose password is their name."""
+        """Return the docker ``config.json`` of somebody, whose password is their name."""
         login = base64.b64encode(f"{person}:{person}".encode()).decode()
         return json.dumps({"auths": {self.address: {"auth": login}}})
 

@@ -19,8 +19,8 @@ PERSON = ["-c", "user.name=Eve", "-c", "user.email=eve@example.org"]
 
 
 def copied(server: GitServer, name: str, ref: str = "") -> str:
-    """A commit that the server gives by its id, upon the repository's last one; ``ref`` leads to
-    it, if anything does."""
+    """Make a commit that the server gives by its id, upon the repository's last one; ``ref`` leads
+    to it, if anything does."""
     git = ["git", *PERSON, f"--git-dir={server.folder(name)}"]
     commit = said(*git, "commit-tree", "-p", "HEAD", "-m", "mine", "HEAD^{tree}")
     if ref:

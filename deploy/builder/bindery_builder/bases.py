@@ -29,6 +29,6 @@ def _is_full(name: str) -> bool:
 
 
 def is_ours(name: str, order: Order) -> bool:
-    """Whether the operator has chosen the image: then the portal's own account may read it."""
+    """Return whether the operator has chosen the image: the portal's own account may read it."""
     ours = filter(None, (order.base_image, order.python_image))
     return name in map(references.resolve, ours)

@@ -12,24 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from . import emitted, instructions, native
-from .plainreader import Instruction, Unreadable
-from .references import resolve
+from . import emitted, instructions
+from .plainreader import Unreadable
 from .result import Failed
-from .words import expand
+from .stages import Stages
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_STAGE: Final = re.compile(r"[a-z][a-z0-9_.-]*\Z")
-_INDEX: Final = re.compile(r"[0-9]{1,4}\Z")
-_EMPTY: Final = "scratch"
-_WITH_FILES: Final = frozenset({"COPY", "ADD", "RUN"})
-_PLACES: Final = frozenset({"target", "dst", "destination", "source", "src", "id"})
-_QUOTES: Final = frozenset("\"'\\`")
 
 
 @dataclass(frozen=True)
 class Dockerfile:
-    """What was read.
+    """Holds what was read.
 
     ``images`` are the full names of those that have to be there before the first step, each once;
     ``mentioned`` those that are named and not used by this build. ``arguments`` are the names of
@@ -44,7 +37,7 @@ class Dockerfile:
     _stages: frozenset[int] = field(repr=False)
 
     def text(self, values: Mapping[str, str]) -> str:
-        """The same Dockerfile for buildah, where every step of every stage has these variables.
+        """Return it for buildah, with these variables for every step of every stage.
 
         They are arguments of the build: steps see them, the image does not keep them.
         """
@@ -62,163 +55,27 @@ def read(
 
     Raises `Failed` where that is not sure, or where what it names is no image of a registry.
     """
-    reading = _Reading(given or {})
+    stages = Stages(given or {})
     try:
         found = instructions.read(text, reader)
-        reading.escape = found.escape
-        reading.mention(found.syntax)
-        lines = [emitted.head(found.escape), *map(reading.line, found.instructions)]
+        stages.escape = found.escape
+        stages.mention(found.syntax)
+        lines = [emitted.head(found.escape), *map(stages.line, found.instructions)]
     except Unreadable as error:
         where = f"Line {error.line} of the" if error.line else "The"
         why = f"{where} Dockerfile cannot be read for sure: {str(error).rstrip('.')}."
         raise Failed("build.dockerfile", f"{why} Write it in a plainer way.") from None
-    if not reading.starts:
+    if not stages.starts:
         raise Failed("build.dockerfile", "The Dockerfile has no FROM, so there is no image to "
                      "start from. Add one and try again.")  # fmt: skip
     return Dockerfile(
-        images=tuple(reading.images),
-        mentioned=tuple(reading.mentioned),
-        arguments=frozenset(reading.arguments),
+        images=tuple(stages.images),
+        mentioned=tuple(stages.mentioned),
+        arguments=frozenset(stages.arguments),
         has_here_documents=any(each.body for each in found.instructions),
         _lines=tuple(lines),
-        _stages=frozenset(reading.starts),
+        _stages=frozenset(stages.starts),
     )
-
-
-class _Reading:
-    """Goes through the instructions in their order, and knows what is known so far."""
-
-    def __init__(self, given: Mapping[str, str]) -> None:
-        self.escape = "\\"
-        self.images: dict[str, None] = {}
-        self.mentioned: dict[str, None] = {}
-        self.arguments: set[str] = set()
-        self.starts: list[int] = []
-        self._given = given
-        self._values = {**native.ARGUMENTS}
-        self._stages: list[str] = []
-        self._number = 0
-
-    def line(self, found: Instruction) -> str:
-        """The instruction as buildah gets it."""
-        self._number += 1
-        try:
-            return self._line(found)
-        except Unreadable:
-            raise
-        except ValueError as error:
-            raise Unreadable(found.line, str(error)) from None
-
-    def _line(self, found: Instruction) -> str:
-        if found.word == "FROM":
-            return self._from(found)
-        if not self._stages and found.word != "ARG":
-            raise ValueError("only ARG may stand before the first FROM")
-        if found.word == "ARG":
-            self._argument(found)
-        elif found.triggers:
-            self._trigger(found.triggers)
-        flags = tuple(map(self._flag, found.flags)) if found.word in _WITH_FILES else found.flags
-        return emitted.line(found, flags, self.escape)
-
-    def mention(self, name: str) -> None:
-        """Note an image that this build does not use, unless it is no name at all."""
-        try:
-            self.mentioned[resolve(name)] = None
-        except ValueError:
-            return
-
-    def _argument(self, found: Instruction) -> None:
-        for word in found.values:
-            name, has_default, value = word.partition("=")
-            self.arguments.add(name)
-            if self._stages:
-                continue
-            if not _NAME.match(name):
-                raise ValueError(f"{name[:80]!r} is not the name of an argument")
-            if name in self._given:
-                self._values[name] = self._given[name]
-            elif has_default:
-                self._values[name] = expand(value, self._values, self.escape)
-
-    def _from(self, found: Instruction) -> str:
-        name, *rest = found.values or ("",)
-        if rest and (len(rest) != 2 or rest[0].upper() != "AS"):
-            raise ValueError("FROM takes an image, and AS with the name of a stage")
-        native.require(expand(_only(found.flags, "--platform"), self._values, self.escape))
-        source = self._source(expand(name, self._values, self.escape), self._stages)
-        alias = rest[1].lower() if rest else ""
-        if alias and (not _STAGE.match(alias) or alias == _EMPTY):
-            raise ValueError(f"{alias[:80]!r} cannot be the name of a stage")
-        self._stages.append(alias)
-        self.starts.append(self._number)
-        return f"FROM {source} AS {alias}" if alias else f"FROM {source}"
-
-    def _flag(self, flag: str) -> str:
-        name, _, value = flag.partition("=")
-        if name == "--from":
-            return f"--from={self._origin(value)}"
-        if name != "--mount":
-            return flag
-        if set(value) & _QUOTES:
-            raise ValueError(f"the option {flag[:80]!r} has quotes in it")
-        return f"--mount={','.join(map(self._field, value.split(',')))}"
-
-    def _field(self, field: str) -> str:
-        """One of what a mount is made of, such as ``target=/x``."""
-        key, _, value = field.partition("=")
-        if key.lower() == "from":
-            return f"from={self._origin(value)}"
-        if "$" in key or ("$" in value and key.lower() not in _PLACES):
-            raise ValueError(f"the variable in {field[:80]!r} could stand for anything")
-        return field
-
-    def _origin(self, name: str) -> str:
-        """Where an option takes files from: variables in it would have the values of an image."""
-        if set(name) & (_QUOTES | {"$"}):
-            raise ValueError(
-                f"{name[:80]!r} has a variable or quotes; name a stage, by FROM … AS …"
-            )
-        earlier = self._stages[:-1]
-        if not _INDEX.match(name):
-            return self._source(name, earlier)
-        if int(name) >= len(earlier):
-            raise ValueError(f"there is no stage {name} before it")
-        return str(int(name))
-
-    def _source(self, name: str, stages: list[str]) -> str:
-        """The one name of what is taken: an earlier stage, nothing at all, or an image."""
-        if name == _EMPTY or (name and name.lower() in stages):
-            return name.lower()
-        try:
-            full = resolve(name)
-        except ValueError as error:
-            raise Failed(
-                "build.base-image",
-                f"The Dockerfile takes files from {name[:200]!r}, which is not the name of an "
-                f"image in a registry: {error}. Variables in it need a value above the first FROM.",
-            ) from None
-        self.images[full] = None
-        return full
-
-    def _trigger(self, found: Instruction) -> None:
-        """ONBUILD names images for whoever builds upon this one."""
-        if found.word in {"FROM", "ONBUILD", "MAINTAINER"}:
-            raise ValueError(f"ONBUILD does not take {found.word}")
-        for flag in found.flags:
-            name, _, value = flag.partition("=")
-            fields = value.split(",") if name == "--mount" else [f"from={value}"]
-            for key, _, named in (each.partition("=") for each in fields):
-                if key.lower() == "from":
-                    self.mention(named)
-
-
-def _only(flags: tuple[str, ...], name: str) -> str:
-    """The value of the one option that there may be."""
-    values = [flag.partition("=")[2] for flag in flags if flag.startswith(f"{name}=")]
-    if len(values) != len(flags) or len(values) > 1:
-        raise ValueError(f"{' '.join(flags)[:80]!r} is more than one {name}")
-    return "".join(values)
 
 
 def _argument(name: str, value: str) -> str:

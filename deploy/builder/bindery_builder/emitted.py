@@ -15,12 +15,12 @@ _UNSURE: Final = frozenset(" \t\"'\\")
 
 
 def head(escape: str) -> str:
-    """The line that says what escapes."""
+    """Return the line that says what escapes."""
     return f"# escape={escape}"
 
 
 def line(found: Instruction, flags: tuple[str, ...], escape: str) -> str:
-    """The instruction as it was, or with these options in place of its own."""
+    """Return the instruction as it was, or with these options in place of its own."""
     text = found.original if flags == found.flags else _with(found, flags)
     folded = _folded(text.strip(), found.line, escape)
     return f"{folded}\n{found.body}".rstrip("\n") if found.body else folded
@@ -34,7 +34,7 @@ def _with(found: Instruction, flags: tuple[str, ...]) -> str:
 
 
 def _folded(text: str, number: int, escape: str) -> str:
-    """The same, in several lines where one would be too long."""
+    """Fold a line that would be too long."""
     shown = []
     while len(text.encode()) > LONGEST:
         places = [match.end() for match in _FOLD.finditer(text, 0, LONGEST // 4)]

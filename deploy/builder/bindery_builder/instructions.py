@@ -34,7 +34,7 @@ Reader = Callable[[str, str], list[Instruction]]
 
 @dataclass(frozen=True)
 class Text:
-    """A Dockerfile's instructions, the character that escapes, and the image of ``# syntax=``."""
+    """Holds the instructions, the character that escapes, and the image of ``# syntax=``."""
 
     instructions: tuple[Instruction, ...]
     escape: str = "\\"
@@ -64,7 +64,7 @@ def usual() -> Reader:
 
 
 def _directives(lines: list[str]) -> tuple[dict[str, str], list[str]]:
-    """The directives at the very top, and the lines with empty comments in their places."""
+    """Return the directives at the very top, and the lines with empty comments in their places."""
     found: dict[str, str] = {}
     for number, line in enumerate(lines):
         directive = _DIRECTIVE.fullmatch(line)
@@ -78,7 +78,7 @@ def _directives(lines: list[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _buildkit(text: str, escape: str) -> list[Instruction]:
-    """What BuildKit's parser says, which is told the escape: it may not know each directive."""
+    """Ask BuildKit's parser, which is told the escape: it may not know each directive."""
     head = f"# escape={escape}\n"
     try:
         commands = buildkit.parse_string(head + text)

@@ -22,7 +22,7 @@ _WITH_LISTS: Final = _WITH_FILES | {"CMD", "ENTRYPOINT", "SHELL", "VOLUME"}
 
 
 class Unreadable(ValueError):
-    """What a Dockerfile says in this line is not sure; the text says why."""
+    """Raised where it is not sure what a line says; the text says why."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(why)
@@ -46,7 +46,7 @@ class Instruction:
 
     @property
     def rest(self) -> str:
-        """All that follows the word."""
+        """Return all that follows the word."""
         parts = _BLANKS.split(self.original.strip(), maxsplit=1)
         return parts[1] if len(parts) > 1 else ""
 
@@ -58,7 +58,7 @@ def read(text: str, escape: str) -> list[Instruction]:
 
 
 def _joined(text: str, escape: str) -> Iterator[tuple[int, str]]:
-    """The number of its first line, and each instruction in one line."""
+    """Yield each instruction in one line, after the number of its first."""
     parts: list[str] = []
     start = 0
     for number, line in enumerate(text.split("\n"), 1):
@@ -91,7 +91,7 @@ def _instruction(line: str, number: int, escape: str) -> Instruction:
 
 
 def _flags(text: str, number: int) -> tuple[tuple[str, ...], str]:
-    """The options in front, and what follows them."""
+    """Split the options in front from what follows them."""
     found = []
     while text.startswith("--"):
         flag, *rest = re.split(r"\s+", text, maxsplit=1)
@@ -103,7 +103,7 @@ def _flags(text: str, number: int) -> tuple[tuple[str, ...], str]:
 
 
 def _list(text: str, number: int) -> tuple[str, ...] | None:
-    """The texts of a list in JSON; None where there is none."""
+    """Return the texts of a list in JSON; None where there is none."""
     if not text.startswith("["):
         return None
     try:

@@ -64,7 +64,7 @@ def stage(order: Order, output: Output) -> dict[str, str]:
 
 
 def _read(text: str, order: Order) -> dockerfile.Dockerfile:
-    """What the Dockerfile says, if a build may start from all that it names."""
+    """Read the Dockerfile, and look at all that it names. Raises `Failed`."""
     found = dockerfile.read(text, {**_ARGUMENTS, **order.proxies})
     for name in (*found.images, *found.mentioned):
         bases.check(name, order)

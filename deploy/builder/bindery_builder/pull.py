@@ -71,7 +71,7 @@ def _base(order: Order, buildah: list[str], number: int, image: str, output: Out
 def _words(
     order: Order, buildah: list[str], number: int, image: str, *, closed: bool
 ) -> Iterator[list[str]]:
-    """The programs that get an image, one after the other."""
+    """Yield the programs that get an image, one after the other."""
     account = BASES if closed else PORTAL
     if held.possible(order):
         kept = f"dir:{held.folder(order, number)}"

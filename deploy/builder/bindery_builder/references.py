@@ -56,7 +56,7 @@ def resolve(name: str) -> str:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """The registry's host in small letters, and the rest; what is left out is the Hub's."""
+    """Split a name into host, in small letters, and rest; what is left out is the Hub's."""
     host, slash, rest = name.partition("/")
     if not slash or not (set(host) & set(".:") or host.lower() == "localhost"):
         host, rest = HUB, name
@@ -67,7 +67,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def is_below(name: str, prefix: str) -> bool:
-    """Whether an image is below a registry's path (``host[:port]/path/``), in whatever spelling.
+    """Return whether an image is below a registry's path (``host[:port]/path/``), however spelt.
 
     A port that http or https has anyway makes no difference, nor does the way in which an
     address is written. Other names of the same registry are not known here: see `registries`.
@@ -78,7 +78,7 @@ def is_below(name: str, prefix: str) -> bool:
 
 
 def spellings(prefix: str) -> list[str]:
-    """A registry's path, in full and without its final slash, with each port that it may have."""
+    """Return a registry's path, without its final slash, with each port that it may have."""
     host, path = _split(prefix)
     name = host.partition(":")[0]
     hosts = [name, *(f"{name}:{each}" for each in sorted(_DEFAULT_PORTS))]

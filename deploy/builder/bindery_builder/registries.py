@@ -20,7 +20,7 @@ _HERE_DOCUMENTS = (1, 33)
 
 
 def variables(order: Order, *, closed: bool = True) -> dict[str, str]:
-    """The environment of buildah; see `settings`."""
+    """Return the environment of buildah; see `settings`."""
     authority = {"SSL_CERT_FILE": order.ca} if order.ca else {}
     return {"CONTAINERS_REGISTRIES_CONF": settings(order, closed=closed), **authority}
 
@@ -42,14 +42,14 @@ def settings(order: Order, *, closed: bool) -> str:
 
 
 def reads_here_documents() -> bool:
-    """Whether this buildah does; one that does not takes their lines for instructions."""
+    """Return whether buildah does; one that does not takes their lines for instructions."""
     said = programs.answer(["buildah", "--version"]).stdout.decode("utf-8", "replace")
     version = re.search(r"(\d+)\.(\d+)", said)
     return version is not None and (int(version[1]), int(version[2])) >= _HERE_DOCUMENTS
 
 
 def authentication(order: Order, account: str) -> list[str]:
-    """The option that names an account's credentials, where the container was given any."""
+    """Return the option that names an account's credentials, where the container was given any."""
     path = order.accounts / account / "config.json"
     return ["--authfile", str(path)] if path.exists() else []
 
@@ -57,7 +57,7 @@ def authentication(order: Order, account: str) -> list[str]:
 def copy(
     order: Order, account: str, source: str, target: str, *options: str, closed: bool = False
 ) -> list[str]:
-    """The program that copies an image, with an account's credentials; ``closed`` as in `settings`.
+    """Return the program that copies an image as an account; ``closed`` as in `settings`.
 
     It takes the file of settings from an option, and not from the variable. Which registries
     speak plain http, it is told by options as well.

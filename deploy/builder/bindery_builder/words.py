@@ -23,7 +23,7 @@ def expand(text: str, values: Mapping[str, str], escape: str = "\\") -> str:
 
 
 class _Word:
-    """One word, read from the left; ``at`` is how far."""
+    """Reads one word from the left; ``at`` is how far."""
 
     def __init__(self, text: str, values: Mapping[str, str], escape: str) -> None:
         self._text = text
@@ -33,7 +33,7 @@ class _Word:
         self._depth = 0
 
     def read(self, end: str) -> str:
-        """What stands before the character ``end``, which is left behind; "" is the word's end."""
+        """Read up to the character ``end``, which is left behind; "" is the word's end."""
         found = []
         self._depth += 1
         while (character := self._next()) != end:

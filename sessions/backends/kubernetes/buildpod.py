@@ -153,6 +153,6 @@ def _volumes(site: Site) -> list[dict[str, Any]]:
 
 
 def _secrets(site: Site) -> dict[str, str]:
-    """The Secrets with credentials for registries, by the accounts that they are of."""
+    """Return the Secrets with credentials for registries, by the accounts that they are of."""
     named = {"base": site.base_secret, "pull": site.pull_secret, "push": site.push_secret}
     return {account: name for account, name in named.items() if name}

@@ -86,7 +86,7 @@ def _builder(site: Site) -> Iterator[Problem]:
 
 
 def _strangers(cluster: Cluster, site: Site) -> Iterator[Problem]:
-    """Whether those who should not can read what is below the portal's own path.
+    """Try whether those who should not can read what is below the portal's own path.
 
     An image is asked for that nobody has made: to hear that it is not there is to be let in.
     """
@@ -121,7 +121,7 @@ def _lets_in(site: Site, auth: str) -> bool:
 
 
 def _config(cluster: Cluster, name: str) -> str:
-    """The docker ``config.json`` in a Secret; raises ValueError where there is none."""
+    """Return the docker ``config.json`` in a Secret; raises ValueError where there is none."""
     secret = cluster.get("secrets", name) or {}
     data = secret.get("data") or {}
     return base64.b64decode(data.get(".dockerconfigjson", ""), validate=True).decode()
