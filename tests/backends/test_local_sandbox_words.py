@@ -106,10 +106,11 @@ def test_folders_in_memory_may_be_mounted_already():
     plain = Sandbox(hostname="x", binds=(), site=SITE, bounds=BOUNDS, scratch=500)
     words = arguments(replace(plain, memory="/data/run/server-1/memory"), Handed(5))
     place = words.index("--bind")
-    assert words[place : place + 9] == [
+    assert words[place : place + 12] == [
         "--bind", "/data/run/server-1/memory/tmp", "/tmp",
         "--bind", "/data/run/server-1/memory/shm", "/dev/shm",
         "--bind", "/data/run/server-1/memory/run", "/run",
+        "--dev-bind", "/data/run/server-1/memory/pts", "/dev/pts",
     ]  # fmt: skip
     assert not {"--tmpfs", "--size"} & set(words)
 

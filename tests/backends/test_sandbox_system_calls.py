@@ -48,6 +48,10 @@ found = {
     "the virtual machine": opened(40, 1),
     "the kernel's ciphers": opened(38, 5),
     "the wire": opened(17, 3),
+    "a filter": call("seccomp", 1, 0, 0),
+    "a filter by its older name": call("prctl", 22, 2, 0),
+    "a filter of a socket": call("setsockopt", socket.socket().detach(), 1, 26, 0, 0),
+    "requests of others' number": call("io_setup", 1, 0),
     "x32": errno.errorcode[ctypes.get_errno()] if libc.syscall(0x40000027) < 0 else "done",
 }
 print(json.dumps(found))
@@ -59,6 +63,9 @@ ANSWERS = {
     "the virtual machine": "EAFNOSUPPORT",
     "the kernel's ciphers": "EAFNOSUPPORT",
     "the wire": "EAFNOSUPPORT",
+    "a filter": "ENOSYS",
+    "a filter by its older name": "EINVAL",
+    "requests of others' number": "ENOSYS",
     "x32": "ENOSYS",
 }
 NEEDED = """

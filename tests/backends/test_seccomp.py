@@ -163,5 +163,20 @@ def test_a_debugger_may_have_addresses_stay_and_nothing_more(machine: str):
         assert call(machine, "personality", persona) == errno.EPERM
 
 
+@machines
+def test_what_a_machine_has_for_all_its_users_is_not_taken(machine: str):
+    """Filters of processes and sockets, by whose number one could keep others from their own."""
+    assert call(machine, "seccomp", 1) == call(machine, "io_setup", 1) == errno.ENOSYS
+    name, dumpable, mode_filter, strict = 15, 4, 2, 1
+    assert call(machine, "prctl", 22, mode_filter) == errno.EINVAL
+    assert {call(machine, "prctl", each, 2) for each in (name, dumpable, 38)} == {ALLOWED}
+    assert call(machine, "prctl", 22, strict) == ALLOWED
+    reuse_address, tcp = 2, 6
+    for option in (26, 50, 51, 52):
+        assert call(machine, "setsockopt", 3, 1, option) == errno.EPERM
+        assert call(machine, "setsockopt", 3, tcp, option) == ALLOWED
+    assert call(machine, "setsockopt", 3, 1, reuse_address) == ALLOWED
+
+
 def test_there_is_none_for_a_machine_that_nobody_looked_at():
     assert seccomp.program("riscv64", has_memfd=True) == b""

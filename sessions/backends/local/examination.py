@@ -61,8 +61,8 @@ def _missing_limits() -> Iterator[Problem]:
         )
     if why := tried.get("namespaces", _("it could not be tried")):
         message = _(
-            "The number of files in memory and of file watches of a notebook is not bounded: this"
-            " machine makes no user namespace for it (%(why)s)."
+            "The number of files in memory, file watches and terminals of a notebook is not"
+            " bounded: this machine makes no user namespace for it (%(why)s)."
         )
         hint = _("Allow unprivileged user namespaces for the portal's Python as well.")
         yield Problem("local.no-namespaces", message % {"why": why}, hint)

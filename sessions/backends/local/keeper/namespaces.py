@@ -2,8 +2,8 @@
 
 `program` enters them between fork and exec, so they cost no further program. A user namespace
 counts for itself what else a machine counts for each of its users, and its folders in memory get a
-number of files. bubblewrap then makes its own namespaces below and passes these limits by as
-little as anything in the sandbox. Standard library only.
+number of files, its terminals one too. bubblewrap then makes its own namespaces below and passes
+these limits by as little as anything in the sandbox. Standard library only.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from pathlib import Path
 
 FOLDERS = {"tmp": "/tmp", "shm": "/dev/shm", "run": "/run"}
 """The folders in memory: where each is mounted below ``memory``, and where the sandbox sees it."""
+TERMINALS = "pts"
+"""The same of the terminals; at /dev/pts."""
 BYTES_OF_INODE = 1024
 """What a file in memory takes besides its content, with its name: 0.6 to 1 kB."""
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
-_MS_NOSUID, _MS_NODEV = 2, 4
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+_PTS = b"newinstance,ptmxmode=0666,mode=620,max=64"
+"""A machine has 4,096 terminals for all, so a sandbox has a number of its own."""
 _PR_SET_DUMPABLE = 4
 _SHARE = 8
 """The part of what a user of the machine may have that one sandbox gets."""
@@ -51,11 +55,13 @@ def enter(memory: Path, size: int, files: int) -> None:
         target = os.fsencode(memory / name)
         flags = _MS_NOSUID | _MS_NODEV
         _checked(_libc.mount(b"tmpfs", target, b"tmpfs", flags, options.encode()))
+    target = os.fsencode(memory / TERMINALS)
+    _checked(_libc.mount(b"devpts", target, b"devpts", _MS_NOSUID | _MS_NOEXEC, _PTS))
 
 
 def prepare(memory: Path) -> None:
     """Make the folders on which it mounts."""
-    for name in FOLDERS:
+    for name in (*FOLDERS, TERMINALS):
         (memory / name).mkdir(parents=True, exist_ok=True)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from .cgroups import Group
 from .jobs import Bounds, Site
-from .namespaces import FOLDERS
+from .namespaces import FOLDERS, TERMINALS
 
 ENVIRONMENT = "/opt/env"
 HOME = "/home/jovyan"
@@ -145,7 +145,8 @@ def _isolation(hostname: str) -> list[str]:
 def _in_memory(sandbox: Sandbox) -> list[str]:
     if sandbox.memory:
         binds = [Bind(f"{sandbox.memory}/{name}", at, True) for name, at in FOLDERS.items()]
-        return [word for bind in binds for word in _bound(bind)]
+        terminals = ("--dev-bind", f"{sandbox.memory}/{TERMINALS}", "/dev/pts")
+        return [*(word for bind in binds for word in _bound(bind)), *terminals]
     size = ["--size", str(sandbox.scratch)]
     modes = {"/run": "0755"}
     return [

@@ -39,6 +39,11 @@ _PERSONALITIES = (0, 8, 0x20000, 0x20008, 0x40000, 0xFFFFFFFF)
 _ATTACH, _SEIZE = 16, 0x4206
 """What makes somebody else's process one's tracee. A debugger's own child asks for it itself
 (PTRACE_TRACEME), and all that is done with a tracee stays allowed."""
+_PR_SET_SECCOMP, _MODE_FILTER = 22, 2
+_SOL_SOCKET, _ATTACHED = 1, (26, 50, 51, 52)
+"""Filters of processes and of sockets, for which a machine has so much memory for all its users
+(``net.core.bpf_jit_limit``): where none is left, no other sandbox gets its own filter. The same is
+true of io_setup (``fs.aio-max-nr``)."""
 _SHM_HUGETLB, _MFD_HUGETLB, _MAP_HUGETLB = 0o4000, 4, 0x40000
 """Large pages come from a pool of the machine that no limit of memory counts."""
 
@@ -85,7 +90,12 @@ def _refused(numbers: Iterable[int]) -> Iterator[_Instruction]:
 
 def _weighed(numbers: dict[str, int], *, has_memfd: bool) -> Iterator[_Instruction]:
     """Calls whose arguments decide."""
-    yield from _of_call(numbers["clone3"], [_return(_ERROR | errno.ENOSYS)])
+    for name in ("clone3", "io_setup", "seccomp"):
+        yield from _of_call(numbers[name], [_return(_ERROR | errno.ENOSYS)])
+    filters = [*_where(0, _PR_SET_SECCOMP), *_but(1, (_MODE_FILTER,), errno.EINVAL)]
+    yield from _of_call(numbers["prctl"], filters)
+    attached = [*_where(1, _SOL_SOCKET), *_but(2, _ATTACHED, errno.EPERM)]
+    yield from _of_call(numbers["setsockopt"], attached)
     for name in ("socket", "socketpair"):
         yield from _of_call(numbers[name], _only(0, _FAMILIES, errno.EAFNOSUPPORT))
     yield from _of_call(numbers["personality"], _only(0, _PERSONALITIES, errno.EPERM))
@@ -102,6 +112,11 @@ def _weighed(numbers: dict[str, int], *, has_memfd: bool) -> Iterator[_Instructi
 def _of_call(number: int, body: list[_Instruction]) -> list[_Instruction]:
     """``body``, which returns at any rate, where the call has this number."""
     return [(_EQUAL, 0, len(body), number), *body]
+
+
+def _where(argument: int, value: int) -> list[_Instruction]:
+    """Allow all but this value, and go on where it is."""
+    return [_low(argument), (_EQUAL, 1, 0, value), _return(_ALLOW)]
 
 
 def _only(argument: int, values: tuple[int, ...], error: int) -> list[_Instruction]:
