@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,9 +28,13 @@ SERVERS = frozenset({
     "registry", "ssh_server", "sshd", "stack",
 })  # fmt: skip
 """Fixtures that start a server or a sandbox."""
+PR_SET_PDEATHSIG = 1
+"""Of ``linux/prctl.h``."""
 DATABASE = frozenset({"db", "transactional_db"})
 
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    # It ends, and what its tests have started, with the run, even if that is killed.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
     _top = os.environ.get("PORTAL_DATA") or tempfile.mkdtemp(prefix="bindery-test-")
     _folder = Path(_top, worker)
     _folder.mkdir(parents=True, exist_ok=True)
