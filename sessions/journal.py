@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models import BigIntegerField, F, Min
 
+from portal.logs.visible import EMOJI, visible
 from portal.prepared import Given, Prepared
 from sessions import disclosure
 from sessions.backends import LogPiece
@@ -62,14 +63,15 @@ def record(
         build_id=build.pk if build else followed,
         upto=upto,
         phase=phase,
-        message=message,
+        message=visible(message, kept=EMOJI),
         code=code,
     )
     wake_readers()
 
 
 def append(build: Build, piece: LogPiece) -> bool:
-    """Add output to a build's log; False if somebody else has added it already.
+    """Add output to a build's log, what is not seen in it as what it is; False if somebody else has
+    added it already.
 
     The place in the back end's output moves in the same transaction, so that a line is
     neither lost nor doubled however often its reader is killed.
@@ -79,7 +81,7 @@ def append(build: Build, piece: LogPiece) -> bool:
         if not row.update(position=piece.position, chunks=F("chunks") + 1):
             return False
         seq = Build.objects.values_list("chunks", flat=True).get(pk=build.pk)
-        text = piece.text.removesuffix("\n")
+        text = visible(piece.text.removesuffix("\n"), kept=EMOJI)
         LogChunk.objects.create(build=build, seq=seq, phase=piece.phase, text=text)
         wake_readers()
     build.position = piece.position

@@ -18,10 +18,14 @@ _UNSEEN = re.compile(
 )
 
 
-def visible(text: str) -> str:
-    """Return the text with each such character as ``\\x1b`` or ``\\u202e``; tabs and line feeds
-    stay."""
-    return _UNSEEN.sub(_escaped, text)
+EMOJI = "\u200d\ufe0e\ufe0f"
+"""What says how an emoji is drawn: programs write many of them, and nothing hides behind these."""
+
+
+def visible(text: str, kept: str = "") -> str:
+    """Return the text with each such character as ``\\x1b`` or ``\\u202e``; tabs, line feeds and
+    those that are ``kept`` stay."""
+    return _UNSEEN.sub(lambda found: found[0] if found[0] in kept else _escaped(found), text)
 
 
 def one_line(text: str) -> str:

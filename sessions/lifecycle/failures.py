@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.logs import context
+from portal.logs.visible import EMOJI, visible
 from sessions import journal
 from sessions.errors import BinderyError, InternalError, TemporaryError
 from sessions.models import Session
@@ -47,6 +48,7 @@ def fail(session: Session, code: str, message: str, *, by: str) -> None:
     """End a live session with an error that its person can read."""
     with transaction.atomic():
         ended = timezone.now()
+        message = visible(message, kept=EMOJI)
         fields = {"code": code, "message": message, "ended": ended}
         if Session.objects.advance(session.pk, SessionState.FAILED, by=by, why=code, **fields):
             journal.record(session, Phase.FAILED, message, code=code)

@@ -48,6 +48,17 @@ def test_the_log_stands_between_the_events_around_it(session, build):
     assert told(session) == ["launched", "building", "one", "two", "built", "starting"]
 
 
+def test_what_cannot_be_seen_is_told_as_what_it_is(session, build):
+    journal.record(session, Phase.FETCHING, "a file \u202etxt.exe", build=build)
+    say(build, "turned \u202eround\u2066", "zero\u200bwidth", "\u26a0\ufe0f\tan emoji")
+    assert told(session) == [
+        "a file \\u202etxt.exe",
+        "turned \\u202eround\\u2066",
+        "zero\\u200bwidth",
+        "\u26a0\ufe0f\tan emoji",
+    ]
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3, 500])
 def test_pages_of_any_size_tell_the_same(session, build, limit):
     journal.record(session, Phase.WAITING, "launched")
