@@ -143,6 +143,10 @@ class GitServer:
             self._import(name, branch, files)
         return self.commit(name, f"refs/heads/{branch}")
 
+    def drop_branch(self, name: str, branch: str) -> None:
+        """Take a branch away; its commits are still given out by their ids."""
+        _git(f"--git-dir={self.folder(name)}", "branch", "-D", "--", branch)
+
     def tag(self, name: str, tag: str, *, start: str = "HEAD", annotated: bool = False) -> str:
         """Make a tag, on its own or as an object with a message; returns the tagged commit."""
         person = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -45,16 +46,24 @@ def git(git_server: GitServer) -> GitServer:
     return git_server
 
 
+@contextmanager
+def launched(*arguments: str) -> Iterator[Browser]:
+    """Chromium with these arguments beside those that every test needs."""
+    with sync_playwright() as playwright:
+        program = shutil.which("chromium")
+        assert program, "these tests need Chromium"
+        options: Any = {"executable_path": program, "args": [*ARGUMENTS, *arguments]}
+        browser = playwright.chromium.launch(**options)
+        yield browser
+        browser.close()
+
+
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """Ends with this folder's tests: Playwright keeps an event loop running in this thread, and
     no other test could run one of its own."""
-    with sync_playwright() as playwright:
-        program = shutil.which("chromium")
-        assert program, "these tests need Chromium"
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

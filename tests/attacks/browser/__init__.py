@@ -1,0 +1,10 @@
+"""What is tried in a real browser: by pages of other sites, by pages of notebooks, by texts that
+strangers have put into pages of the portal."""
+
+from __future__ import annotations
+
+from tests.attacks.browser import cookies, origins, texts
+from tests.attacks.browser.visit import InBrowser
+
+TABLES = (origins, cookies, texts)
+ATTEMPTS: tuple[InBrowser, ...] = tuple(each for table in TABLES for each in table.ATTEMPTS)

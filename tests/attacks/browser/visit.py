@@ -1,0 +1,81 @@
+"""A browser in which somebody is signed in, and pages of strangers in it.
+
+A page of another site, and one of a notebook, is what the browser is told to find at an address
+there: what it may do from that origin is the browser's to say, as it would be of a real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.attacks.attempt import Attempt, Verdict
+from tests.attacks.cast import World
+
+KIND = "browser"
+EVIL = "http://evil.example"
+PATIENCE = 20_000
+"""Milliseconds."""
+
+
+@dataclass
+class Visit:
+    """One browser, in which the owner of what is attacked is signed in."""
+
+    world: World
+    context: BrowserContext
+
+    def portal(self, path: str = "/") -> Page:
+        """Return a page of the portal."""
+        page = self.context.new_page()
+        page.goto(self.world.filled(f"{{url}}{path}"))
+        return page
+
+    def stranger(self, body: str = "<p>attack</p>", origin: str = EVIL) -> Page:
+        """Return the page that stands at this origin."""
+        filled = self.world.filled(body)
+        self.context.route(
+            f"{origin}/attack", lambda route: route.fulfill(body=filled, content_type="text/html")
+        )
+        page = self.context.new_page()
+        page.goto(f"{origin}/attack")
+        return page
+
+    @property
+    def notebook(self) -> str:
+        """The origin of an attacker's notebook, which the owner visits."""
+        return f"http://{self.world.words['hostile']}"
+
+
+Act = Callable[[Visit], Any]
+
+
+@dataclass(frozen=True)
+class InBrowser(Attempt):
+    """``act`` returns what the attacker has got, and nothing where the portal held."""
+
+    act: Act
+    signed_in: str = field(default="alice", kw_only=True)
+
+    def tried(self, world: World, chromium: Browser) -> Verdict:
+        context = chromium.new_context()
+        context.set_default_timeout(PATIENCE)
+        try:
+            if self.signed_in:
+                context.add_cookies([_session(world, self.signed_in)])
+            return self.judge(self.act(Visit(world, context)))
+        finally:
+            context.close()
+
+
+def _session(world: World, name: str) -> Any:
+    return {
+        "name": world.cookie,
+        "value": world.sessions[name],
+        "url": world.stack.url,
+        "httpOnly": True,
+        "sameSite": "Lax",
+    }

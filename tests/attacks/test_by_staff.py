@@ -1,0 +1,14 @@
+"""What staff try who want more than their role; see `staff`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.attacks import staff
+from tests.attacks.attempt import attempts, require
+from tests.attacks.cast import World
+
+
+@attempts(staff.ATTEMPTS)
+def test_by_staff(attempt: Any, world: World) -> None:
+    require(attempt.tried(world))

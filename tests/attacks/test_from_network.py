@@ -1,0 +1,14 @@
+"""What visitors try, and servers of notebooks; see `network`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.attacks import network
+from tests.attacks.attempt import attempts, require
+from tests.attacks.cast import World
+
+
+@attempts(network.ATTEMPTS)
+def test_from_the_network(attempt: Any, world: World) -> None:
+    require(attempt.tried(world))

@@ -1,0 +1,20 @@
+"""What code in a notebook tries, all in one kernel; see `sandbox`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.attacks import sandbox
+from tests.attacks.attempt import Verdict, attempts, chosen, require
+from tests.attacks.cast import World
+from tests.attacks.programs import NOTEBOOK, Program, in_notebook
+
+
+@pytest.fixture(scope="module")
+def verdicts(request: pytest.FixtureRequest, world: World) -> dict[str, Verdict]:
+    return in_notebook(world, chosen(request, "test_from_a_notebook"))
+
+
+@attempts(sandbox.of(NOTEBOOK))
+def test_from_a_notebook(attempt: Program, verdicts: dict[str, Verdict]) -> None:
+    require(verdicts[str(attempt)])
