@@ -1,0 +1,56 @@
+"""Messages of a kernel, up to one bound along the whole way, and what they cost the portal."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from sessions.jupyter import WEBSOCKET_MAX
+from tests.githttp import GitServer
+from tests.kernel import Kernel
+from tests.stack import Api, Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow("a build and a notebook", seconds=180)]
+
+MANY = 12_000_000
+"""Bytes: more than Tornado takes by itself, as of a file that is uploaded by a widget."""
+SAY = "from comm import create_comm; create_comm(target_name='x', data={{'y': 'y' * {size}}})"
+
+
+def test_large_messages_arrive_and_too_large_ones_are_told_of(
+    stack: Stack, git: GitServer, ada: Api
+) -> None:
+    name = ada.launch(git.repository("ada/talkative", {"index.ipynb": "{}"}))
+    ada.until(name, "ready")
+    before = memory(stack)
+    with Kernel(ada, name) as kernel:
+        assert kernel.run(f"x = '{'x' * MANY}'; print(len(x))") == f"{MANY}\n"
+        kernel.begin(SAY.format(size=MANY))
+        while len(kernel.socket.recv(60)) < MANY:
+            pass
+    for kernel, speak in ((Kernel(ada, name), visitor_speaks), (Kernel(ada, name), kernel_speaks)):
+        with kernel, suppress(ConnectionClosed):
+            speak(kernel)
+            while True:
+                kernel.socket.recv(60)
+        assert kernel.socket.close_code == 1009
+        assert kernel.socket.close_reason
+    assert memory(stack) - before < 100
+
+
+def visitor_speaks(kernel: Kernel) -> None:
+    kernel.begin("x" * WEBSOCKET_MAX)
+
+
+def kernel_speaks(kernel: Kernel) -> None:
+    kernel.begin(SAY.format(size=WEBSOCKET_MAX))
+
+
+def memory(stack: Stack) -> int:
+    """Return how much memory web has had at most, in MB."""
+    pid = stack.part("web")
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
