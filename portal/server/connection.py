@@ -32,9 +32,9 @@ class Http(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._awaits_head, self._is_deaf = True, False
+        self._awaits_head, self._is_beyond, self._is_deaf = True, False, False
         self._head = bytearray()
-        self._unparsed = self._size = self._lines = 0
+        self._unparsed = 0
         self._timer: TimerHandle | None = None
         self._socket: Socket | None = None
 
@@ -77,8 +77,8 @@ class Http(HttpToolsProtocol):
                 self._is_deaf = True
                 self.cycle.keep_alive = False
         except HttpParserError:
-            beyond = self._size > heads.MAX_BYTES or self._lines > heads.MAX_LINES
-            self._refuse(heads.too_large(bytes(self._head)) if beyond else heads.INVALID)
+            head = bytes(self._head)
+            self._refuse(heads.too_large(head) if self._is_beyond else heads.INVALID)
 
     def _upgrade(self, early: bytes) -> None:
         self._stop_timer()
@@ -95,26 +95,15 @@ class Http(HttpToolsProtocol):
             self._socket.data_received(early)
 
     # --- What the parser calls ---
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._size = self._lines = 0
-
-    def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._lines += 1
-        self._count(len(name) + len(value) + 4)
-        if self._awaits_head:  # what comes later are trailers, which nobody reads
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         self._awaits_head, self._unparsed = False, 0
         self._stop_timer()
-        if len(self.pipeline) >= MAX_PIPELINED:
+        self._is_beyond = heads.is_beyond(self.url, self.headers)
+        if self._is_beyond or len(self.pipeline) >= MAX_PIPELINED:
             raise TooLarge
         super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            self.headers = []  # what comes later are trailers, which nobody reads
 
     def on_body(self, body: bytes) -> None:
         self._unparsed = 0
@@ -124,11 +113,6 @@ class Http(HttpToolsProtocol):
         self._awaits_head, self._unparsed = True, 0
         self._head.clear()
         super().on_message_complete()
-
-    def _count(self, size: int) -> None:
-        self._size += size
-        if self._size > heads.MAX_BYTES or self._lines > heads.MAX_LINES:
-            raise TooLarge
 
     # --- Refusals ---
     def _refuse(self, refusal: Refusal) -> None:

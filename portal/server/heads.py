@@ -7,7 +7,7 @@ are made here because Django never sees these requests.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from html import escape
 
@@ -59,6 +59,12 @@ TOO_LATE = Refusal(
     "The headers of this request did not arrive within 20 seconds. Send it again.",
 )
 INVALID = Refusal(400, "Bad Request", "request.invalid", "This is not a valid HTTP request.")
+
+
+def is_beyond(target: bytes, headers: Collection[tuple[bytes, bytes]]) -> bool:
+    """Return whether a head that has come to its end is too large."""
+    size = len(target) + sum([len(name) + len(value) + 4 for name, value in headers])
+    return size > MAX_BYTES or len(headers) > MAX_LINES
 
 
 def too_large(head: bytes) -> Refusal:
