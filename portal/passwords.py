@@ -76,7 +76,7 @@ def note(user: User, by: User) -> bool:
 
 def tell(user: User, template: str, address: str = "") -> None:
     """Write to the person, or to the ``address`` that they had until now."""
-    at = date_format(timezone.localtime(), "DATETIME_FORMAT")
+    at = date_format(timezone.localtime(), "j F Y, H:i T")
     key = f"{template.replace('_', '-')}-{user.pk}-{time.time_ns()}"
     letters.post(key, user, template, {"at": at}, address)
 

@@ -1,8 +1,9 @@
 """What no page and no call of the API has a use for is refused before anything looks at it.
 
 PostgreSQL stores no NUL, and raises wherever one gets as far as a query: from the path, the query
-string, or a cookie, in which ``\\000`` stands for one. And only UTF-8 comes from browsers: whatever
-else a header claims would have Python look for codecs of that name.
+string, or a cookie, in which ``\\000`` stands for one. What the API is asked for in a query string,
+it refuses itself, with a code for each. And only UTF-8 comes from browsers: whatever else a header
+claims would have Python look for codecs of that name.
 """
 
 from __future__ import annotations
@@ -31,5 +32,6 @@ class RequestGuard:
 
 
 def _texts(request: HttpRequest) -> tuple[str, ...]:
-    query = unquote(request.META.get("QUERY_STRING", ""))
+    is_api = request.path_info.startswith("/api/")
+    query = "" if is_api else unquote(request.META.get("QUERY_STRING", ""))
     return (request.path_info, query, *request.COOKIES, *request.COOKIES.values())

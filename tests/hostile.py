@@ -35,7 +35,7 @@ Failure = tuple[str, Any, str]
 AMOUNTS = [
     pytest.param(50, id="some"),
     pytest.param(
-        6000,
+        2500,
         id="many",
         marks=[pytest.mark.long, pytest.mark.slow("thousands of requests", seconds=3600)],
     ),

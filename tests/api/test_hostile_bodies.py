@@ -96,7 +96,7 @@ def test_files_are_not_taken(ada, backend):
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("path", ["projects/%00/", "projects/?q=%00", "users/a%00/limits/", "%00"])
+@pytest.mark.parametrize("path", ["projects/%00/", "users/a%00/limits/", "%00", "%00?q=%00"])
 def test_a_nul_is_refused_as_json(ada, path):
     for client in (with_token(ada), Client()):
         answer = client.get(f"/api/v1/{path}")

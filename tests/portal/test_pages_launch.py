@@ -6,9 +6,11 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from sessions import lifecycle
 from sessions.backends import Problem
 from sessions.models import Project
 from sessions.states import ProjectState
+from tests.making import words_of
 from tests.stages import project_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
@@ -123,3 +125,30 @@ def test_a_launch_needs_the_csrf_token(ada):
     assert answer.status_code == 403
     assert "The page was too old" in answer.content.decode()
     assert not Project.objects.exists()
+
+
+REACH = "Its code can use your folder and your SSH key: launch only what you trust."
+
+
+def test_the_form_says_what_a_repository_gets_at(as_ada, backend):
+    for address in ("/", "/?repository=owner/flowers"):
+        assert words_of(as_ada, address).count(REACH) == 1
+
+
+@pytest.mark.parametrize(
+    ("repository", "told"),
+    [
+        ("owner/flowers", 1),
+        ("https://git.example.org/x.git", 1),
+        ("git@git.example.org:ada/diary.git", 0),  # fetched with her own key
+    ],
+)
+def test_so_does_the_page_of_what_is_somebody_elses(ada, as_ada, as_sue, backend, repository, told):
+    project = lifecycle.launch(ada, repository)
+    assert words_of(as_ada, f"/projects/{project.name}/").count(REACH) == told
+    assert REACH not in words_of(as_sue, f"/projects/{project.name}/")  # whose folder it is not
+
+
+def test_the_portals_own_examples_are_nobody_elses(ada, as_ada, backend, settings):
+    project = lifecycle.launch(ada, f"{settings.PORTAL_URL}/examples/flowers.git")
+    assert REACH not in words_of(as_ada, f"/projects/{project.name}/")

@@ -72,9 +72,10 @@ def test_the_next_change_in_the_same_process_is_not_recorded_as_the_last_ones(ad
 
 
 def test_what_changes_nothing_is_not_recorded(ada, stan):
-    patch(with_token(stan), {"projects": 9})
+    api = with_token(stan)
+    patch(api, {"projects": 9})
     before = LogEntry.objects.count()
-    assert patch(with_token(stan), {"projects": 9.0}).status_code == 200
+    assert patch(api, {"projects": 9.0}).status_code == 200
     assert LogEntry.objects.count() == before
 
 
