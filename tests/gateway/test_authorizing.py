@@ -90,8 +90,8 @@ def test_nor_for_a_project_that_was_deleted(ada, project):
     assert ruling() is Ruling.SIGN_IN
 
 
-def test_nor_for_anybody_but_its_owner(bob, root, project):
-    for number, user in enumerate((bob, root)):
+def test_nor_for_anybody_but_its_owner(bob, vera, sue, stan, root, project):
+    for number, user in enumerate((bob, vera, sue, stan, root)):
         cookie = f"{COOKIE} {number}"
         access(user, project, cookie=digest(cookie), ticket=digest(cookie))
         assert ruling(cookie=cookie) is Ruling.SIGN_IN
@@ -136,10 +136,10 @@ def by_token(user: User, label: str = NAME, scopes: tuple[str, ...] = ("notebook
     return authorize(label, bearer=Token.objects.issue(user, "x", scopes)[1]).ruling
 
 
-def test_a_token_opens_all_of_its_owners_and_nothing_else(ada, bob, root, project):
+def test_a_token_opens_all_of_its_owners_and_nothing_else(ada, bob, vera, sue, stan, root, project):
     assert by_token(ada) is by_token(ada, OTHER) is Ruling.ALLOWED
     assert by_token(ada, NOBODYS) is Ruling.NOT_FOUND
-    for user in (bob, root):
+    for user in (bob, vera, sue, stan, root):
         assert by_token(user) is by_token(user, NOBODYS) is Ruling.NOT_FOUND
 
 

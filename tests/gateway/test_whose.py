@@ -84,8 +84,8 @@ def test_the_portals_own_cookie_opens_nothing(browser, settings):
 
 
 @pytest.mark.parametrize("name", ["ada-flowers-aaaaaaaa", NOBODYS])
-def test_tokens_of_others_find_nothing(bob, stan, project, port, name):
-    for person in (bob, stan):
+def test_tokens_of_others_find_nothing(bob, vera, sue, stan, root, project, port, name):
+    for person in (bob, vera, sue, stan, root):
         stranger = Browser(port, name)
         answer = stranger.ask("/api/status", Authorization=bearer(person), Origin=None)
         assert answer.status_code == 404

@@ -63,6 +63,7 @@ def ids(found: Iterable[Finding]) -> set[str]:
         ("doctor.no-sign-in", {"PORTAL_PASSWORD_SIGN_IN": False, "OIDC_PROVIDERS": {}}),
         ("doctor.gateway-domain", {"PORTAL_URL": "http://bindery.example.org"}),
         ("doctor.no-https", {"PORTAL_URL": "http://bindery.example.org"}),
+        ("portal.W014", {"GATEWAY_SCHEME": "https", "PORTAL_TRUSTED_PROXIES": []}),
         ("doctor.debug", {"PORTAL_URL": "http://bindery.example.org", "DEBUG": True}),
         ("doctor.no-redis", {"PORTAL_BACKEND": "kubernetes", "REDIS_URL": ""}),
         ("doctor.operators-mail", {"PORTAL_OPERATORS_MAIL": ["ops@example.org"]}),

@@ -9,7 +9,7 @@ from portal.models import User
 from sessions import lifecycle
 from sessions.api.views import VerbView
 from sessions.errors import NotAllowed, StateConflict
-from sessions.models import Build, Project, Session
+from sessions.models import Access, Build, Project, Session
 from sessions.states import BuildState, ProjectState, SessionState
 from tests.conftest import signed_in
 from tests.making import say, with_token
@@ -91,6 +91,24 @@ def test_support_stops_and_starts_it_and_never_opens_it(project, sue):
     assert project.current.transitions.last().by == "sue"
     answer = browser.get(f"/projects/{project.name}/open/", follow=True)
     assert answer.redirect_chain == [(f"/projects/{project.name}/", 302)]
+
+
+@pytest.mark.parametrize("name", ["vera", "sue", "stan", "root"])
+def test_nobody_of_the_staff_opens_it_by_any_page(project, name, request):
+    """Nor do they get its server's token to see."""
+    assert project.current
+    browser = signed_in(request.getfixturevalue(name))
+    for path in ("", "?path=/lab", "?path=/api/contents"):
+        answer = browser.get(f"/projects/{project.name}/open/{path}")
+        assert (answer.status_code, answer["Location"]) == (302, f"/projects/{project.name}/")
+    assert not Access.objects.exists()
+    pages = (f"/projects/{project.name}/", f"/api/v1/projects/{project.name}/",
+             f"/admin/notebook_sessions/session/{project.current.pk}/change/")  # fmt: skip
+    for page in pages:
+        text = browser.get(page).content.decode()
+        assert project.current.server_token not in text
+        assert project.current.sealed_token not in text
+        assert f"/projects/{project.name}/open/" not in text
 
 
 def test_support_by_api(project, sue):
