@@ -234,3 +234,10 @@ def test_stages_are_known_as_begun_and_as_finished():
     assert begun_stages(thing) == ["fetch", "plan"]
     assert finished_stages(thing) == ["fetch"]
     assert begun_stages({"metadata": {}}) == finished_stages({"metadata": {}}) == []
+
+
+@pytest.mark.parametrize("said", ["[" * 4000, '{"a":' * 800, "[" * 2000 + "]" * 2000])
+def test_last_words_may_be_as_deep_as_they_like(said):
+    """A step may leave what it wants: the build is told to have failed all the same."""
+    found = report(pod("Failed", DONE, ended(said, exitCode=1)))
+    assert (found.finished, found.code) == (True, "build.failed")

@@ -82,7 +82,7 @@ def _results(pod: Pod) -> Iterator[tuple[str, dict[str, str]]]:
         text = status.get("state", {}).get("terminated", {}).get("message", "")
         try:
             found = json.loads(text or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(found, dict):
             yield name, {key: str(value).replace("\0", "") for key, value in found.items()}

@@ -76,7 +76,7 @@ class Registry:
             manifest = json.loads(answer.body)
             parts = [manifest["config"], *manifest["layers"]]
             return sum(int(part["size"]) for part in parts)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def remove(self, repository: str, reference: str) -> None:
@@ -129,5 +129,5 @@ def _says_absent(body: bytes) -> bool:
     try:
         errors = json.loads(body)["errors"]
         return bool(errors) and {error["code"] for error in errors} <= _ABSENT
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False

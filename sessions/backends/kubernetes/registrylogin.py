@@ -99,6 +99,6 @@ def token(body: bytes) -> str:
     try:
         answer = json.loads(body)
         found = answer.get("token") or answer.get("access_token")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return ""
     return found if isinstance(found, str) and _TOKEN.fullmatch(found) else ""
