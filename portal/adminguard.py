@@ -9,13 +9,15 @@ row's number and is none is passed over instead of being looked for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Field, IntegerField, Model
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db.models import DateTimeField, Field, IntegerField, Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.utils.translation import gettext as _
 
 from portal.numbers import row_number
 
@@ -59,9 +61,12 @@ class Guarded:
             return HttpResponseRedirect(f"{request.path}?{ERROR}=1")
         if ACTION_CHECKBOX_NAME in request.POST:
             request.POST = self._with_numbers(request.POST)  # type: ignore[assignment]
-        answer: HttpResponse = super().changelist_view(  # type: ignore[misc]
-            request, extra_context
-        )
+        try:
+            answer: HttpResponse = super().changelist_view(  # type: ignore[misc]
+                request, extra_context
+            )
+        except OverflowError:  # a moment that is no date in UTC
+            return HttpResponseRedirect(f"{request.path}?{ERROR}=1")
         return answer
 
     def _with_numbers(self, sent: QueryDict) -> QueryDict:
@@ -71,6 +76,15 @@ class Guarded:
         can_be = [each for each in chosen if _names_row(self.model._meta.pk, each)]
         changed.setlist(ACTION_CHECKBOX_NAME, can_be)
         return changed
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Take no moment that the database cannot be given, which is in UTC."""
+        field = super().formfield_for_dbfield(  # type: ignore[misc]
+            db_field, request, **kwargs
+        )
+        if field is not None and isinstance(db_field, DateTimeField):
+            field.validators.append(_require_moment)
+        return field
 
     def changeform_view(
         self,
@@ -110,6 +124,13 @@ class Guarded:
             return True
         values = value if isinstance(value, list) else [value]
         return all(_names_row(other._meta.pk, str(each)) for each in values if each != "")
+
+
+def _require_moment(value: datetime) -> None:
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise ValidationError(_("Give a date between the years 1 and 9999.")) from None
 
 
 def guarded(inner: type[admin.ModelAdmin[Any]]) -> type[admin.ModelAdmin[Any]]:

@@ -13,6 +13,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Model
 from django.test import Client
 
+from portal.models import Announcement
 from tests import hostile
 from tests.portal.adminpages import addresses, filled_in
 from tests.portal.test_admin_access import all_actions
@@ -23,6 +24,7 @@ pytestmark = [
     pytest.mark.databases,
     # Files are asked for by a synchronous client here, which is not how they are served.
     pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning"),
+    pytest.mark.filterwarnings("ignore:DateTimeField .* received a naive datetime:RuntimeWarning"),
 ]
 
 Tries = Iterator[tuple[str, Any, Callable[[], Any]]]
@@ -139,3 +141,25 @@ def test_a_charset_that_is_none(as_root):
                 "POST", "/launch/", body.encode("latin-1"), f"{kind}; charset={charset}"
             )
             assert answer.status_code < 500, (charset, kind)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_the_first_and_the_last_day_that_there_are(as_root, things, settings, zone, day):
+    """In UTC, some of their hours lie beyond them."""
+    settings.TIME_ZONE = zone
+
+    def tries() -> Tries:
+        for name in ("created", "last_used", "expires"):
+            for end in ("__gte", "__lt", "", "__exact"):
+                for moment in (day, f"{day} 00:00:00", f"{day} 23:59:59"):
+                    asked = (as_root, "/admin/keys/token/", f"{name}{end}", moment)
+                    yield asked[1], asked[2:], partial(hostile.get, *asked)
+        address = f"{base(Announcement)}add/"
+        form = {**filled_in(as_root.get(address)), "text": "x"}
+        for name in ("starts", "ends"):
+            for hour in ("00:00:00", "23:59:59"):
+                sent = {**form, f"{name}_0": day, f"{name}_1": hour, "_save": "Save"}
+                yield address, (name, hour), partial(as_root.post, address, sent)
+
+    assert hostile.broken(tries(), 1000) == []
