@@ -65,15 +65,27 @@ def test_of_the_second_version_the_keeper_is_beside_what_it_starts(tmp_path: Pat
 
 
 def test_a_portals_groups_are_one_by_one_and_nobody_elses(tmp_path: Path):
-    names = {cgroups._name(Path(run)) for run in ("/a/run", "/b/run")}
-    assert len(names) == 2 and all(name.startswith("bindery-") for name in names)
+    runs = ("/a/run", "/b/run", "/a:run", f"/{'a' * 250}/run")
+    names = {cgroups._name(Path(run)) for run in runs}
+    assert len(names) == len(runs)
+    assert all(name.startswith("bindery") and len(name) < 256 for name in names)
 
 
-def test_one_is_made_here_and_removed_without_a_trace():
+def test_those_of_a_folder_that_is_gone_go_with_the_next_that_are_made(tmp_path: Path):
+    gone, there = tmp_path / "gone/run", tmp_path / "there/run"
+    there.mkdir(parents=True)
+    for run in (gone, there):
+        (tmp_path / "base" / cgroups._name(run) / "server-1" / "sandbox").mkdir(parents=True)
+    cgroups._remove_gone(tmp_path / "base")
+    assert os.listdir(tmp_path / "base") == [cgroups._name(there)]
+
+
+def test_one_is_made_here_and_removed_without_a_trace(tmp_path: Path):
     """As root: what a machine of the checks allows."""
     if os.geteuid():
         return
-    run_folder = Path("/nowhere/run/server-1")
+    run_folder = tmp_path / "run" / "server-1"
+    run_folder.mkdir(parents=True)
     group = cgroups.make(run_folder, 100_000_000, 65_533)
     assert group is not None and group.folder.is_dir()
     assert group.kills() == 0

@@ -4,7 +4,8 @@ The kernel counts there whatever the processes make it keep, mapped by one of th
 memory with or without a name, SysV segments, what lies in sockets and pipes, inodes. Where no
 group can be had, `tree` counts what can be seen from outside, and `seccomp` refuses the rest.
 
-All groups of a data folder lie below one of their own, by its digest. On version 2 a keeper moves
+All groups of a data folder lie below one of their own, which is named by its path, so that those
+of a folder that is gone are known and go as well. On version 2 a keeper moves
 into its sandbox's group as well, beside what it starts: only so may it put a process there once it
 has no rights. Standard library only.
 """
@@ -24,6 +25,7 @@ _SELF = "/proc/self"
 _PORTAL = "/portal"
 """The end of the group in which systemd puts a portal to which it delegates, beside which ours are
 made then (``DelegateSubgroup=``)."""
+_NAMED, _LONGEST_NAME = "bindery", 200
 _TCP = 4
 """Version 1 does not count TCP's buffers with the rest: they get this part of the limit more."""
 _KEEPER, _SANDBOX = "keeper", "sandbox"
@@ -58,6 +60,7 @@ def make(run_folder: Path, limit: int, uid: int) -> Group | None:
     remove(run_folder)  # of a keeper that was killed: its counters are not ours
     for base, version in bases():
         try:
+            _remove_gone(base)
             return _made(base, version, run_folder, limit, uid)
         except OSError:
             continue
@@ -122,7 +125,19 @@ def _groups(own: str) -> Iterator[tuple[str, str]]:
 
 
 def _name(run: Path) -> str:
-    return f"bindery-{hashlib.sha256(os.fsencode(run)).hexdigest()[:12]}"
+    if ":" in str(run) or len(os.fsencode(run)) > _LONGEST_NAME:
+        return f"bindery-{hashlib.sha256(os.fsencode(run)).hexdigest()[:12]}"
+    return f"{_NAMED}{str(run).replace('/', ':')}"
+
+
+def _remove_gone(base: Path) -> None:
+    """Remove the groups of folders that are no more."""
+    for top in base.glob(f"{_NAMED}:*"):
+        if not Path(top.name.removeprefix(_NAMED).replace(":", "/")).exists():
+            for mine in [each for each in top.iterdir() if each.is_dir()]:
+                _remove(mine)
+            with suppress(OSError):
+                top.rmdir()
 
 
 def _made(base: Path, version: int, run_folder: Path, limit: int, uid: int) -> Group:
