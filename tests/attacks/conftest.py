@@ -16,6 +16,7 @@ from tests import nginx
 from tests.attacks import cast
 from tests.attacks.attempt import LOCAL
 from tests.attacks.cast import World
+from tests.attacks.sandbox.eaters import RESOURCES
 from tests.browser.conftest import launched
 from tests.githttp import GitServer
 from tests.scratch import folder
@@ -91,7 +92,8 @@ def _projects(world: World, git: GitServer, ssh: SshServer) -> dict[str, str]:
     forked = git.repository("good/forked", {"index.ipynb": "{}"})
     fork = git.branch("good/forked", "gone", {"index.ipynb": "{ }"})
     git.drop_branch("good/forked", "gone")
-    words = {"forked": forked, "fork": fork, "plain": plain, "hanging": git.hang("alice/hanging"), "git_host": git.host,
+    small = git.repository("alice/small", {"index.ipynb": "{}", ".resources": RESOURCES})
+    words = {"small": small, "forked": forked, "fork": fork, "plain": plain, "hanging": git.hang("alice/hanging"), "git_host": git.host,
              "redirecting": git.redirect("alice/redirecting", f"http://127.0.0.1:{world.stack.port}/health"),
              "output_of_build": f"built-{secrets.token_hex(8)}",
              "output_of_notebook": f"said-{secrets.token_hex(8)}"}  # fmt: skip

@@ -8,6 +8,8 @@ from tests.attacks import sandbox
 from tests.attacks.attempt import Verdict, attempts, chosen, require
 from tests.attacks.cast import World
 from tests.attacks.programs import NOTEBOOK, Program, in_notebook
+from tests.attacks.sandbox import eaters
+from tests.attacks.sandbox.eaters import Eater
 
 
 @pytest.fixture(scope="module")
@@ -18,3 +20,8 @@ def verdicts(request: pytest.FixtureRequest, world: World) -> dict[str, Verdict]
 @attempts(sandbox.of(NOTEBOOK))
 def test_from_a_notebook(attempt: Program, verdicts: dict[str, Verdict]) -> None:
     require(verdicts[str(attempt)])
+
+
+@attempts(eaters.ATTEMPTS)
+def test_by_holding_too_much(attempt: Eater, world: World) -> None:
+    require(attempt.tried(world))

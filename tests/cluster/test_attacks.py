@@ -18,6 +18,8 @@ from tests.attacks.cast import World
 from tests.attacks.conftest import world
 from tests.attacks.network import answers, messages, tickets
 from tests.attacks.programs import BUILD, NOTEBOOK, Program, in_build, in_notebook
+from tests.attacks.sandbox import eaters
+from tests.attacks.sandbox.eaters import Eater
 from tests.githttp import GitServer
 
 __all__ = ["world"]
@@ -61,6 +63,11 @@ def repositories(
 @attempts(sandbox.of(NOTEBOOK), KUBERNETES)
 def test_from_a_notebook(attempt: Program, in_a_notebook: dict[str, Verdict]) -> None:
     require(in_a_notebook[str(attempt)])
+
+
+@attempts(eaters.ATTEMPTS, KUBERNETES)
+def test_by_holding_too_much(attempt: Eater, world: World) -> None:
+    require(attempt.tried(world))
 
 
 @attempts(sandbox.of(BUILD), KUBERNETES)
