@@ -6,7 +6,7 @@ and what it leaves for `push` is read there as coming from a stranger.
 
 from __future__ import annotations
 
-from . import export, memory, plan, programs, registries
+from . import export, memory, plan, programs, registries, seccomp
 from .blame import Steps
 from .order import Order
 from .output import Output
@@ -35,6 +35,7 @@ def _words(order: Order, planned: plan.Plan) -> list[str]:
         "--format", "docker",
         "--isolation", "chroot",
         "--network", "host",
+        *seccomp.options(order),
         "--layers",
         "--pull=never",  # also for what a base image names in its ONBUILD
         "--file", str(order.plan / "Dockerfile"),

@@ -1,0 +1,58 @@
+"""The filter of system calls for the steps of a build: the system's own for containers, without
+what no step needs.
+
+The container itself has none, because buildah could not work; its steps have one, which they
+cannot take off. Keyrings and io_uring are the machine's and not the pod's, and sockets between
+virtual machines go past its network.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .order import Order
+
+SYSTEM = Path("/usr/share/containers/seccomp.json")
+"""Comes with buildah."""
+REFUSED = frozenset({
+    "add_key", "io_uring_enter", "io_uring_register", "io_uring_setup", "keyctl", "request_key",
+    "socketcall", "userfaultfd",
+})  # fmt: skip
+"""``socketcall`` is another way to `socket`, whose families no filter can see."""
+UNIX, INET, INET6, NETLINK = 1, 2, 10, 16
+_AUDIT = 9
+
+
+def options(order: Order) -> list[str]:
+    """Return the words with which buildah sets the filter; none where the system has no filter."""
+    if not SYSTEM.exists():
+        return []
+    path = order.work / "seccomp.json"
+    path.write_text(json.dumps(stricter(json.loads(SYSTEM.read_text()))))
+    return ["--security-opt", f"seccomp={path}"]
+
+
+def stricter(profile: dict[str, Any]) -> dict[str, Any]:
+    """Return the profile without what is refused, and with sockets of the usual families only."""
+    gone = REFUSED | {"socket"}
+    groups = [
+        {**group, "names": names}
+        for group in profile["syscalls"]
+        if (names := [name for name in group["names"] if name not in gone])
+    ]
+    return {**profile, "syscalls": [*groups, *_sockets()]}
+
+
+def _sockets() -> list[dict[str, Any]]:
+    netlink = [_where(0, NETLINK, "EQ"), _where(2, _AUDIT, "NE")]
+    plain = [[_where(0, family, "EQ")] for family in (UNIX, INET, INET6)]
+    return [
+        {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": arguments}
+        for arguments in (*plain, netlink)
+    ]
+
+
+def _where(index: int, value: int, how: str) -> dict[str, Any]:
+    return {"index": index, "value": value, "valueTwo": 0, "op": f"SCMP_CMP_{how}"}
