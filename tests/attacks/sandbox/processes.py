@@ -31,7 +31,7 @@ FIRST = [
         KIND,
         "find a variable of the portal's in the environment of process 1",
         "found = read('/proc/1/environ').decode().split(chr(0))\n"
-        "ours = ('PORTAL_', 'DATABASE_', 'REDIS_', 'OIDC_', 'DJANGO_', 'SSH_', 'AWS_')\n"
+        "ours = ('PORTAL_', 'DATABASE_', 'REDIS_', 'OIDC_', 'DJANGO_', 'SSH_', 'AWS_SECRET', 'AWS_ACCESS')\n"
         "return [each.partition('=')[0] for each in found if each.startswith(ours)]",
     ),
     Program(
