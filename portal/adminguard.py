@@ -1,4 +1,4 @@
-"""What every admin of a model keeps to, whoever wrote it: `PortalAdminSite` puts it before each.
+"""Guards every admin of a model, whoever wrote it: `PortalAdminSite` puts this before each.
 
 Django lets whoever may see a list narrow it by any column of the model, shown or not: asked again
 and again, ``?digest__startswith=`` tells what no page does. Here a list is narrowed by its own
@@ -25,7 +25,7 @@ SAVE_AS_NEW = "_saveasnew"
 ERROR = "e"
 """How Django's admin says in the query string that it was given one that makes no sense."""
 _OF_FIELD = ("", "__exact", "__isnull", "__gte", "__lt")
-"""What the filters of a field put behind its name."""
+"""Suffixes that the filters of a field put behind its name."""
 
 
 class Guarded:

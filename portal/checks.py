@@ -31,7 +31,7 @@ LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @register
 def addresses(**kwargs: Any) -> list[CheckMessage]:
-    """What others can do to people because of where the portal is (portal.W001, portal.W002)."""
+    """Warn of what others can do to people because of where the portal is (portal.W001, W002)."""
     host = urlsplit(settings.PORTAL_URL).hostname or ""
     domain = urlsplit(f"//{settings.PORTAL_GATEWAY_DOMAIN}").hostname or ""
     if host in LOCAL or host.endswith(".localhost"):

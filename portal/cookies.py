@@ -19,7 +19,7 @@ from portal.logs.requests import BEGINS
 Headers = list[tuple[bytes, bytes]]
 
 MOST_PARTS = 8
-"""Of a path that a cookie may have been planted for."""
+"""Most parts of a path that a cookie may have been planted for."""
 
 
 def is_doubtful(headers: Headers, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What no page and no call of the API has a use for is refused before anything looks at it.
+"""Refuses what no page and no call of the API has a use for, before anything looks at it.
 
 PostgreSQL stores no NUL, and raises wherever one gets as far as a query: from the path, the query
 string, or a cookie, in which ``\\000`` stands for one. What the API is asked for in a query string,

@@ -1,4 +1,4 @@
-"""What others than its owner read of what happened to a private repository's project.
+"""Decides what others than its owner read of what happened to a private repository's project.
 
 Builds and notebooks say things: the lines of a traceback, a step of a Dockerfile, names of files
 and branches. Messages and events quote them, and staff read those of everybody. Of a private

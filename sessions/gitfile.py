@@ -21,7 +21,7 @@ from django.conf import settings
 
 from keys.identity import Identity
 from sessions.gitfailures import failure, no_such_commit, withheld
-from sessions.gitprocess import Git, call
+from sessions.gitprocess import FETCH_SETTINGS, Git, call
 from sessions.providers import rules
 
 DEADLINE_SECONDS = 30  # resolving may take 20 before it, and the worker ends a task at 55
@@ -32,17 +32,6 @@ _Way = tuple[list[str], list[str]]
 _ENTRY = re.compile(rb"(?P<mode>\d+) (?P<type>\w+) (?P<id>[0-9a-f]+)\t(?P<name>[^\0]+)\0")
 _LINK = b"120000"
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-
-# All that is fetched at once lies in one file, so that the bound of a file is that of the whole,
-# and what is large is passed on in pieces, so that it fits into the bounded memory.
-_SETTINGS = (
-    "core.bigFileThreshold=1m",
-    "core.packedGitLimit=64m",
-    "core.packedGitWindowSize=16m",
-    "fetch.unpackLimit=1",
-    "maintenance.auto=false",
-    "pack.threads=1",
-)
 
 
 @dataclass(frozen=True)
@@ -152,7 +141,7 @@ class _Copy:
 
     def _settings(self) -> list[str]:
         origin = f"remote.origin.url={self.git.url}"
-        words = [word for setting in (*_SETTINGS, origin) for word in ("-c", setting)]
+        words = [word for setting in (*FETCH_SETTINGS, origin) for word in ("-c", setting)]
         return [*words, f"--git-dir={self.folder}"]
 
     async def _run(self, arguments: list[str], operands: list[str], most: int = 0) -> bytes:

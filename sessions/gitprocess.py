@@ -31,6 +31,16 @@ MOST_OUTPUT_BYTES = 16 * 2**20
 MOST_COMPLAINT_BYTES = 16 * 2**10
 MOST_MEMORY_BYTES = 512 * 2**20
 MOST_FILE_BYTES = 2**20
+# All that is fetched at once lies in one file, so that the bound of a file is that of the whole,
+# and what is large is passed on in pieces, so that it fits into the bounded memory.
+FETCH_SETTINGS = (
+    "core.bigFileThreshold=1m",
+    "core.packedGitLimit=64m",
+    "core.packedGitWindowSize=16m",
+    "fetch.unpackLimit=1",
+    "maintenance.auto=false",
+    "pack.threads=1",
+)
 
 Answer = TypeVar("Answer")
 

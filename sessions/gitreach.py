@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from keys.identity import Identity
 from sessions.errors import BinderyError, UserError
 from sessions.gitfailures import failure, withheld
-from sessions.gitprocess import Git, Outcome, call
+from sessions.gitprocess import FETCH_SETTINGS, Git, Outcome, call
 from sessions.providers import rules
 
 DEADLINE_SECONDS = 20  # reading the commit may take 30 after it, and the worker ends a task at 55
@@ -25,15 +25,6 @@ _FOLDER = "history.git"
 _DIRECTORY = f"--git-dir={_FOLDER}"
 _ADVERTISED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t.+")
 _REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-# As in `gitfile`.
-_SETTINGS = (
-    "core.bigFileThreshold=1m",
-    "core.packedGitLimit=64m",
-    "core.packedGitWindowSize=16m",
-    "fetch.unpackLimit=1",
-    "maintenance.auto=false",
-    "pack.threads=1",
-)
 
 
 def require_reachable(
@@ -88,7 +79,7 @@ async def _has(git: Git, commit: str) -> bool:
 async def _fetch(git: Git, commit: str) -> None:
     """Bring the history, with the files only where the server cannot leave them out."""
     settings = (
-        word for each in (*_SETTINGS, f"remote.origin.url={git.url}") for word in ("-c", each)
+        word for each in (*FETCH_SETTINGS, f"remote.origin.url={git.url}") for word in ("-c", each)
     )
     words = [*settings, _DIRECTORY, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
     outcome = await git.run([*words, "--filter=tree:0"], ["origin", *_REFS])

@@ -32,7 +32,7 @@ class GroupForm(LimitsForm[Group]):
 
 @admin.register(Group)
 class GroupOfPeopleAdmin(WithLimits, GroupAdmin):
-    """What a group may is a superuser's to say, as for one person; roles keep their names, and a
+    """Leave what a group may to superusers, as for one person; roles keep their names, and a
     group that may more than whoever looks at it stays as it is."""
 
     form = GroupForm

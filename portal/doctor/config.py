@@ -14,7 +14,7 @@ from portal.doctor.finding import Finding
 ELSEWHERE = frozenset(
     {"security.W004", "security.W005", "security.W008", "security.W021", "portal.W001"}
 )
-"""What Django would do to keep browsers at https, which is the web server's in front, and what is
+"""Checks of Django for keeping browsers at https, which is the web server's in front, and what is
 said here in other words."""
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -75,7 +75,7 @@ class Lines(logging.Formatter):
         return event
 
     def _cleared(self, value: Any) -> Any:
-        """Of what is secret, and of what cannot be seen."""
+        """Free a line of what is secret, and of what cannot be seen."""
         return visible(self._mask(value)) if isinstance(value, str) else value
 
 

@@ -19,7 +19,7 @@ _UNSEEN = re.compile(
 
 
 EMOJI = "\u200d\ufe0e\ufe0f"
-"""What says how an emoji is drawn: programs write many of them, and nothing hides behind these."""
+"""Marks that say how an emoji is drawn: programs write many, and nothing hides behind these."""
 
 
 def visible(text: str, kept: str = "") -> str:

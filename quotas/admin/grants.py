@@ -43,7 +43,7 @@ class GrantForm(forms.ModelForm[Grant]):
 
 
 def _may_change(request: HttpRequest, grant: Grant | None) -> bool:
-    """What somebody has was granted by staff; those who may less than they do not take it away."""
+    """Keep those who may less than the grantee from taking a grant away."""
     return grant is None or roles.may_change(cast(User, request.user), grant.user)
 
 

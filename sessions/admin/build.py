@@ -191,7 +191,7 @@ class BuildAdmin(Rows[Build]):
 
     @admin.display(description=gettext_lazy("resources"))
     def asks_for(self, build: Build) -> str:
-        """What the repository's ``.resources`` says; that of a private one is its owner's."""
+        """Return what a repository's ``.resources`` says; that of a private one is its owner's."""
         return (build.resources or "") if build.owner_id is None else ""
 
     @admin.display(description=gettext_lazy("who depends on it"))

@@ -1,5 +1,5 @@
-"""What the API takes as JSON: not deeper, larger in its numbers or stranger in its text than can be
-kept and answered. What is over that is a body that cannot be parsed, 400.
+"""Bounds what the API takes as JSON: not deeper, larger in its numbers or stranger in its text
+than can be kept and answered. What is over that is a body that cannot be parsed, 400.
 
 Python's parser goes down one call for each ``[``, and numbers of thousands of digits, lone halves
 of surrogate pairs and infinities all fail somewhere on their way to a column or an answer.
@@ -17,7 +17,7 @@ from rest_framework.parsers import JSONParser
 
 DEPTH = 20
 LARGEST = 10**300
-"""What is larger is no float. That a column takes less, its own validators say."""
+"""Largest number; beyond it is no float. That a column takes less, its own validators say."""
 
 
 class PlainJSONParser(JSONParser):

@@ -127,7 +127,7 @@ class Gateway:
 
 
 def _refused(status: int) -> Words:
-    """Of a notebook that does not open a socket."""
+    """Answer for a notebook that does not open a socket."""
     if 400 <= status < 600:
         return lambda _arrival: Answer(status)
     return answers.no_answer if 200 <= status < 400 else answers.bad_answer

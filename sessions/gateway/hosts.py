@@ -50,7 +50,7 @@ def cookie_name() -> str:
 
 
 def entrant_cookie_name() -> str:
-    """Of the cookie by which a browser is known again that asks for a ticket (`tickets`)."""
+    """Return the name of the cookie by which a browser that asks for a ticket is known again."""
     return f"{settings.SESSION_COOKIE_NAME}-entrant"
 
 

@@ -195,7 +195,7 @@ def _slices(data: bytes) -> Iterator[bytes]:
 
 
 def _why(ends: Iterable[object]) -> Farewell:
-    """Of a socket that neither side has closed: something has failed here, or broken down."""
+    """Return the farewell of a socket that neither side has closed: something failed or broke."""
     for each in ends:
         if isinstance(each, Exception) and not isinstance(each, OSError):
             log.error("cannot pass on a socket", exc_info=each)
@@ -210,7 +210,7 @@ def _farewell(close: Control) -> Farewell:
 
 
 def _payload(farewell: Farewell, otherwise: int) -> bytes:
-    """Of a close frame: the code, if it may stand there (RFC 6455, section 7.4), and the reason."""
+    """Return a close frame's code, if it may stand there (RFC 6455, section 7.4), and reason."""
     code = 1000 if farewell.code == NO_CODE else farewell.code
     may = 1000 <= code <= 1014 and code not in {1004, 1006}
     code = code if may or 3000 <= code < 5000 else otherwise

@@ -247,7 +247,7 @@ class Project(models.Model):
         return not self.is_private or self.owner_id == user.pk
 
     def message_for(self, user: User) -> str:
-        """What its current session says, as this person may read it."""
+        """Return what its current session says, as this person may read it."""
         if self.current is None:
             return ""
         if self.shows_log_to(user):

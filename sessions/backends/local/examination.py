@@ -73,7 +73,7 @@ def _missing_limits() -> Iterator[Problem]:
 
 
 def _tried() -> dict[str, Any]:
-    """What a keeper meets that begins now; of another service than ours it may meet more."""
+    """Return what a keeper meets that begins now; one of another service may meet more."""
     folder = Path(tempfile.mkdtemp(prefix="bindery-trial-"))
     try:
         folder.chmod(0o755)

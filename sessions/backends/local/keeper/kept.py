@@ -1,4 +1,4 @@
-"""What the kernel keeps for a sandbox's processes that is no memory of any of them.
+"""Counts what the kernel keeps for a sandbox's processes and is no memory of any of them.
 
 Data that waits in sockets and pipes, files in memory that have lost their name, and shared
 mappings, whose pages stay when the process that has filled them is gone. A cgroup counts all that;
@@ -117,7 +117,7 @@ def _waiting(copy: int) -> int:
 
 
 def _travelling(process: int, number: int) -> int:
-    """What descriptors may hold that wait in a socket until somebody takes them out."""
+    """Return what descriptors may hold that wait in a socket until somebody takes them out."""
     text = Path(f"/proc/{process}/fdinfo/{number}").read_text()
     found = re.search(r"^scm_fds: *(\d+)", text, re.MULTILINE)
     return int(found[1]) * SOCKET_BYTES if found else 0

@@ -16,9 +16,9 @@ from pathlib import Path
 FOLDERS = {"tmp": "/tmp", "shm": "/dev/shm", "run": "/run"}
 """The folders in memory: where each is mounted below ``memory``, and where the sandbox sees it."""
 TERMINALS = "pts"
-"""The same of the terminals; at /dev/pts."""
+"""Folder of the terminals below ``memory``, which the sandbox sees at /dev/pts."""
 BYTES_OF_INODE = 1024
-"""What a file in memory takes besides its content, with its name: 0.6 to 1 kB."""
+"""Bytes that a file in memory takes besides its content, with its name: 0.6 to 1 kB."""
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
@@ -32,7 +32,7 @@ _OF_USER = {
     "max_inotify_watches": "/proc/sys/fs/inotify/max_user_watches",
 }
 _NAMESPACES = "2"
-"""Of users: bubblewrap's own, and the one by which it has none made in it."""
+"""Most user namespaces: bubblewrap's own, and the one by which it has none made in it."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -19,7 +19,7 @@ from .sandbox import SHELL, Handed, Sandbox, arguments, command
 _CHUNK: Final = 65536
 _FEW_FILES: Final = 10_000
 _BYTES_FOR_A_FILE: Final = 8192
-"""Of a folder in memory; eight times what the file takes that is empty."""
+"""Bytes of a folder in memory for each file in it: eight times what an empty one takes."""
 
 Output = Callable[[bytes], None]
 Watch = Callable[[int], Coroutine[Any, Any, None]]
@@ -81,7 +81,7 @@ def _handed(sandbox: Sandbox) -> Handed:
 
 
 def _enter(sandbox: Sandbox) -> None:
-    """What is done between fork and exec: a keeper has one thread while it starts something."""
+    """Run between fork and exec: a keeper has one thread while it starts something."""
     if sandbox.group:
         sandbox.group.join()
     if sandbox.memory:

@@ -20,7 +20,7 @@ TOOLBOX = "/opt/toolbox"
 SHARE = f"{TOOLBOX}/share"
 INIT = "/run/init"
 SHELL = "/bin/sh"
-"""Of the machine; what the sandbox's first process is a copy of."""
+"""Shell of the machine, of which the sandbox's first process is a copy."""
 SERVED = "/run/bindery"
 EGRESS = f"{SERVED}/net"
 PROXY_PORT = 3128

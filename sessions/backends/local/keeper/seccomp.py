@@ -37,8 +37,8 @@ _NAMESPACES = 0x7E020000
 _PERSONALITIES = (0, 8, 0x20000, 0x20008, 0x40000, 0xFFFFFFFF)
 """As in Docker's, and ADDR_NO_RANDOMIZE, with which gdb starts a program."""
 _ATTACH, _SEIZE = 16, 0x4206
-"""What makes somebody else's process one's tracee. A debugger's own child asks for it itself
-(PTRACE_TRACEME), and all that is done with a tracee stays allowed."""
+"""Requests that make somebody else's process one's tracee. A debugger's own child asks for it
+itself (PTRACE_TRACEME), and all that is done with a tracee stays allowed."""
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 _SOL_SOCKET, _ATTACHED = 1, (26, 50, 51, 52)
 """Filters of processes and of sockets, for which a machine has so much memory for all its users
