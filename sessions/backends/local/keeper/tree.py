@@ -82,7 +82,7 @@ def _rollup(process: int) -> dict[str, int]:
 
 
 def _files(processes: list[int], mounts: Sequence[str]) -> int:
-    """Return the bytes in the sandbox's file systems in memory, each file's own overhead included."""
+    """Return all bytes in the sandbox's file systems in memory, with each file's own."""
     # the first two are bubblewrap outside and the first process inside, which shows nothing
     return max((_mounted(process, mounts) for process in processes[2:]), default=0)
 
