@@ -42,7 +42,7 @@ SCRIPTS = {
         _POST + "ln -sf /etc/shadow /run/answer/detected.json; exit 3\n", ENDED),
     "ends the server's packages": (
         _POST + "echo 'raise SystemExit' > $(python -c 'import jupyterlab; print(jupyterlab.__file__)')\n",
-        frozenset({"build.no-jupyterlab"})),
+        frozenset({"build.no-jupyterlab", "spawn.crashed"})),
 }  # fmt: skip
 _PACKAGE = (
     "import glob\nfrom setuptools import setup\n"
@@ -72,7 +72,7 @@ ATTEMPTS = (
     Repository(KIND, "runtime.txt names a path", {"runtime.txt": "../../../etc/shadow\n"},
                REFUSED | {""}, long=True),
     Repository(KIND, ".resources has a shell in it", {".resources": "cpul=$(id)\nmeml=`id`\n"},
-               REFUSED | {"", "resources.invalid", "resources.cpul", "resources.meml"}, long=True),
+               REFUSED | {"", "resources.invalid", "resources.value"}, long=True),
     Repository(KIND, "a repository without any of it is ready", {"index.ipynb": "{}"}, frozenset({""}),
                control=True),
 )  # fmt: skip

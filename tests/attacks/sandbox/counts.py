@@ -101,17 +101,6 @@ ATTEMPTS = (
     ),
     Program(
         KIND,
-        "lock files a hundred thousand times",
-        "import fcntl\n"
-        "file = open('/tmp/locked', 'w')\n"
-        "made, why = counted(lambda n: fcntl.lockf(file, fcntl.LOCK_EX, 1, n * 2), 500_000)\n"
-        "return f'{made} locks' if made >= 500_000 else None",
-        severity="weak",
-        long=True,
-        seconds=60,
-    ),
-    Program(
-        KIND,
         "make a name longer than the file system takes",
         "open('/tmp/' + 'x' * 300, 'w').close()\nreturn 'made'",
     ),
