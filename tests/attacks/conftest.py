@@ -24,6 +24,8 @@ from tests.sshd import SshServer
 from tests.stack import Api, Stack
 
 HOSTILE = Path(__file__).with_name("hostile.py")
+HANGING = 8
+"""Repositories of a server that never answers."""
 LOG = (
     "echo $OUTPUT; echo '</pre><h1 id=attack>x</h1><script>window.attacked = 1</script>';"
     " echo '<img src=x onerror=\"window.attacked = 1\">';"
@@ -93,7 +95,7 @@ def _projects(world: World, git: GitServer, ssh: SshServer) -> dict[str, str]:
     fork = git.branch("good/forked", "gone", {"index.ipynb": "{ }"})
     git.drop_branch("good/forked", "gone")
     small = git.repository("alice/small", {"index.ipynb": "{}", ".resources": RESOURCES})
-    words = {"small": small, "forked": forked, "fork": fork, "plain": plain, "hanging": git.hang("alice/hanging"), "git_host": git.host,
+    words = {"small": small, "forked": forked, "fork": fork, "plain": plain, "hanging": " ".join(git.hang(f"alice/hanging-{n}") for n in range(HANGING)), "git_host": git.host,
              "redirecting": git.redirect("alice/redirecting", f"http://127.0.0.1:{world.stack.port}/health"),
              "output_of_build": f"built-{secrets.token_hex(8)}",
              "output_of_notebook": f"said-{secrets.token_hex(8)}"}  # fmt: skip
