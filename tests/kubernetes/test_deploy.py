@@ -6,6 +6,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -136,7 +137,8 @@ def test_images_and_hosts_are_examples_to_be_replaced():
     assert {image.partition("/")[0] for image in images} == {"registry.example.org"}
     [ingress] = of_kind("Ingress")
     hosts = [rule["host"] for rule in ingress["spec"]["rules"]]
-    assert hosts == [settings["PORTAL_GATEWAY_DOMAIN"], f"*.{settings['PORTAL_GATEWAY_DOMAIN']}"]
+    portal = urlsplit(settings["PORTAL_URL"]).hostname
+    assert hosts == [portal, f"*.{settings['PORTAL_GATEWAY_DOMAIN']}"]
     assert ingress["spec"]["tls"][0]["hosts"] == hosts
 
 

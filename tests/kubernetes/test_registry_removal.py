@@ -42,7 +42,7 @@ def test_what_was_never_there_is_no_error(registry):
 
 def test_its_size_is_that_of_all_its_parts(deleting, registry):
     deleting.image("bindery/sized", "built")
-    config = {"os": "linux", "architecture": "amd64", "name": "built"}
+    config = {"os": "linux", "architecture": "amd64", "name": "built", "config": {}}
     assert registry.size("bindery/sized", "built") == len(json.dumps(config))
     assert registry.size("bindery/nowhere", "built") is None
 

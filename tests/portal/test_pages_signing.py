@@ -49,7 +49,7 @@ def test_signing_out_ends_this_browsers_way_to_the_notebooks(ada, as_ada, backen
     other = Client()
     other.force_login(ada)
     for browser in (as_ada, other):
-        browser.get(f"/projects/{project.name}/open/")
+        browser.get(f"/projects/{project.name}/open/", {"path": "/lab", "entrant": "0" * 64})
     assert Access.objects.count() == 2
     assert as_ada.post("/sign-out/").url == "/"
     assert Access.objects.count() == 1
