@@ -79,6 +79,7 @@ def test_from_a_step_of_a_build(attempt: Program, in_a_step: dict[str, Verdict])
     require(in_a_step[str(attempt)])
 
 
+@pytest.mark.long
 @attempts(REPOSITORIES, KUBERNETES)
 def test_by_files_of_a_repository(attempt: Repository, repositories: dict[str, Verdict]) -> None:
     require(repositories[str(attempt)])
