@@ -163,5 +163,6 @@ def settings_for(kube: Kube, folder: Path) -> dict[str, str]:
         ),
         "PORTAL_PYTHON_IMAGE": f"{kube.registry}/jupyter:1",
         "PORTAL_VOLUME_GB": "1",
+        "PORTAL_SECCOMP_PROFILE": os.environ.get("TEST_SECCOMP_PROFILE", ""),
         "PORTAL_CA_CONFIGMAP": "ca" if CERTIFICATES.exists() else "",
     }

@@ -33,10 +33,6 @@ pytestmark = [
 
 THROUGH_PODS = (*answers.ATTEMPTS, *messages.ATTEMPTS, *tickets.ATTEMPTS)
 OTHERS = tuple(each for each in network.ATTEMPTS if each not in THROUGH_PODS)
-# A notebook's pod has the filter of the cluster's container runtime, and that of containerd 1.6
-# lets these through (docs/security.md).
-LEFT_TO_THE_RUNTIME = frozenset({"set up io_uring", "enter protocols of virtual machines"})
-IN_A_NOTEBOOK = tuple(each for each in sandbox.of(NOTEBOOK) if each.name not in LEFT_TO_THE_RUNTIME)
 REPOSITORIES = (*files.ATTEMPTS, *images.LAUNCHED)
 
 
@@ -64,7 +60,7 @@ def repositories(
     return built(world, git_server, chosen(request, "test_by_files_of_a_repository"))
 
 
-@attempts(IN_A_NOTEBOOK, KUBERNETES)
+@attempts(sandbox.of(NOTEBOOK), KUBERNETES)
 def test_from_a_notebook(attempt: Program, in_a_notebook: dict[str, Verdict]) -> None:
     require(in_a_notebook[str(attempt)])
 

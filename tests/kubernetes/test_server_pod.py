@@ -196,6 +196,7 @@ def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
         "SSL_CERT_FILE",
     ]
     digest = "sha256:" + "d" * 64
+    profile = {"type": "Localhost", "localhostProfile": "bindery-notebook.json"}
     assert serverpod.pod(SERVER, FULL, "uid-1") == {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -217,7 +218,7 @@ def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 10,
-            "securityContext": POD_RIGHTS,
+            "securityContext": {**POD_RIGHTS, "seccompProfile": profile},
             "initContainers": [pods.settling(SERVER, FULL)],
             "containers": [
                 {

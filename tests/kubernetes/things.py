@@ -55,6 +55,7 @@ FULL = Site(
     base_secret="base",
     variables={"HTTPS_PROXY": "http://proxy.example.org:3128"},
     pod_template={"spec": {"priorityClassName": "notebooks"}},
+    seccomp_profile="bindery-notebook.json",
 )
 
 BUILD = BuildSpec(7, "https://git.example.org/ada/flowers", COMMIT, "main", "ada-flowers-c0ffee")

@@ -99,7 +99,7 @@ def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 10,
-            "securityContext": homes.rights_of_pod(),
+            "securityContext": homes.rights_of_pod(site),
             **({"initContainers": [homes.settling(spec, site)]} if site.keep_homes else {}),
             "containers": [_container(spec, site)],
             "volumes": _volumes(spec, site),

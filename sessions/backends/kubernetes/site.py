@@ -31,8 +31,9 @@ class Site:
     ``variables`` (proxies, package indexes) go into builds' steps and into notebooks, and with
     ``ca_configmap`` the site's own authorities. ``base_secret`` opens registries to the images that
     repositories name, and nothing of the portal's own. ``keep_homes``: /home/jovyan is kept in the
-    person's volume. ``pod_template`` is an operator's part of the
-    notebooks' pods. ``unusable`` has, by their names, why settings could not be read.
+    person's volume. ``pod_template`` is an operator's part of the notebooks' pods.
+    ``seccomp_profile`` is a file on each node, below the kubelet's folder of profiles.
+    ``unusable`` has, by their names, why settings could not be read.
     """
 
     namespace: str
@@ -56,6 +57,7 @@ class Site:
     ca_configmap: str
     base_secret: str = ""
     keep_homes: bool = True
+    seccomp_profile: str = ""
     variables: dict[str, str] = field(default_factory=dict)
     pod_template: dict[str, Any] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
@@ -78,6 +80,13 @@ class Site:
     def pull_secrets(self) -> dict[str, list[dict[str, str]]]:
         """The part of a pod with which the node gets images that not everybody may have."""
         return {"imagePullSecrets": [{"name": self.pull_secret}]} if self.pull_secret else {}
+
+    @property
+    def seccomp(self) -> dict[str, str]:
+        """The filter of system calls of pods that run what strangers wrote."""
+        if not self.seccomp_profile:
+            return {"type": "RuntimeDefault"}
+        return {"type": "Localhost", "localhostProfile": self.seccomp_profile}
 
     def repository(self, image: str) -> str:
         """Where in the registry an image is kept, without the registry's own address."""
@@ -164,6 +173,7 @@ def configured() -> Site:
         notebook_disk=int(settings.PORTAL_NOTEBOOK_DISK_GB * 1e9),
         ca_configmap=settings.PORTAL_CA_CONFIGMAP,
         keep_homes=settings.PORTAL_KEEP_HOMES,
+        seccomp_profile=settings.PORTAL_SECCOMP_PROFILE,
         variables=variables,
         pod_template=template,
         unusable={name: why for name, why in wrong.items() if why},

@@ -68,7 +68,7 @@ def helper(task: str, project: str, volume: str, site: Site) -> dict[str, Any]:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 1,
-            "securityContext": rights_of_pod(),
+            "securityContext": rights_of_pod(site),
             "containers": [_helping(task, project, site)],
             "volumes": [home(volume), program.volume()],
             **site.pull_secrets,
@@ -96,7 +96,7 @@ def _helping(task: str, project: str, site: Site) -> dict[str, Any]:
     }
 
 
-def rights_of_pod() -> dict[str, Any]:
+def rights_of_pod(site: Site) -> dict[str, Any]:
     """Return the security context of all pods that have a person's volume."""
     return {
         "runAsUser": USER,
@@ -105,7 +105,7 @@ def rights_of_pod() -> dict[str, Any]:
         "fsGroup": USER,
         "fsGroupChangePolicy": "OnRootMismatch",
         "supplementalGroups": [100],  # to which Jupyter's own images give their files
-        "seccompProfile": {"type": "RuntimeDefault"},
+        "seccompProfile": site.seccomp,
     }
 
 

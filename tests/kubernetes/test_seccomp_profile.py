@@ -1,0 +1,65 @@
+"""The seccomp profile for the nodes, compared with the filter of a sandbox on one machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessions.backends.local.keeper.syscalls import DENIED
+
+PROFILE = json.loads(Path("deploy/kubernetes/seccomp/bindery-notebook.json").read_text())
+ALLOW = "SCMP_ACT_ALLOW"
+
+
+def rules(name: str) -> list[dict[str, Any]]:
+    return [rule for rule in PROFILE["syscalls"] if name in rule["names"]]
+
+
+def test_what_is_not_named_is_refused():
+    assert PROFILE["defaultAction"] == "SCMP_ACT_ERRNO"
+
+
+@pytest.mark.parametrize("name", sorted(DENIED))
+def test_what_a_sandbox_refuses_is_refused(name):
+    assert rules(name) == []
+
+
+@pytest.mark.parametrize("name", ["socketcall", "ipc"])
+def test_old_calls_that_reach_several_others_are_refused(name):
+    assert rules(name) == []
+
+
+@pytest.mark.parametrize("name", ["clone", "personality", "socket", "socketpair"])
+def test_arguments_decide_where_they_do_in_a_sandbox(name):
+    assert rules(name)
+    assert all(rule["args"] for rule in rules(name))
+
+
+def test_sockets_are_unix_internet_and_netlink_without_audit():
+    first = [(rule["args"][0]["op"], rule["args"][0]["value"]) for rule in rules("socket")]
+    assert first == [("SCMP_CMP_EQ", family) for family in (1, 2, 10, 16)]
+    assert rules("socket")[-1]["args"][1] == {
+        "index": 2,
+        "value": 9,
+        "valueTwo": 0,
+        "op": "SCMP_CMP_NE",
+    }
+
+
+def test_threads_start_and_namespaces_do_not():
+    (clone,) = rules("clone")
+    assert clone["args"] == [
+        {"index": 0, "value": 0x7E020000, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
+    ]
+    (clone3,) = rules("clone3")
+    assert (clone3["action"], clone3["errnoRet"]) == ("SCMP_ACT_ERRNO", 38)
+
+
+@pytest.mark.parametrize(
+    "name", ["execve", "futex", "io_setup", "memfd_create", "mmap", "ptrace", "shmget", "wait4"]
+)
+def test_what_jupyterlab_debuggers_and_databases_need_is_allowed(name):
+    assert [(rule["action"], "args" in rule) for rule in rules(name)] == [(ALLOW, False)]
