@@ -20,6 +20,7 @@ from sessions.lifecycle import facts, steps
 from sessions.models import Build
 from sessions.states import BuildState
 from tests.backends.waiting import build_report, built, finished, log, removed, settled, until
+from tests.processes import command, everything
 
 pytestmark = pytest.mark.slow("builds and notebooks are started and killed", seconds=240)
 
@@ -58,6 +59,34 @@ def test_a_build_that_was_lost_is_not_taken_for_finished(backend, order):
     finished(backend, spec)
     forget_how_it_ended(backend, spec)
     assert build_report(backend, spec.id).code == "build.lost"
+    backend.forget_build(spec.id)
+
+
+def stopped_copy(partial: Path) -> int:
+    """Wait for the program that copies into a build's folder, and stop it; its process id."""
+
+    def found() -> int | None:
+        words = f" {partial}/env "
+        return next((pid for pid in everything() if f"{command(pid)}".endswith(words)), None)
+
+    copying = until(found)
+    os.kill(copying, signal.SIGSTOP)
+    return copying
+
+
+@pytest.mark.parametrize("how", ["kill", "cancel"])
+def test_nothing_writes_into_a_build_that_has_ended(backend, order, how):
+    built(backend, order({"index.ipynb": "{}"}))  # JupyterLab is there to be copied
+    spec = order({"index.ipynb": "{}"})
+    backend.ensure_build(spec)
+    folder = backend.folders.keeper("build", spec.id)
+    copying = stopped_copy(Path(jobs.read(folder).partial))
+    if how == "kill":
+        kill(backend, "build", spec.id)
+    else:
+        backend.cancel_build(spec.id)
+    until(lambda: command(copying) == "", 20)
+    assert finished(backend, spec).code == {"kill": "build.lost", "cancel": "build.cancelled"}[how]
     backend.forget_build(spec.id)
 
 

@@ -191,13 +191,13 @@ class Build:
             remove(draft)
         if kept.exists():
             self._log.say(f"── Taking Python {version} and JupyterLab as installed before")
-            await asyncio.to_thread(copy, kept, self._partial / "env")
+            await copy(kept, self._partial / "env")
             (self._partial / "env" / unsynced.MARK).unlink(missing_ok=True)
             return
         for step in steps.base(self._job, version):
             await self._step(step)
         self._let_people_install(version)
-        await asyncio.to_thread(copy, self._partial / "env", draft)
+        await copy(self._partial / "env", draft)
         unsynced.mark(draft)
         rename_unless_there(draft, kept)
 

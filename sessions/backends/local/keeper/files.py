@@ -1,44 +1,59 @@
 """What a keeper does to trees of files that strangers made: without following their links.
 
 The programs of the system do the deep work: names and depths that a stranger chose exceed
-what Python's own functions can take.
+what Python's own functions can take. They end with the keeper: the next one works in the same
+folder.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from pathlib import Path
 
 from . import disks
 
+_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+
 
 def remove(folder: Path) -> None:
     """Remove the folder and all in it, also where a build took away the right to do so."""
     if not os.path.lexists(folder):
         return
-    if subprocess.run(["rm", "-rf", "--", folder], capture_output=True).returncode:
-        subprocess.run(["chmod", "-R", "u+rwX", "--", folder], capture_output=True)
-        subprocess.run(["rm", "-rf", "--", folder], check=True, capture_output=True)
+    if _run("rm", "-rf", "--", folder).returncode:
+        _run("chmod", "-R", "u+rwX", "--", folder)
+        _run("rm", "-rf", "--", folder).check_returncode()
 
 
 def make_readable(folder: Path) -> None:
     """Let everybody read what is there: other people's notebooks run under other uids."""
-    subprocess.run(["chmod", "-R", "u+rwX,go+rX", "--", folder], check=True, capture_output=True)
+    _run("chmod", "-R", "u+rwX,go+rX", "--", folder).check_returncode()
 
 
-def copy(source: Path, target: Path) -> None:
+def _run(*words: str | Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*_WITH_US, *words], capture_output=True)
+
+
+async def copy(source: Path, target: Path) -> None:
     """Copy the tree as it is; shares the data where the file system can.
 
-    Raises `OSError`, with the disk's own error where that is why.
+    Nothing is copied any more once this is cancelled. Raises `OSError`, with the disk's own error
+    where that is why.
     """
-    words = ["cp", "-dRT", "--preserve=mode,timestamps,links", "--reflink=auto"]
-    done = subprocess.run(
-        [*words, "--", source, target],
-        capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"},
+    words = ("cp", "-dRT", "--preserve=mode,timestamps,links", "--reflink=auto")
+    copying = await asyncio.create_subprocess_exec(
+        *_WITH_US, *words, "--", source, target,
+        stderr=subprocess.PIPE, env={**os.environ, "LC_ALL": "C"},
     )  # fmt: skip
-    if done.returncode:
-        raise OSError(disks.number_in(done.stderr), done.stderr[-500:])
+    try:
+        said = (await copying.communicate())[1].decode(errors="replace")
+    finally:
+        if copying.returncode is None:
+            copying.kill()
+            await copying.wait()
+    if copying.returncode:
+        raise OSError(disks.number_in(said), said[-500:])
 
 
 def rename_unless_there(draft: Path, target: Path) -> None:
