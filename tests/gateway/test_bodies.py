@@ -11,6 +11,8 @@ import pytest
 from portal import bodies
 from tests.gateway.wire import ask, head
 
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
+
 LARGE = 300 * 1024 * 1024
 SOON = 5.0
 ADDRESSES = [

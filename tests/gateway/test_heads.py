@@ -14,6 +14,8 @@ from portal.server import heads
 from tests.gateway.wire import UPGRADE, ask, head, read
 
 PORTAL, NOTEBOOK = "localhost", "ada-flowers-aaaaaaaa.localhost"
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
+
 SOON = 3.0
 """Seconds: far less than a head may take."""
 

@@ -16,6 +16,7 @@ from portal.server import socket as sockets
 from tests.gateway.conftest import browser_of
 from tests.gateway.wire import UPGRADE, head, read
 
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
 
 @pytest.fixture
 def fields(ada, project, port, settings) -> dict[str, str]:

@@ -23,6 +23,8 @@ from tests.backends.waiting import until
 from tests.gateway import wire
 from tests.gateway.wire import UPGRADE, head, read
 
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
+
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 FEW = 16 * 1024 * 1024
 """Bytes that the kernel may hold for the two connections, and we a piece of."""

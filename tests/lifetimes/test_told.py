@@ -12,7 +12,6 @@ from portal.models.letter import ATTEMPTS
 from sessions import conditions, lifecycle
 from sessions.lifecycle import warning
 from sessions.models import Condition, Project
-from sessions.unbroken import unbroken_since
 from tests.lifetimes.conftest import DAY, HOUR, MINUTE, Portal, now_is
 from tests.portal.conftest import server
 
@@ -143,15 +142,12 @@ def test_a_project_that_is_kept_as_its_letter_is_written_stays_kept(ada, portal,
 
 
 def refused(portal: Portal, days: int) -> None:
-    """So many days in which their letters are refused, with a look every two hours."""
-    for _look in range(days * 12):
-        portal.sleep(30 * MINUTE)
-        portal._see()
-        unbroken_since(portal.clock)
-        portal.live(90 * MINUTE)
+    """So many days in which their letters are refused, with a look every six hours."""
+    for _look in range(days * 4):
+        portal.live(6 * HOUR)
 
 
-@pytest.mark.slow("two weeks go by, with a look every two hours", seconds=120)
+@pytest.mark.slow("two weeks go by, with a look every six hours", seconds=120)
 def test_after_two_weeks_of_refusals_staff_decide(
     ada, bob, as_stan, as_vera, stan, portal, unused, server
 ):
@@ -182,7 +178,7 @@ def test_after_two_weeks_of_refusals_staff_decide(
     assert not Project.objects.undecided()
 
 
-@pytest.mark.slow("two weeks go by, with a look every two hours", seconds=120)
+@pytest.mark.slow("two weeks go by, with a look every six hours", seconds=120)
 def test_an_address_that_is_mended_is_written_to_within_a_day(ada, portal, unused, server):
     server.refused = {"ada@example.org"}
     project = unused(ada, 6)

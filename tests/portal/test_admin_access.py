@@ -25,7 +25,8 @@ pytestmark = pytest.mark.django_db
 OPEN = {"login", "logout"}
 """Whoever comes to these is nobody yet, or will be."""
 LABELS = ("portal", "quotas", "keys", "notebook_sessions", "auth", "auditlog", "admin")
-STAFF = ["vera", "sue", "stan", "root"]
+STAFF = ["vera", "root", *(pytest.param(name, marks=pytest.mark.long) for name in ("sue", "stan"))]
+"""Those between the one who may least and the one who may all are among the long tests."""
 
 
 @pytest.fixture
