@@ -127,11 +127,44 @@ time.sleep(30 if sent >= 300_000_000 else 0)  # until somebody has counted it
 """
 
 
+ANSWERS = """
+import struct
+question = struct.pack("IHHIIBxHiII", 32, 18, 1, 1, 0, 0, 0, 1, 0, 0)  # which link is number 1
+while len(kept) < 2000:
+    asked = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    asked.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**30)
+    asked.setblocking(False)
+    asked.bind((0, 0))
+    asking = asked.dup()
+    try:
+        for _ in range(3000):
+            asking.send(question)
+    except OSError:
+        pass
+    asking.close()
+    kept.append(asked)
+    time.sleep(0.01)
+time.sleep(30)
+"""
+
+
 @pytest.mark.parametrize("group", [True, False], ids=["cgroup", "no cgroup"])
 def test_the_networks_buffers_are_bounded(group: bool):
     """A cgroup of the first version has a limit of their own, at which senders wait."""
     outcome = run(BEGIN + TCP, group=group)
     assert outcome.end == "out-of-memory" or int(outcome.output) < MEMORY, outcome
+
+
+@pytest.mark.parametrize("group", [True, False], ids=["cgroup", "no cgroup"])
+def test_what_the_kernel_answers_and_nobody_reads_is_bounded(group: bool):
+    outcome = run(BEGIN + ANSWERS, group=group)
+    assert outcome.end == "out-of-memory", outcome
+
+
+def test_few_sockets_with_much_in_them_are_looked_into():
+    """The kernel lets one of them grow to more than what usually waits in one."""
+    outcome = run(BEGIN + TCP, group=False, memory=400_000_000)
+    assert outcome.end == "out-of-memory" or int(outcome.output) < 400_000_000, outcome
 
 
 FILES = """

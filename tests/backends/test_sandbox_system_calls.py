@@ -20,9 +20,9 @@ def call(name, *arguments):
         return errno.errorcode[ctypes.get_errno()]
     return "done"
 
-def opened(family, kind):
+def opened(family, kind, protocol=0):
     try:
-        socket.socket(family, kind).close()
+        socket.socket(family, kind, protocol).close()
     except OSError as error:
         return errno.errorcode[error.errno]
     return "done"
@@ -48,6 +48,8 @@ found = {
     "the virtual machine": opened(40, 1),
     "the kernel's ciphers": opened(38, 5),
     "the wire": opened(17, 3),
+    "messages of programs by netlink": opened(16, 3, 2),
+    "the machine's devices by netlink": opened(16, 3, 15),
     "a filter": call("seccomp", 1, 0, 0),
     "a filter by its older name": call("prctl", 22, 2, 0),
     "a filter of a socket": call("setsockopt", socket.socket().detach(), 1, 26, 0, 0),
@@ -63,6 +65,8 @@ ANSWERS = {
     "the virtual machine": "EAFNOSUPPORT",
     "the kernel's ciphers": "EAFNOSUPPORT",
     "the wire": "EAFNOSUPPORT",
+    "messages of programs by netlink": "EPROTONOSUPPORT",
+    "the machine's devices by netlink": "EPROTONOSUPPORT",
     "a filter": "ENOSYS",
     "a filter by its older name": "EINVAL",
     "requests of others' number": "ENOSYS",
@@ -136,9 +140,13 @@ for each in threads: each.join()
 print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 for _ in range(20):  # more than may be there at once, if the dead ones stayed
     subprocess.run(["sh", "-c", "for n in 1 2 3 4 5 6 7 8 9 10; do (true & ) ; done"], check=True)
+def state(each):
+    try:
+        return open(f"/proc/{each}/status").read()
+    except OSError:  # it has gone meanwhile
+        return ""
 for _ in range(100):
-    dead = [each for each in os.listdir("/proc") if each.isdigit()
-            and "State:\\tZ" in open(f"/proc/{each}/status").read()]
+    dead = [each for each in os.listdir("/proc") if each.isdigit() and "State:\\tZ" in state(each)]
     if not dead:
         break
     time.sleep(0.05)

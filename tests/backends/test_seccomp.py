@@ -93,6 +93,15 @@ def test_sockets_are_of_the_sandboxs_own_network(machine: str, name: str, family
 
 
 @machines
+@pytest.mark.parametrize("protocol", [*range(1, 32), 256, 2**31, 2**32 - 1])
+def test_netlink_says_which_addresses_there_are_and_nothing_else(machine: str, protocol: int):
+    assert call(machine, "socket", 16, 3, 0) == call(machine, "socket", 16, 2, 7 << 32) == 0
+    assert call(machine, "socket", 16, 3, protocol) == errno.EPROTONOSUPPORT
+    assert call(machine, "socket", 16 | 7 << 32, 3, protocol) == errno.EPROTONOSUPPORT
+    assert call(machine, "socket", 2, 3, protocol) == 0
+
+
+@machines
 @pytest.mark.parametrize(
     ("size", "flags", "error"),
     [

@@ -38,14 +38,14 @@ def test_arguments_decide_where_they_do_in_a_sandbox(name):
     assert all(rule["args"] for rule in rules(name))
 
 
-def test_sockets_are_unix_internet_and_netlink_without_audit():
+def test_sockets_are_unix_internet_and_what_netlink_says_of_addresses():
     first = [(rule["args"][0]["op"], rule["args"][0]["value"]) for rule in rules("socket")]
     assert first == [("SCMP_CMP_EQ", family) for family in (1, 2, 10, 16)]
     assert rules("socket")[-1]["args"][1] == {
         "index": 2,
-        "value": 9,
+        "value": 0,
         "valueTwo": 0,
-        "op": "SCMP_CMP_NE",
+        "op": "SCMP_CMP_EQ",
     }
 
 

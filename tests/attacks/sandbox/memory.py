@@ -71,6 +71,24 @@ ATTEMPTS = (
         backends=ON_ONE_MACHINE,
         severity="weak",
     ),
+    Program(
+        KIND,
+        "hold memory in messages of netlink from one socket to the other",
+        "kept, sent = [], 0\n"
+        "while sent < 512e6 and len(kept) < 3000:\n"
+        "    receiver, sender = (socket.socket(16, socket.SOCK_RAW, 2) for _ in range(2))\n"
+        "    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**30)\n"
+        "    receiver.bind((0, 0))\n"
+        "    sender.setblocking(False)\n"
+        "    kept.append(receiver)\n"
+        "    try:\n"
+        "        while sent < 512e6:\n"
+        "            sent += sender.sendto(bytes(100_000), receiver.getsockname())\n"
+        "    except BlockingIOError:\n"
+        "        pass\n"
+        "return f'{sent / 1e6:.0f} MB'",
+        backends=ON_ONE_MACHINE,
+    ),
     *(
         Program(
             KIND,

@@ -16,6 +16,8 @@ from .status import Ended
 _FASTEST_GROWTH = 2_000_000_000
 """Bytes a second: how quickly a machine can fill its memory, so when to look again."""
 _GROUP_PAUSE = 0.5
+NETLINK = 4
+"""No cgroup counts what waits in sockets of netlink: they get this part of the limit more."""
 _DISK_PAUSE = 3.0
 MOST_FILES = 65_536
 """That all processes of a sandbox may have open together; each alone has 4,096 at most."""
@@ -57,13 +59,18 @@ class Memory:
         """Raise ``ended`` when the sandbox of ``process`` uses more, or has wanted to."""
         while True:
             self.check()
-            pause = _GROUP_PAUSE if self.group else self._weigh(process)
+            pause = self._weigh_netlink(process) if self.group else self._weigh(process)
             await asyncio.sleep(pause)
 
     def check(self) -> None:
         """Raise ``ended`` if the kernel has ended a process because there was no more."""
         if self.group and self.group.kills():
             raise self.ended
+
+    def _weigh_netlink(self, process: int) -> float:
+        if tree.in_netlink(process) > self.limit // NETLINK:
+            raise self.ended
+        return _GROUP_PAUSE
 
     def _weigh(self, process: int) -> float:
         used = tree.memory(process, self.mounts, self.limit)

@@ -1,9 +1,10 @@
 """Counts what the kernel keeps for a sandbox's processes and is no memory of any of them.
 
 Data that waits in sockets and pipes, files in memory that have lost their name, and shared
-mappings, whose pages stay when the process that has filled them is gone. A cgroup counts all that;
-`tree` asks here where there is none. A descriptor of another process is looked at through a copy
-(pidfd_getfd), for which a keeper has the right: it owns the user namespace of its sandbox.
+mappings, whose pages stay when the process that has filled them is gone. A cgroup counts all that
+but what waits in sockets of netlink; `tree` asks here where there is none. A descriptor of another
+process is looked at through a copy (pidfd_getfd), for which a keeper has the right: it owns the
+user namespace of its sandbox.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 
 SOCKET_BYTES = 425_984
-"""The most that waits in a socket: twice the usual ``net.core.wmem_max``."""
+"""The most that usually waits in a socket: twice the usual ``net.core.wmem_max``."""
+_SYSCTLS = Path("/proc/sys/net")
 _PIDFD_GETFD = 438
 _SO_MEMINFO, _MEMINFO = 55, "9I"
 _QUEUED = 11
@@ -68,6 +70,31 @@ def of_machine() -> int:
     return int(found[1]) * 1024 if found else 0
 
 
+def of_netlink(process: int) -> int:
+    """Return what waits in all sockets of netlink of the network that the process is in."""
+    try:
+        lines = Path(f"/proc/{process}/net/netlink").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(
+        int(received) + int(sent) for received, sent in (each.split()[4:6] for each in lines[1:])
+    )
+
+
+def most_in_socket() -> int:
+    """Return the most that this machine lets wait in one socket, both ways."""
+    asked = sum(2 * _sysctl(f"core/{way}mem_max") for way in "rw")
+    return max(SOCKET_BYTES, asked, sum(_sysctl(f"ipv4/tcp_{way}mem") for way in "rw"))
+
+
+def _sysctl(name: str) -> int:
+    """Return the last figure of a setting of the kernel's network, 0 where there is none."""
+    try:
+        return int((_SYSCTLS / name).read_text().split()[-1])
+    except OSError:
+        return 0
+
+
 def _numbers(process: int) -> Iterator[int]:
     try:
         yield from map(int, os.listdir(f"/proc/{process}/fd"))
@@ -101,6 +128,8 @@ def _size(copy: int, there: os.stat_result) -> int:
 
 def _of_socket(copy: int) -> int:
     with socket.socket(fileno=os.dup(copy)) as asked:
+        if asked.family == socket.AF_NETLINK:
+            return 0  # `of_netlink` has it
         said = asked.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, struct.calcsize(_MEMINFO))
         received, _, sent, _, ahead, queued, _, backlog, _ = memoryview(said).cast("I")
         counted: int = received + max(sent, queued) + ahead + backlog

@@ -33,6 +33,9 @@ _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _FAMILIES = (1, 2, 10, 16)
 """UNIX, INET, INET6 and NETLINK, with which a program finds its addresses. Not VSOCK, which no
 network namespace bounds, nor those of drivers and of the kernel's own cryptography."""
+_NETLINK, _ROUTES = 16, 0
+"""Of netlink only what says which addresses there are: no limit of memory counts what waits in it,
+and others, such as NETLINK_USERSOCK, carry messages from one program to the other."""
 _NAMESPACES = 0x7E020000
 _PERSONALITIES = (0, 8, 0x20000, 0x20008, 0x40000, 0xFFFFFFFF)
 """As in Docker's, and ADDR_NO_RANDOMIZE, with which gdb starts a program."""
@@ -96,8 +99,9 @@ def _weighed(numbers: dict[str, int], *, has_memfd: bool) -> Iterator[_Instructi
     yield from _of_call(numbers["prctl"], filters)
     attached = [*_where(1, _SOL_SOCKET), *_but(2, _ATTACHED, errno.EPERM)]
     yield from _of_call(numbers["setsockopt"], attached)
-    for name in ("socket", "socketpair"):
-        yield from _of_call(numbers[name], _only(0, _FAMILIES, errno.EAFNOSUPPORT))
+    families = _only(0, _FAMILIES, errno.EAFNOSUPPORT)
+    yield from _of_call(numbers["socket"], [*_of_netlink(), *families])
+    yield from _of_call(numbers["socketpair"], families)
     yield from _of_call(numbers["personality"], _only(0, _PERSONALITIES, errno.EPERM))
     yield from _of_call(numbers["clone"], _without(0, _NAMESPACES, errno.EPERM))
     yield from _of_call(numbers["ptrace"], _but(0, (_ATTACH, _SEIZE), errno.EPERM))
@@ -112,6 +116,12 @@ def _weighed(numbers: dict[str, int], *, has_memfd: bool) -> Iterator[_Instructi
 def _of_call(number: int, body: list[_Instruction]) -> list[_Instruction]:
     """``body``, which returns at any rate, where the call has this number."""
     return [(_EQUAL, 0, len(body), number), *body]
+
+
+def _of_netlink() -> list[_Instruction]:
+    """Decide about a socket of netlink by its protocol, and go on with all others."""
+    body = _only(2, (_ROUTES,), errno.EPROTONOSUPPORT)
+    return [_low(0), (_EQUAL, 0, len(body), _NETLINK), *body]
 
 
 def _where(argument: int, value: int) -> list[_Instruction]:
