@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
-from aiohttp import ClientError
+from aiohttp import ClientError, ClientResponseError
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
 from django.utils import translation
@@ -113,7 +113,7 @@ class Gateway:
                     await passing.run(arrival, upstream, verdict.token, visit)
         except TooMany:
             return answers.too_many
-        except BadStatus:
+        except (BadStatus, ClientResponseError):
             return answers.bad_answer
         except Refused as refusal:
             return _refused(refusal.status)

@@ -22,6 +22,8 @@ from sessions.gateway.upstreams import LONGEST_HEADER, Upstream
 
 WITHIN = 60.0
 """Seconds for the notebook's answer: it may look for a kernel first."""
+_NONSENSE = 0
+"""The status of an answer that HTTP does not allow."""
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -44,7 +46,7 @@ class Opened:
 async def opened(arrival: Arrival, upstream: Upstream, token: str) -> AsyncIterator[Opened]:
     """Yield the socket at this notebook's server, for as long as it is used.
 
-    Raises `Refused`, or `OSError` when the server cannot be reached or answers nonsense.
+    Raises `Refused`, or `OSError` when the server cannot be reached or opens no such socket.
     """
     reader, writer = await upstream.connect(LONGEST_HEADER)
     try:
@@ -100,7 +102,7 @@ async def _answer(reader: StreamReader) -> _Answer:
     except HttpParserUpgrade:
         pass
     except HttpParserError as error:
-        raise ConnectionError("no valid answer to a handshake") from error
+        raise Refused(_NONSENSE) from error
     answer.status = parser.get_status_code()
     return answer
 

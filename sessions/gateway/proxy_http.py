@@ -28,8 +28,9 @@ class Exchange:
         self.started = False
 
     async def run(self, arrival: Arrival, upstream: Upstream, token: str, visit: Visit) -> None:
-        """Raises `aiohttp.ClientError` or `OSError` when the server fails, `BadStatus` when it
-        answers with one below 200, which would make a tunnel of the connection, or beyond 599."""
+        """Raises `aiohttp.ClientError` or `OSError` when the server fails (`ClientResponseError`
+        when HTTP does not allow its answer), `BadStatus` when it answers with one below 200, which
+        would make a tunnel of the connection, or beyond 599."""
         body = None
         if b"content-length" in arrival.fields or b"transfer-encoding" in arrival.fields:
             body = self._body(visit)

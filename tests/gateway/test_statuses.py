@@ -36,7 +36,10 @@ def asked(browser: Browser, *fields: str) -> bytes:
     return head(browser.host, *own, *fields, line="GET /x HTTP/1.1")
 
 
-STATUSES = [b"HTTP/1.1 101 x", b"HTTP/1.1 600 x", b"HTTP/1.1 999 x"]
+STATUSES = [
+    b"HTTP/1.1 101 x", b"HTTP/1.1 600 x", b"HTTP/1.1 999 x", b"HTTP/1.1 99 x", b"HTTP/1.1 2000 x",
+    b"HTTP/1.1 -20 x", b"HTTP/1.1 x", b"\x00\xff",
+]  # fmt: skip
 FOO = ("Connection: Upgrade", "Upgrade: foo")
 WAYS = [("Connection: close",), FOO, (*FOO, "Content-Length: 0"), ("Upgrade: foo",), UPGRADE]
 
