@@ -29,7 +29,7 @@ print(Build.objects.filter(url__contains='/many-{}/').count())
 
 
 @pytest.fixture(
-    params=[(4, 2), pytest.param((6, 5), marks=pytest.mark.long)],
+    params=[(4, 1), pytest.param((6, 5), marks=pytest.mark.long)],
     ids=lambda crowd: f"{crowd[0]} people with {crowd[1]} projects",
 )
 def crowd(request: pytest.FixtureRequest) -> tuple[int, int]:

@@ -13,7 +13,6 @@ from tests.whole.test_crashes import (
 from tests.whole.test_launches import (
     test_a_deleted_project_comes_back_with_its_files_until_it_is_gone_for_good,
     test_files_in_the_own_folder_are_there_in_every_notebook,
-    test_two_people_at_the_same_moment_cause_one_build_and_see_all_of_it,
 )
 
 pytestmark = [
@@ -26,5 +25,4 @@ __all__ = [
     "test_a_deleted_project_comes_back_with_its_files_until_it_is_gone_for_good",
     "test_a_portal_that_is_ended_and_started_again_finds_everything",
     "test_files_in_the_own_folder_are_there_in_every_notebook",
-    "test_two_people_at_the_same_moment_cause_one_build_and_see_all_of_it",
 ]
