@@ -18,6 +18,7 @@ from tests.gateway.wire import UPGRADE, head, read
 
 pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
 
+
 @pytest.fixture
 def fields(ada, project, port, settings) -> dict[str, str]:
     key = browser_of(ada, project).portal.session.session_key
