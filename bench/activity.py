@@ -117,7 +117,7 @@ def show(rounds: Iterator[Round]) -> None:
 def measure(rounds: int) -> Iterator[Round]:
     from django.utils import timezone  # noqa: PLC0415
 
-    from sessions.activity.rounds import go_round  # noqa: PLC0415
+    from sessions.culling.activity.loop import go_round  # noqa: PLC0415
     from sessions.models import Session  # noqa: PLC0415
 
     for number in range(1, rounds + 1):

@@ -1,13 +1,21 @@
-"""People's SSH key pairs: made, rotated, and opened for the one who owns them.
+"""People's SSH key pairs and the known hosts that ssh needs beside them.
 
-The private half leaves this module only in an `identity.Identity`: for git in the portal's own
-hands, and for the person's own notebooks.
+All that ssh needs to act as a person: their key pair, and the servers that are known.
+
+Which SSH servers are known: those that the operator names, and those that were met before.
+
+People's SSH key pairs: made, rotated, and opened for the one who owns them.
+
+The private half leaves this module only in an `Identity`: for git in the portal's own hands, and
+for the person's own notebooks.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,13 +25,60 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from django.conf import settings
 from django.db.models import BigIntegerField
 from django.utils import timezone
 
 from keys.models import KeyPair
 from keys.sealing import open_sealed, seal
+from portal.lib.db import Given, Prepared
 from portal.models import User
-from portal.prepared import Given, Prepared
+
+from .models import KnownHost
+
+
+@dataclass(frozen=True)
+class Identity:
+    """``private`` is in OpenSSH's form, ``public`` a line of ``authorized_keys``,
+    ``known_hosts`` the text of such a file. ``user_id`` is the person's row, for the servers
+    that they are the first to meet."""
+
+    private: str = field(repr=False)
+    public: str
+    known_hosts: str = ""
+    user_id: int | None = None
+
+
+def identity_of(user: User) -> Identity:
+    """The person's identity; their key pair is made where there is none yet.
+
+    Raises `keys.sealing.CannotOpen`.
+    """
+    pair = ensure(user)
+    return Identity(private(pair), pair.public, text(), user.pk)
+
+
+def text() -> str:
+    """All of them, as a file ``known_hosts``; the operator's come first."""
+    met = (f"{row.host} {row.key}" for row in KnownHost.objects.order_by("pk"))
+    return "".join(f"{line}\n" for line in (*settings.PORTAL_KNOWN_HOSTS.splitlines(), *met))
+
+
+def record(lines: Iterable[str], user_id: int | None) -> None:
+    """Know the servers of these lines from now on; the person was the first to use them.
+
+    Of two who meet a server at once the first is believed: a key that differs is not added.
+    """
+    for line in lines:
+        host, kind, key = line.split()[:3]
+        if KnownHost.objects.filter(host=host).exists():
+            continue
+        KnownHost.objects.get_or_create(
+            host=host,
+            key=f"{kind} {key}",
+            defaults={"fingerprint": fingerprint(f"{kind} {key}"), "first_user_id": user_id},
+        )
+
 
 USE = "ssh-key"
 _PAIRS = Prepared(lambda: KeyPair.objects.filter(user=Given("user", BigIntegerField())))

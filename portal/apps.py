@@ -19,17 +19,17 @@ class PortalConfig(AppConfig):
         from django.contrib.auth.models import Group
 
         from portal import checks  # noqa: F401  registers itself
-        from portal.logs import tasks
+        from portal.lib.logs import requests
         from portal.models import Announcement, Installation, User
 
-        tasks.listen()
+        requests.listen()
         kept = ["username", "email", "is_active", "is_staff", "is_superuser", "signed_out",
                 "password", "password_given", "password_chosen"]  # fmt: skip
         auditlog.register(
             User,
             include_fields=kept,
             mask_fields=["password"],
-            mask_callable="portal.auditing.hidden",
+            mask_callable="portal.accounts.audit_actor.hidden",
             m2m_fields={"groups", "user_permissions"},
         )
         auditlog.register(Group, include_fields=["name"], m2m_fields={"permissions"})
@@ -41,12 +41,12 @@ class PortalAdminConfig(SimpleAdminConfig):
     """Django's admin with a home page of ours. `portal.urls` fills it, and so do its checks: a
     process that answers no pages loads nothing of it."""
 
-    default_site = "portal.adminsite.PortalAdminSite"
+    default_site = "portal.adminsite.site.PortalAdminSite"
 
     def ready(self) -> None:
-        from portal import generics
+        from portal.lib import typing
 
-        generics.allow()
+        typing.allow()
         register(check_dependencies, Tags.admin)
         register(_check_all, Tags.admin)
 

@@ -24,15 +24,15 @@ from django.urls import get_resolver, re_path  # noqa: E402
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402
 
 from keys.authentication import bearer  # noqa: E402
-from portal.carryover import CarryOverSockets  # noqa: E402
-from portal.cookies import OneSession  # noqa: E402
+from portal.accounts.session_rekey import CarryOverSockets  # noqa: E402
 from portal.handler import Pages  # noqa: E402
-from portal.logs import requests  # noqa: E402
-from portal.metrics import counting  # noqa: E402
+from portal.health.metrics import counting  # noqa: E402
+from portal.lib.logs import requests  # noqa: E402
 from portal.server import is_bounded  # noqa: E402
-from sessions.consumers import routes  # noqa: E402
+from portal.server.cookies import OneSession  # noqa: E402
 from sessions.gateway import hosts  # noqa: E402
 from sessions.gateway.app import Gateway  # noqa: E402
+from sessions.progress.consumers import routes  # noqa: E402
 
 UNBOUNDED = (
     "web has no bounds on what strangers send, and opens no notebook's socket, unless uvicorn is"

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  Django's name
 from django.utils.translation import gettext as _
 
-from sessions.addresses import Rules
+from sessions.egress.addresses import Rules
 
 TRUSTED = ("PORTAL_TRUSTED_GIT_HOSTS", "PORTAL_TRUSTED_HOSTS")
 

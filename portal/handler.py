@@ -21,8 +21,8 @@ from django.db import close_old_connections
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 
-from portal import bodies
-from portal.onebyone import one_by_one
+from portal.lib.streaming import one_by_one
+from portal.server import bodies
 
 THREADS = 32
 """As many answers are worked on at once; others wait. So many connections to the database a

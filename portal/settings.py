@@ -18,13 +18,13 @@ import environ
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from portal.datafolder import default_folder, secret
-from portal.environment import Environment
-from portal.logs.lines import FORMS, LEVELS, configuration
-from portal.mailserver import mail_server, operators
-from portal.oidc.policy import policy
-from portal.oidc.provider import any_is_meant, providers
-from portal.version import VERSION
+from portal.accounts.oidc.policy import policy
+from portal.accounts.oidc.provider import any_is_meant, providers
+from portal.lib.datafolder import default_folder, secret
+from portal.lib.env import Environment
+from portal.lib.logs.formats import FORMS, LEVELS, configuration
+from portal.lib.version import VERSION
+from portal.mail.transport import mail_server, operators
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = Environment()
@@ -82,7 +82,7 @@ PORTAL_KEEP_IMAGES_GB = ENVIRONMENT.number("PORTAL_KEEP_IMAGES_GB", 0)
 # For so long people can take a deletion back: their own, and the portal's for want of use.
 PORTAL_UNDO_DAYS = ENVIRONMENT.number("PORTAL_UNDO_DAYS", 7, high=36500)
 PORTAL_UNDO_UNUSED_DAYS = ENVIRONMENT.number("PORTAL_UNDO_UNUSED_DAYS", 14, high=36500)
-# None: a share of the disk, see sessions/space.py.
+# None: a share of the disk, see sessions/capacity.py.
 PORTAL_MIN_FREE_GB = (
     ENVIRONMENT.number("PORTAL_MIN_FREE_GB", 5) if ENVIRONMENT.text("PORTAL_MIN_FREE_GB") else None
 )
@@ -153,25 +153,25 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "portal.metrics.door.ByToken",
+    "portal.health.metrics.views.ByToken",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "portal.bodies.Bounds",
-    "portal.requestguard.RequestGuard",
+    "portal.server.bodies.Bounds",
+    "portal.server.bodies.RequestGuard",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "portal.carryover.CarryOver",
+    "portal.accounts.session_rekey.CarryOver",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "portal.logs.person.Person",
+    "portal.lib.logs.requests.Person",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "portal.pages.throttling.Throttle",
+    "portal.pages.responses.Throttle",
     "axes.middleware.AxesMiddleware",
-    "portal.auditing.Audit",
+    "portal.accounts.audit_actor.Audit",
 ]
 
 TEMPLATES = [
@@ -231,7 +231,7 @@ PORTAL_CLOSED_PORTS = sorted({PORTAL_PORT, *(int(port) for port in _servers if p
 
 CACHES = {
     "default": (
-        {"BACKEND": "portal.forgetfulcache.ForgetfulCache", "LOCATION": REDIS_URL}
+        {"BACKEND": "portal.lib.cache.ForgetfulCache", "LOCATION": REDIS_URL}
         if REDIS_URL
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     )
@@ -248,7 +248,7 @@ CHANNEL_LAYERS: dict[str, Any] = (
     else {}
 )
 
-# Tasks are nudges: `sessions.reconcile` repeats each minute what a lost one should have done,
+# Tasks are nudges: `sessions.watch.reconcile` repeats each minute what a lost one should have done,
 # so a failed task is never delivered again by the queue itself.
 Q_CLUSTER = {
     "name": "bindery",
@@ -267,7 +267,7 @@ Q_CLUSTER = {
 
 # --- Signing in ------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = [
-    "portal.attempts.Guard",  # first: whoever has to wait gets to no other one
+    "portal.accounts.login_throttle.Guard",  # first: whoever has to wait gets to no other one
     "django.contrib.auth.backends.ModelBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -280,14 +280,15 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# --- Sign-in attempts (portal/attempts.py) ---------------------------------------------------
+# --- Sign-in attempts (portal/accounts/login_throttle.py)
+# ---------------------------------------------------
 AXES_FAILURE_LIMIT = ENVIRONMENT.number("PORTAL_SIGN_IN_ATTEMPTS", 5, low=1)
 AXES_COOLOFF_TIME = timedelta(seconds=ENVIRONMENT.number("PORTAL_SIGN_IN_PAUSE", 900, low=1))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
-AXES_HANDLER = "portal.attempts.Attempts"
-AXES_CLIENT_IP_CALLABLE = "portal.attempts.address"
-AXES_CLIENT_STR_CALLABLE = "portal.attempts.who"
-AXES_LOCKOUT_CALLABLE = "portal.attempts.locked"
+AXES_HANDLER = "portal.accounts.login_throttle.Attempts"
+AXES_CLIENT_IP_CALLABLE = "portal.accounts.login_throttle.address"
+AXES_CLIENT_STR_CALLABLE = "portal.accounts.login_throttle.who"
+AXES_LOCKOUT_CALLABLE = "portal.accounts.login_throttle.locked"
 AXES_RESET_ON_SUCCESS = True
 # Whoever goes on trying does not wait the longer for it, and fills no table.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
@@ -316,13 +317,15 @@ PORTAL_PASSWORD_SIGN_IN = ENVIRONMENT.flag(
     "PORTAL_PASSWORD_SIGN_IN", default=not any_is_meant(ENVIRONMENT)
 )
 AUTHENTICATION_BACKENDS = [
-    "portal.attempts.Guard",
-    "portal.oidc.backends.Password",
+    "portal.accounts.login_throttle.Guard",
+    "portal.accounts.oidc.backends.Password",
+    "portal.accounts.oidc.backends.ByProvider",
+    "portal.oidc.backends.Password",  # for sessions that have these stored
     "portal.oidc.backends.ByProvider",
 ]
 
 # --- How soon a right that has ended ends what is open; constants that tests shorten -----------
-PORTAL_LIVE_RECHECK = 5.0  # seconds: what follows a story or a log live (sessions/stream.py)
+PORTAL_LIVE_RECHECK = 5.0  # seconds: who follows a log or a story (sessions/progress/broadcast.py)
 PORTAL_GATEWAY_RECHECK = 2.0  # seconds: what passes through to notebooks (sessions/gateway)
 
 # --- Keys and tokens -------------------------------------------------------------------------
@@ -365,7 +368,7 @@ PORTAL_EMAIL_URL = ENVIRONMENT.text("PORTAL_EMAIL_URL")
 DEFAULT_FROM_EMAIL = ENVIRONMENT.text("PORTAL_EMAIL_FROM", f"Bindery <bindery@{_host}>")
 EMAIL_TIMEOUT = 10
 PORTAL_LETTERS_A_MINUTE = ENVIRONMENT.number("PORTAL_LETTERS_A_MINUTE", 60, low=1)
-# Who is told by mail that a part of the portal is unwell (portal/operators.py).
+# Who is told by mail that a part of the portal is unwell (portal/health/operator_alerts.py).
 PORTAL_OPERATORS_MAIL = operators(ENVIRONMENT, ENVIRONMENT.words("PORTAL_OPERATORS_MAIL"))
 _mail = mail_server(ENVIRONMENT, PORTAL_EMAIL_URL, DEFAULT_FROM_EMAIL)
 EMAIL_BACKEND = _mail.get("EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend")
@@ -393,7 +396,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG or "PYTEST_VERSION" in os.environ
-        else "portal.storage.StaticStorage"
+        else "portal.run.static_files.StaticStorage"
     },
 }
 
@@ -410,7 +413,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": [
         "rest_framework.permissions.IsAuthenticated",
-        "keys.scopes.HasScope",
+        "keys.authentication.HasScope",
     ],
     "DEFAULT_PARSER_CLASSES": [
         "sessions.api.parsing.PlainJSONParser",
@@ -420,7 +423,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "sessions.api.errors.answer",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "URL_FORMAT_OVERRIDE": None,  # `Accept` says what is wanted
-    "DEFAULT_SCHEMA_CLASS": "sessions.api.schema.Described",
+    "DEFAULT_SCHEMA_CLASS": "sessions.api.openapi.Described",
 }
 
 SPECTACULAR_SETTINGS = {
@@ -438,7 +441,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "sessions.api.schema.complete",
+        "sessions.api.openapi.complete",
     ],
 }
 

@@ -5,61 +5,60 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from portal import examples, health
-from portal.metrics import door
+from portal.health import checks
+from portal.health.metrics import views
 from portal.pages import (
     account,
-    choosing,
-    going,
+    actions,
+    expiry,
     home,
     launch,
-    leaving,
-    more,
-    oidc,
+    limit_requests,
     project,
-    signing,
-    sshkey,
+    sign_in,
     tokens,
-    verbs,
 )
+from portal.run import examples
 
 admin.autodiscover()
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
-    path("sign-in/", signing.SignIn.as_view(), name="sign-in"),
-    path("sign-in/password/", choosing.ChoosePassword.as_view(), name="choose-password"),
-    path("sign-out/", signing.SignOut.as_view(), name="sign-out"),
-    path("oidc/<slug:slug>/sign-in/", oidc.sign_in, name="oidc-sign-in"),
-    path("oidc/<slug:slug>/callback/", oidc.callback, name="oidc-callback"),
-    path("oidc/<slug:slug>/signed-out/", oidc.signed_out, name="oidc-signed-out"),
+    path("sign-in/", sign_in.SignIn.as_view(), name="sign-in"),
+    path("sign-in/password/", sign_in.ChoosePassword.as_view(), name="choose-password"),
+    path("sign-out/", sign_in.SignOut.as_view(), name="sign-out"),
+    path("oidc/<slug:slug>/sign-in/", sign_in.sign_in, name="oidc-sign-in"),
+    path("oidc/<slug:slug>/callback/", sign_in.callback, name="oidc-callback"),
+    path("oidc/<slug:slug>/signed-out/", sign_in.signed_out, name="oidc-signed-out"),
     path("account/", account.account, name="account"),
     path("account/tokens/", tokens.make, name="tokens"),
     path("account/tokens/<int:pk>/revoke/", tokens.revoke, name="revoke-token"),
     path("account/tokens/revoke/", tokens.revoke_all, name="revoke-tokens"),
-    path("account/sign-out-everywhere/", leaving.sign_out_everywhere, name="sign-out-everywhere"),
-    path("account/download/", leaving.download, name="download"),
-    path("account/ssh-key/make/", sshkey.make, name="make-key"),
-    path("account/ssh-key/replace/", sshkey.replace, name="replace-key"),
-    path("account/ask/", more.ask, name="ask"),
-    path("account/requests/<int:pk>/take-back/", more.take_back, name="take-back"),
-    path("account/requests/<int:pk>/seen/", more.seen, name="seen"),
+    path("account/sign-out-everywhere/", account.sign_out_everywhere, name="sign-out-everywhere"),
+    path("account/download/", account.download, name="download"),
+    path("account/ssh-key/make/", account.make, name="make-key"),
+    path("account/ssh-key/replace/", account.replace, name="replace-key"),
+    path("account/ask/", limit_requests.request_limits, name="ask"),
+    path("account/requests/<int:pk>/take-back/", limit_requests.take_back, name="take-back"),
+    path("account/requests/<int:pk>/seen/", limit_requests.seen, name="seen"),
     path("understand/", launch.understand, name="understand"),
     path("launch/", launch.launch, name="launch"),
     path("projects/", home.shelf, name="projects"),
     path("projects/<slug:name>/", project.project, name="project"),
     path("projects/<slug:name>/status/", project.status, name="status"),
     path("projects/<slug:name>/log.txt", project.log, name="log"),
-    path("projects/<slug:name>/open/", verbs.open_notebook, name="open"),
+    path("projects/<slug:name>/open/", actions.open_notebook, name="open"),
     re_path(
-        rf"^projects/(?P<name>[-\w]+)/(?P<verb>{'|'.join(verbs.VERBS)})/$", verbs.act, name="act"
+        rf"^projects/(?P<name>[-\w]+)/(?P<verb>{'|'.join(actions.VERBS)})/$",
+        actions.act,
+        name="act",
     ),
-    path("going/", going.going, name="going"),
-    path("going/keep/", going.keep_all, name="keep-all"),
+    path("going/", expiry.going, name="going"),
+    path("going/keep/", expiry.keep_all, name="keep-all"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("sessions.api.urls")),
-    path("health", health.health, name="health"),
-    path("metrics", door.metrics, name="metrics"),
+    path("health", checks.health, name="health"),
+    path("metrics", views.metrics, name="metrics"),
     path("examples/<slug:name>.git/<path:path>", examples.serve, name="example"),
 ]
 

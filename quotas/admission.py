@@ -1,18 +1,25 @@
-"""Whether a person may have what they ask for: exact under any concurrency.
+"""Decide whether a person may have what they ask for, exactly under any concurrency.
+
+Whether a person may have what they ask for: exact under any concurrency.
 
 `lock` makes all who ask for the same person wait for one another; `shortage` compares. What is
 in use is counted by the caller, between the two.
+
+What people have in use, as whoever knows it counts it: handed in when the portal starts.
+
+`quotas` knows nothing of projects and sessions; its admin shows what these hold all the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import BigIntegerField
 
+from portal.lib.db import Given, Prepared
 from portal.models import User
-from portal.prepared import Given, Prepared
 from quotas.limits import Limits, limits_of
 from quotas.resources import Resources
 
@@ -88,3 +95,32 @@ def _first(rows: list[tuple[str, float, float, float]]) -> Shortage | None:
         if asked and in_use + asked > allowed + _ROUNDING
     )
     return next(short, None)
+
+
+Count = Callable[[Collection[User]], Mapping[int, Use]]
+
+_COLUMNS = {
+    "projects": "projects",
+    "running": "running",
+    "total_cpu": "cpu",
+    "total_memory_gb": "memory_gb",
+    "total_gpu": "gpu",
+}
+_counts: list[Count] = []
+
+
+def counted_by(count: Count) -> None:
+    """From now on ``count`` tells the use of many people, by their rows' numbers."""
+    _counts[:] = [count]
+
+
+def uses_of(users: Collection[User]) -> dict[int, Use]:
+    """What each of these people has in use."""
+    known = _counts[0](users) if _counts else {}
+    return {user.pk: known.get(user.pk, Use()) for user in users}
+
+
+def of_limit(use: Use, limit: str) -> float | None:
+    """How much of a limit that is; None for limits that nothing counts against."""
+    column = _COLUMNS.get(limit)
+    return None if column is None else float(getattr(use, column))

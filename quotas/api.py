@@ -1,4 +1,8 @@
-"""``/api/v1/users/<username>/limits/``: a person's limits, for staff to read and to set.
+"""``/api/v1/users/<username>/limits/``: read and set a person's limits.
+
+How `quotas.api` answers and what it takes, for the schema of the API.
+
+``/api/v1/users/<username>/limits/``: a person's limits, for staff to read and to set.
 
 Who has no right to them gets the answer that nobody has this name.
 """
@@ -12,6 +16,7 @@ from django.core.exceptions import ValidationError as Refused
 from django.http import Http404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,9 +26,42 @@ from portal import roles
 from portal.models import User
 from quotas import setting
 from quotas.effective import Effective
-from quotas.fields import FIELDS
 from quotas.limits import effective_of
-from quotas.serializers import LimitsChangeSerializer, PersonLimitsSerializer
+
+from .effective import Source
+from .fields import FIELDS
+
+Field = serializers.Field[Any, Any, Any, Any]
+
+
+class FigureSerializer(serializers.Serializer[Any]):
+    own = serializers.FloatField(allow_null=True, help_text="Set for this person; null inherits.")
+    inherited = serializers.FloatField(help_text="What holds without it.")
+    effective = serializers.FloatField(help_text="What holds now.")
+    source = serializers.ChoiceField(choices=Source.choices)  # type: ignore[assignment]  # a name of theirs
+    group = serializers.CharField(required=False, help_text="The group that it is set for.")
+    until = serializers.DateField(required=False, help_text="The last day of a grant.")
+
+
+class FiguresSerializer(serializers.Serializer[Any]):
+    def get_fields(self) -> dict[str, Field]:
+        return {name: FigureSerializer() for name in FIELDS}
+
+
+class PersonLimitsSerializer(serializers.Serializer[Any]):
+    username = serializers.CharField()
+    limits = FiguresSerializer()
+
+
+class LimitsChangeSerializer(serializers.Serializer[Any]):
+    """Limits that are not named stay as they are."""
+
+    def get_fields(self) -> dict[str, Field]:
+        return {name: self._one(whole=field.whole) for name, field in FIELDS.items()}
+
+    def _one(self, *, whole: bool) -> Field:
+        kind = serializers.IntegerField if whole else serializers.FloatField
+        return kind(required=False, allow_null=True, help_text="null inherits again.")
 
 
 class LimitsView(APIView):

@@ -1,4 +1,8 @@
-"""The rule by which limits follow from what is set; pure, without the database.
+"""Compute the limits in force from what is set, and write them in words.
+
+How limits are written: figures with their units, and where a figure comes from.
+
+The rule by which limits follow from what is set; pure, without the database.
 
 A figure that is set for the person wins over those of their groups (the most generous one),
 those over the site's, that over the portal's default. A grant raises the outcome while it lasts.
@@ -12,9 +16,45 @@ from datetime import date
 from typing import Protocol
 
 from django.db.models import TextChoices
-from django.utils.translation import gettext_lazy as _
+from django.utils import formats
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from quotas.fields import FIELDS
+from .fields import FIELDS
+
+
+def figure(limit: str, value: float) -> str:
+    """A figure of this limit: ``5``, ``0.5 CPU``, ``7 days``; ``never`` for days without end."""
+    if FIELDS[limit].endless and value == 0:
+        return _("never")
+    return f"{plain(value)} {FIELDS[limit].unit}".rstrip()
+
+
+def plain(value: float) -> str:
+    """A number as people write it: without an exponent, without zeros at its end."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def whence(found: Effective, name: str = "") -> str:
+    """Where a figure comes from; said to the one who has it, unless they are named."""
+    sentences = {
+        Source.DEFAULT: _("the portal's default"),
+        Source.SITE: _("set for everybody"),
+        Source.GROUP: _("set for the group %(group)s"),
+        Source.PERSON: _("set for %(name)s") if name else _("set for you"),
+        Source.GRANT: _("granted until %(until)s"),
+    }
+    return sentences[found.source] % {
+        "group": found.group,
+        "name": name,
+        "until": day(found.until),
+    }
+
+
+def day(date_: date | None) -> str:
+    """A day as pages write it."""
+    return formats.date_format(date_, "DATE_FORMAT") if date_ else ""
+
 
 Figures = Mapping[str, float]
 
@@ -22,11 +62,11 @@ Figures = Mapping[str, float]
 class Source(TextChoices):
     """Whence a figure is."""
 
-    DEFAULT = "default", _("the portal's default")
-    SITE = "site", _("set for everybody")
-    GROUP = "group", _("set for a group")
-    PERSON = "person", _("set for the person")
-    GRANT = "grant", _("granted for a time")
+    DEFAULT = "default", gettext_lazy("the portal's default")
+    SITE = "site", gettext_lazy("set for everybody")
+    GROUP = "group", gettext_lazy("set for a group")
+    PERSON = "person", gettext_lazy("set for the person")
+    GRANT = "grant", gettext_lazy("granted for a time")
 
 
 @dataclass(frozen=True)

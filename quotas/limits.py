@@ -15,8 +15,8 @@ from django.contrib.auth.models import Group
 from django.db.models import BigIntegerField, DateField, Min
 from django.utils import timezone
 
+from portal.lib.db import Given, Prepared
 from portal.models import User
-from portal.prepared import Given, Prepared
 from quotas.effective import Effective, combine
 from quotas.fields import FIELDS
 from quotas.models import Grant, LimitSet

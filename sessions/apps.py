@@ -16,9 +16,9 @@ class SessionsConfig(AppConfig):
     def ready(self) -> None:
         from auditlog.registry import auditlog
 
-        from quotas import uses
+        from quotas import admission as uses
         from sessions.backends import BACKENDS
-        from sessions.lifecycle import room
+        from sessions.lifecycle import admission as room
         from sessions.models import RepositoryRule
 
         auditlog.register(RepositoryRule, exclude_fields=["id", "created"])
@@ -26,6 +26,6 @@ class SessionsConfig(AppConfig):
         if settings.IN_WORKER:  # its processes are forked: they share what is loaded before
             import_module("sessions.tasks")
             if settings.OIDC_PROVIDERS:
-                import_module("portal.oidc.refreshing")
+                import_module("portal.accounts.oidc.refreshing")
             import_module(BACKENDS[settings.PORTAL_BACKEND].rpartition(".")[0])
             gc.freeze()  # they go on sharing it, and their garbage collector passes it over

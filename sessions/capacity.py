@@ -1,7 +1,14 @@
-"""How much there is to hand out: asked of the back end once a minute, kept in one row.
+"""Read the back end's capacity once a minute, and tell when its disk is nearly full.
 
-`reconcile` looks, so that no page has to wait for the back end; `statistics` sets what is in use
-against it.
+Whether the disk that environments go to is nearly full, by what `capacity` has seen last.
+
+Then new builds wait (`lifecycle.attach`), unused images go (`retention`) and staff are told
+(`portal.adminsite.alerts`). A full disk would do worse to everybody than a wait does to a few.
+
+How much there is to hand out: asked of the back end once a minute, kept in one row.
+
+`watch.reconcile` looks, so that no page has to wait for the back end; `statistics.overview` sets
+what is in use against it.
 """
 
 from __future__ import annotations
@@ -9,11 +16,42 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 
+from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from sessions import backends
 from sessions.errors import BinderyError
-from sessions.models import Capacity
+
+from .models import Capacity
+
+SHARE = 0.05
+MOST_GB = 5.0
+
+
+def is_short(there_is: Capacity | None = None) -> bool:
+    """Whether less is free than has to be; no where nobody can say. ``there_is`` saves a query."""
+    there_is = there_is or known()
+    if there_is is None or there_is.disk_free_gb is None:
+        return False
+    return there_is.disk_free_gb < bound_gb(there_is.disk_gb)
+
+
+def bound_gb(disk_gb: float | None) -> float:
+    """What has to stay free: what the operator has set, or a share of the disk and no more than
+    suffices on a large one."""
+    if settings.PORTAL_MIN_FREE_GB is not None:
+        return float(settings.PORTAL_MIN_FREE_GB)
+    return min(MOST_GB, SHARE * disk_gb) if disk_gb is not None else MOST_GB
+
+
+def sentence() -> str:
+    """For whoever waits for a build."""
+    return _(
+        "The disk of this portal is nearly full, so no build is begun. The staff are told; yours "
+        "begins by itself when there is room."
+    )
+
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import re
 
 from django.utils.translation import gettext as _
 
+from sessions.backends.codes import BUILDS, NO_GPU, NO_ROOM, NO_ROOM_TO_BUILD, NO_SPACE
 from sessions.states import Phase
-from sessions.waits import BUILDS, NO_GPU, NO_ROOM, NO_ROOM_TO_BUILD, NO_SPACE
 
 OURS = frozenset(
     {

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal import announcing, letters
-from portal.version import VERSION
+from portal.lib.version import VERSION
+from portal.mail import announcements, outbox
 from sessions import retention
-from sessions.installation import asides, belonging
-from sessions.lifecycle import files, leftovers, lookups, sshkey, steps
+from sessions.installation import ownership
+from sessions.installation import set_aside as asides
+from sessions.lifecycle import files, lookups, orphans, sshkey, steps
 
 
 def prepare(session_id: int, **_newer: Any) -> None:
@@ -21,48 +22,48 @@ def prepare(session_id: int, **_newer: Any) -> None:
 
 
 def start_build(build_id: int, **_newer: Any) -> None:
-    belonging.require()
+    ownership.require()
     steps.start_build(build_id)
 
 
 def cancel_unwanted_build(build_id: int, **_newer: Any) -> None:
-    belonging.require()
+    ownership.require()
     steps.cancel_unwanted_build(build_id)
 
 
 def cancel_build(build_id: int, **_newer: Any) -> None:
-    belonging.require()
+    ownership.require()
     steps.cancel_build(build_id)
 
 
 def spawn(session_id: int, **_newer: Any) -> None:
-    belonging.require()
+    ownership.require()
     steps.spawn(session_id)
 
 
 def remove_server(session_id: int, **_newer: Any) -> None:
-    belonging.require()
+    ownership.require()
     steps.remove_server(session_id)
 
 
 def remove_project(project_id: int, **_newer: Any) -> None:
-    belonging.require()
+    ownership.require()
     steps.remove_project(project_id)
 
 
 def measure_project(project_id: int, **_newer: Any) -> None:
-    belonging.require()
+    ownership.require()
     files.measure(project_id)
 
 
 def drop_project(name: str, **_newer: Any) -> None:
-    belonging.require()
-    leftovers.drop_project(name)
+    ownership.require()
+    orphans.drop_project(name)
 
 
 def set_aside(name: str, **_newer: Any) -> None:
-    belonging.require()
-    leftovers.set_aside(name)
+    ownership.require()
+    orphans.set_aside(name)
 
 
 def weigh_aside(pk: int, **_newer: Any) -> None:
@@ -70,44 +71,44 @@ def weigh_aside(pk: int, **_newer: Any) -> None:
 
 
 def put_back(pk: int, **_newer: Any) -> None:
-    belonging.require()
+    ownership.require()
     asides.put_back(pk)
 
 
 def remove_aside(pk: int, now: int = 0, **_newer: Any) -> None:
-    belonging.require()
+    ownership.require()
     asides.remove(pk, now=bool(now))
 
 
 def sweep(**_newer: Any) -> None:
-    belonging.require()
-    leftovers.sweep()
+    ownership.require()
+    orphans.sweep()
 
 
 def renew_identity(user_id: int, **_newer: Any) -> None:
-    belonging.require()
+    ownership.require()
     sshkey.renew(user_id)
 
 
 def refresh_sign_in(sign_in_id: int, **_newer: Any) -> None:
     # What speaks to providers is a tenth of all that a worker would load; most portals have none.
-    from portal.oidc import refreshing  # noqa: PLC0415
+    from portal.accounts.oidc import refreshing  # noqa: PLC0415
 
     refreshing.refresh(sign_in_id)
 
 
 def ask_providers(**_newer: Any) -> None:
-    from portal.oidc import answering  # noqa: PLC0415  as above
+    from portal.accounts.oidc import refreshing  # noqa: PLC0415  as above
 
-    answering.ask()
+    refreshing.ask()
 
 
 def write_letters(announcement_id: int, **_newer: Any) -> None:
-    announcing.write(announcement_id)
+    announcements.write(announcement_id)
 
 
 def send_letters(**_newer: Any) -> None:
-    letters.deliver_due()
+    outbox.deliver_due()
 
 
 def tidy(**_newer: Any) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from portal.logs import lines
+from portal.lib.logs import formats
 
 
 class Written(io.StringIO):
@@ -25,7 +25,7 @@ def written(form: str = "json", level: int = logging.DEBUG) -> Iterator[Written]
     """All that is logged meanwhile, by whatever logger, in this form."""
     output = Written()
     handler = logging.StreamHandler(output)
-    handler.setFormatter(lines.Lines(form, []))
+    handler.setFormatter(formats.Lines(form, []))
     root = logging.getLogger()
     before = root.level
     root.addHandler(handler)

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from keys.models import SCOPES, Token
 from portal.models import User
-from sessions import journal
 from sessions.backends import LogPiece
 from sessions.models import Build, Project, Session
+from sessions.progress import journal
 
 
 def with_token(user: User, *scopes: str) -> Client:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.test import Client
 
 from portal.models import User
-from sessions.consumers import routes
+from sessions.progress.consumers import routes
 
 PATIENCE = 30
 Header = tuple[bytes, bytes]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 from sessions.backends import (
     Aside,
     BuildReport,

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Self
 
 from bench.harness.ports import free_port
-from keys.identity import Identity
+from keys.keypairs import Identity
 from tests.githttp import Files, GitServer
 
 _SSHD = "/usr/sbin/sshd"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.utils import timezone
 
 from portal.models import User
-from sessions import journal, lifecycle
+from sessions import lifecycle
 from sessions.backends import LogPiece
 from sessions.lifecycle.failures import fail
 from sessions.models import Build, Project, Session
+from sessions.progress import journal
 from sessions.states import BuildState, Phase, ProjectState, SessionState
 
 COMMIT = "c0ffee" + "0" * 34

@@ -13,7 +13,7 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 
-from portal.oidc.provider import ENDPOINTS
+from portal.accounts.oidc.provider import ENDPOINTS
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN = ("portal", "sessions", "quotas", "keys")
@@ -114,7 +114,10 @@ def test_the_portal_imports_nothing_that_only_the_tests_install():
 
 def variables_of_providers() -> list[str]:
     """As the only provider has them."""
-    texts = {name: (ROOT / f"portal/oidc/{name}.py").read_text() for name in ("policy", "provider")}
+    texts = {
+        name: (ROOT / f"portal/accounts/oidc/{name}.py").read_text()
+        for name in ("policy", "provider")
+    }
     of_each = [*re.findall(r"\{start\}([A-Z_]+)", texts["provider"]), *ENDPOINTS.values()]
     of_the_site = re.findall(r"\"(OIDC_[A-Z_]+[A-Z])\"", texts["policy"] + texts["provider"])
     return [*(f"OIDC_{name}" for name in of_each), *of_the_site]

@@ -1,6 +1,5 @@
 """What staff see of keys and tokens: nothing that opens anything."""
 
-from keys.admin.knownhost import KnownHostAdmin
-from keys.admin.token import TokenAdmin
+from keys.admin.token import KnownHostAdmin, TokenAdmin
 
 __all__ = ["KnownHostAdmin", "TokenAdmin"]

@@ -1,5 +1,10 @@
-"""``/api/v1/tokens/``: a person's own tokens. The secret of one stands in the answer to making it
-and nowhere else."""
+"""``/api/v1/tokens/``: a person's own tokens.
+
+Tokens as JSON, and what making one takes.
+
+``/api/v1/tokens/``: a person's own tokens. The secret of one stands in the answer to making it
+and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +14,66 @@ from typing import Any, cast
 from django.core.exceptions import ValidationError as Refused
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import generics
+from rest_framework import generics, serializers
 from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from keys.api.serializers import NewTokenSerializer, TokenSerializer, TokenWishSerializer
-from keys.issuing import issue
+from keys.issuing import in_days, issue
 from keys.models import SCOPES, Token
 from keys.models.token import latest_end
 from portal.models import User
+
+
+def scopes(**options: Any) -> serializers.ListField:
+    return serializers.ListField(child=serializers.ChoiceField(list(SCOPES.items())), **options)
+
+
+class TokenSerializer(serializers.ModelSerializer[Token]):
+    """What is known of a token; the secret is not."""
+
+    starts_with = serializers.CharField(source="start", read_only=True)
+    scopes = scopes(read_only=True)
+
+    class Meta:
+        model = Token
+        fields = ("id", "name", "starts_with", "scopes", "created", "last_used", "expires")
+        read_only_fields = fields
+
+
+class NewTokenSerializer(TokenSerializer):
+    """The answer to making one, the only place where its secret stands."""
+
+    secret = serializers.CharField(read_only=True)
+
+    class Meta(TokenSerializer.Meta):
+        fields = (*TokenSerializer.Meta.fields, "secret")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+
+class TokenWishSerializer(serializers.Serializer[Any]):
+    """Without scopes it is for all that its maker's is for; without an end it lasts as long as
+    one may here. What is refused, `keys.issuing` says."""
+
+    name = serializers.CharField(max_length=100)
+    scopes = scopes(required=False, allow_empty=False)
+    expires = serializers.DateTimeField(required=False, allow_null=True)
+    days = serializers.IntegerField(required=False, allow_null=True)
+
+    def validate_days(self, days: int | None) -> int | None:
+        if days is not None:
+            in_days(days)
+        return days
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        days = attrs.pop("days", None)
+        if days is not None and attrs.get("expires"):
+            raise serializers.ValidationError(
+                {"days": gettext_lazy("Give “expires” or “days”, not both.")}
+            )
+        return attrs if days is None else {**attrs, "expires": in_days(days)}
 
 
 class Beyond(PermissionDenied):

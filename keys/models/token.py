@@ -14,8 +14,8 @@ from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.lib.db import Given, Moment, Prepared
 from portal.models import User, may_enter
-from portal.prepared import Given, Moment, Prepared
 
 log = logging.getLogger(__name__)
 

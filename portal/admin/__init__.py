@@ -9,9 +9,9 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from django_q import admin as queue
 
-from portal.admin import announcements, erasures, groups, history, installation, letters, people
+from portal.admin import audit, erasures, groups, installation, mail, people
 
-__all__ = ["announcements", "erasures", "groups", "history", "installation", "letters", "people"]
+__all__ = ["audit", "erasures", "groups", "installation", "mail", "people"]
 
 # Who writes into the task queue has the worker run any code: not even staff do.
 admin.site.unregister([queue.Failure, queue.OrmQ, queue.Schedule, queue.Success])

@@ -1,6 +1,6 @@
 """What staff do to people from the list: limits, grants, signing out, disabling, a CSV file.
 
-`asking` has the page that is answered first; `portal.people` and `quotas.setting` do it.
+`asking` has the page that is answered first; `portal.accounts.manage` and `quotas.setting` do it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from portal import csvfile, people, roles
+from portal import roles
+from portal.accounts import manage
 from portal.admin import asking
 from portal.admin.asking import Deed
+from portal.admin.columns import glances
 from portal.admin.forms import DisableForm, ManyGrantsForm, ManyLimitsForm
-from portal.admin.glance import glances
+from portal.lib import streaming
 from portal.models import User
 from quotas import setting
 from quotas.fields import FIELDS
@@ -87,7 +89,7 @@ def sign_out(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRes
             _("All browsers of these people are signed out, and their open notebooks close."),
             _("Notebooks go on running, tokens stay good, and who can sign in may do so again."),
         ],
-        act=lambda person, _form: people.sign_out(person),
+        act=lambda person, _form: manage.sign_out(person),
         excluded=_("Only a superuser, or who may as much as they, signs these out:"),
     )
     return asking.run(site, request, deed, chosen, roles.changeable_by(by_of(request), chosen))
@@ -99,7 +101,7 @@ def disable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResp
     may_stop = by.has_perm("notebook_sessions.act_on_project")
 
     def act(person: User, form: DisableForm | None) -> None:
-        people.disable(person, by, stop=bool(form and form.cleaned_data["stop"]))
+        manage.disable(person, by, stop=bool(form and form.cleaned_data["stop"]))
 
     deed = Deed(
         name="disable",
@@ -123,7 +125,7 @@ def enable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRespo
         title=_("Enable"),
         button=_("Enable them"),
         consequences=[_("These people can sign in again, and their tokens are good again.")],
-        act=lambda person, _form: people.enable(person),
+        act=lambda person, _form: manage.enable(person),
         excluded=_("Left out are oneself, and who may more than oneself:"),
     )
     return asking.run(site, request, deed, chosen, _others(request, chosen))
@@ -131,7 +133,7 @@ def enable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRespo
 
 @admin.action(permissions=["view"], description=lazy("Export as CSV"))
 def export(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> StreamingHttpResponse:
-    return csvfile.answer("people", COLUMNS, _pages(chosen.order_by("pk")))
+    return streaming.csv_response("people", COLUMNS, _pages(chosen.order_by("pk")))
 
 
 def _pages(chosen: QuerySet[User]) -> Iterator[list[list[Any]]]:

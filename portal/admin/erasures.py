@@ -1,4 +1,10 @@
-"""People who were erased, and their volumes: what is in use yet, to be removed, or removed.
+"""Admin pages that erase a person, and the list of people who were erased.
+
+Erasing a person, from their page: what will happen, and their name typed to confirm it.
+
+`portal.privacy.erase` does it; `erasures` lists what is then left to remove by hand.
+
+People who were erased, and their volumes: what is in use yet, to be removed, or removed.
 
 The portal never removes anybody's files; whoever did it by hand says so here.
 """
@@ -7,19 +13,134 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
-from portal import erasing
 from portal.models import Erasure, User
+from portal.privacy import erase
 from portal.templatetags.bindery import ago
-from sessions.admin.deeds import Deed
-from sessions.admin.look import Rows
+from sessions.admin.bulk_action import Deed
+from sessions.admin.readonly import Rows
 from sessions.errors import StateConflict
+from sessions.lifecycle import files
+from sessions.models import Build, Project, Session
+
+from .actions import by_of
+
+
+class EraseForm(forms.Form):
+    """Nobody erases somebody by a slip of the hand."""
+
+    username = forms.CharField(label=gettext_lazy("Their username, to confirm"), max_length=150)
+
+    def __init__(self, *args: Any, person: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.person = person
+        self.fields["username"].widget.attrs |= {"autocomplete": "off", "class": "vTextField"}
+
+    def clean_username(self) -> str:
+        typed: str = self.cleaned_data["username"]
+        if typed != self.person.username:
+            raise forms.ValidationError(_("This is not their username. Nothing was done."))
+        return typed
+
+
+class WithErasing:
+    """A page ``erase/`` for each person."""
+
+    opts: Any
+    admin_site: Any
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.erase_view)
+        address = path("<int:object_id>/erase/", view, name="portal_user_erase")
+        others: list[URLPattern] = super().get_urls()  # type: ignore[misc]  # of the admin's own
+        return [address, *others]
+
+    def erase_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        by, person = by_of(request), User.objects.filter(pk=object_id).first()
+        if not by.has_perm("portal.view_user"):
+            raise PermissionDenied
+        if person is None:
+            raise Http404
+        if not erase.may_erase(by, person):
+            raise PermissionDenied
+        form = EraseForm(request.POST or None, person=person)
+        if request.method == "POST" and form.is_valid():
+            return self._erased(request, person)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Erase a person"),
+            "opts": self.opts,
+            "person": person,
+            "form": form,
+            "at_once": at_once(person),
+            "later": later(person),
+            "stays": stays(person),
+        }
+        return TemplateResponse(request, "admin/portal/user/erase.html", context)
+
+    def _erased(self, request: HttpRequest, person: User) -> HttpResponse:
+        by = by_of(request)
+        row = erase.erase(person, by)
+        said = _(
+            "They are signed out, their projects are deleted, and what tells of them goes as soon"
+            " as their notebooks have stopped. The volume %(volume)s is yours to remove."
+        )
+        messages.success(request, said % {"volume": row.volume})
+        lists = "erasure" if by.has_perm("portal.view_erasure") else "user"
+        return redirect(f"admin:portal_{lists}_changelist")
+
+
+def at_once(person: User) -> list[str]:
+    """What happens when the button is pressed."""
+    projects = Project.objects.kept().filter(owner=person).count()
+    running = Session.objects.live().filter(project__owner=person).count()
+    tokens = person.tokens.count()
+    return [
+        _("They are signed out everywhere and can never sign in again."),
+        ngettext("%(n)d running notebook is stopped.",
+                 "%(n)d running notebooks are stopped.", running) % {"n": running},
+        ngettext("%(n)d project is deleted, and cannot be restored.",
+                 "%(n)d projects are deleted, and cannot be restored.", projects) % {"n": projects},
+        ngettext("%(n)d token is revoked, and the SSH key pair is gone for good.",
+                 "%(n)d tokens are revoked, and the SSH key pair is gone for good.", tokens)
+        % {"n": tokens},
+        _("Name, e-mail, groups, own limits, letters and what they asked for are blanked."),
+    ]  # fmt: skip
+
+
+def later(person: User) -> list[str]:
+    """What happens once their last notebook has stopped, within a minute."""
+    builds = Build.objects.filter(owner=person).count()
+    return [
+        ngettext("The log of %(n)d private build is removed.",
+                 "The logs of %(n)d private builds are removed.", builds) % {"n": builds},
+        _("The stories of their projects are removed, and the addresses of private repositories."),
+        _("In the audit and wherever else they are named, “%(alias)s” takes the place of the name.")
+        % {"alias": f"erased-{person.pk}"},
+    ]  # fmt: skip
+
+
+def stays(person: User) -> list[str]:
+    """What is not removed by this."""
+    return [
+        _("Their use in hours, counted for “%(alias)s”, and the addresses of public repositories.")
+        % {"alias": f"erased-{person.pk}"},
+        _("The volume %(volume)s: remove it by hand, then say so under “Erased people”.")
+        % {"volume": f"{files.of(person)}-nfs-pvc"},
+        _("Images of private builds: remove them from the registry by hand."),
+        _("The username stays taken, so that nobody else comes upon the volume."),
+    ]
 
 
 def confirm(row: Erasure, _user: User) -> None:
@@ -30,7 +151,7 @@ def confirm(row: Erasure, _user: User) -> None:
 
 
 def _happens(row: Erasure) -> str:
-    if row.removed or erasing.awaited([row]):
+    if row.removed or erase.awaited([row]):
         return ""
     return _("It is noted that the volume was removed, and its name is forgotten here.")
 
@@ -53,7 +174,7 @@ class ErasuresList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list: Any = list(self.result_list)
-        found = erasing.awaited(self.result_list)
+        found = erase.awaited(self.result_list)
         for row in self.result_list:
             row.is_awaited = row.pk in found
 
@@ -96,7 +217,7 @@ class ErasureAdmin(Rows[Erasure]):
     def progress(self, row: Any) -> str:
         if row.removed:
             return _("all done")
-        if row.is_awaited if hasattr(row, "is_awaited") else erasing.awaited([row]):
+        if row.is_awaited if hasattr(row, "is_awaited") else erase.awaited([row]):
             return _("notebooks still stop: the volume is in use")
         return _("remove the volume by hand")
 

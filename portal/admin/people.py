@@ -1,8 +1,15 @@
-"""The admin of people: a list that answers at a glance, and each person's whole story."""
+"""Admin of people: the list, and a page with each person's whole history.
+
+What a person's page tells beside their row: what runs, what failed, what is theirs, and who
+changed what about them. Each part only for those who may see its rows.
+
+The admin of people: a list that answers at a glance, and each person's whole story.
+"""
 
 from __future__ import annotations
 
 from copy import copy
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -19,23 +26,83 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from portal import erasing, passwords, roles
+from keys.models import KeyPair, Token
+from portal import roles
+from portal.accounts import passwords
+from portal.accounts.identity import who
+from portal.accounts.passwords import GivenPasswordForm
 from portal.admin import actions
 from portal.admin.actions import by_of
-from portal.admin.erase import WithErasing
-from portal.admin.filters import LastSignIn, OwnLimits, Role
+from portal.admin.columns import LastSignIn, OwnLimits, PeopleList, Role
+from portal.admin.erasures import WithErasing
 from portal.admin.forms import PersonForm
-from portal.admin.glance import PeopleList
-from portal.admin.limits import WithLimits
-from portal.admin.story import story_of
-from portal.models import User
-from portal.passwords import GivenPasswordForm
+from portal.admin.groups import WithLimits
+from portal.models import UsedName, User
+from portal.privacy import erase
 from quotas.admin.grants import GrantsOfPerson, keep_giver
-from quotas.effective import Source
+from quotas.effective import Source, day, figure
 from quotas.fields import FIELDS
-from quotas.wording import day, figure
-from sessions.admin.look import QuickBoxes
-from sessions.admin.search import ByColumn
+from sessions.admin.filters import ByColumn
+from sessions.admin.readonly import QuickBoxes
+from sessions.models import Project, Session
+from sessions.states import SessionState
+
+from . import audit
+
+WEEK = timedelta(days=7)
+MOST = 20
+
+
+def story_of(person: User, reader: User) -> dict[str, Any]:
+    """For ``templates/admin/portal/user/change_form.html``."""
+    may = reader.has_perm
+    return {
+        "identity": who(person),
+        "volume": person.volume,
+        "former_names": UsedName.objects.former(person),
+        "fingerprint": _fingerprint(person) if may("keys.view_token") else None,
+        "sign_ins": list(person.sign_ins.order_by("-created")[:MOST]),
+        "running": _running(person) if may("notebook_sessions.view_session") else None,
+        "failures": _failures(person) if may("notebook_sessions.view_session") else None,
+        "projects": _projects(person) if may("notebook_sessions.view_project") else None,
+        "tokens": _tokens(person) if may("keys.view_token") else None,
+        "history": _history(person) if may("auditlog.view_logentry") else None,
+    }
+
+
+def _running(person: User) -> list[Session]:
+    live = Session.objects.live().filter(project__owner=person)
+    return list(live.select_related("project", "build").order_by("-pk")[:MOST])
+
+
+def _failures(person: User) -> list[Session]:
+    since = timezone.now() - WEEK
+    rows = Session.objects.filter(project__owner=person, state=SessionState.FAILED)
+    recent = rows.filter(ended__gte=since)
+    return list(recent.select_related("project", "build").order_by("-ended")[:MOST])
+
+
+def _projects(person: User) -> list[Project]:
+    mine = Project.objects.existing().filter(owner=person)
+    return list(mine.select_related("current__build").order_by("-last_activity")[:MOST])
+
+
+def _fingerprint(person: User) -> str:
+    """Of the key pair, no more than what tells it from others."""
+    pair = KeyPair.objects.filter(user=person)
+    return pair.values_list("fingerprint", flat=True).first() or ""
+
+
+def _tokens(person: User) -> list[Token]:
+    return list(Token.objects.filter(user=person).defer("digest").order_by("-pk"))
+
+
+def _history(person: User) -> list[dict[str, Any]]:
+    return [
+        {"entry": entry, "who": audit.actor(entry), "changes": audit.changes(entry)}
+        for entry in audit.history_of(person)
+    ]
+
 
 FOR_SUPERUSERS = ["is_superuser", "user_permissions"]
 
@@ -105,7 +172,7 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
         if person:
             context |= story_of(person, by_of(request))
             context["may_grant"] = self.has_grant_permission(request)
-            context["may_erase"] = erasing.may_erase(by_of(request), person)
+            context["may_erase"] = erase.may_erase(by_of(request), person)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def user_change_password(
@@ -146,7 +213,7 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
         return allowed and (obj is None or _may_change(by_of(request), obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """A name whose row is gone could be given again, and with it the volume: see `erase`."""
+        """A name whose row is gone could be given again, and with it the volume: see `erasures`."""
         return False
 
     def has_set_limits_permission(self, request: HttpRequest) -> bool:
@@ -161,7 +228,7 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
     def has_disable_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("portal.disable_user")
 
-    # --- Columns, from `glance` ---
+    # --- Columns, from `columns` ---
     @admin.display(description=_("username"), ordering="username")
     def who(self, user: Any) -> SafeString:
         held = [str(roles.TITLES[name]) for name in user.glance.groups if name in roles.TITLES]
@@ -211,7 +278,7 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
 
 def _may_change(by: User, person: User) -> bool:
     """Somebody who was erased, or is about to be, is changed no more."""
-    return not erasing.is_under_way(person) and roles.may_change(by, person)
+    return not erase.is_under_way(person) and roles.may_change(by, person)
 
 
 def _until(found: Any) -> SafeString | str:

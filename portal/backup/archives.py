@@ -19,8 +19,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from portal.backup.errors import BackupError
-from portal.backup.programs import Done, ended, failed
+from portal.backup.programs import BackupError, Done, ended, failed
 from portal.backup.survey import LONGEST, LOST, Fact, Names, Survey, digest, is_lost, survey, walk
 
 SAMPLES = 8

@@ -16,7 +16,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from portal.backup import postgresql
-from portal.backup.errors import BackupError
+from portal.backup.programs import BackupError
 
 NAMES = {"sqlite": "database.sqlite3", "postgresql": "database.pgdump"}
 

@@ -1,4 +1,8 @@
-"""The manifest of a backup: what it is of, what each of its files has to be, and what it lacks.
+"""Write, read and report a backup's manifest.
+
+What commands say of a backup: how much is in it, and what is not.
+
+The manifest of a backup: what it is of, what each of its files has to be, and what it lacks.
 
 It is written last, so a folder without one is half a backup and none.
 
@@ -17,9 +21,61 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from portal.backup.archives import Contents
-from portal.backup.errors import BackupError
+from portal.backup.programs import BackupError
+
+LINES = 50
+"""How many lines are said at most; the manifest has all."""
+
+
+def amount(made: Manifest) -> str:
+    """Return, in words, how much is in a backup."""
+    entries = sum(contents.entries for contents in made.folders.values())
+    size = sum(contents.bytes for contents in made.folders.values())
+    words = {
+        "rows": sum(made.rows.values()),
+        "folders": len(made.folders),
+        "entries": entries,
+        "size": _size(size),
+    }
+    return (
+        _(
+            "%(rows)d rows of the database; %(folders)d folders of people and projects with "
+            "%(entries)d files and folders, %(size)s"
+        )
+        % words
+    )
+
+
+def lacking(made: Manifest, kind: str) -> Iterator[str]:
+    """Yield a line for each kind of thing that was ``left_out`` of a backup or is ``missing``."""
+    for number, (folder, each) in enumerate(made.lacking(kind)):
+        if number == LINES:
+            yield _("… and more: the manifest has all of them.")
+            return
+        yield _line(folder, each, kind)
+
+
+def _line(folder: str, each: dict[str, Any], kind: str) -> str:
+    names = [ascii(f"{folder}/{name}" if folder and name else name or folder)[1:-1]
+             for name in each["names"]]  # fmt: skip
+    more = each["count"] - len(names)
+    if more > 0:
+        names.append(ngettext("%(count)d more", "%(count)d more", more) % {"count": more})
+    words = {"why": each["why"], "names": ", ".join(names) or folder}
+    text = _("Left out, %(why)s: %(names)s") if kind == "left_out" else _("%(why)s: %(names)s")
+    return text % words
+
+
+def _size(amount: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.3g} {unit}"
+        amount /= 1000
+    return f"{amount:.3g} TB"
+
 
 FILE = "manifest.json"
 FORMAT = 2
@@ -32,7 +88,7 @@ class Manifest:
     ``app.name``, ``rows`` how many each table of it has; ``files`` the SHA-256 of each file by its
     name, ``folders`` what each archive holds by its name; ``made`` in ISO format.
 
-    ``uids`` has under which uids people's folders lie (`sessions.backends.local.uids`), so that
+    ``uids`` has under which uids people's folders lie (`sessions.backends.local.owners`), so that
     they are known on a machine that gives others.
 
     ``left_out`` and ``missing`` list what is not in the backup, as it should be and otherwise.

@@ -24,7 +24,7 @@ from portal.backup.tables import Tables, quote
 _COUNT = "SELECT COUNT(*) FROM {}"
 _PLAIN = ["--no-owner", "--no-privileges"]
 _SEARCH = b"gin_trgm_ops"
-"""Stands in the indexes of `portal.trigrams`."""
+"""Stands in the indexes of `portal.lib.db`."""
 _NEW_SETTING = b"SET transaction_timeout"
 """Programs of PostgreSQL 17 and newer say it to older servers, too, which do not know it."""
 _PIECE = 1 << 20
@@ -88,7 +88,7 @@ def _clearing(found: Tables, aside: str) -> Iterator[str]:
 
 
 def _has_search() -> bool:
-    """Whether the database has the extension of `portal.trigrams`, or gets it now."""
+    """Whether the database has the extension of `portal.lib.db`, or gets it now."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM pg_extension WHERE extname = 'pg_trgm'")
         if cursor.fetchone()[0]:

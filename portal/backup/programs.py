@@ -1,4 +1,9 @@
-"""Running the programs of the system that do the deep work: tar, pg_dump, pg_restore, psql."""
+"""Run tar, pg_dump, pg_restore and psql, and say why a backup or restore cannot go on.
+
+What keeps a backup or a restore from being done; the message says what to do about it.
+
+Running the programs of the system that do the deep work: tar, pg_dump, pg_restore, psql.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,10 @@ from typing import BinaryIO, NamedTuple
 
 from django.utils.translation import gettext as _
 
-from portal.backup.errors import BackupError
+
+class BackupError(Exception):
+    """Nothing was made, or nothing was changed."""
+
 
 _SHOWN = 2000
 """Bytes of what a program has said that are of interest: the last ones."""

@@ -1,8 +1,13 @@
-"""Restoring a backup where nothing is at stake: beside the portal, which runs on.
+"""Restore a backup beside the running portal and inspect the result.
 
-A folder and a database of their own are made, restored into by ``manage.py restore`` as for real,
-looked at (`inspection`), and removed. Nothing is asked of the cluster, of Redis, of a mail server
-or of an identity provider, and no process of a portal is started, which might write letters.
+Looking at a portal that was restored and does not run: would people find what they had?
+
+Restoring a backup where nothing is at stake: beside the portal, which runs on.
+
+A folder and a database of their own are made, restored into by ``manage.py restore`` as for
+real, looked at (`inspection`), and removed. Nothing is asked of the cluster, of Redis, of a mail
+server or of an identity provider, and no process of a portal is started, which might write
+letters.
 """
 
 from __future__ import annotations
@@ -20,12 +25,67 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.test import Client
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from keys.sealing import unreadable
 from portal.backup import database, manifest
-from portal.backup.errors import BackupError
-from portal.backup.making import KEYS
+from portal.backup.create import KEYS
+from portal.backup.programs import BackupError
 from portal.backup.tables import quote
+from portal.health.sealed import COLUMNS
+from portal.models import User
+from portal.run import static_files
+from sessions.models import Project
+
+PEOPLE = 20
+"""Whose pages are looked at."""
+SEALED = 1000
+
+
+def findings() -> Iterator[str]:
+    """Yield a sentence for all that is wrong."""
+    static_files.refresh()
+    yield from sealed()
+    yield from _page(Client(), reverse("home"), _("nobody"))
+    for person in _people():
+        client = Client()
+        client.force_login(person)
+        names = Project.objects.filter(owner=person).existing().values_list("name", flat=True)
+        pages = [reverse("home"), *(reverse("project", args=[name]) for name in names[:3])]
+        for page in pages:
+            yield from _page(client, page, person.username)
+
+
+def _people() -> list[User]:
+    """Return those with projects, and who may sign in."""
+    owners = User.objects.filter(projects__removed__isnull=True, is_active=True).distinct()
+    return [person for person in owners.order_by("-pk")[:PEOPLE] if person.may_enter]
+
+
+def sealed() -> Iterator[str]:
+    for column in COLUMNS:
+        if lost := unreadable(column, SEALED):
+            text = _(
+                "%(what)s: %(lost)d cannot be opened with this encryption key. Name the folder "
+                "where the keys are kept (--keys)."
+            )
+            yield text % {"what": column.model._meta.verbose_name_plural, "lost": lost}
+
+
+def _page(client: Client, address: str, who: str) -> Iterator[str]:
+    try:
+        status = client.get(address, headers={"host": settings.ALLOWED_HOSTS[-1]}).status_code
+    except Exception as error:  # noqa: BLE001  whatever it is, it is what is wrong
+        yield _("%(page)s fails for %(who)s: %(why)r") % {
+            "page": address, "who": who, "why": error,
+        }  # fmt: skip
+        return
+    if status != 200:
+        words = {"page": address, "who": who, "status": status}
+        yield _("%(page)s answers %(status)d to %(who)s") % words
+
 
 _LEFT = (
     "OIDC_", "PORTAL_EMAIL_", "PORTAL_OPERATORS_MAIL", "REDIS_URL", "DATABASE_URL", "PORTAL_URL",

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from django.conf import settings
 
-from portal.backup import archives, aside, manifest
+from portal.backup import archives, manifest, swap
 from portal.backup.archives import Contents
-from portal.backup.errors import BackupError
+from portal.backup.programs import BackupError
 
 INCOMPLETE = 3
 
@@ -78,19 +78,19 @@ def unpack(backup: Path, volume: Path, *, force: bool) -> int:
     about = json.loads(note.read_text())
     if manifest.digests(archive.parent, [archive.name])[archive.name] != about["sha256"]:
         raise BackupError(f"{archive} is not as it was when it was made.")
-    there = [path for path in volume.iterdir() if aside.stands_in_the_way(path)]
+    there = [path for path in volume.iterdir() if swap.stands_in_the_way(path)]
     if there and not force:
         raise BackupError(f"There are files in {volume}: add --force, which moves them aside.")
-    growing = volume / aside.GROWING
-    aside.remove(growing)
+    growing = volume / swap.GROWING
+    swap.remove(growing)
     growing.mkdir()
     said = archives.unpack(archive, growing)
     lacking = archives.differences(growing, Contents(**about["contents"]))
     if there:
-        aside.empty(volume, f"{aside.NAME}{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    aside.put(growing, volume)
+        swap.empty(volume, f"{swap.NAME}{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    swap.put(growing, volume)
     os.sync()
-    aside.remove(growing)
+    swap.remove(growing)
     for line in filter(None, [*lacking, said]):
         sys.stderr.write(f"not as it was: {line}\n")
     return INCOMPLETE if lacking or said else 0

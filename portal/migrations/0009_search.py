@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from portal.trigrams import index
+from portal.lib.db import index
 
 
 class Migration(migrations.Migration):

@@ -5,9 +5,8 @@ from portal.models.announcement import Announcement
 from portal.models.erasure import Erasure
 from portal.models.installation import Installation
 from portal.models.letter import Letter
-from portal.models.signin import SignIn
 from portal.models.usedname import UsedName
-from portal.models.user import User, may_enter
+from portal.models.user import SignIn, User, may_enter
 
 __all__ = [
     "Announcement",

@@ -1,4 +1,9 @@
-"""The person: one row for everyone who signs in."""
+"""People and their sign-ins by identity providers.
+
+A sign-in by an identity provider: what it takes to ask the provider again.
+
+The person: one row for everyone who signs in.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +20,35 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from portal.lib.db import Moment
 from portal.models.erasure import Erasure
 from portal.models.usedname import TAKEN, UsedName
-from portal.prepared import Moment
+
+
+class SignInQuerySet(models.QuerySet["SignIn"]):
+    def due(self) -> SignInQuerySet:
+        """Those whose provider is to be asked now."""
+        return self.filter(due__lte=timezone.now())
+
+
+class SignIn(models.Model):
+    """``browser`` is the key of the portal session that it opened. ``sealed`` is the refresh
+    token, encrypted, empty where the provider gave none. ``due``: when the provider is asked
+    next; whoever asks moves it first, so that nobody else does."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="sign_ins")
+    provider = models.CharField(max_length=50)
+    browser = models.CharField(max_length=64, unique=True)
+    sealed = models.TextField(blank=True)
+    created = models.DateTimeField(default=timezone.now)
+    refreshed = models.DateTimeField(default=timezone.now)
+    due = models.DateTimeField(db_index=True)
+
+    objects = SignInQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.user_id} by {self.provider}"
+
 
 FIRST, TOLD = timedelta(minutes=5), timedelta(days=14)
 """A password from so soon after the account was made came with it; others are told for so long."""
@@ -42,7 +73,7 @@ class User(AbstractUser):
     ``signed_out``: no sign-in from before this moment counts any more. ``password_given`` is when
     staff last set a password for them, ``password_chosen`` when they last chose one. ``volume``
     names the volume with their files, "" until they need one; it stays when they are renamed
-    (`sessions.volumes`)."""
+    (`sessions.lifecycle.files`)."""
 
     issuer = models.CharField(_("issuer"), max_length=255, blank=True, editable=False)
     subject = models.CharField(_("subject"), max_length=255, blank=True, editable=False)

@@ -1,65 +1,22 @@
-"""The authentication backends: by a provider's answer, and by password where that is allowed.
+"""Keep browsers signed in whose session names an authentication backend by its former path.
 
-Both let only those in who may enter at all (`User.may_enter`), at each request anew.
+Django lets a session in only while the path stored in it is one of ``AUTHENTICATION_BACKENDS``.
+Nobody signs in by these. They can go once sessions from before version 0.2 have ended, that is
+``SESSION_COOKIE_AGE`` after the upgrade.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
-from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest
-from django.utils.translation import gettext as _
-
-from portal.models import User
-from portal.oidc import people
-from portal.oidc.calls import Client
-from portal.oidc.flow import Answer, callback
-from portal.oidc.problems import unproven
-from sessions.errors import NotAllowed
+from portal.accounts.oidc import backends
 
 
-class _WhoMayEnter(ModelBackend):
-    """`get_user` asks this for each request of whoever is signed in."""
-
-    def user_can_authenticate(self, user: User | AnonymousUser | None) -> bool:
-        return isinstance(user, User) and user.may_enter
+class Password(backends.Password):
+    def authenticate(self, *args: Any, **kwargs: Any) -> None:
+        """Return nobody: the backend at the present path signs people in."""
 
 
-class Password(_WhoMayEnter):
-    """With a password of this portal, where it has that form."""
-
-    def authenticate(
-        self,
-        request: HttpRequest | None,
-        username: str | None = None,
-        password: str | None = None,
-        **kwargs: Any,
-    ) -> User | None:
-        if not settings.PORTAL_PASSWORD_SIGN_IN:
-            return None
-        return super().authenticate(request, username, password, **kwargs)
-
-
-class ByProvider(_WhoMayEnter):
-    """With what an identity provider has answered."""
-
-    def authenticate(  # type: ignore[override]  # only called with an answer
-        self, request: HttpRequest | None, *, answer: Answer
-    ) -> User:
-        """The person; the tokens are left in ``answer``. Raises the errors of `problems`, and
-        `NotAllowed` for an account that is closed here."""
-        client = Client(answer.provider)
-        tokens = client.redeem(answer.code, answer.verifier, callback(answer.provider))
-        if not tokens.id_token:
-            raise unproven(answer.provider)
-        user = people.admit(answer.provider, client.claims(tokens, answer.nonce))
-        if not user.may_enter:
-            raise NotAllowed(
-                "oidc.closed",
-                _("This account is closed. Whoever runs this portal can open it again."),
-            )
-        answer.tokens = tokens
-        return user
+class ByProvider(backends.ByProvider):
+    def authenticate(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        """Return nobody: the backend at the present path signs people in."""

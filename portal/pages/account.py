@@ -1,18 +1,39 @@
-"""``/account/``: who one is here, where one's files are, what one may have and has in use."""
+"""``/account/``: limits, usage, SSH key, export and sign-out of the person who is signed in.
+
+``/account/``: who one is here, where one's files are, what one may have and has in use.
+
+What one may do about one's own account: end all sign-ins, take along what is known.
+
+The SSH key on the account page: its public half, making the first one, replacing it.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from portal.pages import sshkey, tokens, usage, who
-from portal.pages.askform import AskForm
-from portal.pages.asking import person, signed_in
+from keys import keypairs
+from keys.models import KeyPair
+from portal.accounts import identity, manage
+from portal.models import User
+from portal.pages import tokens, usage
+from portal.pages.forms import AskForm
 from portal.pages.limits import parts_of
-from quotas import asking
+from portal.pages.responses import person, signed_in
+from portal.privacy import export
+from quotas import requests
 from quotas.models import LimitRequest
+from sessions.lifecycle import sshkey
+
+from .responses import go_to
 
 REQUESTS_SHOWN = 20
 
@@ -23,7 +44,7 @@ REQUESTS_SHOWN = 20
 def account(request: HttpRequest) -> HttpResponseBase:
     """``?ask=<limit>`` opens the form that asks for more of it."""
     wanted = request.GET.get("ask", "")
-    form = AskForm.about(person(request), wanted) if asking.can_ask(wanted) else None
+    form = AskForm.about(person(request), wanted) if requests.can_ask(wanted) else None
     return with_form(request, form)
 
 
@@ -37,11 +58,63 @@ def with_form(request: HttpRequest, form: AskForm | None, status: int = 200) -> 
     context = {
         "parts": parts_of(user),
         "form": form,
-        **who.own(user),
-        **sshkey.own(user),
+        **identity.own(user),
+        **own(user),
         **tokens.own(user),
         **usage.own(user),
         "requests": list(mine.order_by("-created", "-pk")[:REQUESTS_SHOWN]),
     }
-    asking.mark_seen(user)
+    requests.mark_seen(user)
     return render(request, "portal/account.html", context, status=status)
+
+
+@require_POST
+@signed_in
+def sign_out_everywhere(request: HttpRequest) -> HttpResponseBase:
+    """This browser, too; then one signs in again."""
+    manage.sign_out(person(request))
+    logout(request)
+    messages.success(
+        request,
+        _("You are signed out everywhere. Sign in again where you want to go on."),
+    )
+    return go_to(request, reverse("sign-in"))
+
+
+@never_cache
+@require_safe
+@signed_in
+def download(request: HttpRequest) -> HttpResponseBase:
+    """A ZIP of all that the portal knows about this person, sent while it is read."""
+    return export.archive(person(request))
+
+
+def own(user: User) -> dict[str, Any]:
+    """What ``templates/portal/_key.html`` shows of this person's key."""
+    return {"key_pair": KeyPair.objects.filter(user=user).defer("sealed").first()}
+
+
+@require_POST
+@signed_in
+def make(request: HttpRequest) -> HttpResponseBase:
+    """The first one; who has one already keeps it."""
+    keypairs.ensure(person(request))
+    text = _("Your SSH key is made. Add its public half wherever it shall open something.")
+    messages.success(request, text)
+    return go_to(request, _key())
+
+
+@require_POST
+@signed_in
+def replace(request: HttpRequest) -> HttpResponseBase:
+    sshkey.replace(person(request))
+    text = _(
+        "Your SSH key is replaced, and notebooks that run have the new one within a minute or two. "
+        "Add it wherever you had added the old one, and remove the old one there."
+    )
+    messages.success(request, text)
+    return go_to(request, _key())
+
+
+def _key() -> str:
+    return f"{reverse('account')}#ssh-key"

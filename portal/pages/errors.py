@@ -1,27 +1,72 @@
-"""The answers to an error of ours, which carries the reference of the request (`portal.logs`), and
-to a request that cannot be read.
+"""Answer requests that fail, as a page or as JSON.
+
+The answer while the database does not do what a page needs: nobody's mistake, and it passes.
+
+A page for people; for programs, under ``/api/``, the same as JSON. `pages.errors` asks for it.
+
+The answers to an error of ours, which carries the reference of the request (`portal.lib.logs`),
+and to a request that cannot be read.
 
 A page for people; for programs, under ``/api/``, the same as JSON.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from django.core.exceptions import RequestDataTooBig
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import loader
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from portal import outages
-from portal.logs import context
+from portal.lib.logs import context
+from sessions import outages
+
+log = logging.getLogger(__name__)
+
+AGAIN = 10
+"""Seconds after which to ask again."""
+
+
+def answer(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
+    """503 with what passes by itself, or None where ``error`` is something else."""
+    if not isinstance(error, DatabaseError | InterfaceError | OSError):
+        return None
+    if outages.is_full_disk(error):
+        log.warning("%s %s: the disk is full (%s)", request.method, request.path, error)
+        return _said(
+            request, outages.DISK_FULL, _("The portal's disk is full"), outages.disk_full_message()
+        )
+    if outages.is_database_away(error):
+        log.warning("%s %s: no database (%s)", request.method, request.path, error)
+        return _said(
+            request, outages.DATABASE_AWAY, _("Back in a moment"), outages.database_away_message()
+        )
+    return None
+
+
+def _said(request: HttpRequest, code: str, title: str, text: str) -> HttpResponse:
+    response: HttpResponse
+    reference = context.reference()
+    if request.path.startswith("/api/"):
+        body = {"code": code, "detail": text, "reference": reference}
+        response = JsonResponse(body, status=503)
+    else:
+        about = {"title": title, "text": text, "code": code, "reference": reference}
+        response = HttpResponse(loader.render_to_string("503.html", about), status=503)
+    response._has_been_logged = True  # type: ignore[attr-defined]  # by us, without a traceback
+    response.headers["Retry-After"] = str(AGAIN)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's ``handler500``; the log has the traceback from Django itself. The page asks nothing
     of the request: that may be what is broken."""
-    if passing := outages.answer(request, sys.exception()):
+    if passing := answer(request, sys.exception()):
         return passing
     reference = context.reference()
     if request.path.startswith("/api/"):

@@ -9,14 +9,14 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from portal.examples import example_urls
 from portal.models import User
-from portal.pages.asking import htmx, person, signed_in
-from portal.pages.going import gone_of
-from portal.pages.wish import Wish
+from portal.pages.expiry import gone_of
+from portal.pages.launch_form import Wish
+from portal.pages.responses import htmx, person, signed_in
+from portal.run.examples import example_urls
 from quotas.limits import limits_of
 from sessions.errors import BinderyError
-from sessions.lifecycle.needs import by_default
+from sessions.lifecycle.resources import by_default
 from sessions.models import Project
 
 

@@ -8,10 +8,9 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from portal.pages.asking import go_to, htmx, person, signed_in
 from portal.pages.home import with_form
-from portal.pages.making_room import make_room
-from portal.pages.wish import Wish
+from portal.pages.launch_form import Wish, make_room
+from portal.pages.responses import go_to, htmx, person, signed_in
 from sessions import lifecycle
 from sessions.errors import BinderyError
 

@@ -9,14 +9,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.models import User
-from quotas.asking import can_ask
-from quotas.effective import Effective
+from quotas.admission import of_limit
+from quotas.effective import Effective, figure, plain, whence
 from quotas.fields import FIELDS, Field
 from quotas.limits import effective_of
 from quotas.models import LimitRequest
-from quotas.uses import of_limit
-from quotas.wording import figure, plain, whence
-from sessions.lifecycle.room import use_of
+from quotas.requests import can_ask
+from sessions.lifecycle.admission import use_of
 
 PARTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (gettext_lazy("Projects and notebooks"), ("projects", "running", "builds", "idle_days")),

@@ -1,8 +1,15 @@
-"""A project's page: how its launch goes, then what it is; and its build's log."""
+"""A project's page and its build log.
+
+Lines of a build's log, as the pages show them before any script runs.
+
+A project's page: how its launch goes, then what it is; and its build's log.
+"""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -15,17 +22,51 @@ from django.views.decorators.http import require_safe
 
 from keys import keypairs
 from portal.models import User
-from portal.pages.asking import find, go_to, htmx, person, signed_in
-from portal.pages.buildlog import last_lines, lines_that_matter
+from portal.pages.launch_form import Wish
+from portal.pages.responses import find, go_to, htmx, person, signed_in
 from portal.pages.steps import progress_of, steps_of
-from portal.pages.wish import Wish
 from quotas.limits import limits_of
-from sessions import journal
-from sessions.cursor import Cursor
-from sessions.lifecycle import room
-from sessions.models import Build, Event, Project
-from sessions.sshfailures import key_page
+from sessions.git.errors import key_page
+from sessions.lifecycle import admission
+from sessions.models import Build, Event, LogChunk, Project
+from sessions.progress import journal
+from sessions.progress.journal import Cursor
 from sessions.states import BuildState, ProjectState
+
+CHUNKS = 200
+TAIL = 300
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f]"
+)
+_MATTERS = re.compile(
+    r"error|fail|fatal|exception|cannot|could not|denied|not found|no such|no matching"
+    r"|killed|out of memory|no space|timed? ?out",
+    re.IGNORECASE,
+)
+
+
+def last_lines(build_id: int, count: int) -> list[str]:
+    """The last lines of a build's log, oldest first, without colours and cursor movements."""
+    newest = LogChunk.objects.filter(build=build_id).order_by("-seq").values_list("text", flat=True)
+    lines: list[str] = []
+    for text in newest[:CHUNKS]:
+        lines[:0] = [plain(line) for line in text.split("\n")]
+        if len(lines) >= count:
+            break
+    return lines[-count:]
+
+
+def lines_that_matter(build_id: int, count: int = 3) -> list[str]:
+    """The last lines that speak of something wrong; the very last ones where none does."""
+    lines = [line for line in last_lines(build_id, TAIL) if line.strip()]
+    telling = list(islice((line for line in reversed(lines) if _MATTERS.search(line)), count))
+    return telling[::-1] or lines[-count:]
+
+
+def plain(line: str) -> str:
+    """A line as it stands on a terminal in the end: only what followed the last return."""
+    return _CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2])
+
 
 COMING_UP = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
 EVENTS_SHOWN = 100
@@ -90,12 +131,12 @@ def log(request: HttpRequest, name: str) -> HttpResponseBase:
 
 
 def _deleted(request: HttpRequest, project: Project) -> HttpResponseBase:
-    refusal = room.refusal(project)
+    refusal = admission.refusal(project)
     context = {
         "project": project,
         "look_only": not project.may_be_changed_by(person(request)),
         "refusal": refusal,
-        "in_the_way": room.holders(project.owner, refusal.code) if refusal else (),
+        "in_the_way": admission.holders(project.owner, refusal.code) if refusal else (),
         "repository_page": repository_page(project),
     }
     return render(request, "portal/deleted.html", context)
@@ -108,7 +149,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
     events = list(Event.objects.filter(project=project).order_by("-seq")[:EVENTS_SHOWN])
     events = events if shows_log else [journal.undisclosed(event) for event in events]
     story = [event for event in reversed(events) if session and event.session_id == session.pk]
-    refusal = None if project.is_live else room.refusal(project)
+    refusal = None if project.is_live else admission.refusal(project)
     steps = steps_of(story, timezone.now(), pushes=settings.PORTAL_BACKEND != "local")
     last_build = _last_build(project, build)
     failed = build if build and build.code and shows_log else None
@@ -130,7 +171,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "key": _key(project, person(request)),
         "limits": limits_of(project.owner),
         "refusal": refusal,
-        "in_the_way": room.holders(project.owner, refusal.code) if refusal else (),
+        "in_the_way": admission.holders(project.owner, refusal.code) if refusal else (),
         "launch_link": request.build_absolute_uri(
             Wish(project.repository, project.ref, project.path).link
         ),

@@ -21,8 +21,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from keys.models import Token
 from portal.models import User
-from portal.pages.asking import go_to, person, signed_in
-from portal.pages.tokenform import TokenForm
+from portal.pages.forms import TokenForm
+from portal.pages.responses import go_to, person, signed_in
 
 MAY = {
     "read": gettext_lazy("look"),

@@ -16,11 +16,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from portal import csvfile
-from portal.charts import Place, columns
+from portal.lib import streaming
+from portal.lib.charts import Place, columns
 from portal.models import User
-from sessions.months import Month, span
-from sessions.usage import By, Hours, Line, lines, of_person
+from sessions.statistics.usage import By, Hours, Line, Month, lines, of_person, span
 
 RIGHT = "notebook_sessions.view_session"
 MONTHS_SHOWN = 6
@@ -95,7 +94,9 @@ def export(request: HttpRequest) -> HttpResponseBase:
             content_type="text/plain; charset=utf-8",
         )  # fmt: skip
     header = [_("month"), *_who(By(by)), _("sessions"), *(str(each) for each in _FIGURES.values())]
-    return csvfile.answer(f"usage-by-{by}", header, _pages(lines(By(by), span(first, last))))
+    return streaming.csv_response(
+        f"usage-by-{by}", header, _pages(lines(By(by), span(first, last)))
+    )
 
 
 def _who(by: By) -> list[str]:

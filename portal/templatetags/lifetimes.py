@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from quotas.limits import Limits
-from sessions import lifetimes
+from sessions.culling import policy
 from sessions.models import Project
 
 register = template.Library()
@@ -27,7 +27,7 @@ UNDO = "undo:"
 def deletes_at(project: Project, limits: Limits) -> datetime | None:
     """When it is deleted if nobody uses it until then, None if never; by its owner's limits."""
     known = (project.last_activity, project.goes, limits.idle_days)
-    return lifetimes.deletes_at(*known, timezone.now())
+    return policy.deletes_at(*known, timezone.now())
 
 
 @register.filter

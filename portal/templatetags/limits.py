@@ -7,7 +7,7 @@ from typing import Any
 from django import template
 from django.template.defaultfilters import stringfilter
 
-from quotas import wording
+from quotas import effective
 from quotas.fields import FIELDS
 from quotas.models import LimitRequest
 
@@ -28,7 +28,7 @@ def wish_badge(state: str) -> dict[str, Any]:
 @register.filter
 def figure(value: float, limit: str) -> str:
     """``{{ wish.value|figure:wish.limit }}``: ``8 CPU``."""
-    return wording.figure(limit, value)
+    return effective.figure(limit, value)
 
 
 @register.filter

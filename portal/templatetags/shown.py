@@ -1,4 +1,4 @@
-"""How the admin's templates write what belongs to a row; `sessions.admin.shown` knows how."""
+"""How the admin's templates write what belongs to a row; `sessions.admin.display` knows how."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any
 
 from django import template
 
-from sessions.admin import shown
+from sessions.admin import display
 from sessions.models import Session
 
 register = template.Library()
 
-register.filter("own_page", shown.link)
-register.filter("own_state", shown.state_of)
-register.filter("lasted", shown.session_took)
-register.filter("why", shown.reason)
+register.filter("own_page", display.link)
+register.filter("own_state", display.state_of)
+register.filter("lasted", display.session_took)
+register.filter("why", display.reason)
 
 
 @register.filter
 def until_ready(session: Session) -> Any:
-    return shown.took(session.created, session.ready)
+    return display.took(session.created, session.ready)

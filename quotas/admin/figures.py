@@ -15,13 +15,12 @@ from django.db import models
 from django.forms.boundfield import BoundField
 
 from portal.models import User
-from quotas import setting, uses
+from quotas import admission, setting
 from quotas.admission import Use
-from quotas.effective import Effective, combine
+from quotas.effective import Effective, combine, plain, whence
 from quotas.fields import FIELDS, Field
 from quotas.limits import defaults, effective_of
 from quotas.setting import Owner
-from quotas.wording import plain, whence
 
 M = TypeVar("M", bound=models.Model)
 PREFIX = "limit_"
@@ -80,7 +79,7 @@ def rows(form: forms.BaseForm, owner: Owner, use: Use | None = None) -> list[Row
         bound = form[PREFIX + name] if PREFIX + name in form.fields else None
         if bound:
             bound.field.widget.attrs["placeholder"] = plain(found.inherited)
-        in_use = uses.of_limit(use, name) if use else None
+        in_use = admission.of_limit(use, name) if use else None
         shown.append(Row(FIELDS[name], bound, found, whence(found, str(owner or "")), in_use))
     return shown
 

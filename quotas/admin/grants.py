@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from portal import roles
 from portal.models import User
 from quotas import bounds
+from quotas.effective import figure
 from quotas.models import Grant
-from quotas.wording import figure
 
 
 class GrantForm(forms.ModelForm[Grant]):

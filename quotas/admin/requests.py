@@ -1,6 +1,10 @@
-"""Requests for more: what waits for an answer first, and the page on which staff answer.
+"""Admin of requests for higher limits, and the form that answers them.
 
-Nobody adds, changes or deletes one here; `quotas.asking` moves it, and says who may.
+The form with which staff answer a request: as asked, with other figures, or no.
+
+Requests for more: what waits for an answer first, and the page on which staff answer.
+
+Nobody adds, changes or deletes one here; `quotas.requests` moves it, and says who may.
 """
 
 from __future__ import annotations
@@ -8,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Case, F, Q, QuerySet, Value, When
@@ -19,14 +24,64 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.models import User
-from quotas import bounds
-from quotas.admin.answerform import AnswerForm
-from quotas.asking import RIGHT
-from quotas.effective import Effective
+from quotas import bounds, requests
+from quotas.admission import of_limit, uses_of
+from quotas.effective import Effective, day, figure, plain, whence
 from quotas.limits import effective_of_many
 from quotas.models import LimitRequest
-from quotas.uses import of_limit, uses_of
-from quotas.wording import day, figure, plain, whence
+from quotas.requests import RIGHT
+
+VERDICTS = [("grant", gettext_lazy("Grant")), ("decline", gettext_lazy("Decline"))]
+
+
+class AnswerForm(forms.Form):
+    """Filled in as it was asked; `quotas.requests` knows what may be granted."""
+
+    value = forms.FloatField(
+        label=gettext_lazy("How much"), widget=forms.NumberInput(attrs={"step": "any"})
+    )
+    until = forms.DateField(
+        label=gettext_lazy("Until"),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        input_formats=["%Y-%m-%d"],
+    )
+    answer = forms.CharField(
+        label=gettext_lazy("A word to the person"),
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=gettext_lazy("They read it on their page and in the letter. Declining needs it."),
+    )
+    verdict = forms.ChoiceField(choices=VERDICTS, widget=forms.HiddenInput)
+
+    wish: LimitRequest
+
+    @classmethod
+    def of(cls, wish: LimitRequest, sent: Any = None) -> AnswerForm:
+        asked = {"value": f"{wish.value:g}", "until": wish.until}
+        form = cls(sent, initial=asked, use_required_attribute=False)
+        form.wish = wish
+        if sent is not None and sent.get("verdict") == "decline":
+            form.fields["value"].required = form.fields["until"].required = False
+        return form
+
+    def send(self, by: User) -> str:
+        """Answer, and tell how it went; empty where the form says what is wrong."""
+        try:
+            return self._send(by, **self.cleaned_data)
+        except ValidationError as error:
+            self.add_error(None, error)
+            return ""
+
+    def _send(self, by: User, verdict: str, value: Any, until: Any, answer: str) -> str:
+        name = self.wish.user.username
+        if verdict == "decline":
+            requests.decline(self.wish, by, answer)
+            return _("Declined: %(name)s is told.") % {"name": name}
+        requests.grant(self.wish, by, value, until, answer)
+        words = {"name": name, "value": figure(self.wish.limit, value), "until": day(until)}
+        return _("Granted: %(name)s has %(value)s until %(until)s.") % words
+
 
 OPEN = Q(state=LimitRequest.State.OPEN)
 EARLIER_SHOWN = 10

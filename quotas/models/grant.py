@@ -1,4 +1,9 @@
-"""A grant: more of something, for somebody, until a day."""
+"""Grants of higher limits, and the bounds within which support may give them.
+
+How far a support person may go when granting.
+
+A grant: more of something, for somebody, until a day.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +16,28 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from portal.prepared import Given
+from portal.lib.db import Given
 from quotas.fields import CHOICES, FIELDS
 from quotas.models.limitset import MOST
+
+from .limitset import LimitValues
+
+
+class SupportBounds(LimitValues):
+    """One row. An empty figure: support grants nothing of it. ``days``: the longest grant."""
+
+    days = models.PositiveSmallIntegerField(_("days that a grant may last"), default=90)
+
+    class Meta:
+        verbose_name = _("bounds of support")
+        verbose_name_plural = _("bounds of support")
+
+    def __str__(self) -> str:
+        return str(_("Bounds of support"))
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.pk = 1
+        super().save(*args, **kwargs)
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):

@@ -1,12 +1,11 @@
 """The admin of projects, sessions, builds, removals and rules: staff look, and act through
 `lifecycle`.
 
-`look` is what their lists and pages have in common, `shown` how a row's things are written,
-`filters` what lists are narrowed by, `search` how they are searched, `deeds` the actions with their
-page of confirmation, `story` what happened to a project, `export` the files. Nothing here moves a
-state itself.
+`readonly` has the base classes of lists and pages, `display` how rows, states and histories are
+written, `filters` the filters and searches, `bulk_action` actions with a page of confirmation.
+Nothing here moves a state itself.
 """
 
-from sessions.admin import build, project, removal, rule, session, setaside
+from sessions.admin import build, project, removals, rule, session
 
-__all__ = ["build", "project", "removal", "rule", "session", "setaside"]
+__all__ = ["build", "project", "removals", "rule", "session"]

@@ -17,14 +17,15 @@ from django.utils.translation import gettext_lazy
 
 from portal.models import User
 from portal.templatetags.bindery import address, ago
-from sessions import journal, lifecycle
-from sessions.admin import filters, shown
-from sessions.admin.deeds import Deed
-from sessions.admin.look import Rows
-from sessions.admin.story import moves_of
+from sessions import lifecycle
+from sessions.admin import display, filters
+from sessions.admin.bulk_action import Deed
+from sessions.admin.display import moves_of
+from sessions.admin.readonly import Rows
 from sessions.errors import StateConflict
 from sessions.models import Build, LogChunk, Project, Removal, Removed, Session
 from sessions.models.project import ACT
+from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, SessionState
 
 LOG_CHUNKS = 100
@@ -152,7 +153,7 @@ class BuildAdmin(Rows[Build]):
 
     @admin.display(description=gettext_lazy("repository and commit"), ordering="url")
     def what(self, build: Build) -> SafeString:
-        return shown.under(shown.link(build, self.repository(build)), build.commit[:7])
+        return display.under(display.link(build, self.repository(build)), build.commit[:7])
 
     @admin.display(description=gettext_lazy("repository"))
     def repository(self, build: Build) -> SafeString:
@@ -160,11 +161,11 @@ class BuildAdmin(Rows[Build]):
 
     @admin.display(description=gettext_lazy("private to"))
     def private_to(self, build: Build) -> SafeString | str:
-        return shown.link(build.owner, build.owner.username) if build.owner else ""
+        return display.link(build.owner, build.owner.username) if build.owner else ""
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def states(self, build: Build) -> SafeString:
-        return shown.state_of(build)
+        return display.state_of(build)
 
     @admin.display(description=gettext_lazy("begun"), ordering="created")
     def began(self, build: Build) -> SafeString | str:
@@ -172,18 +173,18 @@ class BuildAdmin(Rows[Build]):
 
     @admin.display(description=gettext_lazy("took"))
     def lasted(self, build: Build) -> SafeString | str:
-        return shown.labelled(_("took"), shown.build_took(build))
+        return display.labelled(_("took"), display.build_took(build))
 
     @admin.display(description=gettext_lazy("waiting"))
     def waiting(self, build: Any) -> SafeString | str:
         if not build.waiting:
             return ""
-        count = shown.link_to_list("session", build.waiting, build__id__exact=build.pk)
-        return shown.labelled(_("waiting"), count)
+        count = display.link_to_list("session", build.waiting, build__id__exact=build.pk)
+        return display.labelled(_("waiting"), count)
 
     @admin.display(description=gettext_lazy("why it ended"), ordering="code")
     def reason(self, build: Build) -> SafeString | str:
-        return shown.reason(build)
+        return display.reason(build)
 
     @admin.display(description=gettext_lazy("error"))
     def said(self, build: Build) -> str:
@@ -242,7 +243,7 @@ class BuildAdmin(Rows[Build]):
         return {
             "story": moves_of(Q(build=row)),
             "sessions": sessions if request.user.has_perm("notebook_sessions.view_session") else (),
-            "all_sessions": shown.link_to_list("session", _("All sessions"), **of_it),
+            "all_sessions": display.link_to_list("session", _("All sessions"), **of_it),
             "shows_log": shows_log,
             "lines": "\n".join(chunk.text for chunk in reversed(newest)),
             "is_active": row.state in BUILD_ACTIVE,

@@ -19,10 +19,10 @@ from portal.templatetags.bindery import address, ago, resources
 from portal.templatetags.lifetimes import deletes_at, until, when
 from quotas.limits import Limits, limits_of, limits_of_many
 from sessions import lifecycle
-from sessions.admin import filters, shown
-from sessions.admin.deeds import Deed
-from sessions.admin.look import Rows
-from sessions.admin.story import story_of
+from sessions.admin import display, filters
+from sessions.admin.bulk_action import Deed
+from sessions.admin.display import story_of
+from sessions.admin.readonly import Rows
 from sessions.models import Project
 from sessions.models.project import ACT
 from sessions.states import ProjectState
@@ -161,7 +161,9 @@ class ProjectAdmin(Rows[Project]):
 
     @admin.display(description=gettext_lazy("project and owner"), ordering="repository")
     def what(self, project: Project) -> SafeString:
-        return shown.under(shown.link(project, address(project.repository)), self.owners(project))
+        return display.under(
+            display.link(project, address(project.repository)), self.owners(project)
+        )
 
     @admin.display(description=gettext_lazy("more"))
     def more(self, project: Project) -> SafeString:
@@ -169,11 +171,11 @@ class ProjectAdmin(Rows[Project]):
 
     @admin.display(description=gettext_lazy("owner"))
     def owners(self, project: Project) -> SafeString:
-        return shown.link(project.owner, project.owner.username)
+        return display.link(project.owner, project.owner.username)
 
     @admin.display(description=gettext_lazy("state"))
     def states(self, project: Project) -> SafeString:
-        return shown.state_of(project)
+        return display.state_of(project)
 
     @admin.display(description=gettext_lazy("resources"))
     def gets(self, project: Project) -> str:
@@ -182,11 +184,11 @@ class ProjectAdmin(Rows[Project]):
     @admin.display(description=gettext_lazy("commit"))
     def commits(self, project: Project) -> SafeString | str:
         build = project.current.build if project.current else None
-        return shown.link(build, project.commit[:7]) if build else project.commit[:7]
+        return display.link(build, project.commit[:7]) if build else project.commit[:7]
 
     @admin.display(description=gettext_lazy("last activity"), ordering="last_activity")
     def active(self, project: Project) -> SafeString | str:
-        return shown.under(ago(project.last_activity), self.deletion(project))
+        return display.under(ago(project.last_activity), self.deletion(project))
 
     @admin.display(description=gettext_lazy("is deleted if nobody uses it"))
     def deletion(self, project: Project) -> SafeString | str:
@@ -206,11 +208,11 @@ class ProjectAdmin(Rows[Project]):
 
     @admin.display(description=gettext_lazy("runs"))
     def sessions(self, project: Project) -> SafeString:
-        return shown.link_to_list("session", _("Sessions"), project__id__exact=project.pk)
+        return display.link_to_list("session", _("Sessions"), project__id__exact=project.pk)
 
     @admin.display(description=gettext_lazy("why"))
     def reason(self, project: Project) -> SafeString | str:
-        return shown.reason(project.current) if project.current else ""
+        return display.reason(project.current) if project.current else ""
 
     @admin.display(description=gettext_lazy("page"))
     def page(self, project: Project) -> SafeString | str:
@@ -227,5 +229,5 @@ class ProjectAdmin(Rows[Project]):
             "listed_by": "?deleted=all" if row.removed else "",  # where the deeds find the row
             "story": story_of(row),
             "sessions": sessions if request.user.has_perm("notebook_sessions.view_session") else (),
-            "all_sessions": shown.link_to_list("session", _("All sessions"), **of_it),
+            "all_sessions": display.link_to_list("session", _("All sessions"), **of_it),
         }

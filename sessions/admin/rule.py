@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from sessions.admin import filters
-from sessions.admin.export import Exported
+from sessions.admin.readonly import Exported
 from sessions.errors import UserError
 from sessions.models import RepositoryRule
 from sessions.models.rule import is_pattern, judge, place

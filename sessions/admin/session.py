@@ -14,12 +14,12 @@ from django.utils.translation import gettext_lazy as _
 from portal.models import User
 from portal.templatetags.bindery import address, ago, resources
 from sessions import lifecycle
-from sessions.admin import filters, shown
-from sessions.admin.deeds import Deed
-from sessions.admin.look import Rows
+from sessions.admin import display, filters
+from sessions.admin.bulk_action import Deed
+from sessions.admin.display import moves_of
+from sessions.admin.filters import among
 from sessions.admin.project import stopping
-from sessions.admin.search import among
-from sessions.admin.story import moves_of
+from sessions.admin.readonly import Rows
 from sessions.errors import StateConflict
 from sessions.models import Project, Session
 from sessions.models.project import ACT
@@ -115,19 +115,19 @@ class SessionAdmin(Rows[Session]):
     @admin.display(description=_("project and owner"), ordering="project__name")
     def what(self, session: Session) -> SafeString:
         name = address(session.project.repository)
-        return shown.under(shown.link(session.project, name), self.owner(session))
+        return display.under(display.link(session.project, name), self.owner(session))
 
     @admin.display(description=_("resources and machine"), ordering="node")
     def where(self, session: Session) -> SafeString:
-        return shown.under(self.needs(session), session.node)
+        return display.under(self.needs(session), session.node)
 
     @admin.display(description=_("project"))
     def projects(self, session: Session) -> SafeString:
-        return shown.link(session.project)
+        return display.link(session.project)
 
     @admin.display(description=_("owner"))
     def owner(self, session: Session) -> SafeString:
-        return shown.link(session.project.owner, session.project.owner.username)
+        return display.link(session.project.owner, session.project.owner.username)
 
     @admin.display(description=_("error"))
     def said(self, session: Session) -> str:
@@ -135,11 +135,11 @@ class SessionAdmin(Rows[Session]):
 
     @admin.display(description=_("build"))
     def builds(self, session: Session) -> SafeString | str:
-        return shown.link(session.build) if session.build else ""
+        return display.link(session.build) if session.build else ""
 
     @admin.display(description=_("state"), ordering="state")
     def states(self, session: Session) -> SafeString:
-        return shown.state_of(session)
+        return display.state_of(session)
 
     @admin.display(description=_("resources"))
     def needs(self, session: Session) -> str:
@@ -151,16 +151,16 @@ class SessionAdmin(Rows[Session]):
 
     @admin.display(description=_("until ready"))
     def to_ready(self, session: Session) -> SafeString | str:
-        took = shown.took(session.created, session.ready)
-        return shown.labelled(_("until ready"), took)
+        took = display.took(session.created, session.ready)
+        return display.labelled(_("until ready"), took)
 
     @admin.display(description=_("lasted"))
     def lasted(self, session: Session) -> SafeString | str:
-        return shown.labelled(_("lasted"), shown.session_took(session))
+        return display.labelled(_("lasted"), display.session_took(session))
 
     @admin.display(description=_("why it ended"), ordering="code")
     def reason(self, session: Session) -> SafeString | str:
-        return shown.reason(session)
+        return display.reason(session)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Session], search_term: str

@@ -1,16 +1,32 @@
-"""Every error of the API in one form: ``{"code": "...", "detail": "..."}`` and what helps."""
+"""Answer every error of the API in one form.
+
+Every error of the API in one form: ``{"code": "...", "detail": "..."}`` and what helps.
+
+What there is not, under ``/api/v1/``: said in JSON, as everything else here.
+
+A slash that is missing at the end is put on, with 308: unlike 301 it keeps a POST what it is.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponsePermanentRedirect,
+    JsonResponse,
+)
+from django.urls import resolve
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from portal.logs.context import reference
+from portal.lib.logs.context import reference
 from sessions.errors import BinderyError
 
 
@@ -48,3 +64,18 @@ def _first(detail: Any) -> str:
         field, rest = next(iter(detail.items()))
         return f"{field}: {_first(rest)}"
     return _first(detail[0]) if isinstance(detail, list) else str(detail)
+
+
+class WithSlash(HttpResponsePermanentRedirect):
+    status_code = 308
+
+
+@csrf_exempt
+def unknown(request: HttpRequest) -> HttpResponse:
+    """The answer at an address that is nothing's."""
+    if not request.path.endswith("/") and resolve(f"{request.path_info}/").func is not unknown:
+        _path, mark, query = request.get_full_path().partition("?")
+        return WithSlash(f"{request.path}/{mark}{query}")
+    text = _("There is nothing at this address. The schema lists all there are.")
+    body = {"code": "not_found", "detail": text}
+    return JsonResponse(body, status=404, headers={"Cache-Control": "no-store"})

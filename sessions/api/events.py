@@ -22,13 +22,13 @@ from rest_framework.views import APIView
 
 from keys.authentication import still_good
 from portal.models import User
-from sessions import cursor, journal
-from sessions.api.asking import find, person
+from sessions.api.endpoint import find, person
 from sessions.api.serializers import StorySerializer
 from sessions.errors import UserError
 from sessions.gateway.authorize import signs_in
 from sessions.models import Project
-from sessions.stream import hub
+from sessions.progress import journal
+from sessions.progress.broadcast import hub
 
 STREAM = "text/event-stream"
 EXAMPLE = 'id: 4294967296\ndata: {"cursor": 4294967296, "phase": "waiting", …}\n\n'
@@ -115,7 +115,7 @@ class EventsView(APIView):
 def _place(request: Request) -> int:
     after = request.headers.get("Last-Event-ID") or request.query_params.get("after", "")
     try:
-        return cursor.parse(after)
+        return journal.parse(after)
     except ValueError:
         text = _("“after” must be a cursor from an earlier answer.")
         raise UserError("events.cursor", text) from None

@@ -23,7 +23,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from sessions.api.asking import person
+from sessions.api.endpoint import person
 from sessions.errors import BinderyError, StateConflict, UserError
 from sessions.models import Idempotency
 

@@ -1,4 +1,9 @@
-"""``/api/v1/me/``: who asks, what they may have, and what they have in use."""
+"""``/api/v1/me/`` and the export of a person's data.
+
+``/api/v1/me/``: who asks, what they may have, and what they have in use.
+
+``/api/v1/me/download/``: what the account page's Download is, for programs.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +12,22 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db.models import BigIntegerField
-from drf_spectacular.utils import extend_schema
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from keys.models import Token
-from portal.prepared import Given, Prepared
+from portal.lib.db import Given, Prepared
+from portal.privacy import export
 from quotas.fields import FIELDS
 from quotas.limits import limits_of
-from sessions.api.asking import person
-from sessions.lifecycle import room
+from sessions.api.endpoint import person
+from sessions.lifecycle import admission
 
 
 def _figure(name: str) -> serializers.Field[Any, Any, Any, Any]:
@@ -82,6 +91,33 @@ class MeView(APIView):
                 "groups": _GROUPS(user=user.pk),
                 "scopes": request.auth.scopes if isinstance(request.auth, Token) else None,
                 "limits": asdict(limits_of(user)),
-                "usage": asdict(room.use_of(user)),
+                "usage": asdict(admission.use_of(user)),
             }
         )
+
+
+ZIP = "application/zip"
+
+
+class ArchiveRenderer(BaseRenderer):
+    """Lets ``Accept: application/zip`` be asked for; errors are still JSON."""
+
+    media_type = ZIP
+    format = "zip"
+
+    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
+        return JSONRenderer().render(data)
+
+
+class DownloadView(APIView):
+    renderer_classes = (JSONRenderer, ArchiveRenderer)
+
+    @extend_schema(
+        operation_id="download_me",
+        summary="All that the portal knows about me",
+        responses={(200, ZIP): OpenApiResponse(OpenApiTypes.BINARY, description="A ZIP.")},
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        """An archive of files with a row a line, as JSON; its README says what is what. No secret
+        is in it, and neither are the files of notebooks."""
+        return export.archive(person(request))

@@ -1,6 +1,6 @@
 """The schema as a page shows it: calls by their subject, each with its fields; pure.
 
-`docs` serves it. What a schema says in nested objects is said here in words of a few kinds.
+`openapi` serves it. What a schema says in nested objects is said here in words of a few kinds.
 """
 
 from __future__ import annotations

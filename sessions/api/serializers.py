@@ -11,8 +11,8 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from quotas.limits import Limits, limits_of, limits_of_many
-from sessions.lifecycle.needs import by_default
-from sessions.lifetimes import deletes_at
+from sessions.culling.policy import deletes_at
+from sessions.lifecycle.resources import by_default
 from sessions.models import Project
 from sessions.states import Phase, ProjectState
 

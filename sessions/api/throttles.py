@@ -3,7 +3,7 @@
 Counted by the minute, in the cache: all processes together where there is Redis, each for itself
 where there is none. Part of the minute before still counts, so that two minutes' worth cannot
 be had at their border. A stream of events counts once, when it is opened. Forms of pages count with
-the same counters (`portal.pages.throttling`), so that whoever uses both has no more.
+the same counters (`portal.pages.responses`), so that whoever uses both has no more.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from portal import attempts
+from portal.accounts import login_throttle
 from portal.models import User
-from sessions.channel import failures
+from sessions.progress.notify import failures
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,9 @@ def is_over_for_changes(user: User) -> bool:
 def is_over_for_strangers(request: HttpRequest | Request) -> bool:
     """Count one more request of an address that nobody stands for; return whether that was one too
     many. A network of IPv6 counts as one, as it does for signing in."""
-    return _is_over(f"stranger:{attempts.address(request)}", settings.PORTAL_API_STRANGER_RATE)
+    return _is_over(
+        f"stranger:{login_throttle.address(request)}", settings.PORTAL_API_STRANGER_RATE
+    )
 
 
 def count_stranger(request: Request) -> None:

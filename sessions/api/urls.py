@@ -7,14 +7,12 @@ from django.urls import path, re_path
 from keys.api import tokens
 from quotas.api import LimitsView
 from sessions.api import sshkey, views
-from sessions.api.docs import docs
-from sessions.api.download import DownloadView
 from sessions.api.endpoint import endpoint
+from sessions.api.errors import unknown
 from sessions.api.events import EventsView
-from sessions.api.me import MeView
-from sessions.api.pagination import Pages
-from sessions.api.schema import SchemaView
-from sessions.api.unknown import unknown
+from sessions.api.lists import Pages
+from sessions.api.me import DownloadView, MeView
+from sessions.api.openapi import SchemaView, docs
 
 PROJECT = "projects/<slug:name>/"
 

@@ -15,9 +15,8 @@ from rest_framework.views import APIView
 
 from portal.models import User
 from sessions import lifecycle
-from sessions.api.asking import find, find_or_deleted, person
-from sessions.api.filters import ProjectFilter
-from sessions.api.pagination import Pages
+from sessions.api.endpoint import find, find_or_deleted, person
+from sessions.api.lists import Pages, ProjectFilter
 from sessions.api.serializers import (
     DeleteSerializer,
     LaunchSerializer,

@@ -16,7 +16,7 @@ from typing import Protocol
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 from quotas.resources import Resources
 
 BACKENDS = {
@@ -203,7 +203,7 @@ class Backend(Protocol):
 
     def examine(self) -> Iterator[Problem]:
         """Whatever else is not as the work needs it, asked of everything that is needed; for
-        `portal.doctor`. May take a minute. Raises `TemporaryError` when nobody can say."""
+        `portal.health.doctor`. May take a minute. Raises `TemporaryError` when nobody can say."""
 
     def capacity(self) -> Capacity | None:
         """How much there is to hand out, in use or not; None where the portal may not look.

@@ -14,21 +14,18 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import translation
 
 from keys.models import digest
-from portal.logs import context, requests
-from sessions.gateway import answers, nginx, tickets
+from portal.lib.logs import context, requests
+from sessions.gateway import nginx, responses, tickets
 from sessions.gateway.activity import Activity
-from sessions.gateway.answers import Answer
-from sessions.gateway.arrival import Arrival, cookie_in
-from sessions.gateway.authorize import Ruling, Verdict
+from sessions.gateway.authorize import Ruling, Verdict, Verdicts
+from sessions.gateway.connections import InFlight, TooMany, Visits
 from sessions.gateway.handshake import Refused
 from sessions.gateway.hosts import ALLOWED, OURS, entrant_cookie_name, is_label
-from sessions.gateway.in_flight import InFlight
-from sessions.gateway.origins import is_foreign
 from sessions.gateway.proxy_http import BadStatus, Exchange
 from sessions.gateway.proxy_websocket import Relay
+from sessions.gateway.request import Arrival, cookie_in, is_foreign
+from sessions.gateway.responses import Answer
 from sessions.gateway.upstreams import Upstreams
-from sessions.gateway.verdicts import Verdicts
-from sessions.gateway.visits import TooMany, Visits
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +33,10 @@ Words = Callable[[Arrival], Answer]
 """Makes an answer, once the visitor's language is set."""
 
 REFUSALS: dict[Ruling, Words] = {
-    Ruling.SIGN_IN: answers.sign_in,
-    Ruling.NO_SCOPE: answers.no_scope,
-    Ruling.NOT_FOUND: answers.not_found,
-    Ruling.UNREADABLE: answers.no_answer,
+    Ruling.SIGN_IN: responses.sign_in,
+    Ruling.NO_SCOPE: responses.no_scope,
+    Ruling.NOT_FOUND: responses.not_found,
+    Ruling.UNREADABLE: responses.no_answer,
 }
 
 _redeem = database_sync_to_async(tickets.redeem, thread_sensitive=False)
@@ -69,27 +66,27 @@ class Gateway:
             words = await self._open(arrival, receive, send)
         except (DatabaseError, InterfaceError):
             log.exception("cannot look up who may open %s", label)
-            words = answers.trouble
+            words = responses.trouble
         if words:
-            with translation.override(answers.language_of(arrival)):
+            with translation.override(responses.language_of(arrival)):
                 answer = words(arrival)
-            await answers.give(answer, arrival, send)
+            await responses.give(answer, arrival, send)
 
     async def _open(self, arrival: Arrival, receive: Any, send: Any) -> Words | None:
         """Pass it on; what there is to say if that cannot or may not be."""
         if arrival.path in OURS:
             return await self._ours(arrival)
         if is_foreign(arrival):
-            return answers.foreign
+            return responses.foreign
         verdict = await self._verdicts.of(arrival.credential)
         if verdict.project_id:
             context.note(project=verdict.project_id, user=verdict.user_id)
         if verdict.ruling in REFUSALS:
             return REFUSALS[verdict.ruling]
         if not arrival.target.startswith("/"):
-            return answers.not_found
+            return responses.not_found
         if verdict.ruling is Ruling.NOT_RUNNING:
-            return partial(answers.not_running, state=verdict.state)
+            return partial(responses.not_running, state=verdict.state)
         return await self._pass_on(arrival, verdict, receive, send)
 
     async def _ours(self, arrival: Arrival) -> Words:
@@ -112,15 +109,15 @@ class Gateway:
                 async with self._upstreams.at(verdict.address) as upstream:
                     await passing.run(arrival, upstream, verdict.token, visit)
         except TooMany:
-            return answers.too_many
+            return responses.too_many
         except (BadStatus, ClientResponseError):
-            return answers.bad_answer
+            return responses.bad_answer
         except Refused as refusal:
             return _refused(refusal.status)
         except (ClientError, OSError):
-            return None if passing.started else answers.no_answer
+            return None if passing.started else responses.no_answer
         if visit.over and not passing.started:
-            return answers.sign_in
+            return responses.sign_in
         if visit.over and isinstance(passing, Relay):
             await passing.break_off()
         return None
@@ -130,7 +127,7 @@ def _refused(status: int) -> Words:
     """Answer for a notebook that does not open a socket."""
     if 400 <= status < 600:
         return lambda _arrival: Answer(status)
-    return answers.no_answer if 200 <= status < 400 else answers.bad_answer
+    return responses.no_answer if 200 <= status < 400 else responses.bad_answer
 
 
 async def _enter(arrival: Arrival) -> Words:
@@ -138,9 +135,9 @@ async def _enter(arrival: Arrival) -> Words:
         return lambda _arrival: Answer(405, headers=[(b"allow", b"GET")])
     query = parse_qs(arrival.target.partition("?")[2], keep_blank_values=True)
     if "ticket" not in query and is_label(arrival.label):
-        return partial(answers.to_portal, path=query.get("path", [""])[0])
+        return partial(responses.to_portal, path=query.get("path", [""])[0])
     secret = cookie_in(arrival.headers, entrant_cookie_name())
     entrant = digest(secret) if secret else ""
     ticket = query.get("ticket", [""])[0]
     entry = await _redeem(ticket, arrival.label, entrant, arrival.credential.cookie)
-    return partial(answers.welcome, entry=entry) if entry else answers.used_ticket
+    return partial(responses.welcome, entry=entry) if entry else responses.used_ticket

@@ -1,18 +1,29 @@
-"""Who may reach a notebook: the one place that decides, whoever does the proxying.
+"""Decide who may reach a notebook, and cache the decision for a moment.
+
+Who may reach a notebook: the one place that decides, whoever does the proxying.
 
 A cookie opens the one project that its ticket was for, as long as the portal session of that
 browser lasts; an API token with the scope ``notebook`` opens all of its owner's. Somebody who
 may not is told the same whether or not a project of that name exists.
+
+What `authorize` has said lately, so that a page of a hundred requests asks the database once.
+
+One for each process and event loop. Nothing is believed for longer than `PORTAL_GATEWAY_RECHECK`
+seconds, counted from before the question, and a refusal for less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import chain
+from time import monotonic
 from typing import Any, NamedTuple
 
+from channels.db import database_sync_to_async
+from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session as PortalSession
 from django.utils import timezone
@@ -131,3 +142,55 @@ def _into(project: Project) -> Verdict:
     except CannotOpen:  # it was sealed with a key that the site has lost
         return Verdict(Ruling.UNREADABLE, person, project.pk, state)
     return Verdict(Ruling.ALLOWED, person, project.pk, state, address, token)
+
+
+REFUSAL_LASTS = 0.25
+"""The part of that time that a refusal is believed."""
+MOST = 10_000
+
+# In threads of its own: whoever else waits for the database does not hold the gateway up.
+_decided = database_sync_to_async(decide, thread_sensitive=False)
+
+
+class Verdicts:
+    def __init__(self) -> None:
+        self._known: dict[Credential, tuple[float, Verdict]] = {}
+        self._asked: dict[Credential, asyncio.Task[Verdict]] = {}
+
+    async def of(self, credential: Credential) -> Verdict:
+        """Return a verdict young enough to be believed; all who ask meanwhile share the answer."""
+        if not credential.cookie and not credential.bearer:
+            return SIGN_IN
+        until, verdict = self._known.get(credential, (0.0, SIGN_IN))
+        if until > monotonic():
+            return verdict
+        task = self._asked.get(credential)
+        if task is None:
+            task = self._asked[credential] = asyncio.create_task(self._ask(credential))
+        return await asyncio.shield(task)
+
+    async def anew(self, credential: Credential) -> Verdict:
+        """The same for who holds it as long again: that it is allowed is asked for now."""
+        _until, verdict = self._known.get(credential, (0.0, SIGN_IN))
+        if verdict.ruling is Ruling.ALLOWED:
+            del self._known[credential]
+        return await self.of(credential)
+
+    async def renew(self, credentials: Collection[Credential]) -> dict[Credential, Verdict]:
+        """Ask again about these, all at once."""
+        began = monotonic()
+        verdicts: dict[Credential, Verdict] = await _decided(credentials)
+        for credential, verdict in verdicts.items():
+            share = 1 if verdict.ruling is Ruling.ALLOWED else REFUSAL_LASTS
+            until = began + share * settings.PORTAL_GATEWAY_RECHECK
+            self._known.pop(credential, None)
+            self._known[credential] = (until, verdict)
+        while len(self._known) > MOST:
+            del self._known[next(iter(self._known))]
+        return verdicts
+
+    async def _ask(self, credential: Credential) -> Verdict:
+        try:
+            return (await self.renew([credential]))[credential]
+        finally:
+            del self._asked[credential]

@@ -20,7 +20,7 @@ MAX_MESSAGE = WEBSOCKET_MAX
 PIECE = 16 * 1024
 """Bytes up to which a frame stays whole; a multiple of four, as long as a mask."""
 SAMPLE = 4097
-"""As much of each message is shown to who looks at it: one more than `messages.LONGEST`."""
+"""As much of each message is shown to who looks at it: one more than `activity.LONGEST`."""
 PROTOCOL_ERROR, TOO_BIG = 1002, 1009
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from sessions.gateway import headers
-from sessions.gateway.arrival import Arrival
+from sessions.gateway.request import Arrival
 from sessions.gateway.upstreams import LONGEST_HEADER, Upstream
 
 WITHIN = 60.0

@@ -13,24 +13,22 @@ from collections.abc import Callable
 from django.conf import settings
 from django.utils.crypto import constant_time_compare
 
-from sessions.gateway import answers
-from sessions.gateway.answers import Answer
-from sessions.gateway.arrival import Arrival
-from sessions.gateway.authorize import Ruling
+from sessions.gateway import responses
+from sessions.gateway.authorize import Ruling, Verdicts
 from sessions.gateway.headers import to_notebook
-from sessions.gateway.origins import is_foreign
-from sessions.gateway.verdicts import Verdicts
+from sessions.gateway.request import Arrival, is_foreign
+from sessions.gateway.responses import Answer
 
 SECRET = b"x-bindery-secret"
 HELD = 1
-"""Seconds, by a clock that counts whole ones: up to two in truth, as long as `verdicts` are."""
+"""Seconds, by a clock that counts whole ones: up to two in truth, as long as `authorize` are."""
 
 
 async def allowed(arrival: Arrival, verdicts: Verdicts) -> Callable[[Arrival], Answer]:
     """204 and how to pass it on. Any refusal is 403, which nginx does not hold: it leaves the
     request to the gateway, which has the words for it."""
     if not _knows_secret(arrival):
-        return answers.not_found
+        return responses.not_found
     if is_foreign(arrival):
         return _no
     verdict = await verdicts.anew(arrival.credential)

@@ -9,9 +9,9 @@ from typing import Any
 from aiohttp import ClientResponse
 
 from sessions.gateway import headers
-from sessions.gateway.arrival import Arrival
+from sessions.gateway.connections import Visit
+from sessions.gateway.request import Arrival
 from sessions.gateway.upstreams import Upstream
-from sessions.gateway.visits import Visit
 
 
 class BadStatus(Exception):

@@ -1,7 +1,7 @@
 """Passing a WebSocket on to a notebook's server: frames, subprotocol and closing, both ways.
 
 Nothing is held but a piece of a message (`frames`), and while its reader is slow the other side is
-not read: what waits is bounded by `in_flight`. Pings end here, so that a laptop may sleep.
+not read: what waits is bounded by `connections`. Pings end here, so that a laptop may sleep.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from portal.server.socket import BYTES, CLOSE_WITHIN, PING_INTERVAL, PING_TIMEOUT
-from sessions.gateway.arrival import Arrival
+from sessions.gateway.connections import InFlight, Visit
 from sessions.gateway.frames import Control, Frames, Opcode, Wrong, control
 from sessions.gateway.handshake import Opened, opened
-from sessions.gateway.in_flight import InFlight
+from sessions.gateway.request import Arrival
 from sessions.gateway.upstreams import Upstream
-from sessions.gateway.visits import Visit
 
 log = logging.getLogger(__name__)
 

@@ -1,5 +1,5 @@
-"""How a session and a project end, whoever wants it: a person (`wishes`) or the portal itself
-(`culling`, `idle`)."""
+"""How a session and a project end, whoever wants it: a person (`commands`) or the portal itself
+(`sessions.culling.cull`, `sessions.culling.cull`)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from portal.models import User
-from sessions import journal
+from sessions.culling.policy import WARNING
 from sessions.lifecycle.queue import enqueue
-from sessions.lifetimes import WARNING
 from sessions.models import Project, Session
 from sessions.models.project import ProjectQuerySet
+from sessions.progress import journal
 from sessions.states import Phase, SessionState
 
 PORTAL = "portal"

@@ -11,11 +11,11 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from portal.logs import context
-from portal.logs.visible import EMOJI, visible
-from sessions import journal
+from portal.lib.logs import context
+from portal.lib.logs.redaction import EMOJI, visible
 from sessions.errors import BinderyError, InternalError, TemporaryError
 from sessions.models import Session
+from sessions.progress import journal
 from sessions.states import Phase, SessionState
 
 log = logging.getLogger(__name__)

@@ -11,13 +11,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from keys import keypairs
-from keys.identity import Identity, identity_of
+from keys.keypairs import Identity, identity_of
 from keys.models import KeyPair
 from keys.sealing import CannotOpen
 from portal.models import User
-from sessions import volumes
 from sessions.backends import get_backend
 from sessions.errors import UserError
+from sessions.lifecycle import files
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Session
 
@@ -41,7 +41,7 @@ def renew(user_id: int, given: Identity | None = None) -> None:
     """
     user = User.objects.filter(pk=user_id, key_pair__isnull=False).first()
     while user and (now := of(user)).public != (given.public if given else ""):
-        get_backend().renew_identity(volumes.of(user), now)
+        get_backend().renew_identity(files.of(user), now)
         given = now
 
 

@@ -12,14 +12,14 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 from quotas.limits import limits_of
-from sessions import gitreach, volumes
 from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
-from sessions.gitremote import Resolved, resolve
-from sessions.lifecycle import facts, files, needs, sshkey
-from sessions.lifecycle.attach import attach
+from sessions.git import resolve as gitreach
+from sessions.git.resolve import Resolved, resolve
+from sessions.lifecycle import files, observations, resources, sshkey
+from sessions.lifecycle.builds import attach
 from sessions.lifecycle.failures import failures_of
 from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import owner_slug
@@ -41,8 +41,8 @@ def prepare(session_id: int) -> None:
         else:
             found = Resolved(project.commit, project.ref, project.path)
         _require_own(project, found)
-        there = needs.read(project, found)
-        wanted, warnings = needs.settled(there.resources, limits_of(project.owner))
+        there = resources.read(project, found)
+        wanted, warnings = resources.settled(there.resources, limits_of(project.owner))
         attach(session, found, there, wanted, warnings)
 
 
@@ -92,7 +92,7 @@ def start_build(build_id: int) -> None:
     try:
         get_backend().ensure_build(_spec(build))
     except BinderyError as error:
-        facts.build_refused(build, error)
+        observations.build_refused(build, error)
 
 
 def _spec(build: Build) -> BuildSpec:
@@ -120,7 +120,7 @@ def cancel_unwanted_build(build_id: int) -> None:
             why="nobody waits for it any more",
             finished=timezone.now(),
         )
-        facts.next_builds(build)
+        observations.next_builds(build)
     get_backend().cancel_build(build_id)
 
 
@@ -139,7 +139,7 @@ def spawn(session_id: int) -> None:
     project = session.project
     with failures_of(session):
         identity = sshkey.of(project.owner)
-        volume = volumes.of(project.owner)
+        volume = files.of(project.owner)
         files.keep_in(project, volume)
         get_backend().ensure_server(
             ServerSpec(
@@ -147,7 +147,7 @@ def spawn(session_id: int) -> None:
                 name=project.name,
                 owner=owner_slug(project.owner.username),
                 volume=volume,
-                former=volumes.former(project.owner),
+                former=files.former(project.owner),
                 owner_id=project.owner_id,
                 image=session.build.image,
                 digest=session.build.digest,
@@ -163,13 +163,13 @@ def spawn(session_id: int) -> None:
 
 
 def remove_server(session_id: int) -> None:
-    """Have the back end stop the notebook; `facts.server_gone` follows when it is gone."""
+    """Have the back end stop the notebook; `observations.server_gone` follows when it is gone."""
     backend = get_backend()
     backend.remove_server(session_id)
     stopping = Session.objects.filter(pk=session_id, state=SessionState.STOPPING)
     session = stopping.select_related("project").first()
     if session and session_id not in {report.id for report in backend.servers()}:
-        facts.server_gone(session, "", "")  # it was stopped before it was started
+        observations.server_gone(session, "", "")  # it was stopped before it was started
 
 
 def remove_project(project_id: int) -> None:

@@ -1,7 +1,7 @@
 from django.db import migrations, models
 from django.db.models.functions import Upper
 
-from portal.trigrams import index
+from portal.lib.db import index
 
 
 class Migration(migrations.Migration):

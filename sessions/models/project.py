@@ -10,9 +10,9 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.lib.db import Given, Prepared
 from portal.models import User
 from portal.models.letter import ATTEMPTS, REFUSED
-from portal.prepared import Given, Prepared
 from sessions import disclosure
 from sessions.providers import is_private
 from sessions.states import BUILD_ACTIVE, ProjectState, SessionState

@@ -1,10 +1,20 @@
-"""What the portal has removed on its own, so that it can be seen."""
+"""Rows about removals, and about things that were set aside.
+
+What the portal has removed on its own, so that it can be seen.
+
+What no row asked for and was set aside: it is removed when the time that staff set is over.
+"""
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from portal.models import Installation
+from portal.models.installation import KEEP_DAYS
 
 
 class Removed(models.TextChoices):
@@ -36,3 +46,49 @@ class Removal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.name}".strip()
+
+
+class SetAsideQuerySet(models.QuerySet["SetAside"]):
+    def over(self) -> SetAsideQuerySet:
+        """Return those whose time is over."""
+        return self.filter(since__lte=timezone.now() - keep_time())
+
+
+class SetAside(models.Model):
+    """``aside`` is what the back end calls it now, ``name`` what it was called before, ``since``
+    when this database first saw it there, ``size`` its bytes where they are known. ``problem``
+    says why it could not be put back."""
+
+    class Kind(models.TextChoices):
+        PROJECT = "project", _("project's folder")
+
+    aside = models.CharField(max_length=255, unique=True, editable=False)
+    kind = models.CharField(
+        _("kind"), max_length=16, choices=Kind.choices, default=Kind.PROJECT, editable=False
+    )
+    name = models.CharField(_("name"), max_length=255, editable=False)
+    size = models.PositiveBigIntegerField(_("bytes"), null=True, editable=False)
+    since = models.DateTimeField(_("set aside"), default=timezone.now, editable=False)
+    problem = models.CharField(_("problem"), max_length=500, blank=True, editable=False)
+
+    objects = SetAsideQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("thing set aside")
+        verbose_name_plural = _("things set aside")
+        ordering = ["since", "pk"]
+        permissions = [("act_on_setaside", _("Can put back and remove what was set aside"))]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def until(self) -> datetime:
+        """When it is removed, as the setting is now."""
+        return self.since + keep_time()
+
+
+def keep_time() -> timedelta:
+    """Return how long it is kept, as staff have set it."""
+    days = Installation.objects.values_list("keep_days", flat=True).first()
+    return timedelta(days=KEEP_DAYS if days is None else days)

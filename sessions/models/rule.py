@@ -1,6 +1,6 @@
 """Which repositories may be launched here: what staff ban, and what alone they allow.
 
-What is compared is where git fetches from, not what somebody typed (`sessions.patterns`).
+What is compared is where git fetches from, not what somebody typed (`sessions.git.patterns`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from sessions import patterns
 from sessions.errors import UserError
+from sessions.git import patterns
 
 
 class Launchable(Protocol):

@@ -2,7 +2,7 @@
 
 Each provider is a small class in a module of its own and stands in `PROVIDERS`, in the order in
 which they are asked whether a text is theirs; to add one, write it and name it there. Whatever
-is accepted has passed `wording` and `address`; `gitremote` finds the commit.
+is accepted has passed `repository` and `address`; `sessions.git.resolve` finds the commit.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from typing import Protocol
 from django.utils.translation import gettext as _
 
 from sessions.errors import UserError
-from sessions.providers.address import Address, parse, refuse, rules
+from sessions.providers.address import Address, Git, parse, refuse, rules
 from sessions.providers.doi import Doi
-from sessions.providers.git import Git
-from sessions.providers.github import GitHub
-from sessions.providers.gitlab import GitLab
-from sessions.providers.repository import Repository, is_private
-from sessions.providers.wording import (
+from sessions.providers.forges import GitHub, GitLab
+from sessions.providers.repository import (
+    Repository,
     clean_path,
     clean_ref,
     clean_repository,
     has_invisible,
+    is_private,
     require_length,
 )
 

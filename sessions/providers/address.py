@@ -1,4 +1,8 @@
-"""Repository addresses as people paste them: ``https://``, ``ssh://``, ``git@host:path``, bare.
+"""Parse repository addresses as people paste them.
+
+The provider ``git``: a repository on any host, by the address that ``git clone`` takes.
+
+Repository addresses as people paste them: ``https://``, ``ssh://``, ``git@host:path``, bare.
 
 An address is taken apart and put together again from its checked parts, so that what git gets
 never holds anything that was not understood here.
@@ -14,9 +18,33 @@ from urllib.parse import quote, unquote
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from sessions import addresses
+from sessions.egress import addresses
 from sessions.errors import UserError
-from sessions.providers.wording import has_invisible
+from sessions.providers.repository import has_invisible
+
+from .repository import Repository
+
+_SEGMENT = re.compile(r"[\w.~+@=,: -]+")
+
+
+class Git:
+    """Any Git address; what no other provider knows ends here."""
+
+    key = "git"
+    label = "Git"
+
+    def claims(self, text: str, address: Address | None) -> bool:
+        return address is not None
+
+    def understand(self, text: str, address: Address | None) -> Repository:
+        if address is None:
+            refuse()
+        if address.query:
+            refuse(_("Paste the address for cloning; this one has a “?”, as pages have."))
+        if not all(_SEGMENT.fullmatch(segment) for segment in address.segments):
+            refuse(_("The address holds characters that no repository's address has."))
+        return Repository(self.key, address.url, address.url)
+
 
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
 _URL = re.compile(

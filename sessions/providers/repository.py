@@ -1,12 +1,25 @@
-"""What a launch starts from: a repository as a person named it, understood but not looked up.
+"""A repository as a person named it, and the bounds of what may be typed.
+
+What a launch starts from: a repository as a person named it, understood but not looked up.
 
 Made by the providers beside this module, shown on the launch form, and handed to `gitremote`,
 which finds the commit.
+
+The bounds of what may be typed into the fields of a launch: repository, ref and path.
+
+Whatever passes is safe to hand on as one argument of a program: it holds no control character
+and does not begin like an option. The providers read what is left.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from sessions.errors import UserError
 
 
 def is_private(url: str) -> bool:
@@ -45,3 +58,81 @@ class Repository:
         ]
         typed = self.path != splits[-1][1]
         return [(ref, self.path if typed else path) for ref, path in splits]
+
+
+LONGEST_REPOSITORY = 2000
+LONGEST_REF = 255
+LONGEST_PATH = 1000
+
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_AROUND = " \t\r\n\u00a0\u200b\u2060\ufeff"
+_QUOTES = {'"': '"', "'": "'", "<": ">", "“": "”", "„": "“", "‘": "’"}
+_CLONE = re.compile(r"(?:\$ *)?git +clone +(?P<address>[^ -][^ ]*)(?: +[^ -][^ ]*)?")
+# What git's check-ref-format forbids, and a minus sign in front.
+_BAD_REF = re.compile(r"^[-/]|[ ~^:?*\[\\]|\.\.|//|@\{|^@$|[/.]$|(?:^|/)\.|\.lock(?:/|$)")
+_BAD_PATH = re.compile(r"^[-/]|\\|//|(?:^|/)\.{1,2}(?:/|$)")
+
+
+def has_invisible(text: str) -> bool:
+    """Whether the text holds something that a person cannot see or that turns others around."""
+    return any(unicodedata.category(character) in _INVISIBLE for character in text)
+
+
+def clean_repository(text: str) -> str:
+    """The pasted text without what came along: blanks, quotes, ``git clone``. Raises UserError."""
+    text = _unquoted(text.strip(_AROUND))
+    require_length(text)
+    if command := _CLONE.fullmatch(text):
+        text = _unquoted(command["address"])
+    if not text:
+        raise UserError(
+            "launch.repository-empty",
+            _("Paste the address of a Git repository, or write owner/repository for GitHub."),
+        )
+    return text
+
+
+def require_length(text: str) -> None:
+    """Raise UserError for a repository, as typed or as git gets it, that is too long to keep."""
+    if len(text) > LONGEST_REPOSITORY:
+        raise UserError(
+            "launch.repository-too-long",
+            _("The repository may have %(most)s characters at most. Paste its address only.")
+            % {"most": LONGEST_REPOSITORY},
+        )
+
+
+def _unquoted(text: str) -> str:
+    """The text without one pair of quotation marks or angle brackets around it."""
+    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
+        return text[1:-1].strip(_AROUND)
+    return text
+
+
+def clean_ref(text: str) -> str:
+    """A branch, tag or commit as git may be asked for it. Raises UserError."""
+    ref = text.strip(_AROUND)
+    if len(ref) > LONGEST_REF or _BAD_REF.search(ref) or has_invisible(ref):
+        raise UserError(
+            "launch.ref-not-understood",
+            _(
+                "This is not the name of a branch, a tag or a commit. Write it as Git shows it,"
+                " such as main or v1.2, without blanks, or leave it empty for the default branch."
+            ),
+        )
+    return "" if ref == "HEAD" else ref
+
+
+def clean_path(text: str) -> str:
+    """A file or folder of the repository, relative to its root. Raises UserError."""
+    path = text.strip(_AROUND).removeprefix("./").rstrip("/")
+    absolute = text.strip(_AROUND).startswith("/")
+    if absolute or len(path) > LONGEST_PATH or _BAD_PATH.search(path) or has_invisible(path):
+        raise UserError(
+            "launch.path-not-understood",
+            _(
+                "This is not a file or folder of the repository. Write it as seen from the"
+                " repository's first page, with slashes, such as notebooks/index.ipynb."
+            ),
+        )
+    return path

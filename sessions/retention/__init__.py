@@ -1,9 +1,8 @@
-"""What nobody needs any more goes: by age and by size, least recently used first, never in use.
+"""Remove what nobody needs any more: by age and by size, least recently used first, never in use.
 
 `reconcile` has the worker call `tidy` about once an hour, and `relieve` while the disk is nearly
 full. Each works for a bounded time and goes on the next time where it stopped; two at once do no
-harm. `images`, `logs` and `rows` say what goes and why, `dropping` and `sweeping` are how it goes,
-and a `Removal` tells staff what went.
+harm. `images`, `logs` and `rows` say what goes and why, and a `Removal` tells staff what went.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from datetime import timedelta
 from sessions.errors import BinderyError
 from sessions.models import Heartbeat, Sign
 from sessions.retention import images, logs, rows
-from sessions.retention.sweeping import Patience
+from sessions.retention.rows import Patience
 
 EVERY = timedelta(hours=1)
 SECONDS = 40.0

@@ -1,4 +1,12 @@
-"""Images that go: of people who were erased, by age, by size, and all unused ones while the disk is
+"""Remove images by age and size, least recently used first.
+
+Removing an image that is to go, once nobody can be given it any more.
+
+It is given to nobody (``dropped``) before it is removed, under the lock that a launch takes as
+well: so a launch gets the image or has it built again, and never half of one. A removal that was
+interrupted is done again, until ``size`` says that nothing is left. `images` says which go.
+
+Images that go: of people who were erased, by age, by size, and all unused ones while the disk is
 nearly full.
 
 `dropping` removes them, unless somebody has one.
@@ -9,23 +17,88 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Sum
 from django.utils.translation import gettext as _
 
-from portal.models.erasure import ALIAS
-from sessions import capacity, space
+from portal.models.erasure import ALIAS, is_alias
+from sessions import capacity
 from sessions.backends import get_backend
-from sessions.installation import belonging
-from sessions.models import Build
+from sessions.errors import NotAllowed
+from sessions.installation import ownership
+from sessions.installation.rules import is_too_much
+from sessions.models import Build, Condition, Removal, Removed
 from sessions.models.build import BuildQuerySet
-from sessions.retention.dropping import drop, finish, remove_unknown
-from sessions.retention.sweeping import Patience, before
+from sessions.retention.rows import before
+from sessions.states import BuildState
+
+from .rows import Patience
+
+PART = "images"
+"""Its `Condition` says whether images can be removed at all."""
+
+
+def drop(build: Build, why: str) -> bool:
+    """Remove the image of a build unless it is in use; whether it was removed."""
+    with transaction.atomic():
+        rows = Build.objects.kept().filter(pk=build.pk, used=build.used)
+        if rows.select_for_update().first() is None:
+            return False
+        if not rows.unused().update(dropped=True):  # who has it is looked at under the lock
+            return False
+    return _remove(build, why)
+
+
+def finish(patience: Patience) -> None:
+    """Remove what was dropped and not removed, or was found to be gone."""
+    begun = Build.objects.filter(state=BuildState.BUILT, dropped=True).exclude(size=0)
+    for build in list(begun.select_related("owner").order_by("pk")):
+        if patience.is_over:
+            return
+        _remove(build, _("It was given up before, or was not there any more."))
+
+
+def remove_unknown(patience: Patience) -> None:
+    """Remove what the back end alone can be the owner of, and no build's row tells of.
+
+    Nothing is set aside: an environment is made again from its repository, and what a person
+    changed is in their project's own copy. One that a notebook has stays until that has ended.
+    """
+    backend = get_backend()
+    names = {image.name: image.size for image in backend.images()}
+    known = set(Build.objects.filter(image__in=list(names)).values_list("image", flat=True))
+    unknown = sorted(names.keys() - known)
+    if is_too_much(len(unknown), len(names)) or not ownership.are_one():
+        return
+    for name in unknown:
+        if patience.is_over:
+            return
+        backend.remove_image(name)
+        why = _("No build is known that it belongs to.")
+        Removal.objects.create(kind=Removed.LEFTOVER, name=name, size=names[name], why=why)
+
+
+def _remove(build: Build, why: str) -> bool:
+    try:
+        get_backend().remove_image(build.image)
+    except NotAllowed as refusal:  # it is there, and as good as before
+        Build.objects.filter(pk=build.pk).update(dropped=False)
+        Condition.objects.note(PART, refusal.code)
+        raise
+    erased = build.owner.username if build.owner and is_alias(build.owner.username) else ""
+    image = "" if erased else build.image  # which has the repository's name in it
+    if not Build.objects.filter(pk=build.pk).exclude(size=0).update(size=0, image=image):
+        return False
+    name = erased or build.image
+    Removal.objects.create(kind=Removed.IMAGE, name=name, size=build.size, why=why)
+    Condition.objects.note(PART, "")
+    return True
 
 
 def tidy(patience: Patience) -> None:
     """All that is to go, as far as there is time. Raises `TemporaryError` where the back end is
     away, and `NotAllowed` where it keeps what it has."""
-    if not belonging.is_usable():
+    if not ownership.is_usable():
         return
     finish(patience)
     for build, why in _due():
@@ -40,13 +113,13 @@ def relieve(patience: Patience) -> None:
 
     Only where the disk is measured: elsewhere nobody could tell that it is enough.
     """
-    if not belonging.is_usable():
+    if not ownership.is_usable():
         return
     why = _("The disk was nearly full, and nobody used it.")
     for build in _least_used(Build.objects.all()):
         there_is = capacity.known()
         measured = there_is is not None and there_is.disk_gb is not None
-        if patience.is_over or not measured or not space.is_short(there_is):
+        if patience.is_over or not measured or not capacity.is_short(there_is):
             return
         if drop(build, why):
             capacity.look()

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from sessions.models import Build, LogChunk, Project, Removal, Removed
 from sessions.models.build import BuildQuerySet
-from sessions.retention.sweeping import Patience, before
+from sessions.retention.rows import Patience, before
 from sessions.states import BUILD_ACTIVE
 
 

@@ -1,13 +1,19 @@
-"""Rows that nobody will read any more: events, sessions, deleted projects, and other records.
+"""Delete old rows in slices, counted for staff.
+
+How rows go: some at a time, while there is time, counted for staff.
+
+Rows that nobody will read any more: events, sessions, deleted projects, and other records.
 
 Events of a project that exists stay as long as its current session does. Sessions are the record
-of use that `sessions.usage` adds up: whoever wants to look back further keeps them longer.
+of use that `sessions.statistics.usage` adds up: whoever wants to look back further keeps them
+longer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import datetime
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from auditlog.models import LogEntry
@@ -18,11 +24,48 @@ from django.contrib.admin.models import LogEntry as AdminEntry
 from django.contrib.sessions.models import Session as PortalSession
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from portal.models import Letter
 from sessions.models import Build, Event, Project, Removal, Removed, Session
-from sessions.retention.sweeping import Patience, before, sweep
 from sessions.states import BUILD_ACTIVE, SESSION_LIVE, BuildState
+
+
+class Patience:
+    """Seconds that a task may still take."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._end
+
+
+def before(days: int, now: datetime | None = None) -> datetime | None:
+    """What is older than that goes; None where ``days`` is no bound."""
+    return (now or timezone.now()) - timedelta(days=days) if days else None
+
+
+def sweep(
+    rows: QuerySet[Any], patience: Patience, kind: Removed, *, days: int, name: str = "", most: int
+) -> None:
+    """Delete the rows, ``most`` at a time, and say how many there were.
+
+    Between two helpings the database is everybody's: a long deletion holds up whoever writes.
+    """
+    count = 0
+    while not patience.is_over and (helping := _helping(rows, most)):
+        gone = rows.model._default_manager.filter(pk__in=helping).delete()[1]
+        count += gone.get(rows.model._meta.label, 0)
+    if count:
+        why = _("Older than %(days)d days.") % {"days": days}
+        Removal.objects.create(kind=kind, name=name, count=count, why=why)
+
+
+def _helping(rows: QuerySet[Any], most: int) -> Sequence[Any]:
+    return list(rows.order_by("pk").values_list("pk", flat=True)[:most])
+
 
 MANY = 1000
 FEW = 50

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sessions.activity.asking import LONGEST, Asked, ask
-from sessions.activity.reading import Reading
+from sessions.culling.activity.probe import LONGEST, Asked, Reading, ask
 from tests.activity.servers import Servers, closing, repeating, saying, silent
 
 pytestmark = pytest.mark.servers

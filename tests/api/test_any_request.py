@@ -15,7 +15,7 @@ from schemathesis import GenerationMode, checks
 
 from keys.models import Token
 from portal.models import User
-from sessions.api.schema import schema
+from sessions.api.openapi import schema
 from tests.api.test_schema import operations
 
 pytestmark = [

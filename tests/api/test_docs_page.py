@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from sessions.api.schema import schema
+from sessions.api.openapi import schema
 
 ADDRESS = "/api/v1/docs/"
 

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import path
 
 from portal import urls
-from portal.logs import context
+from portal.lib.logs import context
 from portal.urls import handler500  # noqa: F401  this module is a test's ROOT_URLCONF
 from tests.api.conftest import post
 from tests.logs import written

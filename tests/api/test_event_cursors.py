@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sessions import journal
 from sessions.models import Project
+from sessions.progress import journal
 from sessions.states import ProjectState
 from tests.making import with_token
 from tests.stages import project_in

@@ -15,7 +15,7 @@ from django.urls import URLPattern
 
 from keys.models import Token
 from sessions.api import urls
-from sessions.api.unknown import unknown
+from sessions.api.errors import unknown
 from tests.api.conftest import REPOSITORY
 from tests.making import with_token
 

@@ -13,7 +13,7 @@ from keys.models import Token
 from sessions import lifecycle
 from sessions.backends import Problem
 from sessions.models import Idempotency, Project
-from sessions.reconcile import reconcile
+from sessions.watch.reconcile import reconcile
 from tests.api.conftest import REPOSITORY, post
 from tests.making import with_token
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessions.backends.local import forking, people, toolbox
+from sessions.backends.local import launch, owners, toolbox
 from sessions.backends.local.keeper import cgroups
 from sessions.backends.local.keeper.removal import removing
 from tests import scratch
@@ -95,12 +95,12 @@ def run(
             "toolbox": str(top / "toolbox"), "uid": STRANGER if is_root else _ordinary(),
             "group": group, "memory": memory, "namespaces": namespaces,
         }  # fmt: skip
-        words = [sys.executable, "-I", "-S", "-c", _KEEPER, str(forking.HERE)]
-        words += [str(forking.HERE.parents[2]), json.dumps(given)]
+        words = [sys.executable, "-I", "-S", "-c", _KEEPER, str(launch.HERE)]
+        words += [str(launch.HERE.parents[2]), json.dumps(given)]
         done = subprocess.run(
             words, capture_output=True, text=True, errors="replace", timeout=50,
             env={"PATH": os.environ["PATH"], "PORTAL_ADMIN_PASSWORD": SECRET},
-            **({} if is_root else people.as_user(_ordinary())),
+            **({} if is_root else owners.as_user(_ordinary())),
         )  # fmt: skip
         until(lambda: cgroups.remove(top / "run/server-1"), 20)
     assert done.returncode == 0, done

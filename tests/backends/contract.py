@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 from sessions.backends import Backend, BuildReport, BuildSpec, ServerReport, ServerSpec
 from tests.backends.waiting import (
     ask,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from sessions.backends.local import LocalBackend, forking, launch, people
-from sessions.backends.local.keeper import lock, status
+from sessions.backends.local import LocalBackend, launch, owners
+from sessions.backends.local.keeper import status
 from sessions.backends.local.keeper.jobs import Bounds, BuildJob, Site
 from sessions.errors import InternalError
 from tests.backends.inside import Inside
@@ -26,9 +26,7 @@ SECRET = "no key at all, but secret: 0b8f1c2e"
 
 @contextmanager
 def forked_by(door: socket.socket) -> Iterator[subprocess.Popen[bytes]]:
-    server = subprocess.Popen(
-        forking.server(door), pass_fds=[door.fileno()], start_new_session=True
-    )
+    server = subprocess.Popen(launch.server(door), pass_fds=[door.fileno()], start_new_session=True)
     try:
         yield server
     finally:
@@ -38,13 +36,13 @@ def forked_by(door: socket.socket) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def doors(monkeypatch) -> Iterator[tuple[socket.socket, socket.socket]]:
-    forking.door.cache_clear()
-    with forking.doors() as (inner, outer):
-        monkeypatch.setenv(forking.VARIABLE, str(os.dup(outer.fileno())))
+    launch.door.cache_clear()
+    with launch.doors() as (inner, outer):
+        monkeypatch.setenv(launch.VARIABLE, str(os.dup(outer.fileno())))
         yield inner, outer
-        if mine := forking.door():
+        if mine := launch.door():
             mine.close()
-    forking.door.cache_clear()
+    launch.door.cache_clear()
 
 
 @pytest.fixture
@@ -107,13 +105,13 @@ def test_what_keeps_it_from_starting_is_told(server, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "lock").symlink_to(tmp_path / "nowhere" / "lock")
     with pytest.raises(InternalError, match="FileNotFoundError"):
-        launch.start(folder, people.builder(), job(tmp_path))
+        launch.start(folder, owners.builder(), job(tmp_path))
     assert server.poll() is None
 
 
 def test_a_key_is_handed_on_and_not_kept(server, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    code, said = forking.ask(tmp_path / "run", os.geteuid(), SECRET) or (None, "")
+    code, said = launch.ask(tmp_path / "run", os.geteuid(), SECRET) or (None, "")
     assert (code, said) == (0, "")
     with open(f"/proc/{server.pid}/maps") as maps, open(f"/proc/{server.pid}/mem", "rb") as memory:
         for line in maps:
@@ -130,7 +128,7 @@ def test_without_an_answer_keepers_start_by_themselves(
     os.kill(server.pid, number)
     wanted = inside.start("")
     assert settled(inside.backend, wanted).state == "ready"
-    assert forking.is_frozen(doors[1])
+    assert launch.is_frozen(doors[1])
     removed(inside.backend, wanted.id)
 
 
@@ -149,9 +147,9 @@ def test_whoever_gave_up_gets_no_keeper_later(server, doors, impatient, tmp_path
     """It has made another one: that may have ended by then, and would be made once more."""
     os.kill(server.pid, signal.SIGSTOP)
     (tmp_path / "run").mkdir()
-    assert forking.ask(tmp_path / "run", os.geteuid(), "") is None
+    assert launch.ask(tmp_path / "run", os.geteuid(), "") is None
     os.kill(server.pid, signal.SIGCONT)
-    until(lambda: not forking.is_frozen(doors[1]), 10)
+    until(lambda: not launch.is_frozen(doors[1]), 10)
     time.sleep(0.3)
     assert not any((tmp_path / "run").iterdir())
 
@@ -161,9 +159,9 @@ def test_who_asks_while_another_keeper_works_gets_none(server, inside: Inside) -
     settled(inside.backend, wanted)
     folder = inside.backend.folders.keeper("server", wanted.id)
     first = keeper(inside.backend, wanted.id)
-    assert forking.ask(folder, os.geteuid(), "") == (0, "")
+    assert launch.ask(folder, os.geteuid(), "") == (0, "")
     assert keeper(inside.backend, wanted.id) == first
-    assert lock.held(folder / "lock")
+    assert status.held(folder / "lock")
     removed(inside.backend, wanted.id)
 
 
@@ -171,12 +169,12 @@ def test_nonsense_does_not_end_it(server, doors, tmp_path: Path) -> None:
     for nonsense in (b"x", b"\xff\xff", b"-1 /nowhere"):
         doors[1].send(nonsense)
     (tmp_path / "run").mkdir()
-    assert forking.ask(tmp_path / "run", os.geteuid(), "") == (0, "")
+    assert launch.ask(tmp_path / "run", os.geteuid(), "") == (0, "")
     assert server.poll() is None
 
 
 def test_it_ends_when_nobody_can_ask_any_more() -> None:
-    with forking.doors() as (inner, outer), forked_by(inner) as server:
+    with launch.doors() as (inner, outer), forked_by(inner) as server:
         outer.close()
         inner.close()
         assert server.wait(10) == 0

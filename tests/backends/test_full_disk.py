@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.db import OperationalError
 
-from sessions import fulldisk
+from sessions import outages
 from sessions.backends.local.keeper import status
 from sessions.backends.local.keeper.home import settle
 from sessions.backends.local.keeper.jobs import Bounds, ServerJob, Site
@@ -82,27 +82,27 @@ def test_a_status_of_another_version_is_read(tmp_path: Path):
 
 
 def test_a_full_disk_is_known_by_what_each_says_of_it(tmp_path: Path):
-    assert fulldisk.is_behind(OSError(errno.ENOSPC, "No space left on device"))
-    assert fulldisk.is_behind(psycopg.errors.DiskFull("could not extend file"))
+    assert outages.is_full_disk(OSError(errno.ENOSPC, "No space left on device"))
+    assert outages.is_full_disk(psycopg.errors.DiskFull("could not extend file"))
     with sqlite3.connect(tmp_path / "small.sqlite3") as small:
         small.execute("CREATE TABLE kept (text)")
         small.execute("PRAGMA max_page_count = 10")
         with pytest.raises(sqlite3.OperationalError) as full:
             small.execute("INSERT INTO kept VALUES (?)", ["x" * 100_000])
     small.close()
-    assert fulldisk.is_behind(full.value)
+    assert outages.is_full_disk(full.value)
     wrapped = OperationalError("database or disk is full")
     wrapped.__cause__ = full.value
-    assert fulldisk.is_behind(wrapped)
-    assert not fulldisk.is_behind(OperationalError("database is locked"))
-    assert not fulldisk.is_behind(PermissionError(errno.EACCES, "no"))
+    assert outages.is_full_disk(wrapped)
+    assert not outages.is_full_disk(OperationalError("database is locked"))
+    assert not outages.is_full_disk(PermissionError(errno.EACCES, "no"))
 
 
 def test_what_a_full_disk_refuses_is_worth_another_try():
-    with pytest.raises(TemporaryError) as refused, fulldisk.passes():
+    with pytest.raises(TemporaryError) as refused, outages.retry_on_disk_error():
         Path("/dev/full").write_text("x")
     assert refused.value.code == "disk.full"
-    with pytest.raises(IsADirectoryError), fulldisk.passes():
+    with pytest.raises(IsADirectoryError), outages.retry_on_disk_error():
         Path("/").write_text("x")
 
 

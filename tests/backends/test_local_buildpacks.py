@@ -11,10 +11,10 @@ from subprocess import PIPE
 
 import pytest
 
-from sessions.backends.local import people, toolbox
+from sessions.backends.local import owners, toolbox
 from sessions.backends.local.folders import Folders
-from sessions.backends.local.interpreters import interpreters
-from sessions.backends.local.keeper import unsynced
+from sessions.backends.local.keeper import disks
+from sessions.backends.local.toolbox import interpreters
 from tests.backends.waiting import build_report, built, finished, log, removed, settled
 
 pytestmark = pytest.mark.slow("environments are built", seconds=150)
@@ -41,7 +41,7 @@ for line in sys.stdin:
 @pytest.fixture(scope="module")
 def detecting(data: Path) -> Iterator[subprocess.Popen[str]]:
     """The program that finds the build pack: takes folder, answer's file and versions by line."""
-    python = next(iter(interpreters(people.builder()).values()))
+    python = next(iter(interpreters(owners.builder()).values()))
     tools = toolbox.ensure(Folders(data).toolboxes, python)
     words = [str(tools / "bin/python"), "-I", "-c", AGAIN_AND_AGAIN, str(tools / "share")]
     with subprocess.Popen(words, stdin=PIPE, stdout=PIPE, text=True, bufsize=1) as running:
@@ -190,8 +190,8 @@ def test_all_python_files_together_make_an_environment(backend, order, wish):
     assert "from the package 3.10\n" in log(backend, spec.id)
     environment = backend.folders.environment(spec.image)
     assert (environment / "home/built-at").read_text() == "/home/jovyan\n"
-    there = {path.name for path in environment.iterdir()} - {unsynced.MARK}
-    assert there == {"env", "home", unsynced.RESULT}
+    there = {path.name for path in environment.iterdir()} - {disks.MARK}
+    assert there == {"env", "home", disks.RESULT}
     server = wish(spec)
     backend.ensure_server(server)
     assert settled(backend, server).state == "ready"

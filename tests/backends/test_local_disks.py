@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions import fulldisk
+from sessions import outages
 from sessions.backends.local import health, launch, reports
 from sessions.backends.local.folders import Folders
 from sessions.backends.local.keeper import bounds, disks, files, jobs, status
@@ -74,7 +74,7 @@ def test_a_disk_that_cannot_be_written_is_a_problem_for_staff(tmp_path: Path, di
     ],
 )
 def test_what_a_broken_disk_refuses_is_worth_another_try(number: int, code: str):
-    with pytest.raises(TemporaryError) as refused, fulldisk.passes():
+    with pytest.raises(TemporaryError) as refused, outages.retry_on_disk_error():
         raise OSError(number, os.strerror(number))
     assert refused.value.code == code
 

@@ -9,15 +9,15 @@ import sys
 
 import pytest
 
-from sessions.backends.local import examination, people
+from sessions.backends.local import health, owners
 from tests import scratch
 from tests.backends.bare import ORDINARY
 
 EXAMINE = """
 import django, json, sys
 django.setup()
-from sessions.backends.local import examination
-print(json.dumps([[each.id, each.message, each.hint] for each in examination._missing_limits()]))
+from sessions.backends.local import health
+print(json.dumps([[each.id, each.message, each.hint] for each in health._missing_limits()]))
 """
 WITHOUT_NAMESPACES = ["sh", "-c", 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "sh"]
 
@@ -31,7 +31,7 @@ def problems(*before: str, as_root: bool = True) -> list[str]:
     done = subprocess.run(
         [*before, sys.executable, "-c", EXAMINE],
         capture_output=True, text=True, check=True, env={**os.environ, **variables},
-        **({} if as_root else people.as_user(ORDINARY)),
+        **({} if as_root else owners.as_user(ORDINARY)),
     )  # fmt: skip
     subprocess.run(["rm", "-r", "--", data], check=True)
     found = json.loads(done.stdout.splitlines()[-1])
@@ -41,7 +41,7 @@ def problems(*before: str, as_root: bool = True) -> list[str]:
 
 def test_a_portal_that_is_root_misses_nothing_here():
     if os.geteuid() == 0:
-        assert [problem.id for problem in examination._missing_limits()] == []
+        assert [problem.id for problem in health._missing_limits()] == []
 
 
 def test_one_that_is_not_has_no_memory_group():

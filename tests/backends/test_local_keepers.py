@@ -13,8 +13,8 @@ import pytest
 
 from sessions.backends import BuildReport, ServerReport
 from sessions.backends.local import LocalBackend
-from sessions.backends.local.keeper import lock, status, tree
-from sessions.backends.local.leftovers import sweep
+from sessions.backends.local.keeper import status, usage
+from sessions.backends.local.orphans import sweep
 from sessions.errors import TemporaryError
 from tests.backends.inside import START, Inside
 from tests.backends.waiting import (
@@ -106,10 +106,10 @@ def test_nothing_is_left_of_a_sandbox_of_which_its_keeper_does_not_know_yet(insi
         there = keeping(inside.backend, server.id)
         while not (outside := sandbox(there)):
             os.kill(there, signal.SIGCONT)
-            while not any(tree.children(there)):
+            while not any(usage.children(there)):
                 pass
             os.kill(there, signal.SIGSTOP)
-        (made,) = until(lambda: list(tree.children(outside)), 20)
+        (made,) = until(lambda: list(usage.children(outside)), 20)
         inside.backend.remove_server(server.id)
         os.kill(there, signal.SIGCONT)
         removed(inside.backend, server.id)
@@ -125,7 +125,7 @@ def keeping(backend: LocalBackend, number: int) -> int:
 
 def sandbox(keeper: int) -> int:
     """The process of the sandbox that a keeper has just started; 0 where there is none."""
-    found = (pid for pid in tree.children(keeper) if command(pid).startswith("bwrap"))
+    found = (pid for pid in usage.children(keeper) if command(pid).startswith("bwrap"))
     return next(found, 0)
 
 
@@ -229,13 +229,13 @@ def test_a_signal_never_hits_a_process_that_only_has_the_same_id(backend, order)
 
 def test_a_lock_is_asked_about_without_being_taken(tmp_path: Path):
     path = tmp_path / "lock"
-    assert not lock.held(path)
-    held = lock.take(path)
+    assert not status.held(path)
+    held = status.take(path)
     assert held is not None
-    assert lock.held(path) and lock.held(path)
-    assert lock.take(path) is None
+    assert status.held(path) and status.held(path)
+    assert status.take(path) is None
     os.close(held)
-    assert not lock.held(path)
+    assert not status.held(path)
 
 
 def test_the_files_of_a_project_stay_from_start_to_start(inside: Inside):

@@ -14,9 +14,9 @@ import pytest
 
 from sessions.backends import BuildSpec
 from sessions.backends.local import LocalBackend, environments, launch
-from sessions.backends.local.keeper import jobs, status, unsynced
-from sessions.backends.local.leftovers import sweep
-from sessions.lifecycle import facts, steps
+from sessions.backends.local.keeper import disks, jobs, status
+from sessions.backends.local.orphans import sweep
+from sessions.lifecycle import observations, steps
 from sessions.models import Build
 from sessions.states import BuildState
 from tests.backends.waiting import build_report, built, finished, log, removed, settled, until
@@ -151,10 +151,10 @@ def finished_folder(backend: LocalBackend, name: str, started: str | None) -> Pa
     """An environment, marked as not on the disk since a start of the machine."""
     folder = backend.folders.environment(name)
     folder.mkdir()
-    (folder / unsynced.RESULT).write_text('{"pack": "venv"}')
-    unsynced.mark(folder)
+    (folder / disks.RESULT).write_text('{"pack": "venv"}')
+    disks.mark(folder)
     if started:
-        (folder / unsynced.MARK).write_text(started)
+        (folder / disks.MARK).write_text(started)
     return folder
 
 
@@ -174,7 +174,7 @@ def test_who_waits_for_a_build_that_could_not_say_so_any_more_is_told_that_it_is
         status.write(folder, status.Status(pid=1))
     for _minute in range(3):
         for report in backend.builds():
-            facts.build_seen(report)
+            observations.build_seen(report)
         steps.start_build(build.pk)
     build.refresh_from_db()
     assert (build.state, build.pack) == (BuildState.BUILT, "venv")
@@ -195,6 +195,6 @@ def test_what_was_finished_is_soon_on_the_disk(backend):
     folder = finished_folder(backend, "soon-on-the-disk", None)
     assert backend.has_image(folder.name)
     assert folder.name not in backend.sweep()
-    assert not (folder / unsynced.MARK).exists()
+    assert not (folder / disks.MARK).exists()
     assert backend.has_image(folder.name)
     backend.remove_image(folder.name)

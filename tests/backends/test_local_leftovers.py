@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sessions.backends.local.folders import Folders
-from sessions.backends.local.leftovers import sweep
+from sessions.backends.local.orphans import sweep
 
 
 def test_only_what_was_renamed_to_be_removed_is_removed(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sessions.backends.local.keeper.lines import CUT_MARK, LONGEST, Lines, clean
+from sessions.backends.local.keeper.log import CUT_MARK, LONGEST, Lines, clean
 
 
 @pytest.mark.parametrize(

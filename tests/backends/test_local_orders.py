@@ -9,8 +9,7 @@ import pytest
 from sessions.backends import BuildSpec
 from sessions.backends.local.folders import Folders, parsed
 from sessions.backends.local.keeper.jobs import Site
-from sessions.backends.local.orders import build_job
-from sessions.backends.local.site import site
+from sessions.backends.local.orders import build_job, site
 from sessions.errors import InternalError
 
 FOLDERS = Folders(Path("/data"))

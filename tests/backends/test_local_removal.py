@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.backends.local import forking, going, launch, people
+from sessions.backends.local import launch, owners, removal
 from sessions.backends.local.folders import Folders
 from sessions.backends.local.keeper.removal import GOING, PIECE, removing
 from tests import scratch
@@ -48,32 +48,32 @@ def deep(folder: Path, depth: int) -> Path:
 
 
 def test_what_is_small_is_removed_at_once(place: Path):
-    assert going.drop(wide(place / "small", 10))
+    assert removal.drop(wide(place / "small", 10))
     assert os.listdir(place) == []
 
 
 def test_what_is_not_there_is_no_error(place: Path):
-    assert going.drop(place / "nothing")
+    assert removal.drop(place / "nothing")
     assert os.listdir(place) == []
 
 
 def test_what_is_large_is_gone_under_its_name_and_removed_by_another_process(place: Path):
-    assert not going.drop(wide(place / "large", MANY))
+    assert not removal.drop(wide(place / "large", MANY))
     assert not (place / "large").exists()
-    assert going.is_going(place, "large")
+    assert removal.is_going(place, "large")
     until(lambda: os.listdir(place) == [], 20)
 
 
 def test_a_name_is_going_only_where_it_is_the_whole_name(place: Path):
     (place / GOING / "ada-1-0123abcd").mkdir(parents=True)
-    assert going.is_going(place, "ada-1")
-    assert not going.is_going(place, "ada")
-    going.go_on([place])
+    assert removal.is_going(place, "ada-1")
+    assert not removal.is_going(place, "ada")
+    removal.go_on([place])
     until(lambda: os.listdir(place) == [], 20)
 
 
 def test_neither_depth_nor_length_of_a_path_matters(place: Path):
-    assert going.drop(deep(place / "deep", 150))
+    assert removal.drop(deep(place / "deep", 150))
     assert os.listdir(place) == []
 
 
@@ -82,9 +82,9 @@ def test_links_lead_nowhere(place: Path, tmp_path: Path):
     for target in (kept, kept / "1", tmp_path / "nowhere"):
         wide(place / "linked", 0)
         (place / "linked" / "link").symlink_to(target)
-        assert going.drop(place / "linked")
+        assert removal.drop(place / "linked")
     (place / "itself").symlink_to(kept)
-    assert going.drop(place / "itself")
+    assert removal.drop(place / "itself")
     assert len(os.listdir(kept)) == 3
 
 
@@ -99,8 +99,8 @@ def test_what_forbids_its_own_removal_is_removed_for_an_ordinary_user_too():
             os.chown(path, ORDINARY, ORDINARY)
         if path.is_dir() and path not in {place, place / GOING}:
             path.chmod(0)
-    words = forking.python("removal", str(place))
-    subprocess.run(words, check=True, **people.as_user(ORDINARY))
+    words = launch.python("removal", str(place))
+    subprocess.run(words, check=True, **owners.as_user(ORDINARY))
     assert os.listdir(place) == []
     place.rmdir()
 
@@ -114,7 +114,7 @@ def test_what_was_begun_is_gone_on_with(place: Path):
     assert 0 < len(os.listdir(folder)) < 50
     (place / GOING).mkdir()
     folder.rename(place / GOING / "cut-0123abcd")
-    going.go_on([place])
+    removal.go_on([place])
     until(lambda: os.listdir(place) == [], 20)
 
 

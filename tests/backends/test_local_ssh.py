@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 from sessions.backends import BuildSpec, ServerSpec
 from sessions.backends.local import LocalBackend, keyfiles
 from sessions.backends.local.folders import SERVER

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.backends.local import forking, people
+from sessions.backends.local import launch, owners
 from sessions.backends.local.keeper import status
 from sessions.backends.local.keeper.files import remove
 from tests import scratch
@@ -99,9 +99,9 @@ def test_keepers_and_what_they_are_forked_from_do_not_have_it(
 def test_a_sandbox_hands_on_nothing_even_where_its_keeper_has_it(backend) -> None:
     (toolbox,) = backend.folders.toolboxes.glob("[!.]*")
     uid = os.geteuid() or 65_533
-    served = people.folder(backend.folders.root / "served", uid, 0o700)
+    served = owners.folder(backend.folders.root / "served", uid, 0o700)
     words = [sys.executable, "-I", "-S", "-c", RUN_WITH_SECRET]
-    words += [str(forking.HERE), str(forking.HERE.parents[2]), str(toolbox), str(served)]
+    words += [str(launch.HERE), str(launch.HERE.parents[2]), str(toolbox), str(served)]
     with socket.socket(socket.AF_UNIX) as way_out:
         way_out.bind(str(served / "net"))
         os.chown(served / "net", uid, uid)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 from sessions.backends import BuildSpec
 from sessions.backends.local import LocalBackend
 from sessions.backends.local.folders import BUILD

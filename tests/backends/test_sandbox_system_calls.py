@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from sessions.backends.local.keeper.syscalls import MACHINES
+from sessions.backends.local.keeper.seccomp import MACHINES
 from tests.backends.bare import run
 
 CALLS = f"""

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from sessions.backends.local.keeper import seccomp
-from sessions.backends.local.keeper.syscalls import DENIED, MACHINES, NEWEST
+from sessions.backends.local.keeper.seccomp import DENIED, MACHINES, NEWEST
 
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 I386, ARM = 0x40000003, 0x40000028

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sessions.backends.local import LocalBackend, people, uids
+from sessions.backends.local import LocalBackend
+from sessions.backends.local import owners as people
+from sessions.backends.local import owners as uids
 from sessions.errors import UserError
 
 BASE = 700_000

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sessions.backends import BuildSpec
-from sessions.backends.kubernetes import KubernetesBackend, examination
+from sessions.backends.kubernetes import KubernetesBackend, preflight
 from tests.backends.waiting import finished, log
 from tests.cluster.kube import Kube
 from tests.kubernetes.registryserver import GuardedRegistry
@@ -84,7 +84,7 @@ def test_a_base_image_cannot_have_it_brought_in(
 
 def test_the_doctor_tries_the_account(backend: KubernetesBackend, door: GuardedRegistry) -> None:
     def found() -> set[str]:
-        problems = examination.examine(backend._cluster, backend.site, lambda: None)
+        problems = preflight.examine(backend._cluster, backend.site, lambda: None)
         return {each.id for each in problems if each.id.startswith("registry.")}
 
     assert found() == set()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 from sessions.backends import BuildSpec, Found, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from portal import bodies
+from portal.server import bodies
 from tests.gateway.wire import ask, head
 
 pytestmark = pytest.mark.one_database  # about what is sent, not what is stored

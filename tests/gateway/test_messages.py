@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.gateway.messages import LONGEST, is_by_hand
+from sessions.gateway.activity import LONGEST, is_by_hand
 
 KERNEL = "/api/kernels/f35347b5-7a19-47ba-aa5d-9b1035960472/channels"
 TERMINAL = "/terminals/websocket/1"

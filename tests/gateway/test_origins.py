@@ -6,9 +6,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from keys.models import Token
-from sessions.gateway.arrival import Arrival
 from sessions.gateway.hosts import origin_of
-from sessions.gateway.origins import is_foreign
+from sessions.gateway.request import Arrival, is_foreign
 
 EVIL = ["http://evil.example", "null", "http://bob-x-aaaaaaaa.localhost", "https://", ""]
 FETCH = {"Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "script", "Origin": None}

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame
 from websockets.frames import Opcode as Kind
 
-from sessions.gateway import frames, in_flight, proxy_websocket, visits
+from sessions.gateway import connections, frames, proxy_websocket
 from sessions.models import Session
 from tests.backends.waiting import until
 from tests.gateway import wire
@@ -203,8 +203,8 @@ def test_a_visitor_who_sleeps_is_waited_for(browser, no_goodbyes, monkeypatch):
 
 def test_too_many_who_wait_cost_the_one_with_the_most_of_them(browser, monkeypatch):
     """Each that waits holds half a megabyte, so their number bounds the process's memory."""
-    assert in_flight.MOST * in_flight.HELD <= 128 * 1024 * 1024
-    monkeypatch.setattr(in_flight, "MOST", 2)
+    assert connections.MAX_HELD * connections.HELD <= 128 * 1024 * 1024
+    monkeypatch.setattr(connections, "MOST", 2)
     data = Frame(Kind.BINARY, b"x" * 100_000).serialize(mask=False) * 10
     with sending(lambda: data, 400_000_000), ExitStack() as ends:
         visitors = [ends.enter_context(raw_socket(browser)) for _each in range(3)]
@@ -220,7 +220,7 @@ def _is_one_closed(tails: dict[socket.socket, bytes], code: int) -> bool:
 
 
 def test_a_notebook_has_so_many_sockets_and_no_more(browser, monkeypatch):
-    monkeypatch.setattr(visits, "MOST", 3)
+    monkeypatch.setattr(connections, "MOST", 3)
     with ExitStack() as ends:
         for _each in range(3):
             ends.enter_context(raw_socket(browser))

@@ -6,9 +6,8 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from keys.models import digest
-from sessions.gateway import verdicts
-from sessions.gateway.authorize import Credential, Ruling
-from sessions.gateway.verdicts import Verdicts
+from sessions.gateway import authorize
+from sessions.gateway.authorize import Credential, Ruling, Verdicts
 from sessions.models import Access
 from tests.gateway.conftest import make_project
 from tests.gateway.test_authorizing import access
@@ -28,7 +27,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(verdicts, "monotonic", clock)
+    monkeypatch.setattr(authorize, "monotonic", clock)
     return clock
 
 

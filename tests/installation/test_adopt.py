@@ -10,10 +10,10 @@ from django.core.management import CommandError, call_command
 from portal.models import Installation
 from sessions.backends import ServerReport
 from sessions.errors import TemporaryError
-from sessions.installation import belonging, numbers
-from sessions.installation.decision import Verdict
+from sessions.installation import known, ownership
+from sessions.installation.rules import Verdict
 from sessions.models import Build, Project, Session
-from sessions.reconcile import reconcile
+from sessions.watch.reconcile import reconcile
 from tests.scripted import ScriptedBackend
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,9 +28,9 @@ def apart(ada, settled: ScriptedBackend) -> ScriptedBackend:
     settled.place = THEIRS
     settled.kept_projects = {"flowers-1", "nobodys-1"}
     settled.volumes = {"ada", "carl"}
-    number = numbers.last(Session) + 100
+    number = known.last(Session) + 100
     settled.server_reports[number] = ServerReport(number, "nobodys-1", "ready")
-    belonging.look()
+    ownership.look()
     return settled
 
 
@@ -61,8 +61,8 @@ def test_adopted_the_data_are_this_databases(apart, worker):
     (number,) = apart.server_reports
     assert "belong together" in adopt("--yes")
     assert Installation.objects.current_id() == apart.place == THEIRS
-    assert belonging.noted() == Verdict.FITS
-    assert numbers.last(Session) >= number  # no new notebook is taken for the one that runs
+    assert ownership.noted() == Verdict.FITS
+    assert known.last(Session) >= number  # no new notebook is taken for the one that runs
     for _minute in range(3):
         reconcile()
         worker.run()
@@ -76,7 +76,7 @@ def test_adopted_the_data_are_this_databases(apart, worker):
 def test_typed_yes_does_as_well(apart, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
     adopt()
-    assert belonging.are_one()
+    assert ownership.are_one()
 
 
 def test_a_place_without_an_id_gets_the_databases(apart):
@@ -88,9 +88,9 @@ def test_a_place_without_an_id_gets_the_databases(apart):
 
 def test_an_older_database_counts_on_from_what_is_there(apart):
     apart.place = Installation.objects.current_id()
-    assert belonging.look() == Verdict.OLDER
+    assert ownership.look() == Verdict.OLDER
     adopt("--yes")
-    assert belonging.noted() == Verdict.FITS
+    assert ownership.noted() == Verdict.FITS
 
 
 def test_where_much_is_unknown_it_says_that_nothing_goes(apart, worker):
@@ -117,12 +117,12 @@ def test_parted_the_database_has_an_id_of_its_own_and_the_data_are_left(apart, w
 def test_a_copy_of_a_database_is_parted_from_what_fits(settled):
     """A copy for trials has the id of the original, and must not end its notebooks."""
     adopt("--part", "--yes")
-    assert belonging.noted() == Verdict.FOREIGN
+    assert ownership.noted() == Verdict.FOREIGN
 
 
 def test_a_first_start_has_nothing_to_adopt_and_gets_its_id(backend):
     adopt("--yes")
-    assert belonging.are_one()
+    assert ownership.are_one()
 
 
 def test_a_back_end_that_is_away_is_said_to_be(settled):
@@ -133,6 +133,6 @@ def test_a_back_end_that_is_away_is_said_to_be(settled):
 
 def test_builds_count_on_as_well(settled):
     settled.place = THEIRS
-    last = numbers.last(Build)
+    last = known.last(Build)
     adopt("--yes")
-    assert numbers.last(Build) == last
+    assert known.last(Build) == last

@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from portal.models import Installation
 from portal.templatetags.lifetimes import when
-from sessions.installation import asides
+from sessions.installation import set_aside
 from sessions.models import Project, Removal, SetAside
-from sessions.reconcile import reconcile
+from sessions.watch.reconcile import reconcile
 from tests.scripted import ScriptedBackend
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,7 +70,7 @@ def test_nothing_is_removed_while_the_data_are_another_databases(aside, settled,
     settled.place = "b" * 32
     reconcile()
     worker.lose()
-    asides.remove(aside.pk)
+    set_aside.remove(aside.pk)
     assert settled.kept_aside
 
 
@@ -122,7 +122,7 @@ def test_what_a_project_asks_for_again_is_not_removed_by_time(ada, aside, settle
     for _minute in range(2):
         reconcile()
         worker.run()
-    asides.remove(aside.pk)
+    set_aside.remove(aside.pk)
     assert settled.kept_aside
     assert SetAside.objects.get().problem
 

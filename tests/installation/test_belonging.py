@@ -10,11 +10,12 @@ from portal.models.erasure import digest
 from sessions import lifecycle, retention, tasks
 from sessions.backends import BuildReport, ServerReport
 from sessions.errors import NotAllowed, TemporaryError
-from sessions.installation import belonging, numbers
-from sessions.installation.decision import Verdict
+from sessions.installation import known as numbers
+from sessions.installation import ownership
+from sessions.installation.rules import Verdict
 from sessions.models import Build, Condition, Heartbeat, Project, Session, Sign
-from sessions.models.heartbeat import WATCH_BREAK
-from sessions.reconcile import reconcile
+from sessions.models.operations import WATCH_BREAK
+from sessions.watch.reconcile import reconcile
 from tests.scripted import ScriptedBackend
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,9 +50,9 @@ def is_as_filled(backend: ScriptedBackend) -> bool:
 
 
 def test_a_first_start_gives_both_one_id(backend):
-    assert belonging.look() == Verdict.FITS
+    assert ownership.look() == Verdict.FITS
     assert backend.place == Installation.objects.current_id() != ""
-    assert belonging.look() == Verdict.FITS
+    assert ownership.look() == Verdict.FITS
     assert Installation.objects.count() == 1
 
 
@@ -59,33 +60,33 @@ def test_an_installation_from_before_gets_its_id_if_it_knows_all_that_is_there(a
     Project.objects.create(owner=ada, name="flowers-1", provider="git", url="u")
     Erasure.objects.create(username=digest("carl"), volume="carl-nfs-pvc")
     backend.kept_projects, backend.volumes = {"flowers-1"}, {"ada", "carl"}
-    assert belonging.look() == Verdict.FITS
-    assert belonging.are_one()
+    assert ownership.look() == Verdict.FITS
+    assert ownership.are_one()
 
 
 @pytest.mark.parametrize("unknown", ["projects", "volumes"])
 def test_it_gets_none_if_anything_is_unknown(ada, backend, unknown):
     backend.kept_projects = {"nobodys-1"} if unknown == "projects" else set()
     backend.volumes = {"nobody"} if unknown == "volumes" else set()
-    assert belonging.look() == Verdict.UNDECIDED
+    assert ownership.look() == Verdict.UNDECIDED
     assert (backend.place, Installation.objects.current_id()) == ("", "")
     with pytest.raises(TemporaryError):
-        belonging.require()
+        ownership.require()
 
 
 def test_an_empty_place_gets_the_databases_id_and_an_empty_database_the_places(backend, settled):
     mine = settled.place
     settled.place = ""
-    assert (belonging.look(), settled.place) == (Verdict.FITS, mine)
+    assert (ownership.look(), settled.place) == (Verdict.FITS, mine)
     Installation.objects.all().delete()
-    assert belonging.look() == Verdict.FITS
+    assert ownership.look() == Verdict.FITS
     assert Installation.objects.current_id() == mine
 
 
 def test_of_two_who_come_at_once_the_first_ones_id_is_everybodys(settled):
     settled.place = ""
     settled.give_installation(THEIRS)
-    assert belonging.look() == Verdict.FOREIGN
+    assert ownership.look() == Verdict.FOREIGN
 
 
 def test_where_the_place_is_another_databases_nothing_is_touched(foreign, worker, caplog):
@@ -116,7 +117,7 @@ def test_the_same_numbers_there_are_not_taken_for_ones_own(ada, url, foreign, wo
 
 
 def test_nothing_is_started_there_and_people_are_told_why(ada, url, foreign):
-    belonging.look()
+    ownership.look()
     with pytest.raises(TemporaryError, match="do not belong together") as refused:
         lifecycle.launch(ada, url)
     assert refused.value.code == "installation.foreign"
@@ -132,7 +133,7 @@ def test_an_older_database_leaves_alone_what_it_does_not_know(ada, url, settled,
     for _minute in range(3):
         reconcile()
         worker.run()
-    assert belonging.noted() == Verdict.OLDER
+    assert ownership.noted() == Verdict.OLDER
     assert {report.state for report in settled.servers()} == {"ready"}
     assert settled.kept_aside == {}
     assert Project.objects.get(pk=project.pk).state == "ready"
@@ -140,7 +141,7 @@ def test_an_older_database_leaves_alone_what_it_does_not_know(ada, url, settled,
 
 def test_health_and_staff_are_told(foreign, as_stan):
     Heartbeat.objects.beat(Sign.WATCH, within=WATCH_BREAK)
-    belonging.look()
+    ownership.look()
     answer = Client().get("/health")
     assert answer.status_code == 503
     assert answer.json()["checks"]["installation"] == "the data belong to another database"
@@ -156,7 +157,7 @@ def test_without_the_right_to_look_launches_go_on_and_nothing_is_removed(settled
         reconcile()
         worker.lose()
     assert is_as_filled(settled)
-    belonging.require()
+    ownership.require()
     answer = Client().get("/health")
     assert answer.status_code == 200
     assert answer.json()["checks"]["installation"] == Verdict.UNREADABLE
@@ -165,9 +166,9 @@ def test_without_the_right_to_look_launches_go_on_and_nothing_is_removed(settled
 def test_while_the_back_end_is_away_nothing_is_known(settled):
     settled.withheld = TemporaryError("cluster.unreachable", "It is away.")
     with pytest.raises(TemporaryError):
-        belonging.look()
-    belonging.require()  # whoever tells the back end something finds out by themselves
-    assert not Condition.objects.filter(part=belonging.PART).exists()
+        ownership.look()
+    ownership.require()  # whoever tells the back end something finds out by themselves
+    assert not Condition.objects.filter(part=ownership.PART).exists()
 
 
 def test_what_was_made_before_is_marked_as_soon_as_it_is_seen(ada, settled):
@@ -179,9 +180,9 @@ def test_what_was_made_before_is_marked_as_soon_as_it_is_seen(ada, settled):
 
 
 def test_watch_follows_reports_only_where_they_are_its_own(settled):
-    assert belonging.Follower().may()
+    assert ownership.Follower().may()
     settled.place = THEIRS
-    assert not belonging.Follower().may()
+    assert not ownership.Follower().may()
 
 
 @pytest.mark.parametrize("model", [Session, Build])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keys.checks import kept_somewhere
-from portal.environment import Environment
+from portal.lib.env import Environment
 from tests.stack import PROJECT
 
 LONG = "a-key-that-is-as-long-as-it-should-be-and-longer"

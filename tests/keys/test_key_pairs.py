@@ -61,6 +61,6 @@ def test_a_copy_of_the_database_does_not_hold_it(ada: User, settings) -> None:
 
 
 def test_it_shows_in_no_representation(ada: User) -> None:
-    from keys.identity import identity_of
+    from keys.keypairs import identity_of
 
     assert "PRIVATE KEY" not in repr(identity_of(ada))

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from keys import keypairs, sealing
 from keys.models import KeyPair
-from keys.resealing import BATCH, reseal
+from keys.sealing import BATCH, reseal
+from portal.accounts.oidc.signins import REFRESH_TOKEN
+from portal.health.sealed import COLUMNS
 from portal.models import SignIn, User
-from portal.oidc.signins import REFRESH_TOKEN
-from portal.sealedcolumns import COLUMNS
 from sessions.models import Session
 from sessions.states import ProjectState
 from tests.stages import project_in

@@ -8,7 +8,7 @@ import pytest
 
 from keys import keypairs, sealing
 from keys.sealing import CannotOpen
-from portal.oidc.signins import ID_TOKEN, REFRESH_TOKEN
+from portal.accounts.oidc.signins import ID_TOKEN, REFRESH_TOKEN
 from sessions.models import session
 
 USES = (keypairs.USE, session.USE, REFRESH_TOKEN, ID_TOKEN)

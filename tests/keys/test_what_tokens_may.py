@@ -11,10 +11,9 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from keys import issuing
-from keys.authentication import still_good
+from keys.authentication import HasScope, MissingScope, still_good
 from keys.models import SCOPES, Token
 from keys.models.token import with_needed
-from keys.scopes import HasScope, MissingScope
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=timezone.get_default_timezone())
 DAY = timedelta(days=1)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from sessions.backends.kubernetes.cluster import Cluster
-from sessions.backends.kubernetes.examination import RIGHTS, examine
+from sessions.backends.kubernetes.preflight import RIGHTS, examine
 from sessions.backends.kubernetes.site import Site, configured
 from sessions.errors import TemporaryError
 from tests.kubernetes.apiserver import ApiServer

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 from sessions.backends.kubernetes import serverpod
 from sessions.backends.kubernetes.homes import pods, program
 from tests.kubernetes.things import BARE, FULL, SERVER, containers

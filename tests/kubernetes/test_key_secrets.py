@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 from sessions.backends.kubernetes import keysecret, serverpod
 from sessions.backends.kubernetes.buildpod import build_pod
 from tests.kubernetes.things import BARE, BUILD, FULL, SERVER, containers

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
 from tests.kubernetes.apiserver import ApiServer

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessions.backends.kubernetes.output import PIECE, Piece
-from sessions.backends.kubernetes.place import Place
+from sessions.backends.kubernetes.output import PIECE, Piece, Place
 
 
 def at(seconds: float, zone: str = "Z") -> str:

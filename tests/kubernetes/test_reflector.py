@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sessions.backends.kubernetes.reflector import Reflector
+from sessions.backends.kubernetes.changes import Reflector
 from tests.backends.waiting import until
 
 pytestmark = pytest.mark.servers

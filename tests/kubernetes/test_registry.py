@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sessions.backends.kubernetes import registryanswers
+from sessions.backends.kubernetes import registry_http
 from sessions.backends.kubernetes.registry import Registry
 from sessions.errors import TemporaryError
 from tests.kubernetes.registryserver import PERSON, RegistryServer, Scripted
@@ -154,8 +154,8 @@ def test_an_answer_without_a_digest_is_counted_out(scripted):
         (404, b'{"errors": []}', "registry.unreachable"),
         (404, b'{"errors": [{"code": "UNAVAILABLE"}]}', "registry.unreachable"),
         (404, b'{"errors": "none"}', "registry.unreachable"),
-        (404, b" " * registryanswers.LONGEST + b'{"errors": []}', "registry.unreachable"),
-        (200, b" " * registryanswers.LONGEST, "registry.unreachable"),
+        (404, b" " * registry_http.LONGEST + b'{"errors": []}', "registry.unreachable"),
+        (200, b" " * registry_http.LONGEST, "registry.unreachable"),
     ],
 )
 def test_what_is_no_word_of_a_registry_is_not_taken_for_absent(scripted, status, body, code):
@@ -164,7 +164,7 @@ def test_what_is_no_word_of_a_registry_is_not_taken_for_absent(scripted, status,
 
 
 def test_a_hanging_registry_is_given_up(scripted, monkeypatch):
-    monkeypatch.setattr(registryanswers, "TIMEOUT", urllib3.Timeout(connect=3, read=0.1))
+    monkeypatch.setattr(registry_http, "TIMEOUT", urllib3.Timeout(connect=3, read=0.1))
     server = scripted(lambda asked: asked.server.over.wait())
     error = failure(Registry(server.address, plain_http=True))
     assert (error.code, "does not answer in time" in error.message) == (

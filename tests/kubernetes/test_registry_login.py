@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from sessions.backends.kubernetes.registrylogin import Challenge, challenge, login, token
+from sessions.backends.kubernetes.registry_http import Challenge, challenge, login, token
 from tests.kubernetes.registryserver import PERSON
 
 ENCODED = base64.b64encode(PERSON.encode()).decode()

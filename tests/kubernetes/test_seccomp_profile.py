@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sessions.backends.local.keeper.syscalls import DENIED
+from sessions.backends.local.keeper.seccomp import DENIED
 
 PROFILE = json.loads(Path("deploy/kubernetes/seccomp/bindery-notebook.json").read_text())
 ALLOW = "SCMP_ACT_ALLOW"

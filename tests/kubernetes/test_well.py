@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from portal.health import OK, SILENT
-from sessions.conditions import DEAF
+from portal.health.checks import OK, SILENT
+from sessions.watch.conditions import DEAF
 from tests.kubernetes.registryserver import Scripted
 
 PROGRAM = Path(__file__).resolve().parents[2] / "deploy/portal/well.py"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 from sessions.backends.kubernetes import buildpod, serverpod
 from sessions.backends.kubernetes.homes import pods as homes
 from tests.kubernetes.things import BARE, BUILD, FULL, SERVER, Pod, containers

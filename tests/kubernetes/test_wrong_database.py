@@ -14,11 +14,11 @@ from sessions import backends, tasks
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
 from sessions.errors import TemporaryError
-from sessions.installation import belonging
-from sessions.installation.decision import Verdict
+from sessions.installation import ownership
+from sessions.installation.rules import Verdict
 from sessions.models import Build, Session
-from sessions.reconcile import reconcile
 from sessions.states import ProjectState, SessionState
+from sessions.watch.reconcile import reconcile
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.things import BUILD, SERVER
 from tests.sessions.conftest import Worker, worker
@@ -82,7 +82,7 @@ def test_an_empty_or_another_database_ends_and_removes_nothing(
     worker.lose()
     runs(backend, over.pk, build.pk)
     assert changes_in(api, worker) == []
-    assert belonging.noted() == verdict
+    assert ownership.noted() == verdict
     for remove, number in ((tasks.remove_server, over.pk), (tasks.cancel_build, build.pk)):
         with pytest.raises(TemporaryError, match="do not belong together"):
             remove(number)
@@ -99,7 +99,7 @@ def test_an_older_database_ends_nothing_that_it_does_not_know_and_goes_on_with_t
     backend.ensure_server(replace(SERVER, id=known.pk, name=project.name))
     worker.lose()
     assert changes_in(api, worker) == []
-    assert belonging.noted() == Verdict.OLDER
+    assert ownership.noted() == Verdict.OLDER
     assert {report.id for report in backend.servers()} == {known.pk, LATER}
     known.refresh_from_db()
     assert known.state == SessionState.READY

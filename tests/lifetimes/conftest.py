@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from portal import letters
+from portal.mail import outbox
 from portal.models import User
 from sessions import capacity, tasks
-from sessions.lifecycle.culling import cull
+from sessions.culling.continuity import Clock, are_to_be_asked, unbroken_since
+from sessions.culling.cull import cull
 from sessions.models import Heartbeat, Project, Session, Sign
 from sessions.states import ProjectState, SessionState
-from sessions.unbroken import Clock, are_to_be_asked, unbroken_since
 from tests.scripted import ScriptedBackend
 from tests.stages import project_in
 
@@ -41,8 +41,8 @@ class Portal:
         """What `watch` does each minute, as far as culling goes."""
         self._see()
         cull(self.clock)
-        if letters.are_sent() and self.sends_letters:
-            letters.deliver_due()
+        if outbox.are_sent() and self.sends_letters:
+            outbox.deliver_due()
 
     def _see(self) -> None:
         """All notebooks say that they are idle, but for those of the projects in ``mute``."""

@@ -11,9 +11,9 @@ from portal.models import Installation
 from quotas.limits import effective_of
 from quotas.models import Grant, LimitSet
 from sessions import lifecycle
+from sessions.culling import cull
 from sessions.errors import StateConflict
-from sessions.installation import belonging
-from sessions.lifecycle import culling
+from sessions.installation import ownership
 from sessions.models import Event, Project, Removal, Session
 from sessions.states import ProjectState, SessionState
 from tests.lifetimes.conftest import DAY, HOUR, MINUTE, now_is
@@ -59,11 +59,11 @@ def test_nothing_is_deleted_while_the_data_are_another_databases(ada, portal, un
     project = unused(ada)
     portal.live(2 * DAY - MINUTE)
     backend.place = "b" * 32
-    belonging.look()
+    ownership.look()
     portal.live(DAY)
     assert not now_is(project).removed
     Installation.objects.take("b" * 32)
-    belonging.look()
+    ownership.look()
     portal.live(MINUTE)
     assert now_is(project).removed == portal.now
 
@@ -183,7 +183,7 @@ def test_of_keep_and_deletion_one_wins_whichever_comes_first(ada, portal, unused
     seen = [now_is(first), now_is(second)]
     lifecycle.keep(seen[0], ada)
     for project in seen:
-        culling.delete(project, 7)
+        cull.delete(project, 7)
     assert not now_is(first).removed
     assert now_is(second).removed
     with pytest.raises(StateConflict, match=r"project\.deleted"):
@@ -196,7 +196,7 @@ def test_two_passes_at_once_delete_once(ada, portal, unused):
     portal.live(2 * DAY - MINUTE)
     seen = now_is(project)
     portal.live(MINUTE)
-    culling.delete(seen, 7)
+    cull.delete(seen, 7)
     portal.look()
     assert Removal.objects.count() == 1
     assert Event.objects.filter(project=project, message__startswith="Deleted").count() == 1
@@ -214,7 +214,7 @@ def test_a_project_of_which_a_person_disposes_is_not_said_to_have_gone_by_itself
 def test_queries_do_not_grow_with_the_people(ada, bob, portal, unused):
     def queries_of_a_look() -> int:
         with CaptureQueriesContext(connection) as counted:
-            culling.cull(portal.clock)
+            cull.cull(portal.clock)
         return len(counted)
 
     unused(ada, 6.5)

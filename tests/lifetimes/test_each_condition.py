@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from portal.models import Letter
-from sessions.lifecycle import culling, idle
+from sessions.culling import cull
 from sessions.models import Heartbeat, Project, Removal, Session, Sign
 from sessions.states import ProjectState, SessionState
 from tests.lifetimes.conftest import DAY, HOUR, MINUTE, Portal, now_is
@@ -131,7 +131,7 @@ def test_not_if_anything_was_done_with_it_since_it_was_looked_at(portal, due, fi
         "last_activity": portal.now, "warned": None, "goes": None, "current": None,
     }  # fmt: skip
     changed(due, **{field: later[field]})
-    culling.delete(due, 7)
+    cull.delete(due, 7)
     assert now_is(due).removed is None
     assert not Removal.objects.exists()
 
@@ -142,9 +142,9 @@ def test_at_most_so_many_a_minute(ada, portal, unused, due):
     rows = Project.objects.filter(pk__in=ids)
     rows.update(warned=portal.now - DAY, goes=portal.now)
     since = portal.now - MONTH
-    assert culling._delete_due(rows, 7, since, portal.now, 3) == 3
+    assert cull._delete_due(rows, 7, since, portal.now, 3) == 3
     assert rows.existing().count() == 1
-    assert culling._delete_due(rows, 7, since, portal.now, 3) == 1
+    assert cull._delete_due(rows, 7, since, portal.now, 3) == 1
     assert not rows.existing().exists()
 
 
@@ -159,7 +159,7 @@ def quiet(ada, portal, unused, settings) -> Project:
 
 
 def stop(portal: Portal, since: timedelta = MONTH) -> str:
-    idle.stop(portal.now - since, portal.now)
+    cull.stop(portal.now - since, portal.now)
     return str(Session.objects.get().state)
 
 
@@ -183,5 +183,5 @@ def test_what_was_used_or_started_or_not_heard_of_or_not_watched_since_is_not(po
 
 def test_whoever_comes_back_as_it_is_looked_at_keeps_it(portal, quiet):
     changed(quiet, last_activity=portal.now)
-    idle._stop(quiet, 6)
+    cull._stop(quiet, 6)
     assert Session.objects.get().state == "ready"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sessions.lifetimes import WARNING, deletes_at, patience
+from sessions.culling.policy import WARNING, deletes_at, patience
 
 pytestmark = pytest.mark.databases
 

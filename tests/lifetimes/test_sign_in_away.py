@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from portal.accounts.oidc.provider import Provider
 from portal.models import User
-from portal.oidc.provider import Provider
-from sessions import conditions, unbroken
+from sessions.culling import continuity
 from sessions.models import Condition, Heartbeat
+from sessions.models.operations import SIGN_IN
+from sessions.watch import conditions
 from tests.lifetimes.conftest import DAY, HOUR, MINUTE, now_is
 from tests.oidc.hostile import Hostile
 
@@ -37,7 +39,7 @@ def is_away(campus: Hostile, *, away: bool = True) -> None:
 
 def noted() -> str:
     conditions.look()
-    return Condition.objects.get(part=conditions.SIGN_IN).problem
+    return Condition.objects.get(part=SIGN_IN).problem
 
 
 def test_nothing_goes_of_those_who_cannot_sign_in_and_afterwards_they_have_a_whole_day(
@@ -101,20 +103,20 @@ def test_one_that_is_described_by_hand_is_asked_for_its_keys(settings, campus, p
 
 def test_a_provider_is_asked_every_few_minutes_and_each_minute_while_it_is_away(campus, portal):
     portal.look()
-    assert not unbroken.are_to_be_asked()
+    assert not continuity.are_to_be_asked()
     portal.sleep(4 * MINUTE)
-    assert not unbroken.are_to_be_asked()
+    assert not continuity.are_to_be_asked()
     portal.sleep(2 * MINUTE)
-    assert unbroken.are_to_be_asked()
+    assert continuity.are_to_be_asked()
     is_away(campus)
     portal.look()
-    assert unbroken.are_to_be_asked()
+    assert continuity.are_to_be_asked()
 
 
 def test_without_providers_nobody_is_asked_and_health_says_nothing(campus, portal, settings):
     portal.look()
     settings.OIDC_PROVIDERS = {}
     conditions.look()
-    assert not Condition.objects.filter(part=conditions.SIGN_IN).exists()
-    assert not unbroken.are_to_be_asked()
+    assert not Condition.objects.filter(part=SIGN_IN).exists()
+    assert not continuity.are_to_be_asked()
     assert Heartbeat.objects.filter(name__startswith="provider-").count() == 1

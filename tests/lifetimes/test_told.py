@@ -6,12 +6,13 @@ from __future__ import annotations
 import pytest
 
 from bench.harness.ports import free_port
-from portal import letters
+from portal.mail import outbox
 from portal.models import Letter, User
 from portal.models.letter import ATTEMPTS
-from sessions import conditions, lifecycle
-from sessions.lifecycle import warning
+from sessions import lifecycle
+from sessions.culling import warn
 from sessions.models import Condition, Project
+from sessions.watch import conditions
 from tests.lifetimes.conftest import DAY, HOUR, MINUTE, Portal, now_is
 from tests.portal.conftest import server
 
@@ -137,7 +138,7 @@ def test_a_project_that_is_kept_as_its_letter_is_written_stays_kept(ada, portal,
     portal.sends_letters = False
     portal.look()
     lifecycle.keep(now_is(project), ada)
-    warning._move(Project.objects.filter(pk=project.pk), portal.now + DAY)
+    warn._move(Project.objects.filter(pk=project.pk), portal.now + DAY)
     assert now_is(project).goes is None
 
 
@@ -235,7 +236,7 @@ def test_a_letter_that_is_sent_twice_names_the_same_again(ada, portal, unused, s
     portal.look()
     Letter.objects.update(sent=None)  # the worker was killed before it could say so
     portal.sleep(20 * MINUTE)
-    letters.deliver_due()
+    outbox.deliver_due()
     first, second = server.letters
     assert first["Message-ID"] == second["Message-ID"]
     assert now_is(project).goes == portal.now + DAY

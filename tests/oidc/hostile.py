@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from portal.oidc.provider import Provider
+from portal.accounts.oidc.provider import Provider
 from tests.threadserver import ThreadServer
 
 CLIENT = "portal"

@@ -6,7 +6,7 @@ import pytest
 from axes.models import AccessAttempt
 from django.test import Client
 
-from portal.attempts import ADDRESS_TIMES
+from portal.accounts.login_throttle import ADDRESS_TIMES
 from portal.models import User
 from tests.oidc.conftest import Arrive, come_back, leave
 from tests.oidc.hostile import Hostile

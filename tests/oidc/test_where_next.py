@@ -11,9 +11,9 @@ import pytest
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
-from portal.oidc.flow import safe_next
-from portal.pages.asking import came_from
-from portal.pages.signing import SignIn, SignOut
+from portal.accounts.oidc.flow import safe_next
+from portal.pages.responses import came_from
+from portal.pages.sign_in import SignIn, SignOut
 from tests.conftest import signed_in
 from tests.oidc.conftest import Arrive, come_back, leave
 from tests.oidc.hostile import Hostile

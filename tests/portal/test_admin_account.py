@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from portal import admin_account
+from portal.accounts import bootstrap
 from portal.models import User
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +21,7 @@ def kept(settings, tmp_path: Path) -> Path:
 
 def started() -> str:
     """What a start says of the password."""
-    return admin_account.ensure() or admin_account.known()
+    return bootstrap.ensure() or bootstrap.known()
 
 
 def account() -> User:
@@ -38,14 +38,14 @@ def test_the_first_start_makes_up_a_password_and_shows_it(kept):
 
 
 def test_a_later_start_says_only_where_the_password_stands(kept):
-    admin_account.ensure()
+    bootstrap.ensure()
     said = started()
     assert str(kept) in said
     assert kept.read_text().strip() not in said
 
 
 def test_a_password_that_was_changed_is_no_longer_told_of(kept):
-    admin_account.ensure()
+    bootstrap.ensure()
     admin = account()
     admin.set_password("another one")
     admin.save()
@@ -63,5 +63,5 @@ def test_a_given_password_is_used_and_not_written_down(kept, settings):
 
 
 def test_nobody_gets_an_account_where_there_are_some(kept, ada):
-    admin_account.ensure()
+    bootstrap.ensure()
     assert not User.objects.filter(username="admin").exists()

@@ -8,8 +8,8 @@ import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.test import Client
 
-from portal import erasing
 from portal.models import Erasure, User
+from portal.privacy import erase
 from quotas.models import LimitSet
 from sessions.models import Project, Session
 from sessions.states import ProjectState
@@ -66,13 +66,13 @@ def test_with_the_name_typed_it_is_done(as_root, ada, root, backend):
     assert Project.objects.existing().count() == 0
     stop_all()
     drop_all()
-    erasing.finish()
+    erase.finish()
     assert "remove the volume by hand" in text_of(as_root.get(LIST))
 
 
 def test_a_volume_in_use_is_not_removed_by_saying_so(as_root, ada, root, backend):
     project_in(ProjectState.READY, ada)
-    row = erasing.erase(ada, root)
+    row = erase.erase(ada, root)
     removed(as_root, row)
     row.refresh_from_db()
     assert (row.volume, row.removed) == ("ada-nfs-pvc", None)
@@ -87,7 +87,7 @@ def test_once_its_removal_is_confirmed_its_name_is_forgotten(as_root, ada, root,
     assert row.volume == ""
     assert row.removed
     assert not re.search(r"\bada\b", text_of(as_root.get(f"{LIST}{row.pk}/change/")))
-    assert erasing.is_taken("ada")
+    assert erase.is_taken("ada")
 
 
 @pytest.mark.parametrize("who", ["eve", "ada", "bob", "vera", "sue"])

@@ -15,7 +15,7 @@ from django.test import Client
 import portal.urls  # noqa: F401  which has the admin find all that is in it
 from keys.models import Token
 from portal import roles
-from portal.adminguard import Guarded
+from portal.adminsite.guard import Guarded
 from portal.models import Letter, User
 from quotas.models import LimitSet
 from sessions.models import Project, Session

@@ -16,8 +16,8 @@ from django.utils import timezone
 from portal.models import User
 from quotas.models import LimitSet
 from sessions import lifecycle
-from sessions.admin.deeds import MOST
-from sessions.admin.shown import took
+from sessions.admin.bulk_action import MOST
+from sessions.admin.display import took
 from sessions.models import Build, Project, Session
 from sessions.states import BuildState, ProjectState, SessionState
 from tests.conftest import signed_in

@@ -15,7 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from keys.models import Token
-from portal import people, roles
+from portal import roles
+from portal.accounts import manage
 from portal.models import Announcement, User
 from quotas import setting
 from quotas.limits import defaults, limits_of
@@ -261,9 +262,9 @@ def test_signing_out_ends_each_browser_and_nobody_elses(as_sue, ada, as_ada, as_
 def test_a_token_outlives_signing_out_but_not_disabling(ada, stan):
     secret = Token.objects.issue(ada, "laptop")[1]
     api = Client(headers={"Authorization": f"Bearer {secret}"})
-    people.sign_out(ada)
+    manage.sign_out(ada)
     assert api.get("/api/v1/me/").status_code == 200
-    people.disable(ada, stan)
+    manage.disable(ada, stan)
     assert api.get("/api/v1/me/").status_code == 401
 
 

@@ -12,11 +12,11 @@ from django.db import connection
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from portal import announcing, letters
+from portal.mail import announcements, outbox
 from portal.models import Announcement, Letter, User
 from portal.models.letter import ATTEMPTS
 from sessions import tasks
-from sessions.reconcile import reconcile
+from sessions.watch.reconcile import reconcile
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("server")]
 
@@ -35,9 +35,9 @@ def test_everybody_who_is_active_and_has_an_address_gets_it(ada, bob, server):
     User.objects.create_user("silent")
     User.objects.create_user("gone", "gone@example.org", is_active=False)
     announcement = announce(weight="warning", ends=timezone.now() + HOUR)
-    announcing.write(announcement.pk)
+    announcements.write(announcement.pk)
     assert whom() == ["ada", "bob"]
-    assert letters.deliver_due() == 2
+    assert outbox.deliver_due() == 2
     letter = server.letters[0]
     assert letter["Subject"] == "Warning: On Friday nothing runs."
     for kind in ("plain", "html"):
@@ -48,8 +48,8 @@ def test_everybody_who_is_active_and_has_an_address_gets_it(ada, bob, server):
 
 
 def test_its_text_is_text(ada, server):
-    announcing.write(announce("<b>Move</b> & more: https://status.example.org/?a=1&b=2").pk)
-    letters.deliver_due()
+    announcements.write(announce("<b>Move</b> & more: https://status.example.org/?a=1&b=2").pk)
+    outbox.deliver_due()
     page = server.letters[0].get_body(("html",)).get_content()
     assert "&lt;b&gt;Move&lt;/b&gt; &amp; more" in page
     assert 'href="https://status.example.org/?a=1&amp;b=2"' in page
@@ -59,7 +59,7 @@ def test_its_text_is_text(ada, server):
 def test_a_group_gets_it_alone(ada, bob):
     group = Group.objects.create(name="physics")
     bob.groups.add(group)
-    announcing.write(announce(group=group).pk)
+    announcements.write(announce(group=group).pk)
     assert whom() == ["bob"]
 
 
@@ -78,23 +78,23 @@ def test_tasks_that_run_twice_and_at_once_write_each_letter_once(ada, bob):
         list(pool.map(write, range(3)))
     assert Letter.objects.count() == 452
     assert Announcement.objects.get().mailed
-    assert announcing.due() == []
+    assert announcements.due() == []
 
 
 def test_a_task_that_ended_in_the_middle_is_followed_by_another(ada, bob):
     announcement = announce()
     Letter.objects.create(key=f"announcement-{announcement.pk}-{ada.pk}", to=ada,
                           announcement=announcement)  # fmt: skip
-    assert announcing.due() == [announcement.pk]
-    announcing.write(announcement.pk)
+    assert announcements.due() == [announcement.pk]
+    announcements.write(announcement.pk)
     assert whom() == ["ada", "bob"]
 
 
 def test_whoever_comes_later_reads_it_on_the_pages(ada, bob):
     announcement = announce()
-    announcing.write(announcement.pk)
+    announcements.write(announcement.pk)
     User.objects.create_user("carol", "carol@example.org")
-    announcing.write(announcement.pk)
+    announcements.write(announcement.pk)
     assert whom() == ["ada", "bob"]
 
 
@@ -102,24 +102,24 @@ def test_it_waits_for_its_time_and_ends_with_it(ada):
     now = timezone.now()
     announce(starts=now + HOUR, ends=now + 2 * HOUR)
     announce(starts=now - 2 * HOUR, ends=now - HOUR)
-    assert announcing.due() == []
+    assert announcements.due() == []
 
 
 def test_what_is_deleted_is_sent_to_nobody_else(ada, bob, server):
     announcement = announce()
-    announcing.write(announcement.pk)
-    assert letters.deliver_due(limit=1) == 1
+    announcements.write(announcement.pk)
+    assert outbox.deliver_due(limit=1) == 1
     announcement.delete()
-    announcing.write(announcement.pk)
-    assert letters.deliver_due() == 0
+    announcements.write(announcement.pk)
+    assert outbox.deliver_due() == 0
     assert len(server.letters) == 1
 
 
 def test_letters_about_something_of_ones_own_are_not_kept_waiting(ada, server):
-    announcing.write(announce().pk)
+    announcements.write(announce().pk)
     wish = {"wish": None, "limit": "x", "wanted": "1", "until": "then", "granted": ""}
-    letters.post("mine", ada, "answered", wish)
-    letters.deliver_due(limit=1)
+    outbox.post("mine", ada, "answered", wish)
+    outbox.deliver_due(limit=1)
     assert server.letters[0]["Subject"].startswith("Declined")
 
 
@@ -129,9 +129,9 @@ def test_reconcile_has_them_written_and_the_admin_says_how_many_went_out(
     announcement = announce()
     reconcile()
     assert "sessions.tasks.write_letters" in [row.task["func"] for row in OrmQ.objects.all()]
-    announcing.write(announcement.pk)
+    announcements.write(announcement.pk)
     server.refused = {"bob@example.org"}
-    letters.deliver_due()
+    outbox.deliver_due()
     Letter.objects.filter(to=bob).update(attempts=ATTEMPTS)
     page = as_root.get("/admin/portal/announcement/").content.decode()
     assert "2 sent, 0 to go, 1 failed" in page  # root has an address as well
@@ -139,7 +139,7 @@ def test_reconcile_has_them_written_and_the_admin_says_how_many_went_out(
 
 def test_once_begun_it_is_not_turned_into_another(ada, as_stan, backend):
     announcement = announce()
-    announcing.write(announcement.pk)
+    announcements.write(announcement.pk)
     page = as_stan.get(f"/admin/portal/announcement/{announcement.pk}/change/")
     assert "by_mail" not in page.context["adminform"].form.fields
 

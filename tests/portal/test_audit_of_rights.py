@@ -10,10 +10,12 @@ from auditlog.models import LogEntry
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 
-from portal import admin_account, erasing, people, roles
+from portal import roles
+from portal.accounts import bootstrap, manage
+from portal.accounts.oidc import groups
+from portal.accounts.oidc.policy import Policy
 from portal.models import User
-from portal.oidc import groups
-from portal.oidc.policy import Policy
+from portal.privacy import erase
 from tests.portal.adminpages import filled_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
@@ -55,17 +57,17 @@ def test_by_a_claim_of_the_identity_provider(ada):
 
 def test_by_erasing(root, backend):
     other = User.objects.create_superuser("other")
-    erasing.erase(other, root)
+    erase.erase(other, root)
     found = [change for change, _actor in changes_of(other, "is_superuser")]
     assert found[-1] == ["True", "False"]
 
 
 def test_by_commands_and_at_the_first_start(settings):
     settings.PORTAL_ADMIN_PASSWORD = "long enough to be one"
-    admin_account.ensure()
+    bootstrap.ensure()
     call_command("createsuperuser", interactive=False, username="second", email="s@example.org",
                  stdout=StringIO())  # fmt: skip
-    for user in User.objects.filter(username__in=[admin_account.USERNAME, "second"]):
+    for user in User.objects.filter(username__in=[bootstrap.USERNAME, "second"]):
         assert changes_of(user, "is_superuser") == [(["None", "True"], None)]
 
 
@@ -80,8 +82,8 @@ def test_the_other_marks_stand_there_too(ada, root, as_root, field, sent, change
 
 
 def test_disabling_enabling_and_signing_out_are_told_as_they_are(ada, backend):
-    people.disable(ada, ada)
-    people.enable(ada)
+    manage.disable(ada, ada)
+    manage.enable(ada)
     found = [change for change, _actor in changes_of(ada, "is_active")]
     assert found[-2:] == [["True", "False"], ["False", "True"]]
     assert changes_of(ada, "signed_out")

@@ -9,9 +9,9 @@ from django.core.management import call_command
 from django.test import Client
 
 from keys.models import Token
-from portal import erasing, takeout
 from portal.admin import audit
 from portal.models import User
+from portal.privacy import erase, export
 from tests.making import with_token
 from tests.portal.adminpages import filled_in
 
@@ -107,8 +107,8 @@ def test_who_was_erased_is_not_found_by_the_names_of_their_tokens(ada, root, bac
     Token.objects.issue(ada, "ada's laptop")
     Token.objects.all().delete()
     assert any("laptop" in entry.object_repr for entry in LogEntry.objects.all())
-    assert takeout._audit_about(ada).filter(content_type__model="token").count() == 2
-    erasing.erase(ada, root)
-    erasing.finish()
+    assert export._audit_about(ada).filter(content_type__model="token").count() == 2
+    erase.erase(ada, root)
+    erase.finish()
     entries = LogEntry.objects.all()
     assert not any("laptop" in f"{entry.object_repr} {entry.changes}" for entry in entries)

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from keys.keypairs import ensure
 from keys.models import KeyPair, Token
-from portal import erasing
-from portal.alone import only_one
 from portal.models import User
+from portal.privacy import erase
+from portal.run.lockfile import only_one
 from sessions.backends import ServerReport
 from sessions.models import Heartbeat, Project, Session
 from sessions.states import SessionState
@@ -153,7 +153,7 @@ def test_by_force_it_is_moved_aside(kept: Path, data: Path, bob: User):
 
 
 def test_people_who_were_erased_since_are_named(kept: Path, data: Path, ada, root, capsys):
-    erasing.erase(ada, root)
+    erase.erase(ada, root)
     call_command("restore", kept, "--force")
     assert "erase them again: ada" in capsys.readouterr().out
 

@@ -14,7 +14,7 @@ import pytest
 
 from portal.backup import archives
 from portal.backup.archives import DIFFERENT, NOT_IN_IT, Contents
-from portal.backup.errors import BackupError
+from portal.backup.programs import BackupError
 from portal.backup.survey import LONGEST, SOCKET, TOO_LONG, digest, survey
 from tests.tightdisk import tight_disk
 

@@ -8,8 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from portal.chartframe import FOOT, HEIGHT, TOP, top_of
-from portal.charts import Place, columns, gauge, line, swatch
+from portal.lib.charts import FOOT, HEIGHT, TOP, Place, columns, gauge, line, swatch, top_of
 
 HOSTILE = "\"><script>alert(1)</script>&amp;'{0}%(x)s"
 THREE = [Place((4, 1), "one", "A"), Place((0, 0), "two"), Place((10, 0), "three", "C")]

@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, ProgrammingError, connection
 from django.test import Client
 
-from sessions import awaydatabase
+from sessions import outages
 
 pytestmark = pytest.mark.django_db
 
@@ -69,12 +69,12 @@ def of_sqlite(number: int) -> sqlite3.OperationalError:
     ],
 )
 def test_what_passes_by_itself_is_known(cause):
-    assert awaydatabase.is_behind(caused(cause))
+    assert outages.is_database_away(caused(cause))
 
 
 @pytest.mark.parametrize(
     "cause", [of_sqlite(sqlite3.SQLITE_ERROR), psycopg.errors.LockNotAvailable()]
 )
 def test_what_is_our_own_mistake_is_not_taken_for_it(cause):
-    assert not awaydatabase.is_behind(caused(cause))
-    assert not awaydatabase.is_behind(ProgrammingError("no such column"))
+    assert not outages.is_database_away(caused(cause))
+    assert not outages.is_database_away(ProgrammingError("no such column"))

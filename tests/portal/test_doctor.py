@@ -19,24 +19,12 @@ from django.utils import timezone
 
 from bench.harness.ports import free_port
 from keys import keypairs
-from portal import health
-from portal.doctor import backend as of_backend
-from portal.doctor import (
-    channel,
-    config,
-    database,
-    disk,
-    gateway,
-    githosts,
-    mail,
-    outside,
-    processes,
-    sealed,
-    secret,
-    signin,
-)
-from portal.doctor.examination import Check, checks, examine
-from portal.doctor.finding import Finding
+from portal.health import checks as health
+from portal.health import sealed
+from portal.health.doctor import configuration, network, processes, services, storage
+from portal.health.doctor import processes as of_backend
+from portal.health.doctor.finding import Finding
+from portal.health.doctor.runner import Check, checks, examine
 from portal.models.letter import ATTEMPTS, Letter
 from sessions.backends import Problem
 from sessions.errors import TemporaryError
@@ -71,106 +59,106 @@ def ids(found: Iterable[Finding]) -> set[str]:
     ],
 )
 def test_settings_that_make_no_sense_together(settings, found, changes):
-    assert found not in ids(config.check())
+    assert found not in ids(configuration.check_settings())
     for name, value in changes.items():
         setattr(settings, name, value)
-    assert found in ids(config.check())
+    assert found in ids(configuration.check_settings())
 
 
 def test_what_a_system_check_says_is_said_here(settings):
     settings.PORTAL_TRUSTED_HOSTS = ["a:b:c"]
-    assert "portal.E007" in ids(config.check())
+    assert "portal.E007" in ids(configuration.check_settings())
 
 
 def test_a_key_that_others_can_read_or_guess(settings, tmp_path):
     settings.PORTAL_DATA = tmp_path
-    assert ids(secret.check()) == WELL
+    assert ids(configuration.check_secrets()) == WELL
     (tmp_path / "secret-key").write_text("x")
     (tmp_path / "secret-key").chmod(0o644)
     settings.SECRET_KEY = "short"
-    assert ids(secret.check()) == {"doctor.readable", "doctor.short-key"}
+    assert ids(configuration.check_secrets()) == {"doctor.readable", "doctor.short-key"}
 
 
 def test_a_key_that_opens_nothing(ada, settings):
     keypairs.ensure(ada)
-    assert ids(sealed.check()) == WELL
+    assert ids(sealed.check_sealed()) == WELL
     settings.PORTAL_ENCRYPTION_KEYS = ["another key than the one that was"]
-    assert ids(sealed.check()) == {"doctor.unreadable"}
-    assert "1 of the newest" in next(iter(sealed.check())).message
+    assert ids(sealed.check_sealed()) == {"doctor.unreadable"}
+    assert "1 of the newest" in next(iter(sealed.check_sealed())).message
 
 
 # --- the database ---
 def test_a_database_that_is_as_it_should_be():
-    assert ids(database.check()) == WELL
+    assert ids(storage.check_database()) == WELL
 
 
 def test_migrations_that_are_missing_or_unknown():
     recorder = MigrationRecorder(connection)
     recorder.record_unapplied("portal", "0002_people")
-    assert "doctor.migrations" in ids(database.check())
+    assert "doctor.migrations" in ids(storage.check_database())
     recorder.record_applied("portal", "0002_people")
     recorder.record_applied("portal", "9999_from_the_future")
-    assert ids(database.check()) == {"doctor.newer-database"}
+    assert ids(storage.check_database()) == {"doctor.newer-database"}
 
 
 def test_clocks_that_are_apart():
     now = timezone.now()
-    assert ids(database._skewed(now + timedelta(seconds=2), now)) == WELL
-    assert ids(database._skewed(now - timedelta(seconds=20), now)) == {"doctor.clock"}
+    assert ids(storage._skewed(now + timedelta(seconds=2), now)) == WELL
+    assert ids(storage._skewed(now - timedelta(seconds=20), now)) == {"doctor.clock"}
 
 
 def test_a_folder_on_a_network_disk(tmp_path):
     mounts = tmp_path / "mounts"
     mounts.write_text("/dev/a / ext4 rw 0 0\nserver:/b /srv nfs4 rw 0 0\n/dev/c /srv/own xfs rw\n")
-    assert disk.is_far(Path("/srv/bindery"), mounts) == "nfs4"
-    assert disk.is_far(Path("/srv/own/bindery"), mounts) == ""
-    assert disk.is_far(Path("/var"), mounts) == ""
+    assert storage.is_far(Path("/srv/bindery"), mounts) == "nfs4"
+    assert storage.is_far(Path("/srv/own/bindery"), mounts) == ""
+    assert storage.is_far(Path("/var"), mounts) == ""
 
 
 # --- what else it stands on ---
 def test_redis_that_is_not_there(settings):
     settings.REDIS_URL = ""
-    assert ids(channel.check()) == WELL
+    assert ids(storage.check_redis()) == WELL
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}"
-    assert ids(channel.check()) == {"doctor.redis"}
+    assert ids(storage.check_redis()) == {"doctor.redis"}
 
 
 def test_redis_that_works(redis, settings):
-    assert ids(channel.check()) == WELL
+    assert ids(storage.check_redis()) == WELL
 
 
 def test_what_the_back_end_says(backend):
-    assert ids(of_backend.check()) == WELL
+    assert ids(of_backend.check_backend()) == WELL
     backend.troubles = [Problem("local.no-git", "The program git is missing.", "Install it.")]
-    assert ids(of_backend.check()) == {"local.no-git"}
+    assert ids(of_backend.check_backend()) == {"local.no-git"}
 
 
 def test_a_disk_that_is_nearly_full(settings):
-    assert ids(disk.check()) == WELL
+    assert ids(storage.check_disk()) == WELL
     settings.PORTAL_MIN_FREE_GB = 5
     Capacity.objects.create(pk=1, at=timezone.now(), disk_gb=100, disk_free_gb=1)
-    assert ids(disk.check()) == {"doctor.disk"}
+    assert ids(storage.check_disk()) == {"doctor.disk"}
 
 
 def test_a_git_host_that_leads_nowhere(settings):
     settings.PORTAL_TRUSTED_GIT_HOSTS = ["127.0.0.1:3000", settings.PORTAL_OWN_ADDRESS]
-    assert ids(githosts.check()) == WELL
+    assert ids(network.check_git_hosts()) == WELL
     settings.PORTAL_TRUSTED_GIT_HOSTS = ["git.invalid"]
-    assert ids(githosts.check()) == {"doctor.git-host"}
+    assert ids(network.check_git_hosts()) == {"doctor.git-host"}
 
 
 @pytest.mark.parametrize("entry", ["127.0.0.1", "localhost", "[::1]", "127.0.0.1:{port}"])
 def test_a_git_host_that_is_this_machine_with_all_its_ports(settings, entry):
     settings.PORTAL_TRUSTED_GIT_HOSTS = [entry.format(port=settings.PORTAL_PORT)]
-    (finding,) = githosts.check()
+    (finding,) = network.check_git_hosts()
     assert (finding.id, finding.advice) == ("doctor.git-host-port", True)
 
 
 # --- the portal's processes, and its addresses ---
 def test_processes_that_are_not_there(backend):
-    assert ids(processes.check(patience=0.2)) == {"doctor.watch", "doctor.worker"}
+    assert ids(processes.check_processes(patience=0.2)) == {"doctor.watch", "doctor.worker"}
     Heartbeat.objects.beat(Sign.WATCH, within=timedelta(minutes=1))
-    assert ids(processes.check(patience=0.2)) == {"doctor.worker"}
+    assert ids(processes.check_processes(patience=0.2)) == {"doctor.worker"}
 
 
 def test_a_worker_of_another_version():
@@ -211,24 +199,24 @@ def web(settings) -> Iterator[WebServer]:
 
 
 def test_addresses_that_lead_to_this_portal(web):
-    assert ids([*outside.check(), *gateway.check()]) == WELL
+    assert ids([*network.check_address(), *network.check_gateway()]) == WELL
 
 
 def test_addresses_that_lead_to_something_else(web):
     web.is_ours = False
-    assert ids(outside.check()) == {"doctor.other-portal"}
-    assert ids(gateway.check()) == {"doctor.gateway"}
+    assert ids(network.check_address()) == {"doctor.other-portal"}
+    assert ids(network.check_gateway()) == {"doctor.gateway"}
 
 
 def test_addresses_that_lead_nowhere(settings):
     settings.PORTAL_URL = f"http://127.0.0.1:{free_port()}"
     settings.PORTAL_GATEWAY_DOMAIN = "notebooks.invalid"
-    assert ids(outside.check()) == {"doctor.unreachable"}
-    assert ids(gateway.check()) == {"doctor.gateway"}
+    assert ids(network.check_address()) == {"doctor.unreachable"}
+    assert ids(network.check_gateway()) == {"doctor.gateway"}
 
 
 def test_a_certificate_that_nobody_believes(web):
-    assert ids(outside.certificate(web_url(web))) == {"doctor.certificate"}
+    assert ids(network.certificate(web_url(web))) == {"doctor.certificate"}
 
 
 def web_url(web: WebServer) -> str:
@@ -237,7 +225,7 @@ def web_url(web: WebServer) -> str:
 
 # --- whom it depends on ---
 def test_a_provider_that_is_well(hostile):
-    assert ids(signin.check()) == WELL
+    assert ids(services.check_providers()) == WELL
 
 
 @pytest.mark.parametrize(
@@ -250,7 +238,7 @@ def test_a_provider_that_is_well(hostile):
 )
 def test_a_provider_that_does_not_answer_as_it_should(hostile, path, answer, found):
     hostile.answers[path] = answer
-    assert ids(signin.check()) == {found}
+    assert ids(services.check_providers()) == {found}
 
 
 def test_a_provider_of_another_name_or_another_signature(hostile, settings):
@@ -260,7 +248,7 @@ def test_a_provider_of_another_name_or_another_signature(hostile, settings):
         "id_token_signing_alg_values_supported": ["ES256"],
     }
     hostile.answers["/.well-known/openid-configuration"] = (200, json.dumps(described).encode())
-    assert ids(signin.check()) == {"doctor.issuer", "doctor.algorithm"}
+    assert ids(services.check_providers()) == {"doctor.issuer", "doctor.algorithm"}
 
 
 @pytest.fixture
@@ -271,21 +259,21 @@ def hostile(settings) -> Iterator[Hostile]:
 
 
 def test_a_mail_server(server: MailServer, settings):
-    assert ids(mail.check()) == WELL
+    assert ids(services.check_mail()) == WELL
     assert server.letters == []
-    assert ids(mail.check("ops@example.org")) == WELL
+    assert ids(services.check_mail("ops@example.org")) == WELL
     assert server.letters[0]["To"] == "ops@example.org"
     server.refused = {"ops@example.org"}
-    assert ids(mail.check("ops@example.org")) == {"doctor.mail"}
+    assert ids(services.check_mail("ops@example.org")) == {"doctor.mail"}
     settings.EMAIL_PORT = free_port()
-    assert ids(mail.check()) == {"doctor.mail"}
+    assert ids(services.check_mail()) == {"doctor.mail"}
 
 
 @pytest.mark.django_db
 def test_letters_that_nobody_got():
-    assert ids(mail.stored()) == WELL
+    assert ids(services.stored()) == WELL
     Letter.objects.create(key="lost", attempts=ATTEMPTS)
-    assert ids(mail.stored()) == {"doctor.letters"}
+    assert ids(services.stored()) == {"doctor.letters"}
 
 
 # --- all of it ---

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from portal.door import listen
+from portal.run.listener import listen
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

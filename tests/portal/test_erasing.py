@@ -15,12 +15,13 @@ from django.test import Client
 from django.utils import timezone
 
 from keys.models import KeyPair, Token
-from portal import erasing, people
+from portal.accounts import manage
 from portal.models import Erasure, SignIn, User
+from portal.privacy import erase
 from quotas.models import LimitSet
 from sessions import lifecycle
 from sessions.errors import TemporaryError
-from sessions.lifecycle import facts, steps
+from sessions.lifecycle import observations, steps
 from sessions.models import (
     Access,
     Event,
@@ -30,10 +31,9 @@ from sessions.models import (
     Session,
     Transition,
 )
-from sessions.months import Month
-from sessions.reconcile import reconcile
 from sessions.states import ProjectState, SessionState
-from sessions.usage import By, lines
+from sessions.statistics.usage import By, Month, lines
+from sessions.watch.reconcile import reconcile
 from tests.conftest import signed_in
 from tests.portal.whole import NAMES, SAID, fill
 from tests.scripted import ScriptedBackend
@@ -80,7 +80,7 @@ def telling(words: Iterable[str]) -> list[str]:
 def stop_all() -> None:
     """As watch sees it: what is to stop has stopped."""
     for session in Session.objects.filter(state=SessionState.STOPPING).select_related("project"):
-        facts.server_gone(session, "", "")
+        observations.server_gone(session, "", "")
 
 
 def drop_all() -> None:
@@ -90,10 +90,10 @@ def drop_all() -> None:
 
 
 def erase_wholly(person: User, by: User) -> None:
-    erasing.erase(person, by)
+    erase.erase(person, by)
     stop_all()
     drop_all()
-    erasing.finish()
+    erase.finish()
 
 
 def test_nothing_tells_of_an_erased_person(root, backend):
@@ -132,7 +132,7 @@ def test_a_public_address_stays_for_what_is_counted_by_it_unless_it_has_their_na
 def test_nobody_comes_in_as_them_from_the_first_moment_on(ada, as_ada, root, backend):
     _token, secret = Token.objects.issue(ada, "laptop")
     project_in(ProjectState.READY, ada)
-    erasing.erase(ada, root)
+    erase.erase(ada, root)
     assert as_ada.get("/account/").status_code == 302
     api = Client(headers={"Authorization": f"Bearer {secret}"})
     assert api.get("/api/v1/me/").status_code == 401
@@ -143,15 +143,15 @@ def test_nobody_comes_in_as_them_from_the_first_moment_on(ada, as_ada, root, bac
 
 def test_while_a_notebook_stops_the_volume_is_said_to_be_in_use(ada, root, backend):
     project_in(ProjectState.READY, ada)
-    row = erasing.erase(ada, root)
+    row = erase.erase(ada, root)
     for _minute in range(2):
-        erasing.finish()
-        assert erasing.awaited([row]) == {row.pk}
+        erase.finish()
+        assert erase.awaited([row]) == {row.pk}
         assert User.objects.get(pk=ada.pk).username == "ada"
     stop_all()
     drop_all()
-    erasing.finish()
-    assert erasing.awaited([row]) == set()
+    erase.finish()
+    assert erase.awaited([row]) == set()
     assert (row.volume, row.by) == ("ada-nfs-pvc", root)
 
 
@@ -165,7 +165,7 @@ def test_the_back_end_forgets_their_keys(ada, root, backend: ScriptedBackend):
 
 def test_it_is_finished_by_reconcile(ada, root, backend):
     fill(ada, root)
-    erasing.erase(ada, root)
+    erase.erase(ada, root)
     stop_all()
     drop_all()
     reconcile()
@@ -173,14 +173,14 @@ def test_it_is_finished_by_reconcile(ada, root, backend):
 
 
 def test_a_back_end_that_is_away_delays_it(ada, root, backend: ScriptedBackend):
-    row = erasing.erase(ada, root)
+    row = erase.erase(ada, root)
     away = TemporaryError("backend.away", "It does not answer.")
     forget, backend.forget_identity = backend.forget_identity, _raising(away)  # type: ignore[method-assign]
-    erasing.finish()
-    assert erasing.awaited([row])
+    erase.finish()
+    assert erase.awaited([row])
     backend.forget_identity = forget  # type: ignore[method-assign]
-    erasing.finish()
-    assert not erasing.awaited([row])
+    erase.finish()
+    assert not erase.awaited([row])
 
 
 def _raising(error: Exception) -> Any:
@@ -200,11 +200,11 @@ def test_interrupted_anywhere_it_goes_on(root, backend):
             with connection.execute_wrapper(AfterQueries(count)):
                 erase_wholly(User.objects.get(pk=person.pk), root)
         except Interrupted:
-            if erasing.may_erase(root, User.objects.get(pk=person.pk)):
-                erasing.erase(User.objects.get(pk=person.pk), root)
+            if erase.may_erase(root, User.objects.get(pk=person.pk)):
+                erase.erase(User.objects.get(pk=person.pk), root)
             stop_all()
             drop_all()
-            erasing.finish()
+            erase.finish()
             assert User.objects.get(pk=person.pk).username == f"erased-{person.pk}"
             Erasure.objects.get(removed=None).confirm_removal()
             assert telling([person.username, *NAMES, *SAID]) == []
@@ -215,13 +215,13 @@ def test_interrupted_anywhere_it_goes_on(root, backend):
 
 
 def test_what_slips_in_meanwhile_goes_as_well(ada, root, backend):
-    row = erasing.erase(ada, root)
+    row = erase.erase(ada, root)
     lifecycle.launch(ada, "eve/bees")
-    people.enable(User.objects.get(pk=ada.pk))
-    erasing.finish()
+    manage.enable(User.objects.get(pk=ada.pk))
+    erase.finish()
     drop_all()
-    erasing.finish()
-    assert not erasing.awaited([row])
+    erase.finish()
+    assert not erase.awaited([row])
     assert not Project.objects.existing().exists()
     assert not User.objects.get(pk=ada.pk).is_active
 
@@ -230,22 +230,22 @@ def test_what_they_had_deleted_goes_at_once_and_before_its_name(ada, root, backe
     project = project_in(ProjectState.STOPPED, ada, "eve/bees")
     backend.kept_projects = {project.name}
     lifecycle.delete(project, ada)
-    row = erasing.erase(ada, root)
+    row = erase.erase(ada, root)
     assert not Project.objects.set_aside().exists()
     for _minute in range(2):  # the worker has not come to it
-        erasing.finish()
-        assert erasing.awaited([row])
+        erase.finish()
+        assert erase.awaited([row])
         assert Project.objects.get().name == project.name
     drop_all()
-    erasing.finish()
-    assert (backend.projects(), erasing.awaited([row])) == ([], set())
+    erase.finish()
+    assert (backend.projects(), erase.awaited([row])) == ([], set())
 
 
 def test_a_name_is_never_given_again(ada, root, backend):
-    assert not erasing.is_taken("ada")
+    assert not erase.is_taken("ada")
     erase_wholly(ada, root)
-    assert erasing.is_taken("ada")
-    assert erasing.is_taken(f"erased-{ada.pk}")
+    assert erase.is_taken("ada")
+    assert erase.is_taken(f"erased-{ada.pk}")
     for name in ("ada", f"erased-{ada.pk}", "erased-99999"):
         with pytest.raises(ValidationError, match="erased"):
             User.objects.create_user(name)
@@ -254,15 +254,15 @@ def test_a_name_is_never_given_again(ada, root, backend):
 
 def test_who_may_erase_whom(ada, bob, sue, stan, root, backend):
     another = User.objects.create_superuser("another")
-    assert erasing.may_erase(root, ada)
-    assert erasing.may_erase(root, another)
-    assert not erasing.may_erase(root, root)
-    assert not erasing.may_erase(sue, ada)
-    assert not erasing.may_erase(bob, ada)
-    assert erasing.may_erase(stan, ada)
-    assert not erasing.may_erase(stan, root)
+    assert erase.may_erase(root, ada)
+    assert erase.may_erase(root, another)
+    assert not erase.may_erase(root, root)
+    assert not erase.may_erase(sue, ada)
+    assert not erase.may_erase(bob, ada)
+    assert erase.may_erase(stan, ada)
+    assert not erase.may_erase(stan, root)
     with pytest.raises(PermissionDenied):
-        erasing.erase(ada, bob)
+        erase.erase(ada, bob)
     assert not Erasure.objects.exists()
 
 
@@ -301,12 +301,12 @@ def test_answers_that_could_be_given_again_go_from_the_first_moment_on(ada, bob,
         row = Idempotency.objects.get(user=person, key="answered")
         Idempotency.objects.settle(row, 201, {"name": "ada-secret-flowers"})
     project_in(ProjectState.READY, ada)
-    erasing.erase(ada, root)
+    erase.erase(ada, root)
     assert set(Idempotency.objects.values_list("user__username", flat=True)) == {"bob"}
     Idempotency.objects.claim(ada, "late", "digest")
     stop_all()
     drop_all()
-    erasing.finish()
+    erase.finish()
     assert not Idempotency.objects.filter(user=ada.pk).exists()
     assert Idempotency.objects.count() == 2
 
@@ -327,8 +327,8 @@ def test_all_that_was_theirs_alone_goes_and_nothing_of_the_same_kind_of_others(
 
 def test_a_name_that_is_taken_or_was_erased_is_refused_on_the_form(ada, bob, root, backend):
     """By words beside the field, whichever of the two it is."""
-    erasing.erase(ada, root)
-    erasing.finish()
+    erase.erase(ada, root)
+    erase.finish()
     assert not User.objects.filter(username="ada").exists()
     for name, said in (("ada", "nobody gets it again"), ("bob", "already exists")):
         form = {"username": name, "password1": "long enough 7", "password2": "long enough 7"}

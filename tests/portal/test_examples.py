@@ -9,7 +9,7 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client
 
-from portal import examples
+from portal.run import examples
 
 pytestmark = pytest.mark.django_db  # the page that says what is not there knows what is announced
 

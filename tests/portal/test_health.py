@@ -12,11 +12,11 @@ from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from portal import health
-from sessions import conditions
+from portal.health import checks as health
 from sessions.backends import Problem
 from sessions.errors import TemporaryError
 from sessions.models import Condition, Heartbeat, Sign
+from sessions.watch import conditions
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 

@@ -12,13 +12,13 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from bench.harness.ports import free_port
-from portal import letters
+from portal.mail import outbox
 from portal.models import Letter, User
 from portal.models.letter import ATTEMPTS
-from quotas import asking
+from quotas import requests
 from quotas.models import LimitRequest
 from sessions import tasks
-from sessions.reconcile import reconcile
+from sessions.watch.reconcile import reconcile
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("server")]
 
@@ -33,7 +33,7 @@ def nobody_answers(server, settings) -> None:
 
 def write(to: User, key: str = "one", **more: object) -> Letter:
     wish = LimitRequest(user=to, limit="projects", value=10, why="A course, with many.")
-    letters.post(key, to, "answered", {**WORDS, "wish": wish, "page": "http://x/y", **more})
+    outbox.post(key, to, "answered", {**WORDS, "wish": wish, "page": "http://x/y", **more})
     return Letter.objects.get(key=key)
 
 
@@ -46,7 +46,7 @@ def later(**time: int) -> None:
 
 def test_a_letter_arrives_as_text_and_html_with_the_same_words(ada, server):
     write(ada)
-    assert letters.deliver_due() == 1
+    assert outbox.deliver_due() == 1
     (letter,) = server.letters
     assert letter["To"] == "ada@example.org"
     assert letter["From"] == "Bindery <bindery@example.org>"
@@ -64,11 +64,11 @@ def test_a_letter_arrives_as_text_and_html_with_the_same_words(ada, server):
 def test_the_name_of_a_letter_follows_from_its_occasion(ada, server):
     write(ada)
     write(ada, "two")
-    letters.deliver_due()
+    outbox.deliver_due()
     ids = [letter["Message-ID"] for letter in server.letters]
     Letter.objects.all().delete()
     write(ada)
-    letters.deliver_due()
+    outbox.deliver_due()
     assert len(set(ids)) == 2
     assert server.letters[2]["Message-ID"] == ids[0]
     assert ids[0].endswith("@example.org>")
@@ -77,7 +77,7 @@ def test_the_name_of_a_letter_follows_from_its_occasion(ada, server):
 def test_there_is_one_letter_for_an_occasion_however_often_it_is_told(ada, server):
     for _time in range(3):
         write(ada)
-        letters.deliver_due()
+        outbox.deliver_due()
     assert len(server.letters) == Letter.objects.count() == 1
 
 
@@ -93,7 +93,7 @@ def test_of_many_who_send_it_at_the_same_time_one_does(ada, server):
 
     def send(_number: int) -> bool:
         try:
-            return letters.send(letter.pk)
+            return outbox.send(letter.pk)
         finally:
             connection.close()
 
@@ -114,7 +114,7 @@ def test_a_task_that_runs_twice_sends_once(ada, server):
 def test_while_the_mail_server_is_away_one_letter_is_tried_and_the_others_wait(ada, caplog):
     write(ada)
     write(ada, "two")
-    assert letters.deliver_due() == 0
+    assert outbox.deliver_due() == 0
     attempts = Letter.objects.order_by("pk").values_list("attempts", flat=True)
     assert list(attempts) == [0, 0]
     assert "is tried again" in caplog.text
@@ -127,11 +127,11 @@ def test_once_the_mail_server_is_back_all_go_out_at_once_however_long_it_was_awa
     write(ada)
     write(ada, "two")
     for _minute in range(20):
-        assert letters.deliver_due() == 0
-    assert letters.server_is_away()
+        assert outbox.deliver_due() == 0
+    assert outbox.server_is_away()
     assert len(caplog.records) == 1  # said once, not each minute
     settings.EMAIL_PORT = port
-    assert letters.deliver_due() == 2
+    assert outbox.deliver_due() == 2
 
 
 def test_a_letter_on_which_the_server_breaks_off_counts_its_attempts_and_holds_up_no_other(
@@ -141,9 +141,9 @@ def test_a_letter_on_which_the_server_breaks_off_counts_its_attempts_and_holds_u
     server.breaks_on = {"ada@example.org"}
     write(ada)
     write(bob, "two")
-    assert letters.deliver_due() == 0
+    assert outbox.deliver_due() == 0
     assert Letter.objects.get(to=ada).attempts == 1
-    assert letters.deliver_due() == 1
+    assert outbox.deliver_due() == 1
     assert server.letters[0]["To"] == "bob@example.org"
 
 
@@ -152,20 +152,20 @@ def test_a_password_that_is_wrong_is_the_servers_matter_and_not_the_letters(ada,
     server.admits = False
     write(ada)
     for _minute in range(10):
-        letters.deliver_due()
+        outbox.deliver_due()
     assert Letter.objects.get().attempts == 0
     server.admits = True
-    assert letters.deliver_due() == 1
+    assert outbox.deliver_due() == 1
 
 
 def test_a_letter_that_failed_goes_out_later(ada, server):
     server.refused = {"ada@example.org"}
     write(ada)
-    assert letters.deliver_due() == 0
+    assert outbox.deliver_due() == 0
     server.refused = set()
-    assert letters.deliver_due() == 0
+    assert outbox.deliver_due() == 0
     later(minutes=11)
-    assert letters.deliver_due() == 1
+    assert outbox.deliver_due() == 1
     assert len(server.letters) == 1
 
 
@@ -174,14 +174,14 @@ def test_the_pauses_grow_and_after_eight_attempts_it_is_left(ada, server, caplog
     write(ada)
     pauses = []
     for attempt in range(1, ATTEMPTS + 1):
-        letters.deliver_due()
+        outbox.deliver_due()
         assert Letter.objects.get().attempts == attempt
         pauses.append(10 * 2 ** (attempt - 1))
         later(minutes=pauses[-1] - 1)
-        assert not letters.due().exists()
+        assert not outbox.due().exists()
         later(minutes=2)
     later(days=1000)
-    assert letters.deliver_due() == 0
+    assert outbox.deliver_due() == 0
     assert sum(pauses[:-1]) == 1270  # minutes: a day
     assert caplog.records[-1].levelno == logging.ERROR
     assert "not sent in 8 attempts" in caplog.text
@@ -191,16 +191,16 @@ def test_one_refused_address_keeps_no_other_letter_back(ada, bob, server):
     server.refused = {"ada@example.org"}
     write(ada)
     write(bob, "two")
-    assert letters.deliver_due() == 1
+    assert outbox.deliver_due() == 1
     assert server.letters[0]["To"] == "bob@example.org"
 
 
 def test_a_sender_that_was_killed_is_followed_by_another(ada, server):
     letter = write(ada)
     Letter.objects.update(claimed=timezone.now(), attempts=1)
-    assert not letters.send(letter.pk)
+    assert not outbox.send(letter.pk)
     later(minutes=11)
-    assert letters.send(letter.pk)
+    assert outbox.send(letter.pk)
 
 
 def test_who_has_no_address_or_is_disabled_gets_none(ada, bob, server):
@@ -208,15 +208,15 @@ def test_who_has_no_address_or_is_disabled_gets_none(ada, bob, server):
     User.objects.filter(pk=ada.pk).update(is_active=False)
     User.objects.filter(pk=bob.pk).update(email="")
     bob.refresh_from_db()
-    letters.post("two", bob, "answered", WORDS)
-    assert letters.deliver_due() == 0
+    outbox.post("two", bob, "answered", WORDS)
+    assert outbox.deliver_due() == 0
     assert server.letters == []
     assert Letter.objects.count() == 1
 
 
 def test_without_a_mail_server_none_is_written(ada, settings):
     settings.PORTAL_EMAIL_URL = ""
-    letters.post("one", ada, "answered", WORDS)
+    outbox.post("one", ada, "answered", WORDS)
     assert not Letter.objects.exists()
 
 
@@ -226,7 +226,7 @@ def test_words_of_people_stay_words(ada, server):
     )
     limit = "projects\r\nBcc: eve@example.org"
     write(ada, wish=wish, limit=limit)
-    letters.deliver_due()
+    outbox.deliver_due()
     (letter,) = server.letters
     assert letter["Bcc"] is None
     assert "<b>no</b> & why" in letter.get_body(("plain",)).get_content()
@@ -236,7 +236,7 @@ def test_words_of_people_stay_words(ada, server):
 def test_name_and_password_are_used(ada, server, settings):
     settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "portal", "a password"
     write(ada)
-    letters.deliver_due()
+    outbox.deliver_due()
     assert len(server.logins) == len(server.letters) == 1
 
 
@@ -253,16 +253,16 @@ def test_the_minutely_look_hands_unsent_letters_to_the_worker(ada, backend, serv
 
 def test_a_request_and_its_answer_are_told_to_those_whom_they_concern(ada, vera, stan, server):
     until = timezone.localdate() + timedelta(days=30)
-    wish = asking.ask(ada, "projects", 10, until, "A course, with <many>.")
-    letters.deliver_due()
+    wish = requests.ask(ada, "projects", 10, until, "A course, with <many>.")
+    outbox.deliver_due()
     (asked,) = server.letters
     assert asked["To"] == "stan@example.org"
     assert asked["Subject"] == "ada asks for more: projects, 10 instead of 5"
     text = asked.get_body(("plain",)).get_content()
     assert "> A course, with <many>." in text
     assert f"/admin/quotas/limitrequest/{wish.pk}/change/" in text
-    asking.grant(wish, stan, 8, until, "Eight will do.")
-    letters.deliver_due()
+    requests.grant(wish, stan, 8, until, "Eight will do.")
+    outbox.deliver_due()
     answered = server.letters[1]
     assert answered["To"] == "ada@example.org"
     assert answered["Subject"].startswith("Granted: projects, 8 until")
@@ -276,12 +276,12 @@ def test_a_mail_server_that_hangs_is_left_alone_and_the_letter_keeps_its_name(
     server.silent = True
     write(ada)
     write(ada, "two")
-    assert letters.deliver_due() == 0
-    assert letters.server_is_away()
+    assert outbox.deliver_due() == 0
+    assert outbox.server_is_away()
     server.silent = False
     later(minutes=11)
-    assert letters.deliver_due() == 2
-    assert not letters.server_is_away()
+    assert outbox.deliver_due() == 2
+    assert not outbox.server_is_away()
     names = [letter["Message-ID"] for letter in server.letters]
     assert len(names) == 3 and len(set(names)) == 2  # mail programs show it once
 
@@ -289,8 +289,8 @@ def test_a_mail_server_that_hangs_is_left_alone_and_the_letter_keeps_its_name(
 def test_a_refused_address_does_not_mean_that_the_server_is_away(ada, server):
     server.refused = {"ada@example.org"}
     write(ada)
-    letters.deliver_due()
-    assert not letters.server_is_away()
+    outbox.deliver_due()
+    assert not outbox.server_is_away()
     assert "nobody of that name" in Letter.objects.get().error
 
 
@@ -298,8 +298,8 @@ def test_no_more_go_out_in_a_minute_than_the_operator_allows(ada, server, settin
     settings.PORTAL_LETTERS_A_MINUTE = 2
     for key in ("one", "two", "three"):
         write(ada, key)
-    assert letters.deliver_due() == 2
-    assert letters.deliver_due() == 1
+    assert outbox.deliver_due() == 2
+    assert outbox.deliver_due() == 1
 
 
 def test_what_failed_for_good_is_said_to_staff_and_tried_again_when_they_say_so(
@@ -308,18 +308,18 @@ def test_what_failed_for_good_is_said_to_staff_and_tried_again_when_they_say_so(
     server.refused = {"ada@example.org"}
     letter = write(ada)
     Letter.objects.update(attempts=ATTEMPTS - 1, claimed=timezone.now() - timedelta(days=2))
-    letters.deliver_due()
-    assert "portal.letters" in as_vera.get("/admin/").content.decode()
+    outbox.deliver_due()
+    assert "portal.mail.outbox" in as_vera.get("/admin/").content.decode()
     page = as_vera.get("/admin/portal/letter/?stands=failed").content.decode()
     assert "nobody of that name" in page and letter.subject in page
     chosen = {"action": "try_again", "_selected_action": letter.pk}
     as_vera.post("/admin/portal/letter/", {**chosen, "confirmed": "yes"})
-    assert not letters.due().exists()
+    assert not outbox.due().exists()
     assert (
         "sent within about a minute"
         in as_stan.post("/admin/portal/letter/", chosen).content.decode()
     )
     server.refused = set()
     as_stan.post("/admin/portal/letter/", {**chosen, "confirmed": "yes"})
-    assert letters.deliver_due() == 1
-    assert "portal.letters" not in as_vera.get("/admin/").content.decode()
+    assert outbox.deliver_due() == 1
+    assert "portal.mail.outbox" not in as_vera.get("/admin/").content.decode()

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from portal.logs import context, lines, passing
-from portal.logs.visible import visible
+from portal.lib.logs import context, formats
+from portal.lib.logs.redaction import visible
 from tests.logs import written
 
 log = logging.getLogger("tests.log")
@@ -96,23 +96,23 @@ def test_what_is_noted_while_nothing_is_under_way_stays_with_no_line():
     ],
 )
 def test_each_process_says_which_it_is(arguments, part):
-    assert lines.part(arguments) == part
+    assert formats.part(arguments) == part
 
 
 def test_talkative_libraries_are_not_let_debug():
-    found = lines.configuration("line", "DEBUG")
+    found = formats.configuration("line", "DEBUG")
     assert found["root"]["level"] == "DEBUG"
-    assert {found["loggers"][name]["level"] for name in lines.TALKATIVE} == {"INFO"}
-    quiet = lines.configuration("line", "ERROR")
-    assert {quiet["loggers"][name]["level"] for name in lines.TALKATIVE} == {"ERROR"}
+    assert {found["loggers"][name]["level"] for name in formats.TALKATIVE} == {"INFO"}
+    quiet = formats.configuration("line", "ERROR")
+    assert {quiet["loggers"][name]["level"] for name in formats.TALKATIVE} == {"ERROR"}
 
 
 def test_the_supervisor_hands_on_objects_and_wraps_what_is_none():
     line = '{"message": "ready"}'
-    assert passing.as_object("watch", line) == line
-    wrapped = json.loads(passing.as_object("watch", "Killed"))
+    assert formats.as_object("watch", line) == line
+    wrapped = json.loads(formats.as_object("watch", "Killed"))
     assert (wrapped["part"], wrapped["message"]) == ("watch", "Killed")
-    assert passing.prefixed("web", line) == f"   web | {line}"
+    assert formats.prefixed("web", line) == f"   web | {line}"
 
 
 UNSEEN = ["\x00", "\x07", "\x1b[31m", "\r", "\x85", "\xad", "\u200b", "\u200f", "\u2028", "\u202e"]
@@ -151,7 +151,7 @@ def test_letters_of_all_languages_stay():
     assert words in output.getvalue()
 
 
-@pytest.mark.parametrize("pass_on", [passing.prefixed, passing.as_object])
+@pytest.mark.parametrize("pass_on", [formats.prefixed, formats.as_object])
 def test_what_parts_print_is_shown_as_well(pass_on):
     line = pass_on("web", "turned \u202eround\x1b[2J")
     assert "\u202e" not in line

@@ -15,11 +15,11 @@ from django_q.models import OrmQ
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from portal.logs.requests import Asked
-from portal.metrics import counting, scrape
-from sessions import tallies
+from portal.health.metrics import counting, views
+from portal.lib.logs.requests import Asked
 from sessions.models import Build, Capacity, Heartbeat, Removal, Session
 from sessions.states import BuildState, SessionState
+from sessions.statistics import counters
 from tests.portal.asked import ask
 from tests.sessions.ran import ran
 
@@ -29,7 +29,7 @@ LABELS = "route status kind to outcome pack phase state part name le"
 
 
 def families() -> dict[str, Metric]:
-    return {each.name: each for each in text_string_to_metric_families(scrape.text().decode())}
+    return {each.name: each for each in text_string_to_metric_families(views.text().decode())}
 
 
 def value(name: str, **labels: str) -> float:
@@ -56,7 +56,7 @@ def busy(backend, ada, bob) -> None:
     for name in ("watch", "activity"):
         Heartbeat.objects.create(name=name, at=timezone.now())
     OrmQ.objects.create(key="bindery", payload="", lock=timezone.now())
-    tallies.count()
+    counters.count()
     asked = Asked("http", "GET", 0.0, route="home")
     asked.answered(200)
     counting.ended(asked)
@@ -116,11 +116,11 @@ def test_notebooks_that_do_not_say_what_they_do(backend, ada):
 
 def test_the_queries_do_not_grow_with_the_rows(busy, ada):
     with CaptureQueriesContext(connection) as few:
-        scrape.text()
+        views.text()
     for _each in range(30):
         ran(ada, timezone.now(), None)
     with CaptureQueriesContext(connection) as many:
-        scrape.text()
+        views.text()
     assert len(many) == len(few) <= 16
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.oidc.claims import account, allowed, groups, identity
-from portal.oidc.policy import Policy
+from portal.accounts.oidc.claims import account, allowed, groups, identity
+from portal.accounts.oidc.policy import Policy
 
 ADA = {"iss": "https://login.example.org", "sub": "1"}
 ANYTHING = st.recursive(

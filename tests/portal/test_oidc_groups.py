@@ -6,9 +6,9 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 
 from portal import roles
+from portal.accounts.oidc import groups
+from portal.accounts.oidc.policy import Policy
 from portal.models import User
-from portal.oidc import groups
-from portal.oidc.policy import Policy
 
 POLICY = Policy(
     roles={

@@ -10,12 +10,11 @@ from django.db import connections
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portal.accounts.oidc.claims import Identity
+from portal.accounts.oidc.people import admit, free, safe
+from portal.accounts.oidc.provider import Provider
 from portal.models import Erasure, User
 from portal.models.erasure import digest
-from portal.oidc.claims import Identity
-from portal.oidc.people import admit
-from portal.oidc.provider import Provider
-from portal.oidc.usernames import free, safe
 
 pytestmark = pytest.mark.databases
 

@@ -13,8 +13,8 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
+from portal.accounts.oidc.policy import Policy
 from portal.models import SignIn, User
-from portal.oidc.policy import Policy
 from tests.oidc.hostile import Hostile
 
 pytestmark = pytest.mark.django_db

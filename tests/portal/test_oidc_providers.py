@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from portal.environment import Environment
-from portal.oidc.policy import policy
-from portal.oidc.provider import any_is_meant, providers
+from portal.accounts.oidc.policy import policy
+from portal.accounts.oidc.provider import any_is_meant, providers
+from portal.lib.env import Environment
 
 ONE = {
     "OIDC_RP_CLIENT_ID": "portal",

@@ -15,13 +15,13 @@ from django_q.models import OrmQ
 
 from keys.models import Token
 from keys.sealing import open_sealed
+from portal.accounts.oidc import refreshing, signins
+from portal.accounts.oidc.policy import Policy
 from portal.models import SignIn, User
-from portal.oidc import refreshing, signins
-from portal.oidc.policy import Policy
 from sessions import tasks
 from sessions.models import Access
-from sessions.reconcile import refresh_sign_ins
 from sessions.states import ProjectState
+from sessions.watch.reconcile import refresh_sign_ins
 from tests.oidc.hostile import A_TOKEN, Hostile
 from tests.stages import project_in
 

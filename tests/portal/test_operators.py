@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from portal import letters, operators
+from portal.health import operator_alerts
+from portal.mail import outbox
 from portal.models import Letter
 from sessions.models import Condition
-from sessions.reconcile import reconcile
+from sessions.watch.reconcile import reconcile
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("server")]
 
@@ -33,37 +34,37 @@ def subjects() -> list[str]:
 
 def test_ten_minutes_are_waited_for(now):
     Condition.objects.create(part="worker", problem="tasks wait", since=now)
-    operators.tell(now + 9 * MINUTE)
+    operator_alerts.tell(now + 9 * MINUTE)
     assert subjects() == []
-    operators.tell(now + 11 * MINUTE)
+    operator_alerts.tell(now + 11 * MINUTE)
     assert subjects() == ["Not well: worker (tasks wait)"] * 2
 
 
 def test_an_episode_is_told_once_and_so_is_its_end(now):
     row = Condition.objects.create(part="worker", problem="tasks wait", since=now)
     for minutes in (11, 12, 60 * 24):
-        operators.tell(now + minutes * MINUTE)
+        operator_alerts.tell(now + minutes * MINUTE)
     Condition.objects.note(row.part, "")
     for minutes in (11, 12):
-        operators.tell(now + minutes * MINUTE)
+        operator_alerts.tell(now + minutes * MINUTE)
     assert subjects() == ["Not well: worker (tasks wait)"] * 2 + ["Well again: worker"] * 2
     Condition.objects.update(problem="tasks wait", since=now + 60 * MINUTE)
-    operators.tell(now + 71 * MINUTE)
+    operator_alerts.tell(now + 71 * MINUTE)
     assert len(subjects()) == 6
 
 
 def test_what_was_unwell_for_a_moment_is_told_neither_way(now):
     Condition.objects.create(part="disk", problem="little room", since=now)
-    operators.tell(now + MINUTE)
+    operator_alerts.tell(now + MINUTE)
     Condition.objects.note("disk", "")
-    operators.tell(now + 20 * MINUTE)
+    operator_alerts.tell(now + 20 * MINUTE)
     assert subjects() == []
 
 
 def test_the_letter_says_what_it_means_and_what_to_do(now, server):
     Condition.objects.create(part="activity", problem="not asked", since=now)
-    operators.tell(now + 11 * MINUTE)
-    assert letters.deliver_due() == 2
+    operator_alerts.tell(now + 11 * MINUTE)
+    assert outbox.deliver_due() == 2
     assert {letter["To"] for letter in server.letters} == {"ops@example.org", "chief@example.org"}
     for kind in ("plain", "html"):
         words = " ".join(server.letters[0].get_body((kind,)).get_content().split())
@@ -75,24 +76,24 @@ def test_the_letter_says_what_it_means_and_what_to_do(now, server):
 
 def test_a_part_that_nobody_has_words_for_is_told_as_it_is(now):
     Condition.objects.create(part="teapot", problem="is short and stout", since=now)
-    operators.tell(now + 11 * MINUTE)
+    operator_alerts.tell(now + 11 * MINUTE)
     assert "teapot: is short and stout" in Letter.objects.earliest("pk").text
 
 
 def test_of_mail_itself_no_letter_tells(now):
     Condition.objects.create(part="mail", problem="away", since=now)
-    operators.tell(now + 11 * MINUTE)
+    operator_alerts.tell(now + 11 * MINUTE)
     assert subjects() == []
 
 
 def test_nobody_is_told_where_nobody_is_named(now, settings):
     settings.PORTAL_OPERATORS_MAIL = []
     Condition.objects.create(part="worker", problem="tasks wait", since=now)
-    operators.tell(now + 11 * MINUTE)
+    operator_alerts.tell(now + 11 * MINUTE)
     assert subjects() == []
 
 
 def test_reconcile_looks_each_minute(backend, now):
     Condition.objects.create(part="worker", problem="tasks wait", since=now - 11 * MINUTE)
-    reconcile()
+    reconcile(alert=operator_alerts.tell)
     assert len(subjects()) == 2

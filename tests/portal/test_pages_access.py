@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from portal.pages.verbs import VERBS
+from portal.pages.actions import VERBS
 from sessions.models import Project
 from sessions.states import ProjectState
 from tests.stages import project_in

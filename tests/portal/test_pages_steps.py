@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from portal.pages.buildlog import plain
+from portal.pages.project import plain
 from portal.pages.steps import progress_of, steps_of
 from portal.templatetags.bindery import duration, resources
 from quotas.resources import Resources

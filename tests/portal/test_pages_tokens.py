@@ -195,8 +195,8 @@ def test_a_name_is_text_and_nothing_else(as_ada):
 
 
 def test_signing_out_everywhere_leaves_tokens(ada):
-    from portal import people
+    from portal.accounts import manage
 
     secret = Token.objects.issue(ada, "laptop")[1]
-    people.sign_out(User.objects.get(pk=ada.pk))
+    manage.sign_out(User.objects.get(pk=ada.pk))
     assert Token.objects.of_secret(secret)

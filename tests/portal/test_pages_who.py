@@ -9,8 +9,8 @@ from django.contrib.auth.models import Group
 from django.test import Client
 
 from portal import roles
+from portal.accounts.oidc.provider import Provider
 from portal.models import User
-from portal.oidc.provider import Provider
 from sessions.gateway import tickets
 from sessions.models import Access, Project
 from sessions.states import ProjectState

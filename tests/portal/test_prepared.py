@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from keys.models import Token
+from portal.lib.db import Given, Prepared
 from portal.models import User
-from portal.prepared import Given, Prepared
 from sessions.models import Project
 
 pytestmark = pytest.mark.databases

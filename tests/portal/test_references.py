@@ -12,8 +12,8 @@ from django.urls import path
 from django_q.tasks import async_task
 
 from portal import urls
-from portal.logs import context
-from portal.logs.requests import Asked, Requests, write
+from portal.lib.logs import context
+from portal.lib.logs.requests import Asked, Requests, write
 from sessions.lifecycle.failures import failures_of
 from sessions.models import Session
 from tests.logs import written
@@ -94,7 +94,7 @@ async def test_a_line_for_each_request_tells_its_address_by_name():
     scope = {"type": "http", "method": "GET", "path": "/projects/ada-secret/"}
     with written() as output:
         await Requests(app, ends=[write])(scope, None, send)
-    [line] = output.objects("portal.logs.requests")
+    [line] = output.objects("portal.lib.logs.requests")
     assert (line["method"], line["route"], line["status"]) == ("GET", "other", 404)
     assert line["milliseconds"] >= 0
     assert "ada-secret" not in output.getvalue()

@@ -15,13 +15,13 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from portal import urls
-from portal.logs import context
-from portal.logs.requests import Requests
+from portal.lib.logs import context
+from portal.lib.logs.requests import Requests
 from portal.urls import handler500  # noqa: F401  this module is a test's ROOT_URLCONF
 from sessions.api.endpoint import endpoint
 from sessions.errors import InternalError, NotAllowed, TemporaryError
-from sessions.gateway import answers
-from sessions.gateway.arrival import Arrival
+from sessions.gateway import responses
+from sessions.gateway.request import Arrival
 
 
 class Late(exceptions.APIException):
@@ -109,7 +109,7 @@ async def test_the_head_of_each_answer_has_it_whoever_answers(status):
 
 
 @pytest.mark.parametrize("accept", [b"text/html", b"application/json"])
-@pytest.mark.parametrize("say", [answers.no_answer, answers.trouble])
+@pytest.mark.parametrize("say", [responses.no_answer, responses.trouble])
 def test_the_gateway_says_it_where_it_may_be_a_fault(say, accept):
     headers = [(b"host", b"flowers-1.localhost"), (b"accept", accept)]
     scope = {"type": "http", "method": "GET", "path": "/lab", "raw_path": b"/lab",

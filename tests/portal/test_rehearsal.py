@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from keys.keypairs import ensure
-from portal.backup import inspection
+from portal.backup import rehearsal
 from portal.backup.rehearsal import environment
 from portal.models import User
 from tests.scripted import ScriptedBackend
@@ -67,9 +67,9 @@ def test_a_good_backup_passes_and_the_portal_is_as_it_was(kept, tmp_path, capsys
 
 
 def test_keys_that_open_nothing_are_found_out(kept, settings):
-    assert [*inspection.sealed()] == []
+    assert [*rehearsal.sealed()] == []
     settings.PORTAL_ENCRYPTION_KEYS = ["another" * 8]
-    found = [*inspection.sealed()]
+    found = [*rehearsal.sealed()]
     assert len(found) == 2  # her key pair, and the token of her notebook
     assert "1 cannot be opened with this encryption key" in found[0]
 

@@ -13,11 +13,10 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import IntegrityError, connection
 
-from portal import erasing
 from portal.models import Erasure, UsedName, User
 from portal.models.erasure import digest
-from sessions import volumes
-from sessions.lifecycle import sshkey, steps
+from portal.privacy import erase
+from sessions.lifecycle import files, sshkey, steps
 from sessions.models import Session
 from sessions.names import owner_slug
 from sessions.states import ProjectState
@@ -55,7 +54,7 @@ def test_staff_rename_ada_and_another_ada_comes_from_the_provider(ada, as_root, 
     assert (spec.volume, spec.owner) == ("ada", owner_slug("ada.lovelace"))
     assert spec.former == ("ada",)
     other = arrives("2", preferred_username="ada")
-    assert (other.username, volumes.of(other)) == ("ada-2", "ada-2")
+    assert (other.username, files.of(other)) == ("ada-2", "ada-2")
     assert "called ada before" in as_root.get(page).content.decode()
 
 
@@ -94,10 +93,10 @@ def test_of_two_who_want_a_name_at_once_one_gets_it(ada):
 
 def test_two_names_with_one_label_are_two_volumes(ada, bob):
     User.objects.filter(pk=ada.pk).update(volume="bob")  # as if their labels were the same
-    assert volumes.of(bob) not in {"", "bob"}
-    assert volumes.of(User.objects.get(pk=bob.pk)) == volumes.of(bob)
+    assert files.of(bob) not in {"", "bob"}
+    assert files.of(User.objects.get(pk=bob.pk)) == files.of(bob)
     Erasure.objects.create(username=digest("x"), volume="grace-nfs-pvc")
-    assert volumes.of(User.objects.create_user("grace")) != "grace"
+    assert files.of(User.objects.create_user("grace")) != "grace"
 
 
 def test_keys_are_renewed_and_forgotten_under_the_volume_which_stays(ada, root, backend):
@@ -126,19 +125,19 @@ def test_nothing_tells_of_an_erased_person_by_a_name_that_they_had(root, backend
 @pytest.mark.parametrize("by_query", [False, True])
 def test_who_is_renamed_while_they_are_erased_is_erased_all_the_same(ada, root, backend, by_query):
     project_in(ProjectState.READY, ada)
-    row = erasing.erase(ada, root)
+    row = erase.erase(ada, root)
     if by_query:
         User.objects.filter(pk=ada.pk).update(username="countess")
     else:
         renamed(ada, "countess")
-    erasing.finish()
-    assert erasing.awaited([row])
-    assert erasing.erase(User.objects.get(pk=ada.pk), root) == row
+    erase.finish()
+    assert erase.awaited([row])
+    assert erase.erase(User.objects.get(pk=ada.pk), root) == row
     stop_all()
     drop_all()
-    erasing.finish()
+    erase.finish()
     assert User.objects.get(pk=ada.pk).username == f"erased-{ada.pk}"
-    assert not erasing.awaited([row])
+    assert not erase.awaited([row])
     assert Erasure.objects.get().volume == "ada-nfs-pvc"
     for name in ("ada", "countess"):
         with pytest.raises(ValidationError):

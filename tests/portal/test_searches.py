@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from django.db import connection, migrations
 
+from portal.lib.db import index
 from portal.models import User
-from portal.trigrams import index
-from sessions.admin.search import FEW, among
+from sessions.admin.filters import FEW, among
 from sessions.models import Project, Session
 from sessions.states import ProjectState
 from tests.portal.test_admin_notebooks import listed

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from portal import attempts
+from portal.accounts import login_throttle
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
@@ -59,14 +59,14 @@ def test_the_same_person_gets_in_from_elsewhere(ada):
 
 
 def test_an_address_that_tries_many_names_has_to_wait_as_a_whole(ada):
-    for number in range(attempts.ADDRESS_TIMES):
+    for number in range(login_throttle.ADDRESS_TIMES):
         fail(LIMIT, name=f"name{number}")
     assert try_once(RIGHT).status_code == 429
     assert try_once(RIGHT, address=ELSEWHERE).status_code == 302
 
 
 def test_signing_in_in_between_does_not_give_an_address_new_attempts(ada):
-    for number in range(attempts.ADDRESS_TIMES):
+    for number in range(login_throttle.ADDRESS_TIMES):
         assert try_once(RIGHT).status_code == 302
         fail(LIMIT, name=f"name{number}")
     assert try_once(RIGHT).status_code == 429
@@ -93,7 +93,7 @@ def test_a_network_of_one_household_counts_as_one_address(ada):
     ],
 )
 def test_an_address_is_one_that_the_database_takes(given, known):
-    assert attempts.address(RequestFactory().get("/", REMOTE_ADDR=given)) == known
+    assert login_throttle.address(RequestFactory().get("/", REMOTE_ADDR=given)) == known
 
 
 def test_what_is_no_address_locks_out_as_well(ada):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from portal import supervisor
-from portal.supervisor import Part
+from portal.run import supervisor
+from portal.run.supervisor import Part
 
 pytestmark = pytest.mark.servers
 
@@ -199,7 +199,7 @@ def test_each_line_of_a_part_bears_its_name(program, notes, tended, capfd):
 
 SUPERVISOR = """
     sys.path.insert(0, {root!r})
-    from portal.supervisor import Part, supervise
+    from portal.run.supervisor import Part, supervise
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # as on a screen, however the tests are run
     supervise([Part("part", [sys.executable, {inner!r}])], lambda: None)
     note("returned", os.getpid())

@@ -15,8 +15,9 @@ from django.core.signing import dumps
 from django.test import AsyncClient, Client
 
 from keys.models import KeyPair, Token
-from portal import takeout, zipstream
+from portal.lib import streaming
 from portal.models import SignIn, User
+from portal.privacy import export
 from sessions.models import Access, Build, Idempotency, Project, Session
 from sessions.states import ProjectState
 from tests.portal.whole import NAMES, SAID, fill
@@ -28,7 +29,7 @@ ADDRESS = "/account/download/"
 
 
 def archive_of(user: User) -> dict[str, str]:
-    return unpacked(b"".join(zipstream.pieces(takeout.files(user))))
+    return unpacked(b"".join(streaming.zip_pieces(export.files(user))))
 
 
 def unpacked(data: bytes) -> dict[str, str]:
@@ -58,7 +59,7 @@ def test_all_that_is_known_is_in_it(ada, root, backend):
     files = archive_of(ada)
     whole = "\n".join(files.values())
     assert [word for word in ("ada", *NAMES, *SAID) if word not in whole] == []
-    assert set(files) >= {f"{part.name}.jsonl" for part in takeout.PARTS}
+    assert set(files) >= {f"{part.name}.jsonl" for part in export.PARTS}
     assert {row["name"] for row in rows(files["projects.jsonl"])} == set(
         Project.objects.values_list("name", flat=True)
     )
@@ -97,10 +98,10 @@ def test_each_column_that_leads_to_a_person_is_in_it_or_left_out_for_a_reason():
         for field in model._meta.get_fields()
         if field.concrete and field.related_model is User and not field.many_to_many
     }
-    answered = {column for part in takeout.PARTS for column in part.about}
-    assert found - answered == set(takeout.LEFT_OUT)
+    answered = {column for part in export.PARTS for column in part.about}
+    assert found - answered == set(export.LEFT_OUT)
     assert answered <= found
-    assert all(takeout.LEFT_OUT.values())
+    assert all(export.LEFT_OUT.values())
 
 
 @pytest.mark.django_db(transaction=True)
@@ -131,7 +132,7 @@ async def test_a_program_gets_the_same(ada, accept):
 
 def test_a_long_log_is_sent_in_pieces():
     lines = (f"{dumps(number)}\n" for number in range(20_000))
-    pieces = list(zipstream.pieces([("log.txt", lines)]))
+    pieces = list(streaming.zip_pieces([("log.txt", lines)]))
     assert len(pieces) > 5
     assert unpacked(b"".join(pieces))["log.txt"].count("\n") == 20_000
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.xdist_group("loaded")
 
 NOBODYS = {"redis", "psycopg", "kubernetes", "django_stubs_ext"}
 """What no process needs on one machine with SQLite."""
-PROVIDERS = {"portal.oidc.calls"}
+PROVIDERS = {"portal.accounts.oidc.calls"}
 PAGES = {"portal.urls", "portal.admin", "sessions.api.views", "rest_framework.views"}
 
 PROCESSES = {

@@ -17,13 +17,13 @@ from keys import keypairs
 from keys.models import KnownHost, Token
 from keys.sealing import seal
 from portal.models import Letter, SignIn, User
-from quotas import asking, setting
+from quotas import requests, setting
 from quotas.models import Grant
 from sessions import lifecycle
 from sessions.backends import LogPiece
 from sessions.gateway import tickets
-from sessions.journal import append
 from sessions.models import Build, Idempotency, Project, Session
+from sessions.progress.journal import append
 from sessions.states import BuildState, ProjectState
 from tests.stages import project_in
 
@@ -40,7 +40,7 @@ def fill(user: User, by: User, *, state: ProjectState = ProjectState.READY) -> P
         Grant.objects.create(
             user=user, limit="running", value=90, until=until, reason="Her thesis.", given_by=by
         )
-    asking.ask(user, "max_cpu", 30, until, "A course of hers.")
+    requests.ask(user, "max_cpu", 30, until, "A course of hers.")
     _keys(user)
     _letters_and_log(user, by)
     lifecycle.delete(project_in(ProjectState.STOPPED, user, "eve/bees"), user)

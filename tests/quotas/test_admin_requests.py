@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from portal.models import User
-from quotas import asking
+from quotas import requests
 from quotas.limits import limits_of
 from quotas.models import LimitRequest, SupportBounds
 from sessions.states import ProjectState
@@ -22,7 +22,7 @@ LIST = "/admin/quotas/limitrequest/"
 
 @pytest.fixture
 def wish(ada) -> LimitRequest:
-    return asking.ask(ada, "projects", 10, in_days(30), "A <b>course</b>.")
+    return requests.ask(ada, "projects", 10, in_days(30), "A <b>course</b>.")
 
 
 @pytest.fixture
@@ -36,13 +36,13 @@ def answer(verdict: str, **changed: object) -> dict[str, object]:
 
 def test_what_waits_longest_comes_first_and_then_the_newest_answer(ada, bob, stan, as_stan):
     limits = ["projects", "running", "builds", "max_cpu", "max_memory_gb"]
-    wishes = [asking.ask(ada, limit, 500, in_days(30), limit) for limit in limits]
+    wishes = [requests.ask(ada, limit, 500, in_days(30), limit) for limit in limits]
     for number, wish in enumerate(wishes):
         LimitRequest.objects.filter(pk=wish.pk).update(
             created=timezone.now() - timedelta(hours=number)
         )
     for wish in wishes[:2]:
-        asking.decline(wish, stan, "No.")
+        requests.decline(wish, stan, "No.")
     shown = as_stan.get(LIST).context["cl"].result_list
     assert [wish.limit for wish in shown] == [
         "max_memory_gb", "max_cpu", "builds", "projects", "running",
@@ -68,7 +68,7 @@ def test_the_list_asks_as_many_questions_for_many_as_for_one(
         as_stan.get(LIST)
     for number in range(30):
         person = User.objects.create_user(f"person{number}")
-        asking.ask(person, "projects", 10, in_days(30), "A course.")
+        requests.ask(person, "projects", 10, in_days(30), "A course.")
     with django_assert_max_num_queries(13):
         assert as_stan.get(LIST).context["cl"].result_count == 31
 
@@ -112,7 +112,7 @@ def test_no_other_answer_is_taken(wish, address, as_stan, verdict):
 
 def test_who_comes_second_is_told_who_was_first(wish, address, stan, as_root):
     as_root.get(address)
-    asking.grant(wish, stan, 9, in_days(10))
+    requests.grant(wish, stan, 9, in_days(10))
     reply = as_root.post(address, answer("decline", answer="No."))
     assert reply.status_code == 400
     page = reply.content.decode()

@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import connection
 from django.utils import timezone
 
-from quotas import asking
+from quotas import requests
 from quotas.limits import limits_of
 from quotas.models import Grant, LimitRequest, LimitSet, SupportBounds
 from tests.making import in_days
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 @pytest.fixture
 def wish(ada) -> LimitRequest:
-    return asking.ask(ada, "projects", 10, in_days(30), "A course.")
+    return requests.ask(ada, "projects", 10, in_days(30), "A course.")
 
 
 def state(wish: LimitRequest) -> str:
@@ -29,7 +29,7 @@ def state(wish: LimitRequest) -> str:
 
 
 def test_what_is_granted_is_in_force_until_its_last_day(ada, stan, wish):
-    given = asking.grant(wish, stan, 10, in_days(30), "Have a good course.")
+    given = requests.grant(wish, stan, 10, in_days(30), "Have a good course.")
     assert limits_of(ada).projects == 10
     assert state(wish) == "granted"
     assert (wish.grant, wish.answered_by, wish.answer) == (given, stan, "Have a good course.")
@@ -39,7 +39,7 @@ def test_what_is_granted_is_in_force_until_its_last_day(ada, stan, wish):
 
 
 def test_staff_may_grant_other_figures_than_were_asked_for(ada, stan, wish):
-    given = asking.grant(wish, stan, 7, in_days(10))
+    given = requests.grant(wish, stan, 7, in_days(10))
     assert limits_of(ada).projects == 7
     assert given.reason == "A course."
     assert state(wish) == "granted"
@@ -48,8 +48,8 @@ def test_staff_may_grant_other_figures_than_were_asked_for(ada, stan, wish):
 
 def test_what_is_declined_changes_nothing_and_says_why(ada, stan, wish):
     with pytest.raises(ValidationError, match="Say in a word why not"):
-        asking.decline(wish, stan, "  ")
-    asking.decline(wish, stan, "Five are enough for a course.")
+        requests.decline(wish, stan, "  ")
+    requests.decline(wish, stan, "Five are enough for a course.")
     assert state(wish) == "declined"
     assert wish.answer == "Five are enough for a course."
     assert limits_of(ada).projects == 5
@@ -57,38 +57,38 @@ def test_what_is_declined_changes_nothing_and_says_why(ada, stan, wish):
 
 
 def test_a_request_that_was_taken_back_cannot_be_answered(ada, stan, wish):
-    asking.withdraw(wish, ada)
+    requests.withdraw(wish, ada)
     assert state(wish) == "withdrawn"
     with pytest.raises(ValidationError, match="taken back"):
-        asking.grant(wish, stan, 10, in_days(30))
+        requests.grant(wish, stan, 10, in_days(30))
     with pytest.raises(ValidationError, match="taken back"):
-        asking.decline(wish, stan, "No.")
+        requests.decline(wish, stan, "No.")
     assert state(wish) == "withdrawn"
     assert not Grant.objects.exists()
 
 
 def test_an_answered_request_cannot_be_taken_back(ada, stan, wish):
-    asking.grant(wish, stan, 10, in_days(30))
+    requests.grant(wish, stan, 10, in_days(30))
     with pytest.raises(ValidationError, match="stan has answered it already: it is granted"):
-        asking.withdraw(wish, ada)
+        requests.withdraw(wish, ada)
     assert limits_of(ada).projects == 10
 
 
 def test_nobody_takes_back_for_somebody_else(bob, wish):
     with pytest.raises(ValidationError):
-        asking.withdraw(wish, bob)
+        requests.withdraw(wish, bob)
     assert state(wish) == "open"
 
 
 def test_one_request_for_a_limit_is_open_at_a_time(ada, stan, wish):
     with pytest.raises(ValidationError, match="Take that back first"):
-        asking.ask(ada, "projects", 20, in_days(30), "More.")
-    asking.ask(ada, "builds", 20, in_days(30), "More.")
-    asking.withdraw(wish, ada)
-    again = asking.ask(ada, "projects", 20, in_days(30), "More.")
+        requests.ask(ada, "projects", 20, in_days(30), "More.")
+    requests.ask(ada, "builds", 20, in_days(30), "More.")
+    requests.withdraw(wish, ada)
+    again = requests.ask(ada, "projects", 20, in_days(30), "More.")
     assert LimitRequest.objects.open().count() == 2
-    asking.decline(again, stan, "No.")
-    asking.ask(ada, "projects", 9, in_days(30), "A little more.")
+    requests.decline(again, stan, "No.")
+    requests.ask(ada, "projects", 9, in_days(30), "A little more.")
 
 
 @pytest.mark.parametrize(
@@ -111,37 +111,37 @@ def test_one_request_for_a_limit_is_open_at_a_time(ada, stan, wish):
 def test_what_makes_no_sense_is_refused_in_words(ada, settings, limit, value, days, field):
     settings.PORTAL_BACKEND = "local"
     with pytest.raises(ValidationError) as refusal:
-        asking.ask(ada, limit, value, in_days(days), "Why not.")
+        requests.ask(ada, limit, value, in_days(days), "Why not.")
     assert list(refusal.value.message_dict) == [field]
     assert not LimitRequest.objects.exists()
 
 
 @pytest.mark.parametrize("days", [1, 366])
 def test_a_year_and_a_day_is_the_longest(ada, days):
-    assert asking.ask(ada, "max_cpu", 16.5, in_days(days), "Why not.").pk
+    assert requests.ask(ada, "max_cpu", 16.5, in_days(days), "Why not.").pk
 
 
 def test_it_takes_a_reason(ada):
     with pytest.raises(ValidationError) as refusal:
-        asking.ask(ada, "projects", 6, in_days(30), " \n ")
+        requests.ask(ada, "projects", 6, in_days(30), " \n ")
     assert list(refusal.value.message_dict) == ["why"]
 
 
 def test_nobody_fills_the_list_of_requests(ada):
-    for _time in range(asking.MOST_A_DAY):
-        asking.withdraw(asking.ask(ada, "projects", 9, in_days(30), "More."), ada)
+    for _time in range(requests.MOST_A_DAY):
+        requests.withdraw(requests.ask(ada, "projects", 9, in_days(30), "More."), ada)
     with pytest.raises(ValidationError, match="Ask tomorrow"):
-        asking.ask(ada, "projects", 9, in_days(30), "More.")
+        requests.ask(ada, "projects", 9, in_days(30), "More.")
     LimitRequest.objects.update(created=timezone.now() - timedelta(days=2))
-    asking.ask(ada, "projects", 9, in_days(30), "More.")
+    requests.ask(ada, "projects", 9, in_days(30), "More.")
 
 
 def test_who_may_only_look_answers_nothing(ada, bob, vera, wish):
     for nobody in (ada, bob, vera):
         with pytest.raises(PermissionDenied):
-            asking.grant(wish, nobody, 10, in_days(30))
+            requests.grant(wish, nobody, 10, in_days(30))
         with pytest.raises(PermissionDenied):
-            asking.decline(wish, nobody, "No.")
+            requests.decline(wish, nobody, "No.")
     assert state(wish) == "open"
 
 
@@ -149,29 +149,29 @@ def test_support_grants_within_the_bounds_and_not_beyond(ada, sue, wish):
     SupportBounds(projects=8, days=30).save()
     for value, days in ((9, 30), (8, 31)):
         with pytest.raises(ValidationError):
-            asking.grant(wish, sue, value, in_days(days))
+            requests.grant(wish, sue, value, in_days(days))
         assert state(wish) == "open"
-    asking.grant(wish, sue, 8, in_days(30))
+    requests.grant(wish, sue, 8, in_days(30))
     assert limits_of(ada).projects == 8
 
 
 def test_support_grants_nothing_that_has_no_bound(ada, sue, wish):
     SupportBounds(running=5).save()
     with pytest.raises(ValidationError, match="Ask an operator"):
-        asking.grant(wish, sue, 10, in_days(30))
+        requests.grant(wish, sue, 10, in_days(30))
     assert state(wish) == "open"
 
 
 def test_a_grant_that_would_change_nothing_is_not_given(ada, stan, wish):
     LimitSet.objects.create(user=ada, projects=12)
     with pytest.raises(ValidationError, match="more than the 12 of now"):
-        asking.grant(wish, stan, 10, in_days(30))
+        requests.grant(wish, stan, 10, in_days(30))
     assert state(wish) == "open"
     assert not Grant.objects.exists()
 
 
 def test_a_long_answer_becomes_a_shorter_reason(ada, stan, wish):
-    given = asking.grant(wish, stan, 10, in_days(30), "word " * 390)
+    given = requests.grant(wish, stan, 10, in_days(30), "word " * 390)
     assert len(given.reason) == 500
     assert state(wish) == "granted"
     assert len(wish.answer) == 1949
@@ -179,25 +179,25 @@ def test_a_long_answer_becomes_a_shorter_reason(ada, stan, wish):
 
 def test_news_are_answers_until_they_are_seen(ada, bob, stan, wish):
     assert not LimitRequest.objects.news_for(ada)
-    asking.decline(wish, stan, "No.")
+    requests.decline(wish, stan, "No.")
     assert list(LimitRequest.objects.news_for(ada)) == [wish]
-    assert asking.mark_seen(bob) == 0
+    assert requests.mark_seen(bob) == 0
     assert list(LimitRequest.objects.news_for(ada)) == [wish]
-    assert asking.mark_seen(ada) == 1
+    assert requests.mark_seen(ada) == 1
     assert not LimitRequest.objects.news_for(ada)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_several_staff_who_answer_at_once_exactly_one_does(ada, stan, root):
-    wish = asking.ask(ada, "projects", 10, in_days(30), "A course.")
+    wish = requests.ask(ada, "projects", 10, in_days(30), "A course.")
 
     def answer(number: int) -> str:
         try:
             by = root if number % 2 else stan
             if number % 3:
-                asking.grant(wish, by, 8 + number, in_days(30), "Yes.")
+                requests.grant(wish, by, 8 + number, in_days(30), "Yes.")
             else:
-                asking.decline(wish, by, "No.")
+                requests.decline(wish, by, "No.")
         except ValidationError as refusal:
             return refusal.messages[0]
         finally:
@@ -215,7 +215,7 @@ def test_of_several_staff_who_answer_at_once_exactly_one_does(ada, stan, root):
 def test_of_several_requests_at_once_for_a_limit_one_is_taken(ada):
     def ask(number: int) -> bool:
         try:
-            return bool(asking.ask(ada, "projects", 10 + number, in_days(30), "A course."))
+            return bool(requests.ask(ada, "projects", 10 + number, in_days(30), "A course."))
         except ValidationError:
             return False
         finally:

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from portal.models import User
-from quotas import asking
+from quotas import requests
 from quotas.limits import defaults, limits_of
 from quotas.models import Grant, LimitRequest, SupportBounds
 from tests.portal.adminpages import filled_in
@@ -32,13 +32,13 @@ def soon() -> date:
 
 
 def wish_of(user: User) -> LimitRequest:
-    return asking.ask(user, "projects", MORE, soon(), "A course.")
+    return requests.ask(user, "projects", MORE, soon(), "A course.")
 
 
 def test_a_request_of_their_own_is_not_theirs_to_grant(sue):
     wish = wish_of(sue)
     with pytest.raises(ValidationError) as refusal:
-        asking.grant(wish, sue, MORE, soon())
+        requests.grant(wish, sue, MORE, soon())
     assert refusal.value.message_dict == {
         "value": ["You cannot grant to yourself. Ask an operator."]
     }
@@ -60,7 +60,7 @@ def test_the_page_of_their_own_request_says_so_and_grants_nothing(sue, as_sue):
 
 def test_a_colleague_grants_it_and_so_does_an_operator_to_themselves(ada, sue, stan):
     for who, by in ((ada, sue), (sue, stan), (stan, stan)):
-        asking.grant(wish_of(who), by, MORE, soon())
+        requests.grant(wish_of(who), by, MORE, soon())
         assert limits_of(who).projects == MORE
 
 

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from quotas import asking, bounds, setting
+from quotas import bounds, requests, setting
 from quotas.effective import Figures, Source, combine
 from quotas.fields import FIELDS
 from quotas.limits import least, limits_of
@@ -99,11 +99,11 @@ def test_support_does_not_grant_never_where_their_bound_is_a_number_of_days(sue,
 
 @pytest.mark.django_db
 def test_never_can_be_asked_for_and_nothing_is_more(ada):
-    asking.ask(ada, IDLE, 0, soon(), "A long course.")
+    requests.ask(ada, IDLE, 0, soon(), "A long course.")
     setting.change(ada, {IDLE: 0})
     for days in (0, 365):
         with pytest.raises(ValidationError, match="It must be more"):
-            asking.ask(ada, IDLE, days, soon(), "Longer.")
+            requests.ask(ada, IDLE, days, soon(), "Longer.")
 
 
 @pytest.mark.django_db

@@ -9,9 +9,9 @@ from django_q.models import OrmQ
 from portal.models import Installation, User
 from portal.models.installation import new_id
 from sessions import lifecycle
-from sessions.elapsed import Elapsed
-from sessions.installation.numbers import skip_to
-from sessions.lifecycle import facts
+from sessions.clock import Elapsed
+from sessions.installation.known import skip_to
+from sessions.lifecycle import observations
 from sessions.models import Build, Project, Session
 from tests.githttp import GitServer
 from tests.scripted import ScriptedBackend
@@ -72,9 +72,9 @@ class Watch:
     def look(self) -> None:
         for _time in range(2):
             for build in self.backend.builds():
-                facts.build_seen(build)
+                observations.build_seen(build)
             for server in self.backend.servers():
-                facts.server_seen(server)
+                observations.server_seen(server)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.addresses import (
+from sessions.egress.addresses import (
     Refused,
     Rules,
     Unresolvable,

@@ -7,7 +7,7 @@ from django_q.models import OrmQ
 
 from quotas import setting
 from sessions.backends import BuildReport
-from sessions.lifecycle import facts
+from sessions.lifecycle import observations
 from sessions.models import Build, Project, Session
 from sessions.states import ProjectState
 from tests.stages import project_in
@@ -48,7 +48,7 @@ def built(django_capture_on_commit_callbacks):
     def end(project: Project) -> Session:
         build = Build.objects.get(sessions=project.current)
         with django_capture_on_commit_callbacks(execute=True):
-            facts.build_ended(build, BuildReport(build.pk, finished=True))
+            observations.build_ended(build, BuildReport(build.pk, finished=True))
         return Session.objects.get(pk=project.current.pk)
 
     return end

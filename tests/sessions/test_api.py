@@ -9,8 +9,8 @@ from django.test import Client
 
 from keys.models import Token
 from sessions.backends import LogPiece
-from sessions.journal import append
 from sessions.models import Build, Project
+from sessions.progress.journal import append
 from tests.making import with_token
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("backend")]
@@ -163,7 +163,7 @@ def test_events_are_paged_by_cursor(ada, project):
     assert [event["phase"] for event in page["events"]] == ["waiting"]
     assert set(page["events"][0]) == {"cursor", "at", "phase", "message"}
     assert api.get(address, {"after": page["next"]}).json()["events"] == []
-    from sessions.journal import record
+    from sessions.progress.journal import record
     from sessions.states import Phase
 
     record(project.current, Phase.FETCHING, "building", build=build)

@@ -7,10 +7,11 @@ import subprocess
 
 import pytest
 
-from sessions import gitreach, lifecycle
+from sessions import lifecycle
 from sessions.errors import TemporaryError, UserError
-from sessions.gitfile import look
-from sessions.gitreach import require_reachable
+from sessions.git import resolve
+from sessions.git.read_file import look
+from sessions.git.resolve import require_reachable
 from sessions.models import Build, Project, RepositoryRule
 from tests.githttp import GitServer
 
@@ -129,7 +130,7 @@ def asked(monkeypatch) -> list[str]:
         seen.append(commit)
         require_reachable(url, commit, *more)
 
-    monkeypatch.setattr(gitreach, "require_reachable", ask)
+    monkeypatch.setattr(resolve, "require_reachable", ask)
     return seen
 
 

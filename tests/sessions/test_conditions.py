@@ -10,9 +10,9 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from portal.models import Letter
-from sessions import conditions
 from sessions.models import Capacity, Condition, Heartbeat, Sign
-from sessions.reconcile import reconcile
+from sessions.watch import conditions
+from sessions.watch.reconcile import reconcile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 

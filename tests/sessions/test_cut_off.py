@@ -22,9 +22,9 @@ from django_q.models import OrmQ
 
 from portal.models import User
 from sessions import lifecycle
-from sessions.lifecycle import facts
+from sessions.lifecycle import observations
 from sessions.models import Build, Event, Project, Session
-from sessions.reconcile import reconcile
+from sessions.watch.reconcile import reconcile
 from tests.scripted import ScriptedBackend
 
 pytestmark = [
@@ -124,9 +124,9 @@ class Stage:
 
     def watch(self) -> None:
         for build in self.backend.builds():
-            facts.build_seen(build)
+            observations.build_seen(build)
         for server in self.backend.servers():
-            facts.server_seen(server)
+            observations.server_seen(server)
 
     def minutes(self) -> None:
         """Until nothing changes any more."""

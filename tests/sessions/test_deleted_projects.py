@@ -6,7 +6,7 @@ import pytest
 from django_q.models import OrmQ
 
 from sessions import lifecycle
-from sessions.lifecycle import facts, leftovers, steps
+from sessions.lifecycle import observations, orphans, steps
 from sessions.models import Project, Removal, Session
 from sessions.states import ProjectState
 from tests.scripted import ScriptedBackend
@@ -37,20 +37,20 @@ def test_the_task_that_removes_it_waits(deleted, backend):
 
 
 def test_so_does_the_search_for_leftovers(deleted, backend):
-    assert list(leftovers.unwanted([deleted.name])) == []
-    leftovers.drop_project(deleted.name)
+    assert list(orphans.unwanted([deleted.name])) == []
+    orphans.drop_project(deleted.name)
     assert backend.projects() == [deleted.name]
 
 
-@pytest.mark.parametrize("remove", [steps.remove_project, leftovers.drop_project])
+@pytest.mark.parametrize("remove", [steps.remove_project, orphans.drop_project])
 def test_when_the_notebook_has_ended_it_goes(
     deleted, backend, remove, django_capture_on_commit_callbacks
 ):
     OrmQ.objects.all().delete()
     with django_capture_on_commit_callbacks(execute=True):
-        facts.server_gone(Session.objects.get(), "", "")
+        observations.server_gone(Session.objects.get(), "", "")
     assert ("remove_project", deleted.pk) in queued()
-    assert list(leftovers.unwanted([deleted.name])) == [deleted.name]
+    assert list(orphans.unwanted([deleted.name])) == [deleted.name]
     for _time in range(2):
         remove(deleted.pk if remove is steps.remove_project else deleted.name)
     assert backend.projects() == []
@@ -63,7 +63,7 @@ def test_the_end_of_a_notebook_takes_no_folder_of_a_project_that_is_kept(
     project_in(ProjectState.STOPPING, ada)
     OrmQ.objects.all().delete()
     with django_capture_on_commit_callbacks(execute=True):
-        facts.server_gone(Session.objects.get(), "", "")
+        observations.server_gone(Session.objects.get(), "", "")
     assert queued() == set()
 
 
@@ -83,6 +83,6 @@ def test_the_folder_of_a_project_that_nobody_has_deleted_stays(ada, backend, sta
     project = project_in(state, ada)
     backend.kept_projects = {project.name}
     steps.remove_project(project.pk)
-    leftovers.drop_project(project.name)
-    assert list(leftovers.unwanted([project.name])) == []
+    orphans.drop_project(project.name)
+    assert list(orphans.unwanted([project.name])) == []
     assert backend.projects() == [project.name]

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from django.utils import timezone
 
-from sessions import capacity, lifecycle, retention, space
+from sessions import capacity, lifecycle, retention
 from sessions.backends import Capacity
 from sessions.models import Build, Project, Removal, Session
-from sessions.reconcile import PATIENCE, reconcile
+from sessions.watch.reconcile import PATIENCE, reconcile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,18 +41,18 @@ def stopped(project: Project, worker, watch) -> None:
 
 @pytest.mark.parametrize(("disk_gb", "bound"), [(40, 2), (100, 5), (4000, 5), (None, 5)], ids=str)
 def test_a_share_of_the_disk_stays_free_and_no_more_than_is_needed(disk_gb, bound):
-    assert space.bound_gb(disk_gb) == bound
+    assert capacity.bound_gb(disk_gb) == bound
 
 
 def test_what_the_operator_sets_counts(settings):
     settings.PORTAL_MIN_FREE_GB = 50
-    assert space.bound_gb(100) == 50
+    assert capacity.bound_gb(100) == 50
 
 
 def test_where_nobody_measures_the_disk_nothing_waits(disk):
-    assert not space.is_short()
+    assert not capacity.is_short()
     disk(None, None)
-    assert not space.is_short()
+    assert not capacity.is_short()
 
 
 def test_a_build_waits_says_so_once_and_goes_on_by_itself(ada, url, backend, disk, worker):
@@ -107,7 +107,7 @@ def test_nothing_goes_where_nobody_could_tell_that_it_was_enough(
 ):
     stopped(bring_up(lifecycle.launch(ada, url)), worker, watch)
     disk(0, None)
-    assert space.is_short()
+    assert capacity.is_short()
     retention.relieve()
     assert len(backend.kept_images) == 1
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sessions import egress, relay
-from sessions.addresses import Refused, Rules, Unresolvable
+from sessions.egress import proxy as egress
+from sessions.egress import proxy as relay
+from sessions.egress.addresses import Refused, Rules, Unresolvable
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

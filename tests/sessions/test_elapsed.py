@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sessions.elapsed import Elapsed
+from sessions.clock import Elapsed
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

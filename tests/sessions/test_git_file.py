@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from sessions import gitfile, gitprocess
 from sessions.errors import BinderyError, TemporaryError, UserError
-from sessions.gitfile import FileFound, look
+from sessions.git import process, read_file
+from sessions.git.read_file import FileFound, look
 from tests.githttp import GitServer
 
 pytestmark = pytest.mark.servers
@@ -67,7 +67,7 @@ def flowers(server: GitServer, request) -> str:
 
 
 def refusal(
-    url: str, commit: str, name: str = NAME, seconds: float = gitfile.DEADLINE_SECONDS
+    url: str, commit: str, name: str = NAME, seconds: float = read_file.DEADLINE_SECONDS
 ) -> BinderyError:
     with pytest.raises(BinderyError) as refused:
         read(url, commit, name, MOST, seconds=seconds)
@@ -215,7 +215,7 @@ def test_a_missing_repository_and_a_private_one_look_the_same(server):
 
 
 def test_a_huge_file_that_was_small_on_its_way_is_cut(server, monkeypatch):
-    monkeypatch.setattr(gitprocess, "MOST_MEMORY_BYTES", 96 * 2**20)
+    monkeypatch.setattr(process, "MOST_MEMORY_BYTES", 96 * 2**20)
     url = server.repository("ada/zeros", {NAME: bytes(2**27)})
     assert read(url, server.commit("ada/zeros"), NAME, MOST) == FileFound("file", bytes(MOST + 1))
 
@@ -257,7 +257,7 @@ def test_a_host_that_takes_its_time_is_given_up(server, kind):
 
 
 def test_git_that_wants_too_much_memory_gets_none(server, monkeypatch):
-    monkeypatch.setattr(gitprocess, "MOST_MEMORY_BYTES", 2**20)
+    monkeypatch.setattr(process, "MOST_MEMORY_BYTES", 2**20)
     url = server.repository("ada/modest", FILES)
     assert isinstance(refusal(url, server.commit("ada/modest")), UserError)
 

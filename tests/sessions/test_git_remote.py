@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sessions import gitprocess
 from sessions.errors import BinderyError, TemporaryError, UserError
-from sessions.gitfailures import clean
-from sessions.gitremote import Resolved, resolve
+from sessions.git import process
+from sessions.git.errors import clean
+from sessions.git.resolve import Resolved, resolve
 from sessions.providers import Repository, understand
 from tests.githttp import GitServer
 
@@ -182,24 +182,24 @@ def test_git_itself_refuses_what_should_never_come_so_far(server, tmp_path, url)
 
 
 def test_a_host_that_hangs_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(gitprocess, "DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr(process, "DEADLINE_SECONDS", 0.5)
     error = refusal(server.hang("ada/asleep"))
     assert (type(error), error.code) == (TemporaryError, "launch.host-timeout")
 
 
 def test_a_server_that_talks_for_ever_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(gitprocess, "DEADLINE_SECONDS", 1)
+    monkeypatch.setattr(process, "DEADLINE_SECONDS", 1)
     assert refusal(server.flood("ada/flood"), "main").code == "launch.host-timeout"
 
 
 def test_a_server_that_says_too_much_is_not_believed(server, monkeypatch):
-    monkeypatch.setattr(gitprocess, "MOST_OUTPUT_BYTES", 100)
+    monkeypatch.setattr(process, "MOST_OUTPUT_BYTES", 100)
     error = refusal(server.url("ada/flowers"), "main")
     assert error.code == "launch.repository-not-readable"
 
 
 def test_git_that_wants_too_much_memory_gets_none(server, monkeypatch):
-    monkeypatch.setattr(gitprocess, "MOST_MEMORY_BYTES", 2**20)
+    monkeypatch.setattr(process, "MOST_MEMORY_BYTES", 2**20)
     assert isinstance(refusal(server.url("ada/flowers")), UserError)
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from django.db import connections
 
-from keys.identity import Identity, identity_of
+from keys.keypairs import Identity, identity_of
 from keys.models import KnownHost
 from portal.models import User
-from sessions import gitfile, gitssh
 from sessions.errors import BinderyError, TemporaryError, UserError
-from sessions.gitremote import Resolved, resolve
+from sessions.git import read_file, ssh
+from sessions.git.resolve import Resolved, resolve
 from sessions.providers import Repository, describe, understand
 from tests.sshd import SshServer, new_identity
 
@@ -68,9 +68,9 @@ def test_a_commit_is_found_with_the_key_of_its_person(sshd, ada):
 def test_a_file_is_read_with_it_too(sshd, ada):
     identity = allowed(sshd, ada)
     commit, url = sshd.git.commit("ada/diary"), sshd.url("ada/diary")
-    found = gitfile.look(url, commit, ".resources", 100, "main", identity=identity)
-    assert found.file == gitfile.FileFound("file", b"cpur=1\n")
-    assert gitfile.look(url, commit, "nothing", 100, identity=identity).file is None
+    found = read_file.look(url, commit, ".resources", 100, "main", identity=identity)
+    assert found.file == read_file.FileFound("file", b"cpur=1\n")
+    assert read_file.look(url, commit, "nothing", 100, identity=identity).file is None
 
 
 def test_a_key_that_the_host_does_not_know_is_said_to_be_so(sshd, ada, bob):
@@ -87,7 +87,7 @@ def test_a_key_that_may_not_read_this_repository_is_told_whom_to_ask(sshd, ada):
     commit, url = sshd.git.commit("ada/diary"), sshd.url("ada/diary")
     for ask in (
         lambda: look_up(sshd, identity),
-        lambda: gitfile.look(url, commit, ".resources", 100, identity=identity),
+        lambda: read_file.look(url, commit, ".resources", 100, identity=identity),
     ):
         error = refusal(ask)
         assert (type(error), error.code) == (UserError, "launch.repository-not-found")
@@ -209,7 +209,7 @@ def test_a_key_opens_no_private_network(host):
 def test_the_key_is_on_no_disk_and_in_no_argument_while_git_runs(tmp_path):
     identity = new_identity("h ssh-ed25519 AAAA\n")
     secret = identity.private.splitlines()[1]
-    with gitssh.command(identity, "ssh://git@h/a", str(tmp_path), 1) as command:
+    with ssh.command(identity, "ssh://git@h/a", str(tmp_path), 1) as command:
         assert secret not in command
         path = re.search(r"IdentityFile=(\S+)", command)
         assert path

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sessions import journal
 from sessions.backends import LogPiece
-from sessions.cursor import HIGHEST, Cursor, parse, unpack
 from sessions.models import Build, LogChunk, Session
+from sessions.progress import journal
+from sessions.progress.journal import HIGHEST, Cursor, parse, unpack
 from sessions.states import Phase
 from tests.making import say, session_of
 

@@ -15,8 +15,8 @@ from sessions.backends import ServerSpec
 from sessions.errors import UserError
 from sessions.lifecycle import sshkey, steps
 from sessions.models import Project, Session
-from sessions.reconcile import reconcile
 from sessions.states import ProjectState
+from sessions.watch.reconcile import reconcile
 from tests.scripted import ScriptedBackend
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -8,9 +8,10 @@ from threading import Event
 
 import pytest
 
-from sessions import gitprocess, lifecycle, tasks
+from sessions import lifecycle, tasks
+from sessions.git import process
 from sessions.lifecycle import lookups
-from sessions.lifecycle.lanes import Lane, Work
+from sessions.lifecycle.lookups import Lane, Work
 from sessions.models import Project, Session
 from tests.githttp import GitServer
 from tests.pauses import looked
@@ -108,7 +109,7 @@ def lane(settings, monkeypatch) -> Iterator[Lane]:
     settings.IN_WORKER = True
     lane = Lane(lookups.AT_ONCE, lookups.OF_HOST, lookups.OF_PERSON)
     monkeypatch.setattr(lookups, "_lane", lane)
-    monkeypatch.setattr(gitprocess, "DEADLINE_SECONDS", 2)
+    monkeypatch.setattr(process, "DEADLINE_SECONDS", 2)
     yield lane
     assert looked(lambda: not lane._under_way and not lane._waiting, PATIENCE)
 

@@ -6,14 +6,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from portal import health
+from portal.health import checks
 from sessions import lifecycle, retention
 from sessions.backends import BuildReport, ServerReport
-from sessions.lifecycle import leftovers
+from sessions.lifecycle import orphans
 from sessions.models import Heartbeat, Project, Removal, Session, SetAside, Sign
-from sessions.models.heartbeat import WATCH_BREAK
-from sessions.reconcile import reconcile
+from sessions.models.operations import WATCH_BREAK
 from sessions.states import ProjectState
+from sessions.watch.reconcile import reconcile
 from tests.stages import project_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +39,7 @@ def known(ada, backend, settled) -> None:
 
 def what_health_says() -> str:
     Heartbeat.objects.beat(Sign.WATCH, within=WATCH_BREAK)
-    return health.states()["leftovers"].problem
+    return checks.states()["leftovers"].problem
 
 
 def removed() -> list[str]:
@@ -109,15 +109,15 @@ def test_nothing_is_touched_while_much_of_what_is_there_is_unknown(known, backen
         backend.server_reports[number] = ServerReport(number, nobodys[number - 10], "ready")
     minutes()
     retention.tidy()
-    leftovers.drop_project("nobodys-1")
+    orphans.drop_project("nobodys-1")
     assert backend.projects() == ["flowers-1", "flowers-2", *nobodys]
     assert list(backend.kept_images) == nobodys
     assert not any(each.finished for each in backend.builds())
     assert {each.state for each in backend.servers()} == {"ready"}
     assert removed() == []
-    assert what_health_says() == leftovers.MUCH_UNKNOWN
+    assert what_health_says() == orphans.MUCH_UNKNOWN
     assert [each.message for each in caplog.records if each.levelname == "ERROR"] == [
-        f"nothing unknown is touched: {leftovers.MUCH_UNKNOWN}"
+        f"nothing unknown is touched: {orphans.MUCH_UNKNOWN}"
     ]
 
 
@@ -144,7 +144,7 @@ def test_a_deleted_project_whose_removal_was_lost_goes_and_is_no_leftover(
     project = bring_up(lifecycle.launch(ada, url))
     lifecycle.delete(project, ada, for_good=True)
     worker.lose()
-    Session.objects.update(changed=project.created - leftovers.ONCE)
+    Session.objects.update(changed=project.created - orphans.ONCE)
     minutes()
     assert (backend.servers(), backend.projects()) == ([], [])
     assert removed() == []
@@ -153,7 +153,7 @@ def test_a_deleted_project_whose_removal_was_lost_goes_and_is_no_leftover(
 def test_what_became_wanted_meanwhile_stays(ada, backend):
     backend.kept_projects = {"flowers-1"}
     Project.objects.create(owner=ada, name="flowers-1", provider="git", url="u")
-    leftovers.drop_project("flowers-1")
+    orphans.drop_project("flowers-1")
     assert backend.projects() == ["flowers-1"]
 
 
@@ -164,5 +164,5 @@ def test_thousands_of_projects_are_looked_up_together(ada):
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        assert list(leftovers.unwanted([*names, "nobodys"])) == ["nobodys"]
+        assert list(orphans.unwanted([*names, "nobodys"])) == ["nobodys"]
     assert len(queries) <= 14

@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from sessions import lifecycle
 from sessions.backends import CUT
-from sessions.elapsed import Elapsed
+from sessions.clock import Elapsed
 from sessions.models import Build, Condition, LogChunk, Project, Session
-from sessions.reconcile import reconcile
+from sessions.watch.reconcile import reconcile
 from tests.sessions.conftest import long_watched
 
 pytestmark = pytest.mark.django_db(transaction=True)

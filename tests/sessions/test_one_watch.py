@@ -13,9 +13,9 @@ import pytest
 from django.db import InterfaceError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from sessions import watch
-from sessions.guarded import guarded
-from sessions.onewatch import LOCK, Holder, alone
+from sessions.outages import guarded
+from sessions.watch import loop
+from sessions.watch.leader import LOCK, Holder, alone
 
 
 class Server:
@@ -176,10 +176,10 @@ def test_a_watch_that_was_robbed_of_the_lock_ends_with_the_next_look(
     backend.changes = changes
     if connection.vendor == "postgresql":
         with pytest.raises(SystemExit, match="taken over"):
-            watch.run()
+            loop.run(lambda _now: None)
         assert looks == [True]
     else:
-        watch.run()
+        loop.run(lambda _now: None)
         assert looks == [False, True]
         assert rob(other, tmp_path)  # it has ended
 

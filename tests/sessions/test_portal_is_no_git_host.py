@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sessions import egress
-from sessions.addresses import Refused, Rules, require_open, usable
+from sessions.egress import proxy as egress
+from sessions.egress.addresses import Refused, Rules, require_open, usable
 from sessions.errors import UserError
-from sessions.gitremote import resolve
+from sessions.git.resolve import resolve
 from sessions.providers import Repository, understand
 from tests.githttp import GitServer
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from keys.identity import identity_of
+from keys.keypairs import identity_of
 from portal.models import User
 from sessions import lifecycle
-from sessions.lifecycle import needs, steps
+from sessions.lifecycle import resources, steps
 from sessions.models import Build, Project
 from tests.sshd import SshServer
 
@@ -76,10 +76,10 @@ def test_who_is_not_let_in_learns_nothing_from_who_is(sshd, ada, bob, backend, w
     project = launched(sshd, bob, worker, ref=hers.commit)
     assert (project.state, project.current.code) == ("failed", "launch.key-not-accepted")
     assert project.current.build is None
-    assert needs.known(hers, hers.commit).resources == "cpur=0.5\n"
+    assert resources.known(hers, hers.commit).resources == "cpur=0.5\n"
     Project.objects.filter(pk=project.pk).update(commit=hers.commit)
     project.refresh_from_db()
-    assert needs.known(project, hers.commit) is None
+    assert resources.known(project, hers.commit) is None
     assert Build.objects.newest_built(project, hers.commit) is None
 
 

@@ -14,9 +14,9 @@ from django.urls import reverse
 
 from keys.models import Token
 from portal.models import User
-from sessions import journal
 from sessions.backends import LogPiece
 from sessions.models import Build, Project
+from sessions.progress import journal
 from sessions.states import Phase, ProjectState
 from tests.conftest import signed_in
 from tests.readers import Reader, cookie_of, reading

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.models import User
-from sessions import disclosure, journal
+from sessions import disclosure
 from sessions.lifecycle.failures import fail
 from sessions.models import Build, Event, Project, Session
+from sessions.progress import journal
 from sessions.states import Phase, ProjectState, SessionState
 from tests.conftest import signed_in
 from tests.making import with_token

@@ -8,10 +8,10 @@ import pytest
 from django.utils import timezone
 
 from sessions.backends import FilesReport, ProjectSize, ServerReport
-from sessions.lifecycle import facts, files
+from sessions.lifecycle import files, observations
 from sessions.models import Event, Project
-from sessions.reconcile import reconcile
 from sessions.states import ProjectState
+from sessions.watch.reconcile import reconcile
 from tests.making import with_token
 from tests.sessions.ran import ran
 from tests.stages import project_in
@@ -31,7 +31,7 @@ def is_ready(project: Project, report: FilesReport | None) -> None:
     assert project.current
     answers = ServerReport(project.current.pk, project.name, "ready", "unix:/x", files=report)
     for _time in range(2):
-        facts.server_seen(answers)
+        observations.server_seen(answers)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.utils import timezone
 from sessions import lifecycle
 from sessions.backends import ServerReport
 from sessions.models import Build, Project, Session
-from sessions.reconcile import reconcile
+from sessions.watch.reconcile import reconcile
 from tests.sessions.conftest import long_watched
 
 pytestmark = pytest.mark.django_db(transaction=True)

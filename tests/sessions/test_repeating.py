@@ -9,9 +9,9 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from sessions import lifecycle
-from sessions.lifecycle.again import Again
+from sessions.lifecycle.queue import Again
 from sessions.models import Build, Session
-from sessions.reconcile import reconcile
+from sessions.watch.reconcile import reconcile
 from tests.sessions.conftest import long_watched
 
 pytestmark = pytest.mark.django_db(transaction=True)

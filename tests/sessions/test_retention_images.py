@@ -11,12 +11,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from portal import erasing
+from portal.privacy import erase
 from sessions import lifecycle, retention
 from sessions.errors import NotAllowed, TemporaryError
 from sessions.lifecycle import steps
 from sessions.models import Build, Condition, Project, Removal, Removed, Session
-from sessions.retention import dropping
+from sessions.retention import images
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -115,14 +115,14 @@ def test_a_launch_that_takes_it_first_gets_it(stopped, backend, ada, worker):
     build.refresh_from_db()
     lifecycle.start(Project.objects.get(), ada)
     steps.prepare(Session.objects.latest("pk").pk)
-    assert not dropping.drop(build, "late")
+    assert not images.drop(build, "late")
     assert len(backend.kept_images) == 1
 
 
 def test_a_launch_that_comes_late_builds_it_again(stopped, backend, ada, worker):
     build = stopped()
     lifecycle.start(Project.objects.get(), ada)
-    assert dropping.drop(build, "first")
+    assert images.drop(build, "first")
     worker.run()
     assert Project.objects.get().state == "building"
 
@@ -167,9 +167,9 @@ def test_the_private_images_of_erased_people_go_at_once_and_nothing_has_their_na
     Build.objects.filter(pk=private.pk).update(owner=ada)
     Removal.objects.create(kind=Removed.IMAGE, name=private.image, why="Some time ago.")
     retention.tidy()
-    erasing.erase(ada, root)
+    erase.erase(ada, root)
     worker.run()
-    erasing.finish()
+    erase.finish()
     assert retention.is_due()
     retention.tidy()
     assert list(backend.kept_images) == [other.image]
@@ -184,7 +184,7 @@ def test_a_launch_and_a_removal_at_the_same_moment_leave_a_notebook_that_can_sta
         build = stopped(f"ada/{number}")
         project = Project.objects.get(url=build.url)
         session = lifecycle.start(project, ada).current
-        both = [partial(steps.prepare, session.pk), partial(dropping.drop, build, "")]
+        both = [partial(steps.prepare, session.pk), partial(images.drop, build, "")]
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(_apart, both))
         has = Session.objects.select_related("build").get(pk=session.pk).build

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from sessions import journal, lifecycle, retention
+from sessions import lifecycle, retention
 from sessions.backends import LogPiece
 from sessions.models import Build, LogChunk, Project, Removal, Removed
+from sessions.progress import journal
 from sessions.states import ProjectState
 from tests.stages import COMMIT, LOG, project_in
 

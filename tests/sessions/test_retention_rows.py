@@ -14,7 +14,7 @@ from portal.models import Letter
 from sessions import lifecycle, retention
 from sessions.models import Build, Event, Project, Removal, Removed, Session, Transition
 from sessions.retention import rows
-from sessions.retention.sweeping import Patience
+from sessions.retention.rows import Patience
 from sessions.states import ProjectState
 from tests.stages import project_in
 

@@ -213,7 +213,7 @@ async def test_nobody_else_follows_it(ada, bob, plain, vera, backend):
 
 async def test_a_right_that_is_taken_away_ends_an_open_story(ada, vera, backend):
     """The socket asks for the person anew: what it was told at the beginning counts no more."""
-    from sessions.consumers import find_project, may_see_build
+    from sessions.progress.consumers import find_project, may_see_build
 
     project = await sync_to_async(project_in)(ProjectState.BUILDING, ada)
     build_id = (await Build.objects.aget(sessions__project=project)).pk

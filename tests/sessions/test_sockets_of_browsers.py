@@ -14,7 +14,7 @@ from django.http import StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
-from portal import people
+from portal.accounts import manage
 from portal.models import User
 from sessions.models import Project
 from tests.making import project_of
@@ -36,7 +36,7 @@ def sign_out(browser: Client, ada: User) -> None:
 
 
 def sign_out_everywhere(browser: Client, ada: User) -> None:
-    people.sign_out(ada)
+    manage.sign_out(ada)
 
 
 def change_the_password(browser: Client, ada: User) -> None:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from sessions import backends, capacity, statistics
-from sessions.durations import Median, Seconds
+from sessions import backends, capacity
 from sessions.errors import TemporaryError
-from sessions.lifecycle import facts
+from sessions.lifecycle import observations
 from sessions.models import Build, Capacity, Session
-from sessions.reconcile import reconcile
 from sessions.states import BuildState, ProjectState, SessionState
+from sessions.statistics import overview
+from sessions.statistics.functions import Median, Seconds
+from sessions.watch.reconcile import reconcile
 from tests.sessions.ran import ran
 from tests.stages import project_in
 
@@ -39,10 +40,10 @@ def built(seconds: float, *, state: str = BuildState.BUILT, **age: float) -> Bui
 
 def test_nothing_at_all_is_nothing(django_assert_num_queries):
     with django_assert_num_queries(2):
-        now = statistics.now()
+        now = overview.now()
     assert (now.states, now.cpu, now.memory_gb, now.gpu, now.there_is) == ({}, 0, 0, 0, None)
     with django_assert_num_queries(7):
-        history = statistics.history()
+        history = overview.history()
     assert (len(history.launches), len(history.hours), len(history.builds)) == (30, 24, 30)
     assert sum(slot.total for slot in (*history.launches, *history.hours, *history.builds)) == 0
     assert (history.launch_seconds, history.build_seconds) == (None, None)
@@ -52,7 +53,7 @@ def test_nothing_at_all_is_nothing(django_assert_num_queries):
 def test_what_is_on_its_way_and_runs_holds_and_what_is_being_stopped_does_not(ada):
     for state in SessionState:
         ran(ada, ago(hours=1), None, state=state, gpu=1)
-    now = statistics.now()
+    now = overview.now()
     assert now.states == {"waiting": 1, "spawning": 1, "ready": 1, "stopping": 1}
     assert (now.cpu, now.memory_gb, now.gpu) == (6, 12, 3)
 
@@ -63,7 +64,7 @@ def test_launches_are_counted_on_their_day_and_in_their_hour(ada):
     ran(ada, ago(days=1), ago(hours=3), created=ago(days=1, seconds=20))
     ran(ada, ago(days=29), ago(days=28), created=ago(days=29))
     ran(ada, ago(days=31), ago(days=30), created=ago(days=31))
-    history = statistics.history()
+    history = overview.history()
     days = {slot.begin.date().isoformat(): (slot.total, slot.failed) for slot in history.launches}
     assert {day: counts for day, counts in days.items() if counts != (0, 0)} == {
         "2026-10-26": (1, 0),
@@ -79,17 +80,17 @@ def test_days_begin_at_midnight_of_the_portals_time_zone(ada, settings):
     settings.TIME_ZONE = "Asia/Tokyo"
     ran(ada, ago(hours=22), None, created=datetime(2026, 11, 23, 14, 59, tzinfo=UTC))
     ran(ada, ago(hours=21), None, created=datetime(2026, 11, 23, 15, 1, tzinfo=UTC))
-    days = statistics.history().launches
+    days = overview.history().launches
     assert [slot.total for slot in days[-2:]] == [1, 1]
     assert days[-1].begin == datetime(2026, 11, 23, 15, tzinfo=UTC)
 
 
 def test_a_day_with_a_change_of_clocks_is_one_day(ada, settings):
     settings.TIME_ZONE = "Europe/Berlin"
-    days = {slot.begin.date(): slot.end - slot.begin for slot in statistics.history().launches}
+    days = {slot.begin.date(): slot.end - slot.begin for slot in overview.history().launches}
     assert len(days) == 30
     assert {length for day, length in days.items()} == {timedelta(days=1)}
-    first = {slot.begin for slot in statistics.history().hours}
+    first = {slot.begin for slot in overview.history().hours}
     assert len(first) == 24
 
 
@@ -100,7 +101,7 @@ def test_a_median_is_the_middle_one(ada, seconds, middle):
     for each in seconds:
         ran(ada, ago(minutes=5), ago(minutes=1), created=ago(minutes=5, seconds=each))
     ran(ada, None, ago(minutes=1), created=ago(minutes=7), state=SessionState.FAILED)
-    history = statistics.history()
+    history = overview.history()
     assert history.launch_seconds == pytest.approx(middle)
     assert history.launches[-1].seconds == pytest.approx(middle)
 
@@ -118,7 +119,7 @@ def test_builds_are_counted_when_they_end_and_those_that_were_cancelled_are_not(
     built(5, hours=1, state=BuildState.FAILED)
     built(5, hours=1, state=BuildState.CANCELLED)
     built(90, days=2)
-    history = statistics.history()
+    history = overview.history()
     today, before = history.builds[-1], history.builds[-3]
     assert (today.total, today.failed, today.fine, today.seconds) == (4, 1, 3, 120)
     assert (before.total, before.failed, before.seconds) == (1, 0, 90)
@@ -131,7 +132,7 @@ def test_what_fails_most_comes_first_with_its_newest_one(ada, bob):
     newest = ran(bob, None, ago(hours=2), **crashed)
     ran(ada, None, ago(hours=1), state=SessionState.FAILED, code="build.timeout")
     ran(ada, None, ago(days=40), state=SessionState.FAILED, code="build.timeout")
-    first, second = statistics.history().failures
+    first, second = overview.history().failures
     assert (first.code, first.count, first.people) == ("spawn.crashed", 2, 2)
     assert (first.last, first.newest) == (ago(hours=2), newest.pk)
     assert (second.code, second.count, second.people) == ("build.timeout", 1, 1)
@@ -140,13 +141,13 @@ def test_what_fails_most_comes_first_with_its_newest_one(ada, bob):
 def test_what_looks_back_may_be_half_a_minute_old_and_what_runs_is_not(ada, monkeypatch, settings):
     # Redis goes by a clock of its own; this one goes by ours.
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-    assert statistics.history().at == NOW
+    assert overview.history().at == NOW
     ran(ada, ago(minutes=1), None)
-    assert sum(slot.total for slot in statistics.history().launches) == 0
-    assert statistics.now().states == {"ready": 1}
-    later = time.time() + statistics.KEPT_SECONDS + 1
+    assert sum(slot.total for slot in overview.history().launches) == 0
+    assert overview.now().states == {"ready": 1}
+    later = time.time() + overview.KEPT_SECONDS + 1
     monkeypatch.setattr(time, "time", lambda: later)
-    assert sum(slot.total for slot in statistics.history().launches) == 1
+    assert sum(slot.total for slot in overview.history().launches) == 1
 
 
 def test_the_number_of_queries_does_not_grow_with_the_rows(ada, django_assert_num_queries):
@@ -154,9 +155,9 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(ada, django_assert_nu
         ran(ada, ago(hours=number), ago(minutes=number), code=f"code.{number}", state="failed")
         built(5, hours=number)
     with django_assert_num_queries(2):
-        statistics.now()
+        overview.now()
     with django_assert_num_queries(7):
-        statistics.history()
+        overview.history()
 
 
 def test_a_look_stores_what_there_is_in_one_row(backend):
@@ -192,6 +193,6 @@ def test_the_machine_of_a_notebook_is_kept_when_it_is_ready(ada, backend):
     report = backends.ServerReport(
         session.pk, session.project.name, "ready", "unix:/run/1", node="node-7"
     )
-    facts.server_seen(report)
+    observations.server_seen(report)
     session.refresh_from_db()
     assert (session.state, session.node, session.address) == ("ready", "node-7", "unix:/run/1")

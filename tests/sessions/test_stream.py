@@ -13,8 +13,8 @@ from django.test import AsyncClient
 
 from keys.models import Token
 from portal.models import User
-from sessions import journal
 from sessions.models import Build, Session
+from sessions.progress import journal
 from sessions.states import Phase
 from tests.making import say, session_of
 from tests.readers import Reader, cookie_of, reading

@@ -8,10 +8,10 @@ from contextlib import aclosing
 import pytest
 from asgiref.sync import sync_to_async
 
-from sessions import journal
 from sessions.models import Session
+from sessions.progress import journal
+from sessions.progress.broadcast import hub
 from sessions.states import Phase
-from sessions.stream import hub
 from tests.making import session_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,9 +10,9 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from sessions import tallies
 from sessions.models import Build, Removal, Session, Tally, Transition
 from sessions.states import BuildState, SessionState
+from sessions.statistics import counters
 from tests.sessions.ran import ran
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,14 +50,14 @@ def test_a_launch_is_counted_by_how_it_ended(ada):
     go(waiting(ada), SessionState.STOPPED)
     go(waiting(ada), SessionState.SPAWNING, SessionState.STOPPING, SessionState.STOPPED)
     go(waiting(ada))
-    tallies.count()
+    counters.count()
     assert launches() == {"ready": 1, "failed": 2, "cancelled": 2}
 
 
 def test_the_end_of_a_notebook_is_none_of_its_launch(ada):
     go(waiting(ada), *READY, SessionState.STOPPING, SessionState.STOPPED)
     go(waiting(ada), *READY, SessionState.FAILED)
-    tallies.count()
+    counters.count()
     assert launches() == {"ready": 2}
     assert value("notebooks_ended", 'outcome="stopped"') == 1
     assert value("notebooks_ended", 'outcome="failed"') == 1
@@ -65,11 +65,11 @@ def test_the_end_of_a_notebook_is_none_of_its_launch(ada):
 
 def test_counting_again_counts_nothing_again(ada):
     go(waiting(ada), *READY)
-    tallies.count()
-    tallies.count()
+    counters.count()
+    counters.count()
     assert launches() == {"ready": 1}
     go(waiting(ada), *READY)
-    tallies.count()
+    counters.count()
     assert launches() == {"ready": 2}
 
 
@@ -82,31 +82,31 @@ def test_a_count_that_broke_off_is_made_again_as_a_whole(ada):
         return execute(sql, *rest)
 
     with connection.execute_wrapper(breaks), pytest.raises(DatabaseError):
-        tallies.count()
+        counters.count()
     assert launches() == {}
-    tallies.count()
+    counters.count()
     assert launches() == {"ready": 1}
 
 
 def test_what_was_counted_stays_when_its_rows_are_removed(ada):
     go(waiting(ada), *READY)
-    tallies.count()
+    counters.count()
     Transition.objects.all().delete()
-    tallies.count()
+    counters.count()
     assert launches() == {"ready": 1}
 
 
 def test_it_is_the_same_in_many_small_batches(ada):
     for _each in range(3):
         go(waiting(ada), *READY)
-    tallies.count(batch=2)
+    counters.count(batch=2)
     assert launches() == {"ready": 3}
     assert value("launch_phase_seconds_count", 'phase="spawning"') == 3
 
 
 def test_each_phase_of_a_launch_has_its_time(ada):
     go(waiting(ada, seconds=45), *READY)
-    tallies.count()
+    counters.count()
     assert value("launch_phase_seconds_bucket", 'phase="waiting",le="30"') == 0
     assert value("launch_phase_seconds_bucket", 'phase="waiting",le="60"') == 1
     assert value("launch_phase_seconds_bucket", 'phase="spawning",le="30"') == 1
@@ -122,7 +122,7 @@ def test_a_build_is_counted_by_its_end_and_kind(db, pack, told):
     build = Build.objects.create(url="u", commit="c", image="i", pack=pack, started=started)
     for state in (BuildState.BUILDING, BuildState.BUILT):
         Build.objects.advance(build.pk, state, by="test")
-    tallies.count()
+    counters.count()
     assert value("builds", f'outcome="built",pack="{told}"') == 1
     assert value("build_seconds_bucket", 'outcome="built",le="60"') == 0
     assert value("build_seconds_bucket", 'outcome="built",le="120"') == 1
@@ -132,7 +132,7 @@ def test_removals_are_counted_with_their_bytes(db):
     Removal.objects.create(kind="image", count=2, size=500, why="unused")
     Removal.objects.create(kind="image", count=1, size=None, why="unused")
     Removal.objects.create(kind="project", why="nobody used it")
-    tallies.count()
+    counters.count()
     assert value("removed", 'kind="image"') == 3
     assert value("removed_bytes", 'kind="image"') == 500
     assert value("removed", 'kind="project"') == 1
@@ -152,7 +152,7 @@ def test_what_is_committed_late_is_counted_all_the_same(ada):
 
     def meanwhile() -> None:
         go(early, SessionState.FAILED)
-        tallies.count()
+        counters.count()
         connection.close()
 
     threads = [threading.Thread(target=each) for each in (write_late, meanwhile)]
@@ -163,5 +163,5 @@ def test_what_is_committed_late_is_counted_all_the_same(ada):
     may_commit.set()
     for thread in threads:
         thread.join(20)
-    tallies.count()
+    counters.count()
     assert launches() == {"failed": 2}

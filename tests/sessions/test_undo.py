@@ -15,11 +15,11 @@ from portal.models import User
 from quotas.models import LimitSet
 from sessions import lifecycle
 from sessions.errors import NotAllowed, QuotaExceeded, StateConflict, TemporaryError
-from sessions.lifecycle import ending, leftovers
+from sessions.lifecycle import ending, orphans
 from sessions.models import Event, Project, Session
-from sessions.reconcile import reconcile
+from sessions.progress.broadcast import _shelf_versions
 from sessions.states import ProjectState
-from sessions.stream import _shelf_versions
+from sessions.watch.reconcile import reconcile
 from tests.making import project_of
 from tests.scripted import ScriptedBackend
 from tests.stages import project_in
@@ -208,7 +208,7 @@ def test_the_time_is_a_setting_and_none_is_at_once(project, ada, minutes, backen
 def test_rows_from_before_are_gone(project, ada, backend, minutes):
     """Deleted by an earlier version: nothing of them was kept."""
     Project.objects.update(removed=timezone.now())
-    assert list(leftovers.unwanted([project.name])) == [project.name]
+    assert list(orphans.unwanted([project.name])) == [project.name]
     with pytest.raises(StateConflict):
         lifecycle.restore(project, ada)
     minutes()

@@ -8,10 +8,9 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from sessions import usage
-from sessions.months import Month, span
 from sessions.states import SessionState
-from sessions.usage import By, Hours
+from sessions.statistics import usage
+from sessions.statistics.usage import By, Hours, Month, span
 from tests.sessions.ran import ran
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]

@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from sessions import lifecycle
 from sessions.backends import ServerReport
+from sessions.backends.codes import NO_GPU, NO_ROOM
 from sessions.errors import TemporaryError
-from sessions.lifecycle import attach, facts
+from sessions.lifecycle import builds, observations
 from sessions.models import Build, Session
-from sessions.reconcile import reconcile
-from sessions.waits import NO_GPU, NO_ROOM
+from sessions.watch.reconcile import reconcile
 from tests.scripted import ScriptedBackend
 from tests.sessions.conftest import long_watched
 
@@ -155,11 +155,13 @@ def test_a_queue_that_is_over_gives_the_start_its_own_time(project, say, later):
 
 def test_what_a_notebook_waits_for_is_no_news_once_it_is_stopped(project, ada, say):
     lifecycle.stop(Session.objects.get().project, ada)
-    facts.server_seen(ServerReport(Session.objects.get().pk, project.name, "starting", "", PULL))
+    observations.server_seen(
+        ServerReport(Session.objects.get().pk, project.name, "starting", "", PULL)
+    )
     assert told(project) == []
 
 
 def test_an_image_that_nobody_can_ask_for_counts_as_there(backend):
-    assert attach._is_absent("flowers")
+    assert builds._is_absent("flowers")
     backend.__class__ = Unreachable
-    assert not attach._is_absent("flowers")
+    assert not builds._is_absent("flowers")

@@ -12,7 +12,7 @@ from tests.stack import Api, Stack, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow("builds and notebooks", seconds=180)]
 
-RECONCILE = "from sessions.reconcile import reconcile; reconcile()"
+RECONCILE = "from sessions.watch.reconcile import reconcile; reconcile()"
 KEPT = "from sessions.models import Project; print(Project.objects.get(name='{}').drops)"
 COUNT_BUILDS = "from sessions.models import Build; print(Build.objects.filter(commit='{}').count())"
 

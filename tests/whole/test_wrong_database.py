@@ -28,7 +28,7 @@ PASSES = """
 import json
 from django_q.models import OrmQ
 from sessions.backends import get_backend
-from sessions.reconcile import reconcile
+from sessions.watch.reconcile import reconcile
 from sessions import retention
 from tests.pauses import looked
 for _pass in range(2):

@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from portal.backup import reports
-from portal.backup.errors import BackupError
-from portal.backup.making import KEYS, back_up
+from portal.backup import manifest
+from portal.backup.create import KEYS, back_up
+from portal.backup.programs import BackupError
 
 INCOMPLETE = 3
 """The exit status where there is a backup, and something that should be in it is not."""
@@ -34,13 +34,13 @@ class Command(BaseCommand):
         except BackupError as error:
             raise CommandError(str(error)) from error
         text = _("The backup is in %(folder)s: %(what)s.")
-        self.stdout.write(text % {"folder": target, "what": reports.amount(made)})
-        for line in reports.lacking(made, "left_out"):
+        self.stdout.write(text % {"folder": target, "what": manifest.amount(made)})
+        for line in manifest.lacking(made, "left_out"):
             self.stdout.write(line)
         if absent := [key for key in KEYS if key not in made.files]:
             text = _("Not in it: %(keys)s. Without them a restore is of little use: keep them too.")
             self.stdout.write(text % {"keys": ", ".join(absent)})
         if not made.is_whole:
             text = _("The backup is kept, but it is not whole. Missing from it:")
-            lines = [text, *reports.lacking(made, "missing")]
+            lines = [text, *manifest.lacking(made, "missing")]
             raise CommandError("\n".join(lines), returncode=INCOMPLETE)

@@ -12,8 +12,8 @@ from django.core.management.base import BaseCommand
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from portal.doctor.examination import checks, examine
-from portal.doctor.finding import Finding
+from portal.health.doctor.finding import Finding
+from portal.health.doctor.runner import checks, examine
 
 
 class Command(BaseCommand):

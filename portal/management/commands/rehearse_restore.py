@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from portal.backup import inspection, rehearsal
-from portal.backup.errors import BackupError
+from portal.backup import rehearsal
+from portal.backup.programs import BackupError
 
 
 class Command(BaseCommand):
@@ -55,6 +55,6 @@ class Command(BaseCommand):
                 self.stdout.write(_("It is kept: %s") % variables)
 
     def _inspect(self) -> None:
-        if wrong := list(inspection.findings()):
+        if wrong := list(rehearsal.findings()):
             raise CommandError("\n".join(wrong))
         self.stdout.write(_("Keys open what is sealed, and pages show people what they had."))

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
-from keys.resealing import Column, Outcome, reseal
-from portal.sealedcolumns import COLUMNS
+from keys.sealing import Column, Outcome, reseal
+from portal.health.sealed import COLUMNS
 
 
 class Command(BaseCommand):

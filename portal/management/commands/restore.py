@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from portal.backup import reports
-from portal.backup.errors import BackupError
-from portal.backup.restoring import Restored, restore
+from portal.backup import manifest
+from portal.backup.programs import BackupError
+from portal.backup.restore import Restored, restore
 
 INCOMPLETE = 3
 """The exit status where everything is restored but for something that could not be unpacked."""
@@ -59,7 +59,7 @@ def _said(done: Restored) -> list[str]:
         lines.append(text % {"schema": done.schema, "names": ", ".join(done.tables)})
     if not done.made.is_whole:
         lines.append(_("That backup was not whole. Missing from it:"))
-        lines += reports.lacking(done.made, "missing")
+        lines += manifest.lacking(done.made, "missing")
     if done.erased:
         text = _("These people were erased since then and are back; erase them again: %(names)s.")
         lines.append(text % {"names": ", ".join(done.erased)})

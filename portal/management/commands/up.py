@@ -1,7 +1,7 @@
 """``manage.py up``: the whole embedded portal in the foreground.
 
 It prepares what has to be there (database, files, account, examples, back end), then hands web,
-worker, watch and what keepers are forked from to `portal.supervisor` until it is told to end.
+worker, watch and what keepers are forked from to `portal.run.supervisor` until it is told to end.
 """
 
 from __future__ import annotations
@@ -23,22 +23,23 @@ from django.core.management.base import SystemCheckError
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils.translation import gettext as _
 
-from portal import admin_account, examples, staticfolder
-from portal.alone import only_one
-from portal.backup import journal
-from portal.backup.errors import BackupError
-from portal.door import listen, what_is_wrong
-from portal.logs.passing import as_object, prefixed
-from portal.supervisor import Part, supervise
-from sessions import fulldisk
+from portal.accounts import bootstrap
+from portal.backup import preconditions
+from portal.backup.programs import BackupError
+from portal.lib.logs.formats import as_object, prefixed
+from portal.run import examples, static_files
+from portal.run.listener import listen, what_is_wrong
+from portal.run.lockfile import only_one
+from portal.run.supervisor import Part, supervise
+from sessions import outages
 from sessions.backends import Problem, get_backend
-from sessions.backends.local import forking
-from sessions.conditionwords import in_words
+from sessions.backends.local import launch
 from sessions.errors import BinderyError
-from sessions.installation import belonging
-from sessions.installation.decision import Verdict
+from sessions.installation import ownership
+from sessions.installation.rules import Verdict
 from sessions.lifecycle import queue
 from sessions.models import Heartbeat
+from sessions.watch.conditions import in_words
 
 COMPLAIN_EVERY = 30.0
 RECOVERY = 60.0
@@ -68,7 +69,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the parts run, there is none to end
         _set_variables()
         _refuse_half()
-        with only_one(), listen() as door, forking.doors() as doors:
+        with only_one(), listen() as door, launch.doors() as doors:
             password = self._prepare()
             supervise(_parts(door, *doors), self._announcement(door, password))
 
@@ -78,7 +79,7 @@ class Command(BaseCommand):
         self._say(_("Preparing Bindery in %(path)s …") % {"path": settings.PORTAL_DATA})
         _keep_database_private()
         call_command("migrate", interactive=False, verbosity=0)
-        staticfolder.refresh()
+        static_files.refresh()
         examples.publish()
         try:
             get_backend().prepare()
@@ -86,7 +87,7 @@ class Command(BaseCommand):
             self._shout(error.message)
         for problem in (*get_backend().problems(), *_of_installation()):
             self._shout(f"{problem.message}\n{problem.hint}")
-        return admin_account.ensure()
+        return bootstrap.ensure()
 
     def _say(self, text: str) -> None:
         self.stdout.write(text)
@@ -111,7 +112,7 @@ class Command(BaseCommand):
                 return
             wrong = what_is_wrong(door)
             # What is wrong with these has been said, and pages say it to staff.
-            said = not wrong.keys() - {"backend", belonging.PART}
+            said = not wrong.keys() - {"backend", ownership.PART}
             if said:
                 who = _who_may_sign_in(password)
                 self._say(ready % {"url": settings.PORTAL_URL, "who": who})
@@ -125,13 +126,13 @@ class Command(BaseCommand):
 def _of_installation() -> Iterator[Problem]:
     """Decide whether database and data belong together, before any part runs."""
     try:
-        verdict = belonging.look()
+        verdict = ownership.look()
     except (BinderyError, OSError) as error:
         hint = _("It is tried again each minute. Until then nothing unknown is removed.")
         yield Problem("portal.installation", str(error), hint)
         return
     if verdict != Verdict.FITS:
-        yield in_words(belonging.PART, verdict.value)
+        yield in_words(ownership.PART, verdict.value)
 
 
 def _who_may_sign_in(password: str) -> str:
@@ -140,13 +141,13 @@ def _who_may_sign_in(password: str) -> str:
         return _("  sign in:  by %(names)s\n") % {
             "names": names or _("nobody; see docs/sign-in.md")
         }
-    words = {"name": admin_account.USERNAME, "password": password or admin_account.known()}
+    words = {"name": bootstrap.USERNAME, "password": password or bootstrap.known()}
     return _("  account:  %(name)s\n  password: %(password)s\n") % words
 
 
 def _refuse_half() -> None:
     try:
-        journal.refuse_half()
+        preconditions.refuse_half()
     except BackupError as error:
         raise CommandError(str(error)) from error
 
@@ -180,10 +181,10 @@ def _parts(door: socket.socket, inside: socket.socket, outside: socket.socket) -
     written = as_object if settings.PORTAL_LOG_FORMAT == "json" else prefixed
     part = partial(Part, written=written)
     yielding = ["nice", "-n", "5"]  # to the pages: whoever waits for these looks at one
-    sick = partial(forking.is_frozen, outside)
-    forks = [*yielding, *forking.server(inside)]
+    sick = partial(launch.is_frozen, outside)
+    forks = [*yielding, *launch.server(inside)]
     fork = part("keepers", forks, descriptors=[inside.fileno()], is_sick=sick)
-    asks = [*yielding, "env", f"{forking.VARIABLE}={outside.fileno()}", *manage, "qcluster", *quick]
+    asks = [*yielding, "env", f"{launch.VARIABLE}={outside.fileno()}", *manage, "qcluster", *quick]
     deaf = _if_known(queue.is_deaf)
     return [
         part("web", web, descriptors=[door.fileno()]),
@@ -206,7 +207,7 @@ def _if_known(ask: Callable[[], bool]) -> Callable[[], bool]:
         nonlocal trusted_from
         close_old_connections()
         try:
-            sick = not fulldisk.is_under_database() and ask()
+            sick = not outages.is_database_disk_full() and ask()
         except (DatabaseError, InterfaceError):
             trusted_from = time.monotonic() + RECOVERY
             return False

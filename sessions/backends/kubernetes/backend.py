@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 from sessions.backends import (
     Aside,
     BuildReport,
@@ -31,18 +31,7 @@ from sessions.backends import (
 )
 from sessions.errors import TemporaryError
 
-from . import (
-    buildreport,
-    claims,
-    configuration,
-    examination,
-    keysecret,
-    nodes,
-    output,
-    serverpod,
-    serverreport,
-)
-from .answering import Answering
+from . import buildreport, keysecret, namespace, nodes, output, preflight, serverpod, serverreport
 from .buildpod import build_pod
 from .changes import WARNINGS, Changes, latest, unanswered
 from .cluster import Cluster, Manifest
@@ -66,8 +55,8 @@ from .labels import (
     server_name,
 )
 from .namespace import Namespace
-from .place import Place
-from .podstatus import annotation, label, leaves
+from .output import Place
+from .podstatus import Answering, annotation, label, leaves
 from .registry import Registry
 from .serverreport import Sight
 from .site import TAG, configured
@@ -88,10 +77,10 @@ class KubernetesBackend:
     def problems(self) -> list[Problem]:
         """What is not configured. Whether the cluster answers is not asked here, because pages
         do not wait for it: a launch waits until it does."""
-        return list(configuration.problems(self.site))
+        return list(preflight.problems(self.site))
 
     def examine(self) -> Iterator[Problem]:
-        return examination.examine(
+        return preflight.examine(
             self._cluster, self.site, lambda: self.site.registry and self.has_image("doctor")
         )
 
@@ -222,7 +211,7 @@ class KubernetesBackend:
         return self._cluster.get("pods", build_name(build_id))
 
     def ensure_server(self, spec: ServerSpec) -> None:
-        self._require_own(claims.ensure(self._cluster, serverpod.claim(spec, self.site)))
+        self._require_own(namespace.ensure(self._cluster, serverpod.claim(spec, self.site)))
         self._cluster.create("secrets", serverpod.secret(spec))
         secret = self._wanted(spec)
         if secret is None:
@@ -276,7 +265,7 @@ class KubernetesBackend:
                 self._cluster.patch("pods", name, change)
 
     def adopt_volume(self, volume: str, owner_id: int) -> bool:
-        return claims.adopt(self._cluster, volume)
+        return namespace.adopt(self._cluster, volume)
 
     def forget_identity(self, volume: str) -> None:
         """Pods that run keep their files; the cluster itself does this with the last of them."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 from sessions.backends import BuildSpec
 
 from .labels import build_key_labels, build_key_name, key_labels, key_name

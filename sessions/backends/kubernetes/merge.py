@@ -2,7 +2,7 @@
 
 What a pod and the portal's own container may do is the portal's word alone: a template can add
 no capability there. Containers and rights of the pod that only the template has are merged in
-like everything else; `configuration` names those that would undo the portal's.
+like everything else; `preflight` names those that would undo the portal's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,15 @@
-"""To which installation the namespace belongs, and whose its objects are.
+"""Own the namespace's objects by installation id, people's volume claims among them.
 
-A ConfigMap has the id, and every object of ours bears it as a label. What bears another one is some
-other portal's: it is listed, and left alone. What bears none was made before there were ids.
+People's volume claims in the cluster: made once, and told from others of the same name.
+
+Who has a claim has its files. So one that the portal has not made counts as a person's only
+after staff have said so: `adopt` then puts the portal's labels on it.
+
+To which installation the namespace belongs, and whose its objects are.
+
+A ConfigMap has the id, and every object of ours bears it as a label. What bears another one is
+some other portal's: it is listed, and left alone. What bears none was made before there were
+ids.
 """
 
 from __future__ import annotations
@@ -13,11 +21,64 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from sessions.backends import Found
-from sessions.errors import BinderyError, InternalError, NotAllowed
+from sessions.errors import BinderyError, InternalError, NotAllowed, UserError
 
 from .cluster import FORBIDDEN, Cluster, Manifest
-from .labels import BUILD, BUILDS, INSTALLATION, OURS, OWNER, PROJECT, SERVERS, SESSION, VOLUMES
+from .labels import (
+    BUILD,
+    BUILDS,
+    INSTALLATION,
+    KIND,
+    MANAGED,
+    OURS,
+    OWNER,
+    PROJECT,
+    SERVERS,
+    SESSION,
+    VOLUMES,
+    volume_labels,
+    volume_name,
+)
 from .podstatus import label
+
+CLAIMS = "persistentvolumeclaims"
+OUR_LABELS = (MANAGED, KIND, OWNER)
+
+
+def ensure(cluster: Cluster, wanted: Manifest) -> Manifest | None:
+    """Make the claim unless it is there; return the one that was. Raises `UserError` for one that
+    is not the portal's."""
+    name = wanted["metadata"]["name"]
+    found = cluster.get(CLAIMS, name)
+    if found is None:
+        if cluster.create(CLAIMS, wanted):
+            return None
+        found = cluster.get(CLAIMS, name)  # somebody has made it just now
+    if found is None or is_ours(found, wanted["metadata"]["labels"]):
+        return found
+    message = _(
+        "The cluster has a volume claim “%(name)s” that this portal has not made, so nobody knows"
+        " whether the files in it are yours, and the notebook was not started. Tell the staff:"
+        " “manage.py adopt_volume” makes it yours."
+    )
+    raise UserError("spawn.volume-unknown", message % {"name": name})
+
+
+def is_ours(found: Manifest, labels: Manifest) -> bool:
+    """Return whether the claim has the labels by which the portal knows a person's volume."""
+    there = found["metadata"].get("labels") or {}
+    return all(there.get(label) == labels[label] for label in OUR_LABELS)
+
+
+def adopt(cluster: Cluster, volume: str) -> bool:
+    """Have the claim of this volume's name count as its person's; False where there is none, or
+    where it does already."""
+    found = cluster.get(CLAIMS, volume_name(volume))
+    labels = volume_labels(volume)
+    if found is None or is_ours(found, labels):
+        return False
+    return cluster.patch(CLAIMS, volume_name(volume), {"metadata": {"labels": labels}})
+
 
 CONFIGMAP = "bindery-installation"
 SECONDS = 10.0

@@ -4,7 +4,7 @@ removed.
 "It is not there" and "nobody can say" are different answers: the first starts a build, and a
 registry that is away for a moment must not have everything built again. So only a registry's
 own words count for absent; another server's 404, say of a proxy in front, does not. What
-is asked follows the OCI distribution specification; `registryanswers` does the asking.
+is asked follows the OCI distribution specification; `registry_http` does the asking.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from django.utils.translation import gettext as _
 
 from sessions.errors import NotAllowed, TemporaryError
 
-from .registryanswers import LONGEST, REFUSED, Answer, Questions
-from .registrylogin import login
+from .registry_http import LONGEST, REFUSED, Answer, Questions, login
 
 _ACCEPT = ", ".join([
     "application/vnd.oci.image.index.v1+json",

@@ -3,9 +3,10 @@
 It only writes down what is wanted and reads what is: each build and each notebook has a
 `keeper` process of its own, which goes on when the portal is restarted. Neighbours:
 `folders` (where), `environments` (what was built), `orders` (what keepers are told), `keyfiles`
-(whose SSH keys notebooks have), `launch` and `forking` (how they are started), `reports` (how they
-are), `follow` (what changes), `leftovers` (what nobody works on any more), `going` (how it is
-removed), `place` (whose all this is), `asides` (what nobody asked for), `health` (what is missing).
+(whose SSH keys notebooks have), `launch` and `launch` (how they are started), `reports` (how they
+are), `follow` (what changes), `orphans` (what nobody works on any more), `removal` (how it is
+removed), `installation` (whose all this is), `orphans` (what nobody asked for), `health` (what
+is missing).
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from keys.identity import Identity
-from sessions import fulldisk
+from keys.keypairs import Identity
+from sessions import outages
 from sessions.backends import (
     Aside,
     BuildReport,
@@ -37,24 +38,21 @@ from sessions.backends import (
 from sessions.errors import TemporaryError, UserError
 
 from . import (
-    asides,
     environments,
-    examination,
-    going,
     health,
     keyfiles,
     launch,
-    leftovers,
     orders,
-    people,
-    place,
+    orphans,
+    owners,
+    removal,
     reports,
     toolbox,
-    uids,
 )
+from . import installation as place
 from .folders import BUILD, SERVER, Folders
 from .follow import Changes, Report
-from .interpreters import interpreters
+from .toolbox import interpreters
 
 _PROBLEMS_SECONDS = 30.0
 
@@ -76,7 +74,7 @@ class LocalBackend:
         return self._problems[1]
 
     def examine(self) -> Iterator[Problem]:
-        return examination.examine()
+        return health.examine()
 
     def capacity(self) -> Capacity:
         """All of this machine, and the disk of the data folder; notebooks here get no GPU."""
@@ -92,16 +90,16 @@ class LocalBackend:
 
     def prepare(self) -> None:
         """Make the folders and the build tools. Raises `TemporaryError` without a network."""
-        folders, builder = self.folders, people.builder()
+        folders, builder = self.folders, owners.builder()
         folders.root.mkdir(parents=True, exist_ok=True)
         health.usable_by_sandboxes(folders.root)
         self._note_earlier_uids()
         for path in (folders.run, folders.projects, folders.homes):
-            people.shelf(path, 0o711)
-        people.note_uids(folders.homes)
-        people.folder(folders.toolboxes, 0, 0o755)
-        people.folder(folders.environments, builder, 0o755)
-        people.folder(folders.cache, builder, 0o700)
+            owners.shelf(path, 0o711)
+        owners.note_uids(folders.homes)
+        owners.folder(folders.toolboxes, 0, 0o755)
+        owners.folder(folders.environments, builder, 0o755)
+        owners.folder(folders.cache, builder, 0o700)
         for python in list(interpreters(builder).values())[:1]:
             toolbox.ensure(folders.toolboxes, python)
         self._problems = None
@@ -110,18 +108,18 @@ class LocalBackend:
         """Note, where nothing is noted yet, the uid of the environments: the base that people's
         were counted from, or that of an ordinary user who had everything."""
         homes, environments = self.folders.homes, self.folders.environments
-        if not homes.exists() or not environments.exists() or (homes / uids.FILE).exists():
+        if not homes.exists() or not environments.exists() or (homes / owners.FILE).exists():
             return
         there = environments.stat().st_uid
         if homes.stat().st_uid == 0:
-            uids.note(homes, base=there)
+            owners.note(homes, base=there)
         else:
-            uids.note(homes, own=there)
+            owners.note(homes, own=there)
 
     def installation(self) -> str:
         return place.installation(self.folders)
 
-    @fulldisk.passes()
+    @outages.retry_on_disk_error()
     def give_installation(self, wanted: str) -> str:
         return place.give(self.folders, wanted)
 
@@ -136,19 +134,19 @@ class LocalBackend:
         """Nothing bears a mark of its own."""
 
     def set_aside(self, name: str) -> None:
-        asides.set_aside(self.folders, name)
+        orphans.set_aside(self.folders, name)
 
     def asides(self) -> list[Aside]:
-        return asides.there(self.folders)
+        return orphans.there(self.folders)
 
     def aside_size(self, aside: str) -> int | None:
-        return asides.size(self.folders, aside)
+        return orphans.size(self.folders, aside)
 
     def put_back(self, aside: str) -> None:
-        asides.put_back(self.folders, aside)
+        orphans.put_back(self.folders, aside)
 
     def remove_aside(self, aside: str) -> None:
-        asides.remove(self.folders, aside)
+        orphans.remove(self.folders, aside)
 
     def has_image(self, image: str) -> bool:
         return environments.result(self.folders.environment(image)) is not None
@@ -162,16 +160,16 @@ class LocalBackend:
     def remove_image(self, image: str) -> None:
         environments.drop(self.folders, image)
 
-    @fulldisk.passes()
+    @outages.retry_on_disk_error()
     def ensure_build(self, spec: BuildSpec) -> None:
         folder = self.folders.keeper(BUILD, spec.id)
         if _is_over(folder):
             return
         if (found := environments.result(self.folders.environment(spec.image))) is not None:
-            launch.say_built(folder, people.builder(), str(found.get("pack", "")))
+            launch.say_built(folder, owners.builder(), str(found.get("pack", "")))
             return
         job = orders.build_job(spec, self.folders, self._toolbox())
-        launch.start(folder, people.builder(), job, orders.key(spec))
+        launch.start(folder, owners.builder(), job, orders.key(spec))
 
     def cancel_build(self, build_id: int) -> None:
         launch.tell(self.folders.keeper(BUILD, build_id), launch.CANCEL)
@@ -182,7 +180,7 @@ class LocalBackend:
     def read_log(self, build_id: int, position: str) -> LogPiece | None:
         return reports.piece(self.folders.keeper(BUILD, build_id), position)
 
-    @fulldisk.passes()
+    @outages.retry_on_disk_error()
     def ensure_server(self, spec: ServerSpec) -> None:
         folder = self.folders.keeper(SERVER, spec.id)
         if _is_over(folder):
@@ -191,11 +189,11 @@ class LocalBackend:
             message = _("Its environment is not there any more. Start it again: it is built anew.")
             raise UserError("spawn.no-image", message)
         job = orders.server_job(spec, self.folders, self._toolbox())
-        uid = people.person(spec.owner_id)
-        people.hand_over(self.folders.environment(spec.image), uid)
-        people.owned(self.folders.volume(spec.volume), spec.owner_id, self.folders.homes)
-        people.owned(self.folders.project(spec.name), spec.owner_id, self.folders.homes)
-        people.folder(folder, uid, 0o700)
+        uid = owners.person(spec.owner_id)
+        owners.hand_over(self.folders.environment(spec.image), uid)
+        owners.owned(self.folders.volume(spec.volume), spec.owner_id, self.folders.homes)
+        owners.owned(self.folders.project(spec.name), spec.owner_id, self.folders.homes)
+        owners.folder(folder, uid, 0o700)
         if spec.identity:
             keyfiles.write(folder, uid, spec.identity)
         launch.start(folder, uid, job)
@@ -216,12 +214,12 @@ class LocalBackend:
         keyfiles.forget(self.folders.run, volume)
 
     def adopt_volume(self, volume: str, owner_id: int) -> bool:
-        folder, uid = self.folders.volume(volume), people.person(owner_id)
-        return folder.exists() and os.geteuid() == 0 and people.hand_over_all(folder, uid)
+        folder, uid = self.folders.volume(volume), owners.person(owner_id)
+        return folder.exists() and os.geteuid() == 0 and owners.hand_over_all(folder, uid)
 
     def remove_project(self, name: str, volume: str = "") -> bool:
-        going.drop(self.folders.project(name))
-        return not going.is_going(self.folders.projects, name)
+        removal.drop(self.folders.project(name))
+        return not removal.is_going(self.folders.projects, name)
 
     def measure_project(self, name: str, volume: str) -> ProjectSize:
         return ProjectSize(environments.taken(self.folders.project(name)))
@@ -247,10 +245,10 @@ class LocalBackend:
         return place.projects(self.folders)
 
     def sweep(self) -> list[str]:
-        return leftovers.sweep(self.folders)
+        return orphans.sweep(self.folders)
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
-        people.shelf(self.folders.run, 0o711)
+        owners.shelf(self.folders.run, 0o711)
         yield from Changes(self.folders.run, self._everything)
 
     def _everything(self) -> list[Report]:
@@ -260,7 +258,7 @@ class LocalBackend:
         """The tools, if everything is there that a sandbox needs. Raises `TemporaryError`."""
         for problem in self.problems():
             raise TemporaryError(problem.id, problem.message)
-        python = next(iter(interpreters(people.builder()).values()))
+        python = next(iter(interpreters(owners.builder()).values()))
         return self.folders.toolboxes / toolbox.name(python)
 
 

@@ -1,7 +1,7 @@
 """The finished environments: which there are, how large they are, and their removal.
 
 One that is dropped gets a hidden name first, so nobody finds half of it, however the removal
-ends; its files go when no notebook has them any more. `leftovers` has what never was finished.
+ends; its files go when no notebook has them any more. `orphans` has what never was finished.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from django.utils.translation import gettext as _
 from sessions.backends import Image
 from sessions.errors import TemporaryError
 
-from . import going, launch
+from . import launch, removal
 from .folders import SERVER, Folders
-from .keeper import jobs, unsynced
+from .keeper import disks, jobs
 
 _DROPPED = ".dropped"
 _SECONDS = 20
@@ -32,16 +32,16 @@ def result(environment: Path) -> dict[str, Any] | None:
     """Return what a build has left in a finished environment's folder; None where it has finished
     none, or the machine was started anew before all of it was on the disk."""
     try:
-        found: dict[str, Any] = json.loads((environment / unsynced.RESULT).read_text())
+        found: dict[str, Any] = json.loads((environment / disks.RESULT).read_text())
     except (OSError, ValueError):
         return None
-    return None if unsynced.is_in_doubt(environment) else found
+    return None if disks.is_in_doubt(environment) else found
 
 
 def finished(folders: Folders) -> list[Image]:
     """Those that notebooks can be given; what is left of others goes by the way."""
     sweep(folders)
-    there = folders.environments.glob(f"[!.]*/{unsynced.RESULT}")
+    there = folders.environments.glob(f"[!.]*/{disks.RESULT}")
     return [Image(path.parent.name) for path in sorted(there) if result(path.parent) is not None]
 
 
@@ -78,7 +78,7 @@ def sweep(folders: Folders) -> None:
 
 def _remove(path: Path) -> None:
     try:
-        going.drop(path)
+        removal.drop(path)
     except OSError:
         message = _("The environment %(name)s cannot be removed from the disk at present.")
         raise TemporaryError("local.not-removed", message % {"name": path.name}) from None

@@ -11,9 +11,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from keys.identity import Identity
+from keys.keypairs import Identity
 
-from . import launch, people, reports
+from . import launch, owners, reports
 from .folders import SERVER
 from .keeper import jobs
 from .keeper import keyfiles as shown
@@ -22,7 +22,7 @@ from .keeper.files import put, remove
 
 def write(folder: Path, uid: int, identity: Identity) -> None:
     """Give the notebook of this run folder, started or not, these keys."""
-    there = people.folder(folder / shown.FOLDER, uid, 0o700)
+    there = owners.folder(folder / shown.FOLDER, uid, 0o700)
     _put(there / shown.KNOWN_HOSTS, uid, identity.known_hosts, 0o644)
     _put(there / shown.PUBLIC, uid, f"{identity.public}\n", 0o644)
     _put(there / shown.PRIVATE, uid, identity.private, 0o600)

@@ -1,24 +1,68 @@
-"""From what the portal wants (a spec) to what a keeper is told (a job), with the site's bounds."""
+"""Turn a spec of the portal into a keeper's job.
+
+What sandboxes get of the portal's own environment: a few variables, and no secret.
+
+From what the portal wants (a spec) to what a keeper is told (a job), with the site's bounds.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from sessions.addresses import Unresolvable
 from sessions.backends import BuildSpec, ServerSpec
+from sessions.egress.addresses import Unresolvable
 from sessions.errors import InternalError
 from sessions.providers import rules
 
-from . import people
+from . import owners
 from .folders import Folders
-from .interpreters import interpreters, prefix
-from .keeper.jobs import Bounds, BuildJob, Key, ServerJob
-from .site import site
+from .keeper.jobs import Bounds, BuildJob, Key, ServerJob, Site
+from .toolbox import interpreters, prefix
+
+# Certificates: their files are shown in the sandbox at the same path.
+_FILES = frozenset({
+    "AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "PIP_CERT",
+    "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE",
+})  # fmt: skip
+_ADDRESSES = frozenset({
+    "CONDA_CHANNEL_ALIAS", "NPM_CONFIG_REGISTRY", "PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL",
+    "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_INDEX", "UV_INDEX_URL",
+})  # fmt: skip
+_PLAIN = frozenset({
+    "LC_ALL", "PIP_DEFAULT_TIMEOUT", "PIP_TRUSTED_HOST", "TZ", "UV_HTTP_TIMEOUT",
+    "UV_INSECURE_HOST", "UV_SYSTEM_CERTS",
+})  # fmt: skip
+
+_TRUST = {"UV_SYSTEM_CERTS": "true"}  # a site's own authority counts as it does for its machine
+
+
+def site(toolbox: str, environment: Mapping[str, str], extra: list[str]) -> Site:
+    """What every sandbox gets; ``extra`` are further files and folders to be shown."""
+    files = {name: environment[name] for name in _FILES & environment.keys()}
+    addresses = {
+        name: environment[name]
+        for name in _ADDRESSES & environment.keys()
+        if all(_is_public(word) for word in environment[name].split())
+    }
+    plain = _TRUST | {name: environment[name] for name in _PLAIN & environment.keys()}
+    index = addresses.get("UV_DEFAULT_INDEX") or addresses.get("PIP_INDEX_URL")
+    if index:  # one is uv's, one is pip's, and both run in sandboxes
+        addresses = {"UV_DEFAULT_INDEX": index, "PIP_INDEX_URL": index, **addresses}
+    shown = sorted({path for path in files.values() if os.path.isabs(path)} | set(extra))
+    return Site(toolbox, dict(sorted({**files, **addresses, **plain}.items())), shown)
+
+
+def _is_public(address: str) -> bool:
+    """Whether the address of an index can be shown: on the network, without a password."""
+    parts = urlsplit(re.sub(r"^[\w.-]+=(?=https?:)", "", address))  # uv lets an index have a name
+    return parts.scheme in {"http", "https"} and "@" not in parts.netloc
+
 
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
 _LOG_OF_NOTEBOOK = 1_000_000
@@ -26,7 +70,7 @@ _LOG_OF_NOTEBOOK = 1_000_000
 
 def build_job(spec: BuildSpec, folders: Folders, toolbox: Path) -> BuildJob:
     """What the build's keeper needs to know."""
-    pythons = interpreters(people.builder())
+    pythons = interpreters(owners.builder())
     allowed = rules()
     return BuildJob(
         url=spec.url,
@@ -56,7 +100,7 @@ def server_job(spec: ServerSpec, folders: Folders, toolbox: Path) -> ServerJob:
     """What the notebook's keeper needs to know."""
     memory = min(int(spec.resources.memory_limit_gb * 1e9), _machine())
     bounds = Bounds(memory, settings.PORTAL_SANDBOX_PROCESSES, log=_LOG_OF_NOTEBOOK)
-    pythons = interpreters(people.builder())
+    pythons = interpreters(owners.builder())
     return ServerJob(
         name=spec.name,
         owner=spec.owner,

@@ -9,11 +9,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from sessions.conditionwords import in_words
 from sessions.errors import BinderyError
-from sessions.installation import adopting, belonging
-from sessions.installation.adopting import Stock
-from sessions.installation.decision import Verdict, is_too_much
+from sessions.installation import adopt, ownership
+from sessions.installation.adopt import Stock
+from sessions.installation.rules import Verdict, is_too_much
+from sessions.watch.conditions import in_words
 
 NAMED = 10
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            stock = adopting.take_stock()
+            stock = adopt.take_stock()
             for line in shown(stock):
                 self.stdout.write(line)
             if stock.verdict == Verdict.FITS and not options["part"]:
@@ -71,7 +71,7 @@ def shown(stock: Stock) -> Iterator[str]:
     if stock.foreign:
         yield _("With another id, and left alone: %(names)s") % {"names": _some(stock.foreign)}
     if stock.verdict != Verdict.FITS:
-        words = {"why": in_words(belonging.PART, stock.verdict.value).message}
+        words = {"why": in_words(ownership.PART, stock.verdict.value).message}
         yield _("Why nothing is done by itself: %(why)s") % words
 
 
@@ -130,7 +130,7 @@ def _will_part() -> str:
 
 
 def _done(parted: bool) -> Verdict:
-    return adopting.part() if parted else adopting.adopt()
+    return adopt.part() if parted else adopt.adopt()
 
 
 def _conclusion(verdict: Verdict, *, parted: bool) -> str:
@@ -140,5 +140,5 @@ def _conclusion(verdict: Verdict, *, parted: bool) -> str:
             "that is this portal's alone, and start it again."
         )
     if verdict != Verdict.FITS:
-        raise CommandError(in_words(belonging.PART, verdict.value).message)
+        raise CommandError(in_words(ownership.PART, verdict.value).message)
     return _("Database and data belong together. A portal that runs goes on within some minutes.")

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from portal.models import User
-from sessions import volumes
 from sessions.backends import get_backend
 from sessions.errors import BinderyError
+from sessions.lifecycle import files
 
 
 class Command(BaseCommand):
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
 
 def _adopt(person: User) -> str:
-    volume = volumes.of(person)
+    volume = files.of(person)
     try:
         if get_backend().adopt_volume(volume, person.pk):
             return f"{person.username}: “{volume}” is their volume from now on."

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sessions.backends import ProjectSize
-from sessions.backends.kubernetes import claims
+from sessions.backends.kubernetes import namespace as claims
 from sessions.backends.kubernetes.cluster import Cluster, Manifest
 from sessions.backends.kubernetes.labels import HELPERS, helper_name, volume_labels, volume_name
 from sessions.backends.kubernetes.namespace import Namespace
@@ -89,7 +89,7 @@ class Errands:
 
     def _has_volume(self, volume: str) -> bool:
         """Whether there is such a claim, and it is this portal's."""
-        found = self._cluster.get(claims.KINDS, volume_name(volume))
+        found = self._cluster.get(claims.CLAIMS, volume_name(volume))
         if found is None or self._namespace.is_foreign(found):
             return False
         return claims.is_ours(found, volume_labels(volume))

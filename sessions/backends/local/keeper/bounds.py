@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import disks, tree
+from . import disks, usage
 from .cgroups import Group
 from .status import Ended
 
@@ -68,12 +68,12 @@ class Memory:
             raise self.ended
 
     def _weigh_netlink(self, process: int) -> float:
-        if tree.in_netlink(process) > self.limit // NETLINK:
+        if usage.in_netlink(process) > self.limit // NETLINK:
             raise self.ended
         return _GROUP_PAUSE
 
     def _weigh(self, process: int) -> float:
-        used = tree.memory(process, self.mounts, self.limit)
+        used = usage.memory(process, self.mounts, self.limit)
         if used > self.limit:
             raise self.ended
         return min(1.0, max(0.1, (self.limit - used) / _FASTEST_GROWTH))
@@ -82,7 +82,7 @@ class Memory:
 async def watch_files(process: int, ended: Ended) -> None:
     """Raise ``ended`` when the sandbox of ``process`` has opened too many files and sockets: a
     machine has a number of them for all its programs."""
-    while tree.open_files(process) <= MOST_FILES:
+    while usage.open_files(process) <= MOST_FILES:
         await asyncio.sleep(_FILES_PAUSE)
     raise ended
 

@@ -16,10 +16,10 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sessions import egress
-from sessions.addresses import Rules
+from sessions.egress import proxy
+from sessions.egress.addresses import Rules
 
-from . import bounds, disks, steps, unsynced
+from . import bounds, disks, steps
 from .cgroups import Group
 from .files import copy, first_link_out, make_readable, remove, rename_unless_there
 from .jobs import BuildJob, Key
@@ -167,7 +167,7 @@ class Build:
         """The proxy of the steps inside; what it refuses is said in the log."""
         path = self._folder / "io" / "net"
         path.unlink(missing_ok=True)
-        server = await egress.serve(
+        server = await proxy.serve(
             Rules(frozenset(trusted), frozenset(self._job.closed), front=front),
             path=str(path),
             observe=lambda error: self._log.note(f"Not connected: {error}"),
@@ -185,20 +185,20 @@ class Build:
         kept = base_folder(self._job, version)
         draft = kept.with_name(f".{self._folder.name}")
         remove(draft)
-        if unsynced.is_in_doubt(kept):
+        if disks.is_in_doubt(kept):
             with suppress(FileNotFoundError):  # another build was quicker
                 os.rename(kept, draft)
             remove(draft)
         if kept.exists():
             self._log.say(f"── Taking Python {version} and JupyterLab as installed before")
             await copy(kept, self._partial / "env")
-            (self._partial / "env" / unsynced.MARK).unlink(missing_ok=True)
+            (self._partial / "env" / disks.MARK).unlink(missing_ok=True)
             return
         for step in steps.base(self._job, version):
             await self._step(step)
         self._let_people_install(version)
         await copy(self._partial / "env", draft)
-        unsynced.mark(draft)
+        disks.mark(draft)
         rename_unless_there(draft, kept)
 
     def _let_people_install(self, version: str) -> None:
@@ -212,8 +212,8 @@ class Build:
             remove(self._partial / name)
         for name in ("env", "home"):
             make_readable(self._partial / name)
-        (self._partial / unsynced.RESULT).write_text(json.dumps(found))
-        unsynced.mark(self._partial)
+        (self._partial / disks.RESULT).write_text(json.dumps(found))
+        disks.mark(self._partial)
         os.chmod(self._partial, 0o700 if self._job.private else 0o755)
         rename_unless_there(self._partial, Path(self._job.environment))
 

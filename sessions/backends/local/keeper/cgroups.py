@@ -2,7 +2,7 @@
 
 The kernel counts there whatever the processes make it keep, mapped by one of them or not: files in
 memory with or without a name, SysV segments, what lies in sockets and pipes, inodes. Where no
-group can be had, `tree` counts what can be seen from outside, and `seccomp` refuses the rest.
+group can be had, `usage` counts what can be seen from outside, and `seccomp` refuses the rest.
 
 All groups of a data folder lie below one of their own, which is named by its path, so that those
 of a folder that is gone are known and go as well. On version 2 a keeper moves

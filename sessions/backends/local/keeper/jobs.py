@@ -55,7 +55,7 @@ class BuildJob:
     ``pythons`` maps versions (3.11) to interpreters, the preferred one first.
     ``fetch_trusted`` and ``trusted`` are hosts that may be reached in spite of their address:
     by git, and by everything after it; ``closed`` and, for git alone, ``fetch_front`` are those
-    of `sessions.addresses.Rules`. ``private``: what is built is one person's alone.
+    of `sessions.egress.addresses.Rules`. ``private``: what is built is one person's alone.
     """
 
     url: str

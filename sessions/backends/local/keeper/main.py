@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from . import cgroups, jobs, lock, privileges
+from . import cgroups, jobs, privileges, status
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
 
 def keep(folder: Path, uid: int) -> None:
     """Return in the caller's process at once, and in the keeper's when its work is done."""
-    if lock.take(folder / "lock") is None:
+    if status.take(folder / "lock") is None:
         return
     secret = sys.stdin.read()
     privileges.detach(folder / "keeper.log")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from . import namespaces, seccomp, tree
+from . import namespaces, seccomp, usage
 from .sandbox import SHELL, Handed, Sandbox, arguments, command
 
 _CHUNK: Final = 65536
@@ -143,7 +143,7 @@ def _kill(process: int) -> None:
     with suppress(ProcessLookupError, ChildProcessError):
         os.kill(process, signal.SIGSTOP)  # so that none is started after we have looked
         os.waitid(os.P_PID, process, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-        for inside in tree.children(process):
+        for inside in usage.children(process):
             os.kill(inside, signal.SIGKILL)
         os.kill(process, signal.SIGKILL)
 

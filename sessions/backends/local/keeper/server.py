@@ -10,15 +10,15 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sessions import egress
 from sessions import jupyter as lab
-from sessions.addresses import Rules
+from sessions.egress import proxy
+from sessions.egress.addresses import Rules
 
 from . import bounds, jupyter, keyfiles, status
-from .ask import ask
 from .cgroups import Group
 from .home import settle, sync
 from .jobs import ServerJob
+from .jupyter import ask
 from .log import Log
 from .program import end_of, followed, started
 from .sandbox import Bind, Sandbox
@@ -55,7 +55,7 @@ class Server:
             old.unlink(missing_ok=True)
         self._write_configuration()
         rules = Rules(frozenset(self._job.trusted), frozenset(self._job.closed))
-        way_out = await egress.serve(rules, path=str(self._served / "net"))
+        way_out = await proxy.serve(rules, path=str(self._served / "net"))
         try:
             async with started(self._sandbox(home), self._words()) as process:
                 try:

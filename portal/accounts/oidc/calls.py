@@ -1,0 +1,233 @@
+"""Call an identity provider: its description, tokens, user info and keys.
+
+Where a provider is asked what: by hand, and from its own description (OpenID Connect Discovery).
+
+The description is fetched when it is needed first, never at start: a provider that is away keeps
+no portal from starting.
+
+Asking a provider: for tokens, for what it knows of a person, for its keys.
+
+mozilla-django-oidc makes the calls; what its answers mean is said here. Nothing of a token or a
+code stands in an error or in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.core.cache import cache
+from mozilla_django_oidc.auth import OIDCAuthenticationBackend
+from mozilla_django_oidc.utils import import_from_settings
+
+from . import idtoken
+from .problems import ProviderAway, away, refused, unproven
+from .provider import Provider
+
+KEPT = 3600
+"""Seconds for which a description is believed."""
+NAMES = {
+    "authorization": "authorization_endpoint",
+    "token": "token_endpoint",
+    "userinfo": "userinfo_endpoint",
+    "keys": "jwks_uri",
+    "logout": "end_session_endpoint",
+    "revocation": "revocation_endpoint",
+}
+
+UNREADABLE = (requests.RequestException, ValueError, RecursionError)
+"""What comes of an answer that does not come, or makes no sense."""
+
+logger = logging.getLogger(__name__)
+
+
+def endpoint(provider: Provider, name: str) -> str:
+    """The address of one, "" where the provider has none. Raises `ProviderAway`."""
+    if provider.is_set_by_hand:
+        return provider.endpoints.get(name, "")
+    return provider.endpoints.get(name) or _web_address(description(provider).get(NAMES[name]))
+
+
+def offers(provider: Provider, what: str, value: str) -> bool:
+    """Whether the list ``what`` of the description has ``value``. Raises `ProviderAway`."""
+    listed = {} if provider.is_set_by_hand else description(provider)
+    return value in (listed.get(what) or [])
+
+
+def description(provider: Provider) -> Mapping[str, Any]:
+    """What the provider says of itself. Raises `ProviderAway`, also when it names another issuer:
+    then it is not the one that is meant."""
+    key = f"oidc.description.{provider.slug}.{provider.issuer}"
+    found: dict[str, Any] | None = cache.get(key)
+    if found is None:
+        found = fetched(provider)
+        cache.set(key, found, KEPT)
+    return found
+
+
+def fetched(provider: Provider) -> dict[str, Any]:
+    """Like `description`, but never from memory."""
+    address = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
+    try:
+        answer = requests.get(address, timeout=settings.OIDC_TIMEOUT)
+        answer.raise_for_status()
+        found = answer.json()
+    except UNREADABLE as error:
+        logger.warning("%s: no description at %s: %s", provider.slug, address, type(error).__name__)
+        raise away(provider) from None
+    if not isinstance(found, dict) or found.get("issuer") != provider.issuer:
+        logger.error("%s: the description at %s is another issuer's", provider.slug, address)
+        raise away(provider)
+    return found
+
+
+def _web_address(value: object) -> str:
+    is_one = isinstance(value, str) and value.startswith(("https://", "http://"))
+    return str(value) if is_one else ""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What the token endpoint gives; "" for what it does not."""
+
+    id_token: str = field(default="", repr=False)
+    access_token: str = field(default="", repr=False)
+    refresh_token: str = field(default="", repr=False)
+
+
+class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published without types
+    """The portal as a client of one provider. All calls raise `ProviderAway` where it does not
+    answer as it should."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.provider = provider
+        self.by_header = _prefers_header(provider)
+        self.OIDC_OP_TOKEN_ENDPOINT = endpoint(provider, "token")
+        self.OIDC_OP_USER_ENDPOINT = endpoint(provider, "userinfo")
+        self.OIDC_OP_JWKS_ENDPOINT = endpoint(provider, "keys")
+
+    def get_settings(self, attr: str, *default: Any) -> Any:
+        if attr == "OIDC_TOKEN_USE_BASIC_AUTH":
+            return self.by_header
+        return import_from_settings(attr, *default)
+
+    def redeem(self, code: str, verifier: str, callback: str) -> Tokens:
+        """The tokens for a code. Raises `Refused` if the provider takes it not, or not again."""
+        given = {"code": code, "code_verifier": verifier, "redirect_uri": callback}
+        return self._tokens(grant_type="authorization_code", **given)
+
+    def refresh(self, token: str) -> Tokens:
+        """New tokens for an old one. Raises `Refused` if it counts no more."""
+        return self._tokens(grant_type="refresh_token", refresh_token=token)
+
+    def claims(self, tokens: Tokens, nonce: str | None = None) -> dict[str, Any]:
+        """What the provider says of the person, as far as it is proven; empty if it says nothing,
+        which only a refresh may leave at that. Raises `Unproven`."""
+        proven = self.verify_token(tokens.id_token, nonce=nonce) if tokens.id_token else {}
+        more = self._userinfo(tokens) if self.OIDC_OP_USER_ENDPOINT and tokens.access_token else {}
+        if more and proven and more.get("sub") != proven["sub"]:
+            logger.warning("%s: userinfo is about somebody else", self.provider.slug)
+            raise unproven(self.provider)
+        return {**proven, **more, **{name: proven[name] for name in ("iss", "sub") if proven}}
+
+    def verify_token(self, token: str, **kwargs: Any) -> dict[str, Any]:
+        """In place of the library's, which looks at less."""
+        ours = {"audience": self.provider.client_id}
+        try:
+            if "nonce" not in kwargs:  # a signed answer of userinfo
+                return idtoken.signed(token, self.keys(), needed=("sub",), **ours)
+            where = {"issuer": self.provider.issuer, "keys_at": self.OIDC_OP_JWKS_ENDPOINT}
+            return idtoken.believed(token, self.keys(), nonce=kwargs["nonce"], **ours, **where)
+        except idtoken.Forged as why:
+            logger.warning("%s: a token was refused: %s", self.provider.slug, why)
+            raise unproven(self.provider) from None
+
+    def _tokens(self, **payload: str) -> Tokens:
+        ours = {"client_id": self.provider.client_id, "client_secret": self.provider.client_secret}
+        try:
+            answer = self._asked({**ours, **payload})
+        except requests.HTTPError as error:
+            raise self._meaning(error) from None
+        except UNREADABLE as error:
+            raise self._away("tokens", error) from None
+        if not isinstance(answer, dict):
+            raise self._away("tokens", ValueError())
+        names = ("id_token", "access_token", "refresh_token")
+        return Tokens(**{name: answer[name] for name in names if isinstance(answer.get(name), str)})
+
+    def _asked(self, payload: dict[str, str]) -> Any:
+        """Who we are is said in the header or in the form; some providers know only one way."""
+        try:
+            return self.get_token(dict(payload))
+        except requests.HTTPError as error:
+            if _error(error) != "invalid_client":
+                raise
+        self.by_header = not self.by_header
+        return self.get_token(dict(payload))
+
+    def _meaning(self, error: requests.HTTPError) -> Exception:
+        """Only this one answer is about the person; the others are about the provider or us."""
+        if _error(error) == "invalid_grant":
+            return refused(self.provider)
+        return self._away("tokens", error)
+
+    def _userinfo(self, tokens: Tokens) -> dict[str, Any]:
+        try:
+            found = self.get_userinfo(tokens.access_token, tokens.id_token, None)
+        except UNREADABLE as error:
+            raise self._away("userinfo", error) from None
+        if not isinstance(found, dict) or not isinstance(found.get("sub"), str):
+            raise self._away("userinfo", ValueError())
+        return found
+
+    def keys(self) -> Any:
+        """Return what the provider signs with."""
+        try:
+            answer = requests.get(self.OIDC_OP_JWKS_ENDPOINT, timeout=settings.OIDC_TIMEOUT)
+            answer.raise_for_status()
+            return answer.json()
+        except UNREADABLE as error:
+            raise self._away("keys", error) from None
+
+    def _away(self, what: str, error: Exception) -> Exception:
+        """The error's own text stays here: it may quote the answer."""
+        told = _error(error) or type(error).__name__
+        logger.warning("%s: no %s: %s", self.provider.slug, what, told)
+        return away(self.provider)
+
+
+def revoke(provider: Provider, refresh_token: str) -> None:
+    """Have the provider forget it, if it can (RFC 7009); what it does not hear is not repeated."""
+    try:
+        address = endpoint(provider, "revocation")
+        if address:
+            data = {"token": refresh_token, "token_type_hint": "refresh_token"}
+            ours = (provider.client_id, provider.client_secret)
+            if not _prefers_header(provider):
+                data |= {"client_id": ours[0], "client_secret": ours[1]}
+            auth = ours if _prefers_header(provider) else None
+            requests.post(address, data=data, auth=auth, timeout=settings.OIDC_TIMEOUT)
+    except (requests.RequestException, ProviderAway) as error:
+        logger.warning("%s: a token was not revoked: %s", provider.slug, type(error).__name__)
+
+
+def _prefers_header(provider: Provider) -> bool:
+    """The header is what counts where the provider says nothing (OpenID Connect Core 9)."""
+    methods = "token_endpoint_auth_methods_supported"
+    header, form = (offers(provider, methods, f"client_secret_{way}") for way in ("basic", "post"))
+    return header or not form
+
+
+def _error(error: Exception) -> str:
+    """The code in a refusal (RFC 6749, 5.2), "" if there is none."""
+    response = getattr(error, "response", None)
+    try:
+        said: Mapping[str, Any] = response.json() if response is not None else {}
+        code = said.get("error")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return code if isinstance(code, str) and len(code) < 60 and code.isprintable() else ""

@@ -1,0 +1,105 @@
+"""What a provider's claims say, in our words: pure functions of claims and `Policy`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .policy import Policy
+
+Claims = Mapping[str, Any]
+
+GROUPS_AT_MOST = 200
+GROUP_NAME = 150
+"""Characters that the name of a Django group can have."""
+ENTITLEMENTS = "eduperson_entitlement"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who somebody is for the provider. ``called`` are the names that they might have here, the
+    best first."""
+
+    issuer: str
+    subject: str
+    called: tuple[str, ...]
+    email: str
+    first_name: str
+    last_name: str
+
+
+def identity(claims: Claims, policy: Policy) -> Identity:
+    """Of claims that are proven: they have an issuer and a subject."""
+    email = text(claims.get("email"))
+    names = (text(claims.get(policy.username_claim)), email.partition("@")[0], claims["sub"])
+    return Identity(
+        issuer=claims["iss"],
+        subject=claims["sub"],
+        called=tuple(name for name in names if name),
+        email=email if "@" in email and len(email) <= 254 else "",
+        first_name=text(claims.get("given_name") or claims.get("name"))[:150],
+        last_name=text(claims.get("family_name"))[:150],
+    )
+
+
+def groups(claims: Claims, policy: Policy, prefix: str = "") -> list[str]:
+    """The groups that the provider puts the person into, as groups are called here; each once."""
+    said = [name for claim in policy.groups_claims for name in listed(claims, claim)]
+    return list(dict.fromkeys(fitting(prefix + name) for name in said))[:GROUPS_AT_MOST]
+
+
+def allowed(claims: Claims, policy: Policy, prefix: str = "") -> bool:
+    """Whether the site lets this person in: one of the rules that are set must hold."""
+    if policy.allows_everybody:
+        return True
+    named = {prefix + name for claim in policy.groups_claims for name in listed(claims, claim)}
+    return (
+        not policy.allow_groups.isdisjoint(named)
+        or not policy.allow_entitlements.isdisjoint(listed(claims, ENTITLEMENTS))
+        or _domain(claims) in policy.allow_mail_domains
+    )
+
+
+def account(claims: Claims) -> str:
+    """How a person recognises the account that they came with."""
+    for claim in ("email", "preferred_username", "name", "sub"):
+        if name := text(claims.get(claim)):
+            return name[:100]
+    return ""
+
+
+def listed(claims: Claims, name: str) -> list[str]:
+    """A claim that may be one text or a list of them, and may lie inside another (``a.b``)."""
+    value: Any = claims.get(name)
+    if value is None and "." in name:
+        value = claims
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+    values = value if isinstance(value, list) else [value]
+    return [found for each in values if (found := text(each))]
+
+
+def text(value: object) -> str:
+    """In one line, without what a database or a page could not hold."""
+    if not isinstance(value, str):
+        return ""
+    return " ".join("".join(c if c.isprintable() else " " for c in value).split())
+
+
+def fitting(name: str) -> str:
+    """As long as a group's name can be; what is cut off is told apart by a hash."""
+    if len(name) <= GROUP_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{name[: GROUP_NAME - 13]}-{digest}"
+
+
+def _domain(claims: Claims) -> str:
+    """Of an address that the provider does not say to be unverified."""
+    verified = claims.get("email_verified", True)
+    if verified is False or str(verified).lower() == "false":
+        return ""
+    name, _at, domain = text(claims.get("email")).rpartition("@")
+    return domain.lower() if name else ""

@@ -1,0 +1,142 @@
+"""Find or create the person behind proven claims, and choose their user name.
+
+The person behind proven claims: found by issuer and subject, never by name or address.
+
+A name here for a new person: safe as a path, a label and a volume's name; never another's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from portal.models import Erasure, UsedName, User
+from sessions.names import owner_slug
+
+from . import claims as said
+from . import groups, signins
+from .claims import Claims, Identity
+from .problems import NotLetIn
+from .provider import Provider
+
+TRIES = 10
+KEPT = ["email", "first_name", "last_name", "is_staff", "is_superuser", "claimed", "vouched_until"]
+
+
+def admit(provider: Provider, claims: Claims) -> User:
+    """The person's row, made at the first sign-in, with all that is claimed of them now.
+
+    Raises `NotLetIn` where the site's rule leaves them out: then no row is made, and what was
+    open to them here ends.
+    """
+    who = said.identity(claims, settings.OIDC_POLICY)
+    if not said.allowed(claims, settings.OIDC_POLICY, provider.prefix):
+        _turn_away(who)
+        raise NotLetIn(provider, said.account(claims))
+    with transaction.atomic():
+        user = _known(who) or _made(who)
+        user.email, user.first_name, user.last_name = who.email, who.first_name, who.last_name
+        named = said.groups(claims, settings.OIDC_POLICY, provider.prefix)
+        groups.settle(user, named, settings.OIDC_POLICY)
+        user.vouched_until = vouched_until()
+        user.save(update_fields=KEPT)
+    return user
+
+
+def vouch(user: User) -> None:
+    """The provider still stands for this person, and says no more than that."""
+    User.objects.filter(pk=user.pk).update(vouched_until=vouched_until())
+
+
+def vouched_until() -> datetime:
+    """For how long it counts what a provider says now."""
+    return timezone.now() + timedelta(days=settings.OIDC_VOUCH_DAYS)
+
+
+def _known(who: Identity) -> User | None:
+    """Locked, so that two sign-ins at once do not mix their groups."""
+    mine = User.objects.filter(issuer=who.issuer, subject=who.subject)
+    return mine.select_for_update().first()
+
+
+def _made(who: Identity) -> User:
+    """A new row. Two at once may want the same name, or be the same person: the database decides,
+    and the other one looks again."""
+    for _try in range(TRIES):
+        try:
+            with transaction.atomic():
+                return User.objects.create_user(
+                    free(who), who.email, issuer=who.issuer, subject=who.subject
+                )
+        except (IntegrityError, ValidationError):  # the name was taken, or erased, just now
+            if found := _known(who):
+                return found
+    raise RuntimeError(f"no free name in {TRIES} tries")
+
+
+def _turn_away(who: Identity) -> None:
+    if user := User.objects.filter(issuer=who.issuer, subject=who.subject).first():
+        signins.end_all(user)
+
+
+LONGEST = 40
+NOT_GIVEN = frozenset(
+    {
+        *("admin", "administrator", "moderator", "operator", "staff", "superuser", "support"),
+        *("bindery", "git", "jovyan", "owner", "portal", "root", "shared", "system", "viewer"),
+        *("api", "hostmaster", "postmaster", "security", "webmaster", "www"),
+        *("anonymous", "guest", "nobody", "none", "null", "test"),
+    }
+)
+"""Whoever had such a name would be taken for somebody else."""
+
+
+def free(identity: Identity) -> str:
+    """The best name that nobody has or had. It is only taken by making the row: two may be told
+    the same one."""
+    return next(name for name in _candidates(identity) if not is_taken(name))
+
+
+def is_taken(name: str) -> bool:
+    """Whether somebody has this name or is known by it (`owner_slug`), or once was."""
+    called = Q(username__iexact=name) | Q(username__iexact=owner_slug(name))
+    known_by = Q(name__iexact=name) | Q(name__iexact=owner_slug(name))
+    return (
+        User.objects.filter(called).exists()
+        or UsedName.objects.filter(known_by).exists()
+        or UsedName.objects.of_others(name)
+        or Erasure.objects.has_taken(name)
+    )
+
+
+def safe(text: str) -> str:
+    """In small letters, digits and single ``-``, ``.`` or ``_`` between them; may be empty."""
+    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    ascii_ = "".join(c for c in plain if not unicodedata.combining(c)).lower()
+    tidy = re.sub(r"[^a-z0-9._-]+", "-", ascii_)
+    tidy = re.sub(r"[._-]*-[._-]*|([._])[._]+", lambda m: m[1] or "-", tidy)
+    return tidy[:LONGEST].strip("-._")
+
+
+def _candidates(identity: Identity) -> Iterator[str]:
+    names = [name for called in identity.called if (name := safe(called))]
+    good = [name for name in dict.fromkeys(names) if name not in NOT_GIVEN]
+    for name in good[:1]:
+        yield name
+        yield from (f"{name}-{number}" for number in range(2, 10))
+        yield f"{name}-{_digest(identity)[:10]}"
+    yield f"person-{_digest(identity)[:10]}"
+    yield f"person-{_digest(identity)}"
+
+
+def _digest(identity: Identity) -> str:
+    return hashlib.sha256(f"{identity.issuer} {identity.subject}".encode()).hexdigest()[:32]

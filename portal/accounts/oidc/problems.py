@@ -1,0 +1,90 @@
+"""What can go wrong on the way in, each with a stable code and words for a person."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+from sessions.errors import NotAllowed, TemporaryError, UserError
+
+from .provider import Provider
+
+
+class ProviderAway(TemporaryError):
+    """It does not answer, or not in a way that says anything about the person."""
+
+
+class Refused(UserError):
+    """The provider says no: to this code, or to this refresh token."""
+
+
+class Unproven(UserError):
+    """What came back proves nobody's identity: forged, stale, or another browser's."""
+
+
+class NotLetIn(NotAllowed):
+    """The provider knows the person, and this site lets only some of its people in.
+
+    ``account`` is how the provider calls them."""
+
+    def __init__(self, provider: Provider, account: str) -> None:
+        super().__init__(
+            "oidc.not-allowed",
+            _(
+                "%(provider)s knows you as %(account)s, and this portal is not open to that"
+                " account. If it should be, ask whoever runs this portal and tell them this name;"
+                " or sign in with another account."
+            )
+            % {"provider": provider.name, "account": account},
+        )
+        self.account = account
+
+
+def away(provider: Provider) -> ProviderAway:
+    text = _(
+        "%(provider)s, where you sign in, does not answer as it should at present. Nothing is"
+        " wrong with your account. Try again in a few minutes; if it goes on, tell whoever runs"
+        " this portal."
+    )
+    return ProviderAway("oidc.away", text % {"provider": provider.name})
+
+
+def unproven(provider: Provider) -> Unproven:
+    text = _(
+        "%(provider)s's answer could not be verified, so nobody was signed in. Try again; if it"
+        " goes on, tell whoever runs this portal."
+    )
+    return Unproven("oidc.token", text % {"provider": provider.name})
+
+
+def refused(provider: Provider) -> Refused:
+    text = _(
+        "%(provider)s did not confirm the sign-in, so nobody was signed in. That happens when a"
+        " page is loaded a second time, or after a long pause. Sign in once more."
+    )
+    return Refused("oidc.refused", text % {"provider": provider.name})
+
+
+def not_ours() -> Unproven:
+    """The answer to a question that this browser has not asked, or asked long ago."""
+    return Unproven(
+        "oidc.state",
+        _(
+            "This sign-in was not begun in this browser, or it was finished already, so nobody was"
+            " signed in. Cookies must be allowed for it. Start again from the sign-in page."
+        ),
+    )
+
+
+def declined(provider: Provider, error: str) -> Refused:
+    """``error`` is the provider's own code, such as ``access_denied``."""
+    if error == "access_denied":
+        text = _(
+            "You were not signed in, because it was declined at %(provider)s. If that was not what"
+            " you wanted, sign in once more."
+        )
+        return Refused("oidc.declined", text % {"provider": provider.name})
+    text = _(
+        "%(provider)s could not sign you in. Try again; if it goes on, tell whoever runs this"
+        " portal, and that it said “%(error)s”."
+    )
+    return Refused("oidc.error", text % {"provider": provider.name, "error": error[:80]})

@@ -1,0 +1,97 @@
+"""Passwords that staff set for somebody: good once, to choose another, and told to their person.
+
+Else whoever may set passwords could be anybody for as long as they like, and nobody would know. Who
+signs in with such a password has no session here before they have chosen their own: `begin` and
+`chooser` hold the place between, `portal.pages.sign_in` asks for it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.contrib.auth.forms import AdminPasswordChangeForm, SetPasswordForm
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.utils.formats import date_format
+from django.utils.translation import gettext_lazy as _
+
+from portal.mail import outbox
+from portal.models import User
+
+PLACE = "chooses_password"
+SECONDS = 15 * 60
+"""So long one may take to choose."""
+
+
+class GivenPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+    """Django's; ``by`` sets it. One's own is one's own."""
+
+    def __init__(self, user: User, *args: Any, by: User, **kwargs: Any) -> None:
+        super().__init__(user, *args, **kwargs)
+        self.by = by
+
+    @transaction.atomic
+    def save(self, commit: bool = True) -> User:
+        user: User = super().save(commit=False)
+        is_given = note(user, self.by)
+        if commit:
+            user.save()
+            if is_given:
+                tell(user, "password_given")
+        return user
+
+
+class OwnPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
+    """For whoever has come in with one that staff have set."""
+
+    def clean_new_password1(self) -> str:
+        chosen: str = self.cleaned_data["new_password1"]
+        if self.user.check_password(chosen):
+            raise ValidationError(_("This is the one that staff have set. Choose another."))
+        return chosen
+
+    @transaction.atomic
+    def save(self, commit: bool = True) -> User:
+        self.user.password_chosen = timezone.now()
+        user: User = super().save(commit)
+        tell(user, "password_chosen")
+        return user
+
+
+def note(user: User, by: User) -> bool:
+    """Note on a row that is about to be saved whether its password is staff's or its person's own;
+    return whether it is staff's."""
+    if user.pk == by.pk:
+        user.password_chosen = timezone.now()
+        return False
+    if user.has_usable_password():
+        user.password_given = timezone.now()
+        return True
+    return False
+
+
+def tell(user: User, template: str, address: str = "") -> None:
+    """Write to the person, or to the ``address`` that they had until now."""
+    at = date_format(timezone.localtime(), "j F Y, H:i T")
+    key = f"{template.replace('_', '-')}-{user.pk}-{time.time_ns()}"
+    outbox.post(key, user, template, {"at": at}, address)
+
+
+def begin(request: HttpRequest, user: User) -> None:
+    """Keep in the session of a browser, in which nobody is signed in, who may choose a password."""
+    request.session[PLACE] = [user.pk, user.get_session_auth_hash(), time.time()]
+
+
+def chooser(request: HttpRequest) -> User | None:
+    """Return who may choose one in this browser: until they have, or another was set, or it took
+    them too long."""
+    pk, known, began = request.session.get(PLACE) or (0, "", 0.0)
+    user = User.objects.filter(pk=int(pk)).first()
+    if user is None or not user.may_enter or not user.must_choose_password:
+        return None
+    is_same = constant_time_compare(known, user.get_session_auth_hash())
+    return user if is_same and time.time() - began < SECONDS else None

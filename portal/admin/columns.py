@@ -1,0 +1,137 @@
+"""Filters and extra columns of the list of people.
+
+What the list of people is narrowed by, beyond their own columns.
+
+What the list of people says of each beside their own columns: looked up for a page at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.models import User
+from portal.roles import TITLES
+from quotas.effective import Effective
+from quotas.fields import FIELDS
+from quotas.limits import effective_of_many
+from quotas.models import Grant, LimitSet
+from sessions.models import Project, Session
+
+Choices = list[tuple[str, Any]]
+
+
+class Role(admin.SimpleListFilter):
+    title = _("role")
+    parameter_name = "role"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [*TITLES.items(), ("superuser", _("superuser")), ("none", _("none"))]
+
+    def queryset(self, request: HttpRequest, people: QuerySet[User]) -> QuerySet[User]:
+        if self.value() == "superuser":
+            return people.filter(is_superuser=True)
+        if self.value() == "none":
+            return people.filter(is_staff=False, is_superuser=False)
+        in_role = User.groups.through.objects.filter(group__name=self.value())
+        return people.filter(pk__in=in_role.values("user")) if self.value() else people
+
+
+class OwnLimits(admin.SimpleListFilter):
+    title = _("own limits")
+    parameter_name = "limits"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [("own", _("set for them")), ("grant", _("granted")), ("none", _("neither"))]
+
+    def queryset(self, request: HttpRequest, people: QuerySet[User]) -> QuerySet[User]:
+        anything = Q()
+        for name in FIELDS:
+            anything |= Q(**{f"{name}__isnull": False})
+        own = Q(pk__in=LimitSet.objects.filter(anything, user__isnull=False).values("user"))
+        granted = Q(pk__in=Grant.objects.active().values("user"))
+        wanted = {"own": own, "grant": granted, "none": ~own & ~granted}
+        return people.filter(wanted.get(self.value() or "", Q()))
+
+
+class LastSignIn(admin.SimpleListFilter):
+    title = _("last sign-in")
+    parameter_name = "seen"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [
+            ("1", _("in the last day")),
+            ("7", _("in the last 7 days")),
+            ("30", _("in the last 30 days")),
+            ("before", _("longer ago")),
+            ("never", _("never")),
+        ]
+
+    def queryset(self, request: HttpRequest, people: QuerySet[User]) -> QuerySet[User]:
+        value = self.value()
+        if value in {"1", "7", "30"}:
+            return people.filter(last_login__gte=timezone.now() - timedelta(days=int(value)))
+        if value == "before":
+            return people.filter(last_login__lt=timezone.now() - timedelta(days=30))
+        return people.filter(last_login=None) if value == "never" else people
+
+
+@dataclass(frozen=True)
+class Glance:
+    """``groups`` by name; ``projects`` that exist, notebooks ``running``, the limits in force."""
+
+    groups: tuple[str, ...]
+    projects: int
+    running: int
+    limits: Mapping[str, Effective]
+
+
+def glances(users: Collection[User]) -> dict[int, Glance]:
+    """By the people's rows' numbers, in a fixed number of queries."""
+    groups, limits = _groups(users), effective_of_many(users)
+    projects = Project.objects.existing().filter(owner__in=users)
+    counted = _counts(projects.values_list("owner").order_by("owner"))
+    holding = Session.objects.holding().filter(project__owner__in=users)
+    running = _counts(holding.values_list("project__owner").order_by("project__owner"))
+    return {
+        user.pk: Glance(
+            groups=tuple(groups[user.pk]),
+            projects=counted.get(user.pk, 0),
+            running=running.get(user.pk, 0),
+            limits=limits[user.pk],
+        )
+        for user in users
+    }
+
+
+def _counts(owners: Any) -> dict[int, int]:
+    return dict(owners.annotate(Count("pk")))
+
+
+def _groups(users: Collection[User]) -> Mapping[int, list[str]]:
+    groups: dict[int, list[str]] = defaultdict(list)
+    rows = User.groups.through.objects.filter(user__in=users).order_by("group__name")
+    for user_id, name in rows.values_list("user", "group__name"):
+        groups[user_id].append(name)
+    return groups
+
+
+class PeopleList(ChangeList):
+    """The list's page, each row with its ``glance``."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list: Any = list(self.result_list)
+        found = glances(self.result_list)
+        for user in self.result_list:
+            user.glance = found[user.pk]

@@ -1,0 +1,151 @@
+"""Admin of announcements and of the letters in the outbox.
+
+The admin of what staff tell everybody. The pages show it by the clock alone; the worker writes
+and sends what goes out by mail.
+
+Letters: which wait, went out or failed, and why. What stands in them is for those they go to.
+
+One that was given up goes out after all once an operator has it tried again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext as _
+
+from portal.mail import outbox
+from portal.models import Announcement, Letter, User
+from portal.templatetags.bindery import ago
+from sessions.admin.bulk_action import Deed
+from sessions.admin.readonly import Rows
+from sessions.errors import StateConflict
+
+
+@admin.register(Announcement)
+class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
+    list_display = ["short_text", "weight", "starts", "ends", "now", "mail"]
+    list_filter = ["weight", "starts", "ends"]
+    search_fields = ["text"]
+    ordering = ["-starts", "-pk"]
+    fields = ["text", "weight", "starts", "ends", "by_mail", "group", "mail"]
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    @admin.display(description=gettext_lazy("text"))
+    def short_text(self, announcement: Announcement) -> str:
+        return Truncator(announcement.text).chars(80)
+
+    @admin.display(description=gettext_lazy("now"))
+    def now(self, announcement: Announcement) -> Any:
+        moment = timezone.now()
+        if announcement.starts > moment:
+            return gettext_lazy("to come")
+        if announcement.ends and announcement.ends <= moment:
+            return gettext_lazy("over")
+        return gettext_lazy("shown")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Announcement | None = None
+    ) -> list[str]:
+        """What goes out by mail is not called back by a changed form, only by deleting it."""
+        fixed = obj is not None and obj.by_mail and obj.letters.exists()
+        may_mail = outbox.are_sent() and not fixed
+        return ["mail"] if may_mail else ["by_mail", "group", "mail"]
+
+    @admin.display(description=gettext_lazy("mail"))
+    def mail(self, announcement: Announcement) -> str:
+        """How many letters went out, are left and failed."""
+        if not announcement.by_mail:
+            return ""
+        theirs = Letter.objects.filter(announcement=announcement)
+        figures = {
+            "sent": theirs.exclude(sent=None).count(),
+            "waiting": theirs.waiting().count(),
+            "failed": theirs.failed().count(),
+        }
+        return gettext("%(sent)d sent, %(waiting)d to go, %(failed)d failed") % figures
+
+
+def retry(letter: Letter, _user: User) -> None:
+    if not outbox.try_again(letter.pk):
+        raise StateConflict("letter.state", _("It has gone out, or is tried by itself."))
+
+
+def _happens(letter: Letter) -> str:
+    return _("It is sent within about a minute.") if letter.is_given_up else ""
+
+
+def _whom(letter: Letter) -> set[str]:
+    return {str(letter.to or letter.address)}
+
+
+class HowItStands(admin.SimpleListFilter):
+    title = gettext_lazy("how it stands")
+    parameter_name = "stands"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("waits", gettext_lazy("waits")),
+            ("sent", gettext_lazy("sent")),
+            ("failed", gettext_lazy("failed")),
+        ]
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Letter]) -> QuerySet[Letter]:
+        chosen = {
+            "waits": Letter.objects.waiting(),
+            "sent": Letter.objects.exclude(sent=None),
+            "failed": Letter.objects.failed(),
+        }.get(self.value() or "")
+        return rows if chosen is None else rows & chosen
+
+
+@admin.register(Letter)
+class LetterAdmin(Rows[Letter]):
+    list_display = ("subject", "whom", "progress", "when", "error")
+    list_filter = (HowItStands,)
+    list_select_related = ("to",)
+    search_fields = ("subject", "to__username", "address")
+    ordering = ("-created", "-pk")
+    actions = ("export",)
+    deeds = (
+        Deed(
+            "try_again",
+            gettext_lazy("Try again"),
+            "portal.retry_letter",
+            retry,
+            _happens,
+            _whom,
+        ),
+    )
+    columns = (
+        ("subject", lambda letter: letter.subject),
+        ("to", lambda letter: str(letter.to or letter.address)),
+        ("created", lambda letter: letter.created),
+        ("sent", lambda letter: letter.sent),
+        ("attempts", lambda letter: letter.attempts),
+        ("error", lambda letter: letter.error),
+    )
+    fields = ("subject", "whom", "progress", "created", "sent", "attempts", "error")
+    readonly_fields = ("whom", "progress")
+
+    @admin.display(description=gettext_lazy("to"), ordering="to__username")
+    def whom(self, letter: Letter) -> str:
+        return str(letter.to or letter.address)
+
+    @admin.display(description=gettext_lazy("how it stands"))
+    def progress(self, letter: Letter) -> str:
+        if letter.sent:
+            return _("sent")
+        return _("failed, and is not tried again") if letter.is_given_up else _("waits")
+
+    @admin.display(description=gettext_lazy("written"), ordering="created")
+    def when(self, letter: Letter) -> SafeString | str:
+        return ago(letter.created)

@@ -1,0 +1,160 @@
+"""Guards every admin of a model, whoever wrote it: `PortalAdminSite` puts this before each.
+
+Django lets whoever may see a list narrow it by any column of the model, shown or not: asked again
+and again, ``?digest__startswith=`` tells what no page does. Here a list is narrowed by its own
+filters and by the links that lead to it, and searched by what its reader may see. What is sent as a
+row's number and is none is passed over instead of being looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db.models import DateTimeField, Field, IntegerField, Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.utils.translation import gettext as _
+
+from portal.lib.db import row_number
+
+SAVE_AS_NEW = "_saveasnew"
+ERROR = "e"
+"""How Django's admin says in the query string that it was given one that makes no sense."""
+_OF_FIELD = ("", "__exact", "__isnull", "__gte", "__lt")
+"""Suffixes that the filters of a field put behind its name."""
+
+
+class Guarded:
+    """Stands before a `ModelAdmin`, whose ``linked_by``, if it has that, names the lookups of links
+    to its list beside those of its filters."""
+
+    model: type[Model]
+    admin_site: admin.AdminSite
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Return whether the list may be narrowed by this: nothing that is not listed here."""
+        filters = self.get_list_filter(request)  # type: ignore[attr-defined]
+        links: Sequence[str] = getattr(self, "linked_by", ())
+        return lookup in links or lookup in set(_lookups(filters))
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Leave out what belongs to rows that this person may not see."""
+        found: Iterable[str] = super().get_search_fields(request)  # type: ignore[misc]
+        return [each for each in found if self._is_seen(each, request)]
+
+    def _is_seen(self, search_field: str, request: HttpRequest) -> bool:
+        name, _way, rest = search_field.lstrip("^=@").partition("__")
+        field = self.model._meta.get_field(name)
+        if not rest or field.related_model is None:
+            return True
+        other = self.admin_site.get_model_admin(field.related_model)
+        return other.has_view_permission(request)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if any(_is_too_long(value) for _name, values in request.GET.lists() for value in values):
+            return HttpResponseRedirect(f"{request.path}?{ERROR}=1")
+        if ACTION_CHECKBOX_NAME in request.POST:
+            request.POST = self._with_numbers(request.POST)  # type: ignore[assignment]
+        try:
+            answer: HttpResponse = super().changelist_view(  # type: ignore[misc]
+                request, extra_context
+            )
+        except OverflowError:  # a moment that is no date in UTC
+            return HttpResponseRedirect(f"{request.path}?{ERROR}=1")
+        return answer
+
+    def _with_numbers(self, sent: QueryDict) -> QueryDict:
+        """Return what was sent with those of the chosen rows that there can be."""
+        changed = sent.copy()
+        chosen = sent.getlist(ACTION_CHECKBOX_NAME)
+        can_be = [each for each in chosen if _names_row(self.model._meta.pk, each)]
+        changed.setlist(ACTION_CHECKBOX_NAME, can_be)
+        return changed
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Take no moment that the database cannot be given, which is in UTC."""
+        field = super().formfield_for_dbfield(  # type: ignore[misc]
+            db_field, request, **kwargs
+        )
+        if field is not None and isinstance(db_field, DateTimeField):
+            field.validators.append(_require_moment)
+        return field
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Django looks for whatever a form names as another row, and takes a changed row for a new
+        one by a word that no form of ours has."""
+        if request.method == "POST":
+            request.POST = self._with_other_rows(request.POST)  # type: ignore[assignment]
+        answer: HttpResponse = super().changeform_view(  # type: ignore[misc]
+            request, object_id, form_url, extra_context
+        )
+        return answer
+
+    def _with_other_rows(self, sent: QueryDict) -> QueryDict:
+        """Return what was sent without other rows that there cannot be."""
+        changed = sent.copy()
+        changed.pop(SAVE_AS_NEW, None)
+        for name, values in sent.lists():
+            changed.setlist(name, [each for each in values if self._can_be(name, str(each))])
+        return changed
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Fill in a form by its address, but for other rows that there cannot be."""
+        given: dict[str, Any] = super().get_changeform_initial_data(request)  # type: ignore[misc]
+        return {name: value for name, value in given.items() if self._can_be(name, value)}
+
+    def _can_be(self, name: str, value: Any) -> bool:
+        try:
+            other = self.model._meta.get_field(name).related_model
+        except FieldDoesNotExist:
+            return True
+        if not isinstance(other, type):
+            return True
+        values = value if isinstance(value, list) else [value]
+        return all(_names_row(other._meta.pk, str(each)) for each in values if each != "")
+
+
+def _require_moment(value: datetime) -> None:
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise ValidationError(_("Give a date between the years 1 and 9999.")) from None
+
+
+def guarded(inner: type[admin.ModelAdmin[Any]]) -> type[admin.ModelAdmin[Any]]:
+    """Return the class with this before it."""
+    about = {"__module__": inner.__module__, "__doc__": inner.__doc__}
+    return type(inner.__name__, (Guarded, inner), about)
+
+
+def _lookups(filters: Iterable[Any]) -> Iterator[str]:
+    """The words of the query string by which these filters narrow a list."""
+    for each in filters:
+        if isinstance(each, type) and issubclass(each, admin.SimpleListFilter):
+            yield str(each.parameter_name)
+        else:
+            field = each if isinstance(each, str) else each[0]
+            yield from (f"{field}{end}" for end in _OF_FIELD)
+            yield f"{field}__id__exact"
+
+
+def _is_too_long(value: str) -> bool:
+    """Whether it is a number that no database can hold."""
+    return value.lstrip("-").isdecimal() and row_number(value.lstrip("-")) is None
+
+
+def _names_row(key: Field[Any, Any] | None, value: str) -> bool:
+    is_number = isinstance(key, IntegerField)
+    return row_number(value) is not None if is_number else "\0" not in value

@@ -1,0 +1,117 @@
+"""Making a backup while the portal runs, and seeing that all is in it.
+
+The files first and the database last: whatever happened in between, a row finds its files as they
+were a little earlier, and what a row has no files for is made at its next start. The other way
+round, files would be there that no row asks for.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from portal.lib.version import VERSION
+from portal.models import Installation
+from sessions.backends.local import owners
+from sessions.backends.local.folders import Folders
+
+from . import archives, database, folders, manifest, preconditions
+from .archives import Contents
+from .manifest import Manifest, archive_of
+from .programs import BackupError
+from .survey import Names
+from .swap import Taken, draft
+
+KEYS = ("secret-key", "encryption-key")
+
+
+def back_up(target: Path, *, with_keys: bool) -> Manifest:
+    """Make the folder ``target``, or nothing. Raises `BackupError`.
+
+    What could not be read is named in the manifest, and the rest is there.
+    """
+    if target.exists():
+        text = _("%(folder)s is there already. Name a new folder for this backup.")
+        raise BackupError(text % {"folder": target})
+    try:
+        with preconditions.lock(alone=False), draft(target) as growing:
+            preconditions.refuse_half()
+            return _fill(growing, with_keys=with_keys)
+    except Taken as error:
+        text = _("Another program is making %(folder)s at this moment. Wait for it to end.")
+        raise BackupError(text % {"folder": target}) from error
+    except OSError as error:
+        text = _("The backup could not be written to %(folder)s: %(why)s.")
+        why = f"{error.filename}: {error.strerror}" if error.filename else error
+        raise BackupError(text % {"folder": target, "why": why}) from error
+
+
+def _fill(growing: Path, *, with_keys: bool) -> Manifest:
+    left_out, missing = Names(), Names()
+    packed = {}
+    for folder in folders.FOLDERS:  # on Kubernetes they are volumes of the cluster
+        packed.update(_packed(folder, growing, left_out, missing))
+    for file in (*folders.FILES, *(KEYS if with_keys else ())):
+        if (path := settings.PORTAL_DATA / file).exists():  # other keys are in the environment
+            shutil.copy2(path, growing / file)
+    name = database.NAMES[database.kind()]
+    rows = database.dump(growing / name)
+    made = Manifest(
+        version=VERSION,
+        made=timezone.now().isoformat(timespec="seconds"),
+        database=database.kind(),
+        migrations=applied(),
+        files=manifest.digests(growing, _files(growing)),
+        installation=Installation.objects.current_id(),
+        rows=rows,
+        folders=packed,
+        uids=_uids(),
+        left_out=left_out.listed(),
+        missing=missing.listed(),
+    )
+    manifest.write(growing, made)
+    return made
+
+
+def _uids() -> dict[str, list[int]]:
+    known = owners.given(Folders(settings.PORTAL_DATA).homes)
+    return {"bases": list(known.bases), "own": list(known.own)}
+
+
+def _packed(folder: str, growing: Path, left_out: Names, missing: Names) -> dict[str, Contents]:
+    """Archive what is in a folder of the data folder, each of it by itself."""
+    top, found = folders.top_folder(folder), []
+    if top:
+        (growing / folder).mkdir(mode=0o700, parents=True)
+        found = folders.children(top, folder, left_out, missing)
+    folders.note_absent(folder, found, missing)
+    packed = {}
+    for path in found:
+        name = archive_of(folder, path.name)
+        try:
+            packed[name] = archives.pack(path, growing / name)
+            if packed[name].missing:  # perhaps because somebody moved it to and fro meanwhile
+                packed[name] = archives.pack(path, growing / name)
+        except (FileNotFoundError, NotADirectoryError):  # it was removed meanwhile
+            (growing / name).unlink(missing_ok=True)
+            left_out.add(folders.HIDDEN, f"{folder}/{path.name}")
+        except PermissionError:
+            missing.add(archives.NOT_READ, f"{folder}/{path.name}")
+    return packed
+
+
+def _files(growing: Path) -> list[str]:
+    """The names of all that is in it, but for the lock."""
+    paths = (path for path in growing.rglob("*") if path.is_file())
+    return sorted(str(path.relative_to(growing)) for path in paths if path.name != ".lock")
+
+
+def applied() -> list[str]:
+    """Return the migrations that the database has, as ``app.name``."""
+    return sorted(".".join(key) for key in MigrationRecorder(connection).applied_migrations())

@@ -1,0 +1,199 @@
+"""Check that a backup may be restored, and note that a restore has begun.
+
+A note that a restore is changing things, so that it can be begun again after it broke off.
+
+It is there from the moment at which something is moved until all is done. As long as it is, what
+stands in the place is half a portal, and none is started or backed up.
+
+What has to be so before a backup may be brought back; everything is asked before anything is
+touched.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.migrations.loader import MigrationLoader
+from django.utils.translation import gettext as _
+
+from portal.models import User
+from sessions.backends import get_backend
+from sessions.errors import TemporaryError
+from sessions.models import Heartbeat
+
+from . import database, folders, swap, tables
+from .manifest import Manifest
+from .programs import BackupError
+from .swap import sync
+
+FILE = "restoring.json"
+
+
+@dataclass
+class Journal:
+    """``aside`` is the name of the folders into which goes what was there before, ``erased`` are
+    digests of the names of people who had been erased."""
+
+    aside: str
+    erased: list[str] = field(default_factory=list)
+
+    def write(self) -> None:
+        """Have it be on the disk."""
+        fresh = _path().with_name(f".{FILE}")
+        with fresh.open("w") as file:
+            file.write(json.dumps(asdict(self)) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(_path())
+        sync(_path().parent)
+
+    def end(self) -> None:
+        _path().unlink(missing_ok=True)
+        sync(_path().parent)
+
+
+def read() -> Journal | None:
+    """Return what an earlier restore that broke off has noted."""
+    try:
+        return Journal(**json.loads(_path().read_text()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        text = _("%(file)s cannot be read: %(why)s. Move it away, and restore with --force.")
+        raise BackupError(text % {"file": _path(), "why": error}) from error
+
+
+def refuse_half() -> None:
+    """Raises `BackupError` where a restore broke off: what is there is half a portal."""
+    if _path().exists():
+        text = _(
+            "A restore into %(folder)s broke off, so half of it is there. Run manage.py restore "
+            "again: it begins anew, and what was there before the first one stays where it is."
+        )
+        raise BackupError(text % {"folder": settings.PORTAL_DATA})
+
+
+@contextmanager
+def lock(*, alone: bool) -> Iterator[None]:
+    """Keep a restore, which is ``alone``, apart from all backups. Raises `BackupError`."""
+    try:
+        file = (Path(settings.PORTAL_DATA) / "backup.lock").open("w")
+    except OSError:  # a pod of the cluster has no folder of its own, and nothing to restore into
+        yield
+        return
+    with file:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = _("A backup or a restore of this portal is under way. Wait for it to end.")
+            raise BackupError(text) from None
+        yield
+
+
+def _path() -> Path:
+    return Path(settings.PORTAL_DATA) / FILE
+
+
+def refuse_unfit(made: Manifest) -> None:
+    """Raises `BackupError` for a backup that this installation cannot take."""
+    known = {".".join(key) for key in MigrationLoader(None).disk_migrations}
+    if set(made.migrations) - known:
+        text = _(
+            "This backup was made by version %(theirs)s, which is newer than this one. Bring this "
+            "installation to that version first, then restore."
+        )
+        raise BackupError(text % {"theirs": made.version})
+    if made.database != database.kind():
+        text = _(
+            "This backup is of %(theirs)s, and this installation uses %(ours)s. Set or unset "
+            "DATABASE_URL, so that both are the same."
+        )
+        raise BackupError(text % {"theirs": made.database, "ours": database.kind()})
+
+
+def refuse_while_running() -> None:
+    """Raises `BackupError` while the portal, a notebook or a build of it still works."""
+    if _is_watched():
+        raise BackupError(
+            _(
+                "A portal uses this database: its watch process was there within the last half "
+                "minute. End web, worker and watch, wait that long, and restore again."
+            )
+        )
+    if running := _at_work():
+        text = _(
+            "%(count)d notebooks or builds still run, and after a restore nobody would know whose "
+            "they are. Stop them first: start the portal, stop them in the admin, end the portal."
+        )
+        raise BackupError(text % {"count": running})
+
+
+def refuse_users_of_tables() -> None:
+    """Raises `BackupError` where others' views or tables in the same database hang on the
+    portal's: they would go with them."""
+    if database.kind() == "postgresql" and (names := tables.users_of(tables.found())):
+        text = _(
+            "These views and tables of others use the portal's, and would go with them: "
+            "%(names)s. Keep their definitions, drop them, and restore again."
+        )
+        raise BackupError(text % {"names": ", ".join(names)})
+
+
+def refuse_to_replace() -> None:
+    """Raises `BackupError` where there is something already."""
+    if is_in_use():
+        text = _(
+            "%(folder)s or its database is in use: there are people or files. Restore into a new "
+            "PORTAL_DATA; or add --force, which moves what is there to a folder beside it."
+        )
+        raise BackupError(text % {"folder": settings.PORTAL_DATA})
+
+
+def is_in_use() -> bool:
+    """Whether there are people or files; an empty disk has a folder of its file system."""
+    tops = (settings.PORTAL_DATA / name for name in folders.FOLDERS)
+    return _has_people() or any(_has_files(top) for top in tops)
+
+
+def _at_work() -> int:
+    backend = get_backend()
+    try:
+        servers, builds = backend.servers(), backend.builds()
+    except TemporaryError as error:
+        raise BackupError(error.message) from error
+    return sum(each.state != "gone" for each in servers) + sum(not each.finished for each in builds)
+
+
+def _is_watched() -> bool:
+    try:
+        return Heartbeat.objects.is_watched()
+    except DatabaseError:  # it has no tables yet
+        return False
+
+
+def _has_people() -> bool:
+    try:
+        return User.objects.exists()
+    except DatabaseError:
+        return False
+
+
+def _has_files(top: Path) -> bool:
+    return top.is_dir() and any(_is_used(path) for path in top.iterdir())
+
+
+def _is_used(path: Path) -> bool:
+    """Whether something is there that would have to go; a disk of one person may be empty."""
+    if not swap.stands_in_the_way(path):
+        return False
+    if not swap.is_elsewhere(path):
+        return True
+    return any(swap.stands_in_the_way(below) for below in path.iterdir())

@@ -1,0 +1,204 @@
+"""Restore a backup into a new installation or in place of what is there.
+
+What is told to rows that come out of a backup: their notebooks and builds are not there.
+
+Bringing a backup back, into a new installation or in the place of what is there.
+
+Everything is asked (`preconditions`) and unpacked before anything is touched; then what is there
+is moved aside, the old database as a copy, and the new takes its place. A restore that breaks
+off before has changed nothing; one that breaks off later is begun again (`preconditions`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import DatabaseError
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from portal.models import Erasure, User
+from portal.models.erasure import digest
+from portal.run.lockfile import only_one
+from sessions.backends.local import owners
+from sessions.backends.local.folders import Folders
+from sessions.backends.local.installation import give
+from sessions.lifecycle.failures import fail
+from sessions.models import Build, Session
+from sessions.progress import journal
+from sessions.states import BuildState, Phase, SessionState
+
+from . import database, folders, manifest, preconditions, swap
+from .create import KEYS
+from .folders import Unpacked, unpack
+from .manifest import Manifest
+from .preconditions import Journal
+from .programs import BackupError
+
+CODE = "restore.ended"
+
+
+def settle(made: datetime) -> int:
+    """End every session and build that ran when the backup was made; how many sessions did."""
+    live = list(Session.objects.live().select_related("project"))
+    for session in live:
+        _end(session, made)
+    for pk in Build.objects.active().values_list("pk", flat=True):
+        finished = timezone.now()
+        Build.objects.advance(
+            pk, BuildState.CANCELLED, by="restore", why=CODE, code=CODE, finished=finished
+        )
+    return len(live)
+
+
+def _end(session: Session, made: datetime) -> None:
+    ended, advance = timezone.now(), Session.objects.advance
+    if advance(session.pk, SessionState.STOPPED, by="restore", why=CODE, ended=ended):
+        journal.record(session, Phase.STOPPED, _("The notebook is stopped."))
+        return
+    text = _(
+        "The portal was brought back from its backup of %(when)s, and the notebook that ran then "
+        "is gone. Your files are as they were at that time. Start it again."
+    )
+    when = date_format(timezone.localtime(made), "DATETIME_FORMAT")
+    fail(session, CODE, text % {"when": when}, by="restore")
+
+
+INSTALLATION = Folders(Path()).installation.name
+"""The file in which the data folder has the installation's id."""
+
+
+@dataclass
+class Restored:
+    """``aside`` are the folders where that is which was there before, ``tables`` those that were
+    moved to the schema ``schema``; ``erased`` are people who had been erased since the backup was
+    made, and are back; ``lacking`` says what could not be unpacked."""
+
+    made: Manifest
+    people: int = 0
+    ended: int = 0
+    aside: list[Path] = field(default_factory=list)
+    schema: str = ""
+    tables: list[str] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)
+    lacking: dict[str, list[str]] = field(default_factory=dict)
+
+
+def restore(source: Path, *, force: bool) -> Restored:
+    """Have database, files and keys be those of the backup. Raises `BackupError`."""
+    made = manifest.read(source)
+    preconditions.refuse_unfit(made)
+    manifest.verify(source, made)
+    with only_one(), preconditions.lock(alone=True):
+        preconditions.refuse_while_running()
+        preconditions.refuse_users_of_tables()
+        half = preconditions.read()
+        if not force and half is None:
+            preconditions.refuse_to_replace()
+        return _unpacked(source, made, half)
+
+
+def _unpacked(source: Path, made: Manifest, half: Journal | None) -> Restored:
+    unpacked = Unpacked()
+    try:
+        unpack(source, made, unpacked)
+        return _restore(source, made, half, unpacked)
+    except OSError as error:
+        text = _("The restore was broken off: %(why)s. Mend that, and restore again.")
+        raise BackupError(text % {"why": error}) from error
+    finally:
+        unpacked.drop()
+
+
+def _restore(source: Path, made: Manifest, half: Journal | None, unpacked: Unpacked) -> Restored:
+    result = Restored(made, lacking=unpacked.lacking)
+    note = half or Journal(f"{swap.NAME}{timezone.now():%Y%m%d-%H%M%S}", _erased())
+    is_in_use = half is not None or preconditions.is_in_use()
+    note.write()
+    if is_in_use:
+        result.aside = _move_aside(made, note.aside)
+    for target, grown in unpacked.grown.items():
+        swap.put(grown, target)
+    _bring_files(source, made)
+    _bring_uids(made)
+    name = note.aside.replace("-", "_")
+    result.tables = database.load(source / database.NAMES[made.database], name)
+    result.schema = name if result.tables else ""
+    _refuse_other_rows(made)
+    call_command("migrate", interactive=False, verbosity=0)
+    result.ended = settle(datetime.fromisoformat(made.made))
+    names = User.objects.values_list("username", flat=True)
+    result.people = len(names)
+    result.erased = sorted(name for name in names if digest(name) in note.erased)
+    os.sync()
+    note.end()
+    return result
+
+
+def _erased() -> list[str]:
+    """Return the digests of the names of whoever was erased here."""
+    try:
+        return list(Erasure.objects.values_list("username", flat=True))
+    except DatabaseError:  # it has no tables yet
+        return []
+
+
+def _move_aside(made: Manifest, name: str) -> list[Path]:
+    """Move what is there; return where it is now."""
+    data = Path(settings.PORTAL_DATA)
+    place = data / name
+    place.mkdir(mode=0o700, exist_ok=True)
+    copy = place / database.NAMES[made.database]
+    if database.counted() and not copy.exists():  # else it is of before the first try
+        draft = copy.with_name(f".{copy.name}.partial")
+        draft.unlink(missing_ok=True)
+        database.dump(draft)
+        draft.rename(copy)
+    places = {place: None}
+    for folder in folders.FOLDERS:
+        top = data / folder
+        for path in sorted(top.iterdir()) if top.is_dir() else ():
+            if swap.stands_in_the_way(path) and f"{folder}/{path.name}" not in folders.FOLDERS:
+                places[swap.move(path, [place / folder, top / f".{name}"], name)] = None
+    others = [key for key in (*KEYS, INSTALLATION) if key in made.files or key == INSTALLATION]
+    for path in (data / each for each in ("run", *others)):
+        if path.exists():
+            swap.move(path, [place], name)
+    return [each for each in places if each.parent != place]
+
+
+def _bring_files(source: Path, made: Manifest) -> None:
+    for file in (*KEYS, *folders.FILES):
+        if file in made.files:
+            shutil.copy2(source / file, settings.PORTAL_DATA / file)
+    if made.installation and settings.PORTAL_BACKEND != "kubernetes":
+        where = Folders(settings.PORTAL_DATA)
+        where.installation.unlink(missing_ok=True)
+        give(where, made.installation)
+
+
+def _bring_uids(made: Manifest) -> None:
+    """Note under which uids the files lie that were unpacked: those of their owners then."""
+    homes = Folders(settings.PORTAL_DATA).homes
+    for base in made.uids.get("bases", ()) if homes.is_dir() else ():
+        owners.note(homes, base=base)
+    for own in made.uids.get("own", ()) if homes.is_dir() else ():
+        owners.note(homes, own=own)
+
+
+def _refuse_other_rows(made: Manifest) -> None:
+    """Raises `BackupError` where the database does not have all that was dumped."""
+    there = database.counted()
+    if other := [name for name, rows in made.rows.items() if there.get(name) != rows]:
+        text = _(
+            "These tables of the database do not have the rows that they had: %(names)s. Restore "
+            "again, or take another backup."
+        )
+        raise BackupError(text % {"names": ", ".join(other)})

@@ -1,0 +1,148 @@
+"""Whether the portal can take a launch: asked by ``/health`` and by `portal.run.supervisor`.
+
+It asks nobody but the database, and waits for nobody: what watch has noted of the other parts
+stands in rows (`sessions.watch.conditions`). Without a database it says what this process
+remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import NamedTuple
+
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from portal.lib.version import VERSION
+from sessions import outages
+from sessions.backends import get_backend
+from sessions.installation import ownership
+from sessions.installation.rules import Verdict
+from sessions.models import Condition, Heartbeat, Sign
+from sessions.watch import conditions
+
+OK = "ok"
+NEEDED = ("database", "worker", "watch", "backend", ownership.PART)
+"""The parts without which no launch works. What is wrong with the others is said, and no more."""
+TOLERATED = frozenset({"", Verdict.UNREADABLE.value})
+"""What launches work with all the same."""
+
+# Words for programs and operators: short, in English, and nothing that outsiders may not know.
+SILENT = "no sign of life"
+AWAY = "cannot be reached"
+NOT_MIGRATED = "migrations are missing"
+UNKNOWN = "cannot be known without the database"
+UNWATCHED = "cannot be known without watch"
+
+
+class State(NamedTuple):
+    """What is wrong with a part, "" for nothing, and since when it has been so."""
+
+    problem: str
+    since: datetime
+
+
+class Report(JsonResponse):
+    """Django logs an answer above 499 as an error of ours, unless that was done; this is none."""
+
+    _has_been_logged = True
+
+
+@never_cache
+@require_safe
+def health(request: HttpRequest) -> Report:
+    """200 when a launch would work, else 503; ``checks`` has the same keys either way."""
+    found = states()
+    is_well = all(found[part].problem in TOLERATED for part in NEEDED)
+    about = {
+        "status": OK if is_well else "unavailable",
+        "checks": {part: state.problem or OK for part, state in found.items()},
+        "since": {part: state.since.isoformat(timespec="seconds") for part, state in found.items()},
+    }
+    if nonce := request.GET.get("nonce"):
+        about["proof"] = proof(nonce[:64])
+    return Report(about, status=200 if is_well else 503)
+
+
+def proof(nonce: str) -> str:
+    """What only a portal of this version with this site's secret key can answer."""
+    return salted_hmac(
+        "portal.health.checks.proof", f"{VERSION} {nonce}", algorithm="sha256"
+    ).hexdigest()
+
+
+def states() -> dict[str, State]:
+    """How each part is; quick, and never fails."""
+    since: dict[tuple[str, str], datetime] = {}
+    try:
+        if _is_migrated():
+            rows = {row.part: row for row in Condition.objects.all()}
+            alive = Heartbeat.objects.filter(name=Sign.WATCH).first()
+            problems, since = _problems(rows), _noted(rows.values(), alive)
+        else:
+            problems = _without_database(NOT_MIGRATED)
+    except (DatabaseError, InterfaceError):
+        problems = _without_database(AWAY)
+    return {part: _state(part, problem, since) for part, problem in problems.items()}
+
+
+def _without_database(why: str) -> dict[str, str]:
+    unknown = dict.fromkeys({*NEEDED, *_seen}, UNKNOWN)
+    return unknown | {"database": why, "backend": _of_backend("")}
+
+
+def _problems(rows: dict[str, Condition]) -> dict[str, str]:
+    is_watched = Heartbeat.objects.is_watched()
+    noted = {part: row.problem if is_watched else UNWATCHED for part, row in rows.items()}
+    return (
+        {ownership.PART: ""}
+        | noted
+        | {
+            "database": outages.DISK_FULL_WORDS if outages.is_database_disk_full() else "",
+            "worker": conditions.worker(),
+            "watch": "" if is_watched else SILENT,
+            "backend": _of_backend(noted.get(conditions.BACKEND, "") if is_watched else ""),
+        }
+    )
+
+
+def _of_backend(noted: str) -> str:
+    """What this process knows to be wrong, or else what watch has noted."""
+    return ", ".join(problem.id for problem in get_backend().problems()) or noted
+
+
+def _noted(rows: Iterable[Condition], alive: Heartbeat | None) -> dict[tuple[str, str], datetime]:
+    """Since when parts have been as they are, by part and problem."""
+    since = {(row.part, row.problem): row.since for row in rows}
+    if alive:
+        since |= {("watch", ""): alive.since, ("watch", SILENT): alive.at}
+    return since
+
+
+_seen: dict[str, State] = {}
+
+
+def _state(part: str, problem: str, since: dict[tuple[str, str], datetime]) -> State:
+    """With the time that a row has for it, or else that at which this process saw it first."""
+    known = _seen.get(part)
+    first = known.since if known and known.problem == problem else timezone.now()
+    _seen[part] = State(problem, since.get((part, problem), first))
+    return _seen[part]
+
+
+def _is_migrated() -> bool:
+    return _migrations() <= set(MigrationRecorder(connection).applied_migrations())
+
+
+@cache
+def _migrations() -> frozenset[tuple[str, str]]:
+    """All that this code comes with."""
+    return frozenset(MigrationLoader(None).disk_migrations)

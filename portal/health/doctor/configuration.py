@@ -1,0 +1,139 @@
+"""Check the settings and the site's keys.
+
+The settings: what is wrong with one, and which make no sense together.
+
+The site's keys: that they stay the same, and that nobody else reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import ERROR, CheckMessage, run_checks
+from django.utils.translation import gettext as _
+
+from .finding import Finding
+
+ELSEWHERE = frozenset(
+    {"security.W004", "security.W005", "security.W008", "security.W021", "portal.W001"}
+)
+"""Checks of Django for keeping browsers at https, which is the web server's in front, and what is
+said here in other words."""
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def check_settings() -> Iterator[Finding]:
+    for message in run_checks(include_deployment_checks=settings.GATEWAY_SCHEME == "https"):
+        if message.id not in ELSEWHERE and not message.is_silenced():
+            yield _of_django(message)
+    yield from _who_comes_in()
+    yield from _where_it_is()
+    yield from _what_it_stands_on()
+    yield from _what_a_notebook_gets()
+
+
+def _of_django(message: CheckMessage) -> Finding:
+    hint = message.hint or _("See docs/configure.md.")
+    return Finding(message.id or "django", str(message.msg), hint, advice=message.level < ERROR)
+
+
+def _who_comes_in() -> Iterator[Finding]:
+    if not settings.PORTAL_PASSWORD_SIGN_IN and not settings.OIDC_PROVIDERS:
+        yield Finding(
+            "doctor.no-sign-in",
+            _("Nobody can sign in: there are no passwords and no provider that could be used."),
+            _("Set a provider (docs/sign-in.md), or PORTAL_PASSWORD_SIGN_IN=1."),
+        )
+
+
+def _where_it_is() -> Iterator[Finding]:
+    host = urlsplit(settings.PORTAL_URL).hostname
+    gateway = settings.PORTAL_GATEWAY_DOMAIN.partition(":")[0]
+    if host not in _LOCAL and gateway == "localhost":
+        yield Finding(
+            "doctor.gateway-domain",
+            _("The portal is at %(host)s, but its notebooks are below localhost.") % {"host": host},
+            _("Set PORTAL_GATEWAY_DOMAIN to a domain whose names all lead to this portal."),
+        )
+    if host not in _LOCAL and settings.GATEWAY_SCHEME == "http":
+        yield Finding(
+            "doctor.no-https",
+            _("PORTAL_URL begins with http: passwords and tokens can be read on their way."),
+            _("Put a web server with a certificate in front (docs/configure.md)."),
+            advice=True,
+        )
+    if host not in _LOCAL and settings.DEBUG:
+        yield Finding(
+            "doctor.debug",
+            _("PORTAL_DEBUG is on: error pages show strangers what is inside."),
+            _("Take PORTAL_DEBUG away."),
+        )
+
+
+def _what_it_stands_on() -> Iterator[Finding]:
+    on_cluster = settings.PORTAL_BACKEND == "kubernetes"
+    if on_cluster and not settings.ENVIRONMENT.text("DATABASE_URL"):
+        yield Finding(
+            "doctor.sqlite",
+            _("The pods of the portal would each have a database file of their own."),
+            _("Set DATABASE_URL to a PostgreSQL server."),
+        )
+    if on_cluster and not settings.REDIS_URL:
+        yield Finding(
+            "doctor.no-redis",
+            _("Without Redis, logs and states on pages come up to some seconds later."),
+            _("Set REDIS_URL."),
+            advice=True,
+        )
+    if settings.PORTAL_OPERATORS_MAIL and not settings.PORTAL_EMAIL_URL:
+        yield Finding(
+            "doctor.operators-mail",
+            _("PORTAL_OPERATORS_MAIL names whom to write to, but there is no mail server."),
+            _("Set PORTAL_EMAIL_URL."),
+        )
+
+
+def _what_a_notebook_gets() -> Iterator[Finding]:
+    for low, high in (
+        ("PORTAL_CPU_REQUEST", "PORTAL_CPU_LIMIT"),
+        ("PORTAL_MEMORY_REQUEST_GB", "PORTAL_MEMORY_LIMIT_GB"),
+    ):
+        if getattr(settings, low) > getattr(settings, high):
+            message = _("%(low)s is more than %(high)s.")
+            hint = _("What a notebook is promised may not be more than it may use.")
+            yield Finding("doctor.request", message % {"low": low, "high": high}, hint)
+
+
+FILES = ("secret-key", "encryption-key", "admin-password", "db.sqlite3")
+"""What is in the data folder and the portal's own user's alone."""
+KEYS = ("PORTAL_SECRET_KEY", "PORTAL_ENCRYPTION_KEYS")
+SHORTEST = 32
+
+
+def check_secrets() -> Iterator[Finding]:
+    for name in FILES:
+        path = settings.PORTAL_DATA / name
+        if path.exists() and path.stat().st_mode & 0o077:
+            yield Finding(
+                "doctor.readable",
+                _("Other users of this machine can read %(path)s.") % {"path": path},
+                _("chmod 600 %(path)s; then replace the key (docs/keys.md).") % {"path": path},
+            )
+    for name in KEYS:
+        if settings.PORTAL_BACKEND == "kubernetes" and not settings.ENVIRONMENT.text(name):
+            yield Finding(
+                "doctor.own-key",
+                _("%(name)s is not set: each pod of the portal makes one of its own.")
+                % {"name": name},
+                _("Put one into a Secret that all of them get (docs/kubernetes.md)."),
+            )
+    for key in (settings.SECRET_KEY, *settings.PORTAL_ENCRYPTION_KEYS):
+        if len(key) < SHORTEST:
+            yield Finding(
+                "doctor.short-key",
+                _("One of the site's keys has fewer than %(count)d characters: it can be guessed.")
+                % {"count": SHORTEST},
+                _("Replace PORTAL_SECRET_KEY or PORTAL_ENCRYPTION_KEYS as docs/keys.md says."),
+            )

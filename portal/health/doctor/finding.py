@@ -1,0 +1,39 @@
+"""Describe a check's finding, and why somebody could not be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import requests
+from django.utils.translation import gettext as _
+
+from sessions.backends import Problem
+
+
+@dataclass(frozen=True)
+class Finding(Problem):
+    """A `Problem`; ``advice`` is something that works and could be better."""
+
+    advice: bool = False
+
+
+LONGEST = 300
+
+
+def in_a_line(error: Exception) -> str:
+    """What the error says, as a part of a sentence of ours."""
+    return " ".join(str(error).split()).rstrip(".")[:LONGEST]
+
+
+def reason(error: Exception) -> str:
+    """Of an error over HTTP: the library's own words are long, and about itself."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return _("its certificate is not believed")
+    if isinstance(error, requests.Timeout):
+        return _("it does not answer in time")
+    if isinstance(error, requests.ConnectionError):
+        is_unknown = "resolve" in str(error).lower() or "Name or service" in str(error)
+        return _("its name leads nowhere") if is_unknown else _("the connection fails")
+    if isinstance(error, ValueError) and not isinstance(error, requests.exceptions.InvalidURL):
+        return _("its answer makes no sense")
+    return in_a_line(error)

@@ -1,0 +1,167 @@
+"""Check the portal's address, the gateway's domain and the trusted Git hosts.
+
+The portal's address: that it leads to this portal, and its certificate lasts.
+
+The addresses of notebooks: any name below the gateway's domain leads to this portal.
+
+The trusted Git hosts: that there are such, and that they are not the portal.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from portal.health import checks
+from sessions.providers import rules
+
+from .finding import Finding, reason
+
+SECONDS = 5
+SOON_DAYS = 21
+
+
+def check_address() -> Iterator[Finding]:
+    nonce = secrets.token_hex(8)
+    try:
+        answer = requests.get(
+            f"{settings.PORTAL_URL}/health", params={"nonce": nonce}, timeout=SECONDS
+        )
+        proof = answer.json().get("proof")
+    except requests.exceptions.JSONDecodeError:
+        proof = None
+    except (requests.RequestException, AttributeError) as error:
+        yield _away(error)
+        return
+    if proof != checks.proof(nonce):
+        yield Finding(
+            "doctor.other-portal",
+            _("%(url)s leads to something else: another program, version or secret key.")
+            % {"url": settings.PORTAL_URL},
+            _("Look at PORTAL_URL and PORTAL_SECRET_KEY, and at the web server in front."),
+        )
+    if settings.GATEWAY_SCHEME == "https":
+        yield from certificate(settings.PORTAL_URL)
+
+
+def _away(error: Exception) -> Finding:
+    message = _("%(url)s does not answer from here: %(why)s.")
+    words = {"url": settings.PORTAL_URL, "why": reason(error)}
+    hint = _(
+        "Start the portal, look at PORTAL_URL, and at names, web server and certificate on the way."
+    )
+    return Finding("doctor.unreachable", message % words, hint)
+
+
+def certificate(url: str) -> Iterator[Finding]:
+    """Whether it ends soon; that it is believed, whoever has asked for a page knows."""
+    parts = urlsplit(url)
+    where = (parts.hostname or "", parts.port or 443)
+    try:
+        with (
+            socket.create_connection(where, SECONDS) as plain,
+            ssl.create_default_context().wrap_socket(plain, server_hostname=where[0]) as safe,
+        ):
+            ends = (safe.getpeercert() or {}).get("notAfter", "")
+    except OSError as error:
+        message = _("The certificate of %(host)s is not believed: %(why)s.")
+        hint = _("Have a new one made, for this name, by whom browsers trust.")
+        words = {"host": where[0], "why": str(error)[:200]}
+        yield Finding("doctor.certificate", message % words, hint)
+        return
+    left = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(ends)), UTC) - datetime.now(UTC)
+    if left.days < SOON_DAYS:
+        message = _("The certificate of %(host)s ends in %(days)s days.")
+        hint = _("Have it renewed; whatever renews it by itself may have stopped.")
+        words = {"host": where[0], "days": str(left.days)}
+        yield Finding("doctor.certificate-ends", message % words, hint, advice=True)
+
+
+_NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
+
+
+def check_gateway() -> Iterator[Finding]:
+    name = f"doctor-{secrets.token_hex(4)}"
+    host = f"{name}.{settings.PORTAL_GATEWAY_DOMAIN}"
+    url = f"{settings.GATEWAY_SCHEME}://{host}/"
+    try:
+        answer = requests.get(
+            _reached_from_here(url),
+            headers={**_NAVIGATION, "Host": host},
+            allow_redirects=False,
+            timeout=SECONDS,
+        )
+    except requests.RequestException as error:
+        yield _finding(url, reason(error))
+        return
+    if not answer.headers.get("Location", "").startswith(f"{settings.PORTAL_URL}/projects/{name}/"):
+        yield _finding(url, _("something else than the portal answers"))
+    elif settings.GATEWAY_SCHEME == "https":
+        yield from certificate(url)
+
+
+def _reached_from_here(url: str) -> str:
+    """Browsers know by themselves where names below localhost lead; other programs may not."""
+    parts = urlsplit(url)
+    if not (parts.hostname or "").endswith(".localhost"):
+        return url
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{socket.gethostbyname('localhost')}{port}/"
+
+
+def _finding(url: str, why: str) -> Finding:
+    message = _("Notebooks cannot be opened: %(url)s does not lead to this portal (%(why)s).")
+    hint = _(
+        "Have a wildcard name (*.%(domain)s) lead to the portal, with a certificate for it, and "
+        "the web server in front hand the Host header on."
+    )
+    return Finding(
+        "doctor.gateway",
+        message % {"url": url, "why": why},
+        hint % {"domain": settings.PORTAL_GATEWAY_DOMAIN},
+    )
+
+
+def check_git_hosts() -> Iterator[Finding]:
+    for entry in settings.PORTAL_TRUSTED_GIT_HOSTS:
+        if entry == settings.PORTAL_OWN_ADDRESS:
+            continue
+        host = entry.rpartition(":")[0] if entry.rpartition(":")[2].isdecimal() else entry
+        try:
+            socket.getaddrinfo(host.strip("[]"), None)
+        except OSError as error:
+            yield Finding(
+                "doctor.git-host",
+                _("%(host)s of PORTAL_TRUSTED_GIT_HOSTS leads nowhere: %(why)s.")
+                % {"host": host, "why": error},
+                _("Mend the name, or the resolver of this machine."),
+                advice=True,
+            )
+        else:
+            yield from _of_this_machine(entry, host.strip("[]"))
+
+
+def _of_this_machine(entry: str, host: str) -> Iterator[Finding]:
+    """Warn of an entry without a port: all that listens on this machine is open to git then."""
+    if not rules().is_portal(host, settings.PORTAL_PORT):
+        return
+    if entry.endswith(f":{settings.PORTAL_PORT}"):
+        message = _("%(host)s of PORTAL_TRUSTED_GIT_HOSTS is the portal itself, and stays closed.")
+    elif entry.rpartition(":")[2].isdecimal() and host != entry.strip("[]"):
+        return
+    else:
+        message = _("%(host)s of PORTAL_TRUSTED_GIT_HOSTS is this machine, with all of its ports.")
+    yield Finding(
+        "doctor.git-host-port",
+        message % {"host": entry},
+        _("Name the port of its Git server: host:port."),
+        advice=True,
+    )

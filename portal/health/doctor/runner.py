@@ -1,0 +1,97 @@
+"""Run all of doctor's checks, each with a deadline; a check that fails is itself a finding."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from threading import Thread
+
+from django.db import connections
+from django.utils.translation import gettext as _
+
+from portal.health import sealed
+from sessions.errors import BinderyError
+
+from . import configuration, network, processes, services, storage
+from .finding import Finding, in_a_line
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Check:
+    """``ask`` may take ``seconds``; ``stored``: it needs a database that works."""
+
+    name: str
+    ask: Callable[[], Iterable[Finding]]
+    seconds: float = 15
+    stored: bool = False
+
+
+def checks(mail_to: str = "", patience: float = 10) -> list[Check]:
+    """In the order of their importance. ``mail_to`` gets a letter, if it is given; a worker is
+    waited for ``patience`` seconds."""
+    return [
+        Check("settings", configuration.check_settings),
+        Check("keys", configuration.check_secrets),
+        Check("database", storage.check_database),
+        Check("what is encrypted", sealed.check_sealed, stored=True),
+        Check("Redis", storage.check_redis),
+        Check("back end", processes.check_backend, seconds=60),
+        Check("database and data", storage.check_installation, seconds=60, stored=True),
+        Check("disk", storage.check_disk, stored=True),
+        Check(
+            "worker and watch",
+            partial(processes.check_processes, patience),
+            seconds=patience + 10,
+            stored=True,
+        ),
+        Check("address", network.check_address, seconds=20),
+        Check("addresses of notebooks", network.check_gateway, seconds=20),
+        Check("sign-in", services.check_providers, seconds=40),
+        Check("mail", partial(services.check_mail, mail_to), seconds=30),
+        Check("letters", services.stored, stored=True),
+        Check("trusted Git hosts", network.check_git_hosts, seconds=20),
+    ]
+
+
+def examine(them: Iterable[Check]) -> Iterator[tuple[Check, list[Finding]]]:
+    """Each check with what it has found. Without a database, those that need one are left out."""
+    there_is_a_database = True
+    for check in them:
+        if check.stored and not there_is_a_database:
+            continue
+        found = _ask(check)
+        if check.ask is storage.check_database:
+            there_is_a_database = all(finding.advice for finding in found)
+        yield check, found
+
+
+def _ask(check: Check) -> list[Finding]:
+    found: list[Finding] = []
+    thread = Thread(target=_collect, args=(check, found), daemon=True)
+    thread.start()
+    thread.join(check.seconds)
+    if thread.is_alive():
+        message = _("This took more than %(seconds)d seconds, and was left.")
+        hint = _("Something that it asks does not answer: look at the network, and try again.")
+        found.append(Finding("doctor.slow", message % {"seconds": check.seconds}, hint))
+    return list(found)
+
+
+def _collect(check: Check, found: list[Finding]) -> None:
+    try:
+        for finding in check.ask():
+            found.append(finding)  # noqa: PERF402  what comes before a deadline counts
+    except BinderyError as error:
+        found.append(Finding(error.code, error.message, _("The launches of people end so, too.")))
+    except Exception as error:
+        log.debug("the check of %s failed", check.name, exc_info=True)
+        message = _("This could not be looked at: %(kind)s: %(why)s.")
+        why = {"kind": type(error).__name__, "why": in_a_line(error)}
+        hint = _("Say so to the developers, with this line.")
+        found.append(Finding("doctor.broken", message % why, hint))
+    finally:
+        connections.close_all()

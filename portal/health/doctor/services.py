@@ -1,0 +1,111 @@
+"""Check the mail server and the identity providers.
+
+The mail server: that it takes a connection and, where there is one, the name and password.
+
+The identity providers: that each describes itself, as the one that is meant, and has keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+from django.utils.translation import gettext as _
+
+from portal.accounts.oidc.calls import NAMES, UNREADABLE
+from portal.accounts.oidc.idtoken import ALGORITHM
+from portal.accounts.oidc.provider import Provider
+from portal.mail import outbox
+from portal.models import Letter
+
+from .finding import Finding, in_a_line, reason
+
+
+def check_mail(mail_to: str = "") -> Iterator[Finding]:
+    """``mail_to`` is sent a letter; without it, nothing is sent."""
+    if not outbox.are_sent():
+        return
+    try:
+        with get_connection() as connection:
+            if mail_to:
+                _letter(mail_to, connection).send()
+    except (OSError, ValueError) as error:
+        yield Finding(
+            "doctor.mail",
+            _("The mail server takes no letters from here: %(why)s.") % {"why": in_a_line(error)},
+            _("Look at PORTAL_EMAIL_URL and PORTAL_EMAIL_FROM, and at firewalls on the way."),
+        )
+
+
+def stored() -> Iterator[Finding]:
+    """Letters that nobody got."""
+    if failed := Letter.objects.failed().count():
+        yield Finding(
+            "doctor.letters",
+            _("Letters could not be sent and are not tried again: %(count)d.") % {"count": failed},
+            _("“Letters” in the admin says why, and has them tried once more."),
+            advice=True,
+        )
+
+
+def _letter(to: str, connection: BaseEmailBackend) -> EmailMessage:
+    subject, text = _("A letter of Bindery's doctor"), _("If you read this, letters arrive.")
+    return EmailMessage(
+        subject, f"{text}\n\n{settings.PORTAL_URL}\n", settings.DEFAULT_FROM_EMAIL, [to],
+        connection=connection,
+    )  # fmt: skip
+
+
+SECONDS = 5
+
+
+def check_providers() -> Iterator[Finding]:
+    for provider in settings.OIDC_PROVIDERS.values():
+        try:
+            yield from _of(provider)
+        except UNREADABLE as error:
+            why = _("%(name)s does not answer as it should: %(why)s.")
+            words = {"name": provider.name, "why": reason(error)}
+            hint = _("Nobody can sign in by it. Look at OIDC_…_OP_ISSUER and at the network.")
+            yield Finding("doctor.provider", why % words, hint)
+
+
+def _of(provider: Provider) -> Iterator[Finding]:
+    said: dict[str, Any] = {}
+    if not provider.is_set_by_hand:
+        where = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
+        said = _fetched(where)
+        yield from _wrong(provider, said)
+    keys = provider.endpoints.get("keys") or said.get(NAMES["keys"], "")
+    if not _fetched(keys).get("keys"):
+        message = _("%(name)s shows no keys at %(url)s, so nothing that it says can be believed.")
+        words = {"name": provider.name, "url": keys}
+        yield Finding("doctor.provider-keys", message % words, _("Tell its staff."))
+
+
+def _wrong(provider: Provider, said: dict[str, Any]) -> Iterator[Finding]:
+    if said.get("issuer") != provider.issuer:
+        yield Finding(
+            "doctor.issuer",
+            _("%(name)s calls itself %(said)s, and not %(set)s: nobody can sign in by it.")
+            % {"name": provider.name, "said": said.get("issuer"), "set": provider.issuer},
+            _("Set OP_ISSUER to what it calls itself, letter by letter, slash or none."),
+        )
+    offered = said.get("id_token_signing_alg_values_supported", [ALGORITHM])
+    if ALGORITHM not in offered:
+        yield Finding(
+            "doctor.algorithm",
+            _("%(name)s does not sign with %(algorithm)s, the one that is believed here.")
+            % {"name": provider.name, "algorithm": ALGORITHM},
+            _("Have its staff switch %(algorithm)s on for this portal.") % {"algorithm": ALGORITHM},
+        )
+
+
+def _fetched(url: str) -> dict[str, Any]:
+    answer = requests.get(url, timeout=SECONDS)
+    answer.raise_for_status()
+    return dict(answer.json())

@@ -1,0 +1,218 @@
+"""Check the database, Redis, the disk and the installation id.
+
+The database: reachable, of the right version, with all migrations, and of one time with us.
+
+Redis: that it answers, and hands on what is said.
+
+The disk: that there is room, and that it is this machine's own where it has to be.
+
+Whether database and data belong together, and what in the place is another's or nobody's.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.utils import NotSupportedError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from redis import Redis, RedisError
+
+from sessions import capacity
+from sessions.backends import get_backend
+from sessions.installation import ownership
+from sessions.installation.known import known
+from sessions.installation.rules import Verdict
+from sessions.watch.conditions import in_words
+
+from .finding import Finding, in_a_line
+
+OURS = frozenset({"portal", "notebook_sessions", "quotas", "keys"})
+SKEW = timedelta(seconds=5)
+
+
+def check_database() -> Iterator[Finding]:
+    try:
+        connection.ensure_connection()
+        connection.check_database_version_supported()
+        yield from _migrations()
+        yield from _server() if connection.vendor == "postgresql" else _file()
+    except NotSupportedError as error:
+        yield Finding("doctor.old-database", str(error), _("Use a newer database server."))
+    except (DatabaseError, InterfaceError) as error:
+        yield Finding(
+            "doctor.database",
+            _("The database cannot be reached: %(why)s.") % {"why": in_a_line(error)},
+            _("Look at the disk, or at the server that DATABASE_URL names."),
+        )
+
+
+def _migrations() -> Iterator[Finding]:
+    loader = MigrationLoader(connection)
+    applied = set(loader.applied_migrations)
+    if missing := sorted(loader.disk_migrations.keys() - applied):
+        yield Finding(
+            "doctor.migrations",
+            _("The database is older than this portal: %(names)s.")
+            % {"names": _database_named(missing)},
+            _("`manage.py migrate` brings it up to date; back up first (docs/upgrade.md)."),
+        )
+    strange = {key for key in applied if key[0] in OURS} - loader.disk_migrations.keys()
+    if strange:
+        yield Finding(
+            "doctor.newer-database",
+            _("The database is newer than this portal: %(names)s.")
+            % {"names": _database_named(sorted(strange))},
+            _("Run the version that it was brought up to date with, or restore a backup."),
+        )
+
+
+def _database_named(migrations: list[tuple[str, str]]) -> str:
+    return ", ".join(f"{label}.{name}" for label, name in migrations[:5])
+
+
+def _server() -> Iterator[Finding]:
+    encoding, there = _said("SHOW server_encoding"), _said("SELECT clock_timestamp()")
+    if encoding != "UTF8":
+        yield Finding(
+            "doctor.encoding",
+            _("The database is in %(encoding)s, so not every name can be stored.")
+            % {"encoding": encoding},
+            _("Make a new one with ENCODING 'UTF8', and restore into it."),
+        )
+    yield from _skewed(there, timezone.now())
+
+
+def _skewed(there: datetime, here: datetime) -> Iterator[Finding]:
+    if abs(there - here) > SKEW:
+        yield Finding(
+            "doctor.clock",
+            _("The clock here and that of the database server are %(seconds)d seconds apart.")
+            % {"seconds": abs((there - here).total_seconds())},
+            _("Have both set by the network (NTP): times are compared between machines."),
+        )
+
+
+def _said(question: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(question)
+        return cursor.fetchone()[0]
+
+
+def _file() -> Iterator[Finding]:
+    if kind := is_far(settings.PORTAL_DATA):
+        yield Finding(
+            "doctor.far-database",
+            _("The database is a file on a network disk (%(kind)s), where its locks do not hold.")
+            % {"kind": kind},
+            _("Set PORTAL_DATA to a folder of this machine, or DATABASE_URL to a server."),
+        )
+
+
+SECONDS = 3.0
+
+
+def check_redis() -> Iterator[Finding]:
+    if not settings.REDIS_URL:
+        return
+    try:
+        if _comes_back():
+            return
+        why = _("what was published did not arrive")
+    except (RedisError, OSError, ValueError) as error:
+        why = in_a_line(error)
+    yield Finding(
+        "doctor.redis",
+        _("Redis cannot be used: %(why)s. Logs and states on pages come late.") % {"why": why},
+        _("Look at the server that REDIS_URL names."),
+    )
+
+
+def _comes_back() -> bool:
+    """Whether a message arrives at who listens."""
+    name, over = f"bindery-doctor-{secrets.token_hex(8)}", time.monotonic() + SECONDS
+    with (
+        Redis.from_url(
+            settings.REDIS_URL, socket_timeout=SECONDS, socket_connect_timeout=SECONDS
+        ) as redis,
+        redis.pubsub() as listener,
+    ):
+        listener.subscribe(name)
+        listener.get_message(timeout=SECONDS)  # that it listens
+        redis.publish(name, name)
+        while time.monotonic() < over:
+            if (heard := listener.get_message(timeout=SECONDS)) and heard["type"] == "message":
+                return True
+    return False
+
+
+MOUNTS = Path("/proc/self/mounts")
+FAR = frozenset({"nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "lustre", "fuse.sshfs"})
+FEW_GB = 1.0
+
+
+def check_disk() -> Iterator[Finding]:
+    free = shutil.disk_usage(settings.PORTAL_DATA).free / 1e9
+    if free < FEW_GB:
+        yield Finding(
+            "doctor.data-folder",
+            _("Only %(free).1f GB are free where the portal keeps its data.") % {"free": free},
+            _("Make room: a full disk ends builds, and a database that is a file stands still."),
+        )
+    if capacity.is_short():
+        yield Finding(
+            "doctor.disk",
+            _("The disk of environments and people's files is nearly full: new builds wait."),
+            _("Make room, or let the portal keep less (docs/configure.md)."),
+        )
+
+
+def is_far(path: Path, mounts: Path = MOUNTS) -> str:
+    """The kind of network disk that a path is on, "" for one of this machine."""
+    lines = (line.split() for line in mounts.read_text().splitlines())
+    above = [(point, kind) for _device, point, kind, *_rest in lines if path.is_relative_to(point)]
+    _point, kind = max(above, key=lambda each: len(each[0]), default=("", ""))
+    return kind if kind in FAR else ""
+
+
+NAMED = 5
+
+
+def check_installation() -> Iterator[Finding]:
+    verdict = ownership.judge()
+    if verdict not in {Verdict.FITS, Verdict.GIVE}:
+        said = in_words(ownership.PART, verdict.value)
+        yield Finding(said.id, said.message, said.hint)
+        return
+    backend = get_backend()
+    if others := backend.foreign():
+        message = ngettext(
+            "The namespace has %(count)d thing of another portal: %(names)s.",
+            "The namespace has %(count)d things of another portal: %(names)s.",
+            len(others),
+        )
+        hint = _("They are left alone. Give each portal a namespace of its own.")
+        yield Finding("doctor.foreign", message % _named(others), hint, advice=True)
+    there = backend.found()
+    if nobodys := sorted(there.volumes - known(there).volumes):
+        message = ngettext(
+            "%(count)d volume belongs to nobody that the database knows: %(names)s.",
+            "%(count)d volumes belong to nobody that the database knows: %(names)s.",
+            len(nobodys),
+        )
+        hint = _("The portal never removes a volume. Look whose files are in them.")
+        yield Finding("doctor.volumes", message % _named(nobodys), hint, advice=True)
+
+
+def _named(names: Sequence[str]) -> dict[str, object]:
+    return {"count": len(names), "names": ", ".join(names[:NAMED])}

@@ -1,0 +1,198 @@
+"""Collect all metrics: current values from a few queries, totals from the counters.
+
+How things are now, from a fixed number of queries: what runs, what waits, what there is.
+
+What has happened since the installation: all web processes tell the same, whenever begun.
+
+`sessions.statistics.counters` says what is counted, `sessions.statistics.counters` counts it,
+within a minute.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Count, Q
+from django.utils import timezone
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from portal.models import User
+from sessions.lifecycle import queue
+from sessions.models import Build, Capacity, Heartbeat, Project, Session, Tally
+from sessions.states import BUILD_ACTIVE, SESSION_LIVE, SessionState
+from sessions.statistics import counters, overview
+
+GB = 10**9
+SILENT = timedelta(minutes=15)
+"""A notebook that has not said for so long what it does is no longer taken for idle or busy."""
+
+
+def current_values() -> Iterator[Metric]:
+    """All of them. Raises `django.db.DatabaseError`."""
+    now = overview.now()
+    yield _by("notebooks", "Sessions that are on their way, running or being stopped.", "state",
+              dict.fromkeys(SESSION_LIVE, 0) | now.states)  # fmt: skip
+    yield _one("promised_cpus", "CPUs that notebooks are guaranteed.", now.cpu)
+    yield _one("promised_memory_bytes", "Memory that they are guaranteed.", now.memory_gb * GB)
+    yield _one("promised_gpus", "GPUs that they have or wait for.", now.gpu)
+    if now.there_is:
+        yield from _capacity(now.there_is)
+    yield from _builds()
+    yield from _notebooks()
+    yield from _people()
+    yield from _queue()
+    ages = {beat.name: _age(beat.at) for beat in Heartbeat.objects.all()}
+    yield _by("heartbeat_age_seconds", "Since the last sign of life of watch and its chores.",
+              "name", ages)  # fmt: skip
+
+
+def _capacity(there_is: Capacity) -> Iterator[Metric]:
+    """Nothing of what the back end may not look at."""
+    scaled = (
+        ("capacity_cpus", "CPUs of all machines together.", there_is.cpu, 1),
+        ("capacity_memory_bytes", "Memory of all machines together.", there_is.memory_gb, GB),
+        ("capacity_gpus", "GPUs of all machines together.", there_is.gpu, 1),
+        ("disk_bytes", "The disk of environments and people's files.", there_is.disk_gb, GB),
+        ("disk_free_bytes", "What is free of it.", there_is.disk_free_gb, GB),
+    )
+    for name, text, value, scale in scaled:
+        if value is not None:
+            yield _one(name, text, value * scale)
+    yield _one("capacity_age_seconds", "Since all this was seen last.", _age(there_is.at))
+
+
+def _builds() -> Iterator[Metric]:
+    rows = Build.objects.active().order_by().values_list("state").annotate(Count("pk"))
+    states: dict[str, float] = {**dict.fromkeys(BUILD_ACTIVE, 0), **dict(rows)}
+    yield _by("active_builds", "Builds that wait for a place or are under way.", "state", states)
+
+
+def _notebooks() -> Iterator[Metric]:
+    silent = Q(asked=None) | Q(asked__lt=timezone.now() - SILENT)
+    silent &= Q(ready__lt=timezone.now() - SILENT)
+    ready = Session.objects.filter(state=SessionState.READY).aggregate(
+        busy=Count("pk", filter=Q(busy=True)),
+        silent=Count("pk", filter=silent),
+        people=Count("project__owner", distinct=True),
+    )
+    yield _one("busy_notebooks", "Notebooks in which a kernel computes.", ready["busy"])
+    yield _one(
+        "silent_notebooks",
+        f"Notebooks that have not said for {SILENT.seconds // 60} minutes what they do.",
+        ready["silent"],
+    )
+    yield _one("people_with_notebooks", "People with a running notebook.", ready["people"])
+
+
+def _people() -> Iterator[Metric]:
+    people = User.objects.filter(is_active=True).count()
+    yield _one("people", "Accounts that are not disabled.", people)
+    yield _one("projects", "Projects, running or not.", Project.objects.existing().count())
+    aside = Project.objects.set_aside().count()
+    yield _one("restorable_projects", "Deleted projects that can be restored.", aside)
+
+
+def _queue() -> Iterator[Metric]:
+    length, age = queue.waiting()
+    yield _one("queue_length", "Tasks that no worker has taken yet.", length)
+    yield _one("queue_age_seconds", "How long the oldest of them waits; 0 without one.", age)
+
+
+def _one(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"bindery_{name}", text, value=value)
+
+
+def _by(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"bindery_{name}", text, labels=[label])
+    for key, value in sorted(values.items()):
+        family.add_metric([str(key)], value)
+    return family
+
+
+def _age(at: datetime) -> float:
+    return max((timezone.now() - at).total_seconds(), 0.0)
+
+
+LABEL = re.compile(r'(\w+)="([^"]*)"')
+INFINITE = "+Inf"
+
+
+class Meaning(NamedTuple):
+    """``beginnings``: labels that are there from the start, at zero, so that the first one counts
+    as an increase."""
+
+    kind: str
+    help: str
+    beginnings: tuple[str, ...] = ()
+
+
+_OUTCOMES = tuple(f'outcome="{one}"' for one in ("ready", "failed", "cancelled"))
+_ENDS = ('outcome="stopped"', 'outcome="failed"')
+_BUILDS = tuple(f'outcome="{one}",pack="other"' for one in ("built", "failed", "cancelled"))
+
+METRICS = {
+    counters.LAUNCHES: Meaning(
+        "counter", "Launches that have ended with a running notebook, or without.", _OUTCOMES
+    ),
+    counters.ENDS: Meaning(
+        "counter", "Notebooks that ran and run no more: as they were told, or by a failure.", _ENDS
+    ),
+    counters.BUILDS: Meaning(
+        "counter", "Builds that have ended, by the kind of repository.", _BUILDS
+    ),
+    counters.REMOVED: Meaning(
+        "counter", "What the portal has removed by its own rules; projects are the culled ones."
+    ),
+    counters.REMOVED_BYTES: Meaning(
+        "counter", "Bytes of what the portal has removed by its own rules, where they are known."
+    ),
+    counters.LAUNCH_SECONDS: Meaning(
+        "histogram", "Time of a launch: waiting for its environment, and spawning its notebook."
+    ),
+    counters.BUILD_SECONDS: Meaning(
+        "histogram", "Time of a build from its start to its end; cancelled ones are left out."
+    ),
+}
+
+
+def totals() -> Iterator[Metric]:
+    """All of them, from one query. Raises `django.db.DatabaseError`."""
+    rows = {(row.metric, row.labels): row.value for row in Tally.objects.all()}
+    for name, meaning in METRICS.items():
+        family = Metric(f"bindery_{name}", meaning.help, meaning.kind)
+        add = _add_counter if meaning.kind == "counter" else _add_histogram
+        beginnings = {(name, labels): 0.0 for labels in meaning.beginnings}
+        add(family, name, beginnings | rows)
+        yield family
+
+
+Rows = dict[tuple[str, str], float]
+
+
+def _add_counter(family: Metric, name: str, rows: Rows) -> None:
+    for labels, value in sorted(_of(rows, name).items()):
+        family.add_sample(f"{family.name}_total", _read(labels), value)
+
+
+def _add_histogram(family: Metric, name: str, rows: Rows) -> None:
+    buckets = [(_read(labels), value) for labels, value in _of(rows, f"{name}_bucket").items()]
+    sums = _of(rows, f"{name}_sum")
+    for labels, count in sorted(_of(rows, f"{name}_count").items()):
+        own = _read(labels)
+        mine = [each for each in buckets if own.items() <= each[0].items()]
+        for bucket, value in sorted(mine, key=lambda each: float(each[0]["le"])):
+            family.add_sample(f"{family.name}_bucket", bucket, value)
+        family.add_sample(f"{family.name}_bucket", {**own, "le": INFINITE}, count)
+        family.add_sample(f"{family.name}_count", own, count)
+        family.add_sample(f"{family.name}_sum", own, sums.get(labels, 0.0))
+
+
+def _of(rows: Rows, metric: str) -> dict[str, float]:
+    return {labels: value for (name, labels), value in rows.items() if name == metric}
+
+
+def _read(labels: str) -> dict[str, str]:
+    return dict(LABEL.findall(labels))

@@ -1,0 +1,135 @@
+"""Serve ``/metrics`` to those who may read it.
+
+One scrape: all figures as the text that Prometheus reads. Never fails for want of a database.
+
+Who may read ``/metrics``: who brings ``PORTAL_METRICS_TOKEN``, and staff who may see sessions.
+
+Nobody may for being on the same machine: builds and notebooks are, and they are strangers' code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from keys.authentication import bearer
+from portal.health import checks
+from portal.lib.logs.requests import present
+
+from . import collectors, counting
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+def text() -> bytes:
+    """What this process has counted, and what the database tells where it can be reached."""
+    return generate_latest(counting.REGISTRY) + generate_latest(_registry)
+
+
+class _Rows(Collector):
+    def collect(self) -> Iterable[Metric]:
+        found = _found()
+        yield _gauge(
+            "bindery_database_up", "Whether the database answers.", float(found is not None)
+        )
+        yield from found or []
+        yield from _parts()
+
+
+def _found() -> list[Metric] | None:
+    try:
+        return [*collectors.totals(), *collectors.current_values()]
+    except (DatabaseError, InterfaceError):
+        return None
+
+
+def _parts() -> Iterator[Metric]:
+    """As ``/health`` has them."""
+    up = GaugeMetricFamily(
+        "bindery_part_up", "Whether a part of the portal works.", labels=["part"]
+    )
+    since = GaugeMetricFamily(
+        "bindery_part_since_seconds", "When it began to be as it is (Unix time).", labels=["part"]
+    )
+    for part, state in sorted(checks.states().items()):
+        up.add_metric([part], float(not state.problem))
+        since.add_metric([part], state.since.timestamp())
+    yield from (up, since)
+
+
+def _gauge(name: str, help_: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, help_, value=value)
+
+
+_registry = CollectorRegistry(auto_describe=False)
+_registry.register(_Rows())
+
+
+PATH = "/metrics"
+MAY = "notebook_sessions.view_session"
+PLAIN = "text/plain; charset=utf-8"
+
+
+class ByToken(MiddlewareMixin):
+    """Before everything else: Prometheus asks each process by its own address, which is no host
+    of the portal's, and it needs neither session nor database."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        token = bearer(request.headers.get("Authorization", ""))
+        if request.path_info != PATH or not token:
+            return None
+        if asked := present():
+            asked.route = "metrics"
+        return _by_token(request, token)
+
+
+@never_cache
+@require_safe
+def _by_token(request: HttpRequest, token: str) -> HttpResponse:
+    wanted = settings.PORTAL_METRICS_TOKEN
+    if wanted and constant_time_compare(token, wanted):
+        return _scrape()
+    return _refusal(401, _("This token does not open the metrics: it is not PORTAL_METRICS_TOKEN."))
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """For staff who are signed in."""
+    if _is_staff(request):
+        return _scrape()
+    return _refusal(
+        401,
+        _(
+            "Metrics are for operators. Set PORTAL_METRICS_TOKEN and send it as a bearer token, or"
+            " sign in as staff."
+        ),
+    )
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    try:
+        user = request.user
+        return user.is_authenticated and user.may_enter and user.is_staff and user.has_perm(MAY)
+    except (DatabaseError, InterfaceError):
+        return False
+
+
+def _scrape() -> HttpResponse:
+    return HttpResponse(text(), content_type=CONTENT_TYPE)
+
+
+def _refusal(status: int, sentence: str) -> HttpResponse:
+    headers = {"WWW-Authenticate": "Bearer"}
+    return HttpResponse(f"{sentence}\n", status=status, content_type=PLAIN, headers=headers)

@@ -1,0 +1,44 @@
+"""List everything that is stored encrypted, and check that the keys still open it.
+
+Everything that is stored sealed, for those who go through all of it.
+
+Whether the keys open what is encrypted in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.utils.translation import gettext as _
+
+from keys import keypairs
+from keys.models import KeyPair
+from keys.sealing import Column, unreadable
+from portal.accounts.oidc.signins import REFRESH_TOKEN
+from portal.models import SignIn
+from sessions.models import Session, session
+
+from .doctor.finding import Finding
+
+COLUMNS = (
+    Column(KeyPair, "sealed", keypairs.USE, "user__username"),
+    Column(Session, "sealed_token", session.USE, "project__owner__username"),
+    Column(SignIn, "sealed", REFRESH_TOKEN, "user__username"),
+)
+
+
+SAMPLE = 200
+
+
+def check_sealed() -> Iterator[Finding]:
+    """The newest of each kind; ``manage.py reseal`` looks at all."""
+    for column in COLUMNS:
+        if lost := unreadable(column, SAMPLE):
+            yield _finding(column, lost)
+
+
+def _finding(column: Column, lost: int) -> Finding:
+    message = _("%(what)s: %(lost)d of the newest %(sample)d are encrypted with an unknown key.")
+    words = {"what": column.model._meta.verbose_name_plural, "lost": lost, "sample": SAMPLE}
+    hint = _("Add the key that they were stored with to PORTAL_ENCRYPTION_KEYS (docs/keys.md).")
+    return Finding("doctor.unreadable", message % words, hint)

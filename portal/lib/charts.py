@@ -1,0 +1,185 @@
+"""Draw charts as plain SVG: pure functions from numbers and words to a piece of a page.
+
+The frame of a chart: its scale, its words, and where things are in it. `charts` draws.
+
+Charts as plain SVG, drawn here: pure, from numbers and words to a piece of a page.
+
+A chart is as wide as its place: what lies across is in percent, so that words keep their size on
+any screen. Colours and type are the stylesheet's (``charts.css``), by class alone. Whatever is
+put in is escaped. A table with the same figures stands beside each, in the templates. Neighbour:
+`chartframe`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+HEIGHT, TOP, FOOT = 150, 12, 22
+"""Of a chart, of the air above its scale and of the words below it, in pixels."""
+LEFT, RIGHT = 10.0, 99.5
+"""Where the drawing begins and ends, in percent; left of it are the words of the scale."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place on the axis. ``values``: the parts of a column, from below; or one point, or
+    none where there is no figure. ``hint`` is shown under the mouse, ``label`` on the axis."""
+
+    values: tuple[float, ...]
+    hint: str
+    label: str = ""
+
+
+def top_of(most: float) -> float:
+    """A round number not below ``most``, that two steps reach from nothing."""
+    if most <= 2:
+        return 2
+    size = 10.0 ** math.floor(math.log10(most))
+    return next(step * size for step in (1, 2, 4, 6, 8, 10) if step * size >= most)
+
+
+def height(value: float, top: float) -> float:
+    """How far down a value is."""
+    room = HEIGHT - TOP - FOOT
+    return TOP + room * (1 - value / top)
+
+
+def placed(places: Sequence[Place]) -> Iterator[tuple[Place, float, float]]:
+    """Each with its middle and the width of its place, in percent."""
+    width = (RIGHT - LEFT) / max(len(places), 1)
+    for index, place in enumerate(places):
+        yield place, LEFT + width * (index + 0.5), width
+
+
+def framed(
+    key: str, title: str, summary: str, places: Sequence[Place], top: float, drawn: SafeString
+) -> SafeString:
+    return format_html(
+        '<svg class="chart" width="100%" height="{height}" role="img" focusable="false"'
+        ' aria-labelledby="{key}-title {key}-summary">'
+        '<title id="{key}-title">{title}</title><desc id="{key}-summary">{summary}</desc>'
+        '<pattern id="{key}-hatch" width="5" height="5" patternUnits="userSpaceOnUse"'
+        ' patternTransform="rotate(45)"><rect class="ground" width="5" height="5"></rect>'
+        '<rect class="stripe" width="2.5" height="5"></rect></pattern>'
+        "{scale}{drawn}{labels}</svg>",
+        height=HEIGHT, key=key, title=title, summary=summary,
+        scale=_scale(top), drawn=drawn, labels=_labels(places),
+    )  # fmt: skip
+
+
+def _scale(top: float) -> SafeString:
+    """Three lines across: nothing, half, all."""
+    lines = [
+        (LEFT, RIGHT, f"{height(value, top):.1f}", _short(value)) for value in (0, top / 2, top)
+    ]
+    return format_html_join(
+        "",
+        '<line class="rule" x1="{0}%" y1="{2}" x2="{1}%" y2="{2}"></line>'
+        '<text class="figure" x="0" y="{2}" dy="0.32em">{3}</text>',
+        lines,
+    )
+
+
+def _short(value: float) -> str:
+    """A round number in at most four characters, as long as it is below a million millions."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
+def _labels(places: Sequence[Place]) -> SafeString:
+    marked = [
+        (f"{middle:.2f}", HEIGHT - 5, "last" if place is places[-1] else "", place.label)
+        for place, middle, _width in placed(places)
+        if place.label
+    ]
+    return format_html_join("", '<text class="label {2}" x="{0}%" y="{1}">{3}</text>', marked)
+
+
+__all__ = ["Place", "columns", "gauge", "line", "swatch"]
+
+GAP = 0.22
+"""The part of a column's place that stays empty."""
+
+
+def columns(key: str, title: str, summary: str, places: Sequence[Place]) -> SafeString:
+    """A column for each place; ``key`` is unique in the page. The second part is hatched."""
+    top = top_of(max((sum(place.values) for place in places), default=0))
+    drawn = [
+        (_column(key, place, middle, width, top),)
+        for place, middle, width in placed(places)
+        if any(place.values)
+    ]
+    return framed(key, title, summary, places, top, format_html_join("", "{}", drawn))
+
+
+def line(key: str, title: str, summary: str, places: Sequence[Place]) -> SafeString:
+    """A point for each place that has a figure, joined to the one before it."""
+    top = top_of(max((place.values[0] for place in places if place.values), default=0))
+    points = [
+        (middle, height(place.values[0], top), place.hint)
+        for place, middle, _width in placed(places)
+        if place.values
+    ]
+    pairs = pairwise(points)
+    joined = [(f"{a[0]:.2f}", f"{a[1]:.1f}", f"{b[0]:.2f}", f"{b[1]:.1f}") for a, b in pairs]
+    dots = [(f"{across:.2f}", f"{down:.1f}", hint) for across, down, hint in points]
+    drawn = format_html(
+        "{}{}",
+        format_html_join(
+            "", '<line class="curve" x1="{}%" y1="{}" x2="{}%" y2="{}"></line>', joined
+        ),
+        format_html_join(
+            "", '<circle class="dot" cx="{}%" cy="{}" r="3.5"><title>{}</title></circle>', dots
+        ),
+    )
+    return framed(key, title, summary, places, top, drawn)
+
+
+def gauge(used: float, total: float) -> SafeString:
+    """A slim bar for ``used`` of ``total``; the figures stand beside it, in words. What is
+    beyond the total fills it, in another colour."""
+    share = min(used / total, 1) if total > 0 else float(used > 0)
+    return format_html(
+        '<svg class="gauge{}" width="100%" height="8" aria-hidden="true" focusable="false">'
+        '<rect class="track" width="100%" height="8" rx="4"></rect>'
+        '<rect class="used" width="{}%" height="8" rx="4"></rect></svg>',
+        " over" if used > total else "",
+        f"{share * 100:.1f}",
+    )
+
+
+def swatch(key: str, part: int) -> SafeString:
+    """What a part of the chart ``key`` looks like, for a legend."""
+    return format_html(
+        '<svg class="swatch" width="12" height="12" aria-hidden="true" focusable="false">'
+        '<rect class="part-{}" width="12" height="12" rx="2" {}></rect></svg>',
+        part,
+        _fill(key, part),
+    )
+
+
+def _column(key: str, place: Place, middle: float, width: float, top: float) -> SafeString:
+    """Its parts upon one another; the whole place answers to the mouse."""
+    parts, below = [], 0.0
+    for part, value in enumerate(place.values):
+        low, high = height(below, top), height(below + value, top)
+        below += value
+        if value:
+            left, broad = middle - width * (1 - GAP) / 2, width * (1 - GAP)
+            sizes = (f"{left:.2f}", f"{high:.1f}", f"{broad:.2f}", f"{low - high:.1f}")
+            parts.append((part, *sizes, _fill(key, part)))
+    rectangle = '<rect class="part-{}" x="{}%" y="{}" width="{}%" height="{}" {}></rect>'
+    drawn = format_html_join("", rectangle, parts)
+    return format_html("<g>{}<title>{}</title></g>", drawn, place.hint)
+
+
+def _fill(key: str, part: int) -> SafeString:
+    return format_html('fill="url(#{}-hatch)"', key) if part else SafeString("")

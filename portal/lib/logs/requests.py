@@ -1,0 +1,170 @@
+"""Bind references to the log lines of requests and tasks.
+
+Every request has a reference: in all lines of its log, and as `X-Reference` in its answer.
+
+Outermost in `portal.asgi`, around portal and gateway alike. When an answer has ended, or a
+socket, it is told to those who count and to those who log.
+
+Says with each line of a page's log who asks, by number, and with the request which page it is.
+
+Who asks is known once somebody has looked, so a page that does not want to know asks nothing.
+
+A task has a reference, and its lines say which rows it is about: ``session_id`` is the session.
+
+By the queue's own signals, so that no task can forget it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from inspect import signature
+from time import monotonic
+from typing import Any
+
+from django.contrib.auth import get_user
+from django.http import HttpRequest
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.functional import SimpleLazyObject
+from django_q.signals import post_execute_in_worker, pre_execute
+
+from . import context
+
+log = logging.getLogger(__name__)
+
+HEADER = b"x-reference"
+NOTEBOOK, OTHER = "notebook", "other"
+"""Routes of what no address of the portal's stands for: notebooks' hosts, and what is left."""
+BEGINS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+OPENED, REFUSED, LEFT, FAILED = 101, 403, 499, 500
+"""``LEFT``: whoever asked has gone before the answer, which is no fault of ours."""
+
+
+@dataclass
+class Asked:
+    """One request. ``route`` is the name of its address, one of a fixed number; ``status`` is 0
+    until its answer begins, after ``seconds``. ``kind`` is ``http`` or ``websocket``."""
+
+    kind: str
+    method: str
+    began: float
+    route: str = OTHER
+    status: int = 0
+    seconds: float = 0.0
+
+    def answered(self, status: int) -> None:
+        """Its answer begins now; only the first one counts."""
+        if not self.status:
+            self.status, self.seconds = status, monotonic() - self.began
+
+    @property
+    def is_open_socket(self) -> bool:
+        return self.status == OPENED
+
+
+Told = Callable[[Asked], None]
+_present: ContextVar[Asked | None] = ContextVar("asked", default=None)
+
+
+def present() -> Asked | None:
+    """The request that is being answered here; None outside of one."""
+    return _present.get()
+
+
+class Requests:
+    """``begins`` is told when an answer begins, ``ends`` when it has ended."""
+
+    def __init__(
+        self, inner: Any, *, begins: Iterable[Told] = (), ends: Iterable[Told] = ()
+    ) -> None:
+        self._inner, self._begins, self._ends = inner, tuple(begins), tuple(ends)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] not in {"http", "websocket"}:
+            await self._inner(scope, receive, send)
+            return
+        asked = Asked(scope["type"], scope.get("method", "GET"), monotonic())
+        with context.begun() as reference:
+            _present.set(asked)
+            try:
+                await self._inner(scope, receive, self._marking(send, asked, reference))
+            except Exception:
+                asked.answered(FAILED)
+                raise
+            finally:
+                asked.answered(LEFT)
+                _tell(self._ends, asked)
+
+    def _marking(self, send: Any, asked: Asked, reference: str) -> Any:
+        mark = (HEADER, reference.encode())
+
+        async def marked(message: Any) -> None:
+            if message["type"] in BEGINS:
+                others = [each for each in message.get("headers", ()) if each[0].lower() != HEADER]
+                message = {**message, "headers": [*others, mark]}
+                self._begun(asked, message.get("status", OPENED))
+            elif message["type"] == "websocket.close":
+                self._begun(asked, REFUSED)
+            await send(message)
+
+        return marked
+
+    def _begun(self, asked: Asked, status: int) -> None:
+        if not asked.status:
+            asked.answered(status)
+            _tell(self._begins, asked)
+
+
+def write(asked: Asked) -> None:
+    """A line for a request that has ended: neither its path nor its query, which are people's."""
+    figures = {"method": asked.method, "route": asked.route, "status": asked.status}
+    figures["milliseconds"] = round(asked.seconds * 1000)
+    log.info("answered %s", asked.kind, extra=figures)
+
+
+def _tell(those: tuple[Told, ...], asked: Asked) -> None:
+    for told in those:
+        told(asked)
+
+
+class Person(MiddlewareMixin):
+    def process_request(self, request: HttpRequest) -> None:
+        request.user = SimpleLazyObject(lambda: _noted(request))  # type: ignore[assignment]
+
+    def process_view(self, request: HttpRequest, *_view: Any) -> None:
+        asked = present()
+        if asked and request.resolver_match:
+            asked.route = request.resolver_match.view_name or asked.route
+
+
+def _noted(request: HttpRequest) -> Any:
+    user = get_user(request)
+    if user.is_authenticated:
+        context.note(user=user.pk)
+    return user
+
+
+NUMBER = "_id"
+
+
+def listen() -> None:
+    """From now on, for every task of this process."""
+    pre_execute.connect(_begin, dispatch_uid="portal.lib.logs")
+    post_execute_in_worker.connect(_end, dispatch_uid="portal.lib.logs")
+
+
+def _begin(sender: Any, func: Callable[..., Any] | None, task: Mapping[str, Any], **_: Any) -> None:
+    numbers = _numbers(func, task["args"]) if func else {}
+    context.begin(task=str(task["func"]), **numbers)
+
+
+def _end(**_: Any) -> None:
+    context.end()
+
+
+def _numbers(func: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, Any]:
+    names = signature(func).parameters
+    given = zip(names, arguments, strict=False)
+    return {name.removesuffix(NUMBER): value for name, value in given if name.endswith(NUMBER)}

@@ -1,0 +1,161 @@
+"""Forms of the account page: a new token, and a request for higher limits.
+
+The form that makes a token. What is right and wrong in it, `keys.issuing` says.
+
+The form that asks for more of a limit. What is right and wrong in it, `quotas.requests` says.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from keys.issuing import in_days, issue
+from keys.models import SCOPES, Token
+from keys.models.token import latest_end
+from portal.models import User
+from quotas.effective import figure, plain
+from quotas.fields import CHOICES, FIELDS
+from quotas.limits import effective_of
+from quotas.models import LimitRequest
+from quotas.requests import MOST_DAYS, ask
+
+TOKEN_DAYS = (30, 90, 365)
+
+
+def _choices() -> list[tuple[int, str]]:
+    most = settings.PORTAL_TOKEN_DAYS
+    every = sorted({days for days in TOKEN_DAYS if days < most} | {most})
+    return [(days, ngettext("%d day", "%d days", days) % days) for days in every]
+
+
+class TokenForm(forms.Form):
+    """``expires`` is bounded in the browser, too; if it is given, ``days`` does not count."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=100,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    scopes = forms.MultipleChoiceField(
+        label=gettext_lazy("What it is for"),
+        choices=list(SCOPES.items()),
+        widget=forms.CheckboxSelectMultiple,
+        initial=["read"],
+        required=False,
+    )
+    days = forms.TypedChoiceField(
+        label=gettext_lazy("It lasts"), choices=_choices, coerce=int, required=False
+    )
+    expires = forms.DateField(
+        label=gettext_lazy("or until the end of"),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        input_formats=["%Y-%m-%d"],
+        required=False,
+    )
+
+    def __init__(self, user: User, sent: Any = None) -> None:
+        super().__init__(sent, auto_id="token-%s")
+        self.user = user
+        bounds = {"min": timezone.localdate().isoformat(), "max": _last_day().isoformat()}
+        self.fields["expires"].widget.attrs |= bounds
+
+    def ends(self) -> list[forms.BoundField]:
+        return [self["days"], self["expires"]]
+
+    def clean_name(self) -> str:
+        """Names tell one's tokens apart. A page that is sent once more makes no second one."""
+        name: str = self.cleaned_data["name"]
+        if Token.objects.filter(user=self.user, name=name).exists():
+            text = _("You have a token of this name. Give this one another, to tell them apart.")
+            raise ValidationError(text)
+        return name
+
+    def make(self) -> tuple[Token, str] | None:
+        """The token and its secret, if all is well; else the form says what is not."""
+        if not self.is_valid():
+            return None
+        given = self.cleaned_data
+        try:
+            return issue(self.user, given["name"], given["scopes"], self._end())
+        except ValidationError as error:
+            self.add_error(None, error)
+            return None
+
+    def _end(self) -> datetime | None:
+        if day := self.cleaned_data["expires"]:
+            return _end_of(min(day, _last_day() + timedelta(days=1)))  # far enough to be refused
+        days = self.cleaned_data["days"]
+        return in_days(days) if days else None
+
+
+def _last_day() -> date:
+    return timezone.localdate(latest_end())
+
+
+def _end_of(day: date) -> datetime:
+    """Midnight after it; on the last day that there may be, the last moment."""
+    if day == _last_day():
+        return latest_end()
+    return datetime.combine(day + timedelta(days=1), time.min, timezone.get_current_timezone())
+
+
+REQUEST_DAYS = 90
+
+
+class AskForm(forms.Form):
+    """``value`` and ``until`` are bounded in the browser, too, so that most mistakes never leave
+    it."""
+
+    limit = forms.ChoiceField(choices=CHOICES, widget=forms.HiddenInput)
+    value = forms.FloatField(label=gettext_lazy("How much"))
+    until = forms.DateField(
+        label=gettext_lazy("Until"),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        input_formats=["%Y-%m-%d"],
+    )
+    why = forms.CharField(
+        label=gettext_lazy("What for"), max_length=2000, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+    @classmethod
+    def about(cls, user: User, limit: str, sent: Any = None) -> AskForm:
+        """The form for one limit of this person; filled in with what was sent, if it was."""
+        until = _in_days(REQUEST_DAYS)
+        form = cls(sent, initial={"limit": limit, "until": until}, use_required_attribute=True)
+        form.bound_in_browser(effective_of(user)[limit].value)
+        return form
+
+    def bound_in_browser(self, has: float) -> None:
+        limit = str(self["limit"].value())
+        self.has = figure(limit, has)
+        whole = FIELDS[limit].whole
+        self.fields["value"].widget.attrs |= {
+            "min": plain(has + 1) if whole else plain(has),
+            "step": "1" if whole else "any",
+            "inputmode": "numeric" if whole else "decimal",
+            "autofocus": True,
+        }
+        bounds = {"min": _in_days(1).isoformat(), "max": _in_days(MOST_DAYS).isoformat()}
+        self.fields["until"].widget.attrs |= bounds
+
+    def send(self, user: User) -> LimitRequest | None:
+        """Ask, if all is well; else the form says what is not."""
+        if not self.is_valid():
+            return None
+        try:
+            return ask(user, **self.cleaned_data)
+        except ValidationError as error:
+            self.add_error(None, error)
+            return None
+
+
+def _in_days(days: int) -> date:
+    return timezone.localdate() + timedelta(days=days)

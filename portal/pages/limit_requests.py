@@ -1,0 +1,61 @@
+"""Asking for more: sending the account page's form, taking a request back, seeing an answer."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from quotas import requests
+from quotas.models import LimitRequest
+
+from .account import with_form
+from .forms import AskForm
+from .responses import came_from, go_to, person, signed_in
+
+
+@require_http_methods(["GET", "POST"])
+@signed_in
+def request_limits(request: HttpRequest) -> HttpResponseBase:
+    """Ask, and go on to where the request stands; what is wrong is said on the form.
+
+    A GET comes from the way back after signing in, and asks for nothing.
+    """
+    if request.method == "GET":
+        return go_to(request, reverse("account"))
+    user, limit = person(request), request.POST.get("limit", "")
+    if not requests.can_ask(limit):
+        raise Http404
+    form = AskForm.about(user, limit, request.POST)
+    if form.send(user) is None:
+        return with_form(request, form, status=400)
+    messages.success(request, _("You have asked for more. Staff will answer, and you are told."))
+    return go_to(request, _requests())
+
+
+@require_POST
+@signed_in
+def take_back(request: HttpRequest, pk: int) -> HttpResponseBase:
+    wish = get_object_or_404(LimitRequest.objects.filter(user=person(request)), pk=pk)
+    try:
+        requests.withdraw(wish, person(request))
+        messages.success(request, _("Your request is taken back."))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    return go_to(request, _requests())
+
+
+@require_POST
+@signed_in
+def seen(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The person has read the answer; stay on the page that they are on."""
+    requests.mark_seen(person(request), pk=pk)
+    return go_to(request, came_from(request))
+
+
+def _requests() -> str:
+    return f"{reverse('account')}#requests"

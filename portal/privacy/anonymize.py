@@ -1,0 +1,148 @@
+"""Where a person is named in what stays: the record of use, of what was done, and the audit.
+
+Each is written again without them, by `erase`. ``alias`` takes the place of their names, earlier
+ones included.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+from typing import Any
+from urllib.parse import urlsplit
+
+from auditlog.models import LogEntry
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib.admin.models import LogEntry as AdminEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Q
+
+from keys.models import Token
+from portal.models import UsedName, User
+from sessions.models import Build, Event, LogChunk, Project, Removal, Session, Transition
+
+from .delete import drop_portal_sessions
+
+Names = Sequence[str]
+"""The one that the person has, and those that they had."""
+PERSONAL = frozenset({"email", "first_name", "last_name", "issuer", "subject", "reason", "name"})
+"""Fields whose values the audit keeps; what they were is for nobody to read any more."""
+NAMING = frozenset({"username", "user"})
+EMPTY = frozenset({"None", ""})
+
+
+def blank(person: User, alias: str) -> None:
+    """All of it. May be done again, and goes on where it was interrupted."""
+    names = (person.username, *UsedName.objects.former(person))
+    parts = (_audit, _admin_history, _moves, _removals, _projects, _private_builds, _attempts)
+    for part in parts:
+        with transaction.atomic():
+            part(person, names, alias)
+    drop_portal_sessions(person)
+
+
+def _audit(person: User, names: Names, alias: str) -> None:
+    """Entries about the person, their limits, their grants and their tokens."""
+    own = Q(content_type=ContentType.objects.get_for_model(User), object_id=person.pk)
+    entries = LogEntry.objects.filter(own | Q(additional_data__user=person.pk))
+    for entry in entries.select_related("content_type").iterator():
+        is_own = entry.content_type.model_class() in {User, Token}  # whose names are their own
+        shown = alias if is_own else _renamed(entry.object_repr, names, alias)
+        entry.object_repr, entry.changes = shown, _impersonal(entry.changes or {}, alias)
+        entry.save(update_fields=["object_repr", "changes"])
+    LogEntry.objects.filter(actor=person).update(actor_email=None)
+
+
+def _impersonal(changes: dict[str, Any], alias: str) -> dict[str, Any]:
+    """What changed, without what it tells of the person; earlier names of theirs included."""
+    kept = {field: change for field, change in changes.items() if field not in PERSONAL}
+    for field in NAMING & kept.keys():
+        kept[field] = [value if value in EMPTY else alias for value in kept[field]]
+    return kept
+
+
+def _admin_history(person: User, names: Names, alias: str) -> None:
+    """Django's own, of what was done in the admin."""
+    own = Q(content_type=ContentType.objects.get_for_model(User), object_id=str(person.pk))
+    AdminEntry.objects.filter(own).update(object_repr=alias)
+    named = AdminEntry.objects.filter(_any("object_repr__contains", names))
+    for row in named.filter(content_type__app_label__in=["quotas", "keys"]).iterator():
+        shown = _renamed(row.object_repr, names, alias)
+        AdminEntry.objects.filter(pk=row.pk).update(object_repr=shown)
+
+
+def _moves(person: User, names: Names, alias: str) -> None:
+    """What they did to projects and builds, their own and, as staff, other people's."""
+    said = [f"by {name}" for name in names]
+    for move in Transition.objects.filter(_any("why__contains", said)).iterator():
+        why = _without(move.why, names, alias)
+        by = alias if move.by in names and why != move.why else move.by
+        Transition.objects.filter(pk=move.pk).update(why=why, by=by)
+    for event in Event.objects.filter(_any("message__contains", said)).iterator():
+        message = _without(event.message, names, alias)
+        Event.objects.filter(pk=event.pk).update(message=message)
+
+
+def _removals(person: User, _names: Names, alias: str) -> None:
+    """What the portal removed of theirs; by names that the next parts take away."""
+    theirs = Project.objects.filter(owner=person).values_list("name", flat=True)
+    images = Build.objects.filter(owner=person).values_list("image", flat=True)
+    Removal.objects.filter(name__in=[*theirs, *images]).exclude(name="").update(name=alias)
+
+
+def _projects(person: User, names: Names, alias: str) -> None:
+    """The stories go; of a project stays what use is counted by."""
+    theirs = Project.objects.filter(owner=person)
+    Event.objects.filter(project__in=theirs).delete()
+    Session.objects.filter(project__in=theirs).update(message="", address="")
+    for project in theirs.iterator():
+        where: dict[str, Any] = {"name": f"{alias}-{project.pk}", "path": "", "tail": ""}
+        where |= {"files_volume": ""}  # nothing is kept there any more
+        if project.is_private or _mentions(project.repository, names):
+            where |= {"repository": alias, "url": "", "ref": "", "commit": ""}
+            where |= {"resources": None, "content": ""}
+            builds = Session.objects.filter(project=project, build__owner=None)
+            builds.update(build=None)  # everybody's, and it has the address
+        Project.objects.filter(pk=project.pk).update(**where)
+
+
+def _private_builds(person: User, _names: Names, _alias: str) -> None:
+    """Their logs go. The image's name stays: by it `sessions.retention` removes the image."""
+    builds = Build.objects.filter(owner=person)
+    LogChunk.objects.filter(build__in=builds).delete()
+    builds.update(url="", ref="", commit="", message="", resources=None, content="", log_size=0)
+
+
+def _attempts(person: User, names: Names, _alias: str) -> None:
+    """Of signing in."""
+    for model in (AccessAttempt, AccessFailureLog, AccessLog):
+        model._default_manager.filter(username__in=names).delete()
+
+
+def _any(lookup: str, texts: Names) -> Q:
+    """The condition that one of these is found."""
+    return reduce(or_, (Q(**{lookup: text}) for text in texts))
+
+
+def _mentions(repository: str, names: Names) -> bool:
+    """Whether the address of a repository that all may read has the person's name in it."""
+    parts = re.split(r"[/:@~]", urlsplit(repository).path or repository)
+    there = {part.lower().removesuffix(".git") for part in parts}
+    return not there.isdisjoint(name.lower() for name in names)
+
+
+def _renamed(text: str, names: Names, alias: str) -> str:
+    """``text`` with each name replaced where it stands alone."""
+    return re.sub(rf"(?<![\w.@+-])(?:{_either(names)})(?![\w@+-])", alias, text)
+
+
+def _without(sentence: str, names: Names, alias: str) -> str:
+    """`lifecycle`'s sentences: “Launched by ada; …”, “Stopped by ada.”"""
+    return re.sub(rf"\bby (?:{_either(names)})(?=[.;])", f"by {alias}", sentence)
+
+
+def _either(names: Names) -> str:
+    return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))

@@ -1,0 +1,131 @@
+"""Erasing people: what they may do ends at once, what tells of them goes, their use stays.
+
+`erase` is a wish of staff and waits for nothing: nobody comes in as this person any more, and
+their notebooks stop. `finish` does the rest once nothing of theirs runs; `sessions.watch.reconcile`
+calls it each minute. Both may be repeated and interrupted at any point: the name goes last, and
+as long as a person still has it, there is something left to do. `delete` and `anonymize` say
+what goes from where. The portal never removes files: the `Erasure` names the volume.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+
+from portal import roles
+from portal.accounts import manage
+from portal.models import Erasure, UsedName, User
+from portal.models.erasure import ALIAS, digest, is_alias
+from sessions import lifecycle, retention
+from sessions.backends import get_backend
+from sessions.errors import TemporaryError
+from sessions.lifecycle import files
+from sessions.models import Build, Project, Session
+from sessions.states import BUILD_ACTIVE
+
+from . import anonymize, delete
+
+RIGHTS = ("portal.erase_user", "notebook_sessions.view_project", "notebook_sessions.act_on_project")
+"""Who erases somebody also deletes their projects."""
+
+log = logging.getLogger(__name__)
+
+
+def is_taken(username: str) -> bool:
+    """Whether this name belongs to somebody who was erased: nobody else ever gets it."""
+    return Erasure.objects.has_taken(username)
+
+
+def may_erase(by: User, person: User) -> bool:
+    """Whether ``by`` may erase this person: neither oneself nor anybody who may more."""
+    allowed = by.is_staff and by.has_perms(RIGHTS) and by.pk != person.pk
+    return allowed and not is_alias(person.username) and roles.may_change(by, person)
+
+
+def erase(person: User, by: User) -> Erasure:
+    """Let the person in nowhere any more, and begin to forget them. Raises `PermissionDenied`."""
+    if not may_erase(by, person):
+        raise PermissionDenied
+    with transaction.atomic():
+        row = Erasure.objects.filter(person=person).first() or _begun(person, by)
+        manage.lock_out(person)
+    _wind_up(person, by)
+    return row
+
+
+def _begun(person: User, by: User) -> Erasure:
+    known = {"volume": f"{files.of(person)}-nfs-pvc", "by": by, "person": person}
+    row, _made = Erasure.objects.get_or_create(username=digest(person.username), defaults=known)
+    return row
+
+
+def is_under_way(person: User) -> bool:
+    """Return whether this person is being erased, whatever they are called meanwhile."""
+    return Erasure.objects.filter(person=person).exists() or is_taken(person.username)
+
+
+def unfinished() -> list[User]:
+    """The people who are being erased: their notebooks may still write into their volumes.
+
+    Rows of before say whom they are about only by the name's digest.
+    """
+    erased = set(Erasure.objects.filter(removed=None).values_list("username", flat=True))
+    names = User.objects.values_list("pk", "username").iterator() if erased else ()
+    found = {pk for pk, name in names if digest(name) in erased}
+    found.update(Erasure.objects.exclude(person=None).values_list("person", flat=True))
+    return list(User.objects.filter(pk__in=found))
+
+
+def finish() -> None:
+    """Go on with each person of whom nothing runs any more. A back end that is away has them
+    wait for the next time."""
+    for person in unfinished():
+        if person.is_active:  # somebody has enabled them meanwhile
+            manage.lock_out(person)
+        _wind_up(person, person)
+        if _is_busy(person):
+            continue
+        try:
+            get_backend().forget_identity(files.of(person))
+        except TemporaryError as error:
+            log.warning("person %d is not erased yet: %s", person.pk, error)
+            continue
+        _forget(person)
+
+
+def awaited(rows: Iterable[Erasure]) -> set[int]:
+    """Those of ``rows`` that are not finished: their volumes are in use."""
+    names = {digest(person.username) for person in unfinished()}
+    going_on = set(Erasure.objects.exclude(person=None).values_list("pk", flat=True))
+    return {row.pk for row in rows if row.pk in going_on or row.username in names}
+
+
+def _wind_up(person: User, by: User) -> None:
+    delete.drop(person)
+    mine = Project.objects.kept().filter(owner=person)
+    for project in mine.select_related("owner", "current__build"):
+        lifecycle.delete(project, by, for_good=True)
+
+
+def _is_busy(person: User) -> bool:
+    running = Session.objects.live().filter(project__owner=person)
+    building = Build.objects.filter(owner=person, state__in=BUILD_ACTIVE)
+    mine = Project.objects.filter(owner=person)
+    kept = mine.kept().exists() or mine.dropping().exists()
+    return kept or running.exists() or building.exists()
+
+
+def _forget(person: User) -> None:
+    """The name goes last: until then, all of this is done again."""
+    alias = ALIAS.format(person.pk)
+    anonymize.blank(person, alias)
+    delete.drop(person)
+    with transaction.atomic():  # no entry in the audit, see `anonymize`
+        UsedName.objects.forget(person)
+        User.objects.filter(pk=person.pk).update(username=alias, volume="")
+        Erasure.objects.filter(person=person).update(person=None)
+    retention.hurry()  # their private images go now
+    log.info("%s: all that told of the person is gone", alias)

@@ -1,0 +1,182 @@
+"""Everything that the portal knows about a person, for that person: files of an archive.
+
+Each row is a line of JSON; only the columns that are named here go out, so a secret that is
+added to a model stays inside. ``about`` says whose columns a part answers for: a test sees to it
+that each column which leads to a person is in a part or among the `LEFT_OUT`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from auditlog.models import LogEntry
+from axes.models import AccessAttempt
+from django.contrib.admin.models import LogEntry as AdminEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Q, QuerySet
+from django.http import StreamingHttpResponse
+from django.utils import timezone
+
+from keys.models import KeyPair, KnownHost, Token
+from portal.lib import streaming
+from portal.lib.streaming import File
+from portal.models import Letter, SignIn, UsedName, User
+from quotas.limits import effective_of
+from quotas.models import Grant, LimitRequest, LimitSet
+from sessions.models import (
+    Access,
+    Build,
+    Event,
+    Idempotency,
+    LogChunk,
+    Project,
+    Session,
+    Transition,
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of the archive: what is in it, in words, and the rows."""
+
+    name: str
+    title: str
+    rows: Callable[[User], QuerySet[Any]]
+    columns: tuple[str, ...]
+    about: tuple[str, ...] = ()
+
+
+def _of(model: Any, way: str = "user") -> Callable[[User], QuerySet[Any]]:
+    return lambda user: model._default_manager.filter(**{way: user}).order_by("pk")
+
+
+def _audit_about(user: User) -> QuerySet[Any]:
+    """Their own row, their limits and their grants."""
+    own = Q(content_type=ContentType.objects.get_for_model(User), object_id=user.pk)
+    entries: QuerySet[Any] = LogEntry.objects.filter(own | Q(additional_data__user=user.pk))
+    return entries.order_by("pk")
+
+
+def _builds(user: User) -> QuerySet[Any]:
+    """Their own private ones, and of everybody's those that they have used."""
+    ids = Session.objects.filter(project__owner=user).values("build")
+    return Build.objects.filter(Q(pk__in=ids, owner=None) | Q(owner=user)).order_by("pk")
+
+
+_DONE = ("timestamp", "action", "content_type__model", "object_repr")
+_BUILD = ("id", "url", "ref", "commit", "image", "state", "pack", "code", "message",
+          "created", "started", "finished", "owner__username")  # fmt: skip
+_SESSION = ("id", "project__name", "build", "state", "cpu_request", "cpu_limit",
+            "memory_request_gb", "memory_limit_gb", "gpu", "code", "message", "created", "ready",
+            "ended")  # fmt: skip
+
+PARTS = (
+    Part("account", "your row: who you are, by whom you sign in",
+         lambda user: User.objects.filter(pk=user.pk),
+         ("username", "first_name", "last_name", "email", "issuer", "subject", "claimed",
+          "vouched_until", "is_active", "is_staff", "is_superuser", "date_joined", "last_login",
+          "signed_out", "password_given", "password_chosen", "volume")),
+    Part("names", "the names that you have or had here", _of(UsedName), ("name", "since"),
+         ("portal.UsedName.user",)),
+    Part("groups", "groups that you are in", lambda user: user.groups.order_by("name"),
+         ("name",), ("portal.User_groups.user",)),
+    Part("permissions", "rights that were given to you alone",
+         lambda user: user.user_permissions.order_by("pk"),
+         ("content_type__app_label", "codename"), ("portal.User_user_permissions.user",)),
+    Part("limits-set", "limits that were set for you alone", _of(LimitSet),
+         tuple(field.name for field in LimitSet._meta.fields if field.name not in
+               {"id", "user", "group"}), ("quotas.LimitSet.user",)),
+    Part("grants", "more that was granted to you for a time", _of(Grant),
+         ("limit", "value", "until", "reason", "given_by__username", "created"),
+         ("quotas.Grant.user",)),
+    Part("requests", "what you have asked for", _of(LimitRequest),
+         ("limit", "value", "until", "why", "state", "created", "answer",
+          "answered_by__username", "answered_at", "seen"), ("quotas.LimitRequest.user",)),
+    Part("letters", "letters to you", _of(Letter, "to"),
+         ("subject", "text", "created", "sent"), ("portal.Letter.to",)),
+    Part("projects", "your projects, deleted ones too", _of(Project, "owner"),
+         ("name", "provider", "repository", "ref", "commit", "path", "created", "last_activity",
+          "removed", "drops"), ("notebook_sessions.Project.owner",)),
+    Part("sessions", "each run of a notebook of yours", _of(Session, "project__owner"), _SESSION),
+    Part("transitions", "how each of these came from one state to the next",
+         _of(Transition, "session__project__owner"),
+         ("session", "before", "after", "by", "why", "at")),
+    Part("events", "what you were told on your projects' pages", _of(Event, "project__owner"),
+         ("project__name", "session", "seq", "phase", "message", "code", "at")),
+    Part("builds", "builds that your notebooks were made by", _builds, _BUILD,
+         ("notebook_sessions.Build.owner",)),
+    Part("tokens", "your tokens; the secrets are not kept", _of(Token),
+         ("name", "start", "scope", "created", "last_used", "expires"), ("keys.Token.user",)),
+    Part("ssh-key", "your SSH key's public half", _of(KeyPair),
+         ("public", "fingerprint", "created"), ("keys.KeyPair.user",)),
+    Part("ssh-servers", "SSH servers that you were the first to use", _of(KnownHost, "first_user"),
+         ("host", "fingerprint", "first_used"), ("keys.KnownHost.first_user",)),
+    Part("sign-ins", "sign-ins by an identity provider that last", _of(SignIn),
+         ("provider", "created", "refreshed", "due"), ("portal.SignIn.user",)),
+    Part("attempts", "sign-ins with your name that failed lately",
+         lambda user: AccessAttempt.objects.filter(username=user.username).order_by("pk"),
+         ("attempt_time", "ip_address", "user_agent", "failures_since_start")),
+    Part("notebooks-open", "browsers that may open a notebook of yours", _of(Access),
+         ("project__name", "created"), ("notebook_sessions.Access.user",)),
+    Part("repeated-requests", "requests to the API that could be sent twice", _of(Idempotency),
+         ("key", "status", "created"), ("notebook_sessions.Idempotency.user",)),
+    Part("changes-about-you", "who changed what about you, your limits and your grants",
+         _audit_about, (*_DONE, "actor__username", "changes")),
+    Part("changes-by-you", "what you have changed", _of(LogEntry, "actor"), _DONE,
+         ("auditlog.LogEntry.actor",)),
+    Part("deeds-in-the-admin", "what you did in the admin", _of(AdminEntry),
+         ("action_time", "content_type__model", "object_repr", "change_message"),
+         ("admin.LogEntry.user",)),
+)  # fmt: skip
+
+LEFT_OUT = {
+    "quotas.Grant.given_by": "what staff gave to others is in the audit: changes-by-you",
+    "quotas.LimitRequest.answered_by": "the request is the other person's; see deeds-in-the-admin",
+    "portal.Erasure.person": "their erasure is under way: nobody signs in as them any more",
+    "portal.Erasure.by": "about somebody else, of whom nothing is to be told",
+}
+"""Columns that lead to a person and are in no part, and why."""
+
+
+def archive(user: User) -> StreamingHttpResponse:
+    """All of it as a ZIP, sent while it is read."""
+    today = timezone.localdate().isoformat()
+    return streaming.zip_response(f"bindery-{today}.zip", files(user))
+
+
+def files(user: User) -> Iterator[File]:
+    """All of it, a file at a time; nothing is read before it is asked for."""
+    yield "README.txt", [_readme(user)]
+    for part in PARTS:
+        yield f"{part.name}.jsonl", _lines(part.rows(user).values(*part.columns).iterator(500))
+    found = ({"limit": name, **asdict(limit)} for name, limit in effective_of(user).items())
+    yield "limits.jsonl", _lines(found)
+    for pk in Build.objects.filter(owner=user).order_by("pk").values_list("pk", flat=True):
+        yield f"logs/build-{pk}.txt", _log(pk)
+
+
+def _lines(rows: Iterable[Any]) -> Iterator[str]:
+    for row in rows:
+        yield json.dumps(row, cls=DjangoJSONEncoder, ensure_ascii=False) + "\n"
+
+
+def _log(build_id: int) -> Iterator[str]:
+    texts = LogChunk.objects.filter(build=build_id).order_by("seq").values_list("text", flat=True)
+    for text in texts.iterator(100):
+        yield f"{text}\n"
+
+
+def _readme(user: User) -> str:
+    parts = "".join(f"{part.name}.jsonl: {part.title}\n" for part in PARTS)
+    return (
+        f"All that this portal knows about {user.username}.\n\n"
+        "Each .jsonl file has one row a line, as JSON; times are in UTC. No secret is in here: of\n"
+        "tokens, passwords and the SSH key's private half the portal gives nothing out. Your own\n"
+        "files are in your notebooks, in your own folder, and not in here.\n\n"
+        f"{parts}limits.jsonl: the limits that hold for you, and where each comes from\n"
+        "logs/: the logs of builds of private repositories, which are yours alone\n"
+    )

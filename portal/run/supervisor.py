@@ -1,0 +1,186 @@
+"""Keeps the portal's own processes running, for `manage.py up`.
+
+Each part leads a session of its own, so that a signal goes to the part alone and never to its
+process group: a django-q cluster whose children are signalled as well never ends. What a part
+leaves behind when it dies is killed before the part is started again; otherwise the orphans of a
+killed worker would go on working beside the new ones. Notebooks and builds are nobody's children
+here and stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import IO
+
+from portal.lib.logs.formats import prefixed
+
+PAUSES = (0.5, 1, 2, 5, 10, 30)
+"""Seconds before a part is started again, after each death in a row."""
+LIVED_WELL = 60.0
+"""A part that ran for so many seconds has not died in a row."""
+PATIENCE = 20.0
+"""Seconds that a part has to end by itself."""
+LOOK_INTERVAL = 10.0
+"""Seconds between two questions whether a running part is sick; the first one waits until it has
+run for `LIVED_WELL`, because a part that has just started may have much to catch up with."""
+
+
+class _Life:
+    """One run of a part, from its start to its burial."""
+
+    def __init__(self, command: Sequence[str], descriptors: Sequence[int]) -> None:
+        # `setpriv` has the part ended by the kernel when this process dies, however it dies.
+        self._process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", "--", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
+        self.output = self._process.stdout
+        self.began = time.monotonic()
+        self.deadline = math.inf
+
+    def has_ended(self) -> bool:
+        """Without taking the dead process off the table: its id, which is the group's as well,
+        stays taken until `bury`."""
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._process.pid, flags) is not None
+
+    def ask_to_end(self) -> None:
+        """SIGTERM to the part, and to nobody else of its group; it may have been hurried before."""
+        self.deadline = min(self.deadline, time.monotonic() + PATIENCE)
+        os.kill(self._process.pid, signal.SIGTERM)
+
+    def bury(self) -> str:
+        """Kill the part, if it still runs, and what is left of its group; tell why it ended."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        code = self._process.wait()
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+class Part:
+    """One process of the portal, started again whenever it ends.
+
+    ``is_sick`` is asked now and then while it runs: true means that it is alive but does nothing
+    any more, and it is restarted. ``descriptors`` are handed down; ``written`` makes a line of a
+    part's name and of what it says.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        is_sick: Callable[[], bool] = lambda: False,
+        descriptors: Sequence[int] = (),
+        written: Callable[[str, str], str] = prefixed,
+    ) -> None:
+        self.name = name
+        self._command = command
+        self._is_sick = is_sick
+        self._descriptors = descriptors
+        self._written = written
+        self._life: _Life | None = None
+        self._start_at = self._look_at = 0.0
+        self._deaths = 0
+
+    def tend(self) -> None:
+        """Do what there is to do now: start, restart, end what does not end. Never waits."""
+        now = time.monotonic()
+        if self._life is None:
+            if now >= self._start_at:
+                self._start(now)
+        elif self._life.has_ended() or now >= self._life.deadline:
+            self._plan_restart(self._life, now)
+        elif self._life.deadline == math.inf and now >= self._look_at:
+            self._look_at = now + LOOK_INTERVAL
+            if self._is_sick():
+                self._say("does nothing any more and is started again")
+                self._life.ask_to_end()
+
+    def ask_to_end(self) -> None:
+        """Have it end by itself, for good."""
+        if self._life:
+            self._life.ask_to_end()
+
+    def end(self) -> None:
+        """Return when it has ended; kill it when its patience is over."""
+        while self._life:
+            if self._life.has_ended() or time.monotonic() >= self._life.deadline:
+                self._life.bury()
+                self._life = None
+            else:
+                time.sleep(0.05)
+
+    def hurry(self) -> None:
+        """No more patience."""
+        if self._life:
+            self._life.deadline = 0.0
+
+    def _start(self, now: float) -> None:
+        self._life = _Life(self._command, self._descriptors)
+        self._look_at = now + LIVED_WELL
+        threading.Thread(target=self._pass_on, args=(self._life.output,), daemon=True).start()
+
+    def _plan_restart(self, life: _Life, now: float) -> None:
+        self._life = None
+        self._deaths = 1 if now - life.began > LIVED_WELL else self._deaths + 1
+        pause = PAUSES[min(self._deaths, len(PAUSES)) - 1]
+        self._start_at = now + pause
+        self._say(f"ended ({life.bury()}) and is started again in {pause:g} s")
+
+    def _pass_on(self, lines: IO[str]) -> None:
+        with lines:
+            for line in lines:
+                self._say(line.rstrip("\n"))
+
+    def _say(self, text: str) -> None:
+        # Without a reader for our own lines (`make run | head`), the part goes on all the same.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.write(f"{self._written(self.name, text)}\n")
+            sys.stdout.flush()
+
+
+def supervise(parts: Sequence[Part], each_time: Callable[[], None]) -> None:
+    """Keep ``parts`` running until SIGTERM or SIGINT, then end them and return.
+
+    ``each_time`` is called several times a second. A second signal ends the parts at once. To be
+    called from the main thread, which must live as long as the parts shall.
+    """
+    stopping = _stopping(parts)
+    while not stopping.wait(0.2):
+        for part in parts:
+            part.tend()
+        each_time()
+    for part in parts:
+        part.ask_to_end()
+    for part in parts:
+        part.end()
+
+
+def _stopping(parts: Sequence[Part]) -> threading.Event:
+    """Set from the first signal on; the next one takes the parts' patience away."""
+    stopping = threading.Event()
+
+    def stop(number: int, frame: object) -> None:
+        if stopping.is_set():
+            for part in parts:
+                part.hurry()
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` has its reasons
+            signal.signal(number, stop)
+    return stopping

@@ -1,9 +1,0 @@
-"""Which Bindery this is: the version of ``pyproject.toml``, the one place that says it."""
-
-from __future__ import annotations
-
-import tomllib
-from pathlib import Path
-
-_PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
-VERSION: str = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]["version"]

@@ -1,0 +1,149 @@
+"""Display states, times and links in the admin, and a project's history.
+
+How the admin writes what belongs to a row: links to its neighbours, states, durations, ends.
+
+What happened to a project, in order: what its person was told, and who moved what.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Q
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+
+from portal.models import User
+from sessions.models import Build, Event, Project, Removal, Session, SetAside, Transition
+from sessions.progress import journal
+from sessions.states import BUILD_ACTIVE, BuildState, ProjectState, SessionState
+
+SHORT = 70
+# Builds have states of their own, and the shapes of the project's states that mean the same.
+_LIKE = {
+    BuildState.PENDING: ProjectState.WAITING,
+    BuildState.BUILDING: ProjectState.BUILDING,
+    BuildState.BUILT: ProjectState.READY,
+    BuildState.FAILED: ProjectState.FAILED,
+    BuildState.CANCELLED: ProjectState.STOPPED,
+}
+
+
+@lru_cache
+def badge(state: str, label: str) -> SafeString:
+    """A state as a word, a shape and a colour, as the pages have it; long lists have many."""
+    shape = {"state": state, "label": label, "shape": f"portal/states/{state}.svg"}
+    return SafeString(render_to_string("portal/_state.html", shape))
+
+
+def state_of(row: Project | Session | Build) -> SafeString:
+    if isinstance(row, Project):
+        return badge(row.state, str(row.state.label))
+    if isinstance(row, Session):
+        return badge(row.state, str(SessionState(row.state).label))
+    build = BuildState(row.state)
+    return badge(_LIKE[build], str(build.label))
+
+
+def link(row: Project | Session | Build | Removal | SetAside | User, text: Any = "") -> SafeString:
+    """The row's own page in the admin."""
+    names = (row._meta.app_label, row._meta.model_name)
+    address = reverse("admin:{}_{}_change".format(*names), args=[row.pk])
+    return format_html('<a href="{}">{}</a>', address, text or str(row))
+
+
+def under(first: Any, second: Any) -> SafeString:
+    """Two things in one column, so that a list needs fewer of them."""
+    return format_html('{}<span class="under">{}</span>', first, second) if second else first
+
+
+def labelled(label: Any, value: Any) -> SafeString | str:
+    """A value with its column's name, for screens on which a row is a card."""
+    return format_html('<span class="narrow-label">{}</span> {}', label, value) if value else ""
+
+
+def link_to_list(model: str, text: Any, **query: Any) -> SafeString:
+    """One of our lists, narrowed by ``query``."""
+    address = reverse(f"admin:notebook_sessions_{model}_changelist")
+    return format_html('<a href="{}?{}">{}</a>', address, urlencode(query), text)
+
+
+def took(begin: datetime | None, end: datetime | None, *, until_now: bool = False) -> str:
+    """How long it was: ``0:07``, ``12:30``, ``3:05:00``, ``2 d 3:05``; to now while it lasts."""
+    end = end or (timezone.now() if until_now else None)
+    if begin is None or end is None:
+        return ""
+    time = max(end - begin, timedelta())
+    minutes, seconds = divmod(time.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if time.days:
+        return f"{time.days} d {hours}:{minutes:02}"
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def reason(row: Session | Build) -> SafeString | str:
+    """Why it ended, or what it waits for: the sentence, short, and its code."""
+    if not row.code:
+        return ""
+    message = row.public_message
+    sentence = Truncator(message).chars(SHORT)
+    return format_html('<code title="{}">{}</code><br>{}', message, row.code, sentence)
+
+
+def build_took(build: Build) -> str:
+    return took(build.started, build.finished, until_now=build.state in BUILD_ACTIVE)
+
+
+def session_took(session: Session) -> str:
+    return took(session.created, session.ended, until_now=True)
+
+
+SHOWN = 150
+
+
+@dataclass(frozen=True)
+class Line:
+    """``by`` is a person or a part of the portal, empty for what a person was told."""
+
+    at: datetime
+    what: SafeString | str
+    text: str
+    by: str = ""
+    code: str = ""
+
+
+def story_of(project: Project) -> list[Line]:
+    """The newest first, at most so many of either kind."""
+    events = list(Event.objects.filter(project=project).order_by("-seq")[:SHOWN])
+    if project.is_private:
+        events = [journal.undisclosed(event) for event in events]
+    lines = [Line(event.at, "", event.message, code=event.code) for event in events]
+    return sorted([*lines, *moves_of(Q(session__project=project))], key=_at, reverse=True)
+
+
+def moves_of(rows: Q) -> list[Line]:
+    """The transitions among ``rows``, the newest first."""
+    moves = Transition.objects.filter(rows).select_related("session", "build")
+    return [_moved(move) for move in moves.order_by("-pk")[:SHOWN]]
+
+
+def _moved(move: Transition) -> Line:
+    row: Session | Build | None = move.session or move.build
+    states: Any = SessionState if move.session_id else BuildState
+    text = f"{states(move.before).label} → {states(move.after).label}"
+    if move.why:
+        text += f": {move.why}"
+    number = link(row, f"{row._meta.verbose_name} {row.pk}") if row else ""
+    return Line(move.at, number, text, by=move.by)
+
+
+def _at(line: Line) -> datetime:
+    return line.at

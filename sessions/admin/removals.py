@@ -1,0 +1,127 @@
+"""Admin of removals and of things that were set aside.
+
+Removals: what the portal has removed on its own, how much that was, and why.
+
+What no row asked for and was set aside: put back, removed at once, or left until its time.
+"""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.template.defaultfilters import filesizeformat
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from portal.templatetags.bindery import ago
+from portal.templatetags.lifetimes import when_exactly
+from sessions.lifecycle import orphans
+from sessions.models import Removal, SetAside
+
+from . import display, filters
+from .bulk_action import Deed
+from .readonly import Rows
+
+
+@admin.register(Removal)
+class RemovalAdmin(Rows[Removal]):
+    list_display = ("what", "how_many", "how_large", "when", "reason")
+    list_filter = (("kind", filters.Choices), ("at", filters.Dates))
+    search_fields = ("name",)
+    search_help_text = gettext_lazy("What was removed, by its name")
+    ordering = ("-at", "-pk")
+    actions = ("export",)
+    columns = (
+        ("at", lambda removal: removal.at),
+        ("kind", lambda removal: removal.kind),
+        ("name", lambda removal: removal.name),
+        ("number", lambda removal: removal.count),
+        ("bytes", lambda removal: removal.size),
+        ("why", lambda removal: removal.why),
+    )
+    fields = (("kind", "name"), ("count", "how_large"), "at", "why")
+    readonly_fields = ("how_large",)
+
+    @admin.display(description=gettext_lazy("removed"), ordering="kind")
+    def what(self, removal: Removal) -> SafeString:
+        kind = removal.get_kind_display()
+        return display.under(display.link(removal, kind), removal.name)
+
+    @admin.display(description=gettext_lazy("number"), ordering="count")
+    def how_many(self, removal: Removal) -> SafeString | str:
+        return display.labelled(_("number"), removal.count)
+
+    @admin.display(description=gettext_lazy("size"), ordering="size")
+    def how_large(self, removal: Removal) -> SafeString | str:
+        size = "" if removal.size is None else filesizeformat(removal.size)
+        return display.labelled(_("size"), size)
+
+    @admin.display(description=gettext_lazy("when"), ordering="at")
+    def when(self, removal: Removal) -> SafeString | str:
+        return ago(removal.at)
+
+    @admin.display(description=gettext_lazy("why"))
+    def reason(self, removal: Removal) -> str:
+        return removal.why
+
+
+ACT = "notebook_sessions.act_on_setaside"
+
+PUT_BACK = Deed[SetAside](
+    "put_back",
+    gettext_lazy("Put back"),
+    ACT,
+    lambda row, _user: orphans.put_back(row),
+    lambda _row: _("The project of this name gets its folder back, if there is such a project."),
+    lambda _row: set(),
+)
+REMOVE = Deed[SetAside](
+    "remove_now",
+    gettext_lazy("Remove now"),
+    ACT,
+    lambda row, _user: orphans.remove_now(row),
+    lambda _row: _("All that is in it is removed for good."),
+    lambda _row: set(),
+    danger=True,
+)
+
+
+@admin.register(SetAside)
+class SetAsideAdmin(Rows[SetAside]):
+    list_display = ("what", "how_large", "set_aside", "removed_on", "note")
+    search_fields = ("name",)
+    search_help_text = gettext_lazy("What was set aside, by its name")
+    ordering = ("since", "pk")
+    actions = ("export",)
+    deeds = (PUT_BACK, REMOVE)
+    columns = (
+        ("kind", lambda row: row.kind),
+        ("name", lambda row: row.name),
+        ("bytes", lambda row: row.size),
+        ("since", lambda row: row.since),
+        ("until", lambda row: row.until),
+        ("called", lambda row: row.aside),
+    )
+    fields = (("kind", "name"), "aside", "how_large", "since", "removed_on", "note")
+    readonly_fields = ("how_large", "removed_on", "note")
+
+    @admin.display(description=gettext_lazy("set aside"), ordering="name")
+    def what(self, row: SetAside) -> SafeString:
+        return display.under(display.link(row, row.name), row.get_kind_display())
+
+    @admin.display(description=gettext_lazy("size"), ordering="size")
+    def how_large(self, row: SetAside) -> SafeString | str:
+        size = "" if row.size is None else filesizeformat(row.size)
+        return display.labelled(_("size"), size)
+
+    @admin.display(description=gettext_lazy("since"), ordering="since")
+    def set_aside(self, row: SetAside) -> SafeString | str:
+        return ago(row.since)
+
+    @admin.display(description=gettext_lazy("is removed"), ordering="since")
+    def removed_on(self, row: SetAside) -> SafeString:
+        return when_exactly(row.until)
+
+    @admin.display(description=gettext_lazy("note"))
+    def note(self, row: SetAside) -> str:
+        return row.problem

@@ -1,0 +1,182 @@
+"""Filter, order and paginate lists of the API.
+
+What a list of projects may be narrowed to, and in which order it comes.
+
+Lists in pages: ``?limit=`` and ``?cursor=``, with the way on in the header ``Link`` (RFC 8288).
+
+The body stays a plain list, as it was before there were pages. A cursor holds the place of the
+last row, not its number, so rows that come or go meanwhile neither repeat nor hide others.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.core import signing
+from django.db.models import Model, Q
+from django.http import Http404
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django_filters import rest_framework as filters
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
+
+from portal.models import User
+from sessions.errors import UserError
+from sessions.models import Project
+from sessions.models.project import ProjectQuerySet
+from sessions.providers import PROVIDERS
+from sessions.states import ProjectState
+
+ORDERS = ["-created", "created", "-last_activity", "last_activity", "name", "-name"]
+
+
+class ProjectFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
+    """Without ``owner`` the list is of one's own projects, for staff too."""
+
+    state = filters.MultipleChoiceFilter(
+        choices=ProjectState.choices,
+        method="in_states",
+        help_text=gettext_lazy("The state; give it several times for any of several."),
+    )
+    provider = filters.ChoiceFilter(
+        choices=[(name, name) for name in PROVIDERS],
+        help_text=gettext_lazy("Where the repository is."),
+    )
+    repository = filters.CharFilter(
+        help_text=gettext_lazy("The repository, as it stands in the answers.")
+    )
+    ref = filters.CharFilter(
+        help_text=gettext_lazy("The branch, tag or commit that was asked for.")
+    )
+    q = filters.CharFilter(
+        method="with_text", help_text=gettext_lazy("Some text from the name or the repository.")
+    )
+    ordering = filters.ChoiceFilter(
+        choices=[(order, order) for order in ORDERS],
+        method="in_order",
+        help_text=gettext_lazy("The order; the newest first where nothing is said."),
+    )
+    owner = filters.CharFilter(
+        help_text=gettext_lazy(
+            "For staff: a username, or `all` for everybody's. Rows then have `owner`."
+        ),
+    )
+
+    deleted = filters.BooleanFilter(
+        help_text=gettext_lazy(
+            "`true`: instead, those that were deleted and can be restored. Rows then have "
+            "`owner`, `deleted` and `restorable_until`."
+        ),
+    )
+
+    class Meta:
+        model = Project
+        fields: tuple[str, ...] = ()
+
+    def filter_queryset(self, queryset: ProjectQuerySet) -> ProjectQuerySet:
+        owner, asks = self.form.cleaned_data.pop("owner"), self.request.user
+        if self.form.cleaned_data.pop("deleted"):
+            queryset = Project.objects.restorable_by(asks).order_by("-created")
+        try:
+            rows = queryset.of(owner, asks)
+        except User.DoesNotExist:
+            raise Http404 from None
+        found: ProjectQuerySet = super().filter_queryset(rows)
+        return found
+
+    def in_states(
+        self, rows: ProjectQuerySet, name: str, states: list[ProjectState]
+    ) -> ProjectQuerySet:
+        return reduce(or_, (rows.in_state(state) for state in states)) if states else rows
+
+    def with_text(self, rows: ProjectQuerySet, name: str, text: str) -> ProjectQuerySet:
+        return rows.filter(Q(name__icontains=text) | Q(repository__icontains=text))
+
+    def in_order(self, rows: ProjectQuerySet, name: str, order: str) -> ProjectQuerySet:
+        return rows.order_by(order)
+
+
+USUAL, MOST = 100, 500
+SALT = "bindery.page"
+
+
+class Pages(BasePagination):
+    """In the order of the queryset's first field, and among equals of the row's number."""
+
+    def paginate_queryset(
+        self, queryset: Any, request: Request, view: APIView | None = None
+    ) -> list[Any]:
+        field, limit = str(queryset.query.order_by[0]), _limit(request)
+        self.url, self.next = request.build_absolute_uri(), ""
+        rows = queryset.order_by(field, "-pk" if field.startswith("-") else "pk")
+        if cursor := request.query_params.get("cursor"):
+            rows = rows.filter(_after(field, cursor))
+        page = list(rows[: limit + 1])
+        if len(page) > limit:
+            self.next = _cursor(page[limit - 1], field)
+        return page[:limit]
+
+    def get_paginated_response(self, data: Any) -> Response:
+        if not self.next:
+            return Response(data)
+        following = replace_query_param(self.url, "cursor", self.next)
+        return Response(data, headers={"Link": f'<{following}>; rel="next"'})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return schema
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        limit = {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL}
+        return [
+            {
+                "name": "limit",
+                "in": "query",
+                "description": "The most rows of one page.",
+                "schema": limit,
+            },
+            {
+                "name": "cursor",
+                "in": "query",
+                "description": "Where the page begins: as it stands in the `Link` before.",
+                "schema": {"type": "string"},
+            },
+        ]
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", str(USUAL))
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text)):
+        message = _("“limit” must be a number from 1 to %(most)d.") % {"most": MOST}
+        raise UserError("page.limit", message)
+    return min(int(text), MOST)
+
+
+def _cursor(row: Model, field: str) -> str:
+    """Signed, so that only what was handed out comes back."""
+    value = getattr(row, field.removeprefix("-"))
+    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    return signing.dumps([field, text, row.pk], salt=SALT)
+
+
+def _after(field: str, cursor: str) -> Q:
+    """The condition for rows after the one that `_cursor` was made of."""
+    try:
+        for_field, text, pk = signing.loads(cursor, salt=SALT)
+    except signing.BadSignature:
+        raise _wrong_cursor() from None
+    if for_field != field:
+        raise _wrong_cursor()
+    name, way = field.removeprefix("-"), "lt" if field.startswith("-") else "gt"
+    return Q(**{f"{name}__{way}": text}) | Q(**{name: text, f"pk__{way}": pk})
+
+
+def _wrong_cursor() -> UserError:
+    message = _("“cursor” must be one from the Link of an earlier answer to the same list.")
+    return UserError("page.cursor", message)

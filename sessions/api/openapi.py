@@ -1,0 +1,260 @@
+"""Describe the API in OpenAPI 3, errors included, and serve its page.
+
+The errors of the API as its schema tells them; `errors` makes them.
+
+``/api/v1/schema/``: the API in OpenAPI 3, made from the views and completed here.
+
+drf-spectacular reads what each view takes and answers; what holds for all of them (the errors,
+``Idempotency-Key``, ``Link``) is put on here, so that no view has to say it.
+
+``/api/v1/docs/``: the schema as a page to read, where calls can be tried by whoever is signed
+in, with what their browser may do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+    OpenApiYamlRenderer2,
+)
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import AllowAny
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from . import reference
+from .idempotency import HEADER, LONGEST, REPLAYED
+
+ERROR = {
+    "type": "object",
+    "required": ["code", "detail"],
+    "properties": {
+        "code": {"type": "string", "description": "Stable, for programs."},
+        "detail": {
+            "type": "string",
+            "description": "For people: what happened, what it means and what to do next.",
+        },
+        "fields": {
+            "type": "object",
+            "additionalProperties": True,
+            "description": "With `invalid`: what is wrong with each of them.",
+        },
+        "reference": {"type": "string", "description": "From 500 on: what to tell the staff."},
+    },
+    "additionalProperties": True,
+}
+
+
+def _error(
+    description: str, code: str, detail: str, headers: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    content = {
+        "schema": {"$ref": "#/components/schemas/Error"},
+        "example": {"code": code, "detail": detail},
+    }
+    answer = {"description": description, "content": {"application/json": content}}
+    return {**answer, "headers": headers} if headers else answer
+
+
+_SECONDS = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+
+RESPONSES = {
+    "BadRequest": _error("It is not understood.", "invalid", "repository: This field is required."),
+    "NotSignedIn": _error(
+        "No token, or none that is good.",
+        "token.invalid",
+        "This token is unknown or has expired. Make a new one.",
+        {"WWW-Authenticate": {"schema": {"type": "string"}}},
+    ),
+    "Forbidden": _error(
+        "The token is not for this, or you may look only.",
+        "token.scope",
+        "This token has not the scope “launch”.",
+    ),
+    "NotFound": _error("It is not there, or not yours.", "not_found", "Not found."),
+    "NotAcceptable": _error(
+        "It cannot be had in what `Accept` asks for.",
+        "not_acceptable",
+        "Could not satisfy the request Accept header.",
+    ),
+    "Conflict": _error(
+        "The state or a limit is against it, or a request with this key is being worked on.",
+        "project.state",
+        "It is not running, so there is nothing to stop.",
+    ),
+    "WrongType": _error(
+        "The body is of a kind that is not read here.",
+        "unsupported_media_type",
+        "Unsupported media type “text/plain” in request.",
+    ),
+    "KeyReused": _error(
+        "The `Idempotency-Key` came with another request before.",
+        "idempotency.key-reused",
+        "This Idempotency-Key came with another request before.",
+    ),
+    "TooOften": _error(
+        "You ask too often.",
+        "throttled",
+        "You ask more often than the portal answers. Try again in 20 seconds.",
+        {"Retry-After": _SECONDS},
+    ),
+    "Ours": _error(
+        "An error of ours.", "error", "Something went wrong on our side. The reference is …"
+    ),
+    "NotNow": _error(
+        "It cannot be done at present; trying again later may help.",
+        "local.no-sandbox",
+        "Notebooks cannot be started at present.",
+    ),
+}
+
+
+NAMES = {
+    "400": "BadRequest",
+    "401": "NotSignedIn",
+    "403": "Forbidden",
+    "404": "NotFound",
+    "406": "NotAcceptable",
+    "409": "Conflict",
+    "415": "WrongType",
+    "422": "KeyReused",
+    "429": "TooOften",
+    "500": "Ours",
+    "503": "NotNow",
+}
+
+
+def of(operation: dict[str, Any], path: str, method: str) -> Iterator[str]:
+    """The statuses of those that a call can be answered with."""
+    has_body = "requestBody" in operation
+    changes_project = "/projects/" in path and method in {"post", "delete"}
+    yield from ("401", "403", "406", "429", "500")
+    if method == "post" or has_body or any(each["in"] == "query" for each in _given(operation)):
+        yield "400"
+    if "{" in path or any(each["name"] == "owner" for each in _given(operation)):
+        yield "404"
+    if method == "post" or changes_project:
+        yield "409"
+    if method in {"post", "patch", "put"}:
+        yield "415"
+    if method == "post":
+        yield "422"
+    if changes_project:
+        yield "503"
+
+
+def _given(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    given: list[dict[str, Any]] = operation["parameters"]
+    return given
+
+
+KEY = {
+    "name": HEADER,
+    "in": "header",
+    "description": "Makes sure that what is sent twice happens once; a UUID, for example.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[ -~]+$"},
+}
+YAML = (OpenApiYamlRenderer2, OpenApiYamlRenderer)
+
+
+class Described(AutoSchema):
+    """How each view is described (``DEFAULT_SCHEMA_CLASS``)."""
+
+    def get_paginated_name(self, serializer_name: str) -> str:
+        """A page is a plain list of what is in it."""
+        return f"{serializer_name}s"
+
+
+class Bearer(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How programs say who they are."""
+
+    target_class = "keys.authentication.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        text = "A token of your account page: `Authorization: Bearer bdy_…`"
+        return {"type": "http", "scheme": "bearer", "description": text}
+
+
+class SchemaView(APIView):
+    """It says nothing of anybody, so everybody may read it."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    renderer_classes = (OpenApiJsonRenderer2, OpenApiJsonRenderer, *YAML)
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        """``?format=yaml`` is for browsers, which cannot choose what they accept."""
+        if self.request.GET.get("format") == "yaml":
+            return [kind() for kind in YAML]
+        return super().get_renderers()
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        return Response(schema())
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The same for as long as the process runs."""
+    made: dict[str, Any] = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+    return made
+
+
+def complete(result: dict[str, Any], **others: Any) -> dict[str, Any]:
+    """What spectacular has made, with what holds for every call (a postprocessing hook)."""
+    components = result["components"]
+    components["schemas"]["Error"] = ERROR
+    components["responses"] = RESPONSES
+    for path, methods in result["paths"].items():
+        for method, operation in methods.items():
+            _complete(operation, path, method)
+    return result
+
+
+def _complete(operation: dict[str, Any], path: str, method: str) -> None:
+    parameters = operation.setdefault("parameters", [])
+    answers = operation["responses"]
+    if method == "post":
+        parameters.append(KEY)
+        _headers(answers, REPLAYED, "`true` where this was answered before.")
+    if any(parameter["name"] == "cursor" for parameter in parameters):
+        _headers(answers, "Link", 'The next page, as `<address>; rel="next"` (RFC 8288).')
+    told = [status for status in answers if status >= "4" and "content" not in answers[status]]
+    for status in {*told, *of(operation, path, method)}:
+        answers[status] = {"$ref": f"#/components/responses/{NAMES[status]}"}
+    operation["responses"] = dict(sorted(answers.items()))
+
+
+def _headers(answers: dict[str, Any], name: str, text: str) -> None:
+    for status, answer in answers.items():
+        if status.startswith("2"):
+            header = {"description": text, "schema": {"type": "string"}}
+            answer.setdefault("headers", {})[name] = header
+
+
+@require_safe
+def docs(request: HttpRequest) -> HttpResponse:
+    """For everybody, as the schema is."""
+    made = schema()
+    context = {
+        "version": made["info"]["version"],
+        "subjects": reference.calls(made),
+        "shapes": reference.shapes(made),
+        "address": made["servers"][0]["url"],
+    }
+    return render(request, "portal/api.html", context)

@@ -1,0 +1,198 @@
+"""Check the operator's settings, the cluster and the registry before anything is launched.
+
+What an operator has left out or got wrong: said at start, by ``/health`` and on the pages of
+staff. Until it is mended, nothing is launched.
+
+Whether the cluster and the registry give the portal what it needs, and strangers nothing; for
+`portal.health.doctor`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from sessions.backends import Problem
+from sessions.errors import TemporaryError
+
+from .cluster import Cluster
+from .registry import Registry
+from .registry_http import login
+from .serverpod import CONTAINER
+from .site import TAG, Site
+
+_IDS = {
+    "PORTAL_POD_TEMPLATE": "kubernetes.template",
+    "PORTAL_SITE_VARIABLES": "kubernetes.variables",
+    "PORTAL_REGISTRY_AUTH": "kubernetes.registry-auth",
+}
+_OF_THE_NODE = ("hostNetwork", "hostPID", "hostIPC")
+
+
+def problems(site: Site) -> Iterator[Problem]:
+    """Each thing without which nothing can be built or run, or not safely."""
+    needed = {
+        "kubernetes.registry": ("PORTAL_REGISTRY", site.registry),
+        "kubernetes.builder": ("PORTAL_BUILDER_IMAGE", site.builder_image),
+    }
+    for id_, (variable, value) in needed.items():
+        if not value:
+            message = _("%(variable)s is not set.") % {"variable": variable}
+            yield Problem(id_, message, _hint())
+    for variable, why in {**site.unusable, **_wrong_login(site)}.items():
+        message = _("%(variable)s cannot be used: %(why)s.")
+        yield Problem(_IDS[variable], message % {"variable": variable, "why": why}, _hint())
+    if dangers := ", ".join(_dangers(site.pod_template)):
+        message = _("PORTAL_POD_TEMPLATE would open the node to notebooks: %(what)s.")
+        hint = _("Take that out of the file: notebooks run what strangers wrote.")
+        yield Problem("kubernetes.template", message % {"what": dangers}, hint)
+
+
+def _hint() -> str:
+    return _("See docs/kubernetes.md, “Settings”.")
+
+
+def _wrong_login(site: Site) -> dict[str, str]:
+    try:
+        login(settings.PORTAL_REGISTRY_AUTH, site.registry_address)
+    except ValueError as error:
+        return {"PORTAL_REGISTRY_AUTH": _("it %(why)s") % {"why": error}}
+    return {}
+
+
+def _dangers(template: dict[str, Any]) -> Iterator[str]:
+    """What a template adds that `merge` lets through and that takes the walls down.
+
+    The notebook's own container is not looked at: what it may do is not the template's to say.
+    """
+    pod = template.get("spec")
+    if not isinstance(pod, dict):
+        return
+    yield from (key for key in _OF_THE_NODE if pod.get(key))
+    named = [*_named(pod.get("initContainers")), *_named(pod.get("containers"))]
+    for name, container in named:
+        rights = container.get("securityContext")
+        if name != CONTAINER and isinstance(rights, dict) and rights.get("privileged"):
+            yield _("privileged %(name)s") % {"name": name}
+
+
+def _named(containers: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    for each in containers if isinstance(containers, list) else []:
+        if isinstance(each, dict):
+            yield str(each.get("name", "?")), each
+
+
+RIGHTS = {
+    "pods": ("create", "get", "list", "watch", "delete", "patch"),
+    "pods/log": ("get",),
+    "secrets": ("create", "get", "list", "watch", "delete", "patch"),
+    "persistentvolumeclaims": ("create", "get", "list", "patch"),
+    "configmaps": ("get", "create"),
+    "events": ("list", "watch"),
+}
+"""As ``deploy/kubernetes/rbac.yaml`` gives them."""
+CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
+
+
+def examine(cluster: Cluster, site: Site, registry: Callable[[], object]) -> Iterator[Problem]:
+    """``registry`` asks the registry something, and raises `TemporaryError` where that fails."""
+    yield from _registry(registry)
+    yield from _rights(cluster)
+    yield from _secrets(cluster, site)
+    yield from _storage(cluster, site)
+    yield from _builder(site)
+    if site.registry:
+        yield from _strangers(cluster, site)
+
+
+def _registry(ask: Callable[[], object]) -> Iterator[Problem]:
+    try:
+        ask()
+    except TemporaryError as error:
+        hint = _("Look at PORTAL_REGISTRY and PORTAL_REGISTRY_AUTH (docs/kubernetes.md).")
+        yield Problem(error.code, error.message, hint)
+
+
+def _rights(cluster: Cluster) -> Iterator[Problem]:
+    for kind, verbs in RIGHTS.items():
+        if missing := [verb for verb in verbs if not cluster.may(verb, kind)]:
+            message = _("The portal may not %(verbs)s %(kind)s in its namespace.")
+            words = {"verbs": ", ".join(missing), "kind": kind}
+            hint = _("Apply deploy/kubernetes/rbac.yaml.")
+            yield Problem("kubernetes.rights", message % words, hint)
+
+
+def _secrets(cluster: Cluster, site: Site) -> Iterator[Problem]:
+    wanted = {
+        "PORTAL_PUSH_SECRET": site.push_secret,
+        "PORTAL_PULL_SECRET": site.pull_secret,
+        "PORTAL_BASE_SECRET": site.base_secret,
+    }
+    for variable, name in wanted.items():
+        if name and cluster.get("secrets", name) is None:
+            message = _("There is no Secret “%(name)s”, which %(variable)s names.")
+            hint = _("Make it in the portal's namespace (docs/kubernetes.md, “Registry”).")
+            words = {"name": name, "variable": variable}
+            yield Problem("kubernetes.secret", message % words, hint)
+
+
+def _storage(cluster: Cluster, site: Site) -> Iterator[Problem]:
+    """To look at storage classes is a right that an operator need not give."""
+    name = site.storage_class
+    if name and cluster.is_there(f"{CLASSES}/{name}") is False:
+        message = _("There is no StorageClass “%(name)s”: people's volumes stay unbound.")
+        hint = _("Set PORTAL_STORAGE_CLASS to one that `kubectl get storageclass` lists.")
+        yield Problem("kubernetes.storage-class", message % {"name": name}, hint)
+
+
+def _builder(site: Site) -> Iterator[Problem]:
+    if site.builder_image and "@sha256:" not in site.builder_image:
+        message = _("PORTAL_BUILDER_IMAGE is named by a tag, which can be moved to another image.")
+        hint = _("Name it by its digest: …@sha256:….")
+        yield Problem("kubernetes.builder-tag", message, hint)
+
+
+def _strangers(cluster: Cluster, site: Site) -> Iterator[Problem]:
+    """Try whether those who should not can read what is below the portal's own path.
+
+    An image is asked for that nobody has made: to hear that it is not there is to be let in.
+    """
+    if _lets_in(site, ""):
+        message = _("Anybody can read what is below PORTAL_REGISTRY, without an account.")
+        hint = _("Have the registry ask for a login (docs/kubernetes.md, “The registry”).")
+        yield Problem("registry.open", message, hint)
+        return
+    try:
+        may = bool(site.base_secret) and _lets_in(site, _config(cluster, site.base_secret))
+    except ValueError as error:
+        message = _("The Secret of PORTAL_BASE_SECRET cannot be used: %(why)s.")
+        hint = _("Make it as the other two (docs/kubernetes.md, “The registry”).")
+        yield Problem("registry.base-account", message % {"why": error}, hint)
+        return
+    if may:
+        message = _(
+            "The account of PORTAL_BASE_SECRET, by which builds get the images that repositories "
+            "name, can read what is below PORTAL_REGISTRY: other people's environments."
+        )
+        hint = _("Take that right from it (docs/kubernetes.md, “The registry”).")
+        yield Problem("registry.base-account", message, hint)
+
+
+def _lets_in(site: Site, auth: str) -> bool:
+    registry = Registry(site.registry_address, plain_http=site.plain_http, auth=auth)
+    try:
+        registry.digest(site.repository("doctor"), TAG)
+    except TemporaryError:  # it refuses, as it should; or it is away, which was told before
+        return False
+    return True
+
+
+def _config(cluster: Cluster, name: str) -> str:
+    """Return the docker ``config.json`` in a Secret; raises ValueError where there is none."""
+    secret = cluster.get("secrets", name) or {}
+    data = secret.get("data") or {}
+    return base64.b64decode(data.get(".dockerconfigjson", ""), validate=True).decode()

@@ -1,0 +1,270 @@
+"""Count the memory that a sandbox's processes use, where no cgroup does.
+
+How much the processes of one sandbox use together, where no cgroup counts it.
+
+What is mapped is read from the processes. What lies in files that are memory (/tmp, /dev/shm)
+belongs to no process, but can be seen through any of them: it is counted too. `kept` has what
+lies in sockets, pipes and shared mappings.
+
+Counts what the kernel keeps for a sandbox's processes and is no memory of any of them.
+
+Data that waits in sockets and pipes, files in memory that have lost their name, and shared
+mappings, whose pages stay when the process that has filled them is gone. A cgroup counts all that
+but what waits in sockets of netlink; `memory` asks here where there is none. A descriptor of
+another
+process is looked at through a copy (pidfd_getfd), for which a keeper has the right: it owns the
+user namespace of its sandbox.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import re
+import socket
+import stat
+import struct
+import termios
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from .namespaces import BYTES_OF_INODE
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def members(root: int) -> list[int]:
+    """The process ``root`` and everything below it."""
+    found = [root]
+    for process in found:  # grows while it is walked
+        found.extend(children(process))
+    return found
+
+
+def memory(root: int, mounts: Sequence[str], enough: int) -> int:
+    """The bytes used by the sandbox that the process ``root`` started.
+
+    ``mounts`` are its folders in memory. Below ``enough`` the answer may be too high: pages
+    shared by several processes are told apart, and what lies in sockets is asked for, only when it
+    matters, because that is dear.
+    """
+    processes = members(root)
+    files = _files(processes, mounts)
+    netlink = in_netlink(root, processes)
+    rough = sum(_resident(process) for process in processes) + files + netlink
+    most = rough + of_machine() + open_files(root, processes) * most_in_socket()
+    return rough if most <= enough else _exact(processes, files) + netlink
+
+
+def in_netlink(root: int, processes: Sequence[int] = ()) -> int:
+    """Return what waits in the sandbox's sockets of netlink, which no cgroup counts."""
+    inside = [*(processes or members(root))][1:2]  # bubblewrap itself is in the machine's network
+    return sum(of_netlink(process) for process in inside)
+
+
+def open_files(root: int, processes: Sequence[int] = ()) -> int:
+    """How many descriptors the processes have, one that several have as often."""
+    return sum(_open(process) for process in processes or members(root))
+
+
+def _exact(processes: list[int], files: int) -> int:
+    private = shared = 0
+    held: Sizes = {}
+    mapped: Sizes = {}
+    for process in processes:
+        sizes = _rollup(process)
+        if not sizes:  # hides itself from us: then its rough size counts
+            private += _resident(process)
+        private += sizes.get("Pss", 0) - sizes.get("Pss_Shmem", 0)
+        shared += sizes.get("Pss_Shmem", 0)
+        held |= of_descriptors(process)
+        for key, size in of_mappings(process).items():
+            mapped[key] = max(size, mapped.get(key, 0))
+    return private + sum(held.values()) + max(shared, files + sum(mapped.values()))
+
+
+def children(process: int) -> Iterator[int]:
+    """Those that it has started and that run; none for one that is gone."""
+    try:
+        threads = os.listdir(f"/proc/{process}/task")
+    except OSError:
+        return
+    for thread in threads:
+        yield from map(int, _text(f"/proc/{process}/task/{thread}/children").split())
+
+
+def _resident(process: int) -> int:
+    fields = _text(f"/proc/{process}/statm").split()
+    return int(fields[1]) * _PAGE if fields else 0
+
+
+def _rollup(process: int) -> dict[str, int]:
+    lines = _text(f"/proc/{process}/smaps_rollup").splitlines()[1:]
+    fields = [line.split() for line in lines]
+    return {field[0].rstrip(":"): int(field[1]) * 1024 for field in fields}
+
+
+def _files(processes: list[int], mounts: Sequence[str]) -> int:
+    """Return all bytes in the sandbox's file systems in memory, with each file's own."""
+    # the first two are bubblewrap outside and the first process inside, which shows nothing
+    return max((_mounted(process, mounts) for process in processes[2:]), default=0)
+
+
+def _mounted(process: int, mounts: Sequence[str]) -> int:
+    used = 0
+    for path in mounts:
+        try:
+            there = os.statvfs(f"/proc/{process}/root{path}")
+        except OSError:
+            continue
+        used += (there.f_blocks - there.f_bfree) * there.f_frsize
+        used += (there.f_files - there.f_ffree) * BYTES_OF_INODE
+    return used
+
+
+def _open(process: int) -> int:
+    folder = f"/proc/{process}/fd"
+    try:
+        return os.stat(folder).st_size or len(os.listdir(folder))  # the size since Linux 6.2
+    except OSError:
+        return 0
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+SOCKET_BYTES = 425_984
+"""The most that usually waits in a socket: twice the usual ``net.core.wmem_max``."""
+_SYSCTLS = Path("/proc/sys/net")
+_PIDFD_GETFD = 438
+_SO_MEMINFO, _MEMINFO = 55, "9I"
+_QUEUED = 11
+"""Messages that a socket of datagrams keeps, whoever has sent them."""
+_MOST_NUMBERS = 4096
+_SHARED = re.compile(
+    r"^([0-9a-f]+)-([0-9a-f]+) \S*s \S+ \S+ (\d+) +/dev/zero \(deleted\)$", re.MULTILINE
+)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+Sizes = dict[tuple[int, int], int]
+"""Bytes by what names a thing, which several processes may have."""
+
+
+def of_descriptors(process: int) -> Sizes:
+    """Return what lies in the sockets, pipes and nameless files that the process has open."""
+    sizes: Sizes = {}
+    with suppress(OSError):
+        watched = os.pidfd_open(process)
+        try:
+            for number in _numbers(process):
+                with suppress(OSError), _copied(watched, number) as (copy, there):
+                    sizes[there.st_dev, there.st_ino] = _size(copy, there)
+                    if stat.S_ISSOCK(there.st_mode):
+                        sizes[-there.st_dev, there.st_ino] = _travelling(process, number)
+        finally:
+            os.close(watched)
+    return sizes
+
+
+def of_mappings(process: int) -> Sizes:
+    """Return the sizes of the nameless shared mappings that the process has."""
+    sizes: Sizes = {}
+    with suppress(OSError):
+        for first, after, inode in _SHARED.findall(Path(f"/proc/{process}/maps").read_text()):
+            key = (0, int(inode))
+            sizes[key] = sizes.get(key, 0) + int(after, 16) - int(first, 16)
+    return sizes
+
+
+def of_machine() -> int:
+    """Return what all shared memory of the machine takes: a sandbox has no more of it."""
+    found = re.search(r"^Shmem: +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def of_netlink(process: int) -> int:
+    """Return what waits in all sockets of netlink of the network that the process is in."""
+    try:
+        lines = Path(f"/proc/{process}/net/netlink").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(
+        int(received) + int(sent) for received, sent in (each.split()[4:6] for each in lines[1:])
+    )
+
+
+def most_in_socket() -> int:
+    """Return the most that this machine lets wait in one socket, both ways."""
+    asked = sum(2 * _sysctl(f"core/{way}mem_max") for way in "rw")
+    return max(SOCKET_BYTES, asked, sum(_sysctl(f"ipv4/tcp_{way}mem") for way in "rw"))
+
+
+def _sysctl(name: str) -> int:
+    """Return the last figure of a setting of the kernel's network, 0 where there is none."""
+    try:
+        return int((_SYSCTLS / name).read_text().split()[-1])
+    except OSError:
+        return 0
+
+
+def _numbers(process: int) -> Iterator[int]:
+    try:
+        yield from map(int, os.listdir(f"/proc/{process}/fd"))
+    except PermissionError:  # it has made itself hard to look at
+        yield from range(_MOST_NUMBERS)
+
+
+class _copied:  # noqa: N801  (used as a function)
+    """A descriptor of another process, for as long as we look at it."""
+
+    def __init__(self, process: int, number: int) -> None:
+        self._copy = _libc.syscall(_PIDFD_GETFD, process, number, 0)
+        if self._copy < 0:
+            raise OSError(ctypes.get_errno(), "pidfd_getfd")
+
+    def __enter__(self) -> tuple[int, os.stat_result]:
+        return self._copy, os.fstat(self._copy)
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self._copy)
+
+
+def _size(copy: int, there: os.stat_result) -> int:
+    if stat.S_ISSOCK(there.st_mode):
+        return _of_socket(copy)
+    if stat.S_ISFIFO(there.st_mode):
+        return fcntl.fcntl(copy, fcntl.F_GETPIPE_SZ) if _waiting(copy) else 0
+    is_nameless = stat.S_ISREG(there.st_mode) and not there.st_nlink
+    return there.st_blocks * 512 if is_nameless else 0
+
+
+def _of_socket(copy: int) -> int:
+    with socket.socket(fileno=os.dup(copy)) as asked:
+        if asked.family == socket.AF_NETLINK:
+            return 0  # `of_netlink` has it
+        said = asked.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, struct.calcsize(_MEMINFO))
+        received, _, sent, _, ahead, queued, _, backlog, _ = memoryview(said).cast("I")
+        counted: int = received + max(sent, queued) + ahead + backlog
+        if asked.family != socket.AF_UNIX or not (waiting := _waiting(copy)):
+            return counted
+        # Here only the sender is charged, and that may be gone.
+        if asked.type == socket.SOCK_STREAM:
+            return max(counted, waiting)
+        return _QUEUED * SOCKET_BYTES // 2
+
+
+def _waiting(copy: int) -> int:
+    return int.from_bytes(fcntl.ioctl(copy, termios.FIONREAD, bytes(4)), "little")
+
+
+def _travelling(process: int, number: int) -> int:
+    """Return what descriptors may hold that wait in a socket until somebody takes them out."""
+    text = Path(f"/proc/{process}/fdinfo/{number}").read_text()
+    found = re.search(r"^scm_fds: *(\d+)", text, re.MULTILINE)
+    return int(found[1]) * SOCKET_BYTES if found else 0

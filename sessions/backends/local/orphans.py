@@ -1,0 +1,174 @@
+"""Find what killed keepers left half made, and set aside folders without a row.
+
+What a keeper that was killed leaves half made, and nobody works on any more.
+
+Project folders that no row asked for: set aside by a rename, put back by one, or removed.
+
+What one is called tells its project's name and when it was set aside, so that an operator who
+looks at the disk, and a database that knows nothing of it, can tell. They are kept beside the
+projects, or among them where these are on a disk of their own: a rename cannot leave a disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from django.utils.translation import gettext as _
+
+from sessions.backends import Aside
+from sessions.errors import StateConflict, TemporaryError
+
+from . import environments, launch, removal
+from .folders import BUILD, Folders
+from .keeper import cgroups
+from .keeper.disks import MARK, is_in_doubt, sync_all
+
+YOUNG = 60.0
+"""Seconds: who makes a folder may be about to take the lock of the next try."""
+_PARTIAL = re.compile(r"\..+\.(\d+)\.partial")
+_RENAMED = re.compile(r"\..+-[0-9a-f]{8}")
+_DRAFT = re.compile(rf"\.{BUILD}-(\d+)")
+
+
+def sweep(folders: Folders, *, young: float = YOUNG) -> list[str]:
+    """Remove it; the names of what there was. Projects that were renamed away go as well, and what
+    was finished since the last time is synced; what was not when the machine went down goes."""
+    _sync_finished(folders)
+    found = [*_of_dead_builds(folders, young), *_renamed(folders)]
+    for path in found:
+        removal.drop(path)
+    doubtful = [path.name for path in folders.environments.glob("[!.]*") if is_in_doubt(path)]
+    for name in doubtful:
+        environments.drop(folders, name)
+    removal.go_on(folders.all_with_strangers_files())
+    cgroups.sweep(folders.run, set(launch.living(folders.run)))
+    return [*(path.name for path in found), *doubtful]
+
+
+def _sync_finished(folders: Folders) -> None:
+    """Have on the disk what builds did not wait for; where that fails, the next time does it."""
+    for there, pattern in ((folders.environments, "[!.]*"), (folders.cache, "base-*")):
+        marked = [path.parent for path in there.glob(f"{pattern}/{MARK}")]
+        with suppress(OSError):
+            sync_all(there, [each for each in marked if not is_in_doubt(each)])
+
+
+def _renamed(folders: Folders) -> Iterator[Path]:
+    """Yield projects' folders that an older portal renamed to remove them. What else is hidden
+    beside them is somebody's: a restore keeps there what was on that disk before."""
+    return (path for path in folders.projects.glob(".*") if _RENAMED.fullmatch(path.name))
+
+
+def _of_dead_builds(folders: Folders, young: float) -> Iterator[Path]:
+    """Environments and bases that were growing when their build's keeper ended."""
+    for home, pattern in ((folders.environments, _PARTIAL), (folders.cache, _DRAFT)):
+        for path in home.glob(".*"):
+            name = pattern.fullmatch(path.name)
+            if name and _is_old(path, young) and not _is_grown(folders, int(name[1])):
+                yield path
+
+
+def _is_grown(folders: Folders, build: int) -> bool:
+    return launch.alive(folders.keeper(BUILD, build))
+
+
+def _is_old(path: Path, young: float) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime >= young
+    except FileNotFoundError:
+        return False
+
+
+_NAMED = re.compile(r"(?P<name>.+)\.\d{8}T\d{6}Z-[0-9a-f]{6}")
+_SECONDS = 20
+
+
+def set_aside(folders: Folders, name: str) -> None:
+    """Move a project's folder to where nothing uses it. One that is not there is no error."""
+    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    for place in _places(folders):
+        try:
+            _make(place)
+            os.rename(folders.project(name), place / f"{name}.{stamp}")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EXDEV or place == folders.aside_there:
+                raise
+        else:
+            return
+
+
+def there(folders: Folders) -> list[Aside]:
+    """Return all that was set aside, by name."""
+    return sorted(
+        (Aside(path.name, found["name"]) for path, found in _all(folders)), key=lambda each: each.id
+    )
+
+
+def size(folders: Folders, aside: str) -> int | None:
+    """Return the bytes on the disk; None where it is not there, or counting takes too long."""
+    path = _find(folders, aside)
+    if path is None:
+        return None
+    words = ["du", "--summarize", "--block-size=1", "--", str(path)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
+    return None if done.returncode else int(done.stdout.split()[0])
+
+
+def put_back(folders: Folders, aside: str) -> None:
+    """Give the folder its name again. Raises `StateConflict` where the project has one."""
+    path = _find(folders, aside)
+    if path is None:
+        return
+    name = _NAMED.fullmatch(aside)
+    target = folders.project(name["name"]) if name else folders.project(aside)
+    if os.path.lexists(target):
+        message = _("The project %(name)s has a folder by now. Move that away first.")
+        raise StateConflict("aside.taken", message % {"name": target.name})
+    os.rename(path, target)
+
+
+def remove(folders: Folders, aside: str) -> None:
+    """Remove it. Raises `TemporaryError` where the disk keeps it."""
+    path = _find(folders, aside)
+    if path is None:
+        return
+    try:
+        removal.drop(path)
+    except OSError:
+        message = _("%(name)s cannot be removed from the disk at present.")
+        raise TemporaryError("local.not-removed", message % {"name": aside}) from None
+
+
+def _places(folders: Folders) -> tuple[Path, Path]:
+    return folders.aside, folders.aside_there
+
+
+def _make(place: Path) -> None:
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _all(folders: Folders) -> Iterator[tuple[Path, re.Match[str]]]:
+    for place in _places(folders):
+        with suppress(FileNotFoundError):
+            for name in os.listdir(place):
+                if found := _NAMED.fullmatch(name):
+                    yield place / name, found
+
+
+def _find(folders: Folders, aside: str) -> Path | None:
+    """Where it is; no name leads out of the places."""
+    return next((path for path, _found in _all(folders) if path.name == aside), None)

@@ -1,0 +1,163 @@
+"""Telling people which of their projects go: a day before, in letters that name each, and once
+more in full after the portal was away. `cull` calls it; pages show what it writes.
+
+The row is the truth: `Project.letter` is the letter that names its deletion. A person has one
+letter on its way at a time; `renew` writes it just before it goes out, so it names all that go by
+then, with a whole day to come. Until one has gone out, the deletion is put off.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from portal.mail import outbox
+from portal.models import Letter, User
+from quotas.limits import effective_of
+from sessions.models import Project
+from sessions.models.project import ProjectQuerySet
+
+from .policy import WARNING, patience
+
+LETTERS_AT_ONCE = 400
+"""About; who is not told this minute is told the next, and has a full day from then on."""
+OFTEN = timedelta(hours=1)
+"""What is put off is moved so often: less is said on the pages, and in the database done."""
+RETRIED = timedelta(days=1)
+"""A letter that was refused eight times rests so long before it is tried from the beginning."""
+KIND, AGAIN = "going", "going-again"
+
+
+class Group(NamedTuple):
+    """People with the same days of inactivity, for whom the portal was there without a break
+    ``since`` then; None while they cannot sign in."""
+
+    days: int
+    since: datetime | None
+    owners: list[int]
+
+
+def warn(people: Iterable[User], groups: Sequence[Group], now: datetime) -> int:
+    """Announce what is due of these people's, have it told, and say how many people there are to
+    be told."""
+    fresh: set[int] = set()
+    again: set[int] = set()
+    for days, since, owners in groups:
+        if since:
+            with transaction.atomic():
+                mine = Project.objects.existing().filter(owner__in=owners)
+                first, repeated = _first(mine, days, now), _again(mine, since, now)
+                again |= _announce(repeated, now)
+                fresh |= _announce(first, now)
+    if outbox.are_sent():
+        days_of = {pk: group.days for group in groups if group.since for pk in group.owners}
+        _have_told([each for each in people if each.pk in days_of], days_of, fresh | again, again)
+    return len(fresh | again)
+
+
+def put_off(mine: ProjectQuerySet, now: datetime) -> None:
+    """Move the deletion of what no letter has named yet: a whole day is to come after it."""
+    near = mine.untold().filter(goes__lt=now + WARNING - OFTEN)
+    _move(near, now + WARNING)
+
+
+def renew(letter: Letter) -> bool:
+    """Write a letter anew just before it goes out; False where there is nothing left to tell.
+
+    What it tells first gets a whole day from now on.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        untold = Project.objects.untold().filter(owner=letter.to_id)
+        _move(untold.filter(goes__lt=now + WARNING), now + WARNING)
+        named = list(untold.values_list("pk", flat=True))
+        if not _going(pk__in=named).update(letter=letter):
+            return False
+        projects = list(Project.objects.going().filter(owner=letter.to_id))
+    to = letter.to
+    if to is None:
+        return False
+    context = _context(projects, int(effective_of(to)["idle_days"].value), letter.key)
+    new = outbox.written(letter.key, to, "going", context)
+    letter.subject, letter.text, letter.html = new.subject, new.text, new.html
+    letter.save(update_fields=["subject", "text", "html"])
+    return True
+
+
+def _first(mine: ProjectQuerySet, days: int, now: datetime) -> ProjectQuerySet:
+    quiet = patience(days)
+    return mine.filter(goes=None, last_activity__lte=now - quiet) if quiet else mine.none()
+
+
+def _again(mine: ProjectQuerySet, since: datetime, now: datetime) -> ProjectQuerySet:
+    """Those whose warning did not stand all the time, or was given by a clock that was wrong."""
+    return mine.going().filter(Q(warned=None) | Q(warned__lt=since) | Q(warned__gt=now))
+
+
+def _announce(rows: ProjectQuerySet, now: datetime) -> set[int]:
+    """Have them go in a day, whatever was told of them before; return whose they are."""
+    owners = set(rows.values_list("owner", flat=True))
+    if owners:
+        rows.update(warned=now, goes=now + WARNING, letter=None)
+    return owners
+
+
+def _going(**which: Any) -> ProjectQuerySet:
+    """Return those that go at the moment of writing: one that was kept just now is none."""
+    return Project.objects.filter(goes__isnull=False, **which)
+
+
+def _move(rows: ProjectQuerySet, goes: datetime) -> None:
+    if found := list(rows.values_list("pk", flat=True)):
+        _going(pk__in=found).update(goes=goes)
+
+
+def _have_told(
+    people: Collection[User], days: Mapping[int, int], announced: set[int], again: set[int]
+) -> None:
+    """See to it that a letter is on its way to each of these people whom none has told yet.
+
+    Whether there is one is asked each time: what was announced while the last one went out has its
+    own turn.
+    """
+    now = timezone.now()
+    untold = Project.objects.untold().filter(owner__in=people)
+    hopeful = untold.exclude(pk__in=Project.objects.undecided().order_by().values("pk"))
+    waiting = set(hopeful.values_list("owner", flat=True))
+    if not waiting:
+        return
+    unsent = Letter.objects.unsent().filter(to__in=waiting, key__startswith=f"{KIND}-")
+    rested = Q(to__in=announced) | Q(claimed__lt=now - RETRIED)
+    unsent.failed().filter(rested).update(attempts=0, claimed=None)
+    without = waiting - set(unsent.values_list("to", flat=True))
+    projects = _by_owner(without)
+    for person in people:
+        if person.pk in without:
+            kind = AGAIN if person.pk in again else KIND
+            key = f"{kind}-{person.pk}-{now:%Y%m%dT%H%M%S}"
+            context = _context(projects[person.pk], days[person.pk], key)
+            outbox.post(key, person, "going", context)
+
+
+def _by_owner(owners: Collection[int]) -> Mapping[int, list[Project]]:
+    found: dict[int, list[Project]] = defaultdict(list)
+    for project in Project.objects.going().filter(owner__in=owners):
+        found[project.owner_id].append(project)
+    return found
+
+
+def _context(projects: Sequence[Project], days: int, key: str) -> Mapping[str, Any]:
+    return {
+        "projects": projects,
+        "days": days,
+        "again": key.startswith(f"{AGAIN}-"),
+        "page": f"{settings.PORTAL_URL}{reverse('going')}",
+    }

@@ -1,0 +1,255 @@
+"""Which network addresses people's text and people's code may lead us to.
+
+A repository's address, a redirect, a download of a build: each names a host, and a name may
+lead into the network that the portal stands in. Names are looked up here, once, and whoever
+connects uses the addresses that were checked (`proxy` does), so that a second lookup cannot
+give another answer. Standard library only: it is also loaded by processes without Django.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+LONGEST_NAME = 253
+_EXAMPLE = re.compile(r"/examples/[a-z0-9-]+\.git(?:/[A-Za-z0-9/_.-]*)?(?:\?[a-z0-9=-]*)?")
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
+
+# Written out, because `is_private` and its kind change between versions of Python and take in
+# the documentation ranges. Those lead nowhere on the Internet, and sites use them for mirrors.
+_REFUSED = {
+    "0.0.0.0/8": "an unspecified address",
+    "10.0.0.0/8": "a private network",
+    "100.64.0.0/10": "a provider's own network",
+    "127.0.0.0/8": "this machine itself",
+    "168.63.129.16/32": "a metadata service",  # of Azure, in the middle of public addresses
+    "169.254.0.0/16": "a link-local address",
+    "172.16.0.0/12": "a private network",
+    "192.0.0.0/24": "a reserved address",
+    "192.88.99.0/24": "a reserved address",
+    "192.168.0.0/16": "a private network",
+    "198.18.0.0/15": "a private network",
+    "224.0.0.0/4": "a multicast address",
+    "240.0.0.0/4": "a reserved address",
+    "::/128": "an unspecified address",
+    "::1/128": "this machine itself",
+    "fc00::/7": "a private network",
+    "fe80::/10": "a link-local address",
+    "fec0::/10": "a private network",
+    "ff00::/8": "a multicast address",
+    "2001::/23": "a reserved address",
+    "5f00::/16": "a reserved address",
+}
+_REFUSED_NETWORKS = [(ipaddress.ip_network(text), why) for text, why in _REFUSED.items()]
+# Nobody's Git server and nobody's package index: no trust in a name that leads there opens them.
+_METADATA = [
+    ipaddress.ip_network(text)
+    for text in ("100.100.100.200/32", "168.63.129.16/32", "169.254.0.0/16", "192.0.0.192/32",
+                 "fd00:ec2::254/128", "fe80::/10")
+]  # fmt: skip
+_GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class Refused(Exception):
+    """The address is one that must not be reached; the text says why."""
+
+
+class Unresolvable(Exception):
+    """The host has no address, or what was given is no host name."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What may be reached: every public address, and the hosts that the site trusts.
+
+    ``trusted`` holds ``host`` (any port), ``host:port`` or ``[IPv6]:port``; hosts are names or
+    addresses and count only as they are written: to trust a name is not to trust its address.
+    ``closed`` are ports of this machine at which the portal and its servers listen, which no
+    trust opens, and ``named`` those that only an entry with the port opens. ``front`` is the
+    portal's own address, ``http(s)://host:port``, of which nothing but the bundled examples may
+    be had. Raises ValueError for an entry that is none of these.
+    """
+
+    trusted: frozenset[str] = frozenset()
+    closed: frozenset[int] = frozenset()
+    named: frozenset[int] = frozenset()
+    front: str = ""
+
+    def __post_init__(self) -> None:
+        _ = self._entries  # a wrong entry shows here and not in the middle of a request
+
+    @cached_property
+    def _entries(self) -> frozenset[tuple[str, int | None]]:
+        return frozenset(_entry(text) for text in self.trusted)
+
+    @cached_property
+    def _front(self) -> tuple[str, int | None]:
+        return _entry(self.front.partition("://")[2]) if self.front else ("", None)
+
+    def trusts(self, host: str, port: int | None) -> bool:
+        """Whether the site vouches for this host and port. Raises Unresolvable."""
+        name = canonical(host)
+        if (name, port) in self._entries:
+            return True
+        return (name, None) in self._entries and port not in self.named
+
+    def is_portal(self, host: str, port: int) -> bool:
+        """Return whether this is the portal itself, by what it is called. Raises Unresolvable."""
+        name = canonical(host)
+        if (name, port) == self._front:
+            return True
+        address = literal(name)
+        here = _is_our_own(_unwrapped(address)) if address else _is_localhost(name)
+        return here and port in {*self.closed, self._front[1]}
+
+    def is_example(self, host: str, port: int, path: str) -> bool:
+        """Return whether this is a bundled example at the portal's address. Of what goes through a
+        tunnel to it nobody sees the ``path``, which is "" then. Raises Unresolvable."""
+        if not self.front or (canonical(host), port) != self._front:
+            return False
+        is_tunnel = self.front.startswith("https:") and not path
+        return is_tunnel or (bool(_EXAMPLE.fullmatch(path)) and ".." not in path)
+
+
+def _entry(text: str) -> tuple[str, int | None]:
+    """The host and the port of an entry of the trusted hosts."""
+    bracketed = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?", text)
+    host, port = bracketed.groups() if bracketed else (text, None)
+    try:
+        return canonical(host), int(port) if port else None
+    except Unresolvable as error:
+        raise ValueError(f"{text!r} is not host, host:port or [address]:port") from error
+
+
+def canonical(host: str) -> str:
+    """The one spelling of a host: lower case, ASCII, no final dot, addresses in normal form.
+
+    ``0x7f.1`` and ``2130706433`` become ``127.0.0.1``, as the system's resolver would read
+    them. Raises Unresolvable for what can be neither a name nor an address.
+    """
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if "%" in host:  # a zone: which of our own interfaces to use is nobody else's business
+        return _no_name(host)
+    try:
+        return str(ipaddress.IPv6Address(bare))
+    except ValueError:
+        return _canonical_name(host)
+
+
+def _canonical_name(host: str) -> str:
+    try:
+        name = host.encode("idna").decode("ascii").lower().removesuffix(".")
+    except UnicodeError:
+        return _no_name(host)
+    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+        return _no_name(host)
+    try:
+        return str(ipaddress.IPv4Address(socket.inet_aton(name)))
+    except OSError:
+        return name
+
+
+def _no_name(host: str) -> str:
+    raise Unresolvable(f"{host[:80]!r} is not the name of a host")
+
+
+def literal(host: str) -> Address | None:
+    """The address that ``host`` spells out, if it is one and not a name. Raises Unresolvable."""
+    try:
+        return ipaddress.ip_address(canonical(host))
+    except ValueError:
+        return None
+
+
+def refusal(address: Address) -> str:
+    """Where this address leads to, if that must not be reached; nothing where it may be."""
+    inner = _unwrapped(address)
+    for network, why in _REFUSED_NETWORKS:
+        if inner in network:
+            return why
+    if inner.version == 6 and inner not in _GLOBAL_IPV6:
+        return "a reserved address"
+    return "this machine itself" if _is_our_own(inner) else ""
+
+
+def _unwrapped(address: Address) -> Address:
+    """The IPv4 address inside the forms of IPv6 that lead to one."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    inner = address.ipv4_mapped or address.sixtofour
+    if inner is None and address in _NAT64:
+        inner = ipaddress.IPv4Address(address.packed[-4:])
+    return inner or address
+
+
+def is_metadata(address: Address) -> bool:
+    """Return whether the address is that of a metadata service, or of this network's own link."""
+    return any(_unwrapped(address) in network for network in _METADATA)
+
+
+def _is_localhost(name: str) -> bool:
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def _is_our_own(address: Address) -> bool:
+    """Whether an interface of this machine has the address: only then can it be bound."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
+
+
+async def usable(rules: Rules, host: str, port: int, path: str = "") -> list[str]:
+    """The addresses to connect to for ``host``, looked up and checked; at least one.
+
+    ``path`` is what is asked for there, "" where that is not to be seen. Raises Refused or
+    Unresolvable; takes as long as the system's resolver does.
+    """
+    name = canonical(host)
+    if rules.is_example(name, port, path):
+        return await _lookup(name, port)
+    if rules.is_portal(name, port):
+        raise Refused(f"{name}:{port} is the portal itself")
+    addresses = await _lookup(name, port)
+    if rules.trusts(name, port):
+        require_open(rules, name, port, addresses)
+    else:
+        require_public(name, addresses)
+    return addresses
+
+
+def require_open(rules: Rules, name: str, port: int, addresses: Iterable[str]) -> None:
+    """Raise Refused if one of a trusted name's addresses is what no trust opens."""
+    for text in addresses:
+        address = ipaddress.ip_address(text)
+        if is_metadata(address):
+            raise Refused(f"{name} leads to a metadata service")
+        if port in rules.closed and _is_our_own(_unwrapped(address)):
+            raise Refused(f"{name}:{port} is the portal itself")
+
+
+def require_public(name: str, addresses: Iterable[str]) -> None:
+    """Raise Refused if one of a name's addresses is: which of them is used would be chance."""
+    for text in addresses:
+        if why := refusal(ipaddress.ip_address(text)):
+            raise Refused(f"{name} leads to {why}")
+
+
+async def _lookup(name: str, port: int) -> list[str]:
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Unresolvable(f"{name} has no address") from error
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

@@ -1,0 +1,138 @@
+"""Track open connections, bound what waits in them, and close them when a right ends.
+
+How much may wait in this process for readers who are slow: a bound on its memory.
+
+What passes through a socket is in memory only while its reader does not take it. Each direction
+that waits holds at most `HELD` bytes, and at most `MOST` of them wait at once. When there are
+more, the notebook with the most of them loses the one that has waited longest: one who makes
+many slows nobody else.
+
+All that is being passed on at the moment, so that it ends when the right to it does.
+
+A right that is taken away (sign-out, disabled account, stopped or deleted project) must not live
+on in a socket that was opened before. Every `PORTAL_GATEWAY_RECHECK` seconds all rights in use
+are asked for again, in one go, and what goes on without one is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from django.conf import settings
+
+from .authorize import Credential, Ruling, Verdicts
+
+MAX_HELD = 200
+HELD = 640 * 1024
+"""A piece that was read, what is written but not sent, and what the reading side read ahead."""
+
+GiveUp = Callable[[], None]
+
+
+class InFlight:
+    """One for each process. Keeps, for each project, who waits, the longest first."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._waiting: dict[int, dict[GiveUp, int]] = {}
+
+    @contextmanager
+    def waiting(self, project_id: int, give_up: GiveUp) -> Iterator[None]:
+        """Count one direction for as long as it waits; ``give_up`` breaks off its socket."""
+        those = self._waiting.setdefault(project_id, {})
+        those[give_up] = those.get(give_up, 0) + 1
+        self._count += 1
+        if self._count > MAX_HELD:
+            most = max(self._waiting.values(), key=len)
+            next(iter(most))()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            those[give_up] -= 1
+            if not those[give_up]:
+                del those[give_up]
+            if not those and self._waiting.get(project_id) is those:
+                del self._waiting[project_id]
+
+
+log = logging.getLogger(__name__)
+
+
+MAX_CONNECTIONS = 256
+"""Requests and sockets of one notebook under way at once, in one process."""
+
+
+class TooMany(Exception):
+    """Raised where one more would be too many."""
+
+
+class Visit:
+    """One request or socket under way. ``over``: it was ended from outside."""
+
+    __slots__ = ("over", "project_id", "task")
+
+    def __init__(self, project_id: int) -> None:
+        self.project_id = project_id
+        self.task = cast("asyncio.Task[None]", asyncio.current_task())
+        self.over = False
+
+    def end(self) -> None:
+        """Break off what is under way, wherever it waits."""
+        if not self.over:
+            self.over = True
+            self.task.cancel()
+
+
+class Visits:
+    def __init__(self, verdicts: Verdicts) -> None:
+        self._verdicts = verdicts
+        self._open: dict[Credential, set[Visit]] = {}
+        self._counts: Counter[int] = Counter()
+        self._guard: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def open(self, credential: Credential, project_id: int) -> Iterator[Visit]:
+        """For as long as something is passed on; goes on after the block when it was ended.
+
+        Raises `TooMany` when there are `MOST` of this notebook.
+        """
+        if self._counts[project_id] >= MAX_CONNECTIONS:
+            raise TooMany
+        visit = Visit(project_id)
+        self._counts[project_id] += 1
+        visits = self._open.setdefault(credential, set())
+        visits.add(visit)
+        if self._guard is None or self._guard.done():
+            self._guard = asyncio.create_task(self._watch())
+        try:
+            yield visit
+        except asyncio.CancelledError:
+            if not visit.over:
+                raise
+            visit.task.uncancel()
+        finally:
+            self._counts[project_id] -= 1
+            if not self._counts[project_id]:
+                del self._counts[project_id]
+            visits.discard(visit)
+            if not visits and self._open.get(credential) is visits:
+                del self._open[credential]
+
+    async def _watch(self) -> None:
+        while self._open:
+            await asyncio.sleep(settings.PORTAL_GATEWAY_RECHECK)
+            try:
+                verdicts = await self._verdicts.renew(list(self._open))
+            except Exception:
+                log.exception("cannot ask whether open notebooks may stay open; trying again")
+                continue
+            for credential, verdict in verdicts.items():
+                if verdict.ruling is not Ruling.ALLOWED:
+                    for visit in list(self._open.get(credential, ())):
+                        visit.end()

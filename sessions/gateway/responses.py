@@ -1,0 +1,227 @@
+"""What the gateway says itself: a page to a person, JSON to a program.
+
+Nothing here says whether a project exists to somebody who may not know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from keys import authentication
+from keys.models import digest
+from portal.lib.logs import context
+from portal.server.cookies import deleting, is_doubtful
+from sessions.states import ProjectState
+
+from .authorize import SCOPE
+from .hosts import cookie_name, entrant_cookie_name, is_label, origin_of, transport_security
+from .request import Arrival, Headers, cookie_in
+from .tickets import LONGEST, Entry
+
+STARTING = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
+POLICY = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+LOOK_AGAIN = 2
+"""Seconds after which a page that waits is loaded again."""
+
+
+@dataclass
+class Answer:
+    status: int
+    body: bytes = b""
+    headers: Headers = field(default_factory=list)
+
+
+@dataclass
+class Notice:
+    """``code`` is stable; ``refresh`` is after how many seconds to try again, 0 for never;
+    ``label`` is the project to whose page on the portal a button leads, if any; ``reference`` is
+    for what may be a fault."""
+
+    status: int
+    code: str
+    title: str
+    message: str
+    refresh: int = 0
+    label: str = ""
+    action: str = ""
+    reference: str = ""
+
+
+def say(arrival: Arrival, notice: Notice) -> Answer:
+    """A notice in the form, and the language, that the visitor asks for."""
+    form = _page if arrival.wants_page else _json
+    answer = form(notice)
+    answer.headers += [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
+    answer.headers.append((b"content-length", str(len(answer.body)).encode()))
+    if notice.refresh:
+        answer.headers.append((b"retry-after", str(notice.refresh).encode()))
+    if notice.status == 401:
+        answer.headers.append((b"www-authenticate", b"Bearer"))
+    return answer
+
+
+def _page(notice: Notice) -> Answer:
+    context = {
+        "title": notice.title,
+        "message": notice.message,
+        "action_url": project_page(notice.label) if notice.action else "",
+        "action_label": notice.action,
+        "refresh": notice.refresh,
+        "reference": notice.reference,
+    }
+    headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-security-policy", POLICY),
+    ]
+    return Answer(notice.status, render_to_string("gateway/notice.html", context).encode(), headers)
+
+
+def _json(notice: Notice) -> Answer:
+    content = {"code": notice.code, "detail": notice.message}
+    if notice.reference:
+        content["reference"] = notice.reference
+    headers = [(b"content-type", b"application/json")]
+    return Answer(notice.status, json.dumps(content).encode(), headers)
+
+
+def language_of(arrival: Arrival) -> str:
+    """The visitor's language, of those that the site has."""
+    request = HttpRequest()
+    request.META["HTTP_ACCEPT_LANGUAGE"] = arrival.text(b"accept-language")
+    return translation.get_language_from_request(request)
+
+
+def project_page(label: str) -> str:
+    """The project's page on the portal."""
+    return f"{settings.PORTAL_URL}/projects/{label}/"
+
+
+def redirect(location: str, *headers: tuple[bytes, bytes]) -> Answer:
+    """On to an address, which is not remembered."""
+    quiet = [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
+    return Answer(302, b"", [(b"location", location.encode()), *quiet, *headers])
+
+
+def welcome(arrival: Arrival, entry: Entry) -> Answer:
+    """On to the notebook, with the cookie that opens it and without the ticket."""
+    return redirect(entry.path, _cookie(cookie_name(), entry.cookie))
+
+
+def _cookie(name: str, secret: str) -> tuple[bytes, bytes]:
+    """For this host alone, and not for scripts."""
+    attributes = "; Path=/; HttpOnly; SameSite=Lax"
+    secure = "; Secure" if settings.GATEWAY_SCHEME == "https" else ""
+    return (b"set-cookie", f"{name}={secret}{attributes}{secure}".encode())
+
+
+def sign_in(arrival: Arrival) -> Answer:
+    """To the portal, which knows who is there, and back; programs are told what to bring."""
+    if arrival.is_navigation and is_label(arrival.label):
+        return to_portal(arrival, arrival.target)
+    message = _("Sign in to the portal, or send an API token, to open this notebook.")
+    return say(arrival, Notice(401, "gateway.sign-in", _("Please sign in"), message))
+
+
+def to_portal(arrival: Arrival, path: str) -> Answer:
+    """On to the portal for a ticket, known again by a secret that only this browser holds."""
+    name = entrant_cookie_name()
+    held = cookie_in(arrival.headers, name)
+    secret = held or secrets.token_urlsafe(32)
+    query = {"path": path if len(path) <= LONGEST else "/", "entrant": digest(secret)}
+    cookies = [] if held else [_cookie(name, secret)]
+    for planted in (name, cookie_name()):
+        if is_doubtful(arrival.headers, planted):
+            host = urlsplit(origin_of(arrival.label)).hostname or ""
+            cookies = [*deleting(planted, host, arrival.path), *cookies]
+    return redirect(f"{project_page(arrival.label)}open/?{urlencode(query)}", *cookies)
+
+
+def not_found(arrival: Arrival) -> Answer:
+    message = _("There is no such notebook, or it is not yours.")
+    return say(arrival, Notice(404, "gateway.not-found", _("Not found"), message))
+
+
+def no_scope(arrival: Arrival) -> Answer:
+    notice = Notice(403, authentication.CODE, _("Refused"), authentication.lacks(SCOPE))
+    answer = say(arrival, notice)
+    answer.headers.append((b"www-authenticate", authentication.challenge(SCOPE).encode()))
+    return answer
+
+
+def foreign(arrival: Arrival) -> Answer:
+    message = _("Another site asked for this, so it was refused. Open the notebook itself.")
+    return say(arrival, Notice(403, "gateway.origin", _("Refused"), message))
+
+
+def used_ticket(arrival: Arrival) -> Answer:
+    message = _(
+        "This link has been used already, is too old, or is for another browser. Open the notebook"
+        " once more. Its host has to be allowed to set cookies."
+    )
+    notice = Notice(410, "gateway.ticket", _("This link is not good any more"), message)
+    notice.label, notice.action = arrival.label, _("To the project")
+    return say(arrival, notice)
+
+
+def not_running(arrival: Arrival, state: str) -> Answer:
+    """It is on its way, so wait; or it is not, and is started on the portal's page only."""
+    if state in STARTING:
+        title, message = _("Your notebook is starting"), _("It opens here as soon as it is ready.")
+        refresh, action = LOOK_AGAIN, _("See how far it is")
+    else:
+        title = _("Your notebook is not running")
+        message = _("Start it on its project's page. Your files are kept.")
+        refresh, action = 0, _("To the project")
+    notice = Notice(503, "gateway.not-running", title, message, refresh, arrival.label, action)
+    return say(arrival, notice)
+
+
+def no_answer(arrival: Arrival) -> Answer:
+    title = _("Your notebook does not answer")
+    message = _("It should be running, but does not answer. If it stays so, stop and start it.")
+    action = _("To the project")
+    notice = Notice(503, "gateway.no-answer", title, message, 5, arrival.label, action)
+    notice.reference = context.reference()
+    return say(arrival, notice)
+
+
+def bad_answer(arrival: Arrival) -> Answer:
+    message = _("It answered in a way that HTTP does not allow. Look at the application in it.")
+    notice = Notice(502, "gateway.bad-answer", _("Your notebook answers wrongly"), message)
+    notice.label, notice.action = arrival.label, _("To the project")
+    return say(arrival, notice)
+
+
+def too_many(arrival: Arrival) -> Answer:
+    title = _("Too much at once")
+    message = _("Too many requests to this notebook are under way. Close some of its tabs.")
+    return say(arrival, Notice(429, "gateway.too-many", title, message, 5))
+
+
+def trouble(arrival: Arrival) -> Answer:
+    title = _("The portal has a problem")
+    message = _("It cannot look up at present who may open this notebook. Try again in a minute.")
+    notice = Notice(503, "gateway.unavailable", title, message, 10, reference=context.reference())
+    return say(arrival, notice)
+
+
+async def give(answer: Answer, arrival: Arrival, send: Any) -> None:
+    """Send an answer; to a socket, in the place of opening it."""
+    part = "websocket.http.response" if arrival.is_socket else "http.response"
+    start = {"status": answer.status, "headers": [*answer.headers, *transport_security()]}
+    await send({"type": f"{part}.start", **start})
+    await send({"type": f"{part}.body", "body": answer.body})
+    if arrival.is_socket:
+        # The server closes the connection now; to return before it has would look like a fault.
+        await asyncio.sleep(0)

@@ -1,0 +1,247 @@
+"""Explain why git or ssh failed, in words for a person.
+
+Why a person's SSH key opened nothing, in words for them; part of `gitfailures`.
+
+What ssh and the forges say is the same in the versions in use (it runs with the C locale).
+
+Why git came back without an answer, in words for a person.
+
+The proxy's own observations come first, because they are certain; then what git itself says,
+whose sentences are the same in the versions in use (it runs with the C locale). What is about
+SSH keys is in `sshfailures`.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from keys.keypairs import Identity
+from sessions.egress.addresses import Refused
+from sessions.errors import BinderyError, TemporaryError, UserError
+
+from .process import Outcome
+
+KEY_PAGES = {
+    "github.com": "https://github.com/settings/keys",
+    "gitlab.com": "https://gitlab.com/-/user_settings/ssh_keys",
+    "bitbucket.org": "https://bitbucket.org/account/settings/ssh-keys/",
+    "codeberg.org": "https://codeberg.org/user/settings/keys",
+}
+"""Where people add their public key, by host."""
+
+_HOST_KEY = re.compile(
+    r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|host key is known for"
+)
+_KEY = re.compile(r"Permission denied \(")
+_CLOSED = re.compile(
+    r"not found|could not be found|not appear to be a git repository|does not exist|nauthori[sz]ed"
+    r"|access denied|do(?:es)? not have (?:access|permission)|ccess (?:is )?denied"
+)
+
+
+def key_page(url: str) -> str:
+    """Where the repository's host takes public keys; empty where that is not known."""
+    return KEY_PAGES.get(urlsplit(url).hostname or "", "")
+
+
+def ssh_failure(complaint: str, url: str, identity: Identity, git: str) -> UserError | None:
+    """What ssh's or the server's complaint means; None where it is not about keys.
+
+    ``git`` is the complaint as it may be shown.
+    """
+    host = urlsplit(url).hostname or url
+    if _HOST_KEY.search(complaint):
+        return _host_key_changed(host, git)
+    if _KEY.search(complaint):
+        return _key_not_accepted(url, host, identity, git)
+    if _CLOSED.search(complaint):
+        return _closed(url, identity, git)
+    return None
+
+
+def _host_key_changed(host: str, git: str) -> UserError:
+    return UserError(
+        "launch.host-key-changed",
+        _(
+            "%(host)s does not show the SSH key that it is known by, so the portal has asked it"
+            " for nothing. Either the people who run it have given it a new key, or somebody"
+            " stands in its place. Ask them, and then the staff of this portal, who can accept"
+            " the new key."
+        )
+        % {"host": host},
+        git=git,
+    )
+
+
+def _key_not_accepted(url: str, host: str, identity: Identity, git: str) -> UserError:
+    page = key_page(url)
+    values = {"host": host, "page": page, "account": f"{settings.PORTAL_URL}/account/"}
+    if page:
+        sentence = _(
+            "%(host)s does not accept your SSH key. Copy the public key from your account page"
+            " (%(account)s), add it at %(page)s, and launch again."
+        )
+    else:
+        sentence = _(
+            "%(host)s does not accept your SSH key. Copy the public key from your account page"
+            " (%(account)s), add it to your account there, and launch again."
+        )
+    return UserError(
+        "launch.key-not-accepted",
+        sentence % values,
+        public_key=identity.public,
+        page=page,
+        git=git,
+    )
+
+
+def _closed(url: str, identity: Identity, git: str) -> UserError:
+    return UserError(
+        "launch.repository-not-found",
+        _(
+            "%(url)s does not exist, or your SSH key may not read it. Check the spelling, and ask"
+            " its owner to let you in, or to add your public key, which is on your account page."
+        )
+        % {"url": url},
+        public_key=identity.public,
+        git=git,
+    )
+
+
+LONGEST_DETAIL = 500
+
+_CERTIFICATE = re.compile(r"certificate|SSL|TLS|gnutls", re.IGNORECASE)
+_MISSING = re.compile(
+    r"not found|could not read (?:Username|Password)|Authentication failed|error: 40[1-4]"
+    r"|Permission denied|not appear to be a git repository|not valid: is this a git repository"
+)
+_PASSING = re.compile(
+    r"error: (?:429|5\d\d)|hung up|early EOF|RPC failed|timed out|Connection (?:reset|closed)"
+    r"|Empty reply|Could not (?:connect|resolve)|Failed to connect|kex_exchange"
+)
+_TOO_LARGE = re.compile(r"File too large|[Oo]ut of memory")
+_NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
+# The last two say that the length of the commit's id is not that of this repository's ids.
+_NO_COMMIT = re.compile(r"not our ref|mismatched algorithms|expected sha/ref, got '[0-9a-f]{40}")
+_WITHHELD = re.compile(
+    r"unadvertised object|want \S+ not valid|not support shallow|find remote ref"
+    r"|invalid refspec|not a tree object"
+)
+
+
+def withheld(outcome: Outcome) -> bool:
+    """Whether the server is there but does not give what was asked for in the way it was."""
+    return not outcome.unreached and bool(_WITHHELD.search(outcome.complaint))
+
+
+def no_such_commit(commit: str, url: str) -> UserError:
+    return UserError(
+        "launch.ref-not-found",
+        _("There is no commit “%(commit)s” in %(url)s. Check it, or name a branch or a tag.")
+        % {"commit": commit, "url": url},
+    )
+
+
+def failure(
+    outcome: Outcome, url: str, commit: str = "", identity: Identity | None = None
+) -> BinderyError:
+    """The error that an unanswered run means for the person who asked for ``url``.
+
+    ``commit`` is what was asked for there, if it was one; ``identity`` is theirs, if it was
+    shown to the server.
+    """
+    host = urlsplit(url).hostname or url
+    for error in outcome.unreached:
+        return _unreached(error, host)
+    if outcome.late:
+        return _late(host)
+    if commit and _NO_COMMIT.search(outcome.complaint):
+        return no_such_commit(commit, url)
+    if identity:
+        complaint = outcome.complaint
+        about_keys = ssh_failure(complaint, url, identity, clean(complaint))
+        if about_keys:
+            return about_keys
+    return _complained(outcome.complaint, url, host)
+
+
+def _complained(complaint: str, url: str, host: str) -> BinderyError:
+    detail = clean(complaint)
+    if _MISSING.search(complaint):
+        return UserError(
+            "launch.repository-not-found",
+            _("%(url)s does not exist or is private. Check the spelling, or make it public.")
+            % {"url": url},
+            git=detail,
+        )
+    if _TOO_LARGE.search(complaint):
+        return UserError(
+            "launch.repository-too-large",
+            _(
+                "The repository, or a file in it, is larger than the portal takes. Take large"
+                " files out of it, and fetch them when the notebook runs."
+            ),
+            git=detail,
+        )
+    if _NO_ROOM.search(complaint):
+        return TemporaryError(
+            "launch.no-room",
+            _("The portal has no room for what it has to fetch. Try again later."),
+            git=detail,
+        )
+    if _CERTIFICATE.search(complaint):
+        return UserError(
+            "launch.host-certificate",
+            _(
+                "%(host)s does not prove who it is: its certificate is not valid here."
+                " Tell the people who run it, or use the repository's address on another host."
+            )
+            % {"host": host},
+            git=detail,
+        )
+    if _PASSING.search(complaint):
+        return _unreachable(host, git=detail)
+    return UserError(
+        "launch.repository-not-readable",
+        _("%(host)s answers, but not as a Git server does. Check the repository's address.")
+        % {"host": host},
+        git=detail,
+    )
+
+
+def clean(text: str) -> str:
+    """What git or a server said, fit to be looked at: printable, and not long."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())[:LONGEST_DETAIL]
+
+
+def _unreached(error: Exception, host: str) -> BinderyError:
+    if isinstance(error, Refused):
+        return UserError(
+            "launch.address-private",
+            _(
+                "The address leads to a place that is not on the public Internet, so the portal"
+                " does not fetch from it. Use a public address, or ask the staff to trust the"
+                " host."
+            ),
+        )
+    return _late(host) if isinstance(error, TimeoutError) else _unreachable(host)
+
+
+def _late(host: str) -> TemporaryError:
+    return TemporaryError(
+        "launch.host-timeout",
+        _("%(host)s did not answer in time. Try again later.") % {"host": host},
+    )
+
+
+def _unreachable(host: str, **details: str) -> TemporaryError:
+    return TemporaryError(
+        "launch.host-unreachable",
+        _("%(host)s cannot be reached. Check the address, or try again later.") % {"host": host},
+        **details,
+    )

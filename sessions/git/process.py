@@ -1,0 +1,252 @@
+"""git, run toward a server that nobody vouches for.
+
+Everything that git would take from its surroundings is taken away: configuration, passwords,
+keys, prompts; a person's own key is given to it by `ssh`. Its only road out is an
+`sessions.egress.proxy.proxy`
+proxy that lives as long as the call, and so no redirect and no change of a name's address leads
+it into a private network. Memory, output, files and time are bounded. `resolve` and `read_file`
+read what it says; `errors` puts failures into words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+from typing import Any, TypeVar
+
+from keys import keypairs
+from keys.keypairs import Identity
+from sessions.egress import proxy as egress
+from sessions.egress.addresses import Rules
+
+from . import ssh as gitssh
+
+DEADLINE_SECONDS = 20
+MOST_OUTPUT_BYTES = 16 * 2**20
+MOST_COMPLAINT_BYTES = 16 * 2**10
+MOST_MEMORY_BYTES = 512 * 2**20
+MOST_FILE_BYTES = 2**20
+# All that is fetched at once lies in one file, so that the bound of a file is that of the whole,
+# and what is large is passed on in pieces, so that it fits into the bounded memory.
+FETCH_SETTINGS = (
+    "core.bigFileThreshold=1m",
+    "core.packedGitLimit=64m",
+    "core.packedGitWindowSize=16m",
+    "fetch.unpackLimit=1",
+    "maintenance.auto=false",
+    "pack.threads=1",
+)
+
+Answer = TypeVar("Answer")
+
+# Where the system's certificates lie is the site's business; all else stays outside.
+_KEPT = (
+    "PATH",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CURL_CA_BUNDLE",
+)
+
+
+@dataclass
+class Outcome:
+    """What became of a run: git's answer, and all that is known when there is none.
+
+    ``late`` tells that git was ended because it took too long, ``full`` that it was because it
+    said as much as is listened to; ``unreached`` are the connections that the proxy refused or
+    could not make.
+    """
+
+    status: int | None = None
+    output: bytes = b""
+    complaint: str = ""
+    late: bool = False
+    full: bool = False
+    unreached: list[Exception] = field(default_factory=list)
+
+    @property
+    def answered(self) -> bool:
+        """Whether ``output`` is all of git's answer."""
+        return self.status == 0 and not self.full
+
+
+@dataclass
+class Git:
+    """git, in a folder that its commands share, toward the server of one address.
+
+    All of them together have until ``deadline``; no file of theirs exceeds ``file_bytes``. They
+    act as ``identity``, by ``ssh``, the command; without one they act as nobody, and ssh is not
+    used.
+    """
+
+    url: str
+    home: str
+    deadline: float
+    file_bytes: int
+    identity: Identity | None = None
+    port: int = 0
+    ssh: str = ""
+    unreached: list[Exception] = field(default_factory=list)
+
+    async def run(
+        self, arguments: Sequence[str], operands: Sequence[str], most: int | None = None
+    ) -> Outcome:
+        """Run ``git <arguments> -- <operands>``, until its end or ``most`` bytes of output.
+
+        No operand is taken for an option.
+        """
+        self.unreached.clear()
+        outcome = Outcome(unreached=self.unreached)
+        command = _command([*arguments, "--", *operands], self.port, self.file_bytes)
+        environment = _environment(self.home, self.url, self.ssh)
+        await _run_git(command, environment, self.deadline, most or MOST_OUTPUT_BYTES, outcome)
+        return outcome
+
+
+def run(
+    arguments: Sequence[str],
+    operands: Sequence[str],
+    rules: Rules,
+    identity: Identity | None = None,
+) -> Outcome:
+    """Run one command, ``git <arguments> -- <operands>``, `DEADLINE_SECONDS` at most.
+
+    The first operand is the address of the repository.
+    """
+    return call(lambda git: git.run(arguments, operands), operands[0], rules, identity=identity)
+
+
+def call(
+    work: Callable[[Git], Coroutine[Any, Any, Answer]],
+    url: str,
+    rules: Rules,
+    seconds: float | None = None,
+    file_bytes: int = MOST_FILE_BYTES,
+    identity: Identity | None = None,
+) -> Answer:
+    """What ``work`` makes of git, whose folder is gone afterwards.
+
+    It has an event loop in a thread of its own, so that it may be called from anywhere. The
+    thread is not waited for: a name server's silence can hold it for longer than the deadline.
+    An SSH server that ``identity`` is the first to meet is known from then on.
+    """
+    result: Future[Answer] = Future()
+    met: list[str] = []
+
+    async def take() -> None:
+        deadline = asyncio.get_running_loop().time() + (seconds or DEADLINE_SECONDS)
+        try:
+            with tempfile.TemporaryDirectory(prefix="git-") as home:
+                git = Git(url, home, deadline, file_bytes, identity)
+                answer = await _provided(git, work, rules, met)
+            result.set_result(answer)
+        except BaseException as error:  # noqa: BLE001 -- whatever it is, it is the caller's
+            result.set_exception(error)
+
+    Thread(target=lambda: asyncio.run(take()), name="git", daemon=True).start()
+    try:
+        return result.result()
+    finally:
+        if identity:
+            keypairs.record(met, identity.user_id)
+
+
+async def _provided(
+    git: Git,
+    work: Callable[[Git], Coroutine[Any, Any, Answer]],
+    rules: Rules,
+    met: list[str],
+) -> Answer:
+    """What ``work`` makes of git, which has a way out and a key meanwhile."""
+    proxy = await egress.serve(rules, port=0, observe=git.unreached.append)
+    git.port = proxy.sockets[0].getsockname()[1]
+    try:
+        if git.identity is None:
+            return await work(git)
+        with gitssh.command(git.identity, git.url, git.home, git.port) as git.ssh:
+            try:
+                return await work(git)
+            finally:
+                met += gitssh.met(git.identity, git.home)
+    finally:
+        proxy.close()
+
+
+def _command(arguments: Sequence[str], port: int, file_bytes: int) -> list[str]:
+    limits = [f"--as={MOST_MEMORY_BYTES}", f"--fsize={file_bytes}", "--core=0"]
+    proxy = f"http.proxy=http://127.0.0.1:{port}"
+    return ["prlimit", *limits, "--", "git", "-c", proxy, *arguments]
+
+
+def _environment(home: str, url: str, ssh: str) -> dict[str, str]:
+    web = "http:https" if url.startswith("http:") else "https"
+    return {name: os.environ[name] for name in _KEPT if name in os.environ} | {
+        "HOME": home,
+        "LC_ALL": "C",
+        "GIT_CEILING_DIRECTORIES": str(Path(home).parent),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "false",
+        "GIT_ALLOW_PROTOCOL": "ssh" if ssh else web,
+        "GIT_SSH_VARIANT": "ssh",
+        "GIT_SSH_COMMAND": ssh or "false",
+    }
+
+
+async def _run_git(
+    command: list[str], environment: dict[str, str], deadline: float, most: int, outcome: Outcome
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=environment["HOME"],
+        env=environment,
+        start_new_session=True,
+        restore_signals=False,  # a file that is too large is an error with words, no signal
+    )
+    complaint = asyncio.create_task(_head(process.stderr, MOST_COMPLAINT_BYTES))
+    try:
+        async with asyncio.timeout_at(deadline):
+            outcome.output = await _beginning(process.stdout, most)
+            outcome.full = len(outcome.output) == most
+            if not outcome.full:
+                outcome.complaint = (await complaint).decode("utf-8", "replace")
+                outcome.status = await process.wait()
+    except TimeoutError:
+        outcome.late = True
+    finally:
+        if outcome.status is None:  # git itself may be gone, and what it started not
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await _head(process.stdout, 0)  # its end is seen only when nothing is left to read
+            await process.wait()
+        await complaint
+
+
+async def _beginning(stream: asyncio.StreamReader | None, most: int) -> bytes:
+    """The first ``most`` bytes of a stream, of which no more is read."""
+    kept = bytearray()
+    while stream and (chunk := await stream.read(min(64 * 1024, most - len(kept)))):
+        kept += chunk
+    return bytes(kept)
+
+
+async def _head(stream: asyncio.StreamReader | None, most: int) -> bytes:
+    """The first ``most`` bytes of a stream, which is read to its end."""
+    kept = bytearray()
+    while stream and (chunk := await stream.read(64 * 1024)):
+        kept += chunk[: most - len(kept)]
+    return bytes(kept)

@@ -1,0 +1,154 @@
+"""One small file of a repository at a commit, read from its server without the rest; and what
+tells the rest apart from that of other commits.
+
+The commit and its folders are fetched without the files, then the file alone. A server that
+cannot leave files out sends those of that commit; one that gives nothing by its id sends what
+a build would fetch. `resolve` has found the commit; `process` runs git and bounds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from django.conf import settings
+
+from keys.keypairs import Identity
+from sessions.providers import rules
+
+from .errors import failure, no_such_commit, withheld
+from .process import FETCH_SETTINGS, Git, call
+
+DEADLINE_SECONDS = 30  # resolving may take 20 before it, and the worker ends a task at 55
+
+Kind = Literal["file", "link", "folder"]
+_Way = tuple[list[str], list[str]]
+
+_ENTRY = re.compile(rb"(?P<mode>\d+) (?P<type>\w+) (?P<id>[0-9a-f]+)\t(?P<name>[^\0]+)\0")
+_LINK = b"120000"
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class FileFound:
+    """What a commit has under a name; only of a ``file`` there is content.
+
+    ``folder`` is also a submodule, which looks like one.
+    """
+
+    kind: Kind
+    content: bytes = b""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a commit has under a name, None where it has nothing; ``rest`` is the same for any
+    two commits that differ in nothing but that, "" where the root is too long to be listed."""
+
+    file: FileFound | None
+    rest: str
+
+
+class _Withheld(Exception):
+    """The server does not give it in this way."""
+
+
+def look(
+    url: str,
+    commit: str,
+    name: str,
+    most: int,
+    ref: str = "",
+    seconds: float = DEADLINE_SECONDS,
+    identity: Identity | None = None,
+) -> Looked:
+    """What the repository's commit has under a name, and what the rest of it is known by.
+
+    ``name`` is a path from the root. Of a longer file than ``most`` bytes there are ``most`` + 1.
+    ``ref`` is the branch or tag that the commit was found under, for servers that want to hear
+    one, ``identity`` whose key opens the repository. Takes as long as the server does, at most
+    ``seconds``. Raises UserError when
+    commit or repository are not there for us or too large, TemporaryError when the server is not.
+    """
+    if not _COMMIT.fullmatch(commit):
+        raise no_such_commit(commit, url)
+
+    async def find(git: Git) -> Looked:
+        for number, way in enumerate(_ways(commit, ref)):
+            copy = _Copy(git, f"{number}.git", commit)
+            with suppress(_Withheld):
+                await copy.fetch(*way)
+                return Looked(await copy.file(name, most), await copy.rest(name))
+            copy.remove()
+        raise no_such_commit(commit, url)
+
+    limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
+    return call(find, url, rules(), seconds, limit, identity)
+
+
+def _ways(commit: str, ref: str) -> Iterator[_Way]:
+    """Options and refspecs of fetches that may bring a commit, the best one first."""
+    yield ["--depth=1", "--filter=blob:none"], [commit]
+    yield ["--depth=1"], [commit]
+    if ref and ref != commit:
+        yield ["--depth=1"], [f"refs/tags/{ref}"]
+        yield [], [f"refs/heads/{ref}"]
+    yield [], ["refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*"]
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """As much of a repository as one way of fetching brings, in a folder of its own."""
+
+    git: Git
+    folder: str
+    commit: str
+
+    async def fetch(self, options: list[str], refspecs: list[str]) -> None:
+        hashes = "sha1" if len(self.commit) == 40 else "sha256"
+        new = ["init", "--quiet", "--bare", "--template=", f"--object-format={hashes}"]
+        await self._run(new, [self.folder])
+        fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *options]
+        await self._run([*self._settings(), *fetch], ["origin", *refspecs])
+
+    async def file(self, name: str, most: int) -> FileFound | None:
+        look = ["--literal-pathspecs", "ls-tree", "-z", "--full-tree", self.commit]
+        entry = _ENTRY.fullmatch(await self._run([*self._settings(), *look], [name]))
+        if not entry or entry["name"] != os.fsencode(name):
+            return None
+        if entry["mode"] == _LINK or entry["type"] != b"blob":
+            return FileFound("link" if entry["mode"] == _LINK else "folder")
+        blob = ["blob", entry["id"].decode()]
+        return FileFound("file", await self._run([*self._settings(), "cat-file"], blob, most + 1))
+
+    async def rest(self, name: str) -> str:
+        """Modes, names and ids of all that lies in the root, submodules included."""
+        look = ["ls-tree", "-z", "--full-tree", self.commit]
+        outcome = await self.git.run([*self._settings(), *look], [])
+        if not outcome.answered:
+            return ""
+        entries = [entry.groups() for entry in _ENTRY.finditer(outcome.output)]
+        others = [entry for entry in entries if entry[-1] != os.fsencode(name)]
+        return hashlib.sha256(repr(others).encode()).hexdigest()
+
+    def remove(self) -> None:
+        shutil.rmtree(os.path.join(self.git.home, self.folder))
+
+    def _settings(self) -> list[str]:
+        origin = f"remote.origin.url={self.git.url}"
+        words = [word for setting in (*FETCH_SETTINGS, origin) for word in ("-c", setting)]
+        return [*words, f"--git-dir={self.folder}"]
+
+    async def _run(self, arguments: list[str], operands: list[str], most: int = 0) -> bytes:
+        outcome = await self.git.run(arguments, operands, most or None)
+        if outcome.answered or (most and outcome.full):
+            return outcome.output
+        if withheld(outcome):
+            raise _Withheld
+        raise failure(outcome, self.git.url, self.commit, self.git.identity)

@@ -1,0 +1,240 @@
+"""Resolve a ref to a commit of the repository's own.
+
+From a ref to a commit: what a repository's server has under a name, asked of git itself.
+
+`providers` understand what was typed; this module asks the server, by way of `process`, and
+picks the commit. Whether a commit typed in full exists shows when it is fetched.
+
+Whether a commit that was asked for by its id is one of the repository's own.
+
+The large forges keep a repository and all its copies (forks) in one store, and give any commit
+of a copy under the repository's name. So a commit counts only if a branch or a tag of the
+repository leads to it: its server is asked for the history of these, without any files.
+`gitremote` finds commits, `process` runs git and bounds it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from keys.keypairs import Identity
+from sessions.errors import BinderyError, UserError
+from sessions.providers import Repository, rules
+from sessions.providers.repository import clean_ref
+
+from . import process
+from .errors import failure, withheld
+from .process import FETCH_SETTINGS, Git, Outcome, call
+
+MOST_COMPARED = 2000
+MOST_NAMED = 5
+LONGEST_NAMED = 80
+
+_FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{7,63}", re.IGNORECASE)
+_ADVERTISED_REF = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(.+)")
+_DEFAULT_BRANCH = re.compile(r"^ref: refs/heads/(.+)\tHEAD$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A repository's commit (40 or 64 hex digits), and the path to open in it.
+
+    ``ref`` is what the commit was found under: a branch or a tag, without ``refs/…`` but with
+    all its slashes, or the commit itself where that was asked for.
+    """
+
+    commit: str
+    ref: str
+    path: str
+
+
+def resolve(repository: Repository, identity: Identity | None = None) -> Resolved:
+    """The commit that the repository's ref stands for now.
+
+    ``identity`` is whose key opens it. Takes as long as the server does, at most
+    `process.DEADLINE_SECONDS`. Raises UserError when repository or ref are not there for us,
+    TemporaryError when the server is not.
+    """
+    readings = repository.readings()
+    ref, path = readings[-1]
+    if _FULL_COMMIT.fullmatch(ref):
+        return Resolved(ref.lower(), ref.lower(), path)
+    if not ref:
+        return _default(repository, identity)
+    refs = _advertised(_ask(repository, identity, "--heads", "--tags"))
+    if not refs:
+        raise _no_commits(repository)
+    for reading, opens in readings:
+        if found := _find(reading, refs):
+            return Resolved(*found, opens)
+    raise _no_such_ref(repository, ref, refs)
+
+
+def _default(repository: Repository, identity: Identity | None) -> Resolved:
+    """The last commit of the default branch, which the server's HEAD points to."""
+    answer = _ask(repository, identity, "--symref", pattern="HEAD")
+    commit = _advertised(answer).get("HEAD")
+    if commit is None:
+        raise _no_commits(repository)
+    branch = _DEFAULT_BRANCH.search(answer)
+    return Resolved(commit, _named(branch[1]) if branch else "", repository.path)
+
+
+def _named(branch: str) -> str:
+    """The server's own name for a branch, or nothing where it would not pass as a typed one."""
+    try:
+        return clean_ref(branch)
+    except UserError:
+        return ""
+
+
+def _ask(
+    repository: Repository, identity: Identity | None, *options: str, pattern: str = ""
+) -> str:
+    """What ``git ls-remote`` prints. Raises UserError or TemporaryError."""
+    operands = [repository.url, *filter(None, [pattern])]
+    outcome = process.run(["ls-remote", *options], operands, rules(), identity)
+    if not outcome.answered:
+        raise failure(outcome, repository.url, identity=identity)
+    return outcome.output.decode("utf-8", "replace")
+
+
+def _advertised(answer: str) -> dict[str, str]:
+    """Full ref names and the commits under them; of an annotated tag, the commit it tags."""
+    refs = {}
+    for line in answer.splitlines():
+        if found := _ADVERTISED_REF.fullmatch(line):
+            refs[found[2].removesuffix("^{}")] = found[1]  # the peeled line comes second
+    return refs
+
+
+def _find(ref: str, refs: Mapping[str, str]) -> tuple[str, str] | None:
+    """The commit under a typed ref and the name it was found by; a branch before a tag."""
+    short = re.sub("^refs/(?:heads|tags)/", "", ref)
+    for name in (f"refs/heads/{ref}", f"refs/tags/{ref}", ref):
+        if name in refs:
+            return refs[name], short
+    if not _SHORT_COMMIT.fullmatch(ref):
+        return None
+    commits = {commit for commit in refs.values() if commit.startswith(ref.lower())}
+    return (commit := commits.pop(), commit) if len(commits) == 1 else None
+
+
+def _no_commits(repository: Repository) -> UserError:
+    return UserError(
+        "launch.repository-has-no-commits",
+        _("%(repository)s has no commit on its default branch yet. Push one, or name a branch.")
+        % {"repository": repository.repository},
+    )
+
+
+def _no_such_ref(repository: Repository, ref: str, refs: Iterable[str]) -> UserError:
+    branches = _nearest(ref, refs)
+    sentence = _("There is no branch, tag or commit “%(ref)s” in %(repository)s.")
+    values = {"ref": ref, "repository": repository.repository, "branches": ", ".join(branches)}
+    if _SHORT_COMMIT.fullmatch(ref):
+        sentence += " " + _("If it is a commit, give all of its 40 characters.")
+    if branches:
+        sentence += " " + _("There are the branches: %(branches)s.")
+    return UserError("launch.ref-not-found", sentence % values, branches=branches)
+
+
+def _nearest(ref: str, refs: Iterable[str]) -> list[str]:
+    """A few of the branches that there are, those most like ``ref`` first."""
+    names = [name.removeprefix("refs/heads/") for name in refs if name.startswith("refs/heads/")]
+    shown = [name for name in names[:MOST_COMPARED] if len(name) <= LONGEST_NAMED]
+    fit = [name for name in shown if _named(name)]
+    near = difflib.get_close_matches(ref, fit, MOST_NAMED, cutoff=0.3)
+    return (near + [name for name in fit if name not in near])[:MOST_NAMED]
+
+
+DEADLINE_SECONDS = 20  # reading the commit may take 30 after it, and the worker ends a task at 55
+
+_FOLDER = "history.git"
+_DIRECTORY = f"--git-dir={_FOLDER}"
+_ADVERTISED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t.+")
+_REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+
+def require_reachable(
+    url: str, commit: str, identity: Identity | None = None, seconds: float = DEADLINE_SECONDS
+) -> None:
+    """Raise UserError unless a branch or a tag of the repository leads to the commit.
+
+    ``commit`` is 40 or 64 hex digits in small letters. Takes as long as the server does, at most
+    ``seconds``; where its history is too long for that, or larger than a repository may be, the
+    commit does not pass. Raises TemporaryError when the server is not there.
+    """
+
+    async def find(git: Git) -> bool:
+        advertised = await git.run(["ls-remote", "--heads", "--tags"], [url])
+        if not advertised.answered:
+            raise failure(advertised, url, identity=identity)
+        lines = advertised.output.decode("utf-8", "replace").splitlines()
+        tips = {found[1] for found in map(_ADVERTISED.fullmatch, lines) if found}
+        return commit in tips or (bool(tips) and await _has(git, commit))
+
+    limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
+    if not call(find, url, rules(), seconds, limit, identity):
+        raise UserError(
+            "launch.commit-elsewhere",
+            _(
+                "No branch and no tag of %(url)s leads to the commit “%(commit)s”: it may be of"
+                " somebody's copy (fork) of the repository, and not everything may be launched"
+                " here. Name a branch or a tag, or a commit that is on one."
+            )
+            % {"url": url, "commit": commit},
+        )
+
+
+async def _has(git: Git, commit: str) -> bool:
+    """Return whether the history of all branches and tags holds the commit.
+
+    Only the fetch knows the server's address: what is not there then is not fetched on its own,
+    as git does with what a filter has left out.
+    """
+    hashes = "sha1" if len(commit) == 40 else "sha256"
+    await git.run(
+        ["init", "--quiet", "--bare", "--template=", f"--object-format={hashes}"], [_FOLDER]
+    )
+    await _fetch(git, commit)
+    left = ["rev-list", "--max-count=1", commit, "--not", "--branches", "--tags"]
+    outcome = await git.run([_DIRECTORY, *left], [])
+    if outcome.late:
+        raise _failure(outcome, git, commit)
+    return outcome.answered and not outcome.output
+
+
+async def _fetch(git: Git, commit: str) -> None:
+    """Bring the history, with the files only where the server cannot leave them out."""
+    settings = (
+        word for each in (*FETCH_SETTINGS, f"remote.origin.url={git.url}") for word in ("-c", each)
+    )
+    words = [*settings, _DIRECTORY, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
+    outcome = await git.run([*words, "--filter=tree:0"], ["origin", *_REFS])
+    if not outcome.answered and withheld(outcome):
+        outcome = await git.run(words, ["origin", *_REFS])
+    if not outcome.answered:
+        raise _failure(outcome, git, commit)
+
+
+def _failure(outcome: Outcome, git: Git, commit: str) -> BinderyError:
+    """Say why the history cannot be had; for want of time or room the commit does not pass."""
+    error = failure(outcome, git.url, commit, git.identity)
+    if not outcome.late and error.code != "launch.repository-too-large":
+        return error
+    return UserError(
+        "launch.commit-unproven",
+        _(
+            "It cannot be made sure in time that the commit “%(commit)s” belongs to %(url)s, and"
+            " not everything may be launched here. Name a branch or a tag instead."
+        )
+        % {"url": git.url, "commit": commit},
+    )

@@ -1,0 +1,93 @@
+"""What was set aside: listed in rows for staff, put back, and removed when its time is over.
+
+The disk is the truth: what an earlier database set aside has a row within a minute, and its whole
+time before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext as _
+
+from sessions.backends import get_backend
+from sessions.errors import StateConflict
+from sessions.models import Project, Removal, Removed, SetAside
+from sessions.models.project import ProjectQuerySet
+
+from . import ownership
+
+
+def compare() -> None:
+    """Have a row for each thing that is there, and none for what is gone."""
+    there = {aside.id: aside.name for aside in get_backend().asides()}
+    noted = set(SetAside.objects.values_list("aside", flat=True))
+    new = [SetAside(aside=each, name=there[each][:255]) for each in sorted(there.keys() - noted)]
+    SetAside.objects.bulk_create(new, ignore_conflicts=True)
+    if gone := noted - there.keys():
+        SetAside.objects.filter(aside__in=gone).delete()
+
+
+def due() -> Iterator[int]:
+    """Yield those whose time is over. What a project asks for again is staff's to remove."""
+    nobodys = SetAside.objects.over().filter(~Exists(_asking()))
+    yield from nobodys.values_list("pk", flat=True)
+
+
+def wanted() -> Iterator[int]:
+    """Yield those that a project asks for again, as after a restore, and that nobody has tried to
+    put back."""
+    asked = SetAside.objects.filter(Exists(_asking()), problem="")
+    yield from asked.values_list("pk", flat=True)
+
+
+def unweighed() -> Iterator[int]:
+    """Yield those whose size nobody has asked for yet."""
+    yield from SetAside.objects.filter(size=None).values_list("pk", flat=True)[:20]
+
+
+def weigh(pk: int) -> None:
+    """Store how large it is."""
+    if row := SetAside.objects.filter(pk=pk, size=None).first():
+        SetAside.objects.filter(pk=pk).update(size=get_backend().aside_size(row.aside))
+
+
+def remove(pk: int, *, now: bool = False) -> None:
+    """Remove it for good if its time is over, or staff want it gone ``now``."""
+    rows = SetAside.objects.all() if now else SetAside.objects.over().filter(~Exists(_asking()))
+    row = rows.filter(pk=pk).first()
+    if row is None or not ownership.are_one():
+        return
+    get_backend().remove_aside(row.aside)
+    why = _("No project of this name was known, and staff had it removed.")
+    if not now:
+        why = _("No project of this name was known, and its time was over.")
+    if SetAside.objects.filter(pk=pk).delete()[0]:
+        Removal.objects.create(kind=Removed.LEFTOVER, name=row.name, size=row.size, why=why)
+
+
+def put_back(pk: int) -> None:
+    """Give its folder back to a project whose row exists again; why not stands in the row."""
+    row = SetAside.objects.filter(pk=pk).first()
+    if row is None:
+        return
+    try:
+        require_project(row)
+        get_backend().put_back(row.aside)
+    except StateConflict as error:
+        SetAside.objects.filter(pk=pk).update(problem=error.message[:500])
+    else:
+        SetAside.objects.filter(pk=pk).delete()
+
+
+def _asking() -> ProjectQuerySet:
+    """The projects, as a subquery, that have the name of what was set aside."""
+    return Project.objects.kept().filter(name=OuterRef("name"))
+
+
+def require_project(row: SetAside) -> None:
+    """Raise `StateConflict` where there is no project to which it could be given back."""
+    if not Project.objects.filter(name=row.name).exists():
+        message = _("No project is called %(name)s: restore the database that knows it first.")
+        raise StateConflict("aside.unknown", message % {"name": row.name})

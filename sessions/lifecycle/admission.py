@@ -1,0 +1,189 @@
+"""What a person has in use, and whether their limits leave room for more of it.
+
+`quotas.admission` locks and compares, this module counts, and says who holds what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db.models import BigIntegerField, Count, QuerySet, Sum
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from portal.lib.db import Given, Prepared
+from portal.models import User
+from quotas import admission
+from quotas.admission import Shortage, Use
+from quotas.fields import FIELDS
+from quotas.limits import Limits, limits_of
+from quotas.resources import Resources
+from sessions.errors import QuotaExceeded, UserError
+from sessions.models import Project, Session
+from sessions.states import BUILD_ACTIVE, SessionState
+
+from . import resources
+
+CODES = {
+    "projects": "quota.projects",
+    "running": "quota.running",
+    "total_cpu": "quota.cpu",
+    "total_memory_gb": "quota.memory",
+    "total_gpu": "quota.gpu",
+}
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a person may have and has. Of one that `lock` returned nothing changes before the end
+    of the transaction, which inserts what is admitted."""
+
+    user: User
+    limits: Limits
+    use: Use
+
+    def admit_project(self, *, again: bool = False) -> None:
+        """Let in one more project, or raise `QuotaExceeded`; ``again`` is one that was there."""
+        shortage = admission.project_shortage(self.limits, self.use)
+        _require(shortage, self.user, again=again)
+
+    def admit_notebook(self, wanted: Resources) -> None:
+        """Let a notebook of these resources be on its way, or raise `QuotaExceeded`."""
+        _require(admission.notebook_shortage(self.limits, self.use, wanted), self.user)
+
+
+def lock(user: User, beside: Session | None = None) -> Room:
+    """The person's room inside a transaction, until whose end others who ask wait.
+
+    ``beside`` is a session that is counted already, and is asked about itself.
+    """
+    return Room(user, admission.lock(user), use_of(user, beside))
+
+
+def refusal(project: Project) -> QuotaExceeded | None:
+    """Why the project's notebook could not be started now or, if it is deleted, why it could not
+    be restored; for a page, nothing is locked."""
+    try:
+        limits = limits_of(project.owner)
+        mine = Room(project.owner, limits, use_of(project.owner))
+        if project.removed:
+            mine.admit_project(again=True)
+        else:
+            mine.admit_notebook(resources.expected(project, limits))
+    except QuotaExceeded as error:
+        return error
+    except UserError:
+        pass  # its own failure says so
+    return None
+
+
+def use_of(user: User, apart_from: Session | None = None) -> Use:
+    """What the person has in use now. A notebook that is being stopped holds nothing more."""
+    apart = apart_from.pk if apart_from else 0
+    uses = _by_owner(_PROJECTS(owner=user.pk), _HELD(owner=user.pk, apart=apart))
+    return uses.get(user.pk, Use())
+
+
+def uses_of(users: Collection[User]) -> dict[int, Use]:
+    """What each of many people has in use, by their rows' numbers, in two queries."""
+    uses = _by_owner(_projects(owner__in=users), _held(project__owner__in=users))
+    return {user.pk: uses.get(user.pk, Use()) for user in users}
+
+
+def _by_owner(projects: Iterable[Any], held: Iterable[Any]) -> dict[int, Use]:
+    uses = {owner: Use(projects=number) for owner, number in projects}
+    for owner, *figures in held:
+        uses[owner] = replace(uses.get(owner, Use()), **dict(zip(_FIGURES, figures, strict=True)))
+    return uses
+
+
+def _projects(**whose: Any) -> QuerySet[Project, Any]:
+    rows = Project.objects.existing().filter(**whose).values("owner")
+    return rows.annotate(number=Count("pk")).values_list("owner", "number")
+
+
+def _held(**whose: Any) -> QuerySet[Session, Any]:
+    rows = Session.objects.holding().filter(**whose).values("project__owner")
+    return rows.annotate(**_FIGURES).values_list("project__owner", *_FIGURES)
+
+
+_FIGURES: dict[str, Any] = {
+    "running": Count("pk"),
+    "cpu": Sum("cpu_request"),
+    "memory_gb": Sum("memory_request_gb"),
+    "gpu": Sum("gpu"),
+}
+_OWNER, _APART = Given("owner", BigIntegerField()), Given("apart", BigIntegerField())
+_PROJECTS = Prepared(lambda: _projects(owner=_OWNER))
+_HELD = Prepared(lambda: _held(project__owner=_OWNER).exclude(pk=_APART))
+
+
+def has_turn_to_build(user: User) -> bool:
+    """Whether the person may have one more build started. Call after one of the `admit_*`."""
+    waiting = Session.objects.filter(project__owner=user, state=SessionState.WAITING)
+    builds = waiting.filter(build__state__in=BUILD_ACTIVE).values("build").distinct()
+    return builds.count() < limits_of(user).builds
+
+
+def holders(user: User, code: str) -> QuerySet[Project]:
+    """The projects that hold what a refusal with this code is about; empty for other codes."""
+    mine = Project.objects.existing().filter(owner=user).select_related("owner", "current__build")
+    if code == CODES["projects"]:
+        return mine.order_by("last_activity")
+    if code not in CODES.values():
+        return mine.none()
+    running = mine.filter(current__in=Session.objects.holding()).order_by("last_activity")
+    return running.filter(current__gpu__gt=0) if code == CODES["total_gpu"] else running
+
+
+def _require(shortage: Shortage | None, user: User, *, again: bool = False) -> None:
+    if shortage is None:
+        return
+    code = CODES[shortage.limit]
+    raise QuotaExceeded(
+        code,
+        sentence(shortage, again=again),
+        limit=shortage.allowed,
+        in_use=shortage.in_use,
+        asked=shortage.asked,
+        name=shortage.limit,
+        projects=[_holder(each) for each in holders(user, code)],
+    )
+
+
+def sentence(shortage: Shortage, *, again: bool = False) -> str:
+    """Say what is short and what makes room; ``again`` for a project that is to be restored."""
+    allowed, in_use = f"{shortage.allowed:g}", f"{shortage.in_use:g}"
+    values = {"allowed": allowed, "in_use": in_use, "asked": f"{shortage.asked:g}"}
+    if shortage.limit == "projects" and again:
+        template = ngettext(
+            "You have %(in_use)s of %(allowed)s project. Delete one to restore another.",
+            "You have %(in_use)s of %(allowed)s projects. Delete one to restore another.",
+            int(shortage.allowed),
+        )
+    elif shortage.limit == "projects":
+        template = ngettext(
+            "You have %(in_use)s of %(allowed)s project. Delete one to launch another.",
+            "You have %(in_use)s of %(allowed)s projects. Delete one to launch another.",
+            int(shortage.allowed),
+        )
+    elif shortage.limit == "running":
+        template = ngettext(
+            "%(in_use)s of %(allowed)s notebook is running. Stop one to start another.",
+            "%(in_use)s of %(allowed)s notebooks are running. Stop one to start another.",
+            int(shortage.allowed),
+        )
+    else:
+        values["unit"] = str(FIELDS[shortage.limit].unit)
+        template = _(
+            "This notebook needs %(asked)s %(unit)s, and your running notebooks have"
+            " %(in_use)s of the %(allowed)s %(unit)s that you may have together."
+            " Stop one of them, or ask for more."
+        )
+    return template % values
+
+
+def _holder(project: Project) -> dict[str, Any]:
+    return {"name": project.name, "repository": project.repository, "state": project.state}

@@ -1,0 +1,152 @@
+"""Giving a session its build: a finished one, one in progress, or a new one.
+
+Everything that a launch needs is settled here in one transaction: what the notebook will get
+and whether there is room for it, before anything is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from quotas.resources import Resources
+from sessions import capacity
+from sessions.backends import get_backend
+from sessions.backends.codes import BUILDS, NO_SPACE
+from sessions.errors import TemporaryError
+from sessions.git.resolve import Resolved
+from sessions.models import Build, Project, Session
+from sessions.names import image_name
+from sessions.progress import journal
+from sessions.states import BuildState, Phase, SessionState
+
+from . import admission, observations
+from .queue import enqueue
+from .resources import Contents
+
+
+def attach(
+    session: Session,
+    found: Resolved,
+    there: Contents,
+    wanted: Resources,
+    warnings: Sequence[str],
+) -> None:
+    """Have the session wait for the build of its commit, or go on if there is one.
+
+    The build of another commit serves as well where only ``.resources`` is another. ``there``
+    is what the commit holds, from which ``wanted`` and ``warnings`` follow. Raises
+    `QuotaExceeded` where there is no room for the notebook.
+    """
+    kept = None if session.force_build else _finished_build(session.project, found.commit, there)
+    with transaction.atomic():
+        admission.lock(session.project.owner, beside=session).admit_notebook(wanted)
+        build = (kept and _held(kept)) or _active_build(session, found, there)
+        if build is not None and _claim(session, build, wanted):
+            _settle(session.project, found, there)
+            for said in (*warnings, *_borrowed(build, found)):
+                journal.record(session, Phase.WAITING, said)
+            _go_on(session, build)
+
+
+def _settle(project: Project, found: Resolved, there: Contents) -> None:
+    Project.objects.filter(pk=project.pk).update(
+        commit=found.commit,
+        ref=found.ref,
+        path=found.path,
+        tail="",
+        resources=there.resources,
+        content=there.content,
+    )
+
+
+def _borrowed(build: Build, found: Resolved) -> Iterator[str]:
+    """What to say where the build is that of another commit."""
+    if build.commit != found.commit:
+        message = _(
+            "Commit %(commit)s has the same files as commit %(other)s, except perhaps for "
+            ".resources. So nothing is built anew: the notebook has the environment and the "
+            "files of %(other)s, and the resources that %(commit)s asks for."
+        )
+        yield message % {"commit": found.commit[:7], "other": build.commit[:7]}
+
+
+def _claim(session: Session, build: Build, wanted: Resources) -> bool:
+    """Whether the session had no build so far; whoever comes second changes nothing."""
+    unclaimed = Session.objects.filter(pk=session.pk, state=SessionState.WAITING, build=None)
+    return bool(unclaimed.update(build=build, code="", message="", **asdict(wanted)))
+
+
+def _go_on(session: Session, build: Build) -> None:
+    if build.state == BuildState.BUILT:
+        observations.settle(build)
+        return
+    message = _("Building the environment of commit %(commit)s.")
+    message %= {"commit": build.commit[:7]}
+    journal.record(session, Phase.FETCHING, message, build=build)
+    enqueue("start_build", build.pk)
+
+
+def _held(build: Build) -> Build | None:
+    """The build, if its image has not been dropped meanwhile; it is not from now on, since
+    `retention` looks at the same row and at who has it."""
+    kept = Build.objects.kept().filter(pk=build.pk)
+    return build if kept.update(used=timezone.now()) else None
+
+
+def _finished_build(project: Project, commit: str, there: Contents) -> Build | None:
+    build = Build.objects.newest_built(project, commit, there.content)
+    if build and _is_absent(build.image):
+        Build.objects.filter(pk=build.pk).update(dropped=True)
+        return None
+    return build
+
+
+def _is_absent(image: str) -> bool:
+    """Whether the image is known to be gone. While nobody can say, it counts as there: a
+    machine may have it, and if not, the spawn says so."""
+    try:
+        return not get_backend().has_image(image)
+    except TemporaryError:
+        return False
+
+
+def _active_build(session: Session, found: Resolved, there: Contents) -> Build | None:
+    """The build in progress, or a new one; None while there is none to be started, which the
+    session then says."""
+    project = session.project
+    content = "" if session.force_build else there.content
+    active = Build.objects.active().of(project).like(found.commit, content)
+    if build := active.select_for_update().first():
+        return build
+    if not admission.has_turn_to_build(project.owner):
+        _wait(session, BUILDS, _("Waiting for one of your other builds to end."))
+        return None
+    if capacity.is_short():
+        _wait(session, NO_SPACE, capacity.sentence())
+        return None
+    try:
+        with transaction.atomic():
+            return Build.objects.create(
+                owner=project.owner if project.is_private else None,
+                url=project.url,
+                ref=found.ref,
+                commit=found.commit,
+                image=image_name(project.repository, found.commit),
+                fresh=session.force_build,
+                resources=there.resources,
+                content=there.content,
+            )
+    except IntegrityError:  # somebody else was quicker, between the look and the insertion
+        return active.filter(commit=found.commit).get()
+
+
+def _wait(session: Session, code: str, message: str) -> None:
+    """Say once what keeps a build from being started. `prepare` is tried again."""
+    waiting = Session.objects.filter(pk=session.pk, state=SessionState.WAITING, build=None)
+    if waiting.exclude(code=code).update(code=code, message=message):
+        journal.record(session, Phase.WAITING, message, code=code)

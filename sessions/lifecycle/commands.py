@@ -1,0 +1,218 @@
+"""What a person asks for. Nothing here waits for anything outside the database.
+
+Each raises `NotAllowed` if the person may see the thing, and not do this with it; that they
+may see it is their caller's part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from keys import keypairs
+from portal.models import User
+from sessions.backends import get_backend
+from sessions.errors import NotAllowed, StateConflict, TemporaryError
+from sessions.installation import ownership
+from sessions.models import Build, Project, RepositoryRule, Session
+from sessions.names import project_name
+from sessions.progress import journal
+from sessions.providers import understand
+from sessions.states import BuildState, Phase, ProjectState
+
+from . import admission, ending, observations, resources
+from .admission import Room
+from .queue import enqueue
+
+
+def launch(user: User, repository: str, ref: str = "", path: str = "") -> Project:
+    """A new project from a repository's address as a person writes it, on its way to run.
+
+    Raises `UserError` when the address is not understood or not allowed, `QuotaExceeded` at a
+    limit; then nothing is left behind.
+    """
+    wish = understand(repository, ref, path)
+    RepositoryRule.objects.require(wish)
+    _require_backend()
+    with transaction.atomic():
+        mine = admission.lock(user)
+        mine.admit_project()
+        keypairs.ensure(user)
+        project = Project.objects.create(
+            owner=user,
+            name=project_name(wish.repository),
+            provider=wish.provider,
+            repository=wish.repository,
+            url=wish.url,
+            ref=wish.ref,
+            path=wish.path,
+            tail=wish.ambiguous_tail,
+        )
+        _begin(project, user, mine)
+    return project
+
+
+def start(project: Project, user: User) -> Project:
+    """Run a project that is stopped or has failed. Raises `StateConflict` if it is live, and
+    what `launch` raises."""
+    return _start(project, user)
+
+
+def rebuild(project: Project, user: User) -> Project:
+    """Run it with a new build, from what its ref points to by now, using no earlier image."""
+    return _start(project, user, force_build=True)
+
+
+def stop(project: Project, user: User) -> Project:
+    """End the running session; raises `StateConflict` if there is none."""
+    _require_right(project, user)
+    if not ending.end(project, user.username, _("Stopped by %(user)s.") % {"user": user.username}):
+        raise _conflict(project, _("It is not running, so there is nothing to stop."))
+    return project
+
+
+def cancel(project: Project, user: User) -> Project:
+    """Give up a launch whose environment is not there yet; raises `StateConflict` if it is."""
+    _require_right(project, user)
+    if project.state not in {ProjectState.WAITING, ProjectState.BUILDING}:
+        raise _conflict(project, _("It is not being built, so there is nothing to cancel."))
+    return stop(project, user)
+
+
+def keep(project: Project, user: User) -> Project:
+    """Note that the person still wants it; raises `StateConflict` if it has just been deleted."""
+    _require_right(project, user)
+    if not Project.objects.existing().filter(pk=project.pk).touch():
+        message = _(
+            "It has been deleted meanwhile, so it cannot be kept. Restore it while that is "
+            "possible, or launch its repository again; the files in your folder are still there."
+        )
+        raise StateConflict("project.deleted", message)
+    return project
+
+
+def delete(project: Project, user: User, *, for_good: bool = False) -> None:
+    """Remove the project; a running notebook is stopped first, the person's volume stays. It can
+    be restored for some days, unless it is deleted ``for_good``; so can be one that is set aside.
+    """
+    _require_right(project, user)
+    keep = timedelta(days=0 if for_good else settings.PORTAL_UNDO_DAYS)
+    why = _("Deleted for good by %(user)s.") if for_good else _("Deleted by %(user)s.")
+    why %= {"user": user.username}
+    with transaction.atomic():
+        if ending.remove(project, Project.objects.all(), user.username, why, keep):
+            Project.objects.filter(pk=project.pk).update(warned=None, goes=None)
+        elif for_good:
+            ending.let_go(project, why)
+
+
+def restore(project: Project, user: User) -> Project:
+    """Take the deletion back: it is there again with all its files, stopped, as if just used.
+
+    Raises `QuotaExceeded` at the limit of projects, `StateConflict` if it is there already or
+    gone for good.
+    """
+    _require_right(project, user)
+    with transaction.atomic():
+        mine = admission.lock(project.owner)
+        row = Project.objects.set_aside().filter(pk=project.pk)
+        if not row.exists():
+            raise _not_restorable(project)
+        mine.admit_project(again=True)
+        now = {"last_activity": timezone.now(), "warned": None, "goes": None}
+        if not row.update(removed=None, drops=None, **now):  # let go this very moment
+            raise _not_restorable(project)
+        if project.current:
+            why = _("Restored by %(user)s.") % {"user": user.username}
+            journal.record(project.current, Phase.STOPPED, why)
+    project.refresh_from_db()
+    return project
+
+
+def cancel_build(build: Build, user: User) -> Build:
+    """End a build for all who wait for it; raises `StateConflict` if it has ended."""
+    if not build.may_be_cancelled_by(user):
+        raise NotAllowed("build.look-only", _("You may look at builds, and not cancel them."))
+    why = _("Cancelled by %(user)s.") % {"user": user.username}
+    told = {
+        "code": "build.cancelled",
+        "message": _(
+            "The staff cancelled this build. Start it again in a while, or ask them for the reason."
+        ),
+    }
+    with transaction.atomic():
+        advance, now = Build.objects.advance, timezone.now()
+        if not advance(
+            build.pk, BuildState.CANCELLED, by=user.username, why=why, finished=now, **told
+        ):
+            message = _("It has ended already, so there is nothing to cancel.")
+            raise StateConflict("build.state", message)
+        cancelled = Build.objects.get(pk=build.pk)
+        observations.settle(cancelled)
+        observations.next_builds(cancelled)
+        enqueue("cancel_build", build.pk)
+    return cancelled
+
+
+def _not_restorable(project: Project) -> StateConflict:
+    if Project.objects.existing().filter(pk=project.pk).exists():
+        return _conflict(project, _("It is not deleted, so there is nothing to restore."))
+    message = _(
+        "It is gone for good, so it cannot be restored. Launch its repository again; the files "
+        "in your own folder are still there."
+    )
+    return StateConflict("project.deleted", message)
+
+
+def _require_right(project: Project, user: User) -> None:
+    if not project.may_be_changed_by(user):
+        message = _("This project belongs to %(owner)s. You may look at it, and not change it.")
+        raise NotAllowed("project.look-only", message % {"owner": project.owner.username})
+
+
+def _start(project: Project, user: User, *, force_build: bool = False) -> Project:
+    _require_right(project, user)
+    RepositoryRule.objects.require(project)
+    _require_backend()
+    if project.is_live:
+        raise _running(project)
+    try:
+        with transaction.atomic():
+            _begin(project, user, admission.lock(project.owner), force_build=force_build)
+    except IntegrityError:
+        raise _running(project) from None
+    return project
+
+
+def _begin(project: Project, user: User, mine: Room, *, force_build: bool = False) -> None:
+    wanted = resources.expected(project, mine.limits)
+    mine.admit_notebook(wanted)
+    session = Session.objects.create(project=project, force_build=force_build, **asdict(wanted))
+    Project.objects.filter(pk=project.pk).update(
+        current=session, last_activity=timezone.now(), warned=None, goes=None
+    )
+    message = _("Launched by %(user)s; looking for the commit.")
+    journal.record(session, Phase.WAITING, message % {"user": user.username})
+    enqueue("prepare", session.pk)
+    project.current = session
+
+
+def _require_backend() -> None:
+    for problem in get_backend().problems():
+        message = _("Notebooks cannot be started at present: %(problem)s The staff can mend this.")
+        raise TemporaryError(problem.id, message % {"problem": problem.message})
+    if (verdict := ownership.noted()) not in ownership.USABLE:
+        raise ownership.refusal(verdict)
+
+
+def _running(project: Project) -> StateConflict:
+    return _conflict(project, _("It is running already. Stop it first."))
+
+
+def _conflict(project: Project, message: str) -> StateConflict:
+    return StateConflict("project.state", message, state=project.state)

@@ -1,0 +1,226 @@
+"""What `watch` has seen in the back end, made into states and into sentences for people.
+
+Each may be told again, at any time: only the first time changes something.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from sessions.backends import BuildReport, ServerReport, get_backend
+from sessions.backends.codes import BUILDS, NO_GPU
+from sessions.errors import BinderyError, TemporaryError
+from sessions.models import Build, Project, Session
+from sessions.progress import journal
+from sessions.states import BUILD_ACTIVE, BuildState, Phase, SessionState
+
+from . import admission, files, resources
+from .failures import fail, failures_of
+from .queue import enqueue
+
+BUILD_TRIES = 3
+LOST = "build.lost"
+_NO_ERROR = {"code": "", "message": ""}
+
+
+def build_seen(report: BuildReport) -> None:
+    """Store what a build has said since, and its end."""
+    build = Build.objects.filter(pk=report.id).first()
+    if build is None:  # `orphans` has the list in which that is looked for
+        return
+    if build.state not in BUILD_ACTIVE:
+        _drop_build(report)
+        return
+    read_log(build)
+    _build_waits(build, report)
+    if report.finished and report.code == LOST and build.attempts < BUILD_TRIES:
+        _build_again(build)
+    elif report.finished:
+        build_ended(build, report)
+
+
+def _drop_build(report: BuildReport) -> None:
+    """Have a build that nobody wants end, and what is kept of it go."""
+    if report.finished:
+        get_backend().forget_build(report.id)
+    else:
+        get_backend().cancel_build(report.id)
+
+
+def _build_waits(build: Build, report: BuildReport) -> None:
+    """Say once to all who wait for a build what it waits for itself, and when that is over."""
+    if report.finished or build.chunks:
+        return
+    waiting = Session.objects.filter(build=build, state=SessionState.WAITING)
+    for session in waiting.exclude(code=report.code):
+        with transaction.atomic():
+            told = waiting.filter(pk=session.pk).exclude(code=report.code)
+            if told.update(code=report.code, message=report.message):
+                sentence = report.message or _("The build has begun.")
+                journal.record(session, Phase.FETCHING, sentence, build=build, code=report.code)
+
+
+def build_lost(build: Build) -> None:
+    """The back end knows nothing any more of a build that had begun."""
+    message = _("The build was interrupted, and nothing of it is left. Start it again.")
+    build_seen(BuildReport(build.pk, True, LOST, message))
+
+
+def build_refused(build: Build, error: BinderyError) -> None:
+    """The back end did not take a build: for good, or once too often."""
+    attempts = build.attempts + 1
+    if isinstance(error, TemporaryError) and attempts < BUILD_TRIES:
+        Build.objects.filter(pk=build.pk).update(attempts=attempts)
+    else:
+        report = BuildReport(build.pk, finished=True, code=error.code, message=error.message)
+        build_ended(build, report)
+
+
+def read_log(build: Build) -> None:
+    """Store all output that is there."""
+    while piece := get_backend().read_log(build.pk, build.position):
+        if not journal.append(build, piece):
+            return
+
+
+def _build_again(build: Build) -> None:
+    get_backend().forget_build(build.pk)
+    Build.objects.filter(pk=build.pk, attempts=build.attempts).update(
+        attempts=build.attempts + 1, position=""
+    )
+    enqueue("start_build", build.pk)
+
+
+def build_ended(build: Build, report: BuildReport) -> None:
+    """Store the end of a build, and let everybody know who waits for it."""
+    to = BuildState.FAILED if report.code else BuildState.BUILT
+    Build.objects.advance(
+        build.pk,
+        to,
+        by="watch",
+        why=report.code,
+        code=report.code,
+        message=report.message,
+        pack=report.pack,
+        digest=report.digest,
+        **({"resources": report.resources} if report.resources else {}),
+        finished=timezone.now(),
+    )
+    finished = Build.objects.get(pk=build.pk)
+    settle(finished)
+    next_builds(finished)
+    get_backend().forget_build(build.pk)
+
+
+def settle(build: Build) -> None:
+    """Let everyone who waits for a finished build go on, or know why not."""
+    if build.state in BUILD_ACTIVE:
+        return
+    waiting = Session.objects.filter(build=build, state=SessionState.WAITING)
+    for session in waiting.select_related("project__owner"):
+        if build.state == BuildState.BUILT:
+            _go_on(session, build)
+        else:
+            fail(
+                session,
+                build.code or "build.cancelled",
+                build.message or _("The build was cancelled. Start it again."),
+                by="watch",
+            )
+
+
+def next_builds(ended: Build) -> None:
+    """Let launches go on that waited for a build of the same person to end."""
+    owners = Session.objects.filter(build=ended).values("project__owner")
+    waiting = Session.objects.filter(state=SessionState.WAITING, build=None, code=BUILDS)
+    for pk in waiting.filter(project__owner__in=owners).values_list("pk", flat=True):
+        enqueue("prepare", pk)
+
+
+def _go_on(session: Session, build: Build) -> None:
+    """Start the notebook, if what it needs is still within its owner's limits."""
+    with failures_of(session), transaction.atomic():
+        mine = admission.lock(session.project.owner, beside=session)
+        wanted, _warnings = resources.settled(_resources(session.project, build), mine.limits)
+        mine.admit_notebook(wanted)
+        why, fields = "its environment is there", asdict(wanted) | _NO_ERROR
+        advance = Session.objects.advance
+        if advance(session.pk, SessionState.SPAWNING, by="watch", why=why, **fields):
+            message = _("The environment of commit %(commit)s is there.")
+            message %= {"commit": build.commit[:7]}
+            journal.record(session, Phase.BUILT, message, build=build)
+            journal.record(session, Phase.LAUNCHING, _("Starting the notebook."))
+            enqueue("spawn", session.pk)
+
+
+def _resources(project: Project, build: Build) -> str:
+    """The project's own, where its build is that of another commit with the same content."""
+    return (build.resources if project.resources is None else project.resources) or ""
+
+
+def server_seen(report: ServerReport) -> None:
+    """Store that a notebook answers or is gone; remove one that nobody wants. Of one without a row,
+    or with another project's number, `orphans` knows what to do."""
+    session = Session.objects.select_related("project").filter(pk=report.id).first()
+    if session is None or report.name not in {"", session.project.name}:
+        return
+    if session.state in {SessionState.STOPPED, SessionState.FAILED}:
+        _drop(report)
+    elif report.state == "ready" and session.state == SessionState.SPAWNING:
+        _server_ready(session, report)
+    elif report.state == "starting" and session.state == SessionState.SPAWNING:
+        _server_waits(session, report)
+    elif report.state == "gone":
+        server_gone(session, report.code, report.message)
+
+
+def _server_waits(session: Session, report: ServerReport) -> None:
+    """Say what a starting notebook waits for, once for each thing; its place in a queue each
+    time."""
+    is_new = report.code != session.code
+    if not is_new and (report.code != NO_GPU or report.message == session.message):
+        return
+    waits = {"code": report.code, "message": report.message}
+    with transaction.atomic():
+        starting = Session.objects.filter(pk=session.pk, state=SessionState.SPAWNING)
+        changed = timezone.now() if is_new else session.changed
+        if starting.update(**waits, changed=changed):
+            sentence = report.message or _("Starting the notebook.")
+            journal.record(session, Phase.LAUNCHING, sentence, code=report.code)
+
+
+def _server_ready(session: Session, report: ServerReport) -> None:
+    with transaction.atomic():
+        place = {"address": report.address, "node": report.node}
+        fields: dict[str, Any] = {**place, "ready": timezone.now(), **_NO_ERROR}
+        if Session.objects.advance(session.pk, SessionState.READY, by="watch", **fields):
+            files.note(session, report.files)
+            journal.record(session, Phase.READY, _("Your notebook is ready."))
+
+
+def server_gone(session: Session, code: str, message: str) -> None:
+    """The server of a live session runs no longer: as it was told, or by itself."""
+    with transaction.atomic():
+        Build.objects.filter(sessions=session).update(used=timezone.now())
+        ended: dict[str, Any] = {"ended": timezone.now(), **_NO_ERROR}
+        if Session.objects.advance(session.pk, SessionState.STOPPED, by="watch", **ended):
+            sentence = "" if code else message
+            journal.record(session, Phase.STOPPED, sentence or _("The notebook is stopped."))
+        else:
+            sentence = message or _("The notebook ended by itself. Start it again.")
+            fail(session, code or "spawn.ended", sentence, by="watch")
+        if session.project.removed:
+            enqueue("remove_project", session.project_id)
+    get_backend().forget_server(session.pk)
+
+
+def _drop(report: ServerReport) -> None:
+    if report.state == "gone":
+        get_backend().forget_server(report.id)
+    else:
+        get_backend().remove_server(report.id)

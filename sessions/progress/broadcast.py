@@ -1,0 +1,246 @@
+"""Following stories and logs live: one look at the database per process and tick, for all readers.
+
+Readers hold their own cursor and read at their own pace, so a slow one loses nothing and
+holds nobody up. A tick compares one version number for each watched thing; only a change
+wakes its readers, and readers at the same place share what one of them has read. Ticks come
+every 50 ms, or as soon as Redis says that there is more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterable,
+    Iterator,
+)
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db.models import Count, Max, Q, Sum
+
+from sessions.models import Build, Project
+from sessions.outages import is_database_away as is_away
+
+from . import journal
+from .notify import GROUP, failures
+
+log = logging.getLogger(__name__)
+
+TICK = 0.05
+SHELF_PAUSE = 0.5
+LAYER_TICK = 1.0
+TROUBLE_PAUSE = 1.0
+
+Batch = list[tuple[str, int]]
+"""Items as JSON, each with its cursor."""
+Version = tuple[Hashable, ...]
+Read = Callable[[int, int], journal.Page]
+"""What comes after a cursor in the thing with this number."""
+Versions = Callable[[list[int]], Awaitable[list[tuple[int, Version]]]]
+
+
+class Topic:
+    """Something that is followed: its version, a future for the next one, and what its
+    readers have read of this version, by the cursor they read from."""
+
+    def __init__(self) -> None:
+        self.version: Version = ()
+        self.readers = 0
+        self.next: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.pages: dict[int, asyncio.Task[tuple[Batch, int]]] = {}
+
+    def changed(self, version: Version) -> None:
+        self.version = version
+        self.pages = {}
+        self.next.set_result(None)
+        self.next = asyncio.get_running_loop().create_future()
+
+
+class Hub:
+    """All that is followed in this process. One for each event loop, see `hub`."""
+
+    def __init__(self) -> None:
+        self.stories: dict[int, Topic] = {}
+        self.events: dict[int, Topic] = {}
+        self.logs: dict[int, Topic] = {}
+        self.shelves: dict[int, Topic] = {}
+        self.ticker: asyncio.Task[None] | None = None
+
+    def story(self, project_id: int, after: int, *, log: bool = True) -> AsyncGenerator[Batch]:
+        """A project's story after a cursor, as JSON, in batches; then what comes, for ever.
+        Without ``log`` there are the events alone.
+
+        A silence of a few seconds is an empty batch, in which a reader can look whether the
+        other side is still there and still allowed to read.
+        """
+        if log:
+            return self._read(self.stories, project_id, journal.read, after)
+        return self._read(self.events, project_id, journal.read_events, after)
+
+    def log(self, build_id: int, after: int) -> AsyncGenerator[Batch]:
+        """A build's log after a cursor in the same way, whoever waits for the build."""
+        return self._read(self.logs, build_id, journal.read_log, after)
+
+    async def shelf(self, user_id: int) -> AsyncGenerator[bool]:
+        """True each time that one of a person's projects has changed, False in silence."""
+        with self._following(self.shelves, user_id) as topic:
+            while True:
+                yield await _comes(topic.next)
+
+    async def _read(
+        self, topics: dict[int, Topic], key: int, read: Read, after: int
+    ) -> AsyncGenerator[Batch]:
+        with self._following(topics, key) as topic:
+            while True:
+                news = topic.next
+                batch, after = await _page(topic, read, key, after)
+                if batch or not await _comes(news):
+                    yield batch
+
+    @contextlib.contextmanager
+    def _following(self, topics: dict[int, Topic], key: int) -> Iterator[Topic]:
+        topic = topics.setdefault(key, Topic())
+        topic.readers += 1
+        if self.ticker is None or self.ticker.done():
+            self.ticker = asyncio.create_task(self._tick())
+        try:
+            yield topic
+        finally:
+            topic.readers -= 1
+            if not topic.readers:
+                del topics[key]
+
+    async def _tick(self) -> None:
+        """Look for new versions as long as anybody follows anything."""
+        clock = asyncio.get_running_loop().time
+        async with _pause() as pause:
+            shelves_due = 0.0
+            while self.stories or self.events or self.logs or self.shelves:
+                await _compare(self.stories, _story_versions)
+                await _compare(self.events, _event_versions)
+                await _compare(self.logs, _log_versions)
+                if clock() >= shelves_due:
+                    shelves_due = clock() + SHELF_PAUSE
+                    await _compare(self.shelves, _shelf_versions)
+                await pause()
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def hub() -> Hub:
+    """The hub of the running event loop."""
+    return _hubs.setdefault(asyncio.get_running_loop(), Hub())
+
+
+async def _compare(topics: dict[int, Topic], versions: Versions) -> None:
+    if not topics:
+        return
+    try:
+        found = await versions(list(topics))
+    except Exception as error:
+        log.warning("cannot look for news, trying again: %s", error, exc_info=not is_away(error))
+        await asyncio.sleep(TROUBLE_PAUSE)
+        return
+    for key, version in found:
+        topic = topics.get(key)
+        if topic and topic.version != version:
+            topic.changed(version)
+
+
+async def _comes(news: asyncio.Future[None]) -> bool:
+    """Whether something new comes before the silence gets too long."""
+    done, _waiting = await asyncio.wait([news], timeout=settings.PORTAL_LIVE_RECHECK)
+    return bool(done)
+
+
+@contextlib.asynccontextmanager
+async def _pause() -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """What to await between two ticks: a short time, or Redis's word within a longer one."""
+    layer = get_channel_layer()
+    channel = layer and await _subscribed(layer)
+    if not layer or not channel:
+        yield lambda: asyncio.sleep(TICK)
+        return
+
+    async def told() -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(layer.receive(channel), LAYER_TICK)
+
+    try:
+        yield told
+    finally:
+        with contextlib.suppress(*failures()):
+            await layer.group_discard(GROUP, channel)
+
+
+async def _subscribed(layer: Any) -> str | None:
+    """The channel on which Redis's word comes, None while Redis does not answer."""
+    try:
+        channel: str = await layer.new_channel()
+        await layer.group_add(GROUP, channel)
+    except failures() as error:
+        log.warning("live readers do without Redis: %s", error)
+        return None
+    return channel
+
+
+async def _page(topic: Topic, read: Read, key: int, after: int) -> tuple[Batch, int]:
+    """Read on from a cursor; readers who stand at the same place share one reading."""
+    pages = topic.pages
+    task = pages.get(after)
+    if task is None:
+        task = pages[after] = asyncio.create_task(_read(read, key, after))
+    try:
+        return await asyncio.shield(task)
+    except Exception:
+        pages.pop(after, None)
+        raise
+
+
+@database_sync_to_async
+def _read(read: Read, key: int, after: int) -> tuple[Batch, int]:
+    page = read(key, after)
+    items = [(json.dumps(item, ensure_ascii=False), item["cursor"]) for item in page.items]
+    return items, page.next
+
+
+@database_sync_to_async
+def _story_versions(project_ids: list[int]) -> list[tuple[int, Version]]:
+    fields = ("pk", "events_written", "current__build__chunks")
+    return _split(Project.objects.filter(pk__in=project_ids).values_list(*fields))
+
+
+@database_sync_to_async
+def _event_versions(project_ids: list[int]) -> list[tuple[int, Version]]:
+    return _split(Project.objects.filter(pk__in=project_ids).values_list("pk", "events_written"))
+
+
+@database_sync_to_async
+def _log_versions(build_ids: list[int]) -> list[tuple[int, Version]]:
+    return _split(Build.objects.filter(pk__in=build_ids).values_list("pk", "chunks"))
+
+
+@database_sync_to_async
+def _shelf_versions(user_ids: list[int]) -> list[tuple[int, Version]]:
+    """Deleted ones count too: what is deleted and restored between two looks has changed."""
+    rows = Project.objects.filter(owner__in=user_ids).values("owner")
+    existing = Count("pk", filter=Q(removed=None))
+    told = rows.annotate(n=existing, written=Sum("events_written"), at=Max("current__changed"))
+    found = _split(told.values_list("owner", "n", "written", "at"))
+    return found + [(user_id, (0,)) for user_id in set(user_ids) - {row[0] for row in found}]
+
+
+def _split(rows: Iterable[Any]) -> list[tuple[int, Version]]:
+    return [(row[0], tuple(row[1:])) for row in rows]

@@ -1,0 +1,213 @@
+"""The WebSockets of the portal: a project's story, a build's log for staff, and word of changes
+for the dashboard.
+
+They hold nothing: who may read is asked when one connects and every few seconds after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, cast
+from urllib.parse import parse_qs
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
+from django.urls import path
+
+from keys import authentication
+from keys.authentication import bearer
+from keys.models import Token
+from portal.models import User, may_enter
+from sessions.gateway.authorize import signs_in
+from sessions.models import Build, Project
+
+from . import journal
+from .broadcast import hub
+
+NOT_FOUND = 4404
+READ = "read"
+RESPONSE = "websocket.http.response"
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """Sends what `messages` yields, as long as `allowed` says so."""
+
+    pump: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        try:
+            self.user = await person_behind(self.scope)
+        except authentication.MissingScope as missing:
+            await self.refuse(
+                403, json.dumps({"code": authentication.CODE, "detail": str(missing.detail)})
+            )
+            return
+        if not await self.allowed():
+            await self.refuse()
+            return
+        await self.accept()
+        self.pump = asyncio.create_task(self.run())
+
+    async def refuse(self, status: int = 404, body: str = "") -> None:
+        """Answer the handshake, where the server can, else with its own refusal."""
+        scope: Any = self.scope
+        if "websocket.http.response" in (scope.get("extensions") or {}):
+            headers = [(b"content-type", b"application/json")] if body else []
+            await self.send_raw({"type": f"{RESPONSE}.start", "status": status, "headers": headers})
+            await self.send_raw({"type": f"{RESPONSE}.body", "body": body.encode()})
+            await asyncio.sleep(0)  # the server takes what was sent before this consumer ends
+        else:
+            await self.close(4000 + status)
+
+    async def send_raw(self, message: Any) -> None:
+        await self.base_send(message)
+
+    async def run(self) -> None:
+        clock = asyncio.get_running_loop().time
+        checked = clock()
+        async with aclosing(self.messages()) as batches:
+            async for batch in batches:
+                if clock() - checked > settings.PORTAL_LIVE_RECHECK:
+                    checked = clock()
+                    if not (await is_signed_in(self.scope) and await self.allowed()):
+                        await self.close(NOT_FOUND)
+                        return
+                for message in batch:
+                    await self.send(text_data=message)
+
+    async def disconnect(self, code: int) -> None:
+        if self.pump:
+            self.pump.cancel()
+
+    async def allowed(self) -> bool:
+        """Whether this person may (still) read this."""
+        raise NotImplementedError
+
+    def messages(self) -> AsyncGenerator[list[str]]:
+        """What to send, in batches; an empty one every few seconds of silence."""
+        raise NotImplementedError
+
+
+class StoryConsumer(LiveConsumer):
+    """``/ws/projects/<name>/?after=<cursor>``: the project's events and log, then what comes.
+
+    The log of a private repository's build comes to its owner alone.
+    """
+
+    async def allowed(self) -> bool:
+        self.project_id = await find_project(self.user, self.scope["url_route"]["kwargs"]["name"])
+        return self.project_id is not None
+
+    async def messages(self) -> AsyncGenerator[list[str]]:
+        project_id = self.project_id or 0
+        log = await shows_log(self.user, project_id)
+        async with aclosing(hub().story(project_id, place(self.scope), log=log)) as story:
+            async for batch in story:
+                yield [item for item, _place in batch]
+
+
+class LogConsumer(LiveConsumer):
+    """``/ws/builds/<id>/?after=<cursor>``: a build's log, then what comes; for staff, but of a
+    private repository's for none but its owner."""
+
+    async def allowed(self) -> bool:
+        return await may_see_build(self.user, self.scope["url_route"]["kwargs"]["pk"])
+
+    async def messages(self) -> AsyncGenerator[list[str]]:
+        build_id = self.scope["url_route"]["kwargs"]["pk"]
+        async with aclosing(hub().log(build_id, place(self.scope))) as log:
+            async for batch in log:
+                yield [item for item, _place in batch]
+
+
+class ShelfConsumer(LiveConsumer):
+    """``/ws/projects/``: ``{"changed": true}`` when one of the person's projects has changed."""
+
+    async def allowed(self) -> bool:
+        return self.user is not None and await is_active(self.user)
+
+    async def messages(self) -> AsyncGenerator[list[str]]:
+        async with aclosing(hub().shelf(self.user.pk if self.user else 0)) as shelf:
+            async for changed in shelf:
+                yield ['{"changed": true}'] if changed else []
+
+
+def place(scope: Any) -> int:
+    """The cursor in the address; the beginning where there is none that makes sense."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    try:
+        return journal.parse(query.get("after", [""])[0])
+    except ValueError:
+        return 0
+
+
+def secret_in(scope: Any) -> str:
+    """The API token that came with the handshake, or ""."""
+    headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+    return bearer(headers.get("authorization", ""))
+
+
+@database_sync_to_async
+def person_behind(scope: Any) -> User | None:
+    """Who connects: by API token, or signed in in this browser. Raises `MissingScope`."""
+    if secret := secret_in(scope):
+        token = Token.objects.of_secret(secret)
+        if token and not token.allows(READ):
+            raise authentication.MissingScope(READ)
+        return token.user if token else None
+    user = scope["user"]
+    return User.objects.get(pk=user.pk) if user.is_authenticated else None
+
+
+@database_sync_to_async
+def find_project(user: User | None, name: str) -> int | None:
+    now = still(user)
+    project = Project.objects.named(name, now) if now else None
+    return project.pk if project else None
+
+
+@database_sync_to_async
+def may_see_build(user: User | None, pk: int) -> bool:
+    now = still(user)
+    build = Build.objects.visible_to(now).filter(pk=pk).first() if now else None
+    return now is not None and build is not None and build.shows_log_to(now)
+
+
+@database_sync_to_async
+def shows_log(user: User | None, project_id: int) -> bool:
+    project = Project.objects.filter(pk=project_id).first()
+    return user is not None and project is not None and project.shows_log_to(user)
+
+
+def still(user: User | None) -> User | None:
+    """The person as they are now: rights are taken away while a socket is open."""
+    return User.objects.filter(may_enter(), pk=user.pk).first() if user else None
+
+
+@database_sync_to_async
+def is_signed_in(scope: Any) -> bool:
+    """Whether what they came with still counts: the token, or the browser's sign-in."""
+    if secret := secret_in(scope):
+        token = Token.objects.of_secret(secret)
+        return token is not None and token.allows(READ)
+    user = still(scope["user"])
+    # Read anew: what the handshake has found may have ended since, here or everywhere.
+    browser = SessionStore(scope["session"].session_key).load()
+    return user is not None and signs_in(user, browser)
+
+
+@database_sync_to_async
+def is_active(user: User) -> bool:
+    return still(user) is not None
+
+
+routes: list[Any] = [
+    path("ws/projects/", cast(Any, ShelfConsumer.as_asgi())),
+    path("ws/projects/<slug:name>/", cast(Any, StoryConsumer.as_asgi())),
+    path("ws/builds/<int:pk>/", cast(Any, LogConsumer.as_asgi())),
+]

@@ -1,0 +1,217 @@
+"""Record what a person is told about a project, and read it from any cursor.
+
+A reader's place in a project's story, as one whole number.
+
+The story is the project's events and, between them, the log of the build in play. The number
+holds both places, so that it only ever grows, and fits a JavaScript number (53 bits): the
+event's in the upper 21 bits, the log chunk's in the lower 32.
+
+What a person is told about a project: written once, numbered, read from any place.
+
+Events belong to a project, log chunks to a build that several projects may share; `read` puts
+them together in the order in which they happened. `broadcast` follows it live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from itertools import chain
+from typing import Any, NamedTuple
+
+from django.db import transaction
+from django.db.models import BigIntegerField, F, Min
+
+from portal.lib.db import Given, Prepared
+from portal.lib.logs.redaction import EMOJI, visible
+from sessions import disclosure
+from sessions.backends import LogPiece
+from sessions.models import Build, Event, LogChunk, Project, Session
+from sessions.states import FOLLOWS_BUILD, Phase
+
+from .notify import wake_readers
+
+CHUNK_BITS = 32
+HIGHEST = 2**53 - 1
+
+
+class Cursor(NamedTuple):
+    """After event ``event`` and after chunk ``chunk`` of the build in play there."""
+
+    event: int = 0
+    chunk: int = 0
+
+    def pack(self) -> int:
+        return self.event << CHUNK_BITS | self.chunk
+
+
+def unpack(number: int) -> Cursor:
+    """The place that `Cursor.pack` wrote; the beginning for what nobody wrote."""
+    if not 0 <= number <= HIGHEST:
+        return Cursor()
+    return Cursor(number >> CHUNK_BITS, number & (1 << CHUNK_BITS) - 1)
+
+
+def parse(text: str) -> int:
+    """A cursor from outside: an empty one is the beginning. Raises ValueError for nonsense."""
+    return int(text) if text.strip() else 0
+
+
+PAGE = 500
+
+_PROJECT, _SEQ = Given("project", BigIntegerField()), Given("seq", BigIntegerField())
+_WRITTEN: Prepared[int] = Prepared(
+    lambda: Project.objects.filter(pk=_PROJECT).values_list("events_written", flat=True)
+)
+_BEFORE: Prepared[tuple[int | None, str]] = Prepared(
+    lambda: Event.objects.filter(project=_PROJECT, seq=_SEQ).values_list("build", "phase")
+)
+
+
+class Page(NamedTuple):
+    """Some items of a story and the cursor to go on with."""
+
+    items: list[dict[str, Any]]
+    next: int
+
+
+@transaction.atomic(savepoint=False)
+def record(
+    session: Session, phase: Phase, message: str, *, build: Build | None = None, code: str = ""
+) -> None:
+    """Add an event to the story of the session's project.
+
+    The project's counter is raised first: that locks the row, so events are numbered in the
+    order in which they become visible.
+    """
+    project = Project.objects.filter(pk=session.project_id)
+    project.update(events_written=F("events_written") + 1)
+    [seq] = _WRITTEN(project=session.project_id)
+    before = _BEFORE(project=session.project_id, seq=seq - 1)
+    followed = next((build for build, phase in before if phase in FOLLOWS_BUILD), None)
+    shown = followed or (build.pk if build and phase not in FOLLOWS_BUILD else None)
+    upto = Build.objects.values_list("chunks", flat=True).get(pk=shown) if shown else 0
+    Event.objects.create(
+        project_id=session.project_id,
+        seq=seq,
+        session=session,
+        build_id=build.pk if build else followed,
+        upto=upto,
+        phase=phase,
+        message=visible(message, kept=EMOJI),
+        code=code,
+    )
+    wake_readers()
+
+
+def append(build: Build, piece: LogPiece) -> bool:
+    """Add output to a build's log, what is not seen in it as what it is; False if somebody else has
+    added it already.
+
+    The place in the back end's output moves in the same transaction, so that a line is
+    neither lost nor doubled however often its reader is killed.
+    """
+    with transaction.atomic():
+        row = Build.objects.filter(pk=build.pk, position=build.position)
+        if not row.update(position=piece.position, chunks=F("chunks") + 1):
+            return False
+        seq = Build.objects.values_list("chunks", flat=True).get(pk=build.pk)
+        text = visible(piece.text.removesuffix("\n"), kept=EMOJI)
+        LogChunk.objects.create(build=build, seq=seq, phase=piece.phase, text=text)
+        wake_readers()
+    build.position = piece.position
+    return True
+
+
+def read(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
+    """The next items of a project's story after a cursor, at most about ``limit``."""
+    cursor = unpack(after)
+    before = Event.objects.filter(project=project_id, seq=cursor.event).first()
+    events = Event.objects.filter(project=project_id, seq__gt=cursor.event).order_by("seq")
+    items: list[dict[str, Any]] = []
+    for event in chain(events.select_related("project")[:limit], [None]):
+        for chunk in _log_between(before, event, cursor.chunk, limit - len(items)):
+            cursor = cursor._replace(chunk=chunk.seq)
+            items.append(_chunk_item(chunk, cursor))
+        if event is None or len(items) >= limit:
+            break
+        cursor, before = Cursor(event.seq), event
+        items.append(_event_item(event, cursor))
+    return Page(items, cursor.pack())
+
+
+def read_events(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
+    """Return the same without the log: for those who may see the project and not what its builds
+    and notebooks say."""
+    events = Event.objects.filter(project=project_id, seq__gt=unpack(after).event)
+    shown = events.order_by("seq").select_related("project")[:limit]
+    items = [_event_item(undisclosed(event), Cursor(event.seq)) for event in shown]
+    return Page(items, items[-1]["cursor"] if items else after)
+
+
+def read_log(build_id: int, after: int = 0, limit: int = PAGE) -> Page:
+    """The next pieces of a build's log after a cursor, which here is a piece's number.
+
+    What staff follow: the whole log, whichever projects wait for the build.
+    """
+    chunks = LogChunk.objects.filter(build=build_id, seq__gt=after).order_by("seq")[:limit]
+    items = [_chunk_item(chunk, Cursor(chunk=chunk.seq)) for chunk in chunks]
+    return Page(items, items[-1]["cursor"] if items else after)
+
+
+def undisclosed(event: Event) -> Event:
+    """Return the event as others than the owner of a private project may read it; not to be
+    saved."""
+    event.message = disclosure.shown(event.message, event.code, event.phase)
+    return event
+
+
+def session_start(project: Project) -> int:
+    """The cursor from which the story of the current session begins."""
+    first = Event.objects.filter(session=project.current).aggregate(first=Min("seq"))["first"]
+    return Cursor(first - 1).pack() if first else 0
+
+
+async def log_text(build_id: int) -> AsyncIterator[str]:
+    """A build's whole log, in pieces."""
+    texts = LogChunk.objects.filter(build=build_id).values_list("text", flat=True)
+    async for text in texts.aiterator():
+        yield text + "\n"
+
+
+def _log_between(
+    before: Event | None, after: Event | None, seen: int, limit: int
+) -> Iterator[LogChunk]:
+    """The chunks that come between two neighbouring events, or after the last one."""
+    follows = before is not None and before.phase in FOLLOWS_BUILD
+    build_id = before.build_id if before and follows else after.build_id if after else None
+    if build_id is None or (after and after.phase in FOLLOWS_BUILD and not follows):
+        return iter(())
+    start = max(seen, before.upto) if before and follows else seen
+    chunks = LogChunk.objects.filter(build=build_id, seq__gt=start).order_by("seq")
+    if after is not None:
+        chunks = chunks.filter(seq__lte=after.upto)
+    return iter(chunks[: max(limit, 0)])
+
+
+def _event_item(event: Event, cursor: Cursor) -> dict[str, Any]:
+    item = {
+        "cursor": cursor.pack(),
+        "at": event.at.isoformat(),
+        "phase": event.phase,
+        "message": event.message,
+    }
+    if event.code:
+        item["code"] = event.code
+    if event.phase == Phase.READY:
+        item["url"] = event.project.notebook_url
+    return item
+
+
+def _chunk_item(chunk: LogChunk, cursor: Cursor) -> dict[str, Any]:
+    return {
+        "cursor": cursor.pack(),
+        "at": chunk.at.isoformat(),
+        "phase": chunk.phase,
+        "message": chunk.text,
+        "log": True,
+    }

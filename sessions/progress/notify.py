@@ -1,0 +1,50 @@
+"""Notify other processes of progress through Redis, where there is one.
+
+Redis, where ``REDIS_URL`` names one: whether it answers, and what is raised while it does not.
+
+Its library is named by a string, so that the processes of a portal without Redis do not load it:
+that is a seventh of what they load.
+
+Waking those who follow a story live, where Redis makes that possible.
+
+The database is the truth and is looked at anyway; a lost wake-up costs a moment, never a line.
+"""
+
+from __future__ import annotations
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db import transaction
+from django.utils.module_loading import import_string
+
+SECONDS = 2.0
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What to catch around whatever may speak to Redis; asked for when something was raised."""
+    return OSError, import_string("redis.RedisError")
+
+
+def answers() -> bool:
+    """Whether it does, within `SECONDS`."""
+    connect = import_string("redis.Redis").from_url
+    try:
+        with connect(
+            settings.REDIS_URL, socket_timeout=SECONDS, socket_connect_timeout=SECONDS
+        ) as redis:
+            redis.ping()
+    except failures():
+        return False
+    return True
+
+
+GROUP = "bindery.stories"
+
+
+def wake_readers() -> None:
+    """Tell the web processes, once this transaction is committed, that there is more to read."""
+    layer = get_channel_layer()
+    if layer is not None:
+        send = async_to_sync(layer.group_send)
+        transaction.on_commit(lambda: send(GROUP, {"type": "more"}), robust=True)

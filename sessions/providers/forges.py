@@ -1,0 +1,149 @@
+"""GitHub and GitLab: their addresses, and pages below a repository.
+
+What GitHub and GitLab have in common: names with slashes, and pages below a repository.
+
+A person pastes what stands in the browser's address bar, and that is seldom the repository
+itself but a page of it: a folder, a file, a commit. The branch and the file are taken from it.
+
+The provider ``gh``: ``owner/repository`` and the pages of github.com.
+
+The provider ``gl``: ``group/subgroup/repository`` and the pages of gitlab.com.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar, NoReturn
+
+from django.utils.translation import gettext as _
+
+from .address import Address, Git, refuse
+from .repository import Repository, clean_path, clean_ref
+
+# The pages that show files at a ref; what follows them is the ref and the path.
+_FILES = {"tree", "blob", "blame", "edit", "raw"}
+_ONE_REF = {"commit", "commits", "tags"}
+
+
+class Forge:
+    """One site that hosts repositories under their owners' names."""
+
+    key: ClassVar[str]
+    label: ClassVar[str]
+    hosts: ClassVar[frozenset[str]]
+
+    def claims(self, text: str, address: Address | None) -> bool:
+        """Whether a text is this site's although nobody named the provider.
+
+        Who pastes its address for SSH wants a private repository, fetched with their own key.
+        """
+        return address is not None and address.host in self.hosts and address.scheme != "ssh"
+
+    def understand(self, text: str, address: Address | None) -> Repository:
+        """The repository, with branch and file where the text is the address of a page.
+
+        Raises UserError.
+        """
+        if address is not None and address.scheme == "ssh":
+            return Git().understand(text, address)
+        if address is not None and address.host in self.hosts:
+            segments: Sequence[str] = address.segments
+        elif address is None or address.bare:
+            segments = text.strip("/").split("/")
+        else:
+            self.refuse_host(address.host)
+        names, page = self.split(segments)
+        name = "/".join(names).removesuffix(".git")
+        repository = Repository(self.key, name, f"https://{min(self.hosts, key=len)}/{name}.git")
+        return _at_page(repository, page)
+
+    def split(self, segments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        """The segments that name the repository, and those of the page. Raises UserError."""
+        raise NotImplementedError
+
+    def refuse_host(self, host: str) -> NoReturn:
+        refuse(
+            _("%(host)s is not %(site)s. Choose “Git” to use a repository there.")
+            % {"host": host, "site": self.label}
+        )
+
+
+def _at_page(repository: Repository, page: Sequence[str]) -> Repository:
+    """The repository at the branch and file that a page shows."""
+    if not page:
+        return repository
+    kind, rest = page[0], page[1:]
+    if kind == "releases" and rest and rest[0] == "tag":
+        kind, rest = "tags", rest[1:]
+    if kind in _ONE_REF and rest:
+        return _at(repository, "/".join(rest), "")
+    if kind in _FILES and rest:
+        tail = "/".join(rest) if len(rest) > 1 else ""
+        return _at(repository, rest[0], "/".join(rest[1:]), tail)
+    return refuse(
+        _("This is a page about %(repository)s. Paste the address of its files or of a branch.")
+        % {"repository": repository.repository}
+    )
+
+
+def _at(repository: Repository, ref: str, path: str, tail: str = "") -> Repository:
+    return Repository(
+        repository.provider,
+        repository.repository,
+        repository.url,
+        clean_ref(ref),
+        clean_path(path),
+        tail,
+    )
+
+
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_GITHUB_NAME = re.compile(r"(?!\.{1,2}(?:\.git)?$)[A-Za-z0-9._-]{1,100}")
+
+
+class GitHub(Forge):
+    """github.com; its short form is what people mean by two words with a slash."""
+
+    key = "gh"
+    label = "GitHub"
+    hosts: ClassVar = frozenset({"github.com", "www.github.com"})
+
+    def claims(self, text: str, address: Address | None) -> bool:
+        if address is not None and address.host == "raw.githubusercontent.com":
+            refuse(
+                _(
+                    "This is the address of a file's bare content. Paste the address of the"
+                    " file's page on GitHub, or that of its repository."
+                )
+            )
+        short = address is None and re.fullmatch("[^/]+/[^/]+/?", text) is not None
+        return short or super().claims(text, address)
+
+    def split(self, segments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        if len(segments) < 2 or not _OWNER.fullmatch(segments[0]) or not _repository(segments[1]):
+            refuse(_("On GitHub a repository is written owner/repository, such as ada/flowers."))
+        return segments[:2], segments[2:]
+
+
+def _repository(name: str) -> bool:
+    return bool(_GITHUB_NAME.fullmatch(name)) and name != ".git"
+
+
+_GITLAB_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
+_MOST_GROUPS = 21
+
+
+class GitLab(Forge):
+    """gitlab.com; its pages stand behind ``/-/``, because groups may be nested."""
+
+    key = "gl"
+    label = "GitLab"
+    hosts: ClassVar = frozenset({"gitlab.com", "www.gitlab.com"})
+
+    def split(self, segments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        end = segments.index("-") if "-" in segments else len(segments)
+        names = segments[:end]
+        if not 2 <= len(names) <= _MOST_GROUPS or not all(map(_GITLAB_NAME.fullmatch, names)):
+            refuse(_("On GitLab a repository is written group/repository, such as ada/flowers."))
+        return names, segments[end + 1 :]

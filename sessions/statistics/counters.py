@@ -1,0 +1,169 @@
+"""Count launches, builds and removals for metrics, once each.
+
+What rows tell of, as figures to add up: launches, builds, how long they took, what was removed.
+
+`tallies` adds them up; `portal.health.metrics` shows them under these names. A label has one of
+a few values, none of which is anybody's own word.
+
+Counts what has happened, once each, from the rows that tell of it: for `portal.health.metrics`.
+
+`sessions.watch.loop.loop` counts now and then what is new since the last time. A tally remembers
+how far it is; it and what was counted are stored together or not at all. So a count survives any
+crash, and the rows may be removed later on.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from django.db import OperationalError, connection, models, transaction
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from sessions.models import Removal, Tally, Transition
+from sessions.states import BUILD_ACTIVE, BuildState, SessionState
+
+Key = tuple[str, str]
+"""The name of a metric and its labels, as Prometheus writes them."""
+Found = Iterator[tuple[Key, float]]
+
+LAUNCHES, ENDS, BUILDS = "launches", "notebooks_ended", "builds"
+LAUNCH_SECONDS, BUILD_SECONDS = "launch_phase_seconds", "build_seconds"
+REMOVED, REMOVED_BYTES = "removed", "removed_bytes"
+BOUNDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+"""Seconds: a wait is counted under each bound that it kept to."""
+PACKS = frozenset({"python", "pipfile", "conda", "r", "julia", "nix", "dockerfile"})
+
+OUTCOMES = {
+    SessionState.READY: "ready",
+    SessionState.FAILED: "failed",
+    SessionState.STOPPED: "cancelled",
+    SessionState.STOPPING: "cancelled",
+}
+ON_ITS_WAY = frozenset({SessionState.WAITING, SessionState.SPAWNING})
+RAN = frozenset({SessionState.READY, SessionState.STOPPING})
+FOLLOWING = frozenset({SessionState.SPAWNING, SessionState.READY})
+
+
+def of_transitions(rows: QuerySet[Transition]) -> Found:
+    """Launches that came to an end, be it a running notebook or none; notebooks and builds that
+    ended; and how long each took."""
+    earlier = Transition.objects.filter(session=OuterRef("session"), pk__lt=OuterRef("pk"))
+    before = Subquery(earlier.order_by("-pk").values("at")[:1])
+    about = ("session__created", "build__started", "build__pack", "session_id")
+    columns = ("before", "after", "at", *about)
+    for row in rows.annotate(since=before).values("since", *columns):
+        yield from _of_session(row) if row["session_id"] else _of_build(row)
+
+
+def of_removals(rows: QuerySet[Removal]) -> Found:
+    for row in rows.values("kind", "count", "size"):
+        label = f'kind="{row["kind"]}"'
+        yield (REMOVED, label), row["count"]
+        yield (REMOVED_BYTES, label), row["size"] or 0
+
+
+def _of_session(row: dict[str, Any]) -> Found:
+    before, after = row["before"], row["after"]
+    if before in ON_ITS_WAY and after in OUTCOMES:
+        yield (LAUNCHES, f'outcome="{OUTCOMES[after]}"'), 1
+    if before in ON_ITS_WAY and after in FOLLOWING:
+        begun = row["since"] or row["session__created"]
+        yield from _took(LAUNCH_SECONDS, f'phase="{before}"', begun, row["at"])
+    if before in RAN and after in {SessionState.STOPPED, SessionState.FAILED}:
+        yield (ENDS, f'outcome="{after}"'), 1
+
+
+def _of_build(row: dict[str, Any]) -> Found:
+    outcome = row["after"]
+    if outcome in BUILD_ACTIVE:
+        return
+    pack = str(row["build__pack"]).lower()
+    yield (BUILDS, f'outcome="{outcome}",pack="{pack if pack in PACKS else "other"}"'), 1
+    if outcome != BuildState.CANCELLED and row["build__started"]:
+        yield from _took(BUILD_SECONDS, f'outcome="{outcome}"', row["build__started"], row["at"])
+
+
+def _took(metric: str, label: str, begun: datetime, ended: datetime) -> Found:
+    """A Prometheus histogram: how many within each bound, how many at all, and their sum."""
+    seconds = max((ended - begun).total_seconds(), 0.0)
+    for bound in BOUNDS:
+        yield (f"{metric}_bucket", f'{label},le="{bound}"'), float(seconds <= bound)
+    yield (f"{metric}_count", label), 1
+    yield (f"{metric}_sum", label), seconds
+
+
+PAUSE = 15.0
+"""Seconds between two counts."""
+BATCH = 2000
+SOON = "1s"
+"""How long others may keep the rows from being counted: then it is tried again at the next time."""
+CURSOR = "cursor"
+UNAVAILABLE = "55P03"
+
+Told = Callable[[models.QuerySet[Any]], Iterable[tuple[Key, float]]]
+
+SOURCES: dict[str, tuple[type[models.Model], Told]] = {
+    "transition": (Transition, of_transitions),
+    "removal": (Removal, of_removals),
+}
+
+
+def count(batch: int = BATCH) -> None:
+    """All that is new, so many rows at a time."""
+    for name, (model, told) in SOURCES.items():
+        while _is_behind(name, model) and _count_some(name, model, told, batch):
+            pass
+
+
+def _is_behind(name: str, model: type[models.Model]) -> bool:
+    return model._default_manager.filter(pk__gt=_cursor(name).value).exists()
+
+
+def _cursor(name: str) -> Tally:
+    return Tally.objects.get_or_create(metric=CURSOR, labels=name)[0]
+
+
+def _count_some(name: str, model: type[models.Model], told: Told, most: int) -> bool:
+    """A batch; False where others write at this moment, and do not come to an end."""
+    try:
+        with transaction.atomic():
+            _wait_for_writers(model)
+            cursor = Tally.objects.select_for_update().get(metric=CURSOR, labels=name)
+            newer = model._default_manager.filter(pk__gt=cursor.value).order_by("pk")
+            some = list(newer.values_list("pk", flat=True)[:most])
+            if some:
+                _add(told(newer.filter(pk__lte=some[-1])))
+                Tally.objects.filter(pk=cursor.pk).update(value=some[-1])
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", "") != UNAVAILABLE:
+            raise
+        return False
+    return True
+
+
+def _wait_for_writers(model: type[models.Model]) -> None:
+    """Numbers are given out in one order and committed in another: a row with a lower one may come
+    later. With this lock nobody is in between, so what is below the highest number is all there
+    ever will be. SQLite has one writer at a time."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{SOON}'")
+            cursor.execute(f'LOCK TABLE "{model._meta.db_table}" IN SHARE MODE')
+
+
+def _add(found: Iterable[tuple[Key, float]]) -> None:
+    """Add to the tallies, with two queries however many there are."""
+    more: defaultdict[Key, float] = defaultdict(float)
+    for key, value in found:
+        more[key] += value
+    known = {(row.metric, row.labels): row.value for row in Tally.objects.all()}
+    rows = [
+        Tally(metric=metric, labels=labels, value=known.get((metric, labels), 0) + value)
+        for (metric, labels), value in more.items()
+    ]
+    Tally.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["metric", "labels"], update_fields=["value"]
+    )

@@ -1,0 +1,175 @@
+"""Summarise what runs now and how the last day and month went.
+
+Days and hours, and what happened in each: counts, failures and medians from the rows.
+
+What runs now, and how it went over the last day and month; a fixed number of queries.
+
+What staff act upon is asked for each time. What looks back over many rows (`history`) may be up
+to 30 seconds old and says of when it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models import Count, Max, Q, Sum
+from django.db.models.functions import TruncDate, TruncHour
+from django.utils import timezone
+
+from sessions import capacity
+from sessions.models import Build, Capacity, Session
+from sessions.states import SESSION_HOLDING, BuildState, SessionState
+
+from . import usage
+from .functions import Median, Seconds
+from .usage import Month
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A day or an hour from ``begin`` to ``end``: what was begun (launches) or ended (builds)
+    in it, how many of those failed, and the median of the seconds that the others took."""
+
+    begin: datetime
+    end: datetime
+    total: int = 0
+    failed: int = 0
+    seconds: float | None = None
+
+    @property
+    def fine(self) -> int:
+        return self.total - self.failed
+
+
+def day_buckets(at: datetime, count: int) -> list[Slot]:
+    today = timezone.localdate(at, timezone.get_default_timezone())
+    dates = [today - timedelta(days=ago) for ago in reversed(range(count))]
+    return [Slot(_midnight(day), _midnight(day + timedelta(days=1))) for day in dates]
+
+
+def hour_buckets(at: datetime, count: int) -> list[Slot]:
+    """In UTC, where each hour comes once."""
+    this, hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0), timedelta(hours=1)
+    return [Slot(this - hour * ago, this - hour * (ago - 1)) for ago in reversed(range(count))]
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), tzinfo=timezone.get_default_timezone())
+
+
+def by_date(column: str) -> TruncDate:
+    return TruncDate(column, tzinfo=timezone.get_default_timezone())
+
+
+def by_hour(column: str) -> TruncHour:
+    return TruncHour(column, tzinfo=UTC)
+
+
+def filled(slots: list[Slot], rows: Any, when: TruncDate | TruncHour, took: Seconds) -> list[Slot]:
+    """The slots with what the rows have for each; one query."""
+    failed = Q(state=SessionState.FAILED)  # a build's state has the same name
+    grouped = rows.order_by().annotate(slot=when).values("slot").annotate(
+        total=Count("pk"),
+        failed=Count("pk", filter=failed),
+        seconds=Median(took, filter=~failed),
+    )  # fmt: skip
+    found = {row.pop("slot"): row for row in grouped}
+    by_day = isinstance(when, TruncDate)
+    return [
+        Slot(slot.begin, slot.end, **found.get(slot.begin.date() if by_day else slot.begin, {}))
+        for slot in slots
+    ]
+
+
+DAYS, HOURS, SHOWN = 30, 24, 8
+KEPT_SECONDS = 30
+_KEY = "bindery.statistics.overview"
+
+
+@dataclass(frozen=True)
+class Now:
+    """``states`` counts live sessions; what is held is what those on their way and running are
+    guaranteed (CPUs, memory in GB, GPUs). ``there_is`` is None where nobody has looked yet."""
+
+    states: dict[str, int]
+    cpu: float
+    memory_gb: float
+    gpu: float
+    there_is: Capacity | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """``newest`` is the number of the last session that failed with this code, at ``last``."""
+
+    code: str
+    count: int
+    people: int
+    last: datetime
+    newest: int
+
+
+@dataclass(frozen=True)
+class History:
+    """``launch_seconds`` and ``build_seconds`` are medians over all days."""
+
+    at: datetime
+    launches: list[Slot]
+    hours: list[Slot]
+    builds: list[Slot]
+    launch_seconds: float | None
+    build_seconds: float | None
+    failures: list[Failure] = field(default_factory=list)
+    most: list[usage.Line] = field(default_factory=list)
+
+
+def now() -> Now:
+    """Two queries."""
+    sums = {"cpu": Sum("cpu_request"), "memory_gb": Sum("memory_request_gb"), "gpu": Sum("gpu")}
+    rows = Session.objects.live().order_by().values("state").annotate(count=Count("pk"), **sums)
+    found: dict[str, dict[str, Any]] = {row["state"]: {**row} for row in rows}
+    held = [row for state, row in found.items() if state in SESSION_HOLDING]
+    totals = {name: sum(row[name] for row in held) for name in sums}
+    counts = {state: row["count"] for state, row in found.items()}
+    return Now(counts, there_is=capacity.known(), **totals)
+
+
+def history() -> History:
+    """What was found in the last 30 seconds, or what is found now: seven queries."""
+    kept: History = cache.get_or_set(_KEY, _history, KEPT_SECONDS)  # type: ignore[assignment]
+    return kept
+
+
+def _history() -> History:
+    at = timezone.now()
+    days, hours = day_buckets(at, DAYS), hour_buckets(at, HOURS)
+    launches = Session.objects.filter(created__gte=days[0].begin)
+    builds = Build.objects.filter(finished__gte=days[0].begin)
+    builds = builds.filter(state__in=[BuildState.BUILT, BuildState.FAILED])
+    took, ready_after = Seconds("started", "finished"), Seconds("created", "ready")
+    return History(
+        at=at,
+        launches=filled(days, launches, by_date("created"), ready_after),
+        hours=filled(
+            hours, launches.filter(created__gte=hours[0].begin), by_hour("created"), ready_after
+        ),
+        builds=filled(days, builds, by_date("finished"), took),
+        launch_seconds=launches.aggregate(found=Median(ready_after))["found"],
+        build_seconds=builds.filter(state=BuildState.BUILT).aggregate(found=Median(took))["found"],
+        failures=_failures(days[0].begin),
+        most=usage.most(Month.of(at), SHOWN),
+    )
+
+
+def _failures(since: datetime) -> list[Failure]:
+    rows = Session.objects.filter(state=SessionState.FAILED, ended__gte=since)
+    counted = rows.order_by().values("code").annotate(
+        count=Count("pk"),
+        people=Count("project__owner", distinct=True),
+        last=Max("ended"),
+        newest=Max("pk"),
+    )  # fmt: skip
+    return [Failure(**row) for row in counted.order_by("-count", "code")[:SHOWN]]

@@ -1,0 +1,189 @@
+"""Add up CPU, memory and GPU hours by month.
+
+Months as people count them: in the portal's time zone, whatever that does with its clocks.
+
+What notebooks have used, month by month: CPU-, memory- and GPU-hours, from the session rows.
+
+An hour of use is what a notebook was *guaranteed*, times the time in which it could be used:
+from ready until it ended, or until now. What it could have used beyond that was nobody's to
+count on, and the wait for a build or a free GPU is not held against anybody; so a launch that
+failed before it was ready has used nothing. Months begin in the portal's time zone, hours are
+real ones (a month with a change of clocks has one more or less). Groups are those in which
+people are now: somebody in two of them counts in both.
+
+The database adds up, so nothing here grows with the number of rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Self
+
+from django.db.models import Count, DateTimeField, F, Max, Q, QuerySet, Sum, TextChoices, Value
+from django.db.models.functions import Coalesce, Greatest, Least
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.models import User
+from sessions.models import Session
+from sessions.models.session import SessionQuerySet
+
+from .functions import Seconds
+
+_TEXT = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
+
+
+@dataclass(frozen=True, order=True)
+class Month:
+    """``number`` is 1 for January. ``str()`` gives ``2026-01``."""
+
+    year: int
+    number: int
+
+    @classmethod
+    def of(cls, moment: datetime) -> Self:
+        """The month in which this moment is."""
+        local = moment.astimezone(timezone.get_default_timezone())
+        return cls(local.year, local.month)
+
+    @classmethod
+    def parsed(cls, text: str) -> Self | None:
+        """From ``2026-01``; None for what is no month."""
+        found = _TEXT.fullmatch(text)
+        year, number = (int(found[1]), int(found[2])) if found else (0, 0)
+        return cls(year, number) if 1 <= number <= 12 and 1970 <= year < 9999 else None
+
+    def __str__(self) -> str:
+        return f"{self.year:04}-{self.number:02}"
+
+    def plus(self, months: int) -> Self:
+        """So many months later; a negative number for earlier."""
+        year, index = divmod(self.year * 12 + self.number - 1 + months, 12)
+        return type(self)(year, index + 1)
+
+    @property
+    def day(self) -> date:
+        """Its first day."""
+        return date(self.year, self.number, 1)
+
+    @property
+    def begin(self) -> datetime:
+        zone = timezone.get_default_timezone()
+        return datetime(self.year, self.number, 1, tzinfo=zone)
+
+    @property
+    def end(self) -> datetime:
+        """The first moment that is no more in it."""
+        return self.plus(1).begin
+
+
+def span(first: Month, last: Month) -> Iterator[Month]:
+    """All months from the first to the last, both among them."""
+    while first <= last:
+        yield first
+        first = first.plus(1)
+
+
+COLUMNS = {"cpu": "cpu_request", "memory_gb": "memory_request_gb", "gpu": "gpu"}
+
+
+@dataclass(frozen=True)
+class Hours:
+    """CPU-hours, GB-hours (10⁹ bytes) and GPU-hours."""
+
+    cpu: float = 0
+    memory_gb: float = 0
+    gpu: float = 0
+
+
+class By(TextChoices):
+    """Whose use is added up in one line."""
+
+    PERSON = "person", _("person")
+    GROUP = "group", _("group")
+    REPOSITORY = "repository", _("repository")
+    ALL = "all", _("person and repository")
+
+
+FIELDS: dict[str, tuple[str, ...]] = {
+    By.PERSON: ("project__owner__username",),
+    By.GROUP: ("project__owner__groups__name",),
+    By.REPOSITORY: ("project__repository",),
+    By.ALL: ("project__owner__username", "project__repository"),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """``who`` are the values of `FIELDS`: "" for people in no group. ``sessions``: how many ran
+    in that month; ``owner`` is the row of somebody whom the line is about."""
+
+    month: Month
+    who: tuple[str, ...]
+    sessions: int
+    hours: Hours
+    owner: int
+
+
+def of_person(user: User, months: Sequence[Month]) -> dict[Month, Hours]:
+    """What a person has used in each of the months, of which there is one at least; one query."""
+    now = timezone.now()
+    mine = _since(min(months).begin).filter(project__owner=user, ready__isnull=False)
+    sums = {f"{month}": _sums(month, now) for month in months}
+    flat = {f"{month}_{name}": total for month, of in sums.items() for name, total in of.items()}
+    found = mine.aggregate(**flat)
+    return {
+        month: Hours(**{name: found[f"{month}_{name}"] or 0.0 for name in COLUMNS})
+        for month in months
+    }
+
+
+def lines(by: By, months: Iterable[Month]) -> Iterator[Line]:
+    """Everybody's use, in order of month and name; one query for each month."""
+    for month in months:
+        rows = _grouped(month, FIELDS[by]).order_by(*FIELDS[by])
+        for row in rows.iterator():
+            yield _line(month, row, FIELDS[by])
+
+
+def most(month: Month, count: int) -> list[Line]:
+    """The people who used the most CPU-hours in a month."""
+    fields = FIELDS[By.PERSON]
+    rows = _grouped(month, fields).order_by(F("cpu").desc(), *fields)[:count]
+    return [_line(month, row, fields) for row in rows]
+
+
+def _grouped(month: Month, fields: tuple[str, ...]) -> QuerySet[Session, Any]:
+    """Dictionaries of the fields, the totals and what else a `Line` has."""
+    now = timezone.now()
+    rows = _since(month.begin).filter(ready__lt=min(month.end, now))
+    grouped = (rows if month.begin < now else rows.none()).values(*fields)
+    counts = {"sessions": Count("pk"), "owner": Max("project__owner_id")}
+    found: QuerySet[Session, Any] = grouped.annotate(**counts, **_sums(month, now))
+    return found
+
+
+def _since(begin: datetime) -> SessionQuerySet:
+    """Those that ran then or later."""
+    return Session.objects.filter(Q(ended__isnull=True) | Q(ended__gt=begin))
+
+
+def _line(month: Month, row: dict[str, Any], fields: tuple[str, ...]) -> Line:
+    hours = Hours(**{name: row[name] or 0.0 for name in COLUMNS})
+    who = tuple(row[field] or "" for field in fields)
+    return Line(month, who, row["sessions"], hours, row["owner"])
+
+
+def _sums(month: Month, now: datetime) -> dict[str, Sum]:
+    """For each of `Hours`, the total of the part of each session that lies in the month."""
+    begin = Greatest(F("ready"), _at(month.begin))
+    end = Least(Coalesce(F("ended"), _at(now)), _at(min(month.end, now)))
+    hours = Greatest(Seconds(begin, end), Value(0.0)) / Value(3600.0)
+    return {name: Sum(F(column) * hours) for name, column in COLUMNS.items()}
+
+
+def _at(moment: datetime) -> Value:
+    return Value(moment, output_field=DateTimeField())

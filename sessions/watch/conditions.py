@@ -1,0 +1,179 @@
+"""Track the condition of each part of the portal, and describe it to staff.
+
+How the parts of the portal are, as far as watch can see, and since when.
+
+Watch looks every few beats and `reconcile` whenever it has asked the back end. What they see
+stands in rows, so that neither a page nor ``/health`` waits for anything. Whether watch itself
+lives and there is a database, whoever asks has to find out (`portal.health.checks`).
+
+What watch has noted of the parts (`conditions`), in sentences: for staff and for operators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from portal.mail import outbox
+from sessions import capacity
+from sessions.backends import Problem, get_backend
+from sessions.culling.policy import WARNING
+from sessions.errors import TemporaryError
+from sessions.installation.rules import Verdict
+from sessions.lifecycle import queue
+from sessions.models import Condition, Heartbeat, Project, Sign
+from sessions.models.operations import SIGN_IN
+from sessions.progress import notify
+
+PAUSE = 15.0
+"""Seconds between two looks."""
+BACKEND = "backend"
+IN_VAIN = 4
+"""Rounds of asking notebooks that may fail before it is called a trouble."""
+
+# Words for programs and operators: short, in English, and nothing that outsiders may not know.
+DEAF = "tasks wait for too long"
+UNASKED = "notebooks have not been asked what they do"
+NO_ROOM = "little room is left"
+NO_CHANNEL = "Redis does not answer"
+NO_MAIL = "the mail server does not take letters"
+UNTOLD = "deletions are put off: letters about them could not be sent"
+
+
+def look() -> None:
+    """Note how each part is that this portal has, and forget those that it has no more."""
+    optional = {
+        "channel": (bool(settings.REDIS_URL), _channel),
+        "mail": (outbox.are_sent(), _mail),
+        "deletions": (outbox.are_sent(), _deletions),
+    }
+    there = {part: ask for part, (is_set, ask) in optional.items() if is_set}
+    gone = optional.keys() - there.keys() | (set() if settings.OIDC_PROVIDERS else {SIGN_IN})
+    Condition.objects.filter(part__in=gone).delete()
+    asked: dict[str, Callable[[], str]] = {"worker": worker, "activity": _activity, "disk": _disk}
+    for part, ask in (asked | there).items():
+        Condition.objects.note(part, ask())
+
+
+@contextmanager
+def asking_backend() -> Iterator[None]:
+    """Note whether the back end answers, and whether all is well with it."""
+    try:
+        yield
+    except TemporaryError as error:
+        Condition.objects.note(BACKEND, error.code)
+        raise
+    Condition.objects.note(BACKEND, ", ".join(each.id for each in get_backend().problems()))
+
+
+def worker() -> str:
+    return DEAF if queue.is_deaf() else ""
+
+
+def _activity() -> str:
+    """Notebooks are asked by a thread of watch; where that fails, none is taken for idle."""
+    patience = timedelta(seconds=IN_VAIN * settings.PORTAL_ACTIVITY_SECONDS)
+    begun = Heartbeat.objects.filter(name=Sign.WATCH, since__lt=timezone.now() - patience).exists()
+    return (
+        UNASKED if begun and not Heartbeat.objects.is_alive(Sign.ACTIVITY, within=patience) else ""
+    )
+
+
+def _disk() -> str:
+    return NO_ROOM if capacity.is_short() else ""
+
+
+def _channel() -> str:
+    return "" if notify.answers() else NO_CHANNEL
+
+
+def _mail() -> str:
+    return NO_MAIL if outbox.server_is_away() else ""
+
+
+def _deletions() -> str:
+    """Say whether any deletion waits for its letter that would have been due by now."""
+    due = Project.objects.untold().filter(warned__lte=timezone.now() - WARNING)
+    return UNTOLD if due.exists() else ""
+
+
+def _of_installation(problem: str) -> tuple[str, str]:
+    message = {
+        Verdict.FOREIGN: _("The data belong to another database than the one in use."),
+        Verdict.UNDECIDED: _("The data have projects or volumes that the database does not know."),
+        Verdict.OLDER: _("The database is older than the data: more has run than it knows of."),
+        Verdict.UNREADABLE: _("The portal may not read to whom its namespace belongs."),
+    }.get(Verdict(problem) if problem in set(Verdict) else Verdict.FITS, problem)
+    if problem == Verdict.UNREADABLE:
+        hint = _("Nothing unknown is removed meanwhile. Apply deploy/kubernetes/rbac.yaml.")
+        return message, hint
+    hint = _(
+        "Nothing is removed or started; what runs goes on. If DATABASE_URL, PORTAL_DATA "
+        "or PORTAL_NAMESPACE is wrong, put it right and restart. Otherwise `manage.py adopt` shows "
+        "what there is, and brings them together (docs/troubleshoot.md)."
+    )
+    return message, hint
+
+
+def in_words(part: str, problem: str) -> Problem:
+    """What watch has noted of a part, as a sentence with what to do about it."""
+    sentences = {
+        "worker": (
+            _("No worker takes tasks: launches are accepted and do not go on."),
+            _("Look at the worker's log, and start it again."),
+        ),
+        "activity": (
+            _("Notebooks are not asked what they do: none counts as idle while that lasts."),
+            _("watch does it; its log says why it cannot."),
+        ),
+        "disk": (
+            _("The disk is nearly full: new builds wait until there is room."),
+            _("Make room, or let the portal keep less (docs/configure.md, “What is kept”)."),
+        ),
+        "images": (
+            _("Environments that nobody uses any more stay in the registry: it removes none."),
+            _("docs/kubernetes.md says what the portal's account needs there."),
+        ),
+        "leftovers": (
+            _("Much of the folders, notebooks or environments is unknown to the database."),
+            _(
+                "Nothing unknown is ended or set aside. Is DATABASE_URL right, or was an older "
+                "database put back? Restore the backup that belongs to this data (docs/back-up.md)."
+            ),
+        ),
+        "installation": _of_installation(problem),
+        "channel": (
+            _("Redis does not answer: logs and states on pages come seconds later than usual."),
+            _("Look at the server that REDIS_URL names."),
+        ),
+        "mail": (
+            _("The mail server takes no letters: they wait until it does."),
+            _("Look at PORTAL_EMAIL_URL; `manage.py doctor` tries it."),
+        ),
+        "deletions": (
+            _("Projects that nobody uses stay: the letters about them could not be sent."),
+            _("“Letters” in the admin says why. Each goes a day after its owner was told."),
+        ),
+        SIGN_IN: (
+            _("An identity provider does not answer (%(problem)s): its people cannot sign in.")
+            % {"problem": problem},
+            _("Nothing of theirs is deleted meanwhile. `manage.py doctor` says what is wrong."),
+        ),
+        "stops": (
+            _("Notebooks that were stopped do not end, not even by force."),
+            _("The machines they run on hang or do not answer: look at them, or restart them."),
+        ),
+        BACKEND: (
+            _("The back end does not do its work (%(problem)s): launches wait.")
+            % {"problem": problem},
+            _("`manage.py doctor` says what is wrong with it."),
+        ),
+    }
+    other = _("Something is wrong with %(part)s: %(problem)s.") % {"part": part, "problem": problem}
+    message, hint = sentences.get(part, (other, _("The portal's log says more.")))
+    return Problem(f"portal.{part}", message, hint)

@@ -1,0 +1,139 @@
+"""Limits on time: what has been on its way for too long is ended, with a sentence that says so.
+
+`reconcile` asks once a minute. All ages are by `Elapsed`, so that neither a clock that jumps nor a
+portal that was away fails anything. What the back end holds by itself (`PORTAL_BUILD_TIMEOUT`) is
+looked after here as well: a machine may have lost the process that was to hold it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from sessions.backends import CUT, BuildReport, get_backend
+from sessions.backends.codes import QUEUED
+from sessions.clock import Elapsed
+from sessions.lifecycle import observations
+from sessions.lifecycle.failures import fail
+from sessions.models import Build, Condition, LogChunk, Session
+from sessions.states import BUILD_ACTIVE, SessionState
+
+LENIENCE = 120
+"""Seconds that a back end has, beyond the limit of a build, to end it by itself."""
+STOPS = "stops"
+"""The part of the portal that is in trouble when notebooks do not stop, see `Condition`."""
+
+
+def end_wait(session: Session, elapsed: Elapsed) -> bool:
+    """Give up a session whose commit was not looked up in time, or that waited for too long."""
+    if session.state != SessionState.WAITING or session.build_id:
+        return False
+    limit = settings.PORTAL_QUEUE_TIMEOUT if session.code else settings.PORTAL_PREPARE_TIMEOUT
+    if not elapsed.is_over(session.changed, limit):
+        return False
+    if session.code:
+        fail(session, session.code, _waited(session.message), by="reconcile")
+    else:
+        message = _("The repository could not be looked at within %(time)s. Start it again.")
+        fail(session, "launch.timeout", message % {"time": _words(limit)}, by="reconcile")
+    return True
+
+
+def end_start(session: Session, elapsed: Elapsed) -> bool:
+    """Give up a start that takes too long; waiting for what others hold may take longer."""
+    if session.state != SessionState.SPAWNING:
+        return False
+    queued = session.code in QUEUED
+    limit = settings.PORTAL_QUEUE_TIMEOUT if queued else settings.PORTAL_SPAWN_TIMEOUT
+    if not elapsed.is_over(session.changed, limit):
+        return False
+    message = session.message or _("The notebook did not start in time. Try again.")
+    said = _waited(message) if queued else message
+    fail(session, session.code or "spawn.timeout", said, by="reconcile")
+    get_backend().remove_server(session.pk)
+    return True
+
+
+def end_stop(session: Session, elapsed: Elapsed) -> bool:
+    """Have the back end end a notebook that was told to stop and does not."""
+    is_over = elapsed.is_over(session.changed, settings.PORTAL_STOP_TIMEOUT)
+    if session.state != SessionState.STOPPING or not is_over:
+        return False
+    get_backend().end_server(session.pk)
+    return True
+
+
+def look_at_stops(elapsed: Elapsed) -> None:
+    """Tell staff of notebooks that do not even end when they are made to."""
+    limit = 2 * settings.PORTAL_STOP_TIMEOUT
+    stopping = Session.objects.filter(state=SessionState.STOPPING)
+    begun = stopping.values_list("changed", flat=True)
+    is_stuck = any(elapsed.is_over(since, limit) for since in begun)
+    Condition.objects.note(STOPS, "not even by force" if is_stuck else "")
+
+
+def end_build(report: BuildReport, elapsed: Elapsed) -> None:
+    """End a build that has taken or waited for too long, or has said nothing for too long."""
+    build = Build.objects.filter(pk=report.id, state__in=BUILD_ACTIVE).first()
+    if build is None or report.finished:
+        return
+    if report.code:
+        _let_wait(build, report, elapsed)
+        return
+    began = build.started or build.created
+    if elapsed.is_over(began, settings.PORTAL_BUILD_TIMEOUT + LENIENCE):
+        message = _("The build was ended because it took longer than %(time)s.")
+        _end(build, "build.timeout", message, settings.PORTAL_BUILD_TIMEOUT)
+    elif elapsed.is_over(_last_word(build, began), settings.PORTAL_BUILD_SILENCE):
+        message = _(
+            "The build was ended because it said nothing for %(time)s. Its log shows what it did "
+            "last: have that step say now and then that it goes on, or make it shorter."
+        )
+        _end(build, "build.silent", message, settings.PORTAL_BUILD_SILENCE)
+
+
+def end_leftover_build(report: BuildReport, elapsed: Elapsed) -> None:
+    """Do away with a build that was told to end and goes on."""
+    build = Build.objects.exclude(state__in=BUILD_ACTIVE).filter(pk=report.id).first()
+    if build is None or build.finished is None or report.finished:
+        return
+    if elapsed.is_over(build.finished, settings.PORTAL_STOP_TIMEOUT):
+        get_backend().forget_build(report.id)
+
+
+def _let_wait(build: Build, report: BuildReport, elapsed: Elapsed) -> None:
+    """It begins when a machine has taken it: until then its own time does not count."""
+    if elapsed.is_over(build.created, settings.PORTAL_QUEUE_TIMEOUT):
+        _finish(build, report.code, _waited(report.message))
+    else:
+        Build.objects.active().filter(pk=build.pk).update(started=timezone.now())
+
+
+def _last_word(build: Build, began: datetime) -> datetime:
+    """When the build gave its last sign of life: a log that was cut tells nothing more."""
+    log = LogChunk.objects.filter(build=build)
+    last = log.aggregate(at=Max("at"))["at"]
+    if last and log.filter(text__contains=CUT).exists():
+        return timezone.now()
+    return max(began, last or began)
+
+
+def _end(build: Build, code: str, message: str, seconds: int) -> None:
+    _finish(build, code, message % {"time": _words(seconds)})
+
+
+def _finish(build: Build, code: str, message: str) -> None:
+    observations.read_log(build)
+    observations.build_ended(build, BuildReport(build.pk, True, code, message))  # which forgets it
+
+
+def _waited(message: str) -> str:
+    return _("It was given up after a long wait. %(why)s Try again later.") % {"why": message}
+
+
+def _words(seconds: int) -> str:
+    return _("%(minutes).3g minutes") % {"minutes": seconds / 60}
