@@ -1,1 +1,1 @@
-"""The site: settings, the person's row, pages, admin, health."""
+"""The site: settings, people, pages, the admin and health checks."""

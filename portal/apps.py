@@ -1,4 +1,4 @@
-"""The app of the site itself."""
+"""The Django app of the site itself, and the app that replaces `django.contrib.admin`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +11,8 @@ from django.core.checks import CheckMessage, Tags, register
 
 
 class PortalConfig(AppConfig):
+    """The site's app: registers system checks, request logging and the audited models."""
+
     name = "portal"
     verbose_name = "Portal"
 
@@ -38,8 +40,11 @@ class PortalConfig(AppConfig):
 
 
 class PortalAdminConfig(SimpleAdminConfig):
-    """Django's admin with a home page of ours. `portal.urls` fills it, and so do its checks: a
-    process that answers no pages loads nothing of it."""
+    """Django's admin with our own site class.
+
+    Admin modules are discovered by `portal.urls` and by the system checks, not at start, so a
+    process that serves no pages loads none of them.
+    """
 
     default_site = "portal.adminsite.site.PortalAdminSite"
 

@@ -1,7 +1,7 @@
-"""What the web server runs: notebooks' hosts to the gateway, everything else to the portal.
+"""The ASGI application: notebooks' hosts go to the gateway, everything else to the portal.
 
-The two meet nowhere else: Django's middleware never sees a request to a notebook, and only
-the ``Host`` header says which it is, never one that a proxy's client could add.
+The two meet nowhere else: Django's middleware never sees a request to a notebook. Only the
+``Host`` header decides which it is, never a header that a proxy's client could add.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 django.setup(set_prefix=False)
 
-# Only now can anything be imported that has models.
+# Modules with models can be imported only after django.setup().
 from channels.auth import AuthMiddleware  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.sessions import SessionMiddlewareStack  # noqa: E402
@@ -41,15 +41,16 @@ UNBOUNDED = (
 
 
 async def _refuse(scope: Any, receive: Any, send: Any) -> None:
-    """Answer a socket's handshake with 403."""
+    """Answer a WebSocket handshake with 403."""
     await receive()
     await send({"type": "websocket.close", "code": 4403})
 
 
 class OwnOrigin:
-    """Sockets are for the portal's own pages, and for programs that bring a token.
+    """Restrict WebSockets to the portal's own pages and to programs that send a token.
 
-    Browsers send cookies with a socket that another site's page opens, and they say so.
+    Browsers send cookies with a WebSocket that another site's page opens; the ``Origin`` header
+    gives it away.
     """
 
     def __init__(self, inner: Any) -> None:
@@ -66,7 +67,7 @@ class OwnOrigin:
 
 
 class Application:
-    """Goes by the host; holds the gateway for as long as the server runs."""
+    """The application without logging: dispatches by host, and owns the gateway until shutdown."""
 
     def __init__(self) -> None:
         nowhere: Any = _refuse
@@ -99,8 +100,11 @@ class Application:
 
 
 def behind_proxies(inner: Any) -> Any:
-    """Have the trusted proxies, and nobody else, say whose request it is. A server that runs this
-    must not do so itself: uvicorn trusts its own machine (``--no-proxy-headers``)."""
+    """Wrap ``inner`` so that only the trusted proxies may say whose request it is.
+
+    The server that runs it must not do so itself (``--no-proxy-headers``): uvicorn trusts its own
+    machine.
+    """
     return ProxyHeadersMiddleware(inner, settings.PORTAL_TRUSTED_PROXIES)
 
 
@@ -111,8 +115,8 @@ application = requests.Requests(
     ends=[counting.ended, *_logging],
 )
 
-# All pages are loaded, and the garbage collector passes over what is here to stay: each of its
-# whole rounds had held everybody up for a tenth of a second.
+# Load all pages, then exempt everything loaded from garbage collection: each full collection had
+# held up all requests for a tenth of a second.
 get_resolver().url_patterns  # noqa: B018
 gc.collect()
 gc.freeze()

@@ -1,4 +1,7 @@
-"""System checks: wrong configuration is said at start, with a stable id and what to do."""
+"""System checks that report wrong configuration at start.
+
+Each has a stable id and a hint that says what to do.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ TRUSTED = ("PORTAL_TRUSTED_GIT_HOSTS", "PORTAL_TRUSTED_HOSTS")
 
 @register
 def trusted_hosts(**kwargs: Any) -> list[CheckMessage]:
-    """Each entry is a host, or a host and a port (portal.E007)."""
+    """Report each entry that is neither a host nor a host and port (portal.E007)."""
     return [
         Error(f"{name} has “{entry}”", hint="Give host or host:port.", id="portal.E007")
         for name in TRUSTED
@@ -31,7 +34,10 @@ LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @register
 def addresses(**kwargs: Any) -> list[CheckMessage]:
-    """Warn of what others can do to people because of where the portal is (portal.W001, W002)."""
+    """Warn if the portal's address lets others harm its users (portal.W001, W002).
+
+    W001: the portal is served over plain http. W002: notebooks can set cookies for the portal.
+    """
     host = urlsplit(settings.PORTAL_URL).hostname or ""
     domain = urlsplit(f"//{settings.PORTAL_GATEWAY_DOMAIN}").hostname or ""
     if host in LOCAL or host.endswith(".localhost"):
@@ -67,8 +73,11 @@ OWN_DOMAIN = (
 
 
 def shares_cookies(host: str, domain: str) -> bool:
-    """Whether a host below ``domain`` can set a cookie that is sent to ``host``: both end alike by
-    more than one part. Domains under which strangers register are not known here."""
+    """Return whether a host below ``domain`` can set a cookie that browsers send to ``host``.
+
+    It can if both end in the same two labels. Public suffixes, under which strangers register
+    domains, are not known here.
+    """
     ours, theirs = host.split("."), domain.split(".")
     return len(theirs) > 1 and ours[-2:] == theirs[-2:]
 
@@ -83,8 +92,11 @@ def _is_host(entry: str) -> bool:
 
 @register
 def trusted_proxies(**kwargs: Any) -> list[CheckMessage]:
-    """Each entry is an address or a network (portal.E014), and behind a web server there is one
-    (portal.W014): https ends at it, so with such an address there is always one in front."""
+    """Report entries that are no address or network (portal.E014), and warn of an empty list.
+
+    The warning (portal.W014) is for https addresses: TLS ends at a web server, so there is always
+    one in front.
+    """
     if settings.GATEWAY_SCHEME == "https" and not settings.PORTAL_TRUSTED_PROXIES:
         return [
             Warning(
@@ -121,7 +133,10 @@ def _is_network(entry: str) -> bool:
 
 @register
 def environment(**kwargs: Any) -> list[CheckMessage]:
-    """Each variable of the environment that could not be used (portal.E002 … E006, E008 … E010)."""
+    """Report each environment variable that could not be used.
+
+    The ids are portal.E002 … E006 and E008 … E010.
+    """
     return [
         Error(f"{problem.variable} {problem.message}", hint=problem.hint, id=problem.id)
         for problem in settings.ENVIRONMENT.problems

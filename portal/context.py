@@ -1,4 +1,4 @@
-"""What every page knows: shown by ``templates/base.html``."""
+"""The context processor for variables that every page has; ``templates/base.html`` shows them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from sessions.models import Project
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """``problems``: for staff, why launches cannot work now; ``announcements``: for everybody;
-    ``news``: answers to this person's requests that they have not seen; ``going``: projects
-    of theirs that are about to be deleted, looked up where a page shows them."""
+    """Return the variables for every page.
+
+    - ``problems``: for staff, why launches cannot work now.
+    - ``announcements``: the current ones, for everybody.
+    - ``news``: answers to this person's limit requests that they have not seen.
+    - ``going``: their projects that are about to be deleted; queried only where a page shows them.
+    """
     user = getattr(request, "user", None)
     staff = user is not None and user.is_staff
     return {

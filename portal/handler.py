@@ -1,9 +1,9 @@
-"""Django's handler of requests under ASGI, for views that are all synchronous.
+"""Django's ASGI request handler, for a site whose views are all synchronous.
 
-Django's own gives each request a new thread, with a new connection to the database, and goes there
-and back for the signals, for some of the middlewares, for the view and for the end. Here one of a
-few threads that stay, with their connections, does all of it in one go. What streams is written by
-the event loop, as there, until it ends or its reader leaves.
+Django's own handler gives each request a new thread with a new database connection, and switches
+between thread and event loop for the signals, some middleware, the view and the end. Here, one of
+a few long-lived threads, each with its own connection, does all of it in one go. As in Django, the
+event loop writes streaming responses until they end or the client leaves.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ from portal.lib.streaming import one_by_one
 from portal.server import bodies
 
 THREADS = 32
-"""As many answers are worked on at once; others wait. So many connections to the database a
-process has at most besides the event loop's."""
+"""Requests answered at once; others wait. Also the most database connections that a process has,
+besides the event loop's.
+"""
 
 
 class Pages(ASGIHandler):
+    """The ASGI handler that answers each request in one thread of a pool."""
+
     def __init__(self) -> None:
         super().__init__()
         threads = ThreadPoolExecutor(THREADS, "answering")
@@ -56,7 +59,7 @@ class Pages(ASGIHandler):
             await self.send_response(response, send)
 
     def _answer(self, scope: Any, body: IO[bytes]) -> HttpResponseBase:
-        """The response, closed with all that it held unless it is still to be streamed."""
+        """Return the response, closed with all that it held unless it is still to be streamed."""
         set_script_prefix(get_script_prefix(scope))
         request_started.send(sender=type(self), scope=scope)
         with body:
@@ -64,7 +67,7 @@ class Pages(ASGIHandler):
             answer = self.get_response(request) if request else refusal
         response = cast(HttpResponseBase, answer)
         if response.streaming:
-            close_old_connections()  # what writes it is not in this thread
+            close_old_connections()  # the stream is not written in this thread
         else:
             response.close()
         return response
@@ -87,7 +90,7 @@ class Pages(ASGIHandler):
 
 
 def _lingering(receive: Any, send: Any) -> Any:
-    """As ``send``, but the connection is closed a moment after the answer."""
+    """Return a ``send`` that closes the connection a moment after the answer, not at once."""
 
     async def sent(message: Any) -> None:
         if message["type"] == "http.response.body" and not message.get("more_body", False):

@@ -1,6 +1,7 @@
-"""The roles of staff: Django groups, and what whoever is in one may do.
+"""Define the staff roles, which are Django groups, and decide who may change whom.
 
-`portal/migrations` make them (``…_roles…``): a role that is changed here needs one more.
+Migrations create the groups (``…_roles…`` in `portal/migrations`): a role that changes here needs
+another migration.
 """
 
 from __future__ import annotations
@@ -82,8 +83,11 @@ TITLES = {"viewer": _("viewer"), "support": _("support"), "operator": _("operato
 
 @disable_auditlog()  # type: ignore[untyped-decorator]
 def ensure(role: str) -> Group:
-    """The role's group, made where it is missing, with exactly the role's permissions: those of the
-    code, which nobody has changed."""
+    """Return the role's group, created if it is missing, with exactly the role's permissions.
+
+    The change is not audited: it comes from the code, not from a person. Raises `LookupError` if
+    not all of the permissions exist yet.
+    """
     group, _made = Group.objects.get_or_create(name=role)
     wanted = ROLES[role]
     found = Permission.objects.filter(_any_of(wanted))
@@ -94,7 +98,7 @@ def ensure(role: str) -> Group:
 
 
 def give(user: User, role: str) -> None:
-    """Put the person into the role; it lets them into the admin."""
+    """Add the person to the role, and let them into the admin."""
     user.groups.add(ensure(role))
     if not user.is_staff:
         user.is_staff = True
@@ -102,8 +106,11 @@ def give(user: User, role: str) -> None:
 
 
 def changeable_by(by: User, people: QuerySet[User]) -> QuerySet[User]:
-    """Those of ``people`` whom ``by`` may change: nobody who may more than they may themselves,
-    or whoever changes a password could act as somebody above them."""
+    """Filter ``people`` to those whom ``by`` may change.
+
+    Nobody may change a person with more permissions than they have themselves: whoever changes a
+    password could act as that person.
+    """
     if by.is_superuser:
         return people
     beyond = _beyond(by)
@@ -115,18 +122,23 @@ def changeable_by(by: User, people: QuerySet[User]) -> QuerySet[User]:
 
 
 def may_change(by: User, person: User) -> bool:
-    """Whether ``by`` may change this person, as far as that depends on who they are."""
+    """Return whether ``by`` may change this person, judging only by the permissions of the two."""
     return changeable_by(by, User.objects.filter(pk=person.pk)).exists()
 
 
 def may_change_group(by: User, group: Group) -> bool:
-    """Whether ``by`` may rename, change and delete this group: not if it gives its people what
-    ``by`` may not do, whose limits and whose name in claims would be theirs to choose."""
+    """Return whether ``by`` may rename, change and delete this group.
+
+    Not if the group has permissions that ``by`` lacks: they would choose the limits of its members
+    and the name that claims refer to.
+    """
     return may_hand_out(by, Group.objects.filter(pk=group.pk))
 
 
 def may_hand_out(by: User, groups: QuerySet[Group]) -> bool:
-    """Whether ``by`` may put people into these groups: what they may not do, they cannot give."""
+    """Return whether ``by`` may add people to these groups: they must have all the permissions
+    themselves.
+    """
     return by.is_superuser or not groups.filter(permissions__in=_beyond(by)).exists()
 
 

@@ -1,7 +1,7 @@
-"""The one settings module: everything an operator may set comes from the environment.
+"""The only settings module: everything that an operator can set comes from the environment.
 
 ``docs/configure.md`` explains each variable. A value that cannot be used is reported by
-`portal.checks` and replaced by its default, so that the report can be read.
+`portal.checks` and replaced by its default, so that the process lives to report it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from portal.mail.transport import mail_server, operators
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = Environment()
 
-# --- Where it stands -------------------------------------------------------------------------
+# --- Addresses and places --------------------------------------------------------------------
 PORTAL_HOST = ENVIRONMENT.text("PORTAL_HOST", "127.0.0.1")
 PORTAL_PORT = ENVIRONMENT.number("PORTAL_PORT", 8000, low=1, high=65535)
 PORTAL_URL = ENVIRONMENT.text("PORTAL_URL", f"http://localhost:{PORTAL_PORT}").rstrip("/")
@@ -51,7 +51,7 @@ PORTAL_ADMIN_PASSWORD = ENVIRONMENT.text("PORTAL_ADMIN_PASSWORD")
 PORTAL_OWN_ADDRESS = f"{_host}:{_address.port or (443 if GATEWAY_SCHEME == 'https' else 80)}"
 PORTAL_TRUSTED_GIT_HOSTS = [*ENVIRONMENT.words("PORTAL_TRUSTED_GIT_HOSTS"), PORTAL_OWN_ADDRESS]
 PORTAL_TRUSTED_HOSTS = ENVIRONMENT.words("PORTAL_TRUSTED_HOSTS")
-# Where notebooks' servers listen on a cluster: to trust a host is not to trust them.
+# Ports of notebook servers on a cluster: trusting a host does not extend to these.
 PORTAL_NAMED_PORTS = [8888] if PORTAL_BACKEND == "kubernetes" else []
 
 # --- Bounds of builds and notebooks ----------------------------------------------------------
@@ -69,20 +69,20 @@ PORTAL_ACTIVITY_SECONDS = ENVIRONMENT.number("PORTAL_ACTIVITY_SECONDS", 300, low
 PORTAL_UNATTENDED_COUNTS = ENVIRONMENT.flag("PORTAL_UNATTENDED_COUNTS", default=False)
 PORTAL_STOP_IDLE_HOURS = ENVIRONMENT.number("PORTAL_STOP_IDLE_HOURS", 0, high=8760)
 PORTAL_SANDBOX_PROCESSES = ENVIRONMENT.number("PORTAL_SANDBOX_PROCESSES", 512, low=64)
-PORTAL_FORK_SECONDS = 5.0  # so long a keeper's fork is waited for, which takes a hundredth of one
+PORTAL_FORK_SECONDS = 5.0  # seconds to wait for a keeper's fork, which takes 0.01 s
 PORTAL_SANDBOX_UID_BASE = ENVIRONMENT.number("PORTAL_SANDBOX_UID_BASE", 200000, low=1000)
 
-# --- What is kept, and for how long (sessions/retention); 0 is no bound ------------------------
+# --- What is kept, and for how long (sessions/retention); 0 is no limit ------------------------
 PORTAL_KEEP_LOG_DAYS = ENVIRONMENT.number("PORTAL_KEEP_LOG_DAYS", 90, high=36500)
 PORTAL_KEEP_LOGS_GB = ENVIRONMENT.number("PORTAL_KEEP_LOGS_GB", 20)
 PORTAL_KEEP_EVENT_DAYS = ENVIRONMENT.number("PORTAL_KEEP_EVENT_DAYS", 180, high=36500)
 PORTAL_KEEP_SESSION_DAYS = ENVIRONMENT.number("PORTAL_KEEP_SESSION_DAYS", 730, high=36500)
 PORTAL_KEEP_IMAGE_DAYS = ENVIRONMENT.number("PORTAL_KEEP_IMAGE_DAYS", 30, high=36500)
 PORTAL_KEEP_IMAGES_GB = ENVIRONMENT.number("PORTAL_KEEP_IMAGES_GB", 0)
-# For so long people can take a deletion back: their own, and the portal's for want of use.
+# How long people can undo a deletion: their own, and the portal's for lack of use.
 PORTAL_UNDO_DAYS = ENVIRONMENT.number("PORTAL_UNDO_DAYS", 7, high=36500)
 PORTAL_UNDO_UNUSED_DAYS = ENVIRONMENT.number("PORTAL_UNDO_UNUSED_DAYS", 14, high=36500)
-# None: a share of the disk, see sessions/capacity.py.
+# None means a share of the disk, see sessions/capacity.py.
 PORTAL_MIN_FREE_GB = (
     ENVIRONMENT.number("PORTAL_MIN_FREE_GB", 5) if ENVIRONMENT.text("PORTAL_MIN_FREE_GB") else None
 )
@@ -191,18 +191,18 @@ TEMPLATES = [
 ]
 
 
-# Requests are answered in threads that stay (portal/handler.py).
+# Requests are answered in long-lived threads (portal/handler.py).
 IN_WEB = "portal.asgi" in sys.modules
 IN_WORKER = "qcluster" in sys.argv
-# Seconds to connect in; milliseconds after which a machine that does not answer counts as gone.
+# Seconds to connect; milliseconds until a machine that does not answer counts as gone.
 POSTGRESQL_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 20_000, "keepalives_idle": 20}
 
 
 def _database() -> dict[str, Any]:
     url = ENVIRONMENT.text("DATABASE_URL")
     if url:
-        # Worker processes are forked: a connection pool would not survive that, a kept
-        # connection does, and makes the queue several times as quick.
+        # Worker processes are forked: a connection pool would not survive that. A persistent
+        # connection does, and makes the queue several times as fast.
         config = {**environ.Env.db_url_config(url), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
         if "postgresql" in config["ENGINE"]:
             config["OPTIONS"] = {**POSTGRESQL_PATIENCE, **config.get("OPTIONS", {})}
@@ -211,7 +211,7 @@ def _database() -> dict[str, Any]:
         "ENGINE": "django.db.backends.sqlite3",
         "CONN_MAX_AGE": 60 if IN_WEB else 0,  # the worker's processes are forked
         "NAME": PORTAL_DATA / "db.sqlite3",
-        "TEST": {"NAME": PORTAL_DATA / "test.sqlite3"},  # a file, as for real
+        "TEST": {"NAME": PORTAL_DATA / "test.sqlite3"},  # a file, as in production
         "OPTIONS": {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
@@ -222,10 +222,10 @@ def _database() -> dict[str, Any]:
 
 DATABASES = {"default": _database()}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # REST framework looks for fields of PostgreSQL, and would load its driver: a tenth of web.
+    # REST framework looks for PostgreSQL fields and would load the driver: a tenth of web.
     sys.modules.setdefault("django.contrib.postgres", None)  # type: ignore[arg-type]
 REDIS_URL = ENVIRONMENT.text("REDIS_URL")
-# Of this machine: no trust in a host leads people's git, builds or notebooks to these.
+# Ports of this machine that people's git, builds and notebooks never reach, whatever is trusted.
 _servers = (DATABASES["default"].get("PORT"), REDIS_URL and (urlsplit(REDIS_URL).port or 6379))
 PORTAL_CLOSED_PORTS = sorted({PORTAL_PORT, *(int(port) for port in _servers if port)})
 
@@ -236,7 +236,7 @@ CACHES = {
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     )
 }
-# Without Redis there is no layer at all: readers of a log then look at the database instead.
+# Without Redis there is no channel layer: readers of a log then look in the database.
 CHANNEL_LAYERS: dict[str, Any] = (
     {
         "default": {
@@ -248,8 +248,8 @@ CHANNEL_LAYERS: dict[str, Any] = (
     else {}
 )
 
-# Tasks are nudges: `sessions.watch.reconcile` repeats each minute what a lost one should have done,
-# so a failed task is never delivered again by the queue itself.
+# Tasks are nudges: every minute `sessions.watch.reconcile` repeats what a lost task should have
+# done, so the queue itself never delivers a failed task again.
 Q_CLUSTER = {
     "name": "bindery",
     "orm": "default",
@@ -267,7 +267,7 @@ Q_CLUSTER = {
 
 # --- Signing in ------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = [
-    "portal.accounts.login_throttle.Guard",  # first: whoever has to wait gets to no other one
+    "portal.accounts.login_throttle.Guard",  # first: who is locked out reaches no other backend
     "django.contrib.auth.backends.ModelBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -280,8 +280,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# --- Sign-in attempts (portal/accounts/login_throttle.py)
-# ---------------------------------------------------
+# --- Sign-in attempts (portal/accounts/login_throttle.py) ------------------------------------
 AXES_FAILURE_LIMIT = ENVIRONMENT.number("PORTAL_SIGN_IN_ATTEMPTS", 5, low=1)
 AXES_COOLOFF_TIME = timedelta(seconds=ENVIRONMENT.number("PORTAL_SIGN_IN_PAUSE", 900, low=1))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
@@ -290,15 +289,15 @@ AXES_CLIENT_IP_CALLABLE = "portal.accounts.login_throttle.address"
 AXES_CLIENT_STR_CALLABLE = "portal.accounts.login_throttle.who"
 AXES_LOCKOUT_CALLABLE = "portal.accounts.login_throttle.locked"
 AXES_RESET_ON_SUCCESS = True
-# Whoever goes on trying does not wait the longer for it, and fills no table.
+# Further attempts during a lockout neither extend it nor fill a table.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken", "next", "code", "state"]
-# From these addresses, and from no other, what is forwarded says who asks (portal/asgi.py).
+# Forwarded headers are believed from these addresses only (portal/asgi.py).
 PORTAL_TRUSTED_PROXIES = ENVIRONMENT.words("PORTAL_TRUSTED_PROXIES")
-# By this the portal knows the nginx that passes content on itself (sessions/gateway/nginx.py).
+# The secret of an nginx that proxies notebooks' content itself (sessions/gateway/nginx.py).
 PORTAL_NGINX_SECRET = ENVIRONMENT.text("PORTAL_NGINX_SECRET")
 if PORTAL_NGINX_SECRET and not re.fullmatch(r"[!-~]{32,}", PORTAL_NGINX_SECRET):
     _hint = "Give what openssl rand -hex 32 makes."
@@ -312,7 +311,7 @@ OIDC_TIMEOUT = 10
 OIDC_REFRESH_SECONDS = ENVIRONMENT.number("OIDC_REFRESH_SECONDS", 900, low=1)
 OIDC_VOUCH_DAYS = ENVIRONMENT.number("OIDC_VOUCH_DAYS", 30, low=1, high=3650)
 OIDC_SESSION_HOURS = ENVIRONMENT.number("OIDC_SESSION_HOURS", 12, low=1, high=8760)
-# A provider that is set wrongly does not open the other door.
+# A misconfigured provider does not turn password sign-in on.
 PORTAL_PASSWORD_SIGN_IN = ENVIRONMENT.flag(
     "PORTAL_PASSWORD_SIGN_IN", default=not any_is_meant(ENVIRONMENT)
 )
@@ -320,13 +319,13 @@ AUTHENTICATION_BACKENDS = [
     "portal.accounts.login_throttle.Guard",
     "portal.accounts.oidc.backends.Password",
     "portal.accounts.oidc.backends.ByProvider",
-    "portal.oidc.backends.Password",  # for sessions that have these stored
+    "portal.oidc.backends.Password",  # for sessions that store these paths
     "portal.oidc.backends.ByProvider",
 ]
 
-# --- How soon a right that has ended ends what is open; constants that tests shorten -----------
-PORTAL_LIVE_RECHECK = 5.0  # seconds: who follows a log or a story (sessions/progress/broadcast.py)
-PORTAL_GATEWAY_RECHECK = 2.0  # seconds: what passes through to notebooks (sessions/gateway)
+# --- How soon open connections end with a permission: seconds, constants that tests shorten ----
+PORTAL_LIVE_RECHECK = 5.0  # followers of logs and events (sessions/progress/broadcast.py)
+PORTAL_GATEWAY_RECHECK = 2.0  # connections to notebooks (sessions/gateway)
 
 # --- Keys and tokens -------------------------------------------------------------------------
 PORTAL_ENCRYPTION_KEYS = ENVIRONMENT.words("PORTAL_ENCRYPTION_KEYS") or [
@@ -345,7 +344,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 CSRF_USE_SESSIONS = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# Browsers that came by https once come by nothing else for so long; 0 is off.
+# How long browsers that came by https once use nothing else; 0 turns it off.
 PORTAL_HSTS_SECONDS = ENVIRONMENT.number("PORTAL_HSTS_SECONDS", 31_536_000, high=63_072_000)
 if _https:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -363,12 +362,12 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # --- Letters ---------------------------------------------------------------------------------
-# Without the address of a mail server none are written; pages say what letters would have said.
+# Without a mail server no letters are written; pages say what letters would have said.
 PORTAL_EMAIL_URL = ENVIRONMENT.text("PORTAL_EMAIL_URL")
 DEFAULT_FROM_EMAIL = ENVIRONMENT.text("PORTAL_EMAIL_FROM", f"Bindery <bindery@{_host}>")
 EMAIL_TIMEOUT = 10
 PORTAL_LETTERS_A_MINUTE = ENVIRONMENT.number("PORTAL_LETTERS_A_MINUTE", 60, low=1)
-# Who is told by mail that a part of the portal is unwell (portal/health/operator_alerts.py).
+# Who gets mail when a part of the portal is unwell (portal/health/operator_alerts.py).
 PORTAL_OPERATORS_MAIL = operators(ENVIRONMENT, ENVIRONMENT.words("PORTAL_OPERATORS_MAIL"))
 _mail = mail_server(ENVIRONMENT, PORTAL_EMAIL_URL, DEFAULT_FROM_EMAIL)
 EMAIL_BACKEND = _mail.get("EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend")
@@ -401,7 +400,7 @@ STORAGES = {
 }
 
 # --- The API (docs/api.md) -------------------------------------------------------------------
-# Calls a minute; 0 is no bound.
+# Calls per minute; 0 is no limit.
 PORTAL_API_RATE = ENVIRONMENT.number("PORTAL_API_RATE", 3000)
 PORTAL_API_CHANGE_RATE = ENVIRONMENT.number("PORTAL_API_CHANGE_RATE", 300)
 PORTAL_API_STRANGER_RATE = ENVIRONMENT.number("PORTAL_API_STRANGER_RATE", 300)
@@ -422,7 +421,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "EXCEPTION_HANDLER": "sessions.api.errors.answer",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
-    "URL_FORMAT_OVERRIDE": None,  # `Accept` says what is wanted
+    "URL_FORMAT_OVERRIDE": None,  # clients use `Accept`
     "DEFAULT_SCHEMA_CLASS": "sessions.api.openapi.Described",
 }
 
@@ -445,7 +444,7 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-# --- What operators watch it by (docs/monitor.md) --------------------------------------------
+# --- Monitoring (docs/monitor.md) ------------------------------------------------------------
 PORTAL_METRICS_TOKEN = ENVIRONMENT.text("PORTAL_METRICS_TOKEN")
 PORTAL_LOG_REQUESTS = ENVIRONMENT.flag("PORTAL_LOG_REQUESTS", default=False)
 PORTAL_LOG_FORMAT = ENVIRONMENT.choice("PORTAL_LOG_FORMAT", "line", FORMS)

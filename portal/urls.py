@@ -1,4 +1,4 @@
-"""All addresses of the portal."""
+"""The URLs of the portal's pages, admin and API."""
 
 from __future__ import annotations
 

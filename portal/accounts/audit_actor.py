@@ -1,7 +1,7 @@
-"""Whose change it is, for the audit: said by who is signed in or by a token, by no header.
+"""Record who made a change in the audit: the person who is signed in or owns the token.
 
-django-auditlog takes a correlation id and a port from headers that anybody sends, of any length and
-size, and stores them with each change.
+django-auditlog also takes a correlation id and a port from headers that anybody can send, of any
+length and size, and stores them with each change. Here no header counts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from portal.models import User
 
 
 class Audit(AuditlogMiddleware):  # type: ignore[misc]
-    """django-auditlog's, which notes the person of each request and nothing else."""
+    """django-auditlog's middleware, reduced to recording the person of each request."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with set_extra_data(context_data={"actor": self._get_actor(request)}):
@@ -25,13 +25,15 @@ class Audit(AuditlogMiddleware):  # type: ignore[misc]
 
 
 def acts(user: User) -> None:
-    """Have all further changes of this request be this person's: somebody who has come by a token,
-    or signs in with it, was nobody when it began."""
+    """Attribute all further changes of this request to the person.
+
+    For people who come with a token, or sign in with this request: when it began, nobody was known.
+    """
     context: dict[str, Any] | None = auditlog_value.get(None)
     if context is not None:
         context["actor"] = user
 
 
 def hidden(_secret: str) -> str:
-    """Return what stands in the audit for a secret that was changed."""
+    """Return the text that stands in the audit for a changed secret."""
     return "…"

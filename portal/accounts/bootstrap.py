@@ -1,4 +1,4 @@
-"""The account with which the embedded portal is entered first. `manage.py up` makes it."""
+"""Create the first account of an embedded portal; `manage.py up` calls it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ USERNAME = "admin"
 
 
 def ensure() -> str:
-    """Make the account if nobody has one yet; say for the screen which password it has, or ""
-    where there was one already, of which `known` can tell.
+    """Create the account if there is none at all, and return its password for the screen.
 
-    A password that we make up is shown this once, and kept in a file that only the portal's own
-    user can read, for as long as it is wanted there.
+    Returns "" if there was an account already; `known` can then tell which password it has. A
+    generated password is shown this once, and kept in a file that only the portal's own user can
+    read, for as long as people leave it there.
     """
     if User.objects.exists():
         return ""
@@ -33,8 +33,10 @@ def ensure() -> str:
 
 
 def known() -> str:
-    """Which password the account has that was there already, for the screen. Comparing one takes a
-    processor half a second."""
+    """Return, for the screen, which password the existing account has.
+
+    Comparing a password takes half a second of processor time.
+    """
     path = _path()
     account = User.objects.filter(username=USERNAME).first()
     if account and path.exists() and account.check_password(path.read_text().strip()):
@@ -50,5 +52,5 @@ def _path() -> Path:
 
 
 def _kept(path: Path) -> str:
-    """What the file holds; a start that was interrupted may have written it already."""
+    """Return the file's password; a start that was interrupted may have written it already."""
     return written_once(path, secrets.token_urlsafe(12) + "\n").strip()

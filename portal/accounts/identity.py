@@ -1,6 +1,6 @@
-"""Who somebody is here: by whom they sign in, and where each of their groups is from.
+"""Tell how a person signs in, and where each of their groups comes from.
 
-For the account page and for the person's page in the admin.
+The account page and the person's page in the admin show it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from portal.roles import TITLES
 
 @dataclass(frozen=True)
 class Membership:
-    """``whence``: who put them into the group, in words."""
+    """A group of a person; ``whence`` says who put them into it."""
 
     name: str
     whence: str
@@ -26,12 +26,14 @@ class Membership:
 
 @dataclass(frozen=True)
 class Who:
+    """The name of a person's identity provider, and their groups."""
+
     provider: str
     groups: list[Membership]
 
 
 def who(user: User) -> Who:
-    """One query, for the groups."""
+    """Return how the person signs in and their groups, with one query."""
     provider = provider_of(user)
     claimed = set(user.claimed)
     names = user.groups.order_by("name").values_list("name", flat=True)
@@ -39,12 +41,12 @@ def who(user: User) -> Who:
 
 
 def own(user: User) -> dict[str, Any]:
-    """The context of ``portal/_who.html``."""
+    """Return the context of ``portal/_who.html``."""
     return {"who": who(user)}
 
 
 def provider_of(user: User) -> str:
-    """What the one is called by whom they sign in."""
+    """Return the name of the person's identity provider, or the words for a password."""
     return _name_of(user.issuer) if user.subject else _("a password of this portal")
 
 
@@ -56,6 +58,6 @@ def _membership(name: str, is_claimed: bool, provider: str) -> Membership:
 
 
 def _name_of(issuer: str) -> str:
-    """The provider's name as its button has it, else whose address it is."""
+    """Return the provider's name as on its button, otherwise the host of its address."""
     named = (each.name for each in settings.OIDC_PROVIDERS.values() if each.issuer == issuer)
     return next(named, urlsplit(issuer).hostname or issuer)

@@ -1,8 +1,8 @@
-"""Attempts to sign in: how many may fail before an address has to wait, and the page that says so.
+"""Limit failed sign-ins per name and address, and show the page that says how long to wait.
 
-django-axes keeps the count in the database, for all web processes together; here is how we count
-and what we say. Set up in `settings`; `/sign-in/`, `/admin/login/` and the ways back from identity
-providers all pass `Guard`.
+django-axes keeps the count in the database, shared by all web processes; this module sets how to
+count and what to say. `settings` configures it. `/sign-in/`, `/admin/login/` and the callbacks of
+identity providers all pass `Guard`.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
 
 ADDRESS_TIMES = 20
-"""An address may fail so many times as often as one name from there: many can be behind one."""
+"""How many times as often an address may fail as one name from there: many people can share one."""
 
 
 class Guard(AxesStandaloneBackend):  # type: ignore[misc]
-    """The first of the authentication backends: whoever has to wait gets to no other one."""
+    """The first of the authentication backends: people who are locked out reach no other one."""
 
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> None:
-        """Without a request it is a command or a test that asks, and nobody from outside."""
+        """Check for a lockout, unless a command or a test calls it without a request."""
         if request is not None:
             super().authenticate(request, **credentials)
 
 
 class Attempts(AxesDatabaseHandler):  # type: ignore[misc]
-    """Counts by name and address, and more generously by address alone."""
+    """Counts failures by name and address, and more generously by address alone."""
 
     def get_failures(self, request: HttpRequest, credentials: Any = None) -> int:
-        """How near to the limit this attempt is: the limit counts for one name."""
+        """Return how near to the limit this attempt is, in failures of one name."""
         by_name, by_address = (
             attempts.aggregate(sum=Sum("failures_since_start"))["sum"] or 0
             for attempts in self.get_user_attempts(request, credentials)
@@ -48,23 +48,30 @@ class Attempts(AxesDatabaseHandler):  # type: ignore[misc]
     def user_login_failed(
         self, sender: Any, credentials: Any, request: Any = None, **more: Any
     ) -> None:
-        """Whoever has to wait anyway is not counted: neither does it last longer, nor can they
-        fill the table, on whatever way they fail."""
+        """Count a failure, except during a lockout.
+
+        So the lockout does not grow longer, and nobody can fill the table, however they fail.
+        """
         if request is not None and self.is_locked(request, credentials):
             request.axes_locked_out = True
         super().user_login_failed(sender, credentials, request, **more)
 
     def reset_user_attempts(self, request: HttpRequest, credentials: Any = None) -> int:
-        """Forget this name's failures only: else whoever has an account could go on guessing
-        at others for ever, by signing in now and then."""
+        """Forget this name's failures only.
+
+        Otherwise the owner of an account could guess at others for ever by signing in now and then.
+        """
         by_name, _by_address = self.filter_user_attempts(request, credentials)
         count: int = by_name.delete()[0]
         return count
 
 
 def address(request: HttpRequest | Request) -> str | None:
-    """Whose attempt it is. One household has a whole network of IPv6 addresses, so that counts
-    as one; None for what is no address, such as what a strange proxy makes up."""
+    """Return the address that an attempt counts for; None if the request has no valid address.
+
+    One household has a whole IPv6 network, so a /64 counts as one address. A strange proxy may send
+    something that is no address.
+    """
     try:
         plain = ip_address(request.META.get("REMOTE_ADDR", "").partition("%")[0])
     except ValueError:
@@ -76,12 +83,12 @@ def address(request: HttpRequest | Request) -> str | None:
 
 
 def who(name: str | None, address: str | None, *rest: object) -> str:
-    """As the log has it, in one line whatever the name holds."""
+    """Return name and address for the log, on one line whatever the name holds."""
     return f"{name!r} from {address}"
 
 
 def locked(request: HttpRequest, *rest: object) -> HttpResponse:
-    """The page for whoever has to wait."""
+    """Return the page for people who are locked out."""
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     minutes = -(-seconds // 60)
     page = render(request, "portal/locked.html", {"minutes": minutes}, status=429)

@@ -1,6 +1,7 @@
-"""What staff do to people: sign them out everywhere, disable and enable them.
+"""Sign people out everywhere, and disable and enable them.
 
-`portal.privacy.erase` is a matter of its own. Signing out everywhere is everybody's own to do, too.
+Staff do this to people; everybody can sign themselves out everywhere, too. Erasing people is in
+`portal.privacy.erase`.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ from sessions.models import Project, Session
 
 
 def sign_out(user: User) -> None:
-    """End all sign-ins of this person, and what their browsers have open. Tokens stay good."""
+    """End all sign-ins of this person and their browsers' open connections. Tokens stay valid."""
     with transaction.atomic():
-        user.signed_out = timezone.now()  # no session's hash fits any more, see the model
+        user.signed_out = timezone.now()  # invalidates the hash in all sessions, see the model
         user.save(update_fields=["signed_out"])
-        SignIn.objects.filter(user=user).delete()  # nor is a provider asked about them any more
+        SignIn.objects.filter(user=user).delete()  # so no provider is asked again
         tickets.revoke_user(user)
 
 
 def disable(user: User, by: User, *, stop: bool = False) -> int:
-    """Let this person in nowhere any more; say how many of their notebooks are being stopped."""
+    """End the person's access; return how many of their notebooks are being stopped.
+
+    Notebooks stop only if ``stop`` is set.
+    """
     with transaction.atomic():
         user.is_active = False
         user.save(update_fields=["is_active"])
@@ -34,13 +38,13 @@ def disable(user: User, by: User, *, stop: bool = False) -> int:
 
 
 def enable(user: User) -> None:
-    """Let them in again; they sign in anew."""
+    """Let the person in again; they have to sign in anew."""
     user.is_active = True
     user.save(update_fields=["is_active"])
 
 
 def lock_out(user: User) -> None:
-    """For good: no password, no rights, no tokens. May be repeated."""
+    """End the person's access for good: no password, no rights, no tokens. May be repeated."""
     with transaction.atomic():
         user.set_unusable_password()
         user.is_active = user.is_staff = user.is_superuser = False
@@ -50,7 +54,7 @@ def lock_out(user: User) -> None:
 
 
 def live_of(user: User) -> list[Project]:
-    """Their projects whose notebook is running, or on its way or out."""
+    """Return the person's projects whose notebook is starting, running or stopping."""
     live = Session.objects.live().filter(project__owner=user)
     mine = Project.objects.existing().filter(current__in=live)
     return list(mine.select_related("owner", "current__build"))
@@ -59,6 +63,6 @@ def live_of(user: User) -> list[Project]:
 def _stop(project: Project, by: User) -> bool:
     try:
         lifecycle.stop(project, by)
-    except StateConflict:  # it ended meanwhile
+    except StateConflict:  # it ended in the meantime
         return False
     return True

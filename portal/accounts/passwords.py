@@ -1,8 +1,8 @@
-"""Passwords that staff set for somebody: good once, to choose another, and told to their person.
+"""Passwords that staff set for people: valid once, to choose another, and announced to the person.
 
-Else whoever may set passwords could be anybody for as long as they like, and nobody would know. Who
-signs in with such a password has no session here before they have chosen their own: `begin` and
-`chooser` hold the place between, `portal.pages.sign_in` asks for it.
+Otherwise, whoever may set passwords could act as anybody for as long as they like, and nobody would
+know. People who sign in with such a password get no session before they have chosen their own:
+`begin` and `chooser` keep who is choosing, and `portal.pages.sign_in` asks for the new password.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ from portal.models import User
 
 PLACE = "chooses_password"
 SECONDS = 15 * 60
-"""So long one may take to choose."""
+"""Time that a person has to choose."""
 
 
 class GivenPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
-    """Django's; ``by`` sets it. One's own is one's own."""
+    """Django's form for staff; ``by`` sets the password.
+
+    Setting one's own counts as choosing it, and nobody is written to.
+    """
 
     def __init__(self, user: User, *args: Any, by: User, **kwargs: Any) -> None:
         super().__init__(user, *args, **kwargs)
@@ -46,7 +49,7 @@ class GivenPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
 
 
 class OwnPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
-    """For whoever has come in with one that staff have set."""
+    """The form for people who came in with a password that staff have set."""
 
     def clean_new_password1(self) -> str:
         chosen: str = self.cleaned_data["new_password1"]
@@ -63,8 +66,10 @@ class OwnPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
 
 
 def note(user: User, by: User) -> bool:
-    """Note on a row that is about to be saved whether its password is staff's or its person's own;
-    return whether it is staff's."""
+    """Record on an unsaved row who set its password; return whether it was staff.
+
+    The other case is that the person set their own.
+    """
     if user.pk == by.pk:
         user.password_chosen = timezone.now()
         return False
@@ -82,13 +87,15 @@ def tell(user: User, template: str, address: str = "") -> None:
 
 
 def begin(request: HttpRequest, user: User) -> None:
-    """Keep in the session of a browser, in which nobody is signed in, who may choose a password."""
+    """Note in a browser's session, in which nobody is signed in, who may choose a password."""
     request.session[PLACE] = [user.pk, user.get_session_auth_hash(), time.time()]
 
 
 def chooser(request: HttpRequest) -> User | None:
-    """Return who may choose one in this browser: until they have, or another was set, or it took
-    them too long."""
+    """Return who may choose a password in this browser, or None.
+
+    None once they have chosen, another password was set, or they took too long.
+    """
     pk, known, began = request.session.get(PLACE) or (0, "", 0.0)
     user = User.objects.filter(pk=int(pk)).first()
     if user is None or not user.may_enter or not user.must_choose_password:

@@ -1,10 +1,10 @@
-"""A new ``PORTAL_SECRET_KEY`` signs nobody out while the one before is among the
-``PORTAL_SECRET_KEY_FALLBACKS``: a sign-in from before becomes one under the new key.
+"""Keep people signed in when ``PORTAL_SECRET_KEY`` changes.
 
-Django does so too, and gives the browser's session another name with it: that would end what goes
-by the name, its open notebooks and its sign-in at a provider; and its sockets it would sign out.
-So this comes first, for pages as middleware and for sockets around `channels.auth`. Without a
-fallback it asks nothing.
+While the old key is among the ``PORTAL_SECRET_KEY_FALLBACKS``, a sign-in from before becomes one
+under the new key. Django does so too, but also gives the browser's session a new key. That would
+end whatever depends on the session key: open notebooks and the sign-in at a provider. And it would
+sign WebSockets out. So this runs first, as middleware for pages and around `channels.auth` for
+sockets. Without a fallback it makes no queries.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ from portal.models import User
 
 
 class CarryOver(MiddlewareMixin):
+    """Middleware that carries a page's sign-in over to the present key."""
+
     def process_request(self, request: HttpRequest) -> None:
         carry_over(request.session)
 
 
 class CarryOverSockets:
+    """ASGI middleware that carries a WebSocket's sign-in over to the present key."""
+
     def __init__(self, inner: Any) -> None:
         self._inner = inner
 
@@ -37,7 +41,7 @@ class CarryOverSockets:
 
 
 def carry_over(session: SessionBase) -> None:
-    """Bind a sign-in that an earlier key vouches for to the present one."""
+    """Bind a sign-in that an earlier key vouches for to the present key."""
     if not settings.SECRET_KEY_FALLBACKS or SESSION_KEY not in session:
         return
     user = User.objects.filter(pk=session[SESSION_KEY]).first()

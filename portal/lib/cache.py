@@ -1,4 +1,4 @@
-"""A cache that has forgotten everything while Redis does not answer: slower, and never an error."""
+"""A Redis cache that acts as if it were empty while Redis is away: slower, but never an error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from redis.exceptions import RedisError
 
 
 class ForgetfulCache(RedisCache):
-    """Counting is not forgiven: who counts (`sessions.api.throttles`) decides what a loss means."""
+    """Django's Redis cache, whose reads and writes never raise Redis errors.
+
+    Counting (``incr``) still raises: the code that counts (`sessions.api.throttles`) decides what a
+    loss means.
+    """
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         try:

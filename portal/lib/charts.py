@@ -1,13 +1,8 @@
-"""Draw charts as plain SVG: pure functions from numbers and words to a piece of a page.
+"""Draw charts as plain SVG: pure functions from numbers and labels to a piece of a page.
 
-The frame of a chart: its scale, its words, and where things are in it. `charts` draws.
-
-Charts as plain SVG, drawn here: pure, from numbers and words to a piece of a page.
-
-A chart is as wide as its place: what lies across is in percent, so that words keep their size on
-any screen. Colours and type are the stylesheet's (``charts.css``), by class alone. Whatever is
-put in is escaped. A table with the same figures stands beside each, in the templates. Neighbour:
-`chartframe`.
+A chart is as wide as its container: horizontal positions are in percent, so that text keeps its
+size on any screen. Colours and type come from the stylesheet (``charts.css``), by class only. All
+input is escaped. The templates show a table with the same figures beside each chart.
 """
 
 from __future__ import annotations
@@ -21,15 +16,18 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 HEIGHT, TOP, FOOT = 150, 12, 22
-"""Of a chart, of the air above its scale and of the words below it, in pixels."""
+"""Heights in pixels: of the chart, of the space above its scale, and of the labels below it."""
 LEFT, RIGHT = 10.0, 99.5
-"""Where the drawing begins and ends, in percent; left of it are the words of the scale."""
+"""Where the drawing begins and ends, in percent; the numbers of the scale stand left of it."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """One place on the axis. ``values``: the parts of a column, from below; or one point, or
-    none where there is no figure. ``hint`` is shown under the mouse, ``label`` on the axis."""
+    """One place on the horizontal axis.
+
+    ``values`` are the parts of a column from the bottom up, or a single point, or empty where there
+    is no figure. ``hint`` is the tooltip, ``label`` stands on the axis.
+    """
 
     values: tuple[float, ...]
     hint: str
@@ -37,7 +35,7 @@ class Place:
 
 
 def top_of(most: float) -> float:
-    """A round number not below ``most``, that two steps reach from nothing."""
+    """Return a round number not below ``most`` that divides into two steps of the scale."""
     if most <= 2:
         return 2
     size = 10.0 ** math.floor(math.log10(most))
@@ -45,13 +43,13 @@ def top_of(most: float) -> float:
 
 
 def height(value: float, top: float) -> float:
-    """How far down a value is."""
+    """Return how far from the top a value is, in pixels."""
     room = HEIGHT - TOP - FOOT
     return TOP + room * (1 - value / top)
 
 
 def placed(places: Sequence[Place]) -> Iterator[tuple[Place, float, float]]:
-    """Each with its middle and the width of its place, in percent."""
+    """Yield each place with its middle and its width, in percent."""
     width = (RIGHT - LEFT) / max(len(places), 1)
     for index, place in enumerate(places):
         yield place, LEFT + width * (index + 0.5), width
@@ -60,6 +58,7 @@ def placed(places: Sequence[Place]) -> Iterator[tuple[Place, float, float]]:
 def framed(
     key: str, title: str, summary: str, places: Sequence[Place], top: float, drawn: SafeString
 ) -> SafeString:
+    """Return the whole SVG: title, summary, scale and labels around what is ``drawn``."""
     return format_html(
         '<svg class="chart" width="100%" height="{height}" role="img" focusable="false"'
         ' aria-labelledby="{key}-title {key}-summary">'
@@ -74,7 +73,7 @@ def framed(
 
 
 def _scale(top: float) -> SafeString:
-    """Three lines across: nothing, half, all."""
+    """Return the three horizontal lines: zero, half, all."""
     lines = [
         (LEFT, RIGHT, f"{height(value, top):.1f}", _short(value)) for value in (0, top / 2, top)
     ]
@@ -87,7 +86,7 @@ def _scale(top: float) -> SafeString:
 
 
 def _short(value: float) -> str:
-    """A round number in at most four characters, as long as it is below a million millions."""
+    """Return a round number in at most four characters, if it is below a million millions."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:g}{letter}"
@@ -106,11 +105,14 @@ def _labels(places: Sequence[Place]) -> SafeString:
 __all__ = ["Place", "columns", "gauge", "line", "swatch"]
 
 GAP = 0.22
-"""The part of a column's place that stays empty."""
+"""Share of a column's place that stays empty."""
 
 
 def columns(key: str, title: str, summary: str, places: Sequence[Place]) -> SafeString:
-    """A column for each place; ``key`` is unique in the page. The second part is hatched."""
+    """Return a chart with a column for each place; ``key`` must be unique in the page.
+
+    The second part of a column is hatched.
+    """
     top = top_of(max((sum(place.values) for place in places), default=0))
     drawn = [
         (_column(key, place, middle, width, top),)
@@ -121,7 +123,7 @@ def columns(key: str, title: str, summary: str, places: Sequence[Place]) -> Safe
 
 
 def line(key: str, title: str, summary: str, places: Sequence[Place]) -> SafeString:
-    """A point for each place that has a figure, joined to the one before it."""
+    """Return a chart with a point for each place that has a figure, joined to the one before it."""
     top = top_of(max((place.values[0] for place in places if place.values), default=0))
     points = [
         (middle, height(place.values[0], top), place.hint)
@@ -144,8 +146,10 @@ def line(key: str, title: str, summary: str, places: Sequence[Place]) -> SafeStr
 
 
 def gauge(used: float, total: float) -> SafeString:
-    """A slim bar for ``used`` of ``total``; the figures stand beside it, in words. What is
-    beyond the total fills it, in another colour."""
+    """Return a slim bar for ``used`` of ``total``; the figures stand beside it as text.
+
+    More than the total fills the bar, in another colour.
+    """
     share = min(used / total, 1) if total > 0 else float(used > 0)
     return format_html(
         '<svg class="gauge{}" width="100%" height="8" aria-hidden="true" focusable="false">'
@@ -157,7 +161,7 @@ def gauge(used: float, total: float) -> SafeString:
 
 
 def swatch(key: str, part: int) -> SafeString:
-    """What a part of the chart ``key`` looks like, for a legend."""
+    """Return a legend's sample of a part of the chart ``key``."""
     return format_html(
         '<svg class="swatch" width="12" height="12" aria-hidden="true" focusable="false">'
         '<rect class="part-{}" width="12" height="12" rx="2" {}></rect></svg>',
@@ -167,7 +171,7 @@ def swatch(key: str, part: int) -> SafeString:
 
 
 def _column(key: str, place: Place, middle: float, width: float, top: float) -> SafeString:
-    """Its parts upon one another; the whole place answers to the mouse."""
+    """Return one column: its parts stacked, with a tooltip for the whole place."""
     parts, below = [], 0.0
     for part, value in enumerate(place.values):
         low, high = height(below, top), height(below + value, top)

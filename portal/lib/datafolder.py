@@ -1,4 +1,4 @@
-"""The embedded default's data folder: where it is, and the secrets kept in it."""
+"""Locate the default data folder, and keep secrets in it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ SYSTEM_FOLDER = Path("/var/lib/bindery")
 
 
 def default_folder(project: Path) -> Path:
-    """``data`` beside the code, where the notebooks' user can get to it.
+    """Return ``data`` beside the code, or a system folder if notebooks could not reach that.
 
-    A portal run as root gives its notebooks another uid, which cannot pass through folders
-    that are root's alone (such as root's home): then it is a system folder.
+    A portal that runs as root gives its notebooks another uid, which cannot pass through folders
+    that only root may enter (such as root's home).
     """
     private = any(not (parent.stat().st_mode & 0o001) for parent in (project, *project.parents))
     return SYSTEM_FOLDER if os.geteuid() == 0 and private else project / "data"
 
 
 def secret(folder: Path, name: str) -> str:
-    """The secret ``name`` in ``folder``, made at the first call; the same for all processes, also
-    when two of them come first at once."""
+    """Return the secret ``name`` in ``folder``, generated at the first call.
+
+    All processes get the same one, even if two of them come first at once.
+    """
     return written_once(folder / name, secrets.token_urlsafe(50))
 
 
 def written_once(path: Path, text: str) -> str:
-    """What the file at ``path`` holds: ``text``, if nobody was earlier. It is whole or not there,
-    also after a power cut, and only its owner reads it."""
+    """Write ``text`` to ``path`` unless the file exists, and return what the file holds.
+
+    The file is complete or absent, even after a power cut, and only its owner can read it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")

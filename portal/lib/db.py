@@ -1,21 +1,16 @@
-"""Speed up and guard database access: compiled queries, trigram indexes, row numbers from outside.
+"""Speed up and guard database access: prepared queries, trigram indexes, row numbers from outside.
 
-Queries that are put together once, and then asked with ever new values.
+`Prepared` compiles a query once in a process. For a small query Django spends most of its time on
+making the SQL (measured: four fifths of a millisecond, where asking and reading the rows take
+one), so queries that nearly every request makes are compiled once. Django still makes the rows.
 
-Of a small query's time Django needs most to make its SQL (measured: four fifths of a
-millisecond, where asking and reading the rows take one). For those that nearly every request
-asks this is done once in a process; what the rows become is left to Django.
+`index` is a migration step for PostgreSQL's index for substring searches. It needs the extension
+pg_trgm, which a database's owner may create since PostgreSQL 13 if the server has it. Elsewhere
+the step does nothing and such a search reads all rows: silently on SQLite, with a warning on
+PostgreSQL.
 
-PostgreSQL's index for a search by a part of a word, as a step of a migration.
-
-It needs the extension pg_trgm, which a database's owner may create since PostgreSQL 13, where
-the server has it. Elsewhere the step does nothing, and such a search reads all rows: on SQLite
-in silence, on PostgreSQL with a warning.
-
-Numbers of rows as they stand in addresses and forms.
-
-A database takes 64 bits at most: SQLite's driver raises for more, wherever Django has not
-looked.
+`row_number` parses the row numbers in addresses and forms. A database takes at most 64 bits:
+SQLite's driver raises for more, wherever Django has not checked.
 """
 
 from __future__ import annotations
@@ -37,7 +32,7 @@ Made = tuple[str, tuple[Any, ...]]
 
 
 class Given(Expression):
-    """Stands in a query for the value of this name, which is given when it is asked."""
+    """A placeholder in a prepared query; its value is passed by ``name`` at each call."""
 
     def __init__(self, name: str, field: Field[Any, Any]) -> None:
         super().__init__(output_field=field)
@@ -51,16 +46,17 @@ Moment = datetime | Given
 
 
 class Prepared(Generic[Row]):
-    """``make`` returns the query, with a `Given` for each value that is not always the same.
+    """A query that is compiled once and run with ever new values.
 
-    Raises `ValueError` when first asked if anything else of it changes by itself, as the time does.
+    ``make`` returns the query, with a `Given` for each value that varies. The first call raises
+    `ValueError` if anything else in the query changes by itself, as the time does.
     """
 
     def __init__(self, make: Callable[[], QuerySet[Any, Row]]) -> None:
         self._make = make
 
     def __call__(self, **values: Any) -> list[Row]:
-        """The rows for these values, read now."""
+        """Return the rows for these values, read now."""
         queryset, ready, (sql, places) = self._ready
         connection = connections[queryset.db]
 
@@ -95,7 +91,10 @@ log = logging.getLogger(__name__)
 
 
 def index(name: str, table: str, *columns: str) -> migrations.RunPython:
-    """For ``icontains`` and ``istartswith`` on these columns, as Django writes them."""
+    """Return a migration step that adds an index for ``icontains`` and ``istartswith``.
+
+    It fits the SQL that Django writes for these lookups on the columns.
+    """
 
     def make(apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
         if editor.connection.vendor != "postgresql":
@@ -121,10 +120,10 @@ def index(name: str, table: str, *columns: str) -> migrations.RunPython:
 
 
 DIGITS = 18
-"""Fewer than the largest such number has, so that whatever has so many fits."""
+"""One digit less than the largest 64-bit number has, so any number of so many digits fits."""
 
 
 def row_number(text: str) -> int | None:
-    """Return the number that ``text`` is, None where no row can have it."""
+    """Return the number that ``text`` is, or None if no row can have it."""
     fits = 0 < len(text) <= DIGITS and text.isascii() and text.isdigit()
     return int(text) if fits else None

@@ -1,5 +1,7 @@
-"""Reading the environment: every setting has a name, a kind and a default, and a wrong value
-becomes a system check with a stable id instead of a traceback. `settings` is the one reader.
+"""Read settings from environment variables.
+
+Every setting has a name, a type and a default. A wrong value becomes a system check with a stable
+id instead of a traceback. Only `settings` reads the environment.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ FALSE = frozenset({"0", "false", "no", "off", ""})
 
 @dataclass(frozen=True)
 class Problem:
-    """A variable with a value that cannot be used; the default stands in for it."""
+    """A variable whose value cannot be used; its default is used instead."""
 
     id: str
     variable: str
@@ -27,14 +29,14 @@ class Problem:
 
 
 class Environment:
-    """The process's variables, read with defaults; what is wrong is collected in `problems`."""
+    """The process's environment variables, read with defaults; `problems` collects wrong values."""
 
     def __init__(self, variables: Mapping[str, str] = os.environ) -> None:
         self.variables = variables
         self.problems: list[Problem] = []
 
     def text(self, name: str, default: str = "") -> str:
-        """The value of ``name``, or the contents of the file that ``name_FILE`` names."""
+        """Return the value of ``name``, or the contents of the file that ``name_FILE`` names."""
         path = self.variables.get(f"{name}_FILE", "")
         if not path:
             return self.variables.get(name, default)
@@ -45,15 +47,15 @@ class Environment:
             return default
 
     def number(self, name: str, default: int, *, low: int = 0, high: int = 2**31) -> int:
-        """A whole number between ``low`` and ``high``."""
+        """Return a whole number between ``low`` and ``high``."""
         return self._parse(name, default, int, lambda n: low <= n <= high, f"{low} to {high}")
 
     def decimal(self, name: str, default: float, *, low: float = 0.0) -> float:
-        """A number above ``low``."""
+        """Return a number above ``low``."""
         return self._parse(name, default, float, lambda n: low < n < 1e9, f"above {low}")
 
     def flag(self, name: str, *, default: bool) -> bool:
-        """Yes or no: 1, true, yes, on; 0, false, no, off."""
+        """Return a boolean: 1, true, yes, on; 0, false, no, off."""
         value = self.text(name, "yes" if default else "no").strip().lower()
         if value not in TRUE | FALSE:
             self.wrong("portal.E004", name, f"is “{value}”", "Say 1 or 0.")
@@ -61,7 +63,7 @@ class Environment:
         return value in TRUE
 
     def choice(self, name: str, default: str, allowed: frozenset[str]) -> str:
-        """One of ``allowed``."""
+        """Return one of ``allowed``."""
         value = self.text(name, default)
         if value not in allowed:
             known = ", ".join(sorted(allowed))
@@ -70,11 +72,11 @@ class Environment:
         return value
 
     def words(self, name: str, default: str = "") -> list[str]:
-        """A list, separated by commas or blanks."""
+        """Return a list of words, separated by commas or blanks."""
         return self.text(name, default).replace(",", " ").split()
 
     def wrong(self, id_: str, variable: str, message: str, hint: str) -> None:
-        """Note that ``variable`` cannot be used as it is."""
+        """Record that ``variable`` cannot be used as it is."""
         self.problems.append(Problem(id_, variable, message, hint))
 
     def _parse(

@@ -1,12 +1,6 @@
 """Send CSV and ZIP files while they are still being written, however large they are.
 
-What is made piece by piece in a thread, for whoever sends it from the event loop.
-
-Rows as a CSV file that is sent while it is read, however many there are; no model in it.
-
-Files as a ZIP that is sent while it is written, however large; no model in it.
-
-Beside `csvfile`, which does the same for one table.
+The pieces are made one by one in a thread and sent by the event loop. There are no models in here.
 """
 
 from __future__ import annotations
@@ -26,7 +20,10 @@ Piece = TypeVar("Piece")
 
 
 async def one_by_one(pieces: Iterator[Piece]) -> AsyncIterator[Piece]:
-    """Each is asked for when the one before has been taken; Django would hold all of them."""
+    """Yield each piece, fetched in a thread once the one before has been taken.
+
+    Django would collect all of them first.
+    """
     while (piece := await sync_to_async(_next)(pieces)) is not None:
         yield piece
 
@@ -37,11 +34,14 @@ def _next(pieces: Iterator[Piece]) -> Piece | None:
 
 Row = Sequence[Any]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+"""Characters at which a spreadsheet takes a cell for a formula."""
 
 
 def csv_response(name: str, header: Row, pages: Iterator[Iterable[Row]]) -> StreamingHttpResponse:
-    """The file ``name``-<today>.csv. Each page of rows is asked for when the one before is sent."""
+    """Return a download of ``name``-<today>.csv.
+
+    Each page of rows is read once the one before it has been sent.
+    """
     today = timezone.localdate().isoformat()
     return StreamingHttpResponse(
         one_by_one(_lines(header, pages)),
@@ -56,14 +56,14 @@ def _lines(header: Row, pages: Iterator[Iterable[Row]]) -> Iterator[str]:
 
 
 def csv_text(rows: Iterable[Row]) -> str:
-    """Rows as CSV; a moment in the portal's time zone, to the second."""
+    """Return rows as CSV; times are in the portal's time zone, to the second."""
     file = io.StringIO()
     csv.writer(file).writerows([_cell(value) for value in row] for row in rows)
     return file.getvalue()
 
 
 def _cell(value: Any) -> Any:
-    """What people typed gets a quote in front where a spreadsheet would calculate it."""
+    """Return the value of a cell; text that a spreadsheet would calculate gets a quote in front."""
     if isinstance(value, datetime):
         return timezone.localtime(value).isoformat(timespec="seconds")
     if isinstance(value, str) and value.startswith(FORMULA):
@@ -72,13 +72,13 @@ def _cell(value: Any) -> Any:
 
 
 File = tuple[str, Iterable[str]]
-"""A name, and the text in pieces."""
+"""A file's name, and its text in pieces."""
 ENOUGH = 64 * 1024
-"""Bytes that are worth handing on."""
+"""Bytes to collect before they are handed on."""
 
 
 class Outlet(io.RawIOBase):
-    """What the archive is written to: nobody can go back in it."""
+    """The stream that an archive is written to; it cannot seek."""
 
     def __init__(self) -> None:
         self.waiting = bytearray()
@@ -91,12 +91,16 @@ class Outlet(io.RawIOBase):
         return len(data)
 
     def take(self) -> bytes:
+        """Return the bytes written since the last call, and drop them."""
         taken, self.waiting = bytes(self.waiting), bytearray()
         return taken
 
 
 def zip_response(name: str, files: Iterable[File]) -> StreamingHttpResponse:
-    """The archive ``name``. Each piece is asked for when the one before it is sent."""
+    """Return a download of the archive ``name``.
+
+    Each piece is made once the one before it has been sent.
+    """
     return StreamingHttpResponse(
         one_by_one(zip_pieces(files)),
         content_type="application/zip",
@@ -109,7 +113,7 @@ def zip_response(name: str, files: Iterable[File]) -> StreamingHttpResponse:
 
 
 def zip_pieces(files: Iterable[File]) -> Iterator[bytes]:
-    """The archive's bytes, in order."""
+    """Yield the archive's bytes, in order."""
     outlet = Outlet()
     with ZipFile(outlet, "w", ZIP_DEFLATED) as archive:
         for name, texts in files:

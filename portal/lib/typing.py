@@ -1,7 +1,7 @@
-"""Lets classes of Django name their model, as types do: ``class Builds(ModelAdmin[Build])``.
+"""Let Django classes take their model as a type argument: ``class Builds(ModelAdmin[Build])``.
 
-Django's stubs know them as generic, Django does not. `django-stubs-ext` does the same for all of
-Django's classes; loading it would cost every process more than it does for these.
+Django's stubs declare them as generic, Django does not. `django-stubs-ext` does the same for all
+of Django's classes; loading it would cost every process more than these three do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def _itself(cls: type, _names: object) -> type:
 
 
 def allow() -> None:
-    """To be called before modules with such classes are loaded."""
+    """Make the classes subscriptable; call it before modules that use them are loaded."""
     generic: list[Any] = [BaseModelAdmin, Paginator, BaseModelForm]
     for each in generic:
         each.__class_getitem__ = classmethod(_itself)

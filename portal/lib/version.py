@@ -1,4 +1,4 @@
-"""Which Bindery this is: the version of ``pyproject.toml``, the one place that says it."""
+"""Bindery's version, read from ``pyproject.toml``, the only place that has it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Announcements by mail: a letter to each person whom it is for, written in slices by the worker.
+"""Mail announcements: the worker writes a letter to each recipient, in slices.
 
-A task may run twice, at the same time, or end in the middle: whoever has their letter gets no
-other. `outbox` sends them, after all others and some each minute.
+A task may run twice, run at the same time as another, or end in the middle: nobody who has their
+letter gets another. `outbox` sends these letters after all others, a number each minute.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from . import outbox
 
 SLICE = 200
 PATIENCE = 20.0
-"""Seconds after which no further slice is begun: what is left is for the next task."""
+"""Seconds after which no further slice is begun; the next task does the rest."""
 
 
 def due() -> list[int]:
-    """The announcements of which letters are to be written now."""
+    """Return the numbers of the announcements whose letters are to be written now."""
     return list(Announcement.objects.to_mail().values_list("pk", flat=True))
 
 
 def write(pk: int) -> None:
-    """Write the letters of one that are not written yet, as far as there is time."""
+    """Write the missing letters of an announcement, as far as there is time."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if not _write_slice(pk):
@@ -35,8 +35,10 @@ def write(pk: int) -> None:
 
 
 def _write_slice(pk: int) -> bool:
-    """Write some, and say whether there may be more. One task at a time does it, and none for
-    an announcement that was taken back meanwhile."""
+    """Write some letters, and return whether there may be more.
+
+    Only one task at a time does so, and none once the announcement was taken back.
+    """
     with transaction.atomic():
         announcement = Announcement.objects.to_mail().select_for_update().filter(pk=pk).first()
         if announcement is None:
@@ -49,7 +51,7 @@ def _write_slice(pk: int) -> bool:
 
 
 def _without(announcement: Announcement) -> QuerySet[User]:
-    """Whom it is for and who has no letter of it yet."""
+    """Return the recipients who have no letter of it yet."""
     people = User.objects.filter(is_active=True).exclude(email="")
     if announcement.group:
         people = people.filter(groups=announcement.group)

@@ -1,7 +1,7 @@
-"""Letters to people: written into the database with what they tell of, sent by the worker, once.
+"""The outbox: letters to people, stored with what they report, each sent once by the worker.
 
-`post` writes one in its caller's transaction; `sessions.watch.reconcile` has the worker call
-`deliver_due` while any are unsent. Nothing is written where no mail server is set.
+`post` writes a letter in its caller's transaction; while any are unsent, `sessions.watch.reconcile`
+has the worker call `deliver_due`. Without a mail server nothing is written.
 """
 
 from __future__ import annotations
@@ -26,30 +26,33 @@ from portal.models import Announcement, Letter, User
 from portal.models.letter import ATTEMPTS
 
 PAUSE = timedelta(minutes=10)
-"""Before the second attempt; it doubles each time, so the last one is a day after the first. Only
-attempts count at which there was a mail server."""
+"""Time before the second attempt. It doubles each time, so the last is a day after the first.
+Attempts while no mail server is there do not count.
+"""
 PATIENCE = 20.0
-"""Seconds after which no further letter is begun: what is left is for the next task."""
+"""Seconds after which no further letter is begun; the next task does the rest."""
 RENEWED = {"going": "sessions.culling.warn.renew"}
-"""By the first word of their key: what writes letters anew just before they go out, and says
-whether there is still something to tell."""
+"""Paths of functions that rewrite a letter just before it goes out, by the first word of its key.
+
+Each returns whether there is still something to tell.
+"""
 AWAY = "the mail server is away"
-"""How the error begins of a letter that nobody was there to take."""
+"""How the error of a letter begins if no mail server was there to take it."""
 NOBODY = "the person has no address, or is disabled"
 
 log = logging.getLogger(__name__)
 
 
 def are_sent() -> bool:
-    """Whether this portal has a mail server to send them by."""
+    """Return whether this portal has a mail server to send letters with."""
     return bool(settings.PORTAL_EMAIL_URL)
 
 
 def post(key: str, to: User, template: str, context: Mapping[str, Any], address: str = "") -> None:
-    """Have the letter of ``templates/mail/<template>`` sent to a person, once for each ``key``; to
-    their ``address`` of before, where that is given.
+    """Store a letter from ``templates/mail/<template>`` to a person; once for each ``key``.
 
-    People without an address get none.
+    It goes to ``address`` if given, such as the one that the person had before. People without an
+    address get none.
     """
     if are_sent() and (address or to.email):
         letter = written(key, to, template, context)
@@ -64,7 +67,7 @@ def written(
     context: Mapping[str, Any],
     announcement: Announcement | None = None,
 ) -> Letter:
-    """A letter to a person, or to an address of the operator's; not stored yet."""
+    """Return a letter to a person, or to an operator's address; it is not stored yet."""
     words = {**context, "to": to, "portal": settings.PORTAL_URL}
     subject, text, html = (
         render_to_string(f"mail/{template}.{kind}", words)
@@ -82,7 +85,7 @@ def written(
 
 
 def due() -> QuerySet[Letter]:
-    """The letters that are to be tried now: the oldest first, those to everybody last."""
+    """Return the letters to try now: the oldest first, announcements last."""
     ours_first = F("announcement").asc(nulls_first=True)
     return (
         Letter.objects.unsent()
@@ -92,14 +95,17 @@ def due() -> QuerySet[Letter]:
 
 
 def server_is_away() -> bool:
-    """Whether nobody was there to take the letter that was tried last."""
+    """Return whether no mail server was there for the letter that was tried last."""
     last = Letter.objects.exclude(claimed=None).order_by("-claimed", "-pk").first()
     return last is not None and last.sent is None and last.error.startswith(AWAY)
 
 
 def deliver_due(limit: int | None = None) -> int:
-    """Send what is due, at most so many as the operator lets out in a minute, and say how many
-    went out. Ends early where the mail server is away."""
+    """Send the letters that are due, and return how many went out.
+
+    ``limit`` is the most letters to try; by default the number that the operator allows in a
+    minute. Ends early if the mail server is away.
+    """
     most = settings.PORTAL_LETTERS_A_MINUTE if limit is None else limit
     deadline = time.monotonic() + PATIENCE
     sent = 0
@@ -107,18 +113,18 @@ def deliver_due(limit: int | None = None) -> int:
         try:
             sent += send(pk)
         except OSError:
-            break  # nobody to hand letters to: the others are not tried in vain
+            break  # no mail server: do not try the others in vain
         if time.monotonic() > deadline:
             break
     return sent
 
 
 def send(pk: int) -> bool:
-    """Send one letter if it is due, and say whether it went out.
+    """Send one letter if it is due, and return whether it went out.
 
-    Whoever claims it first sends it. A claim that leads to nothing counts as an attempt, unless
-    nobody was there to take any letter: then it is tried again at once, which is each minute.
-    Raises `OSError` where the mail server cannot be reached.
+    Whoever claims it first sends it. A claim that leads to nothing counts as an attempt, unless no
+    mail server was there for any letter: then it is tried again at once, that is each minute.
+    Raises `OSError` if the mail server cannot be reached.
     """
     now = timezone.now()
     mine = Letter.objects.unsent().filter(_is_due(now), pk=pk)
@@ -145,18 +151,18 @@ def send(pk: int) -> bool:
 
 
 def _is_to_be_told(letter: Letter) -> bool:
-    """Have the letter written anew where what it tells of may have changed since."""
+    """Rewrite a letter whose facts may have changed; return whether it is still to be sent."""
     renew = RENEWED.get(letter.key.partition("-")[0])
     return bool(import_string(renew)(letter)) if renew else True
 
 
 def try_again(pk: int) -> bool:
-    """Have a letter that was given up tried from the beginning; say whether it was one."""
+    """Let a failed letter be tried from the beginning; return whether it had failed."""
     return bool(Letter.objects.failed().filter(pk=pk).update(attempts=0, claimed=None))
 
 
 def _is_due(now: datetime) -> Q:
-    """Never tried, or last tried long enough ago for one more attempt."""
+    """Return the condition: never tried, or last tried long enough ago for another attempt."""
     found = Q(attempts=0)
     for attempts in range(1, ATTEMPTS):
         found |= Q(attempts=attempts, claimed__lt=now - PAUSE * 2 ** (attempts - 1))
@@ -168,7 +174,7 @@ def _hand_over(letter: Letter) -> None:
     try:
         connection.send_messages([_message(letter)])
     finally:
-        connection.close()  # Django leaves it open where it was refused
+        connection.close()  # Django leaves it open if the letter was refused
 
 
 def _message(letter: Letter) -> EmailMultiAlternatives:
@@ -185,21 +191,24 @@ def _message(letter: Letter) -> EmailMultiAlternatives:
 
 
 def _message_id(key: str) -> str:
-    """The same for each attempt: a letter that arrives twice after all is shown once."""
+    """Return the same id for each attempt, so that a letter that arrives twice is shown once."""
     name = hashlib.sha256(f"{settings.PORTAL_URL} {key}".encode()).hexdigest()[:32]
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
     return f"<{name}@{domain}>"
 
 
 def _is_away(error: Exception) -> bool:
-    """Whether it was about the server, not about this letter. smtplib's errors are OSErrors."""
+    """Return whether the error is about the server and not about this letter.
+
+    smtplib's errors are OSErrors.
+    """
     return isinstance(error, OSError) and not isinstance(
         error, smtplib.SMTPRecipientsRefused | smtplib.SMTPSenderRefused | smtplib.SMTPDataError
     )
 
 
 def _takes_letters() -> bool:
-    """Whether somebody is there now who would take one: then it was about the one that failed."""
+    """Return whether a mail server answers now: if so, the letter that failed is to blame."""
     connection = get_connection()
     try:
         connection.open()
@@ -219,5 +228,5 @@ def _note(letter: Letter, error: Exception) -> None:
     Letter.objects.filter(pk=letter.pk).update(error=why, attempts=attempts)
     if attempts >= ATTEMPTS:
         log.error("letter %d was not sent in %d attempts: %s", letter.pk, ATTEMPTS, error)
-    elif why != letter.error:  # said once, and not each minute
+    elif why != letter.error:  # logged once, not each minute
         log.warning("letter %d was not sent, and is tried again: %s", letter.pk, error)

@@ -1,5 +1,6 @@
-"""The mail server's address, as Django's settings want it, and whom operators want told.
-`settings` is the one caller.
+"""Parse the mail server's address and the operators' addresses from the environment.
+
+Only `settings` calls it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from django.core.exceptions import ImproperlyConfigured
 from portal.lib.env import Environment
 
 PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 587, "smtp+ssl": 465}
-"""Where none is given."""
+"""Default ports by scheme."""
 
 
 def mail_server(environment: Environment, url: str, sender: str) -> dict[str, Any]:
-    """Django's settings by their names; empty without an address, or where it is wrong."""
+    """Return Django's mail settings by name; empty if there is no address or it is wrong."""
     if not url:
         return {}
     if "@" not in parseaddr(sender)[1] or not sender.isprintable():
@@ -25,14 +26,14 @@ def mail_server(environment: Environment, url: str, sender: str) -> dict[str, An
         environment.wrong("portal.E008", "PORTAL_EMAIL_FROM", f"is “{sender}”", hint)
     try:
         return _settings(url)
-    except (ImproperlyConfigured, ValueError):  # not said which: there may be a password in it
+    except (ImproperlyConfigured, ValueError):  # do not quote it: it may hold a password
         hint = "Give smtp://host, smtp+tls://user:password@host:587 or smtp+ssl://…"
         environment.wrong("portal.E008", "PORTAL_EMAIL_URL", "is no address of a mail server", hint)
         return {}
 
 
 def operators(environment: Environment, words: list[str]) -> list[str]:
-    """Those of ``PORTAL_OPERATORS_MAIL`` that are addresses."""
+    """Return the words of ``PORTAL_OPERATORS_MAIL`` that are addresses; report the others."""
     for word in words:
         if not _is_address(word):
             hint = "Give addresses such as ops@example.org, separated by commas."

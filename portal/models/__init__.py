@@ -1,5 +1,4 @@
-"""People, how they came in, what is announced to them, and the letters on their way to them; and
-which installation this is."""
+"""Models of the site: people, their sign-ins, announcements, letters, and the installation's id."""
 
 from portal.models.announcement import Announcement
 from portal.models.erasure import Erasure

@@ -1,4 +1,4 @@
-"""What staff tell everybody on every page, for a while, and perhaps by mail as well."""
+"""Announcements by staff: shown on every page for a while, and optionally sent by mail."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ from django.utils.translation import gettext_lazy as _
 
 
 class AnnouncementQuerySet(models.QuerySet["Announcement"]):
+    """Queries for announcements."""
+
     def current(self) -> AnnouncementQuerySet:
-        """Those that are to be shown now, the newest first."""
+        """Return the announcements to show now, the newest first."""
         now = timezone.now()
         begun = self.filter(starts__lte=now)
         return begun.exclude(ends__lte=now).order_by("-starts", "-pk")
 
     def to_mail(self) -> AnnouncementQuerySet:
-        """Those of now whose letters have not all been written."""
+        """Return the current announcements whose letters have not all been written."""
         return self.current().filter(by_mail=True, mailed__isnull=True)
 
 
 class Announcement(models.Model):
-    """Shown from ``starts`` until ``ends``; without an end, until staff take it away.
+    """A text shown from ``starts`` until ``ends``; without an end, until staff delete it.
 
-    ``by_mail``: everybody gets it as a letter as well, or those of a group. ``mailed`` is when
-    the last of these letters was written (not sent).
+    With ``by_mail``, everybody gets it as a letter as well, or only the members of ``group``.
+    ``mailed`` is when the last of these letters was written (not sent).
     """
 
     class Weight(models.TextChoices):
+        """How prominent an announcement is."""
+
         NEWS = "news", _("news")
         WARNING = "warning", _("warning")
 

@@ -1,4 +1,4 @@
-"""A person who was erased: what is left to remove by hand, and that their name stays taken."""
+"""Erased people: what is left to remove by hand, and that their names stay taken."""
 
 from __future__ import annotations
 
@@ -11,24 +11,29 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 ALIAS = "erased-{}"
-"""What an erased person is called: with the number of their row, which stays."""
+"""Name of an erased person, with the number of their row, which stays."""
 
 
 class ErasureQuerySet(models.QuerySet["Erasure"]):
+    """Queries for erasures."""
+
     def of(self, username: str) -> ErasureQuerySet:
-        """That of the person who has, or had, this name."""
+        """Return the erasure of the person who has, or had, this name."""
         return self.filter(username=digest(username))
 
     def has_taken(self, username: str) -> bool:
-        """Whether the name may not be given to anybody (any more)."""
+        """Return whether the name may not be given to anybody (any more)."""
         return bool(is_alias(username)) or self.of(username).exists()
 
 
 class Erasure(models.Model):
-    """``username`` is the SHA-256 digest of the name, which is never given to anybody else.
-    ``volume`` names the volume that an operator is to remove; it is emptied once they have said
-    that it is ``removed``. ``person`` is whom it is about while that is under way, under whichever
-    name, and None afterwards."""
+    """The erasure of a person.
+
+    ``username`` is the SHA-256 digest of the name, which is never given to anybody else. ``volume``
+    names the volume that an operator is to remove; it is emptied once they have said that it is
+    ``removed``. ``person`` is the person while the erasure is in progress, whatever their name, and
+    None afterwards.
+    """
 
     username = models.CharField(max_length=64, unique=True, editable=False)
     volume = models.CharField(_("volume"), max_length=255, blank=True, editable=False)
@@ -52,16 +57,16 @@ class Erasure(models.Model):
         return self.volume or self.username[:12]
 
     def confirm_removal(self) -> None:
-        """The volume is gone: its name, which is its person's, goes too."""
+        """Record that the volume is gone, and forget its name, which contains the person's."""
         self.volume, self.removed = "", timezone.now()
         self.save(update_fields=["volume", "removed"])
 
 
 def digest(username: str) -> str:
-    """How the name of an erased person is kept: enough to know it again, and no more."""
+    """Return the form in which an erased person's name is kept: enough to recognise it, no more."""
     return hashlib.sha256(username.encode()).hexdigest()
 
 
 def is_alias(username: str) -> bool:
-    """Whether this is what somebody erased is called."""
+    """Return whether this is the name of an erased person."""
     return re.fullmatch(ALIAS.format(r"\d+"), username) is not None

@@ -1,6 +1,6 @@
-"""Which installation this database belongs to: the id that its data folder or namespace has, too.
+"""The installation that this database belongs to, by an id that its data folder or namespace bears.
 
-`sessions.installation` compares the two, and gives the id where none is yet.
+`sessions.installation` compares the two, and assigns the id if there is none yet.
 """
 
 from __future__ import annotations
@@ -16,24 +16,29 @@ KEEP_DAYS = 14
 
 
 class InstallationQuerySet(models.QuerySet["Installation"]):
+    """Queries for the installation's only row."""
+
     def current(self) -> Installation | None:
         """Return the row; None before the first start of a portal on this database."""
         return self.first()
 
     def current_id(self) -> str:
-        """Return the id, "" where there is none yet."""
+        """Return the id, "" if there is none yet."""
         return self.values_list("id", flat=True).first() or ""
 
     def take(self, wanted: str) -> str:
-        """Have the database bear this id from now on, and return it."""
+        """Set the database's id from now on, and return it."""
         if not self.update(id=wanted):
             self.get_or_create(only=True, defaults={"id": wanted})
         return self.current_id()
 
 
 class Installation(models.Model):
-    """One row. ``id`` is a UUID as 32 hexadecimal digits. ``keep_days``: how long what no row asks
-    for is kept after it was set aside, before it is removed."""
+    """The only row of its table.
+
+    ``id`` is a UUID as 32 hexadecimal digits. ``keep_days`` is how long things without a row are
+    kept after they were set aside, before they are removed.
+    """
 
     id = models.CharField(_("id"), max_length=32, primary_key=True, editable=False)
     made = models.DateTimeField(_("made"), default=timezone.now, editable=False)

@@ -1,4 +1,4 @@
-"""A letter: stored with what it tells of, sent by the worker, once."""
+"""Letters (mail to people): stored together with what they report, sent once by the worker."""
 
 from __future__ import annotations
 
@@ -11,27 +11,31 @@ from django.utils.translation import gettext_lazy as _
 
 ATTEMPTS = 8
 REFUSED = timedelta(days=14)
-"""After so long without a letter that anybody took, staff decide what it was about."""
+"""After so long without an accepted letter, staff decide about the matter."""
 
 
 class LetterQuerySet(models.QuerySet["Letter"]):
+    """Queries for letters."""
+
     def unsent(self) -> LetterQuerySet:
+        """Return the letters that have not been sent, failed ones included."""
         return self.filter(sent__isnull=True)
 
     def waiting(self) -> LetterQuerySet:
-        """Those that are tried, or tried again."""
+        """Return the letters that will be tried, or tried again."""
         return self.unsent().filter(attempts__lt=ATTEMPTS)
 
     def failed(self) -> LetterQuerySet:
-        """Those that are tried no more."""
+        """Return the letters that are no longer tried."""
         return self.unsent().filter(attempts__gte=ATTEMPTS)
 
 
 class Letter(models.Model):
-    """``key`` names the occasion: there is one letter for each, however often it is told.
+    """A mail to one recipient.
 
-    It goes to a person, or to an ``address``: one that the operator has set, or the one that a
-    person had before. ``error`` says why the last attempt came to nothing.
+    ``key`` names the occasion: there is one letter for each, however often it is posted. It goes to
+    a person, or to an ``address``: one that the operator has set, or the one that a person had
+    before. ``error`` says why the last attempt failed.
     """
 
     key = models.CharField(max_length=150, unique=True)
@@ -45,7 +49,7 @@ class Letter(models.Model):
     address = models.EmailField(_("address"), blank=True)
     announcement = models.ForeignKey(
         "portal.Announcement",
-        models.CASCADE,  # what is taken back is told to nobody any more
+        models.CASCADE,  # what is withdrawn is no longer sent to anybody
         null=True,
         related_name="letters",
         verbose_name=_("announcement"),
@@ -80,7 +84,7 @@ class Letter(models.Model):
 
     @property
     def recipient(self) -> str:
-        """The address that it goes to, "" for whoever has none or may not come in any more."""
+        """The address that it goes to, "" if the person has none or may no longer come in."""
         if self.to is None:
             return self.address
         return (self.address or self.to.email) if self.to.is_active else ""

@@ -1,4 +1,4 @@
-"""Every name that somebody here has or had: nobody else ever gets it, nor what it led to."""
+"""Names that people here have or had: nobody else ever gets one, nor anything stored under it."""
 
 from __future__ import annotations
 
@@ -17,38 +17,43 @@ if TYPE_CHECKING:
 
 
 class UsedNameQuerySet(models.QuerySet["UsedName"]):
+    """Queries for used names."""
+
     def of_others(self, username: str, person: User | None = None) -> bool:
-        """Return whether somebody else than ``person`` has this name, or had it once."""
+        """Return whether somebody other than ``person`` has this name, or once had it."""
         same = self.filter(digest=digest(username))
         return (same.exclude(user=person) if person and person.pk else same).exists()
 
     def note(self, username: str, person: User) -> None:
-        """Keep the name for this person. Raises `ValidationError` where it is another one's."""
+        """Reserve the name for this person. Raises `ValidationError` if it is somebody else's."""
         known = {"user": person, "name": username}
         row, _made = self.get_or_create(digest=digest(username), defaults=known)
         if row.user_id != person.pk:
             raise ValidationError({"username": TAKEN})
 
     def former(self, person: User) -> list[str]:
-        """Return the names that this person had before, the latest one first."""
+        """Return the names that this person had before, the latest first."""
         rows = self.filter(user=person).exclude(name__in=["", person.username])
         return list(rows.order_by("-since", "-pk").values_list("name", flat=True))
 
     def first_of(self, person: User) -> str:
-        """Return the name that this person had first, as far as it was noted."""
+        """Return the earliest known name of this person."""
         rows = self.filter(user=person).exclude(name="").order_by("since", "pk")
         return rows.values_list("name", flat=True).first() or person.username
 
     def forget(self, person: User) -> None:
-        """Keep of the person's names only that they are taken."""
+        """Keep only the digests of the person's names, so that they stay taken."""
         mine = UsedName(digest=digest(person.username))
         self.bulk_create([mine], ignore_conflicts=True)
         self.filter(user=person).update(user=None, name="")
 
 
 class UsedName(models.Model):
-    """``digest`` is the name's, as `Erasure` has it. ``name`` itself stands here for as long as its
-    person is known: their notebooks show their volume under it. ``since`` is when it was noted."""
+    """A name that somebody has or had.
+
+    ``digest`` is the name's, as in `Erasure`. ``name`` itself is kept for as long as the person is
+    known: their notebooks show their volume under it. ``since`` is when it was recorded.
+    """
 
     digest = models.CharField(max_length=64, unique=True, editable=False)
     name = models.CharField(_("name"), max_length=150, blank=True, editable=False)

@@ -1,9 +1,4 @@
-"""People and their sign-ins by identity providers.
-
-A sign-in by an identity provider: what it takes to ask the provider again.
-
-The person: one row for everyone who signs in.
-"""
+"""People, with one row for everyone who signs in, and their sign-ins by identity providers."""
 
 from __future__ import annotations
 
@@ -26,15 +21,20 @@ from portal.models.usedname import TAKEN, UsedName
 
 
 class SignInQuerySet(models.QuerySet["SignIn"]):
+    """Queries for sign-ins."""
+
     def due(self) -> SignInQuerySet:
-        """Those whose provider is to be asked now."""
+        """Return the sign-ins whose provider is to be asked now."""
         return self.filter(due__lte=timezone.now())
 
 
 class SignIn(models.Model):
-    """``browser`` is the key of the portal session that it opened. ``sealed`` is the refresh
-    token, encrypted, empty where the provider gave none. ``due``: when the provider is asked
-    next; whoever asks moves it first, so that nobody else does."""
+    """A sign-in by an identity provider, with what is needed to ask the provider again.
+
+    ``browser`` is the key of the portal session that it opened. ``sealed`` is the encrypted refresh
+    token, empty if the provider gave none. ``due`` is when the provider is asked next; whoever asks
+    moves it first, so that nobody else does.
+    """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="sign_ins")
     provider = models.CharField(max_length=50)
@@ -51,13 +51,17 @@ class SignIn(models.Model):
 
 
 FIRST, TOLD = timedelta(minutes=5), timedelta(days=14)
-"""A password from so soon after the account was made came with it; others are told for so long."""
+"""A password set within ``FIRST`` of creating the account came with it. Others are shown for
+``TOLD``.
+"""
 
 
 def may_enter(person: str = "", now: Moment | None = None) -> models.Q:
-    """The condition for whom pages, API, sockets and gateway let in: `User.may_enter`, for
-    queries. ``person`` is the way to the user from the rows that are asked for, ``now`` the moment
-    at which."""
+    """Return the condition for people whom pages, API, sockets and gateway let in.
+
+    It is `User.may_enter` for queries. ``person`` is the lookup path from the queried rows to the
+    user, ``now`` the time to check for.
+    """
     way = f"{person}__" if person else ""
     vouched = models.Q(**{f"{way}vouched_until": None}) | models.Q(
         **{f"{way}vouched_until__gt": now or timezone.now()}
@@ -66,14 +70,16 @@ def may_enter(person: str = "", now: Moment | None = None) -> models.Q:
 
 
 class User(AbstractUser):
-    """``issuer`` and ``subject`` are the identity provider's names for this person (OpenID
-    Connect: both together never change); empty for an account with a password here.
-    ``vouched_until``: what the provider has said of this person last counts up to then; None
-    where no provider is asked. ``claimed`` are the groups that the provider has put them into.
-    ``signed_out``: no sign-in from before this moment counts any more. ``password_given`` is when
-    staff last set a password for them, ``password_chosen`` when they last chose one. ``volume``
-    names the volume with their files, "" until they need one; it stays when they are renamed
-    (`sessions.lifecycle.files`)."""
+    """A person.
+
+    ``issuer`` and ``subject`` are the identity provider's names for this person (OpenID Connect:
+    both together never change); empty for an account with a password here. ``vouched_until`` is how
+    long the provider's last answer about this person counts; None if no provider is asked.
+    ``claimed`` are the groups that the provider has put them into. Sign-ins from before
+    ``signed_out`` no longer count. ``password_given`` is when staff last set a password for them,
+    ``password_chosen`` when they last chose one. ``volume`` names the volume with their files, ""
+    until they need one; it stays when they are renamed (`sessions.lifecycle.files`).
+    """
 
     issuer = models.CharField(_("issuer"), max_length=255, blank=True, editable=False)
     subject = models.CharField(_("subject"), max_length=255, blank=True, editable=False)
@@ -110,27 +116,32 @@ class User(AbstractUser):
 
     @property
     def may_enter(self) -> bool:
-        """Whether the portal lets this person in at all: see the function of that name."""
+        """Whether the portal lets this person in at all; see the function of the same name."""
         vouched = self.vouched_until is None or self.vouched_until > timezone.now()
         return self.is_active and vouched
 
     @property
     def must_choose_password(self) -> bool:
-        """Whether the password is one that staff have set: it is good for choosing another."""
+        """Whether staff set the password: it is then valid only for choosing another."""
         chosen, given = self.password_chosen, self.password_given
         return given is not None and (chosen is None or chosen < given)
 
     @property
     def is_told_of_password(self) -> bool:
-        """Whether pages say that staff have set a password: for some days, and not to whoever was
-        given their first one."""
+        """Whether pages say that staff have set a password.
+
+        They do so for some days, but not for the first password of an account.
+        """
         given = self.password_given
         if given is None or given - self.date_joined < FIRST:
             return False
         return timezone.now() - given < TOLD
 
     def check_password(self, raw_password: str | None) -> bool:
-        """One that is right may be stored anew, in a way that is usual by now: no change of it."""
+        """Check a password.
+
+        A hash may be upgraded on the way; that is no change of password, so it is not audited.
+        """
         with disable_auditlog():
             return super().check_password(raw_password)
 
@@ -141,8 +152,11 @@ class User(AbstractUser):
             self._require_free_name()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Whichever way somebody comes in or is renamed: nobody gets the name, and so the files, of
-        somebody else who has it, had it once or was erased. Raises `ValidationError`."""
+        """Save the row, and keep names unique for ever, however somebody comes in or is renamed.
+
+        Nobody gets the name, and with it the files, of somebody else who has it, had it once or was
+        erased. Raises `ValidationError`.
+        """
         only = kwargs.get("update_fields")
         if not self._state.adding and only is not None and "username" not in only:
             super().save(*args, **kwargs)
@@ -154,7 +168,7 @@ class User(AbstractUser):
             self._save_name(before, *args, **kwargs)
 
     def _save_name(self, before: str | None, *args: Any, **kwargs: Any) -> None:
-        """Save a new person, or one under a new name: both names are theirs alone."""
+        """Save a new person, or one under a new name; reserve both names for them."""
         self._require_free_name()
         with transaction.atomic():
             super().save(*args, **kwargs)
@@ -162,8 +176,11 @@ class User(AbstractUser):
                 UsedName.objects.note(name, self)
 
     def _require_free_name(self) -> None:
-        """Raise `ValidationError` for a name that somebody had; that there is one, and that nobody
-        has it now, is asked elsewhere, and a form has none where that has failed."""
+        """Raise `ValidationError` for a name that somebody once had.
+
+        Other code checks that there is a name and that nobody has it now. If that check fails in a
+        form, the name is empty here.
+        """
         if not self.username:
             return
         if Erasure.objects.has_taken(self.username):
@@ -173,7 +190,10 @@ class User(AbstractUser):
             raise ValidationError({"username": TAKEN})
 
     def get_session_auth_hash(self) -> str:
-        """What a sign-in is bound to: it ends with the password, or when staff end them all."""
+        """Return the hash that sign-ins are bound to.
+
+        It changes with the password, and when all sign-ins are ended.
+        """
         return self._since_signed_out(super().get_session_auth_hash())
 
     def get_session_auth_fallback_hash(self) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""Former place of `portal.accounts.oidc`, of which only paths that are stored in rows are left."""
+"""Former place of `portal.accounts.oidc`; only paths that are stored in rows are left."""

@@ -1,7 +1,6 @@
-"""Where a person is named in what stays: the record of use, of what was done, and the audit.
+"""Remove a person's name from what stays: records of use, past actions, and the audit.
 
-Each is written again without them, by `erase`. ``alias`` takes the place of their names, earlier
-ones included.
+`erase` calls it. ``alias`` takes the place of the person's names, earlier ones included.
 """
 
 from __future__ import annotations
@@ -27,15 +26,18 @@ from sessions.models import Build, Event, LogChunk, Project, Removal, Session, T
 from .delete import drop_portal_sessions
 
 Names = Sequence[str]
-"""The one that the person has, and those that they had."""
+"""The name that the person has, and those that they had before."""
 PERSONAL = frozenset({"email", "first_name", "last_name", "issuer", "subject", "reason", "name"})
-"""Fields whose values the audit keeps; what they were is for nobody to read any more."""
+"""Fields whose values the audit keeps; nobody may read the old values any more."""
 NAMING = frozenset({"username", "user"})
 EMPTY = frozenset({"None", ""})
 
 
 def blank(person: User, alias: str) -> None:
-    """All of it. May be done again, and goes on where it was interrupted."""
+    """Anonymize all records of the person.
+
+    May be repeated, and continues after an interruption.
+    """
     names = (person.username, *UsedName.objects.former(person))
     parts = (_audit, _admin_history, _moves, _removals, _projects, _private_builds, _attempts)
     for part in parts:
@@ -45,11 +47,11 @@ def blank(person: User, alias: str) -> None:
 
 
 def _audit(person: User, names: Names, alias: str) -> None:
-    """Entries about the person, their limits, their grants and their tokens."""
+    """Rewrite audit entries about the person, their limits, their grants and their tokens."""
     own = Q(content_type=ContentType.objects.get_for_model(User), object_id=person.pk)
     entries = LogEntry.objects.filter(own | Q(additional_data__user=person.pk))
     for entry in entries.select_related("content_type").iterator():
-        is_own = entry.content_type.model_class() in {User, Token}  # whose names are their own
+        is_own = entry.content_type.model_class() in {User, Token}  # named after the person
         shown = alias if is_own else _renamed(entry.object_repr, names, alias)
         entry.object_repr, entry.changes = shown, _impersonal(entry.changes or {}, alias)
         entry.save(update_fields=["object_repr", "changes"])
@@ -57,7 +59,7 @@ def _audit(person: User, names: Names, alias: str) -> None:
 
 
 def _impersonal(changes: dict[str, Any], alias: str) -> dict[str, Any]:
-    """What changed, without what it tells of the person; earlier names of theirs included."""
+    """Return the changes without personal values; the person's names become ``alias``."""
     kept = {field: change for field, change in changes.items() if field not in PERSONAL}
     for field in NAMING & kept.keys():
         kept[field] = [value if value in EMPTY else alias for value in kept[field]]
@@ -65,7 +67,7 @@ def _impersonal(changes: dict[str, Any], alias: str) -> dict[str, Any]:
 
 
 def _admin_history(person: User, names: Names, alias: str) -> None:
-    """Django's own, of what was done in the admin."""
+    """Rename them in Django's own history of actions in the admin."""
     own = Q(content_type=ContentType.objects.get_for_model(User), object_id=str(person.pk))
     AdminEntry.objects.filter(own).update(object_repr=alias)
     named = AdminEntry.objects.filter(_any("object_repr__contains", names))
@@ -75,7 +77,7 @@ def _admin_history(person: User, names: Names, alias: str) -> None:
 
 
 def _moves(person: User, names: Names, alias: str) -> None:
-    """What they did to projects and builds, their own and, as staff, other people's."""
+    """Rename them in transitions and events: their own and, for staff, those of other people."""
     said = [f"by {name}" for name in names]
     for move in Transition.objects.filter(_any("why__contains", said)).iterator():
         why = _without(move.why, names, alias)
@@ -87,60 +89,63 @@ def _moves(person: User, names: Names, alias: str) -> None:
 
 
 def _removals(person: User, _names: Names, alias: str) -> None:
-    """What the portal removed of theirs; by names that the next parts take away."""
+    """Rename removals of their things, found by names that the next parts delete."""
     theirs = Project.objects.filter(owner=person).values_list("name", flat=True)
     images = Build.objects.filter(owner=person).values_list("image", flat=True)
     Removal.objects.filter(name__in=[*theirs, *images]).exclude(name="").update(name=alias)
 
 
 def _projects(person: User, names: Names, alias: str) -> None:
-    """The stories go; of a project stays what use is counted by."""
+    """Delete their projects' events, and keep only what use is counted by."""
     theirs = Project.objects.filter(owner=person)
     Event.objects.filter(project__in=theirs).delete()
     Session.objects.filter(project__in=theirs).update(message="", address="")
     for project in theirs.iterator():
         where: dict[str, Any] = {"name": f"{alias}-{project.pk}", "path": "", "tail": ""}
-        where |= {"files_volume": ""}  # nothing is kept there any more
+        where |= {"files_volume": ""}  # nothing is stored there any more
         if project.is_private or _mentions(project.repository, names):
             where |= {"repository": alias, "url": "", "ref": "", "commit": ""}
             where |= {"resources": None, "content": ""}
             builds = Session.objects.filter(project=project, build__owner=None)
-            builds.update(build=None)  # everybody's, and it has the address
+            builds.update(build=None)  # a shared build, which has the address
         Project.objects.filter(pk=project.pk).update(**where)
 
 
 def _private_builds(person: User, _names: Names, _alias: str) -> None:
-    """Their logs go. The image's name stays: by it `sessions.retention` removes the image."""
+    """Delete the logs of their private builds.
+
+    The image's name stays: `sessions.retention` needs it to remove the image.
+    """
     builds = Build.objects.filter(owner=person)
     LogChunk.objects.filter(build__in=builds).delete()
     builds.update(url="", ref="", commit="", message="", resources=None, content="", log_size=0)
 
 
 def _attempts(person: User, names: Names, _alias: str) -> None:
-    """Of signing in."""
+    """Delete attempts to sign in under their names."""
     for model in (AccessAttempt, AccessFailureLog, AccessLog):
         model._default_manager.filter(username__in=names).delete()
 
 
 def _any(lookup: str, texts: Names) -> Q:
-    """The condition that one of these is found."""
+    """Return the condition that one of the texts is found."""
     return reduce(or_, (Q(**{lookup: text}) for text in texts))
 
 
 def _mentions(repository: str, names: Names) -> bool:
-    """Whether the address of a repository that all may read has the person's name in it."""
+    """Return whether the address of a public repository contains the person's name."""
     parts = re.split(r"[/:@~]", urlsplit(repository).path or repository)
     there = {part.lower().removesuffix(".git") for part in parts}
     return not there.isdisjoint(name.lower() for name in names)
 
 
 def _renamed(text: str, names: Names, alias: str) -> str:
-    """``text`` with each name replaced where it stands alone."""
+    """Return ``text`` with each name replaced where it stands alone."""
     return re.sub(rf"(?<![\w.@+-])(?:{_either(names)})(?![\w@+-])", alias, text)
 
 
 def _without(sentence: str, names: Names, alias: str) -> str:
-    """`lifecycle`'s sentences: “Launched by ada; …”, “Stopped by ada.”"""
+    """Rename the person in the sentences of `lifecycle`: “Launched by ada; …”, “Stopped by ada.”"""
     return re.sub(rf"\bby (?:{_either(names)})(?=[.;])", f"by {alias}", sentence)
 
 

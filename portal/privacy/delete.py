@@ -1,6 +1,6 @@
-"""What a person has here for themselves alone, dropped when they are erased.
+"""Delete what belongs to a person alone when they are erased.
 
-Beside `anonymize`, which is about what stays and is made to name nobody.
+Its neighbour `anonymize` handles what stays and must no longer name them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from sessions.models import Idempotency
 
 
 def drop(person: User) -> None:
-    """Keys, tokens, sign-ins and letters go; of limits and requests the figures stay."""
-    with transaction.atomic(), disable_auditlog():  # which would write down what is to be forgotten
+    """Delete keys, tokens, sign-ins and letters; of limits and requests, keep the figures."""
+    with transaction.atomic(), disable_auditlog():  # the audit would record it all
         tickets.revoke_user(person)
         for model in (Token, KeyPair, SignIn, Idempotency, LimitSet):
             model._default_manager.filter(user=person).delete()
@@ -30,7 +30,7 @@ def drop(person: User) -> None:
 
 
 def drop_portal_sessions(person: User) -> None:
-    """The sign-ins of their browsers. They open nothing by now; here they are removed."""
+    """Delete the sessions of the person's browsers, which give no access by then."""
     rows = PortalSession.objects.only("session_key", "session_data").iterator()
     theirs = [
         row.session_key for row in rows if row.get_decoded().get("_auth_user_id") == str(person.pk)
@@ -39,21 +39,21 @@ def drop_portal_sessions(person: User) -> None:
 
 
 def _drop_letters(person: User) -> None:
-    """Those to them, and those to staff about what they have asked for."""
+    """Delete letters to the person, and letters to staff about the person's requests."""
     Letter.objects.filter(to=person).delete()
     for pk in LimitRequest.objects.filter(user=person).values_list("pk", flat=True):
         Letter.objects.filter(key__startswith=f"limit-request-{pk}-").delete()
 
 
 def _empty_requests(person: User) -> None:
-    """And nobody is asked to answer one any more."""
+    """Empty the person's limit requests, and withdraw the open ones so that nobody answers them."""
     theirs = LimitRequest.objects.filter(user=person)
     theirs.open().update(state=LimitRequest.State.WITHDRAWN)
     theirs.update(why="", answer="")
 
 
 def _empty(person: User) -> None:
-    """All of their row but the name, which is what tells that they are not erased yet."""
+    """Empty the person's row except for the name, which shows that they are not erased yet."""
     person.groups.clear()
     person.user_permissions.clear()
     User.objects.filter(pk=person.pk).update(

@@ -1,10 +1,10 @@
-"""Erasing people: what they may do ends at once, what tells of them goes, their use stays.
+"""Erase people: their access ends at once, their data is deleted, records of their use stay.
 
-`erase` is a wish of staff and waits for nothing: nobody comes in as this person any more, and
-their notebooks stop. `finish` does the rest once nothing of theirs runs; `sessions.watch.reconcile`
-calls it each minute. Both may be repeated and interrupted at any point: the name goes last, and
-as long as a person still has it, there is something left to do. `delete` and `anonymize` say
-what goes from where. The portal never removes files: the `Erasure` names the volume.
+Staff call `erase`, which waits for nothing: nobody can sign in as this person any more, and their
+notebooks stop. `finish` does the rest once nothing of theirs runs; `sessions.watch.reconcile` calls
+it each minute. Both may be repeated and interrupted at any point: the name goes last, and as long
+as a person still has it, there is something left to do. `delete` and `anonymize` say what goes
+from where. The portal never deletes files in a volume: the `Erasure` names the volume to remove.
 """
 
 from __future__ import annotations
@@ -29,24 +29,27 @@ from sessions.states import BUILD_ACTIVE
 from . import anonymize, delete
 
 RIGHTS = ("portal.erase_user", "notebook_sessions.view_project", "notebook_sessions.act_on_project")
-"""Who erases somebody also deletes their projects."""
+"""Permissions to erase somebody; that includes deleting their projects."""
 
 log = logging.getLogger(__name__)
 
 
 def is_taken(username: str) -> bool:
-    """Whether this name belongs to somebody who was erased: nobody else ever gets it."""
+    """Return whether this name belonged to an erased person: nobody else ever gets it."""
     return Erasure.objects.has_taken(username)
 
 
 def may_erase(by: User, person: User) -> bool:
-    """Whether ``by`` may erase this person: neither oneself nor anybody who may more."""
+    """Return whether ``by`` may erase this person: not themselves, and nobody who may do more."""
     allowed = by.is_staff and by.has_perms(RIGHTS) and by.pk != person.pk
     return allowed and not is_alias(person.username) and roles.may_change(by, person)
 
 
 def erase(person: User, by: User) -> Erasure:
-    """Let the person in nowhere any more, and begin to forget them. Raises `PermissionDenied`."""
+    """End the person's access at once, and begin to erase them.
+
+    Raises `PermissionDenied` if ``by`` may not.
+    """
     if not may_erase(by, person):
         raise PermissionDenied
     with transaction.atomic():
@@ -63,14 +66,14 @@ def _begun(person: User, by: User) -> Erasure:
 
 
 def is_under_way(person: User) -> bool:
-    """Return whether this person is being erased, whatever they are called meanwhile."""
+    """Return whether this person is being erased, whatever their name is meanwhile."""
     return Erasure.objects.filter(person=person).exists() or is_taken(person.username)
 
 
 def unfinished() -> list[User]:
-    """The people who are being erased: their notebooks may still write into their volumes.
+    """Return the people who are being erased: their notebooks may still write to their volumes.
 
-    Rows of before say whom they are about only by the name's digest.
+    Older rows identify the person only by the digest of the name.
     """
     erased = set(Erasure.objects.filter(removed=None).values_list("username", flat=True))
     names = User.objects.values_list("pk", "username").iterator() if erased else ()
@@ -80,10 +83,12 @@ def unfinished() -> list[User]:
 
 
 def finish() -> None:
-    """Go on with each person of whom nothing runs any more. A back end that is away has them
-    wait for the next time."""
+    """Finish erasing each person of whom nothing runs any more.
+
+    If a back end is away, they wait for the next call.
+    """
     for person in unfinished():
-        if person.is_active:  # somebody has enabled them meanwhile
+        if person.is_active:  # somebody enabled them again
             manage.lock_out(person)
         _wind_up(person, person)
         if _is_busy(person):
@@ -97,7 +102,7 @@ def finish() -> None:
 
 
 def awaited(rows: Iterable[Erasure]) -> set[int]:
-    """Those of ``rows`` that are not finished: their volumes are in use."""
+    """Return the keys of ``rows`` that are not finished: their volumes are in use."""
     names = {digest(person.username) for person in unfinished()}
     going_on = set(Erasure.objects.exclude(person=None).values_list("pk", flat=True))
     return {row.pk for row in rows if row.pk in going_on or row.username in names}
@@ -119,13 +124,13 @@ def _is_busy(person: User) -> bool:
 
 
 def _forget(person: User) -> None:
-    """The name goes last: until then, all of this is done again."""
+    """Remove the name last: until then, all of this is repeated."""
     alias = ALIAS.format(person.pk)
     anonymize.blank(person, alias)
     delete.drop(person)
-    with transaction.atomic():  # no entry in the audit, see `anonymize`
+    with transaction.atomic():  # without an entry in the audit, see `anonymize`
         UsedName.objects.forget(person)
         User.objects.filter(pk=person.pk).update(username=alias, volume="")
         Erasure.objects.filter(person=person).update(person=None)
-    retention.hurry()  # their private images go now
+    retention.hurry()  # removes their private images now
     log.info("%s: all that told of the person is gone", alias)

@@ -1,8 +1,8 @@
-"""Everything that the portal knows about a person, for that person: files of an archive.
+"""Export everything that the portal knows about a person, for that person, as files of an archive.
 
-Each row is a line of JSON; only the columns that are named here go out, so a secret that is
-added to a model stays inside. ``about`` says whose columns a part answers for: a test sees to it
-that each column which leads to a person is in a part or among the `LEFT_OUT`.
+Each row is a line of JSON. Only the columns named here go out, so a secret that is added to a model
+stays inside. ``Part.about`` lists the columns that a part covers: a test checks that each column
+that leads to a person is in a part or in `LEFT_OUT`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from sessions.models import (
 
 @dataclass(frozen=True)
 class Part:
-    """A file of the archive: what is in it, in words, and the rows."""
+    """A file of the archive: its title in words, its rows and their columns."""
 
     name: str
     title: str
@@ -55,14 +55,14 @@ def _of(model: Any, way: str = "user") -> Callable[[User], QuerySet[Any]]:
 
 
 def _audit_about(user: User) -> QuerySet[Any]:
-    """Their own row, their limits and their grants."""
+    """Return audit entries about the person's row, limits and grants."""
     own = Q(content_type=ContentType.objects.get_for_model(User), object_id=user.pk)
     entries: QuerySet[Any] = LogEntry.objects.filter(own | Q(additional_data__user=user.pk))
     return entries.order_by("pk")
 
 
 def _builds(user: User) -> QuerySet[Any]:
-    """Their own private ones, and of everybody's those that they have used."""
+    """Return their private builds, and the shared builds that they have used."""
     ids = Session.objects.filter(project__owner=user).values("build")
     return Build.objects.filter(Q(pk__in=ids, owner=None) | Q(owner=user)).order_by("pk")
 
@@ -143,13 +143,13 @@ LEFT_OUT = {
 
 
 def archive(user: User) -> StreamingHttpResponse:
-    """All of it as a ZIP, sent while it is read."""
+    """Return everything about the person as a ZIP, sent while it is read."""
     today = timezone.localdate().isoformat()
     return streaming.zip_response(f"bindery-{today}.zip", files(user))
 
 
 def files(user: User) -> Iterator[File]:
-    """All of it, a file at a time; nothing is read before it is asked for."""
+    """Yield the archive's files one by one; nothing is read before it is asked for."""
     yield "README.txt", [_readme(user)]
     for part in PARTS:
         yield f"{part.name}.jsonl", _lines(part.rows(user).values(*part.columns).iterator(500))

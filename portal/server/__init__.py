@@ -1,11 +1,13 @@
-"""How web speaks HTTP and WebSocket: uvicorn's protocols, with bounds on all that a stranger sends.
+"""How web speaks HTTP and WebSocket: uvicorn's protocols, with limits on all that strangers send.
 
 uvicorn loads `connection.Http` by ``--http portal.server.connection:Http``, before it loads Django:
 nothing here imports it.
 
-- `heads`: how large a request's head may be, how long it may take, and the answers beyond that.
-- `connection`: one connection, which reads requests' heads within these bounds.
-- `socket`: one WebSocket; its bytes as they are for the gateway, whole messages for our own pages.
+- `heads`: limits on a request's head (size, time), and the answers beyond them.
+- `connection`: one connection, which reads requests' heads within these limits.
+- `socket`: one WebSocket; raw bytes for the gateway, whole messages for the portal's own pages.
+- `bodies`: limits on request bodies, and requests that are refused.
+- `cookies`: conflicting session cookies, which are ignored and deleted.
 """
 
 from __future__ import annotations
@@ -14,5 +16,5 @@ import sys
 
 
 def is_bounded() -> bool:
-    """Whether the server that runs the application was told to use these protocols."""
+    """Return whether the server that runs the application was told to use these protocols."""
     return f"{__name__}.connection" in sys.modules

@@ -1,17 +1,15 @@
-"""Bound request bodies, and refuse requests that no page or API call can use.
+"""Limit request bodies, and refuse requests that no page or API call can use.
 
-Bounds of the bodies that the portal's own addresses take; notebooks' hosts take any.
+The limits are for the portal's own addresses; notebooks' hosts take any body. A body is checked by
+its announced length and again while it arrives, before anything is kept. It is read into memory:
+nothing that a stranger sends reaches the disk. Nobody uploads files here, so the limits are low.
+`Bounds` sends the refusal, so that the answer has the same headers as any other.
 
-A body is bounded by the length it announces and by what comes, before anything is kept, and read
-into memory: nothing of a stranger's reaches the disk. Nobody uploads files here, so little is
-enough. Refused is by `Bounds`, so that the answer has the same headers as any other.
-
-Refuses what no page and no call of the API has a use for, before anything looks at it.
-
-PostgreSQL stores no NUL, and raises wherever one gets as far as a query: from the path, the
-query string, or a cookie, in which ``\000`` stands for one. What the API is asked for in a query
-string, it refuses itself, with a code for each. And only UTF-8 comes from browsers: whatever
-else a header claims would have Python look for codecs of that name.
+`RequestGuard` refuses requests before anything else looks at them. PostgreSQL stores no NUL, and
+raises wherever one gets as far as a query: from the path, the query string, or a cookie, in which
+``\\000`` stands for one. The API checks its query strings itself, with a code for each error. And
+browsers send only UTF-8: any other charset in a header would have Python look for a codec of that
+name.
 """
 
 from __future__ import annotations
@@ -31,23 +29,23 @@ from portal.lib.logs import context
 
 MOST = 1024 * 1024
 MORE = {"/admin/": 2621440}
-"""Bytes, by the beginning of an address: there, thousands of rows can be ticked at once."""
+"""Larger limits in bytes, by the start of a path: the admin can tick thousands of rows."""
 SECONDS = 60.0
 LINGER = 2.0
-"""Seconds in which whoever is still sending can read the answer; then the connection is closed."""
+"""Seconds in which a client that still sends can read the answer; then the connection closes."""
 REFUSED = "bindery.refused"
-"""In the scope of a request whose body was not read to its end: the status to answer with."""
+"""Key in the scope of a request whose body was not read to its end; the value is the status."""
 
 
 def most(path: str) -> int:
-    """Return how many bytes may be sent to this address."""
+    """Return how many bytes may be sent to this path."""
     return next((size for start, size in MORE.items() if path.startswith(start)), MOST)
 
 
 async def read(scope: Any, receive: Any) -> BytesIO:
-    """Return the body. Of one that is too large or too slow nothing is kept, and the scope says so.
+    """Return the body; empty if it is too large or too slow, with the status in ``scope[REFUSED]``.
 
-    Raises `RequestAborted` when the visitor leaves before its end.
+    Raises `RequestAborted` if the client leaves before its end.
     """
     body = BytesIO()
     try:
@@ -60,13 +58,13 @@ async def read(scope: Any, receive: Any) -> BytesIO:
 
 
 def announced(scope: Any) -> int:
-    """Return what Content-Length says; the server has made sure that it is a number."""
+    """Return the value of Content-Length; the server has made sure that it is a number."""
     lengths = [value for name, value in scope["headers"] if name == b"content-length"]
     return max((int(each) for each in lengths if each.isdigit()), default=0)
 
 
 async def _read(scope: Any, receive: Any, body: BytesIO) -> bool:
-    """Fill ``body``; False once it is too large."""
+    """Fill ``body``; return False once it is too large."""
     bound, more = most(scope["path"]), True
     while more:
         message = await receive()
@@ -80,7 +78,7 @@ async def _read(scope: Any, receive: Any, body: BytesIO) -> bool:
 
 
 async def linger(receive: Any) -> None:
-    """Read on for a moment and keep nothing, for a visitor who is still sending."""
+    """Read on for a moment and keep nothing, for a client that is still sending."""
     try:
         async with asyncio.timeout(LINGER):
             while (message := await receive())["type"] == "http.request":
@@ -91,7 +89,7 @@ async def linger(receive: Any) -> None:
 
 
 class Bounds:
-    """Middleware that answers a request whose body was refused, before anybody else sees it."""
+    """Middleware that answers a request whose body was refused, before anything else sees it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -130,7 +128,7 @@ NUL = "\0"
 
 
 class RequestGuard:
-    """Middleware, before all that reads of the request; the answer is `handler400`'s."""
+    """Middleware that rejects a NUL, ahead of all that reads the request; `handler400` answers."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._answer = get_response

@@ -1,7 +1,7 @@
-"""One connection to web: uvicorn's protocol for HTTP/1.1, which reads heads within bounds.
+"""One connection to web: uvicorn's HTTP/1.1 protocol, which reads heads within limits.
 
-uvicorn itself bounds neither how large a head is nor how long it takes, and its WebSockets leave an
-upgrade without an answer whose head their library does not like.
+uvicorn itself limits neither the size of a head nor the time that it takes, and its WebSockets
+leave an upgrade unanswered if their library does not like its head.
 """
 
 from __future__ import annotations
@@ -17,18 +17,22 @@ from portal.server.heads import Refusal
 from portal.server.socket import Socket
 
 LINGER = 2.0
-"""Seconds in which a refused visitor can read why: to close at once would take the answer away from
-one who is still sending."""
+"""Seconds in which a refused client can read why; closing at once would take the answer away from
+a client that is still sending.
+"""
 MAX_PIPELINED = 16
 
 
 class TooLarge(Exception):
-    """Raised inside of the parser, which stops at it."""
+    """Raised inside the parser, which stops at it."""
 
 
 class Http(HttpToolsProtocol):
-    """``_unparsed`` counts the bytes since something was complete: a head, a part of a body. So a
-    header that never ends, a chunk's extension and trailers are all bounded."""
+    """One HTTP/1.1 connection with limits on heads.
+
+    ``_unparsed`` counts the bytes since the parser last completed something, such as a head or a
+    part of a body. So a header that never ends, a chunk extension and trailers are limited, too.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,7 +77,7 @@ class Http(HttpToolsProtocol):
             if self._should_upgrade():
                 self._upgrade(piece[upgrade.args[0] :])
             elif not self.transport.is_closing():
-                # As if the other protocol had not been asked for, and closed after that.
+                # Answer as if no upgrade had been asked for, and close after that.
                 self._is_deaf = True
                 self.cycle.keep_alive = False
         except HttpParserError:
@@ -94,7 +98,7 @@ class Http(HttpToolsProtocol):
         if early:
             self._socket.data_received(early)
 
-    # --- What the parser calls ---
+    # --- Callbacks of the parser ---
     def on_headers_complete(self) -> None:
         self._awaits_head, self._unparsed = False, 0
         self._stop_timer()
@@ -103,7 +107,7 @@ class Http(HttpToolsProtocol):
             raise TooLarge
         super().on_headers_complete()
         if not self.parser.should_upgrade():
-            self.headers = []  # what comes later are trailers, which nobody reads
+            self.headers = []  # headers that come later are trailers, which nobody reads
 
     def on_body(self, body: bytes) -> None:
         self._unparsed = 0

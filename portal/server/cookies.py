@@ -1,9 +1,9 @@
-"""Cookies that somebody else's application has planted: on a domain above its own host, for us.
+"""Ignore and delete session cookies that another application planted on a domain above its own.
 
-Over https the names of ours begin with ``__Host-``, and a browser takes such a cookie from its own
-host only. Over http it takes one for a whole domain from any host below it, and then sends two of
-one name. Which is the right one cannot be seen, so neither counts, and the one of the domain is
-deleted: the next request has the right one alone.
+Over https, the names of our cookies begin with ``__Host-``, and a browser accepts such a cookie
+from its own host only. Over http, any host below a domain can set a cookie for the whole domain,
+and the browser then sends two of one name. There is no telling which is the right one, so neither
+counts, and the domain's cookie is deleted: the next request has only the right one.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ MOST_PARTS = 8
 
 
 def is_doubtful(headers: Headers, name: str) -> bool:
-    """Whether the browser sends cookies of this name that contradict each other."""
+    """Return whether the browser sent cookies of this name with different values."""
     return len({value for each, value in _cookies(headers) if each == name.encode()}) > 1
 
 
 def without_doubtful(headers: Headers) -> tuple[Headers, bool]:
-    """Return the headers without session cookies that contradict each other, and whether there
-    were any."""
+    """Return the headers without conflicting session cookies, and whether there were any."""
     if not is_doubtful(headers, settings.SESSION_COOKIE_NAME):
         return headers, False
     name = settings.SESSION_COOKIE_NAME.encode()
@@ -47,8 +46,11 @@ def _cookies(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
 
 
 def deleting(name: str, host: str, path: str) -> Headers:
-    """Return the headers that delete the cookies of this name that are for a whole domain: of all
-    domains that the host is in, for all paths above this one. A cookie of the host alone stays."""
+    """Return headers that delete the cookies of this name that are set for a whole domain.
+
+    They cover all domains that the host is in and all paths above this one. A cookie of the host
+    alone stays.
+    """
     labels, parts = host.split("."), [part for part in path.split("/") if part][:MOST_PARTS]
     domains = [".".join(labels[at:]) for at in range(max(1, len(labels) - 1))]
     starts = ["/" + "/".join(parts[:count]) for count in range(len(parts) + 1)]
@@ -62,7 +64,7 @@ def deleting(name: str, host: str, path: str) -> Headers:
 
 
 class OneSession:
-    """Around the portal's own pages and sockets."""
+    """ASGI middleware for the portal's own pages and sockets: drops conflicting session cookies."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner

@@ -1,7 +1,7 @@
-"""Bounds of a request's head, and the answers to one that goes beyond them; pure.
+"""Limits of a request's head, and the answers to one that exceeds them: pure functions.
 
-They hold for requests and for upgrades to WebSocket alike, before anybody asks who it is. The pages
-are made here because Django never sees these requests.
+They apply to requests and to WebSocket upgrades alike, before anything asks who sent them. The
+pages are made here because Django never sees these requests.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from html import escape
 
 MAX_BYTES = 65536
-"""Request line and headers together; `deploy/nginx` and the notebooks' servers take as much."""
+"""Request line and headers together; `deploy/nginx` and the notebooks' servers accept as much."""
 MAX_LINES = 256
 SECONDS = 20.0
-"""From the first byte to the last of a head."""
+"""Time from the first byte of a head to the last."""
 LARGE_COOKIES = MAX_BYTES // 4
-"""Beyond so many bytes, cookies are what makes a head too large."""
+"""Bytes beyond which the cookies are what makes a head too large."""
 CLEAR = (b"clear-site-data", b'"cookies"')
-"""Has the browser delete the cookies of the portal's domain and of all hosts below it."""
+"""A header: the browser deletes the cookies of the portal's domain and of all hosts below it."""
 
 
 @dataclass(frozen=True)
 class Refusal:
+    """The answer to a request that is refused."""
+
     status: int
     phrase: str
     code: str
@@ -62,13 +64,13 @@ INVALID = Refusal(400, "Bad Request", "request.invalid", "This is not a valid HT
 
 
 def is_beyond(target: bytes, headers: Collection[tuple[bytes, bytes]]) -> bool:
-    """Return whether a head that has come to its end is too large."""
+    """Return whether a complete head is too large."""
     size = len(target) + sum([len(name) + len(value) + 4 for name, value in headers])
     return size > MAX_BYTES or len(headers) > MAX_LINES
 
 
 def too_large(head: bytes) -> Refusal:
-    """Return why a head is beyond the bound, by what there is of it."""
+    """Return why a head is too large, judging by the part that was read."""
     line, *fields = head.split(b"\r\n")
     if not fields:
         return TOO_LONG
@@ -81,8 +83,10 @@ def too_large(head: bytes) -> Refusal:
 def answer(
     refusal: Refusal, head: bytes = b"", default: Iterable[tuple[bytes, bytes]] = ()
 ) -> bytes:
-    """Return a whole answer, after which the connection is closed: JSON below ``/api/``, else a
-    page. ``default`` are headers of the server's own."""
+    """Return a whole answer, after which the connection closes.
+
+    It is JSON below ``/api/``, otherwise a page. ``default`` are the server's own headers.
+    """
     target = head.split(b" ", 2)[1:2]
     is_api = bool(target) and target[0].startswith(b"/api/")
     body = _object(refusal) if is_api else _page(refusal)

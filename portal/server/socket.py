@@ -1,10 +1,10 @@
-"""One WebSocket: uvicorn's protocol, begun from a head that has been read already.
+"""One WebSocket: uvicorn's protocol, started from a head that was already read.
 
-The gateway takes its bytes as they are and passes them on piece by piece, so no message is ever
-held whole. It accepts with ``bytes: True`` and then gets and gives messages of type `BYTES`.
+The gateway gets the bytes as they arrive and passes them on piece by piece, so no message is ever
+held whole. It accepts with ``bytes: True``, and then receives and sends messages of type `BYTES`.
 
-The portal's own pages get whole messages, as ASGI has them. They say next to nothing: what is
-larger than `MAX_MESSAGE` closes the socket with 1009.
+The portal's own pages get whole messages, as ASGI defines them. Their clients send next to nothing:
+a message larger than `MAX_MESSAGE` closes the socket with 1009.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ from websockets.server import ServerProtocol
 from portal.server import heads
 
 BYTES = "bindery.bytes"
-"""The message in both directions: ``{"type": BYTES, "bytes": b"…"}``."""
+"""Type of the message in both directions: ``{"type": BYTES, "bytes": b"…"}``."""
 MAX_MESSAGE = 65536
 MAX_FRAGMENTS = 256
 CLOSE_WITHIN = 5.0
 LINGER = 2.0
 PING_INTERVAL = 30.0
 PING_TIMEOUT = 600.0
-"""Seconds: a laptop that slept for less goes on where it was."""
+"""Seconds: a laptop that slept for less keeps its connection."""
 
 
 class Socket(WebSocketsSansIOProtocol):
+    """One WebSocket: raw bytes for the gateway, whole messages for the portal's own pages."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         log = logging.getLogger("uvicorn.error")
@@ -43,7 +45,7 @@ class Socket(WebSocketsSansIOProtocol):
     def begin(
         self, method: str, target: bytes, headers: list[tuple[bytes, bytes]], version: str
     ) -> None:
-        """Ask the application about an upgrade with this head; refuse what is none."""
+        """Offer the application an upgrade with this head; refuse it if it is invalid."""
         if any(name == b"transfer-encoding" for name, _value in headers) or any(
             name == b"content-length" and value != b"0" for name, value in headers
         ):
@@ -61,7 +63,7 @@ class Socket(WebSocketsSansIOProtocol):
         if self._is_deaf:
             return
         if not self._is_accepted:
-            # A browser waits for the answer. Who does not is read no further until then.
+            # Browsers wait for the answer. From others, read no more until then.
             self._early += data
             self.transport.pause_reading()
         elif self._is_bytes:
@@ -74,7 +76,7 @@ class Socket(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         await super().run_asgi()
-        # It is closed once all is sent, and a visitor who does not read would keep it for ever.
+        # It closes once all is sent; a client that does not read would keep it open for ever.
         self.loop.call_later(CLOSE_WITHIN, self.transport.abort)
 
     async def send(self, message: Any) -> None:
@@ -92,7 +94,7 @@ class Socket(WebSocketsSansIOProtocol):
         if is_bytes:
             self.stop_keepalive()  # the gateway pings
         else:
-            self.conn.parser = self.conn.parse()  # it read the head, in its stead
+            self.conn.parser = self.conn.parse()  # start over: the head was read elsewhere
             next(self.conn.parser)
         early, self._early = bytes(self._early), bytearray()
         self.transport.resume_reading()
@@ -104,7 +106,7 @@ class Socket(WebSocketsSansIOProtocol):
         self.transport.write(heads.answer(heads.INVALID, default=self.default_headers))
         self.transport.close()
 
-    # --- Whole messages: bounds that the library has not ---
+    # --- Whole messages: limits that the library does not have ---
     def handle_cont(self, event: Frame) -> None:
         if self.close_sent:
             return
@@ -115,7 +117,7 @@ class Socket(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def handle_parser_exception(self) -> None:
-        """Say why it is closed, and leave time to read it to one who is still sending."""
+        """Close with the reason, and leave a client that is still sending time to read it."""
         close = self.conn.close_sent
         code, reason = (close.code, close.reason) if close else (1006, "")
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
@@ -127,4 +129,4 @@ class Socket(WebSocketsSansIOProtocol):
         if self.writable.is_set():
             super().handle_ping()
         else:
-            self.conn.data_to_send()  # a visitor who reads no answers gets no more of them
+            self.conn.data_to_send()  # a client that reads no answers gets no more

@@ -1,1 +1,1 @@
-"""Template tags: the few things that every page writes in the same way."""
+"""Template tags for what every page writes in the same way."""

@@ -1,4 +1,4 @@
-"""How the page of the API writes what its schema says."""
+"""Template filters for the API's documentation page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ register = template.Library()
 
 @register.filter
 def coded(text: str) -> SafeString:
-    """What stands between backticks, as code."""
+    """Return the text with everything between backticks as code."""
     pieces = enumerate(str(text).split("`"))
     return format_html_join(
         "", "{}", ((format_html("<code>{}</code>", p) if n % 2 else p,) for n, p in pieces)

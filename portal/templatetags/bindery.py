@@ -1,4 +1,4 @@
-"""How states, times, resources and commits are written, on every page and in the admin."""
+"""Template tags for states, times, resources and commits, on every page and in the admin."""
 
 from __future__ import annotations
 
@@ -35,41 +35,41 @@ ICONS = {
 
 @register.inclusion_tag("portal/_state.html")
 def state_badge(state: str) -> dict[str, Any]:
-    """A state as a word, a shape and a colour."""
+    """Show a state as a word, a shape and a colour."""
     shape = f"portal/states/{state}.svg"
     return {"state": state, "label": ProjectState(state).label, "shape": shape}
 
 
 @register.simple_tag
 def state_icon(state: str) -> str:
-    """The address of the tab's picture for a project in this state."""
+    """Return the address of the favicon for a project in this state."""
     icon = ICONS.get(ProjectState(state), "working")
     return static(f"portal/icons/{icon}.svg")
 
 
 @register.simple_tag
 def weight_shape(weight: str) -> SafeString:
-    """The shape of an announcement's weight, beside its word."""
+    """Return the shape for an announcement's weight, shown beside its word."""
     return mark_safe(render_to_string(f"portal/weights/{weight}.svg"))  # noqa: S308  our own file
 
 
 @register.filter
 def linked(text: str) -> SafeString:
-    """A text of somebody's, escaped, with its addresses to click on."""
-    # Quotes in the text are escaped by now, so this is nothing that anybody wrote.
+    """Return a person's text, escaped, with its addresses as links."""
+    # Quotes in the text are escaped by now, so nobody can have written this attribute.
     links = urlize(text, nofollow=True, autoescape=True)
     return mark_safe(links.replace(' rel="nofollow"', ' rel="noopener nofollow"'))  # noqa: S308
 
 
 @register.filter
 def coded(text: str) -> SafeString:
-    """Return a sentence, escaped, with what stands between backticks as code."""
+    """Return a sentence, escaped, with everything between backticks as code."""
     return mark_safe(re.sub("`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S308
 
 
 @register.filter
 def ago(moment: datetime | None) -> SafeString | str:
-    """A moment as people say it, the exact one on hover."""
+    """Return a time as people say it, with the exact time on hover."""
     if moment is None:
         return ""
     local = timezone.localtime(moment)
@@ -90,7 +90,7 @@ def _ago(moment: datetime) -> str:
 
 @register.filter
 def duration(time: timedelta | None) -> str:
-    """A duration in minutes and seconds: ``0:07``, ``12:30``."""
+    """Return a duration in minutes and seconds: ``0:07``, ``12:30``."""
     if time is None:
         return ""
     minutes, seconds = divmod(int(time.total_seconds()), 60)
@@ -99,7 +99,7 @@ def duration(time: timedelta | None) -> str:
 
 @register.filter
 def resources(given: Resources) -> str:
-    """``2–4 CPU · 1–4 GB · 1 GPU``."""
+    """Return resources as text: ``2–4 CPU · 1–4 GB · 1 GPU``."""
     parts = [
         _("%(range)s CPU") % {"range": _range(given.cpu_request, given.cpu_limit)},
         _("%(range)s GB") % {"range": _range(given.memory_request_gb, given.memory_limit_gb)},
@@ -111,7 +111,7 @@ def resources(given: Resources) -> str:
 
 @register.filter
 def beyond(given: Resources, limits: Limits) -> bool:
-    """Whether this was given when the person might ask for more than now."""
+    """Return whether the given resources exceed the person's present limits."""
     return exceeds(limits, given)
 
 
@@ -121,14 +121,14 @@ def _range(low: float, high: float) -> str:
 
 @register.filter
 def address(repository: str) -> SafeString:
-    """A repository's address that breaks at its slashes where it must."""
+    """Return a repository's address that can break at its slashes."""
     parts = ((part,) for part in repository.split("/"))
     return format_html_join(mark_safe("/<wbr>"), "{}", parts)
 
 
 @register.filter
 def commit(sha: str) -> SafeString | str:
-    """The first seven characters; the button beside them copies all."""
+    """Return a button with the first seven characters that copies the whole hash."""
     if not sha:
         return ""
     return format_html(
@@ -141,11 +141,11 @@ def commit(sha: str) -> SafeString | str:
 
 @register.filter
 def volume(username: str) -> str:
-    """Where this person's own files are, in every notebook of theirs."""
+    """Return the path of this person's own files in each of their notebooks."""
     return f"/home/{owner_slug(username)}-nfs-pvc"
 
 
 @register.filter
 def seconds(time: timedelta | None) -> str:
-    """A duration as a plain number, for scripts."""
+    """Return a duration in seconds as a plain number, for scripts."""
     return "" if time is None else f"{time.total_seconds():.1f}"

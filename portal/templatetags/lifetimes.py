@@ -1,4 +1,7 @@
-"""When a project goes, as pages and letters say it. Days and hours are the portal's own."""
+"""Template tags for when a project is deleted, on pages and in letters.
+
+Days and hours are in the portal's own time zone.
+"""
 
 from __future__ import annotations
 
@@ -20,23 +23,28 @@ register = template.Library()
 
 DAYS_WITH_NAMES = 7
 UNDO = "undo:"
-"""Begins the tag of a message that has a button to restore the project that it then names."""
+"""Prefix of the tag of a message that offers to restore a project; the project's name follows."""
 
 
 @register.filter
 def deletes_at(project: Project, limits: Limits) -> datetime | None:
-    """When it is deleted if nobody uses it until then, None if never; by its owner's limits."""
+    """Return when the project is deleted if nobody uses it until then, None if never.
+
+    ``limits`` are its owner's.
+    """
     known = (project.last_activity, project.goes, limits.idle_days)
     return policy.deletes_at(*known, timezone.now())
 
 
 @register.filter
 def when(moment: datetime) -> str:
-    """A moment to come, as people say it: ``tomorrow at 02:30 CET``. The time zone tells the two
-    half past two apart that the last night of summer time has."""
+    """Return a future time as people say it: ``tomorrow at 02:30 CET``.
+
+    The time zone distinguishes the two half past twos of the night when summer time ends.
+    """
     local = timezone.localtime(moment)
     days = (local.date() - timezone.localdate()).days
-    time = f"{local:%H:%M %Z}"  # Django's own formats leave the zone out in that night's hour
+    time = f"{local:%H:%M %Z}"  # Django's own formats omit the zone in that hour
     if moment <= timezone.now():
         return _("at any moment")
     if days <= 1:
@@ -48,7 +56,7 @@ def when(moment: datetime) -> str:
 
 @register.filter
 def dated(moment: datetime) -> str:
-    """The moment with its date and time zone, for letters, which are read who knows when."""
+    """Return a time with its date and time zone, for letters, which may be read any time later."""
     local = timezone.localtime(moment)
     words = {"day": formats.date_format(local, "l, j F Y"), "time": f"{local:%H:%M %Z}"}
     return _("%(day)s at %(time)s") % words
@@ -56,14 +64,17 @@ def dated(moment: datetime) -> str:
 
 @register.filter
 def when_exactly(moment: datetime) -> SafeString:
-    """The same, with the exact moment on hover and for programs."""
+    """Return a time like `when`, with the exact time on hover and for programs."""
     return _exactly(moment, when(moment))
 
 
 @register.filter
 def until(moment: datetime) -> SafeString:
-    """Until when something can be done: ``until tomorrow at 02:30 CET``, with the exact moment on
-    hover. What is over is put off while the portal was away, so there may be some time yet."""
+    """Return until when something can be done: ``until tomorrow at 02:30 CET``.
+
+    The exact time is on hover. Deadlines that pass while the portal is away are extended, so there
+    may be some time left afterwards.
+    """
     local = timezone.localtime(moment)
     days = (local.date() - timezone.localdate()).days
     time = f"{local:%H:%M %Z}"
@@ -85,18 +96,18 @@ def _exactly(moment: datetime, words: str) -> SafeString:
 
 @register.simple_tag
 def undo_days() -> int:
-    """For how many days a person can restore what they delete; 0 is not at all."""
+    """Return for how many days people can restore what they delete; 0 means not at all."""
     return int(settings.PORTAL_UNDO_DAYS)
 
 
 @register.simple_tag
 def undo_unused_days() -> int:
-    """Return the days in which what was deleted for want of use can be restored."""
+    """Return for how many days projects that were deleted for lack of use can be restored."""
     return int(settings.PORTAL_UNDO_UNUSED_DAYS)
 
 
 @register.filter
 def undoes(message: Message) -> str:
-    """The name of the project that a message offers to restore; empty for any other message."""
+    """Return the name of the project that a message offers to restore; empty for other messages."""
     tag = message.extra_tags or ""
     return tag.removeprefix(UNDO) if tag.startswith(UNDO) else ""

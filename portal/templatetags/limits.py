@@ -1,4 +1,4 @@
-"""How limits are written, on pages, in the admin and in letters."""
+"""Template tags for limits, on pages, in the admin and in letters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from quotas.models import LimitRequest
 register = template.Library()
 
 LOOKS = {"open": "waiting", "granted": "ready", "declined": "failed", "withdrawn": "stopped"}
-"""Which state of a project a request's state looks like."""
+"""For each state of a request, the state of a project that it looks like."""
 
 
 @register.inclusion_tag("portal/_state.html")
 def wish_badge(state: str) -> dict[str, Any]:
-    """A request's state as a word, a shape and a colour."""
+    """Show a request's state as a word, a shape and a colour."""
     look = LOOKS[state]
     label = LimitRequest.State(state).label
     return {"state": look, "label": label, "shape": f"portal/states/{look}.svg"}
@@ -27,24 +27,24 @@ def wish_badge(state: str) -> dict[str, Any]:
 
 @register.filter
 def figure(value: float, limit: str) -> str:
-    """``{{ wish.value|figure:wish.limit }}``: ``8 CPU``."""
+    """Return a value with its unit: ``{{ wish.value|figure:wish.limit }}`` is ``8 CPU``."""
     return effective.figure(limit, value)
 
 
 @register.filter
 def limit_label(limit: str) -> str:
-    """What a limit is called."""
+    """Return the name of a limit."""
     return str(FIELDS[limit])
 
 
 @register.filter
 @stringfilter
 def quoted(text: str) -> str:
-    """Somebody else's words in a letter of plain text."""
+    """Quote somebody else's words in a plain-text letter."""
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
 
 
 @register.filter
 def limit_unit(limit: str) -> str:
-    """The unit behind its figures, if it has one."""
+    """Return the unit of a limit's values, "" if it has none."""
     return str(FIELDS[limit].unit)

@@ -1,4 +1,4 @@
-"""How the admin's templates write what belongs to a row; `sessions.admin.display` knows how."""
+"""Template filters of the admin for what belongs to a row, taken from `sessions.admin.display`."""
 
 from __future__ import annotations
 
@@ -19,4 +19,5 @@ register.filter("why", display.reason)
 
 @register.filter
 def until_ready(session: Session) -> Any:
+    """Return how long the session took to become ready."""
     return display.took(session.created, session.ready)

@@ -1,10 +1,12 @@
-"""Signing in by an identity provider (OpenID Connect), with mozilla-django-oidc underneath:
+"""Sign in with an identity provider (OpenID Connect), based on mozilla-django-oidc.
 
-- `provider`: which providers there are, from the environment; `policy`: what is made of claims.
-- `calls`: asking a provider, and its own description; `idtoken`: what is believed.
-- `flow`: to the provider and back, and out again; `backends`: who that is.
+- `provider`: the providers, from the environment; `policy`: how the site uses claims.
+- `calls`: requests to a provider and its own description; `idtoken`: verifies id tokens.
+- `flow`: to the provider and back, and signing out; `backends`: the authentication backends.
 - `claims`, `groups`, `people`: from claims to a person here.
-- `signins`, `refreshing`: each sign-in that lasts, and asking the provider again meanwhile.
+- `signins`, `refreshing`: sign-ins that last, and asking the provider again meanwhile.
+- `problems`: the errors.
 
-Pages are in `portal.pages.sign_in`; `sessions.watch.reconcile` has the worker call `refreshing`.
+The pages are in `portal.pages.sign_in`; `sessions.watch.reconcile` has the worker call
+`refreshing`.
 """

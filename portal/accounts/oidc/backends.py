@@ -1,6 +1,6 @@
-"""The authentication backends: by a provider's answer, and by password where that is allowed.
+"""Authentication backends: with a provider's answer, and with a password where that is allowed.
 
-Both let only those in who may enter at all (`User.may_enter`), at each request anew.
+Both let in only people who may enter at all (`User.may_enter`), checked again at each request.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from .problems import unproven
 
 
 class _WhoMayEnter(ModelBackend):
-    """`get_user` asks this for each request of whoever is signed in."""
+    """Base of both backends; `get_user` asks it about whoever is signed in, at each request."""
 
     def user_can_authenticate(self, user: User | AnonymousUser | None) -> bool:
         return isinstance(user, User) and user.may_enter
 
 
 class Password(_WhoMayEnter):
-    """With a password of this portal, where it has that form."""
+    """Sign in with a password of this portal, if the site allows that."""
 
     def authenticate(
         self,
@@ -45,13 +45,15 @@ class Password(_WhoMayEnter):
 
 
 class ByProvider(_WhoMayEnter):
-    """With what an identity provider has answered."""
+    """Sign in with an identity provider's answer."""
 
     def authenticate(  # type: ignore[override]  # only called with an answer
         self, request: HttpRequest | None, *, answer: Answer
     ) -> User:
-        """The person; the tokens are left in ``answer``. Raises the errors of `problems`, and
-        `NotAllowed` for an account that is closed here."""
+        """Return the person, and leave the tokens in ``answer``.
+
+        Raises the errors of `problems`, and `NotAllowed` for an account that is closed here.
+        """
         client = Client(answer.provider)
         tokens = client.redeem(answer.code, answer.verifier, callback(answer.provider))
         if not tokens.id_token:

@@ -1,14 +1,11 @@
 """Call an identity provider: its description, tokens, user info and keys.
 
-Where a provider is asked what: by hand, and from its own description (OpenID Connect Discovery).
+Endpoints are set by hand or come from the provider's own description (OpenID Connect Discovery).
+The description is fetched when it is first needed, never at start: a provider that is away must
+not keep the portal from starting.
 
-The description is fetched when it is needed first, never at start: a provider that is away keeps
-no portal from starting.
-
-Asking a provider: for tokens, for what it knows of a person, for its keys.
-
-mozilla-django-oidc makes the calls; what its answers mean is said here. Nothing of a token or a
-code stands in an error or in the log.
+mozilla-django-oidc makes most of the calls; this module interprets the answers. Errors and log
+lines never contain any part of a token or a code.
 """
 
 from __future__ import annotations
@@ -29,7 +26,7 @@ from .problems import ProviderAway, away, refused, unproven
 from .provider import Provider
 
 KEPT = 3600
-"""Seconds for which a description is believed."""
+"""Seconds for which a description is cached."""
 NAMES = {
     "authorization": "authorization_endpoint",
     "token": "token_endpoint",
@@ -40,27 +37,30 @@ NAMES = {
 }
 
 UNREADABLE = (requests.RequestException, ValueError, RecursionError)
-"""What comes of an answer that does not come, or makes no sense."""
+"""Errors for an answer that does not come, or makes no sense."""
 
 logger = logging.getLogger(__name__)
 
 
 def endpoint(provider: Provider, name: str) -> str:
-    """The address of one, "" where the provider has none. Raises `ProviderAway`."""
+    """Return the address of an endpoint, "" if the provider has none. Raises `ProviderAway`."""
     if provider.is_set_by_hand:
         return provider.endpoints.get(name, "")
     return provider.endpoints.get(name) or _web_address(description(provider).get(NAMES[name]))
 
 
 def offers(provider: Provider, what: str, value: str) -> bool:
-    """Whether the list ``what`` of the description has ``value``. Raises `ProviderAway`."""
+    """Return whether the list ``what`` of the description has ``value``. Raises `ProviderAway`."""
     listed = {} if provider.is_set_by_hand else description(provider)
     return value in (listed.get(what) or [])
 
 
 def description(provider: Provider) -> Mapping[str, Any]:
-    """What the provider says of itself. Raises `ProviderAway`, also when it names another issuer:
-    then it is not the one that is meant."""
+    """Return the provider's description of itself, cached.
+
+    Raises `ProviderAway`, also if it names another issuer: then it is not the provider that is
+    meant.
+    """
     key = f"oidc.description.{provider.slug}.{provider.issuer}"
     found: dict[str, Any] | None = cache.get(key)
     if found is None:
@@ -70,7 +70,7 @@ def description(provider: Provider) -> Mapping[str, Any]:
 
 
 def fetched(provider: Provider) -> dict[str, Any]:
-    """Like `description`, but never from memory."""
+    """Return the description like `description`, but never from the cache."""
     address = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
     try:
         answer = requests.get(address, timeout=settings.OIDC_TIMEOUT)
@@ -92,7 +92,7 @@ def _web_address(value: object) -> str:
 
 @dataclass(frozen=True)
 class Tokens:
-    """What the token endpoint gives; "" for what it does not."""
+    """The answer of the token endpoint; "" for each token that it lacks."""
 
     id_token: str = field(default="", repr=False)
     access_token: str = field(default="", repr=False)
@@ -100,8 +100,10 @@ class Tokens:
 
 
 class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published without types
-    """The portal as a client of one provider. All calls raise `ProviderAway` where it does not
-    answer as it should."""
+    """The portal as a client of one provider.
+
+    All calls raise `ProviderAway` if the provider does not answer as it should.
+    """
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
@@ -116,17 +118,19 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         return import_from_settings(attr, *default)
 
     def redeem(self, code: str, verifier: str, callback: str) -> Tokens:
-        """The tokens for a code. Raises `Refused` if the provider takes it not, or not again."""
+        """Return the tokens for a code. Raises `Refused` if it is invalid or was used before."""
         given = {"code": code, "code_verifier": verifier, "redirect_uri": callback}
         return self._tokens(grant_type="authorization_code", **given)
 
     def refresh(self, token: str) -> Tokens:
-        """New tokens for an old one. Raises `Refused` if it counts no more."""
+        """Return new tokens for a refresh token. Raises `Refused` if that is no longer valid."""
         return self._tokens(grant_type="refresh_token", refresh_token=token)
 
     def claims(self, tokens: Tokens, nonce: str | None = None) -> dict[str, Any]:
-        """What the provider says of the person, as far as it is proven; empty if it says nothing,
-        which only a refresh may leave at that. Raises `Unproven`."""
+        """Return the proven claims about the person.
+
+        Empty if the provider says nothing; only a refresh may accept that. Raises `Unproven`.
+        """
         proven = self.verify_token(tokens.id_token, nonce=nonce) if tokens.id_token else {}
         more = self._userinfo(tokens) if self.OIDC_OP_USER_ENDPOINT and tokens.access_token else {}
         if more and proven and more.get("sub") != proven["sub"]:
@@ -135,10 +139,10 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         return {**proven, **more, **{name: proven[name] for name in ("iss", "sub") if proven}}
 
     def verify_token(self, token: str, **kwargs: Any) -> dict[str, Any]:
-        """In place of the library's, which looks at less."""
+        """Verify a token more strictly than the library does."""
         ours = {"audience": self.provider.client_id}
         try:
-            if "nonce" not in kwargs:  # a signed answer of userinfo
+            if "nonce" not in kwargs:  # a signed userinfo response
                 return idtoken.signed(token, self.keys(), needed=("sub",), **ours)
             where = {"issuer": self.provider.issuer, "keys_at": self.OIDC_OP_JWKS_ENDPOINT}
             return idtoken.believed(token, self.keys(), nonce=kwargs["nonce"], **ours, **where)
@@ -160,7 +164,10 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         return Tokens(**{name: answer[name] for name in names if isinstance(answer.get(name), str)})
 
     def _asked(self, payload: dict[str, str]) -> Any:
-        """Who we are is said in the header or in the form; some providers know only one way."""
+        """Authenticate in the header or in the form; if refused, try the other.
+
+        Some providers know only one way.
+        """
         try:
             return self.get_token(dict(payload))
         except requests.HTTPError as error:
@@ -170,7 +177,10 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         return self.get_token(dict(payload))
 
     def _meaning(self, error: requests.HTTPError) -> Exception:
-        """Only this one answer is about the person; the others are about the provider or us."""
+        """Return the error for a refusal.
+
+        Only ``invalid_grant`` is about the person; all others are about the provider or the portal.
+        """
         if _error(error) == "invalid_grant":
             return refused(self.provider)
         return self._away("tokens", error)
@@ -185,7 +195,7 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         return found
 
     def keys(self) -> Any:
-        """Return what the provider signs with."""
+        """Return the provider's signing keys."""
         try:
             answer = requests.get(self.OIDC_OP_JWKS_ENDPOINT, timeout=settings.OIDC_TIMEOUT)
             answer.raise_for_status()
@@ -194,14 +204,20 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
             raise self._away("keys", error) from None
 
     def _away(self, what: str, error: Exception) -> Exception:
-        """The error's own text stays here: it may quote the answer."""
+        """Log the problem and return the error.
+
+        The text of ``error`` is left out: it may quote the answer.
+        """
         told = _error(error) or type(error).__name__
         logger.warning("%s: no %s: %s", self.provider.slug, what, told)
         return away(self.provider)
 
 
 def revoke(provider: Provider, refresh_token: str) -> None:
-    """Have the provider forget it, if it can (RFC 7009); what it does not hear is not repeated."""
+    """Ask the provider to revoke a refresh token, if it can (RFC 7009).
+
+    A failure is logged and not retried.
+    """
     try:
         address = endpoint(provider, "revocation")
         if address:
@@ -216,14 +232,14 @@ def revoke(provider: Provider, refresh_token: str) -> None:
 
 
 def _prefers_header(provider: Provider) -> bool:
-    """The header is what counts where the provider says nothing (OpenID Connect Core 9)."""
+    """Return whether to authenticate in the header, the default of OpenID Connect Core 9."""
     methods = "token_endpoint_auth_methods_supported"
     header, form = (offers(provider, methods, f"client_secret_{way}") for way in ("basic", "post"))
     return header or not form
 
 
 def _error(error: Exception) -> str:
-    """The code in a refusal (RFC 6749, 5.2), "" if there is none."""
+    """Return the error code of a refusal (RFC 6749, 5.2), "" if there is none."""
     response = getattr(error, "response", None)
     try:
         said: Mapping[str, Any] = response.json() if response is not None else {}

@@ -1,4 +1,4 @@
-"""What a provider's claims say, in our words: pure functions of claims and `Policy`."""
+"""Translate a provider's claims into our terms: pure functions of claims and `Policy`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ Claims = Mapping[str, Any]
 
 GROUPS_AT_MOST = 200
 GROUP_NAME = 150
-"""Characters that the name of a Django group can have."""
+"""Longest name of a Django group, in characters."""
 ENTITLEMENTS = "eduperson_entitlement"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who somebody is for the provider. ``called`` are the names that they might have here, the
-    best first."""
+    """A person as the provider knows them.
+
+    ``called`` are candidates for their user name, the best first.
+    """
 
     issuer: str
     subject: str
@@ -31,7 +33,7 @@ class Identity:
 
 
 def identity(claims: Claims, policy: Policy) -> Identity:
-    """Of claims that are proven: they have an issuer and a subject."""
+    """Return the identity in proven claims, which have an issuer and a subject."""
     email = text(claims.get("email"))
     names = (text(claims.get(policy.username_claim)), email.partition("@")[0], claims["sub"])
     return Identity(
@@ -45,13 +47,13 @@ def identity(claims: Claims, policy: Policy) -> Identity:
 
 
 def groups(claims: Claims, policy: Policy, prefix: str = "") -> list[str]:
-    """The groups that the provider puts the person into, as groups are called here; each once."""
+    """Return the groups that the provider puts the person into, by their names here; each once."""
     said = [name for claim in policy.groups_claims for name in listed(claims, claim)]
     return list(dict.fromkeys(fitting(prefix + name) for name in said))[:GROUPS_AT_MOST]
 
 
 def allowed(claims: Claims, policy: Policy, prefix: str = "") -> bool:
-    """Whether the site lets this person in: one of the rules that are set must hold."""
+    """Return whether the site lets this person in: one of the rules that are set must hold."""
     if policy.allows_everybody:
         return True
     named = {prefix + name for claim in policy.groups_claims for name in listed(claims, claim)}
@@ -63,7 +65,7 @@ def allowed(claims: Claims, policy: Policy, prefix: str = "") -> bool:
 
 
 def account(claims: Claims) -> str:
-    """How a person recognises the account that they came with."""
+    """Return the name by which people recognise the account that they came with."""
     for claim in ("email", "preferred_username", "name", "sub"):
         if name := text(claims.get(claim)):
             return name[:100]
@@ -71,7 +73,10 @@ def account(claims: Claims) -> str:
 
 
 def listed(claims: Claims, name: str) -> list[str]:
-    """A claim that may be one text or a list of them, and may lie inside another (``a.b``)."""
+    """Return the texts of a claim.
+
+    A claim may be one text or a list, and may be nested in another (``a.b``).
+    """
     value: Any = claims.get(name)
     if value is None and "." in name:
         value = claims
@@ -82,14 +87,17 @@ def listed(claims: Claims, name: str) -> list[str]:
 
 
 def text(value: object) -> str:
-    """In one line, without what a database or a page could not hold."""
+    """Return a text on one line, without characters that a database or a page could not hold.
+
+    Anything but a text becomes "".
+    """
     if not isinstance(value, str):
         return ""
     return " ".join("".join(c if c.isprintable() else " " for c in value).split())
 
 
 def fitting(name: str) -> str:
-    """As long as a group's name can be; what is cut off is told apart by a hash."""
+    """Return the name, shortened to what a group can have; a hash keeps shortened names apart."""
     if len(name) <= GROUP_NAME:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
@@ -97,7 +105,7 @@ def fitting(name: str) -> str:
 
 
 def _domain(claims: Claims) -> str:
-    """Of an address that the provider does not say to be unverified."""
+    """Return the domain of the mail address, unless the provider calls the address unverified."""
     verified = claims.get("email_verified", True)
     if verified is False or str(verified).lower() == "false":
         return ""

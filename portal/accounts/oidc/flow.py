@@ -1,12 +1,10 @@
-"""Sign in at an identity provider and sign out again.
+"""Sign in at an identity provider, and sign out again.
 
-To the provider and back: authorization code with PKCE, state and nonce, kept in the session.
+Signing in uses the authorization code flow with PKCE, state and nonce, kept in the session.
+mozilla-django-oidc keeps the states. Each also has the provider it is for and the page its tab
+wants, so that the answer of another provider or of another tab cannot take its place.
 
-mozilla-django-oidc keeps the states; beside each is noted for which provider it is and where its
-tab wants to go, so that neither an answer of another provider nor another tab can be taken for
-it.
-
-Out again: here, and at the provider (OpenID Connect RP-Initiated Logout).
+Signing out ends the sign-in here and at the provider (OpenID Connect RP-Initiated Logout).
 """
 
 from __future__ import annotations
@@ -34,13 +32,15 @@ from .provider import Provider
 
 STATES = "oidc_states"
 PATIENCE = 3600
-"""Seconds that somebody may take at the provider."""
+"""Seconds that people may spend at the provider."""
 
 
 @dataclass
 class Answer:
-    """What came back from a provider, and what only the browser that had asked knows. Once it
-    is redeemed (`backends`), it has the ``tokens``."""
+    """A provider's answer, with the secrets that only the browser that had asked knows.
+
+    `backends` redeems it and adds the ``tokens``.
+    """
 
     provider: Provider
     code: str = field(repr=False)
@@ -51,8 +51,10 @@ class Answer:
 
 
 def begin(request: HttpRequest, provider: Provider, *, another: bool = False) -> str:
-    """The address at the provider to send this browser to. ``another``: ask who it is, although
-    the provider may know. Raises `ProviderAway`."""
+    """Return the address at the provider to send this browser to.
+
+    ``another`` has the provider ask who it is even if it knows. Raises `ProviderAway`.
+    """
     state, nonce, verifier = (get_random_string(length) for length in (32, 32, 64))
     params = {
         **provider.extra,
@@ -75,11 +77,13 @@ def begin(request: HttpRequest, provider: Provider, *, another: bool = False) ->
 
 
 def answer(request: HttpRequest, provider: Provider) -> Answer:
-    """The provider's answer, once, if this browser has asked for it. Raises `Unproven` for any
-    other, and `Refused` where the provider says no."""
+    """Return the provider's answer, once, if this browser has asked for it.
+
+    Raises `Unproven` for any other answer, and `Refused` if the provider says no.
+    """
     asked = request.session.get(STATES, {}).pop(request.GET.get("state", ""), None)
     if asked:
-        request.session.save()  # at once: a second one like it finds nothing
+        request.session.save()  # at once: the same answer a second time finds nothing
     if not asked or not _fits(request, provider, asked):
         raise not_ours()
     if error := request.GET.get("error", ""):
@@ -90,12 +94,15 @@ def answer(request: HttpRequest, provider: Provider) -> Answer:
 
 
 def callback(provider: Provider) -> str:
-    """Where the provider sends browsers back to: known to it, so independent of the request."""
+    """Return where the provider sends browsers back to.
+
+    It is registered with the provider, so it does not depend on the request.
+    """
     return settings.PORTAL_URL + reverse("oidc-callback", args=[provider.slug])
 
 
 def safe_next(request: HttpRequest, address: str) -> str:
-    """``address`` if it is one on this site, otherwise ""."""
+    """Return ``address`` if it is on this site, otherwise ""."""
     safe = url_has_allowed_host_and_scheme(
         address, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
@@ -103,8 +110,10 @@ def safe_next(request: HttpRequest, address: str) -> str:
 
 
 def _fits(request: HttpRequest, provider: Provider, asked: dict[str, object]) -> bool:
-    """Whether it is this provider's answer, in time. One that names itself (RFC 9207) is the one
-    that was asked."""
+    """Return whether it is an answer of this provider, in time.
+
+    An answer that names its issuer (RFC 9207) must name the provider that was asked.
+    """
     named = request.GET.get("iss", "")
     return (
         asked.get("provider") == provider.slug
@@ -120,12 +129,12 @@ def _ask_again(provider: Provider) -> dict[str, str]:
 
 SALT = "bindery.oidc.leaving"
 LIFE = 3600
-"""Seconds that the way back is known again."""
+"""Seconds for which the state of the way back is valid."""
 
 
 @dataclass(frozen=True)
 class WayOut:
-    """Where to send the browser on to; ``there``: the provider ends its sign-in as well."""
+    """Where to send the browser next; ``there`` is true if the provider ends its sign-in, too."""
 
     provider: Provider
     address: str
@@ -133,7 +142,10 @@ class WayOut:
 
 
 def way_out(browser: SessionBase) -> WayOut | None:
-    """Before the session is ended: where it goes on to, if it was opened by a provider."""
+    """Return where to send the browser next, or None if no provider opened the session.
+
+    Call it before the session ends.
+    """
     opened = signins.opened(browser)
     provider = settings.OIDC_PROVIDERS.get(opened[0]) if opened else None
     if opened is None or provider is None:
@@ -156,13 +168,15 @@ def way_out(browser: SessionBase) -> WayOut | None:
 
 
 def back(provider: Provider) -> str:
-    """Where browsers arrive that are signed out; the provider has to know it."""
+    """Return where browsers arrive after signing out; it is registered with the provider."""
     return reverse("oidc-signed-out", args=[provider.slug])
 
 
 def was_there(state: str) -> bool | None:
-    """Whether the sign-in at the provider was ended too; None if nobody has just been signed
-    out."""
+    """Return whether the sign-in at the provider ended, too.
+
+    None if nobody has just been signed out.
+    """
     try:
         there: bool = signing.loads(state, salt=SALT, max_age=LIFE)
     except signing.BadSignature:

@@ -1,7 +1,7 @@
-"""A person's groups and roles as the provider has them, beside those that staff gave by hand.
+"""Set a person's groups and roles from the provider's, beside those that staff gave by hand.
 
-``User.claimed`` remembers what came from the provider; only that is ever taken away. Besides
-groups it holds our own words ``staff`` and ``superuser`` for the two marks of the row.
+``User.claimed`` records what came from the provider; only that is ever taken away. Besides groups
+it holds our own words ``staff`` and ``superuser`` for the two flags of the row.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from .policy import Policy
 
 STAFF, SUPERUSER = "staff", "superuser"
 OURS = frozenset({*roles.ROLES, STAFF, SUPERUSER})
-"""No claim puts anybody into a group of these names: roles are given by `Policy.roles` alone."""
+"""No claim puts anybody into a group with one of these names: only `Policy.roles` gives roles."""
 
 
 def settle(user: User, names: Iterable[str], policy: Policy) -> None:
-    """Set groups, roles and the two marks; the caller holds the person's row and saves it."""
+    """Set groups, roles and the two flags; the caller has locked the person's row and saves it."""
     before = set(user.claimed)
     has = set(user.groups.values_list("name", flat=True))
     by_hand = has - before
@@ -37,7 +37,10 @@ def settle(user: User, names: Iterable[str], policy: Policy) -> None:
 
 
 def _joinable(names: set[str], policy: Policy) -> set[str]:
-    """Those whose group gives no rights: who names groups elsewhere must not hand out any here."""
+    """Return the names whose group grants no permissions.
+
+    Whoever names groups elsewhere must not be able to grant permissions here.
+    """
     rights = Group.objects.filter(name__in=names, permissions__isnull=False)
     return names - (set(rights.values_list("name", flat=True)) - policy.roles.keys())
 
@@ -47,7 +50,7 @@ def _group(name: str) -> Group:
 
 
 def _mark(user: User, given: set[str], before: set[str], groups: set[str]) -> None:
-    """Let into the admin and make a superuser, or no more, if it was a claim that did so."""
+    """Set or clear the two flags; clear only those that a claim has set."""
     claimed = set(user.claimed) - {STAFF, SUPERUSER}
     if SUPERUSER in given and (not user.is_superuser or SUPERUSER in before):
         user.is_superuser = True

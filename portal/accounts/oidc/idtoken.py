@@ -1,7 +1,7 @@
-"""What of an id token is believed (OpenID Connect Core 3.1.3.7). Pure: no clock but PyJWT's.
+"""Verify id tokens (OpenID Connect Core 3.1.3.7); pure, with no clock but PyJWT's.
 
-mozilla-django-oidc looks at signature, algorithm and nonce; that the token is from this issuer,
-for us and still good is looked at here too, so nothing of its own checks is used.
+mozilla-django-oidc checks signature, algorithm and nonce. This module also checks that the token is
+from this issuer, for us and still valid, so none of the library's own checks are used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import jwt
 from django.utils.crypto import constant_time_compare
 
 ALGORITHM = "RS256"
-"""The only one: what a client's secret could sign proves nothing about the provider."""
+"""The only one accepted: a client's secret could sign, too, and would prove nothing about the
+provider.
+"""
 LEEWAY = 60
 """Seconds that two clocks may differ."""
 LONGEST = 64 * 1024
@@ -22,16 +24,16 @@ NEEDED = ("iss", "sub", "aud", "exp", "iat")
 
 
 class Forged(Exception):
-    """It proves nothing. The text says why, and holds nothing of the token."""
+    """A token that proves nothing; the text says why and quotes nothing of the token."""
 
 
 def believed(
     token: object, key_set: object, *, audience: str, issuer: str, keys_at: str, nonce: str | None
 ) -> dict[str, Any]:
-    """The claims of an id token. Raises `Forged`.
+    """Return the claims of an id token. Raises `Forged`.
 
-    Without a known ``issuer``, it must be on the host that the keys are from. ``nonce`` is None
-    for a refreshed token, which need not have one.
+    If the ``issuer`` is unknown, the token's issuer must be on the host that the keys are from.
+    ``nonce`` is None for a refreshed token, which need not have one.
     """
     claims = signed(token, key_set, audience=audience)
     if not _is_issuer(claims["iss"], issuer, keys_at):
@@ -51,8 +53,10 @@ def believed(
 def signed(
     token: object, key_set: object, *, audience: str, needed: Sequence[str] = NEEDED
 ) -> dict[str, Any]:
-    """The claims of a token that is signed by one of these keys, for us, and not run out.
-    Raises `Forged`."""
+    """Return the claims of an unexpired token that one of the keys has signed for us.
+
+    Raises `Forged`.
+    """
     if not isinstance(token, str) or len(token) > LONGEST:
         raise Forged("there is none")
     try:
@@ -69,7 +73,7 @@ def signed(
 
 
 def _key(token: str, key_set: object) -> jwt.PyJWK:
-    """The key that the token names; where it names none, the only one there is."""
+    """Return the key that the token names; if it names none, the only key in the set."""
     header = jwt.get_unverified_header(token)
     if header.get("alg") != ALGORITHM:
         raise Forged("it is signed in another way")

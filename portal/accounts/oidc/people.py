@@ -1,8 +1,7 @@
 """Find or create the person behind proven claims, and choose their user name.
 
-The person behind proven claims: found by issuer and subject, never by name or address.
-
-A name here for a new person: safe as a path, a label and a volume's name; never another's.
+People are found by issuer and subject, never by name or mail address. A new name is safe as a path,
+a label and the name of a volume, and never somebody else's.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ KEPT = ["email", "first_name", "last_name", "is_staff", "is_superuser", "claimed
 
 
 def admit(provider: Provider, claims: Claims) -> User:
-    """The person's row, made at the first sign-in, with all that is claimed of them now.
+    """Return the person's row, created at the first sign-in and updated with the present claims.
 
-    Raises `NotLetIn` where the site's rule leaves them out: then no row is made, and what was
-    open to them here ends.
+    Raises `NotLetIn` if the site's rules exclude them: then no row is created, and their open
+    sign-ins end.
     """
     who = said.identity(claims, settings.OIDC_POLICY)
     if not said.allowed(claims, settings.OIDC_POLICY, provider.prefix):
@@ -53,24 +52,27 @@ def admit(provider: Provider, claims: Claims) -> User:
 
 
 def vouch(user: User) -> None:
-    """The provider still stands for this person, and says no more than that."""
+    """Record that the provider still stands for this person, and says no more than that."""
     User.objects.filter(pk=user.pk).update(vouched_until=vouched_until())
 
 
 def vouched_until() -> datetime:
-    """For how long it counts what a provider says now."""
+    """Return until when a provider's present answer counts."""
     return timezone.now() + timedelta(days=settings.OIDC_VOUCH_DAYS)
 
 
 def _known(who: Identity) -> User | None:
-    """Locked, so that two sign-ins at once do not mix their groups."""
+    """Return the person's row, locked so that two sign-ins at once do not mix their groups."""
     mine = User.objects.filter(issuer=who.issuer, subject=who.subject)
     return mine.select_for_update().first()
 
 
 def _made(who: Identity) -> User:
-    """A new row. Two at once may want the same name, or be the same person: the database decides,
-    and the other one looks again."""
+    """Create the row.
+
+    Two at once may want the same name, or be the same person: the database decides, and the loser
+    looks again.
+    """
     for _try in range(TRIES):
         try:
             with transaction.atomic():
@@ -97,17 +99,19 @@ NOT_GIVEN = frozenset(
         *("anonymous", "guest", "nobody", "none", "null", "test"),
     }
 )
-"""Whoever had such a name would be taken for somebody else."""
+"""Names that nobody gets: their owner would be taken for somebody else."""
 
 
 def free(identity: Identity) -> str:
-    """The best name that nobody has or had. It is only taken by making the row: two may be told
-    the same one."""
+    """Return the best name that nobody has or had.
+
+    Only creating the row takes it: two callers may get the same one.
+    """
     return next(name for name in _candidates(identity) if not is_taken(name))
 
 
 def is_taken(name: str) -> bool:
-    """Whether somebody has this name or is known by it (`owner_slug`), or once was."""
+    """Return whether somebody has or had this name, or is or was known by it (`owner_slug`)."""
     called = Q(username__iexact=name) | Q(username__iexact=owner_slug(name))
     known_by = Q(name__iexact=name) | Q(name__iexact=owner_slug(name))
     return (
@@ -119,7 +123,10 @@ def is_taken(name: str) -> bool:
 
 
 def safe(text: str) -> str:
-    """In small letters, digits and single ``-``, ``.`` or ``_`` between them; may be empty."""
+    """Return the text in small letters and digits, with single ``-``, ``.`` or ``_`` between them.
+
+    May be empty.
+    """
     plain = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
     ascii_ = "".join(c for c in plain if not unicodedata.combining(c)).lower()
     tidy = re.sub(r"[^a-z0-9._-]+", "-", ascii_)

@@ -1,4 +1,4 @@
-"""What this site makes of claims: names, groups, roles and whom it lets in. From the environment.
+"""The site's policy for claims: names, groups, roles, and who is let in. From the environment.
 
 `settings` reads it once; `claims` and `groups` obey it.
 """
@@ -19,8 +19,11 @@ ROLES = {
 
 @dataclass(frozen=True)
 class Policy:
-    """``roles``: a group's name and the roles that it gives. Of the three ``allow_…``, any one
-    lets a person in; where all are empty, everybody may."""
+    """The site's policy for claims.
+
+    ``roles`` maps a group's name to the roles that it gives. Any one of the three ``allow_…`` lets
+    a person in; if all are empty, everybody may enter.
+    """
 
     username_claim: str = "preferred_username"
     groups_claims: tuple[str, ...] = ("groups", "eduperson_entitlement")
@@ -35,7 +38,10 @@ class Policy:
 
 
 def policy(environment: Environment) -> Policy:
-    """As the variables say. Names of groups may hold blanks, so only commas part them."""
+    """Return the policy that the variables set.
+
+    Group names may contain blanks, so only commas separate them.
+    """
     roles: dict[str, frozenset[str]] = {}
     for variable, role in ROLES.items():
         for group in _listed(environment, variable):

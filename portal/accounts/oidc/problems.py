@@ -1,4 +1,4 @@
-"""What can go wrong on the way in, each with a stable code and words for a person."""
+"""The errors of signing in, each with a stable code and a message for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .provider import Provider
 
 
 class ProviderAway(TemporaryError):
-    """It does not answer, or not in a way that says anything about the person."""
+    """The provider does not answer, or not in a way that says anything about the person."""
 
 
 class Refused(UserError):
@@ -18,13 +18,14 @@ class Refused(UserError):
 
 
 class Unproven(UserError):
-    """What came back proves nobody's identity: forged, stale, or another browser's."""
+    """The answer proves nobody's identity: it is forged, stale, or for another browser."""
 
 
 class NotLetIn(NotAllowed):
-    """The provider knows the person, and this site lets only some of its people in.
+    """The provider knows the person, but this site lets in only some of its people.
 
-    ``account`` is how the provider calls them."""
+    ``account`` is the provider's name for them.
+    """
 
     def __init__(self, provider: Provider, account: str) -> None:
         super().__init__(
@@ -40,6 +41,7 @@ class NotLetIn(NotAllowed):
 
 
 def away(provider: Provider) -> ProviderAway:
+    """Return the error for a provider that does not answer as it should."""
     text = _(
         "%(provider)s, where you sign in, does not answer as it should at present. Nothing is"
         " wrong with your account. Try again in a few minutes; if it goes on, tell whoever runs"
@@ -49,6 +51,7 @@ def away(provider: Provider) -> ProviderAway:
 
 
 def unproven(provider: Provider) -> Unproven:
+    """Return the error for an answer that could not be verified."""
     text = _(
         "%(provider)s's answer could not be verified, so nobody was signed in. Try again; if it"
         " goes on, tell whoever runs this portal."
@@ -57,6 +60,7 @@ def unproven(provider: Provider) -> Unproven:
 
 
 def refused(provider: Provider) -> Refused:
+    """Return the error for a code or token that the provider rejects."""
     text = _(
         "%(provider)s did not confirm the sign-in, so nobody was signed in. That happens when a"
         " page is loaded a second time, or after a long pause. Sign in once more."
@@ -65,7 +69,7 @@ def refused(provider: Provider) -> Refused:
 
 
 def not_ours() -> Unproven:
-    """The answer to a question that this browser has not asked, or asked long ago."""
+    """Return the error for an answer that this browser has not asked for, or asked for long ago."""
     return Unproven(
         "oidc.state",
         _(
@@ -76,7 +80,7 @@ def not_ours() -> Unproven:
 
 
 def declined(provider: Provider, error: str) -> Refused:
-    """``error`` is the provider's own code, such as ``access_denied``."""
+    """Return the error for the provider's own code ``error``, such as ``access_denied``."""
     if error == "access_denied":
         text = _(
             "You were not signed in, because it was declined at %(provider)s. If that was not what"

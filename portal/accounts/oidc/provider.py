@@ -1,7 +1,7 @@
-"""The identity providers that the environment names. `settings` is the one caller of `providers`.
+"""Read the identity providers from the environment. Only `settings` calls `providers`.
 
-One provider has ``OIDC_RP_CLIENT_ID`` and so on; several are named in ``OIDC_PROVIDERS``, and each
-has ``OIDC_<NAME>_RP_CLIENT_ID`` and so on.
+A single provider is set by ``OIDC_RP_CLIENT_ID`` and so on. Several are named in
+``OIDC_PROVIDERS``, and each has ``OIDC_<NAME>_RP_CLIENT_ID`` and so on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from portal.lib.env import Environment
 
 ONLY = "provider"
-"""In the addresses of the only one."""
+"""Slug of a single provider in its addresses."""
 ENDPOINTS = {
     "authorization": "OP_AUTHORIZATION_ENDPOINT",
     "token": "OP_TOKEN_ENDPOINT",
@@ -24,14 +24,17 @@ ENDPOINTS = {
 }
 NEEDED = ("authorization", "token", "keys")
 SIGNS = ("RP_CLIENT_ID", "RP_CLIENT_SECRET", "OP_ISSUER", *ENDPOINTS.values())
-"""Where any of these is set, a provider is meant."""
+"""If any of these is set, a provider is meant."""
 
 
 @dataclass(frozen=True)
 class Provider:
-    """``slug`` is in its addresses here, ``name`` on its button. ``endpoints`` are those that are
-    set by hand, by the names of `ENDPOINTS`; the rest is asked of ``issuer``. ``prefix`` comes
-    before the name of each group of its."""
+    """An identity provider.
+
+    ``slug`` is in its addresses here, ``name`` on its button. ``endpoints`` are those set by hand,
+    by the names in `ENDPOINTS`; the others come from the description of ``issuer``. ``prefix`` is
+    put before the name of each of its groups.
+    """
 
     slug: str
     name: str
@@ -45,17 +48,17 @@ class Provider:
 
     @property
     def is_set_by_hand(self) -> bool:
-        """Whether it can be asked without its own description."""
+        """Whether it can be used without its own description."""
         return all(self.endpoints.get(name) for name in NEEDED)
 
 
 def any_is_meant(environment: Environment) -> bool:
-    """Whether somebody wants people to come by a provider, even if that is set wrongly."""
+    """Return whether somebody wants to use a provider, even if it is misconfigured."""
     return bool(environment.text("OIDC_PROVIDERS").strip()) or _is_meant(environment, "OIDC_")
 
 
 def providers(environment: Environment) -> dict[str, Provider]:
-    """Those that can be used, by their slug; what is wrong is noted (portal.E010 … E014)."""
+    """Return the usable providers by slug; problems are recorded (portal.E010 … E014)."""
     words = environment.words("OIDC_PROVIDERS")
     if not words:
         found = [_read(environment, "OIDC_", ONLY)] if _is_meant(environment, "OIDC_") else []
@@ -66,7 +69,7 @@ def providers(environment: Environment) -> dict[str, Provider]:
 
 
 def variable(slug: str) -> str:
-    """How the provider is called in variables."""
+    """Return the provider's name in the names of variables."""
     return slug.upper().replace("-", "_")
 
 
@@ -84,7 +87,7 @@ def _is_slug(environment: Environment, word: str) -> bool:
 
 
 def _read(environment: Environment, start: str, slug: str) -> Provider | None:
-    """The provider whose variables begin like this; None if it cannot be used."""
+    """Return the provider whose variables begin with ``start``; None if it cannot be used."""
     problems = len(environment.problems)
     client_id = _needed(environment, "portal.E010", f"{start}RP_CLIENT_ID")
     secret = _needed(environment, "portal.E011", f"{start}RP_CLIENT_SECRET")
@@ -119,7 +122,10 @@ def _needed(environment: Environment, id_: str, name: str) -> str:
 
 
 def _address(environment: Environment, name: str) -> str:
-    """An http(s) address, or nothing. As it stands: an issuer may end in a slash or not."""
+    """Return an http(s) address, otherwise "".
+
+    It is kept as it is: an issuer may end in a slash or not.
+    """
     value = environment.text(name).strip()
     try:
         parts = urlsplit(value)
@@ -133,6 +139,6 @@ def _address(environment: Environment, name: str) -> str:
 
 
 def _scopes(text: str) -> str:
-    """Without “openid” it would be no OpenID Connect."""
+    """Add “openid”: without it, it would not be OpenID Connect."""
     words = text.replace(",", " ").split()
     return " ".join(words if "openid" in words else ["openid", *words])

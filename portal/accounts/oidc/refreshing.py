@@ -1,15 +1,12 @@
 """Check that providers answer, and refresh sign-ins while they last.
 
-Whether the providers are there, by which people sign in: asked by the worker every few minutes.
+The worker calls `ask` every few minutes to see whether each provider is there. While one is away,
+none of its people can press Keep: `sessions.culling.continuity` reads since when they could without
+a break, and the health page says which provider does not answer.
 
-While one is not, none of its people can press Keep: `sessions.culling.continuity` reads here
-since when they could without a break, and health says which does not answer.
-
-While somebody is signed in, their provider is asked again whether it still stands for them.
-
-`sessions.watch.reconcile` looks for those that are due and has the worker call `refresh`. A
-clear no ends the sign-in; an answer that does not come ends nothing, until
-``User.vouched_until`` has passed.
+While somebody is signed in, `refresh` asks their provider again whether it still stands for them.
+`sessions.watch.reconcile` looks for sign-ins that are due and has the worker call it. A clear no
+ends the sign-in; a missing answer ends nothing until ``User.vouched_until`` has passed.
 """
 
 from __future__ import annotations
@@ -35,7 +32,7 @@ from .provider import Provider
 
 
 def ask() -> None:
-    """Note of each provider that it is there now, and in one condition which are not."""
+    """Record which providers answer now, and note in one condition which do not."""
     away = []
     for provider in settings.OIDC_PROVIDERS.values():
         if _answers(provider):
@@ -47,7 +44,7 @@ def ask() -> None:
 
 
 def _answers(provider: Provider) -> bool:
-    """Whether it says what a sign-in needs first: where to go, or what its tokens are signed by."""
+    """Return whether the provider gives what a sign-in needs first: its description or its keys."""
     try:
         if provider.is_set_by_hand:
             Client(provider).keys()
@@ -59,14 +56,17 @@ def _answers(provider: Provider) -> bool:
 
 
 LEASE = timedelta(seconds=60)
-"""Whoever asks has so long; the calls' timeouts together are less."""
+"""Time that a task has to ask; the timeouts of its calls add up to less."""
 
 log = logging.getLogger(__name__)
 
 
 def refresh(pk: int) -> None:
-    """Ask about one sign-in if it is due. Whoever moves it first does: a refresh token that is
-    used twice counts as stolen at many providers."""
+    """Ask about one sign-in if it is due.
+
+    Whoever moves its due time first asks: many providers take a refresh token that is used twice
+    for stolen.
+    """
     if not SignIn.objects.due().filter(pk=pk).update(due=timezone.now() + LEASE):
         return
     row = SignIn.objects.select_related("user").filter(pk=pk).first()
@@ -78,7 +78,7 @@ def refresh(pk: int) -> None:
         signins.revoke_token(row)
     elif provider and row.sealed:
         _ask(row, provider)
-    else:  # nobody to ask: session and `vouched_until` run out by themselves
+    else:  # nobody to ask: the session and `vouched_until` expire by themselves
         _postpone(row, _next())
 
 
@@ -104,11 +104,11 @@ def _ask(row: SignIn, provider: Provider) -> None:
 
 
 def _keep(row: SignIn, provider: Provider, tokens: Tokens) -> None:
-    """The new refresh token, before anything else can fail: the old one may be used up."""
+    """Store the new refresh token before anything else can fail: the old one may be used up."""
     if not tokens.refresh_token:
         return
     if not SignIn.objects.filter(pk=row.pk).update(sealed=signins.sealed(tokens)):
-        revoke(provider, tokens.refresh_token)  # signed out here meanwhile
+        revoke(provider, tokens.refresh_token)  # signed out here in the meantime
 
 
 def _take(user: User, provider: Provider, client: Client, tokens: Tokens) -> None:
@@ -123,8 +123,11 @@ def _take(user: User, provider: Provider, client: Client, tokens: Tokens) -> Non
 
 
 def _refuse(row: SignIn) -> None:
-    """End this one. The others of this person tell whether it was about them or only about this
-    browser, so they are asked at once; one whose turn comes in a minute may be asked just now."""
+    """End this sign-in, and have the person's others asked about at once.
+
+    They tell whether the refusal was about the person or only about this browser. One that is due
+    within a minute is left: it may be in progress.
+    """
     now = timezone.now()
     with transaction.atomic():
         user = User.objects.select_for_update().get(pk=row.user_id)
@@ -137,8 +140,10 @@ def _refuse(row: SignIn) -> None:
 
 
 def _pause(row: SignIn) -> None:
-    """Ask a provider that is away about nobody for a while: hundreds of calls that each wait for
-    their timeout would keep the worker from everything else."""
+    """Ask a provider that is away about nobody for a while.
+
+    Hundreds of calls that each wait for their timeout would keep the worker from everything else.
+    """
     waiting = Q(provider=row.provider, due__lte=timezone.now())
     SignIn.objects.filter(Q(pk=row.pk) | waiting).update(due=_soon())
 

@@ -1,4 +1,4 @@
-"""The sign-ins that last: a row for each browser, with what it takes to ask its provider again.
+"""Keep the sign-ins that last: a row per browser, with what is needed to ask its provider again.
 
 A row and the browser's portal session end together.
 """
@@ -23,20 +23,22 @@ from sessions.gateway import tickets
 from .calls import Tokens, revoke
 from .provider import Provider
 
-REFRESH_TOKEN = "refresh-token"  # noqa: S105  what is sealed, for `keys.sealing`
+REFRESH_TOKEN = "refresh-token"  # noqa: S105  a purpose, for `keys.sealing`
 ID_TOKEN = "id-token"  # noqa: S105
 KEPT = "oidc"
-"""Where the browser's session has the provider, and the id token for the way out."""
+"""Key in the browser's session for the provider, and for the id token that signing out needs."""
 
 
 def begin(
     user: User, provider: Provider, browser: SessionBase, tokens: Tokens, instead_of: str | None
 ) -> None:
-    """Remember that this browser's session is by this provider; ``instead_of`` is the key that
-    it had. Where the provider cannot be asked again, the session ends by itself after a while.
+    """Record that this provider opened this browser's session.
 
-    A sign-in that was there before is dropped and its token not revoked: at many providers that
-    would end the new one too.
+    ``instead_of`` is the session key that the browser had before. If the provider cannot be asked
+    again, the session expires by itself after ``OIDC_SESSION_HOURS``.
+
+    An earlier sign-in is dropped without revoking its token: at many providers that would end the
+    new one, too.
     """
     key = str(browser.session_key)
     SignIn.objects.filter(browser__in=[instead_of or "", key]).delete()
@@ -54,13 +56,15 @@ def begin(
 
 
 def sealed(tokens: Tokens) -> str:
-    """The refresh token as a row may have it."""
+    """Return the refresh token encrypted, as a row may hold it; "" if there is none."""
     return sealing.seal(tokens.refresh_token, REFRESH_TOKEN) if tokens.refresh_token else ""
 
 
 def opened(browser: SessionBase) -> tuple[str, str] | None:
-    """The provider of this browser's sign-in and its id token ("" if it cannot be read any more);
-    None where no provider was asked."""
+    """Return the provider of this browser's sign-in and its id token, or None without a provider.
+
+    The id token is "" if it can no longer be decrypted.
+    """
     if KEPT not in browser:
         return None
     slug, hidden = browser[KEPT]
@@ -71,7 +75,7 @@ def opened(browser: SessionBase) -> tuple[str, str] | None:
 
 
 def lasts(row: SignIn) -> bool:
-    """Whether its browser is still signed in here, as this person."""
+    """Return whether the row's browser is still signed in here, as this person."""
     kept = PortalSession.objects.filter(session_key=row.browser, expire_date__gt=timezone.now())
     data = session.get_decoded() if (session := kept.first()) else {}
     good = chain([row.user.get_session_auth_hash()], row.user.get_session_auth_fallback_hash())
@@ -82,7 +86,7 @@ def lasts(row: SignIn) -> bool:
 
 
 def end(row: SignIn) -> None:
-    """Sign its browser out; what it has open is closed in seconds."""
+    """Sign the row's browser out; its open connections close within seconds."""
     with transaction.atomic():
         PortalSession.objects.filter(session_key=row.browser).delete()
         tickets.revoke_browser(row.browser)
@@ -90,8 +94,10 @@ def end(row: SignIn) -> None:
 
 
 def end_all(user: User) -> None:
-    """The provider does not stand for this person any more: neither pages nor tokens are open
-    to them until it does so again."""
+    """End all access of a person whom the provider no longer stands for.
+
+    Neither pages nor tokens work for them until it does so again.
+    """
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(vouched_until=timezone.now())
         for row in SignIn.objects.filter(user=user):
@@ -99,14 +105,14 @@ def end_all(user: User) -> None:
 
 
 def forget(browser: str | None) -> None:
-    """This browser is signed out here, and its provider shall forget the refresh token."""
+    """Drop the sign-in of a browser that was signed out here, and revoke its refresh token."""
     for row in SignIn.objects.filter(browser=browser or ""):
         row.delete()
         revoke_token(row)
 
 
 def revoke_token(row: SignIn) -> None:
-    """Tell the provider, if it is still one of ours and there is something to tell."""
+    """Ask the provider to revoke the refresh token, if it is still configured and there is one."""
     provider = settings.OIDC_PROVIDERS.get(row.provider)
     if not provider or not row.sealed:
         return

@@ -1,9 +1,9 @@
-"""One form of log for web, worker and watch, and for the libraries in them.
+"""Logging in one format for web, worker and watch, and for the libraries in them.
 
-- `context`: fields of each line: the reference, and which rows it is about.
-- `requests`: sets them for a request and for a task.
-- `formats`: lines for people or JSON for programs, also of what `manage.py up` passes on.
-- `redaction`: removes secrets and shows invisible characters.
+- `context`: the fields of each line: the reference, and which rows it is about.
+- `requests`: binds them for each request and each task.
+- `formats`: formats lines for people or as JSON, including the output that `manage.py up` relays.
+- `redaction`: removes secrets and makes invisible characters visible.
 
-Log with `logging` and write a sentence; all the rest comes by itself.
+Call `logging` with a sentence; everything else is added automatically.
 """

@@ -1,7 +1,7 @@
-"""What is said with each line of the log: the reference, and which rows it is about.
+"""Keep the fields that are written with each log line: the reference, and which rows it is about.
 
-Kept in a context variable, which belongs to one request or one task and follows it through threads
-and coroutines; `formats` writes what it has.
+They are in a context variable, which belongs to one request or task and follows it through threads
+and coroutines. `formats` writes them.
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ _said: ContextVar[Mapping[str, int | str]] = ContextVar("said with each line", d
 
 
 def said() -> Mapping[str, int | str]:
-    """What is to be said with a line that is logged now."""
+    """Return the fields to write with a line that is logged now."""
     return _said.get()
 
 
 def reference() -> str:
-    """The number of the request or the task that is under way: the log has the rest under it.
+    """Return the reference of the current request or task; the log has the rest under it.
 
-    A fresh one where neither is; `about` then binds it to what is logged.
+    Outside of one, return a fresh reference, which `about` can bind to what is logged.
     """
     return str(said().get(REFERENCE) or _fresh())
 
 
 @contextmanager
 def begun(**numbers: int | str) -> Iterator[str]:
-    """Something begins, and gets a reference of its own; what is noted meanwhile ends with it.
-    ``numbers`` are as in `about`."""
+    """Begin something with a reference of its own; at its end, restore the fields of before.
+
+    Yields the reference. ``numbers`` are fields as in `about`.
+    """
     before = said()
     try:
         yield begin(**numbers)
@@ -42,32 +44,32 @@ def begun(**numbers: int | str) -> Iterator[str]:
 
 
 def begin(**numbers: int | str) -> str:
-    """Something begins whose end is told elsewhere, by `end`."""
+    """Begin something whose end is reported by `end`, and return its reference."""
     number = _fresh()
     _said.set({REFERENCE: number, **numbers})
     return number
 
 
 def end() -> None:
-    """What `begin` began is over: nothing is said any more with what is logged."""
+    """End what `begin` began: log lines carry no fields any more."""
     _said.set(_NOTHING)
 
 
 @contextmanager
 def about(**numbers: int | str) -> Iterator[None]:
-    """Lines that are logged meanwhile are about these: ``session=17``, never a person's name."""
+    """Bind fields to the lines logged meanwhile, such as ``session=17``; never a person's name."""
     before = said()
     _said.set({**before, **numbers})
     try:
         yield
-    finally:  # what was noted meanwhile stays
+    finally:  # keep fields that were noted meanwhile
         ours = {name: before[name] for name in numbers if name in before}
         others = {name: value for name, value in said().items() if name not in numbers}
         _said.set({**others, **ours})
 
 
 def note(**numbers: int | str) -> None:
-    """The same for the rest of the request or the task; where neither is, for nothing."""
+    """Bind fields until the request or task ends; does nothing outside of one."""
     if REFERENCE in said():
         _said.set({**said(), **numbers})
 

@@ -1,11 +1,8 @@
 """Format log lines for people or as JSON, for every process of the portal.
 
-The two forms of the log: a line for people, or a JSON object for programs.
-
-`settings.LOGGING` is made here. Libraries log by `logging` as we do, so one formatter serves
-all.
-
-How `manage.py up` hands on what its parts say, in the form that the log has.
+`configuration` makes `settings.LOGGING`. Libraries use `logging` as we do, so one formatter serves
+all. `prefixed` and `as_object` are how `manage.py up` relays the output of its processes in the
+same format.
 """
 
 from __future__ import annotations
@@ -23,15 +20,15 @@ from .redaction import masking, one_line, visible
 FORMS = frozenset({"line", "json"})
 LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 FIGURES = ("method", "route", "status", "milliseconds")
-"""What a record may bring along by ``extra``; Django's bring whole requests."""
+"""Attributes that a record may carry through ``extra``; Django's records carry whole requests."""
 TALKATIVE = ("uvicorn.error", "websockets", "kubernetes.client.rest", "django.db.backends")
-"""Loggers that write down whole messages when they debug: what people type and what is secret."""
+"""Loggers that write whole messages at level DEBUG, with what people type and with secrets."""
 
 Event = MutableMapping[str, Any]
 
 
 def configuration(form: str, level: str, secrets: Iterable[str] = ()) -> dict[str, Any]:
-    """``LOGGING`` of Django, for any process of the portal."""
+    """Return Django's ``LOGGING`` for any process of the portal."""
     quiet = level if level != "DEBUG" else "INFO"
     ours: dict[str, Any] = {"handlers": [], "propagate": True}
     return {
@@ -44,10 +41,8 @@ def configuration(form: str, level: str, secrets: Iterable[str] = ()) -> dict[st
         "loggers": {
             **{name: {"level": quiet} for name in TALKATIVE},
             "uvicorn": ours,  # it comes with handlers of its own
-            "uvicorn.access": {**ours, "level": "WARNING"},  # it knows no reference
-            "portal.lib.logs.requests": {
-                "level": "INFO"
-            },  # whether it writes is a setting of its own
+            "uvicorn.access": {**ours, "level": "WARNING"},  # its lines lack the reference
+            "portal.lib.logs.requests": {"level": "INFO"},  # PORTAL_LOG_REQUESTS turns it on
             "django-q": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
         },
@@ -56,7 +51,7 @@ def configuration(form: str, level: str, secrets: Iterable[str] = ()) -> dict[st
 
 
 class Lines(logging.Formatter):
-    """Writes any record in this form, with all that is secret left out."""
+    """The formatter: writes any record in the chosen form, with secrets masked."""
 
     def __init__(self, form: str, secrets: Iterable[str]) -> None:
         super().__init__()
@@ -72,7 +67,7 @@ class Lines(logging.Formatter):
         )
 
     def _event(self, record: logging.LogRecord) -> Event:
-        """The reference comes first, then what else is said with each line, then the figures."""
+        """Return the message, then the reference, the other fields and the figures."""
         figures = {name: getattr(record, name) for name in FIGURES if hasattr(record, name)}
         about = sorted(said().items(), key=lambda each: each[0] != REFERENCE)
         event = {"event": record.getMessage(), **dict(about), **figures}
@@ -81,12 +76,12 @@ class Lines(logging.Formatter):
         return event
 
     def _cleared(self, value: Any) -> Any:
-        """Free a line of what is secret, and of what cannot be seen."""
+        """Mask secrets in a text, and escape invisible characters."""
         return visible(self._mask(value)) if isinstance(value, str) else value
 
 
 def part(arguments: Sequence[str]) -> str:
-    """Which of the portal's processes this is: ``web``, ``worker``, ``watch``, or the command."""
+    """Return the name of this process: ``web``, ``worker``, ``watch``, or the command."""
     if not arguments or not arguments[0].endswith("manage.py"):
         return "web"
     command = arguments[1] if len(arguments) > 1 else "manage"
@@ -94,7 +89,7 @@ def part(arguments: Sequence[str]) -> str:
 
 
 def as_json(head: dict[str, str], event: Event) -> str:
-    """One object in one line; ``event`` is its sentence, and what goes with it."""
+    """Return one JSON object on one line; ``event`` holds the message and the other fields."""
     text = {"message": event.pop("event")}
     return json.dumps({**head, **text, **event}, ensure_ascii=False, default=str)
 
@@ -116,13 +111,15 @@ LOGGER = "portal.run.supervisor"
 
 
 def prefixed(part: str, text: str) -> str:
-    """For people: whose line it is, and the line."""
+    """Return a line for people: which process wrote it, then its text."""
     return f"{part:>6} | {visible(text)}"
 
 
 def as_object(part: str, text: str) -> str:
-    """For programs: an object as it is; any other line, such as an interpreter's last words,
-    becomes the message of one."""
+    """Return a line for programs: a JSON object as it is, any other text as the message of one.
+
+    Other text is, for instance, an interpreter's last words.
+    """
     if text.startswith("{") and text.endswith("}"):
         return text
     time = datetime.now(UTC).isoformat(timespec="milliseconds")

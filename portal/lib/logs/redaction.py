@@ -1,15 +1,13 @@
 """Keep secrets and invisible characters out of the log.
 
-Characters that are not seen, written as what they are: a log says what stands in it.
+Invisible characters are written as escapes, so that a log says what it contains. A direction
+override turns a line round, a carriage return or a terminal's escape sequence paints over it, and
+other line separators split it in two. Names of files, branches and people may contain them, and so
+may anything that strangers send.
 
-An override of the direction turns a line round, a carriage return or an escape sequence of a
-terminal paints over it, and a line break of another kind makes two of one. Names of files,
-branches and people may have them in them, and whatever strangers send.
-
-What never stands in a log, whoever logs it: keys, tokens, tickets, cookies, passwords.
-
-Our own code logs none of them. Libraries and tracebacks may: an error tells of an address with a
-password in it, or of a header. So every text is looked through before it is written.
+Secrets are keys, tokens, tickets, cookies and passwords. Our own code logs none, but libraries and
+tracebacks may: an error quotes an address with a password in it, or a header. So every text is
+masked before it is written.
 """
 
 from __future__ import annotations
@@ -27,17 +25,19 @@ _UNSEEN = re.compile(
 
 
 EMOJI = "\u200d\ufe0e\ufe0f"
-"""Marks that say how an emoji is drawn: programs write many, and nothing hides behind these."""
+"""Characters that choose how an emoji is drawn: programs write many, and they hide nothing."""
 
 
 def visible(text: str, kept: str = "") -> str:
-    """Return the text with each such character as ``\\x1b`` or ``\\u202e``; tabs, line feeds and
-    those that are ``kept`` stay."""
+    """Return the text with invisible characters escaped, such as ``\\x1b`` or ``\\u202e``.
+
+    Tabs, line feeds and the characters in ``kept`` stay.
+    """
     return _UNSEEN.sub(lambda found: found[0] if found[0] in kept else _escaped(found), text)
 
 
 def one_line(text: str) -> str:
-    """Return the same with ``\\n`` for each line feed, so that it stays one line."""
+    """Return the text on one line: like `visible`, with ``\\n`` for each line feed."""
     return visible(text.rstrip("\n")).replace("\n", "\\n")
 
 
@@ -47,31 +47,34 @@ def _escaped(found: re.Match[str]) -> str:
 
 HIDDEN = "…"
 SHORTEST = 8
-"""Characters of a secret that is looked for as it is; a shorter one would be found in any text."""
+"""Least length of a secret to search for literally; a shorter one would be found in any text."""
 
 _PRIVATE_KEY = re.compile(
-    # To its end, or to the end of what is there of it.
+    # To the end of the key, or to the end of the text if it is cut off.
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.DOTALL,
 )
 _SHAPES = (
-    # The portal's tokens, and whatever a header names as one.
+    # The portal's tokens, and anything that a header calls a token.
     r"\bbdy_[\w-]+",
     r"(?i:(?<=\bbearer )|(?<=\btoken )|(?<=\bbasic ))[\w.~+/=-]{20,}",
-    # Cookies, to the end of the line: a header may be told of in any way.
+    # Cookies, to the end of the line: a header may be quoted in any form.
     r"(?i:(?<=\bcookie)|(?<=\bauthorization))['\"]?\s*[:=,][^\r\n]+",
     # The query of an address: tickets, codes of sign-in, tokens of notebooks.
     r"(?<=[\w/])\?[\w.%-]+=[^\s\"'<>]*",
     r"(?<=://)[^\s/@\"'<>]+(?=@)",
-    # What `secrets.token_urlsafe(32)` makes, and a signature. Names of projects have no capitals,
-    # fingerprints of keys are public.
+    # Results of `secrets.token_urlsafe(32)`, and signatures. Project names have no capitals, and
+    # key fingerprints are public.
     r"(?<![\w/-])(?<!SHA256:)(?=[\w-]*[A-Z])[\w-]{43}(?![\w-])",
 )
 
 
 def masking(secrets: Iterable[str] = ()) -> Callable[[str], str]:
-    """What replaces everything secret in a text by “…”: by its shape, and ``secrets`` as such."""
+    """Return a function that replaces every secret in a text by “…”.
+
+    It finds secrets by their shape, and those in ``secrets`` literally.
+    """
     known = sorted((re.escape(one) for one in secrets if len(one) >= SHORTEST), reverse=True)
     shapes = re.compile("|".join([*known, *_SHAPES]))
-    # A key first: its lines belong together, and another shape would take the first one away.
+    # Keys first: their lines belong together, and another pattern would take the first one away.
     return lambda text: shapes.sub(HIDDEN, _PRIVATE_KEY.sub(HIDDEN, text))

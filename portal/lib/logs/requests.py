@@ -1,17 +1,15 @@
 """Bind references to the log lines of requests and tasks.
 
-Every request has a reference: in all lines of its log, and as `X-Reference` in its answer.
+`Requests` is the outermost layer in `portal.asgi`, around portal and gateway alike. It gives every
+request a reference, which stands in all its log lines and in the answer as ``X-Reference``. When an
+answer begins and when it has ended, it calls those who count and those who log.
 
-Outermost in `portal.asgi`, around portal and gateway alike. When an answer has ended, or a
-socket, it is told to those who count and to those who log.
+`Person` is middleware: it binds the number of the person to the log lines, and notes which page
+the request is for. The person is looked up only once something reads ``request.user``, so a page
+that does not need them makes no query.
 
-Says with each line of a page's log who asks, by number, and with the request which page it is.
-
-Who asks is known once somebody has looked, so a page that does not want to know asks nothing.
-
-A task has a reference, and its lines say which rows it is about: ``session_id`` is the session.
-
-By the queue's own signals, so that no task can forget it.
+`listen` does the same for tasks, by the queue's own signals, so that no task can forget it. A
+task's lines say which rows it is about: an argument ``session_id`` becomes the field ``session``.
 """
 
 from __future__ import annotations
@@ -36,16 +34,19 @@ log = logging.getLogger(__name__)
 
 HEADER = b"x-reference"
 NOTEBOOK, OTHER = "notebook", "other"
-"""Routes of what no address of the portal's stands for: notebooks' hosts, and what is left."""
+"""Routes for requests that match no address of the portal: notebooks' hosts, and all others."""
 BEGINS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 OPENED, REFUSED, LEFT, FAILED = 101, 403, 499, 500
-"""``LEFT``: whoever asked has gone before the answer, which is no fault of ours."""
+"""``LEFT``: the client left before the answer, which is no error of ours."""
 
 
 @dataclass
 class Asked:
-    """One request. ``route`` is the name of its address, one of a fixed number; ``status`` is 0
-    until its answer begins, after ``seconds``. ``kind`` is ``http`` or ``websocket``."""
+    """One request or WebSocket.
+
+    ``kind`` is ``http`` or ``websocket``. ``route`` is the name of the URL pattern, one of a fixed
+    number. ``status`` is 0 until the answer begins, which is after ``seconds``.
+    """
 
     kind: str
     method: str
@@ -55,7 +56,7 @@ class Asked:
     seconds: float = 0.0
 
     def answered(self, status: int) -> None:
-        """Its answer begins now; only the first one counts."""
+        """Note that the answer begins now; only the first call counts."""
         if not self.status:
             self.status, self.seconds = status, monotonic() - self.began
 
@@ -69,12 +70,15 @@ _present: ContextVar[Asked | None] = ContextVar("asked", default=None)
 
 
 def present() -> Asked | None:
-    """The request that is being answered here; None outside of one."""
+    """Return the request that is being answered here, or None outside of one."""
     return _present.get()
 
 
 class Requests:
-    """``begins`` is told when an answer begins, ``ends`` when it has ended."""
+    """ASGI middleware that gives each request a reference and reports its answer.
+
+    It calls each of ``begins`` when an answer begins, and each of ``ends`` when it has ended.
+    """
 
     def __init__(
         self, inner: Any, *, begins: Iterable[Told] = (), ends: Iterable[Told] = ()
@@ -118,7 +122,7 @@ class Requests:
 
 
 def write(asked: Asked) -> None:
-    """A line for a request that has ended: neither its path nor its query, which are people's."""
+    """Log a request that has ended; leave out its path and query, which are personal."""
     figures = {"method": asked.method, "route": asked.route, "status": asked.status}
     figures["milliseconds"] = round(asked.seconds * 1000)
     log.info("answered %s", asked.kind, extra=figures)
@@ -130,6 +134,8 @@ def _tell(those: tuple[Told, ...], asked: Asked) -> None:
 
 
 class Person(MiddlewareMixin):
+    """Middleware that binds the person and the page to the request's log lines."""
+
     def process_request(self, request: HttpRequest) -> None:
         request.user = SimpleLazyObject(lambda: _noted(request))  # type: ignore[assignment]
 
@@ -150,7 +156,7 @@ NUMBER = "_id"
 
 
 def listen() -> None:
-    """From now on, for every task of this process."""
+    """Bind references to all tasks of this process from now on."""
     pre_execute.connect(_begin, dispatch_uid="portal.lib.logs")
     post_execute_in_worker.connect(_end, dispatch_uid="portal.lib.logs")
 
