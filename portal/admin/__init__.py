@@ -1,6 +1,6 @@
-"""The admin of people, groups, announcements and letters, and of what staff have changed.
+"""Register the admin of people, groups, announcements, letters, erasures and the audit log.
 
-That of limits, grants and requests is `quotas.admin`, that of notebooks `sessions.admin`.
+Limits, grants and requests are in `quotas.admin`, projects and sessions in `sessions.admin`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from portal.admin import audit, erasures, groups, installation, mail, people
 
 __all__ = ["audit", "erasures", "groups", "installation", "mail", "people"]
 
-# Who writes into the task queue has the worker run any code: not even staff do.
+# Anyone who can write to the task queue can make the worker run any code, so not even staff may.
 admin.site.unregister([queue.Failure, queue.OrmQ, queue.Schedule, queue.Success])
 
 admin.site.site_header = "Bindery"

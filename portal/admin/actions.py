@@ -1,6 +1,7 @@
-"""What staff do to people from the list: limits, grants, signing out, disabling, a CSV file.
+"""Admin actions on the list of people: limits, grants, sign-out, disabling, CSV export.
 
-`asking` has the page that is answered first; `portal.accounts.manage` and `quotas.setting` do it.
+`asking` shows the confirmation page first; `portal.accounts.manage` and `quotas.setting` do the
+work.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ COLUMNS = ["username", "name", "email", "groups", "active", "staff", "superuser"
 
 
 def by_of(request: HttpRequest) -> User:
-    """Who is signed in; the admin lets nobody else in."""
+    """Return the signed-in user; the admin lets nobody else in."""
     return cast(User, request.user)
 
 
@@ -43,6 +44,7 @@ def _others(request: HttpRequest, chosen: QuerySet[User]) -> QuerySet[User]:
 
 @admin.action(permissions=["set_limits"], description=lazy("Set limits"))
 def set_limits(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
+    """Set limits for each of the chosen people, after a confirmation page."""
     deed = Deed(
         name="set_limits",
         title=_("Set limits"),
@@ -60,6 +62,7 @@ def set_limits(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpR
 
 @admin.action(permissions=["grant"], description=lazy("Grant more for a time"))
 def grant(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
+    """Give each of the chosen people the same grant, after a confirmation page."""
     by = by_of(request)
 
     def give(person: User, form: ManyGrantsForm) -> None:
@@ -81,6 +84,7 @@ def grant(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRespon
 
 @admin.action(permissions=["sign_out"], description=lazy("Sign out everywhere"))
 def sign_out(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
+    """Sign the chosen people out everywhere, after a confirmation page."""
     deed = Deed(
         name="sign_out",
         title=_("Sign out everywhere"),
@@ -97,6 +101,7 @@ def sign_out(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRes
 
 @admin.action(permissions=["disable"], description=lazy("Disable"))
 def disable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
+    """Disable the accounts of the chosen people, after a confirmation page."""
     by = by_of(request)
     may_stop = by.has_perm("notebook_sessions.act_on_project")
 
@@ -120,6 +125,7 @@ def disable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResp
 
 @admin.action(permissions=["disable"], description=lazy("Enable"))
 def enable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
+    """Enable the accounts of the chosen people, after a confirmation page."""
     deed = Deed(
         name="enable",
         title=_("Enable"),
@@ -133,11 +139,12 @@ def enable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRespo
 
 @admin.action(permissions=["view"], description=lazy("Export as CSV"))
 def export(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> StreamingHttpResponse:
+    """Stream the chosen people as a CSV file."""
     return streaming.csv_response("people", COLUMNS, _pages(chosen.order_by("pk")))
 
 
 def _pages(chosen: QuerySet[User]) -> Iterator[list[list[Any]]]:
-    """Some hundred people at a time, so that the file may be as long as it likes."""
+    """Read `PAGE` people at a time, so that the file may be of any length."""
     users = list(chosen[:PAGE])
     while users:
         yield _lines(users)

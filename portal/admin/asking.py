@@ -1,4 +1,7 @@
-"""Doing something to many people: a page that says what will happen to whom, then the deed."""
+"""Run an admin action on many people: first a page that says what will happen to whom.
+
+`actions` defines the actions; each is a `Deed`.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,16 @@ from django.utils.translation import ngettext
 from portal.models import User
 
 MOST = 500
-"""People at once; what is for more of them is for a group."""
+"""How many people one action may change at once; for more, use a group."""
 
 
 @dataclass(frozen=True)
 class Deed:
-    """``name`` is the action's; ``consequences`` say what it means; ``excluded``: whom it leaves
-    out, and why. ``act`` does it to one person, with the form where there is one."""
+    """One action on people, and the words of its confirmation page.
+
+    ``name`` is the action's name. ``consequences`` say what it means, ``excluded`` says who is left
+    out and why. ``act`` does it to one person, with the form if there is one.
+    """
 
     name: str
     title: str
@@ -42,7 +48,10 @@ def run(
     chosen: QuerySet[User],
     possible: QuerySet[User],
 ) -> TemplateResponse | None:
-    """Ask, or where that was answered, do it to those of ``chosen`` who are in ``possible``."""
+    """Show the confirmation page; once confirmed, act on the chosen people who are ``possible``.
+
+    Returns None when it is done, or when more than `MOST` people were chosen.
+    """
     if chosen.count() > MOST:
         message = _("That is more than %(most)d people. Choose fewer, or use a group for them.")
         admin.message_user(request, message % {"most": MOST}, messages.ERROR)

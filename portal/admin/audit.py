@@ -1,8 +1,7 @@
-"""List the audit's entries in words. Nobody changes them, superusers neither.
+"""Show the audit log's entries in words: who changed what, from what, to what.
 
-Who changed what from what to what: the audit's entries in words, for the list and for pages.
-
-The list of what the audit has kept. Nobody changes it, superusers neither.
+The list is here; `people` shows the same words on each person's page. Nobody can change an entry,
+superusers included.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ from quotas.models import Grant, LimitSet
 
 NOTHING = frozenset({"None", ""})
 OF_OTHERS = frozenset({"id", "user", "group"})
-"""Fields that an entry's own title says already."""
+"""Fields that the entry's own title already names."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """``before`` and ``after`` are empty where there was, or is, nothing."""
+    """One changed field; ``before`` and ``after`` are empty if there was, or is, no value."""
 
     field: str
     before: str
@@ -49,8 +48,10 @@ class Change:
 
 
 def history_of(user: User, most: int = 30) -> Any:
-    """The newest entries about a person: their row, their limits, their grants, and their tokens
-    that somebody else has taken away."""
+    """Return the newest entries about a person, at most ``most``.
+
+    These are their row, limits and grants, and those of their tokens that somebody else revoked.
+    """
     types = ContentType.objects.get_for_models(User, LimitSet, Grant, Token)
     theirs = Q(content_type__in=[types[LimitSet], types[Grant]], additional_data__user=user.pk)
     tokens = Q(content_type=types[Token], additional_data__user=user.pk) & ~Q(actor=user)
@@ -60,16 +61,17 @@ def history_of(user: User, most: int = 30) -> Any:
 
 
 def changes(entry: Any) -> list[Change]:
-    """What changed, in the words of the fields; nothing that is as empty as before."""
+    """Return the changed fields, without those that were empty before and after."""
     return [change for change in _changes(entry) if change.before or change.after]
 
 
 def actor(entry: Any) -> str:
+    """Return the username of whoever made the change, or "the portal itself"."""
     return entry.actor.username if entry.actor else _("the portal itself")
 
 
 def row_address(entry: Any) -> str:
-    """The admin's page on which what was changed is seen; "" where there is none."""
+    """Return the address of the admin page that shows the changed row; "" if there is none."""
     about: dict[str, int | None] = entry.additional_data or {}
     label, model, pk = entry.content_type.app_label, entry.content_type.model, entry.object_id
     if about.get("user"):
@@ -85,7 +87,7 @@ def row_address(entry: Any) -> str:
 def _changes(entry: Any) -> Iterator[Change]:
     for name, change in (entry.changes_dict or {}).items():
         label = str(get_field_verbose_name(entry, name))
-        if isinstance(change, dict):  # of many-to-many fields
+        if isinstance(change, dict):  # a many-to-many field
             others = ", ".join(change["objects"])
             added = change["operation"] == "add"
             yield Change(label, "" if added else others, others if added else "")
@@ -108,7 +110,7 @@ admin.site.unregister(LogEntry)
 
 
 class Who(admin.SimpleListFilter):
-    """Whoever may change something at present; others are found by searching."""
+    """Filter by who made the change: current staff and superusers. Search finds everyone else."""
 
     title = gettext_lazy("who")
     parameter_name = "who"
@@ -129,6 +131,8 @@ class Who(admin.SimpleListFilter):
 
 
 class What(admin.SimpleListFilter):
+    """Filter by the model that was changed."""
+
     title = gettext_lazy("what")
     parameter_name = "what"
 
@@ -145,6 +149,8 @@ class What(admin.SimpleListFilter):
 
 @admin.register(LogEntry)
 class HistoryAdmin(admin.ModelAdmin[Any]):
+    """The read-only list of the audit log."""
+
     list_display = ["timestamp", "who", "action", "what", "what_changed"]
     list_display_links = ["timestamp"]
     list_filter = [Who, What, "action", "timestamp"]
@@ -167,15 +173,18 @@ class HistoryAdmin(admin.ModelAdmin[Any]):
 
     @admin.display(description=gettext_lazy("who"))
     def who(self, entry: Any) -> str:
+        """Return the name of whoever made the change."""
         return actor(entry)
 
     @admin.display(description=gettext_lazy("what"))
     def what(self, entry: Any) -> SafeString | str:
+        """Return the model and name of the changed row, linked to its page if it has one."""
         name = f"{capfirst(entry.content_type.name)}: {entry.object_repr}"
         address = row_address(entry)
         return format_html('<a href="{}">{}</a>', address, name) if address else name
 
     @admin.display(description=gettext_lazy("changes"))
     def what_changed(self, entry: Any) -> SafeString:
+        """Return the changed fields as HTML."""
         context = {"changes": changes(entry)}
         return SafeString(render_to_string("admin/portal/_changes.html", context))

@@ -1,8 +1,6 @@
-"""Filters and extra columns of the list of people.
+"""Filters and extra columns of the list of people in the admin.
 
-What the list of people is narrowed by, beyond their own columns.
-
-What the list of people says of each beside their own columns: looked up for a page at once.
+`people` uses them. The columns are looked up for a whole page at once, in `glances`.
 """
 
 from __future__ import annotations
@@ -32,6 +30,8 @@ Choices = list[tuple[str, Any]]
 
 
 class Role(admin.SimpleListFilter):
+    """Filter by role."""
+
     title = _("role")
     parameter_name = "role"
 
@@ -48,6 +48,8 @@ class Role(admin.SimpleListFilter):
 
 
 class OwnLimits(admin.SimpleListFilter):
+    """Filter by whether limits are set for or granted to the person."""
+
     title = _("own limits")
     parameter_name = "limits"
 
@@ -65,6 +67,8 @@ class OwnLimits(admin.SimpleListFilter):
 
 
 class LastSignIn(admin.SimpleListFilter):
+    """Filter by when the person last signed in."""
+
     title = _("last sign-in")
     parameter_name = "seen"
 
@@ -88,7 +92,11 @@ class LastSignIn(admin.SimpleListFilter):
 
 @dataclass(frozen=True)
 class Glance:
-    """``groups`` by name; ``projects`` that exist, notebooks ``running``, the limits in force."""
+    """The extra columns of one person.
+
+    ``groups`` are names in order, ``projects`` counts existing projects, ``running`` counts running
+    notebooks, ``limits`` are the limits in force.
+    """
 
     groups: tuple[str, ...]
     projects: int
@@ -97,7 +105,7 @@ class Glance:
 
 
 def glances(users: Collection[User]) -> dict[int, Glance]:
-    """By the people's rows' numbers, in a fixed number of queries."""
+    """Return a `Glance` per person, by primary key, in a fixed number of queries."""
     groups, limits = _groups(users), effective_of_many(users)
     projects = Project.objects.existing().filter(owner__in=users)
     counted = _counts(projects.values_list("owner").order_by("owner"))
@@ -127,7 +135,7 @@ def _groups(users: Collection[User]) -> Mapping[int, list[str]]:
 
 
 class PeopleList(ChangeList):
-    """The list's page, each row with its ``glance``."""
+    """The change list of people; each row has its ``glance``."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)

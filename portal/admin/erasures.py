@@ -1,12 +1,8 @@
-"""Admin pages that erase a person, and the list of people who were erased.
+"""Erase a person from their admin page, and list the people who were erased.
 
-Erasing a person, from their page: what will happen, and their name typed to confirm it.
-
-`portal.privacy.erase` does it; `erasures` lists what is then left to remove by hand.
-
-People who were erased, and their volumes: what is in use yet, to be removed, or removed.
-
-The portal never removes anybody's files; whoever did it by hand says so here.
+The page says what will happen and asks for the username to confirm; `portal.privacy.erase` does it.
+The list shows whose volume is still in use, must be removed or is removed. The portal never removes
+anybody's files: whoever removes a volume by hand says so in the list.
 """
 
 from __future__ import annotations
@@ -38,7 +34,7 @@ from .actions import by_of
 
 
 class EraseForm(forms.Form):
-    """Nobody erases somebody by a slip of the hand."""
+    """Asks for the person's username, so that nobody is erased by a slip of the hand."""
 
     username = forms.CharField(label=gettext_lazy("Their username, to confirm"), max_length=150)
 
@@ -55,7 +51,7 @@ class EraseForm(forms.Form):
 
 
 class WithErasing:
-    """A page ``erase/`` for each person."""
+    """Adds a page ``erase/`` for each person to a ``ModelAdmin``."""
 
     opts: Any
     admin_site: Any
@@ -63,10 +59,15 @@ class WithErasing:
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.erase_view)
         address = path("<int:object_id>/erase/", view, name="portal_user_erase")
-        others: list[URLPattern] = super().get_urls()  # type: ignore[misc]  # of the admin's own
+        others: list[URLPattern] = super().get_urls()  # type: ignore[misc]  # Django's own pages
         return [address, *others]
 
     def erase_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Show the page that asks for confirmation, and erase the person once it is confirmed.
+
+        Raises `PermissionDenied` if the signed-in user may not erase them, `Http404` if there is
+        nobody.
+        """
         by, person = by_of(request), User.objects.filter(pk=object_id).first()
         if not by.has_perm("portal.view_user"):
             raise PermissionDenied
@@ -102,7 +103,7 @@ class WithErasing:
 
 
 def at_once(person: User) -> list[str]:
-    """What happens when the button is pressed."""
+    """Return sentences on what happens when the button is pressed."""
     projects = Project.objects.kept().filter(owner=person).count()
     running = Session.objects.live().filter(project__owner=person).count()
     tokens = person.tokens.count()
@@ -120,7 +121,7 @@ def at_once(person: User) -> list[str]:
 
 
 def later(person: User) -> list[str]:
-    """What happens once their last notebook has stopped, within a minute."""
+    """Return sentences on what happens within a minute of their last notebook's end."""
     builds = Build.objects.filter(owner=person).count()
     return [
         ngettext("The log of %(n)d private build is removed.",
@@ -132,7 +133,7 @@ def later(person: User) -> list[str]:
 
 
 def stays(person: User) -> list[str]:
-    """What is not removed by this."""
+    """Return sentences on what erasing does not remove."""
     return [
         _("Their use in hours, counted for “%(alias)s”, and the addresses of public repositories.")
         % {"alias": f"erased-{person.pk}"},
@@ -144,7 +145,10 @@ def stays(person: User) -> list[str]:
 
 
 def confirm(row: Erasure, _user: User) -> None:
-    """Note that the volume was removed; its name, which names the person, goes with it."""
+    """Record that the volume was removed, and forget its name, which contains the person's.
+
+    Raises `StateConflict` if the volume is still in use or already removed.
+    """
     if not _happens(row):
         raise StateConflict("erasure.state", _("Its volume is in use yet, or is gone already."))
     row.confirm_removal()
@@ -157,6 +161,8 @@ def _happens(row: Erasure) -> str:
 
 
 class Removal(admin.SimpleListFilter):
+    """Filter by whether the volume is removed."""
+
     title = gettext_lazy("volume")
     parameter_name = "volume"
 
@@ -169,7 +175,7 @@ class Removal(admin.SimpleListFilter):
 
 
 class ErasuresList(ChangeList):
-    """The list's page, each row knowing whether it is finished."""
+    """The change list of erasures; each row knows whether it still waits for notebooks to stop."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -181,6 +187,8 @@ class ErasuresList(ChangeList):
 
 @admin.register(Erasure)
 class ErasureAdmin(Rows[Erasure]):
+    """The list of people who were erased, and of their volumes."""
+
     list_display = ("shown_volume", "progress", "when", "who")
     list_filter = (Removal,)
     list_select_related = ("by",)
@@ -211,10 +219,12 @@ class ErasureAdmin(Rows[Erasure]):
 
     @admin.display(description=gettext_lazy("volume"), ordering="volume")
     def shown_volume(self, row: Erasure) -> str:
+        """Return the volume's name, or "removed"."""
         return row.volume or _("removed")
 
     @admin.display(description=gettext_lazy("how it stands"))
     def progress(self, row: Any) -> str:
+        """Return whether notebooks still stop, the volume must be removed, or all is done."""
         if row.removed:
             return _("all done")
         if row.is_awaited if hasattr(row, "is_awaited") else erase.awaited([row]):
@@ -223,8 +233,10 @@ class ErasureAdmin(Rows[Erasure]):
 
     @admin.display(description=gettext_lazy("erased"), ordering="erased")
     def when(self, row: Erasure) -> Any:
+        """Return how long ago the person was erased."""
         return ago(row.erased)
 
     @admin.display(description=gettext_lazy("by"), ordering="by__username")
     def who(self, row: Erasure) -> str:
+        """Return the username of whoever erased them."""
         return row.by.username if row.by else ""

@@ -1,4 +1,4 @@
-"""The forms of people: their page, and what is asked before something is done to many."""
+"""Forms for people: their page, and the questions of the actions on many people."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from quotas.models import Grant
 
 
 class PersonForm(LimitsForm[User], UserChangeForm[User]):
-    """``by`` fills it in: nobody gives what they do not have themselves."""
+    """A person's page; ``by`` fills it in and cannot give rights that they lack themselves."""
 
     by: ClassVar[User]
 
@@ -36,7 +36,7 @@ class PersonForm(LimitsForm[User], UserChangeForm[User]):
         if not roles.may_hand_out(self.by, _changed(self.instance, chosen)):
             self.add_error("groups", _("Only who may all that a group may can put people in it."))
         if any(group.name in roles.ROLES for group in chosen):
-            data["is_staff"] = True  # without it the role would let them in nowhere
+            data["is_staff"] = True  # without it, the role would give no access
         return data
 
 
@@ -46,7 +46,7 @@ def _changed(person: User, chosen: set[Group]) -> Any:
 
 
 class ManyLimitsForm(forms.Form):
-    """A figure for each limit, left alone where it is empty; a tick has it inherited again."""
+    """A value for each limit: empty leaves it alone, a tick makes it inherited again."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -57,7 +57,7 @@ class ManyLimitsForm(forms.Form):
             )
 
     def rows(self) -> list[tuple[Any, forms.BoundField, forms.BoundField]]:
-        """Each limit with its two fields."""
+        """Return each limit with its two bound fields."""
         return [(field, self[name], self[f"{name}_inherit"]) for name, field in FIELDS.items()]
 
     def clean(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class ManyLimitsForm(forms.Form):
         return data
 
     def figures(self) -> dict[str, float | None]:
-        """What is to be changed; None: inherited again."""
+        """Return the new value of each limit to change; None makes it inherited again."""
         data = self.cleaned_data
         given = {name: data[name] for name in FIELDS if data.get(name) is not None}
         again = {name: None for name in FIELDS if data.get(f"{name}_inherit")}
@@ -78,7 +78,7 @@ class ManyLimitsForm(forms.Form):
 
 
 class ManyGrantsForm(forms.ModelForm[Grant]):
-    """One grant, to be given to each of several people."""
+    """One grant, to give to each of several people."""
 
     limit = forms.ChoiceField(label=_("limit"), choices=CHOICES)
 
@@ -106,4 +106,6 @@ class ManyGrantsForm(forms.ModelForm[Grant]):
 
 
 class DisableForm(forms.Form):
+    """Asks whether to stop their running notebooks too."""
+
     stop = forms.BooleanField(label=_("Stop their running notebooks as well"), required=False)

@@ -1,8 +1,7 @@
-"""Admin of groups, and the limits that pages of groups and people show.
+"""Admin of groups, and the limits that the pages of groups and people show.
 
-What the pages of people and of groups have in common: their limits, set and shown.
-
-The admin of groups: who is in one has its limits, and a role's rights.
+A group's members get its limits and, if it is a role, the role's permissions. `people` uses
+`WithLimits` as well.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from sessions.lifecycle.admission import use_of
 
 
 class WithLimits:
-    """To be mixed with a ``ModelAdmin`` whose form is a `LimitsForm`."""
+    """A mix-in for a ``ModelAdmin`` whose form is a `LimitsForm`: shows and saves the limits."""
 
     def get_form(self, request: HttpRequest, obj: Any = None, *args: Any, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, *args, **kwargs)  # type: ignore[misc]
@@ -65,6 +64,8 @@ admin.site.unregister(Group)
 
 
 class GroupForm(LimitsForm[Group]):
+    """A group's name, permissions and limits."""
+
     class Meta:
         model = Group
         fields = ["name", "permissions"]
@@ -72,8 +73,11 @@ class GroupForm(LimitsForm[Group]):
 
 @admin.register(Group)
 class GroupOfPeopleAdmin(WithLimits, GroupAdmin):
-    """Leave what a group may to superusers, as for one person; roles keep their names, and a
-    group that may more than whoever looks at it stays as it is."""
+    """Django's admin of groups, with limits and a column of members.
+
+    Only superusers change permissions, as for one person. Roles keep their names. A group with more
+    permissions than the signed-in user is read-only for them.
+    """
 
     form = GroupForm
     change_form_template = "admin/quotas/group.html"
@@ -100,12 +104,14 @@ class GroupOfPeopleAdmin(WithLimits, GroupAdmin):
 
     @admin.display(description=_("members"), ordering="people")
     def members(self, group: Any) -> SafeString:
+        """Return the number of members, linked to the list of them."""
         address = reverse("admin:portal_user_changelist")
         link = '<a href="{}?groups__id__exact={}">{}</a>'
         return format_html(link, address, group.pk, group.people)
 
     @admin.display(description=_("own limits"))
     def limits(self, group: Any) -> SafeString:
+        """Return the limits set for this group as HTML."""
         row = getattr(group, "limit_set", None)
         own = row.values() if row else {}
         return format_html_join(

@@ -1,4 +1,4 @@
-"""Which installation this is, and how long what was set aside is kept."""
+"""Admin of the installation's row: its id, and how many days set-aside data is kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from portal.models import Installation
 
 @admin.register(Installation)
 class InstallationAdmin(admin.ModelAdmin[Installation]):
-    """One row, which the first start makes and `manage.py adopt` changes."""
+    """One row; the first start creates it, and `manage.py adopt` changes it."""
 
     list_display = ("id", "made", "keep_days")
     fields = ("id", "made", "keep_days")

@@ -1,11 +1,8 @@
 """Admin of announcements and of the letters in the outbox.
 
-The admin of what staff tell everybody. The pages show it by the clock alone; the worker writes
-and sends what goes out by mail.
-
-Letters: which wait, went out or failed, and why. What stands in them is for those they go to.
-
-One that was given up goes out after all once an operator has it tried again.
+Pages show an announcement by the clock alone; the worker writes and sends the mail for it. The list
+of letters says which wait, were sent or failed, and why. A letter's text is only for its recipient,
+so it is not shown. An operator can have a letter that was given up tried again.
 """
 
 from __future__ import annotations
@@ -31,6 +28,8 @@ from sessions.errors import StateConflict
 
 @admin.register(Announcement)
 class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
+    """Announcements by staff to everybody, on the pages and by mail."""
+
     list_display = ["short_text", "weight", "starts", "ends", "now", "mail"]
     list_filter = ["weight", "starts", "ends"]
     search_fields = ["text"]
@@ -41,10 +40,12 @@ class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
 
     @admin.display(description=gettext_lazy("text"))
     def short_text(self, announcement: Announcement) -> str:
+        """Return the first 80 characters of the text."""
         return Truncator(announcement.text).chars(80)
 
     @admin.display(description=gettext_lazy("now"))
     def now(self, announcement: Announcement) -> Any:
+        """Return whether it is to come, shown or over."""
         moment = timezone.now()
         if announcement.starts > moment:
             return gettext_lazy("to come")
@@ -55,14 +56,14 @@ class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Announcement | None = None
     ) -> list[str]:
-        """What goes out by mail is not called back by a changed form, only by deleting it."""
+        """Lock the mail fields once letters exist: only deleting an announcement stops its mail."""
         fixed = obj is not None and obj.by_mail and obj.letters.exists()
         may_mail = outbox.are_sent() and not fixed
         return ["mail"] if may_mail else ["by_mail", "group", "mail"]
 
     @admin.display(description=gettext_lazy("mail"))
     def mail(self, announcement: Announcement) -> str:
-        """How many letters went out, are left and failed."""
+        """Return how many letters were sent, are waiting and failed."""
         if not announcement.by_mail:
             return ""
         theirs = Letter.objects.filter(announcement=announcement)
@@ -75,6 +76,7 @@ class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
 
 
 def retry(letter: Letter, _user: User) -> None:
+    """Have a letter that was given up sent again. Raises `StateConflict` for any other letter."""
     if not outbox.try_again(letter.pk):
         raise StateConflict("letter.state", _("It has gone out, or is tried by itself."))
 
@@ -88,6 +90,8 @@ def _whom(letter: Letter) -> set[str]:
 
 
 class HowItStands(admin.SimpleListFilter):
+    """Filter by whether a letter waits, was sent or failed."""
+
     title = gettext_lazy("how it stands")
     parameter_name = "stands"
 
@@ -109,6 +113,8 @@ class HowItStands(admin.SimpleListFilter):
 
 @admin.register(Letter)
 class LetterAdmin(Rows[Letter]):
+    """The list of letters, without their text."""
+
     list_display = ("subject", "whom", "progress", "when", "error")
     list_filter = (HowItStands,)
     list_select_related = ("to",)
@@ -138,14 +144,17 @@ class LetterAdmin(Rows[Letter]):
 
     @admin.display(description=gettext_lazy("to"), ordering="to__username")
     def whom(self, letter: Letter) -> str:
+        """Return the recipient's username, or the address."""
         return str(letter.to or letter.address)
 
     @admin.display(description=gettext_lazy("how it stands"))
     def progress(self, letter: Letter) -> str:
+        """Return whether the letter was sent, waits or failed for good."""
         if letter.sent:
             return _("sent")
         return _("failed, and is not tried again") if letter.is_given_up else _("waits")
 
     @admin.display(description=gettext_lazy("written"), ordering="created")
     def when(self, letter: Letter) -> SafeString | str:
+        """Return how long ago the letter was written."""
         return ago(letter.created)

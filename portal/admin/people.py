@@ -1,9 +1,9 @@
 """Admin of people: the list, and a page with each person's whole history.
 
-What a person's page tells beside their row: what runs, what failed, what is theirs, and who
-changed what about them. Each part only for those who may see its rows.
-
-The admin of people: a list that answers at a glance, and each person's whole story.
+Beside the row itself, a person's page shows what runs, what failed, what they own and who changed
+what about them. Each part is shown only to those who may view its rows. `columns` has the list's
+extra columns and filters, `forms` the form, `actions` the actions, `erasures` the page that erases
+somebody.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ MOST = 20
 
 
 def story_of(person: User, reader: User) -> dict[str, Any]:
-    """For ``templates/admin/portal/user/change_form.html``."""
+    """Return the context for ``templates/admin/portal/user/change_form.html``.
+
+    Parts that ``reader`` may not view are None.
+    """
     may = reader.has_perm
     return {
         "identity": who(person),
@@ -88,7 +91,7 @@ def _projects(person: User) -> list[Project]:
 
 
 def _fingerprint(person: User) -> str:
-    """Of the key pair, no more than what tells it from others."""
+    """Return only the key pair's fingerprint; "" if there is no key pair."""
     pair = KeyPair.objects.filter(user=person)
     return pair.values_list("fingerprint", flat=True).first() or ""
 
@@ -109,7 +112,10 @@ FOR_SUPERUSERS = ["is_superuser", "user_permissions"]
 
 @admin.register(User)
 class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin[User]):
-    """Django's, with limits, grants and the story. Only a superuser changes a superuser."""
+    """Django's admin of users, with limits, grants and history.
+
+    Only a superuser changes a superuser.
+    """
 
     form = PersonForm
     change_form_template = "admin/portal/user/change_form.html"
@@ -138,7 +144,7 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
     ]  # fmt: skip
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """A password's digest is for nobody to look at; its field leads to setting another."""
+        """Hide the password's field, which shows the digest, from those who may not change it."""
         found = super().get_fieldsets(request, obj)
         if obj is None or self.has_change_permission(request, obj):
             return found
@@ -181,21 +187,24 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
         id: str,  # noqa: A002  as Django has it
         form_url: str = "",
     ) -> HttpResponse:
-        """Set a password that its person has to change. Who signs in by a provider has none, and is
-        given none by others than superusers: they would not need it to notice."""
+        """Set a password that the person has to change.
+
+        Someone who signs in by a provider has no password, and only a superuser may set one: they
+        would not need it, and so not notice.
+        """
         person = self.get_object(request, unquote(id))
         if person and person.subject and not request.user.is_superuser:
             said = _("They sign in by their provider: only a superuser sets a password for them.")
             messages.error(request, said)
             return redirect("admin:portal_user_changelist")
-        here: Any = copy(self)  # this request's own
+        here: Any = copy(self)  # for this request only
         here.change_password_form = partial(GivenPasswordForm, by=by_of(request))
         answer: HttpResponse = super(PersonAdmin, here).user_change_password(request, id, form_url)
         return answer
 
     @transaction.atomic
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """A first password is staff's as well; of another address the one of before is told."""
+        """Mark a first password as given by staff; tell the old e-mail address when it changes."""
         if not change:
             passwords.note(obj, by_of(request))
         super().save_model(request, obj, form, change)
@@ -207,45 +216,53 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
         keep_giver(formset, by_of(request))
         super().save_formset(request, form, formset, change)
 
-    # --- Who may ---
+    # --- Permissions ---
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         allowed = super().has_change_permission(request, obj)
         return allowed and (obj is None or _may_change(by_of(request), obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """A name whose row is gone could be given again, and with it the volume: see `erasures`."""
+        """Forbid deletion: it would free the username, and the volume with it (see `erasures`)."""
         return False
 
     def has_set_limits_permission(self, request: HttpRequest) -> bool:
+        """Return whether the signed-in user may set limits."""
         return request.user.has_perm("quotas.change_limitset")
 
     def has_grant_permission(self, request: HttpRequest) -> bool:
+        """Return whether the signed-in user may give grants."""
         return request.user.has_perm("quotas.add_grant")
 
     def has_sign_out_permission(self, request: HttpRequest) -> bool:
+        """Return whether the signed-in user may sign people out."""
         return request.user.has_perm("portal.sign_out_user")
 
     def has_disable_permission(self, request: HttpRequest) -> bool:
+        """Return whether the signed-in user may disable people."""
         return request.user.has_perm("portal.disable_user")
 
-    # --- Columns, from `columns` ---
+    # --- Columns (`columns` looks them up) ---
     @admin.display(description=_("username"), ordering="username")
     def who(self, user: Any) -> SafeString:
+        """Return the username and the person's roles."""
         held = [str(roles.TITLES[name]) for name in user.glance.groups if name in roles.TITLES]
         rights = [*([str(_("superuser"))] if user.is_superuser else []), *held]
         return format_html('{}<span class="under">{}</span>', user.username, ", ".join(rights))
 
     @admin.display(description=_("name and e-mail"), ordering="last_name")
     def name(self, user: User) -> SafeString:
+        """Return the full name and the e-mail address."""
         words = '{}<span class="under">{}</span>'
         return format_html(words, user.get_full_name(), user.email)
 
     @admin.display(description=_("active"), ordering="is_active", boolean=True)
     def active(self, user: User) -> bool:
+        """Return whether the person may sign in."""
         return user.is_active
 
     @admin.display(description=_("projects"))
     def projects(self, user: Any) -> SafeString | str:
+        """Return the number of projects, linked to the list of them."""
         if not user.glance.projects:
             return "0"
         address = reverse("admin:notebook_sessions_project_changelist")
@@ -254,11 +271,12 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
 
     @admin.display(description=_("running"))
     def running(self, user: Any) -> int:
+        """Return the number of running notebooks."""
         return int(user.glance.running)
 
     @admin.display(description=_("own limits"))
     def limits(self, user: Any) -> SafeString:
-        """Those that are set for them alone, and those that are granted, which end."""
+        """Return the limits set for or granted to this person, grants with their last day."""
         own = [
             (FIELDS[name], figure(name, found.value), _until(found))
             for name, found in user.glance.limits.items()
@@ -268,6 +286,7 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
 
     @admin.display(description=_("last sign-in"), ordering="last_login")
     def seen(self, user: User) -> SafeString | str:
+        """Return when the person last signed in."""
         if user.last_login is None:
             return str(_("never"))
         moment = timezone.localtime(user.last_login)
@@ -277,7 +296,7 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
 
 
 def _may_change(by: User, person: User) -> bool:
-    """Somebody who was erased, or is about to be, is changed no more."""
+    """Nobody may change a person who is erased or about to be."""
     return not erase.is_under_way(person) and roles.may_change(by, person)
 
 

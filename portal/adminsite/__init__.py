@@ -1,4 +1,4 @@
-"""The admin site: its home page, and the guard before every model's admin.
+"""The admin site: its home page, and the guard in front of every model's admin.
 
-Apart from `portal.admin`, whose import registers models on this site.
+It is separate from `portal.admin` because importing that registers models on this site.
 """

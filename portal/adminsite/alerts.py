@@ -1,5 +1,4 @@
-"""What is wrong with the portal itself, in sentences for staff; `portal.health.checks.checks`
-says it to programs."""
+"""Tell staff in sentences what is wrong with the portal; `portal.health.checks` tells programs."""
 
 from __future__ import annotations
 
@@ -21,20 +20,23 @@ OLD = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Trouble(Problem):
-    """``since`` is None where nobody has noted it."""
+    """One problem; ``since`` is None if nobody has recorded when it began."""
 
     since: datetime | None = None
 
 
 def troubles(there_is: Capacity | None) -> list[Trouble]:
-    """Everything that staff should know of; five queries. ``there_is`` was seen last."""
+    """Return everything staff should know, in five queries.
+
+    ``there_is`` is the capacity that was last read.
+    """
     noted = list(Condition.objects.exclude(problem=""))
     of_parts = [*_of_backend(noted), *_of_watch(), *_noted(noted)]
     return [*of_parts, *_old(there_is), *_letters(), *_undecided()]
 
 
 def _of_backend(noted: Iterable[Condition]) -> Iterator[Trouble]:
-    """What this process sees has better words than what watch has noted."""
+    """Prefer this process's own view: it has better words than what watch has noted."""
     since = {row.part: row.since for row in noted}.get(conditions.BACKEND)
     for problem in get_backend().problems():
         yield Trouble(problem.id, problem.message, problem.hint, since)

@@ -1,9 +1,9 @@
-"""Guards every admin of a model, whoever wrote it: `PortalAdminSite` puts this before each.
+"""Guard the admin of every model, whoever wrote it: `PortalAdminSite` puts `Guarded` in front.
 
-Django lets whoever may see a list narrow it by any column of the model, shown or not: asked again
-and again, ``?digest__startswith=`` tells what no page does. Here a list is narrowed by its own
-filters and by the links that lead to it, and searched by what its reader may see. What is sent as a
-row's number and is none is passed over instead of being looked for.
+Django lets anyone who may see a list filter it by any column of the model, shown or not. Asked
+again and again, ``?digest__startswith=`` reveals what no page shows. Here a list can only be
+narrowed by its own filters and by the links that lead to it, and searched by fields that its reader
+may see. A row's number that is not a number is dropped instead of looked up.
 """
 
 from __future__ import annotations
@@ -23,26 +23,29 @@ from portal.lib.db import row_number
 
 SAVE_AS_NEW = "_saveasnew"
 ERROR = "e"
-"""How Django's admin says in the query string that it was given one that makes no sense."""
+"""The query parameter by which Django's admin marks a query string that made no sense."""
 _OF_FIELD = ("", "__exact", "__isnull", "__gte", "__lt")
-"""Suffixes that the filters of a field put behind its name."""
+"""Suffixes that a field's filter adds to the field's name."""
 
 
 class Guarded:
-    """Stands before a `ModelAdmin`, whose ``linked_by``, if it has that, names the lookups of links
-    to its list beside those of its filters."""
+    """The guard in front of a `ModelAdmin`.
+
+    If the admin has ``linked_by``, it names the lookups that links to its list use, beside those of
+    its filters.
+    """
 
     model: type[Model]
     admin_site: admin.AdminSite
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Return whether the list may be narrowed by this: nothing that is not listed here."""
+        """Return whether the list may be narrowed by this: by its own filters and ``linked_by``."""
         filters = self.get_list_filter(request)  # type: ignore[attr-defined]
         links: Sequence[str] = getattr(self, "linked_by", ())
         return lookup in links or lookup in set(_lookups(filters))
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
-        """Leave out what belongs to rows that this person may not see."""
+        """Leave out fields of rows that this person may not see."""
         found: Iterable[str] = super().get_search_fields(request)  # type: ignore[misc]
         return [each for each in found if self._is_seen(each, request)]
 
@@ -65,12 +68,12 @@ class Guarded:
             answer: HttpResponse = super().changelist_view(  # type: ignore[misc]
                 request, extra_context
             )
-        except OverflowError:  # a moment that is no date in UTC
+        except OverflowError:  # a time that is no date in UTC
             return HttpResponseRedirect(f"{request.path}?{ERROR}=1")
         return answer
 
     def _with_numbers(self, sent: QueryDict) -> QueryDict:
-        """Return what was sent with those of the chosen rows that there can be."""
+        """Return the submitted data with only those chosen rows that can exist."""
         changed = sent.copy()
         chosen = sent.getlist(ACTION_CHECKBOX_NAME)
         can_be = [each for each in chosen if _names_row(self.model._meta.pk, each)]
@@ -78,7 +81,7 @@ class Guarded:
         return changed
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Take no moment that the database cannot be given, which is in UTC."""
+        """Refuse a time that the database cannot store, which is in UTC."""
         field = super().formfield_for_dbfield(  # type: ignore[misc]
             db_field, request, **kwargs
         )
@@ -93,8 +96,11 @@ class Guarded:
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Django looks for whatever a form names as another row, and takes a changed row for a new
-        one by a word that no form of ours has."""
+        """Drop from a form rows that cannot exist, and the "save as new" parameter.
+
+        Django looks up whatever a form names as another row, and saves a changed row as a new one
+        if the form has a parameter that none of our forms uses.
+        """
         if request.method == "POST":
             request.POST = self._with_other_rows(request.POST)  # type: ignore[assignment]
         answer: HttpResponse = super().changeform_view(  # type: ignore[misc]
@@ -103,7 +109,7 @@ class Guarded:
         return answer
 
     def _with_other_rows(self, sent: QueryDict) -> QueryDict:
-        """Return what was sent without other rows that there cannot be."""
+        """Return the submitted data without related rows that cannot exist."""
         changed = sent.copy()
         changed.pop(SAVE_AS_NEW, None)
         for name, values in sent.lists():
@@ -111,7 +117,7 @@ class Guarded:
         return changed
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Fill in a form by its address, but for other rows that there cannot be."""
+        """Fill in a form from its query string, without related rows that cannot exist."""
         given: dict[str, Any] = super().get_changeform_initial_data(request)  # type: ignore[misc]
         return {name: value for name, value in given.items() if self._can_be(name, value)}
 
@@ -134,13 +140,13 @@ def _require_moment(value: datetime) -> None:
 
 
 def guarded(inner: type[admin.ModelAdmin[Any]]) -> type[admin.ModelAdmin[Any]]:
-    """Return the class with this before it."""
+    """Return the class with the guard in front of it."""
     about = {"__module__": inner.__module__, "__doc__": inner.__doc__}
     return type(inner.__name__, (Guarded, inner), about)
 
 
 def _lookups(filters: Iterable[Any]) -> Iterator[str]:
-    """The words of the query string by which these filters narrow a list."""
+    """Yield the query parameters by which these filters narrow a list."""
     for each in filters:
         if isinstance(each, type) and issubclass(each, admin.SimpleListFilter):
             yield str(each.parameter_name)
@@ -151,7 +157,7 @@ def _lookups(filters: Iterable[Any]) -> Iterator[str]:
 
 
 def _is_too_long(value: str) -> bool:
-    """Whether it is a number that no database can hold."""
+    """Return whether it is a number that no database can hold."""
     return value.lstrip("-").isdecimal() and row_number(value.lstrip("-")) is None
 
 

@@ -1,7 +1,7 @@
-"""What the admin's home page shows, to each only what their role may see.
+"""Build the admin's home page, with only the parts that each person's role may see.
 
-`sessions.statistics.overview` counts, `trends` draws; the templates are in
-``templates/admin/home``.
+`sessions.statistics.overview` counts, `trends` draws charts, `alerts` lists problems; the templates
+are in ``templates/admin/home``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REQUESTS, PEOPLE = "quotas.view_limitrequest", "portal.view_user"
 
 @dataclass(frozen=True)
 class Share:
-    """``used`` of ``total`` ``unit``; no total where nobody knows it."""
+    """How much of a resource is used: ``used`` of ``total``; ``total`` is None if not known."""
 
     label: str
     used: float
@@ -51,7 +51,7 @@ class Share:
 
 
 def overview(user: User) -> dict[str, Any]:
-    """The context of the page; a fixed number of queries, fewer for who may see less."""
+    """Return the page's context in a fixed number of queries; fewer for people who may see less."""
     found: dict[str, Any] = {"troubles": troubles(capacity.known())}
     if user.has_perm(SESSIONS):
         found |= _running(statistics.now())
@@ -99,7 +99,10 @@ def _looking_back(user: User, history: History) -> dict[str, Any]:
 
 
 def _ranked(lines: list[Line], linked: bool) -> list[tuple[Line, str, SafeString]]:
-    """Each with its person's page, for who may see that, and a bar against the first."""
+    """Return each line with its person's page, if the reader may see it, and a bar.
+
+    The bar is relative to the first line's hours.
+    """
     longest = max((line.hours.cpu for line in lines), default=0)
     return [
         (

@@ -1,4 +1,4 @@
-"""The admin: Django's, with a home page that says how things are (`home.overview`)."""
+"""The admin site: Django's own, with a home page that shows how things are (`overview`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from .overview import overview
 
 
 class SignInForm(AdminAuthenticationForm):
-    """Django's; a password that staff have set is changed on the portal's own page."""
+    """Django's form, which refuses a password that staff have set.
+
+    Such a password must first be changed on the portal's own page.
+    """
 
     def confirm_login_allowed(self, user: Any) -> None:
         super().confirm_login_allowed(user)
@@ -34,7 +37,7 @@ class SignInForm(AdminAuthenticationForm):
 
 
 class PortalAdminSite(admin.AdminSite):
-    """In place of Django's own by `portal.apps.PortalAdminConfig`."""
+    """The site that `portal.apps.PortalAdminConfig` puts in place of Django's own."""
 
     login_form = SignInForm
 
@@ -44,7 +47,7 @@ class PortalAdminSite(admin.AdminSite):
         admin_class: type[admin.ModelAdmin[Any]] | None = None,
         **options: Any,
     ) -> None:
-        """With the guard before it, which no admin of a model does without."""
+        """Register every admin of a model behind the guard."""
         inner = admin_class or admin.ModelAdmin
         super().register(model_or_iterable, guarded(inner), **options)
 
@@ -57,7 +60,7 @@ class PortalAdminSite(admin.AdminSite):
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """By a provider only, where nobody signs in with a password."""
+        """Send people to the provider if nobody signs in with a password."""
         if settings.PORTAL_PASSWORD_SIGN_IN or request.user.is_authenticated:
             return super().login(request, extra_context)
         return redirect_to_login(request.GET.get("next") or reverse("admin:index"))

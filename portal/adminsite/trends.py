@@ -1,4 +1,8 @@
-"""From days and hours to charts, each with the rows of the table behind it and their lists."""
+"""Turn days and hours into charts, each with the rows of its table and links to the lists.
+
+The home page (`overview`) shows them; `portal.lib.charts` draws, `sessions.statistics.overview`
+counts.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +23,14 @@ from sessions.statistics.overview import History, Slot
 LAUNCHES = ("admin:notebook_sessions_session_changelist", "created")
 BUILDS = ("admin:notebook_sessions_build_changelist", "finished")
 WEEK, QUARTER = 7, 6
-"""Days and hours between two words of an axis."""
+"""Days and hours between two labels of an axis."""
 LONG = 300
-"""Seconds from which on minutes are easier to read."""
+"""Seconds above which minutes are easier to read."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """``url`` is the list of what is counted, ``failures`` that of those that failed."""
+    """One row of a table: ``url`` lists what is counted, ``failures`` lists those that failed."""
 
     name: str
     url: str
@@ -39,14 +43,17 @@ class Row:
 
     @property
     def share(self) -> str:
-        """How many of all went well."""
+        """The percentage that went well; "" if there were none."""
         return f"{self.slot.fine / self.slot.total:.0%}" if self.slot.total else ""
 
 
 @dataclass(frozen=True)
 class Trend:
-    """``summary`` says in a sentence what the chart shows; ``failed`` is what its second part
-    looks like, where it has one."""
+    """One chart with its table.
+
+    ``summary`` says in a sentence what the chart shows. ``fine`` and ``failed`` are the swatches of
+    its legend, if it has two parts.
+    """
 
     key: str
     title: str
@@ -58,6 +65,7 @@ class Trend:
 
 
 def launches(history: History) -> list[Trend]:
+    """Return the charts of launches: per hour, per day, and the time until they were ready."""
     day, month = _rows(history.hours, LAUNCHES, "H:i"), _rows(history.launches, LAUNCHES, "j M")
     return [
         _counted("hours", _("Launches in each of the last 24 hours"), day, QUARTER),
@@ -67,6 +75,7 @@ def launches(history: History) -> list[Trend]:
 
 
 def builds(history: History) -> Trend:
+    """Return the chart of builds that ended, per day."""
     rows = _rows(history.builds, BUILDS, "j M")
     return _counted("builds", _("Builds that ended on each of the last 30 days"), rows, WEEK)
 
@@ -99,7 +108,7 @@ def _counted(key: str, title: str, rows: list[Row], step: int) -> Trend:
 
 
 def _timed(rows: list[Row], median: float | None) -> Trend:
-    """How long it took from launch to ready."""
+    """Chart the time from launch to ready."""
     most = max((row.slot.seconds or 0 for row in rows), default=0)
     unit, size = (_("minutes"), 60) if most > LONG else (_("seconds"), 1)
     title = _("From launch to ready, median of each day in %(unit)s") % {"unit": unit}
@@ -121,7 +130,7 @@ def _point(row: Row, unit: str, size: int) -> tuple[tuple[float, ...], str]:
 
 
 def _label(rows: Sequence[Any], index: int, step: int) -> str:
-    """Every so often one, counted from the last."""
+    """Label every ``step``-th place, counted from the last."""
     return rows[index].name if (len(rows) - 1 - index) % step == 0 else ""
 
 

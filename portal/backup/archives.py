@@ -1,9 +1,10 @@
-"""Somebody's folder, packed and unpacked by the system's own ``tar``, and held against it.
+"""Pack and unpack one person's or project's folder with the system's ``tar``, and check the
+archive.
 
-An archive is of one folder, its members relative to that, so it is the same whether the folder is
-a link, a mount point or plain. ``tar`` opens each name below the folder that it has open, so that
-nobody's links lead it elsewhere. Owners are kept by their numbers, for each person has a uid of
-their own and no name; modes, times, holes, links, ACLs and a person's own attributes are kept, too.
+An archive is of one folder, with members relative to it, so it is the same whether the folder is a
+link, a mount point or plain. ``tar`` opens each name relative to the folder that it holds open, so
+that nobody's links can lead it elsewhere. Owners are kept by number, because each person has a uid
+of their own and no name. Modes, times, holes, links, ACLs and user attributes are kept, too.
 """
 
 from __future__ import annotations
@@ -37,16 +38,19 @@ _NO_ROOM = re.compile(
 _HOPELESS = re.compile(
     r": (Error is not recoverable: exiting now|Read-only file system)$", re.MULTILINE
 )
-"""How lines of ``tar`` end that are about the place it writes to; names cannot end one."""
+"""How ``tar``'s error lines about its output end; file names cannot end such a line."""
 _TYPES = {tarfile.DIRTYPE: "folder", tarfile.SYMTYPE: "link", tarfile.FIFOTYPE: "fifo",
           tarfile.CHRTYPE: "device", tarfile.BLKTYPE: "device"}  # fmt: skip
 
 
 @dataclass
 class Contents:
-    """What an archive holds: ``entries`` and ``bytes`` of it, SHA-256 of some files by path;
-    ``changed`` counts what people worked on meanwhile, ``left_out`` and ``missing`` list what is
-    not in it: as it should be, and otherwise."""
+    """An archive's contents.
+
+    ``entries`` and ``bytes`` count them, ``samples`` has the SHA-256 of some files by path.
+    ``changed`` counts what people changed meanwhile. ``left_out`` lists what is absent on purpose,
+    ``missing`` what is absent otherwise.
+    """
 
     entries: int = 0
     bytes: int = 0
@@ -57,10 +61,10 @@ class Contents:
 
 
 def pack(folder: Path, target: Path) -> Contents:
-    """Archive a folder, and hold the archive against it.
+    """Archive a folder, and check the archive against it.
 
-    A file that somebody writes meanwhile is as it was at some moment of that. Raises `BackupError`
-    where the archive cannot be written, and `OSError` where there is no folder.
+    A file that is written meanwhile is packed as it was at some moment of that. Raises
+    `BackupError` if the archive cannot be written, and `OSError` if there is no folder.
     """
     before = survey(folder)
     lost = [f"--exclude=./{LOST}"] if is_lost(folder / LOST) else []
@@ -74,10 +78,10 @@ def pack(folder: Path, target: Path) -> Contents:
 
 
 def unpack(archive: Path, folder: Path, *, inner: int = 0) -> str:
-    """Put back what `pack` has archived, and return what ``tar`` says of what it could not.
+    """Put back what `pack` has archived, and return what ``tar`` says if something failed.
 
-    ``inner`` leading names are taken off. Only root can give files to their owners again. Raises
-    `BackupError` where the rest could not be written either.
+    ``inner`` leading names are stripped. Only root can give files back to their owners. Raises
+    `BackupError` if the rest could not be written either.
     """
     done = ended([
         "tar", "--extract", *_KEPT, "--preserve-permissions", "--keep-directory-symlink",
@@ -89,7 +93,7 @@ def unpack(archive: Path, folder: Path, *, inner: int = 0) -> str:
 
 
 def differences(folder: Path, contents: Contents) -> list[str]:
-    """Say how a folder is other than what was packed: by count, bytes and samples."""
+    """Return how a folder differs from what was packed: in count, bytes and sampled files."""
     found, said = survey(folder), []
     if found.amount != (contents.entries, contents.bytes):
         words = dict(zip(("there", "size"), found.amount, strict=True))
@@ -123,7 +127,7 @@ def _checked(folder: Path, archive: Path, before: Survey, done: Done) -> Content
 
 
 def _steady(folder: Path, before: dict[str, Fact], contents: Contents) -> dict[str, Fact]:
-    """Return what is as it was; ``before`` is used up, so that there is one list at a time."""
+    """Return what has not changed. ``before`` is used up, so there is only one list at a time."""
     steady = {}
     for path, fact in walk(folder, Survey()):
         if before.pop(path, None) == fact:
@@ -141,7 +145,7 @@ def _count(
     samples: dict[str, Fact],
     missing: Names,
 ) -> None:
-    """Take a member of the archive off what should be there."""
+    """Remove one member of the archive from those that are expected."""
     tar, entry = member
     path = entry.name.removeprefix("./")
     if path == ".":
@@ -167,7 +171,7 @@ def _is(entry: tarfile.TarInfo, fact: Fact) -> bool:
 
 
 def _chosen(steady: dict[str, Fact]) -> dict[str, Fact]:
-    """Some files whose contents are compared: others each time."""
+    """Choose some files whose contents are compared; others each time."""
     fit = [path for path, fact in steady.items() if fact.kind == "file" and _is_small(fact)]
     return {path: steady[path] for path in random.sample(fit, min(SAMPLES, len(fit)))}
 
@@ -177,11 +181,11 @@ def _is_small(fact: Fact) -> bool:
 
 
 def _members(archive: Path, done: Done) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """The archive's members, as another program than the one that wrote it reads them."""
+    """Read the archive's members with another program than the one that wrote it."""
     try:
         with tarfile.open(archive, "r:", encoding="utf-8", errors="surrogateescape") as tar:
             while (entry := tar.next()) is not None:
-                tar.members = []  # type: ignore[attr-defined]  # it would keep them all
+                tar.members = []  # type: ignore[attr-defined]  # or it would keep all of them
                 yield tar, entry
     except (tarfile.TarError, OSError) as error:
         raise failed("tar", done._replace(said=f"{error}\n{done.said}")) from error

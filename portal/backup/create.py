@@ -1,8 +1,8 @@
-"""Making a backup while the portal runs, and seeing that all is in it.
+"""Make a backup while the portal runs, and check that everything is in it.
 
-The files first and the database last: whatever happened in between, a row finds its files as they
-were a little earlier, and what a row has no files for is made at its next start. The other way
-round, files would be there that no row asks for.
+Files come first and the database last. Whatever happens in between, a row finds its files as they
+were a little earlier, and missing files are made when the project next starts. The other way round,
+there would be files that no row knows.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ KEYS = ("secret-key", "encryption-key")
 def back_up(target: Path, *, with_keys: bool) -> Manifest:
     """Make the folder ``target``, or nothing. Raises `BackupError`.
 
-    What could not be read is named in the manifest, and the rest is there.
+    The manifest names what could not be read; everything else is in the backup.
     """
     if target.exists():
         text = _("%(folder)s is there already. Name a new folder for this backup.")
@@ -85,7 +85,7 @@ def _uids() -> dict[str, list[int]]:
 
 
 def _packed(folder: str, growing: Path, left_out: Names, missing: Names) -> dict[str, Contents]:
-    """Archive what is in a folder of the data folder, each of it by itself."""
+    """Archive each folder in a folder of the data folder by itself."""
     top, found = folders.top_folder(folder), []
     if top:
         (growing / folder).mkdir(mode=0o700, parents=True)
@@ -96,7 +96,7 @@ def _packed(folder: str, growing: Path, left_out: Names, missing: Names) -> dict
         name = archive_of(folder, path.name)
         try:
             packed[name] = archives.pack(path, growing / name)
-            if packed[name].missing:  # perhaps because somebody moved it to and fro meanwhile
+            if packed[name].missing:  # perhaps somebody moved files around meanwhile
                 packed[name] = archives.pack(path, growing / name)
         except (FileNotFoundError, NotADirectoryError):  # it was removed meanwhile
             (growing / name).unlink(missing_ok=True)
@@ -107,11 +107,11 @@ def _packed(folder: str, growing: Path, left_out: Names, missing: Names) -> dict
 
 
 def _files(growing: Path) -> list[str]:
-    """The names of all that is in it, but for the lock."""
+    """List all files of the backup except the lock."""
     paths = (path for path in growing.rglob("*") if path.is_file())
     return sorted(str(path.relative_to(growing)) for path in paths if path.name != ".lock")
 
 
 def applied() -> list[str]:
-    """Return the migrations that the database has, as ``app.name``."""
+    """Return the migrations applied to the database, as ``app.name``."""
     return sorted(".".join(key) for key in MigrationRecorder(connection).applied_migrations())

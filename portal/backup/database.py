@@ -1,8 +1,8 @@
-"""A copy of the database while it is in use, and the way back.
+"""Copy the database while it is in use, and load the copy again.
 
-SQLite has its online backup; PostgreSQL has ``pg_dump``, ``pg_restore`` and ``psql``, which have
-to be of the server's version or newer. Either copy is of one moment, at which the rows are counted,
-too. The way back happens whole or not at all.
+SQLite has its online backup; PostgreSQL has ``pg_dump``, ``pg_restore`` and ``psql``, which must be
+of the server's version or newer (`postgresql`). Either copy is of one moment, and the rows are
+counted at that moment, too. Loading happens completely or not at all.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ NAMES = {"sqlite": "database.sqlite3", "postgresql": "database.pgdump"}
 
 
 def kind() -> str:
-    """Return this portal's kind of database. Raises `BackupError` for one never copied here."""
+    """Return this portal's kind of database. Raises `BackupError` for one that is not supported."""
     if connection.vendor not in NAMES:
         raise BackupError(_("Only SQLite and PostgreSQL can be backed up."))
     return connection.vendor
 
 
 def dump(target: Path) -> dict[str, int]:
-    """Copy the database into the new file ``target``, and return how many rows each table has.
+    """Copy the database into the new file ``target``, and return the number of rows per table.
 
-    Raises `BackupError` where the copy cannot be read again.
+    Raises `BackupError` if the copy cannot be read again.
     """
     if kind() == "postgresql":
         return postgresql.dump(target)
     connection.ensure_connection()
     with closing(sqlite3.connect(target)) as copy:
         connection.connection.backup(copy)
-        copy.execute("PRAGMA journal_mode=DELETE")  # one file, whole without a second
+        copy.execute("PRAGMA journal_mode=DELETE")  # one file, complete without a second
         if (said := copy.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
             raise BackupError(_("The database is damaged: %(why)s") % {"why": said})
         return _counted(copy)
 
 
 def load(source: Path, aside: str) -> list[str]:
-    """Have the database be what was dumped; what it held is gone.
+    """Replace the database's contents by a dump; what it held is gone.
 
-    Tables that may be of a newer version are moved to the schema ``aside``, and returned. Raises
-    `BackupError` where nothing was changed.
+    Tables that may belong to a newer version are moved to the schema ``aside``, and their names are
+    returned. If this raises `BackupError`, nothing was changed.
     """
     if kind() == "postgresql":
         return postgresql.load(source, aside)
@@ -61,14 +61,14 @@ def load(source: Path, aside: str) -> list[str]:
         kept.backup(copy)
     with fresh.open("rb") as file:
         os.fsync(file.fileno())
-    for end in ("-wal", "-shm"):  # of the old one, whose copy is elsewhere
+    for end in ("-wal", "-shm"):  # of the old database, whose copy is elsewhere
         database.with_name(database.name + end).unlink(missing_ok=True)
     fresh.replace(database)
     return []
 
 
 def counted() -> dict[str, int]:
-    """Return how many rows each of the portal's tables has now."""
+    """Return the current number of rows in each of the portal's tables."""
     if kind() == "postgresql":
         return postgresql.counted()
     connection.ensure_connection()

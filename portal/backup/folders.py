@@ -1,12 +1,8 @@
-"""Unpack and list the folders of people and projects.
+"""List the folders of people and projects for a backup, and unpack them from one.
 
-People's and projects' folders out of a backup: unpacked, looked at, and put in their place.
-
-What is directly below ``homes`` and ``projects``: a folder for each person and each project.
-
-Either may be a link or a mount point, as may each folder in it: what is on another disk is
-somebody's all the same. Nobody but operator and portal can make or replace anything at this
-level.
+Directly below ``homes`` and ``projects`` is a folder for each person and each project. These two
+may be links or mount points, as may each folder in them: a folder on another disk belongs to its
+person all the same. Only operator and portal can create or replace anything at this level.
 """
 
 from __future__ import annotations
@@ -31,21 +27,24 @@ from .swap import GROWING
 
 @dataclass
 class Unpacked:
-    """``grown`` has where each folder is by where it is to go; ``lacking`` says what could not be
-    unpacked, by the names of the folders."""
+    """Folders that were unpacked but are not in place yet.
+
+    ``grown`` maps each target to where it was unpacked. ``lacking`` says by folder name what could
+    not be unpacked. ``growing`` are the folders to clean up.
+    """
 
     grown: dict[Path, Path] = field(default_factory=dict)
     lacking: dict[str, list[str]] = field(default_factory=dict)
     growing: list[Path] = field(default_factory=list)
 
     def drop(self) -> None:
-        """Remove what was not put in its place."""
+        """Remove what was not put in place."""
         for folder in self.growing:
             swap.remove(folder)
 
 
 def unpack(source: Path, made: Manifest, result: Unpacked) -> None:
-    """Unpack everything beside where it is to go. Raises `BackupError` where there is no room."""
+    """Unpack everything beside its target. Raises `BackupError` if there is no room."""
     for name in FOLDERS:
         top = settings.PORTAL_DATA / name
         archived = [each for each in made.folders if str(PurePosixPath(each).parent) == name]
@@ -84,7 +83,7 @@ def _unpack_one(source: Path, made: Manifest, archive: str, result: Unpacked) ->
 
 
 def _begin(growing: Path, result: Unpacked) -> Path:
-    """Return the folder, empty when it is asked for first."""
+    """Return the folder, emptied when it is first asked for."""
     if growing not in result.growing:
         swap.remove(growing)
         growing.mkdir(mode=0o700)
@@ -93,10 +92,12 @@ def _begin(growing: Path, result: Unpacked) -> Path:
 
 
 FOLDERS = ("homes", "projects", "set-aside/projects", "projects/.set-aside")
-"""Whose folders are packed; the latter two have projects that no row asked for. Environments are
-built again, and what runs is not in any file."""
+"""Folders whose subfolders are packed; the last two hold projects that no row asked for.
+
+Environments are built again, and running processes are in no file.
+"""
 FILES = (f"homes/{uids.FILE}",)
-"""What the portal notes beside them, and they are of no use without."""
+"""The portal's own notes on the folders; the folders are of no use without them."""
 HIDDEN = "hidden, or being removed"
 NO_FOLDER = "no folder of a person or project"
 LEADS_NOWHERE = "links that lead nowhere: is their disk mounted?"
@@ -104,9 +105,9 @@ ABSENT = "people or projects that ran and have no folder"
 
 
 def top_folder(name: str) -> Path | None:
-    """Return this folder of the data folder; None where there is none.
+    """Return this folder of the data folder; None if there is none.
 
-    Raises `BackupError` where it is a link that leads to none.
+    Raises `BackupError` if it is a link that leads nowhere.
     """
     folder = settings.PORTAL_DATA / name
     if folder.is_dir():
@@ -120,10 +121,10 @@ def top_folder(name: str) -> Path | None:
 
 
 def children(folder: Path, name: str, left_out: Names, missing: Names) -> list[Path]:
-    """Return the folders to pack, in the order of their names; note what is none."""
+    """Return the folders to pack, ordered by name; record everything else in the lists."""
     found = []
     for path in sorted(folder.iterdir()):
-        if f"{name}/{path.name}" in FOLDERS or path.name == uids.FILE:  # that is in the manifest
+        if f"{name}/{path.name}" in FOLDERS or path.name == uids.FILE:  # packed by itself
             continue
         if path.name.startswith("."):
             left_out.add(HIDDEN, f"{name}/{path.name}")
@@ -139,7 +140,7 @@ def children(folder: Path, name: str, left_out: Names, missing: Names) -> list[P
 
 
 def note_absent(name: str, found: list[Path], missing: Names) -> None:
-    """Note who has no folder although they ran a notebook: it was moved, or its disk is away."""
+    """Record those that ran a notebook but have no folder: it was moved, or its disk is missing."""
     if settings.PORTAL_BACKEND != "kubernetes":  # there they are volumes of the cluster
         there = {path.name for path in found}
         for absent in sorted(_ran(name) - there):
@@ -147,7 +148,7 @@ def note_absent(name: str, found: list[Path], missing: Names) -> None:
 
 
 def _ran(name: str) -> set[str]:
-    """Whose folder there should be, by the database."""
+    """Return the names of folders that should exist according to the database."""
     ran = Session.objects.filter(ready__isnull=False)
     projects = Project.objects.existing().filter(pk__in=ran.values("project"))
     if name == "projects":

@@ -1,13 +1,10 @@
-"""Write, read and report a backup's manifest.
+"""Write, read and verify a backup's manifest, and report what the backup holds and lacks.
 
-What commands say of a backup: how much is in it, and what is not.
-
-The manifest of a backup: what it is of, what each of its files has to be, and what it lacks.
-
-It is written last, so a folder without one is half a backup and none.
+The manifest is written last, so a folder without one is an unfinished backup and cannot be used.
 
 Format 2 has an archive for each person and project (``homes/ada.tar``), relative to that folder.
-Format 1 had one for all (``homes.tar``), relative to the data folder, and told nothing of it.
+Format 1 had one archive for all (``homes.tar``), relative to the data folder, and did not record
+its contents.
 """
 
 from __future__ import annotations
@@ -27,11 +24,11 @@ from portal.backup.archives import Contents
 from portal.backup.programs import BackupError
 
 LINES = 50
-"""How many lines are said at most; the manifest has all."""
+"""How many lines are shown at most; the manifest has all."""
 
 
 def amount(made: Manifest) -> str:
-    """Return, in words, how much is in a backup."""
+    """Return in words how much is in a backup."""
     entries = sum(contents.entries for contents in made.folders.values())
     size = sum(contents.bytes for contents in made.folders.values())
     words = {
@@ -50,7 +47,7 @@ def amount(made: Manifest) -> str:
 
 
 def lacking(made: Manifest, kind: str) -> Iterator[str]:
-    """Yield a line for each kind of thing that was ``left_out`` of a backup or is ``missing``."""
+    """Yield a line for each group of things that are ``left_out`` of a backup or ``missing``."""
     for number, (folder, each) in enumerate(made.lacking(kind)):
         if number == LINES:
             yield _("… and more: the manifest has all of them.")
@@ -84,14 +81,16 @@ _OLD = 1
 
 @dataclass(frozen=True)
 class Manifest:
-    """``database`` is the kind (sqlite, postgresql), ``migrations`` those applied to it as
-    ``app.name``, ``rows`` how many each table of it has; ``files`` the SHA-256 of each file by its
-    name, ``folders`` what each archive holds by its name; ``made`` in ISO format.
+    """The contents of a backup.
 
-    ``uids`` has under which uids people's folders lie (`sessions.backends.local.owners`), so that
-    they are known on a machine that gives others.
+    ``database`` is the kind (sqlite, postgresql), ``migrations`` are those applied to it as
+    ``app.name``, ``rows`` has the number of rows per table. ``files`` has the SHA-256 of each file
+    by name, ``folders`` the contents of each archive by name. ``made`` is in ISO format.
 
-    ``left_out`` and ``missing`` list what is not in the backup, as it should be and otherwise.
+    ``uids`` records the uids under which people's folders are stored
+    (`sessions.backends.local.owners`), so that they are known on a machine that assigns others.
+
+    ``left_out`` lists what is absent on purpose, ``missing`` what is absent otherwise.
     """
 
     version: str
@@ -113,11 +112,11 @@ class Manifest:
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything is in it that should be."""
+        """Whether the backup has everything that it should."""
         return not self.missing and not any(each.missing for each in self.folders.values())
 
     def lacking(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield what is ``left_out`` or ``missing``, with the folder that its names are below."""
+        """Yield what is ``left_out`` or ``missing``, with the folder that contains the names."""
         yield from (("", each) for each in getattr(self, kind))
         for archive, contents in self.folders.items():
             yield from ((folder_of(archive), each) for each in getattr(contents, kind))
@@ -129,11 +128,12 @@ def archive_of(folder: str, name: str) -> str:
 
 
 def folder_of(archive: str) -> str:
-    """Return the folder that an archive is of, as ``homes/ada``."""
+    """Return the folder of an archive, as ``homes/ada``."""
     return archive.removesuffix(".tar")
 
 
 def write(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest and flush it to disk."""
     with (folder / FILE).open("w") as file:
         file.write(json.dumps(asdict(manifest), indent=1) + "\n")
         file.flush()
@@ -141,7 +141,7 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 
 def read(folder: Path) -> Manifest:
-    """Return the manifest in ``folder``. Raises `BackupError` where there is none to be read."""
+    """Return the manifest in ``folder``. Raises `BackupError` if there is none that can be read."""
     try:
         fields = json.loads((folder / FILE).read_text())
         if fields["format"] not in {_OLD, FORMAT}:
@@ -160,12 +160,12 @@ def read(folder: Path) -> Manifest:
 
 
 def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of these files, each of which is on its disk by then."""
+    """Return the SHA-256 of these files; each is flushed to disk first."""
     return {name: _digest(folder / name, sync=True) for name in names}
 
 
 def verify(folder: Path, manifest: Manifest) -> None:
-    """Raises `BackupError` unless every file is as it was made."""
+    """Raise `BackupError` unless every file is as it was when the backup was made."""
     for name, digest in manifest.files.items():
         path = folder / name
         if not path.is_file() or _digest(path) != digest:

@@ -1,8 +1,8 @@
-"""The portal's tables in a PostgreSQL database, dumped by its programs and brought back.
+"""Dump and load the portal's tables in a PostgreSQL database with PostgreSQL's own programs.
 
-What others have in the same database is neither dumped nor touched. A dump is put back within one
-transaction, in which the old tables go: whatever happens meanwhile, the database is one or the
-other.
+Tables of others in the same database are neither dumped nor touched. A dump is loaded in one
+transaction that also drops the old tables: whatever happens, the database is either old or new.
+`tables` says which tables are the portal's; `database` calls this module.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from portal.backup.tables import Tables, quote
 _COUNT = "SELECT COUNT(*) FROM {}"
 _PLAIN = ["--no-owner", "--no-privileges"]
 _SEARCH = b"gin_trgm_ops"
-"""Stands in the indexes of `portal.lib.db`."""
+"""Occurs in the definitions of the indexes of `portal.lib.db`."""
 _NEW_SETTING = b"SET transaction_timeout"
-"""Programs of PostgreSQL 17 and newer say it to older servers, too, which do not know it."""
+"""Programs of PostgreSQL 17 and newer send this to older servers, too, which do not know it."""
 _PIECE = 1 << 20
 
 
 def dump(target: Path) -> dict[str, int]:
-    """Dump the portal's tables, and return how many rows each has in the dump."""
+    """Dump the portal's tables, and return the number of rows per table in the dump."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute("SELECT pg_export_snapshot()")
@@ -49,7 +49,7 @@ def dump(target: Path) -> dict[str, int]:
 
 
 def load(source: Path, aside: str) -> list[str]:
-    """Put a dump in the place of the portal's tables; see `portal.backup.database.load`."""
+    """Load a dump in place of the portal's tables; see `portal.backup.database.load`."""
     found = tables.found()
     with_search = _has_search()
     connection.close()
@@ -65,6 +65,7 @@ def load(source: Path, aside: str) -> list[str]:
 
 
 def counted() -> dict[str, int]:
+    """Return the current number of rows in each of the portal's tables."""
     return _counted(tables.found())
 
 
@@ -78,7 +79,7 @@ def _counted(found: Tables) -> dict[str, int]:
 
 
 def _clearing(found: Tables, aside: str) -> Iterator[str]:
-    """Yield what takes the old tables away."""
+    """Yield the statements that remove the old tables."""
     if found.unknown:
         yield f"CREATE SCHEMA IF NOT EXISTS {quote(aside)}"
     for name in found.quoted(found.unknown):
@@ -88,7 +89,7 @@ def _clearing(found: Tables, aside: str) -> Iterator[str]:
 
 
 def _has_search() -> bool:
-    """Whether the database has the extension of `portal.lib.db`, or gets it now."""
+    """Return whether the database has the extension for `portal.lib.db`; create it if possible."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM pg_extension WHERE extname = 'pg_trgm'")
         if cursor.fetchone()[0]:
@@ -104,7 +105,7 @@ def _has_search() -> bool:
 
 
 def _script(source: Path, section: str, *, with_search: bool) -> Iterator[bytes]:
-    """Yield the SQL of a part of a dump. Raises `BackupError` where it cannot be read."""
+    """Yield the SQL of one section of a dump. Raises `BackupError` if it cannot be read."""
     words = ["pg_restore", *_PLAIN, f"--section={section}", "--file=-", str(source)]
     with tempfile.TemporaryFile() as said:
         try:
@@ -123,7 +124,7 @@ def _script(source: Path, section: str, *, with_search: bool) -> Iterator[bytes]
 
 
 def _settings(script: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines with which a script begins, but for what an older server cannot read."""
+    """Yield the first lines of a script, without those that an older server cannot read."""
     for line in script:
         if not line.startswith(_NEW_SETTING):
             yield line
@@ -134,15 +135,15 @@ def _settings(script: IO[bytes]) -> Iterator[bytes]:
 def _definitions(script: IO[bytes], *, with_search: bool) -> Iterator[bytes]:
     for line in script:
         is_search = _SEARCH in line and not with_search
-        if not is_search and not line.startswith(b"COMMENT ON EXTENSION"):  # its owner's to say
+        if not is_search and not line.startswith(b"COMMENT ON EXTENSION"):  # only its owner may
             yield line
 
 
 @contextmanager
 def _psql() -> Iterator[Callable[[bytes], object]]:
-    """Yield what hands SQL to ``psql``, which has done all of it after the block.
+    """Yield a function that sends SQL to ``psql``, which has run all of it after the block.
 
-    Raises `BackupError` where it could not; if the block fails, it is ended in the middle.
+    Raises `BackupError` if it failed; if the block fails, ``psql`` is killed in the middle.
     """
     where, environment = _where()
     words = ["psql", *where, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-"]
@@ -156,11 +157,11 @@ def _psql() -> Iterator[Callable[[bytes], object]]:
             raise missing("psql") from None
         script = cast(IO[bytes], process.stdin)
         try:
-            with suppress(BrokenPipeError):  # it has said why
+            with suppress(BrokenPipeError):  # psql has said why
                 yield script.write
                 script.flush()
         except BaseException:
-            process.kill()  # no end of its input, at which it might think that this was all
+            process.kill()  # closing its input could make it take the script for complete
             raise
         finally:
             with suppress(BrokenPipeError):
@@ -171,8 +172,10 @@ def _psql() -> Iterator[Callable[[bytes], object]]:
 
 
 def _where() -> tuple[list[str], dict[str, str]]:
-    """Return the words that lead a program to the database, its name last, and the variables with
-    which to do so: no password is a word."""
+    """Return the arguments that lead a program to the database, its name last, and the variables.
+
+    The password is a variable, never an argument.
+    """
     (_program, *where), environment = DatabaseClient.settings_to_cmd_args_env(
         connection.settings_dict, []
     )

@@ -1,12 +1,8 @@
-"""Check that a backup may be restored, and note that a restore has begun.
+"""Check that a backup may be restored, and record that a restore has begun.
 
-A note that a restore is changing things, so that it can be begun again after it broke off.
-
-It is there from the moment at which something is moved until all is done. As long as it is, what
-stands in the place is half a portal, and none is started or backed up.
-
-What has to be so before a backup may be brought back; everything is asked before anything is
-touched.
+All checks come before any change. The record (`Journal`) exists from the first move until all is
+done, so that an interrupted restore can be started again. While it exists, half a portal is in
+place, which can be neither started nor backed up.
 """
 
 from __future__ import annotations
@@ -39,14 +35,17 @@ FILE = "restoring.json"
 
 @dataclass
 class Journal:
-    """``aside`` is the name of the folders into which goes what was there before, ``erased`` are
-    digests of the names of people who had been erased."""
+    """The record of a restore that is under way.
+
+    ``aside`` names the folders that receive what was there before. ``erased`` are digests of the
+    names of people who had been erased.
+    """
 
     aside: str
     erased: list[str] = field(default_factory=list)
 
     def write(self) -> None:
-        """Have it be on the disk."""
+        """Write the record and flush it to disk."""
         fresh = _path().with_name(f".{FILE}")
         with fresh.open("w") as file:
             file.write(json.dumps(asdict(self)) + "\n")
@@ -56,12 +55,16 @@ class Journal:
         sync(_path().parent)
 
     def end(self) -> None:
+        """Remove the record: the restore is done."""
         _path().unlink(missing_ok=True)
         sync(_path().parent)
 
 
 def read() -> Journal | None:
-    """Return what an earlier restore that broke off has noted."""
+    """Return the record of an interrupted restore; None if there is none.
+
+    Raises `BackupError` if it cannot be read.
+    """
     try:
         return Journal(**json.loads(_path().read_text()))
     except FileNotFoundError:
@@ -72,7 +75,7 @@ def read() -> Journal | None:
 
 
 def refuse_half() -> None:
-    """Raises `BackupError` where a restore broke off: what is there is half a portal."""
+    """Raise `BackupError` if a restore was interrupted, which leaves half a portal in place."""
     if _path().exists():
         text = _(
             "A restore into %(folder)s broke off, so half of it is there. Run manage.py restore "
@@ -83,10 +86,13 @@ def refuse_half() -> None:
 
 @contextmanager
 def lock(*, alone: bool) -> Iterator[None]:
-    """Keep a restore, which is ``alone``, apart from all backups. Raises `BackupError`."""
+    """Keep a restore, which is ``alone``, apart from all backups.
+
+    Raises `BackupError` if another one holds the lock.
+    """
     try:
         file = (Path(settings.PORTAL_DATA) / "backup.lock").open("w")
-    except OSError:  # a pod of the cluster has no folder of its own, and nothing to restore into
+    except OSError:  # a pod in a cluster has no data folder, and nothing to restore into
         yield
         return
     with file:
@@ -103,7 +109,7 @@ def _path() -> Path:
 
 
 def refuse_unfit(made: Manifest) -> None:
-    """Raises `BackupError` for a backup that this installation cannot take."""
+    """Raise `BackupError` for a backup that this installation cannot take."""
     known = {".".join(key) for key in MigrationLoader(None).disk_migrations}
     if set(made.migrations) - known:
         text = _(
@@ -120,7 +126,7 @@ def refuse_unfit(made: Manifest) -> None:
 
 
 def refuse_while_running() -> None:
-    """Raises `BackupError` while the portal, a notebook or a build of it still works."""
+    """Raise `BackupError` while the portal, or one of its notebooks or builds, still runs."""
     if _is_watched():
         raise BackupError(
             _(
@@ -137,8 +143,10 @@ def refuse_while_running() -> None:
 
 
 def refuse_users_of_tables() -> None:
-    """Raises `BackupError` where others' views or tables in the same database hang on the
-    portal's: they would go with them."""
+    """Raise `BackupError` if views or tables of others depend on the portal's tables.
+
+    Dropping the portal's tables would drop them, too.
+    """
     if database.kind() == "postgresql" and (names := tables.users_of(tables.found())):
         text = _(
             "These views and tables of others use the portal's, and would go with them: "
@@ -148,7 +156,7 @@ def refuse_users_of_tables() -> None:
 
 
 def refuse_to_replace() -> None:
-    """Raises `BackupError` where there is something already."""
+    """Raise `BackupError` if there are people or files already."""
     if is_in_use():
         text = _(
             "%(folder)s or its database is in use: there are people or files. Restore into a new "
@@ -158,7 +166,7 @@ def refuse_to_replace() -> None:
 
 
 def is_in_use() -> bool:
-    """Whether there are people or files; an empty disk has a folder of its file system."""
+    """Return whether there are people or files; an empty disk's ``lost+found`` does not count."""
     tops = (settings.PORTAL_DATA / name for name in folders.FOLDERS)
     return _has_people() or any(_has_files(top) for top in tops)
 
@@ -191,7 +199,7 @@ def _has_files(top: Path) -> bool:
 
 
 def _is_used(path: Path) -> bool:
-    """Whether something is there that would have to go; a disk of one person may be empty."""
+    """Return whether something would have to be moved; one person's mounted disk may be empty."""
     if not swap.stands_in_the_way(path):
         return False
     if not swap.is_elsewhere(path):

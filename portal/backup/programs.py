@@ -1,9 +1,4 @@
-"""Run tar, pg_dump, pg_restore and psql, and say why a backup or restore cannot go on.
-
-What keeps a backup or a restore from being done; the message says what to do about it.
-
-Running the programs of the system that do the deep work: tar, pg_dump, pg_restore, psql.
-"""
+"""Run tar, pg_dump, pg_restore and psql, and turn their failures into `BackupError`."""
 
 from __future__ import annotations
 
@@ -18,22 +13,28 @@ from django.utils.translation import gettext as _
 
 
 class BackupError(Exception):
-    """Nothing was made, or nothing was changed."""
+    """A backup or restore that could not be done: nothing was made, or nothing was changed.
+
+    The message says what to do about it.
+    """
 
 
 _SHOWN = 2000
-"""Bytes of what a program has said that are of interest: the last ones."""
+"""How many bytes of a program's output are kept: the last ones."""
 
 
 class Done(NamedTuple):
-    """How a program ended (negative: by which signal), and its last words."""
+    """A program's exit status (negative: the signal that ended it) and its last words."""
 
     code: int
     said: str
 
 
 def ended(words: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> Done:
-    """Run a program to its end, in its plain language. Raises `BackupError` where it is missing."""
+    """Run a program to its end with untranslated messages.
+
+    Raises `BackupError` if the program is not installed.
+    """
     with tempfile.TemporaryFile() as said:
         try:
             done = subprocess.run(
@@ -50,28 +51,31 @@ def ended(words: Sequence[str | Path], *, environment: Mapping[str, str] | None 
 
 
 def run(words: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> None:
-    """Run a program to its end. Raises `BackupError` with its own words if it fails."""
+    """Run a program to its end. Raises `BackupError` with the program's message if it fails."""
     done = ended(words, environment=environment)
     if done.code:
         raise failed(words[0], done)
 
 
 def plain(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of programs whose words are read."""
+    """Return an environment in which programs do not translate their messages."""
     return {**os.environ, **(environment or {}), "LC_ALL": "C"}
 
 
 def last_words(said: BinaryIO) -> str:
+    """Return the last `_SHOWN` bytes of a program's output as text."""
     size = said.seek(0, os.SEEK_END)
     said.seek(max(0, size - _SHOWN))
     return said.read().decode("utf-8", "replace").strip()
 
 
 def missing(program: str | Path) -> BackupError:
+    """Return the error for a program that is not installed."""
     text = _("The program %(program)s is missing. Install it and try again.")
     return BackupError(text % {"program": program})
 
 
 def failed(program: str | Path, done: Done) -> BackupError:
+    """Return the error for a program that failed, with its last words."""
     text = _("%(program)s failed: %(why)s")
     return BackupError(text % {"program": program, "why": done.said or done.code})

@@ -1,13 +1,9 @@
 """Restore a backup beside the running portal and inspect the result.
 
-Looking at a portal that was restored and does not run: would people find what they had?
-
-Restoring a backup where nothing is at stake: beside the portal, which runs on.
-
-A folder and a database of their own are made, restored into by ``manage.py restore`` as for
-real, looked at (`inspection`), and removed. Nothing is asked of the cluster, of Redis, of a mail
-server or of an identity provider, and no process of a portal is started, which might write
-letters.
+``manage.py rehearse_restore`` makes a separate folder and database, restores into them with
+``manage.py restore`` as for real, inspects the result (`findings`) and removes both. It asks
+nothing of the cluster, Redis, a mail server or an identity provider, and starts no process of a
+portal, which might send letters.
 """
 
 from __future__ import annotations
@@ -40,12 +36,12 @@ from portal.run import static_files
 from sessions.models import Project
 
 PEOPLE = 20
-"""Whose pages are looked at."""
+"""How many people's pages are opened."""
 SEALED = 1000
 
 
 def findings() -> Iterator[str]:
-    """Yield a sentence for all that is wrong."""
+    """Yield a sentence for everything that is wrong."""
     static_files.refresh()
     yield from sealed()
     yield from _page(Client(), reverse("home"), _("nobody"))
@@ -59,12 +55,13 @@ def findings() -> Iterator[str]:
 
 
 def _people() -> list[User]:
-    """Return those with projects, and who may sign in."""
+    """Return people who have projects and may sign in."""
     owners = User.objects.filter(projects__removed__isnull=True, is_active=True).distinct()
     return [person for person in owners.order_by("-pk")[:PEOPLE] if person.may_enter]
 
 
 def sealed() -> Iterator[str]:
+    """Yield a sentence for each column that the encryption keys do not open."""
     for column in COLUMNS:
         if lost := unreadable(column, SEALED):
             text = _(
@@ -77,7 +74,7 @@ def sealed() -> Iterator[str]:
 def _page(client: Client, address: str, who: str) -> Iterator[str]:
     try:
         status = client.get(address, headers={"host": settings.ALLOWED_HOSTS[-1]}).status_code
-    except Exception as error:  # noqa: BLE001  whatever it is, it is what is wrong
+    except Exception as error:  # noqa: BLE001  any error is a finding
         yield _("%(page)s fails for %(who)s: %(why)r") % {
             "page": address, "who": who, "why": error,
         }  # fmt: skip
@@ -91,12 +88,12 @@ _LEFT = (
     "OIDC_", "PORTAL_EMAIL_", "PORTAL_OPERATORS_MAIL", "REDIS_URL", "DATABASE_URL", "PORTAL_URL",
     "PORTAL_HOST", "PORTAL_PORT", "PORTAL_GATEWAY_DOMAIN", "PORTAL_BACKEND", "PORTAL_DATA",
 )  # fmt: skip
-"""Variables of the portal that would lead to what is outside, or to the portal that runs."""
+"""Prefixes of variables that would lead outside, or to the running portal."""
 
 
 @contextmanager
 def scratch(place: Path, source: Path, *, keep: bool) -> Iterator[Path]:
-    """Yield a new data folder in ``place``. Raises `BackupError` where the backup has no room."""
+    """Yield a new data folder in ``place``. Raises `BackupError` if the backup has no room."""
     size = sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
     if (free := shutil.disk_usage(place).free) < size:
         text = _("%(place)s has %(free)d MB free, and the backup has %(size)d. Name another place.")
@@ -112,9 +109,9 @@ def scratch(place: Path, source: Path, *, keep: bool) -> Iterator[Path]:
 
 @contextmanager
 def scratch_database(*, keep: bool) -> Iterator[str]:
-    """Yield the address of a new database beside the portal's; "" for SQLite, a file in the folder.
+    """Yield the URL of a new database beside the portal's; "" for SQLite, a file in the folder.
 
-    Raises `BackupError` where none can be made.
+    Raises `BackupError` if none can be made.
     """
     if database.kind() == "sqlite":
         yield ""
@@ -136,9 +133,9 @@ def scratch_database(*, keep: bool) -> Iterator[str]:
 
 
 def rehearse(source: Path, folder: Path, url: str, keys: Path | None) -> Iterator[str]:
-    """Restore into ``folder`` and look at it; yield what each step has said.
+    """Restore into ``folder`` and inspect it; yield the output of each step.
 
-    Raises `BackupError` with the words of the step that failed.
+    Raises `BackupError` with the output of the step that failed.
     """
     manifest.read(source)
     for key in KEYS if keys else ():
@@ -146,12 +143,12 @@ def rehearse(source: Path, folder: Path, url: str, keys: Path | None) -> Iterato
             shutil.copy2(keys / key, folder / key)
     variables = environment(os.environ, folder, url)
     told = _step(["restore", str(source)], variables).splitlines()
-    yield "\n".join(told[:-1])  # the last one says to start the portal
+    yield "\n".join(told[:-1])  # the last line says to start the portal
     yield _step(["rehearse_restore", "--inspect", str(source)], variables)
 
 
 def environment(variables: Mapping[str, str], folder: Path, url: str) -> dict[str, str]:
-    """Return the variables with which a portal would run in the folder, apart from everything."""
+    """Return the variables for a portal in this folder that is cut off from everything else."""
     kept = {name: value for name, value in variables.items() if not name.startswith(_LEFT)}
     apart = {"PORTAL_DATA": str(folder), "PORTAL_BACKEND": "local"}
     return {**kept, **apart, **({"DATABASE_URL": url} if url else {})}

@@ -1,12 +1,9 @@
 """Restore a backup into a new installation or in place of what is there.
 
-What is told to rows that come out of a backup: their notebooks and builds are not there.
-
-Bringing a backup back, into a new installation or in the place of what is there.
-
-Everything is asked (`preconditions`) and unpacked before anything is touched; then what is there
-is moved aside, the old database as a copy, and the new takes its place. A restore that breaks
-off before has changed nothing; one that breaks off later is begun again (`preconditions`).
+`preconditions` checks everything, and everything is unpacked, before anything is touched. Then what
+is there is moved aside, the old database as a copy, and the backup takes its place. A restore that
+is interrupted before that has changed nothing; one that is interrupted later can be started again.
+Sessions and builds that ran when the backup was made are ended: they no longer exist.
 """
 
 from __future__ import annotations
@@ -46,7 +43,7 @@ CODE = "restore.ended"
 
 
 def settle(made: datetime) -> int:
-    """End every session and build that ran when the backup was made; how many sessions did."""
+    """End every session and build that ran when the backup was made; return how many sessions."""
     live = list(Session.objects.live().select_related("project"))
     for session in live:
         _end(session, made)
@@ -72,14 +69,17 @@ def _end(session: Session, made: datetime) -> None:
 
 
 INSTALLATION = Folders(Path()).installation.name
-"""The file in which the data folder has the installation's id."""
+"""The file in the data folder that holds the installation's id."""
 
 
 @dataclass
 class Restored:
-    """``aside`` are the folders where that is which was there before, ``tables`` those that were
-    moved to the schema ``schema``; ``erased`` are people who had been erased since the backup was
-    made, and are back; ``lacking`` says what could not be unpacked."""
+    """The outcome of a restore.
+
+    ``aside`` are the folders that hold what was there before. ``tables`` were moved to the schema
+    ``schema``. ``ended`` counts sessions that were ended. ``erased`` are people who were erased
+    after the backup was made, and are back. ``lacking`` says what could not be unpacked.
+    """
 
     made: Manifest
     people: int = 0
@@ -92,7 +92,7 @@ class Restored:
 
 
 def restore(source: Path, *, force: bool) -> Restored:
-    """Have database, files and keys be those of the backup. Raises `BackupError`."""
+    """Replace database, files and keys by those of the backup. Raises `BackupError`."""
     made = manifest.read(source)
     preconditions.refuse_unfit(made)
     manifest.verify(source, made)
@@ -143,7 +143,7 @@ def _restore(source: Path, made: Manifest, half: Journal | None, unpacked: Unpac
 
 
 def _erased() -> list[str]:
-    """Return the digests of the names of whoever was erased here."""
+    """Return the digests of the names of people who were erased here."""
     try:
         return list(Erasure.objects.values_list("username", flat=True))
     except DatabaseError:  # it has no tables yet
@@ -151,12 +151,12 @@ def _erased() -> list[str]:
 
 
 def _move_aside(made: Manifest, name: str) -> list[Path]:
-    """Move what is there; return where it is now."""
+    """Move everything that is there, and return where it is now."""
     data = Path(settings.PORTAL_DATA)
     place = data / name
     place.mkdir(mode=0o700, exist_ok=True)
     copy = place / database.NAMES[made.database]
-    if database.counted() and not copy.exists():  # else it is of before the first try
+    if database.counted() and not copy.exists():  # a copy that exists is from before the first try
         draft = copy.with_name(f".{copy.name}.partial")
         draft.unlink(missing_ok=True)
         database.dump(draft)
@@ -185,7 +185,7 @@ def _bring_files(source: Path, made: Manifest) -> None:
 
 
 def _bring_uids(made: Manifest) -> None:
-    """Note under which uids the files lie that were unpacked: those of their owners then."""
+    """Record the uids of the unpacked files: those that their owners had then."""
     homes = Folders(settings.PORTAL_DATA).homes
     for base in made.uids.get("bases", ()) if homes.is_dir() else ():
         owners.note(homes, base=base)
@@ -194,7 +194,7 @@ def _bring_uids(made: Manifest) -> None:
 
 
 def _refuse_other_rows(made: Manifest) -> None:
-    """Raises `BackupError` where the database does not have all that was dumped."""
+    """Raise `BackupError` if the database does not have all rows that were dumped."""
     there = database.counted()
     if other := [name for name, rows in made.rows.items() if there.get(name) != rows]:
         text = _(

@@ -1,8 +1,8 @@
-"""Looking at a folder whose contents are somebody's own, without being led out of it.
+"""Read a folder that belongs to somebody else, without being led out of it.
 
-It is what an archive is held against, so it shares nothing with ``tar``. People go on working
-meanwhile, and may put a link where a folder was: a folder or file that is opened has to be the
-one that was seen in its parent. Names are as the file system has them (``os.fsdecode``).
+`archives` checks an archive against this, so it shares nothing with ``tar``. People go on working
+meanwhile and may put a link where a folder was: a folder or file that is opened must be the one
+that was seen in its parent. Names are as the file system has them (``os.fsdecode``).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 LONGEST = 3900
-"""Bytes of a path below its folder from which nothing is kept: it could not be put back by name."""
+"""Paths of this many bytes or more are not kept: they could not be restored by name."""
 LOST = "lost+found"
-"""The file system's own folder at the top of a disk, which root alone reads."""
+"""The file system's own folder at the top of a disk, which only root reads."""
 SHOWN = 20
-"""How many names are told of each kind; all are counted."""
+"""How many names of each kind are listed; all are counted."""
 SOCKET = "sockets, which only a running program fills"
 TOO_LONG = f"paths of {LONGEST} bytes or more, which no program opens by their names"
 
@@ -33,10 +33,11 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Fact(NamedTuple):
-    """How a thing is: any change of a file changes its fact, a folder's only its replacement.
+    """The state of a file or folder.
 
-    ``place`` is device and inode in one number, ``changed`` the time of the last change in
-    nanoseconds, which nobody can set.
+    Any change of a file changes its fact; only replacing a folder changes the folder's. ``place``
+    is device and inode in one number. ``changed`` is the time of the last change in nanoseconds,
+    which nobody can set.
     """
 
     kind: str
@@ -47,13 +48,14 @@ class Fact(NamedTuple):
 
 
 class Names:
-    """A bounded list of names by reason: the first `SHOWN` of each, and how many there were."""
+    """A bounded list of names by reason: the first `SHOWN` of each, and their number."""
 
     def __init__(self) -> None:
         self._named: dict[str, list[str]] = {}
         self._counted: dict[str, int] = {}
 
     def add(self, reason: str, name: str) -> None:
+        """Count a name under a reason, and keep it if it is one of the first."""
         self._counted[reason] = self._counted.get(reason, 0) + 1
         names = self._named.setdefault(reason, [])
         if len(names) < SHOWN:
@@ -63,7 +65,7 @@ class Names:
         return bool(self._counted)
 
     def listed(self) -> list[dict[str, object]]:
-        """As the manifest has it: ``why``, ``count`` and some of the ``names``."""
+        """Return the list for the manifest: ``why``, ``count`` and some of the ``names``."""
         return [
             {"why": why, "count": count, "names": self._named[why]}
             for why, count in self._counted.items()
@@ -72,8 +74,11 @@ class Names:
 
 @dataclass
 class Survey:
-    """``facts`` are those of all that can be kept, by path below the folder; ``left_out`` is what
-    never is, ``unread`` what could not be looked at."""
+    """The contents of a folder.
+
+    ``facts`` has everything that can be kept, by path below the folder. ``left_out`` is what is
+    never kept, ``unread`` what could not be read.
+    """
 
     facts: dict[str, Fact] = field(default_factory=dict)
     left_out: Names = field(default_factory=Names)
@@ -81,7 +86,7 @@ class Survey:
 
     @property
     def amount(self) -> tuple[int, int]:
-        """How many things there are, and the bytes of the files, each counted once."""
+        """The number of entries, and the bytes of the files, each counted once."""
         total, seen = 0, set()
         for fact in self.facts.values():
             if fact.kind == "file" and fact.place not in seen:
@@ -92,7 +97,7 @@ class Survey:
 
 
 def is_lost(path: Path) -> bool:
-    """Whether this is the file system's own `LOST`, and not a person's folder of that name."""
+    """Return whether this is the file system's own `LOST`, not a person's folder of that name."""
     try:
         return path.name == LOST and os.path.ismount(path.parent) and path.lstat().st_uid == 0
     except OSError:
@@ -100,14 +105,14 @@ def is_lost(path: Path) -> bool:
 
 
 def survey(folder: Path) -> Survey:
-    """See what is in ``folder``, which may itself be a link. Raises `OSError` where it is none."""
+    """Read what is in ``folder``, which may be a link. Raises `OSError` if it is not a folder."""
     found = Survey()
     found.facts.update(walk(folder, found))
     return found
 
 
 def walk(folder: Path, found: Survey) -> Iterator[tuple[str, Fact]]:
-    """Yield all that can be kept, and note in ``found`` what cannot; otherwise as `survey`."""
+    """Yield what can be kept, and record in ``found`` what cannot. Raises like `survey`."""
     without = LOST if is_lost(folder / LOST) else None
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -123,8 +128,10 @@ def walk(folder: Path, found: Survey) -> Iterator[tuple[str, Fact]]:
 
 
 def digest(folder: Path, path: str, expected: Fact) -> str | None:
-    """Return the SHA-256 of a file below ``folder``; None if it is not, or no longer, as
-    ``expected``, or cannot be read."""
+    """Return the SHA-256 of a file below ``folder``.
+
+    Returns None if the file is not ``expected``, changes meanwhile or cannot be read.
+    """
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with os.fdopen(os.open(path, _FILE, dir_fd=top), "rb") as file:
@@ -139,8 +146,7 @@ def digest(folder: Path, path: str, expected: Fact) -> str | None:
 
 
 def _children(top: int, path: str, fact: Fact, found: Survey) -> Iterator[tuple[str, Fact]]:
-    """Note what is in one folder, and yield it. A folder that is gone or another by now is
-    empty."""
+    """Yield what is in one folder. A folder that is gone or was replaced counts as empty."""
     try:
         opened = os.open(path or ".", _FOLDER, dir_fd=top)
     except FileNotFoundError:
@@ -185,7 +191,7 @@ def _fact(seen: os.stat_result) -> Fact:
 
 
 def _is_there(top: int, path: str, fact: Fact) -> bool:
-    """Whether the same folder is still there: otherwise somebody has moved it meanwhile."""
+    """Return whether the same folder is still there; if not, somebody has moved it meanwhile."""
     try:
         return _fact(os.stat(path or ".", dir_fd=top, follow_symlinks=False)).place == fact.place
     except OSError:

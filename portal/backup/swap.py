@@ -1,16 +1,14 @@
 """Grow folders under another name and move them into place.
 
-A folder that grows under another name, and appears once it is whole.
+`draft` makes a backup: the folder grows under another name and appears once it is complete. A lock
+on a file in it says that somebody works on it. A killed program's folder has no lock, and the next
+backup in the same place removes it.
 
-A lock on a file in it says that somebody works on it; what a killed program left has none, and
-is removed by the next one that makes a backup in the same place.
-
-Putting unpacked folders in the place of those that are there, which are moved out of the way.
-
-What is unpacked grows in ``.restoring``, in the folder that it is for, so on its disk: all takes
-place by renaming. What was there goes to ``before-restore-<time>`` in the data folder. What
-cannot, because it is on another disk, goes to ``.before-restore-<time>`` in its own folder. A
-person's folder that is a link or a mount point stays one: what is in it is moved and replaced.
+`move` and `put` serve a restore. Unpacked files grow in ``.restoring`` inside the target folder, so
+on the same disk, and everything takes its place by renaming. What was there goes to
+``before-restore-<time>`` in the data folder, or, if it is on another disk, to
+``.before-restore-<time>`` in its own folder. A person's folder that is a link or a mount point
+stays one: only its contents are moved and replaced.
 """
 
 from __future__ import annotations
@@ -34,12 +32,12 @@ _ENDS = ".partial"
 
 
 class Taken(Exception):
-    """Another program is making this folder."""
+    """Raised if another program is making this folder."""
 
 
 @contextmanager
 def draft(target: Path) -> Iterator[Path]:
-    """Yield a new folder that is ``target`` after the block, or nothing if the block fails.
+    """Yield a new folder that becomes ``target`` after the block, or vanishes if the block fails.
 
     Raises `Taken` if another program is making the same one.
     """
@@ -62,7 +60,7 @@ def draft(target: Path) -> Iterator[Path]:
 
 
 def sync(folder: Path) -> None:
-    """Have the names in a folder be on its disk."""
+    """Flush the names in a folder to disk."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(opened)
@@ -79,7 +77,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _sweep(place: Path) -> None:
     for lock in place.glob(f".*{_ENDS}/{_LOCK}"):
-        with suppress(OSError), _locked(left := lock.parent):  # nobody else's now
+        with suppress(OSError), _locked(left := lock.parent):  # nobody else holds it
             shutil.rmtree(left, ignore_errors=True)
 
 
@@ -89,18 +87,24 @@ _OTHER_DISK = (errno.EXDEV, errno.EBUSY)
 
 
 def stands_in_the_way(path: Path) -> bool:
-    """Whether it has to go: not what is the file system's own, new, or went before."""
+    """Return whether a path must be moved away.
+
+    The file system's own folder and those of this and earlier restores stay.
+    """
     return path.name not in {LOST, GROWING} and not path.name.startswith((NAME, f".{NAME}"))
 
 
 def is_elsewhere(path: Path) -> bool:
-    """Whether a folder is a link or mount point, which an operator put there."""
+    """Return whether a folder is a link or mount point, which an operator put there."""
     return path.is_dir() and (path.is_symlink() or os.path.ismount(path))
 
 
 def move(path: Path, places: Iterable[Path], name: str) -> Path:
-    """Move it into the first of ``places`` that is on its disk, and return that place; what is in
-    a folder that is elsewhere goes to ``.<name>`` in it."""
+    """Move a path into the first of ``places`` that is on its disk, and return that place.
+
+    If the path is a link or mount point, its contents go to ``.<name>`` inside it. Raises
+    `BackupError` if something is mounted in it.
+    """
     if is_elsewhere(path):
         return empty(path, name)
     for place in places:
@@ -116,7 +120,7 @@ def move(path: Path, places: Iterable[Path], name: str) -> Path:
 
 
 def empty(folder: Path, name: str) -> Path:
-    """Move all that is in a folder to ``.<name>`` in it, and return that."""
+    """Move everything in a folder to ``.<name>`` inside it, and return that."""
     place = folder / f".{name}"
     for path in sorted(folder.iterdir()):
         if stands_in_the_way(path):
@@ -125,7 +129,7 @@ def empty(folder: Path, name: str) -> Path:
 
 
 def put(grown: Path, target: Path) -> None:
-    """Have ``target`` be what was unpacked into ``grown``, by now that it is out of the way."""
+    """Put what was unpacked into ``grown`` at ``target``, whose old contents are out of the way."""
     if not os.path.lexists(target):
         _exchange(grown, target)
         return
@@ -139,14 +143,14 @@ def put(grown: Path, target: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove what was unpacked and is of no use, also what its person may not change."""
+    """Remove unpacked files that are not needed, even if their owner may not change them."""
     if os.path.lexists(folder) and ended(["rm", "-rf", "--", folder]).code:
         ended(["chmod", "-R", "u+rwX", "--", folder])
         run(["rm", "-rf", "--", folder])
 
 
 def _exchange(path: Path, target: Path) -> None:
-    """Rename it, also a folder of ours that we may not write to: its place is noted in it."""
+    """Rename a path, even a folder of ours without write permission: it stores its own ``..``."""
     try:
         path.rename(target)
     except PermissionError:
@@ -163,7 +167,7 @@ def _exchange(path: Path, target: Path) -> None:
 
 
 def _rename(path: Path, place: Path) -> None:
-    """Move it under its name, or where an earlier try has put one there, under another."""
+    """Move a path into a place under its name, or under another if an earlier try left that one."""
     made = not place.exists()
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     target, number = place / path.name, 1

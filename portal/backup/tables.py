@@ -1,11 +1,11 @@
-"""Which tables of a database are the portal's: its own, also those of another version of it.
+"""Tell which tables of a database are the portal's, also those of another version of it.
 
-A table that any migration of this code has ever made is the portal's. One that is not known here
-and has the name of one of the portal's own apps before it, or of a model that the database lists
-of an app that this code lacks, may be of a newer version, and stands in the way of its migrations.
-It may be a stranger's, too: so it is never removed, only moved. All others are strangers' and stay.
+A table that any migration of this code has ever made is the portal's. An unknown table may belong
+to a newer version, and block its migrations, if its name begins with one of the portal's own apps,
+or with a model that the database lists for an app that this code lacks. It may also be a
+stranger's, so it is never removed, only moved. All other tables are strangers' and stay.
 
-Only PostgreSQL is looked at: an SQLite file is the portal's alone.
+Only PostgreSQL is checked: an SQLite file belongs to the portal alone.
 """
 
 from __future__ import annotations
@@ -42,19 +42,22 @@ _USERS = """
 
 @dataclass(frozen=True)
 class Tables:
-    """What is in the database: ``known`` to this code, and ``unknown`` to it though perhaps of
-    another version; ``schema`` is where they are."""
+    """Tables in the database, all in ``schema``.
+
+    This code knows those in ``known``; those in ``unknown`` may belong to another version.
+    """
 
     schema: str
     known: list[str]
     unknown: list[str]
 
     def quoted(self, names: Collection[str]) -> list[str]:
+        """Return the names quoted for SQL, with their schema."""
         return [f"{quote(self.schema)}.{quote(name)}" for name in names]
 
 
 def quote(name: str) -> str:
-    """Return an identifier as PostgreSQL reads it, whatever is in it."""
+    """Return an identifier quoted for PostgreSQL, whatever it contains."""
     doubled = name.replace('"', '""')
     return f'"{doubled}"'
 
@@ -73,7 +76,7 @@ def found() -> Tables:
 
 
 def users_of(tables: Tables) -> list[str]:
-    """Return the views and tables of others that could not do without the portal's."""
+    """Return the views and tables of others that depend on the portal's."""
     ours = tables.quoted(tables.known)
     everything = ours + tables.quoted(tables.unknown)
     with connection.cursor() as cursor:
@@ -82,7 +85,7 @@ def users_of(tables: Tables) -> list[str]:
 
 
 def ever_made() -> set[str]:
-    """Return the names of all tables that the migrations of this code make or have made."""
+    """Return the names of all tables that this code's migrations make or have ever made."""
     loader = MigrationLoader(None, ignore_no_migrations=True)
     state, names = ProjectState(), {MigrationRecorder.Migration._meta.db_table}
     for key in _in_order(loader):
@@ -113,14 +116,17 @@ def _tables(model: ModelState) -> set[str]:
 
 
 def may_be_ours(name: str, others: Collection[str]) -> bool:
-    """Whether a table that this code does not know may be another version's: of one of the
-    portal's own apps, or of a model of ``others``, or a relation of one to another model."""
+    """Return whether a table that this code does not know may belong to another version of it.
+
+    It may if it is of one of the portal's own apps, of a model in ``others``, or a relation of such
+    a model.
+    """
     starts = (*(f"{label}_" for label in OWN_LABELS), *(f"{model}_" for model in others))
     return name in others or name.startswith(starts)
 
 
 def _models_of_other_apps(names: Collection[str]) -> set[str]:
-    """Return the tables of models that the database lists and of whose apps this code has none."""
+    """Return the tables of models that the database lists for apps that this code lacks."""
     if CONTENT_TYPES not in names:
         return set()
     known = {config.label for config in apps.get_app_configs()}

@@ -1,11 +1,11 @@
-"""A person's volume by itself, as a program in a pod: ``python -m portal.backup.volume``.
+"""Pack or unpack one person's volume as a program in a pod: ``python -m portal.backup.volume``.
 
     pack VOLUME BACKUP      makes BACKUP.tar and, when that holds everything, BACKUP.json
     unpack BACKUP VOLUME    puts it into a volume; --force moves what is there aside in it
 
-It needs neither settings nor database, so that its pod has no secret. As for ``back_up``, the
-status is 1 where nothing was done and 3 where something is missing; `deploy/kubernetes/volumes`
-makes a job of it for each person.
+It needs neither settings nor database, so its pod has no secrets. As for ``back_up``, the exit
+status is 1 if nothing was done and 3 if something is missing; `deploy/kubernetes/backups` makes a
+job of it for each person.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INCOMPLETE = 3
 
 
 def main(words: list[str]) -> int:
-    """Do what the words say, and return the exit status."""
+    """Run the command given in ``words``, and return the exit status."""
     settings.configure(USE_I18N=False)
     parser = argparse.ArgumentParser(prog="python -m portal.backup.volume")
     ways = parser.add_subparsers(dest="way", required=True)
@@ -50,7 +50,10 @@ def main(words: list[str]) -> int:
 
 
 def pack(volume: Path, backup: Path) -> int:
-    """Archive a volume, and hold the archive against it."""
+    """Archive a volume, check the archive against it, and return the exit status.
+
+    Raises `BackupError` if the backup exists already.
+    """
     archive, note = _named(backup)
     if note.exists():
         raise BackupError(f"{note} is there already.")
@@ -73,7 +76,11 @@ def pack(volume: Path, backup: Path) -> int:
 
 
 def unpack(backup: Path, volume: Path, *, force: bool) -> int:
-    """Put a volume's contents back; what is unpacked and looked at takes its place in one go."""
+    """Put a volume's contents back, and return the exit status.
+
+    Everything is unpacked and checked beside the target, then moved into place in one go. Raises
+    `BackupError` if the archive is damaged, or if the volume has files and ``force`` is not set.
+    """
     archive, note = _named(backup)
     about = json.loads(note.read_text())
     if manifest.digests(archive.parent, [archive.name])[archive.name] != about["sha256"]:

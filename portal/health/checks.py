@@ -1,8 +1,7 @@
-"""Whether the portal can take a launch: asked by ``/health`` and by `portal.run.supervisor`.
+"""Tell whether the portal can take a launch, for ``/health`` and `portal.run.supervisor`.
 
-It asks nobody but the database, and waits for nobody: what watch has noted of the other parts
-stands in rows (`sessions.watch.conditions`). Without a database it says what this process
-remembers.
+It asks only the database and waits for nothing: watch records the state of the other parts in rows
+(`sessions.watch.conditions`). Without a database it reports what this process remembers.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ from sessions.watch import conditions
 
 OK = "ok"
 NEEDED = ("database", "worker", "watch", "backend", ownership.PART)
-"""The parts without which no launch works. What is wrong with the others is said, and no more."""
+"""The parts without which no launch works. Problems of other parts are only reported."""
 TOLERATED = frozenset({"", Verdict.UNREADABLE.value})
-"""What launches work with all the same."""
+"""Problems with which launches still work."""
 
-# Words for programs and operators: short, in English, and nothing that outsiders may not know.
+# Words for programs and operators: short, in English, and safe for outsiders to read.
 SILENT = "no sign of life"
 AWAY = "cannot be reached"
 NOT_MIGRATED = "migrations are missing"
@@ -44,14 +43,18 @@ UNWATCHED = "cannot be known without watch"
 
 
 class State(NamedTuple):
-    """What is wrong with a part, "" for nothing, and since when it has been so."""
+    """A part's problem, "" if it is well, and since when."""
 
     problem: str
     since: datetime
 
 
 class Report(JsonResponse):
-    """Django logs an answer above 499 as an error of ours, unless that was done; this is none."""
+    """A JSON answer that is not logged as an error.
+
+    Django logs every answer above 499 as our error unless it is marked as logged; a 503 here is
+    none.
+    """
 
     _has_been_logged = True
 
@@ -59,7 +62,10 @@ class Report(JsonResponse):
 @never_cache
 @require_safe
 def health(request: HttpRequest) -> Report:
-    """200 when a launch would work, else 503; ``checks`` has the same keys either way."""
+    """Answer 200 if a launch would work, else 503; ``checks`` has the same keys either way.
+
+    With a ``nonce`` in the query string, the answer has a ``proof`` too.
+    """
     found = states()
     is_well = all(found[part].problem in TOLERATED for part in NEEDED)
     about = {
@@ -73,14 +79,14 @@ def health(request: HttpRequest) -> Report:
 
 
 def proof(nonce: str) -> str:
-    """What only a portal of this version with this site's secret key can answer."""
+    """Return an answer that only a portal of this version with this site's secret key can give."""
     return salted_hmac(
         "portal.health.checks.proof", f"{VERSION} {nonce}", algorithm="sha256"
     ).hexdigest()
 
 
 def states() -> dict[str, State]:
-    """How each part is; quick, and never fails."""
+    """Return the state of each part; quick, and never fails."""
     since: dict[tuple[str, str], datetime] = {}
     try:
         if _is_migrated():
@@ -115,12 +121,12 @@ def _problems(rows: dict[str, Condition]) -> dict[str, str]:
 
 
 def _of_backend(noted: str) -> str:
-    """What this process knows to be wrong, or else what watch has noted."""
+    """Prefer the problems that this process knows; otherwise take what watch has recorded."""
     return ", ".join(problem.id for problem in get_backend().problems()) or noted
 
 
 def _noted(rows: Iterable[Condition], alive: Heartbeat | None) -> dict[tuple[str, str], datetime]:
-    """Since when parts have been as they are, by part and problem."""
+    """Return by part and problem since when parts have been as they are."""
     since = {(row.part, row.problem): row.since for row in rows}
     if alive:
         since |= {("watch", ""): alive.since, ("watch", SILENT): alive.at}
@@ -131,7 +137,7 @@ _seen: dict[str, State] = {}
 
 
 def _state(part: str, problem: str, since: dict[tuple[str, str], datetime]) -> State:
-    """With the time that a row has for it, or else that at which this process saw it first."""
+    """Use the time that a row has for it, or else the time when this process first saw it."""
     known = _seen.get(part)
     first = known.since if known and known.problem == problem else timezone.now()
     _seen[part] = State(problem, since.get((part, problem), first))
@@ -144,5 +150,5 @@ def _is_migrated() -> bool:
 
 @cache
 def _migrations() -> frozenset[tuple[str, str]]:
-    """All that this code comes with."""
+    """List all migrations that this code comes with."""
     return frozenset(MigrationLoader(None).disk_migrations)

@@ -1,7 +1,7 @@
-"""Letters to whoever runs the portal: a part has been unwell for a while, and it is well again.
+"""Write letters to operators when a part has had a problem for a while, and when it is well again.
 
-`PORTAL_OPERATORS_MAIL` names them. The letters themselves are the memory of what was told, so that
-each is written once however often somebody looks.
+`PORTAL_OPERATORS_MAIL` names them. The letters themselves record what was told, so that each is
+written once, however often this runs.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from sessions.models import Condition
 from sessions.watch.conditions import in_words
 
 AFTER = timedelta(minutes=10)
-"""What gets well by itself before is not told."""
+"""A problem that ends sooner is not reported."""
 UNTELLABLE = "mail"
-"""The part of which no letter can tell."""
+"""The part whose problems no letter can report."""
 
 
 def tell(now: datetime) -> None:
-    """Write what there is to tell; nothing where nobody is to be told."""
+    """Write the letters that are due; none if nobody is to be told."""
     if not (outbox.are_sent() and settings.PORTAL_OPERATORS_MAIL):
         return
     for row in Condition.objects.exclude(part=UNTELLABLE):
@@ -35,7 +35,7 @@ def tell(now: datetime) -> None:
 
 
 def _well(row: Condition) -> None:
-    """Tell the end of what was told last, once."""
+    """Report once that the problem reported last has ended."""
     last = Letter.objects.filter(key__startswith=f"unwell-{row.part}-").order_by("-pk").first()
     if last:
         _write(last.key.rpartition("-")[0].removeprefix("un"), row)

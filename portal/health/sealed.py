@@ -1,8 +1,6 @@
-"""List everything that is stored encrypted, and check that the keys still open it.
+"""List every column that is stored encrypted, and check that the keys still open it.
 
-Everything that is stored sealed, for those who go through all of it.
-
-Whether the keys open what is encrypted in the database.
+`manage.py reseal` goes through all rows of `COLUMNS`, `doctor` through the newest.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ SAMPLE = 200
 
 
 def check_sealed() -> Iterator[Finding]:
-    """The newest of each kind; ``manage.py reseal`` looks at all."""
+    """Yield findings on the newest rows of each column; ``manage.py reseal`` checks all."""
     for column in COLUMNS:
         if lost := unreadable(column, SAMPLE):
             yield _finding(column, lost)

@@ -1,10 +1,7 @@
 """``/account/``: limits, usage, SSH key, export and sign-out of the person who is signed in.
 
-``/account/``: who one is here, where one's files are, what one may have and has in use.
-
-What one may do about one's own account: end all sign-ins, take along what is known.
-
-The SSH key on the account page: its public half, making the first one, replacing it.
+The parts of the page come from `limits`, `usage`, `tokens` and `portal.accounts.identity`;
+`limit_requests` handles the form that asks for more.
 """
 
 from __future__ import annotations
@@ -42,16 +39,16 @@ REQUESTS_SHOWN = 20
 @require_safe
 @signed_in
 def account(request: HttpRequest) -> HttpResponseBase:
-    """``?ask=<limit>`` opens the form that asks for more of it."""
+    """Show the account page; ``?ask=<limit>`` opens the form that asks for more of that limit."""
     wanted = request.GET.get("ask", "")
     form = AskForm.about(person(request), wanted) if requests.can_ask(wanted) else None
     return with_form(request, form)
 
 
 def with_form(request: HttpRequest, form: AskForm | None, status: int = 200) -> HttpResponse:
-    """The account page, with this form in the row of its limit.
+    """Return the account page, with this form in the row of its limit.
 
-    The answers on it count as seen from then on.
+    Answers to requests that the page shows count as seen from then on.
     """
     user = person(request)
     mine = LimitRequest.objects.filter(user=user).select_related("grant", "answered_by")
@@ -71,7 +68,7 @@ def with_form(request: HttpRequest, form: AskForm | None, status: int = 200) -> 
 @require_POST
 @signed_in
 def sign_out_everywhere(request: HttpRequest) -> HttpResponseBase:
-    """This browser, too; then one signs in again."""
+    """Sign the person out of all browsers, this one included, and go to the sign-in page."""
     manage.sign_out(person(request))
     logout(request)
     messages.success(
@@ -85,19 +82,19 @@ def sign_out_everywhere(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 @signed_in
 def download(request: HttpRequest) -> HttpResponseBase:
-    """A ZIP of all that the portal knows about this person, sent while it is read."""
+    """Send a ZIP of everything that the portal knows about this person, streamed."""
     return export.archive(person(request))
 
 
 def own(user: User) -> dict[str, Any]:
-    """What ``templates/portal/_key.html`` shows of this person's key."""
+    """Return the context of ``templates/portal/_key.html`` for this person's key."""
     return {"key_pair": KeyPair.objects.filter(user=user).defer("sealed").first()}
 
 
 @require_POST
 @signed_in
 def make(request: HttpRequest) -> HttpResponseBase:
-    """The first one; who has one already keeps it."""
+    """Create the person's first SSH key; an existing one is kept."""
     keypairs.ensure(person(request))
     text = _("Your SSH key is made. Add its public half wherever it shall open something.")
     messages.success(request, text)
@@ -107,6 +104,7 @@ def make(request: HttpRequest) -> HttpResponseBase:
 @require_POST
 @signed_in
 def replace(request: HttpRequest) -> HttpResponseBase:
+    """Replace the person's SSH key by a new one."""
     sshkey.replace(person(request))
     text = _(
         "Your SSH key is replaced, and notebooks that run have the new one within a minute or two. "

@@ -1,5 +1,4 @@
-"""What the buttons do: start, stop, rebuild, cancel, keep, delete and restore a project, and open
-its notebook."""
+"""Handle the buttons: start, stop, rebuild, cancel, keep, delete or restore a project, open it."""
 
 from __future__ import annotations
 
@@ -46,12 +45,12 @@ OF_DELETED = frozenset({"delete-for-good", "restore"})
 @require_POST
 @signed_in
 def act(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
-    """Do it, say so, and go where its effect is seen."""
+    """Do what the button says, tell the person, and go to where the effect is seen."""
     project = (find_or_deleted if verb in OF_DELETED else find)(request, name)
     try:
         make_room(request)
         VERBS[verb](project, person(request))
-    except QuotaExceeded:  # its page says what holds the limit, and what can be done
+    except QuotaExceeded:  # the project's page says what holds the limit and what can be done
         return _answer(request, reverse("project", args=[name]))
     except NotAllowed as error:
         return refused(request, error)
@@ -86,7 +85,7 @@ def _said(verb: str) -> str:
 
 
 def _answer(request: HttpRequest, address: str) -> HttpResponse:
-    """On to a page; htmx, if it shows that page already, only gets the news for it."""
+    """Go on to a page. If htmx shows that page already, it gets only the messages for it."""
     if not htmx(request) or htmx(request).current_url_abs_path != address:
         return go_to(request, address)
     return trigger_client_event(render(request, "portal/_messages.html"), "changed")
@@ -96,10 +95,11 @@ def _answer(request: HttpRequest, address: str) -> HttpResponse:
 @require_safe
 @signed_in
 def open_notebook(request: HttpRequest, name: str) -> HttpResponseBase:
-    """On to the notebook, with a ticket for it; to the project's page while there is none.
+    """Redirect to the notebook with a ticket, or to the project's page if it is not running.
 
-    ``?path=`` is where to go on the notebook's host. The gateway sends people here for a ticket,
-    with ``?entrant=``, by which it knows the browser again; whoever comes without is sent there.
+    ``?path=`` is the address on the notebook's host. The gateway sends people here for a ticket,
+    with ``?entrant=``, by which it recognizes the browser. Whoever comes without it is sent to the
+    gateway first.
     """
     project = find(request, name)
     try:

@@ -1,13 +1,8 @@
-"""Answer requests that fail, as a page or as JSON.
+"""Answer requests that fail, as a page for people and as JSON below ``/api/``.
 
-The answer while the database does not do what a page needs: nobody's mistake, and it passes.
-
-A page for people; for programs, under ``/api/``, the same as JSON. `pages.errors` asks for it.
-
-The answers to an error of ours, which carries the reference of the request (`portal.lib.logs`),
-and to a request that cannot be read.
-
-A page for people; for programs, under ``/api/``, the same as JSON.
+It covers errors of ours, requests that cannot be read, and times when the database or the disk is
+not available, which is nobody's mistake and passes. Answers to errors carry the request's reference
+(`portal.lib.logs`).
 """
 
 from __future__ import annotations
@@ -28,11 +23,11 @@ from sessions import outages
 log = logging.getLogger(__name__)
 
 AGAIN = 10
-"""Seconds after which to ask again."""
+"""Seconds after which to try again."""
 
 
 def answer(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
-    """503 with what passes by itself, or None where ``error`` is something else."""
+    """Return a 503 for an outage that passes by itself; None if ``error`` is anything else."""
     if not isinstance(error, DatabaseError | InterfaceError | OSError):
         return None
     if outages.is_full_disk(error):
@@ -64,8 +59,11 @@ def _said(request: HttpRequest, code: str, title: str, text: str) -> HttpRespons
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's ``handler500``; the log has the traceback from Django itself. The page asks nothing
-    of the request: that may be what is broken."""
+    """Answer 500, or 503 for an outage, as Django's ``handler500``.
+
+    Django itself logs the traceback. The page uses nothing of the request, which may be what is
+    broken.
+    """
     if passing := answer(request, sys.exception()):
         return passing
     reference = context.reference()
@@ -76,7 +74,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's ``handler400``: for what is refused before a view has seen it."""
+    """Answer 400 or 413 as Django's ``handler400``: requests refused before a view sees them."""
     status = 413 if isinstance(exception, RequestDataTooBig) else 400
     if request.path.startswith("/api/"):
         code, text = _REFUSED[status]

@@ -1,5 +1,8 @@
-"""Projects that nobody uses and that are therefore about to be deleted: what goes, keeping it, and
-what was deleted, with the way back. The letter of the day before leads here."""
+"""List projects that are about to be deleted because nobody uses them, and keep them.
+
+The page also lists deleted projects, and how to get them back. The letter that is sent the day
+before a deletion links here.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ GONE_SHOWN = timedelta(days=7)
 @require_safe
 @signed_in
 def going(request: HttpRequest) -> HttpResponseBase:
-    """``/going/``: to look keeps nothing, since programs that read mail follow its links, too."""
+    """Show ``/going/``; opening it keeps nothing: programs that read mail follow links, too."""
     user = person(request)
     context = {"days": limits_of(user).idle_days, **gone_of(user)}
     return render(request, "portal/going.html", context)
@@ -40,7 +43,7 @@ def going(request: HttpRequest) -> HttpResponseBase:
 @require_POST
 @signed_in
 def keep_all(request: HttpRequest) -> HttpResponseBase:
-    """Keep whatever of one's own is about to go."""
+    """Keep all of the person's projects that are about to be deleted."""
     user = person(request)
     kept = sum(_keep(project, user) for project in Project.objects.going_from(user))
     if kept:
@@ -52,8 +55,10 @@ def keep_all(request: HttpRequest) -> HttpResponseBase:
 
 
 def gone_of(user: User) -> dict[str, Any]:
-    """What was deleted of theirs: all that can be restored, and what the portal has deleted
-    lately, with the way to launch each anew."""
+    """Return this person's deleted projects, each with a link that launches it anew.
+
+    These are all that can be restored, and those that the portal deleted in the last `GONE_SHOWN`.
+    """
     gone = Project.objects.gone_from(user, timezone.now() - GONE_SHOWN)
     return {
         "gone": [(each, Wish(each.repository, each.ref, each.path).link) for each in gone],
@@ -63,7 +68,7 @@ def gone_of(user: User) -> dict[str, Any]:
 
 
 def _keep(project: Project, user: User) -> bool:
-    """Whether it was still there to be kept."""
+    """Keep a project; return whether it was still there."""
     try:
         lifecycle.keep(project, user)
     except StateConflict:

@@ -1,8 +1,6 @@
-"""Forms of the account page: a new token, and a request for higher limits.
+"""Forms of the account page: a new token, and a request for a higher limit.
 
-The form that makes a token. What is right and wrong in it, `keys.issuing` says.
-
-The form that asks for more of a limit. What is right and wrong in it, `quotas.requests` says.
+`keys.issuing` validates tokens, `quotas.requests` validates requests.
 """
 
 from __future__ import annotations
@@ -37,7 +35,10 @@ def _choices() -> list[tuple[int, str]]:
 
 
 class TokenForm(forms.Form):
-    """``expires`` is bounded in the browser, too; if it is given, ``days`` does not count."""
+    """A new token; if ``expires`` is given, ``days`` does not count.
+
+    The browser checks the range of ``expires``, too.
+    """
 
     name = forms.CharField(
         label=gettext_lazy("Name"),
@@ -68,10 +69,11 @@ class TokenForm(forms.Form):
         self.fields["expires"].widget.attrs |= bounds
 
     def ends(self) -> list[forms.BoundField]:
+        """Return the two fields that say when the token ends."""
         return [self["days"], self["expires"]]
 
     def clean_name(self) -> str:
-        """Names tell one's tokens apart. A page that is sent once more makes no second one."""
+        """Refuse a name in use: names tell tokens apart, and a form sent twice makes one token."""
         name: str = self.cleaned_data["name"]
         if Token.objects.filter(user=self.user, name=name).exists():
             text = _("You have a token of this name. Give this one another, to tell them apart.")
@@ -79,7 +81,7 @@ class TokenForm(forms.Form):
         return name
 
     def make(self) -> tuple[Token, str] | None:
-        """The token and its secret, if all is well; else the form says what is not."""
+        """Return the token and its secret, or None with the errors on the form."""
         if not self.is_valid():
             return None
         given = self.cleaned_data
@@ -91,7 +93,7 @@ class TokenForm(forms.Form):
 
     def _end(self) -> datetime | None:
         if day := self.cleaned_data["expires"]:
-            return _end_of(min(day, _last_day() + timedelta(days=1)))  # far enough to be refused
+            return _end_of(min(day, _last_day() + timedelta(days=1)))  # late enough to be refused
         days = self.cleaned_data["days"]
         return in_days(days) if days else None
 
@@ -101,7 +103,7 @@ def _last_day() -> date:
 
 
 def _end_of(day: date) -> datetime:
-    """Midnight after it; on the last day that there may be, the last moment."""
+    """Return the midnight after a day; on the last possible day, the latest possible time."""
     if day == _last_day():
         return latest_end()
     return datetime.combine(day + timedelta(days=1), time.min, timezone.get_current_timezone())
@@ -111,8 +113,10 @@ REQUEST_DAYS = 90
 
 
 class AskForm(forms.Form):
-    """``value`` and ``until`` are bounded in the browser, too, so that most mistakes never leave
-    it."""
+    """A request for more of a limit.
+
+    The browser checks the ranges of ``value`` and ``until``, too, so most mistakes never leave it.
+    """
 
     limit = forms.ChoiceField(choices=CHOICES, widget=forms.HiddenInput)
     value = forms.FloatField(label=gettext_lazy("How much"))
@@ -127,13 +131,14 @@ class AskForm(forms.Form):
 
     @classmethod
     def about(cls, user: User, limit: str, sent: Any = None) -> AskForm:
-        """The form for one limit of this person; filled in with what was sent, if it was."""
+        """Return the form for one limit of this person, filled in with ``sent`` if it is given."""
         until = _in_days(REQUEST_DAYS)
         form = cls(sent, initial={"limit": limit, "until": until}, use_required_attribute=True)
         form.bound_in_browser(effective_of(user)[limit].value)
         return form
 
     def bound_in_browser(self, has: float) -> None:
+        """Set the ranges that the browser checks; ``has`` is the limit in force."""
         limit = str(self["limit"].value())
         self.has = figure(limit, has)
         whole = FIELDS[limit].whole
@@ -147,7 +152,7 @@ class AskForm(forms.Form):
         self.fields["until"].widget.attrs |= bounds
 
     def send(self, user: User) -> LimitRequest | None:
-        """Ask, if all is well; else the form says what is not."""
+        """Send the request and return it, or None with the errors on the form."""
         if not self.is_valid():
             return None
         try:

@@ -1,4 +1,4 @@
-"""The first page: what this is for those signed out, launch form and projects for the others."""
+"""The home page: a landing page for people signed out, launch form and projects for the others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sessions.models import Project
 @never_cache
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """``/``; ``?repository=…&ref=…&path=…`` fills in the launch form and launches nothing."""
+    """Show ``/``; ``?repository=…&ref=…&path=…`` fills in the launch form and launches nothing."""
     wish = Wish.of(request.GET)
     if not request.user.is_authenticated:
         return render(request, "portal/landing.html", {"wish": wish})
@@ -34,7 +34,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 @signed_in
 def shelf(request: HttpRequest) -> HttpResponseBase:
-    """``/projects/``: the list alone, for htmx; for anybody else it stands on the home page."""
+    """Return the list of projects (``/projects/``) for htmx; redirect others to the home page."""
     if not htmx(request):
         return redirect("home")
     user = person(request)
@@ -43,8 +43,10 @@ def shelf(request: HttpRequest) -> HttpResponseBase:
 
 
 def with_form(request: HttpRequest, wish: Wish, error: BinderyError | None = None) -> HttpResponse:
-    """The home page with this in the launch form, and what was wrong with it under the field;
-    for htmx the form alone."""
+    """Return the home page with ``wish`` in the launch form and ``error`` below its field.
+
+    For htmx, an error returns the form alone.
+    """
     template = "portal/_launch.html" if htmx(request) and error else "portal/home.html"
     context = {
         "wish": wish,
@@ -57,7 +59,7 @@ def with_form(request: HttpRequest, wish: Wish, error: BinderyError | None = Non
 
 
 def _projects(user: User) -> dict[str, Any]:
-    """The person's own projects, the running ones first, and how many more there may be."""
+    """Return the person's own projects, running ones first, and how many more they may have."""
     projects = sorted(Project.objects.own(user), key=lambda project: not project.is_live)
     limits = limits_of(user)
     return {
@@ -70,6 +72,6 @@ def _projects(user: User) -> dict[str, Any]:
 
 
 def _in_the_way(request: HttpRequest, error: BinderyError | None) -> list[Project]:
-    """The projects that hold a limit, so that one of them can be given up."""
+    """Return the projects that use up a limit, so that one of them can be given up."""
     named = [each["name"] for each in error.details.get("projects", [])] if error else []
     return list(Project.objects.visible_to(person(request)).filter(name__in=named))

@@ -1,4 +1,4 @@
-"""The launch form's two requests: what is understood while typing, and the launch itself."""
+"""Handle the launch form: say what is understood while somebody types, and launch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sessions.errors import BinderyError
 @require_safe
 @signed_in
 def understand(request: HttpRequest) -> HttpResponseBase:
-    """What is understood of the fields, as a fragment; the network is not asked."""
+    """Return a fragment that says what is understood of the fields, without asking the network."""
     wish = Wish.of(request.GET)
     if not htmx(request):
         return redirect(wish.link)
@@ -34,7 +34,7 @@ def understand(request: HttpRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "POST"])
 @signed_in
 def launch(request: HttpRequest) -> HttpResponseBase:
-    """Launch, and go on to the project's page; what is wrong is said on the form.
+    """Launch and go on to the project's page; errors are shown on the form.
 
     A GET comes from the way back after signing in, and launches nothing.
     """

@@ -1,9 +1,4 @@
-"""Parse the launch form, and make room for a launch by giving up another project.
-
-What a person has typed into the launch form, and what was understood of it.
-
-Giving up a project that is in the way, before a launch or a start goes on.
-"""
+"""Parse the launch form, and make room for a launch by giving up another project."""
 
 from __future__ import annotations
 
@@ -25,7 +20,7 @@ from .responses import find, person
 
 @dataclass(frozen=True)
 class Wish:
-    """The fields of the form, as they were typed."""
+    """The fields of the launch form, as they were typed."""
 
     repository: str = ""
     ref: str = ""
@@ -33,7 +28,7 @@ class Wish:
 
     @classmethod
     def of(cls, sent: Mapping[str, str]) -> Wish:
-        """The wish in a form or a query that was sent."""
+        """Return the wish in submitted form data or a query string."""
         return cls(sent.get("repository", ""), sent.get("ref", ""), sent.get("path", ""))
 
     def __bool__(self) -> bool:
@@ -41,20 +36,23 @@ class Wish:
 
     @property
     def link(self) -> str:
-        """The home page with this wish in its form."""
+        """The home page's address with this wish in its form."""
         named = {"repository": self.repository, "ref": self.ref, "path": self.path}
         return f"{reverse('home')}?{urlencode({k: v for k, v in named.items() if v})}"
 
     @property
     def understood(self) -> tuple[str, ...]:
-        """The parts of it in a few words each; empty where it is not understood."""
+        """The parts of the wish in a few words each; empty if it is not understood."""
         try:
             return self.understand()
         except BinderyError:
             return ()
 
     def understand(self) -> tuple[str, ...]:
-        """The parts of it in a few words each. Raises `UserError` with how to write it."""
+        """Return the parts of the wish in a few words each. Raises `UserError` if that fails.
+
+        The error says how to write it.
+        """
         return providers.describe(providers.understand(self.repository, self.ref, self.path))
 
 
@@ -65,7 +63,7 @@ FIRST: dict[str, Callable[[Project, User], Any]] = {
 
 
 def make_room(request: HttpRequest) -> None:
-    """Do what the button beside such a project asks for. Raises `BinderyError`."""
+    """Stop or delete the project whose button was pressed, if any. Raises `BinderyError`."""
     for verb, act in FIRST.items():
         if name := request.POST.get(verb, "").replace("\0", ""):
             act(find(request, name), person(request))

@@ -1,4 +1,4 @@
-"""Asking for more: sending the account page's form, taking a request back, seeing an answer."""
+"""Ask for higher limits from the account page, withdraw a request, and dismiss an answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .responses import came_from, go_to, person, signed_in
 @require_http_methods(["GET", "POST"])
 @signed_in
 def request_limits(request: HttpRequest) -> HttpResponseBase:
-    """Ask, and go on to where the request stands; what is wrong is said on the form.
+    """Send the request and go on to where it is listed; errors are shown on the form.
 
     A GET comes from the way back after signing in, and asks for nothing.
     """
@@ -40,6 +40,7 @@ def request_limits(request: HttpRequest) -> HttpResponseBase:
 @require_POST
 @signed_in
 def take_back(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Withdraw one of the person's own requests."""
     wish = get_object_or_404(LimitRequest.objects.filter(user=person(request)), pk=pk)
     try:
         requests.withdraw(wish, person(request))
@@ -52,7 +53,7 @@ def take_back(request: HttpRequest, pk: int) -> HttpResponseBase:
 @require_POST
 @signed_in
 def seen(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The person has read the answer; stay on the page that they are on."""
+    """Mark the answer as read, and stay on the same page."""
     requests.mark_seen(person(request), pk=pk)
     return go_to(request, came_from(request))
 

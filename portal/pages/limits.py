@@ -1,4 +1,4 @@
-"""What a person may have, a row for each limit, as the account page shows it."""
+"""Show a person's limits on the account page, one row each, with what they use."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PARTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
      ("cpu_request", "cpu_limit", "memory_request_gb", "memory_limit_gb")),
     (gettext_lazy("Your own folder"), ("volume_gb",)),
 )  # fmt: skip
-"""Every limit once, in the order of what people look for."""
+"""Every limit once, in the order in which people look for them."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A limit: what is allowed, what is in use (None: nothing counts against it), whence."""
+    """One limit of a person, what counts against it (None if nothing does), and its source."""
 
     field: Field
     found: Effective
@@ -45,7 +45,7 @@ class Row:
 
     @property
     def in_use(self) -> str:
-        """``3 of 5``, ``2 of 8 CPU``."""
+        """Use and limit, as ``3 of 5`` or ``2 of 8 CPU``."""
         if self.used is None:
             return ""
         return _("%(used)s of %(allowed)s") % {"used": plain(self.used), "allowed": self.allowed}
@@ -56,7 +56,7 @@ class Row:
 
     @property
     def over(self) -> str:
-        """What it means that more is in use than is allowed, as when staff have lowered it."""
+        """The consequence of using more than is allowed, as after staff lowered the limit."""
         if self.used is None or self.used <= self.found.value + 1e-9:
             return ""
         if self.field.name == "projects":
@@ -69,7 +69,7 @@ class Row:
 
 
 def parts_of(user: User) -> list[tuple[str, list[Row]]]:
-    """All limits of this person, with headings."""
+    """Return all limits of this person, grouped under headings."""
     found, use = effective_of(user), use_of(user)
     asked = {wish.limit: wish for wish in LimitRequest.objects.open().filter(user=user)}
     return [

@@ -1,8 +1,7 @@
-"""A project's page and its build log.
+"""A project's page and its build log: first how its launch goes, then what the project is.
 
-Lines of a build's log, as the pages show them before any script runs.
-
-A project's page: how its launch goes, then what it is; and its build's log.
+`steps` computes the steps of a launch. The last lines of the log are in the page itself, for
+browsers without JavaScript; scripts get the log by WebSocket.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ _MATTERS = re.compile(
 
 
 def last_lines(build_id: int, count: int) -> list[str]:
-    """The last lines of a build's log, oldest first, without colours and cursor movements."""
+    """Return the last lines of a build's log, oldest first, without colours or cursor movements."""
     newest = LogChunk.objects.filter(build=build_id).order_by("-seq").values_list("text", flat=True)
     lines: list[str] = []
     for text in newest[:CHUNKS]:
@@ -57,29 +56,31 @@ def last_lines(build_id: int, count: int) -> list[str]:
 
 
 def lines_that_matter(build_id: int, count: int = 3) -> list[str]:
-    """The last lines that speak of something wrong; the very last ones where none does."""
+    """Return the last lines that report a problem; the very last lines if none does."""
     lines = [line for line in last_lines(build_id, TAIL) if line.strip()]
     telling = list(islice((line for line in reversed(lines) if _MATTERS.search(line)), count))
     return telling[::-1] or lines[-count:]
 
 
 def plain(line: str) -> str:
-    """A line as it stands on a terminal in the end: only what followed the last return."""
+    """Return a line as a terminal finally shows it: only what follows the last carriage return."""
     return _CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2])
 
 
 COMING_UP = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
 EVENTS_SHOWN = 100
 LINES_SHOWN = 500
-"""Lines of the log for those without JavaScript; the download has all."""
+"""Lines of the log for browsers without JavaScript; the download has all."""
 
 
 @never_cache
 @require_safe
 @signed_in
 def project(request: HttpRequest, name: str) -> HttpResponseBase:
-    """``/projects/<name>/``. The log comes by WebSocket, from the session's first line on. Of one
-    that is deleted there is the way to restore it."""
+    """Show ``/projects/<name>/``; for a deleted project, a page that restores it.
+
+    The log comes by WebSocket, from the session's first line on.
+    """
     if gone := Project.objects.deleted(name, person(request)):
         return _deleted(request, gone)
     found = find(request, name)
@@ -98,9 +99,9 @@ def project(request: HttpRequest, name: str) -> HttpResponseBase:
 @require_safe
 @signed_in
 def status(request: HttpRequest, name: str) -> HttpResponseBase:
-    """The parts of the page that change with the project's state, for htmx.
+    """Return the parts of the page that change with the project's state, for htmx.
 
-    A page that is open while its project is deleted leaves for the first one.
+    If the project is deleted while its page is open, the page goes to the home page.
     """
     try:
         project = find(request, name)
@@ -116,7 +117,7 @@ def status(request: HttpRequest, name: str) -> HttpResponseBase:
 @require_safe
 @signed_in
 def log(request: HttpRequest, name: str) -> HttpResponseBase:
-    """``log.txt``: the whole log of the current session's build, as plain text."""
+    """Send ``log.txt``: the whole log of the current session's build, as plain text."""
     found = find(request, name)
     if not found.current or not found.current.build_id or not found.shows_log_to(person(request)):
         raise Http404
@@ -180,7 +181,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
 
 
 def _key(project: Project, reader: User) -> dict[str, str] | None:
-    """The public key that a private repository's host does not take, and where it takes some."""
+    """Return the public key that a private repository's host refused, and where to add it."""
     refused = project.current and project.current.code == "launch.key-not-accepted"
     if not refused or project.owner_id != reader.pk:
         return None
@@ -188,7 +189,7 @@ def _key(project: Project, reader: User) -> dict[str, str] | None:
 
 
 def _last_build(project: Project, current: Build | None) -> timedelta | None:
-    """How long building this repository took the last time, None if it never succeeded."""
+    """Return how long the last successful build of this repository took; None if there was none."""
     done = Build.objects.of(project).filter(state=BuildState.BUILT, started__isnull=False)
     if current:
         done = done.exclude(pk=current.pk)
@@ -197,7 +198,7 @@ def _last_build(project: Project, current: Build | None) -> timedelta | None:
 
 
 def repository_page(project: Project) -> str:
-    """Where a browser finds the repository; empty where there is no such page."""
+    """Return the address of the repository's web page; "" if it has none."""
     ours = project.url.startswith(f"{settings.PORTAL_URL}/")
     is_web = project.url.startswith(("https://", "http://"))
     return "" if ours or not is_web else project.url.removesuffix(".git")

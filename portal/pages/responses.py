@@ -1,12 +1,8 @@
 """Find who asks and for which project, answer by htmx or as a page, and throttle forms.
 
-Who asks, for which project, and how the answer reaches them: by htmx or as a whole page.
-
-How often somebody may send a form: as often as the API lets them change something.
-
-The counters are the API's own (`sessions.api.throttles`), so that nobody has twice as much by
-using both. Who is signed out is counted by address: a form of theirs may cost a password's
-check.
+Somebody may send forms as often as the API lets them change something. The counters are the API's
+own (`sessions.api.throttles`), so that using both does not double the limit. People who are signed
+out are counted by address, because a form of theirs may cost a password check.
 """
 
 from __future__ import annotations
@@ -37,13 +33,13 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def htmx(request: HttpRequest) -> HtmxDetails:
-    """What htmx says about the request; false for a request that is not its."""
+    """Return htmx's details of the request; they are false if htmx did not send it."""
     details: HtmxDetails = request.htmx  # type: ignore[attr-defined]  # set by its middleware
     return details
 
 
 def signed_in(view: View[P]) -> View[P]:
-    """Send people who are signed out to the sign-in page, also when htmx asks for a part."""
+    """Send people who are signed out to the sign-in page, even if htmx asks for part of a page."""
 
     @wraps(view)
     def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -55,12 +51,12 @@ def signed_in(view: View[P]) -> View[P]:
 
 
 def person(request: HttpRequest) -> User:
-    """The one who is signed in; for views under `signed_in`."""
+    """Return the person who is signed in; for views under `signed_in`."""
     return cast(User, request.user)
 
 
 def find(request: HttpRequest, name: str) -> Project:
-    """A project that this person may see. Raises Http404 for any other."""
+    """Return a project that this person may see. Raises `Http404` for any other."""
     project = Project.objects.named(name, person(request))
     if project is None:
         raise Http404
@@ -68,17 +64,17 @@ def find(request: HttpRequest, name: str) -> Project:
 
 
 def find_or_deleted(request: HttpRequest, name: str) -> Project:
-    """Like `find`, with those that are deleted and can be restored."""
+    """Return a project like `find`, or a deleted one that can be restored."""
     return Project.objects.deleted(name, person(request)) or find(request, name)
 
 
 def refused(request: HttpRequest, error: NotAllowed) -> HttpResponse:
-    """The page for what a person may see and not do."""
+    """Return the page for what a person may see but not do."""
     return render(request, "portal/refused.html", {"error": error}, status=error.status)
 
 
 def go_to(request: HttpRequest, address: str) -> HttpResponse:
-    """Have the browser go on to a page of ours, with GET."""
+    """Send the browser on to a page of ours, with GET."""
     if htmx(request):
         return HttpResponseClientRedirect(address)
     response = redirect(address)
@@ -87,7 +83,7 @@ def go_to(request: HttpRequest, address: str) -> HttpResponse:
 
 
 def came_from(request: HttpRequest) -> str:
-    """The page of ours that the form was on; the home page if it does not say."""
+    """Return the address of the page that the form was on; the home page if it does not say."""
     address = request.POST.get("next", "")
     ours = url_has_allowed_host_and_scheme(
         address, {request.get_host()}, require_https=request.is_secure()
@@ -96,11 +92,11 @@ def came_from(request: HttpRequest) -> str:
 
 
 API = "/api/"
-"""Below this, each address counts itself: it may be asked by token."""
+"""Addresses below this are counted by the API itself: they may be called with a token."""
 
 
 class Throttle:
-    """Middleware. What is one too many is not done, and told with 429 and ``Retry-After``."""
+    """Middleware that refuses a form that is sent too often, with 429 and ``Retry-After``."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._answer = get_response
@@ -128,7 +124,7 @@ def _told(request: HttpRequest) -> HttpResponse:
     if htmx(request):
         messages.error(request, text)
         answer = render(request, "portal/_messages.html", status=429)
-        answer["HX-Reswap"] = "none"  # the form stays, the message comes beside it
+        answer["HX-Reswap"] = "none"  # the form stays, the message appears beside it
     else:
         answer = render(request, "429.html", {"text": text}, status=429)
     answer["Retry-After"] = str(seconds)

@@ -1,10 +1,7 @@
 """Sign in by password or provider, choose a new password, and sign out.
 
-``/sign-in/password/``: choosing a password in place of the one that staff have set.
-
-The sign-in page, and signing out. The ways to identity providers and back are in `oidc`.
-
-To an identity provider and back, as pages: what goes wrong on the way is said in words.
+`portal.accounts.oidc` talks to identity providers; here are the pages on the way there and back,
+which say in words what went wrong. ``/sign-in/password/`` replaces a password that staff have set.
 """
 
 from __future__ import annotations
@@ -42,7 +39,10 @@ BACKEND = "portal.accounts.oidc.backends.Password"
 
 
 class ChoosePassword(views.LoginView):
-    """Signs in whoever has chosen; nobody comes here but from the sign-in page."""
+    """The page that replaces a password set by staff, and signs the person in.
+
+    It can only be reached from the sign-in page.
+    """
 
     template_name = "portal/choose_password.html"
     authentication_form: Any = OwnPasswordForm
@@ -72,7 +72,7 @@ class ChoosePassword(views.LoginView):
 
 
 class SignInForm(AuthenticationForm):
-    """Django's, in our words."""
+    """Django's form, in our words."""
 
     error_messages = {  # noqa: RUF012  as its parent has it
         "invalid_login": gettext_lazy(
@@ -92,10 +92,13 @@ class SignInForm(AuthenticationForm):
             self.fields["password"].widget.attrs["autofocus"] = True
 
     def fields_in_order(self) -> list[forms.BoundField]:
+        """Return the fields as the page shows them."""
         return [self["username"], self["password"]]
 
 
 class SignIn(views.LoginView):
+    """The sign-in page, with the providers' buttons and, if allowed, the form for a password."""
+
     template_name = "portal/sign_in.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
@@ -107,18 +110,18 @@ class SignIn(views.LoginView):
             **context,
             "providers": providers,
             "with_password": settings.PORTAL_PASSWORD_SIGN_IN,
-            "next": self.get_redirect_url(),  # only one on this site
+            "next": self.get_redirect_url(),  # only an address on this site
         }
 
     def get_form(self, form_class: Any = None) -> AuthenticationForm:
-        """Beside a provider's button, the form is not what most come for."""
+        """Do not focus the form beside a provider's button: most people come for the button."""
         form = super().get_form(form_class)
         if settings.OIDC_PROVIDERS:
             form.fields["username"].widget.attrs.pop("autofocus", None)
         return form
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        """A password that staff have set leads to a page on which another is chosen."""
+        """Send people whose password was set by staff to the page that replaces it."""
         user = form.get_user()
         if not user.must_choose_password:
             return super().form_valid(form)
@@ -127,19 +130,19 @@ class SignIn(views.LoginView):
         return HttpResponseRedirect(f"{reverse('choose-password')}?{following}")
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Where there is no form, nothing that is sent counts."""
+        """Ignore what is sent if nobody signs in with a password."""
         if not settings.PORTAL_PASSWORD_SIGN_IN:
             return self.get(request, *args, **kwargs)
         return super().post(request, *args, **kwargs)
 
 
 class SignOut(views.LogoutView):
-    """Ends the browser's way to the person's notebooks, too, and its sign-in at a provider."""
+    """Sign-out that also closes the browser's way to notebooks and its sign-in at a provider."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         browser, way = request.session.session_key, flow.way_out(request.session)
-        # What may take its time comes before the end: an open page that learns of the end by its
-        # socket goes to the sign-in page, and would not wait for this answer any more.
+        # Slow steps come before the sign-out itself: an open page that learns of it by its socket
+        # goes to the sign-in page, and would no longer wait for this answer.
         signins.forget(browser)
         if browser:
             tickets.revoke_browser(browser)
@@ -157,7 +160,10 @@ log = logging.getLogger(__name__)
 
 
 def of_provider(page: Page) -> Callable[[HttpRequest, str], HttpResponse]:
-    """The page of the provider in the address; an error of ours becomes a page of its own."""
+    """Pass the provider in the address to a view; show an error of ours as a page.
+
+    Raises `Http404` if there is no such provider.
+    """
 
     @never_cache
     @require_safe
@@ -176,7 +182,7 @@ def of_provider(page: Page) -> Callable[[HttpRequest, str], HttpResponse]:
 
 @of_provider
 def sign_in(request: HttpRequest, provider: Provider) -> HttpResponse:
-    """Start; ``?next=`` is where to go on to here, ``?another=1`` asks for another account."""
+    """Start a sign-in; ``?next=`` is where to go then, ``?another=1`` asks for another account."""
     if request.user.is_authenticated:
         return _go_on(flow.safe_next(request, request.GET.get("next", "")))
     another = bool(request.GET.get("another"))
@@ -185,9 +191,9 @@ def sign_in(request: HttpRequest, provider: Provider) -> HttpResponse:
 
 @of_provider
 def callback(request: HttpRequest, provider: Provider) -> HttpResponse:
-    """Where the provider sends the browser back to."""
-    # An answer that nobody asked for is not counted: any site can have its visitors' browsers bring
-    # one, and all who share their address would have to wait.
+    """Sign in the person whose browser the provider sends back."""
+    # An answer that nobody asked for is not counted: any site can make its visitors' browsers send
+    # one, and everyone who shares their address would have to wait.
     answer = flow.answer(request, provider)
     try:
         user = auth.authenticate(request, answer=answer)
@@ -196,7 +202,7 @@ def callback(request: HttpRequest, provider: Provider) -> HttpResponse:
         raise
     if not isinstance(
         user, User
-    ):  # has to wait: `portal.accounts.login_throttle` has the page for that
+    ):  # must wait: `portal.accounts.login_throttle` shows the page for that
         return _go_on("")
     _enter(request, user, answer)
     return _go_on(answer.then)
@@ -204,7 +210,7 @@ def callback(request: HttpRequest, provider: Provider) -> HttpResponse:
 
 @of_provider
 def signed_out(request: HttpRequest, provider: Provider) -> HttpResponse:
-    """Says that one is, and whether at the provider as well."""
+    """Tell people that they are signed out, and whether they are at the provider as well."""
     there = flow.was_there(request.GET.get("state", ""))
     if there is None or request.user.is_authenticated:
         return redirect("home")

@@ -1,4 +1,4 @@
-"""The steps of a launch, as its events tell them: pure, and the project page draws them."""
+"""Compute the steps of a launch from its events; pure functions, for the project page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STEP_OF: dict[str, str] = {
     Phase.LAUNCHING: START,
     Phase.READY: READY,
 }
-# How far the bar is when a step begins, in percent: most of the time goes into building.
+# The bar's position when a step begins, in percent: most of the time goes into building.
 BEGINS_AT = {RESOLVE: 2, BUILD: 8, PUSH: 70, START: 82, READY: 100}
 ALMOST = 0.95
 
@@ -46,8 +46,11 @@ class Happened(Protocol):
 
 @dataclass
 class Step:
-    """``state`` is todo, current, done, skipped, failed or stopped; ``took`` is the time until
-    the next step began, or until now."""
+    """One step of a launch.
+
+    ``state`` is todo, current, done, skipped, failed or stopped. ``took`` is the time until the
+    next step began, or until now.
+    """
 
     key: str
     state: str = "todo"
@@ -60,14 +63,14 @@ class Step:
 
     @property
     def shape(self) -> str:
-        """The template of its picture."""
+        """The template of the step's icon."""
         return f"portal/steps/{self.state}.svg"
 
 
 def steps_of(story: Iterable[Happened], now: datetime, *, pushes: bool) -> list[Step]:
-    """The steps of one session, from what has happened in it so far, oldest first.
+    """Return the steps of one session, from what has happened in it so far, oldest first.
 
-    ``pushes``: whether images are pushed anywhere, or the step is left out.
+    Without ``pushes``, images are pushed nowhere, and that step is left out.
     """
     steps = [Step(key) for key in LABELS if pushes or key != PUSH]
     by_key = {step.key: step for step in steps}
@@ -98,7 +101,7 @@ def _since(step: Step, at: datetime) -> timedelta:
 
 
 def _skip(steps: list[Step]) -> None:
-    """What lies before a step that has begun and never began itself was not needed."""
+    """Mark steps as skipped that never began although a later one has: they were not needed."""
     begun = [index for index, step in enumerate(steps) if step.began]
     for step in steps[: max(begun, default=0)]:
         if not step.began:
@@ -107,9 +110,9 @@ def _skip(steps: list[Step]) -> None:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a launch is: ``value`` in percent, None where nobody can tell.
+    """How far a launch is: ``value`` in percent, None if it is not known.
 
-    It gets to ``until`` within ``expected`` seconds; both are 0 where that is unknown.
+    It reaches ``until`` within ``expected`` seconds; both are 0 if not known.
     """
 
     value: float | None
@@ -118,7 +121,7 @@ class Progress:
 
 
 def progress_of(steps: list[Step], last_time: timedelta | None) -> Progress:
-    """The bar above the steps; ``last_time`` is how long building took before."""
+    """Return the position of the bar; ``last_time`` is how long building took before."""
     current = next((step for step in steps if step.state == "current"), None)
     if current is None:
         ended = [BEGINS_AT[step.key] for step in steps if step.began]

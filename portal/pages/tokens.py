@@ -1,7 +1,7 @@
-"""API tokens on the account page: which there are, making one, revoking.
+"""List, create and revoke API tokens on the account page.
 
-A secret stands once in the answer to the POST that made it: in no address, no message, no
-session and no copy that a browser keeps.
+A secret appears once, in the answer to the POST that made it: in no address, message or session,
+and in no copy that a browser keeps.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ MAY = {
     "launch": gettext_lazy("launch and change"),
     "notebook": gettext_lazy("reach notebooks"),
 }
-"""What a token may do, in two words."""
+"""A token's permissions, in two words each."""
 
 
 def own(user: User) -> dict[str, Any]:
-    """What ``templates/portal/_tokens.html`` shows of this person's tokens."""
+    """Return the context of ``templates/portal/_tokens.html`` for this person's tokens."""
     rows = Token.objects.filter(user=user).defer("digest").order_by("-created", "-pk")
     return {"tokens": [(token, _may(token)) for token in rows], "token_form": TokenForm(user)}
 
@@ -47,9 +47,9 @@ def _may(token: Token) -> str:
 @signed_in
 @sensitive_variables()
 def make(request: HttpRequest) -> HttpResponseBase:
-    """Make one and show its secret; what is wrong is said on the form, on a page of its own.
+    """Create a token and show its secret; errors are shown on the form, on a page of its own.
 
-    A GET comes from the way back after signing in, and makes nothing.
+    A GET comes from the way back after signing in, and creates nothing.
     """
     if request.method == "GET":
         return _form(request, TokenForm(person(request)))
@@ -65,6 +65,7 @@ def make(request: HttpRequest) -> HttpResponseBase:
 @require_POST
 @signed_in
 def revoke(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Revoke one of the person's own tokens."""
     token = get_object_or_404(Token.objects.filter(user=person(request)), pk=pk)
     token.delete()
     messages.success(request, _("The token “%(name)s” is revoked.") % {"name": token.name})
@@ -74,6 +75,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponseBase:
 @require_POST
 @signed_in
 def revoke_all(request: HttpRequest) -> HttpResponseBase:
+    """Revoke all of the person's tokens."""
     Token.objects.filter(user=person(request)).delete()
     text = _("All your tokens are revoked. Programs that used one have to be given a new one.")
     messages.success(request, text)
@@ -85,7 +87,7 @@ def _form(request: HttpRequest, form: TokenForm, status: int = 200) -> HttpRespo
 
 
 def _command(token: Token, secret: str) -> str:
-    """Something harmless to try it with, where its scopes have it do anything at all."""
+    """Return a harmless command to try the token with; "" if its scopes allow none."""
     if not token.allows("read"):
         return ""
     return f'curl -H "Authorization: Bearer {secret}" {settings.PORTAL_URL}/api/v1/me/'

@@ -1,4 +1,7 @@
-"""What people have used: shown to each on the account page, exported for staff."""
+"""Show what people have used: to each person on the account page, and to staff as a CSV file.
+
+`sessions.statistics.usage` computes the hours.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ _FIGURES = {
 
 @dataclass(frozen=True)
 class Use:
-    """One kind of hours: of this month, and drawn for the last ones."""
+    """One kind of hours: those of this month, and a chart of the last months."""
 
     label: str
     this_month: float
@@ -42,7 +45,7 @@ class Use:
 
 
 def own(user: User) -> dict[str, Any]:
-    """The context of ``portal/_usage.html``; one query. GPUs only for who had any."""
+    """Return the context of ``portal/_usage.html``, in one query; GPU-hours only if any."""
     last = Month.of(timezone.now())
     found = of_person(user, list(span(last.plus(1 - MONTHS_SHOWN), last)))
     figures = {
@@ -77,9 +80,9 @@ def _name(month: Month) -> str:
 @never_cache
 @require_safe
 def export(request: HttpRequest) -> HttpResponseBase:
-    """``/admin/usage.csv?by=person&from=2026-01&to=2026-03``; this month of people if not said.
+    """Stream ``/admin/usage.csv?by=person&from=2026-01&to=2026-03``; default: people, this month.
 
-    Sent while it is read. Behind the admin's door; who may see sessions may have it.
+    The admin site routes it. Raises `PermissionDenied` unless the person may view sessions.
     """
     if not request.user.has_perm(RIGHT):
         raise PermissionDenied

@@ -1,8 +1,8 @@
-"""The bundled examples: the folders under ``examples/`` as Git repositories on our own address.
+"""Serve the bundled examples: the folders under ``examples/`` as Git repositories.
 
-`publish` makes a bare repository of each (`manage.py up` calls it), `serve` answers git's
-read-only file protocol with it, and `example_urls` tells the home page. So an example launches
-like any other address, also on a machine that reaches no Git host.
+`publish` makes a bare repository of each (`manage.py up` calls it), `serve` answers git's read-only
+file protocol, and `example_urls` lists them for the home page. So an example launches like any
+other address, even on a machine that reaches no Git host.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SERVED = re.compile(
     r"HEAD|info/refs|objects/info/packs|objects/[0-9a-f]{2}/[0-9a-f]{38}"
     r"|objects/pack/pack-[0-9a-f]{40}\.(?:pack|idx)"
 )
-# Nobody's name and a fixed date: the same files are the same commit on every machine.
+# A neutral name and a fixed date: the same files give the same commit on every machine.
 AUTHOR = {
     f"GIT_{role}_{field}": value
     for role in ("AUTHOR", "COMMITTER")
@@ -37,7 +37,7 @@ AUTHOR = {
 
 @dataclass(frozen=True)
 class Example:
-    """One example, as the home page shows it; ``url`` is what git clones, ``path`` is opened."""
+    """One example on the home page; git clones ``url``, and the notebook opens ``path``."""
 
     name: str
     title: str
@@ -47,7 +47,7 @@ class Example:
 
 
 def example_urls() -> list[Example]:
-    """The examples, simplest first, in the language of the request."""
+    """Return the examples, simplest first, in the language of the request."""
     words = {
         "hello": (_("Hello"), _("One notebook and nothing to install: the quickest start.")),
         "flowers": (
@@ -62,7 +62,7 @@ def example_urls() -> list[Example]:
 
 
 def publish() -> None:
-    """Make the repositories, or bring them to what the folders hold now. May be repeated."""
+    """Create the repositories, or update them to the folders' contents. May be repeated."""
     for name in NAMES:
         repository = _repository(name)
         _git(repository, "init", "--quiet", "--bare", "--object-format=sha1", str(repository))
@@ -76,7 +76,7 @@ def publish() -> None:
 
 @require_safe
 def serve(request: HttpRequest, name: str, path: str) -> HttpResponse:
-    """One file of an example's repository; only what git asks for, by name, is there."""
+    """Send one file of an example's repository; `Http404` for files that git does not ask for."""
     file = _repository(name) / path
     if name not in NAMES or not SERVED.fullmatch(path) or not file.is_file():
         raise Http404

@@ -1,6 +1,6 @@
-"""The address that the portal listens on, and asking the portal there whether it is well.
+"""Open the portal's listening socket, and ask the portal there whether it is healthy.
 
-For `manage.py up`, which holds the door open for the web process.
+`manage.py up` uses it and keeps the socket open for the web process.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from django.utils.translation import gettext as _
 from portal.health.checks import NEEDED, OK
 
 PORT_WAIT = 5.0
-"""Seconds for a portal that was killed just now to let go of its port."""
+"""Seconds that a portal killed just now has to release its port."""
 
 
 def listen() -> socket.socket:
-    """The socket that web is handed. It stays open while web is restarted: visitors only wait.
+    """Return the socket for the web process.
 
-    Raises `CommandError` with a sentence when the address cannot be had.
+    It stays open while web restarts, so visitors only wait. Raises `CommandError` with a sentence
+    if the address is not available.
     """
     host, port = settings.PORTAL_HOST, settings.PORTAL_PORT
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -39,14 +40,15 @@ def listen() -> socket.socket:
                 continue
             text = _("Bindery cannot listen on %(host)s, port %(port)s: %(why)s. Set PORTAL_PORT.")
             raise CommandError(text % {"host": host, "port": port, "why": error.strerror}) from None
-        # What it accepts has this, too. Web does not set it: it takes a handed-down socket for one
-        # without a network, and each answer's body then waited 40 ms for its header's receipt.
+        # Accepted connections inherit this. Web does not set it, because it takes an inherited
+        # socket for one without a network; each answer's body then waited 40 ms for the
+        # acknowledgement of its header.
         door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return door
 
 
 def what_is_wrong(door: socket.socket) -> dict[str, str]:
-    """The checks of ``/health`` that keep launches from working; empty when none does."""
+    """Return the checks of ``/health`` that keep launches from working; empty if there are none."""
     host, port = door.getsockname()[:2]
     anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  asked, not listened on
     connection = HTTPConnection(anywhere.get(host, host), port, timeout=2)

@@ -1,4 +1,4 @@
-"""The lock that says that a portal works on this data folder, or that nobody may start one now."""
+"""Lock the data folder while a portal runs on it, or while none may be started."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from django.utils.translation import gettext as _
 
 @contextmanager
 def only_one() -> Iterator[None]:
-    """Two portals on one data folder would start everything twice. Raises `CommandError`."""
+    """Hold the data folder's lock during the block: two portals would start everything twice.
+
+    Raises `CommandError` if another portal holds it.
+    """
     settings.PORTAL_DATA.mkdir(parents=True, exist_ok=True)
     with (settings.PORTAL_DATA / "up.lock").open("w") as file:
         try:

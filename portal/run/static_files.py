@@ -1,8 +1,6 @@
-"""Collect styles, scripts and pictures into the folder they are served from.
+"""Collect styles, scripts and images into the folder they are served from.
 
-The folder from which styles, scripts and pictures are served: filled when they have changed.
-
-Where styles and scripts are served from: `settings` names it, `staticfolder` fills it.
+Settings name the folder and `StaticStorage`; `refresh` fills the folder when files have changed.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 def refresh() -> None:
-    """Collect and compress all static files, unless the folder has them as they are now."""
+    """Collect and compress all static files, unless the folder is up to date."""
     stamp = Path(settings.STATIC_ROOT) / ".collected"
     state = _state()
     if stamp.exists() and stamp.read_text() == state:
@@ -27,7 +25,7 @@ def refresh() -> None:
 
 
 def _state() -> str:
-    """A checksum of the names, sizes and times of all files that there are to collect."""
+    """Return a checksum of the names, sizes and times of all files to collect."""
     checksum = hashlib.sha256(settings.STATIC_URL.encode())
     for finder in get_finders():
         for name, storage in finder.list(None):
@@ -37,7 +35,9 @@ def _state() -> str:
 
 
 class StaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # untyped
-    """Names that change with the content, also where one ES module imports another: otherwise a
-    browser would go on with an old part of a new page."""
+    """File names that change with the content, also where one ES module imports another.
+
+    Otherwise a browser would go on using an old part of a new page.
+    """
 
     support_js_module_import_aggregation = True

@@ -1,10 +1,10 @@
-"""Keeps the portal's own processes running, for `manage.py up`.
+"""Keep the portal's own processes running, for `manage.py up`.
 
-Each part leads a session of its own, so that a signal goes to the part alone and never to its
-process group: a django-q cluster whose children are signalled as well never ends. What a part
-leaves behind when it dies is killed before the part is started again; otherwise the orphans of a
-killed worker would go on working beside the new ones. Notebooks and builds are nobody's children
-here and stay.
+Each part leads a session of its own, so that a signal reaches the part alone and never its process
+group: a django-q cluster whose children are signalled as well never ends. Processes that a part
+leaves behind when it dies are killed before the part is started again; otherwise the orphans of a
+killed worker would go on working beside the new ones. Notebooks and builds are no children of these
+processes and stay.
 """
 
 from __future__ import annotations
@@ -25,19 +25,22 @@ from portal.lib.logs.formats import prefixed
 PAUSES = (0.5, 1, 2, 5, 10, 30)
 """Seconds before a part is started again, after each death in a row."""
 LIVED_WELL = 60.0
-"""A part that ran for so many seconds has not died in a row."""
+"""A death after so many seconds of running is the first in a new row."""
 PATIENCE = 20.0
 """Seconds that a part has to end by itself."""
 LOOK_INTERVAL = 10.0
-"""Seconds between two questions whether a running part is sick; the first one waits until it has
-run for `LIVED_WELL`, because a part that has just started may have much to catch up with."""
+"""Seconds between two checks whether a running part is sick.
+
+The first check waits until the part has run for `LIVED_WELL`, because a part that has just started
+may have much to catch up with.
+"""
 
 
 class _Life:
-    """One run of a part, from its start to its burial."""
+    """One run of a part, from its start until it is reaped."""
 
     def __init__(self, command: Sequence[str], descriptors: Sequence[int]) -> None:
-        # `setpriv` has the part ended by the kernel when this process dies, however it dies.
+        # With `setpriv`, the kernel ends the part when this process dies, however it dies.
         self._process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", "--", *command],
             stdin=subprocess.DEVNULL,
@@ -53,18 +56,20 @@ class _Life:
         self.deadline = math.inf
 
     def has_ended(self) -> bool:
-        """Without taking the dead process off the table: its id, which is the group's as well,
-        stays taken until `bury`."""
+        """Return whether the process has ended, without reaping it.
+
+        Its id, which is also the group's, stays taken until `bury`.
+        """
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self._process.pid, flags) is not None
 
     def ask_to_end(self) -> None:
-        """SIGTERM to the part, and to nobody else of its group; it may have been hurried before."""
+        """Send SIGTERM to the part only, not to its group. An earlier deadline stays in force."""
         self.deadline = min(self.deadline, time.monotonic() + PATIENCE)
         os.kill(self._process.pid, signal.SIGTERM)
 
     def bury(self) -> str:
-        """Kill the part, if it still runs, and what is left of its group; tell why it ended."""
+        """Kill the part, if it still runs, and the rest of its group; return why it ended."""
         os.killpg(self._process.pid, signal.SIGKILL)
         code = self._process.wait()
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
@@ -73,9 +78,9 @@ class _Life:
 class Part:
     """One process of the portal, started again whenever it ends.
 
-    ``is_sick`` is asked now and then while it runs: true means that it is alive but does nothing
-    any more, and it is restarted. ``descriptors`` are handed down; ``written`` makes a line of a
-    part's name and of what it says.
+    ``is_sick`` is called now and then while it runs: true means that it is alive but does nothing
+    any more, and it is restarted. ``descriptors`` are file descriptors to inherit. ``written``
+    formats a line of output from the part's name and its text.
     """
 
     def __init__(
@@ -97,7 +102,7 @@ class Part:
         self._deaths = 0
 
     def tend(self) -> None:
-        """Do what there is to do now: start, restart, end what does not end. Never waits."""
+        """Do what is due now: start, restart, or kill what does not end. Never waits."""
         now = time.monotonic()
         if self._life is None:
             if now >= self._start_at:
@@ -111,12 +116,12 @@ class Part:
                 self._life.ask_to_end()
 
     def ask_to_end(self) -> None:
-        """Have it end by itself, for good."""
+        """Ask the part to end, for good."""
         if self._life:
             self._life.ask_to_end()
 
     def end(self) -> None:
-        """Return when it has ended; kill it when its patience is over."""
+        """Wait until the part has ended; kill it when its patience is over."""
         while self._life:
             if self._life.has_ended() or time.monotonic() >= self._life.deadline:
                 self._life.bury()
@@ -125,7 +130,7 @@ class Part:
                 time.sleep(0.05)
 
     def hurry(self) -> None:
-        """No more patience."""
+        """Let the part's patience end now."""
         if self._life:
             self._life.deadline = 0.0
 
@@ -147,7 +152,7 @@ class Part:
                 self._say(line.rstrip("\n"))
 
     def _say(self, text: str) -> None:
-        # Without a reader for our own lines (`make run | head`), the part goes on all the same.
+        # If nobody reads our output any more (`make run | head`), the part goes on all the same.
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.write(f"{self._written(self.name, text)}\n")
             sys.stdout.flush()
@@ -156,8 +161,8 @@ class Part:
 def supervise(parts: Sequence[Part], each_time: Callable[[], None]) -> None:
     """Keep ``parts`` running until SIGTERM or SIGINT, then end them and return.
 
-    ``each_time`` is called several times a second. A second signal ends the parts at once. To be
-    called from the main thread, which must live as long as the parts shall.
+    ``each_time`` is called several times a second. A second signal ends the parts at once. Call it
+    from the main thread, which must live as long as the parts.
     """
     stopping = _stopping(parts)
     while not stopping.wait(0.2):
@@ -171,7 +176,7 @@ def supervise(parts: Sequence[Part], each_time: Callable[[], None]) -> None:
 
 
 def _stopping(parts: Sequence[Part]) -> threading.Event:
-    """Set from the first signal on; the next one takes the parts' patience away."""
+    """Return an event that the first signal sets; the next signal ends the parts' patience."""
     stopping = threading.Event()
 
     def stop(number: int, frame: object) -> None:
@@ -181,6 +186,6 @@ def _stopping(parts: Sequence[Part]) -> threading.Event:
         stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` has its reasons
+        if signal.getsignal(number) != signal.SIG_IGN:  # respect `nohup`
             signal.signal(number, stop)
     return stopping

@@ -1,5 +1,5 @@
-"""``manage.py doctor``: what is wrong with an installation, and how it is mended.
+"""``manage.py doctor``: find out what is wrong with an installation, and how to fix it.
 
-Each module has checks of one thing, functions that yield a `Finding` for whatever is not as it
-should be; `runner` lists them in the order of their importance and runs them.
+Each module has checks of one subject: functions that yield a `Finding` for whatever is not as it
+should be. `runner` lists them in order of importance and runs them.
 """

@@ -1,8 +1,7 @@
 """Check the settings and the site's keys.
 
-The settings: what is wrong with one, and which make no sense together.
-
-The site's keys: that they stay the same, and that nobody else reads them.
+Settings: each is valid, and they make sense together. Keys: they stay the same, nobody else can
+read them, and they are long enough.
 """
 
 from __future__ import annotations
@@ -19,12 +18,16 @@ from .finding import Finding
 ELSEWHERE = frozenset(
     {"security.W004", "security.W005", "security.W008", "security.W021", "portal.W001"}
 )
-"""Checks of Django for keeping browsers at https, which is the web server's in front, and what is
-said here in other words."""
+"""Django's checks that are left out.
+
+They keep browsers at https, which is up to the web server in front, or doctor says the same in
+other words.
+"""
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def check_settings() -> Iterator[Finding]:
+    """Yield Django's own findings, and those on sign-in, addresses, services and notebooks."""
     for message in run_checks(include_deployment_checks=settings.GATEWAY_SCHEME == "https"):
         if message.id not in ELSEWHERE and not message.is_silenced():
             yield _of_django(message)
@@ -107,12 +110,13 @@ def _what_a_notebook_gets() -> Iterator[Finding]:
 
 
 FILES = ("secret-key", "encryption-key", "admin-password", "db.sqlite3")
-"""What is in the data folder and the portal's own user's alone."""
+"""Files in the data folder that only the portal's user may read."""
 KEYS = ("PORTAL_SECRET_KEY", "PORTAL_ENCRYPTION_KEYS")
 SHORTEST = 32
 
 
 def check_secrets() -> Iterator[Finding]:
+    """Yield findings on files that others can read, and on keys that are unset or too short."""
     for name in FILES:
         path = settings.PORTAL_DATA / name
         if path.exists() and path.stat().st_mode & 0o077:

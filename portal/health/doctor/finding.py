@@ -1,4 +1,4 @@
-"""Describe a check's finding, and why somebody could not be asked."""
+"""Describe one finding of a check, and put an error into words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sessions.backends import Problem
 
 @dataclass(frozen=True)
 class Finding(Problem):
-    """A `Problem`; ``advice`` is something that works and could be better."""
+    """A `Problem`; with ``advice``, something that works but could be better."""
 
     advice: bool = False
 
@@ -21,12 +21,12 @@ LONGEST = 300
 
 
 def in_a_line(error: Exception) -> str:
-    """What the error says, as a part of a sentence of ours."""
+    """Return the error's message as part of a sentence, at most `LONGEST` characters."""
     return " ".join(str(error).split()).rstrip(".")[:LONGEST]
 
 
 def reason(error: Exception) -> str:
-    """Of an error over HTTP: the library's own words are long, and about itself."""
+    """Return why an HTTP request failed; the library's own messages are long and about itself."""
     if isinstance(error, requests.exceptions.SSLError):
         return _("its certificate is not believed")
     if isinstance(error, requests.Timeout):

@@ -1,10 +1,8 @@
 """Check the portal's address, the gateway's domain and the trusted Git hosts.
 
-The portal's address: that it leads to this portal, and its certificate lasts.
-
-The addresses of notebooks: any name below the gateway's domain leads to this portal.
-
-The trusted Git hosts: that there are such, and that they are not the portal.
+The address must lead to this portal, and its certificate must last. Any name below the gateway's
+domain must lead to this portal as well. The trusted Git hosts must exist and must not be the
+portal.
 """
 
 from __future__ import annotations
@@ -30,6 +28,7 @@ SOON_DAYS = 21
 
 
 def check_address() -> Iterator[Finding]:
+    """Yield findings on `PORTAL_URL`: whether this portal answers there, and its certificate."""
     nonce = secrets.token_hex(8)
     try:
         answer = requests.get(
@@ -62,7 +61,7 @@ def _away(error: Exception) -> Finding:
 
 
 def certificate(url: str) -> Iterator[Finding]:
-    """Whether it ends soon; that it is believed, whoever has asked for a page knows."""
+    """Yield a finding if the certificate is not trusted, or ends within `SOON_DAYS` days."""
     parts = urlsplit(url)
     where = (parts.hostname or "", parts.port or 443)
     try:
@@ -89,6 +88,7 @@ _NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
 
 
 def check_gateway() -> Iterator[Finding]:
+    """Yield a finding if a name below the gateway's domain does not lead to this portal."""
     name = f"doctor-{secrets.token_hex(4)}"
     host = f"{name}.{settings.PORTAL_GATEWAY_DOMAIN}"
     url = f"{settings.GATEWAY_SCHEME}://{host}/"
@@ -109,7 +109,7 @@ def check_gateway() -> Iterator[Finding]:
 
 
 def _reached_from_here(url: str) -> str:
-    """Browsers know by themselves where names below localhost lead; other programs may not."""
+    """Replace a name below localhost by its address: browsers know it, other programs may not."""
     parts = urlsplit(url)
     if not (parts.hostname or "").endswith(".localhost"):
         return url
@@ -131,6 +131,7 @@ def _finding(url: str, why: str) -> Finding:
 
 
 def check_git_hosts() -> Iterator[Finding]:
+    """Yield findings on trusted Git hosts that do not resolve, or that are this machine."""
     for entry in settings.PORTAL_TRUSTED_GIT_HOSTS:
         if entry == settings.PORTAL_OWN_ADDRESS:
             continue
@@ -150,7 +151,7 @@ def check_git_hosts() -> Iterator[Finding]:
 
 
 def _of_this_machine(entry: str, host: str) -> Iterator[Finding]:
-    """Warn of an entry without a port: all that listens on this machine is open to git then."""
+    """Warn of an entry without a port: it opens everything that listens on this machine to git."""
     if not rules().is_portal(host, settings.PORTAL_PORT):
         return
     if entry.endswith(f":{settings.PORTAL_PORT}"):

@@ -1,8 +1,7 @@
 """Check the portal's own processes and the back end.
 
-The processes of the portal: that they live, do their work, and are of one version.
-
-The back end: what it says itself, once it is asked for everything that its work needs.
+The processes must be alive, do their work and have the same version. The back end reports its own
+problems, once it is asked for everything that its work needs.
 """
 
 from __future__ import annotations
@@ -22,11 +21,14 @@ from .finding import Finding
 LOOKED_AT = frozenset(
     {"database", "worker", "watch", "backend", "disk", "channel", "mail", "installation"}
 )
-"""The parts that are asked themselves, here or by another check."""
+"""Parts that are checked directly, here or by another check."""
 
 
 def check_processes(patience: float) -> Iterator[Finding]:
-    """``patience``: the seconds in which a worker has to take a task."""
+    """Yield findings on watch, the worker and parts that no other check asks.
+
+    ``patience``: seconds that a worker has to take a task.
+    """
     states = checks.states()
     if states["watch"].problem:
         yield Finding(
@@ -59,6 +61,7 @@ def _of_worker(version: str | None) -> Iterator[Finding]:
 
 
 def check_backend() -> Iterator[Finding]:
+    """Yield the problems that the back end reports."""
     backend = get_backend()
     for problem in (*backend.problems(), *backend.examine()):
         yield Finding(problem.id, problem.message, problem.hint)

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Check:
-    """``ask`` may take ``seconds``; ``stored``: it needs a database that works."""
+    """One check: ``ask`` may take ``seconds``; if ``stored``, it needs a working database."""
 
     name: str
     ask: Callable[[], Iterable[Finding]]
@@ -31,8 +31,10 @@ class Check:
 
 
 def checks(mail_to: str = "", patience: float = 10) -> list[Check]:
-    """In the order of their importance. ``mail_to`` gets a letter, if it is given; a worker is
-    waited for ``patience`` seconds."""
+    """Return all checks in order of importance.
+
+    ``mail_to`` is sent a letter if it is given. ``patience``: seconds to wait for a worker.
+    """
     return [
         Check("settings", configuration.check_settings),
         Check("keys", configuration.check_secrets),
@@ -58,7 +60,10 @@ def checks(mail_to: str = "", patience: float = 10) -> list[Check]:
 
 
 def examine(them: Iterable[Check]) -> Iterator[tuple[Check, list[Finding]]]:
-    """Each check with what it has found. Without a database, those that need one are left out."""
+    """Run the checks one by one and yield each with its findings.
+
+    Without a database, checks that need one are left out.
+    """
     there_is_a_database = True
     for check in them:
         if check.stored and not there_is_a_database:
@@ -84,7 +89,7 @@ def _ask(check: Check) -> list[Finding]:
 def _collect(check: Check, found: list[Finding]) -> None:
     try:
         for finding in check.ask():
-            found.append(finding)  # noqa: PERF402  what comes before a deadline counts
+            found.append(finding)  # noqa: PERF402  findings before the deadline count
     except BinderyError as error:
         found.append(Finding(error.code, error.message, _("The launches of people end so, too.")))
     except Exception as error:

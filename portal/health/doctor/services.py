@@ -1,8 +1,7 @@
 """Check the mail server and the identity providers.
 
-The mail server: that it takes a connection and, where there is one, the name and password.
-
-The identity providers: that each describes itself, as the one that is meant, and has keys.
+The mail server must accept a connection and, if set, the name and password. Each provider must
+describe itself under the issuer that is set, sign with the algorithm we accept, and publish keys.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from .finding import Finding, in_a_line, reason
 
 
 def check_mail(mail_to: str = "") -> Iterator[Finding]:
-    """``mail_to`` is sent a letter; without it, nothing is sent."""
+    """Yield a finding if the mail server takes no letters; with ``mail_to``, send one there."""
     if not outbox.are_sent():
         return
     try:
@@ -42,7 +41,7 @@ def check_mail(mail_to: str = "") -> Iterator[Finding]:
 
 
 def stored() -> Iterator[Finding]:
-    """Letters that nobody got."""
+    """Yield a finding if letters could not be sent."""
     if failed := Letter.objects.failed().count():
         yield Finding(
             "doctor.letters",
@@ -64,6 +63,7 @@ SECONDS = 5
 
 
 def check_providers() -> Iterator[Finding]:
+    """Yield findings on each identity provider."""
     for provider in settings.OIDC_PROVIDERS.values():
         try:
             yield from _of(provider)

@@ -1,12 +1,9 @@
 """Check the database, Redis, the disk and the installation id.
 
-The database: reachable, of the right version, with all migrations, and of one time with us.
-
-Redis: that it answers, and hands on what is said.
-
-The disk: that there is room, and that it is this machine's own where it has to be.
-
-Whether database and data belong together, and what in the place is another's or nobody's.
+Database: reachable, of a supported version, with all migrations, and its clock agrees with ours.
+Redis: answers and passes messages on. Disk: has room, and is local where it has to be.
+Installation: database and data belong together; objects of other portals and volumes of nobody are
+reported.
 """
 
 from __future__ import annotations
@@ -42,6 +39,7 @@ SKEW = timedelta(seconds=5)
 
 
 def check_database() -> Iterator[Finding]:
+    """Yield findings on the database."""
     try:
         connection.ensure_connection()
         connection.check_database_version_supported()
@@ -123,6 +121,7 @@ SECONDS = 3.0
 
 
 def check_redis() -> Iterator[Finding]:
+    """Yield a finding if Redis is set but cannot be used."""
     if not settings.REDIS_URL:
         return
     try:
@@ -139,7 +138,7 @@ def check_redis() -> Iterator[Finding]:
 
 
 def _comes_back() -> bool:
-    """Whether a message arrives at who listens."""
+    """Return whether a published message reaches a listener."""
     name, over = f"bindery-doctor-{secrets.token_hex(8)}", time.monotonic() + SECONDS
     with (
         Redis.from_url(
@@ -148,7 +147,7 @@ def _comes_back() -> bool:
         redis.pubsub() as listener,
     ):
         listener.subscribe(name)
-        listener.get_message(timeout=SECONDS)  # that it listens
+        listener.get_message(timeout=SECONDS)  # the confirmation of the subscription
         redis.publish(name, name)
         while time.monotonic() < over:
             if (heard := listener.get_message(timeout=SECONDS)) and heard["type"] == "message":
@@ -162,6 +161,7 @@ FEW_GB = 1.0
 
 
 def check_disk() -> Iterator[Finding]:
+    """Yield findings if the data folder or the disk of environments is nearly full."""
     free = shutil.disk_usage(settings.PORTAL_DATA).free / 1e9
     if free < FEW_GB:
         yield Finding(
@@ -178,7 +178,7 @@ def check_disk() -> Iterator[Finding]:
 
 
 def is_far(path: Path, mounts: Path = MOUNTS) -> str:
-    """The kind of network disk that a path is on, "" for one of this machine."""
+    """Return the kind of network disk that a path is on; "" for a local disk."""
     lines = (line.split() for line in mounts.read_text().splitlines())
     above = [(point, kind) for _device, point, kind, *_rest in lines if path.is_relative_to(point)]
     _point, kind = max(above, key=lambda each: len(each[0]), default=("", ""))
@@ -189,6 +189,7 @@ NAMED = 5
 
 
 def check_installation() -> Iterator[Finding]:
+    """Yield findings if database and data do not fit, and on what is another's or nobody's."""
     verdict = ownership.judge()
     if verdict not in {Verdict.FITS, Verdict.GIVE}:
         said = in_words(ownership.PART, verdict.value)

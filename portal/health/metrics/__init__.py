@@ -1,9 +1,9 @@
 """Metrics for Prometheus at ``/metrics`` (``docs/monitor.md``).
 
-- `counting`: what this web process has answered; each process knows its own.
+- `counting`: requests that this web process has answered; each process knows its own.
 - `collectors`: current values from a handful of queries, and totals since the installation, from
   the counters of `sessions.statistics.counters`.
 - `views`: all of them as one text, also while the database is away, and who may read it.
 
-No label has a value that grows with people, projects, repositories or addresses.
+No label has values that grow with people, projects, repositories or addresses.
 """

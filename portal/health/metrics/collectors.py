@@ -1,11 +1,8 @@
-"""Collect all metrics: current values from a few queries, totals from the counters.
+"""Collect the metrics that come from the database.
 
-How things are now, from a fixed number of queries: what runs, what waits, what there is.
-
-What has happened since the installation: all web processes tell the same, whenever begun.
-
-`sessions.statistics.counters` says what is counted, `sessions.statistics.counters` counts it,
-within a minute.
+`current_values` says what runs, waits and exists now, from a fixed number of queries. `totals` says
+what has happened since the installation: every web process reports the same, whenever it started,
+because `sessions.statistics.counters` keeps the counts in rows, at most a minute old.
 """
 
 from __future__ import annotations
@@ -27,11 +24,11 @@ from sessions.statistics import counters, overview
 
 GB = 10**9
 SILENT = timedelta(minutes=15)
-"""A notebook that has not said for so long what it does is no longer taken for idle or busy."""
+"""A notebook that has not reported its activity for so long counts as neither idle nor busy."""
 
 
 def current_values() -> Iterator[Metric]:
-    """All of them. Raises `django.db.DatabaseError`."""
+    """Yield all current values. Raises `django.db.DatabaseError`."""
     now = overview.now()
     yield _by("notebooks", "Sessions that are on their way, running or being stopped.", "state",
               dict.fromkeys(SESSION_LIVE, 0) | now.states)  # fmt: skip
@@ -50,7 +47,7 @@ def current_values() -> Iterator[Metric]:
 
 
 def _capacity(there_is: Capacity) -> Iterator[Metric]:
-    """Nothing of what the back end may not look at."""
+    """Leave out values that the back end may not read."""
     scaled = (
         ("capacity_cpus", "CPUs of all machines together.", there_is.cpu, 1),
         ("capacity_memory_bytes", "Memory of all machines together.", there_is.memory_gb, GB),
@@ -121,8 +118,11 @@ INFINITE = "+Inf"
 
 
 class Meaning(NamedTuple):
-    """``beginnings``: labels that are there from the start, at zero, so that the first one counts
-    as an increase."""
+    """A metric's type and help text.
+
+    ``beginnings`` are label sets that exist from the start, at zero, so that the first event counts
+    as an increase.
+    """
 
     kind: str
     help: str
@@ -159,7 +159,7 @@ METRICS = {
 
 
 def totals() -> Iterator[Metric]:
-    """All of them, from one query. Raises `django.db.DatabaseError`."""
+    """Yield all totals, from one query. Raises `django.db.DatabaseError`."""
     rows = {(row.metric, row.labels): row.value for row in Tally.objects.all()}
     for name, meaning in METRICS.items():
         family = Metric(f"bindery_{name}", meaning.help, meaning.kind)

@@ -1,6 +1,6 @@
-"""What this web process has answered: counted in memory, by the names of addresses alone.
+"""Count in memory what this web process has answered, labelled by route names only.
 
-A process begins at zero, as Prometheus expects. Each has to be a target of its own.
+A process begins at zero, as Prometheus expects, so each process must be a target of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from portal.lib.logs.requests import NOTEBOOK, Asked
 REGISTRY = CollectorRegistry()
 BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series each, of no use
 ProcessCollector(registry=REGISTRY)
 _requests = Counter(
     "bindery_http_requests",
@@ -50,13 +50,13 @@ _sockets = Gauge(
 
 
 def begun(asked: Asked) -> None:
-    """An answer begins, or a socket is open."""
+    """Count an answer that begins, or a socket that is open."""
     if asked.is_open_socket:
         _sockets.labels(_to(asked)).inc()
 
 
 def ended(asked: Asked) -> None:
-    """An answer or a socket has ended."""
+    """Count an answer or a socket that has ended."""
     status = f"{asked.status // 100}xx"
     if asked.is_open_socket:
         _sockets.labels(_to(asked)).dec()
@@ -73,5 +73,5 @@ def _to(asked: Asked) -> str:
 
 
 def _route(asked: Asked) -> str:
-    """The admin has hundreds of addresses, and its staff are few: they are one."""
+    """Count the admin as one route: it has hundreds of addresses and few users."""
     return "admin" if asked.route.startswith("admin:") else asked.route

@@ -1,10 +1,7 @@
-"""Serve ``/metrics`` to those who may read it.
+"""Serve ``/metrics`` to those who may read it, even without a database.
 
-One scrape: all figures as the text that Prometheus reads. Never fails for want of a database.
-
-Who may read ``/metrics``: who brings ``PORTAL_METRICS_TOKEN``, and staff who may see sessions.
-
-Nobody may for being on the same machine: builds and notebooks are, and they are strangers' code.
+Readers are whoever sends ``PORTAL_METRICS_TOKEN``, and staff who may view sessions. Being on the
+same machine gives no access: builds and notebooks run there, and they are strangers' code.
 """
 
 from __future__ import annotations
@@ -33,7 +30,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 def text() -> bytes:
-    """What this process has counted, and what the database tells where it can be reached."""
+    """Return this process's counts, and the database's metrics if it can be reached."""
     return generate_latest(counting.REGISTRY) + generate_latest(_registry)
 
 
@@ -55,7 +52,7 @@ def _found() -> list[Metric] | None:
 
 
 def _parts() -> Iterator[Metric]:
-    """As ``/health`` has them."""
+    """Report each part as ``/health`` does."""
     up = GaugeMetricFamily(
         "bindery_part_up", "Whether a part of the portal works.", labels=["part"]
     )
@@ -82,8 +79,11 @@ PLAIN = "text/plain; charset=utf-8"
 
 
 class ByToken(MiddlewareMixin):
-    """Before everything else: Prometheus asks each process by its own address, which is no host
-    of the portal's, and it needs neither session nor database."""
+    """Middleware that answers ``/metrics`` for a bearer token, before all other middleware.
+
+    Prometheus asks each process by its own address, which is none of the portal's hosts, and the
+    answer needs neither session nor database.
+    """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
         token = bearer(request.headers.get("Authorization", ""))
@@ -106,7 +106,7 @@ def _by_token(request: HttpRequest, token: str) -> HttpResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """For staff who are signed in."""
+    """Answer signed-in staff with the metrics, everyone else with 401."""
     if _is_staff(request):
         return _scrape()
     return _refusal(

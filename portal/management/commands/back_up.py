@@ -1,4 +1,7 @@
-"""``manage.py back_up``: database, files and keys into a new folder, while the portal runs."""
+"""``manage.py back_up``: copy database, files and keys into a new folder while the portal runs.
+
+`portal.backup.create` does it.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ from portal.backup.create import KEYS, back_up
 from portal.backup.programs import BackupError
 
 INCOMPLETE = 3
-"""The exit status where there is a backup, and something that should be in it is not."""
+"""The exit status if there is a backup, but something is missing from it."""
 
 
 class Command(BaseCommand):
+    """The command ``back_up``."""
+
     help = "Back up database, files and keys into a new folder. The portal may run meanwhile."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,4 +1,7 @@
-"""``manage.py doctor``: says what is wrong with this installation and how to mend it."""
+"""``manage.py doctor``: say what is wrong with this installation and how to fix it.
+
+`portal.health.doctor` has the checks.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,13 @@ from portal.health.doctor.runner import checks, examine
 
 
 class Command(BaseCommand):
+    """The command ``doctor``."""
+
     help = (
         "Go through everything that the portal needs, and say what is wrong and how to mend it, "
         "the most important first. Exit code 1 if anything is wrong; advice alone gives 0."
     )
-    requires_system_checks = ()  # it makes them itself, and says more
+    requires_system_checks = ()  # it runs them itself, and says more
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:

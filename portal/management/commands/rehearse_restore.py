@@ -1,4 +1,7 @@
-"""``manage.py rehearse_restore``: a backup restored beside the portal, looked at, and removed."""
+"""``manage.py rehearse_restore``: restore a backup beside the portal, inspect it and remove it.
+
+`portal.backup.rehearsal` does it.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from portal.backup.programs import BackupError
 
 
 class Command(BaseCommand):
+    """The command ``rehearse_restore``."""
+
     help = (
         "Restore a backup into a folder and a database of its own, and see whether people would "
         "find what they had. The portal may run; it is not touched."

@@ -1,4 +1,7 @@
-"""``manage.py reseal``: everything sealed, under the first of ``PORTAL_ENCRYPTION_KEYS``."""
+"""``manage.py reseal``: encrypt everything sealed with the first of ``PORTAL_ENCRYPTION_KEYS``.
+
+`portal.health.sealed` lists the columns, `keys.sealing` encrypts.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from portal.health.sealed import COLUMNS
 
 
 class Command(BaseCommand):
+    """The command ``reseal``."""
+
     help = (
         "Bring everything that is stored encrypted to the first of PORTAL_ENCRYPTION_KEYS. The "
         "portal may run, and it may be done again."

@@ -1,4 +1,7 @@
-"""``manage.py restore``: what ``back_up`` has made, into this installation."""
+"""``manage.py restore``: restore a backup of ``back_up`` into this installation.
+
+`portal.backup.restore` does it.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ from portal.backup.programs import BackupError
 from portal.backup.restore import Restored, restore
 
 INCOMPLETE = 3
-"""The exit status where everything is restored but for something that could not be unpacked."""
+"""The exit status if everything is restored except something that could not be unpacked."""
 
 
 class Command(BaseCommand):
+    """The command ``restore``."""
+
     help = "Restore a backup into this installation, which must not run."
 
     def add_arguments(self, parser: CommandParser) -> None:

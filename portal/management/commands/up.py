@@ -1,7 +1,7 @@
-"""``manage.py up``: the whole embedded portal in the foreground.
+"""``manage.py up``: run the whole embedded portal in the foreground.
 
-It prepares what has to be there (database, files, account, examples, back end), then hands web,
-worker, watch and what keepers are forked from to `portal.run.supervisor` until it is told to end.
+It prepares database, files, account, examples and back end. Then it hands web, worker, watch and
+the process that keepers are forked from to `portal.run.supervisor`, until it is told to end.
 """
 
 from __future__ import annotations
@@ -43,19 +43,21 @@ from sessions.watch.conditions import in_words
 
 COMPLAIN_EVERY = 30.0
 RECOVERY = 60.0
-"""Seconds that the parts have, once the database is back, to give a sign of life."""
+"""Seconds that the parts have to give a sign of life once the database is back."""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 class Command(BaseCommand):
+    """The command ``up``."""
+
     help = "Run the whole portal on this machine: pages, worker and watch."
 
     def check(self, *args: Any, **kwargs: Any) -> None:
-        """In a process of its own: it loads all pages to look at them, which are of no use here."""
+        """Run the checks in a separate process: they load all pages, which nothing needs here."""
         looking = get_context("fork").Process(target=self._check, kwargs=kwargs)
         looking.start()
         looking.join()
-        if looking.exitcode:  # it has said why
+        if looking.exitcode:  # the process has said why
             sys.exit(looking.exitcode)
 
     def _check(self, **kwargs: Any) -> None:
@@ -66,7 +68,7 @@ class Command(BaseCommand):
             sys.exit(error.returncode)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the parts run, there is none to end
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no part runs yet that would have to end
         _set_variables()
         _refuse_half()
         with only_one(), listen() as door, launch.doors() as doors:
@@ -74,8 +76,7 @@ class Command(BaseCommand):
             supervise(_parts(door, *doors), self._announcement(door, password))
 
     def _prepare(self) -> str:
-        """Everything that must be there before the parts start; the account's password, if it was
-        made just now."""
+        """Prepare what the parts need; return the account's password if it was made just now."""
         self._say(_("Preparing Bindery in %(path)s …") % {"path": settings.PORTAL_DATA})
         _keep_database_private()
         call_command("migrate", interactive=False, verbosity=0)
@@ -99,7 +100,7 @@ class Command(BaseCommand):
         self.stderr.write(f"\n{line}\n{body}\n{line}\n")
 
     def _announcement(self, door: socket.socket, password: str) -> Callable[[], None]:
-        """What to call until it has said that the portal is ready, and is quiet from then on."""
+        """Return a function to call repeatedly, until it has said that the portal is ready."""
         ready = _(
             "\nBindery is ready at %(url)s\n%(who)sCtrl-C ends it; notebooks go on running.\n"
         )
@@ -111,7 +112,7 @@ class Command(BaseCommand):
             if said:
                 return
             wrong = what_is_wrong(door)
-            # What is wrong with these has been said, and pages say it to staff.
+            # Problems of these two have been reported, and pages report them to staff.
             said = not wrong.keys() - {"backend", ownership.PART}
             if said:
                 who = _who_may_sign_in(password)
@@ -153,15 +154,15 @@ def _refuse_half() -> None:
 
 
 def _set_variables() -> None:
-    """What the parts find in their environment, unless the operator says otherwise."""
-    os.environ.setdefault("PORTAL_LOG_LEVEL", "WARNING")  # their log is on a person's screen
-    if CERTIFICATES.exists():  # builds trust whom the system trusts, such as a site's own index
+    """Set environment variables of the parts that the operator has not set."""
+    os.environ.setdefault("PORTAL_LOG_LEVEL", "WARNING")  # the log is on somebody's screen
+    if CERTIFICATES.exists():  # builds trust what the system trusts, such as a site's own index
         for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"):
             os.environ.setdefault(name, str(CERTIFICATES))
 
 
 def _keep_database_private() -> None:
-    """Only the portal's own user reads it; SQLite gives the files beside it the same rights."""
+    """Let only the portal's user read it; SQLite gives the files beside it the same permissions."""
     database = settings.DATABASES["default"]
     if database["ENGINE"] == "django.db.backends.sqlite3":
         file = Path(database["NAME"])
@@ -171,16 +172,16 @@ def _keep_database_private() -> None:
 
 def _parts(door: socket.socket, inside: socket.socket, outside: socket.socket) -> list[Part]:
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-    quick = ["--skip-checks"]  # this command has made them
+    quick = ["--skip-checks"]  # this command has run them
     web = [sys.executable, "-m", "uvicorn", "portal.asgi:application", "--lifespan", "on"]
     web += ["--app-dir", str(settings.BASE_DIR), "--fd", str(door.fileno())]
     web += ["--no-access-log", "--log-level", os.environ["PORTAL_LOG_LEVEL"].lower()]
     web += ["--timeout-graceful-shutdown", "3"]
-    web += ["--no-proxy-headers"]  # `portal.asgi` reads them, from those who are trusted
-    web += ["--http", "portal.server.connection:Http"]  # with bounds on what strangers send
+    web += ["--no-proxy-headers"]  # `portal.asgi` reads them, from trusted proxies only
+    web += ["--http", "portal.server.connection:Http"]  # with limits on what strangers send
     written = as_object if settings.PORTAL_LOG_FORMAT == "json" else prefixed
     part = partial(Part, written=written)
-    yielding = ["nice", "-n", "5"]  # to the pages: whoever waits for these looks at one
+    yielding = ["nice", "-n", "5"]  # pages come first: whoever waits for these looks at one
     sick = partial(launch.is_frozen, outside)
     forks = [*yielding, *launch.server(inside)]
     fork = part("keepers", forks, descriptors=[inside.fileno()], is_sick=sick)
@@ -199,7 +200,7 @@ def _is_unwatched() -> bool:
 
 
 def _if_known(ask: Callable[[], bool]) -> Callable[[], bool]:
-    """While the database cannot be reached, or nobody can write to it, nobody is taken for sick."""
+    """Count no part as sick while the database cannot be reached or written to."""
 
     trusted_from = 0.0
 
