@@ -1,4 +1,4 @@
-"""The app of projects, builds and sessions."""
+"""Configure the app of projects, builds and sessions."""
 
 import gc
 from importlib import import_module
@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 
 class SessionsConfig(AppConfig):
+    """The app, with the label ``notebook_sessions``."""
+
     name = "sessions"
     label = "notebook_sessions"
     verbose_name = _("Notebooks")
@@ -23,9 +25,9 @@ class SessionsConfig(AppConfig):
 
         auditlog.register(RepositoryRule, exclude_fields=["id", "created"])
         uses.counted_by(room.uses_of)
-        if settings.IN_WORKER:  # its processes are forked: they share what is loaded before
+        if settings.IN_WORKER:  # its processes are forked and share whatever is loaded before
             import_module("sessions.tasks")
             if settings.OIDC_PROVIDERS:
                 import_module("portal.accounts.oidc.refreshing")
             import_module(BACKENDS[settings.PORTAL_BACKEND].rpartition(".")[0])
-            gc.freeze()  # they go on sharing it, and their garbage collector passes it over
+            gc.freeze()  # keep it shared: the garbage collector skips it

@@ -1,14 +1,11 @@
 """Read the back end's capacity once a minute, and tell when its disk is nearly full.
 
-Whether the disk that environments go to is nearly full, by what `capacity` has seen last.
+`sessions.watch.reconcile` reads it into one row, so that no page has to wait for the back end;
+`sessions.statistics.overview` compares it with what is in use.
 
-Then new builds wait (`lifecycle.attach`), unused images go (`retention`) and staff are told
-(`portal.adminsite.alerts`). A full disk would do worse to everybody than a wait does to a few.
-
-How much there is to hand out: asked of the back end once a minute, kept in one row.
-
-`watch.reconcile` looks, so that no page has to wait for the back end; `statistics.overview` sets
-what is in use against it.
+While the disk for environments is nearly full, new builds wait (`sessions.lifecycle.builds`),
+unused images are removed (`sessions.retention`) and staff are told (`portal.adminsite.alerts`). A
+full disk would do more harm to everybody than a wait does to a few.
 """
 
 from __future__ import annotations
@@ -30,7 +27,10 @@ MOST_GB = 5.0
 
 
 def is_short(there_is: Capacity | None = None) -> bool:
-    """Whether less is free than has to be; no where nobody can say. ``there_is`` saves a query."""
+    """Return whether less is free than has to be; False if nobody can tell.
+
+    ``there_is`` saves a query.
+    """
     there_is = there_is or known()
     if there_is is None or there_is.disk_free_gb is None:
         return False
@@ -38,15 +38,17 @@ def is_short(there_is: Capacity | None = None) -> bool:
 
 
 def bound_gb(disk_gb: float | None) -> float:
-    """What has to stay free: what the operator has set, or a share of the disk and no more than
-    suffices on a large one."""
+    """Return how many GB have to stay free.
+
+    That is what the operator has set, or a share of the disk, at most what suffices on a large one.
+    """
     if settings.PORTAL_MIN_FREE_GB is not None:
         return float(settings.PORTAL_MIN_FREE_GB)
     return min(MOST_GB, SHARE * disk_gb) if disk_gb is not None else MOST_GB
 
 
 def sentence() -> str:
-    """For whoever waits for a build."""
+    """Return the message for people who wait for a build."""
     return _(
         "The disk of this portal is nearly full, so no build is begun. The staff are told; yours "
         "begins by itself when there is room."
@@ -59,7 +61,7 @@ _ROW = 1
 
 
 def look() -> None:
-    """Store what the back end has now. While nobody can say, what was known stays."""
+    """Store the back end's present capacity. While it cannot be read, the last one stays."""
     try:
         found = backends.get_backend().capacity() or backends.Capacity()
     except BinderyError as error:
@@ -70,5 +72,5 @@ def look() -> None:
 
 
 def known() -> Capacity | None:
-    """What was seen last, None before anybody has looked."""
+    """Return the capacity read last, or None before anybody has read it."""
     return Capacity.objects.filter(pk=_ROW).first()

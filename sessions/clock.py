@@ -1,7 +1,8 @@
-"""How long ago something was, for limits on time: by a clock that nobody moves.
+"""Measure how long ago something was, for limits on time, by a clock that nobody moves.
 
-A machine's clock is set forward by an hour, a portal was down for a week: neither is time that a
-notebook had for its start. `lifecycle.overdue` ends nothing that is not over by this measure.
+A machine's clock may be set forward by an hour, or a portal may be down for a week: neither is time
+that a notebook had for its start. `sessions.watch.timeouts` ends nothing that is not overdue by
+this measure.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 TOLERATED = timedelta(seconds=5)
-"""Clocks that are kept right by the network are moved a little all the time."""
+"""Clocks that are synchronised over the network move by a little all the time."""
 JUMPS_KEPT = 100
 PATIENCE = 3600.0
-"""Seconds that this process must have watched, at the most, before anything is over."""
+"""The most seconds that this process must have watched before anything is over."""
 
 
 class Elapsed:
-    """Compares the machine's clock with one that only goes on, from ``began`` on.
+    """Compares the machine's clock with a monotonic one, from ``began`` on.
 
     ``began`` is on the ``steady`` clock; None is now.
     """
@@ -39,7 +40,7 @@ class Elapsed:
         self._jumps: deque[tuple[datetime, timedelta]] = deque(maxlen=JUMPS_KEPT)
 
     def look(self) -> None:
-        """Notice whether the machine's clock has jumped; to be called now and then."""
+        """Notice whether the machine's clock has jumped; call this regularly."""
         wall, steady = self._wall(), self._steady()
         passed = timedelta(seconds=steady - self._seen[1])
         ahead = wall - self._seen[0] - passed
@@ -50,7 +51,7 @@ class Elapsed:
         self._seen = wall, steady
 
     def _take_back(self, back: timedelta) -> None:
-        """A clock that is set right again: what it was ahead by is nothing to leave out."""
+        """Forget jumps ahead that the clock has taken back: nothing is to be left out for those."""
         while self._jumps and back > timedelta():
             at, ahead = self._jumps.pop()
             back -= ahead
@@ -58,12 +59,15 @@ class Elapsed:
                 self._jumps.append((at, -back))
 
     def since(self, moment: datetime) -> timedelta:
-        """The time since then, without that by which the clock jumped; never below zero."""
+        """Return the time since ``moment`` without the clock's jumps ahead; never below zero."""
         jumped = sum((ahead for at, ahead in self._jumps if moment < at), timedelta())
         return max(self._wall() - moment - jumped, timedelta())
 
     def is_over(self, moment: datetime, seconds: float) -> bool:
-        """Whether so many seconds have passed since then, and this process has seen enough of
-        them itself: what it was not there for may have been an outage."""
+        """Return whether this many seconds have passed since ``moment``.
+
+        This process must have watched for long enough itself: the time before may have been an
+        outage.
+        """
         has_watched = self._steady() - self._began >= min(seconds, PATIENCE)
         return has_watched and self.since(moment) >= timedelta(seconds=seconds)

@@ -1,9 +1,9 @@
-"""Decides what others than its owner read of what happened to a private repository's project.
+"""Decide what others may read of what happened to a private repository's project.
 
-Builds and notebooks say things: the lines of a traceback, a step of a Dockerfile, names of files
-and branches. Messages and events quote them, and staff read those of everybody. Of a private
-project they read what the portal and the cluster say of themselves, and for all else a sentence
-beside the code. Pure; who may read what, `Project.shows_log_to` says.
+Builds and notebooks have output: the lines of a traceback, a step of a Dockerfile, names of files
+and branches. Messages and events quote it, and staff read those of everybody. For a private project
+they read what the portal and the cluster say about themselves; anything else is replaced by a
+sentence beside the code. This module is pure; `Project.shows_log_to` decides who may read what.
 """
 
 from __future__ import annotations
@@ -32,19 +32,21 @@ OURS = frozenset(
         "spawn.folder-owner",
     }
 )
-"""Codes whose messages quote neither a build nor a notebook nor a file of the repository. A code
-that is new is not among them until somebody has looked."""
+"""Codes whose messages quote neither a build nor a notebook nor a file of the repository. A new
+code is not among them until somebody has checked.
+"""
 
 _OUR_SENTENCES = {
     Phase.WAITING: re.compile(r"Launched by \S+; looking for the commit\."),
     Phase.LAUNCHING: re.compile(r"Starting the notebook\."),
 }
-"""Events without a code are ours as well, but in these phases: there, warnings about ``.resources``
-and names of files stand beside these."""
+"""Events without a code are ours as well, except in these phases: there, warnings about
+``.resources`` and names of files appear beside these sentences.
+"""
 
 
 def shown(message: str, code: str, phase: str = "") -> str:
-    """Return the message, or what stands in its place for others than the owner."""
+    """Return the message, or the sentence that replaces it for people other than the owner."""
     if not message or _is_ours(message, code, phase):
         return message
     return _("What was said is shown to its owner only.")

@@ -1,9 +1,9 @@
 """The errors of a launch, each with a stable code and a sentence for a person.
 
-Three kinds, because three different things are done about them: what the person can mend
-(`UserError`: never tried again), what passes by itself (`TemporaryError`: tried again after a
-pause) and what is ours (`InternalError`: logged, shown with a reference). Neighbours raise
-them; `lifecycle` turns them into a row's failure; the API and the pages show `code` and text.
+There are three kinds, because each is handled differently: an error that the person can mend
+(`UserError`: never tried again), one that passes by itself (`TemporaryError`: tried again after a
+pause) and our own (`InternalError`: logged, shown with a reference). The other modules raise them;
+`sessions.lifecycle` turns them into a row's failure; the API and the pages show `code` and text.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 
 class BinderyError(Exception):
-    """Something that went wrong in a way we know.
+    """An error of a kind that we know.
 
-    ``code`` is stable and part of the API; ``message`` says what happened, what it means and
-    what to do next; ``details`` are further keys of the API's answer.
+    ``code`` is stable and part of the API; ``message`` says what happened, what it means and what
+    to do next; ``details`` are further keys of the API's answer.
     """
 
     status = 400
@@ -32,29 +32,29 @@ class BinderyError(Exception):
 
 
 class UserError(BinderyError):
-    """The person can mend it; the same wish would fail again."""
+    """An error that the person can mend; the same request would fail again."""
 
 
 class NotAllowed(BinderyError):
-    """The person may see the thing, and not do this with it."""
+    """A refusal: the person may see the thing, but may not do this with it."""
 
     status = 403
 
 
 class StateConflict(BinderyError):
-    """The wish does not fit the state that the thing is in now."""
+    """A request that does not fit the present state of the thing."""
 
     status = 409
 
 
 class QuotaExceeded(BinderyError):
-    """A limit is reached; ``details`` say what holds it."""
+    """A limit that is reached; ``details`` say what uses it up."""
 
     status = 409
 
 
 class TemporaryError(BinderyError):
-    """Somebody else's service does not answer now; trying again may help."""
+    """Somebody else's service that does not answer now; trying again may help."""
 
     status = 503
 

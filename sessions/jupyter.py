@@ -1,6 +1,6 @@
-"""What every back end tells JupyterLab: its server's configuration and its own settings.
+"""JupyterLab's settings for every back end: its server's configuration and its own defaults.
 
-Pure functions, read by processes without Django, too.
+Pure functions, also used by processes without Django.
 """
 
 from __future__ import annotations
@@ -10,24 +10,26 @@ from collections.abc import Mapping
 
 CONFIGURATION = "jupyter_server_config.py"
 WEBSOCKET_MAX = 64 * 1024 * 1024
-"""Bytes of a message to or from a kernel. Tornado's own bound is 10 MB, and files that are uploaded
-through a widget are one message. The gateway has the same bound (`sessions.gateway.frames`)."""
+"""The most bytes of a message to or from a kernel. Tornado's own limit is 10 MB, and files that are
+uploaded through a widget are one message. The gateway has the same limit
+(`sessions.gateway.frames`).
+"""
 SETTINGS = "labconfig/default_setting_overrides.json"
 
 
 def configuration(values: Mapping[str, object]) -> str:
-    """The text of the server's configuration file.
+    """Return the text of the server's configuration file.
 
-    It goes before the person's own, which is read as well. The token stands in this file
-    because arguments and variables are seen by every process.
+    It is read before the person's own. The token stands in this file because every process can see
+    arguments and variables.
     """
     lines = [f"c.{name} = {value!r}\n" for name, value in values.items()]
-    # Added to what others set there, such as headers.
+    # Update, not replace: others set values there, such as headers.
     bound = {"websocket_max_message_size": WEBSOCKET_MAX}
     return "".join([*lines, f"c.ServerApp.tornado_settings.update({bound!r})\n"])
 
 
 def settings() -> str:
-    """JupyterLab's own settings where a person has chosen none: it does not ask for news."""
+    """Return JupyterLab's defaults where a person has chosen none: it does not ask for news."""
     plugin = "@jupyterlab/apputils-extension:notification"
     return json.dumps({plugin: {"fetchNews": "false", "checkForUpdates": False}})

@@ -1,4 +1,4 @@
-"""Names that others rely on, as pure functions: projects (DNS labels) and owners' folders."""
+"""Names that others rely on, as pure functions: projects (DNS labels), owners' folders, images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TAIL = 8
 
 
 def project_name(repository: str, tail: str | None = None) -> str:
-    """``<owner>-<repo>-<8 of a-z0-9>``, a DNS label of at most 63 characters.
+    """Return ``<owner>-<repo>-<8 of a-z0-9>``, a DNS label of at most 63 characters.
 
     ``repository`` is the address as people write it: its last two parts count.
     """
@@ -25,10 +25,10 @@ def project_name(repository: str, tail: str | None = None) -> str:
 
 
 def owner_slug(username: str) -> str:
-    """The username as a DNS label; where that changes it, a hash keeps two people apart.
+    """Return the username as a DNS label; where that changes it, a hash keeps two people apart.
 
-    Nobody can choose a username that is another one's label: what looks as if it ended in a
-    hash gets one of its own.
+    Nobody can choose a username that is another person's label: a name that looks as if it ended in
+    a hash gets a hash of its own.
     """
     plain = slug(username)
     hashed = re.fullmatch(r"(.*-)?[0-9a-f]{12}", plain)
@@ -39,10 +39,10 @@ def owner_slug(username: str) -> str:
 
 
 def slug(text: str) -> str:
-    """``text`` in small letters, digits and single hyphens; may be empty."""
+    """Return ``text`` in lower-case letters, digits and single hyphens; may be empty."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def image_name(repository: str, commit: str) -> str:
-    """What a build's result is called: unlike any other, also of the same commit."""
+    """Return a name for a build's result that is unique, even among builds of the same commit."""
     return f"{project_name(repository, commit[:12])}-{secrets.token_hex(3)}"

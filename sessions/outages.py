@@ -1,17 +1,11 @@
-"""Recognise a full disk or an absent database, and go on with what still works.
+"""Recognise a full disk or an absent database, and continue with what still works.
 
-Doing many things of which each may fail.
+A full disk loses nothing. Whatever could not be written is tried again: by a keeper, by
+`sessions.watch.reconcile`, or by the person who reads `disk_full_message`. `sessions.capacity` acts
+long before, when a disk is nearly full.
 
-A disk that is full: how errors show it, whether it is so now, and what people are told.
-
-Nothing is lost by it. What could not be written is tried again: by a keeper, by
-`watch.reconcile`, by the person who reads `sentence`. `capacity` has what is done long before,
-when a disk is nearly full.
-
-A database that is away, and comes back: how errors show it, and what people are told.
-
-Everything that runs goes on meanwhile, and every process tries again by itself: web with the
-next request, worker and watch with what they do next.
+While the database is away, everything that runs goes on, and every process tries again by itself:
+web with the next request, worker and watch with their next chore.
 """
 
 from __future__ import annotations
@@ -40,8 +34,10 @@ P = ParamSpec("P")
 
 
 def guarded(work: Callable[P, object], *arguments: P.args, **more: P.kwargs) -> bool:
-    """Do it, and say whether it could be done; a failure is logged, and keeps nothing else from
-    being looked at."""
+    """Call ``work`` and return whether it succeeded.
+
+    A failure is logged, and keeps nothing else from being done.
+    """
     with context.about(reference=context.reference()):
         try:
             work(*arguments, **more)
@@ -67,7 +63,7 @@ DISK_FULL = "disk.full"
 MIN_FREE = 4_000_000
 """Bytes: with fewer, the next write may fail."""
 DISK_FULL_WORDS = "its disk is full"
-"""For programs and operators, as the words of `portal.health.checks`."""
+"""For programs and operators, like the words of `portal.health.checks`."""
 
 _OF_THE_SYSTEM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FULL_IN_SQLITE = frozenset({
@@ -77,7 +73,7 @@ _FULL_IN_POSTGRESQL = "53100"
 
 
 def is_full_disk(error: BaseException | None) -> bool:
-    """Whether a full disk has led to this error."""
+    """Return whether a full disk has led to this error."""
     while error is not None:
         if (
             getattr(error, "errno", None) in _OF_THE_SYSTEM
@@ -90,20 +86,20 @@ def is_full_disk(error: BaseException | None) -> bool:
 
 
 def is_disk_full(folder: Path) -> bool:
-    """Whether the disk of this folder is full."""
+    """Return whether the disk of this folder is full."""
     there = os.statvfs(folder)
     return there.f_bavail * there.f_frsize < MIN_FREE
 
 
 def is_database_disk_full() -> bool:
-    """Whether the disk of the embedded database is full; another one's is not ours to look at."""
+    """Return whether the disk of the embedded database is full; False for a database server."""
     database = settings.DATABASES["default"]
     embedded = database["ENGINE"] == "django.db.backends.sqlite3"
     return bool(embedded and is_disk_full(Path(database["NAME"]).parent))
 
 
 def disk_full_message() -> str:
-    """For whoever wanted something that has to be written down."""
+    """Return the message for people whose action has to be stored."""
     return _(
         "The portal's disk is full, so nothing can be saved at present. Running notebooks go on. "
         "The staff are told; try again when they have made room."
@@ -112,8 +108,11 @@ def disk_full_message() -> str:
 
 @contextmanager
 def retry_on_disk_error() -> Iterator[None]:
-    """What fails in the block because of a disk is worth another try: it is full, read-only, away,
-    or a file server's that does not take our rights (``root_squash``)."""
+    """Turn errors of the disk in the block into `TemporaryError`, so that it is tried again.
+
+    The disk is full, read-only, away, or on a file server that does not accept our rights
+    (``root_squash``).
+    """
     try:
         yield
     except OSError as error:
@@ -140,13 +139,13 @@ _AWAY_IN_SQLITE = frozenset({
     sqlite3.SQLITE_IOERR,
 })  # fmt: skip
 _MAIN = 0xFF
-"""What is above it in a number of SQLite's only says more."""
+"""Mask for SQLite's primary result code; the bits above it only give details."""
 _AWAY_IN_POSTGRESQL = ("08", "53", "57P", "25006")
-"""Connections, too many of them, a server that starts or ends, and one that may only be read."""
+"""Connections, too many of them, a server that starts or ends, and one that is read-only."""
 
 
 def is_database_away(error: BaseException | None) -> bool:
-    """Whether the database could not be reached, or not be written to just then."""
+    """Return whether the database could not be reached, or not be written to just then."""
     if isinstance(error, InterfaceError):
         return True
     return isinstance(error, OperationalError) and _is_away(error.__cause__)
@@ -161,6 +160,7 @@ def _is_away(cause: BaseException | None) -> bool:
 
 
 def database_away_message() -> str:
+    """Return the message for people while the database does not answer."""
     return _(
         "The portal's database does not answer at present, so nothing could be looked up or saved. "
         "Running notebooks and builds go on. Try again in a moment; what you wanted may not be "

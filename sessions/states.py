@@ -1,7 +1,7 @@
 """The states of builds and sessions, and which may follow which.
 
-The tables are the whole truth about what may happen; `models` enforces them with one
-conditional UPDATE a change, and the tests try every pair of states against them.
+These tables alone say what may happen. `sessions.models` enforces them with one conditional UPDATE
+for each change, and the tests try every pair of states against them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 
 class BuildState(TextChoices):
+    """The states of a build."""
+
     PENDING = "pending", _("pending")
     BUILDING = "building", _("building")
     BUILT = "built", _("built")
@@ -19,6 +21,8 @@ class BuildState(TextChoices):
 
 
 class SessionState(TextChoices):
+    """The states of a session."""
+
     WAITING = "waiting", _("waiting")
     SPAWNING = "spawning", _("starting")
     READY = "ready", _("ready")
@@ -28,7 +32,7 @@ class SessionState(TextChoices):
 
 
 class ProjectState(TextChoices):
-    """What a project shows: its session's state, with the build's where it waits for one."""
+    """The states that a project shows: its session's, or "building" while a build is active."""
 
     WAITING = "waiting", _("waiting")
     BUILDING = "building", _("building")
@@ -40,7 +44,7 @@ class ProjectState(TextChoices):
 
 
 class Phase(TextChoices):
-    """What an event on a progress page is about."""
+    """The topics of events on a progress page."""
 
     WAITING = "waiting", _("waiting")
     FETCHING = "fetching", _("fetching")
@@ -77,7 +81,7 @@ SESSION_TRANSITIONS: dict[str, frozenset[str]] = {
 BUILD_ACTIVE = frozenset({BuildState.PENDING, BuildState.BUILDING})
 SESSION_LIVE = frozenset(state for state, following in SESSION_TRANSITIONS.items() if following)
 SESSION_HOLDING = SESSION_LIVE - {SessionState.STOPPING}
-"""What is being stopped holds nothing against its owner any more."""
+"""A notebook that is being stopped no longer counts against its owner."""
 
 FOLLOWS_BUILD = frozenset({Phase.FETCHING, Phase.BUILDING, Phase.PUSHING})
-"""After an event of one of these phases, the log of its build goes on live."""
+"""After an event of one of these phases, the log of its build follows live."""

@@ -1,8 +1,8 @@
-"""Whether the portal has seen what people do, and they could see it, without a break.
+"""Track since when the portal has observed use, and people could sign in, without a break.
 
-While it was away, nobody could press Keep and no use was noted, nor can those keep anything whose
-identity provider is away; a clock that jumped makes everything look old. So after a break
-everybody's warning begins anew, and only one that has stood since then counts.
+While the portal was away, nobody could press Keep and no use was noted. People whose identity
+provider is away cannot keep anything either, and a clock that jumped makes everything look old. So
+after a break everybody's warning begins anew: only one that was given since then counts.
 """
 
 from __future__ import annotations
@@ -23,16 +23,15 @@ from sessions.states import SessionState
 
 OUTAGE = timedelta(hours=1)
 ANSWERED = timedelta(minutes=5)
-"""An answer of the back end is no older: `sessions.watch.loop.reconcile` asks once a minute."""
+"""The longest age of a back end's answer: `sessions.watch.reconcile` asks once a minute."""
 ASKED = timedelta(minutes=5)
-"""After so long an identity provider is asked again whether it is there, and each minute while it
-is not."""
+"""Time after which an identity provider is asked again; while it is away, each minute."""
 SIGN_IN = timedelta(minutes=10)
-"""People can sign in by a provider that was there not longer ago."""
+"""People can sign in through a provider that was there at most this long ago."""
 
 
 class Clock:
-    """The machine's clock beside one that only goes on."""
+    """The machine's clock, compared with a monotonic one."""
 
     def __init__(
         self,
@@ -43,15 +42,18 @@ class Clock:
         self._seen = wall(), steady()
 
     def has_jumped(self) -> bool:
-        """Whether somebody has moved the machine's clock since this was asked last."""
+        """Return whether somebody has moved the machine's clock since the last call."""
         before, self._seen = self._seen, (self._wall(), self._steady())
         passed = timedelta(seconds=self._seen[1] - before[1])
         return abs(self._seen[0] - before[0] - passed) > TOLERATED
 
 
 def unbroken_since(clock: Clock) -> datetime | None:
-    """Since when there was no break, None while one lasts. To be called about once a minute, which
-    is how a break is noticed; ``clock`` is the caller's own, for as long as it lives."""
+    """Return since when there was no break, or None while one lasts.
+
+    Call it about once a minute: that is how a break is noticed. ``clock`` belongs to the caller,
+    for as long as the caller lives.
+    """
     mine = Heartbeat.objects.filter(name=Sign.CULLING)
     if clock.has_jumped():
         mine.delete()
@@ -62,7 +64,7 @@ def unbroken_since(clock: Clock) -> datetime | None:
 
 
 def answered_by() -> tuple[datetime, datetime]:
-    """Between these two a notebook has to have said what it does, to be known to be idle."""
+    """Return the range of time in which a notebook must have answered to be known to be idle."""
     now = timezone.now()
     return now - 3 * timedelta(seconds=settings.PORTAL_ACTIVITY_SECONDS), now
 
@@ -73,9 +75,11 @@ def sign_of(issuer: str) -> str:
 
 
 def providers_since(since: datetime) -> Mapping[str, datetime | None]:
-    """Return since when people could sign in by each provider without a break, by its issuer; not
-    before ``since``, None while they cannot. `portal.accounts.oidc.refreshing` asks the
-    providers."""
+    """Return since when people could sign in by each provider without a break, by its issuer.
+
+    The moment is not before ``since``; it is None while they cannot sign in.
+    `portal.accounts.oidc.refreshing` asks the providers.
+    """
     signs = {provider.issuer: sign_of(provider.issuer) for provider in _providers()}
     rows = {row.name: row for row in Heartbeat.objects.filter(name__in=signs.values())}
     now = timezone.now()
@@ -87,7 +91,7 @@ def providers_since(since: datetime) -> Mapping[str, datetime | None]:
 
 
 def are_to_be_asked() -> bool:
-    """Return whether any provider has not said for a while that it is there."""
+    """Return whether any provider has not shown for a while that it is there."""
     signs = {sign_of(provider.issuer) for provider in _providers()}
     lately = Heartbeat.objects.filter(name__in=signs, at__gt=timezone.now() - ASKED)
     return bool(signs) and lately.count() < len(signs)
@@ -103,7 +107,7 @@ def _back_end_answers() -> bool:
 
 
 def _notebooks_are_asked() -> bool:
-    """Where none runs there is nothing to ask."""
+    """Return whether notebooks are being probed; True if none runs."""
     if not Session.objects.filter(state=SessionState.READY).exists():
         return True
     return Heartbeat.objects.filter(name=Sign.ACTIVITY, at__range=answered_by()).exists()

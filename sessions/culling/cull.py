@@ -1,14 +1,15 @@
 """Stop idle notebooks and delete projects that nobody uses.
 
-Once a minute: warn about projects that nobody uses, let those go that were used again, and
-delete what was announced a full day ago. `watch` runs it; `lifetimes` has the rule.
+`sessions.watch.loop` runs `cull` once a minute. It warns about unused projects, clears the warning
+of those that were used again, and deletes those that were announced a full day ago. `policy` has
+the rule, `warn` tells people.
 
-Nothing is deleted that the portal could not see all the time, or of which nobody was told
-(`unbroken`, `warn`). Each step is one conditional UPDATE, so it may run twice at once, and of
-Keep and deletion one wins.
+Nothing is deleted unless the portal could observe it all the time (`continuity`) and its owner was
+told (`warn`). Each step is one conditional UPDATE, so it may run twice at once, and either Keep or
+the deletion wins.
 
-Stopping notebooks that nobody uses, long before their project goes: only where the operator
-wants it (``PORTAL_STOP_IDLE_HOURS``). The project stays, and starts again with a click.
+Idle notebooks are stopped long before their project is deleted, but only if the operator wants it
+(``PORTAL_STOP_IDLE_HOURS``). The project stays, and starts again with a click.
 """
 
 from __future__ import annotations
@@ -39,14 +40,16 @@ from .policy import WARNING, patience
 IDLE = "idle_days"
 PEOPLE_AT_ONCE = 500
 DELETED_AT_ONCE = 100
-"""The rest goes a minute later: `watch` has other things to do."""
+"""The rest follows a minute later: `sessions.watch` has other things to do."""
 
 _clock = Clock()
 
 
 def cull(clock: Clock = _clock) -> None:
-    """Everything that is due now, or nothing while notebooks cannot be seen, or are not those of
-    this database."""
+    """Do everything that is due now.
+
+    Do nothing while notebooks cannot be observed, or while they do not belong to this database.
+    """
     since = unbroken_since(clock)
     if since is None or ownership.noted() not in ownership.USABLE:
         return
@@ -68,13 +71,13 @@ def cull(clock: Clock = _clock) -> None:
 
 
 def _set_right(now: datetime) -> None:
-    """Use that lies ahead was noted by a clock that was wrong: it was now, at the latest."""
+    """Reset activity in the future to now: it was noted while the clock was wrong."""
     ahead = Project.objects.existing().filter(last_activity__gt=now + TOLERATED)
     ahead.update(last_activity=now)
 
 
 def _people(now: datetime) -> Iterator[list[User]]:
-    """Whoever has a project that may be due or was announced, in slices."""
+    """Yield, in slices, the people with a project that may be due or was announced."""
     quiet = patience(int(least(IDLE)))
     due = Q(last_activity__lte=now - quiet) if quiet else Q()
     rows = Project.objects.existing().filter(due | Q(goes__isnull=False)).order_by()
@@ -84,7 +87,7 @@ def _people(now: datetime) -> Iterator[list[User]]:
 
 
 def _groups(people: Collection[User], since: datetime) -> list[warn.Group]:
-    """These people by their days of inactivity, and by whether they can sign in."""
+    """Group these people by their days of inactivity, and by since when they can sign in."""
     by_provider = providers_since(since)
     limits = effective_of_many(people, [IDLE])
     found: dict[tuple[int, datetime | None], list[int]] = defaultdict(list)
@@ -95,7 +98,7 @@ def _groups(people: Collection[User], since: datetime) -> list[warn.Group]:
 
 
 def _let_stay(mine: ProjectQuerySet, days: int, now: datetime) -> None:
-    """Those that were used meanwhile, or whose owner may leave them for longer."""
+    """Clear the warning of projects that were used since, or that may now stay longer."""
     quiet = patience(days)
     stay = mine.going()
     if quiet is not None:
@@ -104,7 +107,7 @@ def _let_stay(mine: ProjectQuerySet, days: int, now: datetime) -> None:
 
 
 def _delete_due(mine: ProjectQuerySet, days: int, since: datetime, now: datetime, most: int) -> int:
-    """Delete at most so many, and say how many there were."""
+    """Delete at most ``most`` projects that are due; return how many there were."""
     told = Q(goes__lte=now, warned__gte=since, warned__lte=now - WARNING)
     rows = mine.going().filter(told, _known_to_be_idle()).select_related("current")
     rows = rows.exclude(pk__in=mine.untold().order_by().values("pk"))
@@ -115,13 +118,16 @@ def _delete_due(mine: ProjectQuerySet, days: int, since: datetime, now: datetime
 
 
 def _known_to_be_idle() -> Q:
-    """A notebook that does not say what it does is not therefore idle."""
+    """Match projects without a notebook, or whose notebook has answered lately.
+
+    A notebook that does not say what it does is not therefore idle.
+    """
     over = Q(current=None) | Q(current__state__in=[SessionState.STOPPED, SessionState.FAILED])
     return over | Q(current__state=SessionState.READY, current__asked__range=answered_by())
 
 
 def delete(project: Project, days: int) -> None:
-    """Unless somebody has done something with it since it was looked at."""
+    """Delete the project, unless somebody has done something with it since it was read."""
     unchanged = Project.objects.filter(
         last_activity=project.last_activity,
         warned=project.warned,
@@ -144,8 +150,10 @@ STOPPED_AT_ONCE = 100
 
 
 def stop(since: datetime, now: datetime) -> None:
-    """End those that have been idle for so long, all of it while the portal looked: ``since``
-    then there was no break."""
+    """Stop notebooks that have been idle for too long, if the portal watched all that time.
+
+    ``since`` is when the last break ended.
+    """
     hours = settings.PORTAL_STOP_IDLE_HOURS
     long_ago = now - timedelta(hours=hours)
     if not hours or since > long_ago:
@@ -157,7 +165,7 @@ def stop(since: datetime, now: datetime) -> None:
 
 
 def _stop(project: Project, hours: int) -> None:
-    """Unless somebody has done something with it since it was looked at."""
+    """Stop the notebook, unless somebody has done something with its project since it was read."""
     why = ngettext(
         "Stopped after %(hours)d hour without use. The project stays: start it again at any time.",
         "Stopped after %(hours)d hours without use. The project stays: start it again at any time.",

@@ -1,7 +1,7 @@
-"""How long a project stays that nobody uses: the rule, pure, without the database.
+"""The rule for how long an unused project stays: pure, without the database.
 
-After so many days without use it goes, and its owner is told a full day before. `lifecycle.culling`
-acts by it; pages and API say by it when a project goes.
+After some days without use it is deleted, and its owner is told a full day before.
+`sessions.culling.cull` acts on it; pages and API use it to say when a project will be deleted.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 WARNING = timedelta(hours=24)
-"""So long a warning has stood before anything is deleted."""
+"""The time between a warning and the deletion."""
 _ENDLESS = 36_500
-"""Days: more than that is never, and would lead past the end of the calendar."""
+"""Days: more than that means never, and would lead past the end of the calendar."""
 
 
 def patience(idle_days: int) -> timedelta | None:
-    """So long a project may be without use before its owner is warned; None is for ever.
+    """Return how long a project may be unused before its owner is warned; None means for ever.
 
-    Half of the time at least, or who has a single day would be warned all the time.
+    At least half of the time: otherwise people with a single day would be warned all the time.
     """
     if not 0 < idle_days <= _ENDLESS:
         return None
@@ -28,8 +28,11 @@ def patience(idle_days: int) -> timedelta | None:
 def deletes_at(
     last_activity: datetime, goes: datetime | None, idle_days: int, now: datetime
 ) -> datetime | None:
-    """When a project goes that nobody uses from now on, None if never; ``goes`` is what its
-    owner has been told. Activity that lies ahead, because a clock was wrong, counts as now."""
+    """Return when a project will be deleted if nobody uses it from now on; None if never.
+
+    ``goes`` is the date that its owner has been told. Activity in the future, from a clock that was
+    wrong, counts as now.
+    """
     quiet = patience(idle_days)
     if quiet is None:
         return None

@@ -1,9 +1,12 @@
-"""Telling people which of their projects go: a day before, in letters that name each, and once
-more in full after the portal was away. `cull` calls it; pages show what it writes.
+"""Tell people which of their projects will be deleted: a day before, in letters that name each.
+
+`cull` calls it; pages show what it writes. After the portal was away, everyone is told again in
+full.
 
 The row is the truth: `Project.letter` is the letter that names its deletion. A person has one
-letter on its way at a time; `renew` writes it just before it goes out, so it names all that go by
-then, with a whole day to come. Until one has gone out, the deletion is put off.
+letter on its way at a time. `renew` writes it just before it goes out, so it names everything that
+is to be deleted by then, with a whole day to come. Until a letter has gone out, the deletion is put
+off.
 """
 
 from __future__ import annotations
@@ -28,17 +31,19 @@ from sessions.models.project import ProjectQuerySet
 from .policy import WARNING, patience
 
 LETTERS_AT_ONCE = 400
-"""About; who is not told this minute is told the next, and has a full day from then on."""
+"""Approximate: people who are not told this minute are told the next, with a full day from then."""
 OFTEN = timedelta(hours=1)
-"""What is put off is moved so often: less is said on the pages, and in the database done."""
+"""The interval at which postponed deletions move: pages change less, the database does less."""
 RETRIED = timedelta(days=1)
-"""A letter that was refused eight times rests so long before it is tried from the beginning."""
+"""The rest before a letter that was refused eight times is tried from the beginning."""
 KIND, AGAIN = "going", "going-again"
 
 
 class Group(NamedTuple):
-    """People with the same days of inactivity, for whom the portal was there without a break
-    ``since`` then; None while they cannot sign in."""
+    """People with the same days of inactivity, and since when the portal was there for them.
+
+    ``since`` is None while they cannot sign in.
+    """
 
     days: int
     since: datetime | None
@@ -46,8 +51,10 @@ class Group(NamedTuple):
 
 
 def warn(people: Iterable[User], groups: Sequence[Group], now: datetime) -> int:
-    """Announce what is due of these people's, have it told, and say how many people there are to
-    be told."""
+    """Announce these people's projects that are due, and post the letters.
+
+    Return how many people there are to be told.
+    """
     fresh: set[int] = set()
     again: set[int] = set()
     for days, since, owners in groups:
@@ -64,15 +71,15 @@ def warn(people: Iterable[User], groups: Sequence[Group], now: datetime) -> int:
 
 
 def put_off(mine: ProjectQuerySet, now: datetime) -> None:
-    """Move the deletion of what no letter has named yet: a whole day is to come after it."""
+    """Postpone deletions that no letter has named yet: a whole day is to follow the letter."""
     near = mine.untold().filter(goes__lt=now + WARNING - OFTEN)
     _move(near, now + WARNING)
 
 
 def renew(letter: Letter) -> bool:
-    """Write a letter anew just before it goes out; False where there is nothing left to tell.
+    """Write a letter anew just before it goes out; return False if there is nothing left to tell.
 
-    What it tells first gets a whole day from now on.
+    Projects that it names for the first time get a whole day from now on.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -98,12 +105,12 @@ def _first(mine: ProjectQuerySet, days: int, now: datetime) -> ProjectQuerySet:
 
 
 def _again(mine: ProjectQuerySet, since: datetime, now: datetime) -> ProjectQuerySet:
-    """Those whose warning did not stand all the time, or was given by a clock that was wrong."""
+    """Return projects whose warning was interrupted, or was given by a clock that was wrong."""
     return mine.going().filter(Q(warned=None) | Q(warned__lt=since) | Q(warned__gt=now))
 
 
 def _announce(rows: ProjectQuerySet, now: datetime) -> set[int]:
-    """Have them go in a day, whatever was told of them before; return whose they are."""
+    """Schedule these for deletion in a day, whatever was said before; return their owners."""
     owners = set(rows.values_list("owner", flat=True))
     if owners:
         rows.update(warned=now, goes=now + WARNING, letter=None)
@@ -111,7 +118,7 @@ def _announce(rows: ProjectQuerySet, now: datetime) -> set[int]:
 
 
 def _going(**which: Any) -> ProjectQuerySet:
-    """Return those that go at the moment of writing: one that was kept just now is none."""
+    """Return those with a deletion date at the time of the UPDATE: not one that was just kept."""
     return Project.objects.filter(goes__isnull=False, **which)
 
 
@@ -123,10 +130,9 @@ def _move(rows: ProjectQuerySet, goes: datetime) -> None:
 def _have_told(
     people: Collection[User], days: Mapping[int, int], announced: set[int], again: set[int]
 ) -> None:
-    """See to it that a letter is on its way to each of these people whom none has told yet.
+    """Make sure that a letter is on its way to each of these people who have not been told yet.
 
-    Whether there is one is asked each time: what was announced while the last one went out has its
-    own turn.
+    This is checked anew each time: projects announced while the last letter went out get their own.
     """
     now = timezone.now()
     untold = Project.objects.untold().filter(owner__in=people)

@@ -1,8 +1,14 @@
-"""Whether database and place belong together, and what becomes of what no row asks for.
+"""Check that database and place belong together, and look after what was set aside.
 
 A *place* is where a back end keeps things: the data folder of one machine, a namespace of a
 cluster. Place and database bear one id; while they do not, nothing is removed by inference and
-nothing is started. `rules` has the rules, `known` compares with the rows, `ownership` asks and
-says how it is, `adopt` puts it right for ``manage.py adopt``, `set_aside` has what was set aside,
-`known` the numbers that rows have been given. `lifecycle.leftovers` ends and sets aside.
+nothing is started.
+
+- `rules`: the rules, as pure functions.
+- `known`: which of the things found have a row, and the numbers that rows were given.
+- `ownership`: compares the ids, and records the result.
+- `adopt`: brings database and place together, for ``manage.py adopt``.
+- `set_aside`: folders without a row that were set aside.
+
+`sessions.lifecycle.orphans` ends and sets aside.
 """

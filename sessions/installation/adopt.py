@@ -1,7 +1,7 @@
-"""Bringing database and place together, or parting them, once somebody has seen what there is.
+"""Bring database and place together, or separate them, once somebody has seen what there is.
 
-To adopt is to have the *database* take the place's id: so nothing in the place has to be changed,
-and two databases cannot both believe that it is theirs without anybody having said so.
+To adopt, the *database* takes the id of the place. So nothing in the place has to be changed, and
+two databases cannot both believe that it is theirs unless somebody has said so.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from .rules import Verdict
 
 @dataclass(frozen=True)
 class Stock:
-    """What there is: the ids ("" is none), what was found in the place and what of it has a row.
-    ``foreign`` names the objects that bear another id than the place."""
+    """An inventory: the ids ("" is none), what was found in the place and which of it has a row.
+
+    ``foreign`` names the objects that bear another id than the place.
+    """
 
     verdict: Verdict
     database: str
@@ -33,7 +35,10 @@ class Stock:
 
 
 def take_stock() -> Stock:
-    """Look at everything, and change nothing. Raises `BinderyError` where that cannot be done."""
+    """Look at everything, and change nothing.
+
+    Raises `BinderyError` if the back end cannot be read.
+    """
     backend = get_backend()
     there = backend.found()
     return Stock(
@@ -47,10 +52,10 @@ def take_stock() -> Stock:
 
 
 def adopt() -> Verdict:
-    """Have both bear the place's id, or that of the database where the place has none.
+    """Give both the place's id, or the database's where the place has none; return the new verdict.
 
-    New rows get higher numbers than anything that is there: else a new notebook would be taken for
-    one that runs already.
+    New rows get higher numbers than anything that is there: otherwise a new notebook would be taken
+    for one that runs already.
     """
     backend = get_backend()
     there = backend.found()
@@ -64,6 +69,6 @@ def adopt() -> Verdict:
 
 
 def part() -> Verdict:
-    """Give the database an id that nothing else has, and leave the place to whose it is."""
+    """Give the database an id that nothing else has, and leave the place to its owner."""
     Installation.objects.take(new_id())
     return ownership.look()

@@ -1,8 +1,7 @@
 """Tell which of the things found in a place have a row, or had one.
 
-The numbers that a table has given to its rows: the next is one more, whatever was deleted.
-
-What of the things found in a place has a row.
+This includes the numbers that a table has given to its rows: the next one is higher, whatever was
+deleted since.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def last(model: type[Model]) -> int:
 
 
 def skip_to(model: type[Model], number: int) -> None:
-    """Have new rows get higher numbers than this one."""
+    """Make new rows of this table get higher numbers than this one."""
     table = model._meta.db_table
     if number <= last(model):
         return
@@ -59,7 +58,7 @@ AT_ONCE = 500
 
 
 def known(there: Found) -> Found:
-    """Return the part of it that has a row: of deleted projects and of erased people, too."""
+    """Return the part of it that has a row, including deleted projects and erased people."""
     return Found(
         projects=frozenset(having(Project.objects.all(), "name", there.projects)),
         volumes=there.volumes & frozenset(_volumes()) if there.volumes else frozenset(),
@@ -69,7 +68,7 @@ def known(there: Found) -> Found:
 
 
 def having(rows: QuerySet[Any], field: str, values: Collection[Any]) -> set[Any]:
-    """Return those of the values that stand in that column."""
+    """Return the values that occur in this column of the rows."""
     found: set[Any] = set()
     ordered = sorted(values)
     for place in range(0, len(ordered), AT_ONCE):
@@ -79,7 +78,7 @@ def having(rows: QuerySet[Any], field: str, values: Collection[Any]) -> set[Any]
 
 
 def _volumes() -> Iterator[str]:
-    """All volumes that the database knows, also of people who were erased."""
+    """Yield all volumes that the database knows, including those of erased people."""
     for volume, username in User.objects.values_list("volume", "username").iterator():
         yield volume or owner_slug(username)
     for volume in Erasure.objects.exclude(volume="").values_list("volume", flat=True):

@@ -1,7 +1,8 @@
-"""Whether the database and the place where things are kept belong together: asked, given, said.
+"""Check whether the database and the place where things are kept belong together.
 
-`look` is called by whoever starts, and by `reconcile` each minute; what it sees stands in the
-`Condition` called `PART`. `require` stands before everything that is done to the back end.
+`sessions.watch` calls `look` at its start and then each minute; `look` records what it sees in the
+`Condition` called `PART`. `require` guards everything that changes something in the back end.
+`rules` decides.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ from .rules import Verdict, decide
 
 PART = "installation"
 APART = frozenset({Verdict.UNDECIDED, Verdict.FOREIGN})
-"""Reports of the back end may be about anything: the same numbers mean other things there."""
+"""Reports of the back end may be about anything: there, the same numbers mean other things."""
 USABLE = frozenset({Verdict.FITS, Verdict.UNREADABLE})
-"""Launches go on."""
+"""Launches go on with these verdicts."""
 SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
 
 def look(there: Found | None = None) -> Verdict:
-    """Decide, give an id where the rule allows it, and note how it is.
+    """Decide, assign an id where the rule allows it, and record the verdict.
 
-    ``there`` saves the asking where both have their id: numbers of what was listed just now.
-    Raises `TemporaryError` when the back end is away.
+    ``there`` saves the listing if both have their id: numbers of what was listed just now. Raises
+    `TemporaryError` if the back end is away.
     """
     verdict = judge(there)
     if verdict == Verdict.GIVE:
@@ -45,7 +46,7 @@ def look(there: Found | None = None) -> Verdict:
 
 
 def judge(there: Found | None = None) -> Verdict:
-    """Decide, and change nothing; as `look`."""
+    """Decide like `look`, but change nothing."""
     backend = get_backend()
     database = Installation.objects.current_id()
     try:
@@ -70,8 +71,8 @@ def are_one() -> bool:
 def require() -> None:
     """Raise `TemporaryError` unless the back end may be told something.
 
-    What is said by whoever looked last counts, and so do the ids as they are at this moment. A back
-    end that is away is told all the same: whoever tells it knows what to do then.
+    The verdict recorded last counts, and so do the ids as they are at this moment. A back end that
+    is away does not make this fail by itself: the caller knows how to handle that.
     """
     try:
         verdict = noted() if are_one() else look()
@@ -91,13 +92,13 @@ def is_usable() -> bool:
 
 
 def noted() -> Verdict:
-    """Return what was seen last, of all processes; one query."""
+    """Return the verdict recorded last, by any process; one query."""
     words = Condition.objects.filter(part=PART).values_list("problem", flat=True).first()
     return Verdict(words) if words in set(Verdict) else Verdict.FITS
 
 
 def refusal(verdict: Verdict) -> TemporaryError:
-    """Return why nothing is started, for whoever wanted to."""
+    """Return the error that tells a person why nothing can be started."""
     message = _(
         "Notebooks cannot be started at present: the portal's database and its data do not belong "
         "together. Nothing of yours is touched. The staff can mend this."
@@ -106,7 +107,7 @@ def refusal(verdict: Verdict) -> TemporaryError:
 
 
 def listed(builds: Iterable[BuildReport], servers: Iterable[ServerReport]) -> Found:
-    """Return the numbers of what bears the id of the place."""
+    """Return the numbers of the builds and servers that bear the id of the place."""
     return Found(
         sessions=frozenset(each.id for each in servers if each.marked),
         builds=frozenset(each.id for each in builds if each.marked),
@@ -114,29 +115,31 @@ def listed(builds: Iterable[BuildReport], servers: Iterable[ServerReport]) -> Fo
 
 
 def mark(builds: Iterable[BuildReport], servers: Iterable[ServerReport]) -> None:
-    """Have what was made before there were ids bear the place's, if it has a row: all that is
-    there, as soon as one of these shows that there is such."""
+    """Mark everything that has a row with the place's id, if any of these is still unmarked.
+
+    Things made before there were ids have none.
+    """
     marked = [*(each.marked for each in builds), *(each.marked for each in servers)]
     if not all(marked):
         mark_all()
 
 
 def mark_all() -> None:
-    """Have everything that has a row bear the id of its place."""
+    """Mark everything that has a row with the id of its place."""
     if are_one():
         backend = get_backend()
         backend.mark(known(backend.found()))
 
 
 class Follower:
-    """Whether reports mean what they say, asked of ids again every few seconds."""
+    """Tells whether reports are about this database's rows; checks the ids every few seconds."""
 
     def __init__(self) -> None:
         self._until = 0.0
         self._may = False
 
     def may(self) -> bool:
-        """Return it. Raises `TemporaryError` when nobody can say."""
+        """Return whether reports may be acted on. Raises `TemporaryError` if nobody can tell."""
         if time.monotonic() >= self._until:
             self._may = are_one() or noted() == Verdict.UNREADABLE
             self._until = time.monotonic() + SECONDS
@@ -144,7 +147,7 @@ class Follower:
 
 
 def _give() -> Verdict:
-    """Give it to the place first: of two who come at once, the first one's is everybody's."""
+    """Give the id to the place first: if two processes do so at once, all use the first one's."""
     database = Installation.objects.current_id()
     place = get_backend().give_installation(database or new_id())
     if database and place != database:

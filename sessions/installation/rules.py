@@ -1,5 +1,4 @@
-"""The rules, as pure functions: whether database and place belong together, and how much that is
-unknown may go."""
+"""The rules, as pure functions: do database and place belong together, and is too much unknown?"""
 
 from __future__ import annotations
 
@@ -9,13 +8,13 @@ from typing import NamedTuple
 from sessions.backends import Found
 
 MANY = 5
-"""So many unknown things may go however few there are."""
+"""This many unknown things may go, however few there are."""
 SHARE = 5
-"""Of more, at most one in so many may be unknown."""
+"""Beyond that, at most one in this many may be unknown."""
 
 
 class Verdict(StrEnum):
-    """What `decide` says; the values are words for programs and operators, as `health` has them."""
+    """The answers of `decide`; the values are words for programs and operators, as in health."""
 
     FITS = ""
     GIVE = "no id is given yet"
@@ -35,8 +34,8 @@ class Newest(NamedTuple):
 def decide(database: str, place: str, there: Found, known: Found, newest: Newest) -> Verdict:
     """Return whether a database and a place belong together, by the ids they bear ("" is none).
 
-    ``there`` is what was found in the place, ``known`` what of it has a row. An id is given where
-    one is missing only if nothing is lost by a mistake: there is nothing, or all of it is known.
+    ``there`` is what was found in the place, ``known`` the part of it that has a row. A missing id
+    is given only if a mistake loses nothing: the place is empty, or all of it is known.
     """
     if database and place and database != place:
         return Verdict.FOREIGN
@@ -49,5 +48,5 @@ def decide(database: str, place: str, there: Found, known: Found, newest: Newest
 
 
 def is_too_much(unknown: int, there: int) -> bool:
-    """Return whether so much of what is there is unknown that the database is to be doubted."""
+    """Return whether so much of what is there is unknown that the database itself is in doubt."""
     return unknown > MANY and SHARE * unknown > there

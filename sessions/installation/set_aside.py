@@ -1,7 +1,7 @@
-"""What was set aside: listed in rows for staff, put back, and removed when its time is over.
+"""Look after what was set aside: list it for staff, put it back, remove it when its time is over.
 
-The disk is the truth: what an earlier database set aside has a row within a minute, and its whole
-time before it.
+The disk is the truth: whatever an earlier database set aside gets a row within a minute, and its
+whole time from then on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from . import ownership
 
 
 def compare() -> None:
-    """Have a row for each thing that is there, and none for what is gone."""
+    """Make the rows match the disk: one for each thing that is there, none for what is gone."""
     there = {aside.id: aside.name for aside in get_backend().asides()}
     noted = set(SetAside.objects.values_list("aside", flat=True))
     new = [SetAside(aside=each, name=there[each][:255]) for each in sorted(there.keys() - noted)]
@@ -30,14 +30,19 @@ def compare() -> None:
 
 
 def due() -> Iterator[int]:
-    """Yield those whose time is over. What a project asks for again is staff's to remove."""
+    """Yield those whose time is over.
+
+    Those that a project asks for again are left to staff.
+    """
     nobodys = SetAside.objects.over().filter(~Exists(_asking()))
     yield from nobodys.values_list("pk", flat=True)
 
 
 def wanted() -> Iterator[int]:
-    """Yield those that a project asks for again, as after a restore, and that nobody has tried to
-    put back."""
+    """Yield those that a project asks for again, as after a restore.
+
+    Those that could not be put back once are left out.
+    """
     asked = SetAside.objects.filter(Exists(_asking()), problem="")
     yield from asked.values_list("pk", flat=True)
 
@@ -48,13 +53,13 @@ def unweighed() -> Iterator[int]:
 
 
 def weigh(pk: int) -> None:
-    """Store how large it is."""
+    """Store its size."""
     if row := SetAside.objects.filter(pk=pk, size=None).first():
         SetAside.objects.filter(pk=pk).update(size=get_backend().aside_size(row.aside))
 
 
 def remove(pk: int, *, now: bool = False) -> None:
-    """Remove it for good if its time is over, or staff want it gone ``now``."""
+    """Remove it for good if its time is over, or if staff want it gone ``now``."""
     rows = SetAside.objects.all() if now else SetAside.objects.over().filter(~Exists(_asking()))
     row = rows.filter(pk=pk).first()
     if row is None or not ownership.are_one():
@@ -68,7 +73,7 @@ def remove(pk: int, *, now: bool = False) -> None:
 
 
 def put_back(pk: int) -> None:
-    """Give its folder back to a project whose row exists again; why not stands in the row."""
+    """Give its folder back to a project whose row exists again; if that fails, store the reason."""
     row = SetAside.objects.filter(pk=pk).first()
     if row is None:
         return
@@ -82,12 +87,12 @@ def put_back(pk: int) -> None:
 
 
 def _asking() -> ProjectQuerySet:
-    """The projects, as a subquery, that have the name of what was set aside."""
+    """Return, as a subquery, the projects with the name of the thing that was set aside."""
     return Project.objects.kept().filter(name=OuterRef("name"))
 
 
 def require_project(row: SetAside) -> None:
-    """Raise `StateConflict` where there is no project to which it could be given back."""
+    """Raise `StateConflict` if there is no project to give it back to."""
     if not Project.objects.filter(name=row.name).exists():
         message = _("No project is called %(name)s: restore the database that knows it first.")
         raise StateConflict("aside.unknown", message % {"name": row.name})

@@ -1,11 +1,11 @@
-"""What happens to projects, builds and sessions: the one place that moves their states.
+"""Projects, builds and sessions: the only package that moves their states.
 
 - `commands`: what a person asks for (launch, start, stop, delete …); pages and API call these.
-- `steps`: what tasks do about it with the back end; each may run twice, also at once.
+- `steps`: what tasks then do with the back end; each may run twice, even at the same time.
 - `observations`: what `watch` has seen (a build ended, a server answers, a server is gone).
 
-A wish writes rows and enqueues a step on commit; a fact writes rows and enqueues the next one.
-`reconcile` repeats whatever got lost on the way.
+A command writes rows and enqueues a step on commit; an observation writes rows and enqueues the
+next step. `sessions.watch.reconcile` repeats whatever got lost on the way.
 """
 
 from sessions.lifecycle.commands import (

@@ -1,6 +1,6 @@
-"""What a person has in use, and whether their limits leave room for more of it.
+"""Count what a person has in use, and decide whether their limits leave room for more.
 
-`quotas.admission` locks and compares, this module counts, and says who holds what.
+`quotas.admission` locks and compares; this module counts, and says which projects hold what.
 """
 
 from __future__ import annotations
@@ -37,34 +37,43 @@ CODES = {
 
 @dataclass(frozen=True)
 class Room:
-    """What a person may have and has. Of one that `lock` returned nothing changes before the end
-    of the transaction, which inserts what is admitted."""
+    """A person's limits and what they have in use.
+
+    If it comes from `lock`, nothing in it changes before the end of the transaction, which inserts
+    what is admitted.
+    """
 
     user: User
     limits: Limits
     use: Use
 
     def admit_project(self, *, again: bool = False) -> None:
-        """Let in one more project, or raise `QuotaExceeded`; ``again`` is one that was there."""
+        """Admit one more project. Raises `QuotaExceeded` if there is no room.
+
+        ``again`` says that it is a deleted project to be restored.
+        """
         shortage = admission.project_shortage(self.limits, self.use)
         _require(shortage, self.user, again=again)
 
     def admit_notebook(self, wanted: Resources) -> None:
-        """Let a notebook of these resources be on its way, or raise `QuotaExceeded`."""
+        """Admit a notebook with these resources. Raises `QuotaExceeded` if there is no room."""
         _require(admission.notebook_shortage(self.limits, self.use, wanted), self.user)
 
 
 def lock(user: User, beside: Session | None = None) -> Room:
-    """The person's room inside a transaction, until whose end others who ask wait.
+    """Return the person's room and lock it until the end of the transaction; others who ask wait.
 
-    ``beside`` is a session that is counted already, and is asked about itself.
+    ``beside`` is a session that is counted already and that is now asked about itself.
     """
     return Room(user, admission.lock(user), use_of(user, beside))
 
 
 def refusal(project: Project) -> QuotaExceeded | None:
-    """Why the project's notebook could not be started now or, if it is deleted, why it could not
-    be restored; for a page, nothing is locked."""
+    """Return why the project's notebook could not be started now, or None if it could.
+
+    For a deleted project, return why it could not be restored. This is for a page: nothing is
+    locked.
+    """
     try:
         limits = limits_of(project.owner)
         mine = Room(project.owner, limits, use_of(project.owner))
@@ -80,14 +89,14 @@ def refusal(project: Project) -> QuotaExceeded | None:
 
 
 def use_of(user: User, apart_from: Session | None = None) -> Use:
-    """What the person has in use now. A notebook that is being stopped holds nothing more."""
+    """Return what the person has in use now. A notebook that is being stopped no longer counts."""
     apart = apart_from.pk if apart_from else 0
     uses = _by_owner(_PROJECTS(owner=user.pk), _HELD(owner=user.pk, apart=apart))
     return uses.get(user.pk, Use())
 
 
 def uses_of(users: Collection[User]) -> dict[int, Use]:
-    """What each of many people has in use, by their rows' numbers, in two queries."""
+    """Return what each of many people has in use, by their primary keys, in two queries."""
     uses = _by_owner(_projects(owner__in=users), _held(project__owner__in=users))
     return {user.pk: uses.get(user.pk, Use()) for user in users}
 
@@ -121,14 +130,17 @@ _HELD = Prepared(lambda: _held(project__owner=_OWNER).exclude(pk=_APART))
 
 
 def has_turn_to_build(user: User) -> bool:
-    """Whether the person may have one more build started. Call after one of the `admit_*`."""
+    """Return whether one more build may be started for the person.
+
+    Call it after one of the `admit_*` methods.
+    """
     waiting = Session.objects.filter(project__owner=user, state=SessionState.WAITING)
     builds = waiting.filter(build__state__in=BUILD_ACTIVE).values("build").distinct()
     return builds.count() < limits_of(user).builds
 
 
 def holders(user: User, code: str) -> QuerySet[Project]:
-    """The projects that hold what a refusal with this code is about; empty for other codes."""
+    """Return the projects that hold what a refusal with this code is about; none for others."""
     mine = Project.objects.existing().filter(owner=user).select_related("owner", "current__build")
     if code == CODES["projects"]:
         return mine.order_by("last_activity")
@@ -154,7 +166,7 @@ def _require(shortage: Shortage | None, user: User, *, again: bool = False) -> N
 
 
 def sentence(shortage: Shortage, *, again: bool = False) -> str:
-    """Say what is short and what makes room; ``again`` for a project that is to be restored."""
+    """Say what is short and how to make room; ``again`` is for a project that is to be restored."""
     allowed, in_use = f"{shortage.allowed:g}", f"{shortage.in_use:g}"
     values = {"allowed": allowed, "in_use": in_use, "asked": f"{shortage.asked:g}"}
     if shortage.limit == "projects" and again:

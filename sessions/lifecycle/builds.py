@@ -1,7 +1,7 @@
-"""Giving a session its build: a finished one, one in progress, or a new one.
+"""Give a session its build: a finished one, one in progress, or a new one.
 
-Everything that a launch needs is settled here in one transaction: what the notebook will get
-and whether there is room for it, before anything is built.
+One transaction settles everything that a launch needs, before anything is built: the notebook's
+resources and whether there is room for it.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def attach(
     wanted: Resources,
     warnings: Sequence[str],
 ) -> None:
-    """Have the session wait for the build of its commit, or go on if there is one.
+    """Have the session wait for the build of its commit, or continue at once if one is finished.
 
-    The build of another commit serves as well where only ``.resources`` is another. ``there``
-    is what the commit holds, from which ``wanted`` and ``warnings`` follow. Raises
-    `QuotaExceeded` where there is no room for the notebook.
+    The build of another commit also serves if the two differ only in ``.resources``. ``there`` is
+    the contents of the commit, from which ``wanted`` and ``warnings`` follow. Raises
+    `QuotaExceeded` if there is no room for the notebook.
     """
     kept = None if session.force_build else _finished_build(session.project, found.commit, there)
     with transaction.atomic():
@@ -65,7 +65,7 @@ def _settle(project: Project, found: Resolved, there: Contents) -> None:
 
 
 def _borrowed(build: Build, found: Resolved) -> Iterator[str]:
-    """What to say where the build is that of another commit."""
+    """Yield the message for a session whose build is of another commit."""
     if build.commit != found.commit:
         message = _(
             "Commit %(commit)s has the same files as commit %(other)s, except perhaps for "
@@ -76,7 +76,7 @@ def _borrowed(build: Build, found: Resolved) -> Iterator[str]:
 
 
 def _claim(session: Session, build: Build, wanted: Resources) -> bool:
-    """Whether the session had no build so far; whoever comes second changes nothing."""
+    """Give the session this build; return False if it already had one, and change nothing then."""
     unclaimed = Session.objects.filter(pk=session.pk, state=SessionState.WAITING, build=None)
     return bool(unclaimed.update(build=build, code="", message="", **asdict(wanted)))
 
@@ -92,8 +92,11 @@ def _go_on(session: Session, build: Build) -> None:
 
 
 def _held(build: Build) -> Build | None:
-    """The build, if its image has not been dropped meanwhile; it is not from now on, since
-    `retention` looks at the same row and at who has it."""
+    """Return the build, or None if its image has been dropped meanwhile.
+
+    From now on the image stays, since `sessions.retention.images` looks at the same row and at who
+    uses it.
+    """
     kept = Build.objects.kept().filter(pk=build.pk)
     return build if kept.update(used=timezone.now()) else None
 
@@ -107,8 +110,10 @@ def _finished_build(project: Project, commit: str, there: Contents) -> Build | N
 
 
 def _is_absent(image: str) -> bool:
-    """Whether the image is known to be gone. While nobody can say, it counts as there: a
-    machine may have it, and if not, the spawn says so."""
+    """Return whether the image is known to be gone.
+
+    While nobody can tell, it counts as there: a machine may have it, and if not, the spawn says so.
+    """
     try:
         return not get_backend().has_image(image)
     except TemporaryError:
@@ -116,8 +121,10 @@ def _is_absent(image: str) -> bool:
 
 
 def _active_build(session: Session, found: Resolved, there: Contents) -> Build | None:
-    """The build in progress, or a new one; None while there is none to be started, which the
-    session then says."""
+    """Return the build in progress, or a new one.
+
+    Return None if none can be started at present; the session then says why.
+    """
     project = session.project
     content = "" if session.force_build else there.content
     active = Build.objects.active().of(project).like(found.commit, content)
@@ -141,12 +148,12 @@ def _active_build(session: Session, found: Resolved, there: Contents) -> Build |
                 resources=there.resources,
                 content=there.content,
             )
-    except IntegrityError:  # somebody else was quicker, between the look and the insertion
+    except IntegrityError:  # another launch inserted it first
         return active.filter(commit=found.commit).get()
 
 
 def _wait(session: Session, code: str, message: str) -> None:
-    """Say once what keeps a build from being started. `prepare` is tried again."""
+    """Record once why a build cannot be started yet. `prepare` is tried again."""
     waiting = Session.objects.filter(pk=session.pk, state=SessionState.WAITING, build=None)
     if waiting.exclude(code=code).update(code=code, message=message):
         journal.record(session, Phase.WAITING, message, code=code)

@@ -1,7 +1,7 @@
-"""What a person asks for. Nothing here waits for anything outside the database.
+"""Do what a person asks for, in the database only: nothing here waits for anything outside it.
 
-Each raises `NotAllowed` if the person may see the thing, and not do this with it; that they
-may see it is their caller's part.
+Each command raises `NotAllowed` if the person may see the thing but may not do this with it.
+Whether they may see it is for the caller to check.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from .queue import enqueue
 
 
 def launch(user: User, repository: str, ref: str = "", path: str = "") -> Project:
-    """A new project from a repository's address as a person writes it, on its way to run.
+    """Create a project from a repository's address as a person writes it, and start it.
 
-    Raises `UserError` when the address is not understood or not allowed, `QuotaExceeded` at a
-    limit; then nothing is left behind.
+    Raises `UserError` if the address is not understood or not allowed, `QuotaExceeded` at a limit;
+    nothing is left behind then.
     """
     wish = understand(repository, ref, path)
     RepositoryRule.objects.require(wish)
@@ -58,18 +58,23 @@ def launch(user: User, repository: str, ref: str = "", path: str = "") -> Projec
 
 
 def start(project: Project, user: User) -> Project:
-    """Run a project that is stopped or has failed. Raises `StateConflict` if it is live, and
-    what `launch` raises."""
+    """Run a project that is stopped or has failed.
+
+    Raises `StateConflict` if it is live, and whatever `launch` raises.
+    """
     return _start(project, user)
 
 
 def rebuild(project: Project, user: User) -> Project:
-    """Run it with a new build, from what its ref points to by now, using no earlier image."""
+    """Run the project with a new build of the commit that its ref points to now.
+
+    No earlier image is used. Raises what `start` raises.
+    """
     return _start(project, user, force_build=True)
 
 
 def stop(project: Project, user: User) -> Project:
-    """End the running session; raises `StateConflict` if there is none."""
+    """End the running session. Raises `StateConflict` if there is none."""
     _require_right(project, user)
     if not ending.end(project, user.username, _("Stopped by %(user)s.") % {"user": user.username}):
         raise _conflict(project, _("It is not running, so there is nothing to stop."))
@@ -77,7 +82,7 @@ def stop(project: Project, user: User) -> Project:
 
 
 def cancel(project: Project, user: User) -> Project:
-    """Give up a launch whose environment is not there yet; raises `StateConflict` if it is."""
+    """Cancel a launch whose environment is not ready yet. Raises `StateConflict` if it is."""
     _require_right(project, user)
     if project.state not in {ProjectState.WAITING, ProjectState.BUILDING}:
         raise _conflict(project, _("It is not being built, so there is nothing to cancel."))
@@ -85,7 +90,10 @@ def cancel(project: Project, user: User) -> Project:
 
 
 def keep(project: Project, user: User) -> Project:
-    """Note that the person still wants it; raises `StateConflict` if it has just been deleted."""
+    """Note that the person still wants the project.
+
+    Raises `StateConflict` if it has just been deleted.
+    """
     _require_right(project, user)
     if not Project.objects.existing().filter(pk=project.pk).touch():
         message = _(
@@ -97,8 +105,10 @@ def keep(project: Project, user: User) -> Project:
 
 
 def delete(project: Project, user: User, *, for_good: bool = False) -> None:
-    """Remove the project; a running notebook is stopped first, the person's volume stays. It can
-    be restored for some days, unless it is deleted ``for_good``; so can be one that is set aside.
+    """Delete the project; a running notebook is stopped first, and the person's volume stays.
+
+    The project can be restored for some days, unless it is deleted ``for_good``. A project that is
+    already deleted but can still be restored can be deleted for good, too.
     """
     _require_right(project, user)
     keep = timedelta(days=0 if for_good else settings.PORTAL_UNDO_DAYS)
@@ -112,10 +122,10 @@ def delete(project: Project, user: User, *, for_good: bool = False) -> None:
 
 
 def restore(project: Project, user: User) -> Project:
-    """Take the deletion back: it is there again with all its files, stopped, as if just used.
+    """Undo a project's deletion: it is back with all its files, stopped, as if just used.
 
-    Raises `QuotaExceeded` at the limit of projects, `StateConflict` if it is there already or
-    gone for good.
+    Raises `QuotaExceeded` at the limit of projects, `StateConflict` if it is not deleted or is gone
+    for good.
     """
     _require_right(project, user)
     with transaction.atomic():
@@ -125,7 +135,7 @@ def restore(project: Project, user: User) -> Project:
             raise _not_restorable(project)
         mine.admit_project(again=True)
         now = {"last_activity": timezone.now(), "warned": None, "goes": None}
-        if not row.update(removed=None, drops=None, **now):  # let go this very moment
+        if not row.update(removed=None, drops=None, **now):  # it was let go just now
             raise _not_restorable(project)
         if project.current:
             why = _("Restored by %(user)s.") % {"user": user.username}
@@ -135,7 +145,10 @@ def restore(project: Project, user: User) -> Project:
 
 
 def cancel_build(build: Build, user: User) -> Build:
-    """End a build for all who wait for it; raises `StateConflict` if it has ended."""
+    """Cancel a build for everyone who waits for it.
+
+    Raises `NotAllowed` if this person may not, `StateConflict` if it has ended.
+    """
     if not build.may_be_cancelled_by(user):
         raise NotAllowed("build.look-only", _("You may look at builds, and not cancel them."))
     why = _("Cancelled by %(user)s.") % {"user": user.username}

@@ -1,5 +1,7 @@
-"""How a session and a project end, whoever wants it: a person (`commands`) or the portal itself
-(`sessions.culling.cull`, `sessions.culling.cull`)."""
+"""End sessions and projects.
+
+A person asks for it (`commands`), or the portal does so itself (`sessions.culling.cull`).
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,14 @@ from sessions.progress import journal
 from sessions.states import Phase, SessionState
 
 PORTAL = "portal"
-"""Who does what no person asked for."""
+"""The actor named where no person asked for the change."""
 
 
 def end(project: Project, by: str, why: str) -> bool:
-    """Move the live session toward its end; False if none is live. One that is being stopped
-    already has ended when its server has, and not before."""
+    """Move the project's live session toward its end; return False if none is live.
+
+    A session that is being stopped has ended only when its server has ended.
+    """
     with transaction.atomic():
         live = Session.objects.live().filter(project=project)
         session = live.select_for_update().first()
@@ -35,7 +39,7 @@ def end(project: Project, by: str, why: str) -> bool:
 
 
 def _end(session: Session, by: str, why: str) -> None:
-    """Take the step from the state that the caller has locked."""
+    """Advance the session from the state that the caller has locked."""
     advance = Session.objects.advance
     if session.state == SessionState.WAITING:
         advance(session.pk, SessionState.STOPPED, by=by, why=why, ended=timezone.now())
@@ -47,9 +51,11 @@ def _end(session: Session, by: str, why: str) -> None:
 
 
 def remove(project: Project, rows: ProjectQuerySet, by: str, why: str, keep: timedelta) -> bool:
-    """Remove the project if it is still among ``rows``, and say whether it was: a running
-    notebook is stopped first, the person's volume stays. For ``keep`` it can be restored, with
-    none it is gone at once."""
+    """Delete the project if it is still among ``rows``; return whether it was.
+
+    A running notebook is stopped first; the person's volume stays. The project can be restored for
+    the time ``keep``; if that is zero, it is gone at once.
+    """
     now = timezone.now()
     with transaction.atomic():
         if not rows.existing().filter(pk=project.pk).update(removed=now, drops=now + keep):
@@ -62,8 +68,10 @@ def remove(project: Project, rows: ProjectQuerySet, by: str, why: str, keep: tim
 
 
 def let_go(project: Project, why: str) -> bool:
-    """Have the back end drop what it keeps of a project that was deleted; False if that can
-    be restored no more already."""
+    """Have the back end drop what it keeps of a deleted project.
+
+    Return False if the project can no longer be restored anyway.
+    """
     with transaction.atomic():
         if not Project.objects.filter(pk=project.pk).let_go():
             return False
@@ -74,9 +82,12 @@ def let_go(project: Project, why: str) -> bool:
 
 
 def let_go_due(since: datetime, by_provider: Mapping[str, datetime | None], now: datetime) -> int:
-    """Let go what nobody has restored in time, and say how many there were: of people who have had
-    a whole day in which they could. The portal has been there since ``since``, the provider by
-    which somebody signs in since what ``by_provider`` says, None while it is away."""
+    """Let go of the projects whose time to be restored is over; return how many there were.
+
+    A project counts only if its owner has had a whole day to restore it: the portal has been up
+    since ``since``, and the owner's identity provider since the moment in ``by_provider`` (None
+    while it is away).
+    """
     day_before = now - WARNING
     if since > day_before:
         return 0
@@ -86,6 +97,6 @@ def let_go_due(since: datetime, by_provider: Mapping[str, datetime | None], now:
 
 
 def tell(project: Project, why: str) -> None:
-    """Say in the project's story why the portal stops its notebook."""
+    """Record on the project's timeline why the portal stops its notebook."""
     if project.current and project.current.state == SessionState.STOPPING:
         journal.record(project.current, Phase.STOPPED, why)

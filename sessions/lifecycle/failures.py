@@ -1,4 +1,4 @@
-"""What becomes of an error in a step: a failure with a sentence, or another try."""
+"""Handle an error in a step: fail the session with a sentence, or try again."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ TRIES = 3
 
 @contextmanager
 def failures_of(session: Session) -> Iterator[None]:
-    """Run a step for a session: a permanent error fails it, a temporary one leaves it for
-    `reconcile` to try again, and one that is ours does so with a reference number."""
+    """Run a step for a session and handle its errors.
+
+    A permanent error fails the session. A temporary one leaves it for `sessions.watch.reconcile` to
+    try again, and so does an error of our own, which gets a reference number.
+    """
     try:
         yield
     except TemporaryError as error:

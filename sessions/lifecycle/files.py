@@ -1,16 +1,12 @@
-"""Volumes of people and the kept files of their projects.
+"""Name people's volumes, and track the kept files of their projects.
 
-A person's volume: a stored fact, and not a consequence of what they are called.
+`User.volume` stores the name of a person's volume, so it does not follow from what they are called:
+the folder ``homes/<volume>`` on one machine, the claim ``<volume>-nfs-pvc`` in a cluster. Notebooks
+show the volume under the name that its person has now, and under earlier names (`former`).
 
-`User.volume` names it: the folder ``homes/<volume>`` on one machine, the claim ``<volume>-nfs-
-pvc`` in a cluster. Notebooks show it under the name that its person has now, and under those
-that they had (`former`).
-
-A project's kept files: what became of them at a start, and how much they take.
-
-They lie in the person's volume, so their size counts there. It is known from each start, and is
-asked of the back end again when a run has ended: `unmeasured` finds where, `reconcile` has the
-worker `measure`.
+A project's kept files lie in that volume, so their size counts there. Each start reports what
+became of them and how much they take. When a run has ended, the back end is asked for the size
+again: `unmeasured` finds where, and `sessions.watch.reconcile` has the worker `measure`.
 """
 
 from __future__ import annotations
@@ -30,7 +26,7 @@ from sessions.states import SESSION_LIVE, Phase
 
 
 def of(person: User) -> str:
-    """Return the name of the person's volume, given to them now if they have none yet."""
+    """Return the name of the person's volume; assign one now if they have none yet."""
     if not person.volume:
         known = User.objects.filter(pk=person.pk).values_list("volume", flat=True).first()
         person.volume = known or _given(person)
@@ -38,21 +34,23 @@ def of(person: User) -> str:
 
 
 def former(person: User) -> tuple[str, ...]:
-    """Return the labels by which the person's volume was known under names that they had."""
+    """Return the labels of the person's volume under their earlier names."""
     labels = [owner_slug(name) for name in UsedName.objects.former(person)]
     return tuple(label for label in labels if label != owner_slug(person.username))
 
 
 def _given(person: User) -> str:
-    """Name the volume by the name that its person had first, as older code did without storing it;
-    where another one is called so, by the number of their row, too."""
+    """Assign the volume the first name that its person had, as older code did without storing it.
+
+    If another volume has that name, add the number of the person's row.
+    """
     plain = owner_slug(UsedName.objects.first_of(person))
     left = Erasure.objects.filter(volume=f"{plain}-nfs-pvc").exclude(person=person).exists()
     none_yet = User.objects.filter(pk=person.pk, volume="")
     for name in (*(() if left else (plain,)), owner_slug(f"{person.username} {person.pk}")):
         try:
             with transaction.atomic():
-                none_yet.update(volume=name)  # or somebody else has given it just now
+                none_yet.update(volume=name)  # unless another process has just named it
             break
         except IntegrityError:
             continue
@@ -60,17 +58,17 @@ def _given(person: User) -> str:
 
 
 AT_ONCE = 5
-"""Projects in a minute: each may take a pod of its own."""
+"""Projects measured in a minute: each may take a pod of its own."""
 
 
 def keep_in(project: Project, volume: str) -> None:
-    """Note, before a run, in which volume the project's files are going to be."""
+    """Store, before a run, which volume the project's files are going to be in."""
     if settings.PORTAL_KEEP_HOMES and project.files_volume != volume:
         Project.objects.filter(pk=project.pk).update(files_volume=volume)
 
 
 def note(session: Session, report: FilesReport | None) -> None:
-    """Tell in the project's story what became of its files, and store what they take."""
+    """Record on the project's timeline what became of its files, and store their size."""
     if report is None:
         return
     told = Event.objects.filter(project=session.project_id, message=report.said)
@@ -81,14 +79,14 @@ def note(session: Session, report: FilesReport | None) -> None:
 
 
 def unmeasured() -> ProjectQuerySet:
-    """Projects whose files may have changed since they were measured and that run no longer."""
+    """Return projects, not running, whose files may have changed since they were measured."""
     ran = Project.objects.existing().exclude(files_volume="").filter(current__ready__isnull=False)
     stale = Q(files_measured=None) | Q(files_measured__lt=F("current__ended"))
     return ran.exclude(current__state__in=SESSION_LIVE).filter(stale).order_by("current__ended")
 
 
 def measure(project_id: int) -> None:
-    """Have a project's files measured; done again until there is an answer."""
+    """Have a project's files measured; it is repeated until there is an answer."""
     project = unmeasured().filter(pk=project_id).first()
     if project is None:
         return

@@ -1,15 +1,11 @@
-"""Look up commits in threads of their own, beside the worker's short tasks.
+"""Look up a launch's commit in a thread of its own, beside the worker's short tasks.
 
-Work that waits for strangers' servers, in threads beside a worker's short tasks.
+A worker does one task after another, and all workers together four at once: forty launches from a
+server that never answers held up every other launch for as long. In a lane many such waits are
+under way at once, but only a few for one server and one person; beyond that, a launch waits only
+for others from the same server or person.
 
-A worker does one task after another, and all workers together four at once: forty launches from
-a server that never answers held every other launch up for as long. In a lane many such waits are
-under way at once, of one server and of one person only a few, and who is over that waits for
-their own alone.
-
-Looking a launch's commit up, beside the worker's short tasks: see `lanes`.
-
-`steps.prepare` does it. Where nobody has to be asked, it is as short as any other task.
+`steps.prepare` does the work. Where no server has to be asked, it runs like any other short task.
 """
 
 from __future__ import annotations
@@ -34,7 +30,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Work:
-    """``key`` tells it from others: what is waiting or under way already is not taken twice."""
+    """One piece of work in a lane.
+
+    ``key`` identifies it: work that is waiting or under way already is not taken twice.
+    """
 
     key: int
     host: str
@@ -43,8 +42,10 @@ class Work:
 
 
 class Lane:
-    """``at_once`` threads of this process at most; ``of_host`` of them for one server, and
-    ``of_person`` for one person."""
+    """A pool of at most ``at_once`` threads in this process.
+
+    At most ``of_host`` of them are for one server, and at most ``of_person`` for one person.
+    """
 
     def __init__(self, at_once: int, of_host: int, of_person: int) -> None:
         self._at_once, self._of_host, self._of_person = at_once, of_host, of_person
@@ -53,16 +54,16 @@ class Lane:
         self._under_way: dict[int, Work] = {}
 
     def take(self, work: Work) -> None:
-        """Have it done as soon as there is room; returns at once."""
+        """Have the work done as soon as there is room; return at once."""
         with self._lock:
             if work.key in self._waiting or work.key in self._under_way:
                 return
-            context = copy_context()  # its lines in the log are those of the task
+            context = copy_context()  # log lines keep the task's fields
             self._waiting[work.key] = (work, lambda: context.run(work.do))
             self._begin()
 
     def _begin(self) -> None:
-        """Begin whatever there is room for, in the order in which it came; the caller locks."""
+        """Begin all the work there is room for, in order of arrival; the caller holds the lock."""
         hosts = Counter(work.host for work in self._under_way.values())
         people = Counter(work.person for work in self._under_way.values())
         for key, (work, do) in list(self._waiting.items()):
@@ -89,15 +90,17 @@ class Lane:
 
 
 AT_ONCE, OF_HOST, OF_PERSON = 8, 3, 1
-"""In each process of a worker, of which there are four: a launch takes two seconds of a server that
-is well and at most fifty of one that is not."""
+"""Limits for each of the four worker processes: a launch takes two seconds on a server that is
+well, and at most fifty on one that is not."""
 
 _lane = Lane(AT_ONCE, OF_HOST, OF_PERSON)
 
 
 def prepare(session_id: int) -> None:
-    """Find the commit of a waiting session, and its build; return at once where a server has to be
-    asked for it."""
+    """Find the commit of a waiting session, and its build.
+
+    Return at once if a server has to be asked for it; a thread then does the work.
+    """
     rows = Session.objects.filter(pk=session_id, state=SessionState.WAITING, build=None)
     session = rows.select_related("project").first()
     if session is None:
@@ -109,8 +112,10 @@ def prepare(session_id: int) -> None:
 
 
 def _asks(session: Session) -> bool:
-    """Whether the repository's server may have to be asked for something: which commit it is, what
-    it holds, or whether it is the repository's own."""
+    """Return whether the repository's server may have to be asked for something.
+
+    That is: which commit it is, what it holds, or whether it is the repository's own.
+    """
     project = session.project
     named = project.ref == project.commit
     return session.force_build or named or resources.known(project, project.commit) is None

@@ -1,6 +1,6 @@
-"""What `watch` has seen in the back end, made into states and into sentences for people.
+"""Turn what `sessions.watch` has seen in the back end into states, and into sentences for people.
 
-Each may be told again, at any time: only the first time changes something.
+Each observation may be reported again at any time: only the first report changes something.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _NO_ERROR = {"code": "", "message": ""}
 
 
 def build_seen(report: BuildReport) -> None:
-    """Store what a build has said since, and its end."""
+    """Store a build's new log output and, if it has finished, its result."""
     build = Build.objects.filter(pk=report.id).first()
-    if build is None:  # `orphans` has the list in which that is looked for
+    if build is None:  # `orphans` looks for those in whole lists
         return
     if build.state not in BUILD_ACTIVE:
         _drop_build(report)
@@ -45,7 +45,7 @@ def build_seen(report: BuildReport) -> None:
 
 
 def _drop_build(report: BuildReport) -> None:
-    """Have a build that nobody wants end, and what is kept of it go."""
+    """Cancel a build that nobody wants, or have the back end forget it if it has finished."""
     if report.finished:
         get_backend().forget_build(report.id)
     else:
@@ -53,7 +53,7 @@ def _drop_build(report: BuildReport) -> None:
 
 
 def _build_waits(build: Build, report: BuildReport) -> None:
-    """Say once to all who wait for a build what it waits for itself, and when that is over."""
+    """Tell everyone who waits for a build, once, what it waits for and when that is over."""
     if report.finished or build.chunks:
         return
     waiting = Session.objects.filter(build=build, state=SessionState.WAITING)
@@ -66,13 +66,16 @@ def _build_waits(build: Build, report: BuildReport) -> None:
 
 
 def build_lost(build: Build) -> None:
-    """The back end knows nothing any more of a build that had begun."""
+    """Handle a build that had begun and that the back end no longer knows."""
     message = _("The build was interrupted, and nothing of it is left. Start it again.")
     build_seen(BuildReport(build.pk, True, LOST, message))
 
 
 def build_refused(build: Build, error: BinderyError) -> None:
-    """The back end did not take a build: for good, or once too often."""
+    """Handle a build that the back end did not accept.
+
+    It fails after a permanent error, or after too many temporary ones.
+    """
     attempts = build.attempts + 1
     if isinstance(error, TemporaryError) and attempts < BUILD_TRIES:
         Build.objects.filter(pk=build.pk).update(attempts=attempts)
@@ -82,7 +85,7 @@ def build_refused(build: Build, error: BinderyError) -> None:
 
 
 def read_log(build: Build) -> None:
-    """Store all output that is there."""
+    """Read and store all log output that the back end has."""
     while piece := get_backend().read_log(build.pk, build.position):
         if not journal.append(build, piece):
             return
@@ -97,7 +100,7 @@ def _build_again(build: Build) -> None:
 
 
 def build_ended(build: Build, report: BuildReport) -> None:
-    """Store the end of a build, and let everybody know who waits for it."""
+    """Store a build's result, and tell everyone who waits for it."""
     to = BuildState.FAILED if report.code else BuildState.BUILT
     Build.objects.advance(
         build.pk,
@@ -118,7 +121,7 @@ def build_ended(build: Build, report: BuildReport) -> None:
 
 
 def settle(build: Build) -> None:
-    """Let everyone who waits for a finished build go on, or know why not."""
+    """Let every session that waits for a finished build continue, or fail with the reason."""
     if build.state in BUILD_ACTIVE:
         return
     waiting = Session.objects.filter(build=build, state=SessionState.WAITING)
@@ -135,7 +138,7 @@ def settle(build: Build) -> None:
 
 
 def next_builds(ended: Build) -> None:
-    """Let launches go on that waited for a build of the same person to end."""
+    """Enqueue the launches that waited for a build of the same person to end."""
     owners = Session.objects.filter(build=ended).values("project__owner")
     waiting = Session.objects.filter(state=SessionState.WAITING, build=None, code=BUILDS)
     for pk in waiting.filter(project__owner__in=owners).values_list("pk", flat=True):
@@ -143,7 +146,7 @@ def next_builds(ended: Build) -> None:
 
 
 def _go_on(session: Session, build: Build) -> None:
-    """Start the notebook, if what it needs is still within its owner's limits."""
+    """Start the notebook, if its resources are still within its owner's limits."""
     with failures_of(session), transaction.atomic():
         mine = admission.lock(session.project.owner, beside=session)
         wanted, _warnings = resources.settled(_resources(session.project, build), mine.limits)
@@ -159,13 +162,15 @@ def _go_on(session: Session, build: Build) -> None:
 
 
 def _resources(project: Project, build: Build) -> str:
-    """The project's own, where its build is that of another commit with the same content."""
+    """Return the project's own ``.resources``; the build's commit may have others."""
     return (build.resources if project.resources is None else project.resources) or ""
 
 
 def server_seen(report: ServerReport) -> None:
-    """Store that a notebook answers or is gone; remove one that nobody wants. Of one without a row,
-    or with another project's number, `orphans` knows what to do."""
+    """Store that a notebook answers or is gone; remove one that nobody wants.
+
+    A server without a row, or with another project's number, is left to `orphans`.
+    """
     session = Session.objects.select_related("project").filter(pk=report.id).first()
     if session is None or report.name not in {"", session.project.name}:
         return
@@ -180,8 +185,7 @@ def server_seen(report: ServerReport) -> None:
 
 
 def _server_waits(session: Session, report: ServerReport) -> None:
-    """Say what a starting notebook waits for, once for each thing; its place in a queue each
-    time."""
+    """Record what a starting notebook waits for: a reason once, a place in a queue each time."""
     is_new = report.code != session.code
     if not is_new and (report.code != NO_GPU or report.message == session.message):
         return
@@ -204,7 +208,7 @@ def _server_ready(session: Session, report: ServerReport) -> None:
 
 
 def server_gone(session: Session, code: str, message: str) -> None:
-    """The server of a live session runs no longer: as it was told, or by itself."""
+    """Store that the server of a live session has stopped: as it was told to, or by itself."""
     with transaction.atomic():
         Build.objects.filter(sessions=session).update(used=timezone.now())
         ended: dict[str, Any] = {"ended": timezone.now(), **_NO_ERROR}

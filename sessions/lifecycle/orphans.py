@@ -1,9 +1,9 @@
-"""What the back end has and no row asks for: ended where it runs, set aside where it is kept.
+"""Deal with what the back end has and no row knows: end what runs, set aside what is stored.
 
-`reconcile` finds it in what it has listed just now, the worker does what takes time. Nothing is
-done unless database and place belong together (`sessions.installation`), nor where so much is
-unknown that the database is to be doubted. Environments are made again from their repositories: an
-unknown one is removed (`retention.dropping`) by the same rules.
+`sessions.watch.reconcile` finds it in the lists that it has just read; the worker does what takes
+time. Nothing is done unless database and place belong together (`sessions.installation`), nor when
+so much is unknown that the database itself is in doubt. Environments can be built again from their
+repositories, so an unknown one is removed by the same rules (`sessions.retention.images`).
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from sessions.outages import guarded
 from .queue import Again, enqueue
 
 PART = "leftovers"
-"""Names the `Condition` that tells when nothing unknown is touched."""
+"""The name of the `Condition` that says when nothing unknown is touched."""
 MUCH_UNKNOWN = "much of what is there is unknown to the database"
 ONCE = timedelta(hours=1)
-"""A back end may go on telling of a thing for a while after it was told to remove it."""
+"""The time in which a removal is noted only once: a back end may go on reporting a thing for a
+while after it was told to remove it.
+"""
 AT_ONCE = 500
 
 log = logging.getLogger(__name__)
@@ -38,7 +40,10 @@ log = logging.getLogger(__name__)
 def clear(
     builds: Sequence[BuildReport], servers: Sequence[ServerReport], verdict: Verdict, again: Again
 ) -> None:
-    """Deal with all that these fresh, whole lists and that of the projects have beside the rows."""
+    """Deal with everything in these lists, and in the list of projects, that has no row.
+
+    The lists must be fresh and complete.
+    """
     if verdict == Verdict.FITS:
         names = get_backend().projects()
         unknown = set(names) - having(Project.objects.all(), "name", names)
@@ -54,7 +59,7 @@ def clear(
 
 
 def _end(builds: Sequence[BuildReport], servers: Sequence[ServerReport]) -> bool:
-    """End those without a row, unless they are too many."""
+    """End builds and servers without a row, unless there are too many of them."""
     lost_builds, lost_servers = _unknown_builds(builds), _unknown_servers(servers)
     unknown, there = len(lost_builds) + len(lost_servers), len(builds) + len(servers)
     if is_too_much(unknown, there):
@@ -86,8 +91,10 @@ def unwanted(names: Collection[str]) -> Iterator[str]:
 
 
 def drop_project(name: str) -> None:
-    """Have the back end drop what it keeps of a deleted project, unless that is wanted after all;
-    what never had a row is not dropped."""
+    """Have the back end drop what it keeps of a deleted project, unless it is wanted after all.
+
+    A project that never had a row is not dropped.
+    """
     rows = Project.objects.filter(name=name)
     project = rows.first()
     if project is None or _wanted([name]):
@@ -97,32 +104,34 @@ def drop_project(name: str) -> None:
 
 
 def set_aside(name: str) -> None:
-    """Have the back end put away what it keeps of a project that has no row."""
+    """Have the back end set aside what it keeps of a project that has no row."""
     if not Project.objects.filter(name=name).exists() and ownership.are_one():
         get_backend().set_aside(name)
         asides.compare()
 
 
 def put_back(row: SetAside) -> None:
-    """Have the worker give a project its folder back. Raises `StateConflict` where no project of
-    this name exists."""
+    """Have the worker give a project its folder back.
+
+    Raises `StateConflict` if no project of this name exists.
+    """
     asides.require_project(row)
     enqueue("put_back", row.pk)
 
 
 def remove_now(row: SetAside) -> None:
-    """Have the worker remove what was set aside, whatever its time."""
+    """Have the worker remove this folder that was set aside, without waiting for its date."""
     enqueue("remove_aside", row.pk, 1)
 
 
 def sweep() -> None:
-    """Have the back end drop what was left half made."""
+    """Have the back end drop unfinished work whose process was killed."""
     for name in get_backend().sweep():
         note(name, _("Nobody worked on it any more: who did was killed."))
 
 
 def note(name: str, why: str) -> None:
-    """Write down, once, that this was removed."""
+    """Record, once, that this was removed."""
     same = Removal.objects.filter(kind=Removed.LEFTOVER, name=name[:255])
     if not same.filter(at__gt=timezone.now() - ONCE).exists():
         Removal.objects.create(kind=Removed.LEFTOVER, name=name[:255], why=why)
@@ -141,7 +150,7 @@ def _unknown_servers(servers: Sequence[ServerReport]) -> list[ServerReport]:
 
 
 def _end_build(report: BuildReport) -> None:
-    """In two passes: what is told to end says so first."""
+    """End a build in two passes: cancel it first, forget it when it has finished."""
     if not report.finished:
         get_backend().cancel_build(report.id)
         return
@@ -159,7 +168,7 @@ def _end_server(report: ServerReport) -> None:
 
 
 def _note(is_well: bool) -> None:
-    """Say it in the log once, and as long as it lasts in health and on staff's pages."""
+    """Log the problem once; show it in health and on staff's pages for as long as it lasts."""
     noted = Condition.objects.filter(part=PART).first()
     if not is_well and not (noted and noted.problem):
         log.error("nothing unknown is touched: %s", MUCH_UNKNOWN)
@@ -168,7 +177,7 @@ def _note(is_well: bool) -> None:
 
 
 def _wanted(names: Sequence[str]) -> set[str]:
-    """Existing projects, those that are set aside, and those whose notebook is not gone yet."""
+    """Return projects that exist, that are set aside, or whose notebook is not gone yet."""
     kept = Project.objects.kept().filter(name__in=names).values_list("name", flat=True)
     live = Session.objects.live().filter(project__name__in=names)
     return {*kept, *live.values_list("project__name", flat=True)}

@@ -1,11 +1,8 @@
-"""Put steps into the task queue, each at most once where it is repeated.
+"""Put steps into the task queue, and see whether a worker takes them.
 
-Handing a step to the worker, and whether anybody takes what waits.
-
-Handing steps to the worker once more, for `reconcile`: each at most once in the queue.
-
-Whatever waits there will be done without being repeated. Else a worker that is away for a day
-would come back to a thousand copies of each step.
+`sessions.watch.reconcile` enqueues steps again through `Again`, which puts each step into the queue
+at most once: whatever waits there will be done without being repeated. Otherwise a worker that is
+away for a day would come back to a thousand copies of each step.
 """
 
 from __future__ import annotations
@@ -20,46 +17,52 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task, result
 
 DEAF_AFTER = timedelta(minutes=2)
-"""A task that is due for so long has nobody who listens for it."""
+"""A task that has been due for this long has no worker listening for it."""
 
 
 def enqueue(step: str, *rows: int | str) -> None:
-    """Run ``sessions.tasks.<step>`` for a row, once this transaction is committed.
+    """Run ``sessions.tasks.<step>`` for a row once this transaction is committed.
 
-    A nudge, not a promise: what a lost one should have done, `reconcile` does.
+    It is a nudge, not a promise: `sessions.watch.reconcile` does whatever a lost task should have
+    done.
     """
     transaction.on_commit(lambda: async_task(f"sessions.tasks.{step}", *rows))
 
 
 def is_deaf() -> bool:
-    """Whether tasks wait that no worker takes."""
+    """Return whether tasks are waiting that no worker takes."""
     return bool(OrmQ.objects.filter(lock__lt=timezone.now() - DEAF_AFTER).exists())
 
 
 def waiting() -> tuple[int, float]:
-    """How many tasks no worker has taken yet, and for how many seconds the oldest one waits."""
+    """Return how many tasks no worker has taken yet, and the age of the oldest one in seconds."""
     now = timezone.now()
     due = OrmQ.objects.filter(lock__lte=now).aggregate(count=Count("pk"), oldest=Min("lock"))
     return due["count"], (now - due["oldest"]).total_seconds() if due["oldest"] else 0.0
 
 
 def call_worker(seconds: float) -> str | None:
-    """The version that a worker runs, by having it take a task that does nothing else; None
-    where none has within ``seconds``."""
+    """Return the version that a worker runs, by having it take a task that does nothing else.
+
+    Return None if no worker answers within ``seconds``.
+    """
     task = async_task("sessions.tasks.version")
     answer: str | None = result(task, wait=int(seconds * 1000))
     return answer
 
 
 LONG = 1000
-"""So many tasks are enough for now: what is not among them has its turn in a minute."""
+"""The most tasks in the queue for now: any beyond it get their turn in a minute."""
 _PREFIX = "sessions.tasks."
 
 Step = tuple[object, ...]
 
 
 class Again:
-    """One pass: call it like `enqueue`. ``most`` tasks are the queue's bound."""
+    """The queue during one pass of `reconcile`: call it like `enqueue`.
+
+    ``most`` is the most tasks that may be in the queue.
+    """
 
     def __init__(self, most: int = LONG) -> None:
         self._most = most
@@ -73,7 +76,7 @@ class Again:
 
 
 def _waiting(most: int) -> Iterator[Step]:
-    """What no worker has taken yet; what one has taken may have been lost with it."""
+    """Yield the steps that no worker has taken yet; one that was taken may be lost."""
     due = OrmQ.objects.filter(lock__lte=timezone.now()).order_by("pk")
     for row in due[:most]:
         task = row.task

@@ -1,7 +1,7 @@
-"""What a notebook will be given: the repository's ``.resources`` within its owner's limits.
+"""Work out a notebook's resources: the repository's ``.resources`` within its owner's limits.
 
-The text is asked of the repository's server once for each commit; every build of that commit
-keeps it, and every project that stands there.
+The repository's server is asked for the text once for each commit. Every build of that commit keeps
+it, and so does every project at that commit.
 """
 
 from __future__ import annotations
@@ -23,20 +23,25 @@ NAME = ".resources"
 
 @dataclass(frozen=True)
 class Contents:
-    """What a commit holds: the text of its ``.resources``, and what the rest of it is known by
-    (`Build.content`)."""
+    """The contents of a commit: the text of its ``.resources``, and what identifies the rest.
+
+    ``content`` is that of `Build`.
+    """
 
     resources: str
     content: str = ""
 
 
 def by_default(limits: Limits) -> Resources:
-    """What a notebook gets whose repository asks for nothing."""
+    """Return the resources of a notebook whose repository asks for nothing."""
     return settle(parse(b""), limits)
 
 
 def known(project: Project, commit: str) -> Contents | None:
-    """What a commit holds, None where it was never read for those who may know."""
+    """Return the stored contents of a commit, or None if nobody has read it yet.
+
+    A private repository's commit counts as read only for those who may know it.
+    """
     if not commit:
         return None
     if project.resources is not None and project.commit == commit:
@@ -47,7 +52,7 @@ def known(project: Project, commit: str) -> Contents | None:
 
 
 def read(project: Project, found: Resolved) -> Contents:
-    """What a commit holds; asks the repository's server where nobody has yet.
+    """Return the contents of a commit; ask the repository's server if they are not stored yet.
 
     Raises `UserError`, `QuotaExceeded` or `TemporaryError`.
     """
@@ -74,18 +79,21 @@ def _asked(project: Project, found: Resolved) -> Contents:
 
 
 def expected(project: Project, limits: Limits) -> Resources:
-    """What the project's next notebook will get within its owner's limits, as far as is known
-    without asking anybody.
+    """Return the resources of the project's next notebook, as far as they are known.
 
-    Raises `UserError` or `QuotaExceeded` as `settled` does.
+    Nobody is asked for them. They are within the limits of the project's owner. Raises `UserError`
+    or `QuotaExceeded` as `settled` does.
     """
     there = known(project, project.commit)
     return settled(there.resources if there else "", limits)[0]
 
 
 def settled(text: str, limits: Limits) -> tuple[Resources, tuple[str, ...]]:
-    """The resources that follow from the file for a person of these limits, and warnings for the
-    log."""
+    """Return the resources for a person with these limits, and warnings for the log.
+
+    ``text`` is the content of ``.resources``. Raises `UserError` if it is wrong, `QuotaExceeded` if
+    it asks for more than the limits allow.
+    """
     try:
         asked: Asked = parse(text.encode())
         return settle(asked, limits), asked.warnings
@@ -94,7 +102,7 @@ def settled(text: str, limits: Limits) -> tuple[Resources, tuple[str, ...]]:
 
 
 def _error(refusal: ResourcesRefused) -> BinderyError:
-    """What the file asks for is wrong, or more than this person may have."""
+    """Return the error for a file that is wrong, or that asks for more than this person may use."""
     if refusal.limit:
         return QuotaExceeded(
             refusal.code,

@@ -1,4 +1,4 @@
-"""A person's SSH key in their notebooks: given at the start, and renewed while they run."""
+"""Give notebooks their person's SSH key: at the start, and again whenever it is replaced."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ _LOST_FOR = timedelta(hours=1)
 
 
 def replace(user: User) -> KeyPair:
-    """A new key pair in place of the person's, the first one where there is none; their running
-    notebooks have it soon after."""
+    """Create a key pair for the person, in place of the one they have, if any.
+
+    Their running notebooks get the new key soon after.
+    """
     with transaction.atomic():
         pair = keypairs.rotate(user)
         enqueue("renew_identity", user.pk)
@@ -34,10 +36,10 @@ def replace(user: User) -> KeyPair:
 
 
 def renew(user_id: int, given: Identity | None = None) -> None:
-    """Have the person's running notebooks use the key that is theirs now.
+    """Give the person's running notebooks the current key.
 
-    ``given`` is what they have already. A key that is replaced meanwhile is looked for until
-    there is no newer one: of two who do this at once, the last to write has the last key.
+    ``given`` is the key that they have already. The function looks again until there is no newer
+    key: if two run at once, the last one to write has the latest key.
     """
     user = User.objects.filter(pk=user_id, key_pair__isnull=False).first()
     while user and (now := of(user)).public != (given.public if given else ""):
@@ -46,7 +48,10 @@ def renew(user_id: int, given: Identity | None = None) -> None:
 
 
 def of(user: User) -> Identity:
-    """What the person's notebooks are given. Raises `UserError` where the key is unreadable."""
+    """Return the identity that the person's notebooks get.
+
+    Raises `UserError` if the key is unreadable.
+    """
     try:
         return identity_of(user)
     except CannotOpen:
@@ -58,8 +63,11 @@ def of(user: User) -> Identity:
 
 
 def overtaken() -> Iterable[int]:
-    """People with notebooks that started before their key was made, not long ago: the task that
-    renews it may have been lost."""
+    """Return the people with running notebooks that are older than their key.
+
+    Only keys made within the last hour count. The task that gives them to notebooks may have been
+    lost.
+    """
     made = KeyPair.objects.filter(created__gt=timezone.now() - _LOST_FOR)
     behind = Session.objects.live().filter(
         project__owner__key_pair__in=made, created__lt=F("project__owner__key_pair__created")

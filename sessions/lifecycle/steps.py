@@ -1,7 +1,7 @@
-"""What the worker does with the back end, a short step at a time.
+"""Do the worker's part with the back end, one short step at a time.
 
-Each takes a row's number, looks at how things are, and does what is left to do: run twice, or
-at the same time, or after the wish was taken back, it changes nothing more.
+Each step takes a row's number, looks at the present state, and does what is left to do. Run twice,
+or twice at the same time, or after the person changed their mind, it changes nothing more.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _A_DAY = 86_400
 
 
 def prepare(session_id: int) -> None:
-    """Find the commit of a waiting session, and the build of that commit or start one."""
+    """Find the commit of a waiting session, and find or start the build of that commit."""
     session = Session.objects.select_related("project__owner").filter(pk=session_id).first()
     if session is None or session.state != SessionState.WAITING or session.build_id:
         return
@@ -47,14 +47,15 @@ def prepare(session_id: int) -> None:
 
 
 def _identity(project: Project) -> Identity | None:
-    """Whose key opens the repository, where it takes one."""
+    """Return the key that opens the repository, or None if it is public."""
     return sshkey.of(project.owner) if project.is_private else None
 
 
 def _require_own(project: Project, found: Resolved) -> None:
-    """Raise UserError where rules ask for certain repositories, and the commit may be of another.
+    """Check that the commit is the repository's own, where rules allow only certain repositories.
 
-    What was found under a branch or a tag is the repository's own, and stays so for a day.
+    A commit found under a branch or a tag is the repository's own, and stays so for a day. Raises
+    `UserError` if the commit may belong to another repository.
     """
     if found.ref != found.commit or not RepositoryRule.objects.exists():
         return
@@ -80,7 +81,7 @@ def _repository(project: Project) -> Repository:
 
 
 def start_build(build_id: int) -> None:
-    """Have the back end build, unless it does so already."""
+    """Have the back end start the build, unless it runs already."""
     build = Build.objects.active().filter(pk=build_id).select_related("owner").first()
     if build is None:
         return
@@ -108,7 +109,7 @@ def _spec(build: Build) -> BuildSpec:
 
 
 def cancel_unwanted_build(build_id: int) -> None:
-    """End a build that nobody waits for any more."""
+    """Cancel a build that nobody waits for any more."""
     with transaction.atomic():
         build = Build.objects.active().select_for_update().filter(pk=build_id).first()
         if build is None or build.is_wanted():
@@ -131,7 +132,7 @@ def cancel_build(build_id: int) -> None:
 
 
 def spawn(session_id: int) -> None:
-    """Have the back end run the notebook, unless it does so already."""
+    """Have the back end start the notebook, unless it runs already."""
     rows = Session.objects.select_related("project__owner", "build")
     session = rows.filter(pk=session_id, state=SessionState.SPAWNING).first()
     if session is None or session.build is None:
@@ -169,12 +170,14 @@ def remove_server(session_id: int) -> None:
     stopping = Session.objects.filter(pk=session_id, state=SessionState.STOPPING)
     session = stopping.select_related("project").first()
     if session and session_id not in {report.id for report in backend.servers()}:
-        observations.server_gone(session, "", "")  # it was stopped before it was started
+        observations.server_gone(session, "", "")  # stopped before its server existed
 
 
 def remove_project(project_id: int) -> None:
-    """Have the back end drop what it keeps of a project that nobody can restore and that no
-    longer runs; `reconcile` has it done again until all of it is gone."""
+    """Have the back end drop what it keeps of a stopped project that nobody can restore.
+
+    `sessions.watch.reconcile` repeats this until all of it is gone.
+    """
     rows = Project.objects.filter(pk=project_id)
     project = rows.first()
     if project is None or project.removed is None or project.is_set_aside:

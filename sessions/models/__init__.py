@@ -1,4 +1,4 @@
-"""The rows. `lifecycle` says what happens to them; only ``advance`` writes a state."""
+"""The models. `sessions.lifecycle` decides what happens to them; only ``advance`` sets a state."""
 
 from sessions.models.build import Build
 from sessions.models.idempotency import Idempotency

@@ -1,4 +1,7 @@
-"""A build: a repository at a commit becoming an image, shared by all who launch that commit."""
+"""The model of a build: a repository at a commit becomes an image.
+
+Everyone who launches that commit shares it.
+"""
 
 from __future__ import annotations
 
@@ -19,56 +22,69 @@ if TYPE_CHECKING:
 
 
 class BuildQuerySet(models.QuerySet["Build"]):
+    """Queries on builds: who sees and uses which, and which images are there."""
+
     def active(self) -> BuildQuerySet:
+        """Return those that are pending or building."""
         return self.filter(state__in=BUILD_ACTIVE)
 
     def visible_to(self, user: User) -> BuildQuerySet:
-        """All for staff with the right to; a person sees the builds of their projects there."""
+        """Return all for staff with the permission, else none.
+
+        People see builds in their projects.
+        """
         may = user.may_enter and user.is_staff and user.has_perm("notebook_sessions.view_build")
         return self.all() if may else self.none()
 
     def of(self, project: Project) -> BuildQuerySet:
-        """Those that this project may use: everybody's, or its owner's own where it is private."""
+        """Return those that this project may use: public ones or, if it is private, its owner's."""
         return self.filter(url=project.url, owner=project.owner_id if project.is_private else None)
 
     def kept(self) -> BuildQuerySet:
-        """Those whose image is there."""
+        """Return those whose image is there."""
         return self.filter(state=BuildState.BUILT, dropped=False)
 
     def unused(self) -> BuildQuerySet:
-        """Those that no live session has, be it waiting, running or being stopped."""
+        """Return those that no live session uses, be it waiting, running or being stopped."""
         return self.exclude(sessions__state__in=SESSION_LIVE)
 
     def like(self, commit: str, content: str) -> BuildQuerySet:
-        """Those of this commit first, then those of others that have the same content."""
+        """Return those of this commit first, then those of other commits with the same content."""
         same = models.Q(content=content) if content else models.Q(pk=None)
         is_other = models.Case(models.When(commit=commit, then=0), default=1)
         return self.filter(same | models.Q(commit=commit)).order_by(is_other, "-id")
 
     def newest_built(self, project: Project, commit: str, content: str = "") -> Build | None:
-        """The image to use for a commit, if one was ever finished for it or for its content."""
+        """Return the newest build whose image serves this commit or its content, or None."""
         return self.of(project).kept().like(commit, content).first()
 
     def advance(self, pk: int, to: BuildState, *, by: str, why: str = "", **fields: Any) -> bool:
-        """Move build ``pk`` to ``to`` if that is allowed from where it is; say whether it was.
+        """Move build ``pk`` to ``to`` if that is allowed from its state; return whether it moved.
 
-        The only writer of ``state``. Exactly one of several who try at once wins.
+        This is the only writer of ``state``. Exactly one of several who try at once wins.
         """
         return Transition.objects.move(self.model, pk, BUILD_TRANSITIONS, to, by, why, fields)
 
 
 class Build(models.Model):
-    """``owner`` is None for what everybody may use; what one person's SSH key has fetched is that
-    person's alone, with its log. ``image`` names the result in the back end; ``chunks`` counts
-    the stored pieces of the log, ``position`` is how far the back end's output has been read.
-    ``fresh``: nothing of earlier builds is used. ``digest`` tells the very image where the back
-    end has such; ``resources`` is the text of the repository's ``.resources``, None until it was
-    read. ``content`` tells the repository's files apart from those of other commits, whatever
-    their ``.resources`` says; "" where nobody has looked. ``used`` is when a notebook was last
-    given the image or has given it back, ``size`` its bytes, None where nobody knows and 0 once
-    it was removed. ``dropped``: nobody is given the image any more, and it is gone from the back
-    end or about to go. ``log_size`` is the bytes of the log, None while nobody has counted and 0
-    once it was removed."""
+    """One run that turns a repository at a commit into an image.
+
+    - ``owner`` is None for a build that everybody may use. One that was fetched with a person's SSH
+      key is that person's alone, with its log.
+    - ``image`` names the result in the back end; ``digest`` identifies the very image where the
+      back end has digests.
+    - ``chunks`` counts the stored pieces of the log; ``position`` is how far the back end's output
+      has been read.
+    - ``fresh`` means that nothing of earlier builds is used.
+    - ``resources`` is the text of the repository's ``.resources``, None until it was read.
+    - ``content`` identifies the repository's files, whatever their ``.resources`` says: commits
+      with the same files have the same one. "" if nobody has looked.
+    - ``used`` is when a notebook was last given the image or has given it back.
+    - ``size`` is the image's bytes, None if nobody knows and 0 once it was removed.
+    - ``dropped`` means that nobody is given the image any more, and that it is gone from the back
+      end or about to go.
+    - ``log_size`` is the bytes of the log, None while nobody has counted and 0 once it was removed.
+    """
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -143,18 +159,21 @@ class Build(models.Model):
         return f"{self.url} @ {self.commit[:7]}"
 
     def may_be_cancelled_by(self, user: User) -> bool:
-        """Whether this person may end it for everybody: staff with the right to."""
+        """Return whether this person may cancel it for everybody: staff with the permission."""
         return user.is_staff and user.has_perm("notebook_sessions.cancel_build")
 
     def shows_log_to(self, user: User) -> bool:
-        """Whether this person may read what it says; of a private one its owner alone."""
+        """Return whether this person may read its output.
+
+        Only its owner may read that of a private build.
+        """
         return self.owner_id is None or self.owner_id == user.pk
 
     @property
     def public_message(self) -> str:
-        """The message as staff may read it, whose build it is."""
+        """The message as staff may read it, whoever the build belongs to."""
         return self.message if self.owner_id is None else disclosure.shown(self.message, self.code)
 
     def is_wanted(self) -> bool:
-        """Whether anybody still waits for it."""
+        """Return whether anybody still waits for it."""
         return self.sessions.filter(state=SessionState.WAITING).exists()

@@ -1,6 +1,6 @@
-"""Answers that are given again: a POST that was sent twice with one key happened once.
+"""Keep answers to POST requests, so that one sent twice with the same key takes effect once.
 
-`sessions.api.idempotency` says what that means to a program.
+`sessions.api.idempotency` says what that means to a client.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from portal.models import User
 
 KEPT = timedelta(hours=24)
 PATIENCE = timedelta(minutes=1)
-"""Nothing in a web process takes as long: who has not answered by then has crashed."""
+"""Nothing in a web process takes this long: a request without an answer by then has crashed."""
 
 
 class IdempotencyQuerySet(models.QuerySet["Idempotency"]):
+    """Queries on stored answers."""
+
     def claim(self, user: User, key: str, request: str) -> tuple[Idempotency, bool]:
-        """The row of this person's key, and whether the caller is to do the work now."""
+        """Return the row of this person's key, and whether the caller is to do the work now."""
         now = timezone.now()
         fresh = {"request": request, "status": None, "body": None, "created": now}
         row, is_new = self.get_or_create(user=user, key=key, defaults=fresh)
@@ -32,15 +34,15 @@ class IdempotencyQuerySet(models.QuerySet["Idempotency"]):
         return self.get(pk=row.pk), bool(won)
 
     def settle(self, row: Idempotency, status: int, body: Any) -> bool:
-        """Store the answer; False if somebody else has claimed the key meanwhile."""
+        """Store the answer; return False if somebody else has claimed the key meanwhile."""
         return bool(self._unanswered(row).update(status=status, body=body))
 
     def release(self, row: Idempotency) -> None:
-        """There is no answer, and the key is free again."""
+        """Free the key again, without an answer."""
         self._unanswered(row).delete()
 
     def sweep(self) -> None:
-        """Forget what is old enough."""
+        """Delete rows older than `KEPT`."""
         self.filter(created__lt=timezone.now() - KEPT).delete()
 
     def _unanswered(self, row: Idempotency) -> IdempotencyQuerySet:
@@ -48,8 +50,11 @@ class IdempotencyQuerySet(models.QuerySet["Idempotency"]):
 
 
 class Idempotency(models.Model):
-    """``key`` is the client's (header ``Idempotency-Key``), ``request`` the digest of what was
-    asked, ``status`` and ``body`` the answer; no status yet: it is being worked on."""
+    """The answer to one request with an idempotency key.
+
+    ``key`` is the client's (header ``Idempotency-Key``), ``request`` a digest of the request.
+    ``status`` and ``body`` are the answer; while there is no status, the work is going on.
+    """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)

@@ -1,14 +1,10 @@
-"""Rows about the portal's own operation: capacity, conditions, heartbeats, counters.
+"""Models of the portal's own operation: capacity, conditions, heartbeats, tallies.
 
-How much there is to hand out: what the back end said last. `reconcile` writes it.
-
-How the parts of the portal are, and since when: for `health`, for staff, for alerts.
-
-Signs of life of processes that nobody can ask directly.
-
-What has happened since the portal was installed, counted: for metrics.
-
-Counted in the database, because the counts of many processes that come and go add up to nothing.
+- `Capacity`: what the back end has to hand out; `sessions.capacity` writes it.
+- `Condition`: how each part of the portal is, and since when: for health, staff and alerts.
+- `Heartbeat`: signs of life of processes that nobody can ask directly.
+- `Tally`: what has happened since the portal was installed, for metrics. It is counted in the
+  database, because the counters of many processes that come and go add up to nothing.
 """
 
 from __future__ import annotations
@@ -21,9 +17,12 @@ from django.utils import timezone
 
 
 class Capacity(models.Model):
-    """One row: CPUs, memory in GB (10⁹ bytes) and GPUs of all machines together; ``disk_gb`` and
-    ``disk_free_gb`` of where environments and people's files are kept. None for what the back
-    end may not look at."""
+    """The capacity of the back end, in one row.
+
+    CPUs, memory in GB (10⁹ bytes) and GPUs are of all machines together; ``disk_gb`` and
+    ``disk_free_gb`` of where environments and people's files are kept. None stands for what the
+    back end may not look at.
+    """
 
     at = models.DateTimeField()
     cpu = models.FloatField(null=True)
@@ -41,8 +40,13 @@ SIGN_IN = "sign-in"
 
 
 class ConditionQuerySet(models.QuerySet["Condition"]):
+    """Queries on conditions."""
+
     def note(self, part: str, problem: str) -> None:
-        """The part has this problem now, or none (""). ``since`` moves when that changes."""
+        """Store that the part has this problem now, or none ("").
+
+        ``since`` moves when the problem changes.
+        """
         row, is_new = self.get_or_create(part=part, defaults={"problem": problem[:255]})
         if not is_new and row.problem != problem[:255]:
             same = self.filter(part=part, problem=row.problem)
@@ -50,7 +54,10 @@ class ConditionQuerySet(models.QuerySet["Condition"]):
 
 
 class Condition(models.Model):
-    """``problem`` is what is wrong with the part, in a few words for programs; "" when it works."""
+    """The condition of one part of the portal.
+
+    ``problem`` says in a few words for programs what is wrong; "" when the part works.
+    """
 
     part = models.CharField(max_length=32, primary_key=True)
     problem = models.CharField(max_length=255, blank=True)
@@ -63,24 +70,29 @@ class Condition(models.Model):
 
 
 WATCH_BREAK = timedelta(seconds=30)
-"""Without a sign of life for so long, watch is taken for dead."""
+"""Without a sign of life for this long, watch counts as dead."""
 
 
 class Sign(models.TextChoices):
-    """Whose signs of life these are."""
+    """The names of the processes and chores that give signs of life."""
 
     WATCH = "watch"
     ACTIVITY = "activity"
     """Notebooks are asked what they do."""
     CULLING = "culling"
-    """People can see when their notebooks go, and use would be noted."""
+    """People can see when their notebooks will be deleted, and use would be noted."""
     RETENTION = "retention"
 
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
+    """Queries on signs of life."""
+
     def beat(self, name: str, *, within: timedelta) -> None:
-        """``name`` is alive now, and has been without a break unless its last sign of life is
-        older than ``within`` or lies in the future."""
+        """Note that ``name`` is alive now.
+
+        ``since`` stays, unless the last sign of life is older than ``within`` or lies in the
+        future.
+        """
         now = timezone.now()
         unbroken = When(at__gt=now - within, at__lte=now, then=F("since"))
         changes = {"at": now, "since": Case(unbroken, default=Value(now))}
@@ -88,19 +100,24 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
             self.get_or_create(name=name, defaults={"at": now, "since": now})
 
     def is_alive(self, name: str, *, within: timedelta) -> bool:
-        """Whether ``name`` was alive not longer than ``within`` ago. A sign of life from further
-        ahead tells nothing: the clock was set back."""
+        """Return whether ``name`` was alive at most ``within`` ago.
+
+        A sign of life from further ahead tells nothing: the clock was set back.
+        """
         now = timezone.now()
         return self.filter(name=name, at__gt=now - within, at__lt=now + within).exists()
 
     def is_watched(self) -> bool:
-        """Whether some watch process is at work."""
+        """Return whether some watch process is at work."""
         return self.is_alive(Sign.WATCH, within=WATCH_BREAK)
 
 
 class Heartbeat(models.Model):
-    """One row for each kind of process or chore, named by `Sign`, and for each identity provider
-    (`unbroken.sign_of`): its last sign of life, and since when there has been no break in them."""
+    """The last sign of life of one process, chore or identity provider.
+
+    ``since`` is when the last break ended. ``name`` is a `Sign`, or
+    `sessions.culling.continuity.sign_of` an identity provider.
+    """
 
     name = models.CharField(max_length=32, primary_key=True)
     at = models.DateTimeField()
@@ -113,7 +130,10 @@ class Heartbeat(models.Model):
 
 
 class Tally(models.Model):
-    """``value`` of one metric for one set of labels, as text (``state="ready"``); only grows."""
+    """The ``value`` of one metric for one set of labels; it only grows.
+
+    The labels are text, such as ``state="ready"``.
+    """
 
     metric = models.CharField(max_length=64)
     labels = models.CharField(max_length=255, blank=True)

@@ -1,4 +1,7 @@
-"""A project: a person's repository at a ref, running or not. It counts against the limit."""
+"""The model of a project: a person's repository at a ref, running or not.
+
+It counts against the person's limit.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,9 @@ SEE = "notebook_sessions.view_project"
 ACT = "notebook_sessions.act_on_project"
 EVERYBODY = "all"
 _STALE = timedelta(hours=1)
-"""A letter that went out so long before the warning told of an earlier one: older code leaves it.
-Clocks of two machines differ by less."""
+"""A letter that went out this long before the warning told of an earlier one: older code leaves it.
+Clocks of two machines differ by less.
+"""
 _UNTOLD = (models.Q(letter__sent=None) | models.Q(letter__sent__lt=models.F("warned") - _STALE)) & (
     models.Q(owner__is_active=True) & ~models.Q(owner__email="")
 )
@@ -33,21 +37,26 @@ _SET_ASIDE = models.Q(removed__isnull=False, drops__gt=models.F("removed"))
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
+    """Queries on projects: who sees which, and which are deleted, announced or restorable."""
+
     def existing(self) -> ProjectQuerySet:
-        """All that nobody has deleted."""
+        """Return those that nobody has deleted."""
         return self.filter(removed__isnull=True)
 
     def set_aside(self) -> ProjectQuerySet:
-        """Those that were deleted and can be restored: all of theirs is kept until ``drops``, and
-        until `let_go` has said so. No clock is asked: of restoring and dropping one wins."""
+        """Return those that were deleted and can be restored.
+
+        All that is theirs is kept until ``drops``, and until `let_go` has said so. No clock is read
+        here: either a restore or the removal wins.
+        """
         return self.filter(_SET_ASIDE)
 
     def kept(self) -> ProjectQuerySet:
-        """All of which everything is kept: those that exist, and those that are set aside."""
+        """Return those of which everything is kept: they exist, or they can be restored."""
         return self.filter(models.Q(removed__isnull=True) | _SET_ASIDE)
 
     def let_go(self) -> int:
-        """Say of those that are set aside that nobody restores them any more, and of how many."""
+        """Mark deleted projects as no longer restorable; return how many there were."""
         return self.set_aside().update(drops=models.F("removed"))
 
     def dropping(self) -> ProjectQuerySet:
@@ -55,26 +64,34 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.filter(removed__isnull=False, drops__lte=models.F("removed"))
 
     def dropped(self) -> int:
-        """Note that the back end keeps nothing of them any more; no row names a volume longer
-        than it has to, which may be that of somebody who is erased."""
+        """Note that the back end keeps nothing of them any more; return how many there were.
+
+        No row names a volume longer than it has to: it may be the volume of somebody who is erased.
+        """
         return self.dropping().update(
             drops=None, files_volume="", files_size=None, files_measured=None
         )
 
     def visible_to(self, user: User | AnonymousUser) -> ProjectQuerySet:
-        """What this person may see: their own, and all of them for staff with the right to.
+        """Return those that this person may see: their own, or all for staff with the permission.
 
-        Pages, API and sockets find projects in this way, by `named` and among one's `own` alone.
+        Pages, API and sockets find projects only in this way, by `named`, or among a person's
+        `own`.
         """
         return _shown_to(user, self.existing())
 
     def restorable_by(self, user: User | AnonymousUser) -> ProjectQuerySet:
-        """What was deleted and can be restored, among what this person may see. Whether they may
-        do that is said by `Project.may_be_changed_by`."""
+        """Return deleted projects that can be restored, among those that this person may see.
+
+        `Project.may_be_changed_by` says whether they may restore them.
+        """
         return _shown_to(user, self.set_aside())
 
     def named(self, name: str, asks: User | AnonymousUser) -> Project | None:
-        """The project of this name if ``asks`` may see it; what nearly every request asks."""
+        """Return the project of this name if ``asks`` may see it, else None.
+
+        Nearly every request calls this, so its query is prepared.
+        """
         if not asks.is_authenticated or not asks.may_enter:
             return None
         for project in _NAMED(name=name):
@@ -83,13 +100,13 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return None
 
     def deleted(self, name: str, asks: User | AnonymousUser) -> Project | None:
-        """The project of this name if it can be restored and ``asks`` may see it."""
+        """Return the project of this name if it can be restored and ``asks`` may see it."""
         return self.restorable_by(asks).filter(name=name).first()
 
     def of(self, owner: str, asks: User) -> ProjectQuerySet:
-        """Those that have this owner: "" is whoever asks, `EVERYBODY` all people, for staff.
+        """Return those of this owner: "" is the person who asks, `EVERYBODY` all people, for staff.
 
-        Raises `User.DoesNotExist` for whom one may know nothing of.
+        Raises `User.DoesNotExist` for an owner whom ``asks`` may know nothing of.
         """
         if owner in {"", asks.username}:
             return self.filter(owner=asks)
@@ -98,7 +115,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self if owner == EVERYBODY else self.filter(owner=User.objects.get(username=owner))
 
     def in_state(self, state: str) -> ProjectQuerySet:
-        """Those that show this state, by the same rule as `Project.state`."""
+        """Return those that show this state, by the same rule as `Project.state`."""
         building = models.Q(current__build__state__in=BUILD_ACTIVE)
         if state == ProjectState.BUILDING:
             return self.filter(building, current__state=SessionState.WAITING)
@@ -108,16 +125,19 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.filter(models.Q(current__state=state) | never_run)
 
     def touch(self) -> int:
-        """Note that the person has just done something with it: it goes no longer."""
+        """Note that the person has just done something with it, which cancels its deletion."""
         return self.update(last_activity=timezone.now(), warned=None, goes=None)
 
     def going(self) -> ProjectQuerySet:
-        """Those whose owner has been told that they are to be deleted, the next one first."""
+        """Return those whose owner has been told that they will be deleted, the next one first."""
         return self.existing().filter(goes__isnull=False).order_by("goes", "pk")
 
     def untold(self) -> ProjectQuerySet:
-        """Those of `going` of which their owner is still to be told by letter. Who gets no letters,
-        for want of an address or of a mail server, is told by the pages alone."""
+        """Return those of `going` whose owner is still to be told by letter.
+
+        Owners who get no letters, for want of an address or of a mail server, are told by pages
+        alone.
+        """
         return self.going().filter(_UNTOLD) if settings.PORTAL_EMAIL_URL else self.none()
 
     def undecided(self) -> ProjectQuerySet:
@@ -126,29 +146,36 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.untold().filter(warned__lte=long_ago, letter__attempts__gte=ATTEMPTS)
 
     def own(self, user: User) -> list[Project]:
-        """This person's own, the last used first."""
+        """Return this person's own, the last used first."""
         return _OWN(owner=user.pk) if user.may_enter else []
 
     def going_from(self, user: User) -> list[Project]:
-        """Those of this person's own that are about to be deleted, the next one first."""
+        """Return this person's own that are about to be deleted, the next one first."""
         return _GOING(owner=user.pk) if user.may_enter else []
 
     def gone_from(self, user: User, since: datetime) -> list[Project]:
-        """What was deleted of this person's and can be restored, and what the portal itself has
-        deleted of theirs since then; the latest first."""
+        """Return this person's deleted projects that can be restored, the latest deletion first.
+
+        Also return those that the portal itself has deleted after ``since``.
+        """
         return _GONE(owner=user.pk, since=since)
 
 
 class Project(models.Model):
-    """``repository`` is the address as people write it, ``url`` what git clones, ``ref`` what
-    was typed ("" is the default branch), ``commit`` what it resolved to; ``resources`` is the
-    text of ``.resources`` there, None until a launch has read it, ``content`` as `Build` has
-    it. ``files_volume`` names the volume in which its files are kept ("" before the first run),
-    ``files_size`` their bytes at ``files_measured``. ``warned`` is when its owner was told that it
-    is to be deleted for inactivity, ``goes`` when it will be: both None until that is near, and
-    again as soon as somebody does something with it. ``letter`` is the one that says so. ``drops``
-    is until when one that was deleted (``removed``) can be restored, with all that is kept of it;
-    not after ``removed`` once it cannot, None when nothing of it is kept."""
+    """A person's repository at a ref.
+
+    - ``repository`` is the address as people write it, ``url`` what git clones.
+    - ``ref`` is what was typed ("" is the default branch), ``commit`` what it resolved to.
+    - ``resources`` is the text of ``.resources`` there, None until a launch has read it;
+      ``content`` is like `Build.content`.
+    - ``files_volume`` names the volume that keeps its files ("" before the first run),
+      ``files_size`` is their bytes at ``files_measured``.
+    - ``warned`` is when its owner was told that it will be deleted for inactivity, ``goes`` when it
+      will be. Both are None until that is near, and again as soon as somebody does something with
+      it. ``letter`` is the one that says so.
+    - ``removed`` is when it was deleted. ``drops`` is until when it can be restored, with all that
+      is kept of it: not after ``removed`` once it cannot, None when nothing of it is kept.
+    """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="projects")
     name = models.CharField(_("name"), max_length=63, unique=True)
@@ -209,15 +236,15 @@ class Project(models.Model):
         return self.name
 
     def may_be_changed_by(self, user: User) -> bool:
-        """Whether this person may do anything with it: its owner, and staff with the right to.
+        """Return whether this person may change it: its owner, and staff with the permission.
 
-        To open its notebook is its owner's alone: `gateway.authorize` sees to that.
+        Only its owner may open its notebook: `sessions.gateway.authorize` sees to that.
         """
         return self.owner_id == user.pk or _may_as_staff(user, SEE, ACT)
 
     @property
     def state(self) -> ProjectState:
-        """What the current session says, and the build's part of it while it waits."""
+        """The current session's state, with the build's part of it while it waits."""
         if self.current is None:
             return ProjectState.STOPPED
         build = self.current.build
@@ -237,17 +264,22 @@ class Project(models.Model):
 
     @property
     def is_strangers(self) -> bool:
-        """Whether somebody else may have written it: it is neither fetched with its owner's key
-        nor one of the portal's own examples."""
+        """Whether somebody else may have written the repository.
+
+        This is assumed unless it is fetched with its owner's key or is one of the portal's own
+        examples.
+        """
         return not self.is_private and not self.url.startswith(f"{settings.PORTAL_URL}/")
 
     def shows_log_to(self, user: User) -> bool:
-        """Whether this person may read what its builds and notebooks say; of a private one its
-        owner alone."""
+        """Return whether this person may read the output of its builds and notebooks.
+
+        For a private project, only its owner may.
+        """
         return not self.is_private or self.owner_id == user.pk
 
     def message_for(self, user: User) -> str:
-        """Return what its current session says, as this person may read it."""
+        """Return its current session's message, as this person may read it."""
         if self.current is None:
             return ""
         if self.shows_log_to(user):
@@ -256,7 +288,7 @@ class Project(models.Model):
 
     @property
     def notebook_url(self) -> str:
-        """The notebook's own address, an origin of its own."""
+        """The notebook's own address, which is an origin of its own."""
         return f"{settings.GATEWAY_SCHEME}://{self.name}.{settings.PORTAL_GATEWAY_DOMAIN}/"
 
     @property

@@ -1,5 +1,8 @@
-"""What is only ever added: transitions (who moved what, and why), events and log chunks (what
-a progress page replays; `journal` writes and reads them)."""
+"""Models of rows that are only ever added: transitions, events and log chunks.
+
+A transition says who moved what, and why. A progress page replays events and log chunks;
+`sessions.progress.journal` writes and reads them.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from sessions.states import Phase
 
 
 class TransitionManager(models.Manager["Transition"]):
+    """Moves rows between states, and records each transition."""
+
     def move(
         self,
         model: type[models.Model],
@@ -24,9 +29,9 @@ class TransitionManager(models.Manager["Transition"]):
         why: str,
         fields: Mapping[str, Any],
     ) -> bool:
-        """One conditional UPDATE and its record, or neither.
+        """Make one conditional UPDATE and its record, or neither; return whether the row moved.
 
-        The state before is read under the same condition as it is written, so that the record
+        The state before is checked by the same UPDATE that writes the new one, so that the record
         names the true one even when several try.
         """
         row = model._meta.model_name
@@ -41,7 +46,7 @@ class TransitionManager(models.Manager["Transition"]):
 
 
 class Transition(models.Model):
-    """A build or a session went from one state to another."""
+    """One move of a build or a session from one state to another."""
 
     build = models.ForeignKey(
         "notebook_sessions.Build", models.CASCADE, null=True, related_name="transitions"
@@ -72,10 +77,10 @@ class Transition(models.Model):
 
 
 class Event(models.Model):
-    """Something a person is told about a project, number ``seq`` of it.
+    """Something that a person is told about a project: its event number ``seq``.
 
-    ``build`` and ``upto`` put the build's log in its place: the first ``upto`` chunks of that
-    build come before this event.
+    ``build`` and ``upto`` put the build's log in its place: the first ``upto`` chunks of that build
+    come before this event.
     """
 
     project = models.ForeignKey("notebook_sessions.Project", models.CASCADE, related_name="events")
@@ -105,7 +110,7 @@ class Event(models.Model):
 
 
 class LogChunk(models.Model):
-    """Some whole lines of a build's output, number ``seq`` of it."""
+    """Some whole lines of a build's output: its chunk number ``seq``."""
 
     build = models.ForeignKey("notebook_sessions.Build", models.CASCADE, related_name="log")
     seq = models.PositiveIntegerField()

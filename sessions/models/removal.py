@@ -1,8 +1,7 @@
-"""Rows about removals, and about things that were set aside.
+"""Models of what the portal has removed on its own, and of what was set aside.
 
-What the portal has removed on its own, so that it can be seen.
-
-What no row asked for and was set aside: it is removed when the time that staff set is over.
+Removals are kept so that staff can see them. Whatever no row knew was set aside; it is removed when
+the time that staff have set is over.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ from portal.models.installation import KEEP_DAYS
 
 
 class Removed(models.TextChoices):
+    """The kinds of things that the portal removes."""
+
     PROJECT = "project", _("project")
     SESSION = "session", _("sessions")
     EVENT = "event", _("events")
@@ -28,8 +29,12 @@ class Removed(models.TextChoices):
 
 
 class Removal(models.Model):
-    """``name`` is of what (a project, an image, a repository at a commit), ``count`` how many
-    rows or pieces, ``size`` bytes, None where nobody knows; ``why`` in a sentence."""
+    """Something that the portal has removed on its own.
+
+    ``name`` says what (a project, an image, a repository at a commit), ``count`` how many rows or
+    pieces, ``size`` how many bytes (None if nobody knows), and ``why`` gives the reason in a
+    sentence.
+    """
 
     kind = models.CharField(_("kind"), max_length=16, choices=Removed.choices)
     name = models.CharField(_("name"), max_length=255, blank=True)
@@ -49,17 +54,24 @@ class Removal(models.Model):
 
 
 class SetAsideQuerySet(models.QuerySet["SetAside"]):
+    """Queries on things set aside."""
+
     def over(self) -> SetAsideQuerySet:
         """Return those whose time is over."""
         return self.filter(since__lte=timezone.now() - keep_time())
 
 
 class SetAside(models.Model):
-    """``aside`` is what the back end calls it now, ``name`` what it was called before, ``since``
-    when this database first saw it there, ``size`` its bytes where they are known. ``problem``
-    says why it could not be put back."""
+    """Something in the back end that had no row and was set aside.
+
+    ``aside`` is what the back end calls it now, ``name`` what it was called before, ``since`` when
+    this database first saw it there, ``size`` its bytes if they are known. ``problem`` says why it
+    could not be put back.
+    """
 
     class Kind(models.TextChoices):
+        """The kinds of things that are set aside."""
+
         PROJECT = "project", _("project's folder")
 
     aside = models.CharField(max_length=255, unique=True, editable=False)
@@ -84,11 +96,11 @@ class SetAside(models.Model):
 
     @property
     def until(self) -> datetime:
-        """When it is removed, as the setting is now."""
+        """When it is removed, by the present setting."""
         return self.since + keep_time()
 
 
 def keep_time() -> timedelta:
-    """Return how long it is kept, as staff have set it."""
+    """Return how long things set aside are kept, as staff have set it."""
     days = Installation.objects.values_list("keep_days", flat=True).first()
     return timedelta(days=KEEP_DAYS if days is None else days)

@@ -1,6 +1,6 @@
-"""Which repositories may be launched here: what staff ban, and what alone they allow.
+"""Decide which repositories may be launched here: some are banned, or only some are allowed.
 
-What is compared is where git fetches from, not what somebody typed (`sessions.git.patterns`).
+Rules match the address that git fetches from, not what somebody typed (`sessions.git.patterns`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sessions.git import patterns
 
 
 class Launchable(Protocol):
-    """A project, or what `providers.understand` makes of an address."""
+    """A project, or the result of `sessions.providers.understand`."""
 
     @property
     def repository(self) -> str: ...
@@ -30,19 +30,19 @@ class Launchable(Protocol):
 
 
 class Verdict(NamedTuple):
-    """``rule`` is the one that decided; None where no rule is about the repository."""
+    """A decision and the rule that made it; None where no rule matches the repository."""
 
     allowed: bool
     rule: RepositoryRule | None
 
 
 def place(url: str) -> str:
-    """Return ``host/path`` of what git clones, the same for every way to write and to fetch it."""
+    """Return ``host/path`` of what git clones, the same however it is written or fetched."""
     return str(patterns.place(url))
 
 
 def is_pattern(text: str) -> None:
-    """Refuse what could never match an address."""
+    """Raise `ValidationError` for a pattern that could never match an address."""
     pattern = patterns.Pattern.of(text)
     if re.search(r"\s", text):
         raise ValidationError(_("Take the blanks out of the pattern."))
@@ -53,6 +53,8 @@ def is_pattern(text: str) -> None:
 
 
 class RepositoryRuleQuerySet(models.QuerySet["RepositoryRule"]):
+    """Queries on rules for repositories."""
+
     def require(self, wish: Launchable) -> None:
         """Raise `UserError` with the reason if this repository may not be launched here."""
         verdict = judge(self.all(), wish.url)
@@ -68,10 +70,15 @@ class RepositoryRuleQuerySet(models.QuerySet["RepositoryRule"]):
 
 
 class RepositoryRule(models.Model):
-    """``pattern`` is for the whole of a `place`, whatever its case. A ban wins, and goes as far as
-    its pattern can be read; where anything is allowed, all else is banned."""
+    """A rule that bans or allows repositories.
+
+    ``pattern`` matches a whole `place`, whatever its case. A ban wins, and covers every reading of
+    its pattern; where anything is allowed, everything else is banned.
+    """
 
     class Kind(models.TextChoices):
+        """The effect of a rule."""
+
         BAN = "ban", _("banned")
         ALLOW = "allow", _("allowed")
 
@@ -118,13 +125,13 @@ class RepositoryRule(models.Model):
             raise ValidationError({"pattern": sentence})
 
     def matches(self, url: str) -> bool:
-        """Return whether the rule is about what git clones from ``url``, or about this `place`."""
+        """Return whether the rule covers what git clones from ``url``, or covers this `place`."""
         pattern, where = patterns.Pattern.of(self.pattern), patterns.place(url)
         return pattern.bans(where) if self.is_ban else pattern.allows(where)
 
 
 def judge(rules: Iterable[RepositoryRule], url: str) -> Verdict:
-    """Whether what git clones from ``url`` may be launched under these rules."""
+    """Return whether what git clones from ``url`` may be launched under these rules."""
     rules = list(rules)
     matching = [rule for rule in rules if rule.matches(url)]
     ban = next((rule for rule in matching if rule.is_ban), None)

@@ -1,11 +1,9 @@
-"""A session (one run of a project) and the browsers' rights to its notebook.
+"""Models of a session and of browsers' rights to its notebook.
 
-A session: one run of a project. The rows stay as the record of use.
-
-A browser's right to one notebook: the ticket it came with and the cookie it holds.
-
-`gateway.tickets` writes them, `gateway.authorize` reads them; taking the right away deletes
-rows.
+A `Session` is one run of a project; its rows stay as the record of use. An `Access` is one
+browser's right to one notebook: the ticket it came with and the cookie it holds.
+`sessions.gateway.tickets` writes these rows and `sessions.gateway.authorize` reads them; deleting a
+row takes the right away.
 """
 
 from __future__ import annotations
@@ -32,38 +30,48 @@ USE = "server-token"
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
+    """Queries on sessions, by state and age."""
+
     def live(self) -> SessionQuerySet:
+        """Return those that have not ended."""
         return self.filter(state__in=SESSION_LIVE)
 
     def holding(self) -> SessionQuerySet:
-        """Those that hold what they are guaranteed: on their way, or running."""
+        """Return those that hold their guaranteed resources: on their way, or running."""
         return self.filter(state__in=SESSION_HOLDING)
 
     def untouched_for(self, age: timedelta) -> SessionQuerySet:
-        """Those whose last change of state is older than ``age``: a task may have been lost. One
-        that lies ahead is older, too: the clock was set back."""
+        """Return those whose last change of state is older than ``age``: a task may have been lost.
+
+        A change that lies in the future counts as older, too: the clock was set back.
+        """
         now = timezone.now()
         return self.filter(models.Q(changed__lt=now - age) | models.Q(changed__gt=now + age))
 
     def advance(self, pk: int, to: SessionState, *, by: str, why: str = "", **fields: Any) -> bool:
-        """Move session ``pk`` to ``to`` if that is allowed from where it is; say whether it was.
+        """Move session ``pk`` to ``to`` if that is allowed from its state; return whether it moved.
 
-        The only writer of ``state``. Exactly one of several who try at once wins.
+        This is the only writer of ``state``. Exactly one of several who try at once wins.
         """
         fields["changed"] = timezone.now()
         return Transition.objects.move(self.model, pk, SESSION_TRANSITIONS, to, by, why, fields)
 
 
 def new_token() -> str:
+    """Return a new random token for a notebook's server, encrypted."""
     return seal(secrets.token_urlsafe(32), USE)
 
 
 class Session(models.Model):
-    """``sealed_token`` is what the notebook's server accepts, encrypted; only the gateway ever
-    sends it. ``address`` is where the server answers, ``node`` the machine that it is on;
-    ``code`` and ``message`` say why it ended, both empty when it was told to. ``asked`` is when
-    its server last answered what it is doing, ``busy`` whether a kernel was computing then.
-    Memory is in GB (10⁹ bytes)."""
+    """One run of a project. Memory is in GB (10⁹ bytes).
+
+    - ``sealed_token`` is the token that the notebook's server accepts, encrypted; only the gateway
+      ever sends it.
+    - ``address`` is where the server answers, ``node`` the machine that it is on.
+    - ``code`` and ``message`` say why it ended; both are empty if it was told to.
+    - ``asked`` is when its server last answered what it is doing, ``busy`` whether a kernel was
+      computing then.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="sessions")
     build = models.ForeignKey(Build, models.PROTECT, null=True, related_name="sessions")
@@ -120,7 +128,7 @@ class Session(models.Model):
 
     @property
     def public_message(self) -> str:
-        """The message as staff may read it, whose project it is."""
+        """The message as staff may read it, whoever the project belongs to."""
         shown = disclosure.shown(self.message, self.code)
         return shown if self.project.is_private else self.message
 
@@ -141,9 +149,12 @@ class Session(models.Model):
 
 
 class Access(models.Model):
-    """``ticket`` and ``cookie`` are SHA-256 digests of random secrets: one is good once, within
-    seconds, and is swapped for the other. ``browser`` is the key of the portal session that
-    asked, so that its end ends this too."""
+    """One browser's right to one notebook.
+
+    ``ticket`` and ``cookie`` are SHA-256 digests of random secrets. A ticket is good once, within
+    seconds, and is swapped for the cookie. ``browser`` is the key of the portal session that asked,
+    so that its end ends this too.
+    """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     project = models.ForeignKey("notebook_sessions.Project", models.CASCADE, related_name="+")

@@ -1,9 +1,9 @@
-"""Following stories and logs live: one look at the database per process and tick, for all readers.
+"""Follow timelines and logs live: one database look per process and tick, for all readers.
 
-Readers hold their own cursor and read at their own pace, so a slow one loses nothing and
-holds nobody up. A tick compares one version number for each watched thing; only a change
-wakes its readers, and readers at the same place share what one of them has read. Ticks come
-every 50 ms, or as soon as Redis says that there is more.
+Readers hold their own cursor and read at their own pace, so a slow one loses nothing and holds
+nobody up. A tick compares one version number for each watched thing; only a change wakes its
+readers, and readers at the same place share what one of them has read. Ticks come every 50 ms, or
+as soon as Redis says that there is more (`notify`). `journal` reads the database.
 """
 
 from __future__ import annotations
@@ -46,13 +46,16 @@ Batch = list[tuple[str, int]]
 """Items as JSON, each with its cursor."""
 Version = tuple[Hashable, ...]
 Read = Callable[[int, int], journal.Page]
-"""What comes after a cursor in the thing with this number."""
+"""Reads the items after a cursor, for the project or build with this number."""
 Versions = Callable[[list[int]], Awaitable[list[tuple[int, Version]]]]
 
 
 class Topic:
-    """Something that is followed: its version, a future for the next one, and what its
-    readers have read of this version, by the cursor they read from."""
+    """One thing that is followed.
+
+    It has its version, a future for the next one, and the pages that its readers have read of this
+    version, by the cursor they read from.
+    """
 
     def __init__(self) -> None:
         self.version: Version = ()
@@ -61,6 +64,7 @@ class Topic:
         self.pages: dict[int, asyncio.Task[tuple[Batch, int]]] = {}
 
     def changed(self, version: Version) -> None:
+        """Store the new version and wake the readers."""
         self.version = version
         self.pages = {}
         self.next.set_result(None)
@@ -68,7 +72,7 @@ class Topic:
 
 
 class Hub:
-    """All that is followed in this process. One for each event loop, see `hub`."""
+    """Everything that is followed in this process. There is one for each event loop, see `hub`."""
 
     def __init__(self) -> None:
         self.stories: dict[int, Topic] = {}
@@ -78,22 +82,21 @@ class Hub:
         self.ticker: asyncio.Task[None] | None = None
 
     def story(self, project_id: int, after: int, *, log: bool = True) -> AsyncGenerator[Batch]:
-        """A project's story after a cursor, as JSON, in batches; then what comes, for ever.
-        Without ``log`` there are the events alone.
+        """Yield a project's timeline after a cursor, as JSON, in batches; then new items, for ever.
 
-        A silence of a few seconds is an empty batch, in which a reader can look whether the
-        other side is still there and still allowed to read.
+        Without ``log``, yield the events alone. A silence of a few seconds yields an empty batch,
+        so that a reader can check whether the other side is still there and still allowed to read.
         """
         if log:
             return self._read(self.stories, project_id, journal.read, after)
         return self._read(self.events, project_id, journal.read_events, after)
 
     def log(self, build_id: int, after: int) -> AsyncGenerator[Batch]:
-        """A build's log after a cursor in the same way, whoever waits for the build."""
+        """Yield a build's log after a cursor in the same way, whoever waits for the build."""
         return self._read(self.logs, build_id, journal.read_log, after)
 
     async def shelf(self, user_id: int) -> AsyncGenerator[bool]:
-        """True each time that one of a person's projects has changed, False in silence."""
+        """Yield True each time that one of a person's projects has changed, False in silence."""
         with self._following(self.shelves, user_id) as topic:
             while True:
                 yield await _comes(topic.next)
@@ -140,7 +143,7 @@ _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
 
 def hub() -> Hub:
-    """The hub of the running event loop."""
+    """Return the hub of the running event loop."""
     return _hubs.setdefault(asyncio.get_running_loop(), Hub())
 
 
@@ -160,14 +163,17 @@ async def _compare(topics: dict[int, Topic], versions: Versions) -> None:
 
 
 async def _comes(news: asyncio.Future[None]) -> bool:
-    """Whether something new comes before the silence gets too long."""
+    """Return whether something new comes before the silence gets too long."""
     done, _waiting = await asyncio.wait([news], timeout=settings.PORTAL_LIVE_RECHECK)
     return bool(done)
 
 
 @contextlib.asynccontextmanager
 async def _pause() -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """What to await between two ticks: a short time, or Redis's word within a longer one."""
+    """Yield a function to await between two ticks.
+
+    It waits for a short time, or up to a longer one for a message from Redis.
+    """
     layer = get_channel_layer()
     channel = layer and await _subscribed(layer)
     if not layer or not channel:
@@ -186,7 +192,7 @@ async def _pause() -> AsyncIterator[Callable[[], Awaitable[None]]]:
 
 
 async def _subscribed(layer: Any) -> str | None:
-    """The channel on which Redis's word comes, None while Redis does not answer."""
+    """Return the channel for Redis's messages, or None while Redis does not answer."""
     try:
         channel: str = await layer.new_channel()
         await layer.group_add(GROUP, channel)
@@ -197,7 +203,7 @@ async def _subscribed(layer: Any) -> str | None:
 
 
 async def _page(topic: Topic, read: Read, key: int, after: int) -> tuple[Batch, int]:
-    """Read on from a cursor; readers who stand at the same place share one reading."""
+    """Read on from a cursor; readers at the same place share one read."""
     pages = topic.pages
     task = pages.get(after)
     if task is None:
@@ -234,7 +240,10 @@ def _log_versions(build_ids: list[int]) -> list[tuple[int, Version]]:
 
 @database_sync_to_async
 def _shelf_versions(user_ids: list[int]) -> list[tuple[int, Version]]:
-    """Deleted ones count too: what is deleted and restored between two looks has changed."""
+    """Return a version for each person's projects.
+
+    Deleted ones count too, so that a deletion and a restore between two looks are a change.
+    """
     rows = Project.objects.filter(owner__in=user_ids).values("owner")
     existing = Count("pk", filter=Q(removed=None))
     told = rows.annotate(n=existing, written=Sum("events_written"), at=Max("current__changed"))

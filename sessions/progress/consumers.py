@@ -1,7 +1,7 @@
-"""The WebSockets of the portal: a project's story, a build's log for staff, and word of changes
-for the dashboard.
+"""The portal's WebSockets: a project's timeline, a build's log, and changes for the dashboard.
 
-They hold nothing: who may read is asked when one connects and every few seconds after.
+They keep no permission: whether a person may read is checked when they connect and every few
+seconds after. `broadcast` delivers what they send.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RESPONSE = "websocket.http.response"
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
-    """Sends what `messages` yields, as long as `allowed` says so."""
+    """A WebSocket that sends what `messages` yields, as long as `allowed` says so."""
 
     pump: asyncio.Task[None] | None = None
 
@@ -54,20 +54,22 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.pump = asyncio.create_task(self.run())
 
     async def refuse(self, status: int = 404, body: str = "") -> None:
-        """Answer the handshake, where the server can, else with its own refusal."""
+        """Answer the handshake with this status; close the socket if the server cannot do that."""
         scope: Any = self.scope
         if "websocket.http.response" in (scope.get("extensions") or {}):
             headers = [(b"content-type", b"application/json")] if body else []
             await self.send_raw({"type": f"{RESPONSE}.start", "status": status, "headers": headers})
             await self.send_raw({"type": f"{RESPONSE}.body", "body": body.encode()})
-            await asyncio.sleep(0)  # the server takes what was sent before this consumer ends
+            await asyncio.sleep(0)  # let the server take the answer before this consumer ends
         else:
             await self.close(4000 + status)
 
     async def send_raw(self, message: Any) -> None:
+        """Send an ASGI message as it is."""
         await self.base_send(message)
 
     async def run(self) -> None:
+        """Send messages until the person has signed out or may no longer read this."""
         clock = asyncio.get_running_loop().time
         checked = clock()
         async with aclosing(self.messages()) as batches:
@@ -85,18 +87,18 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self.pump.cancel()
 
     async def allowed(self) -> bool:
-        """Whether this person may (still) read this."""
+        """Return whether this person may (still) read this."""
         raise NotImplementedError
 
     def messages(self) -> AsyncGenerator[list[str]]:
-        """What to send, in batches; an empty one every few seconds of silence."""
+        """Yield messages to send, in batches; an empty one every few seconds of silence."""
         raise NotImplementedError
 
 
 class StoryConsumer(LiveConsumer):
-    """``/ws/projects/<name>/?after=<cursor>``: the project's events and log, then what comes.
+    """``/ws/projects/<name>/?after=<cursor>``: a project's events and log, then new ones.
 
-    The log of a private repository's build comes to its owner alone.
+    Only its owner gets the log of a private repository's build.
     """
 
     async def allowed(self) -> bool:
@@ -112,8 +114,10 @@ class StoryConsumer(LiveConsumer):
 
 
 class LogConsumer(LiveConsumer):
-    """``/ws/builds/<id>/?after=<cursor>``: a build's log, then what comes; for staff, but of a
-    private repository's for none but its owner."""
+    """``/ws/builds/<id>/?after=<cursor>``: a build's log, then new output; for staff.
+
+    Only its owner gets the log of a private repository's build.
+    """
 
     async def allowed(self) -> bool:
         return await may_see_build(self.user, self.scope["url_route"]["kwargs"]["pk"])
@@ -138,7 +142,7 @@ class ShelfConsumer(LiveConsumer):
 
 
 def place(scope: Any) -> int:
-    """The cursor in the address; the beginning where there is none that makes sense."""
+    """Return the cursor in the address, or the beginning if there is none that makes sense."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     try:
         return journal.parse(query.get("after", [""])[0])
@@ -147,14 +151,14 @@ def place(scope: Any) -> int:
 
 
 def secret_in(scope: Any) -> str:
-    """The API token that came with the handshake, or ""."""
+    """Return the API token that came with the handshake, or ""."""
     headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
     return bearer(headers.get("authorization", ""))
 
 
 @database_sync_to_async
 def person_behind(scope: Any) -> User | None:
-    """Who connects: by API token, or signed in in this browser. Raises `MissingScope`."""
+    """Return who connects: by API token, or signed in in this browser. Raises `MissingScope`."""
     if secret := secret_in(scope):
         token = Token.objects.of_secret(secret)
         if token and not token.allows(READ):
@@ -166,6 +170,7 @@ def person_behind(scope: Any) -> User | None:
 
 @database_sync_to_async
 def find_project(user: User | None, name: str) -> int | None:
+    """Return the number of the project of this name, or None if the person may not see it."""
     now = still(user)
     project = Project.objects.named(name, now) if now else None
     return project.pk if project else None
@@ -173,6 +178,7 @@ def find_project(user: User | None, name: str) -> int | None:
 
 @database_sync_to_async
 def may_see_build(user: User | None, pk: int) -> bool:
+    """Return whether the person may see this build and read its log."""
     now = still(user)
     build = Build.objects.visible_to(now).filter(pk=pk).first() if now else None
     return now is not None and build is not None and build.shows_log_to(now)
@@ -180,29 +186,31 @@ def may_see_build(user: User | None, pk: int) -> bool:
 
 @database_sync_to_async
 def shows_log(user: User | None, project_id: int) -> bool:
+    """Return whether the person may read the project's log."""
     project = Project.objects.filter(pk=project_id).first()
     return user is not None and project is not None and project.shows_log_to(user)
 
 
 def still(user: User | None) -> User | None:
-    """The person as they are now: rights are taken away while a socket is open."""
+    """Return the person as they are now: rights may be taken away while a socket is open."""
     return User.objects.filter(may_enter(), pk=user.pk).first() if user else None
 
 
 @database_sync_to_async
 def is_signed_in(scope: Any) -> bool:
-    """Whether what they came with still counts: the token, or the browser's sign-in."""
+    """Return whether the token or the browser's sign-in that they came with is still valid."""
     if secret := secret_in(scope):
         token = Token.objects.of_secret(secret)
         return token is not None and token.allows(READ)
     user = still(scope["user"])
-    # Read anew: what the handshake has found may have ended since, here or everywhere.
+    # Read again: the sign-in may have ended since the handshake, here or everywhere.
     browser = SessionStore(scope["session"].session_key).load()
     return user is not None and signs_in(user, browser)
 
 
 @database_sync_to_async
 def is_active(user: User) -> bool:
+    """Return whether the person may still use the portal."""
     return still(user) is not None
 
 

@@ -1,15 +1,12 @@
 """Record what a person is told about a project, and read it from any cursor.
 
-A reader's place in a project's story, as one whole number.
+A project's timeline is its events and, between them, the log of the build in play. Events belong to
+a project, log chunks to a build that several projects may share; `read` merges them in the order in
+which they happened. `broadcast` follows the timeline live.
 
-The story is the project's events and, between them, the log of the build in play. The number
-holds both places, so that it only ever grows, and fits a JavaScript number (53 bits): the
-event's in the upper 21 bits, the log chunk's in the lower 32.
-
-What a person is told about a project: written once, numbered, read from any place.
-
-Events belong to a project, log chunks to a build that several projects may share; `read` puts
-them together in the order in which they happened. `broadcast` follows it live.
+A cursor is a reader's place in the timeline, as one whole number. It holds the event's number in
+the upper 21 bits and the log chunk's in the lower 32, so that it only ever grows, and fits a
+JavaScript number (53 bits).
 """
 
 from __future__ import annotations
@@ -35,24 +32,28 @@ HIGHEST = 2**53 - 1
 
 
 class Cursor(NamedTuple):
-    """After event ``event`` and after chunk ``chunk`` of the build in play there."""
+    """The place after event ``event`` and after chunk ``chunk`` of the build in play there."""
 
     event: int = 0
     chunk: int = 0
 
     def pack(self) -> int:
+        """Return the cursor as one number."""
         return self.event << CHUNK_BITS | self.chunk
 
 
 def unpack(number: int) -> Cursor:
-    """The place that `Cursor.pack` wrote; the beginning for what nobody wrote."""
+    """Return the cursor that `Cursor.pack` wrote; the beginning if the number is not valid."""
     if not 0 <= number <= HIGHEST:
         return Cursor()
     return Cursor(number >> CHUNK_BITS, number & (1 << CHUNK_BITS) - 1)
 
 
 def parse(text: str) -> int:
-    """A cursor from outside: an empty one is the beginning. Raises ValueError for nonsense."""
+    """Parse a cursor from outside; an empty one is the beginning.
+
+    Raises `ValueError` for nonsense.
+    """
     return int(text) if text.strip() else 0
 
 
@@ -68,7 +69,7 @@ _BEFORE: Prepared[tuple[int | None, str]] = Prepared(
 
 
 class Page(NamedTuple):
-    """Some items of a story and the cursor to go on with."""
+    """Some items of a timeline and the cursor to continue with."""
 
     items: list[dict[str, Any]]
     next: int
@@ -78,10 +79,10 @@ class Page(NamedTuple):
 def record(
     session: Session, phase: Phase, message: str, *, build: Build | None = None, code: str = ""
 ) -> None:
-    """Add an event to the story of the session's project.
+    """Add an event to the timeline of the session's project.
 
-    The project's counter is raised first: that locks the row, so events are numbered in the
-    order in which they become visible.
+    The project's counter is raised first: that locks the row, so events are numbered in the order
+    in which they become visible.
     """
     project = Project.objects.filter(pk=session.project_id)
     project.update(events_written=F("events_written") + 1)
@@ -104,11 +105,11 @@ def record(
 
 
 def append(build: Build, piece: LogPiece) -> bool:
-    """Add output to a build's log, what is not seen in it as what it is; False if somebody else has
-    added it already.
+    """Add output to a build's log, with invisible characters made visible.
 
-    The place in the back end's output moves in the same transaction, so that a line is
-    neither lost nor doubled however often its reader is killed.
+    Return False if another process has added it already. The position in the back end's output
+    moves in the same transaction, so that a line is neither lost nor doubled however often its
+    reader is killed.
     """
     with transaction.atomic():
         row = Build.objects.filter(pk=build.pk, position=build.position)
@@ -123,7 +124,7 @@ def append(build: Build, piece: LogPiece) -> bool:
 
 
 def read(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
-    """The next items of a project's story after a cursor, at most about ``limit``."""
+    """Return the next items of a project's timeline after a cursor, at most about ``limit``."""
     cursor = unpack(after)
     before = Event.objects.filter(project=project_id, seq=cursor.event).first()
     events = Event.objects.filter(project=project_id, seq__gt=cursor.event).order_by("seq")
@@ -140,8 +141,10 @@ def read(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
 
 
 def read_events(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
-    """Return the same without the log: for those who may see the project and not what its builds
-    and notebooks say."""
+    """Return the next events after a cursor, without the log.
+
+    This is for people who may see the project but not the output of its builds and notebooks.
+    """
     events = Event.objects.filter(project=project_id, seq__gt=unpack(after).event)
     shown = events.order_by("seq").select_related("project")[:limit]
     items = [_event_item(undisclosed(event), Cursor(event.seq)) for event in shown]
@@ -149,9 +152,9 @@ def read_events(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
 
 
 def read_log(build_id: int, after: int = 0, limit: int = PAGE) -> Page:
-    """The next pieces of a build's log after a cursor, which here is a piece's number.
+    """Return the next pieces of a build's log after a cursor, which here is a piece's number.
 
-    What staff follow: the whole log, whichever projects wait for the build.
+    Staff follow this: the whole log, whichever projects wait for the build.
     """
     chunks = LogChunk.objects.filter(build=build_id, seq__gt=after).order_by("seq")[:limit]
     items = [_chunk_item(chunk, Cursor(chunk=chunk.seq)) for chunk in chunks]
@@ -159,20 +162,19 @@ def read_log(build_id: int, after: int = 0, limit: int = PAGE) -> Page:
 
 
 def undisclosed(event: Event) -> Event:
-    """Return the event as others than the owner of a private project may read it; not to be
-    saved."""
+    """Return the event as anyone but a private project's owner may read it; never save it."""
     event.message = disclosure.shown(event.message, event.code, event.phase)
     return event
 
 
 def session_start(project: Project) -> int:
-    """The cursor from which the story of the current session begins."""
+    """Return the cursor from which the timeline of the current session begins."""
     first = Event.objects.filter(session=project.current).aggregate(first=Min("seq"))["first"]
     return Cursor(first - 1).pack() if first else 0
 
 
 async def log_text(build_id: int) -> AsyncIterator[str]:
-    """A build's whole log, in pieces."""
+    """Yield a build's whole log, in pieces."""
     texts = LogChunk.objects.filter(build=build_id).values_list("text", flat=True)
     async for text in texts.aiterator():
         yield text + "\n"
@@ -181,7 +183,7 @@ async def log_text(build_id: int) -> AsyncIterator[str]:
 def _log_between(
     before: Event | None, after: Event | None, seen: int, limit: int
 ) -> Iterator[LogChunk]:
-    """The chunks that come between two neighbouring events, or after the last one."""
+    """Return the chunks between two neighbouring events, or after the last one."""
     follows = before is not None and before.phase in FOLLOWS_BUILD
     build_id = before.build_id if before and follows else after.build_id if after else None
     if build_id is None or (after and after.phase in FOLLOWS_BUILD and not follows):

@@ -1,13 +1,10 @@
-"""Notify other processes of progress through Redis, where there is one.
+"""Wake the readers of timelines in other processes through Redis, if ``REDIS_URL`` names one.
 
-Redis, where ``REDIS_URL`` names one: whether it answers, and what is raised while it does not.
+The database is the truth and is polled anyway: a lost wake-up costs a moment, never a line.
+`broadcast` receives the messages.
 
-Its library is named by a string, so that the processes of a portal without Redis do not load it:
-that is a seventh of what they load.
-
-Waking those who follow a story live, where Redis makes that possible.
-
-The database is the truth and is looked at anyway; a lost wake-up costs a moment, never a line.
+The Redis library is imported by name, so that the processes of a portal without Redis do not load
+it: it is a seventh of what they load.
 """
 
 from __future__ import annotations
@@ -22,12 +19,12 @@ SECONDS = 2.0
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """What to catch around whatever may speak to Redis; asked for when something was raised."""
+    """Return the exceptions to catch around calls to Redis; call it in the ``except`` clause."""
     return OSError, import_string("redis.RedisError")
 
 
 def answers() -> bool:
-    """Whether it does, within `SECONDS`."""
+    """Return whether Redis answers within `SECONDS`."""
     connect = import_string("redis.Redis").from_url
     try:
         with connect(

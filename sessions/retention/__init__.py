@@ -1,8 +1,9 @@
 """Remove what nobody needs any more: by age and by size, least recently used first, never in use.
 
-`reconcile` has the worker call `tidy` about once an hour, and `relieve` while the disk is nearly
-full. Each works for a bounded time and goes on the next time where it stopped; two at once do no
-harm. `images`, `logs` and `rows` say what goes and why, and a `Removal` tells staff what went.
+`sessions.watch.reconcile` has the worker call `tidy` about once an hour, and `relieve` while the
+disk is nearly full. Each works for a bounded time and continues the next time where it stopped; two
+at once do no harm. `images`, `logs` and `rows` say what is removed and why; a `Removal` tells staff
+about it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sessions.retention.rows import Patience
 
 EVERY = timedelta(hours=1)
 SECONDS = 40.0
-"""The worker ends a task at 55."""
+"""The worker ends a task after 55."""
 
 CHORES = (images.tidy, logs.tidy, rows.tidy)
 
@@ -26,17 +27,17 @@ log = logging.getLogger(__name__)
 
 
 def is_due() -> bool:
-    """Whether it is time to look again, or the last time there was more than there was time for."""
+    """Return whether an hour is over, or the last run did not finish."""
     return not Heartbeat.objects.is_alive(Sign.RETENTION, within=EVERY)
 
 
 def hurry() -> None:
-    """Something is to go that should not wait for its hour."""
+    """Have the next run start at once, not at its hour."""
     Heartbeat.objects.filter(name=Sign.RETENTION).delete()
 
 
 def tidy(seconds: float = SECONDS) -> None:
-    """Remove what is to go, as far as there is time. What is left over of that is for counting."""
+    """Remove what is due, as far as there is time. Time that is left is used to measure images."""
     patience = Patience(seconds)
     for chore in CHORES:
         _guarded(chore, patience)
@@ -51,7 +52,7 @@ def relieve(seconds: float = SECONDS) -> None:
 
 
 def _guarded(chore: Callable[[Patience], None], patience: Patience) -> None:
-    """What cannot go now must not keep the rest."""
+    """Run a chore; if it fails, the others still run."""
     try:
         chore(patience)
     except BinderyError as error:

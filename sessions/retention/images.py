@@ -1,15 +1,9 @@
-"""Remove images by age and size, least recently used first.
+"""Remove images: of erased people, by age, by size, and unused ones while the disk is nearly full.
 
-Removing an image that is to go, once nobody can be given it any more.
-
-It is given to nobody (``dropped``) before it is removed, under the lock that a launch takes as
-well: so a launch gets the image or has it built again, and never half of one. A removal that was
-interrupted is done again, until ``size`` says that nothing is left. `images` says which go.
-
-Images that go: of people who were erased, by age, by size, and all unused ones while the disk is
-nearly full.
-
-`dropping` removes them, unless somebody has one.
+The least recently used go first. An image is marked ``dropped``, so that no launch gets it, before
+it is removed; this happens under the lock that a launch takes as well. So a launch gets the image
+or has it built again, and never half of one. A removal that was interrupted is repeated until
+``size`` says that nothing is left.
 """
 
 from __future__ import annotations
@@ -35,22 +29,22 @@ from sessions.states import BuildState
 from .rows import Patience
 
 PART = "images"
-"""Its `Condition` says whether images can be removed at all."""
+"""The name of the `Condition` that says whether images can be removed at all."""
 
 
 def drop(build: Build, why: str) -> bool:
-    """Remove the image of a build unless it is in use; whether it was removed."""
+    """Remove the image of a build unless it is in use; return whether it was removed."""
     with transaction.atomic():
         rows = Build.objects.kept().filter(pk=build.pk, used=build.used)
         if rows.select_for_update().first() is None:
             return False
-        if not rows.unused().update(dropped=True):  # who has it is looked at under the lock
+        if not rows.unused().update(dropped=True):  # use is checked under the lock
             return False
     return _remove(build, why)
 
 
 def finish(patience: Patience) -> None:
-    """Remove what was dropped and not removed, or was found to be gone."""
+    """Remove images that were dropped but not removed, or that were found to be gone."""
     begun = Build.objects.filter(state=BuildState.BUILT, dropped=True).exclude(size=0)
     for build in list(begun.select_related("owner").order_by("pk")):
         if patience.is_over:
@@ -59,10 +53,11 @@ def finish(patience: Patience) -> None:
 
 
 def remove_unknown(patience: Patience) -> None:
-    """Remove what the back end alone can be the owner of, and no build's row tells of.
+    """Remove images that only this back end can own and that no build's row names.
 
-    Nothing is set aside: an environment is made again from its repository, and what a person
-    changed is in their project's own copy. One that a notebook has stays until that has ended.
+    Nothing is set aside: an environment can be built again from its repository, and a person's
+    changes are in their project's own copy. An image that a notebook uses stays until that has
+    ended.
     """
     backend = get_backend()
     names = {image.name: image.size for image in backend.images()}
@@ -81,7 +76,7 @@ def remove_unknown(patience: Patience) -> None:
 def _remove(build: Build, why: str) -> bool:
     try:
         get_backend().remove_image(build.image)
-    except NotAllowed as refusal:  # it is there, and as good as before
+    except NotAllowed as refusal:  # the image is still there, and usable
         Build.objects.filter(pk=build.pk).update(dropped=False)
         Condition.objects.note(PART, refusal.code)
         raise
@@ -96,8 +91,11 @@ def _remove(build: Build, why: str) -> bool:
 
 
 def tidy(patience: Patience) -> None:
-    """All that is to go, as far as there is time. Raises `TemporaryError` where the back end is
-    away, and `NotAllowed` where it keeps what it has."""
+    """Remove all images that are due, as far as there is time.
+
+    Raises `TemporaryError` if the back end is away, `NotAllowed` if the portal may not remove
+    images.
+    """
     if not ownership.is_usable():
         return
     finish(patience)
@@ -111,7 +109,7 @@ def tidy(patience: Patience) -> None:
 def relieve(patience: Patience) -> None:
     """Drop unused images, least recently used first, until the disk has room again.
 
-    Only where the disk is measured: elsewhere nobody could tell that it is enough.
+    Do so only where the disk is measured: elsewhere nobody could tell when it is enough.
     """
     if not ownership.is_usable():
         return
@@ -126,7 +124,7 @@ def relieve(patience: Patience) -> None:
 
 
 def weigh(patience: Patience) -> None:
-    """Find out how large the newest images are."""
+    """Store the sizes of the newest images."""
     unknown = Build.objects.kept().filter(size=None).order_by("-pk")
     for pk, image in list(unknown.values_list("pk", "image")[:100]):
         if patience.is_over:
@@ -135,7 +133,7 @@ def weigh(patience: Patience) -> None:
 
 
 def _due() -> Iterator[tuple[Build, str]]:
-    """The images that are to go, each with the reason."""
+    """Yield the images that are due, each with the reason."""
     erased = ALIAS.format("[0-9]+")
     theirs = Build.objects.filter(owner__username__regex=f"^{erased}$")
     yield from ((build, _("Its owner was erased.")) for build in _least_used(theirs))
@@ -147,7 +145,7 @@ def _due() -> Iterator[tuple[Build, str]]:
 
 
 def _too_many() -> Iterator[tuple[Build, str]]:
-    """Those without which the others are within the bound."""
+    """Yield the images to drop so that the others stay within the limit."""
     most = settings.PORTAL_KEEP_IMAGES_GB
     why = _("All images together took more than %(gb)d GB, and nobody used it.") % {"gb": most}
     there = Build.objects.kept().aggregate(there=Sum("size", default=0))["there"]

@@ -1,8 +1,7 @@
-"""Logs of builds that go: by age, and the oldest first where all together are too large.
+"""Remove build logs: by age, and the oldest first if all together are too large.
 
-In the place of a log stays one sentence that says so, at the log's end: so whoever reads on from
-an earlier place in it finds that, and cursors stay what they are. A log stays whole while a
-project shows it that exists or can be restored.
+One sentence that says so replaces a log, at the log's end: a reader at an earlier place finds it,
+and cursors stay valid. A log stays whole while a project that exists or can be restored shows it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from sessions.states import BUILD_ACTIVE
 
 
 def tidy(patience: Patience) -> None:
-    """Count the logs that are new, and remove those that are old or too many."""
+    """Measure new logs, and remove those that are too old or too many."""
     _count(patience)
     days = settings.PORTAL_KEEP_LOG_DAYS
     if moment := before(days):
@@ -35,7 +34,7 @@ def tidy(patience: Patience) -> None:
 
 
 def removable() -> BuildQuerySet:
-    """The builds whose log is there and shown by no project."""
+    """Return the builds that have a log that no project shows."""
     shown = Project.objects.kept().filter(current__build=OuterRef("pk"))
     return Build.objects.exclude(state__in=BUILD_ACTIVE).filter(~Exists(shown), log_size__gt=0)
 
@@ -52,7 +51,7 @@ def _count(patience: Patience) -> None:
 
 
 def _remove(rows: BuildQuerySet, enough: int | None, notice: str, patience: Patience) -> None:
-    """Remove the oldest logs until ``enough`` bytes are gone, or all of them."""
+    """Remove the oldest logs until ``enough`` bytes are gone; all of them if it is None."""
     count = size = 0
     for pk, log_size in list(rows.order_by("finished", "pk").values_list("pk", "log_size")):
         if patience.is_over or (enough is not None and size >= enough):
@@ -65,7 +64,7 @@ def _remove(rows: BuildQuerySet, enough: int | None, notice: str, patience: Pati
 
 @transaction.atomic
 def _replace(pk: int, notice: str) -> bool:
-    """Leave the notice where the log was; False if somebody else has, or it is shown by now."""
+    """Leave the notice in place of the log; return False if it is gone already, or shown by now."""
     if not removable().filter(pk=pk).update(log_size=0):
         return False
     chunks = LogChunk.objects.filter(build=pk)

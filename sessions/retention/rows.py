@@ -1,12 +1,8 @@
-"""Delete old rows in slices, counted for staff.
+"""Delete rows that nobody will read any more, in slices, counted for staff.
 
-How rows go: some at a time, while there is time, counted for staff.
-
-Rows that nobody will read any more: events, sessions, deleted projects, and other records.
-
-Events of a project that exists stay as long as its current session does. Sessions are the record
-of use that `sessions.statistics.usage` adds up: whoever wants to look back further keeps them
-longer.
+These are events, sessions, builds, deleted projects, and other records. Events of a project that
+exists stay as long as its current session does. Sessions are the record of use that
+`sessions.statistics.usage` adds up: operators who want to look back further keep them longer.
 """
 
 from __future__ import annotations
@@ -43,16 +39,16 @@ class Patience:
 
 
 def before(days: int, now: datetime | None = None) -> datetime | None:
-    """What is older than that goes; None where ``days`` is no bound."""
+    """Return the moment before which rows are deleted; None if ``days`` is 0: no limit."""
     return (now or timezone.now()) - timedelta(days=days) if days else None
 
 
 def sweep(
     rows: QuerySet[Any], patience: Patience, kind: Removed, *, days: int, name: str = "", most: int
 ) -> None:
-    """Delete the rows, ``most`` at a time, and say how many there were.
+    """Delete the rows, ``most`` at a time, and record how many there were.
 
-    Between two helpings the database is everybody's: a long deletion holds up whoever writes.
+    Between two slices others can use the database: a long deletion holds up whoever writes.
     """
     count = 0
     while not patience.is_over and (helping := _helping(rows, most)):
@@ -69,13 +65,13 @@ def _helping(rows: QuerySet[Any], most: int) -> Sequence[Any]:
 
 MANY = 1000
 FEW = 50
-"""At a time, of what takes much else along."""
+"""Rows at a time, where each takes many others along."""
 
 Old = Callable[[datetime], QuerySet[Any]]
 
 
 def tidy(patience: Patience) -> None:
-    """All of them, as far as there is time."""
+    """Delete all rows that are due, as far as there is time."""
     event_days, session_days = settings.PORTAL_KEEP_EVENT_DAYS, settings.PORTAL_KEEP_SESSION_DAYS
     _sweep(events, patience, Removed.EVENT, event_days, MANY)
     _sweep(projects, patience, Removed.PROJECT, session_days, FEW)
@@ -90,26 +86,28 @@ def tidy(patience: Patience) -> None:
 
 
 def events(moment: datetime) -> QuerySet[Event]:
-    """Those before it, without the current sessions' of projects that exist or are set aside."""
+    """Return events before then.
+
+    Those of current sessions of projects that exist or can be restored are left out.
+    """
     shown = Project.objects.kept().filter(current=OuterRef("session"))
     return Event.objects.filter(~Exists(shown), at__lt=moment)
 
 
 def projects(moment: datetime) -> QuerySet[Project]:
-    """Those that were deleted before it and of which nothing is kept; with them goes all that
-    was theirs."""
+    """Return projects deleted before then of which nothing is kept; all their rows go with them."""
     live = Session.objects.live().filter(project=OuterRef("pk"))
     return Project.objects.filter(~Exists(live), removed__lt=moment, drops=None)
 
 
 def sessions(moment: datetime) -> QuerySet[Session]:
-    """Those that ended before it; the last one of a project that exists or is set aside stays."""
+    """Return sessions that ended before then, except the last one of a project that is kept."""
     shown = Project.objects.kept().filter(current=OuterRef("pk"))
     return Session.objects.exclude(state__in=SESSION_LIVE).filter(~Exists(shown), ended__lt=moment)
 
 
 def builds(moment: datetime) -> QuerySet[Build]:
-    """Those that ended before it, have left no image, and are nowhere told of any more."""
+    """Return builds that ended before then, have left no image, and are not mentioned any more."""
     there = Q(state=BuildState.BUILT) & ~Q(dropped=True, size=0)
     told = Event.objects.filter(build=OuterRef("pk"))
     had = Session.objects.filter(build=OuterRef("pk"))
@@ -118,17 +116,19 @@ def builds(moment: datetime) -> QuerySet[Build]:
 
 
 def _of(model: type[Model], field: str) -> Old:
-    """The rows of a model that are as old as the field says."""
+    """Return a function for the rows of a model that are as old as the field says."""
     return lambda moment: model._default_manager.filter(**{f"{field}__lt": moment})
 
 
 ATTEMPTS = tuple(_of(each, "attempt_time") for each in (AccessAttempt, AccessFailureLog, AccessLog))
-"""Of signing in: with the addresses that they came from."""
+"""Attempts to sign in, with the addresses that they came from."""
 
 
 def _records() -> Iterator[Old]:
-    """Who changed what, what was sent and removed, and which tasks failed. The queue's results are
-    looked up by their name: to read them is no enqueuing."""
+    """Yield who changed what, what was sent and removed, and which tasks failed.
+
+    The model of the queue's results is looked up by its name: reading them is not enqueuing.
+    """
     yield _of(LogEntry, "timestamp")
     yield _of(AdminEntry, "action_time")
     yield _of(Letter, "created")

@@ -1,14 +1,11 @@
 """Count launches, builds and removals for metrics, once each.
 
-What rows tell of, as figures to add up: launches, builds, how long they took, what was removed.
+`count` turns rows into figures to add up: launches, builds, how long they took, what was removed.
+`portal.health.metrics` shows them under these names. A label has one of a few values, and none is
+text that a person typed.
 
-`tallies` adds them up; `portal.health.metrics` shows them under these names. A label has one of
-a few values, none of which is anybody's own word.
-
-Counts what has happened, once each, from the rows that tell of it: for `portal.health.metrics`.
-
-`sessions.watch.loop.loop` counts now and then what is new since the last time. A tally remembers
-how far it is; it and what was counted are stored together or not at all. So a count survives any
+`sessions.watch.loop` counts regularly what is new since the last time. A `Tally` remembers how far
+the count has come; it and the figures are stored together or not at all. So a count survives any
 crash, and the rows may be removed later on.
 """
 
@@ -33,7 +30,7 @@ LAUNCHES, ENDS, BUILDS = "launches", "notebooks_ended", "builds"
 LAUNCH_SECONDS, BUILD_SECONDS = "launch_phase_seconds", "build_seconds"
 REMOVED, REMOVED_BYTES = "removed", "removed_bytes"
 BOUNDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
-"""Seconds: a wait is counted under each bound that it kept to."""
+"""Seconds: a duration is counted under each bound that it does not exceed."""
 PACKS = frozenset({"python", "pipfile", "conda", "r", "julia", "nix", "dockerfile"})
 
 OUTCOMES = {
@@ -48,8 +45,10 @@ FOLLOWING = frozenset({SessionState.SPAWNING, SessionState.READY})
 
 
 def of_transitions(rows: QuerySet[Transition]) -> Found:
-    """Launches that came to an end, be it a running notebook or none; notebooks and builds that
-    ended; and how long each took."""
+    """Yield launches that came to an end, notebooks and builds that ended, and how long each took.
+
+    A launch ends with a running notebook, or without one.
+    """
     earlier = Transition.objects.filter(session=OuterRef("session"), pk__lt=OuterRef("pk"))
     before = Subquery(earlier.order_by("-pk").values("at")[:1])
     about = ("session__created", "build__started", "build__pack", "session_id")
@@ -59,6 +58,7 @@ def of_transitions(rows: QuerySet[Transition]) -> Found:
 
 
 def of_removals(rows: QuerySet[Removal]) -> Found:
+    """Yield how many rows or things were removed, and their bytes, by kind."""
     for row in rows.values("kind", "count", "size"):
         label = f'kind="{row["kind"]}"'
         yield (REMOVED, label), row["count"]
@@ -87,7 +87,7 @@ def _of_build(row: dict[str, Any]) -> Found:
 
 
 def _took(metric: str, label: str, begun: datetime, ended: datetime) -> Found:
-    """A Prometheus histogram: how many within each bound, how many at all, and their sum."""
+    """Yield a Prometheus histogram: a count for each bound, the count of all, and the sum."""
     seconds = max((ended - begun).total_seconds(), 0.0)
     for bound in BOUNDS:
         yield (f"{metric}_bucket", f'{label},le="{bound}"'), float(seconds <= bound)
@@ -99,7 +99,7 @@ PAUSE = 15.0
 """Seconds between two counts."""
 BATCH = 2000
 SOON = "1s"
-"""How long others may keep the rows from being counted: then it is tried again at the next time."""
+"""The longest wait for others who write the rows; then the next round tries again."""
 CURSOR = "cursor"
 UNAVAILABLE = "55P03"
 
@@ -112,7 +112,7 @@ SOURCES: dict[str, tuple[type[models.Model], Told]] = {
 
 
 def count(batch: int = BATCH) -> None:
-    """All that is new, so many rows at a time."""
+    """Count everything new, ``batch`` rows at a time."""
     for name, (model, told) in SOURCES.items():
         while _is_behind(name, model) and _count_some(name, model, told, batch):
             pass
@@ -127,7 +127,7 @@ def _cursor(name: str) -> Tally:
 
 
 def _count_some(name: str, model: type[models.Model], told: Told, most: int) -> bool:
-    """A batch; False where others write at this moment, and do not come to an end."""
+    """Count a batch; return False if writers keep the table locked for too long."""
     try:
         with transaction.atomic():
             _wait_for_writers(model)
@@ -145,9 +145,12 @@ def _count_some(name: str, model: type[models.Model], told: Told, most: int) -> 
 
 
 def _wait_for_writers(model: type[models.Model]) -> None:
-    """Numbers are given out in one order and committed in another: a row with a lower one may come
-    later. With this lock nobody is in between, so what is below the highest number is all there
-    ever will be. SQLite has one writer at a time."""
+    """Lock the table, so that no lower number can be committed later.
+
+    Primary keys are given out in one order and committed in another, so a row with a lower one may
+    appear later. While this lock is held nobody is in between, and everything below the highest
+    number is final. SQLite has one writer at a time.
+    """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{SOON}'")

@@ -1,4 +1,4 @@
-"""Durations that the database adds up and orders itself, on PostgreSQL and SQLite alike."""
+"""Durations that the database itself adds up and sorts, on PostgreSQL and SQLite alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Compiled = tuple[str, Any]
 
 
 class Seconds(Func):
-    """``Seconds(begin, end)``: how long it is between two moments, to the millisecond."""
+    """``Seconds(begin, end)``: the time between two moments in seconds, to the millisecond."""
 
     output_field = FloatField()
     arity = 2
@@ -25,14 +25,16 @@ class Seconds(Func):
         return self._made(compiler, "ROUND((julianday({end}) - julianday({begin})) * 86400.0, 3)")
 
     def _made(self, compiler: Any, template: str) -> Compiled:
-        """The template's end has to stand in front of its begin, as the values do then."""
+        """Compile the template; the end must stand before the begin in it, as its parameters do."""
         begin, end = (compiler.compile(each) for each in self.get_source_expressions())
         return template.format(begin=begin[0], end=end[0]), (*end[1], *begin[1])
 
 
 class Median(Aggregate):
-    """The middle one of all values, None where there is none. SQLite has no such function and
-    hands the values over."""
+    """The median of all values, None if there is none.
+
+    SQLite has no such function: it returns all values, and Python computes the median.
+    """
 
     name = "Median"
     output_field = FloatField()

@@ -1,11 +1,8 @@
-"""Summarise what runs now and how the last day and month went.
+"""Summarise what runs now and how the last day and month went, in a fixed number of queries.
 
-Days and hours, and what happened in each: counts, failures and medians from the rows.
-
-What runs now, and how it went over the last day and month; a fixed number of queries.
-
-What staff act upon is asked for each time. What looks back over many rows (`history`) may be up
-to 30 seconds old and says of when it is.
+Figures that staff act on (`now`) are read each time. Figures that look back over many rows
+(`history`) may be up to 30 seconds old and carry their time. They are grouped into days and hours:
+counts, failures and medians.
 """
 
 from __future__ import annotations
@@ -30,8 +27,11 @@ from .usage import Month
 
 @dataclass(frozen=True)
 class Slot:
-    """A day or an hour from ``begin`` to ``end``: what was begun (launches) or ended (builds)
-    in it, how many of those failed, and the median of the seconds that the others took."""
+    """A day or an hour, from ``begin`` to ``end``.
+
+    It counts the launches begun or the builds ended in it, and how many of those failed.
+    ``seconds`` is the median duration of the others.
+    """
 
     begin: datetime
     end: datetime
@@ -45,13 +45,14 @@ class Slot:
 
 
 def day_buckets(at: datetime, count: int) -> list[Slot]:
+    """Return the last ``count`` days up to today, in the portal's time zone, without figures."""
     today = timezone.localdate(at, timezone.get_default_timezone())
     dates = [today - timedelta(days=ago) for ago in reversed(range(count))]
     return [Slot(_midnight(day), _midnight(day + timedelta(days=1))) for day in dates]
 
 
 def hour_buckets(at: datetime, count: int) -> list[Slot]:
-    """In UTC, where each hour comes once."""
+    """Return the last ``count`` hours, without figures; in UTC, where each hour comes once."""
     this, hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0), timedelta(hours=1)
     return [Slot(this - hour * ago, this - hour * (ago - 1)) for ago in reversed(range(count))]
 
@@ -61,15 +62,17 @@ def _midnight(day: date) -> datetime:
 
 
 def by_date(column: str) -> TruncDate:
+    """Truncate a column to the day in the portal's time zone."""
     return TruncDate(column, tzinfo=timezone.get_default_timezone())
 
 
 def by_hour(column: str) -> TruncHour:
+    """Truncate a column to the hour in UTC."""
     return TruncHour(column, tzinfo=UTC)
 
 
 def filled(slots: list[Slot], rows: Any, when: TruncDate | TruncHour, took: Seconds) -> list[Slot]:
-    """The slots with what the rows have for each; one query."""
+    """Return the slots with the figures of the rows in each; one query."""
     failed = Q(state=SessionState.FAILED)  # a build's state has the same name
     grouped = rows.order_by().annotate(slot=when).values("slot").annotate(
         total=Count("pk"),
@@ -91,8 +94,11 @@ _KEY = "bindery.statistics.overview"
 
 @dataclass(frozen=True)
 class Now:
-    """``states`` counts live sessions; what is held is what those on their way and running are
-    guaranteed (CPUs, memory in GB, GPUs). ``there_is`` is None where nobody has looked yet."""
+    """A snapshot of what runs now.
+
+    ``states`` counts live sessions. ``cpu``, ``memory_gb`` (GB) and ``gpu`` are what is guaranteed
+    to those that start or run. ``there_is`` is None if nobody has read the capacity yet.
+    """
 
     states: dict[str, int]
     cpu: float
@@ -103,7 +109,10 @@ class Now:
 
 @dataclass(frozen=True)
 class Failure:
-    """``newest`` is the number of the last session that failed with this code, at ``last``."""
+    """Failures with the same code.
+
+    ``newest`` is the number of the last session that failed so, at ``last``.
+    """
 
     code: str
     count: int
@@ -114,7 +123,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class History:
-    """``launch_seconds`` and ``build_seconds`` are medians over all days."""
+    """Figures of the last day and month.
+
+    ``launch_seconds`` and ``build_seconds`` are medians over all days.
+    """
 
     at: datetime
     launches: list[Slot]
@@ -127,7 +139,7 @@ class History:
 
 
 def now() -> Now:
-    """Two queries."""
+    """Return what runs now; two queries."""
     sums = {"cpu": Sum("cpu_request"), "memory_gb": Sum("memory_request_gb"), "gpu": Sum("gpu")}
     rows = Session.objects.live().order_by().values("state").annotate(count=Count("pk"), **sums)
     found: dict[str, dict[str, Any]] = {row["state"]: {**row} for row in rows}
@@ -138,7 +150,7 @@ def now() -> Now:
 
 
 def history() -> History:
-    """What was found in the last 30 seconds, or what is found now: seven queries."""
+    """Return figures from the last 30 seconds' cache, or compute them now: seven queries."""
     kept: History = cache.get_or_set(_KEY, _history, KEPT_SECONDS)  # type: ignore[assignment]
     return kept
 

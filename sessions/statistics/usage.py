@@ -1,15 +1,11 @@
-"""Add up CPU, memory and GPU hours by month.
+"""Add up CPU-, memory- and GPU-hours by month, from the session rows.
 
-Months as people count them: in the portal's time zone, whatever that does with its clocks.
-
-What notebooks have used, month by month: CPU-, memory- and GPU-hours, from the session rows.
-
-An hour of use is what a notebook was *guaranteed*, times the time in which it could be used:
-from ready until it ended, or until now. What it could have used beyond that was nobody's to
-count on, and the wait for a build or a free GPU is not held against anybody; so a launch that
-failed before it was ready has used nothing. Months begin in the portal's time zone, hours are
-real ones (a month with a change of clocks has one more or less). Groups are those in which
-people are now: somebody in two of them counts in both.
+An hour of use is what a notebook was *guaranteed*, times the time in which it could be used: from
+ready until it ended, or until now. Whatever it could have used beyond that, nobody could count on.
+The wait for a build or a free GPU does not count, so a launch that failed before it was ready has
+used nothing. Months begin in the portal's time zone, hours are real ones (a month with a change of
+clocks has one more or less). Groups are those that people are in now: somebody in two of them
+counts in both.
 
 The database adds up, so nothing here grows with the number of rows.
 """
@@ -38,20 +34,23 @@ _TEXT = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 
 @dataclass(frozen=True, order=True)
 class Month:
-    """``number`` is 1 for January. ``str()`` gives ``2026-01``."""
+    """A calendar month in the portal's time zone.
+
+    ``number`` is 1 for January. ``str()`` gives ``2026-01``.
+    """
 
     year: int
     number: int
 
     @classmethod
     def of(cls, moment: datetime) -> Self:
-        """The month in which this moment is."""
+        """Return the month that contains this moment."""
         local = moment.astimezone(timezone.get_default_timezone())
         return cls(local.year, local.month)
 
     @classmethod
     def parsed(cls, text: str) -> Self | None:
-        """From ``2026-01``; None for what is no month."""
+        """Parse ``2026-01``; return None if the text is not a month."""
         found = _TEXT.fullmatch(text)
         year, number = (int(found[1]), int(found[2])) if found else (0, 0)
         return cls(year, number) if 1 <= number <= 12 and 1970 <= year < 9999 else None
@@ -60,7 +59,7 @@ class Month:
         return f"{self.year:04}-{self.number:02}"
 
     def plus(self, months: int) -> Self:
-        """So many months later; a negative number for earlier."""
+        """Return the month ``months`` later; a negative number is for earlier."""
         year, index = divmod(self.year * 12 + self.number - 1 + months, 12)
         return type(self)(year, index + 1)
 
@@ -71,17 +70,18 @@ class Month:
 
     @property
     def begin(self) -> datetime:
+        """Its first moment."""
         zone = timezone.get_default_timezone()
         return datetime(self.year, self.number, 1, tzinfo=zone)
 
     @property
     def end(self) -> datetime:
-        """The first moment that is no more in it."""
+        """The first moment after it."""
         return self.plus(1).begin
 
 
 def span(first: Month, last: Month) -> Iterator[Month]:
-    """All months from the first to the last, both among them."""
+    """Yield all months from the first to the last, including both."""
     while first <= last:
         yield first
         first = first.plus(1)
@@ -100,7 +100,7 @@ class Hours:
 
 
 class By(TextChoices):
-    """Whose use is added up in one line."""
+    """The grouping of use: whose use is added up in one line."""
 
     PERSON = "person", _("person")
     GROUP = "group", _("group")
@@ -118,8 +118,11 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Line:
-    """``who`` are the values of `FIELDS`: "" for people in no group. ``sessions``: how many ran
-    in that month; ``owner`` is the row of somebody whom the line is about."""
+    """The use of one person, group or repository in one month.
+
+    ``who`` has the values of `FIELDS`: "" for people in no group. ``sessions`` is how many ran in
+    that month; ``owner`` is the primary key of a person whom the line is about.
+    """
 
     month: Month
     who: tuple[str, ...]
@@ -129,7 +132,7 @@ class Line:
 
 
 def of_person(user: User, months: Sequence[Month]) -> dict[Month, Hours]:
-    """What a person has used in each of the months, of which there is one at least; one query."""
+    """Return what a person has used in each of the months; at least one is needed; one query."""
     now = timezone.now()
     mine = _since(min(months).begin).filter(project__owner=user, ready__isnull=False)
     sums = {f"{month}": _sums(month, now) for month in months}
@@ -142,7 +145,7 @@ def of_person(user: User, months: Sequence[Month]) -> dict[Month, Hours]:
 
 
 def lines(by: By, months: Iterable[Month]) -> Iterator[Line]:
-    """Everybody's use, in order of month and name; one query for each month."""
+    """Yield everybody's use, ordered by month and name; one query for each month."""
     for month in months:
         rows = _grouped(month, FIELDS[by]).order_by(*FIELDS[by])
         for row in rows.iterator():
@@ -150,14 +153,14 @@ def lines(by: By, months: Iterable[Month]) -> Iterator[Line]:
 
 
 def most(month: Month, count: int) -> list[Line]:
-    """The people who used the most CPU-hours in a month."""
+    """Return the ``count`` people who used the most CPU-hours in a month."""
     fields = FIELDS[By.PERSON]
     rows = _grouped(month, fields).order_by(F("cpu").desc(), *fields)[:count]
     return [_line(month, row, fields) for row in rows]
 
 
 def _grouped(month: Month, fields: tuple[str, ...]) -> QuerySet[Session, Any]:
-    """Dictionaries of the fields, the totals and what else a `Line` has."""
+    """Return dictionaries of the fields, the totals and the other values of a `Line`."""
     now = timezone.now()
     rows = _since(month.begin).filter(ready__lt=min(month.end, now))
     grouped = (rows if month.begin < now else rows.none()).values(*fields)
@@ -167,7 +170,7 @@ def _grouped(month: Month, fields: tuple[str, ...]) -> QuerySet[Session, Any]:
 
 
 def _since(begin: datetime) -> SessionQuerySet:
-    """Those that ran then or later."""
+    """Return sessions that ran then or later."""
     return Session.objects.filter(Q(ended__isnull=True) | Q(ended__gt=begin))
 
 
@@ -178,7 +181,7 @@ def _line(month: Month, row: dict[str, Any], fields: tuple[str, ...]) -> Line:
 
 
 def _sums(month: Month, now: datetime) -> dict[str, Sum]:
-    """For each of `Hours`, the total of the part of each session that lies in the month."""
+    """Return, for each field of `Hours`, the total for the parts of sessions within the month."""
     begin = Greatest(F("ready"), _at(month.begin))
     end = Least(Coalesce(F("ended"), _at(now)), _at(min(month.end, now)))
     hours = Greatest(Seconds(begin, end), Value(0.0)) / Value(3600.0)

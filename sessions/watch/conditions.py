@@ -1,12 +1,9 @@
-"""Track the condition of each part of the portal, and describe it to staff.
+"""Track the condition of each part of the portal, and describe it to staff and operators.
 
-How the parts of the portal are, as far as watch can see, and since when.
-
-Watch looks every few beats and `reconcile` whenever it has asked the back end. What they see
-stands in rows, so that neither a page nor ``/health`` waits for anything. Whether watch itself
-lives and there is a database, whoever asks has to find out (`portal.health.checks`).
-
-What watch has noted of the parts (`conditions`), in sentences: for staff and for operators.
+`loop` looks every few beats, and `reconcile` whenever it has asked the back end. The findings are
+stored in rows, so that neither a page nor ``/health`` waits for anything. Whether watch itself is
+alive and the database answers, `portal.health.checks` has to find out. `in_words` turns the
+findings into sentences.
 """
 
 from __future__ import annotations
@@ -34,9 +31,9 @@ PAUSE = 15.0
 """Seconds between two looks."""
 BACKEND = "backend"
 IN_VAIN = 4
-"""Rounds of asking notebooks that may fail before it is called a trouble."""
+"""Rounds of probing notebooks that may fail before it counts as a problem."""
 
-# Words for programs and operators: short, in English, and nothing that outsiders may not know.
+# Words for programs and operators: short, in English, and nothing that outsiders must not know.
 DEAF = "tasks wait for too long"
 UNASKED = "notebooks have not been asked what they do"
 NO_ROOM = "little room is left"
@@ -46,7 +43,7 @@ UNTOLD = "deletions are put off: letters about them could not be sent"
 
 
 def look() -> None:
-    """Note how each part is that this portal has, and forget those that it has no more."""
+    """Note the condition of each part that this portal has, and forget parts it no longer has."""
     optional = {
         "channel": (bool(settings.REDIS_URL), _channel),
         "mail": (outbox.are_sent(), _mail),
@@ -62,7 +59,7 @@ def look() -> None:
 
 @contextmanager
 def asking_backend() -> Iterator[None]:
-    """Note whether the back end answers, and whether all is well with it."""
+    """Note whether the back end answers, and its problems if it does."""
     try:
         yield
     except TemporaryError as error:
@@ -72,11 +69,12 @@ def asking_backend() -> Iterator[None]:
 
 
 def worker() -> str:
+    """Return the problem of the task queue, or ""."""
     return DEAF if queue.is_deaf() else ""
 
 
 def _activity() -> str:
-    """Notebooks are asked by a thread of watch; where that fails, none is taken for idle."""
+    """Check the thread that probes notebooks; while it fails, no notebook counts as idle."""
     patience = timedelta(seconds=IN_VAIN * settings.PORTAL_ACTIVITY_SECONDS)
     begun = Heartbeat.objects.filter(name=Sign.WATCH, since__lt=timezone.now() - patience).exists()
     return (
@@ -97,7 +95,7 @@ def _mail() -> str:
 
 
 def _deletions() -> str:
-    """Say whether any deletion waits for its letter that would have been due by now."""
+    """Return the problem if a deletion that is due waits for its letter."""
     due = Project.objects.untold().filter(warned__lte=timezone.now() - WARNING)
     return UNTOLD if due.exists() else ""
 
@@ -121,7 +119,7 @@ def _of_installation(problem: str) -> tuple[str, str]:
 
 
 def in_words(part: str, problem: str) -> Problem:
-    """What watch has noted of a part, as a sentence with what to do about it."""
+    """Return the problem of a part as a sentence for staff, with what to do about it."""
     sentences = {
         "worker": (
             _("No worker takes tasks: launches are accepted and do not go on."),

@@ -1,7 +1,8 @@
-"""That one watch process is active and the others stand by: a lock that ends with its process.
+"""Let one watch process be active while others stand by: a lock that ends with its process.
 
-On PostgreSQL it belongs to a connection, so a server that is restarted loses it, and whoever comes
-first has it then. Without one, the data folder is on one machine, and the kernel keeps the lock.
+On PostgreSQL the lock belongs to a connection, so a restart of the server releases it, and whoever
+comes first gets it. With any other database the data folder is on one machine, and the kernel keeps
+the lock.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ LOCK = 0x62696E64657279  # "bindery": the number of the advisory lock
 
 @contextmanager
 def alone() -> Iterator[Callable[[], None]]:
-    """Wait for the lock, and hold it. To be called now and then is what this gives: it takes a
-    lost lock again, and ends the process where another has it by then."""
+    """Wait for the lock and hold it.
+
+    Yield a function to call regularly: it takes a lost lock again, or ends the process if another
+    one has the lock by then.
+    """
     if connection.vendor == "postgresql":
-        # A connection of its own, so that a reconnection of the other one keeps the lock.
+        # A connection of its own: the lock survives when Django's connection is reopened.
         holder = Holder(connection.copy())
         holder.wait()
         try:
@@ -39,22 +43,25 @@ def alone() -> Iterator[Callable[[], None]]:
 
 
 def _keep() -> None:
-    """The kernel does."""
+    """Do nothing: the kernel keeps the lock."""
 
 
 class Holder:
-    """Holds the lock by a connection that does nothing else."""
+    """Holds the lock through a connection that does nothing else."""
 
     def __init__(self, own: BaseDatabaseWrapper) -> None:
         self._own = own
 
     def wait(self) -> None:
-        """Return when nobody else has it."""
+        """Return once nobody else has the lock."""
         self._ask("SELECT pg_advisory_lock(%s)")
 
     def keep(self) -> None:
-        """Raises `SystemExit` where another process has the lock, `OperationalError` while nobody
-        can say."""
+        """Take the lock again if it was lost.
+
+        Raises `SystemExit` if another process has it, `OperationalError` while the database is
+        away.
+        """
         if self._has_it():
             return
         self.close()
@@ -63,13 +70,14 @@ class Holder:
         log.warning("the database was away; watching goes on")
 
     def _has_it(self) -> bool:
-        """Whether the connection that took the lock is still the same, and open."""
+        """Return whether the connection that took the lock is still the same, and open."""
         try:
             return self._own.connection is not None and bool(self._ask("SELECT %s"))
         except (OperationalError, InterfaceError):
             return False
 
     def close(self) -> None:
+        """Close the connection, which releases the lock."""
         self._own.close()
 
     def _ask(self, question: str) -> object:

@@ -1,7 +1,7 @@
-"""The process that observes the back end and moves states: one is active, others stand by.
+"""Run the process that observes the back end and moves states: one is active, others stand by.
 
-``manage.py watch`` runs it. It keeps nothing: killed at any moment and started again, it goes
-on from what the rows and the back end say.
+``manage.py watch`` starts it. It keeps no state: killed at any moment and started again, it
+continues from what the rows and the back end say.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def run(alert: Alert) -> None:
             counters.count: counters.PAUSE,
         }
         due = dict.fromkeys(every, 0.0)
-        missed = False  # something that the back end does not tell again
+        missed = False  # a report that the back end will not repeat
         for chore in (ownership.look, ownership.mark_all):
             guarded(chore)
         follower = ownership.Follower()

@@ -1,8 +1,8 @@
-"""Once a minute: bring rows and back end together, whatever got lost on the way.
+"""Bring rows and back end together once a minute, whatever got lost on the way.
 
-Level-based and both ways: a row whose next step did not happen gets it again, a row whose
-thing is gone is told so, a thing that has no row is ended or set aside (`leftovers`). `loop` runs
-it.
+It is level-based and works both ways. A row whose next step did not happen gets it again; a row
+whose thing is gone is told so; a thing without a row is ended or set aside
+(`sessions.lifecycle.orphans`). `loop` runs it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from sessions.states import SessionState
 from . import conditions, timeouts
 
 PATIENCE = timedelta(seconds=30)
-"""A row may be ahead of its task for this long before the task is taken for lost."""
+"""A row may be ahead of its task for this long before the task counts as lost."""
 
 REFRESHED_AT_ONCE = 100
-"""Sign-ins in one go; a task for one that is asked already ends at once."""
+"""Sign-ins per pass; a task for one that is being refreshed already ends at once."""
 
 
 _elapsed = Elapsed()
@@ -44,7 +44,7 @@ Alert = Callable[[datetime], None]
 
 
 def reconcile(elapsed: Elapsed = _elapsed, alert: Alert | None = None) -> None:
-    """Do everything once. What asks nothing of the back end comes first: that may be away."""
+    """Do everything once. Chores that do not need the back end come first: it may be away."""
     elapsed.look()
     again = Again()
     if alert and outbox.are_sent():
@@ -63,7 +63,7 @@ def reconcile(elapsed: Elapsed = _elapsed, alert: Alert | None = None) -> None:
 
 
 def refresh_sign_ins() -> None:
-    """Have the providers asked again about whoever is signed in, where it is time."""
+    """Enqueue the refresh of sign-ins at their identity providers, where it is due."""
     due = list(SignIn.objects.due().values_list("pk", flat=True)[:REFRESHED_AT_ONCE])
     again = Again() if due else enqueue
     for pk in due:
@@ -71,7 +71,7 @@ def refresh_sign_ins() -> None:
 
 
 def _finish_erasures() -> None:
-    if ownership.noted() in ownership.USABLE:  # elsewhere the keys of a name are somebody else's
+    if ownership.noted() in ownership.USABLE:  # elsewhere the name may be another person's
         erase.finish()
 
 
@@ -109,7 +109,7 @@ def _send_letters(again: Again) -> None:
 
 
 def _repeat_waiting(elapsed: Elapsed, again: Again) -> None:
-    """Have sessions go on that have no build yet, or were not told how theirs ended."""
+    """Let sessions continue that have no build yet, or were not told how theirs ended."""
     waiting = Session.objects.untouched_for(PATIENCE).filter(state=SessionState.WAITING)
     for session in waiting.select_related("build", "project"):
         if session.build:
@@ -119,8 +119,11 @@ def _repeat_waiting(elapsed: Elapsed, again: Again) -> None:
 
 
 def _bring_together(elapsed: Elapsed, again: Again) -> None:
-    """Rows and back end, both ways. Rows that seem to be behind are read before it is asked, and
-    once more after what it says was stored."""
+    """Bring rows and back end together, both ways.
+
+    Rows that seem to be behind are read before the back end is asked, and again after its reports
+    were stored.
+    """
     behind = list(_under_way().values_list("pk", flat=True))
     backend = get_backend()
     with conditions.asking_backend():
@@ -142,12 +145,12 @@ def _bring_together(elapsed: Elapsed, again: Again) -> None:
 
 
 def _under_way() -> SessionQuerySet:
-    """Those with a notebook, or on their way to one, that have not moved for a while."""
+    """Return sessions with a notebook, or on their way to one, that are unchanged for a while."""
     return Session.objects.live().untouched_for(PATIENCE).exclude(state=SessionState.WAITING)
 
 
 def _repeat(session: Session, elapsed: Elapsed, again: Again, *, running: bool) -> None:
-    """Do again what should have happened to it."""
+    """Repeat the step that should have happened to this session."""
     if session.state == SessionState.STOPPING and running:
         if not timeouts.end_stop(session, elapsed):
             again("remove_server", session.pk)
@@ -165,8 +168,10 @@ def _look_at_build(report: BuildReport, elapsed: Elapsed) -> None:
 
 
 def _repeat_builds(reports: Iterable[BuildReport], again: Again) -> None:
-    """Have builds started that the back end does not know. One that it has known before, because
-    there is output of it, is lost."""
+    """Start builds that the back end does not know.
+
+    A build with stored output was known to it before, so that one is lost.
+    """
     listed = {report.id for report in reports}
     for build in Build.objects.active().exclude(pk__in=listed):
         if build.position:

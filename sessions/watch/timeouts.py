@@ -1,8 +1,9 @@
-"""Limits on time: what has been on its way for too long is ended, with a sentence that says so.
+"""End whatever has been on its way for too long, with a sentence that says so.
 
-`reconcile` asks once a minute. All ages are by `Elapsed`, so that neither a clock that jumps nor a
-portal that was away fails anything. What the back end holds by itself (`PORTAL_BUILD_TIMEOUT`) is
-looked after here as well: a machine may have lost the process that was to hold it.
+`reconcile` calls it once a minute. All ages are measured by `sessions.clock.Elapsed`, so that
+neither a clock that jumps nor an outage of the portal fails anything. Limits that the back end
+enforces itself (`PORTAL_BUILD_TIMEOUT`) are checked here as well: a machine may have lost the
+process that was to enforce them.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ from sessions.models import Build, Condition, LogChunk, Session
 from sessions.states import BUILD_ACTIVE, SessionState
 
 LENIENCE = 120
-"""Seconds that a back end has, beyond the limit of a build, to end it by itself."""
+"""Seconds beyond the limit of a build in which the back end may end it by itself."""
 STOPS = "stops"
-"""The part of the portal that is in trouble when notebooks do not stop, see `Condition`."""
+"""The name of the `Condition` for notebooks that do not stop."""
 
 
 def end_wait(session: Session, elapsed: Elapsed) -> bool:
-    """Give up a session whose commit was not looked up in time, or that waited for too long."""
+    """Fail a session whose commit was not looked up in time, or that waited for too long.
+
+    Return whether it was failed.
+    """
     if session.state != SessionState.WAITING or session.build_id:
         return False
     limit = settings.PORTAL_QUEUE_TIMEOUT if session.code else settings.PORTAL_PREPARE_TIMEOUT
@@ -44,7 +48,10 @@ def end_wait(session: Session, elapsed: Elapsed) -> bool:
 
 
 def end_start(session: Session, elapsed: Elapsed) -> bool:
-    """Give up a start that takes too long; waiting for what others hold may take longer."""
+    """Fail a start that takes too long; waiting for what others hold may take longer.
+
+    Return whether it was failed.
+    """
     if session.state != SessionState.SPAWNING:
         return False
     queued = session.code in QUEUED
@@ -59,7 +66,7 @@ def end_start(session: Session, elapsed: Elapsed) -> bool:
 
 
 def end_stop(session: Session, elapsed: Elapsed) -> bool:
-    """Have the back end end a notebook that was told to stop and does not."""
+    """Force a notebook to end that was told to stop and does not; return whether it was overdue."""
     is_over = elapsed.is_over(session.changed, settings.PORTAL_STOP_TIMEOUT)
     if session.state != SessionState.STOPPING or not is_over:
         return False
@@ -68,7 +75,7 @@ def end_stop(session: Session, elapsed: Elapsed) -> bool:
 
 
 def look_at_stops(elapsed: Elapsed) -> None:
-    """Tell staff of notebooks that do not even end when they are made to."""
+    """Tell staff about notebooks that do not even end by force."""
     limit = 2 * settings.PORTAL_STOP_TIMEOUT
     stopping = Session.objects.filter(state=SessionState.STOPPING)
     begun = stopping.values_list("changed", flat=True)
@@ -77,7 +84,7 @@ def look_at_stops(elapsed: Elapsed) -> None:
 
 
 def end_build(report: BuildReport, elapsed: Elapsed) -> None:
-    """End a build that has taken or waited for too long, or has said nothing for too long."""
+    """End a build that has taken or waited for too long, or has been silent for too long."""
     build = Build.objects.filter(pk=report.id, state__in=BUILD_ACTIVE).first()
     if build is None or report.finished:
         return
@@ -97,7 +104,7 @@ def end_build(report: BuildReport, elapsed: Elapsed) -> None:
 
 
 def end_leftover_build(report: BuildReport, elapsed: Elapsed) -> None:
-    """Do away with a build that was told to end and goes on."""
+    """Remove a build that was told to end and goes on."""
     build = Build.objects.exclude(state__in=BUILD_ACTIVE).filter(pk=report.id).first()
     if build is None or build.finished is None or report.finished:
         return
@@ -106,7 +113,7 @@ def end_leftover_build(report: BuildReport, elapsed: Elapsed) -> None:
 
 
 def _let_wait(build: Build, report: BuildReport, elapsed: Elapsed) -> None:
-    """It begins when a machine has taken it: until then its own time does not count."""
+    """Postpone the start of a build's own time until a machine has taken it."""
     if elapsed.is_over(build.created, settings.PORTAL_QUEUE_TIMEOUT):
         _finish(build, report.code, _waited(report.message))
     else:
@@ -114,7 +121,10 @@ def _let_wait(build: Build, report: BuildReport, elapsed: Elapsed) -> None:
 
 
 def _last_word(build: Build, began: datetime) -> datetime:
-    """When the build gave its last sign of life: a log that was cut tells nothing more."""
+    """Return when the build gave its last sign of life.
+
+    If its log was cut, that cannot be told any more: return now.
+    """
     log = LogChunk.objects.filter(build=build)
     last = log.aggregate(at=Max("at"))["at"]
     if last and log.filter(text__contains=CUT).exists():

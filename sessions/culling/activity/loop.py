@@ -1,10 +1,8 @@
 """Probe all running notebooks in rounds, and store what they answer.
 
-Rounds of asking all running notebooks, each in a thread of its own within watch.
-
-So watch never waits for a notebook, and a round that fails or dies is followed by another.
-
-Writing down what notebooks have answered, in a few queries however many they are.
+Each round runs in a thread of its own within `sessions.watch`. So watch never waits for a notebook,
+and a round that fails or dies is followed by another. The answers are stored in a few queries,
+however many notebooks there are. `probe` does the asking.
 """
 
 from __future__ import annotations
@@ -31,11 +29,11 @@ from .probe import Asked, Reading, ask
 log = logging.getLogger(__name__)
 
 SLICE = 1000
-"""Sessions that are held in memory at a time."""
+"""Sessions held in memory at a time."""
 AGAIN = 30.0
-"""Seconds after which a round that failed is tried again, at the latest."""
+"""Seconds after which a failed round is tried again, at the latest."""
 BREAK = 3
-"""So many times the pause between rounds without one is a break."""
+"""No round for this many times the usual pause counts as a break."""
 
 
 class Rounds:
@@ -47,11 +45,11 @@ class Rounds:
         self._due = 0.0
 
     def keep_up(self) -> None:
-        """To be called every few seconds; returns at once."""
+        """Start a round if one is due; call this every few seconds. Returns at once."""
         runs = self._thread is not None and self._thread.is_alive()
         if runs or time.monotonic() < self._due:
             return
-        # Of a round that fails or dies nothing more is heard; one that works sets the next.
+        # A round that fails or dies does not report back; one that succeeds sets the next time.
         self._due = time.monotonic() + min(AGAIN, settings.PORTAL_ACTIVITY_SECONDS)
         self._thread = Thread(target=self._run, name=Sign.ACTIVITY, daemon=True)
         self._thread.start()
@@ -67,10 +65,10 @@ class Rounds:
 
 
 def go_round(at_a_time: int = SLICE) -> None:
-    """Ask every notebook that is ready what it does, and store what it says.
+    """Ask every notebook that is ready what it does, and store the answers.
 
-    It is a sign of life of `Sign.ACTIVITY`, unless there are several and none has answered: then it
-    is rather we who cannot hear.
+    This is a sign of life for `Sign.ACTIVITY`, unless there are several notebooks and none has
+    answered: then the fault is more likely ours.
     """
     asked = answered = 0
     for some in _slices(at_a_time):
@@ -103,8 +101,8 @@ def _open(session: Session) -> Iterator[Asked]:
 def note(readings: Mapping[int, Reading], now: datetime) -> None:
     """Store what the sessions with these numbers do; ``now`` is when they were asked.
 
-    One that is no longer ready is left alone. Activity never moves backwards: what somebody has
-    done meanwhile stands.
+    A session that is no longer ready is left alone. Activity never moves backwards: whatever
+    somebody has done meanwhile stands.
     """
     for busy in (False, True):
         some = [number for number, reading in readings.items() if reading.busy is busy]
@@ -117,7 +115,7 @@ def _ready(numbers: Iterable[int]) -> SessionQuerySet:
 
 
 def _news(readings: Mapping[int, Reading]) -> dict[int, datetime]:
-    """By project, the activity that is later than what is known."""
+    """Return, by project, the activity that is later than what is stored."""
     moments = {number: each.active for number, each in readings.items() if each.active}
     known = _ready(moments).values_list("pk", "project_id", "project__last_activity")
     return {project: moments[pk] for pk, project, last in known if last < moments[pk]}
@@ -128,6 +126,6 @@ def _move(news: Mapping[int, datetime]) -> None:
         return
     whens = [When(pk=project, then=Value(moment)) for project, moment in news.items()]
     moment = Case(*whens, output_field=DateTimeField())
-    # Compared once more as the row is locked, so that it cannot undo what came in between.
+    # Compared again while the row is locked, so that it cannot undo later activity.
     earlier = Project.objects.filter(pk__in=news, last_activity__lt=moment)
     earlier.update(last_activity=moment, warned=None, goes=None)

@@ -1,13 +1,10 @@
 """Ask many notebook servers for their activity at once, and parse their answers.
 
-Asking many notebooks' servers at once, each with a deadline, none of them trusted.
-
-What the answer of a notebook's server says; pure.
-
-The server is somebody's code, so anything may stand in an answer, and a clock there may be
-wrong. What it tells of the last activity is of little use: a tab that is merely open moves that
-of ``/api/status`` every few seconds, and that of a kernel whenever it connects again, as all
-tabs do after a restart of the portal. Whatever a person has executed, the gateway has seen.
+Each request has a deadline, and no server is trusted: it is somebody's code, so anything may stand
+in an answer, and its clock may be wrong. Its times of last activity are of little use: a tab that
+is merely open moves the one in ``/api/status`` every few seconds, and a kernel's moves whenever a
+tab connects again, as all tabs do after a restart of the portal. The gateway has seen whatever a
+person has executed. Parsing (`read`) is pure.
 """
 
 from __future__ import annotations
@@ -30,15 +27,15 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 100
 PATIENCE = 4.0
-"""Seconds that one may take to answer. So a thousand take 40 if none of them answers at all."""
+"""Seconds that a server may take to answer. A thousand take 40 if none of them answers at all."""
 LONGEST = 256 * 1024
-"""Bytes of an answer: some thousand kernels."""
+"""Most bytes of an answer: enough for some thousand kernels."""
 PLAIN = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A notebook to be asked: the number of its session, where it answers, and with what token."""
+    """A notebook to ask: its session's number, the address of its server, and the token."""
 
     session_id: int
     address: str
@@ -48,7 +45,7 @@ class Asked:
 def ask(
     notebooks: Collection[Asked], now: datetime, *, patience: float = PATIENCE
 ) -> dict[int, Reading]:
-    """What each of them does, by the number of its session; who does not answer is not in it."""
+    """Return what each notebook does, by its session's number; without those that do not answer."""
     return asyncio.run(_ask(notebooks, now, patience))
 
 
@@ -61,7 +58,7 @@ async def _ask(notebooks: Collection[Asked], now: datetime, patience: float) -> 
             if reading := await _answer(notebook, now, patience):
                 found[notebook.session_id] = reading
 
-    # All of them take from one iterator, so none waits while there is something left.
+    # All workers take from one iterator, so none is idle while notebooks are left.
     await asyncio.gather(*(work_off(waiting) for _each in range(min(AT_ONCE, len(notebooks)))))
     return found
 
@@ -73,7 +70,7 @@ async def _answer(notebook: Asked, now: datetime, patience: float) -> Reading | 
     except (ClientError, OSError, ValueError) as error:  # a timeout is an OSError, too
         log.debug("session %s does not answer: %s", notebook.session_id, type(error).__name__)
         return None
-    except Exception:  # whatever one of them provokes, the others are asked
+    except Exception:  # one notebook must not keep the others from being asked
         log.exception("session %s cannot be asked", notebook.session_id)
         return None
     unattended = settings.PORTAL_UNATTENDED_COUNTS
@@ -81,7 +78,7 @@ async def _answer(notebook: Asked, now: datetime, patience: float) -> Reading | 
 
 
 async def _fetch(notebook: Asked) -> bytes | None:
-    """The answer's body; None if it is another answer than it should be, or too long."""
+    """Return the answer's body; None if its status is not 200 or it is too long."""
     connector, base = reach(notebook.address)
     headers = PLAIN | {"Authorization": f"token {notebook.token}"}
     async with (
@@ -99,22 +96,26 @@ async def _fetch(notebook: Asked) -> bytes | None:
 
 
 QUESTION = "/api/kernels?no_track_activity=1"
-"""Asked so, the server does not take the question itself for activity."""
+"""With this parameter, the server does not count the request itself as activity."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """``busy``: a kernel computes. ``active`` is the latest activity that counts, None without."""
+    """One notebook's answer.
+
+    ``busy`` says that a kernel computes; ``active`` is the latest activity that counts, or None.
+    """
 
     busy: bool = False
     active: datetime | None = None
 
 
 def read(body: bytes, now: datetime, *, unattended: bool) -> Reading | None:
-    """What the kernels do, None if that cannot be understood.
+    """Return what the kernels do, or None if the answer cannot be understood.
 
-    A kernel that computes is active now, if somebody is connected to it. If ``unattended``, nobody
-    needs to be, and an idle one was active when it says so; not later than ``now``, though.
+    A kernel that computes is active now if somebody is connected to it. If ``unattended``, nobody
+    needs to be connected, and an idle kernel was active when it says so, but not later than
+    ``now``.
     """
     try:
         kernels = json.loads(body)
@@ -146,7 +147,7 @@ def _is_attended(kernel: dict[str, Any]) -> bool:
 
 
 def _moment(text: object) -> datetime | None:
-    """Jupyter writes times of UTC, with their zone or without."""
+    """Parse a time of Jupyter's: UTC, with or without a zone."""
     if not isinstance(text, str):
         return None
     try:
