@@ -1,1 +1,1 @@
-"""What a person proves themselves with: API tokens."""
+"""Credentials of people: API tokens and SSH keys."""

@@ -1,10 +1,12 @@
-"""The app of tokens."""
+"""The app of tokens and SSH keys."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 
 class KeysConfig(AppConfig):
+    """Configuration of the app; tokens are in the audit log."""
+
     name = "keys"
     verbose_name = _("Keys and tokens")
 

@@ -1,11 +1,8 @@
 """Authenticate by API token, and check the token's scope.
 
-What a token must be for, to do what is asked with it; whoever is signed in needs none.
-
-For the REST API as a permission that stands before every view (``DEFAULT_PERMISSION_CLASSES``);
-the gateway and the sockets ask `Token.allows` and say the same words.
-
-Who stands behind ``Authorization: Bearer <token>``; for the REST API and for sockets.
+For the REST API, `HasScope` is a permission of every view (``DEFAULT_PERMISSION_CLASSES``); a
+signed-in browser needs no scope. The gateway and the sockets call `Token.allows`, and answer with
+the same words (`lacks`, `challenge`).
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ from rest_framework.request import Request
 
 from .models import SCOPES, Token
 
-if TYPE_CHECKING:  # views need the permissions that the settings name
+if TYPE_CHECKING:  # a cycle: views import the permissions that the settings name
     from rest_framework.views import APIView
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -31,7 +28,7 @@ CODE = "token.scope"
 
 
 class MissingScope(PermissionDenied):
-    """403, with what is missing also in the form of RFC 6750, section 3.1."""
+    """403, with the missing scope also in the form of RFC 6750, section 3.1."""
 
     def __init__(self, scope: str) -> None:
         super().__init__(lacks(scope), CODE)
@@ -39,7 +36,7 @@ class MissingScope(PermissionDenied):
 
 
 class HasScope(BasePermission):
-    """``read`` to look, ``launch`` to change. Raises `MissingScope`."""
+    """The permission of a token: ``read`` to look, ``launch`` to change. Raises `MissingScope`."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         scope = "read" if request.method in SAFE_METHODS else "launch"
@@ -49,7 +46,7 @@ class HasScope(BasePermission):
 
 
 def lacks(scope: str) -> str:
-    """What somebody is told whose token is not for this."""
+    """Return the message for a person whose token lacks the scope."""
     text = _(
         "This token has not the scope “%(scope)s” (%(means)s). Make one that has it at %(where)s."
     )
@@ -58,24 +55,26 @@ def lacks(scope: str) -> str:
 
 
 def challenge(scope: str) -> str:
-    """The same for a program, in ``WWW-Authenticate``."""
+    """Return the ``WWW-Authenticate`` header for a token that lacks the scope."""
     return f'Bearer error="insufficient_scope", scope="{scope}"'
 
 
 def bearer(header: str) -> str:
-    """The secret of an ``Authorization`` header, or "" when it is of another kind."""
+    """Return the secret of an ``Authorization`` header, or "" if it is of another kind."""
     kind, _blank, secret = header.partition(" ")
     return secret.strip() if kind.lower() == "bearer" else ""
 
 
 def still_good(auth: object) -> bool:
-    """Whether the token of a request that is being answered for long has not been revoked, nor
-    expired, meanwhile. Who came without one has none that could be."""
+    """Return whether the token of a long-running request has not been revoked or expired meanwhile.
+
+    Return True for a request without a token.
+    """
     return not isinstance(auth, Token) or Token.objects.good().filter(pk=auth.pk).exists()
 
 
 class TokenAuthentication(BaseAuthentication):
-    """Answers 401, with the code ``token.invalid``, to a secret that is not good (any more)."""
+    """Authentication by API token; a token that does not work gets 401, code ``token.invalid``."""
 
     def authenticate(self, request: Request) -> tuple[User, Token] | None:
         secret = bearer(request.headers.get("Authorization", ""))

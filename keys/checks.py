@@ -15,7 +15,7 @@ MAKE = "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(5
 
 @register
 def long_enough(**kwargs: Any) -> list[CheckMessage]:
-    """A short key could be guessed by whoever has a copy of the database (keys.E001)."""
+    """Refuse a short key, which anyone with a copy of the database could guess (keys.E001)."""
     if all(len(key) >= SHORTEST for key in settings.PORTAL_ENCRYPTION_KEYS):
         return []
     words = f"{NAME} has a key of less than {SHORTEST} characters"
@@ -24,7 +24,7 @@ def long_enough(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def kept_somewhere(**kwargs: Any) -> list[CheckMessage]:
-    """A portal in several places, whose key is a file in one of them (keys.W001)."""
+    """Warn about a portal in several places whose key is a file in one of them (keys.W001)."""
     given = settings.ENVIRONMENT.text
     spread = settings.PORTAL_BACKEND == "kubernetes" or given("DATABASE_URL")
     if not spread or given(NAME):

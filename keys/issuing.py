@@ -1,6 +1,6 @@
-"""Making a token for whoever asks for one: on the account page, by the API, on the command line.
+"""Issue API tokens, from the account page, the API and the command line.
 
-What is wrong is said in words, by the name of what was given (Django's `ValidationError`).
+Errors are Django's `ValidationError`, with messages by the name of the argument.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from keys.models.token import latest_end
 from portal.models import User
 
 MOST = 100
-"""Tokens of one person, expired ones counted too: so many that nobody keeps track of more."""
+"""Tokens per person, expired ones included; nobody keeps track of more."""
 
 
 def issue(
     user: User, name: str, scopes: Collection[str] = tuple(SCOPES), expires: datetime | None = None
 ) -> tuple[Token, str]:
-    """A new token and its secret, which is not kept. Raises `ValidationError`."""
+    """Make a token; return it with its secret, which is not stored. Raises `ValidationError`."""
     errors = {"scopes": _of_scopes(scopes), "expires": _of_end(expires)}
     if wrong := {field: text for field, text in errors.items() if text}:
         raise ValidationError(wrong)
     with transaction.atomic():
-        User.objects.select_for_update().get(pk=user.pk)  # who asks twice at once is counted twice
+        User.objects.select_for_update().get(pk=user.pk)  # so that concurrent requests are counted
         if Token.objects.filter(user=user).count() >= MOST:
             text = _("You have %(most)d tokens, which is the most. Revoke some you do not use.")
             raise ValidationError({"name": text % {"most": MOST}})
@@ -38,7 +38,7 @@ def issue(
 
 
 def in_days(days: int) -> datetime:
-    """When a token of so many days ends. Raises `ValidationError`."""
+    """Return when a token of this many days ends. Raises `ValidationError`."""
     if not 1 <= days <= settings.PORTAL_TOKEN_DAYS:
         text = _("A token lasts from 1 to %(most)d days here.")
         raise ValidationError(text % {"most": settings.PORTAL_TOKEN_DAYS})

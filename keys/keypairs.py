@@ -1,13 +1,8 @@
-"""People's SSH key pairs and the known hosts that ssh needs beside them.
+"""Make, rotate and open people's SSH key pairs, and keep the known hosts of ssh.
 
-All that ssh needs to act as a person: their key pair, and the servers that are known.
-
-Which SSH servers are known: those that the operator names, and those that were met before.
-
-People's SSH key pairs: made, rotated, and opened for the one who owns them.
-
-The private half leaves this module only in an `Identity`: for git in the portal's own hands, and
-for the person's own notebooks.
+Known servers are those that the operator names (``PORTAL_KNOWN_HOSTS``) and those that were met
+before. The private half of a key leaves this module only in an `Identity`: for the portal's own
+git, and for the person's own notebooks.
 """
 
 from __future__ import annotations
@@ -39,9 +34,12 @@ from .models import KnownHost
 
 @dataclass(frozen=True)
 class Identity:
-    """``private`` is in OpenSSH's form, ``public`` a line of ``authorized_keys``,
-    ``known_hosts`` the text of such a file. ``user_id`` is the person's row, for the servers
-    that they are the first to meet."""
+    """Everything ssh needs to act as a person.
+
+    ``private`` is in OpenSSH's form, ``public`` a line of ``authorized_keys``, ``known_hosts`` the
+    text of such a file. ``user_id`` is the person's row, for the servers that they are the first to
+    meet.
+    """
 
     private: str = field(repr=False)
     public: str
@@ -50,24 +48,24 @@ class Identity:
 
 
 def identity_of(user: User) -> Identity:
-    """The person's identity; their key pair is made where there is none yet.
+    """Return the person's identity; make their key pair if there is none yet.
 
-    Raises `keys.sealing.CannotOpen`.
+    Raises `keys.sealing.CannotOpen` if the key cannot be decrypted.
     """
     pair = ensure(user)
     return Identity(private(pair), pair.public, text(), user.pk)
 
 
 def text() -> str:
-    """All of them, as a file ``known_hosts``; the operator's come first."""
+    """Return the text of a ``known_hosts`` file with all known servers, the operator's first."""
     met = (f"{row.host} {row.key}" for row in KnownHost.objects.order_by("pk"))
     return "".join(f"{line}\n" for line in (*settings.PORTAL_KNOWN_HOSTS.splitlines(), *met))
 
 
 def record(lines: Iterable[str], user_id: int | None) -> None:
-    """Know the servers of these lines from now on; the person was the first to use them.
+    """Record the servers of these ``known_hosts`` lines, and the person who met them first.
 
-    Of two who meet a server at once the first is believed: a key that differs is not added.
+    If two people meet a server at once, the first is believed: a key that differs is not added.
     """
     for line in lines:
         host, kind, key = line.split()[:3]
@@ -85,23 +83,26 @@ _PAIRS = Prepared(lambda: KeyPair.objects.filter(user=Given("user", BigIntegerFi
 
 
 def ensure(user: User) -> KeyPair:
-    """The person's key pair, made where there is none yet; of two who come at once, one's."""
+    """Return the person's key pair; make it if there is none yet.
+
+    Concurrent callers get the same one.
+    """
     pairs = _PAIRS(user=user.pk)
     return pairs[0] if pairs else KeyPair.objects.get_or_create(user=user, defaults=_new(user))[0]
 
 
 def rotate(user: User) -> KeyPair:
-    """A new key pair in place of the one that there is; the old one is gone for good."""
+    """Replace the person's key pair with a new one; the old one is gone for good."""
     return KeyPair.objects.update_or_create(user=user, defaults=_new(user))[0]
 
 
 def private(pair: KeyPair) -> str:
-    """The private half, in OpenSSH's form. Raises `keys.sealing.CannotOpen`."""
+    """Return the private half in OpenSSH's form. Raises `keys.sealing.CannotOpen`."""
     return open_sealed(pair.sealed, USE)
 
 
 def fingerprint(public: str) -> str:
-    """What ``ssh-keygen -l`` says of a public key: ``SHA256:`` and 43 characters."""
+    """Return a public key's fingerprint like ``ssh-keygen -l``: ``SHA256:`` and 43 characters."""
     blob = base64.b64decode(public.split()[1])
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 

@@ -1,14 +1,9 @@
-"""Encrypt secrets for one use each, and re-encrypt them with a new key.
+"""Seal secrets: encrypt them for one use each, so that only the portal can read them again.
 
-Bringing what is sealed to the first of ``PORTAL_ENCRYPTION_KEYS``, while the portal runs.
-
-A row is written only if it still holds what was read: what the portal has written meanwhile is
-newer. Whatever was done stays done, so it can be stopped at any moment and run again.
-
-What must be read again by the portal alone is sealed: encrypted, and bound to what it is for.
-
-``PORTAL_ENCRYPTION_KEYS`` seals with its first key and opens with any, so that a new one can be
-put in front; ``manage.py reseal`` brings all rows over to it (`keys.sealing`).
+The first of ``PORTAL_ENCRYPTION_KEYS`` seals and any of them opens, so that a new one can be put in
+front. ``manage.py reseal`` then seals all rows with it (`reseal`), while the portal runs. A row is
+written only if it still holds what was read: what the portal wrote meanwhile is newer. Progress is
+kept, so `reseal` can be stopped at any moment and run again.
 """
 
 from __future__ import annotations
@@ -31,8 +26,10 @@ BATCH = 200
 
 @dataclass(frozen=True)
 class Column:
-    """Where something is sealed: the field ``name`` of a model's rows, for a ``use``;
-    ``whose`` is the way to the username of the person whose it is."""
+    """A column of sealed text: the field ``name`` of a model's rows, for a ``use``.
+
+    ``whose`` is the lookup of the owner's username.
+    """
 
     model: type[models.Model]
     name: str
@@ -42,8 +39,11 @@ class Column:
 
 @dataclass
 class Outcome:
-    """How many rows were ``moved`` to the first key and how many were there already; ``lost``
-    are those that no key opens, counted by whose they are. They are left as they are."""
+    """Counts of a run of `reseal`.
+
+    ``moved`` rows were sealed anew, and ``there`` had the first key already. ``lost`` counts those
+    that no key opens, by owner; they are left unchanged.
+    """
 
     moved: int = 0
     there: int = 0
@@ -51,16 +51,17 @@ class Outcome:
 
 
 def reseal(column: Column) -> Outcome:
+    """Seal all rows of the column with the first key."""
     outcome = Outcome()
     for rows in _batches(column):
-        with transaction.atomic():  # one for all: each would wait for the disk
+        with transaction.atomic():  # one per batch: each would wait for the disk
             for pk, sealed, whose in rows:
                 _reseal(column, outcome, pk, sealed, whose)
     return outcome
 
 
 def unreadable(column: Column, most: int) -> int:
-    """How many of the newest rows, ``most`` of them, no key opens."""
+    """Return how many of the ``most`` newest rows no key opens."""
     rows = _rows(column).exclude(**{column.name: ""}).order_by("-pk")
     sealed = rows.values_list(column.name, flat=True)[:most]
     return sum(not _opens(text, column.use) for text in sealed)
@@ -100,16 +101,16 @@ def _rows(column: Column) -> models.QuerySet[Any]:
 
 
 class CannotOpen(Exception):
-    """It was sealed with a key that is not among ``PORTAL_ENCRYPTION_KEYS``, or for another use."""
+    """Raised if the key is not in ``PORTAL_ENCRYPTION_KEYS``, or the text has another use."""
 
 
 def seal(text: str, use: str) -> str:
-    """``text``, such that only `open_sealed` with the same ``use`` gives it back."""
+    """Encrypt ``text``, so that only `open_sealed` with the same ``use`` returns it."""
     return _box(use, tuple(settings.PORTAL_ENCRYPTION_KEYS)).encrypt(text.encode()).decode()
 
 
 def open_sealed(sealed: str, use: str) -> str:
-    """What was sealed. Raises `CannotOpen`."""
+    """Return the text that was sealed. Raises `CannotOpen`."""
     try:
         return _box(use, tuple(settings.PORTAL_ENCRYPTION_KEYS)).decrypt(sealed.encode()).decode()
     except InvalidToken:
@@ -117,12 +118,12 @@ def open_sealed(sealed: str, use: str) -> str:
 
 
 def resealed(sealed: str, use: str) -> str:
-    """The same under the first key. Raises `CannotOpen`."""
+    """Return the text sealed anew with the first key. Raises `CannotOpen`."""
     return seal(open_sealed(sealed, use), use)
 
 
 def is_current(sealed: str, use: str) -> bool:
-    """Whether it is under the first key."""
+    """Return whether the text is sealed with the first key."""
     try:
         _box(use, tuple(settings.PORTAL_ENCRYPTION_KEYS[:1])).decrypt(sealed.encode())
     except InvalidToken:
@@ -136,6 +137,6 @@ def _box(use: str, keys: tuple[str, ...]) -> MultiFernet:
 
 
 def _derived(key: str, use: str) -> bytes:
-    """RFC 5869: a key for each use, so that what is sealed for one is nothing for another."""
+    """Derive a key for each use (RFC 5869), so that text sealed for one use opens for no other."""
     hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"bindery.{use}".encode())
     return base64.urlsafe_b64encode(hkdf.derive(key.encode()))

@@ -1,1 +1,1 @@
-"""What a person may have: limits and admission. Knows nothing of sessions; use is handed in."""
+"""Limits and admission: what a person may have. Knows nothing of sessions; use is handed in."""

@@ -1,13 +1,10 @@
 """Decide whether a person may have what they ask for, exactly under any concurrency.
 
-Whether a person may have what they ask for: exact under any concurrency.
+`lock` serializes requests for the same person; `project_shortage` and `notebook_shortage` compare.
+The caller counts what is in use, between the two.
 
-`lock` makes all who ask for the same person wait for one another; `shortage` compares. What is
-in use is counted by the caller, between the two.
-
-What people have in use, as whoever knows it counts it: handed in when the portal starts.
-
-`quotas` knows nothing of projects and sessions; its admin shows what these hold all the same.
+`quotas` knows nothing of projects and sessions. To show use all the same, it calls a function that
+is handed in when the portal starts (`counted_by`).
 """
 
 from __future__ import annotations
@@ -30,8 +27,10 @@ _LOCKED = Prepared(lambda: User.objects.select_for_update().filter(pk=_USER).val
 
 @dataclass(frozen=True)
 class Use:
-    """What a person has: projects; notebooks on their way or running, and what those are
-    guaranteed together (CPUs, memory in GB, GPUs)."""
+    """A person's use: projects, notebooks starting or running, and what is guaranteed to those.
+
+    CPUs, memory in GB, GPUs.
+    """
 
     projects: int = 0
     running: int = 0
@@ -42,8 +41,11 @@ class Use:
 
 @dataclass(frozen=True)
 class Shortage:
-    """``asked`` more of ``limit`` (a name of `quotas.fields.FIELDS`) do not fit: ``allowed``
-    are allowed, ``in_use`` are in use."""
+    """A limit that is too small.
+
+    ``asked`` more of ``limit`` (a name of `quotas.fields.FIELDS`) do not fit: ``allowed`` are
+    allowed, and ``in_use`` are in use.
+    """
 
     limit: str
     allowed: float
@@ -52,9 +54,10 @@ class Shortage:
 
 
 def lock(user: User) -> Limits:
-    """The person's limits, with their row locked until the surrounding transaction ends.
+    """Return the person's limits, with their row locked until the surrounding transaction ends.
 
-    Of many who ask at once each then counts what the one before has inserted.
+    Of many concurrent requests, each then counts what the one before has inserted. Raises
+    RuntimeError outside of a transaction.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("lock() must be called inside a transaction")
@@ -63,12 +66,12 @@ def lock(user: User) -> Limits:
 
 
 def project_shortage(limits: Limits, use: Use) -> Shortage | None:
-    """What keeps one more project from fitting."""
+    """Return the shortage that one more project would meet; None if it fits."""
     return _first([("projects", limits.projects, use.projects, 1)])
 
 
 def notebook_shortage(limits: Limits, use: Use, wanted: Resources) -> Shortage | None:
-    """What keeps one more running notebook from fitting beside those that are in use."""
+    """Return the first shortage that one more running notebook would meet; None if it fits."""
     return _first(
         [
             ("running", limits.running, use.running, 1),
@@ -80,7 +83,7 @@ def notebook_shortage(limits: Limits, use: Use, wanted: Resources) -> Shortage |
 
 
 def exceeds(limits: Limits, given: Resources) -> bool:
-    """Whether a notebook that was let in earlier has more than one may ask for now."""
+    """Return whether a notebook that was admitted earlier has more than one may ask for now."""
     return (
         given.cpu_limit > limits.max_cpu
         or given.memory_limit_gb > limits.max_memory_gb
@@ -110,17 +113,17 @@ _counts: list[Count] = []
 
 
 def counted_by(count: Count) -> None:
-    """From now on ``count`` tells the use of many people, by their rows' numbers."""
+    """Register the function that counts the use of many people, by user id."""
     _counts[:] = [count]
 
 
 def uses_of(users: Collection[User]) -> dict[int, Use]:
-    """What each of these people has in use."""
+    """Return the use of each of these people, by user id."""
     known = _counts[0](users) if _counts else {}
     return {user.pk: known.get(user.pk, Use()) for user in users}
 
 
 def of_limit(use: Use, limit: str) -> float | None:
-    """How much of a limit that is; None for limits that nothing counts against."""
+    """Return the use that counts against a limit; None if nothing does."""
     column = _COLUMNS.get(limit)
     return None if column is None else float(getattr(use, column))

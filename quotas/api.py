@@ -1,10 +1,6 @@
-"""``/api/v1/users/<username>/limits/``: read and set a person's limits.
+"""``/api/v1/users/<username>/limits/``: read and set a person's limits, for staff.
 
-How `quotas.api` answers and what it takes, for the schema of the API.
-
-``/api/v1/users/<username>/limits/``: a person's limits, for staff to read and to set.
-
-Who has no right to them gets the answer that nobody has this name.
+A caller without the right to see them gets 404, as if nobody had this name.
 """
 
 from __future__ import annotations
@@ -35,6 +31,8 @@ Field = serializers.Field[Any, Any, Any, Any]
 
 
 class FigureSerializer(serializers.Serializer[Any]):
+    """One limit of a person."""
+
     own = serializers.FloatField(allow_null=True, help_text="Set for this person; null inherits.")
     inherited = serializers.FloatField(help_text="What holds without it.")
     effective = serializers.FloatField(help_text="What holds now.")
@@ -44,17 +42,21 @@ class FigureSerializer(serializers.Serializer[Any]):
 
 
 class FiguresSerializer(serializers.Serializer[Any]):
+    """All limits of a person, by name."""
+
     def get_fields(self) -> dict[str, Field]:
         return {name: FigureSerializer() for name in FIELDS}
 
 
 class PersonLimitsSerializer(serializers.Serializer[Any]):
+    """A person and their limits."""
+
     username = serializers.CharField()
     limits = FiguresSerializer()
 
 
 class LimitsChangeSerializer(serializers.Serializer[Any]):
-    """Limits that are not named stay as they are."""
+    """Limits to set. Limits that are not named stay as they are."""
 
     def get_fields(self) -> dict[str, Field]:
         return {name: self._one(whole=field.whole) for name, field in FIELDS.items()}
@@ -65,13 +67,15 @@ class LimitsChangeSerializer(serializers.Serializer[Any]):
 
 
 class LimitsView(APIView):
+    """A person's limits."""
+
     @extend_schema(
         operation_id="get_limits",
         summary="A person's limits (staff)",
         responses=PersonLimitsSerializer,
     )
     def get(self, request: Request, username: str) -> Response:
-        """What is set for the person, what they inherit and what holds."""
+        """For each limit: the person's own figure, the inherited one, and the one in force."""
         return Response(_shown(_find(request, username)))
 
     @extend_schema(
@@ -81,7 +85,7 @@ class LimitsView(APIView):
         responses=PersonLimitsSerializer,
     )
     def patch(self, request: Request, username: str) -> Response:
-        """``{name: number, or null to inherit again}``; limits that are not named stay."""
+        """Set limits: `{name: number}`, or null to inherit again. Others stay as they are."""
         user, by = _find(request, username), cast(User, request.user)
         if not (by.has_perm("quotas.change_limitset") and roles.may_change(by, user)):
             raise PermissionDenied

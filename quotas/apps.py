@@ -5,6 +5,8 @@ from django.utils.translation import gettext_lazy as _
 
 
 class QuotasConfig(AppConfig):
+    """Configuration of the app; its models are in the audit log."""
+
     name = "quotas"
     verbose_name = _("Limits")
 

@@ -1,4 +1,4 @@
-"""How far somebody may go when granting: support keeps to the bounds that operators set."""
+"""Bound what staff may grant: support stays within the bounds that operators set."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from quotas.models import SupportBounds
 
 
 def first() -> dict[str, float]:
-    """The bounds until an operator sets others: twice what holds by default."""
+    """Return the bounds until an operator sets others: twice the defaults."""
     return {name: 2 * value for name, value in defaults().items()}
 
 
 def require(by: User, limit: str, value: float, until: date, people: Collection[User] = ()) -> None:
-    """Raise `ValidationError`, by the names ``value`` and ``until``, where ``by`` may not grant
-    ``value`` of ``limit`` to these people to the end of the day ``until``, or nobody may."""
+    """Raise `ValidationError` if ``by`` may not grant this.
+
+    The grant is ``value`` of ``limit`` for ``people``, to the end of the day ``until``. The error's
+    keys are ``value`` and ``until``. Some values are refused for everybody.
+    """
     errors = {}
     if FIELDS[limit].whole and not float(value).is_integer():
         errors["value"] = _("Give a whole number.")

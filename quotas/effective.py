@@ -1,11 +1,8 @@
 """Compute the limits in force from what is set, and write them in words.
 
-How limits are written: figures with their units, and where a figure comes from.
-
-The rule by which limits follow from what is set; pure, without the database.
-
-A figure that is set for the person wins over those of their groups (the most generous one),
-those over the site's, that over the portal's default. A grant raises the outcome while it lasts.
+This is pure, without the database. A figure set for the person wins over those of their groups (the
+most generous one), those over the site's, that over the portal's default. A grant raises the
+outcome while it lasts.
 """
 
 from __future__ import annotations
@@ -24,19 +21,19 @@ from .fields import FIELDS
 
 
 def figure(limit: str, value: float) -> str:
-    """A figure of this limit: ``5``, ``0.5 CPU``, ``7 days``; ``never`` for days without end."""
+    """Format a figure of this limit: ``5``, ``0.5 CPU``, ``7 days``; ``never`` for endless days."""
     if FIELDS[limit].endless and value == 0:
         return _("never")
     return f"{plain(value)} {FIELDS[limit].unit}".rstrip()
 
 
 def plain(value: float) -> str:
-    """A number as people write it: without an exponent, without zeros at its end."""
+    """Format a number without an exponent and trailing zeros."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def whence(found: Effective, name: str = "") -> str:
-    """Where a figure comes from; said to the one who has it, unless they are named."""
+    """Say where a figure comes from; addressed to its owner, unless ``name`` names them."""
     sentences = {
         Source.DEFAULT: _("the portal's default"),
         Source.SITE: _("set for everybody"),
@@ -52,7 +49,7 @@ def whence(found: Effective, name: str = "") -> str:
 
 
 def day(date_: date | None) -> str:
-    """A day as pages write it."""
+    """Format a day as pages write it; "" for None."""
     return formats.date_format(date_, "DATE_FORMAT") if date_ else ""
 
 
@@ -60,7 +57,7 @@ Figures = Mapping[str, float]
 
 
 class Source(TextChoices):
-    """Whence a figure is."""
+    """Where a figure comes from."""
 
     DEFAULT = "default", gettext_lazy("the portal's default")
     SITE = "site", gettext_lazy("set for everybody")
@@ -71,8 +68,11 @@ class Source(TextChoices):
 
 @dataclass(frozen=True)
 class Effective:
-    """A figure in force: ``group`` or ``until`` tell more of its source, ``inherited`` what
-    it would be with nothing set for the person alone, ``own`` what is set for them."""
+    """A figure in force, and its source.
+
+    ``group`` and ``until`` say more about the source. ``inherited`` is the figure without anything
+    set for the person alone; ``own`` is what is set for them.
+    """
 
     value: float
     source: Source
@@ -83,7 +83,7 @@ class Effective:
 
 
 class Raise(Protocol):
-    """A grant, as far as the rule goes."""
+    """A grant, as far as the rule needs it."""
 
     limit: str
     value: float
@@ -97,7 +97,7 @@ def combine(
     own: Figures,
     grants: Iterable[Raise],
 ) -> dict[str, Effective]:
-    """The figures in force, by the names in ``default``; ``groups`` by their names."""
+    """Return the figures in force, by the names in ``default``; ``groups`` is by group name."""
     found = {name: _set(name, default, site, groups, own) for name in default}
     for grant in grants:
         before, amount = found[grant.limit], FIELDS[grant.limit].amount

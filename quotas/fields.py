@@ -1,4 +1,4 @@
-"""The limits that there are: names, units and words, in the order in which they are shown."""
+"""The limits that exist: names, units and words, in the order in which they are shown."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 LEAST = 0.001
-"""A container that is given less is given without end: its runtime rounds to nothing."""
+"""Smallest figure that may be set: a container runtime rounds anything less to zero, which means
+unlimited.
+"""
 
 
 @dataclass(frozen=True)
 class Field:
-    """``unit`` stands behind the figure, ``whole`` tells that it counts things, ``least`` is
-    the smallest that may be set, ``endless`` that 0 stands for no bound at all. The words are
-    translated when they are shown."""
+    """One limit.
+
+    ``unit`` follows the figure; ``whole`` means that it counts things; ``least`` is the smallest
+    value that may be set; ``endless`` means that 0 stands for no bound. The words are translated
+    when they are shown.
+    """
 
     name: str
     label: Any
@@ -30,7 +35,7 @@ class Field:
         return str(self.label)
 
     def amount(self, value: float) -> float:
-        """How much a figure allows, to be compared with others."""
+        """Return how much a figure allows, for comparison: infinity for a 0 that means no bound."""
         return math.inf if self.endless and value == 0 else value
 
 

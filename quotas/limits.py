@@ -1,6 +1,6 @@
-"""What a person may have now, and where each figure comes from (`effective` has the rule).
+"""Look up a person's limits in force, and where each figure comes from (`effective` has the rule).
 
-Asked of the database each time: what staff change is in force at once.
+The database is asked each time, so changes by staff take effect at once.
 """
 
 from __future__ import annotations
@@ -24,10 +24,14 @@ from quotas.models import Grant, LimitSet
 
 @dataclass(frozen=True)
 class Limits:
-    """The figures of `quotas.fields.FIELDS`: how many ``projects``, notebooks ``running`` and
-    ``builds`` a person may have at once; what a notebook is guaranteed (request) and may use
-    at most (limit) where its repository does not say; the most that one may ask for (max) and
-    that is guaranteed to all of them together (total). CPUs, memory in GB (10⁹ bytes), GPUs."""
+    """A person's limits, the figures of `quotas.fields.FIELDS`.
+
+    ``projects``, ``running`` and ``builds`` bound how many projects, running notebooks and builds
+    they may have at once. ``…_request`` is what a notebook is guaranteed and ``…_limit`` the most
+    it may use, where its repository does not say. ``max_…`` is the most that one notebook may ask
+    for, and ``total_…`` the most that is guaranteed to all of them together. CPUs, memory in GB
+    (10⁹ bytes), GPUs.
+    """
 
     projects: int
     running: int
@@ -47,7 +51,7 @@ class Limits:
 
 
 def defaults() -> dict[str, float]:
-    """What holds where nobody has set anything; a local back end has no GPUs to give."""
+    """Return the limits where nobody has set any; a local back end has no GPUs to give."""
     local = settings.PORTAL_BACKEND == "local"
     return {
         "projects": 5,
@@ -69,12 +73,12 @@ def defaults() -> dict[str, float]:
 
 
 def limits_of(user: User) -> Limits:
-    """The limits in force for this person now."""
+    """Return the limits in force for this person now."""
     return plain(effective_of(user))
 
 
 def plain(found: Mapping[str, Effective]) -> Limits:
-    """The figures alone."""
+    """Return the figures alone, without their sources."""
     figures = {
         name: int(each.value) if FIELDS[name].whole else float(each.value)
         for name, each in found.items()
@@ -83,7 +87,7 @@ def plain(found: Mapping[str, Effective]) -> Limits:
 
 
 def effective_of(user: User) -> dict[str, Effective]:
-    """The limits of a person with their sources, by the names of `quotas.fields.FIELDS`."""
+    """Return a person's limits with their sources, by the names of `quotas.fields.FIELDS`."""
     sets, grants = _SETS(user=user.pk), _GRANTS(user=user.pk, today=timezone.localdate())
     return _combined([user], FIELDS, sets, grants)[user.pk]
 
@@ -91,8 +95,10 @@ def effective_of(user: User) -> dict[str, Effective]:
 def effective_of_many(
     users: Collection[User], names: Collection[str] = tuple(FIELDS)
 ) -> dict[int, dict[str, Effective]]:
-    """The same for many people, by their rows' numbers, in three queries at most; of the limits
-    ``names`` alone, which is quicker by as much as they are fewer."""
+    """Return the limits of many people with their sources, by user id, in at most three queries.
+
+    ``names`` chooses the limits; fewer are proportionally quicker.
+    """
     grants = Grant.objects.active().filter(user__in=users, limit__in=names)
     return _combined(users, names, LimitSet.objects.concerning(user__in=users), grants)
 
@@ -124,13 +130,15 @@ def _combined(
 
 
 def limits_of_many(users: Collection[User]) -> dict[int, Limits]:
-    """The figures alone for many people, by their rows' numbers, in three queries at most."""
+    """Return the limits in force for many people, by user id, in at most three queries."""
     return {pk: plain(found) for pk, found in effective_of_many(users).items()} if users else {}
 
 
 def least(name: str) -> float:
-    """The smallest figure that anybody may have of this limit; 0, where it stands for no bound,
-    aside."""
+    """Return the smallest figure of this limit that anybody may have.
+
+    A 0 that means no bound does not count.
+    """
     set_anywhere = LimitSet.objects.exclude(**{name: 0} if FIELDS[name].endless else {})
     found = set_anywhere.aggregate(least=Min(name))["least"]
     return defaults()[name] if found is None else min(defaults()[name], float(found))
@@ -139,7 +147,7 @@ def least(name: str) -> float:
 def _by_member(
     users: Collection[User], of_groups: Mapping[int, dict[str, float]]
 ) -> dict[int, dict[str, dict[str, float]]]:
-    """What is set for the groups of each person, by the groups' names."""
+    """Return the limits set for each person's groups, by the groups' names."""
     found: dict[int, dict[str, dict[str, float]]] = defaultdict(dict)
     members = Group.objects.filter(pk__in=of_groups, user__in=users)
     for user_id, pk, name in members.values_list("user", "pk", "name"):

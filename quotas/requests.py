@@ -1,12 +1,9 @@
-"""Ask for higher limits; staff grant or decline, and both are told by letter.
+"""Ask for higher limits; staff grant a request, which makes a grant, or decline it.
 
-Who is written to when somebody asks for more, and when staff have answered.
-
-Asking for more: a person asks, staff grant it (which makes a grant) or decline it.
-
-Each of these moves a request once: of several who try at the same time one wins, and the others
-are told what has become of it. `telling` writes the letters; pages and the admin call these.
-Everything that cannot be is a `ValidationError` with a sentence for whoever tried it.
+Each function moves a request once: of several concurrent calls one wins, and the others are told
+what became of the request. Anything that is not possible is a `ValidationError` with a message for
+the caller. Letters go to the staff who may answer, and to the person when they have. Pages and the
+admin call this module.
 """
 
 from __future__ import annotations
@@ -36,7 +33,7 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 def asked(wish: LimitRequest) -> None:
-    """Tell the staff who may answer."""
+    """Write to the staff who may answer a new request."""
     if not outbox.are_sent():
         return
     has, used = effective_of(wish.user)[wish.limit].value, _used(wish)
@@ -51,7 +48,7 @@ def asked(wish: LimitRequest) -> None:
 
 
 def answered(wish: LimitRequest) -> None:
-    """Tell the person."""
+    """Write to the person that their request was answered."""
     if not outbox.are_sent():
         return
     context = {**_about(wish), "page": f"{_address('account')}#requests"}
@@ -86,18 +83,21 @@ def _address(name: str, *arguments: object) -> str:
 
 MOST_DAYS = 366
 MOST_A_DAY = 10
-"""Requests of one person: each writes to all staff."""
+"""Requests per person and day: each writes to all staff."""
 RIGHT = "quotas.answer_limitrequest"
 _GPU = frozenset({"max_gpu", "total_gpu"})
 
 
 def can_ask(limit: str) -> bool:
-    """Whether more of this limit may be asked for here; a local back end has no GPUs."""
+    """Return whether more of this limit may be asked for here; a local back end has no GPUs."""
     return limit in FIELDS and not (limit in _GPU and settings.PORTAL_BACKEND == "local")
 
 
 def ask(user: User, limit: str, value: float, until: date, why: str) -> LimitRequest:
-    """A new request of this person, and a letter to the staff who may answer it."""
+    """Make a new request of this person, and write to the staff who may answer it.
+
+    Raises `ValidationError` if that is not possible.
+    """
     if not can_ask(limit):
         raise ValidationError({"limit": _("There is no more of this to ask for here.")})
     _require_patience(user)
@@ -114,19 +114,22 @@ def ask(user: User, limit: str, value: float, until: date, why: str) -> LimitReq
 
 
 def withdraw(wish: LimitRequest, user: User) -> None:
-    """Take back one's own request, while nobody has answered it."""
+    """Take back one's own request. Raises `ValidationError` if it is not open any more."""
     mine = LimitRequest.objects.open().filter(pk=wish.pk, user=user)
     if not mine.update(state=LimitRequest.State.WITHDRAWN):
         raise ValidationError(_what_became_of(wish))
 
 
 def grant(wish: LimitRequest, by: User, value: float, until: date, answer: str = "") -> Grant:
-    """Give the person this much until that day, perhaps other than asked."""
+    """Grant ``value`` until the day ``until``, which may differ from what was asked for.
+
+    Raises `PermissionDenied` if ``by`` may not answer, `ValidationError` if it is not possible.
+    """
     _require_right(by)
     given = Grant(user=wish.user, limit=wish.limit, value=value, until=until, given_by=by)
     given.reason = _shortened(answer.strip() or wish.why)
     with transaction.atomic():
-        _answer(wish, LimitRequest.State.GRANTED, by, answer)  # first: then nobody else can
+        _answer(wish, LimitRequest.State.GRANTED, by, answer)  # first, so that nobody else can
         _require_figures(wish.user, wish.limit, value, until)
         bounds.require(by, wish.limit, value, until, [wish.user])
         given.full_clean()
@@ -137,7 +140,10 @@ def grant(wish: LimitRequest, by: User, value: float, until: date, answer: str =
 
 
 def decline(wish: LimitRequest, by: User, answer: str) -> None:
-    """Say no, and why."""
+    """Decline a request, with the reason in ``answer``.
+
+    Raises `PermissionDenied` if ``by`` may not answer, `ValidationError` if it is not possible.
+    """
     _require_right(by)
     if not answer.strip():
         raise ValidationError({"answer": _("Say in a word why not: the person reads it.")})
@@ -147,9 +153,9 @@ def decline(wish: LimitRequest, by: User, answer: str) -> None:
 
 
 def mark_seen(user: User, **which: Any) -> int:
-    """Note that this person has seen the answers to their requests."""
+    """Mark the answers to this person's requests as seen; return how many were new."""
     news = LimitRequest.objects.news_for(user).filter(**which)
-    return news.update(seen=timezone.now()) if news.exists() else 0  # a page does not lock
+    return news.update(seen=timezone.now()) if news.exists() else 0  # viewing takes no lock
 
 
 def _answer(wish: LimitRequest, state: LimitRequest.State, by: User, answer: str) -> None:
@@ -172,11 +178,11 @@ def _require_patience(user: User) -> None:
 
 
 def _require_figures(user: User, limit: str, value: float, until: date) -> None:
-    """More than the person has, whole where it counts things, for a while."""
+    """Require more than the person has, a whole number where it counts, and a bounded time."""
     has, amount = effective_of(user)[limit].value, FIELDS[limit].amount
     today = timezone.localdate()
     wrong: dict[str, str] = {}
-    if not amount(value) > amount(has):  # this way round, what is no number is refused, too
+    if not amount(value) > amount(has):  # this way round, NaN is refused too
         wrong["value"] = _("It must be more than the %(has)s of now.") % {"has": figure(limit, has)}
     elif FIELDS[limit].whole and not float(value).is_integer():
         wrong["value"] = _("Give a whole number.")

@@ -1,6 +1,7 @@
-"""Settles what a notebook gets: what its repository asks for, within its owner's limits; pure.
+"""Settle the resources of a notebook: what its repository asks for, within its owner's limits.
 
-`resourcesfile` reads the file; what of it may be given is decided here, before anything is built.
+This is pure. `resourcesfile` reads the file; this module decides what of it may be given, before
+anything is built.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from quotas.resourcesfile import Asked, ResourcesRefused
 
 @dataclass(frozen=True)
 class Resources:
-    """What one notebook asks for and may use: CPUs, memory in GB (10⁹ bytes), whole GPUs."""
+    """Resources of one notebook, guaranteed and maximum.
+
+    CPUs, memory in GB (10⁹ bytes), whole GPUs.
+    """
 
     cpu_request: float
     cpu_limit: float
@@ -25,7 +29,7 @@ class Resources:
 
 
 class Limits(Protocol):
-    """A person's limits, as far as one notebook goes: defaults, and the most to be asked for."""
+    """A person's limits for one notebook: defaults, and the most that may be asked for."""
 
     @property
     def cpu_request(self) -> float: ...
@@ -45,8 +49,11 @@ class Limits(Protocol):
 
 @dataclass(frozen=True)
 class _Ceiling:
-    """The most that any of ``keys`` may ask for; ``limit`` names it. The larger key stands first,
-    so that whoever is granted what a refusal names has enough for both."""
+    """The most that any of ``keys`` may ask for; ``limit`` names it.
+
+    The larger key stands first, so that a person who is granted what a refusal names has enough for
+    both.
+    """
 
     limit: str
     code: str
@@ -60,12 +67,14 @@ _GPU = _Ceiling("max_gpu", "resources.gpu", "GPU", ("gpu",))
 
 
 def settle(asked: Asked, limits: Limits) -> Resources:
-    """What the notebook gets: each figure that is asked for as it is, the others by default.
+    """Return the notebook's resources: the figures that are asked for, and defaults for the others.
 
-    A default gives way to a figure that is asked for. No limit exceeds what the person may ask
-    for, no request its limit. Raises `ResourcesRefused`.
+    A default gives way to a figure that is asked for. No limit exceeds what the person may ask for,
+    no request its limit.
+
+    Raises `ResourcesRefused` if that is not possible.
     """
-    for kind in (_CPU, _MEMORY):  # first, as more than is allowed now would not mend this
+    for kind in (_CPU, _MEMORY):  # first, because a higher limit would not fix this
         _require_order(asked, kind)
     for kind in (_CPU, _MEMORY, _GPU):
         _require_within(asked, kind, getattr(limits, kind.limit))

@@ -1,8 +1,8 @@
-"""Reads the text of a repository's ``.resources``; pure. `resources` settles what follows from it.
+"""Read the text of a repository's ``.resources``. Pure; `resources` decides what follows from it.
 
-Lines of ``key=value``, as the service's page promises; ``#`` begins a comment. What is asked for
-is taken exactly or refused: nobody is to wait for a build and then get less than they wrote.
-What is no request at all is ignored, with a warning.
+It has lines of ``key=value``, as the service's page promises; ``#`` begins a comment. A request is
+taken exactly or refused: nobody should wait for a build and then get less than they wrote. A line
+that is no request is ignored, with a warning.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ MOST_BYTES = 64 * 1024
 KEYS = ("gpu", "cpur", "cpul", "memr", "meml")
 
 _MOST = 1_000_000
-# Kubernetes counts CPUs in thousandths, and a limit that is rounded to 0 would be none at all.
+# Kubernetes counts CPUs in thousandths, and a limit rounded to 0 would mean no limit.
 _LEAST_LIMIT = 0.001
 _MOST_WARNINGS = 20
 _LONGEST_SHOWN = 40
 
-# Each part of these patterns begins with what the part before cannot end with: a line of 64 KB
-# is read once, never tried in all its divisions.
+# Each part of these patterns begins with a character that the part before cannot end with, so a
+# line of 64 KB is read once, without backtracking.
 _DIGITS = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _NUMBER = re.compile(rf"\+?{_DIGITS}")
 _MISSPELT = {
@@ -80,9 +80,9 @@ _SPELLINGS = {
 
 
 class ResourcesRefused(Exception):
-    """The file cannot be followed, or asks for more than may be had.
+    """Raised if the file cannot be followed, or asks for more than may be had.
 
-    ``line`` is where it says so, 0 for the file as a whole. Where a limit is exceeded, ``limit``
+    ``line`` is the line that says so, 0 for the file as a whole. If a limit is exceeded, ``limit``
     is its name, and ``asked`` and ``allowed`` are the figures.
     """
 
@@ -107,9 +107,10 @@ class ResourcesRefused(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """What the file asks for; None where it says nothing. CPUs and GB; r is guaranteed, l the most.
+    """Resources that the file asks for; None where it says nothing.
 
-    ``lines`` has the number of each given key's line, ``warnings`` sentences for the launch's log.
+    In CPUs and GB; r is the guaranteed request, l the limit. ``lines`` has the line number of each
+    given key, ``warnings`` messages for the launch's log.
     """
 
     gpu: int | None = None
@@ -147,7 +148,7 @@ class _Oddity:
 
 
 def parse(content: bytes) -> Asked:
-    """What the file asks for. Raises `ResourcesRefused`, and never anything else."""
+    """Return what the file asks for. Raises `ResourcesRefused`, and never anything else."""
     values: dict[str, Any] = {}
     lines: dict[str, int] = {}
     oddities: list[_Oddity] = []
@@ -180,8 +181,8 @@ def _decoded(content: bytes) -> str:
 
 
 def _meaningful(text: str) -> Iterator[tuple[int, str]]:
-    """The lines that say something, with their numbers, without comments and outer blanks."""
-    # Not `splitlines`: editors number the lines by these three ends only.
+    """Yield the lines that say something, with their numbers, without comments and outer blanks."""
+    # Not `splitlines`: editors number lines by these three line ends only.
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
         if bare := line.partition("#")[0].strip():
             yield number, bare
@@ -192,12 +193,12 @@ def _value(line: int, key: str, text: str) -> float:
         template = f"{_FAULTS[fault]} {_SPELLINGS[key]}"
         message = template % {"line": line, "key": key, "found": _shown(text)}
         raise ResourcesRefused("resources.value", message, line)
-    # By way of a float, as `int` refuses long rows of zeros. Up to a million that is exact.
+    # Through a float, as `int` refuses long rows of zeros. Up to a million that is exact.
     return int(float(text)) if key == "gpu" else float(text)
 
 
 def _fault(key: str, text: str) -> str:
-    """What is wrong with the value, by the names in `_FAULTS`; empty if nothing is."""
+    """Return the name of the value's fault in `_FAULTS`; "" if it is valid."""
     if not _NUMBER.fullmatch(text):
         named = (name for name, pattern in _MISSPELT.items() if pattern.fullmatch(text))
         return next(named, "other")
@@ -209,7 +210,7 @@ def _fault(key: str, text: str) -> str:
 
 
 def _warnings(oddities: list[_Oddity]) -> tuple[str, ...]:
-    """Sentences for the first ones, and how many more there are."""
+    """Return messages for the first oddities, and how many more there are."""
     sentences = [str(oddity) for oddity in oddities[:_MOST_WARNINGS]]
     if more := len(oddities) - len(sentences):
         template = ngettext(
@@ -231,6 +232,6 @@ def _unknown(line: int, key: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """At most 40 characters of what somebody wrote, none of them invisible."""
+    """Return at most 40 characters of what somebody wrote, none of them invisible."""
     short = text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
     return "".join(each if each.isprintable() else "\ufffd" for each in short)

@@ -1,6 +1,7 @@
-"""Setting limits: the one way in which the figures of a person, a group or the site change.
+"""Set limits: the only way to change the figures of a person, a group or the site.
 
-The audit sees each change, with whoever asked for it. In force is what `limits` makes of it.
+The audit log records each change, with the person who made it. `limits` computes from them what is
+in force.
 """
 
 from __future__ import annotations
@@ -19,24 +20,24 @@ from quotas.models import LimitSet
 from quotas.models.limitset import MOST
 
 Owner = User | Group | None
-"""Whose limits: a person's, a group's, or with None the site's."""
+"""Owner of limits: a person, a group, or None for the site."""
 
 
 def set_for(owner: Owner) -> LimitSet | None:
-    """The row of this owner, if anything was ever set for them."""
+    """Return this owner's row; None if nothing was ever set for them."""
     return LimitSet.objects.filter(**_key(owner)).first()
 
 
 def own_figures(owner: Owner) -> dict[str, float]:
-    """What is set for this owner alone, by the names of `quotas.fields.FIELDS`."""
+    """Return the figures set for this owner alone, by the names of `quotas.fields.FIELDS`."""
     row = set_for(owner)
     return row.values() if row else {}
 
 
 def change(owner: Owner, figures: Mapping[str, Any]) -> None:
-    """Set these figures, and have those that are None be inherited again; others stay.
+    """Set these figures; None makes a figure inherited again, and others stay.
 
-    Raises `ValidationError`, by the names of the figures, and changes nothing then.
+    Raises `ValidationError`, by the names of the figures, and then changes nothing.
     """
     cleaned = _cleaned(figures)
     with transaction.atomic():
@@ -46,7 +47,7 @@ def change(owner: Owner, figures: Mapping[str, Any]) -> None:
             given = {name: value for name, value in cleaned.items() if value is not None}
             if not given:
                 return
-            row, _made = rows.get_or_create(**_key(owner), defaults=given)  # two may come at once
+            row, _made = rows.get_or_create(**_key(owner), defaults=given)  # two callers may race
         changed = [name for name, value in cleaned.items() if getattr(row, name) != value]
         for name in changed:
             setattr(row, name, cleaned[name])
@@ -55,7 +56,7 @@ def change(owner: Owner, figures: Mapping[str, Any]) -> None:
 
 
 def field_of(name: str) -> forms.Field:
-    """The form field of a figure, which may be left empty."""
+    """Return the form field of a figure, which may be left empty."""
     column, least = LimitSet._meta.get_field(name), FIELDS[name].least
     field = column.formfield(min_value=least, max_value=MOST)  # type: ignore[union-attr]
     assert isinstance(field, forms.Field)  # noqa: S101  every figure is a plain column

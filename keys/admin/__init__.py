@@ -1,4 +1,4 @@
-"""What staff see of keys and tokens: nothing that opens anything."""
+"""The admin of keys and tokens; it shows nothing that opens anything."""
 
 from keys.admin.token import KnownHostAdmin, TokenAdmin
 

@@ -1,14 +1,8 @@
-"""Admin of tokens and known SSH servers.
+"""Admin of API tokens and known SSH servers: staff see and delete them.
 
-Rows that people or the portal itself make: staff look at them, and take them away.
-
-The SSH servers that were met, for staff to see and to forget.
-
-Where a server's people have given it a new key, staff who were told so take the old one away:
-whoever meets the server next gets to know the new one.
-
-Tokens, for staff to see and to take away. Nobody makes one here: its secret is shown once, to
-the person themselves.
+Nobody makes a token here: its secret is shown once, to the person themselves. If a server's
+operators announce a new host key, staff delete the old one; the next person to meet the server
+records the new one.
 """
 
 from __future__ import annotations
@@ -27,7 +21,7 @@ Row = TypeVar("Row", bound=Model)
 
 
 class LookOrDelete(admin.ModelAdmin[Row]):
-    """Nothing is made or changed here, and nothing counted that a list does not need."""
+    """An admin that makes and changes nothing, and counts only what a list needs."""
 
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -41,6 +35,8 @@ class LookOrDelete(admin.ModelAdmin[Row]):
 
 @admin.register(KnownHost)
 class KnownHostAdmin(LookOrDelete[KnownHost]):
+    """The known SSH servers."""
+
     list_display = ["host", "fingerprint", "first_used", "first_user"]
     list_filter = ["first_used"]
     list_select_related = ["first_user"]
@@ -51,6 +47,8 @@ class KnownHostAdmin(LookOrDelete[KnownHost]):
 
 @admin.register(Token)
 class TokenAdmin(LookOrDelete[Token]):
+    """The API tokens."""
+
     list_display = ["name", "start", "scope", "user", "created", "last_used", "expires"]
     list_filter = ["created", "last_used", "expires"]
     list_select_related = ["user"]
@@ -59,6 +57,6 @@ class TokenAdmin(LookOrDelete[Token]):
     ordering = ["-pk"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Token | None = None) -> bool:
-        """Not of those who may more: their programs would stop."""
+        """Refuse tokens of people with more permissions: their programs would stop."""
         allowed = super().has_delete_permission(request, obj)
         return allowed and (obj is None or roles.may_change(cast(User, request.user), obj.user))

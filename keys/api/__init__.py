@@ -1,1 +1,1 @@
-"""The REST API of what a person proves themselves with; `sessions.api.urls` gives the addresses."""
+"""The REST API of people's API tokens; `sessions.api.urls` has the URL patterns."""

@@ -1,9 +1,6 @@
-"""``/api/v1/tokens/``: a person's own tokens.
+"""``/api/v1/tokens/``: list, make and revoke a person's own tokens.
 
-Tokens as JSON, and what making one takes.
-
-``/api/v1/tokens/``: a person's own tokens. The secret of one stands in the answer to making it
-and nowhere else.
+The secret of a token is in the answer to making it, and nowhere else.
 """
 
 from __future__ import annotations
@@ -28,11 +25,12 @@ from portal.models import User
 
 
 def scopes(**options: Any) -> serializers.ListField:
+    """Return a field for a list of scopes."""
     return serializers.ListField(child=serializers.ChoiceField(list(SCOPES.items())), **options)
 
 
 class TokenSerializer(serializers.ModelSerializer[Token]):
-    """What is known of a token; the secret is not."""
+    """A token, without its secret."""
 
     starts_with = serializers.CharField(source="start", read_only=True)
     scopes = scopes(read_only=True)
@@ -44,7 +42,7 @@ class TokenSerializer(serializers.ModelSerializer[Token]):
 
 
 class NewTokenSerializer(TokenSerializer):
-    """The answer to making one, the only place where its secret stands."""
+    """A new token; its `secret` is shown in this answer only."""
 
     secret = serializers.CharField(read_only=True)
 
@@ -54,8 +52,9 @@ class NewTokenSerializer(TokenSerializer):
 
 
 class TokenWishSerializer(serializers.Serializer[Any]):
-    """Without scopes it is for all that its maker's is for; without an end it lasts as long as
-    one may here. What is refused, `keys.issuing` says."""
+    """A token to make. Without `scopes` it has all scopes of the token or person that makes it;
+    without `expires` or `days` it lasts as long as it may.
+    """
 
     name = serializers.CharField(max_length=100)
     scopes = scopes(required=False, allow_empty=False)
@@ -63,6 +62,7 @@ class TokenWishSerializer(serializers.Serializer[Any]):
     days = serializers.IntegerField(required=False, allow_null=True)
 
     def validate_days(self, days: int | None) -> int | None:
+        """Check the number of days."""
         if days is not None:
             in_days(days)
         return days
@@ -77,7 +77,7 @@ class TokenWishSerializer(serializers.Serializer[Any]):
 
 
 class Beyond(PermissionDenied):
-    """With a token that leaks, nobody shall make one that does more, or that outlives it."""
+    """Raised if a token would make one with more scopes or a later end: a leaked token must not."""
 
     default_code = "token.beyond"
 
@@ -90,23 +90,28 @@ class Beyond(PermissionDenied):
 
 
 class OwnTokens(generics.GenericAPIView[Token]):
+    """Base class of views of the signed-in person's tokens."""
+
     serializer_class = TokenSerializer
 
     def get_queryset(self) -> QuerySet[Token]:
-        if not self.request.user.is_authenticated:  # only the schema is asked for
+        if not self.request.user.is_authenticated:  # drf-spectacular builds the schema
             return Token.objects.none()
         return Token.objects.filter(user=self.request.user).defer("digest").order_by("-created")
 
 
 @extend_schema_view(get=extend_schema(operation_id="list_tokens", summary="My tokens"))
 class TokensView(OwnTokens, generics.ListAPIView[Token]):
-    """``secret_answers``: what it answers to a POST is kept nowhere, to be given again."""
+    """The list of tokens.
+
+    ``secret_answers``: its answers to a POST are not stored to be given again.
+    """
 
     secret_answers = True
 
     @extend_schema(operation_id="list_tokens", summary="My tokens")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Those that have not been revoked, the newest first; expired ones, too."""
+        """Your tokens that are not revoked, newest first; expired ones are included."""
         return super().get(request, *args, **kwargs)
 
     @extend_schema(
@@ -116,8 +121,9 @@ class TokensView(OwnTokens, generics.ListAPIView[Token]):
         responses={201: NewTokenSerializer},
     )
     def post(self, request: Request) -> Response:
-        """Its secret is in this answer only: nobody can read it again. Made with a token, it can
-        have no more scopes and no later end than that one."""
+        """Make a token. Its secret is in this answer only: nobody can read it again. If you make it
+        with a token, it can have no more scopes and no later end than that one.
+        """
         wish = TokenWishSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
         token, secret = _made(request, **wish.validated_data)
@@ -127,9 +133,11 @@ class TokensView(OwnTokens, generics.ListAPIView[Token]):
 
 @extend_schema_view(delete=extend_schema(operation_id="revoke_token", summary="Revoke a token"))
 class TokenView(OwnTokens, generics.DestroyAPIView[Token]):
+    """One token."""
+
     @extend_schema(operation_id="revoke_token", summary="Revoke a token")
     def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """It is good for nothing from then on; what is open with it ends within seconds."""
+        """Revoke the token. It stops working at once; anything opened with it ends in seconds."""
         return super().delete(request, *args, **kwargs)
 
 

@@ -1,4 +1,4 @@
-"""What a person proves themselves with, and the keys by which others do."""
+"""API tokens and SSH key pairs of people, and the host keys of SSH servers."""
 
 from keys.models.keypair import KeyPair, KnownHost
 from keys.models.token import SCOPES, Token, digest

@@ -1,8 +1,6 @@
-"""SSH key pairs of people, and the host keys of servers.
+"""SSH key pairs of people, and the host keys of servers as the portal first saw them.
 
-A person's SSH key pair: the public half for everybody to see, the private one sealed.
-
-The keys by which SSH servers prove who they are, as the portal saw them first.
+The public half of a pair may be seen by everybody; the private half is sealed.
 """
 
 from __future__ import annotations
@@ -14,9 +12,11 @@ from django.utils.translation import gettext_lazy as _
 
 
 class KeyPair(models.Model):
-    """``public`` is one line as in ``authorized_keys``, ``fingerprint`` that of OpenSSH
-    (``SHA256:…``), ``sealed`` the private half in OpenSSH's form, encrypted. `keypairs` makes,
-    rotates and opens them."""
+    """A person's SSH key pair; `keys.keypairs` makes, rotates and opens it.
+
+    ``public`` is one line as in ``authorized_keys``, ``fingerprint`` is OpenSSH's (``SHA256:…``),
+    and ``sealed`` is the private half in OpenSSH's form, encrypted.
+    """
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="key_pair", editable=False
@@ -35,14 +35,17 @@ class KeyPair(models.Model):
 
     @property
     def type(self) -> str:
-        """As OpenSSH calls it: ``ssh-ed25519``."""
+        """Return the key's type in OpenSSH's terms: ``ssh-ed25519``."""
         return self.public.partition(" ")[0]
 
 
 class KnownHost(models.Model):
-    """``host`` is a name, or ``[name]:port`` for another port than 22, ``key`` the type and the
-    key of a line of ``known_hosts``. What the operator configures (``PORTAL_KNOWN_HOSTS``) goes
-    before it."""
+    """The host key of an SSH server.
+
+    ``host`` is a name, or ``[name]:port`` for a port other than 22; ``key`` is the type and key of
+    a line of ``known_hosts``. The operator's configuration (``PORTAL_KNOWN_HOSTS``) takes
+    precedence.
+    """
 
     host = models.CharField(_("host"), max_length=300)
     key = models.CharField(_("key"), max_length=2000)

@@ -1,4 +1,4 @@
-"""API tokens, stored as digests: what was shown once cannot be read again by anybody."""
+"""API tokens, stored as digests: nobody can read a secret again after it was shown once."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ SCOPES = {
     "launch": _("launch, stop and delete projects, and change what is yours"),
     "notebook": _("reach running notebooks: their files and kernels"),
 }
-"""What a token may be for."""
+"""Scopes of tokens."""
 NEEDS = {"launch": ("read",)}
-"""Who changes something has to see what came of it: with the one comes the other."""
+"""Scopes that a scope includes: a program that changes something has to see the result."""
 
 
 class TokenQuerySet(models.QuerySet["Token"]):
+    """Tokens, with their issue and lookup."""
+
     def issue(
         self,
         user: User,
@@ -42,10 +44,10 @@ class TokenQuerySet(models.QuerySet["Token"]):
         scopes: Iterable[str] = tuple(SCOPES),
         expires: datetime | None = None,
     ) -> tuple[Token, str]:
-        """A new token of this person and its secret, which is not kept.
+        """Make a token for this person; return it with its secret, which is not stored.
 
-        It ends at ``expires``, and with the site's maximum (``PORTAL_TOKEN_DAYS``) at the latest.
-        What a person may ask for, `keys.issuing` says.
+        It ends at ``expires``, or at the site's maximum (``PORTAL_TOKEN_DAYS``) if that is earlier.
+        `keys.issuing` checks what a person may ask for.
         """
         secret = PREFIX + secrets.token_urlsafe(32)
         latest = latest_end()
@@ -60,13 +62,13 @@ class TokenQuerySet(models.QuerySet["Token"]):
         return token, secret
 
     def good(self, now: Moment | None = None) -> TokenQuerySet:
-        """Those that open something: not expired, and their people may enter."""
+        """Return the tokens that work: not expired, and their owner may sign in."""
         now = now or timezone.now()
         unexpired = models.Q(expires__isnull=True) | models.Q(expires__gt=now)
         return self.filter(unexpired, may_enter("user", now))
 
     def of_secret(self, secret: str) -> Token | None:
-        """The token that this secret belongs to, if it is still good."""
+        """Return the token with this secret, and note its use; None if it does not work."""
         now = timezone.now()
         for token in _GOOD(digest=digest(secret), now=now):
             if token.used_before(now - LAST_USED_STEP):
@@ -75,19 +77,19 @@ class TokenQuerySet(models.QuerySet["Token"]):
         return None
 
     def _note_use(self, token: Token) -> None:
-        """A token opens what it is for also where its use cannot be written down just now."""
+        """Note the token's use; if that cannot be stored just now, the token works all the same."""
         try:
-            with transaction.atomic(using=self.db):  # or PostgreSQL would refuse all that follows
+            with transaction.atomic(using=self.db):  # or PostgreSQL would refuse later queries
                 self.filter(pk=token.pk).update(last_used=timezone.now())
         except DatabaseError:
             log.warning("cannot note the use of token %s", token.pk, exc_info=True)
 
 
 class Token(models.Model):
-    """``Authorization: Bearer <secret>`` acts as ``user`` in the REST API and the gateway.
+    """An API token: ``Authorization: Bearer <secret>`` acts as ``user``.
 
-    ``start`` is what the secret begins with, to tell it by; ``scope`` names what it is for, with
-    blanks between (RFC 6749, section 3.3): see `SCOPES`.
+    It works in the REST API and the gateway. ``start`` is the beginning of the secret, to recognize
+    it by. ``scope`` lists its scopes, separated by blanks (RFC 6749, section 3.3): see `SCOPES`.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="tokens")
@@ -109,7 +111,7 @@ class Token(models.Model):
         return self.name
 
     def get_additional_data(self) -> dict[str, Any]:
-        """Kept beside the audit's entries: whose history they belong to."""
+        """Return whose history the audit log's entries belong to."""
         return {"user": self.user_id}
 
     @property
@@ -117,16 +119,16 @@ class Token(models.Model):
         return self.scope.split()
 
     def allows(self, scope: str) -> bool:
-        """Whether it is for this."""
+        """Return whether the token has this scope."""
         return scope in self.scopes
 
     def may_make(self, scopes: Iterable[str], expires: datetime) -> bool:
-        """Whether its bearer may make a token like this: none that does or lasts more."""
+        """Return whether the bearer may make such a token: with no more scopes and no later end."""
         lasts = self.expires is None or expires <= self.expires
         return lasts and set(with_needed(scopes)) <= set(self.scopes)
 
     def used_before(self, moment: datetime) -> bool:
-        """Whether no use since then is known."""
+        """Return whether no use since ``moment`` is known."""
         return self.last_used is None or self.last_used < moment
 
     @property
@@ -148,17 +150,17 @@ _GOOD = Prepared(_good)
 
 
 def digest(secret: str) -> str:
-    """How a secret of full entropy is stored."""
+    """Return the digest under which a secret of full entropy is stored."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def with_needed(scopes: Iterable[str]) -> list[str]:
-    """These scopes with those that they need, in their usual order."""
+    """Return these scopes with those that they need, in their usual order."""
     asked = set(scopes)
     needed = {each for scope in asked for each in NEEDS.get(scope, ())}
     return [scope for scope in SCOPES if scope in asked | needed]
 
 
 def latest_end() -> datetime:
-    """When a token made now has to end, by the site's rule."""
+    """Return the latest end of a token made now, by the site's rule."""
     return timezone.now() + timedelta(days=settings.PORTAL_TOKEN_DAYS)

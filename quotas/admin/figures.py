@@ -1,6 +1,7 @@
-"""Limits in a form: a field for each figure, beside what is inherited, in force and in use.
+"""Show limits in a form: a field for each figure, beside what is inherited, in force and in use.
 
-For the page of whoever has limits: a person, a group, the site. `setting` changes them.
+It serves the page of an owner of limits: a person, a group or the site. `quotas.setting` stores the
+changes.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ PREFIX = "limit_"
 
 @dataclass(frozen=True)
 class Row:
-    """One limit: the form's field for it where it may be set here, its figures, and in words
-    where the one in force comes from."""
+    """One limit in the table.
+
+    ``input`` is the form's field if it may be set here; ``whence`` says where the figure in force
+    comes from.
+    """
 
     field: Field
     input: BoundField | None
@@ -39,11 +43,12 @@ class Row:
 
     @property
     def is_exceeded(self) -> bool:
+        """Whether more is in use than the limit allows."""
         return self.in_use is not None and self.in_use > self.found.value
 
 
 class LimitsForm(forms.ModelForm[M]):
-    """The form of somebody who has limits. ``sets_limits``: whoever fills it in may set them."""
+    """The form of an owner of limits. ``sets_limits`` is for users who may set them."""
 
     sets_limits: ClassVar[bool] = False
 
@@ -57,7 +62,7 @@ class LimitsForm(forms.ModelForm[M]):
             self.initial[PREFIX + name] = own.get(name)
 
     def set_limits(self) -> None:
-        """Store what was changed; call when the rest of the form is stored."""
+        """Store the limits that were changed; call it once the rest of the form is stored."""
         changed = {
             name: self.cleaned_data[PREFIX + name]
             for name in FIELDS
@@ -68,12 +73,12 @@ class LimitsForm(forms.ModelForm[M]):
 
 
 def owner_of(instance: models.Model) -> Owner:
-    """Whose limits a page is about: the site's, where it is neither a person's nor a group's."""
+    """Return the owner of the limits on a page: a person, a group, or None for the site."""
     return instance if isinstance(instance, User | Group) and instance.pk else None
 
 
 def rows(form: forms.BaseForm, owner: Owner, use: Use | None = None) -> list[Row]:
-    """The table: each limit with its field in ``form``, if that has one."""
+    """Return the table: each limit, with its field in ``form`` if there is one."""
     shown = []
     for name, found in standing(owner).items():
         bound = form[PREFIX + name] if PREFIX + name in form.fields else None
@@ -85,7 +90,7 @@ def rows(form: forms.BaseForm, owner: Owner, use: Use | None = None) -> list[Row
 
 
 def standing(owner: Owner) -> Mapping[str, Effective]:
-    """What is set for this owner, and what holds where nothing is."""
+    """Return the limits in force for this owner, with their sources."""
     if isinstance(owner, User):
         return effective_of(owner)
     above = {} if owner is None else setting.own_figures(None)

@@ -1,4 +1,4 @@
-"""Grants: who has more of something, until when, why and from whom."""
+"""Admin of grants: who has more of something, until when, why and from whom."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from quotas.models import Grant
 
 
 class GrantForm(forms.ModelForm[Grant]):
-    """Within the bounds of whoever fills it in (``by``, put there by `for_user`)."""
+    """A grant, within the bounds of the staff member ``by``, whom the admin sets."""
 
     by: User
 
@@ -43,11 +43,13 @@ class GrantForm(forms.ModelForm[Grant]):
 
 
 def _may_change(request: HttpRequest, grant: Grant | None) -> bool:
-    """Keep those who may less than the grantee from taking a grant away."""
+    """Return False if the grantee has more permissions than the user."""
     return grant is None or roles.may_change(cast(User, request.user), grant.user)
 
 
 class Running(admin.SimpleListFilter):
+    """Filter by whether the grant is in force."""
+
     title = _("in force")
     parameter_name = "running"
 
@@ -63,6 +65,8 @@ class Running(admin.SimpleListFilter):
 
 @admin.register(Grant)
 class GrantAdmin(admin.ModelAdmin[Grant]):
+    """The list of grants, and a page to give or change one."""
+
     form = GrantForm
     list_display = [
         "user",
@@ -99,7 +103,7 @@ class GrantAdmin(admin.ModelAdmin[Grant]):
         return form
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """Whose it is stays."""
+        """Keep the grantee of an existing grant."""
         return ["user", "given_by", "created"] if obj else []
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -118,12 +122,12 @@ class GrantAdmin(admin.ModelAdmin[Grant]):
         super().save_model(request, obj, form, change)
 
     def response_post_save_add(self, request: HttpRequest, obj: Grant) -> HttpResponseRedirect:
-        """On to the person, whose page says what they may have by now."""
+        """Redirect to the person's page, which shows what they may have now."""
         return HttpResponseRedirect(reverse("admin:portal_user_change", args=[obj.user_id]))
 
 
 class GrantsOfPerson(admin.StackedInline[Grant, User]):
-    """On the page of a person: those that there were, and room for another."""
+    """A person's grants on their page, with room for another."""
 
     model = Grant
     form = GrantForm
@@ -143,7 +147,7 @@ class GrantsOfPerson(admin.StackedInline[Grant, User]):
 
 
 def keep_giver(formset: BaseInlineFormSet[Any, Any, Any], by: User) -> None:
-    """Note who gives the new grants among the rows of a formset that is about to be saved."""
+    """Store who gives the new grants of a formset that is about to be saved."""
     for form in formset.extra_forms:
         if form.has_changed():
             form.instance.given_by = by

@@ -1,4 +1,4 @@
-"""The site's limits and the bounds of support: one row each, which opens at once."""
+"""Admin of the site's limits and the bounds of support: one row each, opened at once."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ R = TypeVar("R", bound=models.Model)
 
 
 class OneRow(admin.ModelAdmin[R]):
-    """The list is the row's own page; the row is made when somebody first comes for it."""
+    """An admin whose list is the one row's page; the row is made on the first visit."""
 
     key: ClassVar[dict[str, Any]]
 
     def first(self) -> dict[str, Any]:
-        """What stands in the row when it is made."""
+        """Return the values of the row when it is made."""
         return {}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[R]:
@@ -57,6 +57,8 @@ class OneRow(admin.ModelAdmin[R]):
 
 
 class SiteForm(LimitsForm[LimitSet]):
+    """The form of the site's limits."""
+
     class Meta:
         model = LimitSet
         fields: ClassVar[list[str]] = []
@@ -64,7 +66,7 @@ class SiteForm(LimitsForm[LimitSet]):
 
 @admin.register(LimitSet)
 class SiteAdmin(OneRow[LimitSet]):
-    """What holds for everybody. Those of people and groups are on their own pages."""
+    """The limits for everybody. Those of people and groups are on their own pages."""
 
     key = {"user": None, "group": None}
     form = SiteForm
@@ -91,6 +93,8 @@ class SiteAdmin(OneRow[LimitSet]):
 
 
 class BoundsForm(forms.ModelForm[SupportBounds]):
+    """The form of the bounds of support."""
+
     class Meta:
         model = SupportBounds
         fields = ["days", *FIELDS]
@@ -98,7 +102,7 @@ class BoundsForm(forms.ModelForm[SupportBounds]):
 
 @admin.register(SupportBounds)
 class BoundsAdmin(OneRow[SupportBounds]):
-    """How far those go who lack ``quotas.exceed_bounds``."""
+    """The bounds for staff without ``quotas.exceed_bounds``."""
 
     key = {"pk": 1}
     form = BoundsForm
@@ -114,6 +118,7 @@ class BoundsAdmin(OneRow[SupportBounds]):
     ]
 
     def first(self) -> dict[str, Any]:
+        """Return the default bounds."""
         return dict(bounds.first())
 
     def render_change_form(

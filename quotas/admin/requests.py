@@ -1,10 +1,7 @@
-"""Admin of requests for higher limits, and the form that answers them.
+"""Admin of requests for higher limits, with the open ones first, and the form that answers them.
 
-The form with which staff answer a request: as asked, with other figures, or no.
-
-Requests for more: what waits for an answer first, and the page on which staff answer.
-
-Nobody adds, changes or deletes one here; `quotas.requests` moves it, and says who may.
+Staff grant a request as asked or with other figures, or decline it. Nobody adds, changes or deletes
+one here; `quotas.requests` moves it, and decides who may.
 """
 
 from __future__ import annotations
@@ -35,7 +32,10 @@ VERDICTS = [("grant", gettext_lazy("Grant")), ("decline", gettext_lazy("Decline"
 
 
 class AnswerForm(forms.Form):
-    """Filled in as it was asked; `quotas.requests` knows what may be granted."""
+    """The answer to a request, filled in as it was asked.
+
+    `quotas.requests` checks what may be granted.
+    """
 
     value = forms.FloatField(
         label=gettext_lazy("How much"), widget=forms.NumberInput(attrs={"step": "any"})
@@ -58,6 +58,7 @@ class AnswerForm(forms.Form):
 
     @classmethod
     def of(cls, wish: LimitRequest, sent: Any = None) -> AnswerForm:
+        """Return the form for a request, bound to ``sent`` if given."""
         asked = {"value": f"{wish.value:g}", "until": wish.until}
         form = cls(sent, initial=asked, use_required_attribute=False)
         form.wish = wish
@@ -66,7 +67,7 @@ class AnswerForm(forms.Form):
         return form
 
     def send(self, by: User) -> str:
-        """Answer, and tell how it went; empty where the form says what is wrong."""
+        """Send the answer and return a message about it; "" if the form has errors."""
         try:
             return self._send(by, **self.cleaned_data)
         except ValidationError as error:
@@ -88,7 +89,7 @@ EARLIER_SHOWN = 10
 
 
 class Standing:
-    """What the people of some requests have and use, looked up for all of them at once."""
+    """The limits and use of the people behind some requests, looked up for all of them at once."""
 
     def __init__(self, wishes: list[LimitRequest]) -> None:
         people = list({wish.user_id: wish.user for wish in wishes}.values())
@@ -96,15 +97,19 @@ class Standing:
         self.uses = uses_of(people)
 
     def has(self, wish: LimitRequest) -> Effective:
+        """Return the limit in force for the person."""
         return self.limits[wish.user_id][wish.limit]
 
     def used(self, wish: LimitRequest) -> str:
+        """Return what the person uses of the limit; "" if nothing counts against it."""
         used = of_limit(self.uses[wish.user_id], wish.limit)
         return "" if used is None else plain(used)
 
 
 @admin.register(LimitRequest)
 class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
+    """The list of requests, and the page that answers one."""
+
     list_display = ("user", "what", "asked", "standing", "reason", "became")
     list_display_links = ("user", "what")
     list_filter = ("state", "limit", "created")
@@ -113,7 +118,7 @@ class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
     show_full_result_count = False
     ordering = (
         Case(When(OPEN, then=Value(0)), default=Value(1)).asc(),
-        Case(When(OPEN, then=F("created"))).asc(),  # who has waited longest comes first
+        Case(When(OPEN, then=F("created"))).asc(),  # the longest wait comes first
         "-created",
     )
 
@@ -146,7 +151,7 @@ class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
 
     @admin.display(description=gettext_lazy("now"), empty_value="")
     def standing(self, wish: Any) -> str:
-        """What the person has and uses, while that matters."""
+        """Return what the person has and uses, while the request is open."""
         if wish.state != LimitRequest.State.OPEN:
             return ""
         words = {"has": figure(wish.limit, wish.standing.has(wish).value)}
@@ -171,7 +176,7 @@ class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """The request's page; who may answer does so there."""
+        """Show the request; staff who may answer do so there."""
         wish = self.get_object(request, object_id)
         if not self.has_view_permission(request, wish):
             raise PermissionDenied
@@ -222,7 +227,7 @@ def _by(request: HttpRequest) -> User:
 
 
 def _beyond(by: User, wish: LimitRequest) -> list[str]:
-    """Why this one may not grant it as it was asked for."""
+    """Return why this person may not grant the request as asked."""
     try:
         bounds.require(by, wish.limit, wish.value, wish.until, [wish.user])
     except ValidationError as error:

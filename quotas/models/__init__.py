@@ -1,4 +1,4 @@
-"""What the site, its groups and its people may have, for how long, and who asks for more."""
+"""Limits of the site, its groups and its people, grants for a time, and requests for more."""
 
 from quotas.models.grant import Grant, SupportBounds
 from quotas.models.limitrequest import LimitRequest

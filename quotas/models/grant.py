@@ -1,9 +1,4 @@
-"""Grants of higher limits, and the bounds within which support may give them.
-
-How far a support person may go when granting.
-
-A grant: more of something, for somebody, until a day.
-"""
+"""Grants of higher limits until a day, and the bounds within which support may give them."""
 
 from __future__ import annotations
 
@@ -24,7 +19,10 @@ from .limitset import LimitValues
 
 
 class SupportBounds(LimitValues):
-    """One row. An empty figure: support grants nothing of it. ``days``: the longest grant."""
+    """The bounds of support, in a single row.
+
+    Support grants nothing of a limit whose figure is empty. ``days`` is the longest grant.
+    """
 
     days = models.PositiveSmallIntegerField(_("days that a grant may last"), default=90)
 
@@ -41,14 +39,19 @@ class SupportBounds(LimitValues):
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
+    """Grants, with a filter for those in force."""
+
     def active(self, today: date | Given | None = None) -> GrantQuerySet:
-        """Those in force today; a grant ends by itself when its day is over."""
+        """Return the grants in force today; a grant ends by itself when its last day is over."""
         return self.filter(until__gte=today or timezone.localdate())
 
 
 class Grant(models.Model):
-    """``limit`` (a name of `quotas.fields.FIELDS`) is at least ``value`` for this person, to
-    the end of the day ``until`` in the portal's time zone. It never lowers anything."""
+    """A higher limit for a person, for a time.
+
+    ``limit`` (a name of `quotas.fields.FIELDS`) is at least ``value`` for this person, to the end
+    of the day ``until`` in the portal's time zone. It never lowers anything.
+    """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="grants")
     limit = models.CharField(_("limit"), max_length=32, choices=CHOICES)
@@ -74,5 +77,5 @@ class Grant(models.Model):
         return f"{FIELDS[self.limit]}: {self.value:g}"
 
     def get_additional_data(self) -> dict[str, Any]:
-        """Kept beside the audit's entries: whose history they belong to."""
+        """Return whose history the audit log's entries belong to."""
         return {"user": self.user_id}

@@ -1,4 +1,4 @@
-"""Asking for more: what a person wants, why and until when, and what staff answered."""
+"""Requests for higher limits: what a person wants, why and until when, and staff's answer."""
 
 from __future__ import annotations
 
@@ -15,20 +15,28 @@ from quotas.models.limitset import MOST
 
 
 class LimitRequestQuerySet(models.QuerySet["LimitRequest"]):
+    """Requests, with filters for open and unseen ones."""
+
     def open(self) -> LimitRequestQuerySet:
+        """Return the requests that nobody has answered or taken back."""
         return self.filter(state=LimitRequest.State.OPEN)
 
     def news_for(self, user: User) -> LimitRequestQuerySet:
-        """Answers that this person has not seen yet."""
+        """Return the answered requests that this person has not seen yet."""
         answered = self.filter(user=user, seen__isnull=True, answered_at__isnull=False)
         return answered.order_by("answered_at")
 
 
 class LimitRequest(models.Model):
-    """Open until staff grant it (perhaps with other figures: see ``grant``) or decline it, or
-    its person takes it back. ``seen``: when the person saw the answer."""
+    """A person's request for more of a limit.
+
+    It is open until staff grant it (perhaps with other figures: see ``grant``) or decline it, or
+    the person takes it back. ``seen`` is when the person saw the answer.
+    """
 
     class State(models.TextChoices):
+        """States of a request."""
+
         OPEN = "open", _("open")
         GRANTED = "granted", _("granted")
         DECLINED = "declined", _("declined")

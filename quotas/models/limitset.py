@@ -51,21 +51,27 @@ class LimitValues(models.Model):
         abstract = True
 
     def values(self) -> dict[str, float]:
-        """The figures that are set, by the names of their fields."""
+        """Return the figures that are set, by field name."""
         return {name: value for name in FIELDS if (value := getattr(self, name)) is not None}
 
 
 class LimitSetQuerySet(models.QuerySet["LimitSet"]):
+    """Sets of limits, with filters by owner."""
+
     def of_site(self) -> LimitSetQuerySet:
+        """Return the site's set."""
         return self.filter(user=None, group=None)
 
     def concerning(self, **whose: Any) -> LimitSetQuerySet:
-        """The site's, those of all groups (there are few), and those of people chosen so."""
+        """Return the sets of the site, of all groups (there are few), and of the chosen people.
+
+        ``whose`` are lookups of those people.
+        """
         return self.filter(models.Q(user=None) | models.Q(**whose))
 
 
 class LimitSet(LimitValues):
-    """Of a person (``user``), of a group, or with neither of the site."""
+    """The limits set for a person (``user``), a group (``group``), or with neither for the site."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="limit_set"
@@ -103,5 +109,5 @@ class LimitSet(LimitValues):
         return self.user_id is None and self.group_id is None
 
     def get_additional_data(self) -> dict[str, Any]:
-        """Kept beside the audit's entries: whose history they belong to."""
+        """Return whose history the audit log's entries belong to."""
         return {"user": self.user_id, "group": self.group_id}

@@ -1,9 +1,8 @@
-"""The admin of projects, sessions, builds, removals and rules: staff look, and act through
-`lifecycle`.
+"""The admin of projects, sessions, builds, removals and rules: read-only, with actions.
 
-`readonly` has the base classes of lists and pages, `display` how rows, states and histories are
-written, `filters` the filters and searches, `bulk_action` actions with a page of confirmation.
-Nothing here moves a state itself.
+`readonly` has the base classes of lists and pages, `display` formats rows, states and histories,
+`filters` has filters and searches, and `bulk_action` has actions with a confirmation page. Nothing
+here changes a state itself: actions call `lifecycle`.
 """
 
 from sessions.admin import build, project, removals, rule, session

@@ -1,4 +1,4 @@
-"""Builds: from which pack, how long, who waits for them, and their log as it is written."""
+"""Admin of builds: their pack, duration and log, and who waits for them."""
 
 from __future__ import annotations
 
@@ -33,13 +33,17 @@ PEOPLE_NAMED = 20
 
 
 def cancelling(build: Build) -> str:
+    """Return what cancelling does to the build; "" if nothing."""
     if build.state not in BUILD_ACTIVE:
         return ""
     return _("The build ends, and the launches of all who wait for it fail.")
 
 
 def rebuild(build: Build, user: User) -> None:
-    """Build anew what failed with this build, for those whose launch failed by it."""
+    """Rebuild the projects whose launch failed with this build.
+
+    Raises `StateConflict` if there are none.
+    """
     projects = list(_failed_by(build))
     if not projects:
         raise StateConflict("build.state", _("No project waits since it failed."))
@@ -48,6 +52,7 @@ def rebuild(build: Build, user: User) -> None:
 
 
 def rebuilding(build: Build) -> str:
+    """Return what rebuilding does for the build's projects; "" if nothing."""
     if build.state in BUILD_ACTIVE or not _failed_by(build).exists():
         return ""
     return _("The projects whose launch failed by it are built anew and started.")
@@ -59,7 +64,7 @@ def _failed_by(build: Build) -> QuerySet[Project]:
 
 
 def waiting_for(build: Build) -> set[str]:
-    """Whose launches depend on it."""
+    """Return the usernames of those who wait for the build, or whose launch failed with it."""
     waiting = build.sessions.filter(state=SessionState.WAITING)
     names = set(waiting.values_list("project__owner__username", flat=True))
     return names or {project.owner.username for project in _failed_by(build)}
@@ -67,6 +72,8 @@ def waiting_for(build: Build) -> set[str]:
 
 @admin.register(Build)
 class BuildAdmin(Rows[Build]):
+    """The list of builds, and the page of one with its log, history and sessions."""
+
     list_display = (
         "number",
         "what",
@@ -192,7 +199,7 @@ class BuildAdmin(Rows[Build]):
 
     @admin.display(description=gettext_lazy("resources"))
     def asks_for(self, build: Build) -> str:
-        """Return what a repository's ``.resources`` says; that of a private one is its owner's."""
+        """Return the repository's ``.resources``; "" for a private one: that is its owner's."""
         return (build.resources or "") if build.owner_id is None else ""
 
     @admin.display(description=gettext_lazy("who depends on it"))
@@ -206,7 +213,7 @@ class BuildAdmin(Rows[Build]):
 
     @admin.display(description=gettext_lazy("the image is"))
     def image_is(self, build: Build) -> str:
-        """Where it is, or why it is no longer."""
+        """Return whether the image is there, or why it is gone."""
         if build.state != BuildState.BUILT or not build.dropped:
             return _("there") if build.state == BuildState.BUILT else ""
         removal = Removal.objects.filter(kind=Removed.IMAGE, name=build.image).first()
@@ -220,7 +227,7 @@ class BuildAdmin(Rows[Build]):
         return [path("<int:pk>/log.txt", view, name="build_log"), *super().get_urls()]
 
     def log_text(self, request: HttpRequest, pk: int) -> HttpResponseBase:
-        """The whole log, as plain text; of a private repository's build to its owner alone."""
+        """Serve the whole log as plain text; only the owner gets that of a private repository."""
         user = cast(User, request.user)
         build = Build.objects.visible_to(user).filter(pk=pk).first()
         if build is None or not build.shows_log_to(user):

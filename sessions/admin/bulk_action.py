@@ -1,7 +1,7 @@
-"""What staff do with several rows at once: a page that says what will happen, then the deed.
+"""Act on several rows at once: a page says what will happen, then the action runs.
 
-Each row's deed is one of `lifecycle`'s, with its own transaction, so that what is not possible
-for one leaves the others alone; all of it is told afterwards, and kept in the row's history.
+Each row's action is a call of `lifecycle` in a transaction of its own, so that a refusal for one
+row leaves the others alone. The outcome is shown afterwards and kept in the row's history.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from portal.models import User
 from sessions.errors import BinderyError
 
 MOST = 200
-"""More at once would keep the browser waiting for too long."""
+"""Maximum number of rows; more would keep the browser waiting for too long."""
 NAMED = 5
 
 R = TypeVar("R", bound=Model)
@@ -31,9 +31,12 @@ R = TypeVar("R", bound=Model)
 
 @dataclass(frozen=True)
 class Deed(Generic[R]):
-    """``act`` does it to one row and raises `BinderyError` where it cannot be done;
-    ``happens`` says beforehand what it will do to a row, empty where it will do nothing, and
-    ``people`` whom it concerns. ``label`` is the button's."""
+    """An action on rows, with a confirmation page.
+
+    ``act`` does it to one row, and raises `BinderyError` if that is not possible. ``happens``
+    returns in advance what it will do to a row, "" if nothing. ``people`` returns the usernames of
+    those it concerns. ``label`` is the text of the button.
+    """
 
     name: str
     label: Any
@@ -44,15 +47,16 @@ class Deed(Generic[R]):
     danger: bool = False
 
     def is_possible(self, row: R, user: Any) -> bool:
+        """Return whether the user may do this and it would change the row."""
         return user.has_perm(self.permission) and bool(self.happens(row))
 
     def as_action(self) -> tuple[Callable[..., Any], str, Any]:
-        """In the form that the admin keeps its actions in."""
+        """Return the action in the form that Django's admin expects."""
         return self.run, self.name, self.label
 
     def run(self, admin: Any, request: HttpRequest, chosen: QuerySet[R]) -> TemplateResponse | None:
-        """The page of confirmation; once that is sent, the deed."""
-        if "confirmed" in request.POST:  # whatever the list is narrowed to by now
+        """Show the confirmation page; once that is submitted, act on the rows."""
+        if "confirmed" in request.POST:  # whatever filters the list has by now
             pks = request.POST.getlist(ACTION_CHECKBOX_NAME)
             chosen = admin.get_queryset(request).filter(pk__in=pks[:MOST])
         rows = list(chosen[: MOST + 1])
@@ -101,7 +105,7 @@ class Deed(Generic[R]):
 
 
 def _grouped(will: list[tuple[R, str]]) -> list[tuple[str, list[R]]]:
-    """The rows by what will happen to them, the most frequent first."""
+    """Return the rows grouped by what will happen to them, the most frequent first."""
     groups: dict[str, list[R]] = defaultdict(list)
     for row, what in will:
         if what:
@@ -110,7 +114,7 @@ def _grouped(will: list[tuple[R, str]]) -> list[tuple[str, list[R]]]:
 
 
 def _named(rows: list[R]) -> str:
-    """The first few by name, and how many more there are."""
+    """Return the names of the first few rows, and how many more there are."""
     names = ", ".join(str(row) for row in rows[:NAMED])
     more = len(rows) - NAMED
     if more <= 0:

@@ -1,8 +1,6 @@
-"""Display states, times and links in the admin, and a project's history.
+"""Format rows for the admin: links, states, durations, reasons, and a project's history.
 
-How the admin writes what belongs to a row: links to its neighbours, states, durations, ends.
-
-What happened to a project, in order: what its person was told, and who moved what.
+The history merges the messages to the project's owner with the state transitions.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, ProjectState, SessionState
 
 SHORT = 70
-# Builds have states of their own, and the shapes of the project's states that mean the same.
+# Builds have states of their own, shown in the shape of the project state that means the same.
 _LIKE = {
     BuildState.PENDING: ProjectState.WAITING,
     BuildState.BUILDING: ProjectState.BUILDING,
@@ -39,12 +37,16 @@ _LIKE = {
 
 @lru_cache
 def badge(state: str, label: str) -> SafeString:
-    """A state as a word, a shape and a colour, as the pages have it; long lists have many."""
+    """Return a state as a word, a shape and a colour, as on the pages.
+
+    It is cached, since long lists have many.
+    """
     shape = {"state": state, "label": label, "shape": f"portal/states/{state}.svg"}
     return SafeString(render_to_string("portal/_state.html", shape))
 
 
 def state_of(row: Project | Session | Build) -> SafeString:
+    """Return the badge of the row's state."""
     if isinstance(row, Project):
         return badge(row.state, str(row.state.label))
     if isinstance(row, Session):
@@ -54,30 +56,33 @@ def state_of(row: Project | Session | Build) -> SafeString:
 
 
 def link(row: Project | Session | Build | Removal | SetAside | User, text: Any = "") -> SafeString:
-    """The row's own page in the admin."""
+    """Return a link to the row's own page in the admin."""
     names = (row._meta.app_label, row._meta.model_name)
     address = reverse("admin:{}_{}_change".format(*names), args=[row.pk])
     return format_html('<a href="{}">{}</a>', address, text or str(row))
 
 
 def under(first: Any, second: Any) -> SafeString:
-    """Two things in one column, so that a list needs fewer of them."""
+    """Return two values stacked in one column, so that a list needs fewer columns."""
     return format_html('{}<span class="under">{}</span>', first, second) if second else first
 
 
 def labelled(label: Any, value: Any) -> SafeString | str:
-    """A value with its column's name, for screens on which a row is a card."""
+    """Return a value with its column's name, for narrow screens that show a row as a card."""
     return format_html('<span class="narrow-label">{}</span> {}', label, value) if value else ""
 
 
 def link_to_list(model: str, text: Any, **query: Any) -> SafeString:
-    """One of our lists, narrowed by ``query``."""
+    """Return a link to one of our lists, narrowed by ``query``."""
     address = reverse(f"admin:notebook_sessions_{model}_changelist")
     return format_html('<a href="{}?{}">{}</a>', address, urlencode(query), text)
 
 
 def took(begin: datetime | None, end: datetime | None, *, until_now: bool = False) -> str:
-    """How long it was: ``0:07``, ``12:30``, ``3:05:00``, ``2 d 3:05``; to now while it lasts."""
+    """Return a duration such as ``0:07``, ``12:30``, ``3:05:00`` or ``2 d 3:05``.
+
+    Return "" without a begin or end; with ``until_now``, a missing end is now.
+    """
     end = end or (timezone.now() if until_now else None)
     if begin is None or end is None:
         return ""
@@ -90,7 +95,7 @@ def took(begin: datetime | None, end: datetime | None, *, until_now: bool = Fals
 
 
 def reason(row: Session | Build) -> SafeString | str:
-    """Why it ended, or what it waits for: the sentence, short, and its code."""
+    """Return why it ended or what it waits for: the code and a short sentence."""
     if not row.code:
         return ""
     message = row.public_message
@@ -99,10 +104,12 @@ def reason(row: Session | Build) -> SafeString | str:
 
 
 def build_took(build: Build) -> str:
+    """Return how long the build took, or has taken so far."""
     return took(build.started, build.finished, until_now=build.state in BUILD_ACTIVE)
 
 
 def session_took(session: Session) -> str:
+    """Return how long the session lasted, or has lasted so far."""
     return took(session.created, session.ended, until_now=True)
 
 
@@ -111,7 +118,10 @@ SHOWN = 150
 
 @dataclass(frozen=True)
 class Line:
-    """``by`` is a person or a part of the portal, empty for what a person was told."""
+    """One line of a history.
+
+    ``by`` is a person or a part of the portal, empty for a message to a person.
+    """
 
     at: datetime
     what: SafeString | str
@@ -121,7 +131,7 @@ class Line:
 
 
 def story_of(project: Project) -> list[Line]:
-    """The newest first, at most so many of either kind."""
+    """Return the project's history, newest first, at most `SHOWN` lines of either kind."""
     events = list(Event.objects.filter(project=project).order_by("-seq")[:SHOWN])
     if project.is_private:
         events = [journal.undisclosed(event) for event in events]
@@ -130,7 +140,7 @@ def story_of(project: Project) -> list[Line]:
 
 
 def moves_of(rows: Q) -> list[Line]:
-    """The transitions among ``rows``, the newest first."""
+    """Return the transitions among ``rows``, newest first, at most `SHOWN`."""
     moves = Transition.objects.filter(rows).select_related("session", "build")
     return [_moved(move) for move in moves.order_by("-pk")[:SHOWN]]
 

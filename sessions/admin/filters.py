@@ -1,14 +1,10 @@
 """Filters and searches of the admin's lists.
 
-A search in the admin, by each column by itself.
+Django's search asks of each row whether any column has the word. No index helps with that, least of
+all across two tables. `ByColumn` runs one query per column, each with its index, and combines them.
 
-Django asks of one row after another whether any of its columns has the word, which no index
-helps, least of all across two tables. Of several queries, put together, each has its index.
-
-What the lists are narrowed by, beyond a column's own values.
-
-None of them asks for the distinct values of a long table: choices are the code's own, or those
-of the last month, for which an index serves.
+No filter asks for the distinct values of a long table: choices come from the code, or from the last
+month, for which there is an index.
 """
 
 from __future__ import annotations
@@ -37,8 +33,10 @@ FEW = 500
 
 
 class ByColumn(admin.ModelAdmin[R]):
-    """For an admin with ``search_fields``, which may begin with ``^`` or ``=``; it has the rows
-    in which each of the words is in some column. What stands in quotes is one word."""
+    """A search of each of ``search_fields`` on its own; a field may begin with ``^`` or ``=``.
+
+    A row is found if each word is in some column. Text in quotes is one word.
+    """
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[R], search_term: str
@@ -53,10 +51,10 @@ class ByColumn(admin.ModelAdmin[R]):
 
 
 def among(rows: QuerySet[R], *found: QuerySet[R]) -> QuerySet[R]:
-    """Those of ``rows`` that one of the others has, which are of the same model.
+    """Return the rows of ``rows`` that are in one of ``found``, querysets of the same model.
 
-    Few of them are asked for by number: PostgreSQL takes a union for thousands, and then goes
-    through the whole table in the order of the list.
+    A few are looked up by primary key: PostgreSQL expects thousands of rows from a union, and would
+    then scan the whole table in the order of the list.
     """
     first, *others = (each.order_by().values_list("pk", flat=True) for each in found)
     numbers = first.union(*others)
@@ -82,31 +80,31 @@ MOST_CODES = 40
 
 
 class Choice(admin.SimpleListFilter):
-    """A choice of our own."""
+    """A filter with the portal's template."""
 
     template = TEMPLATE
 
 
 class Dates(admin.DateFieldListFilter):
-    """Today, the last days, this month or year."""
+    """A filter by date: today, the last days, this month or this year."""
 
     template = TEMPLATE
 
 
 class Choices(admin.ChoicesFieldListFilter):
-    """The choices of a column."""
+    """A filter by the choices of a column."""
 
     template = TEMPLATE
 
 
 class Either(admin.BooleanFieldListFilter):
-    """Yes or no."""
+    """A filter by yes or no."""
 
     template = TEMPLATE
 
 
 class Filter(Choice):
-    """A choice that is one condition: ``field`` equals what was chosen."""
+    """A filter with one condition: ``field`` equals the chosen value."""
 
     field: ClassVar[str]
 
@@ -115,6 +113,8 @@ class Filter(Choice):
 
 
 class Provider(Filter):
+    """Where the repository is."""
+
     title = _("provider")
     parameter_name = field = "provider"
 
@@ -123,6 +123,8 @@ class Provider(Filter):
 
 
 class OwnersGroup(Choice):
+    """A group that the owner is in."""
+
     title = _("owner’s group")
     parameter_name = "group"
     owner: ClassVar[str] = "owner"
@@ -139,6 +141,8 @@ class OwnersGroup(Choice):
 
 
 class SessionOwnersGroup(OwnersGroup):
+    """A group that the owner of the session's project is in."""
+
     owner = "project__owner"
 
 
@@ -156,7 +160,7 @@ class State(Choice):
 
 
 class Deletion(Choice):
-    """Whether it is about to be deleted because nobody uses it."""
+    """Whether the project is about to be deleted because nobody uses it."""
 
     title = _("deletion")
     parameter_name = "deletion"
@@ -178,7 +182,7 @@ class Deletion(Choice):
 
 
 class Deleted(Choice):
-    """Whoever comes to the list comes for what is there."""
+    """Whether the project is deleted; without a choice, only existing ones are listed."""
 
     title = _("deleted")
     parameter_name = "deleted"
@@ -204,7 +208,7 @@ class Deleted(Choice):
 
 
 class Code(Filter):
-    """The codes that things ended with in the last month; any other by its address."""
+    """Failure codes of the last month. Any other can be given in the URL."""
 
     title = _("code of failure")
     parameter_name = field = "code"
@@ -223,10 +227,14 @@ class Code(Filter):
 
 
 class BuildCode(Code):
+    """Failure codes of builds."""
+
     ended = "finished"
 
 
 class Gpu(Choice):
+    """Whether the session has a GPU."""
+
     title = _("GPU")
     parameter_name = "gpu"
 
@@ -240,7 +248,7 @@ class Gpu(Choice):
 
 
 class Live(Choice):
-    """What runs or is on its way: an index serves."""
+    """Only rows that run or are starting; there is an index for it."""
 
     title = _("running")
     parameter_name = "live"

@@ -1,4 +1,4 @@
-"""Projects: whose they are, how they are, what happened to them; stop, rebuild, delete, restore."""
+"""Admin of projects: owner, state and history; stop, rebuild, keep, delete and restore."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ SESSIONS_SHOWN = 25
 
 
 def owner_of(project: Project) -> set[str]:
+    """Return the owner's username, as a set."""
     return {project.owner.username}
 
 
 def stopping(project: Project) -> str:
+    """Return what stopping does to the project; "" if nothing."""
     if not project.is_live or project.state == ProjectState.STOPPING:
         return ""
     if project.state == ProjectState.READY:
@@ -43,6 +45,7 @@ def stopping(project: Project) -> str:
 
 
 def deleting(project: Project) -> str:
+    """Return what deleting does to the project; "" if nothing."""
     days = settings.PORTAL_UNDO_DAYS
     if not days:
         return deleting_for_good(project)
@@ -57,6 +60,7 @@ def deleting(project: Project) -> str:
 
 
 def deleting_for_good(project: Project) -> str:
+    """Return what deleting for good does to the project; "" if nothing."""
     if project.removed and not project.is_set_aside:
         return ""
     if project.is_live and not project.removed:
@@ -65,25 +69,28 @@ def deleting_for_good(project: Project) -> str:
 
 
 def restoring(project: Project) -> str:
+    """Return what restoring does to the project; "" if nothing."""
     if not project.is_set_aside:
         return ""
     return _("It is there again with its files, stopped, and counts against its owner’s limit.")
 
 
 def rebuilding(project: Project) -> str:
+    """Return what rebuilding does to the project; "" if nothing."""
     if project.is_live or project.removed:
         return ""
     return _("Its environment is built anew, then the notebook starts.")
 
 
 def keeping(project: Project) -> str:
+    """Return what keeping does to the project; "" if nothing."""
     if project.removed or not project.goes:
         return ""
     return _("It stays for as long as if it had been used now.")
 
 
 class ProjectList(ChangeList):
-    """The list's page, each row with its owner's limits."""
+    """The list's page, where each row has its owner's limits."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -95,6 +102,8 @@ class ProjectList(ChangeList):
 
 @admin.register(Project)
 class ProjectAdmin(Rows[Project]):
+    """The list of projects, and the page of one with its history and sessions."""
+
     list_display = (
         "what",
         "states",
@@ -199,7 +208,7 @@ class ProjectAdmin(Rows[Project]):
         return _("is deleted %(when)s") % {"when": when(found)} if found else ""
 
     def _limits(self, project: Project) -> Limits:
-        """Of a row of the list they were looked up with those of all others."""
+        """Return the owner's limits; a list has looked them up for all its rows at once."""
         known: Limits | None = getattr(project, "owners_limits", None)
         return known or limits_of(project.owner)
 
@@ -226,7 +235,7 @@ class ProjectAdmin(Rows[Project]):
         of_it = {"project__id__exact": row.pk}
         sessions = row.sessions.select_related("build").order_by("-pk")[:SESSIONS_SHOWN]
         return {
-            "listed_by": "?deleted=all" if row.removed else "",  # where the deeds find the row
+            "listed_by": "?deleted=all" if row.removed else "",  # so that the actions find the row
             "story": story_of(row),
             "sessions": sessions if request.user.has_perm("notebook_sessions.view_session") else (),
             "all_sessions": display.link_to_list("session", _("All sessions"), **of_it),

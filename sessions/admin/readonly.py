@@ -1,8 +1,6 @@
-"""Base classes of lists and pages that staff only look at, with CSV export.
+"""Base classes of read-only lists and pages, with CSV export.
 
-Lists as CSV files: all rows that are filtered or chosen, sent while they are read.
-
-What the lists and pages of rows that staff only look at have in common.
+An export has all filtered or chosen rows, and is streamed while they are read.
 """
 
 from __future__ import annotations
@@ -32,20 +30,24 @@ Column = tuple[str, Callable[[Any], Any]]
 
 
 class Exported:
-    """Gives a list the action; ``columns`` are the file's, by their names."""
+    """A list with a CSV export; ``columns`` are the file's columns, by name."""
 
     columns: ClassVar[tuple[Column, ...]]
     opts: Any
 
     @admin.action(description=gettext_lazy("Export as CSV"), permissions=["view"])
     def export(self, request: HttpRequest, queryset: QuerySet[Any]) -> StreamingHttpResponse:
+        """Return a CSV file of the rows, as a stream."""
         header = [name for name, _value in self.columns]
         name = str(self.opts.model_name) + "s"
         return streaming.csv_response(name, header, self._pages(queryset))
 
     def _pages(self, rows: QuerySet[Any]) -> Iterator[list[list[Any]]]:
-        """The newest first. Each page is a query of its own, so that none is long, and a file
-        of 200,000 rows needs no more memory than one of 1,000."""
+        """Yield pages of rows, newest first.
+
+        Each page is a query of its own, so that none is long, and a file of 200,000 rows needs no
+        more memory than one of 1,000.
+        """
         rows = rows.order_by("-pk")
         page = list(rows[:PAGE])
         while page:
@@ -57,8 +59,11 @@ R = TypeVar("R", bound=Model)
 
 
 class Bounded(Paginator[R]):
-    """The first of the rows only: to count 200,000, or to skip 190,000, takes too long, and
-    whoever looks for one narrows the list."""
+    """A paginator of the first rows only.
+
+    Counting 200,000 rows, or skipping 190,000, takes too long; a person looking for one narrows the
+    list.
+    """
 
     most = 10_000
 
@@ -69,11 +74,11 @@ class Bounded(Paginator[R]):
 
 
 class QuickBoxes:
-    """The boxes by which rows are chosen, without a template for each: it was an eighth of a
-    list's time."""
+    """Row checkboxes without a template for each, which took an eighth of a list's time."""
 
     @admin.display(description=mark_safe('<input type="checkbox" id="action-toggle">'))
     def action_checkbox(self, row: Model) -> SafeString:
+        """Return the row's checkbox."""
         return format_html(
             '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
             ACTION_CHECKBOX_NAME,
@@ -83,7 +88,7 @@ class QuickBoxes:
 
 
 class LookOnly:
-    """Nobody adds, changes or deletes here; deeds go through `lifecycle`."""
+    """An admin without adding, changing and deleting; actions go through `lifecycle`."""
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -96,9 +101,9 @@ class LookOnly:
 
 
 class Rows(LookOnly, Exported, QuickBoxes, ByColumn[R]):
-    """A list of many rows, with deeds.
+    """A read-only list of many rows, with actions.
 
-    Their page has the deeds as buttons, which lead to the same page of confirmation.
+    The page of a row has the actions as buttons, which lead to the same confirmation page.
     """
 
     deeds: ClassVar[tuple[Deed[Any], ...]] = ()
@@ -111,7 +116,7 @@ class Rows(LookOnly, Exported, QuickBoxes, ByColumn[R]):
     actions_selection_counter = True
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Django's own, and the deeds that this person may do."""
+        """Return Django's own actions, and those of ``deeds`` that this person may do."""
         allowed = [deed for deed in self.deeds if request.user.has_perm(deed.permission)]
         actions = super().get_actions(request)
         return {**{deed.name: deed.as_action() for deed in allowed}, **actions}
@@ -133,5 +138,5 @@ class Rows(LookOnly, Exported, QuickBoxes, ByColumn[R]):
         )
 
     def about(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """What the row's page shows below its fields."""
+        """Return more context for the row's page, shown below its fields."""
         return {}

@@ -1,8 +1,7 @@
 """Admin of removals and of things that were set aside.
 
-Removals: what the portal has removed on its own, how much that was, and why.
-
-What no row asked for and was set aside: put back, removed at once, or left until its time.
+A removal says what the portal removed on its own, how much it was, and why. A thing that belongs to
+no row was set aside: staff can put it back, remove it at once, or leave it until its time is up.
 """
 
 from __future__ import annotations
@@ -25,6 +24,8 @@ from .readonly import Rows
 
 @admin.register(Removal)
 class RemovalAdmin(Rows[Removal]):
+    """The log of what the portal removed by itself."""
+
     list_display = ("what", "how_many", "how_large", "when", "reason")
     list_filter = (("kind", filters.Choices), ("at", filters.Dates))
     search_fields = ("name",)
@@ -88,6 +89,8 @@ REMOVE = Deed[SetAside](
 
 @admin.register(SetAside)
 class SetAsideAdmin(Rows[SetAside]):
+    """Things that were set aside, with actions to put them back or remove them now."""
+
     list_display = ("what", "how_large", "set_aside", "removed_on", "note")
     search_fields = ("name",)
     search_help_text = gettext_lazy("What was set aside, by its name")

@@ -1,4 +1,4 @@
-"""Which repositories may be launched: rules, and a field to try an address against them."""
+"""Admin of the rules about which repositories may be launched, with a field to try an address."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ TRY = "_try"
 
 @admin.register(RepositoryRule)
 class RepositoryRuleAdmin(Exported, admin.ModelAdmin[RepositoryRule]):
+    """The rules, and a page to edit one and try it."""
+
     list_display = ("pattern", "kind", "reason", "created")
     list_filter = (("kind", filters.Choices),)
     search_fields = ("pattern", "reason")
@@ -45,7 +47,9 @@ class RepositoryRuleAdmin(Exported, admin.ModelAdmin[RepositoryRule]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Trying stores nothing: the page comes again, with what was typed and the verdict."""
+        """Show the form; trying an address stores nothing, and shows the typed rule and a
+        verdict.
+        """
         context = {"tried": request.POST.get("address", ""), **(extra_context or {})}
         if TRY in request.POST:
             context["verdict"] = self._verdict(request, object_id)
@@ -63,7 +67,7 @@ class RepositoryRuleAdmin(Exported, admin.ModelAdmin[RepositoryRule]):
         return initial
 
     def _verdict(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
-        """What becomes of the address under all rules, with the page's own as it is typed."""
+        """Judge the address by all rules, including this page's rule as typed."""
         stored = self.get_object(request, unquote(object_id)) if object_id else None
         typed = stored or _as_typed(request, RepositoryRule())
         try:

@@ -1,4 +1,4 @@
-"""Sessions: what ran where with what, how long it took to come up, and why it ended."""
+"""Admin of sessions: what ran where, with which resources, how long it took, and why it ended."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ from sessions.states import SESSION_LIVE
 
 
 def stop(session: Session, user: User) -> Project:
-    """Stop the project's notebook, if it is this session's and not a later one's."""
+    """Stop the project's notebook, if it is this session's and not a later one's.
+
+    Raises `StateConflict` if the session is over.
+    """
     if not Session.objects.live().filter(pk=session.pk).exists():
         message = gettext("It is over already, so there is nothing to stop.")
         raise StateConflict("session.state", message)
@@ -35,15 +38,19 @@ def stop(session: Session, user: User) -> Project:
 
 
 def session_stopping(session: Session) -> str:
+    """Return what stopping does to the session; "" if nothing."""
     return stopping(session.project) if session.state in SESSION_LIVE else ""
 
 
 def owner_of(session: Session) -> set[str]:
+    """Return the username of the project's owner, as a set."""
     return {session.project.owner.username}
 
 
 @admin.register(Session)
 class SessionAdmin(Rows[Session]):
+    """The list of sessions, and the page of one with its history."""
+
     list_display = (
         "number",
         "what",
@@ -165,8 +172,11 @@ class SessionAdmin(Rows[Session]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Session], search_term: str
     ) -> tuple[QuerySet[Session], bool]:
-        """Those on this machine, and those of the projects that the list of projects would find:
-        looked for among projects, which are few, and not once for each session."""
+        """Find the sessions on this machine, and those of matching projects.
+
+        Projects are searched as in their own list: they are few, so it is not done once per
+        session.
+        """
         if not search_term:
             return queryset, False
         of_projects = self.admin_site.get_model_admin(Project)

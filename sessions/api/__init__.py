@@ -1,1 +1,1 @@
-"""The REST API of projects: translates requests to `lifecycle` and rows to JSON."""
+"""The REST API of projects: requests become calls of `sessions.lifecycle`, rows become JSON."""

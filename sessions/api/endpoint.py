@@ -1,12 +1,8 @@
-"""Base classes and permissions of every API view.
+"""The base class of every API view, and lookups that the views share.
 
-Who asks, and which project they may see by its name.
-
-What every address of the API does besides its own work, whichever app its view is from.
-
-`endpoint` puts it in front of a view where `urls` names it, so that no view can forget it: who
-asks too often is told so (`throttles`), a POST that is sent twice with one key happens once
-(`idempotency`), and no answer is kept on the way, since each is one person's own.
+`endpoint` wraps each view where `urls` names it, whichever app it is from, so that no view can
+forget the common rules: callers are rate-limited (`throttles`), a POST sent twice with one key
+happens once (`idempotency`), and no answer is cached on its way, since each is for one person only.
 """
 
 from __future__ import annotations
@@ -28,12 +24,12 @@ from sessions.models import Project
 
 
 def person(request: Request) -> User:
-    """Who asks; the permission classes have let nobody else in."""
+    """Return the person who makes the request; the permission classes let nobody else in."""
     return cast(User, request.user)
 
 
 def find(request: Request, name: str) -> Project:
-    """A project that this person may see; what they may not see is not there."""
+    """Return the project of this name. Raises `Http404` if the person may see none."""
     project = Project.objects.named(name, request.user)
     if project is None:
         raise Http404
@@ -41,12 +37,16 @@ def find(request: Request, name: str) -> Project:
 
 
 def find_or_deleted(request: Request, name: str) -> Project:
-    """Like `find`, with those that are deleted and can be restored."""
+    """Return a project like `find`, including deleted ones that can be restored."""
     return Project.objects.deleted(name, request.user) or find(request, name)
 
 
 class Endpoint(APIView):
-    """``secret_answers``: what it answers to a POST is shown once and kept nowhere."""
+    """Rules common to all API views.
+
+    ``secret_answers`` is for views whose answer to a POST holds a secret, shown once and never
+    stored.
+    """
 
     secret_answers = False
     throttle_classes = (throttles.OfPerson,)
@@ -60,7 +60,7 @@ class Endpoint(APIView):
         audit_actor.acts(person(request))
         key = request.headers.get(idempotency.HEADER)
         if request.method == "POST" and key is not None and hasattr(self, "post"):
-            # A view lives for one request, so this one's handler is its own.
+            # There is one view instance per request, so its handler can be replaced.
             view: Any = self
             act = partial(view.post, request, *args, **kwargs)
             view.post = lambda *_args, **_kwargs: idempotency.once(self, request, key, act)
@@ -75,7 +75,7 @@ class Endpoint(APIView):
 
 
 def endpoint(view: type[APIView], **options: Any) -> Callable[..., HttpResponseBase]:
-    """The view with all this before it, for an address."""
+    """Return the view wrapped in `Endpoint`, for a URL pattern."""
     name, about = view.__name__, {"__doc__": view.__doc__, "__module__": view.__module__}
     whole: Any = type(name, (Endpoint, view), about)
     served: Callable[..., HttpResponseBase] = whole.as_view(**options)

@@ -1,10 +1,8 @@
 """Answer every error of the API in one form.
 
-Every error of the API in one form: ``{"code": "...", "detail": "..."}`` and what helps.
-
-What there is not, under ``/api/v1/``: said in JSON, as everything else here.
-
-A slash that is missing at the end is put on, with 308: unlike 301 it keeps a POST what it is.
+It is ``{"code": "...", "detail": "..."}``, with more fields where they help. An unknown address
+under ``/api/v1/`` is answered in JSON too. A missing slash at the end is added with a 308 redirect,
+which unlike 301 keeps a POST a POST.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from sessions.errors import BinderyError
 
 
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The answer to an exception that left a view; None is an error of ours."""
+    """Return the answer to an exception that left a view; None if it is an unexpected error."""
     response = _response(error, context)
     if response is not None and response.status_code >= 500:
         response.data["reference"] = reference()
@@ -59,7 +57,7 @@ def _code(error: exceptions.APIException) -> str:
 
 
 def _first(detail: Any) -> str:
-    """The first sentence of a validation error, with its field."""
+    """Return the first sentence of a validation error, with its field."""
     if isinstance(detail, dict):
         field, rest = next(iter(detail.items()))
         return f"{field}: {_first(rest)}"
@@ -67,12 +65,14 @@ def _first(detail: Any) -> str:
 
 
 class WithSlash(HttpResponsePermanentRedirect):
+    """A permanent redirect that keeps the method."""
+
     status_code = 308
 
 
 @csrf_exempt
 def unknown(request: HttpRequest) -> HttpResponse:
-    """The answer at an address that is nothing's."""
+    """Answer 404 at an unknown address, or redirect if only the slash at the end is missing."""
     if not request.path.endswith("/") and resolve(f"{request.path_info}/").func is not unknown:
         _path, mark, query = request.get_full_path().partition("?")
         return WithSlash(f"{request.path}/{mark}{query}")

@@ -1,4 +1,4 @@
-"""``/api/v1/projects/<name>/events/``: a project's story after a cursor, in pages or live."""
+"""``/api/v1/projects/<name>/events/``: a project's events after a cursor, in pages or live."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXAMPLE = 'id: 4294967296\ndata: {"cursor": 4294967296, "phase": "waiting", …}
 
 
 class EventStreamRenderer(BaseRenderer):
-    """Lets ``Accept: text/event-stream`` be asked for."""
+    """A renderer that allows ``Accept: text/event-stream``."""
 
     media_type = STREAM
     format = "event-stream"
@@ -45,6 +45,8 @@ class EventStreamRenderer(BaseRenderer):
 
 
 class EventsView(APIView):
+    """The events of a project."""
+
     renderer_classes = (JSONRenderer, EventStreamRenderer)
 
     @extend_schema(
@@ -65,9 +67,10 @@ class EventsView(APIView):
         },
     )
     def get(self, request: Request, name: str) -> HttpResponseBase:
-        """The project's story after a cursor: a page of it, or with `Accept: text/event-stream`
-        all that comes, live. Each event of the stream has its cursor as `id:` and the same JSON
-        as `data:`. The log of a private repository's build is its owner's alone."""
+        """The project's events after a cursor: one page, or with `Accept: text/event-stream` all
+        that follow, live. Each event of the stream has its cursor as `id:` and the same JSON as
+        `data:`. Only the owner gets the build log of a private repository.
+        """
         project = find(request, name)
         log = project.shows_log_to(person(request))
         place = _place(request)
@@ -81,7 +84,7 @@ class EventsView(APIView):
         return Response({"events": page.items, "next": page.next})
 
     def handle_exception(self, exc: Exception) -> Response:
-        """An error is JSON, also for whom a stream was promised."""
+        """Answer errors in JSON, even if a stream was asked for."""
         self.request.accepted_renderer = JSONRenderer()
         self.request.accepted_media_type = JSONRenderer.media_type
         return super().handle_exception(exc)
@@ -106,7 +109,7 @@ class EventsView(APIView):
     def _still_visible(self, request: Request, name: str) -> bool:
         user = User.objects.get(pk=person(request).pk)
         visible = Project.objects.named(name, user) is not None
-        if request.auth is None:  # a browser; its session is read anew
+        if request.auth is None:  # a browser; read its session again
             browser = SessionStore(request.session.session_key).load()
             return signs_in(user, browser) and visible
         return still_good(request.auth) and visible

@@ -1,9 +1,9 @@
-"""A POST that is sent twice with one ``Idempotency-Key`` happens once, and is answered twice.
+"""Handle ``Idempotency-Key``: a POST sent twice with one key happens once and is answered twice.
 
-After draft-ietf-httpapi-idempotency-key-header. What is done and the answer to it are stored in
-one transaction, so after a crash there are both or neither: the key of a request that ended
-without an answer is free again after a minute. Refusals (4xx) are answers, too; what was our
-fault or passes by itself (5xx) is not, and may be tried again with the same key.
+This follows draft-ietf-httpapi-idempotency-key-header. The change and its answer are stored in one
+transaction, so after a crash there are both or neither: the key of a request that ended without an
+answer is free again after a minute. Refusals (4xx) are stored like other answers. Errors of the
+portal and temporary errors (5xx) are not, and may be retried with the same key.
 """
 
 from __future__ import annotations
@@ -33,13 +33,17 @@ LONGEST = 255
 
 
 class KeyReused(UserError):
-    """One key stands for one request."""
+    """Raised if a key comes with another request than before."""
 
     status = 422
 
 
 def once(view: APIView, request: Request, key: str, act: Callable[[], Response]) -> Response:
-    """What ``act`` answers, or what it has answered to this request before."""
+    """Return the answer of ``act``, or the stored answer if this request was handled before.
+
+    Raises `UserError` if the key is not valid, `KeyReused` if it belongs to another request, and
+    `StateConflict` if that request is still in progress or its answer held a secret.
+    """
     _require_good(key)
     asked = digest(request)
     row, is_new = Idempotency.objects.claim(person(request), key, asked)
@@ -60,7 +64,7 @@ def once(view: APIView, request: Request, key: str, act: Callable[[], Response])
 
 
 def digest(request: Request) -> str:
-    """The same for the same wish, however its JSON is spaced and ordered."""
+    """Return a digest of a request; the spacing and key order of its JSON do not matter."""
     asked = [request.method, request.path, request.data]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
@@ -70,7 +74,7 @@ def _done(view: APIView, row: Idempotency, act: Callable[[], Response]) -> Respo
     response = act()
     body = None if getattr(view, "secret_answers", False) else _plain(response.data)
     if not Idempotency.objects.settle(row, response.status_code, body):
-        raise _in_progress()  # it took so long that another has begun
+        raise _in_progress()  # it took so long that another attempt began
     return response
 
 
@@ -105,5 +109,5 @@ def _require_good(key: str) -> None:
 
 
 def _plain(data: Any) -> Any:
-    """As it went over the line."""
+    """Return the data as it was sent: rendered to JSON and parsed."""
     return None if data is None else json.loads(JSONRenderer().render(data))

@@ -1,11 +1,8 @@
 """Filter, order and paginate lists of the API.
 
-What a list of projects may be narrowed to, and in which order it comes.
-
-Lists in pages: ``?limit=`` and ``?cursor=``, with the way on in the header ``Link`` (RFC 8288).
-
-The body stays a plain list, as it was before there were pages. A cursor holds the place of the
-last row, not its number, so rows that come or go meanwhile neither repeat nor hide others.
+Pages use ``?limit=`` and ``?cursor=``, with the next page in the header ``Link`` (RFC 8288). The
+body stays a plain list, as it was before there were pages. A cursor holds the position of the last
+row, not its number, so rows that appear or disappear meanwhile neither repeat nor hide others.
 """
 
 from __future__ import annotations
@@ -38,7 +35,10 @@ ORDERS = ["-created", "created", "-last_activity", "last_activity", "name", "-na
 
 
 class ProjectFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
-    """Without ``owner`` the list is of one's own projects, for staff too."""
+    """Filters and order of the list of projects.
+
+    Without ``owner`` the list has your own projects only, for staff too.
+    """
 
     state = filters.MultipleChoiceFilter(
         choices=ProjectState.choices,
@@ -94,12 +94,15 @@ class ProjectFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
     def in_states(
         self, rows: ProjectQuerySet, name: str, states: list[ProjectState]
     ) -> ProjectQuerySet:
+        """Return the rows in any of the states."""
         return reduce(or_, (rows.in_state(state) for state in states)) if states else rows
 
     def with_text(self, rows: ProjectQuerySet, name: str, text: str) -> ProjectQuerySet:
+        """Return the rows with this text in the name or the repository."""
         return rows.filter(Q(name__icontains=text) | Q(repository__icontains=text))
 
     def in_order(self, rows: ProjectQuerySet, name: str, order: str) -> ProjectQuerySet:
+        """Return the rows in the given order."""
         return rows.order_by(order)
 
 
@@ -108,7 +111,7 @@ SALT = "bindery.page"
 
 
 class Pages(BasePagination):
-    """In the order of the queryset's first field, and among equals of the row's number."""
+    """Pagination by the queryset's first order field, and by the primary key among equal values."""
 
     def paginate_queryset(
         self, queryset: Any, request: Request, view: APIView | None = None
@@ -159,14 +162,14 @@ def _limit(request: Request) -> int:
 
 
 def _cursor(row: Model, field: str) -> str:
-    """Signed, so that only what was handed out comes back."""
+    """Return a cursor, signed so that only cursors we handed out are accepted."""
     value = getattr(row, field.removeprefix("-"))
     text = value.isoformat() if isinstance(value, datetime) else str(value)
     return signing.dumps([field, text, row.pk], salt=SALT)
 
 
 def _after(field: str, cursor: str) -> Q:
-    """The condition for rows after the one that `_cursor` was made of."""
+    """Return the condition for rows after the one that `_cursor` was called with."""
     try:
         for_field, text, pk = signing.loads(cursor, salt=SALT)
     except signing.BadSignature:

@@ -1,8 +1,6 @@
-"""``/api/v1/me/`` and the export of a person's data.
+"""``/api/v1/me/``: the signed-in person, their limits and use; ``me/download/``: their data.
 
-``/api/v1/me/``: who asks, what they may have, and what they have in use.
-
-``/api/v1/me/download/``: what the account page's Download is, for programs.
+The download is the same archive as on the account page, for programs.
 """
 
 from __future__ import annotations
@@ -35,14 +33,14 @@ def _figure(name: str) -> serializers.Field[Any, Any, Any, Any]:
 
 
 class LimitsSerializer(serializers.Serializer[Any]):
-    """What somebody may have, as `quotas.limits.Limits` says it."""
+    """Limits of a person."""
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         return {name: _figure(name) for name in FIELDS}
 
 
 class UsageSerializer(serializers.Serializer[Any]):
-    """What somebody has in use."""
+    """Resources that a person has in use."""
 
     projects = serializers.IntegerField()
     running = serializers.IntegerField()
@@ -52,6 +50,8 @@ class UsageSerializer(serializers.Serializer[Any]):
 
 
 class MeSerializer(serializers.Serializer[Any]):
+    """A person, with their limits and use."""
+
     username = serializers.CharField()
     name = serializers.CharField(help_text="The full name, where it is known.")
     email = serializers.CharField()
@@ -76,11 +76,13 @@ _GROUPS = Prepared(
 
 
 class MeView(APIView):
+    """The signed-in person."""
+
     @extend_schema(
         operation_id="get_me", summary="Who I am, my limits and my use", responses=MeSerializer
     )
     def get(self, request: Request) -> Response:
-        """Whom the token belongs to, or who is signed in."""
+        """The owner of the token, or the person who is signed in."""
         user = person(request)
         return Response(
             {
@@ -100,7 +102,7 @@ ZIP = "application/zip"
 
 
 class ArchiveRenderer(BaseRenderer):
-    """Lets ``Accept: application/zip`` be asked for; errors are still JSON."""
+    """A renderer that allows ``Accept: application/zip``; errors are still JSON."""
 
     media_type = ZIP
     format = "zip"
@@ -110,6 +112,8 @@ class ArchiveRenderer(BaseRenderer):
 
 
 class DownloadView(APIView):
+    """The signed-in person's data."""
+
     renderer_classes = (JSONRenderer, ArchiveRenderer)
 
     @extend_schema(
@@ -118,6 +122,7 @@ class DownloadView(APIView):
         responses={(200, ZIP): OpenApiResponse(OpenApiTypes.BINARY, description="A ZIP.")},
     )
     def get(self, request: Request) -> HttpResponseBase:
-        """An archive of files with a row a line, as JSON; its README says what is what. No secret
-        is in it, and neither are the files of notebooks."""
+        """A ZIP archive of your data, in files with one JSON row per line; its README explains the
+        files. It contains no secrets, and no files of notebooks.
+        """
         return export.archive(person(request))

@@ -1,14 +1,11 @@
-"""Describe the API in OpenAPI 3, errors included, and serve its page.
+"""Describe the API in OpenAPI 3, errors included, and serve its reference page.
 
-The errors of the API as its schema tells them; `errors` makes them.
+``/api/v1/schema/`` serves the schema. drf-spectacular reads what each view takes and answers; what
+all views share (errors, which `errors` makes, ``Idempotency-Key``, ``Link``) is added here, so that
+no view has to repeat it.
 
-``/api/v1/schema/``: the API in OpenAPI 3, made from the views and completed here.
-
-drf-spectacular reads what each view takes and answers; what holds for all of them (the errors,
-``Idempotency-Key``, ``Link``) is put on here, so that no view has to say it.
-
-``/api/v1/docs/``: the schema as a page to read, where calls can be tried by whoever is signed
-in, with what their browser may do.
+``/api/v1/docs/`` shows the schema as a page. A signed-in person can try calls there with their
+browser's session.
 """
 
 from __future__ import annotations
@@ -139,7 +136,7 @@ NAMES = {
 
 
 def of(operation: dict[str, Any], path: str, method: str) -> Iterator[str]:
-    """The statuses of those that a call can be answered with."""
+    """Yield the error statuses that a call can be answered with."""
     has_body = "requestBody" in operation
     changes_project = "/projects/" in path and method in {"post", "delete"}
     yield from ("401", "403", "406", "429", "500")
@@ -172,15 +169,15 @@ YAML = (OpenApiYamlRenderer2, OpenApiYamlRenderer)
 
 
 class Described(AutoSchema):
-    """How each view is described (``DEFAULT_SCHEMA_CLASS``)."""
+    """Description of each view (``DEFAULT_SCHEMA_CLASS``)."""
 
     def get_paginated_name(self, serializer_name: str) -> str:
-        """A page is a plain list of what is in it."""
+        """Name a page after its rows: it is a plain list of them."""
         return f"{serializer_name}s"
 
 
 class Bearer(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How programs say who they are."""
+    """The authentication scheme of programs."""
 
     target_class = "keys.authentication.TokenAuthentication"
     name = "token"
@@ -191,32 +188,33 @@ class Bearer(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
 
 
 class SchemaView(APIView):
-    """It says nothing of anybody, so everybody may read it."""
+    """The schema, public because it holds no personal data."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
     renderer_classes = (OpenApiJsonRenderer2, OpenApiJsonRenderer, *YAML)
 
     def get_renderers(self) -> list[BaseRenderer]:
-        """``?format=yaml`` is for browsers, which cannot choose what they accept."""
+        """Support ``?format=yaml`` for browsers, which cannot choose what they accept."""
         if self.request.GET.get("format") == "yaml":
             return [kind() for kind in YAML]
         return super().get_renderers()
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
+        """Return the schema."""
         return Response(schema())
 
 
 @cache
 def schema() -> dict[str, Any]:
-    """The same for as long as the process runs."""
+    """Return the schema, built once per process."""
     made: dict[str, Any] = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
     return made
 
 
 def complete(result: dict[str, Any], **others: Any) -> dict[str, Any]:
-    """What spectacular has made, with what holds for every call (a postprocessing hook)."""
+    """Add what holds for every call to drf-spectacular's schema (a postprocessing hook)."""
     components = result["components"]
     components["schemas"]["Error"] = ERROR
     components["responses"] = RESPONSES
@@ -249,7 +247,7 @@ def _headers(answers: dict[str, Any], name: str, text: str) -> None:
 
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    """For everybody, as the schema is."""
+    """Serve the reference page, public like the schema."""
     made = schema()
     context = {
         "version": made["info"]["version"],

@@ -1,8 +1,8 @@
-"""Bounds what the API takes as JSON: not deeper, larger in its numbers or stranger in its text
-than can be kept and answered. What is over that is a body that cannot be parsed, 400.
+"""Bound the JSON that the API accepts: its depth, its numbers and its text.
 
-Python's parser goes down one call for each ``[``, and numbers of thousands of digits, lone halves
-of surrogate pairs and infinities all fail somewhere on their way to a column or an answer.
+Anything that could not be stored and returned is refused as a body that cannot be parsed, with 400.
+Python's parser recurses for each ``[``; numbers of thousands of digits, lone surrogates and
+infinities all fail somewhere on their way to a column or an answer.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from rest_framework.parsers import JSONParser
 
 DEPTH = 20
 LARGEST = 10**300
-"""Largest number; beyond it is no float. That a column takes less, its own validators say."""
+"""Largest number; a float cannot go much beyond. Columns have their own, smaller limits."""
 
 
 class PlainJSONParser(JSONParser):
-    """JSON is UTF-8, whatever the header says (RFC 8259, section 8.1)."""
+    """A parser of bounded JSON, in UTF-8 whatever the header says (RFC 8259, section 8.1)."""
 
     def parse(
         self,
@@ -39,7 +39,7 @@ class PlainJSONParser(JSONParser):
 
 
 def _require_plain(found: Any) -> None:
-    """Level by level, so that nothing here is called for each depth either."""
+    """Check level by level, so that this does not recurse either."""
     level: list[Any] = [found]
     for _depth in range(DEPTH):
         level = [inner for each in level for inner in _inside(each)]

@@ -1,6 +1,6 @@
-"""The schema as a page shows it: calls by their subject, each with its fields; pure.
+"""Turn the schema into what its page shows: calls by subject, each with its fields. Pure functions.
 
-`openapi` serves it. What a schema says in nested objects is said here in words of a few kinds.
+`openapi` serves the page. Nested objects of the schema become short descriptions of their type.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 SUBJECTS = ("projects", "me", "tokens", "ssh-key", "users")
-"""The order in which people need them; others follow."""
+"""Subjects in the order in which people need them; any others follow."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """``kind`` is in words; ``shape`` the object that it is of, which the page shows below."""
+    """A field or parameter of a call.
+
+    ``kind`` is its type in words; ``shape`` names the object type, which the page shows further
+    below.
+    """
 
     name: str
     kind: str
@@ -31,6 +35,8 @@ class Field:
 
 @dataclass(frozen=True)
 class Answer:
+    """A possible answer to a call."""
+
     status: str
     text: str
     kind: str = ""
@@ -39,6 +45,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Call:
+    """One method of one address."""
+
     id: str
     method: str
     path: str
@@ -51,7 +59,7 @@ class Call:
 
 
 def calls(schema: Schema) -> dict[str, list[Call]]:
-    """All of them, by subject."""
+    """Return all calls, by subject."""
     found: dict[str, list[Call]] = {subject: [] for subject in SUBJECTS}
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
@@ -61,7 +69,7 @@ def calls(schema: Schema) -> dict[str, list[Call]]:
 
 
 def shapes(schema: Schema) -> dict[str, list[Field]]:
-    """The objects that bodies and answers are of, with their fields."""
+    """Return the object types of bodies and answers, with their fields."""
     return {
         name: [replace(each, required=False) for each in _fields(shape)]
         for name, shape in schema["components"]["schemas"].items()
@@ -113,7 +121,7 @@ def _answer(schema: Schema, status: str, answer: Schema) -> Answer:
 
 
 def _kind(schema: Schema) -> tuple[str, str]:
-    """The kind in words, and the object's name where it is one."""
+    """Return the type in words, and the object's name if it is an object."""
     inner = schema.get("allOf") or schema.get("oneOf") or [schema]
     name = inner[0].get("$ref", "").rpartition("/")[2]
     null = " or null" if schema.get("nullable") else ""
@@ -132,7 +140,7 @@ def _choices(schema: Schema) -> tuple[str, ...]:
 
 
 def _sample(body: Schema) -> Iterable[tuple[str, Any]]:
-    """What has to be given, to begin with."""
+    """Yield the fields of a minimal body, with placeholders."""
     required = body.get("required") or list(body.get("properties", {}))[:1]
     for name in required:
         text = body["properties"][name].get("type") == "string"
@@ -140,7 +148,7 @@ def _sample(body: Schema) -> Iterable[tuple[str, Any]]:
 
 
 def _resolved(schema: Schema, part: Schema) -> Schema:
-    """What a reference points to."""
+    """Return the part of the schema that a reference points to."""
     while "$ref" in part:
         _start, section, name = part["$ref"].rsplit("/", 2)
         part = schema["components"][section][name]
@@ -148,6 +156,6 @@ def _resolved(schema: Schema, part: Schema) -> Schema:
 
 
 def _resolved_list(schema: Schema, part: Schema) -> Schema:
-    """A list that has a name is shown as a list."""
+    """Resolve a named list, so that it is shown as a list; return anything else unchanged."""
     whole = _resolved(schema, part)
     return whole if whole.get("type") == "array" else part

@@ -1,4 +1,4 @@
-"""Projects as JSON, what a launch takes, and what a person is told about themselves."""
+"""Serialize projects, launches, events and deletions for the API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sessions.states import Phase, ProjectState
 
 
 class LaunchSerializer(serializers.Serializer[Any]):
-    """Lengths and spelling are judged by the providers, in words."""
+    """A repository to launch. If its address, ref or path is not valid, the error says why."""
 
     repository = serializers.CharField(
         allow_blank=True,
@@ -40,7 +40,7 @@ class LaunchSerializer(serializers.Serializer[Any]):
 
 
 class ResourcesSerializer(serializers.Serializer[Any]):
-    """Requests are guaranteed, limits the most; GB are 10⁹ bytes."""
+    """Resources of a notebook: requests are guaranteed, limits are the most. GB are 10⁹ bytes."""
 
     cpu_request = serializers.FloatField()
     cpu_limit = serializers.FloatField()
@@ -50,16 +50,16 @@ class ResourcesSerializer(serializers.Serializer[Any]):
 
 
 class FilesSerializer(serializers.Serializer[Any]):
-    """What a project's own files took of its owner's volume at a moment."""
+    """Size of a project's own files on its owner's volume, and when it was measured."""
 
     bytes = serializers.IntegerField(source="files_size", allow_null=True)
     measured = serializers.DateTimeField(source="files_measured", allow_null=True)
 
 
 class ProjectSerializer(serializers.ModelSerializer[Project]):
-    """``owner`` stands in a list of other people's only: see `ListedSerializer`. The context's
-    ``reader`` is who asks."""
+    """A project and its notebook."""
 
+    # The context's `reader` is the person who asks, `limits` what `limits_for` returns.
     state = serializers.ChoiceField(choices=ProjectState.choices)
     message = serializers.SerializerMethodField(help_text="Why it is so, for a person.")
     code = serializers.CharField(
@@ -94,17 +94,18 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
 
     @extend_schema_field(ResourcesSerializer)
     def get_resources(self, project: Project) -> dict[str, Any]:
+        """Resources of the notebook, or its owner's defaults if it has never run."""
         if project.current:
             return asdict(project.current.resources)
         return asdict(by_default(self._limits(project)))
 
     def get_message(self, project: Project) -> str:
-        """To others than the owner of a private repository, no words of its build or notebook."""
+        """Why it is so; messages about a private repository's notebook are its owner's alone."""
         return project.message_for(self.context["reader"])
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_deletes_at(self, project: Project) -> str | None:
-        """When it is deleted if nobody uses it until then, null where never."""
+        """When the project is deleted if nobody uses it until then; null if never."""
         if project.removed:
             return None
         idle_days = self._limits(project).idle_days
@@ -118,7 +119,11 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
 
 @extend_schema_serializer(component_name="ListedProject")
 class ListedSerializer(ProjectSerializer):
-    """With ``owner``, for staff who list other people's, and with what tells of a deleted one."""
+    """A project in a list of other people's or deleted projects.
+
+    `owner` is there in lists of other people's projects, for staff; `deleted` and
+    `restorable_until` in lists of deleted ones.
+    """
 
     owner = serializers.CharField(source="owner.username", required=False)
     deleted = serializers.DateTimeField(
@@ -136,6 +141,8 @@ class ListedSerializer(ProjectSerializer):
 
 
 class DeleteSerializer(serializers.Serializer[Any]):
+    """How to delete a project."""
+
     for_good = serializers.BooleanField(
         default=False,
         help_text="Have it gone at once. One that was deleted before goes now, too.",
@@ -143,6 +150,8 @@ class DeleteSerializer(serializers.Serializer[Any]):
 
 
 class EventSerializer(serializers.Serializer[Any]):
+    """One event of a project, or a piece of its build's log."""
+
     cursor = serializers.IntegerField()
     at = serializers.DateTimeField()
     phase = serializers.ChoiceField(choices=Phase.choices)
@@ -153,11 +162,15 @@ class EventSerializer(serializers.Serializer[Any]):
 
 
 class StorySerializer(serializers.Serializer[Any]):
+    """A page of a project's events."""
+
     events = EventSerializer(many=True)
     next = serializers.IntegerField(help_text="The cursor to go on with.")
 
 
 def limits_for(projects: Sequence[Project]) -> dict[int, Limits]:
-    """The limits of those whose projects these are, by their rows' numbers: all in three queries,
-    however long the list is."""
+    """Return the limits of the projects' owners, by user id.
+
+    It takes three queries for any number of projects.
+    """
     return limits_of_many({project.owner for project in projects})

@@ -1,5 +1,7 @@
-"""``/api/v1/ssh-key/``: the public half of a person's SSH key pair; the private one is for their
-notebooks alone."""
+"""``/api/v1/ssh-key/``: show and replace the public half of a person's SSH key pair.
+
+The private half is only for their notebooks.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,8 @@ from sessions.lifecycle import sshkey
 
 
 class NoKey(NotFound):
+    """Raised if the person has no SSH key yet."""
+
     default_code = "ssh-key.none"
 
     def __init__(self) -> None:
@@ -30,7 +34,7 @@ class NoKey(NotFound):
 
 
 class SshKeySerializer(serializers.ModelSerializer[KeyPair]):
-    """``public_key`` is a line for ``authorized_keys``, ``fingerprint`` as OpenSSH shows it."""
+    """An SSH public key: a line for `authorized_keys`, and its fingerprint in OpenSSH's form."""
 
     public_key = serializers.CharField(source="public", read_only=True)
     type = serializers.CharField(read_only=True)
@@ -42,13 +46,17 @@ class SshKeySerializer(serializers.ModelSerializer[KeyPair]):
 
 
 class SshKeyView(APIView):
+    """The signed-in person's public SSH key."""
+
     @extend_schema(
         operation_id="get_ssh_key",
         summary="My public SSH key",
         responses={200: SshKeySerializer, 404: None},
     )
     def get(self, request: Request) -> Response:
-        """The public half, for GitHub, GitLab and other machines; 404 before the first launch."""
+        """The public half of your key, for GitHub, GitLab and other machines. It is 404 before your
+        first launch.
+        """
         pair = KeyPair.objects.filter(user=cast(User, request.user)).first()
         if pair is None:
             raise NoKey
@@ -56,6 +64,8 @@ class SshKeyView(APIView):
 
 
 class RotateView(APIView):
+    """The replacement of the signed-in person's SSH key."""
+
     @extend_schema(
         operation_id="rotate_ssh_key",
         summary="A new SSH key",
@@ -63,8 +73,10 @@ class RotateView(APIView):
         responses=SshKeySerializer,
     )
     def post(self, request: Request) -> Response:
-        """A new one in its place, or the first. What the old one opens stays closed to the new
-        one until that is added there; notebooks that run have it within about a minute."""
+        """Replace your key with a new one, or make your first. The new key has no access until you
+        add it wherever you had added the old one. Running notebooks get it within about a
+        minute.
+        """
         return Response(_shown(sshkey.replace(cast(User, request.user))))
 
 

@@ -1,9 +1,9 @@
-"""How often somebody may ask: a person to look and to change, an address without a good token.
+"""Limit the rate of API calls: per person for reads and for changes, per address without a token.
 
-Counted by the minute, in the cache: all processes together where there is Redis, each for itself
-where there is none. Part of the minute before still counts, so that two minutes' worth cannot
-be had at their border. A stream of events counts once, when it is opened. Forms of pages count with
-the same counters (`portal.pages.responses`), so that whoever uses both has no more.
+Calls are counted by the minute in the cache: across all processes with Redis, in each process
+without. Part of the previous minute still counts, so that nobody gets two minutes' worth around its
+end. A stream of events counts once, when it is opened. Forms on pages use the same counters
+(`portal.pages.responses`), so that using both gives no more.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TooOften(Throttled):
 
 
 class OfPerson(BaseThrottle):
-    """So many calls a minute, whichever token or browser they come by."""
+    """A limit on the calls of a person per minute, across all their tokens and browsers."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         if not request.user.is_authenticated:
@@ -51,31 +51,33 @@ class OfPerson(BaseThrottle):
         return not is_over_for_changes(request.user)
 
     def wait(self) -> float:
+        """Return the seconds until the next minute."""
         return rest_of_minute()
 
 
 def is_over_for_changes(user: User) -> bool:
-    """Count one more wish of this person's to change something; return whether that was one too
-    many."""
+    """Count one more change by this person; return whether it exceeds the limit."""
     return _is_over(f"change:{user.pk}", settings.PORTAL_API_CHANGE_RATE)
 
 
 def is_over_for_strangers(request: HttpRequest | Request) -> bool:
-    """Count one more request of an address that nobody stands for; return whether that was one too
-    many. A network of IPv6 counts as one, as it does for signing in."""
+    """Count one more unauthenticated request; return whether its address exceeds the limit.
+
+    An IPv6 network counts as one address, as it does for signing in.
+    """
     return _is_over(
         f"stranger:{login_throttle.address(request)}", settings.PORTAL_API_STRANGER_RATE
     )
 
 
 def count_stranger(request: Request) -> None:
-    """Note that an address asked without a token, or with a wrong one. Raises `TooOften`."""
+    """Count a request without a valid token. Raises `TooOften` if there were too many."""
     if is_over_for_strangers(request):
         raise TooOften(rest_of_minute())
 
 
 def _is_over(who: str, most: int) -> bool:
-    """Count one more, and tell whether that was one too many; nothing is too many for 0."""
+    """Count one more call; return whether it exceeds ``most``, which is 0 for no limit."""
     if not most:
         return False
     minute, into = divmod(time.time(), MINUTE)
@@ -93,10 +95,10 @@ def _count(key: str) -> int:
         return 1
     try:
         return cache.incr(key)
-    except ValueError:  # has just ended
+    except ValueError:  # expired just now
         return 1
 
 
 def rest_of_minute() -> float:
-    """The seconds after which to come again."""
+    """Return the seconds until the next minute, after which the caller may try again."""
     return MINUTE - time.time() % MINUTE

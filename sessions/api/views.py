@@ -1,4 +1,4 @@
-"""``/api/v1/projects/``: what stands in the answers is a contract."""
+"""``/api/v1/projects/``: list, launch, show, change and delete projects. Answers are a contract."""
 
 from __future__ import annotations
 
@@ -31,11 +31,13 @@ Verb = Callable[[Project, User], Any]
 
 
 def _shown(request: Request, project: Project) -> dict[str, Any]:
-    """The project as whoever asks may read it."""
+    """Return the project's JSON for the person who asks."""
     return ProjectSerializer(project, context={"reader": person(request)}).data
 
 
 class ProjectsView(GenericAPIView[Project]):
+    """The list of projects."""
+
     serializer_class = ProjectSerializer
     filter_backends = (DjangoFilterBackend,)
     filterset_class = ProjectFilter
@@ -50,8 +52,9 @@ class ProjectsView(GenericAPIView[Project]):
         responses=ListedSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        """A list, the newest first. Where there are more than one page holds, the header `Link`
-        leads to the next."""
+        """Your projects, newest first. If they do not fit on one page, the header `Link` leads to
+        the next.
+        """
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
         asked = request.query_params
         shape = (
@@ -70,8 +73,9 @@ class ProjectsView(GenericAPIView[Project]):
         filters=False,
     )
     def post(self, request: Request) -> Response:
-        """A new project, on its way to run. It is `ready` when its `state` says so: follow its
-        events, or ask again."""
+        """Launch a repository as a new project. It runs when its `state` is `ready`: follow its
+        events, or ask again.
+        """
         wish = LaunchSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
         project = lifecycle.launch(person(request), **wish.validated_data)
@@ -79,9 +83,11 @@ class ProjectsView(GenericAPIView[Project]):
 
 
 class ProjectView(APIView):
+    """One project."""
+
     @extend_schema(operation_id="get_project", summary="One project", responses=ProjectSerializer)
     def get(self, request: Request, name: str) -> Response:
-        """How it is now."""
+        """The project's current state."""
         return Response(_shown(request, find(request, name)))
 
     @extend_schema(
@@ -91,8 +97,10 @@ class ProjectView(APIView):
         responses={202: OpenApiResponse(description="It is being deleted.")},
     )
     def delete(self, request: Request, name: str) -> Response:
-        """A running notebook is stopped first; the files in your own folder stay. It can be
-        restored for some days, with its own files, unless it is deleted for good."""
+        """Delete the project. A running notebook is stopped first; the files in your own folder
+        stay. You can restore the project with its own files for some days, unless you delete it
+        for good.
+        """
         wish = DeleteSerializer(data=request.query_params)
         wish.is_valid(raise_exception=True)
         for_good = wish.validated_data["for_good"]
@@ -115,6 +123,7 @@ class VerbView(APIView):
     verb = ""
 
     def post(self, request: Request, name: str) -> Response:
+        """Act on the project, and answer 202 with its JSON."""
         project = (find_or_deleted if self.verb == "restore" else find)(request, name)
         self.verbs[self.verb](project, person(request))
         return Response(_shown(request, find(request, name)), status=202)
@@ -140,7 +149,7 @@ MEANINGS = {
 
 
 def verb_view(verb: str) -> type[VerbView]:
-    """The view of one verb, with words of its own in the schema."""
+    """Return the view of one verb, with its own description in the schema."""
 
     @extend_schema(
         operation_id=f"{verb}_project",

@@ -1,1 +1,1 @@
-"""What builders run on a repository's files: `detect`, a program of its own."""
+"""Programs that builders run on a repository's files: `detect`."""

@@ -1,10 +1,10 @@
-"""Finds how a repository is to be built, with repo2docker's own rules. A program of its own:
+"""Find how a repository is to be built, by repo2docker's own rules. A program of its own:
 
     detect.py <answer.json> <python version>...
 
-It looks at the current directory, which strangers fill, so it runs in a sandbox that has
-repo2docker and no network. The versions are those that there are, the preferred one first.
-The answer is JSON: either what was found (`_found`), or ``{"error": code, "message": …}``.
+It reads the current directory, which strangers fill, so it runs in a sandbox that has repo2docker
+and no network. The arguments are the available versions of Python, the preferred one first. The
+answer is JSON: either what was found (`_found`), or ``{"error": code, "message": …}``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from repo2docker import buildpacks
 from repo2docker.app import Repo2Docker
 from repo2docker.buildpacks import python as python_rules
 
-# Which file made a pack the chosen one, for the sentence that names it.
+# Files that make repo2docker choose a pack, to name the one in the message.
 SIGNS = {
     "DockerBuildPack": ["Dockerfile"],
     "LegacyBinderDockerBuildPack": ["Dockerfile"],
@@ -35,6 +35,7 @@ PYTHON = {"PythonBuildPack": "python", "PipfileBuildPack": "pipfile"}
 
 
 def main() -> None:
+    """Write the answer for the current directory to the file given as the first argument."""
     answer_path, *versions = sys.argv[1:]
     logging.disable(logging.WARNING)  # warnings about a default that is not ours
     try:
@@ -67,8 +68,8 @@ def _found(versions: list[str]) -> dict[str, Any]:
 
 
 def _pack(versions: list[str]) -> Any:
-    """The pack that repo2docker would take, with the versions of Python that there are."""
-    # repo2docker takes the last of those that fit.
+    """Return the build pack that repo2docker would take, given the available versions of Python."""
+    # repo2docker takes the last version that fits.
     python_rules.SUPPORTED_PYTHON_VERSION = [Version(version) for version in reversed(versions)]
     for kind in [*Repo2Docker().buildpacks, buildpacks.PythonBuildPack]:
         ours = {"major_pythons": {**getattr(kind, "major_pythons", {}), "3": versions[0]}}
@@ -79,7 +80,7 @@ def _pack(versions: list[str]) -> Any:
 
 
 def _first(pack: Any, names: list[str]) -> str:
-    """The first of these files that is there, as a path in the repository."""
+    """Return the first of these files that exists, as a path in the repository; "" if none does."""
     paths = [pack.binder_path(name) for name in names]
     return next((path for path in paths if os.path.exists(path)), "")
 

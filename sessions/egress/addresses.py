@@ -1,9 +1,9 @@
-"""Which network addresses people's text and people's code may lead us to.
+"""Decide which network addresses may be reached for people's text and code.
 
-A repository's address, a redirect, a download of a build: each names a host, and a name may
-lead into the network that the portal stands in. Names are looked up here, once, and whoever
-connects uses the addresses that were checked (`proxy` does), so that a second lookup cannot
-give another answer. Standard library only: it is also loaded by processes without Django.
+A repository's address, a redirect, a download of a build: each names a host, and a name may lead
+into the network that the portal is in. Names are resolved here, once, and callers connect to the
+addresses that were checked (as `proxy` does), so that a second lookup cannot give another answer.
+Standard library only: processes without Django load this module too.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ LONGEST_NAME = 253
 _EXAMPLE = re.compile(r"/examples/[a-z0-9-]+\.git(?:/[A-Za-z0-9/_.-]*)?(?:\?[a-z0-9=-]*)?")
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
 
-# Written out, because `is_private` and its kind change between versions of Python and take in
+# Written out, because `is_private` and its like change between versions of Python and include
 # the documentation ranges. Those lead nowhere on the Internet, and sites use them for mirrors.
 _REFUSED = {
     "0.0.0.0/8": "an unspecified address",
     "10.0.0.0/8": "a private network",
     "100.64.0.0/10": "a provider's own network",
     "127.0.0.0/8": "this machine itself",
-    "168.63.129.16/32": "a metadata service",  # of Azure, in the middle of public addresses
+    "168.63.129.16/32": "a metadata service",  # Azure's, among public addresses
     "169.254.0.0/16": "a link-local address",
     "172.16.0.0/12": "a private network",
     "192.0.0.0/24": "a reserved address",
@@ -48,7 +48,7 @@ _REFUSED = {
     "5f00::/16": "a reserved address",
 }
 _REFUSED_NETWORKS = [(ipaddress.ip_network(text), why) for text, why in _REFUSED.items()]
-# Nobody's Git server and nobody's package index: no trust in a name that leads there opens them.
+# Never a Git server or a package index: trusting a name that leads there does not open them.
 _METADATA = [
     ipaddress.ip_network(text)
     for text in ("100.100.100.200/32", "168.63.129.16/32", "169.254.0.0/16", "192.0.0.192/32",
@@ -59,23 +59,25 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Refused(Exception):
-    """The address is one that must not be reached; the text says why."""
+    """Raised for an address that must not be reached; the text says why."""
 
 
 class Unresolvable(Exception):
-    """The host has no address, or what was given is no host name."""
+    """Raised for a host that has no address, or for text that is not a host name."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What may be reached: every public address, and the hosts that the site trusts.
+    """The destinations that may be reached: every public address, and hosts that the site trusts.
 
-    ``trusted`` holds ``host`` (any port), ``host:port`` or ``[IPv6]:port``; hosts are names or
-    addresses and count only as they are written: to trust a name is not to trust its address.
-    ``closed`` are ports of this machine at which the portal and its servers listen, which no
-    trust opens, and ``named`` those that only an entry with the port opens. ``front`` is the
-    portal's own address, ``http(s)://host:port``, of which nothing but the bundled examples may
-    be had. Raises ValueError for an entry that is none of these.
+    ``trusted`` holds ``host`` (any port), ``host:port`` or ``[IPv6]:port``. Hosts are names or
+    addresses and count only as written: trusting a name does not trust its address.
+
+    ``closed`` are ports of this machine at which the portal and its servers listen; no trust opens
+    them. ``named`` are ports that only an entry with the port opens. ``front`` is the portal's own
+    address, ``http(s)://host:port``; only the bundled examples may be fetched from it.
+
+    Raises ValueError for an entry in none of these forms.
     """
 
     trusted: frozenset[str] = frozenset()
@@ -84,7 +86,7 @@ class Rules:
     front: str = ""
 
     def __post_init__(self) -> None:
-        _ = self._entries  # a wrong entry shows here and not in the middle of a request
+        _ = self._entries  # so a wrong entry fails here and not during a request
 
     @cached_property
     def _entries(self) -> frozenset[tuple[str, int | None]]:
@@ -95,14 +97,14 @@ class Rules:
         return _entry(self.front.partition("://")[2]) if self.front else ("", None)
 
     def trusts(self, host: str, port: int | None) -> bool:
-        """Whether the site vouches for this host and port. Raises Unresolvable."""
+        """Return whether the site trusts this host and port. Raises Unresolvable."""
         name = canonical(host)
         if (name, port) in self._entries:
             return True
         return (name, None) in self._entries and port not in self.named
 
     def is_portal(self, host: str, port: int) -> bool:
-        """Return whether this is the portal itself, by what it is called. Raises Unresolvable."""
+        """Return whether this host and port name the portal itself. Raises Unresolvable."""
         name = canonical(host)
         if (name, port) == self._front:
             return True
@@ -111,8 +113,10 @@ class Rules:
         return here and port in {*self.closed, self._front[1]}
 
     def is_example(self, host: str, port: int, path: str) -> bool:
-        """Return whether this is a bundled example at the portal's address. Of what goes through a
-        tunnel to it nobody sees the ``path``, which is "" then. Raises Unresolvable."""
+        """Return whether this is a bundled example at the portal's address.
+
+        Nobody sees the ``path`` of what goes through a tunnel; it is "" then. Raises Unresolvable.
+        """
         if not self.front or (canonical(host), port) != self._front:
             return False
         is_tunnel = self.front.startswith("https:") and not path
@@ -120,7 +124,7 @@ class Rules:
 
 
 def _entry(text: str) -> tuple[str, int | None]:
-    """The host and the port of an entry of the trusted hosts."""
+    """Return the host and the port of an entry of the trusted hosts."""
     bracketed = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?", text)
     host, port = bracketed.groups() if bracketed else (text, None)
     try:
@@ -130,13 +134,13 @@ def _entry(text: str) -> tuple[str, int | None]:
 
 
 def canonical(host: str) -> str:
-    """The one spelling of a host: lower case, ASCII, no final dot, addresses in normal form.
+    """Return the one spelling of a host: lower case, ASCII, no final dot, addresses in normal form.
 
-    ``0x7f.1`` and ``2130706433`` become ``127.0.0.1``, as the system's resolver would read
-    them. Raises Unresolvable for what can be neither a name nor an address.
+    ``0x7f.1`` and ``2130706433`` become ``127.0.0.1``, as the system's resolver would read them.
+    Raises Unresolvable if it can be neither a name nor an address.
     """
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if "%" in host:  # a zone: which of our own interfaces to use is nobody else's business
+    if "%" in host:  # a zone: nobody else chooses which of our interfaces to use
         return _no_name(host)
     try:
         return str(ipaddress.IPv6Address(bare))
@@ -162,7 +166,7 @@ def _no_name(host: str) -> str:
 
 
 def literal(host: str) -> Address | None:
-    """The address that ``host`` spells out, if it is one and not a name. Raises Unresolvable."""
+    """Return the address that ``host`` spells out; None if it is a name. Raises Unresolvable."""
     try:
         return ipaddress.ip_address(canonical(host))
     except ValueError:
@@ -170,7 +174,7 @@ def literal(host: str) -> Address | None:
 
 
 def refusal(address: Address) -> str:
-    """Where this address leads to, if that must not be reached; nothing where it may be."""
+    """Return where this address leads if it must not be reached; "" if it may be."""
     inner = _unwrapped(address)
     for network, why in _REFUSED_NETWORKS:
         if inner in network:
@@ -181,7 +185,7 @@ def refusal(address: Address) -> str:
 
 
 def _unwrapped(address: Address) -> Address:
-    """The IPv4 address inside the forms of IPv6 that lead to one."""
+    """Return the IPv4 address inside the IPv6 forms that lead to one; others unchanged."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     inner = address.ipv4_mapped or address.sixtofour
@@ -191,7 +195,7 @@ def _unwrapped(address: Address) -> Address:
 
 
 def is_metadata(address: Address) -> bool:
-    """Return whether the address is that of a metadata service, or of this network's own link."""
+    """Return whether the address is of a metadata service, or link-local."""
     return any(_unwrapped(address) in network for network in _METADATA)
 
 
@@ -200,7 +204,7 @@ def _is_localhost(name: str) -> bool:
 
 
 def _is_our_own(address: Address) -> bool:
-    """Whether an interface of this machine has the address: only then can it be bound."""
+    """Return whether an interface of this machine has the address: only then can it be bound."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -211,10 +215,12 @@ def _is_our_own(address: Address) -> bool:
 
 
 async def usable(rules: Rules, host: str, port: int, path: str = "") -> list[str]:
-    """The addresses to connect to for ``host``, looked up and checked; at least one.
+    """Return the addresses to connect to for ``host``, resolved and checked; at least one.
 
-    ``path`` is what is asked for there, "" where that is not to be seen. Raises Refused or
-    Unresolvable; takes as long as the system's resolver does.
+    ``path`` is the path that is requested, "" if unknown. It takes as long as the system's
+    resolver.
+
+    Raises Refused or Unresolvable.
     """
     name = canonical(host)
     if rules.is_example(name, port, path):
@@ -230,7 +236,7 @@ async def usable(rules: Rules, host: str, port: int, path: str = "") -> list[str
 
 
 def require_open(rules: Rules, name: str, port: int, addresses: Iterable[str]) -> None:
-    """Raise Refused if one of a trusted name's addresses is what no trust opens."""
+    """Raise Refused if one of a trusted name's addresses is one that no trust opens."""
     for text in addresses:
         address = ipaddress.ip_address(text)
         if is_metadata(address):
@@ -240,7 +246,10 @@ def require_open(rules: Rules, name: str, port: int, addresses: Iterable[str]) -
 
 
 def require_public(name: str, addresses: Iterable[str]) -> None:
-    """Raise Refused if one of a name's addresses is: which of them is used would be chance."""
+    """Raise Refused if any of a name's addresses is not public.
+
+    Which of them is used would be chance.
+    """
     for text in addresses:
         if why := refusal(ipaddress.ip_address(text)):
             raise Refused(f"{name} leads to {why}")

@@ -1,14 +1,11 @@
-"""HTTP proxy that connects only where `addresses` allows. Standard library only.
+"""An HTTP proxy that connects only where `addresses` allows: the way out for other programs.
 
-Bytes passed both ways between two open connections, for `egress`. Standard library only.
+Git, builds and notebooks have no other way to the network. The proxy resolves names itself and
+connects to the very address that it checked, so neither a redirect nor a name server that changes
+its answer leads to a private network.
 
-The way out for other programs: an HTTP proxy that connects only where `addresses` allows.
-
-git, builds and notebooks have no other road to the network. The proxy looks names up itself and
-connects to the very address that was checked, so neither a redirect nor a name server that
-changes its mind leads to a private network. Standard library only: it is also loaded, beside
-`addresses`, by processes without Django that may name the package otherwise; for that reason its
-sentences are English and its imports are relative.
+Standard library only: processes without Django load this module too, beside `addresses` and perhaps
+under another package name. So its messages are English and its imports relative.
 """
 
 from __future__ import annotations
@@ -32,7 +29,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def close(writer: asyncio.StreamWriter) -> None:
-    """Close an end; one that does not take what is left for it is cut off."""
+    """Close a connection; abort it if the peer does not read what is left in time."""
     writer.close()
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
@@ -42,9 +39,9 @@ async def close(writer: asyncio.StreamWriter) -> None:
 
 
 async def hear_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Take what the other end still sends after the last word to it, for a moment.
+    """Read for a moment what the peer still sends after our last word.
 
-    To close with bytes unread would reset the connection, and the last word would be lost.
+    Closing with bytes unread would reset the connection, and the last word would be lost.
     """
     with suppress(OSError):
         async with asyncio.timeout(HEAR_OUT_SECONDS):
@@ -54,7 +51,7 @@ async def hear_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 class _Pump:
-    """One direction of a connection: what comes in at one end goes out at the other."""
+    """One direction of a connection: copies what comes in at one end to the other."""
 
     def __init__(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         self.source, self.sink, self.moved = source, sink, 0
@@ -97,7 +94,7 @@ HEAD_SECONDS = 20
 CONNECT_SECONDS = 15
 MOST_CONNECTIONS = 128
 
-# `Transfer-Encoding` is left where it is, because the body is passed on as it comes.
+# `Transfer-Encoding` stays, because the body is passed on unchanged.
 _HOP_BY_HOP = {
     "connection", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
     "proxy-connection", "te", "trailer", "upgrade",
@@ -119,7 +116,7 @@ Observer = Callable[[Exception], None]
 
 
 class _Answer(Exception):
-    """What the proxy itself has to say to its client, instead of passing something on."""
+    """Raised for an answer of the proxy itself to its client, instead of passing something on."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -137,7 +134,7 @@ class _Answer(Exception):
 
 @dataclass(frozen=True)
 class _Request:
-    """Where a client wants to go, and the head to send there (empty: a tunnel)."""
+    """The destination that a client wants, and the head to send there (empty: a tunnel)."""
 
     host: str
     port: int
@@ -160,7 +157,7 @@ class _Proxy:
             writer.write(bytes(answer))
             await hear_out(reader, writer)
         except OSError:
-            pass  # either end went away: there is nobody to tell
+            pass  # either end is gone: there is nobody to tell
         finally:
             await close(writer)
             self.open -= 1
@@ -200,11 +197,12 @@ async def serve(
     observe: Observer | None = None,
     most: int = MOST_CONNECTIONS,
 ) -> asyncio.Server:
-    """Serve the proxy on a unix socket at ``path``, or on 127.0.0.1:``port`` (0: any free one).
+    """Serve the proxy on a Unix socket at ``path``, or on 127.0.0.1:``port`` (0: any free one).
 
-    ``observe`` is told, in the server's loop, of every connection that was not made: `Refused`,
-    `Unresolvable`, TimeoutError or another OSError. Who may use the unix socket is for the
-    caller to set, by the folder that it lies in.
+    ``observe`` is called, in the server's loop, for every connection that was not made, with
+    `Refused`, `Unresolvable`, TimeoutError or another OSError. The caller controls who may use the
+    Unix socket, by the folder that it is in. More than ``most`` connections at once are answered
+    with 503.
     """
     proxy = _Proxy(rules, observe or (lambda _: None), most)
     if path is not None:
@@ -226,7 +224,7 @@ async def _read_head(reader: asyncio.StreamReader) -> str:
 
 
 def _parse(head: str) -> _Request:
-    """What is asked for. Raises _Answer for anything but a tunnel or plain HTTP."""
+    """Parse a request. Raises _Answer for anything but a tunnel or plain HTTP."""
     first, *lines = head.split("\r\n")
     asked = _REQUEST_LINE.fullmatch(first)
     if not asked or not all(_HEADER.fullmatch(line) for line in lines):
@@ -238,7 +236,7 @@ def _parse(head: str) -> _Request:
 
 
 def _plain(method: str, target: str, lines: list[str]) -> _Request:
-    """A request for an absolute address, as the server itself wants to read it."""
+    """Return a request for an absolute address, in the form that the server itself reads."""
     address = _HTTP_ADDRESS.fullmatch(target)
     if not address:
         raise _Answer(400, "Only CONNECT and plain http:// addresses are passed on")
@@ -251,7 +249,7 @@ def _plain(method: str, target: str, lines: list[str]) -> _Request:
 
 
 def _end_to_end(lines: list[str]) -> list[str]:
-    """The header lines that are meant for the server and not for this proxy."""
+    """Return the header lines that are for the server and not for this proxy."""
     dropped = _HOP_BY_HOP | {
         token.strip().lower()
         for line in lines
@@ -274,7 +272,7 @@ def _authority(text: str, default: int | None) -> tuple[str, int]:
 
 
 async def _open_first(addresses: list[str], port: int) -> Streams:
-    """A connection to the first address that takes one. Raises the last one's OSError."""
+    """Return a connection to the first address that accepts one. Raises the last one's OSError."""
     failure: OSError = ConnectionRefusedError("no address")
     for address in addresses:
         try:

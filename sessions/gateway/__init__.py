@@ -1,13 +1,13 @@
-"""The gateway: notebooks on hosts of their own, each opened by its owner and by nobody else.
+"""The gateway: serve each notebook on a host of its own, to its owner only.
 
-A notebook is somebody's code, so it never shares an origin with the portal, and every request
-to it passes here, outside Django's middleware:
+A notebook runs its owner's code, so it never shares an origin with the portal. Every request to a
+notebook passes through this package, outside Django's middleware:
 
-- `hosts`: which host is whose; `request`: what an arriving request carries, and what another site
-  may not make a signed-in browser do.
-- `tickets`: how a browser gets in; `authorize`: who may, also as decided lately.
-- `proxy_http`, `proxy_websocket`: passing it on (`upstreams`, `headers`), as long as it may
-  (`connections`), noting that somebody works there (`activity`).
-- `nginx`: letting an nginx in front do that for plain content.
-- `responses`: what is said instead. `app` puts it together; `portal.asgi` serves it.
+- `hosts`: which host belongs to which project; `request`: parse a request, and refuse what another
+  site must not make a signed-in browser do.
+- `tickets`: how a browser gets in; `authorize`: who may reach a notebook, with a short-lived cache.
+- `proxy_http`, `proxy_websocket`: pass requests on (`upstreams`, `headers`) for as long as that is
+  allowed (`connections`), and record that somebody is working (`activity`).
+- `nginx`: let an nginx in front proxy plain content itself.
+- `responses`: the gateway's own answers. `app` puts it all together; `portal.asgi` serves it.
 """

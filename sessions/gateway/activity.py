@@ -1,16 +1,13 @@
-"""Record that somebody works in a notebook, from the messages they send.
+"""Record that somebody works in a notebook, from the requests and messages they send.
 
-Which messages of a socket come of what a person does; pure, and quick also for large ones.
+An open tab of JupyterLab fetches things and sends messages by itself: whenever it connects, it asks
+the kernel who it is, opens comms and sub-shells for its debugger, and reports the window size of a
+terminal. With other people in a document it says every few seconds that it is still there. None of
+that is work; only what a person sends counts. Telling them apart is pure, and fast for large
+messages too (`is_by_hand`).
 
-A tab of JupyterLab that is merely open speaks by itself whenever it connects: it asks the kernel
-who it is, opens comms and sub-shells for its debugger and says how large the window of a
-terminal is. With other people in a document it says every few seconds that it is still there.
-
-Noting that somebody works in a notebook, off the path of the request.
-
-An open tab asks for things by itself all the time, so asking is no work: what a person sends is.
-What their kernels compute meanwhile is asked of the notebooks themselves
-(`sessions.culling.activity`).
+Writing to the database happens off the path of the request. Work that kernels do meanwhile is read
+from the notebook servers themselves (`sessions.culling.activity`).
 """
 
 from __future__ import annotations
@@ -30,14 +27,14 @@ BY_HAND = frozenset(
     {"execute_request", "input_reply", "complete_request", "inspect_request", "is_complete_request"}
 )
 LONGEST = 4096
-"""Bytes: what a tab says by itself is shorter."""
+"""Bytes; messages that a tab sends by itself are shorter."""
 TYPE = re.compile(rb'(?<!\\)"msg_type"\s*:\s*"(\w+)"')
 WIDGET = re.compile(rb'(?<!\\)"method"\s*:\s*"update"')
-"""In a ``comm_msg``: the new state of a widget that somebody has moved."""
+"""In a ``comm_msg``: the new state of a widget that somebody moved."""
 
 
 def is_by_hand(path: str, message: str | bytes) -> bool:
-    """Whether a person is behind a message to the socket at this path. What is not known counts."""
+    """Return whether a person is behind a message to the socket at this path; True if unknown."""
     if len(message) > LONGEST:
         return True
     data = message.encode() if isinstance(message, str) else message
@@ -45,8 +42,11 @@ def is_by_hand(path: str, message: str | bytes) -> bool:
 
 
 def _to_kernel(data: bytes) -> bool:
-    """Either JSON, or parts behind a table of eight-byte numbers that say where each begins, the
-    header being the second (``v1.kernel.websocket.jupyter.org``)."""
+    """Return whether a message to a kernel is by a person.
+
+    It is either JSON, or parts behind a table of eight-byte numbers that say where each part
+    begins; the header is the second part (``v1.kernel.websocket.jupyter.org``).
+    """
     begin, end = (int.from_bytes(data[at : at + 8], "little") for at in (16, 24))
     found = TYPE.search(data if data.startswith(b"{") else data[begin:end])
     kind = found[1].decode() if found else ""
@@ -58,7 +58,7 @@ def _to_terminal(data: bytes) -> bool:
 
 
 def _to_document(data: bytes) -> bool:
-    """Of the kinds that Yjs has, a change of the document."""
+    """Return whether the message changes the document, unlike Yjs's other kinds."""
     return data.startswith(b"\x00\x02")
 
 
@@ -74,23 +74,28 @@ log = logging.getLogger(__name__)
 STEP = 60.0
 MOST = 10_000
 BY_ITSELF = "/lab/api/"
-"""JupyterLab keeps its layout and settings here, whether or not anybody is there."""
+"""JupyterLab saves its layout and settings here, whether or not anybody is there."""
 
 
 def is_work(arrival: Arrival, message: str | bytes | None = None) -> bool:
-    """Whether a request, or a message of its socket, comes of what a person does."""
+    """Return whether a person is behind a request, or behind a message of its socket."""
     if message is not None:
         return is_by_hand(arrival.path, message)
     return arrival.method not in SAFE and not arrival.path.startswith(BY_ITSELF)
 
 
 class Activity:
+    """A record of who works in which project, written at most once a minute for each."""
+
     def __init__(self) -> None:
         self._noted: dict[int, float] = {}
         self._writing: set[asyncio.Task[None]] = set()
 
     def note(self, project_id: int, arrival: Arrival, message: str | bytes | None = None) -> None:
-        """If this is work, somebody works in this project now; written down once a minute."""
+        """Record that somebody works in this project now, if this is work.
+
+        It is written at most once a minute.
+        """
         now = monotonic()
         if now - self._noted.get(project_id, -STEP) < STEP or not is_work(arrival, message):
             return

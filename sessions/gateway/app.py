@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application: who is there, may they, and then pass it on."""
+"""The gateway as an ASGI application: identify the visitor, authorize, then pass the request on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from sessions.gateway.upstreams import Upstreams
 log = logging.getLogger(__name__)
 
 Words = Callable[[Arrival], Answer]
-"""Makes an answer, once the visitor's language is set."""
+"""Builds an answer. Called once the visitor's language is set."""
 
 REFUSALS: dict[Ruling, Words] = {
     Ruling.SIGN_IN: responses.sign_in,
@@ -43,7 +43,7 @@ _redeem = database_sync_to_async(tickets.redeem, thread_sensitive=False)
 
 
 class Gateway:
-    """One for each process; ``close`` ends it."""
+    """The gateway's ASGI application, one per process; ``close`` ends it."""
 
     def __init__(self) -> None:
         self._verdicts = Verdicts()
@@ -53,15 +53,16 @@ class Gateway:
         self._in_flight = InFlight()
 
     async def close(self) -> None:
+        """Close the connections to all notebook servers."""
         await self._upstreams.close()
 
     async def __call__(self, label: str, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Answer a request to the host ``label``, or open its socket."""
+        """Answer a request to the host ``label``, or open its WebSocket."""
         arrival = Arrival.of(scope, label)
         if asked := requests.present():
             asked.route = requests.NOTEBOOK
         if arrival.is_socket:
-            await receive()  # its wish to connect
+            await receive()  # the connect message
         try:
             words = await self._open(arrival, receive, send)
         except (DatabaseError, InterfaceError):
@@ -73,7 +74,7 @@ class Gateway:
             await responses.give(answer, arrival, send)
 
     async def _open(self, arrival: Arrival, receive: Any, send: Any) -> Words | None:
-        """Pass it on; what there is to say if that cannot or may not be."""
+        """Pass the request on; return what to say instead if it cannot or must not be."""
         if arrival.path in OURS:
             return await self._ours(arrival)
         if is_foreign(arrival):
@@ -124,7 +125,7 @@ class Gateway:
 
 
 def _refused(status: int) -> Words:
-    """Answer for a notebook that does not open a socket."""
+    """Return the answer for a notebook server that refuses to open a WebSocket."""
     if 400 <= status < 600:
         return lambda _arrival: Answer(status)
     return responses.no_answer if 200 <= status < 400 else responses.bad_answer

@@ -1,15 +1,13 @@
 """Decide who may reach a notebook, and cache the decision for a moment.
 
-Who may reach a notebook: the one place that decides, whoever does the proxying.
+This is the only place that decides, whether the gateway or nginx does the proxying. A cookie opens
+the one project that its ticket was for, as long as that browser's portal session lasts. An API
+token with the scope ``notebook`` opens all of its owner's projects. A person without access gets
+the same answer whether or not a project of that name exists.
 
-A cookie opens the one project that its ticket was for, as long as the portal session of that
-browser lasts; an API token with the scope ``notebook`` opens all of its owner's. Somebody who
-may not is told the same whether or not a project of that name exists.
-
-What `authorize` has said lately, so that a page of a hundred requests asks the database once.
-
-One for each process and event loop. Nothing is believed for longer than `PORTAL_GATEWAY_RECHECK`
-seconds, counted from before the question, and a refusal for less.
+`Verdicts` caches decisions, so that a page of a hundred requests asks the database once. There is
+one for each process and event loop. No verdict is used for longer than `PORTAL_GATEWAY_RECHECK`
+seconds, counted from before the query; a refusal is used for less.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ SCOPE = "notebook"
 
 
 class Credential(NamedTuple):
-    """What a request brings: the host's label and one secret, or none. A token goes first."""
+    """The credentials of a request: the host's label and at most one secret; a token goes first."""
 
     label: str
     cookie: str = ""
@@ -47,6 +45,8 @@ class Credential(NamedTuple):
 
 
 class Ruling(Enum):
+    """Possible outcomes of a decision."""
+
     ALLOWED = auto()
     SIGN_IN = auto()
     NOT_FOUND = auto()
@@ -57,8 +57,11 @@ class Ruling(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``address`` and ``token`` lead to the notebook's server, only if `ALLOWED`; ``state``
-    is the project's, and known if the person may know it."""
+    """A decision, and where it leads.
+
+    ``address`` and ``token`` lead to the notebook server, and are set only if `ALLOWED`. ``state``
+    is the project's state, set only if the person may know it.
+    """
 
     ruling: Ruling
     user_id: int = 0
@@ -74,13 +77,13 @@ NO_SCOPE = Verdict(Ruling.NO_SCOPE)
 
 
 def authorize(label: str, cookie: str = "", bearer: str = "") -> Verdict:
-    """Whether these secrets open the notebook on the host ``label``, and where it is."""
+    """Decide whether these secrets open the notebook on the host ``label``; return where it is."""
     credential = Credential(label, cookie, bearer)
     return decide([credential])[credential]
 
 
 def decide(credentials: Iterable[Credential]) -> dict[Credential, Verdict]:
-    """The same for many at once; cookies of any number take two queries."""
+    """Decide for many credentials at once. Any number of cookies takes two queries."""
     wanted = list(credentials)
     accesses = _accesses({digest(each.cookie) for each in wanted if each.cookie})
     return {each: _by_token(each) if each.bearer else _by_cookie(each, accesses) for each in wanted}
@@ -105,7 +108,7 @@ def _by_cookie(credential: Credential, accesses: dict[str, Access]) -> Verdict:
 
 
 def _accesses(digests: set[str]) -> dict[str, Access]:
-    """The rights that are still good, by the digest of their cookies."""
+    """Return the access rows that are still valid, by the digest of their cookie."""
     related = ("user", "project__current__build")
     rows = list(Access.objects.filter(cookie__in=digests).select_related(*related))
     sessions = PortalSession.objects.filter(
@@ -125,7 +128,7 @@ def _is_good(access: Access, browser: dict[str, Any]) -> bool:
 
 
 def signs_in(user: User, browser: dict[str, Any]) -> bool:
-    """Whether a portal session holds this person's sign-in, under the password they have now."""
+    """Return whether a portal session is this person's, made with their current password."""
     held = browser.get(HASH_SESSION_KEY, "")
     good = chain([user.get_session_auth_hash()], user.get_session_auth_fallback_hash())
     return browser.get(SESSION_KEY) == str(user.pk) and any(
@@ -139,26 +142,28 @@ def _into(project: Project) -> Verdict:
         return Verdict(Ruling.NOT_RUNNING, person, project.pk, state)
     try:
         address, token = project.current.address, project.current.server_token
-    except CannotOpen:  # it was sealed with a key that the site has lost
+    except CannotOpen:  # sealed with a key that the site has lost
         return Verdict(Ruling.UNREADABLE, person, project.pk, state)
     return Verdict(Ruling.ALLOWED, person, project.pk, state, address, token)
 
 
 REFUSAL_LASTS = 0.25
-"""The part of that time that a refusal is believed."""
+"""How long a refusal is cached, as a fraction of `PORTAL_GATEWAY_RECHECK`."""
 MOST = 10_000
 
-# In threads of its own: whoever else waits for the database does not hold the gateway up.
+# In threads of its own, so that others waiting for the database do not block the gateway.
 _decided = database_sync_to_async(decide, thread_sensitive=False)
 
 
 class Verdicts:
+    """Cached decisions; concurrent questions about one credential share a query."""
+
     def __init__(self) -> None:
         self._known: dict[Credential, tuple[float, Verdict]] = {}
         self._asked: dict[Credential, asyncio.Task[Verdict]] = {}
 
     async def of(self, credential: Credential) -> Verdict:
-        """Return a verdict young enough to be believed; all who ask meanwhile share the answer."""
+        """Return a verdict that is recent enough; concurrent callers share one query."""
         if not credential.cookie and not credential.bearer:
             return SIGN_IN
         until, verdict = self._known.get(credential, (0.0, SIGN_IN))
@@ -170,14 +175,17 @@ class Verdicts:
         return await asyncio.shield(task)
 
     async def anew(self, credential: Credential) -> Verdict:
-        """The same for who holds it as long again: that it is allowed is asked for now."""
+        """Return a verdict like `of`, but never an "allowed" from the cache.
+
+        This is for nginx, which caches the answer itself for as long again.
+        """
         _until, verdict = self._known.get(credential, (0.0, SIGN_IN))
         if verdict.ruling is Ruling.ALLOWED:
             del self._known[credential]
         return await self.of(credential)
 
     async def renew(self, credentials: Collection[Credential]) -> dict[Credential, Verdict]:
-        """Ask again about these, all at once."""
+        """Decide again about these credentials, all at once, and cache the verdicts."""
         began = monotonic()
         verdicts: dict[Credential, Verdict] = await _decided(credentials)
         for credential, verdict in verdicts.items():

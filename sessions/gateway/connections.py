@@ -1,17 +1,14 @@
-"""Track open connections, bound what waits in them, and close them when a right ends.
+"""Track open connections, bound what waits in them, and close them when access ends.
 
-How much may wait in this process for readers who are slow: a bound on its memory.
+`InFlight` bounds the memory of a process. Data that passes through a socket is in memory only until
+its reader takes it. Each direction that waits holds at most `HELD` bytes, and at most `MAX_HELD` of
+them wait at once. If there are more, the notebook with the most of them loses the one that has
+waited longest: a visitor who causes many slows nobody else down.
 
-What passes through a socket is in memory only while its reader does not take it. Each direction
-that waits holds at most `HELD` bytes, and at most `MOST` of them wait at once. When there are
-more, the notebook with the most of them loses the one that has waited longest: one who makes
-many slows nobody else.
-
-All that is being passed on at the moment, so that it ends when the right to it does.
-
-A right that is taken away (sign-out, disabled account, stopped or deleted project) must not live
-on in a socket that was opened before. Every `PORTAL_GATEWAY_RECHECK` seconds all rights in use
-are asked for again, in one go, and what goes on without one is ended.
+`Visits` ends what is being passed on when access ends. Access that is taken away (sign-out,
+disabled account, stopped or deleted project) must not live on in a socket that was opened before.
+Every `PORTAL_GATEWAY_RECHECK` seconds all credentials in use are checked again, in one go, and
+connections whose credentials are no longer good are closed.
 """
 
 from __future__ import annotations
@@ -29,13 +26,13 @@ from .authorize import Credential, Ruling, Verdicts
 
 MAX_HELD = 200
 HELD = 640 * 1024
-"""A piece that was read, what is written but not sent, and what the reading side read ahead."""
+"""Bytes: a piece that was read, what is written but unsent, and what the reader has read ahead."""
 
 GiveUp = Callable[[], None]
 
 
 class InFlight:
-    """One for each process. Keeps, for each project, who waits, the longest first."""
+    """The waiting directions of sockets, by project, longest first. One per process."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -43,7 +40,7 @@ class InFlight:
 
     @contextmanager
     def waiting(self, project_id: int, give_up: GiveUp) -> Iterator[None]:
-        """Count one direction for as long as it waits; ``give_up`` breaks off its socket."""
+        """Count one direction for as long as it waits; ``give_up`` closes its socket."""
         those = self._waiting.setdefault(project_id, {})
         those[give_up] = those.get(give_up, 0) + 1
         self._count += 1
@@ -65,15 +62,15 @@ log = logging.getLogger(__name__)
 
 
 MAX_CONNECTIONS = 256
-"""Requests and sockets of one notebook under way at once, in one process."""
+"""Requests and sockets of one notebook open at once, in one process."""
 
 
 class TooMany(Exception):
-    """Raised where one more would be too many."""
+    """Raised if a notebook has `MAX_CONNECTIONS` open already."""
 
 
 class Visit:
-    """One request or socket under way. ``over``: it was ended from outside."""
+    """One open request or socket. ``over`` means that it was ended from outside."""
 
     __slots__ = ("over", "project_id", "task")
 
@@ -83,13 +80,15 @@ class Visit:
         self.over = False
 
     def end(self) -> None:
-        """Break off what is under way, wherever it waits."""
+        """Cancel the request or socket, wherever it waits."""
         if not self.over:
             self.over = True
             self.task.cancel()
 
 
 class Visits:
+    """The open requests and sockets of one process, by credential."""
+
     def __init__(self, verdicts: Verdicts) -> None:
         self._verdicts = verdicts
         self._open: dict[Credential, set[Visit]] = {}
@@ -98,9 +97,11 @@ class Visits:
 
     @contextmanager
     def open(self, credential: Credential, project_id: int) -> Iterator[Visit]:
-        """For as long as something is passed on; goes on after the block when it was ended.
+        """Track a request or socket for the length of the block.
 
-        Raises `TooMany` when there are `MOST` of this notebook.
+        If the visit was ended from outside, execution continues after the block.
+
+        Raises `TooMany` if the notebook has `MAX_CONNECTIONS` open already.
         """
         if self._counts[project_id] >= MAX_CONNECTIONS:
             raise TooMany

@@ -1,7 +1,8 @@
-"""The frames of a WebSocket (RFC 6455, section 5), as they pass: checked and bounded.
+"""Check and bound the frames of a WebSocket (RFC 6455, section 5) as they pass.
 
-A small frame goes on as it was. Of a large one each piece goes on as a fragment of its own, so that
-a control frame fits between any two, and a message of any size takes a piece's room.
+A small frame is passed on unchanged. Each piece of a large frame is passed on as a fragment of its
+own, so that a control frame fits between any two, and a message of any size takes the memory of one
+piece.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C w
 from sessions.jupyter import WEBSOCKET_MAX
 
 MAX_MESSAGE = WEBSOCKET_MAX
-"""Bytes, both ways, and the same that JupyterLab takes."""
+"""Bytes, in both directions; the limit of JupyterLab too."""
 PIECE = 16 * 1024
-"""Bytes up to which a frame stays whole; a multiple of four, as long as a mask."""
+"""Bytes up to which a frame stays whole; a multiple of four, the length of a mask."""
 SAMPLE = 4097
-"""As much of each message is shown to who looks at it: one more than `activity.LONGEST`."""
+"""Bytes of each message that are shown to observers: one more than `activity.LONGEST`."""
 PROTOCOL_ERROR, TOO_BIG = 1002, 1009
 
 
 class Opcode(IntEnum):
+    """Kinds of frames."""
+
     CONTINUATION, TEXT, BINARY = 0, 1, 2
     CLOSE, PING, PONG = 8, 9, 10
 
@@ -34,12 +37,14 @@ KNOWN = frozenset(Opcode)
 
 @dataclass(frozen=True)
 class Control:
+    """A control frame."""
+
     opcode: Opcode
     payload: bytes
 
 
 class Wrong(Exception):
-    """Not a frame, or one too large; with the code and reason to close with."""
+    """Raised for an invalid or too large frame; has the code and reason to close with."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -47,7 +52,7 @@ class Wrong(Exception):
 
 
 def frame(opcode: int, payload: bytes, mask: bytes = b"", *, fin: bool = True) -> bytes:
-    """Return a frame; ``payload`` is masked already, if there is a mask."""
+    """Return a frame. If there is a mask, ``payload`` must be masked already."""
     size, masked = len(payload), 0x80 if mask else 0
     first = (0x80 if fin else 0) | opcode
     if size < 126:
@@ -60,32 +65,32 @@ def frame(opcode: int, payload: bytes, mask: bytes = b"", *, fin: bool = True) -
 
 
 def control(opcode: Opcode, payload: bytes, *, is_masked: bool) -> bytes:
-    """Return a control frame of our own."""
+    """Return a control frame of the gateway's own."""
     mask = secrets.token_bytes(4) if is_masked else b""
     return frame(opcode, apply_mask(payload, mask) if mask else payload, mask)
 
 
 class Frames:
-    """One direction of one socket. ``is_masked``: from a client, to a server."""
+    """One direction of one WebSocket. ``is_masked`` is for frames from a client to a server."""
 
     def __init__(self, *, is_masked: bool, limit: int = MAX_MESSAGE) -> None:
         self._is_masked, self._limit = is_masked, limit
         self._buffer = bytearray()
-        self._message: int | None = None  # its size so far, of a message that has not ended
-        self._opening = Opcode.CONTINUATION  # what the next piece begins with
-        self._left, self._fin, self._mask = 0, True, b""  # of a frame that has not ended
+        self._message: int | None = None  # size so far of an unfinished message
+        self._opening = Opcode.CONTINUATION  # opcode of the next piece
+        self._left, self._fin, self._mask = 0, True, b""  # of an unfinished frame
         self._is_inside = False
         self._sample = bytearray()
         self._is_skipping = False
         self.is_closed = False
         self.samples: list[bytes] = []
-        """The beginnings of the messages that have ended since somebody took these."""
+        """Beginnings of the messages that ended since these were last taken."""
 
     def feed(self, data: bytes) -> Iterator[bytes | Control]:
-        """Yield what goes on, and control frames, which end here.
+        """Yield the bytes to pass on, and the control frames, which end here.
 
-        Raises `Wrong` at a frame that must not go on. After one that was too large, whatever
-        follows is skipped but for control frames.
+        Raises `Wrong` at a frame that must not be passed on. After one that was too large,
+        everything but control frames is skipped.
         """
         self._buffer += data
         ready: list[bytes] = []
@@ -93,7 +98,7 @@ class Frames:
             try:
                 step = self._within_frame() if self._is_inside else self._next_frame()
             except Wrong:
-                yield b"".join(ready)  # what came before is as it should be
+                yield b"".join(ready)  # everything before it was valid
                 raise
             if step is None:
                 break
@@ -109,7 +114,7 @@ class Frames:
             yield b"".join(ready)
 
     def skip_to_close(self, data: bytes) -> bool:
-        """Return whether the one who sends has closed by now; nothing else matters any more."""
+        """Skip data; return whether the sender has closed by now."""
         self._is_skipping = True
         for _each in self.feed(data):
             if self.is_closed:
@@ -117,7 +122,7 @@ class Frames:
         return self.is_closed
 
     def _next_frame(self) -> bytes | Control | None:
-        """Read a head; None when it is not all there."""
+        """Read a frame's head; return None if it is incomplete."""
         buffer = self._buffer
         if len(buffer) < 2:
             return None
@@ -167,12 +172,12 @@ class Frames:
             raise Wrong(TOO_BIG, f"a message larger than {self._limit // 1024**2} MB")
 
     def _within_frame(self) -> bytes | None:
-        """Return the next piece of the frame; None when there is too little of it yet."""
+        """Return the next piece of the frame; None if too little of it has arrived."""
         if len(self._buffer) < min(self._left, PIECE):
             return None
         size = min(self._left, len(self._buffer))
         if size < self._left:
-            size -= size % 4  # so that the mask begins anew with each piece
+            size -= size % 4  # so that each piece begins with the whole mask
         payload = bytes(self._buffer[:size])
         del self._buffer[:size]
         self._left -= size
@@ -182,14 +187,14 @@ class Frames:
         if ends:
             self._message = None
         elif not payload:
-            return b""  # it begins or goes on with nothing: the next piece says so
+            return b""  # an empty beginning or continuation: the next piece carries its opcode
         piece = frame(self._opening, payload, self._mask, fin=ends)
         self._opening = Opcode.CONTINUATION
         return piece
 
     def _note(self, payload: bytes, *, ends: bool) -> None:
         if not self._is_masked or self._is_skipping:
-            return  # nobody looks at what notebooks say
+            return  # nobody reads samples of notebooks' messages
         room = SAMPLE - len(self._sample)
         if room > 0:
             self._sample += apply_mask(payload[:room], self._mask)

@@ -1,6 +1,6 @@
-"""Opening a WebSocket at a notebook's server (RFC 6455, section 4).
+"""Open a WebSocket to a notebook server (RFC 6455, section 4).
 
-With plain streams, because clients for WebSocket hand out whole messages only.
+It uses plain streams, because WebSocket client libraries only deliver whole messages.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from sessions.gateway.request import Arrival
 from sessions.gateway.upstreams import LONGEST_HEADER, Upstream
 
 WITHIN = 60.0
-"""Seconds for the notebook's answer: it may look for a kernel first."""
+"""Seconds to wait for the notebook's answer; it may have to look for a kernel first."""
 _NONSENSE = 0
-"""The status of an answer that HTTP does not allow."""
+"""Status that stands for an answer which HTTP does not allow."""
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Refused(Exception):
-    """The notebook's server did not open the socket, and said this status."""
+    """Raised if the notebook server answers with this status instead of opening the socket."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -37,6 +37,8 @@ class Refused(Exception):
 
 @dataclass
 class Opened:
+    """An open WebSocket to a notebook server, after the handshake."""
+
     reader: StreamReader
     writer: StreamWriter
     subprotocol: str | None
@@ -44,9 +46,10 @@ class Opened:
 
 @asynccontextmanager
 async def opened(arrival: Arrival, upstream: Upstream, token: str) -> AsyncIterator[Opened]:
-    """Yield the socket at this notebook's server, for as long as it is used.
+    """Yield an open WebSocket to this notebook server, and close it after the block.
 
-    Raises `Refused`, or `OSError` when the server cannot be reached or opens no such socket.
+    Raises `Refused` if the server answers with another status, or `OSError` if it cannot be reached
+    or its handshake is not valid.
     """
     reader, writer = await upstream.connect(LONGEST_HEADER)
     try:
@@ -60,7 +63,7 @@ async def opened(arrival: Arrival, upstream: Upstream, token: str) -> AsyncItera
 
 
 def _close(writer: StreamWriter) -> None:
-    """Close at once: a server that does not read would keep for ever what was not sent."""
+    """Close at once: a server that does not read would otherwise keep unsent data for ever."""
     if writer.transport.get_write_buffer_size():
         writer.transport.abort()
     writer.close()
@@ -81,7 +84,7 @@ def _request(arrival: Arrival, upstream: Upstream, token: str, key: bytes) -> by
 
 @dataclass
 class _Answer:
-    """Is told by httptools what it reads."""
+    """The answer to a handshake, filled in by httptools while it parses."""
 
     status: int = 0
     fields: dict[bytes, bytes] = field(default_factory=dict)
@@ -108,7 +111,10 @@ async def _answer(reader: StreamReader) -> _Answer:
 
 
 def _subprotocol(answer: _Answer, arrival: Arrival, key: bytes) -> str | None:
-    """Return what both speak; Raises where the answer does not fit the question."""
+    """Return the subprotocol that both sides speak.
+
+    Raises `Refused` or `ConnectionError` if the answer does not fit the request.
+    """
     if answer.status != 101:
         raise Refused(answer.status)
     digest = hashlib.sha1(key + GUID, usedforsecurity=False).digest()

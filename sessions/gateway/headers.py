@@ -1,9 +1,8 @@
-"""Which headers go through, and how, as pure functions.
+"""Filter the headers that pass through the gateway, in pure functions.
 
-To the notebook goes nothing that opens anything but itself: not our cookies, not the visitor's
-API token, no claim about where the request came from. From it comes nothing that reaches
-beyond its own host. Headers that speak of one connection only (RFC 9110, section 7.6.1) end
-here in both directions.
+The notebook receives nothing that opens anything but itself: not our cookies, not the visitor's API
+token, no claim about where the request came from. The browser receives nothing that reaches beyond
+the notebook's own host. Hop-by-hop headers (RFC 9110, section 7.6.1) end here in both directions.
 """
 
 from __future__ import annotations
@@ -22,11 +21,13 @@ ONE_CONNECTION = frozenset(
     {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect"}
 )
 CLAIMS = (b"x-forwarded", b"proxy-", b"sec-websocket-")
-"""Who says where a request came from, speaks to proxies or shakes our own hand: prefixes."""
+"""Prefixes of headers that claim where a request came from, address proxies, or belong to the
+WebSocket handshake, which the gateway does itself.
+"""
 CREDENTIALS = frozenset(
     {b"authorization", b"forwarded", b"x-bindery-secret", b"x-real-ip", b"x-scheme"}
 )
-# The server in front writes its own date and name, and takes no orders.
+# The server in front sends its own Date and Server, and obeys no headers of a notebook.
 BEYOND = frozenset(
     {b"clear-site-data", b"strict-transport-security", b"alt-svc", b"date", b"server"}
     | {b"x-accel-redirect", b"x-accel-expires", b"x-accel-limit-rate", b"x-accel-charset"}
@@ -37,10 +38,10 @@ QUIET = (b"referrer-policy", b"same-origin")
 
 
 def to_notebook(headers: Headers, token: str) -> CIMultiDict[str]:
-    """What the notebook's server gets, with the server's own token."""
+    """Return the headers for the notebook server, with the server's own token."""
     named = _named_by_connection(headers)
     if any(name == b"transfer-encoding" for name, _value in headers):
-        named.add(b"content-length")  # the body is framed anew, by the one that counts
+        named.add(b"content-length")  # the body is framed anew, by its transfer encoding
     onward: CIMultiDict[str] = CIMultiDict()
     for name, value in headers:
         if _ends_here(name) or (name in named and name != b"host"):
@@ -54,12 +55,15 @@ def to_notebook(headers: Headers, token: str) -> CIMultiDict[str]:
 
 @lru_cache(4096)
 def _ends_here(name: bytes) -> bool:
-    plain = name.replace(b"_", b"-")  # to some servers both are the same
+    plain = name.replace(b"_", b"-")  # some servers treat both the same
     return plain in ONE_CONNECTION | CREDENTIALS or plain.startswith(CLAIMS)
 
 
 def from_notebook(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """What the browser gets. Other sites may not frame it, nor learn its address."""
+    """Return the headers for the browser.
+
+    Other sites may not frame the page or learn its address.
+    """
     received = [(name.lower(), value) for name, value in headers]
     ends_here = ONE_CONNECTION | BEYOND | _named_by_connection(received)
     onward = [UNFRAMED, *transport_security()]
@@ -79,7 +83,10 @@ def _named_by_connection(headers: Headers) -> set[bytes]:
 
 
 def _is_ours(cookie: bytes) -> bool:
-    """Also of a cookie without a name, whose value a browser sends as if it were a name."""
+    """Return whether a cookie is one of ours.
+
+    That includes a cookie without a name, whose value a browser sends as if it were a name.
+    """
     name = cookie.lstrip(b"= \t").partition(b"=")[0].strip()
     ours = {cookie_name(), entrant_cookie_name(), settings.SESSION_COOKIE_NAME}
     return name.decode("latin-1") in ours
@@ -90,7 +97,7 @@ def _without_ours(cookies: bytes) -> bytes:
 
 
 def _host_only(cookie: bytes) -> bytes:
-    """A ``Set-Cookie`` that concerns this host alone; empty when it would set one of ours."""
+    """Return a ``Set-Cookie`` limited to this host; empty if it would set one of our cookies."""
     if _is_ours(cookie):
         return b""
     first, *attributes = cookie.split(b";")

@@ -1,8 +1,8 @@
-"""What nginx is told that stands in front and passes plain content on itself (`deploy/nginx`).
+"""Answer the nginx in front that passes plain content on itself (`deploy/nginx`).
 
-It asks about the headers by which the gateway decides, and holds the answer. That one gives away
-the token of the notebook's server, so it is for who knows the secret that nginx was set up with;
-without one there is no such address. What it is told leads to one server, whatever path follows.
+nginx sends the headers by which the gateway decides, and caches the answer. The answer reveals the
+token of the notebook server, so this address needs `PORTAL_NGINX_SECRET`; without it the answer is
+404. The answer leads to one server, whatever path follows.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ from sessions.gateway.responses import Answer
 
 SECRET = b"x-bindery-secret"
 HELD = 1
-"""Seconds, by a clock that counts whole ones: up to two in truth, as long as `authorize` are."""
+"""Seconds that nginx caches the answer. Its clock counts whole seconds, so up to two in practice,
+as long as `authorize` caches verdicts.
+"""
 
 
 async def allowed(arrival: Arrival, verdicts: Verdicts) -> Callable[[Arrival], Answer]:
-    """204 and how to pass it on. Any refusal is 403, which nginx does not hold: it leaves the
-    request to the gateway, which has the words for it."""
+    """Answer 204 with headers that say how to pass the request on.
+
+    Any refusal is 403, which nginx does not cache: it leaves the request to the gateway, which
+    answers it properly.
+    """
     if not _knows_secret(arrival):
         return responses.not_found
     if is_foreign(arrival):
@@ -56,7 +61,7 @@ def _knows_secret(arrival: Arrival) -> bool:
 
 
 def _way(address: str) -> str:
-    """The address as nginx writes it in front of a path; "" for one that it could misread."""
+    """Return the address as nginx writes it in front of a path; "" if it could misread it."""
     if re.fullmatch(r"unix:/[\w/.+-]+", address, re.ASCII):
         return f"http://{address}:"
     return address if re.fullmatch(r"http://[\w.-]+:\d+", address, re.ASCII) else ""

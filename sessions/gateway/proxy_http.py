@@ -1,4 +1,4 @@
-"""Passing an HTTP request on to a notebook's server, and its answer back, piece by piece."""
+"""Pass an HTTP request on to a notebook server, and stream its answer back."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from sessions.gateway.upstreams import Upstream
 
 
 class BadStatus(Exception):
-    """Raised for an answer whose status no server may give for good."""
+    """Raised for an answer whose status is not a valid final one."""
 
 
 class Exchange:
-    """One request and its answer. ``started``: the answer is on its way; if it breaks off now, it
-    is left incomplete, so that it does not pass for a whole one."""
+    """One request and its answer.
+
+    ``started`` means that the answer is on its way. If it breaks off then, it is left incomplete,
+    so that it does not pass for a whole one.
+    """
 
     def __init__(self, receive: Any, send: Any) -> None:
         self._receive, self._send = receive, send
@@ -28,9 +31,12 @@ class Exchange:
         self.started = False
 
     async def run(self, arrival: Arrival, upstream: Upstream, token: str, visit: Visit) -> None:
-        """Raises `aiohttp.ClientError` or `OSError` when the server fails (`ClientResponseError`
-        when HTTP does not allow its answer), `BadStatus` when it answers with one below 200, which
-        would make a tunnel of the connection, or beyond 599."""
+        """Pass the request on and the answer back.
+
+        Raises `aiohttp.ClientError` or `OSError` if the server fails (`ClientResponseError` if HTTP
+        does not allow its answer), and `BadStatus` if its status is below 200, which would turn the
+        connection into a tunnel, or above 599.
+        """
         body = None
         if b"content-length" in arrival.fields or b"transfer-encoding" in arrival.fields:
             body = self._body(visit)
@@ -75,7 +81,7 @@ class Exchange:
         self._listen(visit)
 
     def _listen(self, visit: Visit) -> None:
-        """Break off when the visitor leaves before the answer is there."""
+        """Break off if the visitor leaves before the answer is there."""
         self._listener = asyncio.create_task(self._leaving(visit))
 
     async def _leaving(self, visit: Visit) -> None:

@@ -1,7 +1,7 @@
-"""Passing a WebSocket on to a notebook's server: frames, subprotocol and closing, both ways.
+"""Pass a WebSocket on to a notebook server: frames, subprotocol and closing, in both directions.
 
-Nothing is held but a piece of a message (`frames`), and while its reader is slow the other side is
-not read: what waits is bounded by `connections`. Pings end here, so that a laptop may sleep.
+Only a piece of a message is held at a time (`frames`). While one side reads slowly, the other is
+not read; `connections` bounds what waits. Pings end here, so that a laptop may sleep.
 """
 
 from __future__ import annotations
@@ -24,25 +24,30 @@ log = logging.getLogger(__name__)
 
 NO_CODE, GOING_AWAY, BROKEN, TRY_AGAIN = 1005, 1001, 1011, 1013
 SLICE = 16 * 1024
-"""Bytes between which others have their turn: they may be thousands of frames."""
+"""Bytes after which other tasks get a turn: they may be thousands of frames."""
 READ = 64 * 1024
 
 Pass = Callable[[bytes], Awaitable[None]]
 
 
 class Farewell(NamedTuple):
+    """The code and reason to close a WebSocket with."""
+
     code: int
     reason: str = ""
 
 
 NO_LONGER = Farewell(4403, "the right to this notebook has ended")
-"""To a visitor who may not have the socket any more."""
+"""For a visitor who has lost access while the socket was open."""
 TOO_MUCH_WAITS = Farewell(TRY_AGAIN, "too much waits to be read; connect again")
 
 
 class Relay:
-    """One socket. ``started``: it was opened to the visitor, so it can be closed with a code.
-    ``on_message`` sees the beginnings of what the visitor sends."""
+    """One WebSocket between a visitor and a notebook server.
+
+    ``started`` means that it was accepted, so it can be closed with a code. ``on_message`` is
+    called with the beginning of each message from the visitor.
+    """
 
     def __init__(
         self, receive: Any, send: Any, on_message: Callable[[bytes], None], in_flight: InFlight
@@ -56,8 +61,11 @@ class Relay:
         self.started = False
 
     async def run(self, arrival: Arrival, upstream: Upstream, token: str, visit: Visit) -> None:
-        """Raises `OSError` when the server cannot be reached, `handshake.Refused` when it does not
-        open the socket."""
+        """Connect both sides and pass frames until one of them closes.
+
+        Raises `OSError` if the server cannot be reached, `handshake.Refused` if it does not open
+        the socket.
+        """
         self._project = visit.project_id
         async with opened(arrival, upstream, token) as server:
             self.started = True
@@ -67,12 +75,12 @@ class Relay:
             await self._both_ways(server)
 
     async def break_off(self) -> None:
-        """Close the visitor's side because the right to it has ended."""
+        """Close the visitor's side because their access has ended."""
         if not self._closed:
             await self._close_to_visitor(NO_LONGER)
 
     def _give_up(self) -> None:
-        """Too much waits in this process, and most of it for this notebook's sockets."""
+        """Close both sides: too much waits here, most of it for this notebook's sockets."""
         self._gave_up = True
         for task in self._tasks:
             task.cancel()
@@ -97,7 +105,7 @@ class Relay:
         ]
         await asyncio.gather(*told)
 
-    # --- From one to the other ---
+    # --- Both directions ---
     async def _pass_from_visitor(self, server: Opened) -> Farewell:
         async def onward(piece: bytes) -> None:
             server.writer.write(piece)
@@ -133,7 +141,7 @@ class Relay:
         return Farewell(BROKEN)
 
     async def _pass(self, frames: Frames, data: bytes, onward: Pass, pong: Pass) -> Farewell | None:
-        """Return a farewell, once there is one."""
+        """Pass data on; return the farewell once a side has closed or broken the protocol."""
         try:
             for each in frames.feed(data):
                 if isinstance(each, bytes):
@@ -147,7 +155,7 @@ class Relay:
         return None
 
     async def _ping(self) -> Farewell:
-        """Keep the way to the visitor open, and find out that there is nobody any more."""
+        """Keep the connection to the visitor alive, and notice when nobody is there any more."""
         while monotonic() - self._heard < PING_TIMEOUT:
             await asyncio.sleep(PING_INTERVAL)
             await self._to_visitor(control(Opcode.PING, b"", is_masked=False))
@@ -162,7 +170,7 @@ class Relay:
 
     # --- Closing ---
     async def _close_to_visitor(self, farewell: Farewell) -> None:
-        """Say why, and leave time to read it: who is still sending would not see it otherwise."""
+        """Send the reason and leave time to read it: a visitor still sending would miss it."""
         if self._closed:
             return
         self._closed = True
@@ -194,7 +202,7 @@ def _slices(data: bytes) -> Iterator[bytes]:
 
 
 def _why(ends: Iterable[object]) -> Farewell:
-    """Return the farewell of a socket that neither side has closed: something failed or broke."""
+    """Return the farewell of a socket that neither side closed: something failed or broke off."""
     for each in ends:
         if isinstance(each, Exception) and not isinstance(each, OSError):
             log.error("cannot pass on a socket", exc_info=each)
@@ -209,7 +217,10 @@ def _farewell(close: Control) -> Farewell:
 
 
 def _payload(farewell: Farewell, otherwise: int) -> bytes:
-    """Return a close frame's code, if it may stand there (RFC 6455, section 7.4), and reason."""
+    """Return the payload of a close frame: a code allowed there, and the reason.
+
+    RFC 6455, section 7.4, says which codes are allowed.
+    """
     code = 1000 if farewell.code == NO_CODE else farewell.code
     may = 1000 <= code <= 1014 and code not in {1004, 1006}
     code = code if may or 3000 <= code < 5000 else otherwise

@@ -1,11 +1,10 @@
 """Parse a request, and decide what another site may make a browser do.
 
-What another site may make a signed-in browser do: open a notebook in a tab, and no more.
+`Arrival` holds everything about a request that the gateway looks at, read once.
 
-The gateway puts the notebook server's own token on every request, and a server that sees its
-token asks no further questions about origins. So they are asked here.
-
-A request as it comes in: everything that the gateway looks at, read once.
+Another site may make a signed-in browser open a notebook in a tab, and nothing else. The gateway
+puts the notebook server's own token on every request, and a server that sees its token does not
+check the origin any more. So the gateway checks it here (`is_foreign`).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_foreign(arrival: Arrival) -> bool:
-    """Whether somebody else's page is, or may be, behind this request."""
+    """Return whether another site's page is, or may be, behind this request."""
     named = arrival.fields.get(b"origin")
     if named is not None:
         own = named.decode("latin-1") == origin_of(arrival.label)
@@ -38,7 +37,7 @@ def is_foreign(arrival: Arrival) -> bool:
 
 
 def _opens_tab(arrival: Arrival) -> bool:
-    """Whether the visitor goes there, in a tab of its own, rather than a page that fetches."""
+    """Return whether the visitor navigates there in a top-level tab; False for a page's fetch."""
     return (
         not arrival.is_socket
         and arrival.method in SAFE
@@ -52,8 +51,11 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(slots=True)
 class Arrival:
-    """``target`` is the path and query just as they were sent, ``fields`` the headers by name,
-    the last one of each."""
+    """A request as it came in.
+
+    ``target`` is the path and query exactly as sent; ``fields`` maps each header name to its last
+    value.
+    """
 
     label: str
     method: str
@@ -66,6 +68,7 @@ class Arrival:
 
     @classmethod
     def of(cls, scope: dict[str, Any], label: str) -> Arrival:
+        """Read a request to the host ``label`` from its ASGI scope."""
         headers: Headers = scope["headers"]
         fields = dict(headers)
         query = scope["query_string"]
@@ -84,7 +87,7 @@ class Arrival:
         )
 
     def text(self, name: bytes) -> str:
-        """A header's value, "" without one."""
+        """Return a header's value, or "" if it is absent."""
         return self.fields.get(name, b"").decode("latin-1")
 
     @property
@@ -93,19 +96,22 @@ class Arrival:
 
     @property
     def wants_page(self) -> bool:
-        """Whether a person looks at what is answered, rather than a program."""
+        """Whether a person, not a program, will look at the answer."""
         if self.is_socket or self.method not in {"GET", "HEAD"}:
             return False
         return "text/html" in self.text(b"accept") and "/api/" not in self.path
 
     @property
     def is_navigation(self) -> bool:
-        """Whether it is the page of a tab, which may be sent elsewhere."""
+        """Whether this loads the page of a tab, which may be redirected."""
         return self.wants_page and self.text(b"sec-fetch-dest") in {"", "document"}
 
 
 def cookie_in(headers: Iterable[tuple[bytes, bytes]], name: str) -> str:
-    """The value of a cookie; "" without one, and with several of which one must be planted."""
+    """Return the value of a cookie.
+
+    Return "" if it is absent, or if there are several different ones: then one must be planted.
+    """
     wanted, found = name.encode(), set()
     for header, value in headers:
         if header == b"cookie" and wanted in value:

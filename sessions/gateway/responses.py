@@ -1,6 +1,6 @@
-"""What the gateway says itself: a page to a person, JSON to a program.
+"""The gateway's own answers: a page for a person, JSON for a program.
 
-Nothing here says whether a project exists to somebody who may not know.
+No answer reveals whether a project exists to somebody who may not know.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ from .tickets import LONGEST, Entry
 STARTING = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
 POLICY = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 LOOK_AGAIN = 2
-"""Seconds after which a page that waits is loaded again."""
+"""Seconds after which a waiting page reloads."""
 
 
 @dataclass
 class Answer:
+    """A whole HTTP answer."""
+
     status: int
     body: bytes = b""
     headers: Headers = field(default_factory=list)
@@ -44,9 +46,12 @@ class Answer:
 
 @dataclass
 class Notice:
-    """``code`` is stable; ``refresh`` is after how many seconds to try again, 0 for never;
-    ``label`` is the project to whose page on the portal a button leads, if any; ``reference`` is
-    for what may be a fault."""
+    """A message to the visitor, before it becomes a page or JSON.
+
+    ``code`` is stable. ``refresh`` is the number of seconds after which to try again, 0 for never.
+    ``label`` names the project whose portal page the button links to, if there is a button
+    (``action`` is its text). ``reference`` is set where the cause may be a fault.
+    """
 
     status: int
     code: str
@@ -59,7 +64,7 @@ class Notice:
 
 
 def say(arrival: Arrival, notice: Notice) -> Answer:
-    """A notice in the form, and the language, that the visitor asks for."""
+    """Return a notice in the format and language that the visitor asks for."""
     form = _page if arrival.wants_page else _json
     answer = form(notice)
     answer.headers += [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
@@ -96,37 +101,37 @@ def _json(notice: Notice) -> Answer:
 
 
 def language_of(arrival: Arrival) -> str:
-    """The visitor's language, of those that the site has."""
+    """Return the visitor's language, from those that the site has."""
     request = HttpRequest()
     request.META["HTTP_ACCEPT_LANGUAGE"] = arrival.text(b"accept-language")
     return translation.get_language_from_request(request)
 
 
 def project_page(label: str) -> str:
-    """The project's page on the portal."""
+    """Return the URL of the project's page on the portal."""
     return f"{settings.PORTAL_URL}/projects/{label}/"
 
 
 def redirect(location: str, *headers: tuple[bytes, bytes]) -> Answer:
-    """On to an address, which is not remembered."""
+    """Return a redirect to ``location`` that must not be cached."""
     quiet = [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
     return Answer(302, b"", [(b"location", location.encode()), *quiet, *headers])
 
 
 def welcome(arrival: Arrival, entry: Entry) -> Answer:
-    """On to the notebook, with the cookie that opens it and without the ticket."""
+    """Redirect to the notebook, with the cookie that opens it and without the ticket."""
     return redirect(entry.path, _cookie(cookie_name(), entry.cookie))
 
 
 def _cookie(name: str, secret: str) -> tuple[bytes, bytes]:
-    """For this host alone, and not for scripts."""
+    """Return a ``Set-Cookie`` header for this host only, hidden from scripts."""
     attributes = "; Path=/; HttpOnly; SameSite=Lax"
     secure = "; Secure" if settings.GATEWAY_SCHEME == "https" else ""
     return (b"set-cookie", f"{name}={secret}{attributes}{secure}".encode())
 
 
 def sign_in(arrival: Arrival) -> Answer:
-    """To the portal, which knows who is there, and back; programs are told what to bring."""
+    """Send a person to the portal to sign in; tell a program which credentials to send."""
     if arrival.is_navigation and is_label(arrival.label):
         return to_portal(arrival, arrival.target)
     message = _("Sign in to the portal, or send an API token, to open this notebook.")
@@ -134,7 +139,7 @@ def sign_in(arrival: Arrival) -> Answer:
 
 
 def to_portal(arrival: Arrival, path: str) -> Answer:
-    """On to the portal for a ticket, known again by a secret that only this browser holds."""
+    """Redirect to the portal for a ticket, with a secret that only this browser holds."""
     name = entrant_cookie_name()
     held = cookie_in(arrival.headers, name)
     secret = held or secrets.token_urlsafe(32)
@@ -148,11 +153,13 @@ def to_portal(arrival: Arrival, path: str) -> Answer:
 
 
 def not_found(arrival: Arrival) -> Answer:
+    """Answer 404: there is no such notebook, or the visitor may not open it."""
     message = _("There is no such notebook, or it is not yours.")
     return say(arrival, Notice(404, "gateway.not-found", _("Not found"), message))
 
 
 def no_scope(arrival: Arrival) -> Answer:
+    """Answer 403: the API token lacks the scope for notebooks."""
     notice = Notice(403, authentication.CODE, _("Refused"), authentication.lacks(SCOPE))
     answer = say(arrival, notice)
     answer.headers.append((b"www-authenticate", authentication.challenge(SCOPE).encode()))
@@ -160,11 +167,13 @@ def no_scope(arrival: Arrival) -> Answer:
 
 
 def foreign(arrival: Arrival) -> Answer:
+    """Answer 403: another site made the request."""
     message = _("Another site asked for this, so it was refused. Open the notebook itself.")
     return say(arrival, Notice(403, "gateway.origin", _("Refused"), message))
 
 
 def used_ticket(arrival: Arrival) -> Answer:
+    """Answer 410: the ticket is used, too old, or for another browser."""
     message = _(
         "This link has been used already, is too old, or is for another browser. Open the notebook"
         " once more. Its host has to be allowed to set cookies."
@@ -175,7 +184,10 @@ def used_ticket(arrival: Arrival) -> Answer:
 
 
 def not_running(arrival: Arrival, state: str) -> Answer:
-    """It is on its way, so wait; or it is not, and is started on the portal's page only."""
+    """Answer 503: the notebook is starting, so wait; or it is stopped.
+
+    A stopped notebook starts on the portal's page only.
+    """
     if state in STARTING:
         title, message = _("Your notebook is starting"), _("It opens here as soon as it is ready.")
         refresh, action = LOOK_AGAIN, _("See how far it is")
@@ -188,6 +200,7 @@ def not_running(arrival: Arrival, state: str) -> Answer:
 
 
 def no_answer(arrival: Arrival) -> Answer:
+    """Answer 503: the notebook server should be running, but does not answer."""
     title = _("Your notebook does not answer")
     message = _("It should be running, but does not answer. If it stays so, stop and start it.")
     action = _("To the project")
@@ -197,6 +210,7 @@ def no_answer(arrival: Arrival) -> Answer:
 
 
 def bad_answer(arrival: Arrival) -> Answer:
+    """Answer 502: the notebook server sent something that HTTP does not allow."""
     message = _("It answered in a way that HTTP does not allow. Look at the application in it.")
     notice = Notice(502, "gateway.bad-answer", _("Your notebook answers wrongly"), message)
     notice.label, notice.action = arrival.label, _("To the project")
@@ -204,12 +218,14 @@ def bad_answer(arrival: Arrival) -> Answer:
 
 
 def too_many(arrival: Arrival) -> Answer:
+    """Answer 429: too many requests to this notebook are open."""
     title = _("Too much at once")
     message = _("Too many requests to this notebook are under way. Close some of its tabs.")
     return say(arrival, Notice(429, "gateway.too-many", title, message, 5))
 
 
 def trouble(arrival: Arrival) -> Answer:
+    """Answer 503: the portal cannot look up who may open the notebook."""
     title = _("The portal has a problem")
     message = _("It cannot look up at present who may open this notebook. Try again in a minute.")
     notice = Notice(503, "gateway.unavailable", title, message, 10, reference=context.reference())
@@ -217,11 +233,11 @@ def trouble(arrival: Arrival) -> Answer:
 
 
 async def give(answer: Answer, arrival: Arrival, send: Any) -> None:
-    """Send an answer; to a socket, in the place of opening it."""
+    """Send an answer; for a WebSocket, instead of opening it."""
     part = "websocket.http.response" if arrival.is_socket else "http.response"
     start = {"status": answer.status, "headers": [*answer.headers, *transport_security()]}
     await send({"type": f"{part}.start", **start})
     await send({"type": f"{part}.body", "body": answer.body})
     if arrival.is_socket:
-        # The server closes the connection now; to return before it has would look like a fault.
+        # The server closes the connection now; returning before it has would look like a fault.
         await asyncio.sleep(0)

@@ -1,13 +1,13 @@
-"""How a browser gets from the portal to a notebook's host: a ticket, swapped for a cookie.
+"""Let a browser into a notebook's host with a ticket, which is swapped for a cookie.
 
-The two hosts share no cookie. So the portal, which knows who is there, sends the browser on
-with a ticket: signed, good once and for `LIFE` seconds. Who may go on from there, request by
-request, is `authorize`'s.
+The two hosts share no cookie. So the portal, which knows the person, sends the browser on with a
+signed ticket, valid once and for `LIFE` seconds. After that, `authorize` decides request by
+request.
 
-A ticket is for the browser that asked for it, as a code of OAuth is by its ``state``: it begins at
-the notebook's host, which gives it a secret in a cookie (`begin`) and sends it to the portal with
-the secret's digest; the portal puts the digest into the ticket. Whoever follows somebody else's
-ticket has another secret or none, and is not let into somebody else's notebook.
+A ticket is bound to the browser that asked for it, like an OAuth code by its ``state``. The browser
+begins at the notebook's host (`begin`), which gives it a secret in a cookie and sends it to the
+portal with the secret's digest; the portal puts the digest into the ticket. A browser that follows
+somebody else's ticket has another secret or none, and is not let into somebody else's notebook.
 """
 
 from __future__ import annotations
@@ -39,32 +39,39 @@ LONGEST = 4000
 
 
 class NotYours(UserError):
-    """Somebody else's notebook: also staff, who see its page, do not work in it."""
+    """Raised for anyone but the owner, also for staff: they see the project's page only."""
 
     status = 403
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The secret for the cookie, and where to go on to."""
+    """The secret for the cookie, and the path to go on to."""
 
     cookie: str
     path: str
 
 
 def begin(user: User, project: Project, path: str = "") -> str:
-    """Return the address on the notebook's host where a browser begins. Raises `NotYours`."""
+    """Return the address on the notebook's host where a browser begins.
+
+    Raises `NotYours` if the project is not the user's.
+    """
     _refuse_others(user, project)
     query = f"?{urlencode({'path': path})}" if path else ""
     return f"{project.notebook_url.rstrip('/')}{ENTER}{query}"
 
 
 def issue(user: User, project: Project, session_key: str, entrant: str, path: str = "") -> str:
-    """The address on the notebook's host that lets this browser in, once, within `LIFE`.
+    """Return the address on the notebook's host that lets this browser in, once.
 
-    ``session_key`` is the browser's portal session: the right ends with it. ``entrant`` is the
-    digest of the secret that this browser holds on the notebook's host. ``path`` is where to go
-    on to on that host; without it, the project's own file is opened. Raises `NotYours`.
+    The ticket in it is valid for `LIFE` seconds.
+
+    ``session_key`` is the browser's portal session: access ends with it. ``entrant`` is the digest
+    of the secret that this browser holds on the notebook's host. ``path`` is where to go on that
+    host; without it, the project's own file is opened.
+
+    Raises `NotYours` if the project is not the user's.
     """
     _refuse_others(user, project)
     secret = secrets.token_urlsafe(32)
@@ -80,12 +87,12 @@ def _refuse_others(user: User, project: Project) -> None:
 
 
 def is_entrant(text: str) -> bool:
-    """Whether this is the digest of a secret, as the gateway sends it along."""
+    """Return whether ``text`` is the digest of a secret, as the gateway sends it."""
     return re.fullmatch("[0-9a-f]{64}", text) is not None
 
 
 def destination(path: str) -> str:
-    """``path`` if it is one on the same host, fit for a ``Location``; otherwise ""."""
+    """Return ``path`` if it is on the same host and fit for a ``Location`` header; otherwise ""."""
     safe = path.startswith("/") and not path.startswith(("//", ENTER)) and len(path) <= LONGEST
     return iri_to_uri(path) if safe and path.isprintable() and "\\" not in path else ""
 
@@ -96,11 +103,12 @@ def _file(path: str) -> str:
 
 
 def redeem(ticket: str, label: str, entrant: str, held: str = "") -> Entry | None:
-    """Swap a ticket for a cookie on the host ``label``; None if it is not good (any more), or not
-    this browser's. ``entrant`` is the digest of the secret that it holds.
+    """Swap a ticket for a cookie on the host ``label``.
 
-    ``held`` is a cookie that the browser has there already: a good one stays, so that what
-    is open under it stays open.
+    ``entrant`` is the digest of the secret that the browser holds. ``held`` is a cookie that the
+    browser already has there: a valid one stays, so that open sockets stay open.
+
+    Return None if the ticket is not valid, has expired, is used, or was made for another browser.
     """
     try:
         secret, path, asked = signing.loads(ticket, salt=SALT, max_age=LIFE)
@@ -110,8 +118,8 @@ def redeem(ticket: str, label: str, entrant: str, held: str = "") -> Entry | Non
         return None
     cookie = secrets.token_urlsafe(32)
     project = Project.objects.existing().filter(name=label).first()
-    # Of columns of the row alone: PostgreSQL would not look at a joined one again after it has
-    # waited for somebody else's update of the same row, and then two could win.
+    # Only columns of this row: PostgreSQL would not check a joined table again after waiting for
+    # another update of the row, and then two could win.
     unused = Access.objects.filter(ticket=digest(secret), cookie=None, project=project)
     if project is None or not unused.update(cookie=digest(cookie)):
         return None
@@ -119,7 +127,10 @@ def redeem(ticket: str, label: str, entrant: str, held: str = "") -> Entry | Non
 
 
 def _kept(new: str, held: str) -> str:
-    """``held``, if it opens the same notebook for the same browser; the new row goes then."""
+    """Return ``held`` if it opens the same notebook for the same browser; else "".
+
+    The new row is deleted if ``held`` stays.
+    """
     row = Access.objects.get(cookie=new)
     same = {"user": row.user_id, "project": row.project_id, "browser": row.browser}
     if not Access.objects.filter(cookie=digest(held), **same).exists():
@@ -129,22 +140,22 @@ def _kept(new: str, held: str) -> str:
 
 
 def revoke_browser(session_key: str) -> None:
-    """This browser opens no notebook any more, and what it has open is closed in seconds."""
+    """End this browser's access to all notebooks; open sockets close within seconds."""
     Access.objects.filter(browser=session_key).delete()
 
 
 def revoke_user(user: User) -> None:
-    """No browser of this person does."""
+    """End the access of all of this person's browsers."""
     Access.objects.filter(user=user).delete()
 
 
 def revoke_project(project: Project) -> None:
-    """No browser opens this notebook."""
+    """End all browsers' access to this notebook."""
     Access.objects.filter(project=project).delete()
 
 
 def sweep() -> None:
-    """Drop the rows that can open nothing any more."""
+    """Delete the access rows that cannot open anything any more."""
     now = timezone.now()
     signed_in = PortalSession.objects.filter(session_key=OuterRef("browser"), expire_date__gt=now)
     unused = Q(cookie=None, created__lt=now - UNUSED)

@@ -1,7 +1,7 @@
-"""Connections to the notebooks' servers, kept open between requests.
+"""Connections to notebook servers, kept open between requests.
 
-One client for each address, the most recently used of them; a notebook that is gone has no
-connections left, and its client goes when others need the place.
+There is one client per address, and only the most recently used ones are kept. A notebook that is
+gone has no connections left, and its client is closed when others need the place.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ MOST = 256
 CONNECT_WITHIN = 5.0
 LONGEST_HEADER = 65536
 UNSENT = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-"""What the client would add by itself; only what the browser sent goes on."""
+"""Headers that the client would add by itself; only headers that the browser sent are passed on."""
 
 
 @dataclass(slots=True)
 class Upstream:
-    """``base`` is the address in front of a request's own path."""
+    """An HTTP client for one notebook server; ``base`` is the URL in front of a path."""
 
     client: ClientSession
     base: str
@@ -39,11 +39,11 @@ class Upstream:
     users: int = 0
 
     def url(self, target: str) -> URL:
-        """The address of a path and query, untouched."""
+        """Return the URL of a path and query, without re-encoding them."""
         return URL(self.base + target, encoded=True)
 
     async def connect(self, limit: int) -> tuple[StreamReader, StreamWriter]:
-        """Open a connection of its own, whose reader looks ahead for so many bytes."""
+        """Open a separate connection, whose reader buffers up to ``limit`` bytes."""
         kind, _colon, path = self.address.partition(":")
         async with asyncio.timeout(CONNECT_WITHIN):
             if kind == "unix":
@@ -53,14 +53,16 @@ class Upstream:
 
 
 class Upstreams:
+    """The clients of one process, by address."""
+
     def __init__(self) -> None:
         self._known: dict[str, Upstream] = {}
 
     @asynccontextmanager
     async def at(self, address: str) -> AsyncIterator[Upstream]:
-        """The one at ``unix:/path`` or ``http://host:port``, for as long as it is used."""
+        """Yield the upstream at ``unix:/path`` or ``http://host:port``; keep it open meanwhile."""
         upstream = self._known.pop(address, None) or _open(address)
-        self._known[address] = upstream  # the last one in the row is the one used last
+        self._known[address] = upstream  # the last one is the most recently used
         upstream.users += 1
         try:
             await self._close_surplus()
@@ -69,7 +71,7 @@ class Upstreams:
             upstream.users -= 1
 
     async def close(self) -> None:
-        """Close all of them."""
+        """Close all clients."""
         while self._known:
             await self._known.popitem()[1].client.close()
 
@@ -82,7 +84,7 @@ class Upstreams:
 
 
 def reach(address: str) -> tuple[BaseConnector, str]:
-    """A way to the server at this address, and what stands in front of a path there."""
+    """Return a connector to the server at this address, and the base URL for paths there."""
     kind, _colon, path = address.partition(":")
     if kind == "unix":
         return UnixConnector(path, limit=0), "http://notebook"

@@ -1,14 +1,8 @@
 """Explain why git or ssh failed, in words for a person.
 
-Why a person's SSH key opened nothing, in words for them; part of `gitfailures`.
-
-What ssh and the forges say is the same in the versions in use (it runs with the C locale).
-
-Why git came back without an answer, in words for a person.
-
-The proxy's own observations come first, because they are certain; then what git itself says,
-whose sentences are the same in the versions in use (it runs with the C locale). What is about
-SSH keys is in `sshfailures`.
+The proxy's own observations come first, because they are certain; then what git or ssh printed
+(`process`, `ssh`). Their messages, and those of the forges, are the same in all versions in use,
+because they run in the C locale.
 """
 
 from __future__ import annotations
@@ -31,7 +25,7 @@ KEY_PAGES = {
     "bitbucket.org": "https://bitbucket.org/account/settings/ssh-keys/",
     "codeberg.org": "https://codeberg.org/user/settings/keys",
 }
-"""Where people add their public key, by host."""
+"""Pages where people add their public key, by host."""
 
 _HOST_KEY = re.compile(
     r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|host key is known for"
@@ -44,14 +38,14 @@ _CLOSED = re.compile(
 
 
 def key_page(url: str) -> str:
-    """Where the repository's host takes public keys; empty where that is not known."""
+    """Return the page where the repository's host takes public keys; "" if unknown."""
     return KEY_PAGES.get(urlsplit(url).hostname or "", "")
 
 
 def ssh_failure(complaint: str, url: str, identity: Identity, git: str) -> UserError | None:
-    """What ssh's or the server's complaint means; None where it is not about keys.
+    """Return the error that a complaint of ssh or the server means; None if it is not about keys.
 
-    ``git`` is the complaint as it may be shown.
+    ``git`` is the complaint in a form that may be shown.
     """
     host = urlsplit(url).hostname or url
     if _HOST_KEY.search(complaint):
@@ -125,7 +119,7 @@ _PASSING = re.compile(
 )
 _TOO_LARGE = re.compile(r"File too large|[Oo]ut of memory")
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
-# The last two say that the length of the commit's id is not that of this repository's ids.
+# The last two mean that the commit's id is not as long as this repository's ids.
 _NO_COMMIT = re.compile(r"not our ref|mismatched algorithms|expected sha/ref, got '[0-9a-f]{40}")
 _WITHHELD = re.compile(
     r"unadvertised object|want \S+ not valid|not support shallow|find remote ref"
@@ -134,11 +128,12 @@ _WITHHELD = re.compile(
 
 
 def withheld(outcome: Outcome) -> bool:
-    """Whether the server is there but does not give what was asked for in the way it was."""
+    """Return whether the server answers, but refuses this way of fetching."""
     return not outcome.unreached and bool(_WITHHELD.search(outcome.complaint))
 
 
 def no_such_commit(commit: str, url: str) -> UserError:
+    """Return the error for a commit that the repository does not have."""
     return UserError(
         "launch.ref-not-found",
         _("There is no commit “%(commit)s” in %(url)s. Check it, or name a branch or a tag.")
@@ -149,10 +144,10 @@ def no_such_commit(commit: str, url: str) -> UserError:
 def failure(
     outcome: Outcome, url: str, commit: str = "", identity: Identity | None = None
 ) -> BinderyError:
-    """The error that an unanswered run means for the person who asked for ``url``.
+    """Return the error that an unanswered run means for the person who asked for ``url``.
 
-    ``commit`` is what was asked for there, if it was one; ``identity`` is theirs, if it was
-    shown to the server.
+    ``commit`` is the commit that was asked for, if any; ``identity`` is the person's, if it was
+    offered to the server.
     """
     host = urlsplit(url).hostname or url
     for error in outcome.unreached:
@@ -214,7 +209,7 @@ def _complained(complaint: str, url: str, host: str) -> BinderyError:
 
 
 def clean(text: str) -> str:
-    """What git or a server said, fit to be looked at: printable, and not long."""
+    """Return a message of git or a server, safe to show: printable and of limited length."""
     printable = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(printable.split())[:LONGEST_DETAIL]
 

@@ -1,9 +1,9 @@
-"""Where repositories are, and patterns for that: pure functions.
+"""Name the places of repositories, and match them against patterns. Pure functions.
 
-One repository is written in many ways, and large forges have a second host for SSH. `place`
-gives all of them one name; a pattern is brought into the same form. Patterns have ``*`` and
-``?`` and nothing else: a regular expression would have to be written with care by staff (its
-dots match anything), and one that backtracks for ever would hold up every launch.
+One repository can be written in many ways, and large forges have a second host for SSH. `place`
+gives all of them one name; a pattern is brought into the same form. Patterns support ``*`` and
+``?`` only. Staff would have to take care with regular expressions (a dot matches anything), and one
+that backtracks for ever would hold up every launch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ONE_NAME: Final = {
     "www.github.com": "github.com",
     "www.gitlab.com": "gitlab.com",
 }
-"""Hosts that serve the very repositories of another: most of them SSH, where port 22 is shut."""
+"""Hosts that serve the repositories of another host; most are for SSH where port 22 is blocked."""
 
 _BEFORE_HOST = re.compile(r"(?:[a-z+]+://)?(?:[^/@]*@)?", re.IGNORECASE)
 _HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]{1,5})?)?")
@@ -32,7 +32,7 @@ _ENDING = re.compile(r"(?:\.git)+\Z", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Place:
-    """Holds a repository's host, port and path; ``str`` is ``host/path``."""
+    """A repository's host, port and path; ``str`` is ``host/path``."""
 
     host: str
     port: int
@@ -43,8 +43,11 @@ class Place:
 
 
 def place(url: str) -> Place:
-    """Return where git clones from, the same for every way to write and to fetch it: without
-    account and ``.git``, and with one host for each forge. ``host/path`` is one of these ways."""
+    """Return where git clones from, the same for every way to write and fetch a repository.
+
+    It has no account and no ``.git``, and one host for each forge. ``url`` may also be
+    ``host/path``.
+    """
     parts = urlsplit(url if "//" in url else f"//{url}")
     port = parts.port or _PORTS.get(parts.scheme, _PORTS["https"])
     return Place(_host(parts.hostname or ""), port, _path(parts.path))
@@ -52,8 +55,10 @@ def place(url: str) -> Place:
 
 @dataclass(frozen=True)
 class Pattern:
-    """Holds what staff have written, in parts: without a ``path`` it is for a whole host, without a
-    ``port`` for every one."""
+    """A pattern by staff, in parts.
+
+    Without ``path`` it covers a whole host, without ``port`` any port.
+    """
 
     host: str
     port: int | None
@@ -61,7 +66,7 @@ class Pattern:
 
     @classmethod
     def of(cls, text: str) -> Pattern:
-        """Read a pattern, as staff may also paste an address."""
+        """Parse a pattern; staff may also paste an address."""
         bare = _BEFORE_HOST.sub("", text.strip(), count=1)
         if scp := _SCP.fullmatch(bare):
             bare = f"{scp[1]}/{scp[2]}"
@@ -71,7 +76,7 @@ class Pattern:
         return cls(_host(name), int(port) if port else None, _path(path) if slash else None)
 
     def allows(self, where: Place) -> bool:
-        """Return whether the place is on the host that is named, and below the path that is."""
+        """Return whether the place matches the pattern, part by part: host, port and path."""
         return (
             _is_like(self.host, where.host, re.ASCII)
             and (self.port is None or self.port == where.port)
@@ -79,8 +84,11 @@ class Pattern:
         )
 
     def bans(self, where: Place) -> bool:
-        """Return whether the pattern can be read as one for this place: a ``*`` for more than the
-        host, and whatever the port."""
+        """Return whether the pattern can be read as one for this place.
+
+        This is wider than `allows`: a ``*`` may match more than the host, and the port does not
+        matter.
+        """
         whole = self.host if self.path is None else f"{self.host}/{self.path}"
         on_host = _is_like(self.host, where.host) and (
             self.path is None or _is_like(self.path, where.path)
@@ -89,7 +97,7 @@ class Pattern:
 
 
 def _host(text: str) -> str:
-    """Return a host's one name; of a pattern, that of whatever is no wildcard."""
+    """Return a host's one name; in a pattern, the wildcards stay."""
     name = text.strip("[]").lower().rstrip(".")
     labels = (label if label.isascii() else _punycode(label) for label in name.split("."))
     name = ".".join(labels)
@@ -109,9 +117,9 @@ def _path(text: str) -> str:
 
 
 def _is_like(pattern: str, text: str, flags: int = 0) -> bool:
-    """Match a pattern, in a time that is bounded by length × length.
+    """Match a pattern, in time bounded by length × length.
 
-    Each part up to a ``*`` is looked for once, and its first place is kept (an atomic group).
+    Each part up to a ``*`` is searched for once, and its first match is kept (an atomic group).
     """
     first, *rest = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
     middle = "".join(f"(?>.*?{part})" for part in rest[:-1] if part)

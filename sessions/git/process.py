@@ -1,11 +1,10 @@
-"""git, run toward a server that nobody vouches for.
+"""Run git against a server that nobody vouches for.
 
-Everything that git would take from its surroundings is taken away: configuration, passwords,
-keys, prompts; a person's own key is given to it by `ssh`. Its only road out is an
-`sessions.egress.proxy.proxy`
-proxy that lives as long as the call, and so no redirect and no change of a name's address leads
-it into a private network. Memory, output, files and time are bounded. `resolve` and `read_file`
-read what it says; `errors` puts failures into words.
+Git takes nothing from its surroundings: no configuration, passwords, keys or prompts. `ssh` gives
+it a person's own key. Its only way out is a proxy (`sessions.egress.proxy`) that lives as long as
+the call, so no redirect and no change of a name's address leads it into a private network. Memory,
+output, files and time are bounded. `resolve` and `read_file` read its output; `errors` explains
+failures.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ MOST_OUTPUT_BYTES = 16 * 2**20
 MOST_COMPLAINT_BYTES = 16 * 2**10
 MOST_MEMORY_BYTES = 512 * 2**20
 MOST_FILE_BYTES = 2**20
-# All that is fetched at once lies in one file, so that the bound of a file is that of the whole,
-# and what is large is passed on in pieces, so that it fits into the bounded memory.
+# Each fetch is stored in one file, so that the bound on a file bounds the whole fetch. Large
+# objects are processed in pieces, so that they fit into the bounded memory.
 FETCH_SETTINGS = (
     "core.bigFileThreshold=1m",
     "core.packedGitLimit=64m",
@@ -47,7 +46,7 @@ FETCH_SETTINGS = (
 
 Answer = TypeVar("Answer")
 
-# Where the system's certificates lie is the site's business; all else stays outside.
+# The site decides where the system's certificates are; nothing else is inherited.
 _KEPT = (
     "PATH",
     "GIT_SSL_CAINFO",
@@ -60,11 +59,10 @@ _KEPT = (
 
 @dataclass
 class Outcome:
-    """What became of a run: git's answer, and all that is known when there is none.
+    """The result of a run: git's answer, or all that is known if there is none.
 
-    ``late`` tells that git was ended because it took too long, ``full`` that it was because it
-    said as much as is listened to; ``unreached`` are the connections that the proxy refused or
-    could not make.
+    ``late`` means that git was killed because it took too long; ``full``, because its output
+    reached the limit. ``unreached`` holds the connections that the proxy refused or could not make.
     """
 
     status: int | None = None
@@ -76,17 +74,17 @@ class Outcome:
 
     @property
     def answered(self) -> bool:
-        """Whether ``output`` is all of git's answer."""
+        """Whether ``output`` is git's whole answer."""
         return self.status == 0 and not self.full
 
 
 @dataclass
 class Git:
-    """git, in a folder that its commands share, toward the server of one address.
+    """A way to run git for the server of one address, in a folder that its commands share.
 
-    All of them together have until ``deadline``; no file of theirs exceeds ``file_bytes``. They
-    act as ``identity``, by ``ssh``, the command; without one they act as nobody, and ssh is not
-    used.
+    All commands together have until ``deadline``, in the event loop's time, and none of their files
+    exceeds ``file_bytes``. They act as ``identity`` through ``ssh``, the command; without an
+    identity they act as nobody, and ssh is not used.
     """
 
     url: str
@@ -101,7 +99,7 @@ class Git:
     async def run(
         self, arguments: Sequence[str], operands: Sequence[str], most: int | None = None
     ) -> Outcome:
-        """Run ``git <arguments> -- <operands>``, until its end or ``most`` bytes of output.
+        """Run ``git <arguments> -- <operands>`` until it ends or has written ``most`` bytes.
 
         No operand is taken for an option.
         """
@@ -119,7 +117,7 @@ def run(
     rules: Rules,
     identity: Identity | None = None,
 ) -> Outcome:
-    """Run one command, ``git <arguments> -- <operands>``, `DEADLINE_SECONDS` at most.
+    """Run one command, ``git <arguments> -- <operands>``, for at most `DEADLINE_SECONDS`.
 
     The first operand is the address of the repository.
     """
@@ -134,11 +132,11 @@ def call(
     file_bytes: int = MOST_FILE_BYTES,
     identity: Identity | None = None,
 ) -> Answer:
-    """What ``work`` makes of git, whose folder is gone afterwards.
+    """Return the result of ``work``, called with a `Git` whose folder is deleted afterwards.
 
-    It has an event loop in a thread of its own, so that it may be called from anywhere. The
-    thread is not waited for: a name server's silence can hold it for longer than the deadline.
-    An SSH server that ``identity`` is the first to meet is known from then on.
+    It runs an event loop in a thread of its own, so it may be called from anywhere. It does not
+    join the thread: a silent name server can hold that for longer than the deadline. An SSH server
+    that ``identity`` is the first to meet is known from then on.
     """
     result: Future[Answer] = Future()
     met: list[str] = []
@@ -167,7 +165,7 @@ async def _provided(
     rules: Rules,
     met: list[str],
 ) -> Answer:
-    """What ``work`` makes of git, which has a way out and a key meanwhile."""
+    """Return the result of ``work``, with a proxy and a key for git meanwhile."""
     proxy = await egress.serve(rules, port=0, observe=git.unreached.append)
     git.port = proxy.sockets[0].getsockname()[1]
     try:
@@ -215,7 +213,7 @@ async def _run_git(
         cwd=environment["HOME"],
         env=environment,
         start_new_session=True,
-        restore_signals=False,  # a file that is too large is an error with words, no signal
+        restore_signals=False,  # a file that is too large is an error with a message, no signal
     )
     complaint = asyncio.create_task(_head(process.stderr, MOST_COMPLAINT_BYTES))
     try:
@@ -228,16 +226,16 @@ async def _run_git(
     except TimeoutError:
         outcome.late = True
     finally:
-        if outcome.status is None:  # git itself may be gone, and what it started not
+        if outcome.status is None:  # git itself may be gone, but not its children
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await _head(process.stdout, 0)  # its end is seen only when nothing is left to read
+            await _head(process.stdout, 0)  # the end shows only when nothing is left to read
             await process.wait()
         await complaint
 
 
 async def _beginning(stream: asyncio.StreamReader | None, most: int) -> bytes:
-    """The first ``most`` bytes of a stream, of which no more is read."""
+    """Return the first ``most`` bytes of a stream, and read no more of it."""
     kept = bytearray()
     while stream and (chunk := await stream.read(min(64 * 1024, most - len(kept)))):
         kept += chunk
@@ -245,7 +243,7 @@ async def _beginning(stream: asyncio.StreamReader | None, most: int) -> bytes:
 
 
 async def _head(stream: asyncio.StreamReader | None, most: int) -> bytes:
-    """The first ``most`` bytes of a stream, which is read to its end."""
+    """Return the first ``most`` bytes of a stream, and read it to its end."""
     kept = bytearray()
     while stream and (chunk := await stream.read(64 * 1024)):
         kept += chunk[: most - len(kept)]

@@ -1,9 +1,9 @@
-"""One small file of a repository at a commit, read from its server without the rest; and what
-tells the rest apart from that of other commits.
+"""Read one small file of a repository at a commit, without fetching the rest.
 
-The commit and its folders are fetched without the files, then the file alone. A server that
-cannot leave files out sends those of that commit; one that gives nothing by its id sends what
-a build would fetch. `resolve` has found the commit; `process` runs git and bounds it.
+It also returns a digest of the rest, which tells it apart from that of other commits. The commit
+and its folders are fetched without the files, then the one file. A server that cannot leave files
+out sends all files of that commit; one that serves nothing by its id sends what a build would
+fetch. `resolve` found the commit; `process` runs git and bounds it.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class FileFound:
-    """What a commit has under a name; only of a ``file`` there is content.
+    """The entry that a commit has under a name; only a ``file`` has content.
 
-    ``folder`` is also a submodule, which looks like one.
+    A submodule is a ``folder`` too: it looks like one.
     """
 
     kind: Kind
@@ -48,15 +48,18 @@ class FileFound:
 
 @dataclass(frozen=True)
 class Looked:
-    """What a commit has under a name, None where it has nothing; ``rest`` is the same for any
-    two commits that differ in nothing but that, "" where the root is too long to be listed."""
+    """The entry that a commit has under a name, or None, and a digest of the ``rest``.
+
+    ``rest`` is the same for any two commits that differ in nothing but that entry; "" if the root
+    is too long to list.
+    """
 
     file: FileFound | None
     rest: str
 
 
 class _Withheld(Exception):
-    """The server does not give it in this way."""
+    """Raised if the server does not serve the commit in this way."""
 
 
 def look(
@@ -68,13 +71,15 @@ def look(
     seconds: float = DEADLINE_SECONDS,
     identity: Identity | None = None,
 ) -> Looked:
-    """What the repository's commit has under a name, and what the rest of it is known by.
+    """Return the entry that a commit has under a name, and a digest of everything else in its root.
 
-    ``name`` is a path from the root. Of a longer file than ``most`` bytes there are ``most`` + 1.
-    ``ref`` is the branch or tag that the commit was found under, for servers that want to hear
-    one, ``identity`` whose key opens the repository. Takes as long as the server does, at most
-    ``seconds``. Raises UserError when
-    commit or repository are not there for us or too large, TemporaryError when the server is not.
+    ``name`` is a path from the root. Of a file longer than ``most`` bytes, ``most`` + 1 are
+    returned. ``ref`` is the branch or tag that the commit was found under, for servers that need
+    one. ``identity`` is for a repository that a person's key opens. This blocks for at most
+    ``seconds``.
+
+    Raises UserError if the commit or repository is not there for us or is too large, TemporaryError
+    if the server is not there.
     """
     if not _COMMIT.fullmatch(commit):
         raise no_such_commit(commit, url)
@@ -93,7 +98,7 @@ def look(
 
 
 def _ways(commit: str, ref: str) -> Iterator[_Way]:
-    """Options and refspecs of fetches that may bring a commit, the best one first."""
+    """Yield options and refspecs of fetches that may bring a commit, the best first."""
     yield ["--depth=1", "--filter=blob:none"], [commit]
     yield ["--depth=1"], [commit]
     if ref and ref != commit:
@@ -104,7 +109,7 @@ def _ways(commit: str, ref: str) -> Iterator[_Way]:
 
 @dataclass(frozen=True)
 class _Copy:
-    """As much of a repository as one way of fetching brings, in a folder of its own."""
+    """The part of a repository that one way of fetching brings, in a folder of its own."""
 
     git: Git
     folder: str
@@ -128,7 +133,7 @@ class _Copy:
         return FileFound("file", await self._run([*self._settings(), "cat-file"], blob, most + 1))
 
     async def rest(self, name: str) -> str:
-        """Modes, names and ids of all that lies in the root, submodules included."""
+        """Return a digest of modes, names and ids of the root's other entries and submodules."""
         look = ["ls-tree", "-z", "--full-tree", self.commit]
         outcome = await self.git.run([*self._settings(), *look], [])
         if not outcome.answered:

@@ -1,16 +1,12 @@
-"""Resolve a ref to a commit of the repository's own.
+"""Resolve a ref to a commit, and check that a commit belongs to the repository.
 
-From a ref to a commit: what a repository's server has under a name, asked of git itself.
+`sessions.providers` parse what was typed. This module asks the repository's server through
+`process`, and picks the commit. Whether a commit typed in full exists shows when it is fetched
+(`read_file`).
 
-`providers` understand what was typed; this module asks the server, by way of `process`, and
-picks the commit. Whether a commit typed in full exists shows when it is fetched.
-
-Whether a commit that was asked for by its id is one of the repository's own.
-
-The large forges keep a repository and all its copies (forks) in one store, and give any commit
-of a copy under the repository's name. So a commit counts only if a branch or a tag of the
-repository leads to it: its server is asked for the history of these, without any files.
-`gitremote` finds commits, `process` runs git and bounds it.
+The large forges keep a repository and all its forks in one store, and serve any commit of a fork
+under the repository's name. So a commit asked for by its id counts only if a branch or tag of the
+repository leads to it: the server is asked for their history, without any files.
 """
 
 from __future__ import annotations
@@ -46,8 +42,8 @@ _DEFAULT_BRANCH = re.compile(r"^ref: refs/heads/(.+)\tHEAD$", re.MULTILINE)
 class Resolved:
     """A repository's commit (40 or 64 hex digits), and the path to open in it.
 
-    ``ref`` is what the commit was found under: a branch or a tag, without ``refs/…`` but with
-    all its slashes, or the commit itself where that was asked for.
+    ``ref`` is the name that the commit was found under: a branch or tag without ``refs/…`` but with
+    all its slashes, or the commit itself if that was asked for.
     """
 
     commit: str
@@ -56,11 +52,13 @@ class Resolved:
 
 
 def resolve(repository: Repository, identity: Identity | None = None) -> Resolved:
-    """The commit that the repository's ref stands for now.
+    """Return the commit that the repository's ref points to now.
 
-    ``identity`` is whose key opens it. Takes as long as the server does, at most
-    `process.DEADLINE_SECONDS`. Raises UserError when repository or ref are not there for us,
-    TemporaryError when the server is not.
+    ``identity`` is the person whose key opens the repository. This blocks for at most
+    `process.DEADLINE_SECONDS`.
+
+    Raises UserError if the repository or ref is not there for us, TemporaryError if the server is
+    not there.
     """
     readings = repository.readings()
     ref, path = readings[-1]
@@ -78,7 +76,7 @@ def resolve(repository: Repository, identity: Identity | None = None) -> Resolve
 
 
 def _default(repository: Repository, identity: Identity | None) -> Resolved:
-    """The last commit of the default branch, which the server's HEAD points to."""
+    """Return the last commit of the default branch, which the server's HEAD points to."""
     answer = _ask(repository, identity, "--symref", pattern="HEAD")
     commit = _advertised(answer).get("HEAD")
     if commit is None:
@@ -88,7 +86,7 @@ def _default(repository: Repository, identity: Identity | None) -> Resolved:
 
 
 def _named(branch: str) -> str:
-    """The server's own name for a branch, or nothing where it would not pass as a typed one."""
+    """Return the server's own name for a branch, or "" if it would not pass as a typed one."""
     try:
         return clean_ref(branch)
     except UserError:
@@ -98,7 +96,7 @@ def _named(branch: str) -> str:
 def _ask(
     repository: Repository, identity: Identity | None, *options: str, pattern: str = ""
 ) -> str:
-    """What ``git ls-remote`` prints. Raises UserError or TemporaryError."""
+    """Return the output of ``git ls-remote``. Raises UserError or TemporaryError."""
     operands = [repository.url, *filter(None, [pattern])]
     outcome = process.run(["ls-remote", *options], operands, rules(), identity)
     if not outcome.answered:
@@ -107,7 +105,7 @@ def _ask(
 
 
 def _advertised(answer: str) -> dict[str, str]:
-    """Full ref names and the commits under them; of an annotated tag, the commit it tags."""
+    """Return commits by full ref name; for an annotated tag, the commit that it tags."""
     refs = {}
     for line in answer.splitlines():
         if found := _ADVERTISED_REF.fullmatch(line):
@@ -116,7 +114,7 @@ def _advertised(answer: str) -> dict[str, str]:
 
 
 def _find(ref: str, refs: Mapping[str, str]) -> tuple[str, str] | None:
-    """The commit under a typed ref and the name it was found by; a branch before a tag."""
+    """Return the commit under a typed ref and its name there; a branch wins over a tag."""
     short = re.sub("^refs/(?:heads|tags)/", "", ref)
     for name in (f"refs/heads/{ref}", f"refs/tags/{ref}", ref):
         if name in refs:
@@ -147,7 +145,7 @@ def _no_such_ref(repository: Repository, ref: str, refs: Iterable[str]) -> UserE
 
 
 def _nearest(ref: str, refs: Iterable[str]) -> list[str]:
-    """A few of the branches that there are, those most like ``ref`` first."""
+    """Return a few of the existing branches, those most like ``ref`` first."""
     names = [name.removeprefix("refs/heads/") for name in refs if name.startswith("refs/heads/")]
     shown = [name for name in names[:MOST_COMPARED] if len(name) <= LONGEST_NAMED]
     fit = [name for name in shown if _named(name)]
@@ -166,11 +164,12 @@ _REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 def require_reachable(
     url: str, commit: str, identity: Identity | None = None, seconds: float = DEADLINE_SECONDS
 ) -> None:
-    """Raise UserError unless a branch or a tag of the repository leads to the commit.
+    """Raise UserError unless a branch or tag of the repository leads to the commit.
 
-    ``commit`` is 40 or 64 hex digits in small letters. Takes as long as the server does, at most
-    ``seconds``; where its history is too long for that, or larger than a repository may be, the
-    commit does not pass. Raises TemporaryError when the server is not there.
+    ``commit`` is 40 or 64 lower-case hex digits. This blocks for at most ``seconds``. If the
+    history takes longer than that, or is larger than a repository may be, the commit does not pass.
+
+    Raises TemporaryError if the server is not there.
     """
 
     async def find(git: Git) -> bool:
@@ -195,10 +194,10 @@ def require_reachable(
 
 
 async def _has(git: Git, commit: str) -> bool:
-    """Return whether the history of all branches and tags holds the commit.
+    """Return whether the history of all branches and tags contains the commit.
 
-    Only the fetch knows the server's address: what is not there then is not fetched on its own,
-    as git does with what a filter has left out.
+    Only the fetch knows the server's address. So a missing object is not fetched on its own later,
+    as git would do with one that a filter left out.
     """
     hashes = "sha1" if len(commit) == 40 else "sha256"
     await git.run(
@@ -213,7 +212,7 @@ async def _has(git: Git, commit: str) -> bool:
 
 
 async def _fetch(git: Git, commit: str) -> None:
-    """Bring the history, with the files only where the server cannot leave them out."""
+    """Fetch the history; with the files only if the server cannot leave them out."""
     settings = (
         word for each in (*FETCH_SETTINGS, f"remote.origin.url={git.url}") for word in ("-c", each)
     )
@@ -226,7 +225,10 @@ async def _fetch(git: Git, commit: str) -> None:
 
 
 def _failure(outcome: Outcome, git: Git, commit: str) -> BinderyError:
-    """Say why the history cannot be had; for want of time or room the commit does not pass."""
+    """Return why the history is not available.
+
+    If time or room did not suffice, the commit does not pass.
+    """
     error = failure(outcome, git.url, commit, git.identity)
     if not outcome.late and error.code != "launch.repository-too-large":
         return error

@@ -1,7 +1,8 @@
-"""The ssh by which git, in the portal's own hands, fetches with a person's key.
+"""Build the ssh command by which the portal's own git fetches with a person's key.
 
-That key and no other, which lies in memory alone; only a server that proves who it is; no
-question, no configuration, out by the call's own proxy. `process` runs git with it.
+It uses that key and no other, and the key exists in memory only. Known servers must prove who they
+are. ssh asks no questions, reads no configuration, and connects through the call's own proxy.
+`process` runs git with it.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ _FILE = "known_hosts"
 
 @contextmanager
 def command(identity: Identity, url: str, home: str, port: int) -> Iterator[str]:
-    """What to give git as ``GIT_SSH_COMMAND``, as long as the block lasts.
+    """Yield the value of ``GIT_SSH_COMMAND``, valid within the block.
 
-    ``home`` is a folder of the call's own, ``port`` that of the proxy. A server that is known
-    must have the very key that it is known by; of an unknown one any is taken, and found by `met`.
+    ``home`` is a folder of the call's own, ``port`` the proxy's port. A known server must show the
+    very key it is known by. The key of an unknown server is accepted, and returned by `met`.
     """
     known = Path(home, _FILE)
     known.write_text(identity.known_hosts)
@@ -55,16 +56,17 @@ def command(identity: Identity, url: str, home: str, port: int) -> Iterator[str]
 
 
 def met(identity: Identity, home: str) -> list[str]:
-    """The servers that were unknown before, as lines of ``known_hosts``."""
+    """Return the servers that were unknown before, as lines of ``known_hosts``."""
     written = Path(home, _FILE).read_text().removeprefix(identity.known_hosts)
     return [line for line in written.splitlines() if line.strip()]
 
 
 @contextmanager
 def _in_memory(private: str) -> Iterator[str]:
-    """The path of a file that is on no disk.
+    """Yield the path of a file that is on no disk.
 
-    It goes by way of this process: ssh closes all that it inherits before it looks for its key.
+    The path goes through this process, because ssh closes everything it inherits before it reads
+    its key.
     """
     descriptor = os.memfd_create("key")
     try:
@@ -76,7 +78,7 @@ def _in_memory(private: str) -> Iterator[str]:
 
 
 def _is_known(url: str, known: Path) -> bool:
-    """Whether any line is about the server; ssh's own program understands all kinds of them."""
+    """Return whether any line is for the server; ``ssh-keygen`` understands all forms of lines."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or _SSH_PORT
     name = host if port == _SSH_PORT else f"[{host}]:{port}"

@@ -1,8 +1,8 @@
-"""What a person pastes, made into a `Repository`: pure, without the network.
+"""Parse what a person pastes into a `Repository`. Pure functions, without the network.
 
-Each provider is a small class in a module of its own and stands in `PROVIDERS`, in the order in
-which they are asked whether a text is theirs; to add one, write it and name it there. Whatever
-is accepted has passed `repository` and `address`; `sessions.git.resolve` finds the commit.
+Each provider is a small class in a module of this package, listed in `PROVIDERS` in the order in
+which they are asked whether a text is theirs. To add one, write its class and list it there.
+Accepted text has passed `repository` and `address`; `sessions.git.resolve` finds the commit.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class Provider(Protocol):
     def label(self) -> str: ...
 
     def claims(self, text: str, address: Address | None) -> bool:
-        """Whether the text is this provider's although nobody named it."""
+        """Return whether the text is this provider's although nobody named the provider."""
         ...
 
     def understand(self, text: str, address: Address | None) -> Repository:
-        """The repository that the text names. Raises UserError."""
+        """Return the repository that the text names. Raises UserError."""
         ...
 
 
@@ -64,11 +64,10 @@ PROVIDERS: dict[str, Provider] = {
 
 
 def understand(text: str, ref: str = "", path: str = "", provider: str = "") -> Repository:
-    """The repository that a person means by what they typed into the fields of a launch.
+    """Return the repository that a person means by the fields of a launch.
 
-    ``provider`` is a key of `PROVIDERS`, or empty to go by the text. What is typed as ``ref``
-    and ``path`` wins over what the address holds. Raises UserError with a sentence that says
-    how to write it.
+    ``provider`` is a key of `PROVIDERS`, or "" to go by the text. A typed ``ref`` and ``path`` win
+    over those in the address. Raises UserError with a message that says how to write it.
     """
     text, ref, path = clean_repository(text), clean_ref(ref), clean_path(path)
     if has_invisible(text):
@@ -94,12 +93,12 @@ def _provider(key: str, text: str, address: Address | None) -> Provider:
 
 
 def _doi(text: str) -> bool:
-    """Whether the text is a bare DOI, which has the form of other addresses."""
+    """Return whether the text is a bare DOI, which looks like other addresses."""
     return PROVIDERS["doi"].claims(text, None)
 
 
 def _with_typed(found: Repository, ref: str, path: str) -> Repository:
-    """The repository at the ref and path that were typed beside its address."""
+    """Return the repository at the ref and path that were typed beside its address."""
     if not ref:
         return replace(found, path=path or found.path)
     readings = dict(found.readings())
@@ -116,7 +115,7 @@ def _with_typed(found: Repository, ref: str, path: str) -> Repository:
 
 
 def describe(repository: Repository) -> tuple[str, ...]:
-    """What was understood, in a few words each, to be shown while a person types."""
+    """Return how the text was understood, in a few words each, to show while a person types."""
     parts = [PROVIDERS[repository.provider].label, repository.repository]
     if _COMMIT.fullmatch(repository.ref):
         parts.append(_("commit %(commit)s") % {"commit": repository.ref[:10]})

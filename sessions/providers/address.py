@@ -1,11 +1,9 @@
 """Parse repository addresses as people paste them.
 
-The provider ``git``: a repository on any host, by the address that ``git clone`` takes.
-
-Repository addresses as people paste them: ``https://``, ``ssh://``, ``git@host:path``, bare.
-
-An address is taken apart and put together again from its checked parts, so that what git gets
-never holds anything that was not understood here.
+Accepted forms are ``https://``, ``ssh://``, ``git@host:path``, and bare ones without a scheme. An
+address is taken apart and put together again from its checked parts, so that git never gets
+anything that was not understood here. The provider `Git` takes a repository on any host, by the
+address that ``git clone`` accepts.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ _SEGMENT = re.compile(r"[\w.~+@=,: -]+")
 
 
 class Git:
-    """Any Git address; what no other provider knows ends here."""
+    """Any Git address; the provider of last resort."""
 
     key = "git"
     label = "Git"
@@ -64,8 +62,8 @@ _FORBIDDEN = re.compile(r"[/\\]|^\.{1,2}$")
 class Address:
     """A repository's address in parts.
 
-    ``host`` is in its canonical spelling, ``segments`` are the path's, without %-escapes.
-    ``bare`` tells that no scheme was written, so that the host was only guessed.
+    ``host`` is in its canonical spelling; ``segments`` are the path's, without %-escapes. ``bare``
+    means that no scheme was written, so the host is a guess.
     """
 
     scheme: str
@@ -78,7 +76,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """The address as git gets it."""
+        """Return the address as git gets it."""
         user = f"{self.user}@" if self.user else ""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = f":{self.port}" if self.port else ""
@@ -87,7 +85,7 @@ class Address:
 
 
 def rules() -> addresses.Rules:
-    """What git may reach: public addresses, and the hosts that the site trusts."""
+    """Return what git may reach: public addresses, and the hosts that the site trusts."""
     return addresses.Rules(
         trusted=frozenset(settings.PORTAL_TRUSTED_GIT_HOSTS),
         closed=frozenset(settings.PORTAL_CLOSED_PORTS),
@@ -97,7 +95,7 @@ def rules() -> addresses.Rules:
 
 
 def parse(text: str) -> Address | None:
-    """The address that the text is, or None where it has not the form of one.
+    """Parse an address; return None if the text does not look like one.
 
     Raises UserError for an address that cannot or must not be used.
     """
@@ -120,7 +118,7 @@ def parse(text: str) -> Address | None:
 
 
 def refuse(sentence: str = "") -> NoReturn:
-    """Say that a text is not understood, with the reason where there is a better one."""
+    """Raise UserError: the text is not understood, with ``sentence`` for a more specific reason."""
     usual = _(
         "This is not understood as a repository. Paste its address, such as"
         " https://github.com/owner/repository, or write owner/repository for GitHub."
@@ -151,7 +149,10 @@ def _refuse_protocol(scheme: str) -> NoReturn:
 
 
 def _user(scheme: str, user: str | None) -> str:
-    """The account of an ssh address. Names and passwords in others would be kept in the open."""
+    """Return the account of an ssh address.
+
+    Names and passwords in others are refused: they would be stored in the open.
+    """
     if scheme == "ssh" and _USER.fullmatch("git" if user is None else user):
         return user or "git"
     if user is None:
@@ -182,7 +183,7 @@ def _port(scheme: str, text: str | None) -> int | None:
 
 
 def _check_reachable(scheme: str, host: str, port: int, path: str) -> None:
-    """Refuse at once what needs no look-up to be refused; `gitremote` sees to the rest."""
+    """Refuse at once what needs no lookup; `sessions.git.process` checks the rest."""
     known = rules()
     address = addresses.literal(host)
     if known.trusts(host, port) and not (address and addresses.is_metadata(address)):
@@ -216,7 +217,7 @@ def _refuse_portal(host: str) -> NoReturn:
 
 
 def _segments(path: str) -> tuple[str, ...]:
-    """The parts of a path, without %-escapes and empty parts. Raises UserError."""
+    """Return the parts of a path, without %-escapes and empty parts. Raises UserError."""
     try:
         parts = [unquote(part, errors="strict") for part in path.split("/") if part]
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Digital object identifiers: recognised, so that the refusal can be in words."""
+"""Recognise digital object identifiers, to refuse them with a clear message."""
 
 from __future__ import annotations
 

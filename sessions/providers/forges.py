@@ -1,13 +1,8 @@
-"""GitHub and GitLab: their addresses, and pages below a repository.
+"""GitHub and GitLab: names with slashes, and pages below a repository.
 
-What GitHub and GitLab have in common: names with slashes, and pages below a repository.
-
-A person pastes what stands in the browser's address bar, and that is seldom the repository
-itself but a page of it: a folder, a file, a commit. The branch and the file are taken from it.
-
-The provider ``gh``: ``owner/repository`` and the pages of github.com.
-
-The provider ``gl``: ``group/subgroup/repository`` and the pages of gitlab.com.
+People paste what is in the browser's address bar, and that is seldom the repository itself but one
+of its pages: a folder, a file, a commit. The branch and the file are taken from the address.
+`GitHub` has ``owner/repository``, `GitLab` ``group/subgroup/repository``.
 """
 
 from __future__ import annotations
@@ -21,27 +16,28 @@ from django.utils.translation import gettext as _
 from .address import Address, Git, refuse
 from .repository import Repository, clean_path, clean_ref
 
-# The pages that show files at a ref; what follows them is the ref and the path.
+# Pages that show files at a ref; the ref and the path follow.
 _FILES = {"tree", "blob", "blame", "edit", "raw"}
 _ONE_REF = {"commit", "commits", "tags"}
 
 
 class Forge:
-    """One site that hosts repositories under their owners' names."""
+    """A site that hosts repositories under their owners' names."""
 
     key: ClassVar[str]
     label: ClassVar[str]
     hosts: ClassVar[frozenset[str]]
 
     def claims(self, text: str, address: Address | None) -> bool:
-        """Whether a text is this site's although nobody named the provider.
+        """Return whether a text is this site's although nobody named the provider.
 
-        Who pastes its address for SSH wants a private repository, fetched with their own key.
+        Its SSH address is not claimed: it means a private repository, fetched with the person's own
+        key.
         """
         return address is not None and address.host in self.hosts and address.scheme != "ssh"
 
     def understand(self, text: str, address: Address | None) -> Repository:
-        """The repository, with branch and file where the text is the address of a page.
+        """Return the repository, with branch and file if the text is the address of a page.
 
         Raises UserError.
         """
@@ -59,10 +55,11 @@ class Forge:
         return _at_page(repository, page)
 
     def split(self, segments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-        """The segments that name the repository, and those of the page. Raises UserError."""
+        """Return the segments that name the repository, and those of the page. Raises UserError."""
         raise NotImplementedError
 
     def refuse_host(self, host: str) -> NoReturn:
+        """Raise UserError because the address is on another host."""
         refuse(
             _("%(host)s is not %(site)s. Choose “Git” to use a repository there.")
             % {"host": host, "site": self.label}
@@ -70,7 +67,7 @@ class Forge:
 
 
 def _at_page(repository: Repository, page: Sequence[str]) -> Repository:
-    """The repository at the branch and file that a page shows."""
+    """Return the repository at the branch and file that a page shows."""
     if not page:
         return repository
     kind, rest = page[0], page[1:]
@@ -103,7 +100,7 @@ _GITHUB_NAME = re.compile(r"(?!\.{1,2}(?:\.git)?$)[A-Za-z0-9._-]{1,100}")
 
 
 class GitHub(Forge):
-    """github.com; its short form is what people mean by two words with a slash."""
+    """github.com; two words with a slash mean a repository here."""
 
     key = "gh"
     label = "GitHub"
@@ -135,7 +132,7 @@ _MOST_GROUPS = 21
 
 
 class GitLab(Forge):
-    """gitlab.com; its pages stand behind ``/-/``, because groups may be nested."""
+    """gitlab.com; page paths come after ``/-/``, because groups may be nested."""
 
     key = "gl"
     label = "GitLab"

@@ -1,14 +1,11 @@
-"""A repository as a person named it, and the bounds of what may be typed.
+"""Define a repository as a person named it, and bound what may be typed.
 
-What a launch starts from: a repository as a person named it, understood but not looked up.
+The providers beside this module make a `Repository` from text, without looking it up; the launch
+form shows it; `sessions.git.resolve` finds its commit.
 
-Made by the providers beside this module, shown on the launch form, and handed to `gitremote`,
-which finds the commit.
-
-The bounds of what may be typed into the fields of a launch: repository, ref and path.
-
-Whatever passes is safe to hand on as one argument of a program: it holds no control character
-and does not begin like an option. The providers read what is left.
+The ``clean_…`` functions bound the fields of a launch. Text that passes is safe as one argument of
+a program: it has no control characters and does not begin like an option. The providers parse the
+rest.
 """
 
 from __future__ import annotations
@@ -23,7 +20,7 @@ from sessions.errors import UserError
 
 
 def is_private(url: str) -> bool:
-    """Whether what git clones is opened by a person's SSH key: then the build is theirs alone."""
+    """Return whether a person's SSH key opens what git clones: then the build is theirs alone."""
     return not url.startswith(("https://", "http://"))
 
 
@@ -31,13 +28,13 @@ def is_private(url: str) -> bool:
 class Repository:
     """A repository, and what to open in it.
 
-    ``repository`` is its name for people, ``url`` what git clones (https, ssh, or http of a
-    trusted host). An empty ``ref`` means the default branch, an empty ``path`` the folder of
+    ``repository`` is its name for people, ``url`` the address that git clones (https, ssh, or http
+    of a trusted host). An empty ``ref`` means the default branch, an empty ``path`` the folder of
     the repository; paths are relative, with ``/``.
 
-    The web address of a file does not say where the branch ends and the path begins, since both
-    may hold slashes. Then ``ambiguous_tail`` keeps them together, and ``ref`` and ``path`` are
-    the likely reading: a branch without slashes.
+    The web address of a file does not say where the branch ends and the path begins, since both may
+    contain slashes. Then ``ambiguous_tail`` keeps them together, and ``ref`` and ``path`` are the
+    likely reading: a branch without slashes.
     """
 
     provider: str
@@ -48,7 +45,7 @@ class Repository:
     ambiguous_tail: str = ""
 
     def readings(self) -> list[tuple[str, str]]:
-        """Every (ref, path) that may be meant; the longest ref first, as only one can exist."""
+        """Return every (ref, path) that may be meant, the longest ref first; only one can exist."""
         if not self.ambiguous_tail:
             return [(self.ref, self.path)]
         segments = self.ambiguous_tail.split("/")
@@ -68,18 +65,21 @@ _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _AROUND = " \t\r\n\u00a0\u200b\u2060\ufeff"
 _QUOTES = {'"': '"', "'": "'", "<": ">", "“": "”", "„": "“", "‘": "’"}
 _CLONE = re.compile(r"(?:\$ *)?git +clone +(?P<address>[^ -][^ ]*)(?: +[^ -][^ ]*)?")
-# What git's check-ref-format forbids, and a minus sign in front.
+# Forbidden by git's check-ref-format, or beginning with a minus sign.
 _BAD_REF = re.compile(r"^[-/]|[ ~^:?*\[\\]|\.\.|//|@\{|^@$|[/.]$|(?:^|/)\.|\.lock(?:/|$)")
 _BAD_PATH = re.compile(r"^[-/]|\\|//|(?:^|/)\.{1,2}(?:/|$)")
 
 
 def has_invisible(text: str) -> bool:
-    """Whether the text holds something that a person cannot see or that turns others around."""
+    """Return whether the text has characters that are invisible or reverse other text."""
     return any(unicodedata.category(character) in _INVISIBLE for character in text)
 
 
 def clean_repository(text: str) -> str:
-    """The pasted text without what came along: blanks, quotes, ``git clone``. Raises UserError."""
+    """Return the pasted text without surrounding blanks, quotes or ``git clone``.
+
+    Raises UserError if it is empty or too long.
+    """
     text = _unquoted(text.strip(_AROUND))
     require_length(text)
     if command := _CLONE.fullmatch(text):
@@ -93,7 +93,7 @@ def clean_repository(text: str) -> str:
 
 
 def require_length(text: str) -> None:
-    """Raise UserError for a repository, as typed or as git gets it, that is too long to keep."""
+    """Raise UserError for a repository, as typed or as git gets it, that is too long to store."""
     if len(text) > LONGEST_REPOSITORY:
         raise UserError(
             "launch.repository-too-long",
@@ -103,14 +103,14 @@ def require_length(text: str) -> None:
 
 
 def _unquoted(text: str) -> str:
-    """The text without one pair of quotation marks or angle brackets around it."""
+    """Return the text without one pair of quotation marks or angle brackets around it."""
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
         return text[1:-1].strip(_AROUND)
     return text
 
 
 def clean_ref(text: str) -> str:
-    """A branch, tag or commit as git may be asked for it. Raises UserError."""
+    """Return a branch, tag or commit in the form that git accepts. Raises UserError."""
     ref = text.strip(_AROUND)
     if len(ref) > LONGEST_REF or _BAD_REF.search(ref) or has_invisible(ref):
         raise UserError(
@@ -124,7 +124,7 @@ def clean_ref(text: str) -> str:
 
 
 def clean_path(text: str) -> str:
-    """A file or folder of the repository, relative to its root. Raises UserError."""
+    """Return a file or folder of the repository, relative to its root. Raises UserError."""
     path = text.strip(_AROUND).removeprefix("./").rstrip("/")
     absolute = text.strip(_AROUND).startswith("/")
     if absolute or len(path) > LONGEST_PATH or _BAD_PATH.search(path) or has_invisible(path):

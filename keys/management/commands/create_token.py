@@ -1,4 +1,4 @@
-"""``manage.py create_token <username>``: prints a new API token."""
+"""``manage.py create_token <username>``: print a new API token."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from portal.models import User
 
 
 class Command(BaseCommand):
+    """The command that makes an API token and prints it."""
+
     help = "Make an API token for a person and print it; it is shown this once."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,4 +1,4 @@
-"""``manage.py adopt``: show what is in the data folder or the namespace, and make it one's own."""
+"""``manage.py adopt``: show what the data folder or namespace has, and adopt it or part from it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ NAMED = 10
 
 
 class Command(BaseCommand):
+    """The command that adopts the data for the database, or parts the two."""
+
     help = (
         "Show what the data folder (or the namespace) has and what of it the database knows, and "
         "bring them together: the database takes the id of the data. With --part they are parted: "
@@ -56,7 +58,7 @@ class Command(BaseCommand):
 
 
 def shown(stock: Stock) -> Iterator[str]:
-    """Yield what there is, in lines."""
+    """Yield lines that describe the data and what the database knows of them."""
     none = _("none yet")
     yield _("Id of the database: %(id)s") % {"id": stock.database or none}
     yield _("Id of the data:     %(id)s  (%(place)s)") % {
@@ -97,7 +99,7 @@ def _some(names: Collection[Any]) -> str:
 
 
 def _will_adopt(stock: Stock) -> str:
-    """Say what becomes of what is unknown."""
+    """Return what adopting does with unknown things."""
     text = _(
         "\nTo adopt: the database and the data belong together from now on. Known things go on. "
         "Volumes stay as they are, known or not."

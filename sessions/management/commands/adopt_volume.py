@@ -1,4 +1,4 @@
-"""``manage.py adopt_volume <username>…``: what lies in the place of a person's volume is theirs."""
+"""``manage.py adopt_volume <username>…``: make the volume at a person's place theirs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from sessions.lifecycle import files
 
 
 class Command(BaseCommand):
+    """The command that makes existing volumes count as people's own."""
+
     help = (
         "Have a volume claim, or on one machine a folder in homes/, that the portal has not made "
         "count as a person's own. Notebooks with it are refused until then. Look into it first: "

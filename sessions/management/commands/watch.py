@@ -1,4 +1,4 @@
-"""``manage.py watch``: observe the back end until told to end."""
+"""``manage.py watch``: observe the back end until it is stopped."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from sessions.watch import loop
 
 
 class Command(BaseCommand):
+    """The command that observes the back end until it is stopped."""
+
     help = "Follow builds and notebooks of the back end and store what happens to them."
 
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        with contextlib.suppress(KeyboardInterrupt):  # how following files ends, at any signal
+        with contextlib.suppress(KeyboardInterrupt):  # ends the following of files, at any signal
             loop.run(operator_alerts.tell)
