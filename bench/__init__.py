@@ -1,1 +1,1 @@
-"""Measurements: what is claimed about speed is measured here, never asserted in a test."""
+"""Measurements of speed: claims about it are measured here, never asserted in a test."""

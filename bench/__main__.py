@@ -1,6 +1,6 @@
-"""``python -m bench``: the portal's speed beside its peers', as a table and as JSON.
+"""Measure the portal's speed beside its peers': ``python -m bench`` prints a table and writes JSON.
 
-Exit code 1 if a row could not be measured. `CONTRIBUTING.md` has the commands for people.
+Exit code 1 if a row could not be measured. `CONTRIBUTING.md` has the commands.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from bench.harness.table import table
 
 
 def main() -> int:
+    """Run the measurements that the command line asks for; return the exit code."""
     options = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     options.add_argument("--quick", action="store_true", help="under two minutes, rougher")
     options.add_argument("--only", default="", help="names of rows, separated by commas")
@@ -64,7 +65,7 @@ def main() -> int:
 
 
 def _measure(plan: Plan, only: Sequence[str], folder: Path) -> tuple[list[Figure], dict[str, str]]:
-    """All figures, and of the rows that have none, or not all of them, why."""
+    """Return all figures, and the reason for each row that failed or was not measured."""
     from bench.harness.ground import Ground  # noqa: PLC0415 -- only there once Django is set up
     from bench.rows import ROWS  # noqa: PLC0415
 
@@ -90,7 +91,7 @@ def _measure(plan: Plan, only: Sequence[str], folder: Path) -> tuple[list[Figure
 
 
 def _bound(plan: Plan) -> None:
-    """The row that is measured when the time is over fails, and no other one begins."""
+    """Set the time limit: the row being measured then fails, and no other one begins."""
 
     def too_long(number: int, frame: object) -> None:
         raise TimeoutError(f"{plan.minutes:g} minutes were over")

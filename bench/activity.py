@@ -1,11 +1,11 @@
-"""How long it takes to ask a thousand running notebooks what they do, and what memory that takes.
+"""Measure how long it takes to ask a thousand running notebooks for their activity, and the memory.
 
     python -m bench.activity [--servers 1000] [--rounds 6]
 
-The notebooks are stand-ins on loopback in a process of their own, of which some are slow, silent,
-hang up or answer nonsense. Prints a line for each round: the time and the processor's time that it
-took, asking, understanding and writing down together; how many have answered; and the memory of
-this process after it and at most. With ``--json``, the same for programs.
+The notebooks are stand-ins on loopback in a separate process; some are slow, silent, hang up or
+answer nonsense. Prints a line for each round: the wall time and the CPU time for asking, parsing
+and storing together; how many have answered; and the current and peak memory of this process. With
+``--json``, the same for programs.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from typing import NamedTuple
 import django
 
 SLOW, SILENT, CLOSING, NONSENSE = 20, 50, 33, 25
-"""One in so many is like that."""
+"""One in this many notebooks behaves that way."""
 
 
 class Round(NamedTuple):
-    """Memory in MB (2²⁰ bytes)."""
+    """The measurements of one round. Memory in MB (2²⁰ bytes)."""
 
     number: int
     seconds: float
@@ -41,6 +41,7 @@ class Round(NamedTuple):
 
 
 def main() -> None:
+    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--servers", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=6)
@@ -62,7 +63,7 @@ def main() -> None:
 
 
 def serve(number: int) -> None:
-    """Be so many notebooks' servers, until standard input ends."""
+    """Serve ``number`` notebooks until standard input ends; print their addresses."""
     from tests.activity.servers import Servers, closing, saying, silent  # noqa: PLC0415
 
     busy = b'[{"execution_state": "busy", "connections": 1}]'
@@ -77,7 +78,7 @@ def serve(number: int) -> None:
 
 @contextmanager
 def notebooks(number: int) -> Iterator[list[str]]:
-    """The addresses of so many."""
+    """Start ``number`` stand-ins and yield their addresses."""
     command = [sys.executable, "-m", "bench.activity", "--serve", "--servers", str(number)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -89,7 +90,7 @@ def notebooks(number: int) -> Iterator[list[str]]:
 
 
 def fill(addresses: list[str]) -> None:
-    """A database in which each of them is somebody's notebook."""
+    """Make a database in which each of them is somebody's notebook."""
     from django.core.management import call_command  # noqa: PLC0415
 
     from portal.models import User  # noqa: PLC0415
@@ -108,6 +109,7 @@ def fill(addresses: list[str]) -> None:
 
 
 def show(rounds: Iterator[Round]) -> None:
+    """Print the rounds as a Markdown table."""
     print("| round | seconds | CPU seconds | answered | memory now, MB | at most, MB |")
     print("|---|---|---|---|---|---|")
     for number, seconds, cpu, answered, memory, most in rounds:
@@ -115,6 +117,7 @@ def show(rounds: Iterator[Round]) -> None:
 
 
 def measure(rounds: int) -> Iterator[Round]:
+    """Yield the measurements of each round."""
     from django.utils import timezone  # noqa: PLC0415
 
     from sessions.culling.activity.loop import go_round  # noqa: PLC0415

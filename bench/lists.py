@@ -1,10 +1,10 @@
-"""How long the lists take that grow with the institute: the admin's, and a person's home page.
+"""Measure pages that grow with the institute: the admin's lists, and a person's home page.
 
     DATABASE_URL=postgres://… python -m bench.lists
 
-on an empty PostgreSQL, which it fills (`population`). Prints a Markdown table: median and 95th
-percentile of the answer's time in this process, without the network, and the number of queries.
-With ``--json``, every time for programs.
+Run it on an empty PostgreSQL, which it fills (`population`). Prints a Markdown table: median and
+95th percentile of the response time in this process, without the network, and the number of
+queries. With ``--json``, every time for programs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ ROUNDS = 40
 
 
 class Page(NamedTuple):
-    """``seconds`` of each answer, the ``queries`` of the last one, and its ``status``."""
+    """The measurements of one page.
+
+    ``seconds`` of each answer, the ``queries`` of the last one, and its ``status``.
+    """
 
     name: str
     seconds: list[float]
@@ -34,8 +37,10 @@ class Page(NamedTuple):
 
 
 def addresses() -> Iterator[tuple[str, str]]:
-    """Every list of the admin, unfiltered and as staff filter it; the person's own pages; and
-    what Prometheus asks for."""
+    """Yield name and address of each page to measure.
+
+    Every list of the admin, unfiltered and as staff filter it, and the metrics for Prometheus.
+    """
     from django.contrib import admin  # noqa: PLC0415 -- only there once Django is set up
     from django.urls import reverse  # noqa: PLC0415
 
@@ -55,7 +60,7 @@ def addresses() -> Iterator[tuple[str, str]]:
 
 
 def measure(client: Client, name: str, address: str, rounds: int) -> Page:
-    """The first answer, which fills what is kept, does not count."""
+    """Measure a page; the first answer, which fills caches, does not count."""
     from django.db import connection  # noqa: PLC0415
     from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
 
@@ -70,6 +75,7 @@ def measure(client: Client, name: str, address: str, rounds: int) -> Page:
 
 
 def main() -> None:
+    """Measure all pages and print the results."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--scale", type=float, default=1.0, help="a part of the population")
     options.add_argument("--rounds", type=int, default=ROUNDS)
@@ -87,7 +93,7 @@ def main() -> None:
 
 
 def prepare(scale: float) -> None:
-    """Tables and people, unless they are there."""
+    """Make tables and people, unless they exist."""
     from django.core.management import call_command  # noqa: PLC0415
 
     from bench.population import fill  # noqa: PLC0415
@@ -100,7 +106,7 @@ def prepare(scale: float) -> None:
 
 
 def all_pages(rounds: int) -> Iterator[Page]:
-    """Those that staff see, and those of one person."""
+    """Measure the pages that staff see, and those of one person."""
     from portal.models import User  # noqa: PLC0415
 
     root = User.objects.filter(username="root").first() or User.objects.create_superuser("root")
@@ -113,6 +119,7 @@ def all_pages(rounds: int) -> Iterator[Page]:
 
 
 def show(pages: Iterator[Page], rounds: int) -> None:
+    """Print the pages as a Markdown table."""
     from portal.models import User  # noqa: PLC0415
 
     print(f"{User.objects.count()} people; {rounds} answers each\n")

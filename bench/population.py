@@ -1,7 +1,7 @@
-"""Fills an empty PostgreSQL with the people, projects, sessions and logs of a large institute.
+"""Fill an empty PostgreSQL with the people, projects, sessions and logs of a large institute.
 
-By statements of the database itself, since two million rows are many. Everything is made up
-from the row's number, so each run gives the same.
+Uses SQL in the database itself, since there are two million rows. Everything is derived from the
+row's number, so each run gives the same.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ _STATEMENTS = (
 
 
 def fill(scale: float = 1.0) -> None:
-    """The whole population, or a part of it: ``scale`` times as many of everything."""
+    """Make the whole population, times ``scale``."""
     counts = {
         "people": int(PEOPLE * scale),
         "projects": int(PROJECTS * scale),

@@ -1,7 +1,8 @@
-"""The last step of a build that is watched: prints so many lines a second, each with its number
-and the moment (seconds since 1970) at which it was printed. Runs inside the build.
+"""Print lines at a fixed rate, each with its number and its time (seconds since 1970).
 
     python printing.py <lines a second> <seconds>
+
+It is the last step of a build that is watched, and runs inside the build.
 """
 
 import sys
@@ -9,11 +10,12 @@ import time
 
 STEP = 0.02
 BEFORE = 3.0
-"""Seconds in which whoever wants to watch can come."""
+"""Seconds for viewers to connect."""
 WIDTH = 80
 
 
 def main() -> None:
+    """Wait, then print the lines."""
     rate, seconds = int(sys.argv[1]), float(sys.argv[2])
     time.sleep(BEFORE)
     began = time.monotonic()

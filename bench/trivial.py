@@ -1,8 +1,8 @@
-"""The smallest server that passes for a notebook's: the same program behind both sides.
+"""The smallest server that passes for a notebook's: the same program for portal and peer.
 
-Where JupyterHub starts it, it listens at JUPYTERHUB_SERVICE_URL; where the portal does, on the
-socket named by its argument. It answers everything with 200 and ends when it is asked to. What it
-prints are moments (seconds since 1970): when it began, and when it could be asked.
+Started by JupyterHub, it listens at JUPYTERHUB_SERVICE_URL; started by the portal, on the socket
+named by its argument. It answers everything with 200 and ends when asked to shut down. It prints
+two times (seconds since 1970): when it began, and when it could be reached.
 """
 
 import os
@@ -16,6 +16,7 @@ ANSWER += b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
 
 
 def listen() -> socket.socket:
+    """Return the listening socket."""
     url = os.environ.get("JUPYTERHUB_SERVICE_URL", "")
     if not url:
         server = socket.socket(socket.AF_UNIX)
@@ -29,6 +30,7 @@ def listen() -> socket.socket:
 
 
 def main() -> None:
+    """Serve until asked to shut down."""
     began = time.time()
     server = listen()
     print(f"moments {began} {time.time()}", flush=True)

@@ -1,7 +1,7 @@
-"""What stands behind the gateway and behind its peers in place of a notebook's server.
+"""The servers behind the gateway and its peers, in place of a notebook's server.
 
-`running` is nginx for plain answers, and a process of this module for what nginx cannot do: a
-socket that sends everything back, and a place that takes uploads and counts their bytes.
+`running` starts nginx for plain answers, and a process of this module for what nginx cannot do: a
+WebSocket that echoes everything, and an address that takes uploads and counts their bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.harness.ports import free_ports
 from bench.harness.waiting import answers, until
 
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
-"""Debian keeps it where ordinary people do not look for programs."""
+"""Debian installs it where ordinary users' PATH does not look."""
 SMALL, LARGE = 1_000, 1_000_000
 """Bytes of the answers at /small and /large."""
 _CONFIGURATION = """
@@ -41,8 +41,11 @@ http {{
 
 @dataclass(frozen=True)
 class Upstream:
-    """``plain`` has /small and /large, also below /static, and is at the socket ``local`` as well;
-    ``live`` has /echo (a WebSocket) and /sink (POST)."""
+    """The addresses of the running servers.
+
+    ``plain`` has /small and /large, also below /static, and is at the socket ``local`` as well;
+    ``live`` has /echo (a WebSocket) and /sink (POST).
+    """
 
     plain: str
     local: str
@@ -51,6 +54,7 @@ class Upstream:
 
 @contextmanager
 def running() -> Iterator[Upstream]:
+    """Start both servers; they end with the block."""
     plain, live = free_ports(2)
     with tempfile.TemporaryDirectory(prefix="bindery-bench-upstream-") as name:
         folder = Path(name)
@@ -101,6 +105,7 @@ async def _small(request: web.Request) -> web.Response:
 
 
 def serve(port: int) -> None:
+    """Serve /echo, /sink and /small on this port of loopback."""
     application = web.Application()
     application.add_routes(
         [web.get("/echo", _echo), web.post("/sink", _sink), web.get("/small", _small)]

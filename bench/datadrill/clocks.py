@@ -1,8 +1,8 @@
-"""The clock of the portal's own processes, set ahead: that of the machine stays as it is.
+"""Set the clock of the portal's own processes ahead; the machine's stays as it is.
 
-Of libfaketime neither form suffices: it either moves the clock that only goes on, too, and then
-threads of Python wait for ever, or makes their sleep fail. So a library of a few lines, made by the
-C compiler, moves the time of day alone.
+libfaketime does not work for this: it either moves the monotonic clock, too, so that threads of
+Python wait forever, or makes their sleep fail. So a library of a few lines, compiled here, moves
+only the time of day.
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone) {
 
 
 def ahead(folder: Path, seconds: int) -> tuple[str, ...]:
-    """Return the words before a command that set its clock ahead; the library is made in
-    ``folder``."""
+    """Return the words before a command that set its clock ahead.
+
+    The library is compiled in ``folder``.
+    """
     library = folder / "clock.so"
     compiler = ["cc", "-shared", "-fPIC", "-O1", "-x", "c", "-", "-o", str(library)]
     subprocess.run(compiler, input=_SOURCE, text=True, check=True)

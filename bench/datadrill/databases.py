@@ -1,4 +1,4 @@
-"""Further databases on the server of PostgreSQL that the portal uses."""
+"""Make further databases on the PostgreSQL server that the portal uses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def made(like: str) -> AbstractContextManager[str]:
 
 
 def copied(original: str) -> AbstractContextManager[str]:
-    """Copy a database that nobody uses at the moment; the context gives the copy's address."""
+    """Copy a database that is not in use; the context gives the copy's address."""
     return _there(original, _create(original, urlsplit(original).path.lstrip("/")))
 
 
@@ -37,7 +37,7 @@ def _create(server: str, template: str) -> str:
 
 
 def _do(server: str, statement: sql.Composed) -> None:
-    """Connect to a database that is nobody's: one in use is no template."""
+    """Execute through the database template1: a database that is in use cannot be a template."""
     with psycopg.connect(urlsplit(server)._replace(path="/template1").geturl()) as connection:
         connection.autocommit = True
         connection.execute(statement)

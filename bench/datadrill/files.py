@@ -1,4 +1,4 @@
-"""The files that people have written, and what each may hold by now."""
+"""Keep track of the files that people have written, and of what each may hold by now."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Contents:
-    """Say what a file may hold; None stands for no file.
+    """The possible contents of a file; None means that there is no file.
 
-    ``sure`` was the last that a notebook said it has written. ``perhaps`` has been sent to one that
-    never said so, and may be written at any time.
+    ``sure`` is the last that a notebook confirmed. ``perhaps`` has been sent without confirmation,
+    and may be written at any time.
     """
 
     sure: str | None = None
     perhaps: list[str | None] = field(default_factory=list)
 
     def allows(self, found: str | None) -> bool:
-        """Return whether a file that holds this was not lost."""
+        """Return whether a file with this content was not lost."""
         return found == self.sure or found in self.perhaps
 
 
 class Shelf:
     """The files of one place, a project or a person's volume, by their paths in it.
 
-    A project is written to by one thread, a volume by one person's.
+    One thread writes to a project, and one person's thread to a volume.
     """
 
     def __init__(self, place: str, files: Mapping[str, Contents] | None = None) -> None:
@@ -49,11 +49,12 @@ class Shelf:
                 self._files[path].sure = text
 
     def paths(self) -> list[str]:
+        """Return the paths of all files, sorted."""
         with self._lock:
             return sorted(self._files)
 
     def copy(self) -> Shelf:
-        """Return what was written by now, to be compared with a backup."""
+        """Return a snapshot, to be compared with a backup."""
         with self._lock:
             return Shelf(self.place, deepcopy(self._files))
 
@@ -64,7 +65,7 @@ class Shelf:
     def lost(self, found: Mapping[str, str | None], since: Shelf | None = None) -> Iterator[str]:
         """Yield a sentence for each file that does not hold what it should.
 
-        ``since`` are the same files later on: whatever was written in between is fine, too.
+        ``since`` are the same files later on: anything written in between is fine, too.
         """
         for path, contents in sorted(self._files.items()):
             text = found.get(path)

@@ -1,4 +1,4 @@
-"""Keeps people out while an operator works on the portal: nobody is at work then."""
+"""Keep people out while an operator works on the portal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Gate:
-    """People act `inside`; `closed` waits until none is, and lets none in until its end."""
+    """A gate: people act `inside`; `closed` waits until none is, and lets none in until its end."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -17,6 +17,7 @@ class Gate:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
+        """Wait until the gate is open, and keep it open during the block."""
         with self._changed:
             self._changed.wait_for(lambda: not self._is_closed)
             self._inside += 1
@@ -29,6 +30,7 @@ class Gate:
 
     @contextmanager
     def closed(self) -> Iterator[None]:
+        """Wait until nobody is inside, and let nobody in during the block."""
         with self._changed:
             self._is_closed = True
             self._changed.wait_for(lambda: not self._inside)

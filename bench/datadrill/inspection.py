@@ -1,4 +1,4 @@
-"""The look at every file at the end: each is where its person left it."""
+"""Check every file at the end: each has to be as its person left it."""
 
 from __future__ import annotations
 

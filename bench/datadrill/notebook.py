@@ -1,4 +1,4 @@
-"""Files of a running notebook, written and read by a kernel in it, as people do."""
+"""Write and read files of a running notebook by a kernel in it, as people do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["NO_ANSWER", "PROJECT", "VOLUME", "read", "write"]
 PROJECT, VOLUME = "project", "volume"
 SECONDS = 30.0
 
-# A file is replaced whole, so that a notebook that is killed leaves the old one or the new.
+# Files are replaced whole, so that a killed notebook leaves the old one or the new one.
 _BEGIN = """
 import glob, json, os
 def whole(place, path):
@@ -56,8 +56,7 @@ def write(api: Api, name: str, texts: Mapping[Path, str | None]) -> None:
 
 
 def read(api: Api, name: str, paths: Iterable[Path]) -> dict[Path, str | None]:
-    """Return what these files hold, None for those that are not there. Raises one of
-    `NO_ANSWER`."""
+    """Return the contents of these files, None for missing ones. Raises one of `NO_ANSWER`."""
     paths = list(paths)
     said = _run(api, name, _READ.format(words=json.dumps(paths)))
     return dict(zip(paths, json.loads(said), strict=True))

@@ -1,4 +1,4 @@
-"""One data drill from its beginning to its report."""
+"""Run one data drill from its beginning to its report."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def play(stage: Stage, plan: Plan, *, slips: Sequence[str] | None = None) -> Rep
 
 
 def _work(scene: Scene, plan: Plan, until: float, slips: dict[str, Slip]) -> None:
-    """Kill in between and at the end; a slip takes as long as it takes."""
+    """Kill between slips and at the end; a slip takes as long as it takes."""
     targets = {**scene.stage.targets, "a notebook": scene.stage.notebooks}
     killer = Killer(targets, scene.ledger, plan)
     left = list(slips.items())

@@ -1,4 +1,4 @@
-"""Reading everything again, as a person would: start the notebook and look."""
+"""Read everything again, as a person would: start the notebook and look."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ SECONDS = 180.0
 
 
 def have_running(api: Api, name: str) -> None:
-    """Return when the project's notebook is ready. Raises `AssertionError` where it never is."""
+    """Start the project's notebook if necessary; return when it is ready.
+
+    Raises `AssertionError` if it never is.
+    """
     if api.http.get(f"projects/{name}/").status_code == 404:
         api.verb(name, "restore")
     if api.until(name, *LIVE, within=SECONDS)["state"] != "ready":
@@ -21,12 +24,12 @@ def have_running(api: Api, name: str) -> None:
 
 
 def project(api: Api, name: str, shelf: Shelf) -> dict[str, str | None]:
-    """Return what the files of a project hold."""
+    """Return the contents of a project's files."""
     return _read(api, name, PROJECT, shelf)
 
 
 def volume(api: Api, name: str, shelf: Shelf) -> dict[str, str | None]:
-    """Return what the files of a person's volume hold, seen from one of their projects."""
+    """Return the contents of the files in a person's volume, seen from one of their projects."""
     return _read(api, name, VOLUME, shelf)
 
 

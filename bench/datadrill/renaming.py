@@ -1,4 +1,4 @@
-"""Inside the portal: gives a person another name, as staff do.
+"""Rename a person as staff do; runs inside the portal.
 
 python -m bench.datadrill.renaming ada ada-king
 """
@@ -12,6 +12,7 @@ import django
 
 
 def main() -> None:
+    """Rename the person and print the new name as JSON."""
     django.setup()
     from portal.models import User  # noqa: PLC0415 -- only there once Django is set up
 

@@ -1,4 +1,4 @@
-"""A backup is made while people work, and brought back beside the portal: whether it has all."""
+"""Make a backup while people work, restore it beside the portal, and check that it is complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.datadrill.writers import Work, Writer
 from tests.stack import Api, Stack, started
 
 SECONDS = 300.0
-"""So long a backup, or bringing it back, may take on a machine that has other things to do."""
+"""Time limit for a backup or a restore on a machine that is busy with other things."""
 
 
 def backup_and_restore(scene: Scene) -> None:
@@ -43,7 +43,7 @@ def _lost(api: Api, work: Work, shelf: Shelf) -> list[str]:
 
 @contextmanager
 def _restored(like: Stack, backup: Path) -> Iterator[Stack]:
-    """A portal of its own, on this backup."""
+    """Run a separate portal on this backup."""
     with databases.made(like.environment["DATABASE_URL"]) as url:
         own = {"PORTAL_DATA", "PORTAL_PORT"}
         variables = {name: text for name, text in like.environment.items() if name not in own}

@@ -1,4 +1,4 @@
-"""Where the data drill is played, and who is on it."""
+"""The data drill's stage and the people on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.drill.stage import Stage
 
 @dataclass(frozen=True)
 class Scene:
-    """``chance`` makes the operator's choices."""
+    """Everything that a slip acts on; ``chance`` makes the operator's choices."""
 
     stage: Stage
     writers: Sequence[Writer]

@@ -1,7 +1,7 @@
-"""Mistakes of operators, and accidents of machines: each comes to an end, and all is as it
-was before, but for what the portal does about it.
+"""Mistakes of operators, and accidents of machines.
 
-A slip is a function of the `Scene`; what must not have been goes into its ledger.
+Each comes to an end, and everything is as before, except for the portal's reaction. A slip is a
+function of the `Scene`; violations go into its ledger.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from bench.drill import inside
 Slip = Callable[[Scene], None]
 
 WATCHED = 75.0
-"""Seconds in which the portal looks at everything once, at least."""
+"""Seconds in which the portal checks everything at least once."""
 DAYS_AHEAD = 9
-"""More than a project may be without use."""
+"""More days than a project may be unused."""
 
 
 def empty_database(scene: Scene) -> None:
-    """The portal is started with a database in which nothing is."""
+    """Start the portal with an empty database for a while."""
     with databases.made(_database(scene)) as url:
         _run_on(scene, url, "an empty database")
 
 
 def older_database(scene: Scene) -> None:
-    """The portal runs on a copy of its database, and again on the real one, which knows more."""
+    """Run the portal on an old copy of its database, and then again on the real one."""
     with scene.portal_is_down():
         copy = databases.copied(_database(scene))
     time.sleep(WATCHED)  # people go on meanwhile
@@ -40,7 +40,7 @@ def older_database(scene: Scene) -> None:
 
 
 def other_clock(scene: Scene) -> None:
-    """The clock of the portal's own processes is days ahead, and set right again."""
+    """Set the clock of the portal's own processes days ahead, and back again."""
     with (
         tempfile.TemporaryDirectory(prefix="bindery-clock-") as folder,
         scene.gate.closed(),
@@ -53,7 +53,7 @@ def other_clock(scene: Scene) -> None:
 
 
 def other_name(scene: Scene) -> None:
-    """Somebody gets another name from staff; they are signed in all the time."""
+    """Rename somebody as staff do, while they stay signed in."""
     person = scene.chance.choice(scene.writers)
     number = scene.chance.randrange(10**6)
     new = f"{person.name}-{number}"
@@ -98,7 +98,7 @@ def _restart(scene: Scene, words: tuple[str, ...]) -> None:
 
 @contextmanager
 def _nothing_goes(scene: Scene, what: str) -> Iterator[None]:
-    """Accuse the portal of whatever of people's was there and is not at the end."""
+    """Accuse the portal of anything of people's that disappears during the block."""
     before = scene.stage.things()
     yield
     for name in sorted(before - scene.stage.things()):

@@ -18,12 +18,12 @@ from bench.drill.plan import Plan
 from tests.githttp import GitServer
 
 THINKING = 1.5
-"""Mean seconds between two things that a person does."""
+"""Mean seconds between two actions of a person."""
 PATHS = (
     "notes.txt", "data/table.csv", ".hidden", "projects/own/.git/config", "projects/own/.env",
     "homes/.profile", "a folder/größe.txt", "deep/er/and/deeper.txt", "README.md", "data.csv",
 )  # fmt: skip
-"""Of a person's own making, and two that the repository has as well."""
+"""Files of a person's own, and two that the repository has as well."""
 OFTEN = {"write": 10, "remove": 1, "stop": 2, "rebuild": 1, "delete": 0.7, "look": 2}
 PROJECTS = 2
 
@@ -40,7 +40,7 @@ class Work:
 
 
 class Writer(threading.Thread):
-    """``until`` is when they go home; a command that is under way then is still ended."""
+    """A person's thread. At ``until`` they stop, but finish an action under way."""
 
     def __init__(
         self, name: str, asker: Asker, git: GitServer, gate: Gate, plan: Plan, until: float
@@ -60,7 +60,7 @@ class Writer(threading.Thread):
         self._url = self.publish()
 
     def publish(self) -> str:
-        """Move the person's repository on; returns its address."""
+        """Make a new commit in the person's repository; return its address."""
         self._commits += 1
         number = self._commits
         files = {
@@ -83,12 +83,12 @@ class Writer(threading.Thread):
             self.ledger.accuse(f"{self.name} gave up: {error!r}")
 
     def shows(self, work: Work) -> dict[str, Any]:
-        """The project as the portal shows it; {} where it is no more. Raises `Mute`."""
+        """Return the project as the portal shows it; {} if it does not exist. Raises `Mute`."""
         answer = self.asker.ask("GET", f"projects/{work.name}/")
         return dict(answer.json()) if answer.is_success else {}
 
     def command(self, work: Work, verb: str) -> bool:
-        """Return whether the command was accepted. Raises `Mute`."""
+        """Send the command; return whether it was accepted. Raises `Mute`."""
         method, path = ("DELETE", "") if verb == "delete" else ("POST", f"{verb}/")
         answer = self.asker.ask(method, f"projects/{work.name}/{path}")
         if answer.is_success:
@@ -167,7 +167,7 @@ class Writer(threading.Thread):
         self.command(work, "stop")  # `_begin` does the rest, now and then as a rebuild
 
     def _do_delete(self, work: Work) -> None:
-        """And think better of it."""
+        """Delete the project and restore it shortly after."""
         if self.command(work, "delete"):
             time.sleep(self._chance.uniform(0, 4))
             if not self.command(work, "restore"):

@@ -1,4 +1,4 @@
-"""``python -m bench.drill``: prints the figures; exit code 1 if something must not have been."""
+"""Run a drill and print its figures: ``python -m bench.drill``; exit code 1 after a violation."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ SPARE_MINUTES = 5
 
 
 def main() -> int:
+    """Run the drill that the command line asks for; return the exit code."""
     options = argparse.ArgumentParser(prog="python -m bench.drill", description=__doc__)
     options.add_argument("--data", action="store_true", help="people's files: bench.datadrill")
     options.add_argument("--minutes", type=float, help="10; of the data drill 20")
@@ -46,7 +47,7 @@ def main() -> int:
 
 
 def _set_up(data: str) -> None:
-    """What this process shares with the portal's code keeps its files apart from the portal's."""
+    """Set up Django here, with a data folder apart from the portal's."""
     os.environ["PORTAL_DATA"] = data
     os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
     django.setup()
@@ -75,7 +76,7 @@ def _stage(*, cluster: bool, sqlite: bool) -> AbstractContextManager[Stage]:
 
 
 def _bound(plan: Plan) -> None:
-    """End by an error, and so with everything cleared away, when it takes too long."""
+    """Raise an error when it takes too long, so that everything is cleaned up."""
 
     def too_long(number: int, frame: object) -> None:
         raise TimeoutError(f"not over after {plan.minutes + SPARE_MINUTES:g} minutes")

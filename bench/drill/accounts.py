@@ -1,4 +1,4 @@
-"""Inside the portal: makes the people of a drill, who may run few notebooks, and their tokens."""
+"""Make the people of a drill, with low limits, and their tokens; runs inside the portal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RUNNING = 2
 
 
 def main() -> None:
-    """Prints each person's token by their name."""
+    """Print each person's token by their name, as JSON."""
     django.setup()
     from keys.issuing import issue  # noqa: PLC0415 -- only there once Django is set up
     from keys.models import SCOPES  # noqa: PLC0415

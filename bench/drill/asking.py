@@ -1,4 +1,4 @@
-"""Asking the portal as a stubborn person does: again, with the same key, until it answers."""
+"""Ask the portal as a persistent person does: again, with the same key, until it answers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MAY_PASS = frozenset({"idempotency.in-progress"})
 
 
 class Mute(Exception):
-    """There was no definite answer as long as anybody wanted one."""
+    """No definite answer came while anybody waited for one."""
 
 
 class Asker:
-    """``until`` is the moment (of the monotonic clock) when nobody waits any longer."""
+    """A client that retries until ``until``, a time of the monotonic clock."""
 
     def __init__(self, api: Api, ledger: Ledger, chance: random.Random, until: float) -> None:
         self.api = api
@@ -32,7 +32,7 @@ class Asker:
         api.http.timeout = httpx.Timeout(PATIENCE)
 
     def ask(self, method: str, path: str, json: Mapping[str, str] | None = None) -> httpx.Response:
-        """The definite answer: done, or refused. Raises `Mute`."""
+        """Return the definite answer: done, or refused. Raises `Mute`."""
         headers = {"Idempotency-Key": uuid.uuid4().hex} if method == "POST" else {}
         while time.monotonic() < self._until:
             answer = self._once(method, path, json, headers)
@@ -57,7 +57,7 @@ class Asker:
 
 
 def code(answer: httpx.Response) -> str:
-    """The stable code of a refusal, "" where the answer has none."""
+    """Return the stable code of a refusal, "" if the answer has none."""
     if answer.is_success or "json" not in answer.headers.get("content-type", ""):
         return ""
     return str(answer.json().get("code", ""))

@@ -1,4 +1,4 @@
-"""Programs of the drill that run inside the portal: with its settings, each in a process."""
+"""Run programs of the drill inside the portal: with its settings, each in a process."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SECONDS = 90
 
 
 class NoAnswer(Exception):
-    """Such a program failed; the text is the end of what it said."""
+    """Such a program failed; the text is the end of its output."""
 
 
 def run(stack: Stack, module: str, *words: str) -> Any:
-    """What the module prints, which is JSON. Raises `NoAnswer`."""
+    """Run the module and return the JSON that it prints. Raises `NoAnswer`."""
     done = subprocess.run(
         [sys.executable, "-m", module, *words],
         cwd=PROJECT,

@@ -1,6 +1,6 @@
-"""The look at everything when nothing is killed any more: again and again, until all is well.
+"""Check everything once nothing is killed any more, again and again until all is well.
 
-What is still wrong when the patience is over is a violation.
+Anything still wrong when the time is over is a violation.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ PAUSE = 5.0
 
 @dataclass
 class Findings:
-    """``seconds`` is how long it took to come to rest, ``launches`` those of each one until it
-    was ready."""
+    """The result of the check.
+
+    ``seconds`` is how long it took to come to rest, ``launches`` the seconds of each launch until
+    it was ready.
+    """
 
     wrong: list[str] = field(default_factory=list)
     seconds: float = 0
@@ -28,7 +31,7 @@ class Findings:
 
 
 def inspect(stage: Stage, people: Sequence[Person], patience: float) -> Findings:
-    """How it is once it has come to rest, or when patience is over."""
+    """Return the findings once everything is at rest, or after ``patience`` seconds."""
     began, told = time.monotonic(), ""
     while True:
         found = _look(stage, people)

@@ -1,4 +1,4 @@
-"""Kernels of people's notebooks, reached through the gateway: what they hold, and still hold."""
+"""Kernels of people's notebooks, reached through the gateway, and whether they keep their state."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.kernel import Kernel
 from tests.stack import Api
 
 NO_ANSWER = (AssertionError, OSError, httpx.HTTPError, WebSocketException, KeyError, ValueError)
-"""What comes of a gateway, or of something behind it, that is away at this moment."""
+"""Errors from a gateway, or something behind it, that is away at this moment."""
 SECONDS = 20.0
 _ASK = "import os; print(os.getpid(), drilled)"
 
 
 def remember(api: Api, name: str, chance: random.Random) -> Memory:
-    """Start a kernel and give it something to hold. Raises one of `NO_ANSWER`."""
+    """Start a kernel and set a variable in it. Raises one of `NO_ANSWER`."""
     value = chance.randrange(10**9)
     with Kernel(api, name) as kernel:
         shown = kernel.run(f"drilled = {value}; {_ASK}", SECONDS)
@@ -28,13 +28,13 @@ def remember(api: Api, name: str, chance: random.Random) -> Memory:
 
 
 def recall(api: Api, name: str, memory: Memory) -> str:
-    """What that kernel says now. Raises one of `NO_ANSWER`."""
+    """Return what that kernel prints now. Raises one of `NO_ANSWER`."""
     with Kernel(api, name, memory.kernel) as kernel:
         return kernel.run(_ASK, SECONDS)
 
 
 def is_lost(api: Api, name: str, memory: Memory, tries: int = 4) -> str:
-    """What is wrong with it, "" if it is as it was; for when nothing is killed any more."""
+    """Return what is wrong with it, "" if it is unchanged; for when nothing is killed any more."""
     said = ""
     for _try in range(tries):
         try:

@@ -1,4 +1,4 @@
-"""Kills one thing after another, sometimes two at once, and notes how long each was missed."""
+"""Kill one thing after another, sometimes two at once, and note how long recovery takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ LONGEST_PAUSE = 30.0
 
 
 class Killer:
-    """Not a thread of its own: what it starts again would end with that (see `servers`)."""
+    """The killer of a drill.
+
+    It is not a thread: servers that it starts again would end with that (see `servers`).
+    """
 
     def __init__(self, targets: Mapping[str, Target], ledger: Ledger, plan: Plan) -> None:
         self._targets = targets
@@ -26,7 +29,7 @@ class Killer:
         self._pause = plan.pause
 
     def work(self, until: float) -> None:
-        """Return after that moment (of the monotonic clock), with all started again."""
+        """Kill until that time (of the monotonic clock); return with everything started again."""
         while time.monotonic() < until:
             time.sleep(min(self._chance.expovariate(1 / self._pause), LONGEST_PAUSE))
             how_many = 2 if self._chance.random() < TWO_AT_ONCE else 1
@@ -35,7 +38,7 @@ class Killer:
             self._wait_for(names, deeds[0] if len(deeds) == 1 else "two at once")
 
     def _harm(self, name: str) -> str:
-        """What was done, in words."""
+        """Harm a target; return a description."""
         ways = self._targets[name].ways
         way = self._chance.choice(sorted(ways))
         self._ledger.count(self._ledger.killed, f"{name} {way}")

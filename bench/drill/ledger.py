@@ -1,6 +1,6 @@
-"""What was promised: each accepted command with the state it asks for, and what kernels hold.
+"""Record what was promised: each accepted command with its target state, and kernels' variables.
 
-A project is changed by its owner's thread alone; only what is counted is shared.
+Only its owner's thread changes a project; only the counters are shared.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ASKS_FOR = {
 
 @dataclass(frozen=True)
 class Memory:
-    """A kernel's process and what its variable holds: the same for as long as it lives."""
+    """A kernel's process and the value of its variable: constant for as long as it lives."""
 
     kernel: str
     pid: int
@@ -30,13 +30,13 @@ class Memory:
 
     @property
     def shown(self) -> str:
-        """What the kernel prints if it is still the same one."""
+        """The output of the kernel if it is still the same one."""
         return f"{self.pid} {self.value}\n"
 
 
 @dataclass
 class Promise:
-    """A project as its owner expects it, after the last command that was accepted."""
+    """A project as its owner expects it, after the last accepted command."""
 
     name: str
     owner: str
@@ -49,12 +49,15 @@ class Promise:
         return ASKS_FOR[self.command]
 
     def follow(self, command: str) -> None:
-        """Expect what this command asks for from now on."""
+        """Expect from now on what this command asks for."""
         self.command = command
 
 
 class Ledger:
-    """``refused`` counts definite refusals by code, ``unanswered`` what had to be said again."""
+    """The record of a drill.
+
+    ``refused`` counts definite refusals by code, ``unanswered`` requests that had to be repeated.
+    """
 
     def __init__(self) -> None:
         self.promises: list[Promise] = []
@@ -67,15 +70,17 @@ class Ledger:
         self._lock = threading.Lock()
 
     def count(self, what: Counter[str], reason: str) -> None:
+        """Add one to a counter."""
         with self._lock:
             what[reason] += 1
 
     def promise(self, promise: Promise) -> None:
+        """Add a project."""
         with self._lock:
             self.promises.append(promise)
 
     def accuse(self, sentence: str) -> None:
-        """Note what must not be."""
+        """Note a violation."""
         with self._lock:
             self.violations.append(sentence)
         print(f"VIOLATION so far: {sentence}", flush=True)  # a drill that breaks off has no report

@@ -1,4 +1,7 @@
-"""What of a portal is on this machine beside its live notebooks: processes, sockets, folders."""
+"""Find what a portal left on this machine besides its live notebooks.
+
+That is processes, sockets and folders.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ KEEPER = re.compile(r"/run/(build|server)-(\d+)/lock\b")
 
 
 def on_disk(data: Path, live: Collection[int]) -> Iterator[str]:
-    """Run folders (which hold the sockets and keys) of what is over, and what is half made."""
+    """Yield run folders (with sockets and keys) of ended runs, and anything half made."""
     wanted = {f"server-{session}" for session in live}
     there = {path.name for path in (data / "run").glob("*")}
     for name in sorted(there ^ wanted):
@@ -24,14 +27,16 @@ def on_disk(data: Path, live: Collection[int]) -> Iterator[str]:
 
 
 def kept(data: Path) -> set[str]:
-    """Name what is kept of people's: their volumes and their projects."""
+    """Return the names of people's volumes and projects."""
     places = [path for top in ("homes", "projects") for path in (data / top).glob("[!.]*")]
     return {str(path.relative_to(data)) for path in places}
 
 
 def in_memory(data: Path, supervisor: int, live: Collection[int]) -> Iterator[str]:
-    """Processes that have something of the portal in sight, and are neither of its parts nor
-    below the keeper of a live notebook."""
+    """Yield processes that use the portal's files without belonging there.
+
+    Its own parts, and processes below the keeper of a live notebook, belong there.
+    """
     for pid in processes.touching(data):
         known = any(_is_known(each, supervisor, live) for each in _line_of(pid))
         if not known and (words := processes.command(pid)):  # else it has just ended
@@ -39,7 +44,7 @@ def in_memory(data: Path, supervisor: int, live: Collection[int]) -> Iterator[st
 
 
 def _line_of(pid: int) -> Iterator[int]:
-    """The process and all that it descends from."""
+    """Yield the process and its ancestors."""
     while pid > 1:
         yield pid
         pid = processes.parent(pid)

@@ -42,6 +42,7 @@ class ClusterPart:
         return {"killed": self._kill}
 
     def is_back(self) -> bool:
+        """Return whether the portal is healthy."""
         return self._stack.is_healthy()
 
     def _kill(self, chance: random.Random) -> None:
@@ -62,6 +63,7 @@ class Pods:
         return {"deleted": self._delete, "evicted": self._evict}
 
     def is_back(self) -> bool:
+        """Return whether the portal is healthy."""
         return self._stack.is_healthy()
 
     def _delete(self, chance: random.Random) -> None:
@@ -80,7 +82,7 @@ class Pods:
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """With PostgreSQL and Redis of its own on this machine, which are killed, too."""
+    """Start a portal with its own PostgreSQL and Redis on this machine, which are killed, too."""
     with ExitStack() as ends:
         own, environment = with_servers(ends)
         kube = ends.enter_context(new_namespace())
@@ -101,9 +103,11 @@ def stage() -> Iterator[Stage]:
 
 
 def leftovers(kube: Kube, live: Collection[int]) -> Iterator[str]:
-    """Pods and Secrets of no live session; a person's volume is theirs and stays. The Secret with
-    a person's keys belongs to those that stand for the runs of their notebooks. Helpers come and
-    go by themselves."""
+    """Yield Pods and Secrets of no live session.
+
+    A person's volume is theirs and stays. The Secret with a person's keys belongs to the Secrets
+    that stand for the runs of their notebooks. Helpers come and go by themselves.
+    """
     numbers = {str(each) for each in live}
     ours = {"label_selector": f"{labels.OURS},{labels.KIND}!=helper"}
     secrets = kube.core.list_namespaced_secret(kube.namespace, **ours).items

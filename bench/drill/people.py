@@ -1,6 +1,6 @@
 """A person of the drill: launches now and then, and meanwhile does what people do.
 
-One thread each. Whoever is refused for want of room makes some, as a person would.
+One thread each. A person who hits a limit frees something, as a real one would.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bench.drill.ledger import DELETED, RUNNING, STOPPED, Ledger, Promise
 from bench.drill.plan import Plan
 
 THINKING = 4.0
-"""Mean seconds between two things that a person does."""
+"""Mean seconds between two actions of a person."""
 ROOM = "quota."
 LIVE = frozenset({"waiting", "building", "spawning", "ready"})
 WHEN = {
@@ -35,7 +35,7 @@ OFTEN = {"open": 12, "look": 8, "start": 3, "stop": 1, "delete": 0.5, "cancel": 
 
 
 class Person(threading.Thread):
-    """``until`` is when they go home; a command that is under way then is still ended."""
+    """A person's thread. At ``until`` they stop, but finish an action under way."""
 
     def __init__(
         self, name: str, asker: Asker, urls: Sequence[str], plan: Plan, until: float
@@ -61,7 +61,7 @@ class Person(threading.Thread):
             self.ledger.accuse(f"{self.name} gave up: {error!r}")
 
     def shows(self, promise: Promise) -> dict[str, Any]:
-        """The project as the portal shows it; {} where it is no more. Raises `Mute`."""
+        """Return the project as the portal shows it; {} if it does not exist. Raises `Mute`."""
         answer = self.asker.ask("GET", f"projects/{promise.name}/")
         return dict(answer.json()) if answer.is_success else {}
 
@@ -124,7 +124,7 @@ class Person(threading.Thread):
         return self.asker.ask("POST", f"projects/{promise.name}/{command}/")
 
     def _open(self, promise: Promise) -> None:
-        """A new kernel, or a look at whether an old one still holds what it did."""
+        """Start a new kernel, or check whether an old one still holds its value."""
         try:
             if promise.memories and self._chance.random() < 0.7:
                 self._compare(promise)

@@ -1,4 +1,4 @@
-"""What a drill is to do; the same plan makes the same choices, though not at the same moments."""
+"""The parameters of a drill; the same plan makes the same choices, though not at the same times."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """``pause`` is the mean time between two kills, ``settling`` how long everything may take to
-    come to rest after the last one; seconds both."""
+    """The parameters of a drill.
+
+    ``pause`` is the mean time between two kills, ``settling`` how long everything may take to come
+    to rest after the last one; both in seconds.
+    """
 
     seed: int
     minutes: float = 10
@@ -19,9 +22,9 @@ class Plan:
     settling: float = 200
 
     def chance(self, whose: str) -> random.Random:
-        """Choices of one actor's own, so that one who is held up changes nobody else's."""
+        """Return one actor's own random choices, so that a delayed one changes nobody else's."""
         return random.Random(f"{self.seed}:{whose}")  # noqa: S311 -- it shall be repeatable
 
     def pace(self) -> float:
-        """Seconds between two launches of one person."""
+        """Return the seconds between two launches of one person."""
         return self.minutes * 60 * self.people / self.launches

@@ -1,4 +1,4 @@
-"""One drill from its beginning to its report."""
+"""Run one drill from its beginning to its report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.stack import Api
 
 
 def play(stage: Stage, plan: Plan) -> Report:
-    """Let people act and parts die for as long as the plan says; then look at everything."""
+    """Let people act and parts die for as long as the plan says; then check everything."""
     ledger = Ledger()
     until = time.monotonic() + plan.minutes * 60
     people = _people(stage, plan, ledger, until)

@@ -1,4 +1,4 @@
-"""Whether every project is as its last command asked, or says truly why not; and its kernels."""
+"""Check that every project is as its last command asked, or says truly why not; and its kernels."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bench.drill.repositories import FAILING
 
 AS_WANTED = {"running": "ready", "stopped": "stopped"}
 OURS = frozenset({"build.lost", "build.cancelled", "build.timeout", "build.internal"})
-"""Errors of builds that nothing in a drill makes true, since nobody kills or cancels builds."""
+"""Build errors that are never true in a drill, since nobody kills or cancels builds."""
 
 
 def broken(people: Iterable[Person]) -> Iterator[str]:
-    """A sentence for each project that is not as it should be."""
+    """Yield a sentence for each project that is not as it should be."""
     for person in people:
         for promise in person.promises:
             shown = person.shows(promise)
@@ -25,7 +25,7 @@ def broken(people: Iterable[Person]) -> Iterator[str]:
 
 
 def lost(people: Iterable[Person]) -> Iterator[str]:
-    """A sentence for each kernel of a notebook that nobody stopped which is not as it was."""
+    """Yield a sentence for each changed kernel of a notebook that nobody stopped."""
     for person in people:
         for promise in person.promises:
             for memory in promise.memories if promise.wanted == RUNNING else []:
@@ -34,7 +34,7 @@ def lost(people: Iterable[Person]) -> Iterator[str]:
 
 
 def is_kept(promise: Promise, shown: dict[str, Any]) -> bool:
-    """Whether a project that is shown so is as it was asked to be; {} is one that is no more."""
+    """Return whether a project shown like this is as it was asked to be; {} is a deleted one."""
     if promise.wanted == DELETED:
         return not shown
     state = shown.get("state")
@@ -42,7 +42,7 @@ def is_kept(promise: Promise, shown: dict[str, Any]) -> bool:
 
 
 def _is_true(promise: Promise, shown: dict[str, Any]) -> bool:
-    """Whether that error is one that this repository has, in words for a person."""
+    """Return whether the error is one that this repository has, with a message for a person."""
     code = shown["code"]
     its_own = FAILING in promise.repository and code.startswith("build.") and code not in OURS
     return its_own and bool(shown["message"])

@@ -1,4 +1,4 @@
-"""The figures of a drill, and what must not have been."""
+"""The figures of a drill, and its violations."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from bench.drill.plan import Plan
 
 @dataclass(frozen=True)
 class Report:
+    """The result of a drill."""
+
     plan: Plan
     ledger: Ledger
     findings: Findings
@@ -23,7 +25,7 @@ class Report:
         return [*self.ledger.violations, *self.findings.wrong]
 
     def lines(self) -> Iterator[str]:
-        """For a person's screen."""
+        """Yield the lines of the report, for a person's screen."""
         plan, ledger = self.plan, self.ledger
         yield f"seed {plan.seed}, {plan.minutes:g} minutes, {plan.people} people"
         yield f"  done         {_counted(ledger.accepted)}"

@@ -16,7 +16,7 @@ _BROKEN = "#!/bin/bash\necho 'this step fails'\nexit 3\n"
 
 
 def publish(git: GitServer) -> list[str]:
-    """Make them; returns their names, some more than once: that often people want them."""
+    """Make them; return their names, each as often as people want it."""
     git.repository(PLAIN, {"index.ipynb": "{}"})
     git.repository(FAILING, {"postBuild": _BROKEN}, executable=["postBuild"])
     for name in SLOW:

@@ -1,8 +1,8 @@
-"""Inside the portal: whether its rows, its back end and its logs fit together, all being at rest.
+"""Check that rows, back end and logs of a portal at rest fit together; runs inside the portal.
 
     python -m bench.drill.rows
 
-Prints what does not, which sessions live, and the seconds of each launch until it was ready.
+Prints what does not fit, which sessions live, and the seconds of each launch until it was ready.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _TICK = re.compile(r"^tick (\d+)$", re.MULTILINE)
 
 
 def main() -> None:
+    """Print the results as JSON."""
     django.setup()
     from sessions.models import Session  # noqa: PLC0415 -- only there once Django is set up
 
@@ -35,7 +36,7 @@ def main() -> None:
 
 
 def _sessions() -> Iterator[str]:
-    """Each live one runs and belongs to a project that exists; each build has ended."""
+    """Check that live sessions run and belong to existing projects, and that builds have ended."""
     from sessions.models import Build, Project, Session  # noqa: PLC0415
 
     for session in Session.objects.live().select_related("project__current"):
@@ -52,7 +53,7 @@ def _sessions() -> Iterator[str]:
 
 
 def _backend() -> Iterator[str]:
-    """What the back end has is what rows say, no more and no less."""
+    """Check that the back end has exactly what the rows say."""
     from sessions.backends import get_backend  # noqa: PLC0415
     from sessions.models import Project, Session  # noqa: PLC0415
 
@@ -70,7 +71,7 @@ def _backend() -> Iterator[str]:
 
 
 def _events() -> Iterator[str]:
-    """Events are numbered without a gap."""
+    """Check that events are numbered without a gap."""
     from sessions.models import Project  # noqa: PLC0415
 
     for project in Project.objects.prefetch_related("events"):
@@ -80,7 +81,7 @@ def _events() -> Iterator[str]:
 
 
 def _logs() -> Iterator[str]:
-    """Pieces are numbered without a gap, and each line that a build printed is there once."""
+    """Check that log pieces have no gap and that each printed line is there once."""
     from sessions.models import Build  # noqa: PLC0415
 
     for build in Build.objects.prefetch_related("log"):
@@ -94,7 +95,7 @@ def _logs() -> Iterator[str]:
 
 
 def _transitions() -> Iterator[str]:
-    """Each change of a state begins where the one before has ended."""
+    """Check that each change of a state begins where the one before ended."""
     from sessions.models import Build, Session, Transition  # noqa: PLC0415
 
     last: dict[Any, str] = {}
@@ -112,8 +113,11 @@ def _transitions() -> Iterator[str]:
 
 
 def _queue() -> Iterator[str]:
-    """No task lies there for long. One that a killed worker had taken is given out again, after
-    the queue's own patience; what it should have done has been done by then."""
+    """Check that no task waits for long.
+
+    A task of a killed worker is delivered again after the queue's own timeout; by then its work has
+    been done otherwise.
+    """
     from django.utils import timezone  # noqa: PLC0415
     from django_q.models import OrmQ  # noqa: PLC0415
 

@@ -1,6 +1,6 @@
 """PostgreSQL and Redis of the drill's own, which can be killed and started again.
 
-They listen on loopback, or on the address of this machine that they are given.
+They listen on loopback, or on a given address of this machine.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Return when it takes connections; what a killed one left may hold it up for a while."""
+        """Start it; return when it takes connections. Remains of a killed one may delay that."""
         eventually(self._tried, within=60, what=f"a start of {self._words[-1]}")
 
     def end(self, number: signal.Signals) -> None:
+        """Send a signal and wait for the process to exit."""
         if self.process:
             self.process.send_signal(number)
             self.process.wait(30)
@@ -57,7 +58,7 @@ class Server:
 
 @contextmanager
 def postgres(address: str = LOOPBACK) -> Iterator[tuple[Server, str]]:
-    """A server with an empty database, and the database's address."""
+    """Run a server with an empty database; yield it and the database's address."""
     own = _AS_POSTGRES if os.geteuid() == 0 else ()
     newest = max(_BIN.iterdir(), key=lambda path: int(path.name)) / "bin"
     with _folder() as folder:
@@ -83,7 +84,7 @@ def postgres(address: str = LOOPBACK) -> Iterator[tuple[Server, str]]:
 
 @contextmanager
 def redis(address: str = LOOPBACK) -> Iterator[tuple[Server, str]]:
-    """A server that keeps nothing, and its address."""
+    """Run a server that stores nothing on disk; yield it and its address."""
     with _folder() as folder:
         port, password = free_port(address), secrets.token_hex(16)
         words = ["setpriv", "--pdeathsig", "KILL", "--", "redis-server", "--bind", address]

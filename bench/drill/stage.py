@@ -1,6 +1,6 @@
-"""What the drill is played on: a portal of its own with all that belongs to it, on this machine.
+"""The drill's stage on this machine: a portal of its own with everything that belongs to it.
 
-`onecluster` has the other one. Whatever was started ends with the `with` block.
+`onecluster` has the other one. Everything started ends with the `with` block.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ SMALL = {"PORTAL_CPU_REQUEST": "0.1", "PORTAL_MEMORY_REQUEST_GB": "0.1"}
 
 @dataclass(frozen=True)
 class Stage:
-    """``leftovers`` says what is there beside what these live sessions need, ``things`` names
-    what there is of people's; ``notebooks`` can be killed, too."""
+    """A portal to be harmed.
+
+    ``leftovers`` yields what exists beyond the needs of these live sessions, ``things`` names
+    people's data; ``notebooks`` can be killed, too.
+    """
 
     stack: Stack
     git: GitServer
@@ -36,8 +39,10 @@ class Stage:
 
 @contextmanager
 def local(*, sqlite: bool = False, like: Stack | None = None) -> Iterator[Stage]:
-    """With PostgreSQL and Redis of its own, which can be killed, or without both; where there is
-    a portal ``like`` it, that one's tools need not be made again."""
+    """Start a portal with its own PostgreSQL and Redis, which can be killed, or without both.
+
+    With a portal ``like`` it, that one's tools need not be made again.
+    """
     with ExitStack() as ends:
         own, environment = ({}, _WITHOUT) if sqlite else with_servers(ends)
         git = ends.enter_context(GitServer())
@@ -61,7 +66,7 @@ Stores = Mapping[str, tuple[servers.Server, signal.Signals]]
 
 
 def with_servers(ends: ExitStack) -> tuple[Stores, dict[str, str]]:
-    """Start both; how each is ended at once, and the portal's environment for them."""
+    """Start both; return how each is ended at once, and the portal's environment for them."""
     database, database_url = ends.enter_context(servers.postgres())
     cache, cache_url = ends.enter_context(servers.redis())
     own = {"database": (database, signal.SIGQUIT), "Redis": (cache, signal.SIGTERM)}
@@ -69,6 +74,7 @@ def with_servers(ends: ExitStack) -> tuple[Stores, dict[str, str]]:
 
 
 def targets(stack: Stack, own: Stores) -> dict[str, Target]:
+    """Return the portal's parts and stores as targets, by name."""
     parts: dict[str, Target] = {name: Part(stack, name) for name in PARTS}
     return parts | {name: Store(stack, *how) for name, how in own.items()}
 

@@ -1,4 +1,4 @@
-"""What can be killed, in which ways, and how to tell that it is back."""
+"""The things that can be killed, in which ways, and how to tell that they are back."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ LONGEST_ABSENCE = 10.0
 
 
 class Target(Protocol):
-    """``ways`` names what can be done to it. Each ends when the harm is over, and so is what
-    brings it back; from then on the portal has to get well by itself."""
+    """Something that can be killed.
+
+    ``ways`` names what can be done to it. Each returns when the harm is over, including any restart
+    that the drill does; from then on the portal has to recover by itself.
+    """
 
     @property
     def ways(self) -> Mapping[str, Callable[[random.Random], None]]: ...
@@ -43,11 +46,12 @@ class Part:
         return ways | {"frozen": self._freeze}
 
     def is_back(self) -> bool:
+        """Return whether a new process runs and the portal is healthy."""
         pid = self._stack.part(self._name)
         return pid not in {None, self._gone} and self._stack.is_healthy()
 
     def _pid(self) -> int:
-        """0 while it is being started anyway."""
+        """Return its pid; 0 while it is being started anyway."""
         return self._stack.part(self._name) or 0
 
     def _kill(self, chance: random.Random) -> None:
@@ -67,7 +71,7 @@ class Part:
             processes.send(chance.choice(children), signal.SIGKILL)
 
     def _freeze(self, chance: random.Random) -> None:
-        """Stop it for a while; where that was too long, it has been started anew meanwhile."""
+        """Stop it for a while; if that was too long, it has been restarted meanwhile."""
         if not (pid := self._pid()):
             return
         handle = os.pidfd_open(pid)  # another process may get its number meanwhile
@@ -104,7 +108,7 @@ class Notebooks:
 
 
 class Store:
-    """A server that the portal keeps things in, which the drill itself starts again."""
+    """A server with the portal's data, which the drill itself starts again."""
 
     def __init__(self, stack: Stack, server: Server, at_once: signal.Signals) -> None:
         self._stack = stack
@@ -119,6 +123,7 @@ class Store:
         }
 
     def is_back(self) -> bool:
+        """Return whether the portal is healthy."""
         return self._stack.is_healthy()
 
     def _away(self, number: signal.Signals, chance: random.Random) -> None:

@@ -1,7 +1,7 @@
-"""What the rows of the table have in common, and nothing of what they measure.
+"""The tools that the rows of the table share; nothing of what they measure.
 
 - `plan`: how often and how long, in full or quick; `row`: what a row is.
-- `figures`: measured values, their middle and their bad end; `table`, `record`: written down.
-- `turns`: portal and peer one after another; `load`: many requests at once; `use`: of processes.
+- `figures`: measured values, their median and tail; `table`, `record`: output.
+- `turns`: portal and peer in turn; `load`: many requests at once; `use`: processes' usage.
 - `ground`: what rows stand on (portals, peers, upstreams), started when first asked for.
 """

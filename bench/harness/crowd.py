@@ -1,4 +1,4 @@
-"""Many people who ask for something at the same moment, each over a connection of their own."""
+"""Send many people's requests at the same moment, each over a connection of its own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ PATIENCE = ClientTimeout(total=180)
 
 @dataclass(frozen=True)
 class Ask:
+    """A person's request."""
+
     method: str
     url: str
     headers: Mapping[str, str]
@@ -23,7 +25,10 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """``seconds`` from the moment at which all began to ask, to its end."""
+    """A person's answer.
+
+    ``seconds`` run from the moment at which all began to ask, to its end.
+    """
 
     seconds: float
     body: Any
@@ -34,7 +39,7 @@ class Refused(Exception):
 
 
 def at_once(asks: Sequence[Ask]) -> list[Answer]:
-    """All of their answers, in the same order. Raises `Refused`."""
+    """Send all requests; return their answers in the same order. Raises `Refused`."""
     return asyncio.run(_all(asks))
 
 

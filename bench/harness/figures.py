@@ -1,4 +1,4 @@
-"""Measured values of the portal and of a peer, and what is made of them: pure."""
+"""Measured values of the portal and of a peer, and statistics of them. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TAIL = 0.95
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The value below which this share of them lies, between neighbours in proportion."""
+    """Return the value below which this share of them lies, by linear interpolation."""
     if not values:
         raise ValueError("nothing was measured")
     ordered = sorted(values)
@@ -23,7 +23,7 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 @dataclass(frozen=True)
 class Values:
-    """What was measured of one side, over all runs, in the figure's unit."""
+    """The measurements of one side, over all runs, in the figure's unit."""
 
     all: tuple[float, ...]
     more_is_better: bool = False
@@ -34,14 +34,17 @@ class Values:
 
     @property
     def p95(self) -> float:
-        """What 95 of 100 are at least as good as: the 5th percentile where more is better."""
+        """The value that 95 of 100 reach or beat: the 5th percentile where more is better."""
         return quantile(self.all, 1 - TAIL if self.more_is_better else TAIL)
 
 
 @dataclass(frozen=True)
 class Target:
-    """A number to reach: the ``ratio`` to the peer at least ``bound``; or the ``median`` or the
-    ``p95`` at most that, at least that where more is better."""
+    """A number to reach.
+
+    The ``ratio`` to the peer has to be at least ``bound``; the ``median`` or the ``p95`` at most
+    that, or at least that where more is better.
+    """
 
     of: Literal["ratio", "median", "p95"]
     bound: float
@@ -49,8 +52,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table. ``peer`` says who the other side is, "" where there is none; then
-    there are no values of it."""
+    """One line of the table.
+
+    ``peer`` names the other side, "" if there is none; then it has no values.
+    """
 
     what: str
     unit: str
@@ -71,7 +76,9 @@ class Figure:
     @property
     def ratio(self) -> float | None:
         """How many times as good as the peer the portal is, by the medians; above 1 is better.
-        None without a peer, or where one of them is nothing."""
+
+        None without a peer, or if one of them is zero.
+        """
         theirs = self.their_values
         if theirs is None or not theirs.median or not self.our_values.median:
             return None
@@ -80,7 +87,7 @@ class Figure:
 
     @property
     def is_reached(self) -> bool | None:
-        """Whether the target is; None where there is none, or nothing to compare."""
+        """Whether the target is reached; None if there is none, or nothing to compare."""
         if self.target is None:
             return None
         if self.target.of == "ratio":

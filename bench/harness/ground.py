@@ -1,4 +1,4 @@
-"""What rows stand on, each started when the first row asks for it and ended with the run."""
+"""The servers that rows need, started when the first row asks for one and ended with the run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 
 class Ground:
-    """What is asked for first takes its time to start: ask before measuring. ``folder`` is where
-    a row may leave a picture."""
+    """The servers of a run.
+
+    The first access to one takes time: ask before measuring. ``folder`` is where a row may leave a
+    picture.
+    """
 
     def __init__(self, plan: Plan, ends: ExitStack, folder: Path) -> None:
         self.plan = plan
@@ -46,7 +49,7 @@ class Ground:
 
     @cached_property
     def gateway(self) -> Alone:
-        """In front of both upstreams, as the notebooks ``plain``, ``local`` and ``live``."""
+        """The gateway in front of both upstreams: notebooks ``plain``, ``local`` and ``live``."""
         from bench.portals import alone  # noqa: PLC0415 -- the same
 
         notebooks = {name: getattr(self.upstream, name) for name in ("plain", "local", "live")}
@@ -54,7 +57,7 @@ class Ground:
 
     @cached_property
     def nginx(self) -> str:
-        """The address of one in front of the gateway."""
+        """The address of an nginx in front of the gateway."""
         from tests import nginx  # noqa: PLC0415 -- the same
 
         web = self.gateway
@@ -63,7 +66,7 @@ class Ground:
 
     @cached_property
     def proxies(self) -> dict[str, Proxy]:
-        """One in front of each upstream, by the same names."""
+        """A proxy in front of each upstream, by the same names."""
         from bench.peers import proxy  # noqa: PLC0415 -- the same
 
         upstreams = {"plain": self.upstream.plain, "live": self.upstream.live}

@@ -1,5 +1,4 @@
-"""Asking one address without a pause over several connections, by wrk, which needs little of the
-machine for itself."""
+"""Request one address without a pause over several connections, by wrk, which uses little CPU."""
 
 from __future__ import annotations
 
@@ -15,7 +14,10 @@ PATIENCE = 30
 
 @dataclass(frozen=True)
 class Load:
-    """``rate`` is in answers a second, ``p50`` and ``p95`` of an answer's time in milliseconds."""
+    """The result of a load.
+
+    ``rate`` is in answers a second, ``p50`` and ``p95`` of a response time in milliseconds.
+    """
 
     rate: float
     p50: float
@@ -23,11 +25,11 @@ class Load:
 
 
 class Failed(Exception):
-    """Not every answer was a good one, so how many there were says nothing."""
+    """Some answers were errors, so their number means nothing."""
 
 
 def ask(url: str, connections: int, seconds: float, headers: Mapping[str, str]) -> Load:
-    """Ask for so long; a rate of 0 where no answer came in that time. Raises `Failed`."""
+    """Send requests for ``seconds``; the rate is 0 if no answer came. Raises `Failed`."""
     # wrk counts whole seconds only.
     words = ["wrk", "--threads", "1", "--connections", str(connections)]
     words += ["--duration", f"{max(1, round(seconds))}s", "--timeout", "20s"]

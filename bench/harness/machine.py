@@ -1,4 +1,4 @@
-"""What a run was made on: a figure means little without it."""
+"""Describe the machine of a run: a figure means little without it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROGRAMS = {"wrk": ("wrk", "--version"), "nginx": (NGINX, "-v")}
 
 
 def machine() -> dict[str, str | int | float]:
-    """Processor, cores, memory in GB (10⁹ bytes), system."""
+    """Return processor, cores, memory in GB (10⁹ bytes), system."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": _processor(),
@@ -30,7 +30,7 @@ def machine() -> dict[str, str | int | float]:
 
 
 def versions() -> Mapping[str, str]:
-    """Of what was measured, and of what measured it."""
+    """Return the versions of what was measured, and of what measured it."""
     found = {name: version(name) for name in OURS}
     return found | peers.versions() | {name: _of(*words) for name, words in PROGRAMS.items()}
 
@@ -43,7 +43,7 @@ def _processor() -> str:
 
 
 def _of(*words: str) -> str:
-    """The first number of a program's first words; some say them on the wrong stream."""
+    """Return the first version number that a program prints; some print it to the wrong stream."""
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=10)
     except FileNotFoundError:

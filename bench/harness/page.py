@@ -1,4 +1,4 @@
-"""A run as part of a page of the documentation, in place of the run before: pure."""
+"""Put a run into a page of the documentation, in place of the one before. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BEGIN, END = "<!-- a run -->", "<!-- its end -->"
 
 
 def described(run: Mapping[str, Any], figures: Iterable[Figure]) -> str:
-    """When and on what, and the table."""
+    """Return date, machine and versions, and the table."""
     machine, versions = run["machine"], run["versions"]
     where = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB"
     used = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
@@ -24,7 +24,7 @@ def described(run: Mapping[str, Any], figures: Iterable[Figure]) -> str:
 
 
 def put(page: str, text: str) -> str:
-    """The page with this between its two marks. Raises `ValueError` where it has none."""
+    """Return the page with this text between its two marks. Raises `ValueError` if it has none."""
     before, begin, rest = page.partition(BEGIN)
     _old, end, after = rest.partition(END)
     if not begin or not end:

@@ -1,7 +1,7 @@
-"""How cost grows with the work, as an SVG picture: pure.
+"""Draw how cost grows with the work, as an SVG picture. Pure functions.
 
-Across: 1, 10 and 100 times the work. Upwards: what one piece of it costs, compared with the
-cost at 1. A level line is cost that grows just as the work does.
+Across: 1, 10 and 100 times the work. Upwards: the cost of one piece of it, compared with the cost
+at 1. A horizontal line means that cost grows in proportion to the work.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ LOWEST, HIGHEST = 0.01, 100.0
 
 @dataclass(frozen=True)
 class Growth:
-    """``points`` are pairs of work and what one piece of it costs, in ``unit``."""
+    """A curve: ``points`` are pairs of work and the cost of one piece of it, in ``unit``."""
 
     name: str
     unit: str
     points: Sequence[tuple[float, float]]
 
     def compared(self) -> list[tuple[float, float]]:
-        """How many times the least work, and how many times its cost."""
+        """Return work and cost of each point as multiples of the first one's."""
         work, cost = self.points[0]
         return [(each / work, value / cost if cost else 1.0) for each, value in self.points]
 
 
 def picture(title: str, grown: Sequence[Growth]) -> str:
+    """Return the SVG."""
     parts = [*_frame(title), *(part for n, each in enumerate(grown) for part in _drawn(n, each))]
     size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
     style = 'font-family="sans-serif" font-size="13"'
@@ -40,12 +41,12 @@ def picture(title: str, grown: Sequence[Growth]) -> str:
 
 
 def across(times: float) -> float:
-    """1 is at the left end, 100 at the right one."""
+    """Return the x coordinate: 1 is at the left end, 100 at the right one."""
     return LEFT + (WIDTH - LEFT - RIGHT) * math.log10(max(times, 1)) / 2
 
 
 def up(times: float) -> float:
-    """In equal steps for each factor of ten; what is beyond the picture is at its edge."""
+    """Return the y coordinate on a logarithmic scale; values beyond the picture are at its edge."""
     share = math.log(min(max(times, LOWEST), HIGHEST) / LOWEST) / math.log(HIGHEST / LOWEST)
     return HEIGHT - FOOT - (HEIGHT - TOP - FOOT) * share
 

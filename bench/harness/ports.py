@@ -1,7 +1,7 @@
-"""Free ports, for servers that are told theirs before they listen.
+"""Reserve free ports, for servers that need to know theirs before they listen.
 
-They lie below those that the system gives to outgoing connections, and each is held by a lock: no
-other process that asks here is given it, also while nobody listens there.
+They are below the system's range for outgoing connections, and each is held by a lock: no other
+process that asks here gets it, even while nobody listens there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _held: list[int] = []
 def free_port(address: str = "127.0.0.1") -> int:
     """Return a port on which nobody listens; it is this process's until its end.
 
-    Raises `OSError` where the address is none of this machine, or no port is free.
+    Raises `OSError` if the address is not one of this machine, or if no port is free.
     """
     with socket.create_server((address, 0)):
         pass
@@ -35,7 +35,7 @@ def free_port(address: str = "127.0.0.1") -> int:
 
 
 def free_ports(number: int) -> list[int]:
-    """Return so many different ones of loopback."""
+    """Return this many different ports of loopback."""
     return [free_port() for _ in range(number)]
 
 

@@ -1,4 +1,4 @@
-"""Measurements that are programs of their own: each in a process, with a data folder of its own."""
+"""Run measurements that are separate programs: each in a process, with its own data folder."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ WITHIN = 600
 
 
 class Failed(Exception):
-    """It ended badly; the text is the end of what it said."""
+    """The program failed; the text is the end of its output."""
 
 
 def said(module: str, *words: str, **environment: str) -> Any:
-    """The JSON in the last line that it prints. Raises `Failed`."""
+    """Run the module and return the JSON in the last line that it prints. Raises `Failed`."""
     with tempfile.TemporaryDirectory(prefix="bindery-bench-") as data:
         done = subprocess.run(
             [sys.executable, "-m", module, *words],

@@ -1,4 +1,4 @@
-"""A run as JSON, for programs, and for comparing it with a later one."""
+"""Record a run as JSON, for programs, and for comparing it with a later one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.harness.plan import Plan
 
 
 def about(plan: Plan) -> dict[str, Any]:
-    """What belongs to a run besides its figures."""
+    """Return what belongs to a run besides its figures."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine.machine(),
@@ -25,7 +25,7 @@ def about(plan: Plan) -> dict[str, Any]:
 def record(
     run: Mapping[str, Any], figures: Iterable[Figure], failures: Mapping[str, str]
 ) -> dict[str, Any]:
-    """All of it, each figure with every value that it was made from."""
+    """Return the whole run, each figure with every value that it was made from."""
     rows = [_figure(figure) for figure in figures]
     return {**run, "figures": rows, "failures": dict(failures)}
 

@@ -1,4 +1,4 @@
-"""A row of the table: something that is measured, and yields a figure or several."""
+"""A row of the table: a measurement that yields one or more figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from bench.harness.ground import Ground
 
 @dataclass(frozen=True)
 class Row:
-    """``measure`` may raise: then this row is missing from the table, and why is said."""
+    """One measurement.
+
+    ``measure`` may raise: then this row is missing from the table, and the reason is given.
+    """
 
     name: str
     measure: Callable[[Ground], Iterator[Figure]]

@@ -1,4 +1,4 @@
-"""WebSockets: how long a message takes there and back."""
+"""Measure round trips of messages over WebSockets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MESSAGE = '{"header": {"msg_type": "kernel_info_request"}, "content": {}}'
 def round_trips(
     port: int, path: str, headers: Mapping[str, str], *, sockets: int, number: int
 ) -> list[float]:
-    """Milliseconds of each of so many, through so many open sockets one after another."""
+    """Return the milliseconds of ``number`` round trips, each through the next of ``sockets``."""
     host = headers["Host"]
     rest = {name: value for name, value in headers.items() if name != "Host"}
     times = []

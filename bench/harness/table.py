@@ -1,4 +1,4 @@
-"""The table for people, in Markdown: pure."""
+"""Write the table for people, in Markdown. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ MARKS = {True: "reached", False: "**not reached**", None: ""}
 
 
 def table(figures: Iterable[Figure]) -> Iterator[str]:
-    """Its lines. A ratio is how many times as good as the peer the portal is."""
+    """Yield its lines. A ratio is how many times as good as the peer the portal is."""
     yield from HEAD
     for figure in figures:
         yield line(figure)
 
 
 def line(figure: Figure) -> str:
+    """Return a figure's line."""
     ratio = "" if figure.ratio is None else f"{short(figure.ratio)}×"
     cells = [figure.what, figure.unit, *_both(figure.our_values), figure.peer]
     cells += [*_both(figure.their_values), ratio, _target(figure), MARKS[figure.is_reached]]
@@ -28,7 +29,7 @@ def line(figure: Figure) -> str:
 
 
 def short(value: float) -> str:
-    """Three digits that matter, and no more."""
+    """Return the number with three significant digits."""
     size = abs(value)
     if size >= 100:
         return f"{value:,.0f}"

@@ -1,4 +1,4 @@
-"""The portal and its peers one after another, so that a slow moment hits all of them."""
+"""Run the portal and its peers in turn, so that a slow moment hits all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 def in_turn(
     sides: Mapping[str, Callable[[], T]], rounds: int, chance: random.Random
 ) -> dict[str, list[T]]:
-    """What each side gave in each round; who goes first is drawn anew for each."""
+    """Return each side's result of each round; the order is drawn anew for each."""
     given: dict[str, list[T]] = {name: [] for name in sides}
     for _round in range(rounds):
         for name in chance.sample(list(sides), len(sides)):

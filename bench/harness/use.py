@@ -1,4 +1,4 @@
-"""What processes use of the machine, as /proc tells it."""
+"""Read from /proc what processes use of the machine."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ MEGABYTE = 1e6
 
 
 def memory(pids: Iterable[int]) -> float:
-    """MB (10⁶ bytes) of all together; what several share counts once (PSS)."""
+    """Return the MB (10⁶ bytes) of all together; shared memory counts once (PSS)."""
     return sum(_of(pid, "smaps_rollup", "Pss:") for pid in pids) * 1024 / MEGABYTE
 
 
 def resident(pid: int) -> float:
-    """MB (10⁶ bytes) of one, shared or not; quick to ask."""
+    """Return the MB (10⁶ bytes) of one process, shared or not; fast."""
     return _of(pid, "status", "VmRSS:") * 1024 / MEGABYTE
 
 
 def seconds(pids: Iterable[int]) -> float:
-    """Of a processor, that these have used so far."""
+    """Return the CPU seconds that these have used so far."""
     return sum(map(_seconds, pids))
 
 
 @contextmanager
 def highest(ask: Callable[[], float], pause: float = 0.05) -> Iterator[list[float]]:
-    """The list's one value is the highest that was there during the block, looked at now and
-    then."""
+    """Poll during the block; the list's one value is the highest that was seen."""
     most, over = [ask()], threading.Event()
 
     def look() -> None:
@@ -47,7 +46,7 @@ def highest(ask: Callable[[], float], pause: float = 0.05) -> Iterator[list[floa
 
 
 def _of(pid: int, file: str, name: str) -> float:
-    """A line's number; nothing for a process that is gone."""
+    """Return the number in a line; 0 for a process that is gone."""
     try:
         text = Path(f"/proc/{pid}/{file}").read_text(encoding="ascii", errors="replace")
     except OSError:

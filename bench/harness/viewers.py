@@ -1,4 +1,4 @@
-"""People who watch one build: when each line of its log came to them, and whether all did."""
+"""People who watch one build: when each line of its log arrives, and whether all do."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector
 
 LINE = re.compile(r"^line (\d+) ([\d.]+) ", re.MULTILINE)
 SAMPLE = 20
-"""Of one line in so many, it is noted how long it took."""
+"""The delay of one line in this many is noted."""
 
 
 @dataclass
 class Seen:
-    """By one viewer: which lines, in order, and seconds from being printed to being here."""
+    """The lines that one viewer got, in order, and the seconds from printing to arrival."""
 
     numbers: list[int] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
 
     def take(self, text: str) -> None:
+        """Note the lines in a piece of the log."""
         now = time.time()
         for number, printed in LINE.findall(text):
             self.numbers.append(int(number))
@@ -31,14 +32,14 @@ class Seen:
                 self.delays.append(now - float(printed))
 
     def lost(self, lines: int) -> int:
-        """How many did not come, or came out of turn."""
+        """Return how many did not come, or came out of order."""
         return sum(at != number for at, number in enumerate(self.numbers[:lines])) + max(
             lines - len(self.numbers), 0
         )
 
 
 class Watching:
-    """``url`` is that of the story's socket; ``lines`` is how many are to come."""
+    """A number of viewers. ``url`` is the story's socket; ``lines`` is how many are expected."""
 
     def __init__(self, url: str, headers: Mapping[str, str], viewers: int, lines: int) -> None:
         self._url, self._headers, self._lines = url, dict(headers), lines
@@ -46,7 +47,7 @@ class Watching:
         self.began = asyncio.Event()
 
     async def all(self, within: float) -> None:
-        """Return when everybody has all lines, or the time is over."""
+        """Return when everybody has all lines. Raises `TimeoutError` after ``within`` seconds."""
         async with ClientSession(connector=TCPConnector(limit=0)) as client:
             async with asyncio.timeout(within):
                 await asyncio.gather(*(self._one(client, seen) for seen in self.seen))

@@ -1,4 +1,4 @@
-"""Waiting for something that others do, with little of the machine for itself."""
+"""Wait for something that others do, using little CPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PAUSE = 0.05
 
 
 def until(is_there: Callable[[], bool], within: float, what: str) -> float:
-    """The seconds that it took. Raises `TimeoutError`."""
+    """Wait until ``is_there``; return the seconds that it took. Raises `TimeoutError`."""
     began = time.monotonic()
     while not is_there():
         if time.monotonic() - began > within:
@@ -21,7 +21,7 @@ def until(is_there: Callable[[], bool], within: float, what: str) -> float:
 
 
 def answers(url: str, headers: Mapping[str, str] | None = None) -> bool:
-    """Whether a good answer comes from there now."""
+    """Return whether a good answer comes from there now."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=5)
     try:

@@ -1,4 +1,4 @@
-"""JupyterHub with its proxy, on free ports of loopback and with a folder of its own."""
+"""Run JupyterHub with its proxy, on free ports of loopback and with a folder of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ NAME = "JupyterHub"
 
 @dataclass(frozen=True)
 class Hub:
-    """``api`` is where its REST API is, ``token`` that of somebody who may do everything."""
+    """A running JupyterHub.
+
+    ``api`` is the address of its REST API, ``token`` has all permissions.
+    """
 
     api: str
     token: str
@@ -36,27 +39,29 @@ class Hub:
         return {"Authorization": f"token {self.token}"}
 
     def pids(self) -> list[int]:
-        """The hub's, and its proxy's."""
+        """Return the pids of the hub and its proxy."""
         return [self.pid, *(pid for pid in processes.children(self.pid) if _is_proxy(pid))]
 
     def people(self, names: Sequence[str]) -> None:
-        """Accounts for them."""
+        """Make accounts for them."""
         with self.client() as http:
             http.post("/users", json={"usernames": list(names)}).raise_for_status()
 
     def token_of(self, name: str) -> str:
+        """Make a token for this person and return it."""
         with self.client() as http:
             answer = http.post(f"/users/{name}/tokens", json={}).raise_for_status()
         token: str = answer.json()["token"]
         return token
 
     def client(self) -> httpx.Client:
+        """Return a client of the REST API."""
         return httpx.Client(base_url=self.api, headers=self.headers, timeout=60)
 
 
 @contextmanager
 def running() -> Iterator[Hub]:
-    """Return once it answers; it and its notebooks end with the block."""
+    """Start it and yield it once it answers; it and its notebooks end with the block."""
     with tempfile.TemporaryDirectory(prefix="bindery-bench-hub-") as folder:
         token, ports = secrets.token_hex(32), free_ports(3)
         words = ["setpriv", "--pdeathsig", "TERM", "--", str(PYTHON), "-m", "jupyterhub"]
@@ -81,7 +86,7 @@ def running() -> Iterator[Hub]:
 
 
 def _end(process: subprocess.Popen[bytes], family: Sequence[int]) -> None:
-    """The hub ends its proxy and its notebooks itself, if it comes to that."""
+    """Stop the hub, which ends its proxy and notebooks; kill hub and proxy if they remain."""
     process.terminate()
     try:
         process.wait(60)

@@ -1,6 +1,6 @@
-"""JupyterHub as it comes, with processes of this machine as notebooks; read by JupyterHub itself.
+"""JupyterHub's configuration, read by JupyterHub: as it comes, with local processes as notebooks.
 
-What differs from its defaults is what a run needs: addresses, accounts without passwords, and
+It differs from the defaults only where a run needs it: addresses, accounts without passwords, and
 the trivial server in place of JupyterLab. `hub` sets the variables.
 """
 

@@ -1,4 +1,4 @@
-"""configurable-http-proxy alone, with one route to an upstream."""
+"""Run configurable-http-proxy alone, with one route to an upstream."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ NAME = "configurable-http-proxy"
 
 @dataclass(frozen=True)
 class Proxy:
+    """A running proxy."""
+
     url: str
     pid: int
 
 
 @contextmanager
 def running(upstream: str) -> Iterator[Proxy]:
-    """Everything goes to ``upstream``, which answers already."""
+    """Start it in front of ``upstream``, which already answers."""
     port, routes = free_ports(2)
     words = ["setpriv", "--pdeathsig", "KILL", "--", str(NODE), str(PROXY), "--ip", "127.0.0.1"]
     words += ["--port", str(port), "--api-ip", "127.0.0.1", "--api-port", str(routes)]

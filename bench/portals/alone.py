@@ -1,6 +1,6 @@
-"""The portal's web process alone, as ``manage.py up`` starts it, with notebooks made as rows.
+"""Run the portal's web process alone, as ``manage.py up`` starts it, with notebooks made as rows.
 
-Their servers are whatever answers at the addresses given: what is measured is the gateway.
+Their servers are whatever answers at the addresses given: the gateway is what is measured.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from tests.stack import PROJECT
 
 @dataclass(frozen=True)
 class Alone:
-    """``token`` opens all of the notebooks; each is at ``hosts[its name]`` of this port, and of an
-    nginx's that knows the ``secret``."""
+    """A running web process.
+
+    ``token`` opens all of the notebooks; each is at ``hosts[its name]`` on this port, and on that
+    of an nginx that knows the ``secret``.
+    """
 
     port: int
     pid: int
@@ -32,15 +35,17 @@ class Alone:
     secret: str
 
     def url(self, path: str) -> str:
+        """Return the URL of a path on this port."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     def headers(self, name: str) -> dict[str, str]:
+        """Return the headers for a notebook."""
         return {"Host": self.hosts[name], "Authorization": f"Bearer {self.token}"}
 
 
 @contextmanager
 def running(notebooks: Mapping[str, str]) -> Iterator[Alone]:
-    """With a notebook for each name, whose server is at the address beside it."""
+    """Start it with a notebook for each name, whose server is at the address beside it."""
     (port,) = free_ports(1)
     with tempfile.TemporaryDirectory(prefix="bindery-bench-web-") as data:
         environment = os.environ | {

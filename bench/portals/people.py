@@ -1,4 +1,4 @@
-"""Inside a portal: makes people who may have as much as a measurement needs, and their tokens."""
+"""Make people with high limits, as a measurement needs, and their tokens; runs inside a portal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MUCH = 10_000
 
 
 def main() -> None:
-    """Prints each person's token by their name; the one called root is staff."""
+    """Print each person's token by their name, as JSON; the one called root is staff."""
     django.setup()
     from keys.issuing import issue  # noqa: PLC0415 -- only there once Django is set up
     from keys.models import SCOPES  # noqa: PLC0415

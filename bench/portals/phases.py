@@ -1,4 +1,4 @@
-"""Inside a portal: when each step of a launch was over, from what its own rows and files say."""
+"""Find when each step of a launch ended, from the rows and files; runs inside a portal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STEPS = ("prepare", "spawn")
 
 
 def main() -> None:
-    """Takes names of projects that run; prints for each its moments, in seconds since 1970."""
+    """Print the times of each running project in the arguments, in seconds since 1970."""
     django.setup()
     print(json.dumps({name: _moments(name) for name in sys.argv[1:]}))
 

@@ -1,4 +1,4 @@
-"""Inside a portal that does not run yet: a database in which one person has notebooks."""
+"""Make a database in which one person has notebooks; runs inside a portal not started yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import django
 
 
 def main() -> None:
-    """Takes a JSON object of names and addresses; prints the person's token."""
+    """Take a JSON object of names and addresses; print the person's token."""
     django.setup()
     from django.core.management import call_command  # noqa: PLC0415 -- only there by now
 

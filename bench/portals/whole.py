@@ -1,4 +1,4 @@
-"""A whole portal as ``make run`` has it (SQLite, no Redis), and people who launch."""
+"""Run a whole portal as ``make run`` does (SQLite, no Redis), with people who launch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.stack import Api, Stack, started
 TRIVIAL = Path(__file__).resolve().parent.parent / "trivial.py"
 REPOSITORY = "bench/trivial"
 UNBOUND = {"PORTAL_API_RATE": "1000000000", "PORTAL_API_CHANGE_RATE": "1000000000"}
-"""Calls are still counted; nobody is refused."""
+"""Requests are still counted; nobody is refused."""
 EMBEDDED = {"DATABASE_URL": "", "REDIS_URL": ""}
 _START = """#!/bin/bash
 # In place of JupyterLab, the command of which follows.
@@ -26,8 +26,11 @@ exec /opt/env/bin/python -I -S trivial.py /run/bindery/lab
 
 @dataclass(frozen=True)
 class Portal:
-    """``trivial`` is the address of a repository whose notebook is the trivial server; its
-    environment is built. ``tokens`` are people's, by name."""
+    """A running portal.
+
+    ``trivial`` is the address of a repository whose notebook is the trivial server; its environment
+    is built. ``tokens`` are people's, by name.
+    """
 
     stack: Stack
     git: GitServer
@@ -39,19 +42,21 @@ class Portal:
         return f"{self.stack.url}/api/v1"
 
     def headers(self, name: str) -> dict[str, str]:
+        """Return the headers with a person's token."""
         return {"Authorization": f"Bearer {self.tokens[name]}"}
 
     def people(self, names: list[str]) -> None:
-        """Accounts and tokens for those that have none yet."""
+        """Make accounts and tokens for those that have none yet."""
         if new := [name for name in names if name not in self.tokens]:
             self.tokens.update(inside.run(self.stack, "bench.portals.people", *new))
 
     def pids(self) -> dict[str, list[int]]:
+        """Return the processes of each part."""
         return parts(self.stack)
 
 
 def parts(stack: Stack) -> dict[str, list[int]]:
-    """The processes of each part, with all that it has started itself; ``up`` watches over them."""
+    """Return the processes of each part, with their descendants; ``up`` supervises them."""
     top = stack.process.pid if stack.process else 0
     found = {name: stack.part(name) for name in ("web", "worker", "watch", "keepers")}
     return {"up": [top]} | {name: _family(pid) for name, pid in found.items() if pid}
@@ -59,7 +64,7 @@ def parts(stack: Stack) -> dict[str, list[int]]:
 
 @contextmanager
 def running(like: Stack | None = None) -> Iterator[Portal]:
-    """Return once somebody has launched the trivial repository and stopped it again."""
+    """Start it and yield it after the trivial repository was launched and deleted once."""
     with GitServer() as git:
         files = {"start": _START, "trivial.py": TRIVIAL.read_text(encoding="utf-8")}
         url = git.repository(REPOSITORY, files, executable=["start"])
@@ -74,6 +79,7 @@ def running(like: Stack | None = None) -> Iterator[Portal]:
 
 
 def warm_up(portal: Portal) -> None:
+    """Launch the trivial repository, wait until it is ready, and delete the project."""
     with Api(portal.stack, portal.tokens["root"]) as api:
         name = api.launch(portal.trivial)
         api.until(name, "ready", within=180)

@@ -1,4 +1,4 @@
-"""One module for each row of the table or a group that belongs together; `ROWS` is their order."""
+"""The rows of the table: a module for each row or related group; `ROWS` is their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking all running notebooks what they compute; `bench.activity` says what these are."""
+"""Ask all running notebooks for their activity, as `bench.activity` does."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bench.harness.programs import said
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
+    """Yield wall time and CPU time of a round."""
     number, rounds = ground.plan.notebooks, ground.plan.rounds
     words = ("--json", "--servers", str(number), "--rounds", str(rounds))
     found = said("bench.activity", *words)

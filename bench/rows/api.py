@@ -1,6 +1,6 @@
-"""Authenticated requests of the API: who am I, on both sides, by a person's token.
+"""Authenticated API requests: who am I, on both sides, by a person's token.
 
-Ours says besides what the person may have and has in use, which the peer does not.
+Ours also returns the person's limits and usage, which the peer's does not.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ PERSON = "ada"
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
+    """Yield answers a second for each number of connections."""
     portal, peer, plan = ground.portal, ground.hub, ground.plan
     portal.people([PERSON])
     peer.people([PERSON])

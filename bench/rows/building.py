@@ -1,5 +1,7 @@
-"""Builds of which nothing was fetched before, beside what a person would type: an environment
-with JupyterLab and the same packages by plain pip."""
+"""Cold builds, with nothing cached, beside what a person would type.
+
+That is an environment with JupyterLab and the same packages by plain pip.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +29,7 @@ WITHIN = 600
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
+    """Yield the time of a cold build for each environment."""
     if not ground.plan.builds:
         return
     portal = ground.portal
@@ -42,7 +45,7 @@ def measure(ground: Ground) -> Iterator[Figure]:
 
 
 def _ours(portal: Portal, name: str, packages: list[str], numbers: Iterator[int]) -> float:
-    """Seconds from the launch to the environment being there."""
+    """Return the seconds from the launch to the finished environment."""
     files = {"requirements.txt": "\n".join(packages), "README.md": str(next(numbers))}
     url = portal.git.repository(f"bench/{name}", files)
     for kept in (portal.stack.data / "cache").iterdir():

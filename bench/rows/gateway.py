@@ -1,8 +1,8 @@
 """The gateway beside configurable-http-proxy, both in front of the same servers.
 
-The gateway asks for each request who is there and whether they may; its peer asks nobody, since
-there each notebook's server has to do that itself. nginx in front reaches the servers by a socket
-each, as on one machine, which its peer cannot.
+The gateway checks for each request who it is and whether they may; its peer checks nothing, since
+there each notebook's server has to do that itself. nginx in front reaches each server by a socket,
+as on one machine, which its peer cannot.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MESSAGES = 500
 
 
 def answers(ground: Ground) -> Iterator[Figure]:
-    """Answers a second."""
+    """Yield answers a second."""
     plan, ours, theirs = ground.plan, ground.gateway, ground.proxies["plain"]
     for size, path, number in (("1 kB", "/static/small", SMALL), ("1 MB", "/static/large", LARGE)):
         ask = partial(load.ask, connections=number, seconds=plan.seconds)
@@ -48,7 +48,7 @@ def answers(ground: Ground) -> Iterator[Figure]:
 
 
 def sockets(ground: Ground) -> Iterator[Figure]:
-    """A message there and back, with one socket open and with many."""
+    """Yield the round trip of a message, with one socket open and with many."""
     plan, ours, theirs = ground.plan, ground.gateway, ground.proxies["live"]
     port = int(theirs.url.rpartition(":")[2])
     for number in (1, OPEN):

@@ -1,4 +1,4 @@
-"""The same at 1, 10 and 100 times the work: what one piece of it costs, also as a picture."""
+"""Measure the cost of one piece of work at 1, 10 and 100 times the work, also as a picture."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Points = list[tuple[float, float]]
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
-    """Also writes the picture, beside the run's JSON."""
+    """Yield the costs; also write the picture, beside the run's JSON."""
     if not (times := TIMES[: ground.plan.growth]):
         return
     grown = [

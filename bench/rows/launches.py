@@ -1,8 +1,7 @@
-"""Everybody at once: so many launches at the same moment, until the last notebook is there; and
-so many stops, until the last one is gone.
+"""Many launches at the same moment, until the last notebook is ready; then as many stops.
 
-Behind both sides stands the same trivial server. Ours starts it as it does any notebook, in a
-sandbox with limits; its peer as a plain process.
+Behind both sides is the same trivial server. Ours starts it as it does any notebook, in a sandbox
+with limits; its peer as a plain process.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ PAGINATED = {"Accept": "application/jupyterhub-pagination+json"}
 
 @dataclass(frozen=True)
 class Rush:
-    """Seconds: of each launch's answer, until all were ready, until all were gone."""
+    """Seconds of each launch's answer, until all were ready, and until all were gone."""
 
     accepted: Sequence[float] = field(repr=False)
     ready: float
@@ -37,6 +36,7 @@ class Rush:
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
+    """Yield the times of launches and stops."""
     plan = ground.plan
     names = [f"person{number}" for number in range(plan.launches)]
     ground.portal.people(names)
@@ -50,6 +50,7 @@ def measure(ground: Ground) -> Iterator[Figure]:
 
 
 def figures(number: int, mine: Sequence[Rush], peer: Sequence[Rush]) -> Iterator[Figure]:
+    """Yield the figures of ``number`` launches from the results of both sides."""
     what = f"{number} launches at once"
     answers = ([each for rush in side for each in rush.accepted] for side in (mine, peer))
     accepted = ([max(rush.accepted) for rush in side] for side in (mine, peer))
@@ -65,6 +66,7 @@ def figures(number: int, mine: Sequence[Rush], peer: Sequence[Rush]) -> Iterator
 
 
 def ours(portal: Portal, names: Sequence[str]) -> Rush:
+    """Launch and stop one project per person in the portal."""
     url, wish = f"{portal.api}/projects/", {"repository": portal.trivial}
     launched = at_once([Ask("POST", url, portal.headers(name), wish) for name in names])
     seconds = [answer.seconds for answer in launched]
@@ -83,7 +85,7 @@ def ours(portal: Portal, names: Sequence[str]) -> Rush:
 
 
 def _forget(portal: Portal, names: Sequence[str], projects: Sequence[str]) -> None:
-    """Nothing of one turn is left for the next."""
+    """Delete the projects, so that nothing of one turn is left for the next."""
     pairs = zip(names, projects, strict=True)
     url = f"{portal.api}/projects"
     at_once([Ask("DELETE", f"{url}/{each}/", portal.headers(name)) for name, each in pairs])
@@ -100,6 +102,7 @@ def _there(portal: Portal, *states: str) -> list[object]:
 
 
 def theirs(peer: Hub, names: Sequence[str]) -> Rush:
+    """Start and stop one server per person in JupyterHub."""
     urls = [f"{peer.api}/users/{name}/server" for name in names]
     seconds = [
         answer.seconds for answer in at_once([Ask("POST", url, peer.headers) for url in urls])

@@ -1,5 +1,7 @@
-"""Pages that grow with the institute, on PostgreSQL with all of its people; `bench.lists` has
-each page by itself."""
+"""Pages that grow with the institute, on PostgreSQL with all of its people.
+
+`bench.lists` shows each page by itself.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ NOT_A_LIST = frozenset({"metrics"})
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
+    """Yield the response times of the pages."""
     plan = ground.plan
     words = ("--json", "--scale", str(plan.scale), "--rounds", str(plan.list_rounds))
     with postgres() as (_server, address):
@@ -28,7 +31,7 @@ def measure(ground: Ground) -> Iterator[Figure]:
 
 
 def figures(pages: Sequence[Mapping[str, Any]], scale: float) -> Iterator[Figure]:
-    """Of the pages of each kind together, and of the slowest one."""
+    """Yield a figure for each kind of page, and for the slowest one."""
     size = f"with {PEOPLE * scale:,.0f} people and {PROJECTS * scale:,.0f} projects"
     own = [page for page in pages if page["name"] in OF_A_PERSON]
     admin = [page for page in pages if page["name"] not in OF_A_PERSON | NOT_A_LIST]

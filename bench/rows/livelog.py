@@ -1,8 +1,7 @@
-"""A build that prints 2,000 lines a second, and people who watch it: how late a line comes to
-them, whether all do, and what that costs.
+"""A build that prints 2,000 lines a second, and people who watch it: delays, lost lines, cost.
 
-A line goes from the sandbox to the keeper's log, through watch into the database, and from there
-by one reader for all through the web process to each page.
+A line goes from the sandbox to the keeper's log, through watch into the database, and from there by
+one reader for all through the web process to each page.
 """
 
 from __future__ import annotations
@@ -29,13 +28,14 @@ _STEP = "#!/bin/bash\nexec python3 printing.py {rate} {seconds}\n"
 
 @dataclass(frozen=True)
 class Watched:
-    """``cpu`` is the share of a processor, in percent, that each part has used meanwhile."""
+    """The result; ``cpu`` is the share of a processor, in percent, that each part has used."""
 
     seen: list[Seen]
     cpu: dict[str, float]
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
+    """Yield delays, lost lines and CPU usage for each number of viewers."""
     portal, seconds = ground.portal, ground.plan.log_seconds
     portal.people([PERSON])
     lines = int(RATE * seconds)
@@ -71,7 +71,7 @@ async def _watch(portal: Portal, viewers: int, lines: int, seconds: float) -> Wa
 
 
 def _launch(portal: Portal, name: str, seconds: float) -> str:
-    """A project whose build is not there yet, because its repository is new."""
+    """Launch a project that has to be built, because its repository is new."""
     files = {
         "postBuild": _STEP.format(rate=RATE, seconds=seconds),
         "printing.py": PRINTING.read_text(encoding="utf-8"),
@@ -85,5 +85,5 @@ def _launch(portal: Portal, name: str, seconds: float) -> str:
 
 
 def _used(portal: Portal) -> dict[str, float]:
-    """Seconds of a processor of the two parts that a line passes."""
+    """Return the CPU seconds of the two parts that a line passes."""
     return {part: use.seconds(portal.pids()[part]) for part in ("web", "watch")}

@@ -1,5 +1,7 @@
-"""How long it takes until a portal that was there before takes launches again, and the memory of
-its processes while nobody does anything; and what they have after launches and logs."""
+"""How long an existing portal takes to start, and the memory of its processes.
+
+The memory is measured while nobody does anything, and after launches and logs.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from bench.portals.whole import EMBEDDED, parts
 from tests.stack import Stack
 
 SETTLED = 5.0
-"""Seconds after which a start is over for all of its processes."""
+"""Seconds after which all processes have finished starting."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,15 @@ class Start:
 
 
 class Light(Stack):
-    """Asks whether it is healthy with less of the machine."""
+    """A stack whose health check uses less CPU."""
 
     def is_healthy(self) -> bool:
+        """Return whether the portal is healthy."""
         return answers(f"{self.url}/health")
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
+    """Yield the time of a start, and the memory."""
     if not ground.plan.starts:
         return
     stack = Light(1, data=None, inside=(), **EMBEDDED, **SMALL)
@@ -66,7 +70,7 @@ def measure(ground: Ground) -> Iterator[Figure]:
 
 
 def after(ground: Ground) -> Iterator[Figure]:
-    """To be asked when launches and logs are measured."""
+    """Yield the memory of each part; run it after launches and logs were measured."""
     for part, pids in ground.portal.pids().items():
         yield Figure(f"memory after all that is above: {part}", "MB", [use.memory(pids)])
 

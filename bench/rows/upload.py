@@ -1,4 +1,4 @@
-"""A large upload through the gateway: how long it takes, and that nothing is kept in memory."""
+"""Measure a large upload through the gateway: its speed, and that it is not kept in memory."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Upload(NamedTuple):
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
+    """Yield the speed and the growth of the process."""
     ours, theirs, size = ground.gateway, ground.proxies["live"], ground.plan.upload_bytes
     port = int(theirs.url.rpartition(":")[2])
     sides = {
@@ -49,7 +50,7 @@ def _figure(
 
 
 def upload(port: int, headers: Mapping[str, str], pid: int, size: int) -> Upload:
-    """Send so many bytes, and see that all have come."""
+    """Send ``size`` bytes, and check that all have arrived."""
     before = use.resident(pid)
     with use.highest(partial(use.resident, pid)) as most:
         began = perf_counter()

@@ -1,6 +1,6 @@
-"""One launch after another of what is built already: what the portal itself adds, by its phases.
+"""Launch a built environment repeatedly, and measure what the portal itself adds, by phase.
 
-The server's own start, from its first instruction until it listens, is taken off.
+The server's own start, from its first instruction until it listens, is subtracted.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ PHASES = (
     ("observed and stored", "keeper knew", "ready"),
     ("told to the page", "ready", "told"),
 )
-"""Their names, and between which moments they are. Some overlap."""
+"""Their names, and the events between which they are. Some overlap."""
 
 
 @dataclass(frozen=True)
 class Launch:
+    """The times of one launch, in seconds since 1970."""
+
     name: str
     asked: float
     answered: float
@@ -46,6 +48,7 @@ class Launch:
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
+    """Yield the portal's share of a warm launch, and each phase."""
     portal = ground.portal
     portal.people([PERSON])
     launches = [_launch(portal) for _each in range(ground.plan.warm_launches)]
@@ -58,7 +61,7 @@ def measure(ground: Ground) -> Iterator[Figure]:
 
 
 def figures(launches: Sequence[Mapping[str, float]]) -> Iterator[Figure]:
-    """Of launches by the moments of each, in seconds since whenever."""
+    """Yield the figures from the times of each launch, in seconds since any moment."""
     overhead = [
         each["told"] - each["asked"] - (each["server listened"] - each["server began"])
         for each in launches
@@ -74,7 +77,7 @@ def _moments(launch: Launch, found: Mapping[str, float]) -> dict[str, float]:
 
 
 def _launch(portal: Portal) -> Launch:
-    """From the wish to the message that the notebook is ready, as its page gets it."""
+    """Launch, and wait for the message that the notebook is ready, as its page gets it."""
     asked = time.time()
     (answer,) = at_once([_ask(portal, "POST", "", {"repository": portal.trivial})])
     answered, name = time.time(), answer.body["name"]

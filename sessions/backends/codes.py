@@ -1,6 +1,7 @@
-"""The codes of a notebook that waits for something to be given back, not for its own start.
+"""Codes for notebooks and builds that wait for something to be freed.
 
-Such a wait may last: `lifecycle.overdue` gives it more patience than a start.
+Such a wait may be long: `sessions.watch.timeouts` allows more time for it than for an ordinary
+start.
 """
 
 from __future__ import annotations

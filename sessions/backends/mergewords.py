@@ -1,8 +1,8 @@
-"""What became of a project's files at a start, in words: from a merge's report to a sentence.
+"""Turn a merge's report into sentences about a project's files at a start.
 
-The report is that of `sessions.repofiles.merge`, and may have been made where strangers' code
-runs: nothing is believed of it but numbers and text, and that is bounded. Pure functions; both
-back ends make their `FilesReport` of it.
+The report comes from `sessions.repofiles.merge` and may have been made where strangers' code runs:
+only numbers and text are taken from it, and both are bounded. Pure functions; both back ends use
+them to make their `FilesReport`.
 """
 
 from __future__ import annotations
@@ -17,21 +17,23 @@ from django.utils.translation import ngettext
 from sessions.backends import FilesReport
 
 NAMES = 10
-"""So many files are named; of the others it is said how many there are."""
+"""How many files are named; the rest are only counted."""
 LONGEST = 120
-"""Characters of a name."""
+"""Longest name shown, in characters."""
 _COMMIT = 7
 
 
 def files_report(report: Mapping[str, Any], size: int | None = None) -> FilesReport:
-    """Return it with all that is worth saying of a merge's report."""
+    """Return a `FilesReport` with everything worth saying about a merge's report."""
     said = " ".join(_sentences(report))
     return FilesReport(said, size, again=bool(report.get("again")))
 
 
 def printable(text: str) -> str:
-    """Return text of strangers' so that it can be stored and shown: no control characters, none
-    that turn the line round, and nothing that is no character."""
+    """Return untrusted text so that it can be stored and shown.
+
+    Control characters, those that change the text's direction, and surrogates are replaced.
+    """
     return "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(each) in {"Cc", "Cf", "Cs"} else each
         for each in text
@@ -83,7 +85,7 @@ def _conflicts(report: Mapping[str, Any], count: int) -> str:
 
 
 def _named(names: list[str], count: int) -> str:
-    """The first names, and how many more there are."""
+    """Return the first names, and how many more there are."""
     shown = [printable(each)[:LONGEST] for each in names[:NAMES]]
     if (more := count - len(shown)) > 0:
         shown.append(ngettext("%(count)d more", "%(count)d more", more) % {"count": more})

@@ -1,8 +1,8 @@
-"""Puts an image together from what `build` left and what `pull` kept, for skopeo to copy.
+"""Assemble an image from what `build` left and what `pull` kept, for skopeo to copy.
 
-What `build` left comes from where strangers' code ran: of what it says only the digests of layers
-are used, and they have to look like digests, for they name files. Whether each file has its
-digest, skopeo checks. The image is a folder of the form ``dir:``.
+Files left by `build` come from where untrusted code ran: only their layers' digests are used, and
+those must have the form of digests, because they name files. skopeo checks that each file has its
+digest. The image is a folder of the form ``dir:``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LARGEST = 4_000_000  # bytes of a configuration; registries take no larger one
 
 
 class Images:
-    """What there is to push: in the folder of `build`, and what `pull` has kept."""
+    """The images to push: in the folder of `build`, with layers that `pull` has kept."""
 
     def __init__(self, folder: Path, kept: held.Layers) -> None:
         self._folder = folder
@@ -34,7 +34,7 @@ class Images:
         self._built = _object(export.layers(folder))
 
     def put(self, name: str, folder: Path) -> str:
-        """Make ``folder`` the image of this name; returns its id. Raises `Failed`."""
+        """Write the image of this name into ``folder``; return its id. Raises `Failed`."""
         config = _read(export.config(self._folder, name))
         digest = hashlib.sha256(config).hexdigest()
         manifest = {
@@ -49,7 +49,7 @@ class Images:
         return digest
 
     def _layer(self, content: str, folder: Path) -> dict[str, Any]:
-        """What the manifest says of a layer, whose file the folder gets a link to."""
+        """Return the manifest's entry for a layer, and link its file into the folder."""
         if there := self._kept.get(content):
             digest, path = there["digest"], Path(there["path"])
         else:
@@ -64,7 +64,7 @@ class Images:
 
 
 def contents(config: bytes) -> list[str]:
-    """The digests of what is in an image's layers. Raises `Failed`."""
+    """Return the digests of the uncompressed layers of an image. Raises `Failed`."""
     try:
         found = json.loads(config)["rootfs"].get("diff_ids") or []  # without layers, there is none
         return [str(each) for each in found]

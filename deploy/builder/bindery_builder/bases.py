@@ -1,4 +1,7 @@
-"""Which images a build may start from: `plan` looks, and `pull`, which has credentials, again."""
+"""Decide which images a build may start from.
+
+`plan` checks it, and so does `pull`, which has credentials.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from .result import Failed
 
 
 def check(name: str, order: Order) -> None:
-    """Raises `Failed` unless this is the full name of an image that a build may start from."""
+    """Raise `Failed` unless this is the full name of an image that a build may start from."""
     if not _is_full(name):
         raise Failed("build.base-image", f"{name!r} is not the full name of an image.")
     if is_ours(name, order) or not order.own_prefix:

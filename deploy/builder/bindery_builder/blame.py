@@ -1,4 +1,4 @@
-"""Which step of a build failed, and whose business that is, from what buildah writes."""
+"""Find out from buildah's output which step of a build failed, and who has to fix it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SENTENCES = {
 
 
 class Steps:
-    """Follows the lines of a build.
+    """The steps of a build, followed line by line.
 
     ``committed`` are the images of its steps in order, ``final`` the one of the last step: the
     beginnings of their ids.
@@ -50,7 +50,7 @@ class Steps:
         self.final = ""
 
     def see(self, line: str) -> None:
-        """The next line that buildah wrote, or a step in it."""
+        """Take the next line that buildah wrote."""
         if step := _STEP.match(line):
             self._step = step
         elif committed := _COMMITTED.match(line):
@@ -60,7 +60,7 @@ class Steps:
             self._last.append(line)
 
     def failure(self, *, out_of_memory: bool = False) -> Failed:
-        """Why the build failed, by its last lines and by what else is known."""
+        """Return why the build failed, from its last lines and from ``out_of_memory``."""
         end = "\n".join(self._last)
         if _FULL.search(end):
             return Failed("build.disk-full", "The build wrote more than there is room for.")
@@ -84,7 +84,7 @@ class Steps:
         return Failed(code, f"{_SENTENCES[code]} ({self._text()}); {why}")
 
     def _where(self) -> str:
-        """``Step 2 of 5 (RUN make)``, by the count of the repository's own lines."""
+        """Return ``Step 2 of 5 (RUN make)``, counting the repository's own lines."""
         if self._step is None:
             return "The build"
         number, count = int(self._step[3]), int(self._step[4])
@@ -99,5 +99,5 @@ class Steps:
 
 
 def code_of(step: str) -> str:
-    """Whose business it is that a step failed which was rendered for the repository."""
+    """Return the error code for a failed step that was rendered for the repository."""
     return next((code for code, sign in _RULES if sign.search(step)), "build.internal")

@@ -1,7 +1,7 @@
-"""The stage that builds: strangers' code runs here, and nowhere else.
+"""The stage that builds: untrusted code runs here, and nowhere else.
 
-buildah keeps it in a chroot, which is not taken for a wall: this container has no credentials,
-and what it leaves for `push` is read there as coming from a stranger.
+buildah runs it in a chroot, which is not relied on as a security boundary: this container has no
+credentials, and `push` treats everything it leaves as untrusted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The files that a build may copy, put in place without copying them a second time."""
+"""Put the files that a build may copy in place, without copying them a second time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 
 
 def fill(target: Path, source: Path, paths: Iterable[str]) -> None:
-    """Let ``target`` hold these paths of ``source``: the same files, links as they are."""
+    """Put these paths of ``source`` into ``target`` as hard links.
+
+    Symbolic links stay as they are.
+    """
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(paths):
         at, to = source / path, target / path

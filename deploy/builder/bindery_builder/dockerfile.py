@@ -1,8 +1,8 @@
-"""What a Dockerfile says, as far as a build has to know it: its images and its stages.
+"""Read a Dockerfile as far as a build has to know it: its images and its stages.
 
-Every image that it names is resolved here, and the text that buildah gets is written anew from
-what was read: one instruction a line, full names of images, no variables in them. So what was
-checked is what is built, although buildah reads Dockerfiles and names with programs of its own.
+Every image that it names is resolved here, and the text for buildah is rewritten from what was
+read: one instruction per line, full names of images, no variables in them. So what was checked is
+what is built, although buildah parses Dockerfiles and names with code of its own.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 @dataclass(frozen=True)
 class Dockerfile:
-    """Holds what was read.
+    """A Dockerfile that was read.
 
-    ``images`` are the full names of those that have to be there before the first step, each once;
-    ``mentioned`` those that are named and not used by this build. ``arguments`` are the names of
-    the arguments it declares, ``has_here_documents`` says that not every buildah reads it.
+    ``images`` are the full names of those needed before the first step, each once; ``mentioned``
+    those that are named but not used by this build. ``arguments`` are the names of the arguments it
+    declares; ``has_here_documents`` means that not every buildah can read it.
     """
 
     images: tuple[str, ...]
@@ -37,7 +37,7 @@ class Dockerfile:
     _stages: frozenset[int] = field(repr=False)
 
     def text(self, values: Mapping[str, str]) -> str:
-        """Return it for buildah, with these variables for every step of every stage.
+        """Return the text for buildah, with these variables for every step of every stage.
 
         They are arguments of the build: steps see them, the image does not keep them.
         """
@@ -51,9 +51,9 @@ class Dockerfile:
 def read(
     text: str, given: Mapping[str, str] | None = None, reader: instructions.Reader | None = None
 ) -> Dockerfile:
-    """Return what the text says; ``given`` are the arguments that the build will be given.
+    """Return the parsed text; ``given`` are the arguments that the build will get.
 
-    Raises `Failed` where that is not sure, or where what it names is no image of a registry.
+    Raises `Failed` if it is ambiguous, or if it names something that is not an image in a registry.
     """
     stages = Stages(given or {})
     try:

@@ -1,4 +1,4 @@
-"""Instructions of a Dockerfile as buildah gets them: in one line each, without comments."""
+"""Write a Dockerfile's instructions for buildah: one per line, without comments."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from typing import Final
 from .plainreader import Instruction, Unreadable
 
 LONGEST: Final = 30_000
-"""Characters of a line: from 64 KB on, buildah's parser stops reading without a word."""
+"""Characters of a line: from 64 KB on, buildah's parser silently stops reading."""
 _FOLD = re.compile(r"[A-Za-z0-9_.](?=[A-Za-z0-9_.])")
 _UNSURE: Final = frozenset(" \t\"'\\")
 
 
 def head(escape: str) -> str:
-    """Return the line that says what escapes."""
+    """Return the line that sets the escape character."""
     return f"# escape={escape}"
 
 
 def line(found: Instruction, flags: tuple[str, ...], escape: str) -> str:
-    """Return the instruction as it was, or with these options in place of its own."""
+    """Return the instruction as it was, or with these flags in place of its own.
+
+    Raises `Unreadable` if a flag has quotes or blanks in it, or if the line is too long to fold.
+    """
     text = found.original if flags == found.flags else _with(found, flags)
     folded = _folded(text.strip(), found.line, escape)
     return f"{folded}\n{found.body}".rstrip("\n") if found.body else folded

@@ -1,8 +1,8 @@
-"""Leaves what was built for `push`: the configurations of the images, and the layers they share.
+"""Leave what was built for `push`: the configurations of the images, and the layers they share.
 
-There is an image for what was built and, where there is a cache to fill, one for each step. A
-step's image has the first layers of a later one, so it costs no more than its configuration.
-Layers of base images are not packed where `pull` has kept them (`held`).
+There is an image for the result and, if there is a cache to fill, one per step. A step's image has
+the first layers of a later one, so it costs no more than its configuration. Layers of base images
+that `pull` has kept (`held`) are not packed.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ _FORMAT = '{"imageLayoutVersion": "1.0.0"}'
 
 
 def step_name(number: int) -> str:
-    """The image, and the tag in the cache, of the step of this number."""
+    """Return the name of a step's image, which is also its tag in the cache."""
     return f"step-{number:03}"
 
 
 def config(images: Path, name: str) -> Path:
-    """Where the configuration of the image of this name is."""
+    """Return the path of an image's configuration."""
     return images / f"{name}.json"
 
 
 def layers(images: Path) -> Path:
-    """Where it says which file has which layer: by the digest of what is in it, in JSON."""
+    """Return the path of the JSON file that maps uncompressed digests to layers' files."""
     return images / "layers.json"
 
 
 def blob(images: Path, digest: str) -> Path:
-    """The file that has this digest (``sha256:…``)."""
+    """Return the file that has this digest (``sha256:…``)."""
     return _layout(images) / "blobs" / digest.replace(":", "/")
 
 
 def write(order: Order, buildah: list[str], image: str, steps: list[str], output: Output) -> None:
-    """Write the image and, where there is a cache to fill, the images of all steps."""
+    """Write the image and, if there is a cache to fill, the images of all steps."""
     pack = _Pack(order.images, buildah, held.unpacked(order), output)
     pack.add(FINAL, image)
     if order.cache:
-        # The later ones first: they bring the layers of the earlier ones along.
+        # Later ones first: they include the layers of the earlier ones.
         for number, step in reversed(list(enumerate(_known(buildah, steps), 1))):
             pack.add(step_name(number), step)
     layers(order.images).write_text(json.dumps(pack.layers))
@@ -58,7 +58,7 @@ def _layout(images: Path) -> Path:
 
 
 def _known(buildah: list[str], steps: list[str]) -> list[str]:
-    """The whole ids of the images of these steps: the log has the beginning of each."""
+    """Return the full ids of these steps' images: the log has the beginning of each."""
     listed = json.loads(
         programs.answer([*buildah, "images", "--all", "--no-trunc", "--json"]).stdout
     )
@@ -67,9 +67,9 @@ def _known(buildah: list[str], steps: list[str]) -> list[str]:
 
 
 class _Pack:
-    """Lets buildah write layers to a folder of the form ``oci:``, where it skips those it finds.
+    """A folder of the form ``oci:`` to which buildah writes layers, skipping existing ones.
 
-    Only layers are taken from there: the form has no place for all that a configuration says.
+    Only layers are taken from there: the format cannot hold everything in a configuration.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class _Pack:
             blob(folder, content).touch()  # an empty file stands for the layer
 
     def add(self, name: str, image: str) -> None:
-        """Write what is not there yet of this image."""
+        """Write the parts of this image that are not there yet."""
         words = [*self._buildah, "inspect", "--type", "image", "--format", "{{.Config}}", image]
         said = programs.answer(words).stdout.removesuffix(b"\n")
         config(self._folder, name).write_bytes(said)
@@ -104,7 +104,7 @@ class _Pack:
             raise RuntimeError("the image could not be packed")
 
     def _written(self) -> list[dict[str, Any]]:
-        """The layers of the image that was written last, as its manifest has them."""
+        """Return the layers of the image that was written last, from its manifest."""
         index = json.loads((_layout(self._folder) / "index.json").read_text())
         manifest = json.loads(blob(self._folder, index["manifests"][-1]["digest"]).read_text())
         return [{"digest": each["digest"], "size": each["size"]} for each in manifest["layers"]]

@@ -1,7 +1,7 @@
 """The stage that fetches: the whole repository at the commit, as one would clone it to work.
 
-Only git runs here, and nothing that strangers wrote: so here, and nowhere else, is the key of
-the person whose private repository it is. The next stage is `plan`.
+Only git runs here, and no untrusted code: so here, and nowhere else, is the key of the person whose
+private repository it is. The next stage is `plan`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _run(order: Order, output: Output) -> int:
 
 
 def variables(order: Order) -> dict[str, str]:
-    """What git may do: the protocols of the order, no questions, nobody's settings."""
+    """Return git's environment: the allowed protocols, no prompts, nobody's settings."""
     plain = ":http" if order.plain_http else ""
     authority = {"GIT_SSL_CAINFO": order.ca} if order.ca else {}
     return {
@@ -82,9 +82,9 @@ def variables(order: Order) -> dict[str, str]:
 
 
 def _ssh(key: Path) -> dict[str, str]:
-    """The one key, where there is one, for servers that are known.
+    """Return the ssh command with the key, if there is one, for known servers only.
 
-    Its file is root's: ssh finds fault with the mode of a key only where it is the reader's own.
+    The key's file belongs to root: ssh checks the mode of a key only if the reader owns it.
     """
     if not key.exists():
         return {}
@@ -110,7 +110,7 @@ def _watch(order: Order, process: subprocess.Popen[bytes]) -> None:
 
 
 def size(folder: Path) -> int:
-    """The bytes that the files below the folder take on the disk."""
+    """Return the bytes that the files below the folder take on disk."""
     return sum(_sizes(folder))
 
 

@@ -1,8 +1,8 @@
-"""The layers of base images as they came, which `pull` leaves for `push` behind `build`'s back.
+"""Keep the layers of base images as they came, from `pull` to `push`, out of reach of `build`.
 
-`order.trusted` is a folder that only those two containers have, so no stranger's code can
-change it. `push` gives the registry these layers as they are: it has most of them, or takes them
-from its neighbour. `build` is told which ones it need not pack. A pod without that folder works
+`order.trusted` is a folder that only those two containers have, so untrusted code cannot change it.
+`push` gives the registry these layers unchanged: it has most of them, or can mount them from
+another repository. `build` is told which ones it need not pack. A pod without that folder works
 too: then everything is packed.
 """
 
@@ -28,21 +28,21 @@ _MEMORY: Final = Path("/dev/shm")  # noqa: S108  (a fresh folder is made in it)
 _GZIP: Final = "gzip"
 
 Layers = dict[str, dict[str, str]]
-"""By the digest of what is in it, each layer's ``digest`` and the ``path`` of its file."""
+"""Each layer's ``digest`` and the ``path`` of its file, by the digest of its content."""
 
 
 def possible(order: Order) -> bool:
-    """Whether this pod has the folder."""
+    """Return whether this pod has the folder."""
     return os.path.ismount(order.trusted)
 
 
 def folder(order: Order, number: int) -> Path:
-    """Where the base image of this number is kept, in the form that skopeo calls ``dir:``."""
+    """Return where the base image of this number is kept, in skopeo's form ``dir:``."""
     return order.trusted / f"base-{number}"
 
 
 def note(order: Order, images: int, cache: Path = _OF_ROOT) -> None:
-    """Write down which layers are kept, and where the registry was seen to have which."""
+    """Record which layers are kept, and where the registry was seen to have which."""
     contents = _contents(order.work / "storage")
     found: Layers = {}
     for number in range(images):
@@ -55,23 +55,23 @@ def note(order: Order, images: int, cache: Path = _OF_ROOT) -> None:
 
 
 def layers(order: Order) -> Layers:
-    """What was written down: for `push`, which can trust it."""
+    """Return what was recorded: for `push`, which can trust it."""
     file = order.trusted / LAYERS
     return dict(json.loads(file.read_text())) if possible(order) and file.exists() else {}
 
 
 def unpacked(order: Order) -> list[str]:
-    """The contents of layers that `build` need not pack."""
+    """Return the content digests of layers that `build` need not pack."""
     file = order.work / UNPACKED
     return list(json.loads(file.read_text())) if file.exists() else []
 
 
 @contextmanager
 def knowledge(order: Order) -> Iterator[dict[str, str]]:
-    """The variables that let skopeo know what `pull` saw of the registry, in a copy it may change.
+    """Yield variables that give skopeo a writable copy of what `pull` saw of the registry.
 
-    Only then can it have the registry take a layer from where it is, instead of sending it. The
-    copy is in memory: skopeo has each change of it written to the disk, and waits for that.
+    Only with it can skopeo have the registry mount a layer from where it is, instead of sending it.
+    The copy is in memory: skopeo syncs each change of it to disk, and waits for that.
     """
     there = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=there) as home:
@@ -81,9 +81,9 @@ def knowledge(order: Order) -> Iterator[dict[str, str]]:
 
 
 def _contents(storage: Path) -> dict[str, str]:
-    """By the digest of each layer, that of its content as buildah itself has computed it.
+    """Return the digest of each layer's content, as buildah computed it, by the layer's digest.
 
-    What an image's own configuration claims is not enough: it may name somebody else's layer.
+    An image's own configuration is not enough: it may name somebody else's layer.
     """
     found = {}
     for file in storage.glob("*-layers/layers.json"):
@@ -93,7 +93,10 @@ def _contents(storage: Path) -> dict[str, str]:
 
 
 def _layers(image: Path, contents: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Those that every registry takes as they are: other compressions are packed anew."""
+    """Yield the layers that every registry takes as they are.
+
+    Those with other compressions are packed again.
+    """
     manifest = json.loads((image / "manifest.json").read_text())
     for layer in manifest.get("layers", []):
         digest = layer["digest"]

@@ -1,8 +1,8 @@
-"""The instructions of a Dockerfile: read by BuildKit's own parser, or by `plainreader`.
+"""Read the instructions of a Dockerfile, by BuildKit's own parser or by `plainreader`.
 
-BuildKit's (the package ``dockerfile``) is there on x86_64 only. buildah has a third parser,
-which differs from both in places, so `dockerfile` writes anew what is read here, in a form of
-which all of them make the same.
+BuildKit's (the package ``dockerfile``) exists for x86_64 only. buildah has a third parser, which
+differs from both in places, so `dockerfile` rewrites what is read here in a form that all of them
+understand in the same way.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Reader = Callable[[str, str], list[Instruction]]
 
 @dataclass(frozen=True)
 class Text:
-    """Holds the instructions, the character that escapes, and the image of ``# syntax=``."""
+    """The instructions, the escape character, and the image of ``# syntax=``."""
 
     instructions: tuple[Instruction, ...]
     escape: str = "\\"
@@ -42,7 +42,7 @@ class Text:
 
 
 def read(text: str, reader: Reader | None = None) -> Text:
-    """Return what the text says. Raises `Unreadable` where that is not sure."""
+    """Return the parsed text. Raises `Unreadable` if it is ambiguous."""
     if len(text) > LARGEST:
         raise Unreadable(0, f"it is longer than {LARGEST:,} characters")
     if "\0" in text:
@@ -78,13 +78,13 @@ def _directives(lines: list[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _buildkit(text: str, escape: str) -> list[Instruction]:
-    """Ask BuildKit's parser, which is told the escape: it may not know each directive."""
+    """Parse with BuildKit, telling it the escape character: it may not know each directive."""
     head = f"# escape={escape}\n"
     try:
         commands = buildkit.parse_string(head + text)
     except ValueError as error:
         raise Unreadable(0, str(error)) from None
-    # A line that only continues is an instruction for it, without a word.
+    # BuildKit returns a line that only continues as an instruction without a word.
     return [_of_buildkit(each, escape) for each in commands if each.original]
 
 
@@ -108,7 +108,7 @@ def _of_buildkit(command: Any, escape: str) -> Instruction:
 
 
 def _check(found: Instruction, escape: str) -> None:
-    """Refuse what another reader could take for something else."""
+    """Refuse what another reader could understand differently."""
     if found.word not in WORDS:
         raise Unreadable(found.line, f"there is no instruction {found.word[:20]!r}")
     if wrong := next((flag for flag in found.flags if not _FLAG.fullmatch(flag)), ""):

@@ -1,4 +1,4 @@
-"""Reads what a repository holds without being led out of it by a symbolic link."""
+"""Read a repository's files without following a symbolic link out of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROOM = 3800  # bytes, in a result
 
 
 def check(repository: Path) -> None:
-    """Raises `Failed` where a file that a build reads is not one of the repository's own."""
+    """Raise `Failed` if a file that a build reads is outside the repository."""
     inside = os.path.realpath(repository)
     for folder in FOLDERS:
         for name in ("", *NAMES):
@@ -36,7 +36,7 @@ def check(repository: Path) -> None:
 
 
 def resources(repository: Path) -> str | None:
-    """The text of `.resources`, where it is a plain file and has at most 2,000 characters."""
+    """Return the text of `.resources` if it is a plain file of at most 2,000 characters."""
     try:
         descriptor = os.open(repository / _RESOURCES, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:

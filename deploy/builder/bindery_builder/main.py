@@ -1,10 +1,10 @@
-"""`bindery-build <stage>`: what each container of a build pod runs.
+"""Run one stage of a build pod: `bindery-build <stage>`.
 
     fetch → plan → pull → build → push
 
-All of them come from one image and share one folder; each has only the rights and the
-credentials that its own stage needs. The stage's log goes to standard output (`output`), how
-it ended into the pod's status (`result`).
+All containers use one image and share one folder; each has only the rights and credentials that its
+own stage needs. The stage's log goes to standard output (`output`), its result into the pod's
+status (`result`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def run(stage: Stage, ordered: order.Order, output: Output) -> dict[str, str]:
-    """What the stage leaves behind: its result, or the code and the sentence of its failure."""
+    """Return the stage's result, or the code and the message of its failure."""
     try:
         return stage(ordered, output)
     except result.Failed as failed:

@@ -1,4 +1,4 @@
-"""Whether the kernel has ended something in this container because there was no memory left.
+"""Find out whether the kernel has killed a process in this container for lack of memory.
 
 A step can hide how its programs ended; the kernel's own count cannot be hidden.
 """
@@ -17,5 +17,5 @@ _ENDED = re.compile(r"^oom_kill [1-9]", re.MULTILINE)
 
 
 def ran_out(files: Sequence[Path] = _FILES) -> bool:
-    """Whether it has happened since the container began."""
+    """Return whether it has happened since the container began."""
     return any(_ENDED.search(file.read_text()) for file in files if file.exists())

@@ -1,6 +1,6 @@
 """The platform that this machine builds for: it runs what it builds, so there is no other.
 
-What Dockerfiles call it, as in ``FROM --platform=$BUILDPLATFORM``.
+Dockerfiles refer to it by arguments, as in ``FROM --platform=$BUILDPLATFORM``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ARGUMENTS: Final = {
 
 
 def require(wanted: str) -> None:
-    """Raise `ValueError` where an image is wanted for another platform than this machine's."""
+    """Raise `ValueError` if an image is requested for another platform than this machine's."""
     if not wanted:
         return
     parts = wanted.lower().split("/")

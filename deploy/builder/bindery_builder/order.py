@@ -1,6 +1,6 @@
-"""What a build is asked for: the variables that every container of its pod gets, read once.
+"""Read a build's parameters from the variables that every container of its pod gets.
 
-There is no secret among them. What a stage needs to sign in with is a file of its own
+There is no secret among them. Credentials that a stage needs are in files of their own
 (`registries`, `fetch`), which only the container of that stage has.
 """
 
@@ -21,7 +21,7 @@ PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_
 
 @dataclass(frozen=True)
 class Order:
-    """One build. Sizes are bytes; an empty text is the absence of the thing."""
+    """The parameters of one build. Sizes are bytes; an empty text means that there is none."""
 
     url: str
     commit: str
@@ -53,12 +53,12 @@ class Order:
 
     @property
     def images(self) -> Path:
-        """Where `build` leaves for `push` what it made (`export`)."""
+        """The folder in which `build` leaves its result for `push` (`export`)."""
         return self.work / "image"
 
     @property
     def declared(self) -> dict[str, str]:
-        """The variables of steps that have to be declared in a Dockerfile to be seen there."""
+        """The variables of steps that a Dockerfile has to declare so that steps see them."""
         return {k: v for k, v in self.variables.items() if k.lower() not in PROXIES}
 
     @property
@@ -67,7 +67,7 @@ class Order:
 
 
 def read(environment: Mapping[str, str]) -> Order:
-    """The order that the variables `BUILD_…` make up. Raises `KeyError`, `ValueError`."""
+    """Return the order in the variables `BUILD_…`. Raises `KeyError`, `ValueError`."""
 
     def text(name: str) -> str:
         return environment.get(f"BUILD_{name}", "")

@@ -1,7 +1,7 @@
-"""The log of a container: each line with its number, so that a reader sees what it lacks.
+"""Write the log of a container: each line has its number, so that a reader notices gaps.
 
-The portal reads it again from where it was when a connection breaks, so the numbers have no
-gap, and a line is out as soon as it is there.
+When a connection breaks, the portal reads on from where it was, so the numbers are consecutive, and
+a line is written as soon as it is complete.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _CUT = "… the log is too long: what follows was cut …"
 
 
 class Output:
-    """Writes numbered lines, at most ``limit`` bytes and then one that says so.
+    """A log of numbered lines, at most ``limit`` bytes and then one line that says so.
 
-    ``last`` holds the last lines, also those that were cut.
+    ``last`` holds the last lines, including those that were cut.
     """
 
     def __init__(self, stream: BinaryIO, limit: int) -> None:
@@ -29,22 +29,22 @@ class Output:
         self.last: deque[str] = deque(maxlen=_LAST)
 
     def title(self, text: str) -> None:
-        """The head of a section."""
+        """Write the heading of a section."""
         self.say(f"── {text}")
 
     def say(self, text: str) -> None:
-        """A line of ours; what it quotes may come from strangers."""
+        """Write a line of ours; text that it quotes may be untrusted."""
         self.end_line()
         self._write([clean(text.replace("\n", " ").encode("utf-8", "replace"))])
 
     def feed(self, piece: bytes) -> list[str]:
-        """Something that a program has written; returns the lines that it completes."""
+        """Write output of a program; return the lines that it completes."""
         lines = self._lines.feed(piece)
         self._write(lines)
         return lines
 
     def end_line(self) -> list[str]:
-        """The program is over: an unfinished line ends here."""
+        """End an unfinished line, because the program is over; return it."""
         lines = self._lines.end()
         self._write(lines)
         return lines

@@ -1,4 +1,4 @@
-"""A registry that does not answer now may do so in a moment: asked again, for a while."""
+"""Retry requests to a registry for a while, because it may answer in a moment."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def insist(
     patience: float = PATIENCE,
     pause: float = PAUSE,
 ) -> bool:
-    """Whether the program succeeded, if not at once then later.
+    """Run a program until it succeeds; return whether it did.
 
-    ``worth`` says, from what it wrote, whether trying again can help. It is tried again after
-    ``pause`` seconds each time, for ``patience`` seconds in all.
+    ``worth`` says, from its output, whether trying again can help. It is retried after ``pause``
+    seconds each time, for ``patience`` seconds in all.
     """
     until = time.monotonic() + patience
     while programs.run(words, output, variables=variables):

@@ -1,7 +1,7 @@
-"""Reads a Dockerfile line by line, where BuildKit's parser is not to be had.
+"""Read a Dockerfile line by line, where BuildKit's parser is not available.
 
-It takes what every reader understands in the same way, and refuses the rest: here-documents,
-options in quotes, and lines whose end is not sure.
+It accepts what every reader understands in the same way, and refuses the rest: here-documents,
+options in quotes, and lines whose end is ambiguous.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WITH_LISTS: Final = _WITH_FILES | {"CMD", "ENTRYPOINT", "SHELL", "VOLUME"}
 
 
 class Unreadable(ValueError):
-    """Raised where it is not sure what a line says; the text says why."""
+    """The meaning of a line is ambiguous; the text says why."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(why)
@@ -31,9 +31,12 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class Instruction:
-    """``word`` in capitals, ``flags`` without their quotes; ``values`` are the words of FROM, ARG,
-    COPY and ADD, and one text of the others. ``original`` is all of it in one line, but for the
-    ``body`` of here-documents, which has lines. ``triggers`` is what ONBUILD is to do."""
+    """One instruction of a Dockerfile.
+
+    ``word`` in capitals, ``flags`` without their quotes; ``values`` are the words of FROM, ARG,
+    COPY and ADD, and one text for the others. ``original`` is all of it in one line, except the
+    ``body`` of here-documents, which has lines. ``triggers`` is the instruction in ONBUILD.
+    """
 
     word: str
     flags: tuple[str, ...]
@@ -46,7 +49,7 @@ class Instruction:
 
     @property
     def rest(self) -> str:
-        """Return all that follows the word."""
+        """Everything after the word."""
         parts = _BLANKS.split(self.original.strip(), maxsplit=1)
         return parts[1] if len(parts) > 1 else ""
 
@@ -58,7 +61,7 @@ def read(text: str, escape: str) -> list[Instruction]:
 
 
 def _joined(text: str, escape: str) -> Iterator[tuple[int, str]]:
-    """Yield each instruction in one line, after the number of its first."""
+    """Yield each instruction as one line, with the number of its first line."""
     parts: list[str] = []
     start = 0
     for number, line in enumerate(text.split("\n"), 1):
@@ -103,7 +106,7 @@ def _flags(text: str, number: int) -> tuple[tuple[str, ...], str]:
 
 
 def _list(text: str, number: int) -> tuple[str, ...] | None:
-    """Return the texts of a list in JSON; None where there is none."""
+    """Return the texts of a JSON list; None if there is none."""
     if not text.startswith("["):
         return None
     try:

@@ -1,8 +1,7 @@
 """The stage that plans: which build pack, which Dockerfile, which files, which images.
 
-Its program reads what strangers wrote, with parsers that were not made for that, so this
-container has no credentials. What it leaves in the folder of the plan, `pull` and `build`
-carry out.
+It reads untrusted files, with parsers that were not made for that, so this container has no
+credentials. `pull` and `build` carry out what it leaves in the folder of the plan.
 """
 
 from __future__ import annotations
@@ -26,9 +25,10 @@ _ARGUMENTS = {"NB_USER": "jovyan", "NB_UID": "1000"}
 
 @dataclass(frozen=True)
 class Plan:
-    """``own``: the Dockerfile is the repository's, and so are its failures.
+    """The plan of a build.
 
-    ``declared`` is the number of lines that each stage of it has been given at its start.
+    ``own`` means that the Dockerfile is the repository's, and so are its failures. ``declared`` is
+    the number of lines inserted at the start of each of its stages.
     """
 
     pack: str
@@ -40,7 +40,7 @@ class Plan:
 
 
 def stage(order: Order, output: Output) -> dict[str, str]:
-    """Write the plan; the result has the pack, and the text of `.resources`. Raises `Failed`."""
+    """Write the plan; return the pack and the text of `.resources`. Raises `Failed`."""
     output.title("Looking for what the repository needs")
     links.check(order.repository)
     order.plan.mkdir()
@@ -64,7 +64,7 @@ def stage(order: Order, output: Output) -> dict[str, str]:
 
 
 def _read(text: str, order: Order) -> dockerfile.Dockerfile:
-    """Read the Dockerfile, and look at all that it names. Raises `Failed`."""
+    """Parse the Dockerfile, and check every image that it names. Raises `Failed`."""
     found = dockerfile.read(text, {**_ARGUMENTS, **order.proxies})
     for name in (*found.images, *found.mentioned):
         bases.check(name, order)
@@ -78,7 +78,7 @@ def _read(text: str, order: Order) -> dockerfile.Dockerfile:
 
 
 def read(order: Order) -> Plan:
-    """The plan that the stage has left."""
+    """Return the plan that the stage has left."""
     return Plan(**json.loads((order.plan / FILE).read_text()))
 
 

@@ -1,9 +1,9 @@
-"""Runs as root in the image that has Python, as the first step of what `python_image` renders.
+"""Check and prepare the image that has Python; runs in it as root, as the first build step.
 
     prepare.py [<version of Python that the repository asks for>]
 
-Ends with 3 and a sentence where that is another version. Then lets uid 1000 install packages:
-only folders change their owner, so the layer stays small.
+The Dockerfile comes from `python_image`. Ends with 3 and a message if the version is another one.
+Then lets uid 1000 install packages: only folders change their owner, so the layer stays small.
 """
 
 import os
@@ -15,6 +15,7 @@ PERSON = 1000
 
 
 def main() -> None:
+    """Check the version and give the folders to uid 1000."""
     asked = sys.argv[1:]
     there = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if asked and asked[0] != there:

@@ -1,6 +1,6 @@
-"""Runs a program and passes on what it writes, as it comes.
+"""Run a program and pass on its output as it comes.
 
-Nothing of a program outlives the call: it leads a group of processes, which ends with it.
+No process outlives the call: each program leads a process group, which is killed with it.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Each = Callable[[str], None]
 
 
 def ignore(line: str) -> None:
-    """For a program whose lines are of no interest but to the reader of the log."""
+    """Do nothing with a line; for programs whose output only matters to readers of the log."""
 
 
 @contextmanager
 def started(
     words: Sequence[str | Path], cwd: Path | None = None, variables: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The program, running; nothing of it outlives the ``with`` block."""
+    """Run the program; nothing of it outlives the ``with`` block."""
     with subprocess.Popen(
         words,
         cwd=cwd,
@@ -56,9 +56,9 @@ def run(
     each: Each = ignore,
     seconds: float = _A_DAY,
 ) -> int:
-    """The exit status of the program; ``each`` gets every line that it writes.
+    """Run the program and return its exit status; ``each`` gets every line that it writes.
 
-    Raises `TimeoutError` where it was ended because it took longer than ``seconds``.
+    Raises `TimeoutError` if it was ended because it took longer than ``seconds``.
     """
     late = Event()
 
@@ -78,7 +78,7 @@ def run(
 
 
 def follow(process: subprocess.Popen[bytes], output: Output, each: Each = ignore) -> None:
-    """Pass on what the program writes until it closes its end, then wait for it."""
+    """Pass on the program's output until it closes it, then wait for the program to exit."""
     if process.stdout is None:
         raise ValueError("the program's output goes elsewhere")
     while piece := os.read(process.stdout.fileno(), _CHUNK):
@@ -90,7 +90,7 @@ def follow(process: subprocess.Popen[bytes], output: Output, each: Each = ignore
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End the program and all that it has started in its group."""
+    """Kill the program and everything in its process group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -103,7 +103,7 @@ def answer(
     variables: Mapping[str, str] | None = None,
     seconds: float = _TOO_LONG,
 ) -> subprocess.CompletedProcess[bytes]:
-    """What a program says that is asked something: it does not go to the log.
+    """Run a program and return its output, which does not go to the log.
 
     Raises `subprocess.TimeoutExpired`.
     """

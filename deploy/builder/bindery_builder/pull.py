@@ -1,10 +1,9 @@
 """The stage that pulls: the images a build starts from, and the layers of the last one.
 
-Only this container has what it takes to read from private registries; no stranger's code
-runs here. It has two accounts, so that a name which `bases` should not have let through gets
-nothing all the same. The layers are there for `build` to find: it compares them step by step, as
-it does with its own, and runs again only what is not among them. What comes from a registry
-compressed is kept for `push` in that form (`held`).
+Only this container has credentials for private registries; no untrusted code runs here. It has two
+accounts, so that a name that `bases` should not have let through still gets nothing. `build`
+compares the pulled layers step by step with its own, and runs only missing steps again. Compressed
+layers from a registry are kept for `push` in that form (`held`).
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from .result import Failed
 
 CACHED = "cached.json"
 BASES = "base"
-"""The account for what repositories name: it can read nothing below the portal's own path."""
+"""The account for images that repositories name: it can read nothing below the portal's path."""
 PORTAL = "pull"
-"""The account for what only this code names: layers of earlier builds, the operator's images."""
+"""The account for names made only by this code: earlier builds' layers, the operator's images."""
 
 _PASSING = re.compile(
     r"time(?:d )?out|connection (?:refused|reset)|unreachable|temporary failure"
@@ -32,7 +31,7 @@ _PASSING = re.compile(
 
 
 def stage(order: Order, output: Output) -> dict[str, str]:
-    """Pull what the plan names. Raises `Failed`."""
+    """Pull the images that the plan names. Raises `Failed`."""
     buildah = registries.buildah(order)
     images = plan.read(order).images
     for number, image in enumerate(images):
@@ -51,9 +50,9 @@ def stage(order: Order, output: Output) -> dict[str, str]:
 
 
 def _base(order: Order, buildah: list[str], number: int, image: str, output: Output) -> None:
-    """Pull an image that the repository names, with an account that gets nobody's environment.
+    """Pull an image that the repository names, with an account that cannot read environments.
 
-    What the operator has chosen is read with the portal's own, wherever it is.
+    Images that the operator has chosen are read with the portal's own account, wherever they are.
     """
     bases.check(image, order)
     closed = not bases.is_ours(image, order)
@@ -71,18 +70,18 @@ def _base(order: Order, buildah: list[str], number: int, image: str, output: Out
 def _words(
     order: Order, buildah: list[str], number: int, image: str, *, closed: bool
 ) -> Iterator[list[str]]:
-    """Yield the programs that get an image, one after the other."""
+    """Yield the commands that get an image, in order."""
     account = BASES if closed else PORTAL
     if held.possible(order):
         kept = f"dir:{held.folder(order, number)}"
         yield registries.copy(order, account, f"docker://{image}", kept, closed=closed)
         yield [*buildah, "pull", "--quiet", "--", kept]
-    # Finds every layer in its storage then, and only gives the image its name.
+    # After the above, this finds every layer in its storage, and only names the image.
     yield [*buildah, "pull", *registries.authentication(order, account), "--", image]
 
 
 def _cached(order: Order, buildah: list[str]) -> dict[str, str]:
-    """The tags of the cache that were pulled, and the image that each one names."""
+    """Return the image id of each tag of the cache that was pulled."""
     listed = json.loads(
         programs.answer([*buildah, "images", "--no-trunc", "--json"]).stdout or "[]"
     )
@@ -95,12 +94,12 @@ def _cached(order: Order, buildah: list[str]) -> dict[str, str]:
 
 
 def _passes(output: Output) -> bool:
-    """Whether what kept the image from coming is likely to pass by itself."""
+    """Return whether the reason of the failure is likely to go away by itself."""
     return _PASSING.search(_last(output)) is not None
 
 
 def _why(output: Output) -> str:
-    """The last thing that was said, without the preamble of the program that said it."""
+    """Return the last message, without the prefix of the program that wrote it."""
     return _last(output).rpartition(": ")[2].strip('." ')
 
 

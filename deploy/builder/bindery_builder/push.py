@@ -1,7 +1,7 @@
 """The stage that pushes: the image, and then the steps that a later build may want to skip.
 
-Only this container may write to the registry. What it reads was made where strangers' code
-ran: it takes plain files only, and skopeo checks that each has the digest it claims (`assemble`).
+Only this container may write to the registry. Its input was made where untrusted code ran: it
+accepts plain files only, and skopeo checks that each has the digest it claims (`assemble`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST_STEPS = 500
 
 
 def stage(order: Order, output: Output) -> dict[str, str]:
-    """Push the image; the result has the digest of its manifest. Raises `Failed`."""
+    """Push the image; return the digest of its manifest. Raises `Failed`."""
     output.title(f"Pushing {order.image}")
     check(order.images)
     with held.knowledge(order) as known:
@@ -38,7 +38,7 @@ def stage(order: Order, output: Output) -> dict[str, str]:
 
 
 def check(path: Path) -> None:
-    """Raises `Failed` where this, or anything below it, is neither a folder nor a plain file."""
+    """Raise `Failed` if this, or anything below it, is neither a folder nor a plain file."""
     below = [Path(at, name) for at, folders, names in os.walk(path) for name in (*folders, *names)]
     for each in (path, *below):
         mode = os.lstat(each).st_mode
@@ -64,7 +64,7 @@ def _pushed(
 
 
 def _keep(order: Order, images: assemble.Images, variables: Mapping[str, str]) -> str:
-    """Copy the steps that the cache does not have; says how that went."""
+    """Copy the steps that the cache does not have; return a message about it."""
     there = _cached(order)
     kept = 0
     for number in range(1, _MOST_STEPS):
@@ -85,7 +85,7 @@ def _keep(order: Order, images: assemble.Images, variables: Mapping[str, str]) -
 
 
 def _cached(order: Order) -> dict[str, str]:
-    """What `pull` found in the cache; where a stranger changed that, it is their own loss."""
+    """Return what `pull` found in the cache; whoever tampers with that only harms themselves."""
     file = order.work / CACHED
     try:
         check(file)

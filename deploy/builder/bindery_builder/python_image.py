@@ -1,7 +1,7 @@
-"""The Dockerfile of a plain Python repository, on an image that has Python and JupyterLab.
+"""Write the Dockerfile of a plain Python repository, on an image with Python and JupyterLab.
 
-It does what repo2docker's Python and Pipfile packs do, without an environment made from
-nothing: a build takes seconds. Pure functions; `render` says what the repository needs.
+It does what repo2docker's Python and Pipfile packs do, without making an environment from scratch:
+a build takes seconds. Pure functions; `render` says what the repository needs.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ RUN apt-get -qq update && \\
 
 @dataclass(frozen=True)
 class Needs:
-    """What the repository brings along. Paths are relative, and names that repo2docker knows.
+    """The files of a repository that decide what is installed.
 
-    ``early`` where the requirements can be installed without the rest of the repository.
+    Paths are relative, and names that repo2docker knows. ``early`` means that the requirements can
+    be installed without the rest of the repository.
     """
 
     python: str = ""
@@ -39,7 +40,7 @@ class Needs:
 
 
 def apt_packages(text: str) -> tuple[str, ...]:
-    """The packages of an `apt.txt`, in order of their names. Raises `ValueError`."""
+    """Return the packages of an `apt.txt`, sorted by name. Raises `ValueError`."""
     names = {line.partition("#")[0].strip() for line in text.splitlines()} - {""}
     for name in names:
         if not _PACKAGE.match(name):
@@ -48,7 +49,7 @@ def apt_packages(text: str) -> tuple[str, ...]:
 
 
 def dockerfile(image: str, needs: Needs, labels: Mapping[str, str]) -> str:
-    """The Dockerfile; its context has the repository in ``src``, and `prepare`."""
+    """Return the Dockerfile; its context has the repository in ``src``, and `prepare`."""
     lines = [f"FROM {image}", "USER 0", _prepare(needs)]
     if needs.apt:
         lines.append(_APT.format(" ".join(needs.apt)))
@@ -79,7 +80,7 @@ def _install(needs: Needs) -> list[str]:
 
 
 def _with_all(needs: Needs, install: list[str]) -> list[str]:
-    """The steps for which the whole repository has to be there."""
+    """Return the steps for which the whole repository has to be there."""
     lines = [*install]
     if needs.package:
         lines.append(f"RUN {PIP} .")

@@ -1,8 +1,8 @@
-"""Names of images, resolved as the programs do that pull them.
+"""Resolve names of images as the programs that pull them do.
 
 The grammar and the defaults are those of github.com/distribution/reference, and the transports
-those of containers/image. Whoever gets a name from here hands on the full one, so that nothing
-is left for buildah or skopeo to make of it. Pure functions.
+those of containers/image. Callers pass on the full name, so that buildah and skopeo have nothing
+left to interpret. Pure functions.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ _REST = re.compile(
 
 
 def resolve(name: str) -> str:
-    """Return the full name: ``host/path:tag``, or ``host/path@digest`` where it has a digest.
+    """Return the full name: ``host/path:tag``, or ``host/path@digest`` if it has a digest.
 
-    Raises `ValueError`, with the reason, for what is no name of an image in a registry.
+    Raises `ValueError`, with the reason, for anything that is not the name of an image in a
+    registry.
     """
     if _TRANSPORT.match(name):
         raise ValueError("it names a place of another kind than a registry")
@@ -56,7 +57,7 @@ def resolve(name: str) -> str:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Split a name into host, in small letters, and rest; what is left out is the Hub's."""
+    """Split a name into host, in lower case, and rest; without a host, it is the Hub's."""
     host, slash, rest = name.partition("/")
     if not slash or not (set(host) & set(".:") or host.lower() == "localhost"):
         host, rest = HUB, name
@@ -69,8 +70,8 @@ def _split(name: str) -> tuple[str, str]:
 def is_below(name: str, prefix: str) -> bool:
     """Return whether an image is below a registry's path (``host[:port]/path/``), however spelt.
 
-    A port that http or https has anyway makes no difference, nor does the way in which an
-    address is written. Other names of the same registry are not known here: see `registries`.
+    Default ports of http and https make no difference, nor do different notations of an address.
+    Other names of the same registry are not known here: see `registries`.
     """
     host, rest = _split(resolve(name))
     where, path = _split(prefix)

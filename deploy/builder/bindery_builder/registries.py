@@ -1,4 +1,4 @@
-"""What every program is told that speaks to a registry, and where buildah keeps its images.
+"""Configure the programs that speak to registries, and choose buildah's image storage.
 
 The credentials of a stage are a file that only its own container has.
 """
@@ -26,10 +26,10 @@ def variables(order: Order, *, closed: bool = True) -> dict[str, str]:
 
 
 def settings(order: Order, *, closed: bool) -> str:
-    """Write the settings of programs that speak to registries; returns the file's path.
+    """Write the settings of programs that speak to registries; return the file's path.
 
-    ``closed``: nothing is to be had from below the portal's own path. What is not asked for by
-    the portal itself has no business there, however it was named.
+    With ``closed``, nothing below the portal's own path can be pulled: only the portal's own
+    requests have any business there, however the image was named.
     """
     shut = set(references.spellings(order.own_prefix)) if closed and order.own_prefix else set()
     plain = set(order.insecure) - shut
@@ -42,14 +42,17 @@ def settings(order: Order, *, closed: bool) -> str:
 
 
 def reads_here_documents() -> bool:
-    """Return whether buildah does; one that does not takes their lines for instructions."""
+    """Return whether buildah reads here-documents.
+
+    Old versions take their lines for instructions.
+    """
     said = programs.answer(["buildah", "--version"]).stdout.decode("utf-8", "replace")
     version = re.search(r"(\d+)\.(\d+)", said)
     return version is not None and (int(version[1]), int(version[2])) >= _HERE_DOCUMENTS
 
 
 def authentication(order: Order, account: str) -> list[str]:
-    """Return the option that names an account's credentials, where the container was given any."""
+    """Return the option with an account's credentials, if the container was given any."""
     path = order.accounts / account / "config.json"
     return ["--authfile", str(path)] if path.exists() else []
 
@@ -57,10 +60,10 @@ def authentication(order: Order, account: str) -> list[str]:
 def copy(
     order: Order, account: str, source: str, target: str, *options: str, closed: bool = False
 ) -> list[str]:
-    """Return the program that copies an image as an account; ``closed`` as in `settings`.
+    """Return the command that copies an image as an account; ``closed`` as in `settings`.
 
-    It takes the file of settings from an option, and not from the variable. Which registries
-    speak plain http, it is told by options as well.
+    skopeo takes the settings file from an option, not from the variable, and also needs options to
+    know which registries speak plain http.
     """
     sides = (("src", source), ("dest", target))
     plain = [f"--{side}-tls-verify=false" for side, name in sides if _host(name) in order.insecure]
@@ -74,9 +77,9 @@ def _host(name: str) -> str:
 
 
 def buildah(order: Order) -> list[str]:
-    """How buildah is called, with its storage.
+    """Return the buildah command with its storage.
 
-    The overlay driver copies nothing, but not every kernel and file system lets it work here.
+    The overlay driver copies nothing, but not every kernel and file system allows it here.
     """
     root = order.work / "storage"
     driver = "overlay" if _overlay(root) else "vfs"

@@ -1,10 +1,10 @@
-"""Finds the build pack and renders it, with repo2docker as a library. A program of its own:
+"""Find the build pack and render it, with repo2docker as a library. A separate program:
 
     python -I -m bindery_builder.render <what is wanted, JSON> <answer.json>
 
-It works on the current directory, which strangers fill, and some packs ask the internet
-while they render: `plan` gives it a minute. The answer is what `plan.Rendered` holds, or
-``{"error": code, "message": …}``. The only module that imports repo2docker.
+It works on the current directory, whose content is untrusted, and some packs query the internet
+while they render: `plan` gives it a minute. The answer has the pack and the Dockerfile's path or
+text, or is ``{"error": code, "message": …}``. The only module that imports repo2docker.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ ARGUMENTS = {"NB_USER": "jovyan", "NB_UID": "1000"}
 
 
 def main() -> None:
+    """Render the repository and write the answer."""
     wanted, answer_path = json.loads(sys.argv[1]), sys.argv[2]
     logging.basicConfig(format="%(message)s", level=logging.ERROR)
     try:
@@ -75,7 +76,10 @@ def _rendered(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pack(app: Any, image: str) -> Any:
-    """The pack that repo2docker would take: the very one that looked, for it remembers."""
+    """Return the pack that repo2docker would use.
+
+    It is the instance that detected the repository, because that has state.
+    """
     for kind in app.buildpacks:
         pack = kind(image)
         if pack.detect():
@@ -84,7 +88,7 @@ def _pack(app: Any, image: str) -> Any:
 
 
 def _script_files(pack: Any) -> dict[str, str]:
-    """Files of repo2docker's own that go beside the repository: where they are, where to."""
+    """Map repo2docker's own files that go beside the repository to their places."""
     named = [pack.generate_build_context_filename(path) for path in pack.get_build_script_files()]
     return {
         **{source: target for target, source in named},
@@ -107,7 +111,7 @@ def _ignored(pack: Any) -> list[str]:
 
 
 def _needs(kind: Any, name: str) -> python_image.Needs:
-    """What a plain Python repository brings along, by repo2docker's own rules."""
+    """Return what a plain Python repository needs, by repo2docker's own rules."""
     majors = {"major_pythons": {**kind.major_pythons, "3": _UNASKED}}
     pack = type(kind.__name__, (kind,), majors)("unused")
     start = pack.binder_path("start")
@@ -125,9 +129,9 @@ def _needs(kind: Any, name: str) -> python_image.Needs:
 
 
 def _asked(pack: Any) -> str:
-    """The version of Python that has to be there, if one is asked for: ``3.11``, or nothing.
+    """Return the required version of Python, such as ``3.11``, or "".
 
-    A lower bound in pyproject.toml is left to pip, which knows the version that is there.
+    A lower bound in pyproject.toml is left to pip, which knows the installed version.
     """
     version = str(pack.python_version)
     if version == _UNASKED or getattr(pack, "_python_version_source", "") == "fallback":
@@ -140,13 +144,13 @@ def _early(pack: Any) -> bool:
 
 
 def _first(pack: Any, names: list[str]) -> str:
-    """The first of these files that is there, as a path in the repository."""
+    """Return the first of these files that exists, as a path in the repository."""
     paths = [pack.binder_path(name) for name in names]
     return next((path for path in paths if os.path.exists(path)), "")
 
 
 def _asked_the_internet(error: BaseException | None) -> bool:
-    """Whether the error comes from a question to the internet, however it was wrapped."""
+    """Return whether the error comes from a request to the internet, however it was wrapped."""
     return error is not None and (
         isinstance(error, requests.RequestException) or _asked_the_internet(error.__context__)
     )

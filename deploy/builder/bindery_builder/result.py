@@ -1,4 +1,4 @@
-"""What a container leaves behind for the portal: one small JSON object, or why there is none.
+"""Write a container's result for the portal: one small JSON object, or why there is none.
 
 Kubernetes keeps 4,096 bytes of it with the pod's status.
 """
@@ -23,12 +23,12 @@ class Failed(Exception):
 
 
 def write(result: Mapping[str, str], file: Path = FILE) -> None:
-    """Leave the result; its longest text is cut where the whole would be too long."""
+    """Write the result, shortened as in `bounded`."""
     file.write_bytes(bounded(result))
 
 
 def bounded(result: Mapping[str, str]) -> bytes:
-    """The JSON of the result, in at most 4,000 bytes."""
+    """Return the result as JSON of at most 4,000 bytes; the longest texts are cut if necessary."""
     fitted = dict(result)
     while len(raw := json.dumps(fitted, ensure_ascii=False).encode("utf-8", "replace")) > MOST:
         longest = max(fitted, key=lambda name: len(fitted[name]))

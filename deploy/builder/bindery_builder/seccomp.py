@@ -1,9 +1,8 @@
-"""The filter of system calls for the steps of a build: the system's own for containers, without
-what no step needs.
+"""Make the seccomp filter for the steps of a build: the system's, minus what no step needs.
 
-The container itself has none, because buildah could not work; its steps have one, which they
-cannot take off. Keyrings and io_uring are the machine's and not the pod's, and sockets between
-virtual machines go past its network.
+The container itself has none, because buildah could not work; its steps have one, which they cannot
+remove. Keyrings and io_uring belong to the machine and not to the pod, and sockets between virtual
+machines bypass its network.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 from .order import Order
 
 SYSTEM = Path("/usr/share/containers/seccomp.json")
-"""Comes with buildah."""
+"""The filter that comes with buildah."""
 REFUSED = frozenset({
     "add_key", "io_uring_enter", "io_uring_register", "io_uring_setup", "keyctl", "request_key",
     "socketcall", "userfaultfd",
@@ -26,7 +25,7 @@ _AUDIT = 9
 
 
 def options(order: Order) -> list[str]:
-    """Return the words with which buildah sets the filter; none where the system has no filter."""
+    """Return the options with which buildah sets the filter; none if the system has no filter."""
     if not SYSTEM.exists():
         return []
     path = order.work / "seccomp.json"
@@ -35,7 +34,7 @@ def options(order: Order) -> list[str]:
 
 
 def stricter(profile: dict[str, Any]) -> dict[str, Any]:
-    """Return the profile without what is refused, and with sockets of the usual families only."""
+    """Return the profile without the refused calls, and with sockets of the usual families only."""
     gone = REFUSED | {"socket"}
     groups = [
         {**group, "names": names}

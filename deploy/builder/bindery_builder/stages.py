@@ -1,7 +1,7 @@
-"""The images and stages that a Dockerfile names, one instruction after the other.
+"""Collect the images and stages that a Dockerfile names, one instruction after the other.
 
-`dockerfile` puts together what is found here. Each instruction comes back as buildah gets it:
-with the full names of images, and no variables in them.
+`dockerfile` combines the results. Each instruction is returned as buildah gets it: with the full
+names of images, and no variables in them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _QUOTES: Final = frozenset("\"'\\`")
 
 
 class Stages:
-    """Goes through the instructions in their order, and knows what is known so far."""
+    """The stages, images and arguments of the instructions seen so far."""
 
     def __init__(self, given: Mapping[str, str]) -> None:
         self.escape = "\\"
@@ -40,7 +40,7 @@ class Stages:
         self._number = 0
 
     def line(self, found: Instruction) -> str:
-        """Return the instruction as buildah gets it."""
+        """Return the instruction as buildah gets it. Raises `Unreadable` or `Failed`."""
         self._number += 1
         try:
             return self._line(found)
@@ -62,7 +62,7 @@ class Stages:
         return emitted.line(found, flags, self.escape)
 
     def mention(self, name: str) -> None:
-        """Note an image that this build does not use, unless it is no name at all."""
+        """Note an image that this build does not use; ignores invalid names."""
         try:
             self.mentioned[resolve(name)] = None
         except ValueError:
@@ -105,7 +105,7 @@ class Stages:
         return f"--mount={','.join(map(self._field, value.split(',')))}"
 
     def _field(self, field: str) -> str:
-        """Look at one part of a mount, such as ``target=/x``."""
+        """Check one part of a mount, such as ``target=/x``."""
         key, _, value = field.partition("=")
         if key.lower() == "from":
             return f"from={self._origin(value)}"
@@ -114,7 +114,10 @@ class Stages:
         return field
 
     def _origin(self, name: str) -> str:
-        """Name what an option takes files from: variables in it would have values of an image."""
+        """Resolve the source of an option's files.
+
+        Variables are refused: their values would come from an image.
+        """
         if set(name) & (_QUOTES | {"$"}):
             raise ValueError(
                 f"{name[:80]!r} has a variable or quotes; name a stage, by FROM … AS …"
@@ -127,7 +130,7 @@ class Stages:
         return str(int(name))
 
     def _source(self, name: str, stages: list[str]) -> str:
-        """Return the one name of an earlier stage, of nothing at all, or of an image."""
+        """Return the name of an earlier stage, of the empty image, or the full name of an image."""
         if name == _EMPTY or (name and name.lower() in stages):
             return name.lower()
         try:
@@ -142,7 +145,7 @@ class Stages:
         return full
 
     def _trigger(self, found: Instruction) -> None:
-        """ONBUILD names images for whoever builds upon this one."""
+        """Note the images in ONBUILD, which are for builds based on this one."""
         if found.word in {"FROM", "ONBUILD", "MAINTAINER"}:
             raise ValueError(f"ONBUILD does not take {found.word}")
         for flag in found.flags:
@@ -154,7 +157,7 @@ class Stages:
 
 
 def _only(flags: tuple[str, ...], name: str) -> str:
-    """Return the value of the one option that there may be."""
+    """Return the value of the only flag allowed."""
     values = [flag.partition("=")[2] for flag in flags if flag.startswith(f"{name}=")]
     if len(values) != len(flags) or len(values) > 1:
         raise ValueError(f"{' '.join(flags)[:80]!r} is more than one {name}")

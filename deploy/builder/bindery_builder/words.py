@@ -1,6 +1,6 @@
-"""Words of a Dockerfile in which variables and quotes stand, as its reference describes them.
+"""Expand variables and quotes in a Dockerfile's words, as its reference describes them.
 
-Only what every reader of Dockerfiles makes the same of is taken: anything else is refused.
+Only forms that every reader of Dockerfiles understands in the same way are accepted.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ _DEEPEST: Final = 20
 
 
 def expand(text: str, values: Mapping[str, str], escape: str = "\\") -> str:
-    """Return what the word stands for; a variable without a value stands for nothing.
+    """Return the expanded word; a variable without a value expands to nothing.
 
-    Raises `ValueError` where that cannot be said for sure.
+    Raises `ValueError` if the result is ambiguous.
     """
     return _Word(text, values, escape).read("")
 
 
 class _Word:
-    """Reads one word from the left; ``at`` is how far."""
+    """A word that is read from the left; ``_at`` is the position."""
 
     def __init__(self, text: str, values: Mapping[str, str], escape: str) -> None:
         self._text = text
@@ -33,7 +33,7 @@ class _Word:
         self._depth = 0
 
     def read(self, end: str) -> str:
-        """Read up to the character ``end``, which is left behind; "" is the word's end."""
+        """Read up to the character ``end`` and consume it; "" is the word's end."""
         found = []
         self._depth += 1
         while (character := self._next()) != end:

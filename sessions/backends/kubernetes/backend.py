@@ -1,10 +1,10 @@
 """The Kubernetes back end: builds and notebooks as pods of a cluster.
 
-It only writes down what is wanted, as objects, and reads what is; the cluster does the rest.
-Neighbours: `site` (what the operator set), `buildpod`, `serverpod`, `keysecret` (manifests),
-`homes` (projects' files in people's volumes),
-`cluster` (the API), `namespace` (whose it is), `registry` (the images), `buildreport`,
-`serverreport` (how things are), `output` (logs), `changes` (what happens).
+It only writes the wanted objects and reads the actual ones; the cluster does the rest. Neighbours:
+`site` (the operator's settings), `buildpod`, `serverpod`, `keysecret` (manifests), `homes`
+(projects' files in people's volumes), `cluster` (the API), `namespace` (who owns an object),
+`registry` (the images), `buildreport`, `serverreport` (statuses), `output` (logs), `changes` (the
+watch).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _AT_ONCE = {"gracePeriodSeconds": 0}
 
 
 class KubernetesBackend:
-    """See `sessions.backends.Backend` for what each method promises."""
+    """The back end for a cluster; `sessions.backends.Backend` says what each method promises."""
 
     def __init__(self) -> None:
         self.site = configured()
@@ -75,8 +75,11 @@ class KubernetesBackend:
         self._changes: Changes | None = None
 
     def problems(self) -> list[Problem]:
-        """What is not configured. Whether the cluster answers is not asked here, because pages
-        do not wait for it: a launch waits until it does."""
+        """Return what is not configured.
+
+        Does not check whether the cluster answers: pages must not wait for that, and a launch waits
+        until it does.
+        """
         return list(preflight.problems(self.site))
 
     def examine(self) -> Iterator[Problem]:
@@ -85,13 +88,19 @@ class KubernetesBackend:
         )
 
     def capacity(self) -> Capacity | None:
-        """Of all nodes that take pods. To look at nodes is a right of its own, which an operator
-        need not give (``deploy/kubernetes/nodes.yaml``)."""
+        """Return the total of all nodes that take pods.
+
+        Reading nodes needs a right of its own, which an operator need not grant
+        (``deploy/kubernetes/nodes.yaml``).
+        """
         found = self._cluster.nodes()
         return None if found is None else nodes.capacity(found, self.site.gpu)
 
     def prepare(self) -> None:
-        """Nothing has to be made; raises `TemporaryError` when the cluster cannot be reached."""
+        """Check the connection; nothing has to be set up.
+
+        Raises `TemporaryError` when the cluster cannot be reached.
+        """
         self._cluster.list("pods", {"labelSelector": OURS, "limit": 1})
 
     def installation(self) -> str:
@@ -110,7 +119,7 @@ class KubernetesBackend:
         self._namespace.mark(known)
 
     def set_aside(self, name: str) -> None:
-        """Nothing: what is kept of a project is objects of its runs, which end with these."""
+        """Do nothing: a project's objects belong to its runs and end with them."""
 
     def asides(self) -> list[Aside]:
         return []
@@ -119,17 +128,19 @@ class KubernetesBackend:
         return None
 
     def put_back(self, aside: str) -> None:
-        """Nothing, as in `set_aside`."""
+        """Do nothing, as in `set_aside`."""
 
     def remove_aside(self, aside: str) -> None:
-        """Nothing, as in `set_aside`."""
+        """Do nothing, as in `set_aside`."""
 
     def has_image(self, image: str) -> bool:
         return self._registry().digest(self.site.repository(image), TAG) is not None
 
     def images(self) -> list[Image]:
-        """None: a registry lists names, and cannot say whose they are. Where two portals keep
-        theirs under one path, each would take the other's for left over."""
+        """Return no images: a registry lists names, but cannot say whose they are.
+
+        If two portals shared a path, each would take the other's images for leftovers.
+        """
         return []
 
     def image_size(self, image: str) -> int | None:
@@ -154,14 +165,14 @@ class KubernetesBackend:
             self._tie_key(spec.id)
 
     def _require_own(self, there: Manifest | None) -> None:
-        """Raise `TemporaryError` where what is there is another portal's."""
+        """Raise `TemporaryError` if the existing object belongs to another portal."""
         if there and self._namespace.is_foreign(there):
             message = _("Another portal has %(name)s in this namespace. The staff can mend this.")
             words = {"name": there["metadata"]["name"]}
             raise TemporaryError("kubernetes.foreign", message % words)
 
     def _tie_key(self, build_id: int) -> None:
-        """Let the cluster remove the key with the build's pod, at the latest."""
+        """Have the cluster remove the key with the build's pod, at the latest."""
         if pod := self._cluster.get("pods", build_name(build_id)):
             change = keysecret.belonging_to(pod)
             self._cluster.patch("secrets", build_key_name(build_id), change)
@@ -169,8 +180,10 @@ class KubernetesBackend:
             self._cluster.delete("secrets", build_key_name(build_id))
 
     def cancel_build(self, build_id: int) -> None:
-        """Ends its pod, which stays to tell so: the cluster has no other word for that than a
-        time that is over."""
+        """End the build's pod, which stays to report it.
+
+        Kubernetes can only express that as an exceeded deadline.
+        """
         if self._is_others(build_id):
             return
         change = {"metadata": {"annotations": {TOLD: CANCEL}}, "spec": {"activeDeadlineSeconds": 1}}
@@ -178,7 +191,7 @@ class KubernetesBackend:
         self._cluster.delete("secrets", build_key_name(build_id))
 
     def _is_others(self, build_id: int) -> bool:
-        """Whether another portal in this namespace has given a build of its own this number."""
+        """Return whether another portal in this namespace has a build with this number."""
         pod = self._build_pod(build_id)
         return pod is not None and self._namespace.is_foreign(pod)
 
@@ -230,7 +243,7 @@ class KubernetesBackend:
             self._cluster.put("secrets", keysecret.of_person(spec.volume, spec.identity, run))
 
     def _wanted(self, spec: ServerSpec) -> Manifest | None:
-        """The Secret that stands for the run, unless that is to end."""
+        """Return the Secret that stands for the run, or None if the run is to end."""
         secret = self._cluster.get("secrets", server_name(spec))
         return secret if secret and annotation(secret, TOLD) != STOP else None
 
@@ -240,8 +253,10 @@ class KubernetesBackend:
             self._cluster.delete("pods", name)
 
     def end_server(self, session_id: int) -> None:
-        """Takes the pod out of the cluster without its node's word that it has ended: a node that
-        does not answer gives none. One that comes back ends it then."""
+        """Remove the pod without waiting for its node to confirm the end.
+
+        A node that does not answer never confirms. If it comes back, it ends the pod then.
+        """
         self._tell_to_stop(session_id)
         for name in self._names("pods", session_id):
             self._cluster.delete("pods", name, **_AT_ONCE)
@@ -257,8 +272,11 @@ class KubernetesBackend:
             self._cluster.delete("secrets", name)
 
     def renew_identity(self, volume: str, identity: Identity) -> None:
-        """Nodes look after changed Secrets about once a minute, but at once where the pod itself
-        has changed. Who has no notebook has no Secret, and is not given one."""
+        """Update the person's Secret and annotate their pods.
+
+        The kubelet looks for changed Secrets about once a minute, but at once when the pod itself
+        has changed. A person without a notebook has no Secret, and does not get one.
+        """
         if self._cluster.patch("secrets", key_name(volume), keysecret.renewed(identity)):
             change = {"metadata": {"annotations": {KEYS: keysecret.mark(identity)}}}
             for name in self._of("pods", f"{SERVERS},{OWNER}={volume}"):
@@ -268,7 +286,10 @@ class KubernetesBackend:
         return namespace.adopt(self._cluster, volume)
 
     def forget_identity(self, volume: str) -> None:
-        """Pods that run keep their files; the cluster itself does this with the last of them."""
+        """Delete the person's Secret; running pods keep their files.
+
+        The cluster itself does this with the last of their runs.
+        """
         self._cluster.delete("secrets", key_name(volume))
 
     def _names(self, kind: str, session_id: int) -> list[str]:
@@ -296,8 +317,10 @@ class KubernetesBackend:
         return sorted({label(thing, PROJECT) for thing in things if not leaves(thing)})
 
     def sweep(self) -> list[str]:
-        """Keys for builds whose pod was never made, or went before they were tied to it. What
-        else is left half made has its run's number and is reported with it."""
+        """Delete keys of builds whose pod was never made, or went before the key was tied to it.
+
+        Anything else left half made carries its run's number and is reported with it.
+        """
         query = {"labelSelector": BUILD_KEYS}
         secrets = self._namespace.own(self._cluster.list("secrets", query).items)
         pods = self._cluster.list("pods", {"labelSelector": BUILDS}).items  # made after its key

@@ -1,8 +1,8 @@
-"""The pod of a build, as a pure function: five containers, one after the other.
+"""Make the pod of a build, as a pure function: five containers, one after the other.
 
-Strangers' code runs in ``build`` only, and no credential is ever in the container in which it
-does, because what separates it from the rest of that container is no wall: see
-``docs/kubernetes.md``. What each container does is in ``deploy/builder``.
+Untrusted code runs in ``build`` only. No credential is ever in that container, because what
+separates the code from the rest of the container is no security boundary: see
+``docs/kubernetes.md``. ``deploy/builder`` has the program that each container runs.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ STAGES = ("fetch", "plan", "pull", "build", "push")
 PHASES = dict(zip(STAGES, ("fetching", "building", "building", "building", "pushing"), strict=True))
 
 _AUTH = {"pull": ("base", "pull"), "push": ("push",)}
-"""The accounts of the stages that have any; ``base`` is for what repositories name."""
+"""The registry accounts of each stage; ``base`` is for images that repositories name."""
 _UNPACKS = {"pull", "build"}
-"""The containers that unpack images, for which files of many owners have to be made."""
+"""The containers that unpack images, and so create files of many owners."""
 
 
 def build_pod(spec: BuildSpec, site: Site) -> dict[str, Any]:
-    """The manifest of the pod that builds ``spec`` and pushes the image."""
+    """Return the manifest of the pod that builds ``spec`` and pushes the image."""
     *first, last = (_container(stage, spec, site) for stage in STAGES)
     return {
         "apiVersion": "v1",
@@ -69,7 +69,10 @@ def _container(stage: str, spec: BuildSpec, site: Site) -> dict[str, Any]:
 
 
 def _rights(stage: str) -> dict[str, Any]:
-    """The least with which each works (``docs/kubernetes.md``, "What a build pod may do")."""
+    """Return the smallest security context that works for a stage.
+
+    See ``docs/kubernetes.md``, "What a build pod may do".
+    """
     if stage in _UNPACKS:
         return {
             "runAsUser": 0,
@@ -108,11 +111,11 @@ def _environment(spec: BuildSpec, site: Site) -> dict[str, str]:
 
 
 def _cache(spec: BuildSpec, site: Site) -> str:
-    """Where the layers of this repository's branch or tag are kept between its commits.
+    """Return where the layers of this repository's branch or tag are kept between commits.
 
-    Not those of a commit that was asked for by its number: such a commit may be anybody's, of
-    a fork, and must not leave layers to those who build what the repository's owners publish.
-    Those of a private repository are for builds with the same key alone.
+    "" for a commit asked for by its hash: it may be anybody's, from a fork, and must not leave
+    layers to those who build what the repository's owners publish. Layers of a private repository
+    are only for builds with the same key.
     """
     if re.fullmatch(r"[0-9a-f]{7,64}|", spec.ref):
         return ""
@@ -122,7 +125,11 @@ def _cache(spec: BuildSpec, site: Site) -> str:
 
 
 def _mounts(stage: str, spec: BuildSpec, site: Site) -> list[dict[str, Any]]:
-    """``trusted`` is what ``pull`` tells ``push`` of the base images, past the strangers' code."""
+    """Return the mounts of a stage.
+
+    Through ``trusted``, ``pull`` tells ``push`` about the base images, out of reach of untrusted
+    code.
+    """
     mounts: list[dict[str, Any]] = [{"name": "work", "mountPath": "/build"}]
     if site.ca_configmap:
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
@@ -153,6 +160,6 @@ def _volumes(site: Site) -> list[dict[str, Any]]:
 
 
 def _secrets(site: Site) -> dict[str, str]:
-    """Return the Secrets with credentials for registries, by the accounts that they are of."""
+    """Return the Secrets with registry credentials, by account."""
     named = {"base": site.base_secret, "pull": site.pull_secret, "push": site.push_secret}
     return {account: name for account, name in named.items() if name}

@@ -1,4 +1,4 @@
-"""From a build's pod, as the cluster describes it, to the report of the build. Pure functions."""
+"""Turn a build's pod, as the cluster describes it, into the build's report. Pure functions."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from .problems import is_pull_refused
 
 Pod = dict[str, Any]
 YOUNG = timedelta(minutes=2)
-"""So old a build's key may be without its pod, which is made at once after it."""
+"""How old a build's key may get without its pod, which is made right after it."""
 _CODE = re.compile(r"build\.[a-z-]{1,50}")
-"""A build that has taken its container over may leave any text in its place."""
+"""The codes that are believed: a build that has taken over its container may leave any text."""
 
 
 def build_id(pod: Pod) -> int:
+    """Return the number of the build that this pod belongs to."""
     return int(label(pod, BUILD))
 
 
 def report(pod: Pod) -> BuildReport:
-    """How the build is; it is done when its pod succeeded **and** left a digest."""
+    """Return the build's report; it succeeded when its pod did **and** left a digest."""
     return replace(_report(pod), marked=bool(label(pod, INSTALLATION)))
 
 
@@ -54,7 +55,7 @@ def _report(pod: Pod) -> BuildReport:
 
 
 def keys_of_nobody(secrets: Iterable[Pod], pods: Iterable[Pod], now: datetime) -> list[str]:
-    """The names of builds' keys without a pod, unless they were made just now."""
+    """Return the names of builds' keys without a pod, except those made just now."""
     there = {label(pod, BUILD) for pod in pods}
     return [
         secret["metadata"]["name"]
@@ -64,12 +65,12 @@ def keys_of_nobody(secrets: Iterable[Pod], pods: Iterable[Pod], now: datetime) -
 
 
 def finished_stages(pod: Pod) -> list[str]:
-    """The containers that have ended, whose output is therefore whole."""
+    """Return the containers that have ended, and whose output is therefore complete."""
     return [name for name, status in containers(pod) if "terminated" in status.get("state", {})]
 
 
 def begun_stages(pod: Pod) -> list[str]:
-    """The containers that have some output, in their order."""
+    """Return the containers that may have output, in order."""
     begun = {
         name for name, status in containers(pod) if status.get("state", {}).keys() - {"waiting"}
     }
@@ -77,7 +78,7 @@ def begun_stages(pod: Pod) -> list[str]:
 
 
 def _results(pod: Pod) -> Iterator[tuple[str, dict[str, str]]]:
-    """What each container has left as its last word."""
+    """Yield each container's termination message, parsed."""
     for name, status in containers(pod):
         text = status.get("state", {}).get("terminated", {}).get("message", "")
         try:
@@ -89,7 +90,7 @@ def _results(pod: Pod) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _failure(pod: Pod, results: dict[str, dict[str, str]]) -> tuple[str, str]:
-    """Code and sentence: the container's own, or what the cluster says of the pod's end."""
+    """Return code and sentence: the container's own, or the cluster's reason for the pod's end."""
     for said in results.values():
         if _CODE.fullmatch(said.get("code", "")):
             return said["code"], said.get("message", "")
@@ -111,7 +112,7 @@ def _failure(pod: Pod, results: dict[str, dict[str, str]]) -> tuple[str, str]:
 
 
 def lost() -> tuple[str, str]:
-    """A build of which nothing is left."""
+    """Return code and sentence for a build of which nothing is left."""
     return "build.lost", _("The build was interrupted because its machine in the cluster is gone.")
 
 
@@ -123,7 +124,7 @@ def _evicted(why: str) -> tuple[str, str]:
 
 
 def _hopeless(pod: Pod) -> tuple[str, str] | None:
-    """What will not get better by waiting."""
+    """Return a problem that waiting cannot fix, or None."""
     for _name, status in containers(pod):
         waiting = status.get("state", {}).get("waiting", {})
         if waiting.get("reason") == "InvalidImageName" or is_pull_refused(waiting):
@@ -133,7 +134,7 @@ def _hopeless(pod: Pod) -> tuple[str, str] | None:
 
 
 def _wait(pod: Pod) -> tuple[str, str]:
-    """What a build waits for that no machine has taken yet; nothing where it is on its way."""
+    """Return why no node has taken the build yet; empty if it is on its way."""
     if not (reason := unscheduled(pod)):
         return "", ""
     message = _(
@@ -144,5 +145,5 @@ def _wait(pod: Pod) -> tuple[str, str]:
 
 
 def _idle(pod: Pod) -> bool:
-    """Whether no machine works on it: a cancelled one then never will."""
+    """Return whether no node has taken it: once cancelled, none ever will."""
     return unscheduled(pod) is not None

@@ -1,14 +1,10 @@
-"""Watch the cluster and tell of every change.
+"""Watch the cluster and report every change.
 
-A copy of what the cluster has of one kind, kept up to date by one list and one watch.
-
-When the watch breaks, is silent for too long or has lost its place, everything is listed again
-and what differs is told. The thread ends with the process, or soon after `Reflector.leave`.
-
-What changes in the cluster, as it changes: the eyes of watch.
-
-One reflector for each kind, a follower for each container of a build that runs, and a look at
-the notebooks that do not answer yet. Everything wakes up one queue.
+`Reflector` keeps a copy of one kind of object up to date, by one list and one watch. When the watch
+breaks, is silent for too long or has expired, it lists everything again and reports what differs.
+`Changes` has one reflector per kind, a follower (see `output`) per container of a running build,
+and polls notebooks that do not answer yet; all of them wake one queue. `Backend.changes` returns it
+to the watch process.
 """
 
 from __future__ import annotations
@@ -35,12 +31,16 @@ from .site import Site
 log = logging.getLogger(__name__)
 
 PAUSE = 1.0
-"""Seconds between two tries to reach a cluster that does not answer."""
+"""Seconds between two attempts to reach a cluster that does not answer."""
 
 
 class Reflector:
-    """``changed`` is called, in this thread, with the name of each thing that is new, different
-    or gone. ``things`` are by name; to be copied before they are walked through."""
+    """A local copy of the cluster's objects of one kind, kept up to date by a thread.
+
+    ``changed`` is called, in that thread, with the name of each object that is new, different or
+    gone. ``things`` maps names to objects; copy it before iterating. The thread ends with the
+    process, or soon after `leave`.
+    """
 
     def __init__(
         self,
@@ -62,10 +62,11 @@ class Reflector:
         self._thread = threading.Thread(target=self._run, name=f"watch {kind}", daemon=True)
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def leave(self) -> None:
-        """Nobody asks any more: what it watches for now is the last."""
+        """Stop the thread after the watch that is open now."""
         self._left.set()
 
     def _run(self) -> None:
@@ -81,7 +82,7 @@ class Reflector:
             self._left.wait(self._pause)
 
     def _list(self) -> str:
-        """Take everything as it is now; the version from which to watch."""
+        """Load everything as it is now; return the version from which to watch."""
         listing: Listing = self._cluster.list(self._kind, self._query)
         now = {thing["metadata"]["name"]: thing for thing in listing.items}
         before, self.things = self.things, now
@@ -92,7 +93,7 @@ class Reflector:
         return listing.version
 
     def _follow(self, version: str) -> None:
-        """Watch until something breaks; a watch that ends well is only taken up again."""
+        """Watch until something breaks; a watch that ends normally is opened again."""
         while not self._left.is_set():
             for what, thing in self._cluster.watch(self._kind, self._query, version):
                 version = thing["metadata"]["resourceVersion"]
@@ -116,14 +117,14 @@ Report = BuildReport | ServerReport
 
 WARNINGS = {"fieldSelector": "involvedObject.kind=Pod,type=Warning"}
 _TICK = 0.1
-"""Seconds between two looks at the notebooks that do not answer yet."""
+"""Seconds between two polls of the notebooks that do not answer yet."""
 _GATHER = 0.03
-"""Seconds in which what happens at once comes together."""
+"""Seconds during which simultaneous events are collected."""
 _SECOND = 1.0
 
 
 class Changes:
-    """Iterate over it for ever; see `sessions.backends.Backend.changes`."""
+    """An endless iterable of changes; see `sessions.backends.Backend.changes`."""
 
     def __init__(
         self, cluster: Cluster, site: Site, answering: Answering, namespace: Namespace
@@ -169,7 +170,7 @@ class Changes:
                 yield None
 
     def piece(self, build_id: int, place: Place) -> LogPiece | None:
-        """What the container at this place, which still runs, has said since."""
+        """Return new output of the running container at this place, or None."""
         follower = self._followers.get(build_id)
         if follower and (follower.place != place or follower.has_ended()):
             follower.leave()
@@ -180,10 +181,11 @@ class Changes:
         return follower.piece().made()
 
     def build_pod(self, build_id: int) -> Manifest | None:
+        """Return the pod of a build as last seen, or None."""
         return self._builds.things.get(build_name(build_id))
 
     def _wait(self) -> None:
-        """Until something happens, but not for long; many things at once are one."""
+        """Wait until something happens, at most a second; many simultaneous events count as one."""
         try:
             self._grown.add(self._awake.get(timeout=_SECOND))
             time.sleep(_GATHER)
@@ -193,13 +195,13 @@ class Changes:
             pass
 
     def _look_for_answers(self) -> None:
-        """In a thread of its own: a notebook that is slow to say no must not hold up the rest."""
+        """Poll notebooks in a thread of its own: a slow one must not hold up the rest."""
         while not self._left.wait(_TICK):
             if self._answering.ask(unanswered(list(self._pods.things.values()))):
                 self._awake.put(0)
 
     def _new(self) -> Iterator[Report]:
-        """What is not as it was seen last, and the builds whose output has grown."""
+        """Yield reports that differ from those seen last, and builds whose output has grown."""
         if not self._all_listed():
             return
         grown, self._grown = self._grown, set()
@@ -253,12 +255,12 @@ class Changes:
 
 
 def unanswered(pods: list[Manifest]) -> dict[str, str]:
-    """Uid and address of each pod that could answer."""
+    """Return uid and address of each pod that could answer."""
     return {pod["metadata"]["uid"]: pod["status"]["podIP"] for pod in pods if is_running(pod)}
 
 
 def latest(events: list[Manifest]) -> dict[str, str]:
-    """The last warning for each pod, by the pod's uid."""
+    """Return the last warning for each pod, by the pod's uid."""
     events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
     return {
         event["involvedObject"].get("uid", ""): f"{event.get('reason')}: {event.get('message')}"

@@ -1,7 +1,7 @@
-"""The Kubernetes API as a few verbs on plain dictionaries, with a timeout each and errors of ours.
+"""The Kubernetes API as a few verbs on plain dictionaries, with timeouts and errors of our own.
 
-The one module that imports the client library. Kinds are the API's own plural names; all of
-them live in one namespace, but for the nodes.
+The only module that imports the client library. Kinds are the API's own plural names; all of them
+live in one namespace, except the nodes.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Manifest = dict[str, Any]
 Query = Mapping[str, str | int]
 
 CONNECTIONS = 256
-"""Kept open at most: each followed log holds one."""
+"""Most connections kept open: each followed log holds one."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
 SILENCE_SECONDS = 90
-"""A stream that says nothing for so long is taken for broken; the server ends one before."""
+"""A stream silent for this long is considered broken; the server ends a watch before that."""
 WATCH_SECONDS = 60
 LONGEST_LINE = 1_000_000
 FORBIDDEN = "cluster.forbidden"
@@ -36,20 +36,23 @@ _REVIEWING, _REVIEWS = "/apis/authorization.k8s.io/v1", "selfsubjectaccessreview
 
 
 class Expired(Exception):
-    """The place in the history that a watch was to go on from is gone: list again."""
+    """The version from which a watch was to continue is too old: list again."""
 
 
 class Listing(NamedTuple):
-    """The objects, and the version from which a watch goes on."""
+    """The objects, and the version from which a watch continues."""
 
     items: list[Manifest]
     version: str
 
 
 class Cluster:
-    """``kubeconfig`` is a file; without one, the usual places are looked into. ``silence`` is
-    how many seconds a stream, and ``patience`` how many an answer is waited for. ``labels`` are
-    those that everything bears that is made here."""
+    """A namespace of a cluster, reached through its API.
+
+    ``kubeconfig`` is a file; without one, the usual places are searched. ``silence`` is how many
+    seconds to wait for data on a stream, ``patience`` for an answer. ``labels`` returns the labels
+    put on everything that is created.
+    """
 
     def __init__(
         self,
@@ -68,36 +71,38 @@ class Cluster:
         self._labels = labels
 
     def create(self, kind: str, manifest: Manifest) -> bool:
-        """Make it; False if one of that name is there already."""
+        """Create it; return False if one with that name exists."""
         body = manifest if kind == "configmaps" else self._labelled(manifest)
         status, _answer = self._ask("POST", kind, body=body, tolerated={409})
         return status != 409
 
     def put(self, kind: str, manifest: Manifest) -> None:
-        """Make it, or merge it into the one of that name."""
+        """Create it, or merge it into the one with that name."""
         name = manifest["metadata"]["name"]
         if not self.patch(kind, name, manifest) and not self.create(kind, manifest):
             self.patch(kind, name, manifest)  # somebody else has made it just now
 
     def get(self, kind: str, name: str) -> Manifest | None:
+        """Return the object, or None if it does not exist."""
         status, answer = self._ask("GET", f"{kind}/{name}", tolerated={404})
         return None if status == 404 else answer
 
     def patch(self, kind: str, name: str, change: Manifest) -> bool:
-        """Merge the change in; False if there is nothing of that name."""
+        """Merge the change into it; return False if nothing has that name."""
         status, _answer = self._ask("PATCH", f"{kind}/{name}", body=change, tolerated={404})
         return status != 404
 
     def delete(self, kind: str, name: str, **options: Any) -> None:
-        """Have it removed; what is not there is no error."""
+        """Delete it; does nothing if it does not exist."""
         self._ask("DELETE", f"{kind}/{name}", body=options, tolerated={404, 409})
 
     def list(self, kind: str, query: Query) -> Listing:
+        """Return all objects of a kind that match the query."""
         _status, answer = self._ask("GET", kind, query=query)
         return Listing(answer["items"], answer["metadata"]["resourceVersion"])
 
     def nodes(self) -> Sequence[Manifest] | None:
-        """All machines of the cluster; None where the portal may not look at them."""
+        """Return all nodes of the cluster; None where the portal may not read them."""
         try:
             items: Sequence[Manifest] = self._ask("GET", "nodes", root=_API)[1]["items"]
         except InternalError as error:
@@ -107,7 +112,7 @@ class Cluster:
         return items
 
     def may(self, verb: str, kind: str) -> bool:
-        """Whether the portal itself has this right in the namespace; ``pods/log`` is a kind."""
+        """Return whether the portal has this right in the namespace; ``pods/log`` is a kind."""
         resource, _slash, subresource = kind.partition("/")
         wanted = {"verb": verb, "resource": resource, "subresource": subresource}
         spec = {"resourceAttributes": {"namespace": self._namespace, **wanted}}
@@ -115,8 +120,7 @@ class Cluster:
         return bool(answer["status"]["allowed"])
 
     def is_there(self, path: str) -> bool | None:
-        """Whether the API knows something outside the namespace; None where the portal may not
-        look."""
+        """Return whether an object outside the namespace exists; None if looking is forbidden."""
         try:
             root, _slash, name = path.rpartition("/")
             status, _answer = self._ask("GET", name, tolerated={404}, root=root)
@@ -127,9 +131,9 @@ class Cluster:
         return status != 404
 
     def watch(self, kind: str, query: Query, version: str) -> Iterator[tuple[str, Manifest]]:
-        """What happens after ``version``, each as (ADDED | MODIFIED | DELETED | BOOKMARK, object).
+        """Yield what happens after ``version`` as (ADDED | MODIFIED | DELETED | BOOKMARK, object).
 
-        Ends after a minute, to be taken up again. Raises `Expired`.
+        Ends after a minute; the caller starts it again. Raises `Expired`.
         """
         more: Query = {
             **query,
@@ -148,7 +152,7 @@ class Cluster:
     def log(
         self, pod: str, container: str, *, since: str = "", follow: bool = False
     ) -> Iterator[bytes]:
-        """A container's lines, each with its time in front; none while it has not started.
+        """Yield a container's lines, each prefixed with its time; none if it has not started.
 
         ``since`` is a time to the second.
         """
@@ -233,7 +237,7 @@ class Cluster:
 
 
 def _lines(response: BaseHTTPResponse) -> Iterator[bytes]:
-    """Whole lines as they come; the rest of a stream that breaks in one is not a line."""
+    """Yield whole lines as they come; drop a partial last line if the stream breaks."""
     rest = b""
     for piece in response.stream(None):
         *lines, rest = (rest + piece).split(b"\n")

@@ -1,8 +1,8 @@
-"""People's SSH keys in the cluster, as pure functions: Secrets, and how pods get at them.
+"""Make the Secrets with people's SSH keys, and the mounts that give them to pods. Pure functions.
 
-A person who has notebooks has one Secret, which belongs to those of their runs: the cluster
-removes it with the last of them. A private build has one of its own, which belongs to its pod.
-Neighbours: `serverpod` and `buildpod`, whose pods mount them, and `backend`, which makes them.
+A person who has notebooks has one Secret, which belongs to their runs: the cluster removes it with
+the last of them. A private build has a Secret of its own, which belongs to its pod. Neighbours:
+`serverpod` and `buildpod`, whose pods mount them, and `backend`, which creates them.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from sessions.backends import BuildSpec
 from .labels import build_key_labels, build_key_name, key_labels, key_name
 
 FOLDER = "/run/bindery/ssh"
-"""In a notebook: the Secret as it is now. The kubelet follows its changes there."""
+"""In a notebook: the Secret as it is now. The kubelet updates the files here."""
 BUILD_FOLDER = "/run/bindery/key"
 """In the container that fetches."""
 OWN = "/home/jovyan/.ssh"
-"""The person's own folder; what `LINKS` puts there leads into `FOLDER`."""
+"""The person's own folder; the links that `LINKS` puts there point into `FOLDER`."""
 
 _PRIVATE, _PUBLIC, _KNOWN, _CONFIG = "ssh.priv", "ssh.pub", "known_hosts", "ssh_config"
 _SYSTEM = "/etc/ssh/ssh_config.d/bindery.conf"
 _VOLUME, _OWN_VOLUME = "ssh-key", "ssh-own"
 
-# A person's further keys come after it, where ssh looks by itself when it is told of none.
+# A person's other keys come after it, in the places where ssh looks by default.
 CONFIGURATION = f"""\
 Host *
     IdentityFile {FOLDER}/{_PRIVATE}
@@ -37,8 +37,8 @@ Host *
     StrictHostKeyChecking accept-new
 """
 
-# Links, and not mounts of single files: those would keep the key that there was at the start. An
-# ssh of conda's reads nothing below /etc, but the person's own configuration.
+# Links, not mounts of single files: those would keep the key that was there at the start. conda's
+# ssh reads nothing below /etc, but does read the person's own configuration.
 LINKS = f"""
 if [ -d {FOLDER} ]; then (
     umask 077
@@ -50,9 +50,9 @@ if [ -d {FOLDER} ]; then (
 
 
 def of_person(volume: str, identity: Identity, run: dict[str, Any]) -> dict[str, Any]:
-    """The Secret with all that ssh needs in the notebooks of the person with this volume.
+    """Return the Secret with everything ssh needs in notebooks of the person with this volume.
 
-    ``run`` is the Secret of a run for which it is wanted, as the cluster has it.
+    ``run`` is the Secret of a run that needs it, as the cluster has it.
     """
     metadata = run["metadata"]
     return {
@@ -68,7 +68,7 @@ def of_person(volume: str, identity: Identity, run: dict[str, Any]) -> dict[str,
 
 
 def renewed(identity: Identity) -> dict[str, Any]:
-    """The change of a person's Secret that brings other keys."""
+    """Return the patch of a person's Secret that replaces the keys."""
     texts = {
         _PRIVATE: identity.private,
         _PUBLIC: f"{identity.public.rstrip()}\n",
@@ -79,12 +79,12 @@ def renewed(identity: Identity) -> dict[str, Any]:
 
 
 def mark(identity: Identity) -> str:
-    """What tells these keys from others, and nothing of them."""
+    """Return a hash that tells these keys from others and reveals nothing of them."""
     return hashlib.sha256(f"{identity.public}\0{identity.known_hosts}".encode()).hexdigest()[:16]
 
 
 def of_build(build_id: int, identity: Identity) -> dict[str, Any]:
-    """The Secret with what it takes to fetch a private repository."""
+    """Return the Secret with the key that fetches a private repository."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -94,7 +94,7 @@ def of_build(build_id: int, identity: Identity) -> dict[str, Any]:
 
 
 def belonging_to(pod: dict[str, Any]) -> dict[str, Any]:
-    """The change of a build's Secret by which it is removed with this pod."""
+    """Return the patch of a build's Secret that has it removed with this pod."""
     metadata = pod["metadata"]
     return {"metadata": {"ownerReferences": [_owner("Pod", metadata["name"], metadata["uid"])]}}
 
@@ -104,6 +104,7 @@ def _owner(kind: str, name: str, uid: str) -> dict[str, str]:
 
 
 def server_mounts() -> list[dict[str, Any]]:
+    """Return the mounts of a notebook's container."""
     return [
         {"name": _VOLUME, "mountPath": FOLDER, "readOnly": True},
         {"name": _VOLUME, "mountPath": _SYSTEM, "subPath": _CONFIG, "readOnly": True},
@@ -112,8 +113,11 @@ def server_mounts() -> list[dict[str, Any]]:
 
 
 def server_volumes(volume: str) -> list[dict[str, Any]]:
-    """The files are root's and for the pod's group to read: ssh finds fault with the mode of
-    a key only where it is the reader's own."""
+    """Return the volumes of a notebook's pod.
+
+    The files belong to root and are readable by the pod's group: ssh checks the mode of a key only
+    if the reader owns it.
+    """
     return [
         {"name": _VOLUME, "secret": {"secretName": key_name(volume), "defaultMode": 0o440}},
         {"name": _OWN_VOLUME, "emptyDir": {}},
@@ -121,10 +125,12 @@ def server_volumes(volume: str) -> list[dict[str, Any]]:
 
 
 def build_mounts() -> list[dict[str, Any]]:
+    """Return the mounts of the container that fetches."""
     return [{"name": _VOLUME, "mountPath": BUILD_FOLDER, "readOnly": True}]
 
 
 def build_volumes(spec: BuildSpec) -> list[dict[str, Any]]:
+    """Return the volumes of a build's pod; none for a public repository."""
     if spec.identity is None:
         return []
     secret = {"secretName": build_key_name(spec.id), "defaultMode": 0o440}

@@ -1,7 +1,7 @@
-"""The labels by which everything of ours in the cluster is found, and the names of objects.
+"""The labels that identify our objects in the cluster, and the names of objects.
 
-The labels are a contract (DESIGN, "Labels on Kubernetes objects"): operators select by them.
-Names bear the row's number, so that making a thing twice makes one.
+The labels are a contract: operators select by them. Names contain the row's number, so that
+creating a thing twice makes one.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ MANAGED = "app.kubernetes.io/managed-by"
 KIND = "bindery/kind"
 PROJECT = "bindery/project"
 OWNER = "bindery/owner"
-"""The name of the person's volume: the name that they had first, which stays when it changes."""
+"""The name of the person's volume: their first name here, which stays when they are renamed."""
 BUILD = "bindery/build"
 SESSION = "bindery/session"
 INSTALLATION = "bindery/installation"
-"""Whose it is: `Cluster.create` puts it on everything that is made (see `namespace`)."""
+"""The owning installation: `Cluster.create` puts it on everything (see `namespace`)."""
 TASK = "bindery/task"
 KEYS = "bindery/keys"
-"""An annotation: with which keys it was renewed last, by their mark."""
+"""An annotation: the mark of the keys that it was last renewed with."""
 TOLD = "bindery/told"
-"""An annotation: what was wished of the thing since, `CANCEL` or `STOP`."""
+"""An annotation: what the thing was told to do, `CANCEL` or `STOP`."""
 CANCEL = "cancel"
 STOP = "stop"
 
@@ -29,23 +29,25 @@ OURS = f"{MANAGED}=bindery"
 
 
 def _of_kind(kind: str) -> str:
-    """The selector of all our objects of a kind: build, server, volume, key or helper."""
+    """Return the selector of all our objects of a kind: build, server, volume, key or helper."""
     return f"{OURS},{KIND}={kind}"
 
 
 BUILDS = f"{_of_kind('build')},{BUILD}"
 BUILD_KEYS = f"{_of_kind('key')},{BUILD}"
 SERVERS = f"{_of_kind('server')},{SESSION}"
-"""Selectors of what bears the number of its row."""
+"""Selector of everything that carries a notebook's row number."""
 VOLUMES = f"{_of_kind('volume')},{OWNER}"
 HELPERS = _of_kind("helper")
 
 
 def build_labels(spec: BuildSpec) -> dict[str, str]:
+    """Return the labels of a build's pod."""
     return {MANAGED: "bindery", KIND: "build", BUILD: str(spec.id)}
 
 
 def server_labels(spec: ServerSpec) -> dict[str, str]:
+    """Return the labels of a notebook's pod and Secret."""
     return {
         MANAGED: "bindery",
         KIND: "server",
@@ -56,14 +58,17 @@ def server_labels(spec: ServerSpec) -> dict[str, str]:
 
 
 def volume_labels(volume: str) -> dict[str, str]:
+    """Return the labels of a person's volume claim."""
     return {MANAGED: "bindery", KIND: "volume", OWNER: volume}
 
 
 def key_labels(volume: str) -> dict[str, str]:
+    """Return the labels of the Secret with a person's keys."""
     return {MANAGED: "bindery", KIND: "key", OWNER: volume}
 
 
 def build_key_labels(build_id: int) -> dict[str, str]:
+    """Return the labels of the Secret with a build's key."""
     return {MANAGED: "bindery", KIND: "key", BUILD: str(build_id)}
 
 
@@ -73,35 +78,39 @@ def helper_labels(task: str, project: str, volume: str) -> dict[str, str]:
 
 
 def program_labels() -> dict[str, str]:
+    """Return the labels of the ConfigMap with the program that pods run."""
     return {MANAGED: "bindery", KIND: "program"}
 
 
 def build_name(build_id: int) -> str:
+    """Return the name of a build's pod."""
     return f"build-{build_id}"
 
 
 def server_name(spec: ServerSpec) -> str:
-    """Of the pod and of the Secret: the project's name, and which run of it this is.
+    """Return the name of a notebook's pod and Secret: the project's name and the run's number.
 
-    With the project's name in it, an object that a restored database has forgotten is never
-    taken for one of another project that came to the same number.
+    The project's name keeps an object that a restored database has forgotten from being taken for
+    one of another project that came to the same number.
     """
     return f"{spec.name}-{spec.id}"
 
 
 def volume_name(volume: str) -> str:
-    """Of the claim; a notebook shows the volume under a like name of its person's."""
+    """Return the name of the claim; a notebook mounts it at a path made from its person's name."""
     return f"{volume}-nfs-pvc"
 
 
 def key_name(volume: str) -> str:
-    """Of the Secret with a person's keys; that of a run ends in a number."""
+    """Return the name of the Secret with a person's keys; a run's Secret ends in a number."""
     return f"{volume}-ssh-key"
 
 
 def build_key_name(build_id: int) -> str:
+    """Return the name of the Secret with a build's key."""
     return f"{build_name(build_id)}-key"
 
 
 def helper_name(task: str, project: str) -> str:
+    """Return the name of a helper pod."""
     return f"helper-{task}-{project}"

@@ -1,8 +1,8 @@
-"""An operator's own part of a pod, put under the portal's: what the portal says stays said.
+"""Merge an operator's pod template under the portal's manifest, which always wins.
 
-What a pod and the portal's own container may do is the portal's word alone: a template can add
-no capability there. Containers and rights of the pod that only the template has are merged in
-like everything else; `preflight` names those that would undo the portal's.
+The portal alone decides what the pod and its own container may do: a template cannot add a
+capability there. Other containers, and pod-level keys that only the template has, are merged in;
+`preflight` reports those that would undo the portal's restrictions.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 _WHOLE = {"securityContext"}
-"""Keys whose value is not merged: what a template adds there would widen what ours narrows."""
+"""Keys whose value is not merged: an addition would widen what the portal restricts."""
 _THEIRS_FIRST = {"initContainers"}
-"""Keys of lists in whose order things happen: an operator's part prepares what ours needs, such as
-a volume whose folders belong to somebody else."""
+"""Keys of lists whose order matters: an operator's part prepares what ours needs, such as a volume
+whose folders belong to somebody else."""
 
 
 def merged(template: Any, ours: Any) -> Any:
-    """``ours`` with everything that only ``template`` has.
+    """Return ``ours`` with everything that only ``template`` has.
 
-    Mappings are merged key by key; lists of named things (containers, volumes, variables) by
-    their names; other lists are joined. Ours stands first, but for `_THEIRS_FIRST`. Where both
-    have a value, ``ours`` is the one. Of a `_WHOLE` key, ours is all there is.
+    Mappings are merged key by key; lists of named things (containers, volumes, variables) by name;
+    other lists are concatenated, ours first except for `_THEIRS_FIRST`. If both have a value,
+    ``ours`` wins. A `_WHOLE` key is taken from ours alone.
     """
     if isinstance(template, dict) and isinstance(ours, dict):
         shared = (template.keys() & ours.keys()) - _WHOLE

@@ -1,15 +1,11 @@
 """Own the namespace's objects by installation id, people's volume claims among them.
 
-People's volume claims in the cluster: made once, and told from others of the same name.
+A ConfigMap holds the id, and each of our objects carries it as a label. An object with another id
+belongs to another portal: it is listed, and left alone. An object without one was made before there
+were ids.
 
-Who has a claim has its files. So one that the portal has not made counts as a person's only
-after staff have said so: `adopt` then puts the portal's labels on it.
-
-To which installation the namespace belongs, and whose its objects are.
-
-A ConfigMap has the id, and every object of ours bears it as a label. What bears another one is
-some other portal's: it is listed, and left alone. What bears none was made before there were
-ids.
+Whoever has a volume claim has its files. So a claim that the portal has not made counts as a
+person's only after staff have said so: `adopt` then puts the portal's labels on it.
 """
 
 from __future__ import annotations
@@ -46,8 +42,10 @@ OUR_LABELS = (MANAGED, KIND, OWNER)
 
 
 def ensure(cluster: Cluster, wanted: Manifest) -> Manifest | None:
-    """Make the claim unless it is there; return the one that was. Raises `UserError` for one that
-    is not the portal's."""
+    """Create the claim unless it exists; return the existing one, or None.
+
+    Raises `UserError` if the existing one is not the portal's.
+    """
     name = wanted["metadata"]["name"]
     found = cluster.get(CLAIMS, name)
     if found is None:
@@ -71,8 +69,10 @@ def is_ours(found: Manifest, labels: Manifest) -> bool:
 
 
 def adopt(cluster: Cluster, volume: str) -> bool:
-    """Have the claim of this volume's name count as its person's; False where there is none, or
-    where it does already."""
+    """Make the claim with this volume's name its person's.
+
+    Return False if there is none, or if it already is theirs.
+    """
     found = cluster.get(CLAIMS, volume_name(volume))
     labels = volume_labels(volume)
     if found is None or is_ours(found, labels):
@@ -82,12 +82,12 @@ def adopt(cluster: Cluster, volume: str) -> bool:
 
 CONFIGMAP = "bindery-installation"
 SECONDS = 10.0
-"""So long an id that was read counts: adopting it changes the database, and nothing here."""
+"""How long an id that was read stays valid: adopting it changes the database, nothing here."""
 KINDS = ("pods", "secrets", "persistentvolumeclaims")
 
 
 class Namespace:
-    """``cluster`` returns the way to it."""
+    """The namespace and the installation it belongs to; ``cluster`` returns its API."""
 
     def __init__(self, cluster: Callable[[], Cluster]) -> None:
         self._cluster = cluster
@@ -95,8 +95,11 @@ class Namespace:
         self._until = 0.0
 
     def id(self) -> str:
-        """Return the id that the namespace bears, "" where it has none. Raises `NotAllowed` where
-        the portal may not look, and `TemporaryError` while nobody can say."""
+        """Return the installation id of the namespace, "" if it has none.
+
+        Raises `NotAllowed` where the portal may not look, and `TemporaryError` while nobody can
+        say.
+        """
         if time.monotonic() >= self._until:
             try:
                 found = self._cluster().get("configmaps", CONFIGMAP)
@@ -107,7 +110,7 @@ class Namespace:
         return self._known
 
     def give(self, wanted: str) -> str:
-        """Have it bear this id unless it has one; return the one that it bears now."""
+        """Give the namespace this id unless it has one; return the one that it has now."""
         manifest = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -122,14 +125,14 @@ class Namespace:
         return self.id()
 
     def mine(self) -> str:
-        """Return the id, or what it was when it could last be read."""
+        """Return the id, or the one last read if it cannot be read now."""
         try:
             return self.id()
         except BinderyError:
             return self._known
 
     def labels(self) -> dict[str, str]:
-        """Return what every object that is made bears."""
+        """Return the labels to put on every object that is made."""
         mine = self.mine()
         return {INSTALLATION: mine} if mine else {}
 
@@ -139,11 +142,11 @@ class Namespace:
         return bool(other) and other != (self.mine() or other)
 
     def own(self, things: list[Manifest]) -> list[Manifest]:
-        """Return those that are not another installation's."""
+        """Return those that do not belong to another installation."""
         return [thing for thing in things if not self.is_foreign(thing)]
 
     def found(self) -> Found:
-        """Return all that is there, without what is another installation's. Raises as `id`."""
+        """Return all that exists, without other installations' objects. Raises as `id`."""
         runs = [*self._list("secrets", SERVERS), *self._list("pods", SERVERS)]
         claims = self._list("persistentvolumeclaims", VOLUMES)
         return Found(
@@ -154,7 +157,7 @@ class Namespace:
         )
 
     def foreign(self) -> list[str]:
-        """Return what is another installation's, as ``kind name (id)``."""
+        """Return other installations' objects, as ``kind name (id)``."""
         selector = f"{OURS},{INSTALLATION}"
         found = []
         for kind in KINDS:
@@ -165,7 +168,7 @@ class Namespace:
         return sorted(found)
 
     def mark(self, known: Found) -> None:
-        """Have what has a row and no id bear that of the namespace."""
+        """Put the namespace's id on objects that have a row and no id."""
         change: Manifest = {"metadata": {"labels": self.labels()}}
         for kind in KINDS if self.mine() else ():
             selector = f"{OURS},!{INSTALLATION}"
@@ -181,7 +184,7 @@ class Namespace:
 
 
 def _is_known(thing: dict[str, Any], known: Found) -> bool:
-    """By the number of its row; what has none belongs to a person."""
+    """Return whether a row exists: by its number, or for things without one, by the person."""
     for key, numbers in ((SESSION, known.sessions), (BUILD, known.builds)):
         if label(thing, key):
             return any(number in numbers for number in _numbers([thing], key))
@@ -189,7 +192,7 @@ def _is_known(thing: dict[str, Any], known: Found) -> bool:
 
 
 def _numbers(things: list[Manifest], key: str) -> Iterator[int]:
-    """Pass over what somebody else has written into the label."""
+    """Yield the numbers in a label; skip values that somebody else wrote."""
     for thing in things:
         text = label(thing, key)
         if text.isascii() and text.isdigit():

@@ -1,6 +1,6 @@
-"""From the cluster's machines, as it describes them, to what they have together. Pure functions.
+"""Add up the capacity of the cluster's nodes. Pure functions.
 
-What counts is "allocatable": what a node's own system does not keep for itself.
+Counts "allocatable": what a node does not reserve for its own system.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _UNITS = {
 
 
 def capacity(nodes: Iterable[Node], gpu: str) -> Capacity:
-    """What those nodes have that take pods now; ``gpu`` is the name of that resource.
+    """Return the total of the nodes that take pods now; ``gpu`` names that resource.
 
-    How much of their disks is free they do not say, but that too little is: where none is left
-    with enough, nothing is free.
+    Nodes do not say how much disk is free, only that it is too little: if all ready nodes report
+    that, nothing is free.
     """
     ready = [node for node in nodes if _is_ready(node)]
     taking = [node for node in ready if not _is(node, "DiskPressure")]
@@ -37,7 +37,7 @@ def capacity(nodes: Iterable[Node], gpu: str) -> Capacity:
 
 
 def quantity(text: str) -> float:
-    """``2``, ``1500m``, ``16Gi``, ``1e3`` as a number. 0 for what cannot be read."""
+    """Return ``2``, ``1500m``, ``16Gi`` or ``1e3`` as a number; 0 if it cannot be read."""
     unit = text[-2:] if text[-2:] in _UNITS else text[-1:]
     unit = unit if unit in _UNITS else ""
     try:
@@ -52,7 +52,10 @@ def _sum(nodes: Iterable[Node], resource: str) -> float:
 
 
 def _is_ready(node: Node) -> bool:
-    """Ready, and not cordoned. Taints are left aside: who tolerates what, each pod says."""
+    """Return whether it is ready and not cordoned.
+
+    Taints are ignored: pods decide what they tolerate.
+    """
     return _is(node, "Ready") and not node.get("spec", {}).get("unschedulable", False)
 
 

@@ -1,15 +1,12 @@
 """Read the output of builds from any position.
 
-Where in a build's output a reader is: which container, which line of it, and when that was.
+A `Place` says where a reader is: which container, which line of it, and when that line came. The
+builder numbers its lines, so that repeated and missing lines are noticed; the time lets the cluster
+start near the place.
 
-The builder numbers its lines, so what is read twice is noticed and what is missing, too. The
-time lets the cluster begin near the place.
-
-Reading the output of builds: what has ended is read from the cluster, what runs is followed.
-
-Whoever only asks now and then (a worker, a test) reads from the cluster each time. In watch,
-`follow` has a thread for each running container, which has the lines at hand before they are
-asked for, and wakes watch when there are some.
+Finished containers are read from the cluster, running ones can be followed. Callers that ask only
+now and then (a worker, a test) read from the cluster each time. For the watch process, a `Follower`
+has a thread per running container, which keeps lines ready and wakes watch when there are some.
 """
 
 from __future__ import annotations
@@ -28,15 +25,15 @@ from .cluster import Cluster
 from .labels import build_name
 
 _FRACTION = re.compile(r"\.\d+")
-"""Of a second. The zone behind it stays: some nodes give their own."""
+"""Fraction of a second. The zone behind it stays: some nodes give their own."""
 _TIME = re.compile(r"[0-9-]{10}T[0-9:]{8}\S{1,20}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
-"""A build that has taken its container over may say any number, also one that nothing holds."""
+"""A line number. A build that has taken over its container may send any, even a huge one."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """After line ``number`` of the container ``STAGES[stage]``, which came at ``at``."""
+    """A position: after line ``number`` of ``STAGES[stage]``'s container, which came at ``at``."""
 
     stage: int = 0
     number: int = 0
@@ -44,7 +41,7 @@ class Place:
 
     @classmethod
     def parsed(cls, position: str) -> Place:
-        """The place that a `LogPiece.position` stands for; "" is the beginning."""
+        """Return the place that a `LogPiece.position` stands for; "" is the beginning."""
         stage, number, at = (position or "0 0 ").split(" ")
         return cls(int(stage), int(number), at)
 
@@ -57,7 +54,7 @@ class Place:
 
     @property
     def since(self) -> str:
-        """The second in which to begin to read again."""
+        """The second from which to read again."""
         return _FRACTION.sub("", self.at)
 
     @property
@@ -65,13 +62,14 @@ class Place:
         return self.stage + 1 == len(STAGES)
 
     def next_stage(self) -> Place:
+        """Return the beginning of the next container's output."""
         return Place(self.stage + 1)
 
     def read(self, raw: bytes) -> tuple[Place, list[str]]:
-        """The place after a line as the cluster gives it, and what is new in it.
+        """Return the place after a raw line of the cluster's log, and its new text.
 
-        No line where it was read before, or where a node only says that it has none; one more
-        where others between are missing.
+        No text if it was read before, or is only a node's notice that it has none; an extra line if
+        lines in between are missing.
         """
         words = raw.decode("utf-8", "replace").replace("\0", "").rstrip("\r\n")
         at, _blank, line = words.partition(" ")
@@ -89,14 +87,14 @@ class Place:
 
 PIECE = 15_000
 AT_HAND = 2_000
-"""Lines that a follower keeps before it waits for them to be taken."""
+"""Lines that a follower buffers before it waits for them to be taken."""
 PAUSE = 0.5
-"""Seconds before a log whose stream has ended is asked for again: its container may have ended,
-and that is not known yet, or its node may be out of reach."""
+"""Seconds before a log whose stream has ended is requested again: its container may have ended
+without that being known yet, or its node may be out of reach."""
 
 
 class Piece:
-    """Lines of one container, gathered from a place on until they are enough."""
+    """Lines of one container, collected from a place on up to a maximum size."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -104,7 +102,7 @@ class Piece:
         self._size = 0
 
     def take(self, raw: bytes) -> bool:
-        """Add a line; False when it has no more room, and the line was not taken."""
+        """Add a line; return False if it did not fit and was not taken."""
         place, lines = self.place.read(raw)
         size = sum(len(line.encode()) + 1 for line in lines)
         if self._lines and self._size + size > PIECE:
@@ -115,6 +113,7 @@ class Piece:
         return True
 
     def made(self) -> LogPiece | None:
+        """Return the collected lines, or None if there are none."""
         if not self._lines:
             return None
         text = "".join(f"{line}\n" for line in self._lines)
@@ -122,7 +121,7 @@ class Piece:
 
 
 def read(cluster: Cluster, build_id: int, place: Place) -> Piece:
-    """What a container has said so far after a place. Raises `TemporaryError`."""
+    """Return what a container has written so far after a place. Raises `TemporaryError`."""
     piece = Piece(place)
     lines = cluster.log(build_name(build_id), place.container, since=place.since)
     for raw in lines:
@@ -132,7 +131,7 @@ def read(cluster: Cluster, build_id: int, place: Place) -> Piece:
 
 
 class Follower:
-    """Follows one container from a place on, for as long as that has something to say."""
+    """A thread that follows one container's log from a place on until it ends."""
 
     def __init__(
         self, cluster: Cluster, build_id: int, place: Place, wake: Callable[[int], None]
@@ -150,15 +149,16 @@ class Follower:
         self._thread.start()
 
     def has_ended(self) -> bool:
+        """Return whether the log has ended and all of its lines were taken."""
         return self._over.is_set() and not self._lines
 
     def leave(self) -> None:
-        """Nobody takes its lines any more."""
+        """Stop following; nobody takes its lines any more."""
         self._left.set()
         self._room.release()
 
     def piece(self) -> Piece:
-        """What has come since, without waiting for more."""
+        """Return what has arrived since, without waiting for more."""
         piece = Piece(self.place)
         while self._lines and piece.take(self._lines[0]):
             self._lines.popleft()

@@ -1,10 +1,7 @@
 """Read a pod's state, and probe whether its JupyterLab answers.
 
-Whether a notebook's JupyterLab answers: the one thing that the cluster cannot tell.
-
-A readiness probe of the cluster's would know up to a second later, and so would the page.
-
-Reading what the cluster says of a pod: labels, conditions and its containers' states.
+The cluster reports labels, conditions and container states. Whether JupyterLab answers is asked
+directly: a readiness probe would know up to a second later, and so would the page.
 """
 
 from __future__ import annotations
@@ -21,18 +18,18 @@ from .serverpod import PORT
 SECONDS = 1.0
 AT_ONCE = 16
 PATH = "/api"
-"""Jupyter says its version there, to everybody."""
+"""Jupyter returns its version there, to anyone."""
 
 
 class Answering:
-    """Remembers which pods have answered once."""
+    """The uids of pods that have answered at least once."""
 
     def __init__(self) -> None:
         self.uids: frozenset[str] = frozenset()
         self._pool: ThreadPoolExecutor | None = None
 
     def ask(self, addresses: Mapping[str, str]) -> set[str]:
-        """The uids, of those in ``addresses``, that answer now and had not before."""
+        """Return the uids in ``addresses`` that answer now and had not before."""
         asked = {uid: host for uid, host in addresses.items() if uid not in self.uids}
         if not asked:
             return set()
@@ -60,15 +57,17 @@ Pod = dict[str, Any]
 
 
 def label(thing: Pod, key: str) -> str:
+    """Return the value of a label, "" if it is missing."""
     return str(thing["metadata"].get("labels", {}).get(key, ""))
 
 
 def annotation(thing: Pod, key: str) -> str:
+    """Return the value of an annotation, "" if it is missing."""
     return str(thing["metadata"].get("annotations", {}).get(key, ""))
 
 
 def containers(pod: Pod) -> Iterator[tuple[str, Pod]]:
-    """Name and status of each container that the node has said something of, in their order."""
+    """Yield name and status of each container that has a status, in order."""
     status = pod.get("status", {})
     for kind in ("initContainerStatuses", "containerStatuses"):
         for each in status.get(kind, []):
@@ -76,13 +75,13 @@ def containers(pod: Pod) -> Iterator[tuple[str, Pod]]:
 
 
 def condition(pod: Pod, kind: str) -> Pod:
-    """The condition of that kind, or an empty one."""
+    """Return the condition of that kind, or an empty one."""
     found = (each for each in pod.get("status", {}).get("conditions", []) if each["type"] == kind)
     return next(found, {})
 
 
 def unscheduled(pod: Pod) -> str | None:
-    """Why no node has taken the pod; None when one has, "" when nobody has tried yet."""
+    """Return why no node has taken the pod; None if one has, "" if nobody has tried yet."""
     if pod.get("spec", {}).get("nodeName"):
         return None
     scheduled = condition(pod, "PodScheduled")
@@ -90,20 +89,21 @@ def unscheduled(pod: Pod) -> str | None:
 
 
 def created(thing: Pod) -> datetime:
+    """Return when it was created."""
     return moment(thing["metadata"]["creationTimestamp"])
 
 
 def moment(text: str) -> datetime:
-    """A time as the cluster writes it."""
+    """Parse a time as the cluster writes it."""
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def leaves(thing: Pod) -> bool:
-    """Whether its removal has begun."""
+    """Return whether its removal has begun."""
     return "deletionTimestamp" in thing["metadata"]
 
 
 def is_running(pod: Pod) -> bool:
-    """Whether its containers run and it has an address."""
+    """Return whether its containers run and it has an address."""
     status = pod.get("status", {})
     return status.get("phase") == "Running" and bool(status.get("podIP")) and not leaves(pod)

@@ -1,10 +1,8 @@
 """Check the operator's settings, the cluster and the registry before anything is launched.
 
-What an operator has left out or got wrong: said at start, by ``/health`` and on the pages of
-staff. Until it is mended, nothing is launched.
-
-Whether the cluster and the registry give the portal what it needs, and strangers nothing; for
-`portal.health.doctor`.
+`problems` finds missing or wrong settings; they are reported at start, by ``/health`` and on staff
+pages, and nothing is launched until they are fixed. `examine` checks that the cluster and the
+registry give the portal what it needs, and outsiders nothing; it is for `portal.health.doctor`.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ _OF_THE_NODE = ("hostNetwork", "hostPID", "hostIPC")
 
 
 def problems(site: Site) -> Iterator[Problem]:
-    """Each thing without which nothing can be built or run, or not safely."""
+    """Yield each setting that keeps builds or notebooks from running, or from running safely."""
     needed = {
         "kubernetes.registry": ("PORTAL_REGISTRY", site.registry),
         "kubernetes.builder": ("PORTAL_BUILDER_IMAGE", site.builder_image),
@@ -65,9 +63,9 @@ def _wrong_login(site: Site) -> dict[str, str]:
 
 
 def _dangers(template: dict[str, Any]) -> Iterator[str]:
-    """What a template adds that `merge` lets through and that takes the walls down.
+    """Yield what a template adds that `merge` lets through and that breaks isolation.
 
-    The notebook's own container is not looked at: what it may do is not the template's to say.
+    The notebook's own container is skipped: the template cannot change its rights.
     """
     pod = template.get("spec")
     if not isinstance(pod, dict):
@@ -94,12 +92,15 @@ RIGHTS = {
     "configmaps": ("get", "create"),
     "events": ("list", "watch"),
 }
-"""As ``deploy/kubernetes/rbac.yaml`` gives them."""
+"""As ``deploy/kubernetes/rbac.yaml`` grants them."""
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 
 
 def examine(cluster: Cluster, site: Site, registry: Callable[[], object]) -> Iterator[Problem]:
-    """``registry`` asks the registry something, and raises `TemporaryError` where that fails."""
+    """Yield problems of the registry, rights, Secrets, storage and builder.
+
+    ``registry`` asks the registry something, and raises `TemporaryError` where that fails.
+    """
     yield from _registry(registry)
     yield from _rights(cluster)
     yield from _secrets(cluster, site)
@@ -141,7 +142,7 @@ def _secrets(cluster: Cluster, site: Site) -> Iterator[Problem]:
 
 
 def _storage(cluster: Cluster, site: Site) -> Iterator[Problem]:
-    """To look at storage classes is a right that an operator need not give."""
+    """Check the storage class. An operator need not grant the right to read those."""
     name = site.storage_class
     if name and cluster.is_there(f"{CLASSES}/{name}") is False:
         message = _("There is no StorageClass “%(name)s”: people's volumes stay unbound.")
@@ -157,9 +158,9 @@ def _builder(site: Site) -> Iterator[Problem]:
 
 
 def _strangers(cluster: Cluster, site: Site) -> Iterator[Problem]:
-    """Try whether those who should not can read what is below the portal's own path.
+    """Check whether outsiders can read what is below the portal's own path.
 
-    An image is asked for that nobody has made: to hear that it is not there is to be let in.
+    Asks for an image that does not exist: being told "not found" means being let in.
     """
     if _lets_in(site, ""):
         message = _("Anybody can read what is below PORTAL_REGISTRY, without an account.")
@@ -192,7 +193,10 @@ def _lets_in(site: Site, auth: str) -> bool:
 
 
 def _config(cluster: Cluster, name: str) -> str:
-    """Return the docker ``config.json`` in a Secret; raises ValueError where there is none."""
+    """Return the docker ``config.json`` in a Secret, "" if it has none.
+
+    Raises ValueError if that is not text in base64.
+    """
     secret = cluster.get("secrets", name) or {}
     data = secret.get("data") or {}
     return base64.b64decode(data.get(".dockerconfigjson", ""), validate=True).decode()

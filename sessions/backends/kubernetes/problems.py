@@ -1,7 +1,7 @@
-"""What keeps a notebook's pod from running, as a stable code and a sentence for its person.
+"""Explain why a notebook's pod does not run, as a stable code and a sentence for its person.
 
-Pure functions of what the cluster says: why no node takes a pod, why an image cannot be
-pulled, how a container ended.
+Pure functions of what the cluster says: why no node takes a pod, why an image cannot be pulled, how
+a container ended.
 """
 
 from __future__ import annotations
@@ -37,11 +37,14 @@ _SHORT = {
 }
 _NOTHING = ("", "")
 NO_JUPYTERLAB = "spawn.no-jupyterlab"
-"""Said by the notebook's container, or by the one before it where there is no Python either."""
+"""Reported by the notebook's container, or by the one before it if there is no Python either."""
 
 
 def why_unplaced(reason: str, place: int, site: Site) -> Problem:
-    """Why the scheduler has found no node, in its own words; ``place`` is that in the queue."""
+    """Explain why the scheduler has found no node.
+
+    ``reason`` is the scheduler's message, ``place`` the position in the queue for GPUs.
+    """
     if not reason:
         return _NOTHING
     if f"Insufficient {site.gpu}" in reason:
@@ -64,7 +67,7 @@ def why_unplaced(reason: str, place: int, site: Site) -> Problem:
 
 
 def why_not_running(pod: Pod, warning: str) -> Problem:
-    """What a pod with a node waits for; ``warning`` is the latest that the cluster gave."""
+    """Explain what a scheduled pod waits for; ``warning`` is the cluster's latest."""
     for _name, status in containers(pod):
         waiting = status.get("state", {}).get("waiting", {})
         if waiting.get("reason") in {"ErrImagePull", "ImagePullBackOff"}:
@@ -79,13 +82,13 @@ def why_not_running(pod: Pod, warning: str) -> Problem:
 
 
 def is_pull_refused(waiting: Pod) -> bool:
-    """Whether pulling the image again would end the same way."""
+    """Return whether pulling the image again would end the same way."""
     pulling = waiting.get("reason") in {"ErrImagePull", "ImagePullBackOff"}
     return pulling and bool(_REFUSED.search(waiting.get("message", "")))
 
 
 def hopeless(pod: Pod) -> Problem | None:
-    """What will not get better by waiting."""
+    """Return a problem that waiting cannot fix, or None."""
     for _name, status in containers(pod):
         waiting = status.get("state", {}).get("waiting", {})
         reason = waiting.get("reason", "")
@@ -99,7 +102,7 @@ def hopeless(pod: Pod) -> Problem | None:
 
 
 def why_ended(pod: Pod) -> Problem:
-    """How a pod came to its end; nothing where JupyterLab ended well."""
+    """Explain how a pod ended; empty if JupyterLab exited normally."""
     status = pod.get("status", {})
     if status.get("reason") == "Evicted":
         message = _(
@@ -120,6 +123,7 @@ def why_ended(pod: Pod) -> Problem:
 
 
 def node_lost() -> Problem:
+    """Return code and sentence for a notebook whose node is gone."""
     message = _(
         "The machine that ran the notebook is gone. Your own folder is kept: start it again."
     )
@@ -127,7 +131,7 @@ def node_lost() -> Problem:
 
 
 def given_up() -> str:
-    """What there is to know of a notebook that was to stop on a node that does not answer."""
+    """Return the message for a notebook that was to stop on a node that does not answer."""
     return _(
         "The machine that ran the notebook does not answer, so it was given up. If that machine "
         "comes back, it ends there; what it had not written to your own folder is lost."
@@ -135,6 +139,7 @@ def given_up() -> str:
 
 
 def deleted() -> Problem:
+    """Return code and sentence for a notebook whose pod somebody else has deleted."""
     message = _(
         "The notebook was removed from the cluster by somebody else than the portal. Your own "
         "folder is kept: start it again."
@@ -164,7 +169,7 @@ def _last_words(ended: Pod) -> Problem:
 
 
 def _said(ended: Pod) -> str:
-    """The code that our own start script has left."""
+    """Return the code that our own start script has left."""
     try:
         return str(json.loads(ended.get("message", ""))["code"])
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -1,10 +1,9 @@
-"""Asking a container registry whether an image is there and how large it is, and having it
-removed.
+"""Ask a container registry whether an image exists and how large it is, and remove it.
 
-"It is not there" and "nobody can say" are different answers: the first starts a build, and a
-registry that is away for a moment must not have everything built again. So only a registry's
-own words count for absent; another server's 404, say of a proxy in front, does not. What
-is asked follows the OCI distribution specification; `registry_http` does the asking.
+"It does not exist" and "nobody can say" are different answers: the first starts a build, and a
+registry that is away for a moment must not cause everything to be built again. So only a registry's
+own error codes count as absent; another server's 404, such as a proxy's, does not. Requests follow
+the OCI distribution specification; `registry_http` sends them.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ _ACCEPT = ", ".join([
     "application/vnd.docker.distribution.manifest.v2+json",
 ])  # fmt: skip
 _ABSENT = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
-"""The specification's codes, and the one that Harbor has for both."""
+"""The specification's codes, and the one that Harbor uses for both."""
 _REMOVED = frozenset({200, 202, 204})
 _NOT_FOR_US = frozenset({400, 405})
-"""How registries answer that take no deletions at all."""
+"""Statuses from registries that accept no deletions at all."""
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}")
 
 
 class Registry:
     """The registry at ``address`` (``host[:port]``).
 
-    ``auth`` is the text of a docker ``config.json``, in which the credentials are looked up;
-    ValueError if it is none.
+    ``auth`` is the text of a docker ``config.json`` with the credentials; ValueError if it is not
+    valid.
     """
 
     def __init__(self, address: str, *, plain_http: bool = False, auth: str = "") -> None:
@@ -48,7 +47,7 @@ class Registry:
         self._login = login(auth, address)
 
     def digest(self, repository: str, reference: str) -> str | None:
-        """The digest of what a tag or digest stands for; None when the registry has no such.
+        """Return the digest of a tag or digest; None if the registry does not have it.
 
         Takes seconds at most. Raises `TemporaryError` (``registry.unreachable``,
         ``registry.refused``) when nobody can say.
@@ -58,7 +57,7 @@ class Registry:
             answer = questions.ask("HEAD", path, _ACCEPT)
             if found := _digest(answer):
                 return found
-            # Without a body there is no telling whose 404 it is.
+            # Only the body of a 404 says whether it is the registry's own.
             answer = questions.ask("GET", path, _ACCEPT)
             if answer.status == 404 and _says_absent(answer.body):
                 return None
@@ -67,8 +66,11 @@ class Registry:
         raise questions.unreachable(_status(answer))
 
     def size(self, repository: str, reference: str) -> int | None:
-        """The bytes of an image, packed as the registry keeps them and shared with others as they
-        may be; None when it has no such. Raises `TemporaryError` as `digest` does."""
+        """Return the bytes of an image; None if the registry does not have it.
+
+        Counts the compressed layers as the registry keeps them, even if other images share them.
+        Raises `TemporaryError` as `digest` does.
+        """
         with closing(self._questions(repository)) as questions:
             answer = questions.ask("GET", _path(repository, reference), _ACCEPT)
         try:
@@ -79,11 +81,11 @@ class Registry:
             return None
 
     def remove(self, repository: str, reference: str) -> None:
-        """Have the registry forget an image, under all of its tags; one that is not there is no
-        error. The bytes go when the registry itself next clears up.
+        """Have the registry forget an image, under all of its tags.
 
-        Raises `NotAllowed` (``registry.keeps-images``) where it removes nothing for the portal,
-        and `TemporaryError` as `digest` does.
+        Does nothing if it does not exist. The bytes go with the registry's next garbage collection.
+        Raises `NotAllowed` (``registry.keeps-images``) if it removes nothing for the portal, and
+        `TemporaryError` as `digest` does.
         """
         digest = self.digest(repository, reference)
         if digest is None:
@@ -119,7 +121,7 @@ def _status(answer: Answer) -> str:
 
 
 def _digest(answer: Answer) -> str:
-    """The digest that the registry names; "" where it names none."""
+    """Return the digest that the registry names; "" if it names none."""
     named = answer.headers.get("Docker-Content-Digest", "")
     return named if answer.status == 200 and _DIGEST.fullmatch(named) else ""
 

@@ -1,14 +1,9 @@
-"""Send requests to a registry: signed in, bounded in time and size.
+"""Send requests to a registry: signed in where it asks for that, bounded in time and size.
 
-Signing in to a registry, as pure functions: credentials, and what a registry asks for.
-
-Formats: docker's ``config.json``; RFC 9110 (11.6.1) for challenges; the token specification of
-the distribution project for what comes after one. `registryanswers` sends what is made here.
-
-Requests to a registry, signed in where it asks for that, and bounded in time and size.
-
-`registry` knows what to ask and what an answer means; `registrylogin` what signing in looks
-like. Whatever keeps an answer from coming is a `TemporaryError` with a sentence.
+`registry` knows what to ask and what an answer means. Signing in is done by pure functions; formats
+are docker's ``config.json``, RFC 9110 (11.6.1) for challenges, and the distribution project's token
+specification for what follows one. Whatever prevents an answer is a `TemporaryError` with a
+sentence.
 """
 
 from __future__ import annotations
@@ -39,24 +34,24 @@ _TOKEN = re.compile(r"[!-~]{1,16384}")
 
 @dataclass(frozen=True)
 class Challenge:
-    """What a registry wants to see: a token from ``realm``, or credentials where that is ""."""
+    """A registry's demand: a token from ``realm``, or credentials if that is ""."""
 
     realm: str = ""
     service: str = ""
     scope: str = ""
 
     def token_url(self) -> str:
-        """Where the token is asked for."""
+        """Return the URL that issues the token."""
         asked = {"service": self.service, "scope": self.scope}
         query = urlencode({name: value for name, value in asked.items() if value})
         return f"{self.realm}{'&' if urlsplit(self.realm).query else '?'}{query}"
 
 
 def login(config: str, address: str) -> str:
-    """What a docker ``config.json`` has for a registry: ``user:password`` in base64, or "".
+    """Return a docker ``config.json``'s login for a registry: ``user:password`` in base64, or "".
 
-    As docker does: the entry that is named so, else the one whose host is. Raises ValueError,
-    without a word of the text, where that is no such file.
+    As docker does: the entry with that name, else the one with that host. Raises ValueError,
+    without any of the text, if it is not such a file.
     """
     if not config.strip():
         return ""
@@ -99,7 +94,7 @@ def _checked(encoded: str) -> str:
 
 
 def challenge(header: str, scope: str) -> Challenge | None:
-    """What a ``WWW-Authenticate`` asks for; ``scope`` counts where it names none."""
+    """Parse a ``WWW-Authenticate`` header; ``scope`` is used if it names none."""
     if bearer := _BEARER.search(header):
         fields: dict[str, str] = {}
         for name, value in _PARAMETER.findall(bearer[1]):
@@ -111,7 +106,7 @@ def challenge(header: str, scope: str) -> Challenge | None:
 
 
 def token(body: bytes) -> str:
-    """The token in the answer of a realm, or "" where there is none that could be sent on."""
+    """Return the token in a realm's answer, or "" if there is none that could be sent on."""
     try:
         answer = json.loads(body)
         found = answer.get("token") or answer.get("access_token")
@@ -121,13 +116,15 @@ def token(body: bytes) -> str:
 
 
 LONGEST = 4 * 1024 * 1024
-"""Bytes of a body: registries take no manifest that is longer."""
+"""Longest body in bytes: registries accept no longer manifest."""
 REFUSED = "registry.refused"
 TIMEOUT = urllib3.Timeout(connect=3, read=5)
 
 
 @dataclass(frozen=True)
 class Answer:
+    """A registry's answer, of any status."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
@@ -135,11 +132,11 @@ class Answer:
 
 @dataclass
 class Questions:
-    """A few requests in a row to one registry, for one repository in it.
+    """A few consecutive requests to one registry, for one repository in it.
 
-    ``login`` is sent when the registry asks for it, ``action`` is what it has to allow.
-    Connections are kept between these requests and not longer: the worker forks, and a connection
-    that two processes have is nobody's.
+    ``login`` is sent when the registry asks for it, ``action`` is what it has to allow. Connections
+    are kept between these requests and no longer: the worker forks, and a connection must not be
+    shared by two processes.
     """
 
     address: str
@@ -151,7 +148,7 @@ class Questions:
     _pools: dict[str, urllib3.PoolManager] = field(default_factory=dict, repr=False)
 
     def ask(self, method: str, path: str, accept: str) -> Answer:
-        """The answer, whatever its status but one of those that say nothing of the question.
+        """Return the answer, unless its status says nothing about the question.
 
         Raises `TemporaryError`: ``registry.unreachable`` or `REFUSED`.
         """
@@ -163,6 +160,7 @@ class Questions:
         return self._telling(answer)
 
     def close(self) -> None:
+        """Close the connections."""
         for pool in self._pools.values():
             pool.clear()
 
@@ -183,7 +181,7 @@ class Questions:
         raise self.refused(_("it asks for credentials, and there are none for it"))
 
     def _token(self, asked: Challenge) -> str:
-        """Asked without credentials where there are none: that is how public images are read."""
+        """Fetch a token; without credentials if there are none, as for public images."""
         if urlsplit(asked.realm).scheme not in {"https"} | ({"http"} if self.plain_http else set()):
             raise self.refused(_("it wants the credentials to be sent without encryption"))
         headers = {"Authorization": f"Basic {self.login}"} if self.login else {}
@@ -205,7 +203,7 @@ class Questions:
         return Answer(answer.status, answer.headers, body)
 
     def _pool(self, url: str) -> urllib3.PoolManager:
-        """Trusts, and goes through, whom the environment names, as other programs do."""
+        """Return the pool for a URL, with the CA bundle and proxy that the environment names."""
         parts = urlsplit(url)
         proxy = "" if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme, "")
         if proxy not in self._pools:
@@ -217,6 +215,7 @@ class Questions:
         return self._pools[proxy]
 
     def unreachable(self, why: str) -> TemporaryError:
+        """Return the error for a registry that gives no usable answer."""
         message = _(
             "The registry %(registry)s, where the environments are kept, gives no answer that "
             "can be used: %(why)s. Try again later; if it goes on, tell the staff."
@@ -224,6 +223,7 @@ class Questions:
         return TemporaryError("registry.unreachable", message % self._words(why))
 
     def refused(self, why: str) -> TemporaryError:
+        """Return the error for a registry that does not let the portal in."""
         message = _(
             "The registry %(registry)s, where the environments are kept, does not let the portal "
             "in: %(why)s. Tell the staff, who have to look at PORTAL_REGISTRY_AUTH."

@@ -1,7 +1,7 @@
-"""What a notebook is made of in the cluster, as pure functions: volume claim, Secret and pod.
+"""Make a notebook's objects in the cluster, as pure functions: volume claim, Secret and pod.
 
-The Secret is made first and stands for the run until that is forgotten; the pod belongs to it,
-so that the cluster itself removes a pod whose Secret is gone.
+The Secret is made first and stands for the run until that is forgotten; the pod belongs to it, so
+that the cluster itself removes a pod whose Secret is gone.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ CONTAINER = "notebook"
 _SETTINGS_KEY = "settings"
 _RUNTIME = "/tmp/jupyter"  # noqa: S108  (the container's own; sockets want a short path)
 
-# Where no memory group ends as a whole (cgroup v1), the kernel ends one process of the notebook
-# and nobody is told: the loop sees it and says so in the container's last words. It holds none of
-# the container's streams, for which the end of the container would wait.
+# cgroup v1 cannot kill a memory group as a whole: the kernel kills one process of the notebook and
+# nobody is told. The loop notices it and writes the termination message. It holds none of the
+# container's streams, because the container's end would wait for them.
 _START = (
     keysecret.LINKS
     + """
@@ -50,7 +50,7 @@ exec $lab "$@"
 
 
 def claim(spec: ServerSpec, site: Site) -> dict[str, Any]:
-    """The claim of a person's own volume; it outlives all notebooks."""
+    """Return the claim of a person's own volume; it outlives all notebooks."""
     storage = {"storageClassName": site.storage_class} if site.storage_class else {}
     return {
         "apiVersion": "v1",
@@ -65,7 +65,10 @@ def claim(spec: ServerSpec, site: Site) -> dict[str, Any]:
 
 
 def secret(spec: ServerSpec) -> dict[str, Any]:
-    """JupyterLab's configuration with its token: every process sees variables, not this."""
+    """Return the Secret with JupyterLab's configuration and token.
+
+    Not environment variables: every process in the container sees those.
+    """
     configuration = jupyter.configuration(
         {
             "IdentityProvider.token": spec.token,
@@ -82,7 +85,7 @@ def secret(spec: ServerSpec) -> dict[str, Any]:
 
 
 def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
-    """The notebook's pod, with the operator's own part of it merged in."""
+    """Return the notebook's pod, with the operator's template merged in."""
     name = server_name(spec)
     owner = {"apiVersion": "v1", "kind": "Secret", "name": name, "uid": secret_uid}
     ours = {
@@ -126,7 +129,7 @@ def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
     return {
         "name": CONTAINER,
         "image": site.reference(spec.image, spec.digest),
-        # The image's own entry point stays: it prepares what the image is for.
+        # Keep the image's own entry point: it prepares the image's environment.
         "args": ["sh", "-c", _START, "sh", "--no-browser", "--ServerApp.ip=0.0.0.0",
                  f"--ServerApp.port={PORT}", "--ServerApp.port_retries=0"],
         "env": [{"name": name, "value": value} for name, value in variables.items()],
@@ -139,7 +142,7 @@ def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
 
 
 def _home(spec: ServerSpec) -> list[dict[str, Any]]:
-    """The person's volume under their name, and under those that they had."""
+    """Mount the person's volume under their name, and under their former ones."""
     names = dict.fromkeys((spec.owner, *spec.former))
     return [{"name": "home", "mountPath": f"/home/{volume_name(name)}"} for name in names]
 
@@ -170,8 +173,8 @@ def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
             "name": "jupyter",
             "secret": {"secretName": server_name(spec), "items": files, "defaultMode": 0o440},
         },
-        # What frameworks of machine learning hand over between their processes; it counts as
-        # the notebook's memory.
+        # Machine learning frameworks share data between their processes here; it counts as the
+        # notebook's memory.
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": str(memory)}},
     ]
     if spec.identity:

@@ -1,7 +1,7 @@
-"""From a notebook's Secret and pod, as the cluster describes them, to its report. Pure functions.
+"""Turn a notebook's Secret and pod, as the cluster describes them, into its report. Pure functions.
 
-The Secret stands for the run: there is one from the wish until the end is stored. A Secret
-without a pod is a run whose pod is not made yet, or gone.
+The Secret stands for the run: it exists from the wish until the end is stored. A Secret without a
+pod is a run whose pod is not made yet, or gone.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from .site import Site
 Thing = dict[str, Any]
 
 YOUNG = timedelta(seconds=30)
-"""So old a Secret may be without its pod: whoever makes the one makes the other at once."""
+"""How old a Secret may get without its pod, which is made right after it."""
 OVERDUE = timedelta(seconds=60)
-"""So long after it should have gone, a pod's node is taken for lost."""
+"""How long after it should have gone a pod's node is considered lost."""
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What is known of all notebooks at one moment.
+    """Everything known about all notebooks at one moment.
 
     ``answering`` are the uids of pods whose JupyterLab has answered, ``warnings`` the latest
     warning for each pod's uid, ``had_pod`` the names of Secrets whose pod was once seen.
@@ -45,14 +45,14 @@ class Sight:
 
 
 def reports(sight: Sight, site: Site) -> list[ServerReport]:
-    """How every notebook is."""
+    """Return the report of every notebook."""
     queue = _queue(sight.pods.values(), site)
     names = sorted(sight.secrets.keys() | sight.pods.keys())
     return [found for name in names if (found := report(name, sight, site, queue))]
 
 
 def report(name: str, sight: Sight, site: Site, queue: list[str]) -> ServerReport | None:
-    """How one notebook is; None for one that is all but gone and stands for no run."""
+    """Return one notebook's report; None if it is all but gone and stands for no run."""
     secret, pod = sight.secrets.get(name), sight.pods.get(name)
     if secret is None:
         return _orphan(pod) if pod else None
@@ -68,7 +68,10 @@ def report(name: str, sight: Sight, site: Site, queue: list[str]) -> ServerRepor
 
 
 def _orphan(pod: Thing) -> ServerReport | None:
-    """A pod that nobody asks for any more, to be removed unless the cluster does so already."""
+    """Report a pod that nobody wants any more, so that it is removed.
+
+    None if the cluster is removing it already.
+    """
     return None if leaves(pod) else _made(pod, "starting")
 
 
@@ -86,7 +89,7 @@ def _over(secret: Thing, pod: Thing | None, sight: Sight) -> ServerReport:
 
 
 def _is_told(secret: Thing) -> bool:
-    """Whether it is to stop."""
+    """Return whether it was told to stop."""
     return annotation(secret, TOLD) == STOP
 
 
@@ -102,7 +105,7 @@ def _wait(pod: Thing, sight: Sight, site: Site, queue: list[str]) -> problems.Pr
 
 
 def _queue(pods: Iterable[Thing], site: Site) -> list[str]:
-    """The names of those that wait for a GPU, the first to come first."""
+    """Return the names of pods that wait for a GPU, oldest first."""
     waiting = [pod for pod in pods if f"Insufficient {site.gpu}" in (unscheduled(pod) or "")]
     return [pod["metadata"]["name"] for pod in sorted(waiting, key=created)]
 
@@ -134,5 +137,5 @@ def _made(
 
 
 def _node(thing: Thing) -> str:
-    """The machine of a pod that has found its place."""
+    """Return the node of a scheduled pod, or ""."""
     return str(thing.get("spec", {}).get("nodeName", ""))

@@ -1,4 +1,4 @@
-"""What the operator has set for builds and notebooks on Kubernetes, as one value.
+"""The operator's settings for builds and notebooks on Kubernetes, as one value.
 
 Manifests are pure functions of this and of a spec.
 """
@@ -26,14 +26,15 @@ _CA_VARIABLES = (
 
 @dataclass(frozen=True)
 class Site:
-    """``registry`` is host[:port]/path of the images; sizes are bytes, times seconds.
+    """The operator's settings for one cluster.
 
-    ``variables`` (proxies, package indexes) go into builds' steps and into notebooks, and with
-    ``ca_configmap`` the site's own authorities. ``base_secret`` opens registries to the images that
-    repositories name, and nothing of the portal's own. ``keep_homes``: /home/jovyan is kept in the
+    ``registry`` is host[:port]/path of the images; sizes are bytes, times seconds. ``variables``
+    (proxies, package indexes) and the site's own certificate authorities in ``ca_configmap`` go
+    into build steps and notebooks. ``base_secret`` gives access to the images that repositories
+    name, and to nothing of the portal's own. With ``keep_homes``, /home/jovyan is kept in the
     person's volume. ``pod_template`` is an operator's part of the notebooks' pods.
-    ``seccomp_profile`` is a file on each node, below the kubelet's folder of profiles.
-    ``unusable`` has, by their names, why settings could not be read.
+    ``seccomp_profile`` is a file on each node, below the kubelet's folder of profiles. ``unusable``
+    maps names of settings that could not be read to the reason.
     """
 
     namespace: str
@@ -72,33 +73,33 @@ class Site:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables of build steps and notebooks: the site's own, and where its authorities are."""
+        """Variables of build steps and notebooks: the site's own, and its authorities' paths."""
         authorities = dict.fromkeys(_CA_VARIABLES, CA_FILE) if self.ca_configmap else {}
         return {**authorities, **self.variables}
 
     @property
     def pull_secrets(self) -> dict[str, list[dict[str, str]]]:
-        """The part of a pod with which the node gets images that not everybody may have."""
+        """The part of a pod that lets the node pull private images."""
         return {"imagePullSecrets": [{"name": self.pull_secret}]} if self.pull_secret else {}
 
     @property
     def seccomp(self) -> dict[str, str]:
-        """The filter of system calls of pods that run what strangers wrote."""
+        """The seccomp profile of pods that run untrusted code."""
         if not self.seccomp_profile:
             return {"type": "RuntimeDefault"}
         return {"type": "Localhost", "localhostProfile": self.seccomp_profile}
 
     def repository(self, image: str) -> str:
-        """Where in the registry an image is kept, without the registry's own address."""
+        """Return an image's repository in the registry, without the registry's address."""
         return f"{self.registry_path}/{image}".lstrip("/")
 
     def reference(self, image: str, digest: str = "") -> str:
-        """The image as a pod names it; with its digest, nobody can put another in its place."""
+        """Return the image as a pod names it; with a digest, it cannot be swapped for another."""
         name = f"{self.registry_address}/{self.repository(image)}"
         return f"{name}@{digest}" if digest else f"{name}:{TAG}"
 
     def machine_resources(self, wanted: Resources) -> dict[str, dict[str, str]]:
-        """Requests and limits of a notebook's container."""
+        """Return requests and limits of a notebook's container."""
         gpu = {self.gpu: str(wanted.gpu)} if wanted.gpu else {}
         return {
             "requests": {
@@ -120,17 +121,17 @@ TAG = "built"
 
 
 def cpus(number: float) -> str:
-    """Kubernetes counts in thousandths."""
+    """Return a number of CPUs in Kubernetes' thousandths."""
     return f"{int(number * 1000)}m"
 
 
 def _own_namespace() -> str:
-    """The one that the portal itself runs in."""
+    """Return the namespace that the portal itself runs in."""
     return _OWN_NAMESPACE.read_text().strip() if _OWN_NAMESPACE.exists() else "bindery"
 
 
 def _template() -> tuple[dict[str, Any], str]:
-    """The operator's part of a pod, or why it cannot be used."""
+    """Return the operator's part of a pod, or why it cannot be used."""
     name = settings.PORTAL_POD_TEMPLATE
     try:
         found = yaml.safe_load(Path(name).read_text(encoding="utf-8")) if name else {}
@@ -147,7 +148,7 @@ def _variables() -> tuple[dict[str, str], str]:
 
 
 def configured() -> Site:
-    """The site as the settings have it; never fails, see `Site.unusable`."""
+    """Return the site from the settings; never fails, see `Site.unusable`."""
     template, wrong_template = _template()
     variables, wrong_variables = _variables()
     wrong = {"PORTAL_POD_TEMPLATE": wrong_template, "PORTAL_SITE_VARIABLES": wrong_variables}

@@ -1,4 +1,4 @@
-"""Builds and notebooks on this machine; `backend` is the way in."""
+"""Builds and notebooks on this machine; `backend` is the entry point."""
 
 from .backend import LocalBackend
 

@@ -1,12 +1,11 @@
 """The local back end: environments and notebooks as sandboxed processes of this machine.
 
-It only writes down what is wanted and reads what is: each build and each notebook has a
-`keeper` process of its own, which goes on when the portal is restarted. Neighbours:
-`folders` (where), `environments` (what was built), `orders` (what keepers are told), `keyfiles`
-(whose SSH keys notebooks have), `launch` and `launch` (how they are started), `reports` (how they
-are), `follow` (what changes), `orphans` (what nobody works on any more), `removal` (how it is
-removed), `installation` (whose all this is), `orphans` (what nobody asked for), `health` (what
-is missing).
+It only writes what is wanted and reads what is: each build and each notebook has a `keeper` process
+of its own, which keeps running when the portal restarts. Neighbours: `folders` (paths),
+`environments` (finished builds), `orders` (keepers' jobs), `keyfiles` (notebooks' SSH keys),
+`launch` (starting and telling keepers), `reports` (statuses), `follow` (changes), `orphans`
+(leftovers of killed keepers, and folders without a row), `removal` (deleting folders),
+`installation` (whose data this is), `owners` (uids), `health` (problems).
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ _PROBLEMS_SECONDS = 30.0
 
 
 class LocalBackend:
-    """See `sessions.backends.Backend` for what each method promises."""
+    """The back end for this machine; `sessions.backends.Backend` says what each method promises."""
 
     def __init__(self) -> None:
         self._problems: tuple[float, list[Problem]] | None = None
@@ -77,7 +76,7 @@ class LocalBackend:
         return health.examine()
 
     def capacity(self) -> Capacity:
-        """All of this machine, and the disk of the data folder; notebooks here get no GPU."""
+        """Return all of this machine, and the data folder's disk; notebooks here get no GPU."""
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         disk = shutil.disk_usage(self.folders.root)
         return Capacity(
@@ -105,8 +104,11 @@ class LocalBackend:
         self._problems = None
 
     def _note_earlier_uids(self) -> None:
-        """Note, where nothing is noted yet, the uid of the environments: the base that people's
-        were counted from, or that of an ordinary user who had everything."""
+        """Note the uid of the environments if nothing is noted yet.
+
+        It is either the base that people's uids were counted from, or the one ordinary user that
+        owned everything.
+        """
         homes, environments = self.folders.homes, self.folders.environments
         if not homes.exists() or not environments.exists() or (homes / owners.FILE).exists():
             return
@@ -127,11 +129,11 @@ class LocalBackend:
         return place.found(self.folders)
 
     def foreign(self) -> list[str]:
-        """None: the id is that of the whole folder."""
+        """Return nothing: the id is that of the whole folder."""
         return []
 
     def mark(self, known: Found) -> None:
-        """Nothing bears a mark of its own."""
+        """Do nothing: single things carry no mark here."""
 
     def set_aside(self, name: str) -> None:
         orphans.set_aside(self.folders, name)
@@ -255,7 +257,7 @@ class LocalBackend:
         return [*self.builds(), *self.servers()]
 
     def _toolbox(self) -> Path:
-        """The tools, if everything is there that a sandbox needs. Raises `TemporaryError`."""
+        """Return the toolbox if sandboxes have everything they need. Raises `TemporaryError`."""
         for problem in self.problems():
             raise TemporaryError(problem.id, problem.message)
         python = next(iter(interpreters(owners.builder()).values()))
@@ -263,7 +265,7 @@ class LocalBackend:
 
 
 def _is_over(folder: Path) -> bool:
-    """Whether this run has ended or is to end; one that was lost may be started again."""
+    """Return whether this run has ended or is to end; a lost one may be started again."""
     if (folder / launch.REMOVE).exists() or (folder / launch.CANCEL).exists():
         return True
     return reports.build(0, folder).code != "build.lost" if folder.exists() else False

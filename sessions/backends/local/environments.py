@@ -1,7 +1,8 @@
-"""The finished environments: which there are, how large they are, and their removal.
+"""List, measure and remove finished environments.
 
-One that is dropped gets a hidden name first, so nobody finds half of it, however the removal
-ends; its files go when no notebook has them any more. `orphans` has what never was finished.
+One that is dropped first gets a hidden name, so that nobody finds half of it, however the removal
+ends; its files are deleted when no notebook uses them any more. `orphans` handles those that were
+never finished.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ _SECONDS = 20
 
 
 def result(environment: Path) -> dict[str, Any] | None:
-    """Return what a build has left in a finished environment's folder; None where it has finished
-    none, or the machine was started anew before all of it was on the disk."""
+    """Return the result that a build has left in an environment's folder.
+
+    None if none is finished there, or if the machine restarted before all of it was on disk.
+    """
     try:
         found: dict[str, Any] = json.loads((environment / disks.RESULT).read_text())
     except (OSError, ValueError):
@@ -39,18 +42,19 @@ def result(environment: Path) -> dict[str, Any] | None:
 
 
 def finished(folders: Folders) -> list[Image]:
-    """Those that notebooks can be given; what is left of others goes by the way."""
+    """Return the environments that notebooks can use; remains of dropped ones are removed."""
     sweep(folders)
     there = folders.environments.glob(f"[!.]*/{disks.RESULT}")
     return [Image(path.parent.name) for path in sorted(there) if result(path.parent) is not None]
 
 
 def size(folders: Folders, image: str) -> int | None:
+    """Return the bytes that an image's environment takes on disk, as `taken`."""
     return taken(folders.environment(image))
 
 
 def taken(folder: Path) -> int | None:
-    """The bytes on the disk; None where it is not there, or counting takes too long."""
+    """Return the folder's bytes on disk; None if it does not exist or counting takes too long."""
     words = ["du", "--summarize", "--block-size=1", "--", str(folder)]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS)
@@ -60,7 +64,7 @@ def taken(folder: Path) -> int | None:
 
 
 def drop(folders: Folders, image: str) -> None:
-    """Give it to nobody from now on, and remove it. Raises `TemporaryError` where that fails."""
+    """Make the environment unavailable and remove it. Raises `TemporaryError` if that fails."""
     there = folders.environment(image)
     with suppress(FileNotFoundError):
         os.rename(there, there.with_name(f".{image}.{uuid.uuid4().hex[:8]}{_DROPPED}"))
@@ -68,7 +72,7 @@ def drop(folders: Folders, image: str) -> None:
 
 
 def sweep(folders: Folders) -> None:
-    """Have removed what was dropped and no notebook uses any more."""
+    """Remove dropped environments that no notebook uses any more."""
     dropped = list(folders.environments.glob(f".*{_DROPPED}"))
     used = set(_used(folders)) if dropped else set()
     for path in dropped:
@@ -85,7 +89,7 @@ def _remove(path: Path) -> None:
 
 
 def _used(folders: Folders) -> Iterator[str]:
-    """The names that the environments of running notebooks had when these were started."""
+    """Yield the names that running notebooks' environments had when those were started."""
     for _number, folder in launch.all_of(folders.run, SERVER):
         with suppress(FileNotFoundError, ValueError, KeyError):
             if launch.alive(folder):

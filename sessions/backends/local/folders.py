@@ -1,11 +1,11 @@
 """Where the local back end keeps things below the data folder, as pure functions.
 
-toolbox/<hash>             what builds need, made once
+toolbox/<hash>             tools that builds need, made once
 cache/                     packages of every environment's base
 environments/<image>       finished environments: env, home, result.json
 projects/<name>            a project's files (home), and how they were left (record)
 homes/<volume>             a person's volume (`User.volume`); .uids is the portal's own
-set-aside/projects/<id>    what no row asked for; projects/.set-aside where that is another disk
+set-aside/projects/<id>    what no row asked for; projects/.set-aside if on another disk
 */.going/                  what is being removed, beside where it was
 installation               the id of the installation to which all this belongs
 run/build-<id>, server-<id>  one keeper each: job, status, log, lock, sockets (io), keys (ssh)
@@ -62,7 +62,7 @@ class Folders:
 
     @property
     def aside_there(self) -> Path:
-        """The same for projects on a disk of their own, to which nothing can be renamed."""
+        """Like `aside`, if projects have a disk of their own: a rename cannot leave it."""
         return self.projects / ASIDE
 
     @property
@@ -70,39 +70,44 @@ class Folders:
         return self.root / "run"
 
     def all_with_strangers_files(self) -> tuple[Path, ...]:
+        """Return the folders that may contain files made by untrusted code."""
         return (self.run, self.projects, self.environments, self.cache, self.aside,
                 self.aside_there)  # fmt: skip
 
     def environment(self, image: str) -> Path:
+        """Return the folder of an image's environment."""
         return self.environments / checked(image)
 
     def partial(self, image: str, build_id: int) -> Path:
-        """Where a build grows; below no name that an image can have."""
+        """Return the folder in which a build works; no image can have its name."""
         return self.environments / f".{checked(image)}.{build_id}.partial"
 
     def project(self, name: str) -> Path:
+        """Return a project's folder."""
         return self.projects / checked(name)
 
     def volume(self, name: str) -> Path:
+        """Return the folder of a person's volume."""
         return self.homes / checked(name)
 
     def keeper(self, kind: str, number: int) -> Path:
+        """Return the run folder of a build or notebook."""
         return self.run / f"{kind}-{int(number)}"
 
 
 def checked(name: str) -> str:
-    """``name``, if it is safe as the name of a folder."""
+    """Return ``name`` if it is safe as the name of a folder. Raises `InternalError`."""
     if not _NAME.fullmatch(name):
         raise InternalError("local.name", f"{name!r} cannot be the name of a folder")
     return name
 
 
 def is_name(name: str) -> bool:
-    """Return whether a folder can have been named by us: ``lost+found`` belongs to its disk."""
+    """Return whether the portal can have named this folder: ``lost+found`` belongs to its disk."""
     return name != "lost+found" and _NAME.fullmatch(name) is not None
 
 
 def parsed(folder: str) -> tuple[str, int] | None:
-    """Kind and number of a keeper's folder, or None for any other name."""
+    """Return kind and number of a keeper's folder, or None for any other name."""
     found = re.fullmatch(rf"({BUILD}|{SERVER})-(\d+)", folder)
     return (found[1], int(found[2])) if found else None

@@ -1,4 +1,4 @@
-"""What changes in the run folders, as it changes."""
+"""Watch the run folders and yield reports as they change."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from .keeper import log, status
 Report = BuildReport | ServerReport
 _SECOND = 1.0
 _POLLS = 30
-"""Looks without the kernel's notices until these are tried again."""
+"""Polls without inotify before that is tried again."""
 
 logger = logging.getLogger(__name__)
 
 
 class Changes:
-    """Reports of what may have changed below ``run``, for ever; None about once a second.
+    """An endless iterable of changed reports below ``run``; None about once a second.
 
-    The kernel tells of files; each second everything is looked at as well, because a keeper
-    that was killed writes nothing. Where the kernel has no notices left for us (inotify), that look
-    is all, and a log's size tells that it has grown.
+    The kernel reports changed files (inotify); each second everything is read as well, because a
+    keeper that was killed writes nothing. If inotify is exhausted, only the polling remains, and a
+    log's size shows that it has grown.
     """
 
     def __init__(self, run: Path, everything: Callable[[], list[Report]]) -> None:
@@ -50,7 +50,7 @@ class Changes:
                 yield None
 
     def _grown(self) -> Iterator[Set[str]]:
-        """Yield, for ever, the folders whose log may have grown; none about each second."""
+        """Yield, forever, the folders whose log may have grown; an empty set about each second."""
         known = self._folders()
         while True:
             try:
@@ -65,10 +65,10 @@ class Changes:
             known = there
 
     def _noticed(self, folders: Set[str]) -> Iterator[Set[str]]:
-        """Yield what the kernel tells of these folders, until there are others.
+        """Yield changes of these folders from the kernel, until the set of folders changes.
 
-        Only what keepers themselves write is watched, and nothing below: a notebook may write into
-        a folder there, and each of its files would be told of.
+        Only files that keepers themselves write are watched, and nothing below: a notebook may
+        write into a folder there, and each of its files would be reported.
         """
         for changes in watch(
             self._run, *(self._run / name for name in folders), recursive=False,
@@ -94,7 +94,7 @@ class Changes:
         return {name for name in os.listdir(self._run) if parsed(name)}
 
     def _new(self, grown: Set[str] = frozenset()) -> Iterator[Report]:
-        """What is not as it was seen last, and the builds whose log has grown."""
+        """Yield reports that differ from those seen last, and builds whose log has grown."""
         logs = {found for name in grown if (found := parsed(name)) and found[0] == BUILD}
         now = {(type(report), report.id): report for report in self._everything()}
         for key, report in now.items():

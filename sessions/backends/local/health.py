@@ -1,9 +1,7 @@
 """Check that the local back end works, and will go on working.
 
-What may go wrong on this machine later, for `portal.health.doctor`; what is wrong now is
-`health`'s.
-
-What keeps the local back end from working, found by trying it.
+`problems` tries what has to work now. `examine` finds what may go wrong on this machine later, for
+`portal.health.doctor`.
 """
 
 from __future__ import annotations
@@ -30,12 +28,12 @@ from .keeper import cgroups, seccomp
 from .toolbox import interpreters, name
 
 _PEOPLE = 100_000
-"""As many uids are kept free for people's notebooks."""
+"""Uids that are kept free for people's notebooks."""
 _SECONDS = 20
 
 
 def examine() -> Iterator[Problem]:
-    """Whether the uids of builds and notebooks are nobody else's, and which limits hold."""
+    """Check that no account shares the uids of builds and notebooks, and which limits hold."""
     yield from _shared_uids()
     yield from _missing_limits()
 
@@ -81,7 +79,7 @@ def _missing_limits() -> Iterator[Problem]:
 
 
 def _tried() -> dict[str, Any]:
-    """Return what a keeper meets that begins now; one of another service may meet more."""
+    """Return what a keeper started now can use; one started by another service may have more."""
     folder = Path(tempfile.mkdtemp(prefix="bindery-trial-"))
     try:
         folder.chmod(0o755)
@@ -107,7 +105,7 @@ _PROBE = (
 
 
 def problems(folders: Folders) -> Iterator[Problem]:
-    """Everything that is wrong; takes a moment, so ask seldom."""
+    """Yield everything that is wrong; takes a moment, so call it rarely."""
     yield from _missing_programs()
     if shutil.which("bwrap") and (why := _fails(_PROBE)):
         yield Problem(
@@ -151,7 +149,7 @@ def _wrong_folder(folders: Folders) -> Iterator[Problem]:
 
 
 def _wrong_disk(folders: Folders) -> Iterator[Problem]:
-    """Each folder may lie on a disk of its own, which may have gone."""
+    """Yield problems of disks; each folder may be on a disk of its own, which may be gone."""
     for folder in (folders.root, folders.run, folders.projects, folders.homes,
                    folders.environments, folders.cache):  # fmt: skip
         try:
@@ -191,7 +189,7 @@ def _wrong_python(folders: Folders) -> Iterator[Problem]:
 
 
 def _fails(command: tuple[str, ...]) -> str:
-    """Why the command fails under the uid of builds; nothing if it does not."""
+    """Return why the command fails under the uid of builds; "" if it succeeds."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=10, cwd="/",
@@ -203,6 +201,6 @@ def _fails(command: tuple[str, ...]) -> str:
 
 
 def usable_by_sandboxes(path: Path) -> None:
-    """Let the users of sandboxes pass through a folder of ours without seeing what is in it."""
+    """Let sandbox users pass through a folder of ours without listing it."""
     if os.geteuid() == 0:
         path.chmod(0o711)

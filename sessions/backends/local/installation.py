@@ -1,4 +1,4 @@
-"""The id of the installation to which the data folder belongs, and what is kept in the folder."""
+"""Read and write the data folder's installation id, and list what the folder holds."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from .folders import BUILD, SERVER, Folders, is_name
 
 
 def installation(folders: Folders) -> str:
-    """Return the id, "" where there is none."""
+    """Return the id, "" if there is none."""
     with suppress(FileNotFoundError, NotADirectoryError):
         return folders.installation.read_text("utf-8", "replace").strip()
     return ""
 
 
 def give(folders: Folders, wanted: str) -> str:
-    """Write the id, unless there is one; two who come at once agree on that of the first."""
+    """Write the id unless there is one; return the one that counts.
+
+    If two processes come at once, both get the first one's id.
+    """
     folders.root.mkdir(parents=True, exist_ok=True)
     draft = folders.root / f".installation-{secrets.token_hex(4)}"
     try:
@@ -38,7 +41,7 @@ def give(folders: Folders, wanted: str) -> str:
 
 
 def found(folders: Folders) -> Found:
-    """Return what is kept there. Raises `OSError` for a folder that cannot be read."""
+    """Return what is kept there. Raises `OSError` if a folder cannot be read."""
     servers = dict(launch.all_of(folders.run, SERVER))
     names = {reports.project(folder) for folder in servers.values()} - {""}
     return Found(
@@ -55,7 +58,7 @@ def projects(folders: Folders) -> list[str]:
 
 
 def _names(folder: Path) -> list[str]:
-    """The entries that we may have made; none where there is no folder yet."""
+    """Return the entries that we may have made; none if there is no folder yet."""
     try:
         return sorted(name for name in os.listdir(folder) if is_name(name))
     except FileNotFoundError:

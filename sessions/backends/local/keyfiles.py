@@ -1,7 +1,7 @@
-"""The files of a person's SSH key, in the run folder of each of their notebooks and nowhere else.
+"""Write the files of a person's SSH key, only in the run folder of each of their notebooks.
 
-They are written beside what the sandbox shows and put in place by renaming: a notebook that runs
-sees the old file or the new one. `keeper.keyfiles` has what the notebook makes of them.
+They are written outside what the sandbox shows and renamed into place: a notebook sees the old file
+or the new one. `keeper.keyfiles` has the notebook's side.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .keeper.files import put, remove
 
 
 def write(folder: Path, uid: int, identity: Identity) -> None:
-    """Give the notebook of this run folder, started or not, these keys."""
+    """Give these keys to the notebook of this run folder, started or not."""
     there = owners.folder(folder / shown.FOLDER, uid, 0o700)
     _put(there / shown.KNOWN_HOSTS, uid, identity.known_hosts, 0o644)
     _put(there / shown.PUBLIC, uid, f"{identity.public}\n", 0o644)
@@ -36,14 +36,14 @@ def renew(run: Path, volume: str, identity: Identity) -> None:
 
 
 def forget(run: Path, volume: str) -> None:
-    """Take the keys out of the run folders of the person's notebooks that have ended."""
+    """Remove the keys from the run folders of the person's notebooks that have ended."""
     for folder in _of(run, volume):
         if reports.server(0, folder).state == "gone":
             remove(folder / shown.FOLDER)
 
 
 def _of(run: Path, volume: str) -> Iterator[Path]:
-    """The run folders of whoever has this volume; names of people change while notebooks run."""
+    """Yield the run folders of this volume's owner; people may be renamed while notebooks run."""
     for _number, folder in launch.all_of(run, SERVER):
         if _volume(folder) == volume:
             yield folder

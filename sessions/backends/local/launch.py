@@ -1,11 +1,8 @@
 """Start keepers, through the fork server where there is one; find and tell them.
 
-The portal's side of `keeper.forkserver`: a keeper without the time that loading one takes.
-
-`manage.py up` runs the server and hands the socket to the worker. Without one, or where it does
-not answer, `launch` starts keepers by itself: of two for one folder a lock lets one work.
-
-Starting, finding and telling keepers, from the portal's side.
+The fork server (`keeper.forkserver`) starts a keeper without the time that loading one takes.
+`manage.py up` runs it and hands its socket to the worker. Without one, or if it does not answer,
+`start` runs a keeper itself: of two for one folder, a lock lets only one work.
 """
 
 from __future__ import annotations
@@ -33,15 +30,15 @@ from .keeper import cgroups, disks, jobs, status
 
 HERE = Path(__file__).resolve().parent
 VARIABLE = "BINDERY_FORK_SERVER"
-"""Names, in the worker's environment, the descriptor of its socket."""
+"""Environment variable of the worker with the descriptor of the server's socket."""
 LOOKS = 10
 
 
 def python(entry: str, *words: str) -> list[str]:
     """Return the command that runs ``entry`` of the keeper's package with these arguments.
 
-    Its environment is made from nothing: the portal's has secrets, and keepers run under the uid
-    of the strangers' code that they start.
+    Its environment is built from scratch: the portal's contains secrets, and keepers run under the
+    uid of the untrusted code that they start.
     """
     nothing_else = ["env", "-i", f"PATH={os.environ.get('PATH', os.defpath)}", "LANG=C.UTF-8"]
     program = f"import sys; sys.path[:0] = sys.argv[1:3]; from keeper.{entry} import main; main()"
@@ -51,19 +48,19 @@ def python(entry: str, *words: str) -> list[str]:
 
 @contextmanager
 def doors() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """A pair of sockets, to be handed on: the server's, and that of those who ask."""
+    """Yield a pair of sockets to pass on: the server's, and its clients'."""
     inside, outside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with inside, outside:
         yield inside, outside
 
 
 def server(door: socket.socket) -> Sequence[str]:
-    """The command of the server, which is to inherit its socket."""
+    """Return the command of the server, which has to inherit its socket."""
     return python("forkserver", str(door.fileno()))
 
 
 def is_frozen(door: socket.socket) -> bool:
-    """Whether the server leaves things lying, which it takes at once; waits for it a little."""
+    """Return whether the server leaves requests unread, which it takes at once; waits a little."""
     for _look in range(LOOKS):
         if not int.from_bytes(fcntl.ioctl(door, termios.TIOCOUTQ, bytes(4)), sys.byteorder):
             return False
@@ -72,8 +69,10 @@ def is_frozen(door: socket.socket) -> bool:
 
 
 def ask(folder: Path, uid: int, secret: str) -> tuple[int, str] | None:
-    """Have a keeper started; its exit code and what it said until it was alone. None where nobody
-    has answered: it may have been started all the same."""
+    """Have the server start a keeper; return its exit code and its output until it detached.
+
+    None if there was no answer: it may have been started all the same.
+    """
     asked = door()
     if asked is None:
         return None
@@ -106,7 +105,7 @@ def _answer(asked: socket.socket) -> tuple[int, str] | None:
 
 @cache
 def door() -> socket.socket | None:
-    """That of this process, if it was handed one."""
+    """Return this process's socket to the server, if it was given one."""
     number = os.environ.get(VARIABLE)
     return socket.socket(fileno=int(number)) if number else None
 
@@ -120,9 +119,10 @@ REMOVE = "remove"
 def start(
     folder: Path, uid: int, job: jobs.BuildJob | jobs.ServerJob, key: jobs.Key | None = None
 ) -> None:
-    """Have a keeper do the job, unless one is at it already. The lock is taken on return.
+    """Start a keeper for the job, unless one is working on it. The lock is taken on return.
 
-    ``key`` is handed over without a file, a word or a variable that others could read.
+    ``key`` is passed without a file, an argument or a variable that others could read. Raises
+    `InternalError` if the keeper does not start.
     """
     if alive(folder):
         return
@@ -142,32 +142,32 @@ def _run(folder: Path, uid: int, secret: str) -> tuple[int, str]:
 
 
 def say_built(folder: Path, uid: int, pack: str) -> None:
-    """Write the status of a build whose environment is there, and of whose keeper nothing is."""
+    """Write the status of a build whose environment exists and that has no keeper."""
     owners.folder(folder, uid, 0o700)
     status.write(folder, status.Status(state=status.ENDED, pack=pack))
 
 
 def alive(folder: Path) -> bool:
-    """Whether a keeper works there."""
+    """Return whether a keeper works there."""
     return status.held(folder / "lock")
 
 
 def tell(folder: Path, wish: str) -> None:
-    """Have the keeper end; the file ``wish`` tells one that takes no signals yet."""
+    """Tell the keeper to end; the file ``wish`` tells one that takes no signals yet."""
     with suppress(FileNotFoundError):
         _note(folder / wish)
         _signal(status.read(folder), signal.SIGTERM)
 
 
 def end(folder: Path, wish: str) -> None:
-    """End the keeper at once, whatever it does; its sandbox ends with it. ``wish`` as in `tell`."""
+    """Kill the keeper at once; its sandbox ends with it. ``wish`` as in `tell`."""
     with suppress(FileNotFoundError):
         _note(folder / wish)
         _signal(status.read(folder), signal.SIGKILL)
 
 
 def _note(wish: Path) -> None:
-    """On a disk that takes nothing the signal alone has to do; it is sent again with the wish."""
+    """Leave the file. On a full or read-only disk only the signal is sent, again with each call."""
     try:
         wish.touch()
     except OSError as error:
@@ -176,7 +176,10 @@ def _note(wish: Path) -> None:
 
 
 def all_of(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
-    """Number and folder of each keeper of a kind; what was to end and has is removed now."""
+    """Yield number and folder of each keeper of a kind.
+
+    Those that were to be removed and have ended are removed now.
+    """
     for entry in sorted(os.listdir(run) if run.exists() else []):
         found = parsed(entry)
         if not found or found[0] != kind:
@@ -200,7 +203,7 @@ def living(run: Path) -> Iterator[str]:
 
 
 def _begins(folder: Path) -> bool:
-    """Whether the keeper is on its way: without a lock yet, but not given up either."""
+    """Return whether the keeper is starting: without a lock yet, but not given up either."""
     try:
         young = time.time() - folder.stat().st_mtime < 2 * _SECONDS
     except FileNotFoundError:
@@ -209,7 +212,7 @@ def _begins(folder: Path) -> bool:
 
 
 def _signal(found: status.Status, number: signal.Signals) -> None:
-    """A signal for the very process that wrote the status, never for one with the same id."""
+    """Send a signal to the process that wrote the status, never to another with the same pid."""
     try:
         process = os.pidfd_open(found.pid)
     except (OSError, ValueError):

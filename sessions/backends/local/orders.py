@@ -1,8 +1,6 @@
-"""Turn a spec of the portal into a keeper's job.
+"""Turn a spec of the portal into a keeper's job, with the site's limits.
 
-What sandboxes get of the portal's own environment: a few variables, and no secret.
-
-From what the portal wants (a spec) to what a keeper is told (a job), with the site's bounds.
+Sandboxes get a few variables of the portal's own environment, and no secret.
 """
 
 from __future__ import annotations
@@ -43,7 +41,7 @@ _TRUST = {"UV_SYSTEM_CERTS": "true"}  # a site's own authority counts as it does
 
 
 def site(toolbox: str, environment: Mapping[str, str], extra: list[str]) -> Site:
-    """What every sandbox gets; ``extra`` are further files and folders to be shown."""
+    """Return what every sandbox gets; ``extra`` are further files and folders to show in it."""
     files = {name: environment[name] for name in _FILES & environment.keys()}
     addresses = {
         name: environment[name]
@@ -59,7 +57,7 @@ def site(toolbox: str, environment: Mapping[str, str], extra: list[str]) -> Site
 
 
 def _is_public(address: str) -> bool:
-    """Whether the address of an index can be shown: on the network, without a password."""
+    """Return whether an index's address may be shown: on the network, without a password."""
     parts = urlsplit(re.sub(r"^[\w.-]+=(?=https?:)", "", address))  # uv lets an index have a name
     return parts.scheme in {"http", "https"} and "@" not in parts.netloc
 
@@ -69,7 +67,7 @@ _LOG_OF_NOTEBOOK = 1_000_000
 
 
 def build_job(spec: BuildSpec, folders: Folders, toolbox: Path) -> BuildJob:
-    """What the build's keeper needs to know."""
+    """Return the job of a build's keeper."""
     pythons = interpreters(owners.builder())
     allowed = rules()
     return BuildJob(
@@ -92,12 +90,15 @@ def build_job(spec: BuildSpec, folders: Folders, toolbox: Path) -> BuildJob:
 
 
 def key(spec: BuildSpec) -> Key | None:
-    """What opens a private repository; beside the job, since that lies in a file."""
+    """Return the key that opens a private repository.
+
+    It is not part of the job, since that is stored in a file.
+    """
     return Key(spec.identity.private, spec.identity.known_hosts) if spec.identity else None
 
 
 def server_job(spec: ServerSpec, folders: Folders, toolbox: Path) -> ServerJob:
-    """What the notebook's keeper needs to know."""
+    """Return the job of a notebook's keeper."""
     memory = min(int(spec.resources.memory_limit_gb * 1e9), _machine())
     bounds = Bounds(memory, settings.PORTAL_SANDBOX_PROCESSES, log=_LOG_OF_NOTEBOOK)
     pythons = interpreters(owners.builder())
@@ -130,7 +131,7 @@ def _build_bounds() -> Bounds:
 
 
 def _machine() -> int:
-    """The memory of this machine, in bytes."""
+    """Return the memory of this machine, in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
@@ -145,7 +146,10 @@ def _commit(text: str) -> str:
 
 
 def _trusted(url: str) -> list[str]:
-    """Private addresses for people's own code: package mirrors, and its own repository."""
+    """Return the private addresses that people's code may reach.
+
+    These are package mirrors, and its own repository.
+    """
     host, port = _host(url)
     allowed = rules()
     try:
@@ -158,7 +162,7 @@ def _trusted(url: str) -> list[str]:
 
 
 def _host(url: str) -> tuple[str, int]:
-    """Host and port of a repository's address, also of the form ``git@host:path``."""
+    """Return host and port of a repository's address, also in the form ``git@host:path``."""
     if "://" not in url:
         return url.partition(":")[0].rpartition("@")[2], _PORTS["ssh"]
     parts = urlsplit(url)

@@ -1,12 +1,9 @@
-"""Find what killed keepers left half made, and set aside folders without a row.
+"""Remove what killed keepers left half made, and set aside project folders without a row.
 
-What a keeper that was killed leaves half made, and nobody works on any more.
-
-Project folders that no row asked for: set aside by a rename, put back by one, or removed.
-
-What one is called tells its project's name and when it was set aside, so that an operator who
-looks at the disk, and a database that knows nothing of it, can tell. They are kept beside the
-projects, or among them where these are on a disk of their own: a rename cannot leave a disk.
+Setting aside and putting back are renames. The new name contains the project's name and the time,
+so that an operator looking at the disk, or a database that knows nothing of it, can tell. The
+folders are kept beside the projects, or among them if these are on a disk of their own: a rename
+cannot leave a disk.
 """
 
 from __future__ import annotations
@@ -33,15 +30,18 @@ from .keeper import cgroups
 from .keeper.disks import MARK, is_in_doubt, sync_all
 
 YOUNG = 60.0
-"""Seconds: who makes a folder may be about to take the lock of the next try."""
+"""Seconds: whoever makes a folder may be about to take the lock of the next attempt."""
 _PARTIAL = re.compile(r"\..+\.(\d+)\.partial")
 _RENAMED = re.compile(r"\..+-[0-9a-f]{8}")
 _DRAFT = re.compile(rf"\.{BUILD}-(\d+)")
 
 
 def sweep(folders: Folders, *, young: float = YOUNG) -> list[str]:
-    """Remove it; the names of what there was. Projects that were renamed away go as well, and what
-    was finished since the last time is synced; what was not when the machine went down goes."""
+    """Remove leftovers of dead builds and return their names.
+
+    Also removes projects that were renamed for removal, syncs what was finished since the last
+    call, and drops environments that were not synced when the machine went down.
+    """
     _sync_finished(folders)
     found = [*_of_dead_builds(folders, young), *_renamed(folders)]
     for path in found:
@@ -55,7 +55,7 @@ def sweep(folders: Folders, *, young: float = YOUNG) -> list[str]:
 
 
 def _sync_finished(folders: Folders) -> None:
-    """Have on the disk what builds did not wait for; where that fails, the next time does it."""
+    """Sync what builds did not wait for; if that fails, the next call does it."""
     for there, pattern in ((folders.environments, "[!.]*"), (folders.cache, "base-*")):
         marked = [path.parent for path in there.glob(f"{pattern}/{MARK}")]
         with suppress(OSError):
@@ -63,13 +63,16 @@ def _sync_finished(folders: Folders) -> None:
 
 
 def _renamed(folders: Folders) -> Iterator[Path]:
-    """Yield projects' folders that an older portal renamed to remove them. What else is hidden
-    beside them is somebody's: a restore keeps there what was on that disk before."""
+    """Yield projects' folders that an older portal renamed to remove them.
+
+    Anything else hidden beside them is somebody's: a restore keeps there what was on the disk
+    before.
+    """
     return (path for path in folders.projects.glob(".*") if _RENAMED.fullmatch(path.name))
 
 
 def _of_dead_builds(folders: Folders, young: float) -> Iterator[Path]:
-    """Environments and bases that were growing when their build's keeper ended."""
+    """Yield environments and bases that were being made when their build's keeper ended."""
     for home, pattern in ((folders.environments, _PARTIAL), (folders.cache, _DRAFT)):
         for path in home.glob(".*"):
             name = pattern.fullmatch(path.name)
@@ -93,7 +96,7 @@ _SECONDS = 20
 
 
 def set_aside(folders: Folders, name: str) -> None:
-    """Move a project's folder to where nothing uses it. One that is not there is no error."""
+    """Move a project's folder to where nothing uses it. Does nothing if it does not exist."""
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     for place in _places(folders):
         try:
@@ -116,7 +119,7 @@ def there(folders: Folders) -> list[Aside]:
 
 
 def size(folders: Folders, aside: str) -> int | None:
-    """Return the bytes on the disk; None where it is not there, or counting takes too long."""
+    """Return its bytes on disk; None if it does not exist or counting takes too long."""
     path = _find(folders, aside)
     if path is None:
         return None
@@ -129,7 +132,7 @@ def size(folders: Folders, aside: str) -> int | None:
 
 
 def put_back(folders: Folders, aside: str) -> None:
-    """Give the folder its name again. Raises `StateConflict` where the project has one."""
+    """Give the folder its name again. Raises `StateConflict` if the project has a folder."""
     path = _find(folders, aside)
     if path is None:
         return
@@ -142,7 +145,7 @@ def put_back(folders: Folders, aside: str) -> None:
 
 
 def remove(folders: Folders, aside: str) -> None:
-    """Remove it. Raises `TemporaryError` where the disk keeps it."""
+    """Remove it. Raises `TemporaryError` if the disk refuses."""
     path = _find(folders, aside)
     if path is None:
         return
@@ -170,5 +173,5 @@ def _all(folders: Folders) -> Iterator[tuple[Path, re.Match[str]]]:
 
 
 def _find(folders: Folders, aside: str) -> Path | None:
-    """Where it is; no name leads out of the places."""
+    """Return where it is; no name leads out of these places."""
     return next((path for path, _found in _all(folders) if path.name == aside), None)

@@ -1,13 +1,9 @@
 """Choose the uid of each person's sandboxes, and whose a folder is.
 
-Under which uids people's folders lie from before: ``homes/.uids``, which travels with them.
-
-A portal that is root gives each person a uid of their own, ``PORTAL_SANDBOX_UID_BASE`` and the
-number of their row; as an ordinary user it has one uid for all. Either may change. What is noted
-here, where nobody but the portal writes, proves that a folder of that uid is this person's.
-
-Under which uid sandboxes run: an unprivileged one of each person's own, if we are root; and
-whose a folder is. `uids` has under which uids somebody's folders may lie from before.
+A portal that runs as root gives each person an unprivileged uid of their own,
+``PORTAL_SANDBOX_UID_BASE`` plus the number of their row; as an ordinary user it has one uid for
+all. Either may change. ``homes/.uids``, which only the portal can write and which travels with the
+folders, notes the uids used before: it proves that a folder of such a uid is this person's.
 """
 
 from __future__ import annotations
@@ -31,14 +27,18 @@ FILE = ".uids"
 
 @dataclass(frozen=True)
 class Given:
-    """``bases``: what was counted from. ``own``: uids of the portal itself, which had all."""
+    """The uids used so far.
+
+    ``bases`` are those that people's were counted from, ``own`` those of the portal itself, which
+    owned everything.
+    """
 
     bases: Sequence[int] = ()
     own: Sequence[int] = ()
 
 
 def note(homes: Path, *, base: int | None = None, own: int | None = None) -> None:
-    """Keep it that people's folders lie under these uids, too."""
+    """Record that people's folders may also have these uids."""
     known = given(homes)
     after = replace(known, bases=_with(known.bases, base), own=_with(known.own, own))
     if after != known:
@@ -46,7 +46,7 @@ def note(homes: Path, *, base: int | None = None, own: int | None = None) -> Non
 
 
 def given(homes: Path) -> Given:
-    """Return what was noted; nothing where there is no note that can be read."""
+    """Return what was noted; empty if there is no readable note."""
     try:
         said = json.loads((homes / FILE).read_text())
         return Given(tuple(map(int, said["bases"])), tuple(map(int, said["own"])))
@@ -55,7 +55,7 @@ def given(homes: Path) -> Given:
 
 
 def before(homes: Path, owner_id: int) -> frozenset[int]:
-    """Return the uids under which this person's folders may lie."""
+    """Return the uids that this person's folders may have."""
     known = given(homes)
     return frozenset([*(base + owner_id for base in known.bases), *known.own])
 
@@ -77,20 +77,20 @@ def _write(path: Path, text: str) -> None:
 
 
 def builder() -> int:
-    """The uid of builds, which belong to nobody."""
+    """Return the uid of builds, which belong to nobody."""
     return settings.PORTAL_SANDBOX_UID_BASE if os.geteuid() == 0 else os.geteuid()
 
 
 def person(owner_id: int) -> int:
-    """The uid of a person's notebooks. Only root can give one; otherwise it is our own."""
+    """Return the uid of a person's notebooks. Only root can assign one; otherwise it is our own."""
     return builder() + owner_id if os.geteuid() == 0 else os.geteuid()
 
 
 def folder(path: Path, uid: int, mode: int) -> Path:
-    """Make a folder of the portal's own work if it is not there, so that ``uid`` owns it.
+    """Make a folder for the portal's own work if it does not exist, owned by ``uid``.
 
-    One that is there under another uid is handed over with all that this other uid has in it. What
-    people keep is for `owned` alone, and the folders above it for `shelf`.
+    If it exists under another uid, it is handed over with everything of that uid in it. Folders
+    that people keep are for `owned` alone, and the folders above those for `shelf`.
     """
     if not _made(path, uid, mode) and os.geteuid() == 0:
         hand_over_all(path, uid)
@@ -98,17 +98,17 @@ def folder(path: Path, uid: int, mode: int) -> Path:
 
 
 def shelf(path: Path, mode: int) -> Path:
-    """Make a folder in which the folders of people or their runs lie; those are left alone."""
+    """Make a folder that holds people's folders or runs; those inside are left alone."""
     if not _made(path, 0, mode) and os.geteuid() == 0 and path.stat().st_uid != 0:
         os.chown(path, 0, 0)
     return path
 
 
 def owned(path: Path, owner_id: int, homes: Path) -> Path:
-    """Make a person's own folder if it is not there.
+    """Make a person's own folder if it does not exist.
 
-    One that is there under another uid is theirs where that is what they were given before (see
-    `uids`). Raises `UserError` for any other: it may be somebody else's, and is left as it is.
+    If it exists under another uid, it is theirs if they were given that uid before (see `before`).
+    Raises `UserError` otherwise: it may be somebody else's, and is left as it is.
     """
     uid = person(owner_id)
     note_uids(homes)
@@ -127,7 +127,7 @@ def owned(path: Path, owner_id: int, homes: Path) -> Path:
 
 
 def note_uids(homes: Path) -> None:
-    """Note under which uids people's folders are made from now on."""
+    """Note the uids under which people's folders are made from now on."""
     if os.geteuid() == 0:
         note(homes, base=builder())
     else:
@@ -135,8 +135,10 @@ def note_uids(homes: Path) -> None:
 
 
 def hand_over_all(path: Path, uid: int) -> bool:
-    """Give ``uid`` the folder and whatever its owner has in it, but nobody else's; say whether it
-    was another one's. Links are not followed."""
+    """Give ``uid`` the folder and everything its owner has in it, but nobody else's files.
+
+    Return whether it had another owner. Links are not followed.
+    """
     there = path.stat().st_uid
     if there != uid:
         words = ["chown", "-hR", f"--from={there}", f"{uid}:{uid}", "--", str(path)]
@@ -145,21 +147,21 @@ def hand_over_all(path: Path, uid: int) -> bool:
 
 
 def hand_over(path: Path, uid: int) -> None:
-    """Have a private folder belong to ``uid``, the only one who reads it; others stay as is."""
+    """Make ``uid`` the owner of a private folder, as its only reader; leave others as they are."""
     there = path.stat()
     if os.geteuid() == 0 and there.st_uid != uid and not there.st_mode & 0o077:
         os.chown(path, uid, uid)
 
 
 def as_user(uid: int) -> dict[str, Any]:
-    """Arguments of `subprocess.run` that make the program run under ``uid``."""
+    """Return the arguments of `subprocess.run` that make the program run under ``uid``."""
     if os.geteuid() != 0:
         return {}
     return {"user": uid, "group": uid, "extra_groups": []}
 
 
 def _made(path: Path, uid: int, mode: int) -> bool:
-    """Make the folder, so that ``uid`` owns it; False if it is there. Its parents are ours."""
+    """Make the folder, owned by ``uid``; False if it exists. Its parents are ours."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         path.mkdir(mode=mode)

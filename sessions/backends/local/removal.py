@@ -1,8 +1,8 @@
-"""Folders that nobody needs any more and in which strangers may have made what they liked.
+"""Remove folders that nobody needs any more and that may contain anything.
 
-They get a name in ``.going`` beside them, which is done at once. What is small is removed on the
-spot; the rest is left to a process of its own (`keeper.removal`), so that neither watch nor a
-worker waits for it, however much it is.
+A folder is first renamed into ``.going`` beside it, which takes no time. Small ones are removed on
+the spot; the rest is left to a separate process (`keeper.removal`), so that neither watch nor a
+worker waits for it, however large it is.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _LONGEST_NAME = 200
 
 
 def drop(path: Path) -> bool:
-    """Have the folder gone under its name; whether all in it is removed already.
+    """Make the folder disappear under its name; return whether all of it is removed already.
 
-    One that is not there is no error. Raises `OSError` where its disk refuses: then it stays.
+    Does nothing if it does not exist. Raises `OSError` if its disk refuses: then it stays.
     """
     target = _renamed(path)
     if target is None:
@@ -41,12 +41,12 @@ def drop(path: Path) -> bool:
 
 
 def is_going(place: Path, name: str) -> bool:
-    """Whether something that had this name in ``place`` is not all removed yet."""
+    """Return whether something that had this name in ``place`` is not completely removed yet."""
     return any(re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{8}}", each) for each in _left(place))
 
 
 def go_on(places: Iterable[Path]) -> None:
-    """Have a process of its own remove what is left in these places."""
+    """Start a separate process that removes what is left in these places."""
     busy = [str(place) for place in places if _left(place)]
     if busy:
         words = ["setsid", "--fork", "ionice", "--class", "3", *launch.python("removal", *busy)]
@@ -55,7 +55,10 @@ def go_on(places: Iterable[Path]) -> None:
 
 
 def _renamed(path: Path) -> Path | None:
-    """Give it a name in ``.going``, which whoever empties that takes away. None if it is gone."""
+    """Move it into ``.going`` and return its path there; None if it is gone.
+
+    Another process may remove ``.going`` at any time, once that is empty.
+    """
     target = path.parent / GOING / f"{path.name.strip('.')[:_LONGEST_NAME]}-{secrets.token_hex(4)}"
     while os.path.lexists(path):
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""From a keeper's folder to the report of its build or notebook, and to its log."""
+"""Turn a keeper's folder into the report of its build or notebook, and read its log."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ _PIECE = 16_000
 
 
 def build(number: int, folder: Path) -> BuildReport:
-    """How the build is; one whose keeper vanished is finished with ``build.lost``, unless it had
-    given what it built its name, and only could not say so any more."""
+    """Return the build's report.
+
+    One whose keeper vanished is finished with ``build.lost``, unless it had already put its result
+    in place and only could not report it.
+    """
     working, found = launch.alive(folder), status.read(folder)
     if found.state == status.ENDED:
         return BuildReport(number, True, found.code, found.message, found.pack)
@@ -38,7 +41,7 @@ def build(number: int, folder: Path) -> BuildReport:
 
 
 def _built(folder: Path) -> str | None:
-    """The pack of what a build has finished; None where it has not."""
+    """Return the pack of what a build has finished; None if it has not."""
     try:
         environment = Path(json.loads((folder / jobs.FILE).read_text())["environment"])
     except (FileNotFoundError, ValueError, KeyError):
@@ -48,7 +51,7 @@ def _built(folder: Path) -> str | None:
 
 
 def server(number: int, folder: Path) -> ServerReport:
-    """How the notebook is; one whose keeper vanished is gone with ``spawn.lost``."""
+    """Return the notebook's report; one whose keeper vanished is gone with ``spawn.lost``."""
     working, found = launch.alive(folder), status.read(folder)
     told = (folder / launch.CANCEL).exists()
     state, code, message = _server_state(found, working, told)
@@ -76,7 +79,7 @@ def _server_state(found: Status, working: bool, told: bool) -> tuple[str, str, s
 
 
 def project(folder: Path) -> str:
-    """Return the name of the project whose notebook runs there, "" where nobody can say."""
+    """Return the name of the project whose notebook runs there, "" if unknown."""
     try:
         return str(json.loads((folder / jobs.FILE).read_text())["name"])
     except (FileNotFoundError, ValueError):
@@ -84,7 +87,7 @@ def project(folder: Path) -> str:
 
 
 def piece(folder: Path, position: str) -> LogPiece | None:
-    """The next whole lines of the log, all of one phase; a position is "<byte>:<phase>"."""
+    """Return the next whole lines of the log, all of one phase; a position is "<byte>:<phase>"."""
     offset, _colon, phase = position.partition(":")
     try:
         with open(folder / log.FILE, "rb") as file:

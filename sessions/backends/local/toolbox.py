@@ -1,11 +1,8 @@
-"""Install the tools that builds run: Python versions, repo2docker, uv, `detect`.
+"""Install the tools that builds run: repo2docker, uv, `detect` and small files; find Pythons.
 
-Which versions of Python environments can be made with: those that the machine has.
-
-What builds run that is not the repository's: repo2docker, uv, `detect` and small files.
-
-Made once from pinned requirements, under a name that is a hash of everything in it, and shown
-read-only in sandboxes: nothing of the portal's own folders need be.
+The toolbox is made once from pinned requirements, under a name that is a hash of everything in it,
+and is mounted read-only in sandboxes: none of the portal's own folders has to be. Environments can
+be made with the Python versions that the machine has.
 """
 
 from __future__ import annotations
@@ -38,9 +35,9 @@ _ASK = "import sys; print('%d.%d' % sys.version_info[:2], sys.base_prefix)"
 
 @cache
 def interpreters(uid: int) -> dict[str, str]:
-    """Version → interpreter, for all that ``uid`` can run; the machine's own comes first.
+    """Return version → interpreter, for all that ``uid`` can run; the machine's own comes first.
 
-    The oldest is what the packages of `notebook.txt` need.
+    The packages of `notebook.txt` determine the oldest version.
     """
     found: dict[str, str] = {}
     for path in _candidates():
@@ -51,7 +48,7 @@ def interpreters(uid: int) -> dict[str, str]:
 
 
 def prefix(path: str) -> str:
-    """The folder that an interpreter must find at its place, or nothing if /usr holds it."""
+    """Return the folder that an interpreter needs at its place, or "" if it is in /usr."""
     top = str(Path(path).resolve().parent.parent)
     return "" if f"{top}/".startswith("/usr/") else top
 
@@ -65,7 +62,7 @@ def _candidates() -> list[str]:
 
 
 def _version(path: str, uid: int) -> str:
-    """The version, if ``uid`` can run the interpreter and it is new enough."""
+    """Return the version, or "" unless ``uid`` can run the interpreter and it is new enough."""
     try:
         done = subprocess.run(
             [path, "-I", "-c", _ASK], capture_output=True, text=True, timeout=10,
@@ -104,15 +101,15 @@ _ETC = {
 
 
 def name(python: str) -> str:
-    """The name of the toolbox that the present requirements make with an interpreter."""
+    """Return the name of the toolbox made from the current requirements with an interpreter."""
     parts = [python, *(path.read_text() for path in (_TOOLS, *_SHARED)), repr((_ETC, _TRY))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def ensure(toolboxes: Path, python: str) -> Path:
-    """The toolbox, made if it is not there; also when several processes come at once.
+    """Return the toolbox; make it if it does not exist, safely with concurrent callers.
 
-    Raises `TemporaryError` where the packages cannot be had.
+    Raises `TemporaryError` if the packages cannot be installed.
     """
     target = toolboxes / name(python)
     if target.exists():
@@ -137,9 +134,9 @@ def _install(folder: Path, python: str) -> None:
 
 
 def _compile(folder: Path) -> None:
-    """Have Python keep what `detect` imports, by one look at a folder that holds no repository.
+    """Have Python cache the bytecode of `detect`'s imports, by running it without a repository.
 
-    Builds see the toolbox read-only: each of them would compile it anew, for a second.
+    Builds see the toolbox read-only: each of them would compile it again, for a second.
     """
     _run([str(folder / "bin/python"), *_TRY], cwd=folder)
 

@@ -1,7 +1,7 @@
-"""Projects' files in people's volumes: /home/jovyan of a notebook is the folder
-``.bindery/projects/<project>`` of its person's volume.
+"""Projects' files in people's volumes.
 
-`pods` and `program` are what the cluster is given, `errands` sends helpers, `words` reads what
-containers say. In pods run `settle` (before the notebook starts) and `helper` (while nothing
+/home/jovyan of a notebook is the folder ``.bindery/projects/<project>`` of its person's volume.
+`pods` and `program` make what the cluster is given, `errands` sends helper pods, `words` reads what
+containers report. Inside pods run `settle` (before the notebook starts) and `helper` (while nothing
 runs), with `way` and `tree`.
 """

@@ -1,8 +1,8 @@
-"""Sending helper pods to people's volumes, and reading what they have to say.
+"""Send helper pods to people's volumes, and read their results.
 
-Level-based: whoever wants something asks again until it is answered. The pod itself is the
-memory of what was asked; one that failed stays for a while, so that it is not tried all the
-time. `sweep` ends those that nobody comes back to.
+Level-based: callers ask again until they get an answer. The pod itself records what was asked; one
+that failed stays for a while, so that it is not retried all the time. `Errands.sweep` ends those
+whose caller never came back.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from . import pods, program, words
 from .helper import FAILED
 
 RETRY = timedelta(minutes=10)
-"""After a helper that failed, the next one comes when it is so old."""
+"""How old a failed helper has to be before the next one replaces it."""
 OLD = timedelta(minutes=20)
-"""No helper has so much time: one that is older waits for a node or was forgotten."""
+"""Longer than any helper may run: an older one waits for a node or was forgotten."""
 MOST = 20
-"""Helpers at work at the same time."""
+"""Helpers that may run at the same time."""
 _AT_ONCE = {"gracePeriodSeconds": 0}
 _NOTHING: dict[str, Any] = {"size": 0}
 
@@ -35,14 +35,18 @@ log = logging.getLogger(__name__)
 
 
 class Errands:
+    """The work that helper pods do on projects' kept folders."""
+
     def __init__(self, cluster: Cluster, namespace: Namespace, site: Site) -> None:
         self._cluster = cluster
         self._namespace = namespace
         self._site = site
 
     def drop(self, project: str, volume: str) -> bool:
-        """Have the project's folder removed; whether it is. What a person has put in the way of
-        it is left alone."""
+        """Have the project's folder removed; return whether it is.
+
+        Anything else that the person has put in its place is left alone.
+        """
         return self._asked("drop", project, volume) is not None
 
     def measure(self, project: str, volume: str) -> ProjectSize | None:
@@ -51,13 +55,13 @@ class Errands:
         return None if told is None else ProjectSize(words.size(told))
 
     def sweep(self, now: datetime) -> None:
-        """End the helpers that are too old to be of use."""
+        """End helpers that are too old to be of use."""
         for pod in self._helpers():
             if now - created(pod) > OLD:
                 self._cluster.delete("pods", pod["metadata"]["name"], **_AT_ONCE)
 
     def _asked(self, task: str, project: str, volume: str) -> dict[str, Any] | None:
-        """Return the words of a helper that has ended; send one where there is none."""
+        """Return the result of a helper that has ended; send one if there is none."""
         name = helper_name(task, project)
         pod = self._cluster.get("pods", name)
         if pod is None:
@@ -88,7 +92,7 @@ class Errands:
         return self._namespace.own(self._cluster.list("pods", {"labelSelector": HELPERS}).items)
 
     def _has_volume(self, volume: str) -> bool:
-        """Whether there is such a claim, and it is this portal's."""
+        """Return whether the claim exists and is this portal's."""
         found = self._cluster.get(claims.CLAIMS, volume_name(volume))
         if found is None or self._namespace.is_foreign(found):
             return False

@@ -1,11 +1,10 @@
-"""What a helper pod does with a project's folder while nothing of it runs; runs there by itself.
+"""Measure or remove a project's folder while nothing of it runs; a program of helper pods.
 
     python3 … measure NAME
     python3 … drop NAME
 
-The last words are one line of JSON: ``size`` in bytes (None where it is not known in time), or
-``code`` and ``path`` of what stands in the way. Neighbours: `way`, `tree`, and `errands`, which
-reads them.
+The termination message is one line of JSON: ``size`` in bytes (None if it is not known in time), or
+``code`` and ``path`` of the obstacle. Neighbours: `way`, `tree`, and `errands`, which reads it.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ LAST_WORDS = "/dev/termination-log"
 BLOCKED = "spawn.home-blocked"
 FAILED = "home.failed"
 SECONDS = 480.0
-"""For measuring: less than the pod has."""
+"""Time limit for measuring; shorter than the pod's."""
 
 
 def main(words: list[str], volume: str = VOLUME, last_words: str = LAST_WORDS) -> None:
-    """Do what is asked for and say how it went. Done twice, it is done."""
+    """Do the task and report the result. May be repeated."""
     task, name = words
     told: dict[str, Any]
     try:
@@ -39,7 +38,7 @@ def main(words: list[str], volume: str = VOLUME, last_words: str = LAST_WORDS) -
 
 
 def measured(volume: str, name: str) -> dict[str, Any]:
-    """Return what the project's folder takes; nothing where there is none."""
+    """Return the size of the project's folder, 0 if there is none."""
     try:
         folder = way.opened(volume, (*way.HOMES, name), make=False)
     except FileNotFoundError:
@@ -48,7 +47,7 @@ def measured(volume: str, name: str) -> dict[str, Any]:
 
 
 def dropped(volume: str, name: str) -> dict[str, Any]:
-    """Remove the project's folder and what is noted of it, and nothing else."""
+    """Remove the project's folder and its record, and nothing else."""
     for parts in (way.HOMES, way.RECORDS):
         try:
             folder = way.opened(volume, parts, make=False)

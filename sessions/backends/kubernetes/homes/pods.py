@@ -1,10 +1,9 @@
-"""What keeps projects' files in people's volumes, as pure functions: parts of a notebook's pod,
-and the pod of a helper.
+"""Make the parts of a notebook's pod that keep its files, and the helper's pod. Pure functions.
 
 The notebook's own pod has an init container that fills or merges the kept folder: it has the
-image's files at hand, the volume is on its node already, and no second pod has to find a place.
-Whatever is to be done while nothing runs is a helper's. Neighbours: `serverpod`, which puts the
-parts in; `errands`, which runs helpers; `settle` and `helper`, which run inside.
+image's files at hand, the volume is on its node already, and no second pod has to be scheduled.
+Work to be done while nothing runs goes to a helper pod. Neighbours: `serverpod`, which uses the
+parts; `errands`, which runs helpers; `settle` and `helper`, which run inside.
 """
 
 from __future__ import annotations
@@ -24,23 +23,26 @@ from .way import HOMES
 CONTAINER = "bindery-files"
 USER = 1000
 SECONDS = 600
-"""A helper's time."""
+"""A helper's time limit."""
 RIGHTS: dict[str, Any] = {
     "allowPrivilegeEscalation": False,
     "privileged": False,
     "capabilities": {"drop": ["ALL"]},
 }
 _SCHEDULING = ("nodeSelector", "tolerations", "priorityClassName", "schedulerName", "affinity")
-"""Of an operator's part of a pod: where people's volumes can be had."""
+"""Keys of an operator's pod template that say where people's volumes can be mounted."""
 
 
 def mount(name: str) -> dict[str, Any]:
-    """The kept folder in the project's notebook."""
+    """Return the mount of the kept folder in the project's notebook."""
     return {"name": "home", "mountPath": SOURCE, "subPath": "/".join((*HOMES, name))}
 
 
 def settling(spec: ServerSpec, site: Site) -> dict[str, Any]:
-    """The init container that makes the kept folder ready: the notebook's image and rights."""
+    """Return the init container that prepares the kept folder.
+
+    It has the notebook's image and rights.
+    """
     return {
         "name": CONTAINER,
         "image": site.reference(spec.image, spec.digest),
@@ -53,7 +55,7 @@ def settling(spec: ServerSpec, site: Site) -> dict[str, Any]:
 
 
 def helper(task: str, project: str, volume: str, site: Site) -> dict[str, Any]:
-    """The pod that does something with a project's folder while nothing of it runs."""
+    """Return the pod that works on a project's folder while nothing of it runs."""
     ours = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -110,11 +112,15 @@ def rights_of_pod(site: Site) -> dict[str, Any]:
 
 
 def home(volume: str) -> dict[str, Any]:
+    """Return the volume of a person's claim."""
     return {"name": "home", "persistentVolumeClaim": {"claimName": volume_name(volume)}}
 
 
 def together(volume: str, site: Site) -> dict[str, Any]:
-    """A volume that only one node can have keeps all pods of its person on that node."""
+    """Return the affinity that keeps all pods of a person on one node.
+
+    Empty unless the volume can be mounted by one node only.
+    """
     if site.volume_access != "ReadWriteOnce":
         return {}
     key, value = OURS.split("=")

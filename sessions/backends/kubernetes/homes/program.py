@@ -1,7 +1,7 @@
-"""The programs that pods run on kept folders, as a ConfigMap, and the words that start them.
+"""The programs that pods run on kept folders, as a ConfigMap, and the commands that start them.
 
-A ConfigMap, and not words of each pod: watch keeps all pods in memory. Its name tells its text,
-so that two versions of the portal do not disturb each other. Pure functions.
+A ConfigMap rather than arguments of each pod: watch keeps all pods in memory. Its name is a hash of
+its text, so that two versions of the portal do not disturb each other. Pure functions.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from homes import settle
 settle.main(sys.argv[1:])
 """
 
-# Images bring Python along because JupyterLab is there, but not each has it on its PATH: with
-# some, only the entry point puts it there. That is not run, since it belongs to the notebook. A
-# system's own Python may lack most of the library; JupyterLab does not run with such a one.
+# Images with JupyterLab have Python, but not always on PATH: in some, only the entry point puts it
+# there. That is not run, since it belongs to the notebook. A system's own Python may lack most of
+# the standard library; JupyterLab does not run with that.
 _FIND = """\
 program=$1
 shift
@@ -58,7 +58,7 @@ SETTLE = ["sh", "-c", _FIND.replace("$", "$$"), "sh", _SETTLE]  # Kubernetes rea
 
 @cache
 def texts() -> dict[str, str]:
-    """Each file's text by its name."""
+    """Return each file's text by its name."""
     files = (Path(str(each.__file__)) for each in _MODULES)
     found = {file.name: file.read_text(encoding="utf-8") for file in files}
     return {**found, settle.MERGE: repofiles.program()}
@@ -66,12 +66,13 @@ def texts() -> dict[str, str]:
 
 @cache
 def name() -> str:
-    """Return the name of the ConfigMap with these very texts."""
+    """Return the name of the ConfigMap with exactly these texts."""
     whole = "\0".join(f"{name}\0{text}" for name, text in sorted(texts().items()))
     return f"bindery-homes-{hashlib.sha256(whole.encode()).hexdigest()[:12]}"
 
 
 def configmap() -> dict[str, Any]:
+    """Return the ConfigMap."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -82,8 +83,10 @@ def configmap() -> dict[str, Any]:
 
 
 def volume() -> dict[str, Any]:
+    """Return the pod's volume with the programs."""
     return {"name": _VOLUME, "configMap": {"name": name()}}
 
 
 def mount() -> dict[str, Any]:
+    """Return the container's mount of the programs."""
     return {"name": _VOLUME, "mountPath": FOLDER, "readOnly": True}

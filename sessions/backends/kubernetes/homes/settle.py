@@ -1,12 +1,12 @@
-"""Bring a project's kept folder to where its notebook can start; runs in the pod, by itself.
+"""Prepare a project's kept folder so that its notebook can start; a program of the notebook's pod.
 
     python3 … NAME COMMIT
 
-In an init container with the notebook's own image, as the notebook's user: what the image has in
+Runs in an init container with the notebook's own image, as the notebook's user. The image's
 /home/jovyan fills the folder at the first start and is merged into it at a new commit
-(`sessions.repofiles.merge`). The last words are one line of JSON, which `words` reads: ``code``
-and ``path`` or ``why`` where the notebook cannot start; else ``size`` in bytes, ``merge`` with
-what the merge says, and ``left`` with the code that kept it from being done.
+(`sessions.repofiles.merge`). The termination message is one line of JSON, which `words` reads:
+``code`` and ``path`` or ``why`` if the notebook cannot start; else ``size`` in bytes, ``merge``
+with the merge's report, and ``left`` with the code that prevented the merge.
 
 Neighbours: `way` and `tree`; `pods`, which makes the container.
 """
@@ -49,15 +49,18 @@ MERGE_CODES = {
 MERGE = "merge.py"
 RECORD = "files.json"
 SSH = ".ssh"
-"""Where the pod puts a folder of its own over: the kept one has an empty one for that."""
+"""The pod mounts a folder of its own here: the kept one has an empty folder for that."""
 SECONDS = 5.0
-"""For measuring at a start; a helper has more time for it later."""
+"""Time limit for measuring at a start; a helper has more time for it later."""
 MOST = 4000
-"""Bytes: the cluster keeps little more of a container's last words."""
+"""Bytes: the cluster keeps little more of a container's termination message."""
 
 
 def main(words: list[str]) -> None:
-    """Do it, leave the last words, and exit with 1 where the notebook cannot start."""
+    """Prepare the folder and write the termination message.
+
+    Exits with 1 if the notebook cannot start.
+    """
     name, commit = words
     os.umask(0o022)
     told = settled(name, commit, merged)
@@ -67,7 +70,7 @@ def main(words: list[str]) -> None:
 
 
 def merged(source: str, target: str, record: str, commit: str) -> dict[str, Any]:
-    """Run the merge, which lies beside this module in the pod."""
+    """Run the merge program, which lies beside this module in the pod."""
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), MERGE)
     words = [sys.executable, "-IS", "-X", "utf8", program, source, target, record, commit]
     done = subprocess.run(words, stdout=subprocess.PIPE)
@@ -82,10 +85,11 @@ def settled(
     source: str = SOURCE,
     volume: str = VOLUME,
 ) -> dict[str, Any]:
-    """Return the last words. ``merge`` takes source, target, record and commit, and returns the
-    merge's report, or its ``error`` with ``code`` and ``message``.
+    """Prepare the folder and return the termination message.
 
-    Done twice, it is done; broken off, it goes on the next time.
+    ``merge`` takes source, target, record and commit, and returns the merge's report, or its
+    ``error`` with ``code`` and ``message``. May be repeated; if interrupted, the next call
+    continues.
     """
     try:
         folder = way.opened(volume, (*way.HOMES, name), make=True)
@@ -106,12 +110,15 @@ def settled(
 
 
 def _there(source: str) -> str:
-    """An empty folder where the image has none."""
+    """Return ``source``, or an empty folder if the image has none."""
     return source if os.path.isdir(source) else tempfile.mkdtemp()
 
 
 def _told(report: dict[str, Any], was_filled: bool) -> dict[str, Any]:
-    """A folder that was filled before is good enough to start with, whatever kept the merge."""
+    """Return the message for a merge's report.
+
+    A folder that was filled before is good enough to start with, whatever prevented the merge.
+    """
     error = report.get("error")
     if not error:
         return {"merge": report}
@@ -121,8 +128,10 @@ def _told(report: dict[str, Any], was_filled: bool) -> dict[str, Any]:
 
 
 def make_room_for_keys(folder: int) -> None:
-    """See that `SSH` is a folder: what mounts there would follow a link, and makes what is
-    missing as another user. Anything else of that name is kept beside."""
+    """Make sure that `SSH` is a folder; anything else of that name is renamed and kept.
+
+    A mount would follow a link there, and would create a missing folder as another user.
+    """
     with suppress(FileNotFoundError):
         found = os.stat(SSH, dir_fd=folder, follow_symlinks=False)
         if stat.S_ISDIR(found.st_mode):
@@ -132,8 +141,10 @@ def make_room_for_keys(folder: int) -> None:
 
 
 def make_working_folder(folder: int, source: str, working: str) -> None:
-    """See that the image's working folder is there, where it is below ``source``; the node would
-    make it as another user."""
+    """Create the image's working folder if it is below ``source`` and missing.
+
+    Otherwise the node would create it as another user.
+    """
     path = os.path.relpath(working, source)
     if path == os.curdir or path.split("/")[0] == os.pardir:
         return
@@ -142,7 +153,7 @@ def make_working_folder(folder: int, source: str, working: str) -> None:
 
 
 def bounded(told: dict[str, Any]) -> str:
-    """Return it as JSON of `MOST` bytes at most: of the lists of names, only the first stay."""
+    """Return it as JSON of at most `MOST` bytes; lists of names are shortened."""
     for most in (None, 20, 5, 1, 0):
         text = json.dumps(_shortened(told, most))
         if len(text) <= MOST:

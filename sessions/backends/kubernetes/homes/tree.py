@@ -1,6 +1,6 @@
-"""What a folder takes, and having it gone; runs in pods, by itself. No link is followed.
+"""Measure and remove folders; a module of pods' programs. No link is followed.
 
-By ``du`` and ``rm``, which know trees of any depth. Neighbours: `settle` and `helper`.
+Uses ``du`` and ``rm``, which handle trees of any depth. Neighbours: `settle` and `helper`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ _KILO = 1024
 
 
 def size(folder: int, seconds: float) -> int | None:
-    """Return the bytes that the folder takes of its disk, each hard link counted once; None
-    where that cannot be known within so many seconds."""
+    """Return the bytes that the folder takes on its disk, each hard link counted once.
+
+    None if that cannot be found out within ``seconds``.
+    """
     try:
         told = subprocess.run(
             ["du", "-sk", "."],
@@ -29,9 +31,9 @@ def size(folder: int, seconds: float) -> int | None:
 
 
 def remove(folder: int, name: str) -> None:
-    """Remove what has this name in the folder: all of a folder, of a link the link alone.
+    """Remove the entry of this name in the folder: a folder with its content, or a link alone.
 
-    Folders that shut their owner out are opened. Raises `OSError` where something stays.
+    Folders that shut their owner out are made accessible. Raises `OSError` if something stays.
     """
     path = f"{_path(folder)}/{name}"
     why = _run(folder, "rm", "-rf", "--", name)
@@ -43,11 +45,11 @@ def remove(folder: int, name: str) -> None:
 
 
 def _path(folder: int) -> str:
-    """Where the folder is, whatever its name has become."""
+    """Return a path to the folder that works whatever its name has become."""
     return f"/proc/self/fd/{folder}"
 
 
 def _run(folder: int, *words: str) -> str:
-    """Run a program there; the last that it said against it."""
+    """Run a program there; return the end of its error output."""
     told = subprocess.run(words, cwd=_path(folder), stderr=subprocess.PIPE)
     return told.stderr.decode("utf-8", "replace").strip()[-200:]

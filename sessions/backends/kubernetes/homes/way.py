@@ -1,10 +1,9 @@
-"""The way from a person's volume to a project's kept folder; runs in pods, by itself.
+"""Open the path from a person's volume to a project's kept folder; a module of pods' programs.
 
-The volume is the person's, so anything may lie in it. Each part of the way is opened from the
-one above it and no link is followed: nothing outside is filled, measured or deleted by a name
-that somebody has put a link under. Neighbours: `settle` and `helper`, which go this way.
-
-Standard library and Python 3.8 only, like all that runs in images of other people.
+The volume is the person's, so it may contain anything. Each part of the path is opened from the one
+above it and no link is followed: nothing outside is filled, measured or deleted because somebody
+has put a link there. Neighbours: `settle` and `helper`, which use it. Standard library and Python
+3.8 only, like everything that runs in other people's images.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 HOMES = (".bindery", "projects")
-"""Below these of the volume, each project has a folder of its name."""
+"""The folder of the volume in which each project has a folder with its name."""
 RECORDS = (".bindery", "records")
-"""Below these, each has another one for what it was filled with."""
+"""The folder in which each project has another one that records what it was filled with."""
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MODE = 0o755
-"""A node may reach a shared volume as nobody, and still has to find what it mounts."""
+"""A node may access a shared volume as nobody, and still has to find what it mounts."""
 
 
 class Blocked(Exception):
-    """Something that is no folder stands in the way, at this path below the volume."""
+    """Something that is not a folder is in the way, at this path below the volume."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -33,16 +32,16 @@ class Blocked(Exception):
 
 
 def opened(volume: str, parts: Sequence[str], *, make: bool) -> int:
-    """Return a descriptor of the folder at ``parts`` below ``volume``; to be closed.
+    """Return a descriptor of the folder at ``parts`` below ``volume``; the caller closes it.
 
-    With ``make``, the folders that are missing are made. Raises `Blocked` where a link or a file
-    stands in the way, and `OSError`.
+    With ``make``, missing folders are created. Raises `Blocked` if a link or a file is in the way,
+    and `OSError`.
     """
     return below(os.open(volume, _FLAGS & ~os.O_NOFOLLOW), parts, make=make)
 
 
 def below(start: int, parts: Sequence[str], *, make: bool) -> int:
-    """Open the way from an open folder on, which is closed."""
+    """Open ``parts`` from an open folder on, and close that folder."""
     here = start
     for depth, part in enumerate(parts, 1):
         try:

@@ -1,7 +1,7 @@
-"""What containers say of kept folders, read as a stranger's words: sentences for people.
+"""Turn containers' reports about kept folders into sentences for people.
 
-Whatever runs in an image may leave any last words. They are bounded, and only known codes
-count. Pure functions; neighbours: `settle` and `helper`, which leave them.
+Whatever runs in an image may leave any termination message, so it is untrusted: it is bounded, and
+only known codes count. Pure functions; neighbours: `settle` and `helper`, which write them.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ _SHOWN = 300
 
 
 def problem(ended: Pod) -> tuple[str, str]:
-    """Return code and sentence of why the folder could not be made ready, from how its
-    container has ended."""
+    """Return code and sentence for why the folder could not be prepared.
+
+    ``ended`` is the terminated state of its container.
+    """
     said = _parsed(ended)
     code = str(said.get("code", ""))
     why = printable(str(said.get("why") or ended.get("message", "")))[-_SHOWN:]
@@ -52,7 +54,7 @@ def problem(ended: Pod) -> tuple[str, str]:
 
 
 def filling(pod: Pod, now: datetime) -> tuple[str, str] | None:
-    """Return what to say while the folder is being made ready, where that takes a while."""
+    """Return code and sentence while preparing the folder takes long, else None."""
     for name, status in containers(pod):
         begun = status.get("state", {}).get("running", {}).get("startedAt", "")
         if name == CONTAINER and begun and now - moment(begun) > A_WHILE:
@@ -61,7 +63,7 @@ def filling(pod: Pod, now: datetime) -> tuple[str, str] | None:
 
 
 def report(pod: Pod) -> FilesReport | None:
-    """Return what became of the project's files at this start; None where nobody says."""
+    """Return what became of the project's files at this start; None if nothing is known."""
     for name, status in containers(pod):
         ended = status.get("state", {}).get("terminated")
         if name == CONTAINER and ended:
@@ -70,7 +72,7 @@ def report(pod: Pod) -> FilesReport | None:
 
 
 def helped(pod: Pod) -> dict[str, Any]:
-    """Return a helper's last words: ``size`` (None where it is not known) or ``code``."""
+    """Return a helper's result: ``size`` (None if it is not known) or ``code``."""
     why = str(pod.get("status", {}).get("message", ""))
     for _name, status in containers(pod):
         ended = status.get("state", {}).get("terminated", {})
@@ -83,7 +85,7 @@ def helped(pod: Pod) -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def _report(message: str) -> FilesReport:
-    """Kept: watch looks at all notebooks each second."""
+    """Parse a message; cached, because watch looks at all notebooks each second."""
     said = _parsed({"message": message})
     if said.get("left"):
         return FilesReport(_left(said), size(said))
@@ -92,7 +94,7 @@ def _report(message: str) -> FilesReport:
 
 
 def _left(said: dict[str, Any]) -> str:
-    """Why what is new in the repository is not there, and the notebook runs all the same."""
+    """Explain why the repository's changes are missing although the notebook runs."""
     if said["left"] == FULL:
         return _(
             "Your volume is full, so what is new in the repository was not brought in: your "
@@ -106,7 +108,7 @@ def _left(said: dict[str, Any]) -> str:
 
 
 def size(said: dict[str, Any]) -> int | None:
-    """Return the bytes that last words name."""
+    """Return the bytes that a message names, or None."""
     found = said.get("size")
     return found if type(found) is int and 0 <= found < 2**63 else None
 

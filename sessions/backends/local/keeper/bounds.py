@@ -1,4 +1,4 @@
-"""The bounds of a sandbox that no limit of a single process can hold: they are watched."""
+"""Watch the limits of a sandbox that no limit of a single process can enforce."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from .cgroups import Group
 from .status import Ended
 
 _FASTEST_GROWTH = 2_000_000_000
-"""Bytes a second: how quickly a machine can fill its memory, so when to look again."""
+"""Bytes a second: how fast a machine can fill its memory, which decides when to look again."""
 _GROUP_PAUSE = 0.5
 NETLINK = 4
-"""No cgroup counts what waits in sockets of netlink: they get this part of the limit more."""
+"""No cgroup counts data in netlink sockets: the limit divided by this is allowed on top."""
 _DISK_PAUSE = 3.0
 MOST_FILES = 65_536
-"""That all processes of a sandbox may have open together; each alone has 4,096 at most."""
+"""Open files of all processes of a sandbox together; each alone has 4,096 at most."""
 _FILES_PAUSE = 0.5
 _PROBE = 1_000_000
 LEFT_FREE = 32_000_000
-"""Bytes of a disk that no build takes: the portal's own database may be on the same one."""
+"""Bytes of a disk that no build may use: the portal's own database may be on the same one."""
 
 
 def gigabytes(size: int) -> str:
+    """Return a size in bytes as text in GB."""
     return f"{size / 1e9:.3g} GB"
 
 
 async def first_of(*watches: Coroutine[Any, Any, None]) -> None:
-    """Until one of the watches is over: what it raises is raised, the others are ended."""
+    """Run the watches until one finishes; raise what it raised and cancel the others."""
     tasks = [asyncio.create_task(watch) for watch in watches]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -45,9 +46,10 @@ async def first_of(*watches: Coroutine[Any, Any, None]) -> None:
 
 @dataclass(frozen=True)
 class Memory:
-    """How much memory a sandbox may use: ``limit`` bytes. ``ended`` is how it ends that uses more.
+    """The memory limit of a sandbox.
 
-    ``mounts`` are its folders that lie in memory. Where it has a ``group``, the kernel bounds it.
+    It may use ``limit`` bytes, or is ended with ``ended``. ``mounts`` are its in-memory folders. If
+    it has a ``group``, the kernel enforces the limit.
     """
 
     limit: int
@@ -56,14 +58,14 @@ class Memory:
     group: Group | None
 
     async def watch(self, process: int) -> None:
-        """Raise ``ended`` when the sandbox of ``process`` uses more, or has wanted to."""
+        """Raise ``ended`` when the sandbox of ``process`` uses more, or has tried to."""
         while True:
             self.check()
             pause = self._weigh_netlink(process) if self.group else self._weigh(process)
             await asyncio.sleep(pause)
 
     def check(self) -> None:
-        """Raise ``ended`` if the kernel has ended a process because there was no more."""
+        """Raise ``ended`` if the kernel has killed a process for lack of memory."""
         if self.group and self.group.kills():
             raise self.ended
 
@@ -80,18 +82,20 @@ class Memory:
 
 
 async def watch_files(process: int, ended: Ended) -> None:
-    """Raise ``ended`` when the sandbox of ``process`` has opened too many files and sockets: a
-    machine has a number of them for all its programs."""
+    """Raise ``ended`` when the sandbox of ``process`` has too many files and sockets open.
+
+    A machine has a fixed number of them for all its programs.
+    """
     while usage.open_files(process) <= MOST_FILES:
         await asyncio.sleep(_FILES_PAUSE)
     raise ended
 
 
 async def watch_disk(folders: Sequence[str], limit: int, ended: Ended) -> None:
-    """Raises ``ended`` when the folders together hold more than ``limit`` bytes.
+    """Raise ``ended`` when the folders together hold more than ``limit`` bytes.
 
-    Adding up the files is slow, so it is done at once only when the whole disk has lost
-    that much, and otherwise every few seconds.
+    Adding up the files is slow, so it is done at once only if the whole disk has lost that much,
+    and otherwise every few seconds.
     """
     base, room, pause = _disk_used(folders[0]), limit, _DISK_PAUSE
     while True:
@@ -107,20 +111,23 @@ async def watch_disk(folders: Sequence[str], limit: int, ended: Ended) -> None:
 
 
 async def watch_room(folder: str, ended: Ended) -> None:
-    """Raises ``ended`` when the disk of ``folder`` is full."""
+    """Raise ``ended`` when the disk of ``folder`` is full."""
     while not is_full(folder):
         await asyncio.sleep(0.2)
     raise ended
 
 
 def is_full(folder: str) -> bool:
-    """Whether the disk has no more room than has to be left."""
+    """Return whether the disk has only the reserved space left."""
     there = os.statvfs(folder)
     return there.f_bavail * there.f_frsize < LEFT_FREE
 
 
 def refuses(folder: str) -> str:
-    """Why the disk takes nothing more, as in `disks`; "" if it does. Quotas are seen by writing."""
+    """Return why the disk takes no more data, as in `disks`; "" if it does.
+
+    Writes a file, because quotas show only then.
+    """
     if is_full(folder):
         return disks.FULL
     try:
@@ -134,7 +141,7 @@ def refuses(folder: str) -> str:
 
 
 async def size(folders: Sequence[str]) -> int:
-    """What the files below the folders take up on the disk, in bytes."""
+    """Return the bytes that the files below the folders take on disk."""
     counting = await asyncio.create_subprocess_exec(
         "du", "--summarize", "--total", "--one-file-system", "--block-size=1", "--", *folders,
         stdout=asyncio.subprocess.PIPE,

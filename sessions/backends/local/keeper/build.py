@@ -1,8 +1,7 @@
-"""A build, from the fetched commit to the finished environment, all or nothing.
+"""Run a build, from the fetched commit to the finished environment, all or nothing.
 
-It grows in a folder of its own that is renamed when everything in it is done; whoever finds
-the environment under its name finds all of it. Neighbours: `steps` says what is run,
-`program` runs it, `bounds` watches.
+It works in a folder of its own that is renamed when everything is done; an environment found under
+its name is complete. Neighbours: `steps` says what is run, `program` runs it, `bounds` watches it.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class Build:
         self._memory = bounds.Memory(limit, ate, _IN_MEMORY, group)
 
     async def run(self) -> Status:
-        """Build; the status says which pack it was. Raises `Ended` where it fails."""
+        """Build, and return a status with the pack. Raises `Ended` if it fails."""
         remove(self._partial)
         self._partial.mkdir(mode=0o700)
         for name in _FOLDERS:
@@ -164,7 +163,7 @@ class Build:
 
     @asynccontextmanager
     async def _way_out(self, trusted: list[str], front: str = "") -> AsyncIterator[None]:
-        """The proxy of the steps inside; what it refuses is said in the log."""
+        """Serve the proxy of the steps inside; refused connections are noted in the log."""
         path = self._folder / "io" / "net"
         path.unlink(missing_ok=True)
         server = await proxy.serve(
@@ -178,9 +177,9 @@ class Build:
             server.close()
 
     async def _base(self, version: str) -> None:
-        """Put JupyterLab in place; it is the same for all, so it is installed only once.
+        """Install JupyterLab; it is the same for all environments, so it is installed only once.
 
-        The copy is a real one: no build must be able to change what another one gets.
+        It is really copied, not linked: no build must be able to change what another one gets.
         """
         kept = base_folder(self._job, version)
         draft = kept.with_name(f".{self._folder.name}")
@@ -202,7 +201,7 @@ class Build:
         rename_unless_there(draft, kept)
 
     def _let_people_install(self, version: str) -> None:
-        """Packages that a person installs in a notebook go to their home: have them found."""
+        """Add to the search path the folder in people's homes where their own packages go."""
         packages = self._partial / f"env/lib/python{version}/site-packages"
         line = f"import site; site.addsitedir({own_packages(version)!r})\n"
         (packages / steps.MARK).write_text(line)
@@ -219,7 +218,7 @@ class Build:
 
 
 def base_folder(job: BuildJob, version: str) -> Path:
-    """Where the part of an environment that is the same for everybody is kept."""
+    """Return the folder of the environment's part that is the same for everybody."""
     packages = Path(job.site.toolbox, "share/notebook.txt").read_text()
     digest = hashlib.sha256(f"{job.pythons[version]}\0{packages}".encode()).hexdigest()[:16]
     return Path(job.cache) / f"base-{version}-{digest}"

@@ -1,13 +1,12 @@
-"""A memory cgroup for each sandbox, of version 1 or 2, where the machine lets us make one.
+"""Make a memory cgroup for each sandbox, version 1 or 2, where the machine allows it.
 
-The kernel counts there whatever the processes make it keep, mapped by one of them or not: files in
-memory with or without a name, SysV segments, what lies in sockets and pipes, inodes. Where no
-group can be had, `usage` counts what can be seen from outside, and `seccomp` refuses the rest.
+There the kernel counts everything that processes make it keep, mapped or not: files in memory with
+or without a name, SysV segments, data in sockets and pipes, inodes. Without a group, `usage` counts
+what can be seen from outside, and `seccomp` refuses the rest.
 
-All groups of a data folder lie below one of their own, which is named by its path, so that those
-of a folder that is gone are known and go as well. On version 2 a keeper moves
-into its sandbox's group as well, beside what it starts: only so may it put a process there once it
-has no rights. Standard library only.
+All groups of a data folder are below one that is named after its path, so that those of a deleted
+folder are recognised and removed. On version 2 a keeper itself moves into a sibling group of its
+sandbox: only then may it put a process there after dropping its privileges. Standard library only.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from pathlib import Path
 
 _SELF = "/proc/self"
 _PORTAL = "/portal"
-"""The end of the group in which systemd puts a portal to which it delegates, beside which ours are
-made then (``DelegateSubgroup=``)."""
+"""The end of the group in which systemd puts a portal to which it delegates; ours are then made
+beside it (``DelegateSubgroup=``)."""
 _NAMED, _LONGEST_NAME = "bindery", 200
 _TCP = 4
-"""Version 1 does not count TCP's buffers with the rest: they get this part of the limit more."""
+"""Version 1 does not count TCP buffers: the limit divided by this is allowed on top."""
 _KEEPER, _SANDBOX = "keeper", "sandbox"
 
 
@@ -39,11 +38,11 @@ class Group:
     version: int
 
     def join(self) -> None:
-        """Have the calling process counted here, and what it starts from now on."""
+        """Move the calling process here, so that it and what it starts are counted."""
         (self.folder / "cgroup.procs").write_text("0")
 
     def kills(self) -> int:
-        """Return how often the kernel has ended a process here because there was no more memory."""
+        """Return how often the kernel has killed a process here for lack of memory."""
         name = "memory.events" if self.version == 2 else "memory.oom_control"
         try:
             found = re.search(r"^oom_kill (\d+)$", (self.folder / name).read_text(), re.MULTILINE)
@@ -55,7 +54,7 @@ class Group:
 def make(run_folder: Path, limit: int, uid: int) -> Group | None:
     """Make the group of a keeper's run folder, with ``limit`` bytes, for a keeper of ``uid``.
 
-    Returns None where nothing of that kind is allowed here.
+    Return None if that is not allowed here.
     """
     remove(run_folder)  # of a keeper that was killed: its counters are not ours
     for base, version in bases():
@@ -68,8 +67,10 @@ def make(run_folder: Path, limit: int, uid: int) -> Group | None:
 
 
 def remove(run_folder: Path) -> bool:
-    """Remove the group of a keeper that has ended, and all of them with the last one; whether it is
-    gone. It stays until the kernel is done with the last process in it."""
+    """Remove the group of a keeper that has ended, and their parent with the last one.
+
+    Return whether it is gone. It stays until the kernel is done with the last process in it.
+    """
     mine = [base / _name(run_folder.parent) / run_folder.name for base, _version in bases()]
     for group in mine:
         _remove(group)
@@ -77,8 +78,7 @@ def remove(run_folder: Path) -> bool:
 
 
 def sweep(run: Path, kept: Collection[str]) -> None:
-    """Remove the groups of all keepers below ``run`` but those of these names, for which nobody
-    else did."""
+    """Remove leftover groups of keepers below ``run``, except those named in ``kept``."""
     for base, _version in bases():
         with suppress(FileNotFoundError):
             for path in (base / _name(run)).iterdir():
@@ -87,20 +87,20 @@ def sweep(run: Path, kept: Collection[str]) -> None:
 
 
 def _remove(mine: Path) -> None:
-    """Remove a group, unless there are processes in it."""
+    """Remove a group unless it has processes."""
     for folder in (mine / _SANDBOX, mine / _KEEPER, mine, mine.parent):
         with suppress(OSError):
             folder.rmdir()
 
 
 def bases() -> list[tuple[Path, int]]:
-    """Return the groups below which ours may be made, the best one first, with their version."""
+    """Return the groups below which ours may be made, best first, with their version."""
     mounts = Path(_SELF, "mountinfo").read_text()
     return list(_bases(mounts, Path(_SELF, "cgroup").read_text()))
 
 
 def _bases(mounts: str, own: str) -> Iterator[tuple[Path, int]]:
-    """The group of this process, where its notebooks count as its own, and the topmost one."""
+    """Yield this process's group, so that notebooks count as its own, and the topmost one."""
     groups = dict(_groups(own))
     for line in mounts.splitlines():
         before, _dash, after = line.partition(" - ")
@@ -118,7 +118,7 @@ def _bases(mounts: str, own: str) -> Iterator[tuple[Path, int]]:
 
 
 def _groups(own: str) -> Iterator[tuple[str, str]]:
-    """Each controller of version 1 with its group, and "" with that of version 2."""
+    """Yield each controller of version 1 with its group, and "" with that of version 2."""
     for line in own.splitlines():
         _number, controllers, path = line.split(":", 2)
         yield from ((name, path.removesuffix(_PORTAL) or "/") for name in controllers.split(","))
@@ -131,7 +131,7 @@ def _name(run: Path) -> str:
 
 
 def _remove_gone(base: Path) -> None:
-    """Remove the groups of folders that are no more."""
+    """Remove the groups of folders that do not exist any more."""
     for top in base.glob(f"{_NAMED}:*"):
         if not Path(top.name.removeprefix(_NAMED).replace(":", "/")).exists():
             for mine in [each for each in top.iterdir() if each.is_dir()]:
@@ -158,8 +158,10 @@ def _made(base: Path, version: int, run_folder: Path, limit: int, uid: int) -> G
 
 
 def _share(base: Path) -> None:
-    """Let groups of version 2 below ``base`` have limits of memory. Raises `OSError` where it has
-    processes itself: then it can have no such groups."""
+    """Let groups of version 2 below ``base`` have memory limits.
+
+    Raises `OSError` if it has processes itself: then it can have no such groups.
+    """
     if "memory" not in (base / "cgroup.controllers").read_text().split():
         raise OSError(errno.ENOTSUP, "no memory controller")
     control = base / "cgroup.subtree_control"
@@ -168,12 +170,12 @@ def _share(base: Path) -> None:
 
 
 def _limited(group: Group, limit: int, uid: int) -> Group:
-    """Set the limits, those of memory that was swapped out too, and let the keeper use it."""
+    """Set the limits, including swap, and let the keeper use the group."""
     if group.version == 2:
         (group.folder / "memory.max").write_text(str(limit))
         _if_there(group.folder / "memory.swap.max", "0")
     else:
-        # Each may not be under the other: lower what can be lowered, and then the rest.
+        # memsw may never be below the other: lower whichever can be lowered, and then the rest.
         _if_there(group.folder / "memory.limit_in_bytes", str(limit))
         _if_there(group.folder / "memory.memsw.limit_in_bytes", str(limit))
         (group.folder / "memory.limit_in_bytes").write_text(str(limit))

@@ -1,14 +1,11 @@
-"""Recognise disks that take nothing, and mark folders that are not synced yet.
+"""Recognise disks that accept no data, and mark folders that are not synced yet.
 
-Disks that take nothing: how the system says so, and what people are told.
+A full, read-only or missing disk costs nobody their data: a file is written whole or stays as it
+was. `reason` and `sentence` turn the system's error into what people are told.
 
-Nothing of a person's is lost by any of it: a file is written whole or stays as it was.
-
-Folders of many files that are used before all of them are on the disk.
-
-To wait for the disk would make each build seconds longer. So a folder that is finished has a
-mark that names this start of the machine, until it is synced: where the machine was started anew
-meanwhile, a power cut may have taken of it, and it counts as not finished.
+Waiting for the disk would make each build seconds longer, so a finished folder of many files is
+used before all of them are synced. Until then it has a mark that names the current boot: if the
+machine restarts meanwhile, a power cut may have lost part of it, and it counts as not finished.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from pathlib import Path
 from sessions.repofiles.merge import AWAY, NO_ROOM
 
 NOT_NOW = NO_ROOM | AWAY | {errno.EROFS}
-"""What is written later, when somebody has mended the disk."""
+"""Errors after which writing is retried later, when somebody has fixed the disk."""
 
 FULL, READ_ONLY, GONE = "out-of-space", "disk-read-only", "disk-away"
 _WHY = {
@@ -37,7 +34,7 @@ _ENDED = {
 
 
 def reason(number: int | None) -> str:
-    """Return what is wrong with a disk that answers with this error; "" where that is not why."""
+    """Return what is wrong with a disk that gave this error; "" if the disk is not the reason."""
     if number in NO_ROOM:
         return FULL
     if number == errno.EROFS:
@@ -46,29 +43,29 @@ def reason(number: int | None) -> str:
 
 
 def sentence(kind: str, why: str) -> str:
-    """Return what is said of a ``build`` or a ``spawn`` that ends for this reason."""
+    """Return the message for a ``build`` or a ``spawn`` that ends for this reason."""
     mended = "made room" if why == FULL else "mended it"
     return f"{_WHY[why]}, {_ENDED[kind]}. The staff are told; try again when they have {mended}."
 
 
 def number_in(text: str) -> int:
-    """Return the error that a program of the system complains of; EIO where none is known."""
+    """Return the error number that a system program complains of; EIO if none is known."""
     numbers = (number for number in sorted(NOT_NOW) if os.strerror(number) in text)
     return next(numbers, errno.EIO)
 
 
 RESULT = "result.json"
-"""The file of a finished environment that says what it is; written before it has its name."""
+"""The file that describes a finished environment; written before that gets its name."""
 MARK = ".unsynced"
 
 
 def mark(folder: Path) -> None:
-    """Note in a folder that it is not on the disk yet."""
+    """Note in a folder that it is not synced yet."""
     (folder / MARK).write_text(_boot())
 
 
 def is_in_doubt(folder: Path) -> bool:
-    """Whether the machine was started anew before the folder was on its disk."""
+    """Return whether the machine restarted before the folder was synced."""
     try:
         return (folder / MARK).read_text() != _boot()
     except FileNotFoundError:
@@ -76,8 +73,7 @@ def is_in_doubt(folder: Path) -> bool:
 
 
 def sync_all(top: Path, folders: Iterable[Path]) -> None:
-    """Have folders in ``top`` on the disk, and take their marks away. Raises `OSError`: then these
-    stay."""
+    """Sync folders in ``top`` and remove their marks. Raises `OSError`: then the marks stay."""
     marked = list(folders)
     if marked:
         sync(top)
@@ -86,7 +82,7 @@ def sync_all(top: Path, folders: Iterable[Path]) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Have the whole file system of a folder on the disk. Raises `OSError`."""
+    """Sync the whole file system of a folder. Raises `OSError`."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
@@ -96,7 +92,7 @@ def sync(folder: Path) -> None:
 
 
 def _boot() -> str:
-    """Return a name of this start of the machine; "" where the system does not say."""
+    """Return an id of this boot of the machine; "" if the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

@@ -1,8 +1,7 @@
-"""What a keeper does to trees of files that strangers made: without following their links.
+"""Handle file trees that untrusted code made, without following their links.
 
-The programs of the system do the deep work: names and depths that a stranger chose exceed
-what Python's own functions can take. They end with the keeper: the next one works in the same
-folder.
+System programs do the deep work: names and depths chosen by others exceed what Python's own
+functions can take. They end with the keeper: the next one works in the same folder.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _WITH_US = ("setpriv", "--pdeathsig", "KILL")
 
 
 def remove(folder: Path) -> None:
-    """Remove the folder and all in it, also where a build took away the right to do so."""
+    """Remove the folder and everything in it, even where a build took away the right to do so."""
     if not os.path.lexists(folder):
         return
     if _run("rm", "-rf", "--", folder).returncode:
@@ -27,7 +26,7 @@ def remove(folder: Path) -> None:
 
 
 def make_readable(folder: Path) -> None:
-    """Let everybody read what is there: other people's notebooks run under other uids."""
+    """Let everybody read the tree: other people's notebooks run under other uids."""
     _run("chmod", "-R", "u+rwX,go+rX", "--", folder).check_returncode()
 
 
@@ -36,10 +35,10 @@ def _run(*words: str | Path) -> subprocess.CompletedProcess[bytes]:
 
 
 async def copy(source: Path, target: Path) -> None:
-    """Copy the tree as it is; shares the data where the file system can.
+    """Copy the tree as it is; shares the data if the file system can.
 
-    Nothing is copied any more once this is cancelled. Raises `OSError`, with the disk's own error
-    where that is why.
+    Copying stops when this is cancelled. Raises `OSError`, with the disk's own error if that is the
+    reason.
     """
     words = ("cp", "-dRT", "--preserve=mode,timestamps,links", "--reflink=auto")
     copying = await asyncio.create_subprocess_exec(
@@ -57,7 +56,7 @@ async def copy(source: Path, target: Path) -> None:
 
 
 def rename_unless_there(draft: Path, target: Path) -> None:
-    """Give a finished folder its name; where somebody else was quicker, theirs stays."""
+    """Give a finished folder its name; if somebody else was faster, theirs stays."""
     try:
         os.rename(draft, target)
     except OSError:
@@ -70,9 +69,12 @@ def rename_unless_there(draft: Path, target: Path) -> None:
 def put(
     path: Path, text: str, mode: int = 0o644, owner: int | None = None, beside: Path | None = None
 ) -> None:
-    """Give a file this content; whoever reads it, or finds it after a power cut, sees the old one
-    or the new one. ``owner`` is whose it becomes; ``beside`` where it is written first, if not in
-    the same folder. Raises `OSError`: then the old one stands."""
+    """Replace a file's content atomically.
+
+    Readers see the old or the new content, even after a power cut. ``owner`` becomes the file's
+    owner; the draft is written to ``beside``, by default the same folder. Raises `OSError`: then
+    the old file stays.
+    """
     draft = (beside or path.parent) / f".{path.name}-{os.urandom(8).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
@@ -91,7 +93,7 @@ def put(
 
 
 def sync_folder(folder: Path) -> None:
-    """Have on the disk which names are in a folder."""
+    """Sync a folder's entries."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -100,7 +102,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def first_link_out(folder: Path) -> str:
-    """The first symbolic link (by name) that leads out of the folder; git's own are left out."""
+    """Return the first symbolic link (by name) that leads out of the folder, except in ``.git``."""
     inside = os.path.realpath(folder)
     todo = [inside]
     while todo:

@@ -1,9 +1,9 @@
-"""Where keepers come from quickly: a process that has loaded all that they need, and forks.
+"""Fork keepers quickly from a process that has loaded everything they need.
 
-`forking` asks it, through a socket that nobody but the portal's own processes holds. A message is
-one keeper: its uid and its run folder, and with it two descriptors: what the keeper's standard
-input is to be, and a socket for what it says until it is alone, ended by NUL and its exit code.
-It has no state: another in its place goes on.
+`launch` sends it requests, through a socket that only the portal's own processes hold. A message is
+one keeper: its uid and its run folder, and with it two descriptors: the keeper's standard input,
+and a socket for its output until it detaches, ended by NUL and its exit code. The server has no
+state: it can be replaced at any time.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ MESSAGE = 8192
 
 
 def main() -> None:
-    """The last argument is the descriptor of the socket; returns when nobody is left who could ask,
-    and in each keeper at its end."""
+    """Serve the socket whose descriptor is the last argument.
+
+    Returns when no client is left, and in each keeper at its end.
+    """
     door = socket.socket(fileno=int(sys.argv[-1]))
     gc.collect()
     gc.freeze()  # so that keepers go on sharing the memory of what is loaded
@@ -51,7 +53,7 @@ def main() -> None:
 
 
 def _is_there(asker: socket.socket) -> bool:
-    """Whoever has given up has made another keeper: one more would do again what that has done."""
+    """Return whether the client still waits; one that gave up has started a keeper itself."""
     state = select.poll()
     state.register(asker, 0)
     return not state.poll(0)

@@ -1,9 +1,9 @@
-"""The files of a project: one folder that stays from start to start, `home` in the project's own.
+"""Prepare the files of a project: one folder that stays from start to start.
 
-At the first start it is filled with the repository as it was built; when the project moves to
-another commit, that is merged into it (`sessions.repofiles.merge`). The merge's record lies beside
-the folder, where the notebook does not see it. Nothing is ever moved to another file system:
-people's volumes may be on one of their own.
+It is `home` in the project's own folder. At the first start it is filled with the repository as it
+was built; when the project moves to another commit, that is merged into it
+(`sessions.repofiles.merge`). The merge's record lies beside the folder, where the notebook does not
+see it. Nothing is ever moved to another file system: people's volumes may be on one of their own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .jobs import ServerJob
 from .status import Ended
 
 _FORMER = "home-"
-"""Until there were merges each commit had a folder, named by it, and there was no record."""
+"""Before there were merges, each commit had a folder named after it, and there was no record."""
 _SHORT = 7
 _DISK = {
     "merge.full": disks.FULL,
@@ -33,7 +33,7 @@ _DISK = {
 def settle(job: ServerJob) -> tuple[Path, dict[str, Any]]:
     """Return the project's files at the job's commit, and the merge's report.
 
-    Raises `Ended` where they cannot be brought there: then each file is the old one or the new one.
+    Raises `Ended` if that fails: then each file is either the old one or the new one.
     """
     home, record = _home(job), _record(job)
     built = os.path.join(job.environment, "home")
@@ -45,7 +45,7 @@ def settle(job: ServerJob) -> tuple[Path, dict[str, Any]]:
 
 
 def sync(job: ServerJob) -> None:
-    """Have on the disk what `settle` has not waited for. Raises `OSError`."""
+    """Sync what `settle` has not waited for. Raises `OSError`."""
     merge.synced(str(_home(job)), str(_record(job)))
 
 
@@ -68,8 +68,11 @@ def _ended(failed: merge.Failed) -> Ended:
 
 
 def _take_over(job: ServerJob, home: Path, record: Path) -> None:
-    """Make a folder from before there were merges the project's. What it was filled from may still
-    be there: then a merge knows what is the person's, and otherwise it takes all for theirs."""
+    """Adopt a folder from before there were merges.
+
+    If the tree that it was filled from still exists, a merge can tell what is the person's;
+    otherwise it takes everything for theirs.
+    """
     remove(Path(job.project, "draft"))
     former = sorted(_former(job), key=lambda folder: (_commit(folder) == job.commit, _age(folder)))
     if former and not home.exists():
@@ -98,7 +101,7 @@ def _age(folder: Path) -> float:
 
 
 def _built(job: ServerJob, commit: str) -> Path | None:
-    """Return the repository at a commit as it was built, if that is still there and ours to see."""
+    """Return the repository at a commit as it was built, if it exists and we may read it."""
     if commit == job.commit:
         return Path(job.environment, "home")
     for found in Path(job.environment).parent.glob(f"[!.]*{commit[:12]}*"):
@@ -109,7 +112,7 @@ def _built(job: ServerJob, commit: str) -> Path | None:
 
 
 def _head(home: Path) -> str:
-    """Return the commit that a repository as it was built is at; "" where nobody can say."""
+    """Return the commit of a repository as it was built; "" if unknown."""
     try:
         text = (home / ".git/HEAD").read_text().strip()
         name = text.removeprefix("ref: ")

@@ -1,7 +1,7 @@
-"""What a keeper is told: one JSON file in its run folder, written by `launch` of the back end,
-and what no file may hold: a `Key`, by its standard input.
+"""The job of a keeper: one JSON file in its run folder, written by `launch` of the back end.
 
-Sizes are bytes, times seconds. Paths are those of the machine, not of the sandbox.
+A `Key`, which must not be in any file, comes by standard input. Sizes are bytes, times seconds.
+Paths are those of the machine, not of the sandbox.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FILE = "job.json"
 
 @dataclass(frozen=True)
 class Bounds:
-    """What the processes of one sandbox may use together; 0 stands for no bound."""
+    """Limits for all processes of one sandbox together; 0 means no limit."""
 
     memory: int
     processes: int
@@ -29,10 +29,10 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Site:
-    """What the site has for every sandbox.
+    """Settings of the site for every sandbox.
 
-    ``toolbox`` is its folder; ``environment`` holds variables (certificates, package
-    indexes) and ``files`` the files that those name, found at the same path in the sandbox.
+    ``toolbox`` is its folder; ``environment`` holds variables (certificates, package indexes) and
+    ``files`` the files that those name, found at the same path in the sandbox.
     """
 
     toolbox: str
@@ -42,7 +42,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Key:
-    """A person's SSH key, which fetches their private repository and does nothing else."""
+    """A person's SSH key, used only to fetch their private repository."""
 
     private: str = field(repr=False)
     known_hosts: str
@@ -50,12 +50,12 @@ class Key:
 
 @dataclass(frozen=True)
 class BuildJob:
-    """A repository at a commit, to be made into the folder ``environment``.
+    """A repository at a commit, to be built into the folder ``environment``.
 
-    ``pythons`` maps versions (3.11) to interpreters, the preferred one first.
-    ``fetch_trusted`` and ``trusted`` are hosts that may be reached in spite of their address:
-    by git, and by everything after it; ``closed`` and, for git alone, ``fetch_front`` are those
-    of `sessions.egress.addresses.Rules`. ``private``: what is built is one person's alone.
+    ``pythons`` maps versions (3.11) to interpreters, the preferred one first. ``fetch_trusted`` and
+    ``trusted`` are hosts that may be reached despite their address: by git, and by everything after
+    it; ``closed`` and, for git alone, ``fetch_front`` are those of
+    `sessions.egress.addresses.Rules`. ``private`` means that the result is for one person only.
     """
 
     url: str
@@ -79,9 +79,8 @@ class BuildJob:
 class ServerJob:
     """A notebook: ``environment`` is a built folder, ``project`` keeps the repository's copy.
 
-    ``volume`` is the person's own folder, shown under their name ``owner`` and found by links under
-    the ``former`` ones; ``attic`` (inside it)
-    receives files of an earlier commit, under the project's ``name``.
+    ``volume`` is the person's own folder, shown under their name ``owner`` and linked from the
+    ``former`` ones.
     """
 
     name: str
@@ -102,13 +101,13 @@ class ServerJob:
 
 
 def write(folder: Path, job: BuildJob | ServerJob, owner: int | None = None) -> None:
-    """Store the job in ``folder`` for its owner's eyes only, whole also after a power cut."""
+    """Store the job in ``folder``, readable by its owner only, atomically even on a power cut."""
     kind = "build" if isinstance(job, BuildJob) else "server"
     put(folder / FILE, json.dumps({"kind": kind, **asdict(job)}), 0o600, owner)
 
 
 def read(folder: Path) -> BuildJob | ServerJob:
-    """The job that stands in ``folder``."""
+    """Return the job in ``folder``."""
     fields: dict[str, Any] = json.loads((folder / FILE).read_text())
     fields["bounds"] = Bounds(**fields["bounds"])
     fields["site"] = Site(**fields["site"])
@@ -117,9 +116,10 @@ def read(folder: Path) -> BuildJob | ServerJob:
 
 
 def sent(key: Key | None) -> str:
-    """The key as a keeper's standard input has it; `taken` gives it back."""
+    """Return the key as text for a keeper's standard input; `taken` parses it."""
     return json.dumps(asdict(key)) if key else ""
 
 
 def taken(text: str) -> Key | None:
+    """Return the key that `sent` has made into text, None for ""."""
     return Key(**json.loads(text)) if text else None

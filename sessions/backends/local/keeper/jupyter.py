@@ -1,8 +1,6 @@
 """JupyterLab in its sandbox: command, variables, configuration and requests to it.
 
-One HTTP request to a notebook server on its unix socket.
-
-JupyterLab in its sandbox, as pure functions: its command, variables and configuration.
+Pure functions, except `ask`, which sends one HTTP request to the notebook's unix socket.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ _SECONDS = 5
 
 
 async def ask(socket: str, method: str, path: str, token: str) -> int:
-    """The status of the answer, or 0 where none comes within seconds."""
+    """Return the status of the answer, or 0 if none comes within seconds."""
     try:
         async with asyncio.timeout(_SECONDS):
             return await _asked(socket, f"{method} {path}", token)
@@ -42,8 +40,8 @@ _OWN = "localhost,127.0.0.1,::1"
 STATUS = "/api/status"
 SHUTDOWN = "/api/shutdown"
 
-# Python looks into a folder of packages only when that was there at its start. The
-# repository's start script, where it still has one, runs the command that it is given.
+# Python searches a folder of packages only if that exists when it starts. The repository's start
+# script, if it still has one, runs the command that it is given.
 _START = """
 mkdir -p "$1" 2>/dev/null
 shift
@@ -53,19 +51,19 @@ exec "$@"
 
 
 def words(python: str, start: str) -> list[str]:
-    """The command; ``start`` is the repository's start script or nothing."""
+    """Return the command; ``start`` is the repository's start script or ""."""
     lab = [f"{ENVIRONMENT}/bin/jupyter-lab", "--no-browser"]
     script = f"{HOME}/{start}" if start else ""
     return ["sh", "-c", _START, "sh", own_packages(python), script, *lab]
 
 
 def own_packages(python: str) -> str:
-    """Where packages go that the person installs: the environment itself is read-only."""
+    """Return where packages go that the person installs: the environment itself is read-only."""
     return f"{HOME}/.local/lib/python{python}/site-packages"
 
 
 def configuration(token: str) -> str:
-    """The server's own configuration."""
+    """Return the server's own configuration."""
     return jupyter.configuration(
         {
             "IdentityProvider.token": token,
@@ -79,7 +77,7 @@ def configuration(token: str) -> str:
 
 
 def binds(job: ServerJob, home: str, served: str, config: str) -> list[Bind]:
-    """What the notebook sees; only its own files and the person's volume can be written."""
+    """Return the notebook's mounts; only its own files and the person's volume are writable."""
     return [
         Bind(f"{job.environment}/env", ENVIRONMENT),
         Bind(home, HOME, writable=True),
@@ -90,15 +88,17 @@ def binds(job: ServerJob, home: str, served: str, config: str) -> list[Bind]:
 
 
 def links(job: ServerJob) -> dict[str, str]:
-    """Where the volume was under the person's former names, to where it is now."""
+    """Return links from the volume's paths under the person's former names to the current one."""
     return {volume_target(name): volume_target(job.owner) for name in job.former}
 
 
 def volume_target(owner: str) -> str:
+    """Return the path of the volume in the sandbox."""
     return f"/home/{owner}-nfs-pvc"
 
 
 def variables(job: ServerJob) -> dict[str, str]:
+    """Return the environment variables of the notebook."""
     return {
         "JUPYTER_CONFIG_PATH": CONFIG,
         "JUPYTER_RUNTIME_DIR": "/run/jupyter",

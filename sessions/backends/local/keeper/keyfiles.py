@@ -1,9 +1,9 @@
-"""The person's SSH key as their notebook finds it: links in ``~/.ssh`` to what the portal writes.
+"""Link the person's SSH key into their notebook's ``~/.ssh``.
 
-The portal writes the files into a folder of the run folder, which the sandbox shows read-only:
+The portal writes the key files into a folder of the run folder, which the sandbox shows read-only:
 when it replaces one, every notebook has the new one at once. ``~/.ssh`` itself stays the person's.
-What lies there may be a trap, since the notebook's code made it: nothing is followed, and what
-is in the way is moved aside.
+Its content may be a trap, since the notebook's code made it: no link is followed, and whatever is
+in the way is moved aside.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ PRIVATE = "ssh.priv"
 PUBLIC = "ssh.pub"
 KNOWN_HOSTS = "known_hosts"
 SHOWN = "/run/ssh"
-"""Where the sandbox shows the folder; its ssh_config (see `toolbox`) names this place too."""
+"""Where the sandbox shows the folder; its ssh_config (see `toolbox`) names this path too."""
 
 _HERE = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SSH = ".ssh"
 
 
 def link(home: Path) -> None:
-    """Have ``.ssh/ssh.priv`` and ``.ssh/ssh.pub`` in the person's files lead to the key."""
+    """Make ``.ssh/ssh.priv`` and ``.ssh/ssh.pub`` in the person's files link to the key."""
     there = _opened(home, None)
     try:
         folder = _ssh_folder(there)
@@ -38,7 +38,7 @@ def link(home: Path) -> None:
 
 
 def _opened(path: str | Path, parent: int | None) -> int:
-    """The folder itself, never where a link leads, and its owner may write it."""
+    """Open the folder itself, never a link's target, and make it writable for its owner."""
     folder = os.open(path, _HERE, dir_fd=parent)
     mode = stat.S_IMODE(os.fstat(folder).st_mode)
     if mode & stat.S_IRWXU != stat.S_IRWXU:

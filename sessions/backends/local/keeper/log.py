@@ -1,16 +1,12 @@
 """Write a keeper's log: clean lines in UTF-8, and markers where a phase begins.
 
-From what a program writes to lines that a person reads, as a pure function of the bytes.
+Programs in a sandbox write progress bars, colours, broken UTF-8 and endless lines: `Lines` turns
+them into whole lines of bounded length without control characters. A marker starts with the record
+separator, which `Lines` never lets through: nothing that a sandbox writes can pass for one.
 
-The sandbox's programs write progress bars, colours, broken UTF-8, lines without end: what comes
-out are whole lines of bounded length, and nothing in them is a control character.
-
-A keeper's log file: clean lines in UTF-8, and a marker line wherever a phase begins.
-
-A marker starts with the record separator, which `lines` never lets through: nothing that a
-sandbox writes can pass for one. Only whole lines are read, so a reader at any byte position that
-it was given sees no half of one; a build that is started again goes on below. What a disk does
-not take waits in memory: whoever writes is neither held up nor ended by it.
+Only whole lines are read, so a reader never sees half a line at a position that it was given; a
+build that is started again appends. Data that the disk does not accept waits in memory: the writer
+is neither blocked nor ended by it.
 """
 
 from __future__ import annotations
@@ -25,7 +21,7 @@ from .disks import NOT_NOW
 LONGEST = 4000
 CUT_MARK = " … (line cut)"
 
-# Four bytes a character, and room for the colours that are taken out.
+# Four bytes a character, and room for the colours that are removed.
 _KEPT = 5 * LONGEST
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
@@ -36,25 +32,25 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Lines:
-    """Takes bytes as they come, gives the lines that are complete."""
+    """A splitter that takes bytes as they come and returns complete lines."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, piece: bytes) -> list[str]:
-        """The lines that end in this piece."""
+        """Return the lines that end in this piece."""
         *whole, rest = (self._rest + piece).split(b"\n")
         self._rest = _shown(rest)[: _KEPT + 1] if len(rest) > _KEPT else rest
         return [clean(line) for line in whole]
 
     def end(self) -> list[str]:
-        """The last line, where it lacks its end."""
+        """Return the last line if it is unfinished."""
         rest, self._rest = self._rest, b""
         return [clean(rest)] if rest else []
 
 
 def clean(line: bytes) -> str:
-    """One line as it is to be read: the last state of a progress bar, no colours, not too long."""
+    """Return one line for reading: the last state of a progress bar, no colours, limited length."""
     shown = _shown(line)
     text = _ESCAPES.sub("", shown[:_KEPT].decode("utf-8", "replace"))
     text = _CONTROLS.sub("", text)
@@ -64,7 +60,7 @@ def clean(line: bytes) -> str:
 
 
 def _shown(line: bytes) -> bytes:
-    """What stands on the screen when each carriage return starts the line anew."""
+    """Return what is on the screen when each carriage return restarts the line."""
     states = [state for state in line.split(b"\r") if state]
     return states[-1] if states else b""
 
@@ -73,13 +69,13 @@ FILE = "log"
 MARK = "\x1e"
 _LAST = 10
 _HELD = 1_000_000
-"""Bytes that wait for room; what comes on top of them is lost, and that is said."""
+"""Bytes that may wait for disk space; anything beyond is lost, and the log says so."""
 
 
 class Log:
-    """Appends to the log in ``folder``, at most ``limit`` bytes, and says so when it cuts.
+    """The log in ``folder``, at most ``limit`` bytes; says so when it cuts.
 
-    ``last`` holds the last lines, also those that were cut.
+    ``last`` holds the last lines, including those that were cut.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -94,29 +90,29 @@ class Log:
         self.last: deque[str] = deque(maxlen=_LAST)
 
     def phase(self, name: str) -> None:
-        """What follows belongs to this phase."""
+        """Start a phase; everything that follows belongs to it."""
         self.end_line()
         self._write(f"{MARK}{name}\n".encode())
 
     def say(self, text: str) -> None:
-        """A line of the keeper's own; written even where the limit is reached."""
+        """Write a line of the keeper's own, even if the limit is reached."""
         self.end_line()
         self._write(f"{text}\n".encode())
 
     def note(self, text: str) -> None:
-        """A line of the keeper's own that a program in the sandbox can bring about at will."""
+        """Write a line of the keeper's own that a program in the sandbox can trigger at will."""
         self._append([text])
 
     def output(self, piece: bytes) -> None:
-        """Something that a program in the sandbox has written."""
+        """Write output of a program in the sandbox."""
         self._append(self._lines.feed(piece))
 
     def end_line(self) -> None:
-        """The program is over: an unfinished line ends here."""
+        """End an unfinished line, because the program is over."""
         self._append(self._lines.end())
 
     def flush(self) -> bool:
-        """Write what waits; False while the disk does not take all of it."""
+        """Write what waits; False while the disk does not accept all of it."""
         try:
             while self._waiting:
                 self._waiting = self._waiting[os.write(self._file, self._waiting) :]

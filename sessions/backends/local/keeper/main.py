@@ -1,8 +1,7 @@
-"""The way in of a keeper's process, see `launch`: arguments are its run folder and its uid, and
-its standard input may hold a key.
+"""The entry point of a keeper's process, see `launch`.
 
-The caller gets its process back at once, with the lock of the run folder taken or found
-taken; the work goes on in a process of its own.
+Arguments are its run folder and its uid; its standard input may hold a key. The caller returns at
+once, with the lock of the run folder taken or found taken; the work goes on in a separate process.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from . import cgroups, jobs, privileges, status
 
 
 def main() -> None:
+    """Run the keeper that the arguments name."""
     keep(Path(sys.argv[-2]), int(sys.argv[-1]))
 
 
@@ -31,7 +31,7 @@ def keep(folder: Path, uid: int) -> None:
 
 
 def _group(folder: Path, uid: int) -> cgroups.Group | None:
-    """Make the cgroup, for which one needs rights; of a job that cannot be read `work` tells."""
+    """Make the cgroup, which needs privileges; `work` reports a job that cannot be read."""
     try:
         return cgroups.make(folder, jobs.read(folder).bounds.memory, uid)
     except (OSError, ValueError):

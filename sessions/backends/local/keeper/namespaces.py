@@ -1,9 +1,9 @@
-"""A user and a mount namespace around a sandbox, for limits that bubblewrap has no option for.
+"""Put a user and a mount namespace around a sandbox, for limits that bubblewrap has no option for.
 
-`program` enters them between fork and exec, so they cost no further program. A user namespace
-counts for itself what else a machine counts for each of its users, and its folders in memory get a
-number of files, its terminals one too. bubblewrap then makes its own namespaces below and passes
-these limits by as little as anything in the sandbox. Standard library only.
+`program` enters them between fork and exec, so they cost no further program. A user namespace has
+its own counts of what a machine otherwise counts per user, and its in-memory folders and terminals
+get a maximum number of files. bubblewrap then makes its own namespaces below and cannot exceed
+these limits, nor can anything in the sandbox. Standard library only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 FOLDERS = {"tmp": "/tmp", "shm": "/dev/shm", "run": "/run"}
-"""The folders in memory: where each is mounted below ``memory``, and where the sandbox sees it."""
+"""In-memory folders: where each is mounted below ``memory``, and where the sandbox sees it."""
 TERMINALS = "pts"
 """Folder of the terminals below ``memory``, which the sandbox sees at /dev/pts."""
 BYTES_OF_INODE = 1024
@@ -23,24 +23,24 @@ BYTES_OF_INODE = 1024
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _PTS = b"newinstance,ptmxmode=0666,mode=620,max=64"
-"""A machine has 4,096 terminals for all, so a sandbox has a number of its own."""
+"""A machine has 4,096 terminals for everyone, so each sandbox gets a limit of its own."""
 _PR_SET_DUMPABLE = 4
 _SHARE = 8
-"""The part of what a user of the machine may have that one sandbox gets."""
+"""One sandbox gets what a user of the machine may have, divided by this."""
 _OF_USER = {
     "max_inotify_instances": "/proc/sys/fs/inotify/max_user_instances",
     "max_inotify_watches": "/proc/sys/fs/inotify/max_user_watches",
 }
 _NAMESPACES = "2"
-"""Most user namespaces: bubblewrap's own, and the one by which it has none made in it."""
+"""Most user namespaces: bubblewrap's own, and the one with which it forbids others inside."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(memory: Path, size: int, files: int) -> None:
-    """Enter them, and mount there the folders in memory, of ``size`` bytes and ``files`` each.
+    """Enter them, and mount the in-memory folders, of ``size`` bytes and ``files`` each.
 
-    Raises `OSError` where the machine does not allow it.
+    Raises `OSError` if the machine does not allow it.
     """
     uid, gid = os.getuid(), os.getgid()
     _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # or its own entries in /proc were root's
@@ -60,7 +60,7 @@ def enter(memory: Path, size: int, files: int) -> None:
 
 
 def prepare(memory: Path) -> None:
-    """Make the folders on which it mounts."""
+    """Make the mount points."""
     for name in (*FOLDERS, TERMINALS):
         (memory / name).mkdir(parents=True, exist_ok=True)
 

@@ -1,4 +1,4 @@
-"""How a keeper becomes a process of its own: detached, without rights, without the portal."""
+"""Detach a keeper's process and drop its privileges."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _OPEN_FILES = 4096
 
 
 def detach(errors: Path) -> None:
-    """Go on in a grandchild that has a session of its own; the caller's process exits.
+    """Continue in a grandchild with a session of its own; the caller's process exits.
 
-    What it writes to its standard streams afterwards is found in the file ``errors``.
+    Later output to the standard streams goes to the file ``errors``.
     """
     if os.fork():
         os._exit(0)
@@ -31,10 +31,10 @@ def detach(errors: Path) -> None:
 
 
 def drop(uid: int) -> None:
-    """Give up root for ``uid`` (and its group), and every way back; an ordinary user stays.
+    """Give up root for ``uid`` (and its group) irrevocably; an ordinary user stays as is.
 
-    Everything that is needed later must be imported already. When memory is short the
-    machine ends what runs in sandboxes before it ends the portal.
+    Everything needed later must be imported already. When memory is short, the kernel kills
+    sandboxes before the portal.
     """
     os.umask(0o022)
     files = min(_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])

@@ -1,4 +1,4 @@
-"""Runs one program in a sandbox until it ends, or until it uses more than it may."""
+"""Run one program in a sandbox until it ends, or until it exceeds a limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .sandbox import SHELL, Handed, Sandbox, arguments, command
 _CHUNK: Final = 65536
 _FEW_FILES: Final = 10_000
 _BYTES_FOR_A_FILE: Final = 8192
-"""Bytes of a folder in memory for each file in it: eight times what an empty one takes."""
+"""Bytes of an in-memory folder per file in it: eight times what an empty one takes."""
 
 Output = Callable[[bytes], None]
 Watch = Callable[[int], Coroutine[Any, Any, None]]
@@ -27,7 +27,10 @@ Watch = Callable[[int], Coroutine[Any, Any, None]]
 
 @asynccontextmanager
 async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[Process]:
-    """The program ``words``, running in its sandbox; nothing of it outlives the ``with`` block."""
+    """Run the program ``words`` in its sandbox; nothing of it outlives the ``with`` block.
+
+    Raises `PermissionError` if called as root.
+    """
     if os.geteuid() == 0:
         raise PermissionError("a sandbox started by root would not hold")
     starting = asyncio.create_task(_start(sandbox, words))
@@ -41,7 +44,7 @@ async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[Proce
 
 
 async def _start(sandbox: Sandbox, words: Sequence[str]) -> Process:
-    """Start bubblewrap, within namespaces of ours where the machine allows that."""
+    """Start bubblewrap, within namespaces of ours if the machine allows that."""
     if sandbox.memory:
         namespaces.prepare(Path(sandbox.memory))
         with suppress(subprocess.SubprocessError):
@@ -50,8 +53,11 @@ async def _start(sandbox: Sandbox, words: Sequence[str]) -> Process:
 
 
 async def _bubblewrap(sandbox: Sandbox, words: Sequence[str]) -> Process:
-    """Start it. What it is told names folders of the machine, so its options go through a file in
-    memory, and its environment is made from nothing."""
+    """Start bubblewrap.
+
+    Its options name folders of the machine, so they are passed through a file in memory, and its
+    environment is built from scratch.
+    """
     handed = _handed(sandbox)
     options = _in_memory(_ended_by_nul(arguments(sandbox, handed)))
     descriptors = [options, *handed.all()]
@@ -90,8 +96,10 @@ def _enter(sandbox: Sandbox) -> None:
 
 
 async def _at_any_rate(starting: asyncio.Task[Process]) -> Process:
-    """The process, however often the wait for it is cancelled: asyncio would end a start that is
-    cancelled without what the process has started itself."""
+    """Return the process, however often the wait is cancelled.
+
+    If a start were cancelled, asyncio would kill it but not what the process itself has started.
+    """
     while not starting.done():
         with suppress(asyncio.CancelledError):
             await asyncio.shield(starting)
@@ -99,17 +107,17 @@ async def _at_any_rate(starting: asyncio.Task[Process]) -> Process:
 
 
 async def run(sandbox: Sandbox, words: Sequence[str], output: Output, watch: Watch) -> int:
-    """The exit status of the program, its output passed on as it comes.
+    """Run the program, pass on its output as it comes, and return its exit status.
 
-    ``watch`` gets the process id and raises `Ended` when a bound is passed: that ends the
-    program and is raised here.
+    ``watch`` gets the process id and raises `Ended` when a limit is exceeded: that ends the program
+    and is raised here.
     """
     async with started(sandbox, words) as process:
         return await followed(process, output, watch)
 
 
 async def followed(process: Process, output: Output, watch: Watch) -> int:
-    """Like `run`, for a program that is running already."""
+    """Do the same as `run`, for a program that is running already."""
     reading = asyncio.create_task(_pass_on(process, output))
     watching = asyncio.create_task(watch(process.pid))
     waiting = asyncio.create_task(process.wait())
@@ -127,7 +135,7 @@ async def followed(process: Process, output: Output, watch: Watch) -> int:
 
 
 async def end_of(process: Process) -> None:
-    """Wait for it, and pass over what it still writes: while that lies there no end is seen."""
+    """Wait for the process to exit, discarding its output: while that is unread, no end is seen."""
     await _pass_on(process, lambda _piece: None)
     await process.wait()
 
@@ -138,8 +146,11 @@ async def _pass_on(process: Process, output: Output) -> None:
 
 
 def _kill(process: int) -> None:
-    """End bubblewrap outside and inside: the process inside, with which everything there ends,
-    dies with the one outside only when it has made the sandbox."""
+    """Kill bubblewrap outside and inside.
+
+    The process inside, with which everything there ends, dies with the one outside only after it
+    has set up the sandbox.
+    """
     with suppress(ProcessLookupError, ChildProcessError):
         os.kill(process, signal.SIGSTOP)  # so that none is started after we have looked
         os.waitid(os.P_PID, process, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
@@ -149,14 +160,14 @@ def _kill(process: int) -> None:
 
 
 def _ended_by_nul(words: list[str]) -> bytes:
-    """The words in the form in which bubblewrap reads them."""
+    """Return the words in the form in which bubblewrap reads them."""
     if any("\0" in word for word in words):
         raise ValueError("an option holds NUL")
     return b"".join(os.fsencode(word) + b"\0" for word in words)
 
 
 def _in_memory(content: bytes) -> int:
-    """A descriptor from which bubblewrap reads the content."""
+    """Return a descriptor from which bubblewrap reads the content."""
     descriptor = os.memfd_create("content", 0)
     with open(os.dup(descriptor), "wb") as file:
         file.write(content)

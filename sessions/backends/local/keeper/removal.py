@@ -1,9 +1,8 @@
-"""Removes what strangers made, in pieces, and slowly: a process of its own for all data folders.
+"""Remove folders made by untrusted code, in pieces and slowly: one process for all data folders.
 
-Whoever wants a folder gone gives it a name below ``.going`` beside it (``going`` of the back end),
-from where nobody takes it again. A folder is emptied by moving each folder in it to its
-top, so that neither depth nor the length of a path matters, and what was begun can be gone on with
-at any time. Standard library only.
+Callers rename a folder to below ``.going`` beside it (`removal` of the back end), from where nobody
+takes it again. A folder is emptied by moving each subfolder to its top, so that neither depth nor
+path length matters, and an interrupted removal can continue at any time. Standard library only.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from pathlib import Path
 
 GOING = ".going"
 PIECE = 500
-"""Entries after which it rests for as long as they have taken."""
+"""Entries after which it pauses for as long as they took."""
 
 
 def main() -> None:
-    """The arguments are folders that may have a ``.going``; returns when nothing is left in them.
+    """Empty ``.going`` of each folder in the arguments; returns when nothing is left.
 
-    One process works in a folder at a time: the one that is at it sees what is added meanwhile.
+    One process works in a folder at a time: the one at work sees what is added meanwhile.
     """
     places = [Path(each) for each in sys.argv[3:]]
     os.nice(19)
@@ -35,8 +34,10 @@ def main() -> None:
 
 
 def removing(folder: Path) -> Generator[None]:
-    """Remove the folder and all in it, one entry for each step. What cannot be removed stays, and
-    links are not followed."""
+    """Remove the folder and everything in it, one entry per step.
+
+    Entries that cannot be removed stay, and links are not followed.
+    """
     try:
         os.unlink(folder)
     except (IsADirectoryError, PermissionError):
@@ -60,7 +61,7 @@ def removing(folder: Path) -> Generator[None]:
 
 
 def _work(place: Path) -> bool:
-    """Remove what is going there; whether there is a sense in looking again."""
+    """Remove what is in ``.going`` there; return whether to look again."""
     going = place / GOING
     try:
         lock = os.open(going, os.O_RDONLY | os.O_DIRECTORY)
@@ -90,7 +91,10 @@ def _slowly(steps: Iterator[None]) -> None:
 
 
 def _entry(top: int, name: str, numbers: Iterator[int]) -> Generator[None, None, bool]:
-    """Remove an entry of the folder ``top``, to which its folders go up; say whether it stays."""
+    """Remove an entry of the folder ``top``; return whether it stays.
+
+    Its subfolders move up to ``top``.
+    """
     try:
         os.unlink(name, dir_fd=top)
     except (IsADirectoryError, PermissionError):
@@ -127,15 +131,18 @@ def _lift(folder: int, entry: str, top: int, numbers: Iterator[int]) -> None:
 
 
 def _opened(name: str | Path, within: int | None = None) -> int:
-    """Open a folder, also where a build took away the right to do so."""
+    """Open a folder, even where a build took away the right to do so."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     _let_us(within, os.fspath(name))
     return os.open(name, flags, dir_fd=within)
 
 
 def _let_us(folder: int | None, name: str) -> None:
-    """Take the right back that a build took away. Root has it, and changes no mode: the name may
-    have become a link by now, to something that is root's."""
+    """Restore a permission that a build took away.
+
+    Root has it anyway and changes no mode: the name may have become a link by now, to a file of
+    root's.
+    """
     if os.geteuid():
         with suppress(OSError):
             os.chmod(name, 0o700, dir_fd=folder)

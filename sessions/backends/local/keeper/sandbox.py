@@ -1,8 +1,8 @@
-"""The sandbox as a command line of bubblewrap, as pure functions.
+"""Describe the sandbox as a command line of bubblewrap. Pure functions.
 
-Inside, everything has its constant place: the environment at /opt/env, the repository at
-/home/jovyan, the tools at /opt/toolbox, what the keeper serves at /run/bindery. There is no
-network but the loopback of the sandbox's own, on which the way to the keeper's proxy listens.
+Inside, everything has a fixed place: the environment at /opt/env, the repository at /home/jovyan,
+the tools at /opt/toolbox, what the keeper serves at /run/bindery. The only network is the sandbox's
+own loopback, where a port leads to the keeper's proxy.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ TOOLBOX = "/opt/toolbox"
 SHARE = f"{TOOLBOX}/share"
 INIT = "/run/init"
 SHELL = "/bin/sh"
-"""Shell of the machine, of which the sandbox's first process is a copy."""
+"""The machine's shell, of which the sandbox's first process is a copy."""
 SERVED = "/run/bindery"
 EGRESS = f"{SERVED}/net"
 PROXY_PORT = 3128
 PROXY = f"http://127.0.0.1:{PROXY_PORT}"
 
-# Of /etc only what programs need to run: accounts, names and ssh are the sandbox's own.
+# Only the parts of /etc that programs need to run: accounts, names and ssh are the sandbox's own.
 _ETC = (
     "alternatives", "ca-certificates", "crypto-policies", "fonts", "ld.so.cache", "localtime",
     "mime.types", "pki", "ssl",
 )  # fmt: skip
 _OWN_ETC = ("group", "hosts", "nsswitch.conf", "passwd", "ssh/ssh_config")
 
-# The first process in a sandbox is a shell: it waits for the program, and for what others leave to
-# it, and ends with the program and its status. Its file can be executed and not be read, for which
-# the kernel shows nobody its memory, its environment and its files. A command after the program
-# keeps the shell from becoming the program.
+# The first process in a sandbox is a shell: it waits for the program, and for orphaned processes,
+# and ends with the program and its status. Its file can be executed but not read, so the kernel
+# shows nobody its memory, its environment and its files. A command after the program keeps the
+# shell from becoming the program.
 _FIRST = (INIT, "-c", '"$@"; exit $?', "init")
-# A sandbox ends with its keeper from here on; whether that has died before, only its socket tells.
-# The way out is opened before the command begins, and waited for: 2 s at the most.
+# A sandbox ends with its keeper from here on; only the socket tells whether that died earlier.
+# Open the way to the proxy before the command begins, and wait for it: 2 s at most.
 _ENTER = f"""
 socat -u /dev/null UNIX-CONNECT:{EGRESS} || exit
 socat TCP4-LISTEN:{PROXY_PORT},bind=127.0.0.1,fork,reuseaddr,max-children=100 \\
@@ -64,13 +64,12 @@ class Bind:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """One sandbox: what is seen in it besides the system, and the variables set in it.
+    """One sandbox: what is visible in it besides the system, and its variables.
 
-    ``scratch`` bounds its folders in memory (/tmp, /dev/shm, /run), in bytes each, and ``memory``
-    is a folder of the machine in which those are mounted; "" has bubblewrap mount them, which
-    cannot bound how many files they hold. ``files`` are texts by the path at which they are found
-    in it, in no place outside; ``links`` lead from a path in it to another. ``group`` counts what
-    it uses.
+    ``scratch`` limits its in-memory folders (/tmp, /dev/shm, /run), in bytes each, and ``memory``
+    is a folder of the machine in which those are mounted; with "" bubblewrap mounts them, which
+    cannot limit their number of files. ``files`` maps paths inside to texts that exist nowhere
+    outside; ``links`` maps paths inside to link targets. ``group`` counts its memory.
     """
 
     hostname: str
@@ -88,20 +87,24 @@ class Sandbox:
 
 @dataclass(frozen=True)
 class Handed:
-    """Descriptors from which bubblewrap reads: the program of the first process, the filter of
-    system calls where there is one, and the sandbox's ``files`` by their paths."""
+    """Descriptors from which bubblewrap reads.
+
+    The program of the first process, the seccomp filter if there is one, and the sandbox's
+    ``files`` by path.
+    """
 
     init: int
     seccomp: int | None = None
     files: Mapping[str, int] = field(default_factory=dict)
 
     def all(self) -> list[int]:
+        """Return all descriptors."""
         one = () if self.seccomp is None else (self.seccomp,)
         return [self.init, *one, *self.files.values()]
 
 
 def arguments(sandbox: Sandbox, handed: Handed) -> list[str]:
-    """The options of bubblewrap for this sandbox."""
+    """Return the options of bubblewrap for this sandbox."""
     return [
         *_isolation(sandbox.hostname),
         *(() if handed.seccomp is None else ("--seccomp", str(handed.seccomp))),
@@ -119,9 +122,9 @@ def arguments(sandbox: Sandbox, handed: Handed) -> list[str]:
 
 
 def command(bounds: Bounds, words: Sequence[str]) -> list[str]:
-    """``words`` with the limits of each process set, and with the way to the proxy opened.
+    """Return ``words`` with limits for each process, and with the way to the proxy opened.
 
-    The limits are set inside: the number of processes is counted for each user namespace.
+    The limits are set inside: the number of processes is counted per user namespace.
     """
     limits = [
         f"--nproc={bounds.processes}",

@@ -1,21 +1,15 @@
-"""Assemble the seccomp filter of every sandbox.
+"""Assemble the seccomp filter of every sandbox, for the kernel's classic BPF.
 
-Numbers of the system calls that sandboxes do without, for each machine that is known.
+It is as strict as Docker's default profile for a container without capabilities, and stricter where
+that leaves ways to memory that no limit counts, to other machines' sockets or to processes that are
+not one's own children. bubblewrap sets it (``--seccomp``) as the last thing before the sandbox's
+first process begins. Pure functions, standard library only.
 
-`seccomp` makes the filter of them. The names are those of the kernel's own tables
-(``arch/x86/entry/syscalls/syscall_64.tbl``, ``scripts/syscall.tbl``); a call that a machine has
-not is not in its column.
-
-The filter of system calls of every sandbox, assembled for the kernel's classic BPF.
-
-As strict as the default profile of Docker for a container without capabilities, and stricter
-where that leaves ways to memory that no limit counts, to other machines' sockets or to processes
-that are not one's own children. bubblewrap sets it (``--seccomp``) as the last thing before the
-sandbox's first process begins. `syscalls` has the numbers. Pure functions, standard library
-only.
-
-An error is what a program can live with: EPERM for what is refused, and ENOSYS for what a kernel
-might not have either, so that libraries do without (``clone3``, calls newer than this table).
+System calls have numbers for each known machine; the names are those of the kernel's own tables
+(``arch/x86/entry/syscalls/syscall_64.tbl``, ``scripts/syscall.tbl``), and a call that a machine
+does not have is not in its table. Programs get an error that they can handle: EPERM for a refusal,
+and ENOSYS for calls that a kernel might not have either, so that libraries fall back (``clone3``,
+calls newer than this table).
 """
 
 from __future__ import annotations
@@ -27,7 +21,7 @@ from functools import cache
 from types import MappingProxyType
 
 NEWEST = 456
-"""The last call that was looked at (futex_requeue, Linux 6.7); the number is the same for both."""
+"""The last call that was reviewed (futex_requeue, Linux 6.7); its number is the same for both."""
 
 _X86_64 = {
     "clone": 56, "clone3": 435, "io_setup": 206, "memfd_create": 319, "mmap": 9, "personality": 135,
@@ -67,55 +61,54 @@ _AARCH64 = {
 }  # fmt: skip
 
 MACHINES = MappingProxyType({"x86_64": _X86_64, "aarch64": _AARCH64})
-"""By what `os.uname` calls a machine."""
+"""By the machine name of `os.uname`."""
 DENIED = frozenset(_X86_64) - {
     "clone", "clone3", "io_setup", "memfd_create", "mmap", "personality", "prctl", "ptrace",
     "seccomp", "semget", "setsockopt", "shmget", "socket", "socketpair",
 }  # fmt: skip
-"""Refused whatever their arguments are: what Docker's default profile leaves out for a container
-without capabilities, and besides it what shares memory that no limit counts (msgget,
-memfd_secret), and what has often been the way into a kernel (modify_ldt, io_uring)."""
+"""Refused whatever their arguments: what Docker's default profile leaves out for a container
+without capabilities, and also what shares memory that no limit counts (msgget, memfd_secret), and
+what has often been the way into a kernel (modify_ldt, io_uring)."""
 
 
 SEGMENT_BYTES = 4096
-"""The largest SysV segment: a namespace has 4,096 of them at most, so 16 MB in all where nothing
-else counts them. PostgreSQL asks for 56 bytes."""
+"""The largest SysV segment: a namespace has 4,096 of them at most, so 16 MB in all if nothing else
+counts them. PostgreSQL asks for 56 bytes."""
 SEMAPHORES = 32
-"""In one SysV set, of which a namespace has 32,000: with these, 70 MB."""
+"""Most semaphores in a SysV set; a namespace has 32,000 sets: 70 MB with these."""
 
 _Instruction = tuple[int, int, int, int]
-"""Operation, how many to skip where it is true, and where it is not, and its number."""
+"""Operation, how many to skip if it is true, how many if not, and its operand."""
 
 _LOAD, _EQUAL, _GREATER, _ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
 _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _FAMILIES = (1, 2, 10, 16)
 """UNIX, INET, INET6 and NETLINK, with which a program finds its addresses. Not VSOCK, which no
-network namespace bounds, nor those of drivers and of the kernel's own cryptography."""
+network namespace limits, nor those of drivers and of the kernel's own cryptography."""
 _NETLINK, _ROUTES = 16, 0
-"""Of netlink only what says which addresses there are: no limit of memory counts what waits in it,
-and others, such as NETLINK_USERSOCK, carry messages from one program to the other."""
+"""Only the netlink protocol that lists addresses: no memory limit counts data waiting in it, and
+others, such as NETLINK_USERSOCK, carry messages from one program to another."""
 _NAMESPACES = 0x7E020000
 _PERSONALITIES = (0, 8, 0x20000, 0x20008, 0x40000, 0xFFFFFFFF)
-"""As in Docker's, and ADDR_NO_RANDOMIZE, with which gdb starts a program."""
+"""As in Docker's profile, and ADDR_NO_RANDOMIZE, with which gdb starts a program."""
 _ATTACH, _SEIZE = 16, 0x4206
-"""Requests that make somebody else's process one's tracee. A debugger's own child asks for it
-itself (PTRACE_TRACEME), and all that is done with a tracee stays allowed."""
+"""Requests that make somebody else's process a tracee. A debugger's own child asks for it itself
+(PTRACE_TRACEME), and everything done with a tracee stays allowed."""
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 _SOL_SOCKET, _ATTACHED = 1, (26, 50, 51, 52)
-"""Filters of processes and of sockets, for which a machine has so much memory for all its users
-(``net.core.bpf_jit_limit``): where none is left, no other sandbox gets its own filter. The same is
-true of io_setup (``fs.aio-max-nr``)."""
+"""Filters of processes and of sockets, for which a machine has a fixed amount of memory for all its
+users (``net.core.bpf_jit_limit``): once it is used up, no other sandbox gets its own filter. The
+same is true of io_setup (``fs.aio-max-nr``)."""
 _SHM_HUGETLB, _MFD_HUGETLB, _MAP_HUGETLB = 0o4000, 4, 0x40000
-"""Large pages come from a pool of the machine that no limit of memory counts."""
+"""Huge pages come from a pool of the machine that no memory limit counts."""
 
 
 @cache
 def program(machine: str, *, has_memfd: bool) -> bytes:
-    """Return the filter for a machine as `os.uname` names it, nothing for one that is unknown.
+    """Return the filter for a machine as `os.uname` names it, empty for an unknown one.
 
-    ``has_memfd``: whether files without a name may be made, which only a memory cgroup counts
-    for certain.
+    ``has_memfd`` allows files without a name, which only a memory cgroup counts reliably.
     """
     if machine not in MACHINES:
         return b""
@@ -135,8 +128,10 @@ def program(machine: str, *, has_memfd: bool) -> bytes:
 
 
 def _of_machine(architecture: int) -> Iterator[_Instruction]:
-    """Leave the number of the call loaded. 32-bit programs, and calls in their way, have no call;
-    x32 has numbers beyond all others."""
+    """Load the number of the call; refuse other architectures.
+
+    32-bit programs, and calls made their way, get none; x32 has numbers beyond all others.
+    """
     yield (_LOAD, 0, 0, 4)
     yield (_EQUAL, 1, 0, architecture)
     yield _return(_ERROR | errno.ENOSYS)
@@ -151,7 +146,7 @@ def _refused(numbers: Iterable[int]) -> Iterator[_Instruction]:
 
 
 def _weighed(numbers: dict[str, int], *, has_memfd: bool) -> Iterator[_Instruction]:
-    """Calls whose arguments decide."""
+    """Decide calls by their arguments."""
     for name in ("clone3", "io_setup", "seccomp"):
         yield from _of_call(numbers[name], [_return(_ERROR | errno.ENOSYS)])
     filters = [*_where(0, _PR_SET_SECCOMP), *_but(1, (_MODE_FILTER,), errno.EINVAL)]
@@ -173,18 +168,18 @@ def _weighed(numbers: dict[str, int], *, has_memfd: bool) -> Iterator[_Instructi
 
 
 def _of_call(number: int, body: list[_Instruction]) -> list[_Instruction]:
-    """``body``, which returns at any rate, where the call has this number."""
+    """Run ``body``, which always returns, if the call has this number."""
     return [(_EQUAL, 0, len(body), number), *body]
 
 
 def _of_netlink() -> list[_Instruction]:
-    """Decide about a socket of netlink by its protocol, and go on with all others."""
+    """Decide netlink sockets by their protocol, and continue with all others."""
     body = _only(2, (_ROUTES,), errno.EPROTONOSUPPORT)
     return [_low(0), (_EQUAL, 0, len(body), _NETLINK), *body]
 
 
 def _where(argument: int, value: int) -> list[_Instruction]:
-    """Allow all but this value, and go on where it is."""
+    """Allow all other values, and continue with this one."""
     return [_low(argument), (_EQUAL, 1, 0, value), _return(_ALLOW)]
 
 
@@ -208,7 +203,7 @@ def _without(argument: int, bits: int, error: int) -> list[_Instruction]:
 
 
 def _up_to(argument: int, most: int, error: int) -> list[_Instruction]:
-    """Refuse a larger number of 64 bits, and go on where it is not."""
+    """Refuse a larger 64-bit number, and continue otherwise."""
     refuse = _return(_ERROR | error)
     high, low = (_LOAD, 0, 0, 20 + 8 * argument), _low(argument)
     return [high, (_EQUAL, 1, 0, 0), refuse, low, (_GREATER, 0, 1, most), refuse]

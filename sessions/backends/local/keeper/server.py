@@ -1,4 +1,4 @@
-"""A notebook, from the repository's copy to JupyterLab's end, whoever brings that about."""
+"""Run a notebook, from preparing its files to JupyterLab's end, however that comes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Server:
         self._memory = bounds.Memory(job.bounds.memory, _ate(job), _IN_MEMORY, group)
 
     async def run(self) -> Status:
-        """Serve until the notebook ends by itself. Raises `Ended` where it ends badly."""
+        """Serve until the notebook ends by itself. Raises `Ended` if it fails."""
         home, files = settle(self._job)
         self._mine = replace(self._mine, files=files)
         if (self._folder / keyfiles.FOLDER).is_dir():
@@ -110,7 +110,7 @@ class Server:
         )
 
     async def _announce(self) -> None:
-        """Say that the notebook is ready once it answers."""
+        """Report that the notebook is ready once it answers."""
         try:
             async with asyncio.timeout(self._job.start_seconds):
                 while not await self._answers():
@@ -132,9 +132,9 @@ class Server:
         return self._taken_out() and await self._ask("GET", jupyter.STATUS) == 200
 
     def _taken_out(self) -> bool:
-        """Whether the socket is there, under a name that the notebook cannot give to another.
+        """Return whether the socket exists, under a name that the notebook cannot reassign.
 
-        What it serves lies in a folder that it may write: a link put in its place would lead
+        The socket lies in a folder that the notebook may write: a link put in its place would lead
         whoever connects to any socket of the machine.
         """
         with suppress(FileExistsError):

@@ -1,11 +1,9 @@
-"""The lock and the status file by which a keeper is known.
+"""Keep the lock and the status file by which a keeper is known.
 
-Which keeper is alive: each holds a lock on a file of its run folder for its whole life.
-
-An open-file-description lock passes to the forked child, goes with the process however that
-ends, and can be asked about without being taken: who looks disturbs nobody who starts.
-
-The status of a keeper: one small file, always whole, written by it and read by the portal.
+A living keeper holds a lock on a file of its run folder. An open-file-description lock passes to
+the forked child, is released however the process ends, and can be queried without being taken: a
+reader never disturbs a start. The status is one small file, always whole, written by the keeper and
+read by the portal.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ _WHOLE_FILE = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 def take(path: Path) -> int | None:
-    """The descriptor that holds the lock from now on, or None where another process has it."""
+    """Take the lock; return its descriptor, or None if another process has it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _WHOLE_FILE)
@@ -36,7 +34,7 @@ def take(path: Path) -> int | None:
 
 
 def held(path: Path) -> bool:
-    """Whether a living process holds the lock."""
+    """Return whether a living process holds the lock."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -51,7 +49,7 @@ def held(path: Path) -> bool:
 
 FILE = "status.json"
 PAUSE = 0.5
-"""Seconds until what a disk did not take is written once more."""
+"""Seconds before writing again what a disk did not accept."""
 
 RUNNING = "running"
 READY = "ready"
@@ -60,10 +58,11 @@ ENDED = "ended"
 
 @dataclass(frozen=True)
 class Status:
-    """``state`` is running, ready or ended; an ``ended`` one without ``code`` ended well.
+    """The status of a keeper.
 
-    ``pid`` and ``started`` (the kernel's clock ticks) name the keeper's process for signals.
-    ``files`` is the report of the merge into the project's files (`sessions.repofiles.merge`).
+    ``state`` is running, ready or ended; an ``ended`` one without ``code`` ended well. ``pid`` and
+    ``started`` (the kernel's clock ticks) identify the keeper's process for signals. ``files`` is
+    the report of the merge into the project's files (`sessions.repofiles.merge`).
     """
 
     state: str = RUNNING
@@ -86,17 +85,17 @@ class Ended(Exception):
 
     @classmethod
     def by_disk(cls, kind: str, why: str) -> Ended:
-        """Return the end of a ``build`` or a ``spawn`` that a disk has brought about."""
+        """Return the end of a ``build`` or a ``spawn`` that a disk has caused."""
         return cls(f"{kind}.{why}", disks.sentence(kind, why))
 
 
 def write(folder: Path, status: Status) -> None:
-    """Replace the status in ``folder`` by this one, whole also after a power cut."""
+    """Replace the status in ``folder`` by this one, atomically even on a power cut."""
     put(folder / FILE, json.dumps(asdict(status)))
 
 
 def written(folder: Path, status: Status) -> bool:
-    """Put it there; False where the disk does not take it now, and then the old one stands."""
+    """Write the status; False if the disk does not accept it now, and then the old one stays."""
     try:
         write(folder, status)
     except OSError as error:
@@ -107,9 +106,11 @@ def written(folder: Path, status: Status) -> bool:
 
 
 def read(folder: Path) -> Status:
-    """The status in ``folder``; of a keeper that has not written one yet, or of which a power cut
-    has left nothing legible, it is ``running``. What a keeper of another version says besides is
-    passed over."""
+    """Return the status in ``folder``.
+
+    It is ``running`` if a keeper has not written one yet, or if a power cut has left nothing
+    legible. Unknown fields of a keeper of another version are ignored.
+    """
     try:
         said = json.loads((folder / FILE).read_text())
     except (FileNotFoundError, ValueError):
@@ -121,7 +122,7 @@ def read(folder: Path) -> Status:
 
 
 def started(pid: int) -> int:
-    """When the process began, in clock ticks since boot; 0 where there is none."""
+    """Return when the process began, in clock ticks since boot; 0 if there is none."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

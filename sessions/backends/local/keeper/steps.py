@@ -1,8 +1,8 @@
-"""What a build does, as data: which programs run, with which folders and variables.
+"""List a build's steps as data: which programs run, with which folders and variables.
 
-Pure functions of the job and of what `detect` found. Each step runs in its own sandbox with
-no more than it needs. Words that came from people are always whole arguments of a program,
-never part of a script or an option.
+Pure functions of the job and of what `detect` found. Each step runs in its own sandbox with no more
+than it needs. Words that came from people are always whole arguments of a program, never part of a
+script or an option.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ find "$2" -mindepth 1 -maxdepth 1 -newer "$3" ! -name "*-info" \\
     -exec "$1" -I -m compileall -q -j 0 {} + > /dev/null || true
 """
 MARK = "bindery.pth"
-"""The file in an environment that is the last of its base: what is newer is the repository's."""
+"""The file written last into an environment's base: anything newer is the repository's."""
 _AT_START = "ipykernel.kernelapp, ipykernel.zmqshell, jupyterlab.labapp, jupyter_lsp, notebook.app"
 _KEY = "/run/key/private"
 _KNOWN_HOSTS = "/run/key/known_hosts"
@@ -83,7 +83,7 @@ class Step:
 
 
 def fetch(job: BuildJob, key: Key | None = None) -> Step:
-    """The whole repository at the commit, as one would clone it to work on it.
+    """Fetch the whole repository at the commit, as one would clone it to work on it.
 
     ``key`` opens it. Only git runs here, and nothing that the repository brings.
     """
@@ -106,6 +106,7 @@ def fetch(job: BuildJob, key: Key | None = None) -> Step:
 
 
 def detect(job: BuildJob) -> Step:
+    """Find what the repository needs."""
     return Step(
         title="Looking for what the repository needs",
         words=(f"{TOOLBOX}/bin/python", "-I", f"{SHARE}/detect.py", ANSWER, *job.pythons),
@@ -116,7 +117,7 @@ def detect(job: BuildJob) -> Step:
 
 
 def base(job: BuildJob, version: str) -> list[Step]:
-    """An environment with JupyterLab in it; runs no stranger's code, so its cache is shared."""
+    """Make an environment with JupyterLab; runs no untrusted code, so its cache is shared."""
     binds = (_environment(job), _toolbox(job), Bind(job.cache, CACHE, True), _tmp(job))
     install = (UV, "pip", "install", "--python", PYTHON, "--no-deps", "--require-hashes",
                "--only-binary", ":all:", "-r", f"{SHARE}/notebook.txt")  # fmt: skip
@@ -141,7 +142,7 @@ def base(job: BuildJob, version: str) -> list[Step]:
 
 
 def own(job: BuildJob, found: Mapping[str, Any]) -> list[Step]:
-    """What the repository's own files ask for, in the order in which repo2docker does it."""
+    """Return the steps that the repository's own files ask for, in repo2docker's order."""
     steps = []
     install = (UV, "pip", "install", "--python", PYTHON)
     if path := found["requirements"]:
@@ -168,8 +169,10 @@ def _post_build(job: BuildJob, path: str) -> Step:
 
 
 def _compiled(job: BuildJob, version: str) -> Step:
-    """Notebooks cannot write to the environment, so what Python keeps for its next start is
-    made here, of the packages that are new; one that does not compile may never be used."""
+    """Compile new packages, because notebooks cannot write to the environment.
+
+    Errors are ignored: a package that does not compile may never be used.
+    """
     packages = f"{ENVIRONMENT}/lib/python{version}/site-packages"
     return Step(
         title="Compiling packages",
@@ -182,7 +185,7 @@ def _compiled(job: BuildJob, version: str) -> Step:
 
 
 def _check(job: BuildJob) -> Step:
-    """The notebook server must have survived what the repository installed."""
+    """Check that the notebook server survived what the repository installed."""
     return Step(
         title="Checking the environment",
         words=(PYTHON, "-I", "-c", "import ipykernel, jupyterlab.labapp"),
@@ -205,9 +208,10 @@ _VIRTUAL = {"VIRTUAL_ENV": ENVIRONMENT, "PIP_NO_CACHE_DIR": "1"}
 
 
 def _install(job: BuildJob, what: str, words: tuple[str, ...]) -> Step:
-    """A step of the repository's files: its cache is this build's alone, for packages run code.
+    """Install what the repository's files ask for.
 
-    The index strategy is that of pip, which these files were written for.
+    The cache is this build's alone, because packages run code. The index strategy is pip's, for
+    which these files were written.
     """
     return Step(
         title=f"Installing {what}",

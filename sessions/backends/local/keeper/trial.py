@@ -1,8 +1,8 @@
-"""Tries which limits of `cgroups` and `namespaces` this machine allows, as a keeper would.
+"""Try which limits of `cgroups` and `namespaces` this machine allows, as a keeper would.
 
 The arguments are a folder that can be mounted on and the uid of sandboxes; the answer is a line of
 JSON for the operator: ``group`` says whether there is a memory cgroup, and ``namespaces`` why there
-are no namespaces with limits, "" where there are.
+are no namespaces with limits, "" if there are.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ _ENOUGH = 1_000_000_000
 
 
 def main() -> None:
+    """Try them and print the answer."""
     folder, uid = Path(sys.argv[-2]), int(sys.argv[-1])
     group = cgroups.make(folder, _ENOUGH, uid)
     namespaces.prepare(folder)

@@ -1,19 +1,13 @@
-"""Count the memory that a sandbox's processes use, where no cgroup does.
+"""Count the memory that a sandbox's processes use together, where no cgroup does.
 
-How much the processes of one sandbox use together, where no cgroup counts it.
+Mapped memory is read from the processes. Files in in-memory folders (/tmp, /dev/shm) belong to no
+process, but can be seen through any of them. Also counted is what the kernel keeps without its
+being any process's memory: data waiting in sockets and pipes, files in memory that have lost their
+name, and shared mappings, whose pages stay when the process that filled them is gone.
 
-What is mapped is read from the processes. What lies in files that are memory (/tmp, /dev/shm)
-belongs to no process, but can be seen through any of them: it is counted too. `kept` has what
-lies in sockets, pipes and shared mappings.
-
-Counts what the kernel keeps for a sandbox's processes and is no memory of any of them.
-
-Data that waits in sockets and pipes, files in memory that have lost their name, and shared
-mappings, whose pages stay when the process that has filled them is gone. A cgroup counts all that
-but what waits in sockets of netlink; `memory` asks here where there is none. A descriptor of
-another
-process is looked at through a copy (pidfd_getfd), for which a keeper has the right: it owns the
-user namespace of its sandbox.
+A cgroup counts all of that except data waiting in netlink sockets. A descriptor of another process
+is examined through a copy (pidfd_getfd), for which a keeper has the right: it owns the user
+namespace of its sandbox.
 """
 
 from __future__ import annotations
@@ -36,7 +30,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def members(root: int) -> list[int]:
-    """The process ``root`` and everything below it."""
+    """Return the process ``root`` and all of its descendants."""
     found = [root]
     for process in found:  # grows while it is walked
         found.extend(children(process))
@@ -44,11 +38,10 @@ def members(root: int) -> list[int]:
 
 
 def memory(root: int, mounts: Sequence[str], enough: int) -> int:
-    """The bytes used by the sandbox that the process ``root`` started.
+    """Return the bytes used by the sandbox that the process ``root`` started.
 
-    ``mounts`` are its folders in memory. Below ``enough`` the answer may be too high: pages
-    shared by several processes are told apart, and what lies in sockets is asked for, only when it
-    matters, because that is dear.
+    ``mounts`` are its in-memory folders. Below ``enough`` the answer may be too high: telling apart
+    shared pages and measuring sockets is expensive, so it is done only when it matters.
     """
     processes = members(root)
     files = _files(processes, mounts)
@@ -59,13 +52,13 @@ def memory(root: int, mounts: Sequence[str], enough: int) -> int:
 
 
 def in_netlink(root: int, processes: Sequence[int] = ()) -> int:
-    """Return what waits in the sandbox's sockets of netlink, which no cgroup counts."""
+    """Return the bytes waiting in the sandbox's netlink sockets, which no cgroup counts."""
     inside = [*(processes or members(root))][1:2]  # bubblewrap itself is in the machine's network
     return sum(of_netlink(process) for process in inside)
 
 
 def open_files(root: int, processes: Sequence[int] = ()) -> int:
-    """How many descriptors the processes have, one that several have as often."""
+    """Return how many descriptors the processes have; shared ones count once per process."""
     return sum(_open(process) for process in processes or members(root))
 
 
@@ -86,7 +79,7 @@ def _exact(processes: list[int], files: int) -> int:
 
 
 def children(process: int) -> Iterator[int]:
-    """Those that it has started and that run; none for one that is gone."""
+    """Yield the running children of a process; none if it is gone."""
     try:
         threads = os.listdir(f"/proc/{process}/task")
     except OSError:
@@ -107,8 +100,8 @@ def _rollup(process: int) -> dict[str, int]:
 
 
 def _files(processes: list[int], mounts: Sequence[str]) -> int:
-    """Return all bytes in the sandbox's file systems in memory, with each file's own."""
-    # the first two are bubblewrap outside and the first process inside, which shows nothing
+    """Return all bytes in the sandbox's in-memory file systems, including inodes."""
+    # the first two are bubblewrap outside and the first process inside, which cannot be inspected
     return max((_mounted(process, mounts) for process in processes[2:]), default=0)
 
 
@@ -145,7 +138,7 @@ _SYSCTLS = Path("/proc/sys/net")
 _PIDFD_GETFD = 438
 _SO_MEMINFO, _MEMINFO = 55, "9I"
 _QUEUED = 11
-"""Messages that a socket of datagrams keeps, whoever has sent them."""
+"""Messages that a datagram socket queues, whoever sent them."""
 _MOST_NUMBERS = 4096
 _SHARED = re.compile(
     r"^([0-9a-f]+)-([0-9a-f]+) \S*s \S+ \S+ (\d+) +/dev/zero \(deleted\)$", re.MULTILINE
@@ -153,11 +146,11 @@ _SHARED = re.compile(
 
 _libc = ctypes.CDLL(None, use_errno=True)
 Sizes = dict[tuple[int, int], int]
-"""Bytes by what names a thing, which several processes may have."""
+"""Bytes by the id of a thing, which several processes may share."""
 
 
 def of_descriptors(process: int) -> Sizes:
-    """Return what lies in the sockets, pipes and nameless files that the process has open."""
+    """Return the bytes in the sockets, pipes and nameless files that the process has open."""
     sizes: Sizes = {}
     with suppress(OSError):
         watched = os.pidfd_open(process)
@@ -173,7 +166,7 @@ def of_descriptors(process: int) -> Sizes:
 
 
 def of_mappings(process: int) -> Sizes:
-    """Return the sizes of the nameless shared mappings that the process has."""
+    """Return the sizes of the process's nameless shared mappings."""
     sizes: Sizes = {}
     with suppress(OSError):
         for first, after, inode in _SHARED.findall(Path(f"/proc/{process}/maps").read_text()):
@@ -183,13 +176,13 @@ def of_mappings(process: int) -> Sizes:
 
 
 def of_machine() -> int:
-    """Return what all shared memory of the machine takes: a sandbox has no more of it."""
+    """Return the bytes of all shared memory of the machine: a sandbox cannot have more."""
     found = re.search(r"^Shmem: +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
 def of_netlink(process: int) -> int:
-    """Return what waits in all sockets of netlink of the network that the process is in."""
+    """Return the bytes waiting in all netlink sockets of the process's network namespace."""
     try:
         lines = Path(f"/proc/{process}/net/netlink").read_text().splitlines()
     except OSError:
@@ -200,7 +193,7 @@ def of_netlink(process: int) -> int:
 
 
 def most_in_socket() -> int:
-    """Return the most that this machine lets wait in one socket, both ways."""
+    """Return the most bytes that this machine lets wait in one socket, both ways."""
     asked = sum(2 * _sysctl(f"core/{way}mem_max") for way in "rw")
     return max(SOCKET_BYTES, asked, sum(_sysctl(f"ipv4/tcp_{way}mem") for way in "rw"))
 
@@ -221,7 +214,7 @@ def _numbers(process: int) -> Iterator[int]:
 
 
 class _copied:  # noqa: N801  (used as a function)
-    """A descriptor of another process, for as long as we look at it."""
+    """A descriptor of another process, copied while it is examined."""
 
     def __init__(self, process: int, number: int) -> None:
         self._copy = _libc.syscall(_PIDFD_GETFD, process, number, 0)
@@ -253,7 +246,7 @@ def _of_socket(copy: int) -> int:
         counted: int = received + max(sent, queued) + ahead + backlog
         if asked.family != socket.AF_UNIX or not (waiting := _waiting(copy)):
             return counted
-        # Here only the sender is charged, and that may be gone.
+        # Only the sender is charged here, and it may be gone.
         if asked.type == socket.SOCK_STREAM:
             return max(counted, waiting)
         return _QUEUED * SOCKET_BYTES // 2
@@ -264,7 +257,7 @@ def _waiting(copy: int) -> int:
 
 
 def _travelling(process: int, number: int) -> int:
-    """Return what descriptors may hold that wait in a socket until somebody takes them out."""
+    """Return the most that descriptors may hold which are waiting in a socket to be received."""
     text = Path(f"/proc/{process}/fdinfo/{number}").read_text()
     found = re.search(r"^scm_fds: *(\d+)", text, re.MULTILINE)
     return int(found[1]) * SOCKET_BYTES if found else 0

@@ -1,11 +1,11 @@
-"""What a keeper does once it is alone: its job, with the status written before and after."""
+"""Do a keeper's job once it is detached, and write its status before and after."""
 
 from __future__ import annotations
 
 import asyncio
 
-# Imported for what runs later: after the rights are dropped the interpreter's own files may
-# no longer be readable, and these are modules that are otherwise loaded when first used.
+# Imported now because they are otherwise loaded on first use: once privileges are dropped, the
+# interpreter's own files may no longer be readable.
 import concurrent.futures.thread
 import encodings.idna
 import os
@@ -25,14 +25,14 @@ from .status import Ended, Status
 
 LOADED = (concurrent.futures.thread, encodings.idna)
 STOPS = ("cancel", "remove")
-"""Files in the run folder by which a keeper is told to end, also before it takes signals."""
+"""Files in the run folder that tell a keeper to end, even before it takes signals."""
 
 
 def do(folder: Path, secret: str, group: Group | None) -> None:
-    """The job in ``folder``, to its end; SIGTERM ends it early and kindly.
+    """Do the job in ``folder``; SIGTERM ends it early and gracefully.
 
-    ``secret`` is the key that a build needs for fetching, or nothing. ``group`` is to count the
-    memory of what it runs.
+    ``secret`` is the key that a build needs for fetching, or "". ``group`` counts the memory of
+    what it runs.
     """
     mine = Status(pid=os.getpid(), started=status.started(os.getpid()))
     _write(folder, mine)
@@ -41,13 +41,13 @@ def do(folder: Path, secret: str, group: Group | None) -> None:
 
 
 def _write(folder: Path, current: Status) -> None:
-    """As soon as there is room, which nobody waits for who was told to end."""
+    """Write the status, waiting for disk space unless the keeper was told to end."""
     while not status.written(folder, current) and not _is_to_stop(folder):
         time.sleep(status.PAUSE)
 
 
 async def _outcome(folder: Path, mine: Status, secret: str, group: Group | None) -> Status | None:
-    """How it ended; None where the machine ended it, so that it counts as lost."""
+    """Return how it ended; None if the machine ended it, so that it counts as lost."""
     job = jobs.read(folder)
     kind = "build" if isinstance(job, BuildJob) else "spawn"
     log = Log(folder, job.bounds.log)
@@ -72,7 +72,7 @@ async def _outcome(folder: Path, mine: Status, secret: str, group: Group | None)
 
 
 def _mistake(kind: str, error: Exception) -> Status:
-    """How a job ends that met something unforeseen; a disk's refusal is nobody's mistake."""
+    """Return the status after an unexpected error; a disk's refusal is not the portal's mistake."""
     if isinstance(error, OSError) and (why := disks.reason(error.errno)):
         return Status(code=f"{kind}.{why}", message=disks.sentence(kind, why))
     traceback.print_exception(error)
