@@ -1,6 +1,6 @@
-"""The cast: ada owns, bob is someone else, eve is signed out. Of staff, vera looks, sue supports
-and stan operates; root may all. A back end on command, for everything that is not about a real
-one. A git server and a whole portal, for all tests that want one."""
+"""Fixtures for all tests. The cast: ada owns, bob is someone else, eve is signed out. Of staff,
+vera looks, sue supports and stan operates; root may do everything. A scripted back end, for all
+tests that are not about a real one. A git server and a whole portal, for tests that need one."""
 
 from __future__ import annotations
 
@@ -38,31 +38,32 @@ emptying.install()
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
-    """Threads keep no connection to the database: it is removed while they are there."""
+    """Let threads keep no connection to the database: it is removed while they still exist."""
     connections.settings["default"]["CONN_MAX_AGE"] = 0
 
 
 @pytest.fixture(autouse=True)
 def quick_passwords(settings) -> None:
-    """A password is made slow to guess; most tests only need one that opens."""
+    """Hash passwords quickly: real hashes are slow on purpose, and most tests only need one that
+    works."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
 def quick_rechecks(settings) -> None:
-    """Ask often whether what is open still has its right, so that no test waits seconds for it."""
+    """Recheck often whether what is open is still allowed, so that no test waits seconds for it."""
     settings.PORTAL_LIVE_RECHECK = settings.PORTAL_GATEWAY_RECHECK = 0.1
 
 
 @pytest.fixture(autouse=True)
 def empty_cache() -> None:
-    """What one test has counted is no answer for the next."""
+    """Clear the cache, so that counts of one test do not reach the next."""
     cache.clear()
 
 
 @pytest.fixture(autouse=True)
 def closed_connections() -> Iterator[None]:
-    """The thread in which asynchronous code reads the database keeps nothing open."""
+    """Close the database connections of the thread in which asynchronous code reads."""
     yield
     SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
@@ -158,7 +159,7 @@ def backend(settings) -> Iterator[ScriptedBackend]:
 
 @pytest.fixture
 def redis(tmp_path: Path, settings) -> Iterator[subprocess.Popen[bytes]]:
-    """A Redis of the test's own, which it may end."""
+    """A Redis of the test's own, which the test may stop."""
     with redis_server(tmp_path) as (address, process):
         settings.REDIS_URL = address
         yield process
@@ -178,14 +179,14 @@ def ssh_server() -> Iterator[SshServer]:
 
 @pytest.fixture(scope="session")
 def warm_data(git_server: GitServer) -> Path:
-    """A data folder that has what every local back end needs first."""
+    """A data folder with the tools that every local back end needs first."""
     return warm.folder(git_server)
 
 
 @pytest.fixture(scope="session")
 def stack(git_server: GitServer, ssh_server: SshServer, warm_data: Path) -> Iterator[Stack]:
-    """A portal that runs as a whole, in which ada and bob have accounts. Notebooks reach the
-    SSH server, too."""
+    """A whole running portal in which ada and bob have accounts. Notebooks can reach the SSH
+    server, too."""
     trusted = f"{git_server.host},{ssh_server.host}"
     stack = Stack(
         PORTAL_TRUSTED_GIT_HOSTS=trusted,

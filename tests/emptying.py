@@ -1,7 +1,7 @@
-"""Empties the tables after a test that commits, much faster than Django does by itself.
+"""Empty the tables after a test that commits, much faster than Django does.
 
 Django truncates them and then makes content types and permissions anew, which takes a quarter of a
-second, some two thousand times. These two, which no test changes, stay.
+second, some two thousand times. These two tables, which no test changes, stay.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ KEPT = frozenset({"django_content_type", "auth_permission"})
 
 
 def install() -> None:
-    """From now on, for every test of this process."""
+    """Replace Django's way of emptying tables, for every later test of this process."""
     TransactionTestCase._fixture_teardown = _empty  # type: ignore[attr-defined]
 
 

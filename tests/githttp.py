@@ -40,7 +40,7 @@ _PERSON = "Ada Lovelace <ada@example.org>"
 
 @dataclass(frozen=True)
 class _Manners:
-    """What a repository's server allows; the big forges allow all."""
+    """Features that a repository's server allows; the big forges allow all."""
 
     by_id: bool = True
     filters: bool = True
@@ -99,7 +99,7 @@ class GitServer:
 
     @property
     def host(self) -> str:
-        """What to put among the trusted hosts."""
+        """Return the host to put among the trusted hosts."""
         return self._http.address
 
     def url(self, name: str) -> str:
@@ -127,7 +127,7 @@ class GitServer:
         return self.url(name)
 
     def commit(self, name: str, ref: str = "HEAD") -> str:
-        """The id of the commit that a branch, a tag or HEAD stands at."""
+        """Return the id of the commit that a branch, a tag or HEAD points to."""
         folder = f"--git-dir={self.folder(name)}"
         return _git(folder, "rev-parse", f"{ref}^{{commit}}").decode().strip()
 
@@ -144,7 +144,7 @@ class GitServer:
         return self.commit(name, f"refs/heads/{branch}")
 
     def drop_branch(self, name: str, branch: str) -> None:
-        """Take a branch away; its commits are still given out by their ids."""
+        """Delete a branch; its commits can still be fetched by their ids."""
         _git(f"--git-dir={self.folder(name)}", "branch", "-D", "--", branch)
 
     def tag(self, name: str, tag: str, *, start: str = "HEAD", annotated: bool = False) -> str:
@@ -160,7 +160,7 @@ class GitServer:
         return self.commit(name, f"refs/heads/{branch}")
 
     def submodule(self, name: str, path: str, target: str, *, branch: str = "main") -> str:
-        """Add a submodule at the commit ``target``, without saying whose; returns the commit."""
+        """Add a submodule at the commit ``target``, without its address; returns the commit."""
         head = f"commit refs/heads/{branch}\ncommitter {_PERSON} {self._clock} +0000\n".encode()
         body = f'from refs/heads/{branch}^0\nM 160000 {target} "{path}"\n'.encode()
         stdin = head + _data("Add a submodule") + body
@@ -168,40 +168,40 @@ class GitServer:
         return self.commit(name, f"refs/heads/{branch}")
 
     def redirect(self, name: str, target: str) -> str:
-        """An address that answers every request by sending it on to the address ``target``."""
+        """Make an address that redirects every request to the address ``target``."""
         self.redirects[name] = target
         return self.url(name)
 
     def lock(self, name: str) -> str:
-        """Ask for a password, which nobody has, from now on."""
+        """Require a password, which nobody has, from now on."""
         self.locked.add(name)
         return self.url(name)
 
     def hang(self, name: str) -> str:
-        """An address that takes a request and never answers."""
+        """Make an address that accepts a request and never answers."""
         self.hanging.add(name)
         return self.url(name)
 
     def flood(self, name: str) -> str:
-        """An address whose list of branches never ends."""
+        """Make an address whose list of branches never ends."""
         self.endless.add(name)
         return self.url(name)
 
     def pour(self, name: str) -> str:
-        """An address whose commits, of a repository that is there, are sent without an end."""
+        """Make an address whose commits, of an existing repository, are sent without an end."""
         self.pouring.add(name)
         return self.url(name)
 
     def stall(self, name: str) -> str:
-        """Tell which branches there are, and send nothing of them from now on."""
+        """List the branches, but send none of their commits from now on."""
         self.stalling.add(name)
         return self.restrict(name, protocol=0)
 
     def restrict(
         self, name: str, *, by_id: bool = True, filters: bool = True, protocol: int = 2
     ) -> str:
-        """Be like a smaller server from now on: fetching without files, or commits by their id
-        (which protocol 2 always gives), are not allowed."""
+        """Restrict the repository to a smaller server's features: no partial fetches, or no commits
+        by their id (which protocol 2 always serves)."""
         self.manners[name] = _Manners(by_id, filters, protocol)
         return self.url(name)
 
@@ -215,7 +215,8 @@ class GitServer:
         mode: str = "100644",
         executable: frozenset[str] = frozenset(),
     ) -> None:
-        """One commit on the branch, on top of what it has; without ``keep`` of these files only."""
+        """Make one commit on the branch, on top of what it has; without ``keep``, of these files
+        only."""
         git_dir = f"--git-dir={self.folder(name)}"
         ref = f"refs/heads/{branch}"
         self._clock += 60
@@ -248,7 +249,7 @@ class _Http(ThreadServer):
         super().__init__(_Request, address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Who asks may be killed meanwhile; that is no failure of this server."""
+        """Ignore errors: a client may be killed meanwhile, which is no failure of this server."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -278,7 +279,7 @@ class _Request(BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the output of a test is for what fails."""
+        """Print nothing: the output of a test is for failures."""
 
     def _answer(self, status: int, header: str) -> None:
         self.send_response(status)
@@ -300,7 +301,7 @@ class _Request(BaseHTTPRequestHandler):
             pass
 
     def _pour(self) -> None:
-        """A blob of a terabyte, in pieces that are as long as what they stand for."""
+        """Send a blob of a terabyte, in pieces that are stored without compression."""
         self._body()
         self.send_response(200)
         self.send_header("Content-Type", "application/x-git-upload-pack-result")
@@ -314,7 +315,8 @@ class _Request(BaseHTTPRequestHandler):
                 self.wfile.write(_band(piece))
 
     def _run_backend(self, manners: _Manners) -> None:
-        """One request through git's CGI program, its body and its answer held in memory."""
+        """Pass one request through git's CGI program, with its body and its answer held in
+        memory."""
         asked = urlsplit(self.path)
         environment = _ENVIRONMENT | {
             "GIT_PROJECT_ROOT": str(self.server.owner.root),
@@ -361,5 +363,5 @@ def _packet(line: str) -> bytes:
 
 
 def _band(data: bytes) -> bytes:
-    """A packet of the band that carries what is fetched."""
+    """Return a packet of the side band that carries the fetched data."""
     return f"{len(data) + 5:04x}".encode() + b"\1" + data

@@ -1,4 +1,4 @@
-"""What strangers send: values that a column, a codec or a number cannot hold, and text that means
+"""Hostile input: values that a column, a codec or a number cannot hold, and text that means
 something elsewhere. For tests that send each of them everywhere."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.test import Client
 
 NUL = "a\0b"
 HALF = "%ED%A0%80"
-"""Half of a surrogate pair, as it stands in an address."""
+"""Half of a surrogate pair, as it is written in an address."""
 VALUES = (
     *("", " ", "0", "-1", "1.5", "abc", "true", "None", "é", "٣", "१", "²", "+1", "1_0", " 1"),
     *("2147483648", "-2147483649", "9223372036854775808", "9" * 18, "9" * 26, "-" + "9" * 26),
@@ -40,22 +40,22 @@ AMOUNTS = [
         marks=[pytest.mark.long, pytest.mark.slow("thousands of requests", seconds=3600)],
     ),
 ]
-"""So many requests each test of them sends."""
+"""How many requests each test sends."""
 
 
 def get(client: Client, address: str, name: str, value: str) -> Any:
-    """Ask for a page with one such value behind the question mark."""
+    """Request a page with one such value in the query."""
     return client.get(f"{address}?{query(name, value)}")
 
 
 def query(name: str, value: str) -> str:
-    """As it stands there, with a half of a surrogate pair for `HALF`."""
+    """Return the query, with half of a surrogate pair for `HALF`."""
     return urlencode({name: value}).replace(quote(HALF, safe=""), HALF)
 
 
 def broken(tries: Iterable[Try], most: int) -> list[Failure]:
-    """Do ``most`` of these, the same ones each time, and take each back; return what broke, with
-    its error, and what was answered by 500."""
+    """Do ``most`` of these, the same ones each time, and undo each; return which raised an error,
+    with it, or were answered with 500."""
     found = list(tries)
     chosen = found if len(found) <= most else Random(most).sample(found, most)
     return list(_broken(chosen))

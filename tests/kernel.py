@@ -1,4 +1,4 @@
-"""A kernel in somebody's notebook, spoken to through the gateway with an API token."""
+"""A kernel in a user's notebook, used through the gateway with an API token."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ class Kernel:
         self.open.close()
 
     def end(self) -> None:
-        """Have the notebook's server end it."""
+        """Have the notebook's server end the kernel."""
         self._http("DELETE", f"api/kernels/{self.id}")
 
     def begin(self, code: str) -> str:
-        """Have the code run, without waiting for it; the number of the request."""
+        """Start running the code without waiting for it; return the id of the request."""
         number = uuid.uuid4().hex
         self.socket.send(json.dumps(_request(number, code)))
         return number
 
     def run(self, code: str, within: float = 60) -> str:
-        """What the code prints, errors included."""
+        """Run the code and return its output, errors included."""
         number = self.begin(code)
         output = ""
         while True:

@@ -1,4 +1,4 @@
-"""The log as a process writes it, while a test looks on."""
+"""The log as a process writes it, captured while a test runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from portal.lib.logs import formats
 
 
 class Written(io.StringIO):
-    """``objects`` is what stands there in the form for programs."""
+    """Captured log text; ``objects`` are its lines in the form for programs."""
 
     def objects(self, logger: str = "") -> list[dict[str, Any]]:
         found = [json.loads(line) for line in self.getvalue().splitlines()]
@@ -22,7 +22,7 @@ class Written(io.StringIO):
 
 @contextmanager
 def written(form: str = "json", level: int = logging.DEBUG) -> Iterator[Written]:
-    """All that is logged meanwhile, by whatever logger, in this form."""
+    """Capture everything that is logged in the block, by any logger, in this form."""
     output = Written()
     handler = logging.StreamHandler(output)
     handler.setFormatter(formats.Lines(form, []))

@@ -1,4 +1,4 @@
-"""Small things that tests of several packages need: rows without a back end, days, clients."""
+"""Small helpers for tests of several packages: rows without a back end, days, clients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sessions.progress import journal
 
 
 def with_token(user: User, *scopes: str) -> Client:
-    """A program of this person's, whose token is good for all or for these."""
+    """Return a client with this person's token, which has all scopes or only these."""
     secret = Token.objects.issue(user, "test", scopes or tuple(SCOPES))[1]
     return Client(headers={"Authorization": f"Bearer {secret}"})
 
@@ -32,12 +32,12 @@ def words_of(client: Client, address: str = "/account/") -> str:
 
 
 def project_of(owner: User, name: str = "flowers") -> Project:
-    """A project that has never run."""
+    """Return a project that has never run."""
     return Project.objects.create(owner=owner, name=name, provider="git", url="u")
 
 
 def session_of(owner: User, name: str = "flowers") -> Session:
-    """The waiting session of a new project."""
+    """Return the waiting session of a new project."""
     project = project_of(owner, name)
     session = Session.objects.create(
         project=project, cpu_request=1, cpu_limit=1, memory_request_gb=1, memory_limit_gb=1
@@ -47,7 +47,7 @@ def session_of(owner: User, name: str = "flowers") -> Session:
 
 
 def say(build: Build, *texts: str) -> None:
-    """Let a build say this, each text as a piece of its own."""
+    """Add output to a build, each text as a piece of its own."""
     build.refresh_from_db()
     for text in texts:
         assert journal.append(build, LogPiece("building", text, build.position + "x"))

@@ -17,7 +17,7 @@ from bench.upstream import NGINX
 
 SHIPPED = Path(__file__).resolve().parent.parent / "deploy/nginx/bindery.conf"
 MEMORY = "/dev/shm"
-"""As `/run` is, where the configuration has nginx keep what it holds."""
+"""A folder in memory, like `/run`, where the configuration has nginx keep its files."""
 # As on a machine whose portal runs as the one who starts this: nginx reaches the same sockets.
 _AROUND = """
 daemon off; user {user}; worker_processes auto; pid {folder}/pid;
@@ -34,8 +34,8 @@ http {{
 
 @contextmanager
 def running(web: int, domain: str, secret: str, ways: Path | None = None) -> Iterator[int]:
-    """The port where it listens, for hosts of this domain. ``ways`` is where it writes which path
-    went to which servers."""
+    """Run nginx for hosts of this domain and yield its port. ``ways`` is the file where it logs
+    which path went to which server."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix=f"bindery-{os.getpid()}-", dir=MEMORY) as name:
         folder = Path(name)
@@ -59,7 +59,8 @@ def _listens(port: int) -> bool:
 
 
 def _filled_in(folder: Path, port: int, web: int, domain: str) -> str:
-    """What an operator fills in; without TLS, which needs names that resolve."""
+    """Return the configuration with an operator's values filled in; without TLS, which needs names
+    that resolve."""
     text = SHIPPED.read_text(encoding="utf-8")
     values = {
         r"notebooks\.example\.net": domain.replace(".", r"\."),

@@ -1,4 +1,4 @@
-"""Looking again and again at something that takes its time."""
+"""Wait for something by looking again and again."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ FIRST, LONGEST, GROWTH = 0.02, 0.25, 1.3
 
 
 def looked(look: Callable[[], T | None], seconds: float) -> T | None:
-    """The first true answer; the last one, if there is none within ``seconds``.
+    """Return the first true answer, or the last one if none is true within ``seconds``.
 
-    The pauses grow: a look costs time that what is waited for could have.
+    The pauses grow: a look costs time that the awaited thing could use.
     """
     end, pause = time.monotonic() + seconds, FIRST
     while not (found := look()) and time.monotonic() < end:

@@ -1,11 +1,12 @@
-"""How this suite runs: loaded by name (`pyproject.toml`), before Django's settings are read.
+"""Configure how this suite runs: a plugin loaded by name (`pyproject.toml`), before Django's
+settings.
 
-- Each process of pytest-xdist has a data folder and a database of Redis of its own.
-- A test has 60 seconds, or what ``slow`` asks for, which says why.
-- What a test uses decides whether it runs again on PostgreSQL with Redis, and whether it needs
-  servers.
-- pytest-xdist is told of groups, which it cannot tell by itself with pytest 9.2.
-- What took more than ten seconds without a reason is listed at the end.
+- Each process of pytest-xdist has a data folder and a Redis database of its own.
+- A test has 60 seconds, or the time that ``slow`` asks for, with a reason.
+- The fixtures that a test uses decide whether it runs again on PostgreSQL with Redis, and
+  whether it needs servers.
+- pytest-xdist is told of groups, which it cannot find by itself with pytest 9.2.
+- Tests that took more than ten seconds without a reason are listed at the end.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SERVERS = frozenset({
 })  # fmt: skip
 """Fixtures that start a server or a sandbox."""
 PR_SET_PDEATHSIG = 1
-"""Of ``linux/prctl.h``."""
+"""From ``linux/prctl.h``."""
 DATABASE = frozenset({"db", "transactional_db"})
 
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
@@ -66,7 +67,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _commits(item: pytest.Item, used: set[str]) -> bool:
-    """Whether the test is about transactions, locks or threads: it would need no commit else."""
+    """Return whether the test is about transactions, locks or threads; otherwise it would not need
+    to commit."""
     asked = item.get_closest_marker("django_db")
     return "transactional_db" in used or bool(asked and asked.kwargs.get("transaction"))
 

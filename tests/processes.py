@@ -1,4 +1,4 @@
-"""Processes of this machine, as /proc has them: whose they are, what they see, and their end."""
+"""Processes of this machine, from /proc: whose they are, what they see, and their end."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 PROC = Path("/proc")
 SLEEP = 1_000_000_000 + os.getpid()
-"""Seconds that nobody else on this machine sleeps for, another run of these tests included: by them
-the processes that a test has had started are known."""
+"""Seconds that nobody else on this machine sleeps for, not even another run of these tests; they
+identify the processes that a test has started."""
 
 
 def command(pid: int) -> str:
-    """Its words, "" for one that is gone."""
+    """Return the command line, "" for a process that is gone."""
     try:
         return (
             (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -24,17 +24,17 @@ def command(pid: int) -> str:
 
 
 def parent(pid: int) -> int:
-    """0 for one that is gone, or for the first."""
+    """Return the parent's pid, 0 for a process that is gone or for the first one."""
     return _number(pid, 1)
 
 
 def children(pid: int) -> list[int]:
-    """Those that it has started and that run."""
+    """Return the processes that it has started and that still run."""
     return [each for each in everything() if parent(each) == pid]
 
 
 def members(group: int) -> list[int]:
-    """All processes of a group but its leader, dead ones left out."""
+    """Return all processes of a group but its leader, without dead ones."""
     return [pid for pid in everything() if pid != group and _number(pid, 2) == group]
 
 
@@ -48,7 +48,7 @@ def sleepers() -> list[int]:
 
 
 def held(pid: int) -> list[str]:
-    """The files that it has open; none of one that is gone."""
+    """Return the files that it has open; none if it is gone."""
     found = []
     with suppress(OSError):
         for each in (PROC / str(pid) / "fd").iterdir():
@@ -58,13 +58,13 @@ def held(pid: int) -> list[str]:
 
 
 def touching(folder: Path) -> list[int]:
-    """Those that name the folder in their words, have something of it mounted (sandboxes) or hold
-    its lock (keepers)."""
+    """Return the processes that name the folder in their command line, have something of it mounted
+    (sandboxes) or hold its lock (keepers)."""
     return [pid for pid in everything() if pid != os.getpid() and _touches(pid, folder.name)]
 
 
 def send(pid: int, number: signal.Signals) -> None:
-    """A signal, for one that may be gone."""
+    """Send a signal to a process that may be gone."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
 
@@ -79,7 +79,8 @@ def _touches(pid: int, name: str) -> bool:
 
 
 def _number(pid: int, place: int) -> int:
-    """A number of its ``stat``, counted from its state; 0 for one that is gone or a zombie."""
+    """Return a number from ``stat``, counted from the state; 0 for a process that is gone or a
+    zombie."""
     try:
         words = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

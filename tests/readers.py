@@ -1,4 +1,4 @@
-"""One who reads a WebSocket of the application, without a server between."""
+"""Read a WebSocket of the application, without a server in between."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _application = AuthMiddlewareStack(URLRouter(routes))
 
 
 class Reader(WebsocketCommunicator):
-    """Waits longer for the application than the library's second: others are at work as well."""
+    """A reader that waits longer than the library's one second, because the machine may be busy."""
 
     async def receive_output(self, timeout: float = PATIENCE) -> dict[str, Any]:  # noqa: ASYNC109  (the library's)
         return await super().receive_output(max(timeout, PATIENCE))
@@ -30,18 +30,18 @@ class Reader(WebsocketCommunicator):
 
 
 def reading(path: str, *headers: Header) -> Reader:
-    """One who asks for a socket of the portal's own."""
+    """Return a reader of one of the portal's own sockets."""
     return Reader(_application, path, headers=list(headers))
 
 
 def cookie_in(browser: Client) -> Header:
-    """That of a browser in which somebody is signed in."""
+    """Return the session cookie of this browser as a header."""
     name = settings.SESSION_COOKIE_NAME
     return b"cookie", f"{name}={browser.cookies[name].value}".encode()
 
 
 def cookie_of(user: User) -> Header:
-    """That of a new browser of this person's."""
+    """Return the session cookie of a new browser of this person's as a header."""
     browser = Client()
     browser.force_login(user)
     return cookie_in(browser)

@@ -1,4 +1,4 @@
-"""A Redis of a test's own, to be stopped in the middle."""
+"""A Redis of a test's own, which can be stopped at any time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.stack import eventually
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Its address, and its process."""
+    """Start a Redis; yield its address and its process."""
     path = folder / "socket"
     command = ["redis-server", "--port", "0", "--unixsocket", str(path), "--dir", str(folder)]
     server = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)

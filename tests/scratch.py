@@ -1,4 +1,4 @@
-"""Where tests keep environments, which are many thousand small files: in memory, if it has room."""
+"""The place for environments, which are many thousand small files: in memory if there is room."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 MEMORY = "/dev/shm"
 ROOM = 8_000_000_000
-"""Bytes: a whole portal with a dozen environments in it takes half of that."""
+"""Bytes: a whole portal with a dozen environments needs half of that."""
 
 
 def folder() -> Path:
-    """A new folder that the notebooks' users can pass through; whoever asks removes it.
+    """Return a new folder that the notebooks' users can pass through; the caller removes it.
 
     Its path is short, because those of sockets must be.
     """
@@ -25,7 +25,7 @@ def folder() -> Path:
 
 
 def _sweep() -> None:
-    """Remove what runs that were killed have left in memory: a few of them fill it."""
+    """Remove what killed runs have left in memory: a few of them fill it."""
     for left in Path(MEMORY).glob("bindery-[0-9]*-*"):
         if not Path("/proc", left.name.split("-")[1]).exists():
             shutil.rmtree(left, ignore_errors=True)

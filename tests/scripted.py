@@ -1,6 +1,6 @@
 """A back end that does what a test tells it: builds end, servers answer and vanish on command.
 
-For the rules that hold whatever the back end is; real ones are tried in ``tests/backends``.
+For rules that hold on every back end; real ones are tested in ``tests/backends``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from sessions.errors import StateConflict
 
 
 class ScriptedBackend:
-    """``stubborn`` servers and builds do not end kindly, ``undying`` servers not at all;
-    ``lingering`` projects are not all gone as long as they are there. ``place`` is the id that all
-    of it bears, ``withheld`` what asking for that raises."""
+    """A scripted back end. ``stubborn`` servers and builds do not end when asked, ``undying``
+    servers not at all; ``lingering`` projects are not completely removed as long as they are listed
+    there. ``place`` is the id that all of it bears, ``withheld`` the error raised when asked for
+    it."""
 
     def __init__(self) -> None:
         self.kept_images: dict[str, int | None] = {}

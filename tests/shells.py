@@ -1,9 +1,9 @@
-"""A Django shell of a whole portal that stays: a test that asks often need not start one each time.
+"""A long-lived Django shell of a whole portal: tests that ask often need not start one each time.
 
     with Shell(stack) as shell:
         shell.ask("User.objects.count()")
 
-The portal has run before: its database is there.
+The portal must have run before, so that its database exists.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ for question in sys.stdin:
 
 
 class Shell:
-    """Answer questions while the `with` block lasts."""
+    """A shell that answers questions while the `with` block lasts."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -45,9 +45,10 @@ class Shell:
         self._process.communicate()  # it ends with its input
 
     def ask(self, question: str) -> str:
-        """Return the line that ``print(question)`` makes there; ``User`` and ``SignIn`` are known.
+        """Return the line that ``print(question)`` prints there; ``User`` and ``SignIn`` are
+        defined.
 
-        Raises `AssertionError` where the question is an error.
+        Raises `AssertionError` if the question is an error.
         """
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(f"{question}\n")

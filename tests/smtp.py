@@ -1,4 +1,5 @@
-"""A mail server on this machine: takes letters and keeps them, or refuses, as a test tells it."""
+"""A mail server on this machine that accepts letters and keeps them, or refuses, as a test tells
+it."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ from tests.threadserver import ThreadServer
 
 
 class MailServer:
-    """``letters`` are those that came; ``refused`` are addresses that it takes nothing for.
-    ``silent``: it takes a letter and never says so. ``breaks_on`` are addresses at which it hangs
-    up. Unless it ``admits``, no password is right."""
+    """A mail server. ``letters`` are those that came; ``refused`` are addresses for which it
+    accepts nothing. ``silent``: it accepts a letter and never confirms it. ``breaks_on`` are
+    addresses at which it hangs up. Unless it ``admits``, no password is right."""
 
     def __init__(self) -> None:
         self.letters: list[EmailMessage] = []

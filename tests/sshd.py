@@ -5,9 +5,9 @@
         server.allow(public_key, "ada/secret")
         server.url("ada/secret")  # ssh://<user>@127.0.0.1:<port>/ada/secret.git
 
-It listens on 127.0.0.1 or the address it is given, which the portal and its sandboxes reach only
-when `server.host` is a trusted host. Who signs in is the account that runs the tests: no other
-is there for certain. The same repositories are there over HTTP, which asks for a password.
+The server listens on 127.0.0.1 or the address it is given, which the portal and its sandboxes reach
+only when `server.host` is a trusted host. Clients sign in as the account that runs the tests, since
+no other is sure to exist. The same repositories are served over HTTP, which asks for a password.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ _WHERE_KNOWN = ("PerSourcePenalties no",)
 
 
 class SshServer:
-    """Serves until the `with` block ends. ``git`` holds the repositories and makes more of them
-    (`GitServer.branch` and so on), ``host`` is what to put among the trusted hosts, ``host_key``
-    a line of ``known_hosts``, ``user`` who signs in."""
+    """An SSH server that runs until the `with` block ends. ``git`` holds the repositories and makes
+    more of them (`GitServer.branch` and so on), ``host`` is what to put among the trusted hosts,
+    ``host_key`` a line of ``known_hosts``, ``user`` the name to sign in with."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="sshd-")
@@ -124,12 +124,12 @@ class SshServer:
 
     @property
     def log(self) -> str:
-        """What the server has written so far: which keys it was shown, and which it took."""
+        """Return the server's log so far: which keys it was offered, and which it accepted."""
         log = self._folder / "log"
         return log.read_text() if log.exists() else ""
 
     def repository(self, name: str, files: Files, *, branch: str = "main") -> str:
-        """Make the repository, or a further commit in it, that nobody may read as yet.
+        """Make the repository, or a further commit in it, that nobody may read yet.
 
         Returns the commit.
         """
@@ -152,7 +152,7 @@ class SshServer:
         self._write()
 
     def reads(self, private: str, name: str) -> bool:
-        """Whether the holder of this private key can read the repository, tried with git."""
+        """Return whether the holder of this private key can read the repository, tried with git."""
         with tempfile.NamedTemporaryFile("w", dir=self._folder) as key:
             key.write(private)
             key.flush()
@@ -193,7 +193,8 @@ class SshServer:
         return subprocess.run(words, capture_output=True).returncode == 0
 
     def _listens(self) -> bool:
-        """Wait until it does, or has ended because it cannot."""
+        """Wait until the server listens and return True, or False if it has ended because it
+        cannot."""
         said = f"Server listening on {self._address} port {self.port}."
         while (running := self._process.poll() is None) and said not in self.log:
             time.sleep(0.01)
@@ -201,7 +202,7 @@ class SshServer:
 
 
 def new_identity(known_hosts: str = "") -> Identity:
-    """A key pair of nobody, as OpenSSH makes them."""
+    """Return a new key pair that belongs to nobody, as OpenSSH makes them."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "key")
         _new_key(path)

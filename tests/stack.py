@@ -1,6 +1,6 @@
 """A whole portal as people run it: ``manage.py up`` on a free port, with its own data folder.
 
-Its parts can be killed one by one. What it started is ended with it, notebooks included.
+Its parts can be killed one by one. All that it started is ended with it, notebooks included.
 """
 
 from __future__ import annotations
@@ -40,15 +40,16 @@ for report in backend.builds(): backend.cancel_build(report.id)
 
 
 def eventually(ask: Callable[[], T | None], *, within: float = 30.0, what: str = "it") -> T:
-    """The first true answer; fails when there is none in time."""
+    """Return the first true answer of ``ask``; fails if there is none in time."""
     answer = looked(ask, within)
     assert answer, f"{what} did not happen within {within:g} s; last answer: {answer!r}"
     return answer
 
 
 class Stack:
-    """``patience`` is how many times as long as one machine a back end may take; ``data`` is a
-    folder of its own unless one is given, and ``inside`` stands before each of its programs."""
+    """A running portal. ``patience`` is how many times longer than on one machine a back end may
+    take; ``data`` is a folder of its own unless one is given, and ``inside`` is put before the
+    command of each of its programs."""
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class Stack:
         self.log = self.home / "up.log"
 
     def start(self, is_up: Callable[[], bool] | None = None) -> None:
-        """Return once it can take a launch, or is as far as ``is_up`` asks."""
+        """Start the portal; return once it can take a launch, or ``is_up`` returns true."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.inside, sys.executable, "manage.py", "up"],
@@ -115,7 +116,7 @@ class Stack:
         remove(self.data)
 
     def manage(self, *arguments: str, expected: int = 0, within: float = 60) -> str:
-        """What ``manage.py`` prints; ``expected`` is the status with which it ends."""
+        """Return what ``manage.py`` prints; ``expected`` is its exit status."""
         done = subprocess.run(
             [*self.inside, sys.executable, "manage.py", *arguments],
             cwd=PROJECT,
@@ -129,11 +130,11 @@ class Stack:
         return done.stdout.strip()
 
     def warm_up(self, there: Path) -> None:
-        """Take over what builds need from another data folder, which saves the making of it."""
+        """Copy what builds need from another data folder, which saves making it."""
         warm_up(self.data, there, self.inside)
 
     def account(self, username: str) -> None:
-        """A person who signs in with `PASSWORD`."""
+        """Make an account that signs in with `PASSWORD`."""
         make = f"User.objects.create_user('{username}', password='{PASSWORD}')"
         self.manage("shell", "-c", f"from portal.models import User; {make}")
 
@@ -141,7 +142,8 @@ class Stack:
         return Api(self, self.manage("create_token", username).splitlines()[-1])
 
     def part(self, name: str) -> int | None:
-        """The pid of web, worker, watch or keepers; None while it is being restarted."""
+        """Return the pid of web, worker, watch or keepers; None while the part is being
+        restarted."""
         words = {"web": "uvicorn", "worker": "qcluster", "watch": "watch", "keepers": "forkserver"}
         assert self.process
         for pid in processes.children(self.process.pid):
@@ -150,14 +152,14 @@ class Stack:
         return None
 
     def kill(self, name: str) -> None:
-        """``kill -9`` of one part; it is back when the portal is healthy again."""
+        """``kill -9`` one part; it is back when the portal is healthy again."""
         pid = eventually(lambda: self.part(name), what=name)
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: not Path(f"/proc/{pid}").exists(), what=f"the end of {name}")
 
 
 class Api:
-    """A person with a token."""
+    """A client of the API with a person's token."""
 
     def __init__(self, stack: Stack, token: str) -> None:
         self.stack = stack
@@ -175,7 +177,7 @@ class Api:
         self.http.close()
 
     def launch(self, repository: str, **more: str) -> str:
-        """The name of a new project."""
+        """Launch a repository and return the name of the new project."""
         answer = self.http.post("projects/", json={"repository": repository, **more})
         assert answer.status_code == 201, answer.text
         name: str = answer.json()["name"]
@@ -192,13 +194,13 @@ class Api:
         assert answer.status_code == 202, answer.text
 
     def delete(self, name: str, *, for_good: bool = True) -> None:
-        """Delete it; usually so that nothing of it outlives the test."""
+        """Delete the project; by default for good, so that nothing of it outlives the test."""
         address = f"projects/{name}/"
         answer = self.http.delete(address, params={"for_good": "true"} if for_good else None)
         assert answer.status_code == 202, answer.text
 
     def until(self, name: str, *states: str, within: float = 120) -> dict[str, Any]:
-        """The project once it is in one of these states."""
+        """Wait until the project is in one of these states, and return it."""
 
         def arrived() -> dict[str, Any] | None:
             try:
@@ -213,7 +215,7 @@ class Api:
         return eventually(arrived, within=within, what=f"{name} being {' or '.join(states)}")
 
     def story(self, name: str) -> list[dict[str, Any]]:
-        """All events and log so far."""
+        """Return all events and log lines so far."""
         events: list[dict[str, Any]] = []
         after = 0
         while True:
@@ -224,7 +226,7 @@ class Api:
             after = page["next"]
 
     def log(self, name: str) -> list[str]:
-        """The lines of the build's log."""
+        """Return the lines of the build's log."""
         pieces = [item["message"] for item in self.story(name) if item.get("log")]
         return "\n".join(pieces).split("\n")
 
@@ -248,7 +250,8 @@ def started(stack: Stack) -> Iterator[Stack]:
 
 
 def _running(run: Path) -> list[int]:
-    """The keepers: each holds a lock below this folder for as long as it lives."""
+    """Return the pids of the keepers: each holds a lock below this folder for as long as it
+    lives."""
     below = f"{run}/"
     everything = processes.everything()
     return [pid for pid in everything if any(below in each for each in processes.held(pid))]

@@ -1,4 +1,4 @@
-"""A project brought to any state that a page can find it in, without a back end doing anything."""
+"""Bring a project to any state that a page can find it in, without a back end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ LOG = "Collecting numpy\nerror: no such package: nump\nbye"
 
 
 def project_in(state: ProjectState, owner: User, repository: str = "ada/flowers") -> Project:
-    """A project of ``owner`` in ``state``, with a build and a log once it has got that far."""
+    """Return a project of ``owner`` in ``state``, with a build and a log once it has got that
+    far."""
     project = lifecycle.launch(owner, repository)
     if state != ProjectState.WAITING:
         _go_on(project, state)

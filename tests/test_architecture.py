@@ -1,4 +1,4 @@
-"""What holds for the code as a whole, and no single module could promise."""
+"""Rules for the code as a whole, which no single module could enforce."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ def sources() -> Iterator[Path]:
 
 
 def permissions_in(text: str) -> set[tuple[str, str]]:
-    """Every permission that ``text`` names; the labels of apps, not every dotted name. Those of
-    groups and of the audit are checked where the roles are (`tests/portal/test_roles.py`)."""
+    """Return every permission that ``text`` names, by the labels of apps; not every dotted name is
+    one. Those for groups and the audit log are checked with the roles
+    (`tests/portal/test_roles.py`)."""
     labels = {*OUR_LABELS, "sessions", "admin", "django_q"}
     found = PERMISSION.findall(text) + ASKED.findall(text)
     return {(label, name) for label, name in found if label in labels}
@@ -85,7 +86,7 @@ def test_our_own_apps_come_before_the_libraries():
 
 
 def imported(path: Path) -> set[str]:
-    """The top-level names of what a module imports, wherever in it."""
+    """Return the top-level names that a module imports, anywhere in it."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -113,7 +114,7 @@ def test_the_portal_imports_nothing_that_only_the_tests_install():
 
 
 def variables_of_providers() -> list[str]:
-    """As the only provider has them."""
+    """Return the variables of providers, named as for a single provider."""
     texts = {
         name: (ROOT / f"portal/accounts/oidc/{name}.py").read_text()
         for name in ("policy", "provider")

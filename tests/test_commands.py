@@ -1,4 +1,5 @@
-"""The commands of the README: the portal starts, says where it is, keeps itself up and ends."""
+"""The commands of the README: the portal starts, says where it is, keeps itself running and
+ends."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """A portal that nobody gave a password."""
+    """A portal for which nobody set a password."""
     running = Stack(PORTAL_ADMIN_PASSWORD="")
     try:
         running.start()
@@ -32,13 +33,13 @@ def stack() -> Iterator[Stack]:
 
 
 def said(stack: Stack) -> str:
-    """Everything on the screen, once the portal has said that it is ready."""
+    """Return everything on the screen, once the portal has said that it is ready."""
     eventually(lambda: "Ctrl-C" in stack.log.read_text(), what="the announcement")
     return stack.log.read_text()
 
 
 def refused(stack: Stack, **environment: str) -> str:
-    """What a start says that ends at once."""
+    """Return what a start prints that fails at once."""
     done = subprocess.run(
         [sys.executable, "manage.py", "up"],
         cwd=PROJECT,
@@ -53,13 +54,13 @@ def refused(stack: Stack, **environment: str) -> str:
 
 
 def part(stack: Stack, name: str) -> int:
-    """The id of web, worker or watch; waits for it to be there."""
+    """Return the pid of web, worker or watch, waiting until it exists."""
 
     return eventually(lambda: stack.part(name), what=name)
 
 
 def group(leader: int) -> list[int]:
-    """Everyone alive in the process group of ``leader``."""
+    """Return every live process in the process group of ``leader``."""
     members = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has just ended

@@ -3,7 +3,7 @@
     with ThreadServer(Handler) as server:
         httpx.get(f"http://{server.address}/")
 
-`socketserver` looks every half second whether it is to stop, and whoever stops it waits for that.
+`socketserver` checks every half second whether it should stop, and its `shutdown` waits for that.
 This one selects on a socket that is closed to stop it.
 """
 
@@ -17,8 +17,8 @@ from typing import Self
 
 
 class ThreadServer(socketserver.ThreadingTCPServer):
-    """Listen on a free port of ``host`` from now on, and answer by ``handler`` while the
-    `with` block lasts. Handlers of `http.server` do, too."""
+    """Listen on a free port of ``host`` from now on, and answer with ``handler`` while the `with`
+    block lasts. Handlers of `http.server` work, too."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -52,7 +52,7 @@ class ThreadServer(socketserver.ThreadingTCPServer):
         self.server_close()
 
     def shutdown(self) -> None:
-        """Let nobody in any more."""
+        """Accept no more connections."""
         self._end.close()
         self._thread.join()
 

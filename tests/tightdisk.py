@@ -1,6 +1,7 @@
-"""A disk that can be full: a small file system in memory, at a folder, with or without rights.
+"""A disk that can be full: a small file system in memory, mounted at a folder, with or without
+root.
 
-Root mounts it for all to see. Anybody else does so in a namespace of their own, into which `inside`
+Root mounts it for all to see. Other users mount it in a namespace of their own, into which `inside`
 leads programs; `seen` is where this process finds it.
 """
 
@@ -16,7 +17,7 @@ _WAIT = '"$@" && echo mounted && exec sleep infinity'
 
 
 class TightDisk:
-    """``inside``: what stands before the words of a program that is to see the disk."""
+    """A small disk. ``inside`` is put before the command of a program that has to see it."""
 
     def __init__(self, seen: Path, inside: list[str], remount: list[str]) -> None:
         self.seen = seen
@@ -25,8 +26,8 @@ class TightDisk:
         self._filler = seen / ".filler"
 
     def fill(self) -> None:
-        """Take all that is free now. What somebody else gives back meanwhile stays free: whoever
-        ends because the disk is full has room to say so."""
+        """Take all that is free now. Space that is released meanwhile stays free, so that a program
+        which ends because the disk is full has room to say so."""
         left = self.free()
         with self._filler.open("ab", buffering=0) as file:
             for size in (1_000_000, 4096):
@@ -35,23 +36,23 @@ class TightDisk:
                         left -= written
 
     def free(self) -> int:
-        """Bytes."""
+        """Return the free bytes."""
         there = os.statvfs(self.seen)
         return there.f_bavail * there.f_frsize
 
     def let_write(self, *, write: bool) -> None:
-        """Have the disk taken for read-only, as the kernel does with one that is broken, or not."""
+        """Make the disk read-only, as the kernel does with a broken one, or writable again."""
         how = "rw" if write else "ro"
         subprocess.run([word.format(how=how) for word in self._remount], check=True)
 
     def make_room(self) -> None:
-        """Give back what `fill` took; nothing, where it has taken nothing."""
+        """Give back what `fill` took, if anything."""
         self._filler.unlink(missing_ok=True)
 
 
 @contextmanager
 def tight_disk(folder: Path, megabytes: int) -> Iterator[TightDisk]:
-    """A disk of this size at ``folder``, until the block ends."""
+    """Mount a disk of this size at ``folder`` until the block ends."""
     words = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=711", "tmpfs", str(folder)]
     remount = ["mount", "-o", "remount,{how}", str(folder)]
     if os.geteuid() == 0:
@@ -70,7 +71,7 @@ def tight_disk(folder: Path, megabytes: int) -> Iterator[TightDisk]:
 
 @contextmanager
 def _held(words: list[str]) -> Iterator[int]:
-    """A process in whose namespace the disk is mounted."""
+    """Yield the pid of a process in whose namespace the disk is mounted."""
     holding = ["unshare", "--map-root-user", "--mount", "sh", "-c", _WAIT, "sh", *words]
     with subprocess.Popen(holding, stdout=subprocess.PIPE) as process:
         assert process.stdout

@@ -1,6 +1,5 @@
-"""Makes what every local back end needs first, once for all processes of a run: the tools of builds
-and the packages that every environment begins with.
-"""
+"""Make what every local back end needs first, once for all processes of a run: the tools of builds
+and the packages that every environment begins with."""
 
 from __future__ import annotations
 
@@ -19,13 +18,14 @@ from tests.backends.waiting import finished, log
 from tests.githttp import GitServer
 
 SHARED = "BINDERY_TEST_SHARED"
-"""Names the folder that all processes of a run share, where `bin/test` has made one."""
+"""Names the folder that all processes of a run share, if `bin/test` has made one."""
 TRIES = 3
-"""The package index may be away for a moment, which should not fail a whole run."""
+"""How often to try: the package index may be away for a moment, which should not fail a whole
+run."""
 
 
 def folder(git: GitServer) -> Path:
-    """Return a data folder that has nothing but these, of which `warm_up` makes copies."""
+    """Return a data folder with only the tools and packages, from which `warm_up` copies."""
     data = Path(os.environ[SHARED]) if SHARED in os.environ else scratch.folder()
     data.mkdir(mode=0o711, parents=True, exist_ok=True)
     done = data / "made"
@@ -38,7 +38,8 @@ def folder(git: GitServer) -> Path:
 
 
 def warm_up(data: Path, there: Path, inside: Sequence[str] = ()) -> None:
-    """Copy them into another data folder; ``inside`` stands before the words of each program."""
+    """Copy tools and packages from ``there`` into another data folder; ``inside`` is put before
+    each command."""
     both = [str(path) for name in ("toolbox", "cache") if (path := there / name).exists()]
     for words in (["mkdir", "-p"], ["cp", "-a", *both]):
         subprocess.run([*inside, *words, str(data)], check=True)

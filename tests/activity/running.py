@@ -1,4 +1,4 @@
-"""Projects whose notebooks are ready, straight in the database."""
+"""Make projects whose notebooks are ready, straight in the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ BEFORE = NOW - timedelta(days=3)
 
 
 def running(owner: User, name: str = "p", address: str = "unix:/nowhere") -> Session:
-    """A notebook at this address, last used at `BEFORE` and soon to go."""
+    """Return a session whose notebook is at this address, last used at `BEFORE` and soon to
+    expire."""
     fields = {"last_activity": BEFORE, "warned": BEFORE, "goes": NOW}
     session = make_project(owner, name, address, **fields).current
     assert session
@@ -21,13 +22,13 @@ def running(owner: User, name: str = "p", address: str = "unix:/nowhere") -> Ses
 
 
 def use_of(session: Session) -> tuple[datetime, bool]:
-    """When the session's project was last used, and whether it is still to go."""
+    """Return when the session's project was last used, and whether it is still due for deletion."""
     project = Project.objects.get(pk=session.project_id)
     assert (project.warned is None) is (project.goes is None)
     return project.last_activity, project.goes is not None
 
 
 def answer_of(session: Session) -> tuple[datetime | None, bool]:
-    """When it last answered, and whether it was computing then."""
+    """Return when the notebook last answered, and whether it was computing then."""
     session.refresh_from_db()
     return session.asked, session.busy

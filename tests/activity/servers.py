@@ -1,4 +1,4 @@
-"""Stand-ins for notebooks' servers that say one thing, each in its own way, good and bad."""
+"""Stand-ins for notebook servers, each of which gives one kind of good or bad answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Manner = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 
 def saying(body: bytes, status: str = "200 OK", *headers: str, pause: float = 0) -> Manner:
-    """Answers with this."""
+    """Answer with this body and these headers, after ``pause`` seconds."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
 
     async def say(reader: StreamReader, writer: StreamWriter) -> None:
@@ -26,7 +26,7 @@ def saying(body: bytes, status: str = "200 OK", *headers: str, pause: float = 0)
 
 
 def repeating(head: bytes, piece: bytes, pause: float = 0) -> Manner:
-    """Begins with this and never ends."""
+    """Begin with ``head``, then repeat ``piece`` without an end."""
 
     async def repeat(reader: StreamReader, writer: StreamWriter) -> None:
         writer.write(head)
@@ -39,16 +39,16 @@ def repeating(head: bytes, piece: bytes, pause: float = 0) -> Manner:
 
 
 async def silent(reader: StreamReader, writer: StreamWriter) -> None:
-    """Takes the question and says nothing."""
+    """Read the request and never answer."""
     await reader.read()
 
 
 async def closing(reader: StreamReader, writer: StreamWriter) -> None:
-    """Hangs up."""
+    """Hang up without an answer."""
 
 
 class Servers:
-    """Any number of them, in a thread of their own. ``heads`` are the requests that came."""
+    """Any number of servers, in a thread of their own. ``heads`` are the requests that came."""
 
     def __init__(self) -> None:
         self.heads: list[str] = []
@@ -72,7 +72,7 @@ class Servers:
         self._loop.close()
 
     def add(self, manner: Manner, socket: Path | None = None) -> str:
-        """The address of a new one, at a unix socket or at a port of its own."""
+        """Start a server, at a Unix socket or at a port of its own, and return its address."""
         return asyncio.run_coroutine_threadsafe(self._serve(manner, socket), self._loop).result(10)
 
     async def _serve(self, manner: Manner, socket: Path | None) -> str:

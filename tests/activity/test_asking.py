@@ -1,4 +1,4 @@
-"""Many servers are asked at once; what one of them does concerns none of the others."""
+"""Many servers are asked at once; a slow or broken one does not hold up the others."""
 
 from __future__ import annotations
 

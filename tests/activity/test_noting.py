@@ -1,4 +1,4 @@
-"""What notebooks answer is written down without undoing anything."""
+"""Answers of notebooks are recorded without undoing anything that was written meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the answer of a notebook's server means, whatever stands in it."""
+"""Answers of notebook servers are interpreted safely, whatever they contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every notebook that is ready is asked again and again, and nothing that fails ends that."""
+"""Every ready notebook is asked again and again, and no failure stops that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People with tokens, on a back end on command: nothing here is about a notebook's insides."""
+"""Users with tokens, on a scripted back end: nothing here is about what is inside a notebook."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Launch = Callable[..., list[Project]]
 
 
 def post(client: Client, address: str, data: object = None, **headers: str):
-    """``headers`` are named with underscores."""
+    """Post ``data``; name ``headers`` with underscores."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     return client.post(
         f"/api/v1/{address}", data or {}, content_type="application/json", headers=given
@@ -33,7 +33,7 @@ def api(ada: User, backend: ScriptedBackend) -> Client:
 
 @pytest.fixture
 def launch(backend: ScriptedBackend) -> Launch:
-    """``launch(user, 3)``: projects of somebody, past any limit but their notebooks'."""
+    """``launch(user, 3)`` launches projects for a user, past every limit but that on notebooks."""
 
     def some(user: User, count: int = 1, repository: str = REPOSITORY) -> list[Project]:
         made = []

@@ -1,5 +1,5 @@
-"""Whatever is sent, within the schema and outside of it: no answer that the schema does not know,
-and none that says the fault is ours. With a token of each scope, and as staff."""
+"""Fuzz the API, within the schema and outside of it: every answer is one that the schema describes,
+and none is a server error. With a token of each scope, and as staff."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CALLS = {operation["operationId"]: (path, method) for path, method, operation in
 
 @pytest.fixture(scope="module")
 def described() -> Any:
-    """The schema, and the portal that it is to be true of."""
+    """Return the schema, bound to the portal that it has to describe correctly."""
     described = schemathesis.openapi.from_dict(schema())
     described.app = get_wsgi_application()
     return described

@@ -1,4 +1,4 @@
-"""The page of the API: every call is on it, and nothing that its policy would refuse."""
+"""The API documentation page lists every call and loads nothing that its policy would refuse."""
 
 from __future__ import annotations
 

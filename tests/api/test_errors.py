@@ -1,4 +1,4 @@
-"""Whatever goes wrong is said in one form: a code for programs and a sentence for people."""
+"""All errors have one form: a code for programs and a sentence for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From where a project's events are read on: `Last-Event-ID`, and `after` where there is none."""
+"""Project events resume from `Last-Event-ID`, or from `after` if that is missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cursors(project) -> list[int]:
 
 @pytest.fixture
 def read(ada, project):
-    """The cursors of what is told with these words."""
+    """Return a function that reads events with these parameters and returns their cursors."""
     client = with_token(ada)
     address = f"/api/v1/projects/{project.name}/events/"
 

@@ -1,5 +1,5 @@
-"""Every address of the API, tried by all who matter, each of whom finds it as it was. The addresses
-come from the resolver, so a new one fails here until it is said who may do what."""
+"""Call every address of the API as every kind of user; each call finds the portal unchanged. The
+addresses come from the resolver, so a new one fails here until it is listed who may use it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def people(ada, bob, vera, stan) -> dict[str, Client]:
 
 @contextmanager
 def undone() -> Iterator[None]:
-    """Take back what is done in the block, its tasks included."""
+    """Undo whatever is done in the block, its tasks included."""
     with transaction.atomic():
         with TestCase.captureOnCommitCallbacks(execute=True):
             yield

@@ -1,4 +1,4 @@
-"""What a list of projects may be narrowed to, and whose list it may be."""
+"""Filters of the project list, and whose projects a user may list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies and addresses made to break whoever reads them: 4xx as JSON with a code, everywhere."""
+"""Bodies and addresses made to break parsers are answered with 4xx and a JSON error code."""
 
 from __future__ import annotations
 

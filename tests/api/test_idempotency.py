@@ -1,4 +1,4 @@
-"""What is sent twice with one key happens once, and is answered twice."""
+"""A request that is sent twice with one idempotency key happens once and gets the same answer."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_who_was_thought_to_have_crashed_and_comes_back_does_nothing(ada, api):
 
 
 def _begun(api) -> None:
-    """A request with the key that has got no answer yet."""
+    """A request with the key that has no answer yet."""
     post(api, "projects/", WISH, Idempotency_Key=KEY)
     Idempotency.objects.update(status=None, body=None)
 

@@ -1,4 +1,4 @@
-"""Lists come in pages, and stay what they are while rows come and go."""
+"""Lists are paginated and stay consistent while rows come and go."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def no_limit(db) -> None:
 
 
 def pages(api: Client, address: str, meanwhile=lambda: None) -> list[list[str]]:
-    """The names on each page, as the links lead from one to the next."""
+    """Return the names on each page, following the links from one to the next."""
     found = []
     while address:
         answer = api.get(address)

@@ -1,4 +1,4 @@
-"""The schema is whole: each address, each answer, and the errors of each."""
+"""The schema is complete: each address, each answer, and the errors of each."""
 
 from __future__ import annotations
 

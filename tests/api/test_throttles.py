@@ -1,4 +1,4 @@
-"""Who asks too often is told when to come again; nobody else notices."""
+"""Clients that ask too often are told when to retry; nobody else notices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ME = "/api/v1/me/"
 
 
 class Clock:
-    """Stands at the beginning of a minute until it is put on."""
+    """Stands still at the beginning of a minute until it is moved on."""
 
     def __init__(self) -> None:
         self.now = 60.0 * (time.time() // 60)

@@ -1,4 +1,4 @@
-"""Deleting and restoring by the API: what a program sees in between, and what is refused."""
+"""Deleting and restoring through the API: what a client sees in between, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The walk-throughs of docs/api.md do what they say, on a whole portal, as they stand there."""
+"""The walk-throughs in docs/api.md work as written, against a whole portal."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ def getaddrinfo(host, *rest, **more):
     return ask("127.0.0.1" if str(host).endswith(".localhost") else host, *rest, **more)
 socket.getaddrinfo = getaddrinfo
 """
-"""Browsers and curl know that names below localhost are this machine (RFC 6761); not each C library
-does, and a portal that people use has names in the DNS."""
+"""Make names below localhost resolve to this machine.
+
+Browsers and curl do so (RFC 6761), but not every C library does. A real portal has names in the
+DNS.
+"""
 
 
 def blocks(language: str) -> str:

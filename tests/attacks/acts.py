@@ -1,4 +1,4 @@
-"""Attempts that take several steps: functions of the portal under attack."""
+"""Attempts that take several steps: functions that get the portal under attack."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tests.attacks.cast import HERE, World
 
 @dataclass(frozen=True)
 class Act(Attempt):
-    """``act`` returns what it has got hold of, and nothing where the portal held."""
+    """An attempt in several steps. ``act`` returns what it got hold of, or nothing if the portal
+    held."""
 
     act: Callable[[World], Any]
 
@@ -23,8 +24,8 @@ class Act(Attempt):
 
 
 def visitor(world: World, name: str = "", **headers: str) -> httpx.Client:
-    """Return a browser without JavaScript, signed in as this person; every host below
-    ``localhost`` is led to the portal."""
+    """Return a browser without JavaScript, signed in as this person; requests to any host below
+    ``localhost`` go to the portal."""
     client = httpx.Client(
         headers={"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document",
                  **headers},
@@ -37,7 +38,7 @@ def visitor(world: World, name: str = "", **headers: str) -> httpx.Client:
 
 
 class _ToPortal(httpx.HTTPTransport):
-    """Names below ``localhost`` are known to browsers alone."""
+    """Sends names below ``localhost``, which only browsers resolve, to the portal."""
 
     def __init__(self, port: int) -> None:
         super().__init__()
@@ -55,7 +56,7 @@ class _ToPortal(httpx.HTTPTransport):
 
 
 def steps(client: httpx.Client, url: str, most: int = 8) -> list[httpx.Response]:
-    """Return each answer on the way that begins at this address."""
+    """Follow redirects from this address and return each answer on the way."""
     found = [client.get(url, follow_redirects=False)]
     while found[-1].is_redirect and len(found) < most:
         found.append(client.get(led_to(found[-1]), follow_redirects=False))
@@ -63,6 +64,6 @@ def steps(client: httpx.Client, url: str, most: int = 8) -> list[httpx.Response]
 
 
 def led_to(answer: httpx.Response) -> str:
-    """Return where an answer leads, as a whole address; "" where it leads nowhere."""
+    """Return the absolute address that an answer leads to, or ""."""
     place = answer.headers.get("location", "")
     return str(answer.request.url.join(place)) if place else ""

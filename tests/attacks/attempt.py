@@ -1,4 +1,4 @@
-"""What an attempt is, and what its outcome says."""
+"""Attempts and verdicts: the types that every table of attacks uses."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ON_A_CLUSTER = frozenset({KUBERNETES})
 
 
 class Verdict(NamedTuple):
-    """``outcome`` is ``held``, ``weak`` or ``broken``; or ``failed``, where the attempt itself
-    could not be made."""
+    """The outcome of an attempt: ``held``, ``weak`` or ``broken``; or ``failed``, if the attempt
+    itself could not be made."""
 
     outcome: str
     evidence: str
@@ -26,9 +26,9 @@ class Verdict(NamedTuple):
 class Attempt:
     """One thing that an attacker tries.
 
-    ``kind`` is what it is about, ``name`` what is tried; both together are the test's id.
-    ``severity`` is the outcome where it does not hold. A ``control`` is expected to succeed.
-    ``long``: it takes more time than the checks have.
+    ``kind`` is the subject, ``name`` what is tried; both together are the test's id. ``severity``
+    is the outcome if the portal does not hold. A ``control`` is expected to succeed. ``long``: it
+    takes too long for the quick checks.
     """
 
     kind: str
@@ -42,8 +42,8 @@ class Attempt:
         return f"{self.kind}: {self.name}"
 
     def judge(self, got: Any, why: str = "") -> Verdict:
-        """Return the verdict on what was got, which is nothing where it held; ``why`` is what
-        the attempt was told then."""
+        """Return the verdict on ``got``, which is empty if the portal held; ``why`` is what the
+        attempt was told in that case."""
         if bool(got) is self.control:
             return Verdict("held", str(got or why or "nothing was got")[:500])
         return Verdict(self.severity, f"got {got!r}"[:1000] if got else f"a control got no: {why}")
@@ -71,6 +71,6 @@ def chosen(request: pytest.FixtureRequest, test: str) -> list[Any]:
 
 
 def require(verdict: Verdict) -> None:
-    """Fail unless it held, and keep the evidence for who asks for it (``-rP``)."""
+    """Fail unless the portal held, and print the evidence (shown by ``-rP``)."""
     print(verdict.evidence)  # noqa: T201
     assert verdict.outcome == "held", verdict

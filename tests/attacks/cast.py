@@ -1,4 +1,4 @@
-"""Who attacks whom: people of each role on the portal under test, and alice's things."""
+"""The cast: people of each role on the portal under test, and alice's things."""
 
 from __future__ import annotations
 
@@ -56,18 +56,19 @@ print(json.dumps({"people": people, "cookie": settings.SESSION_COOKIE_NAME,
 """
 ROLES = {"alice": "", "carol": "", "mallory": "", "twin": "", "vera": "viewer", "sue": "support",
          "stan": "operator", "root": "superuser", "olga": "operator", "boss": "superuser"}  # fmt: skip
-"""``mallory`` is somebody with an account, ``twin``, ``olga`` and ``boss`` are whom staff do things to."""
+"""``mallory`` is a person with an account; ``twin``, ``olga`` and ``boss`` are the targets of
+staff."""
 
 
 HERE = "localhost.local"
-"""``localhost``, as jars of cookies in Python write it."""
+"""``localhost``, as Python's cookie jars write it."""
 ROOM = {"projects": 100}
-"""What each may have of what is limited."""
+"""Limits that each person gets."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """``tokens`` are by what they are for; the session is in `World.sessions`."""
+    """One person. ``tokens`` are keyed by their purpose; the session is in `World.sessions`."""
 
     name: str
     pk: int
@@ -77,8 +78,8 @@ class Person:
 
 @dataclass(frozen=True)
 class World:
-    """The portal under attack. ``sessions`` are the values of people's cookies, ``words`` stand for
-    names and numbers in the texts of attempts; ``secrets`` are what nobody may see."""
+    """The portal under attack. ``sessions`` are people's session cookies, ``words`` stand for names
+    and numbers in the texts of attempts; ``secrets`` are values that nobody may see."""
 
     stack: Stack
     backend: str
@@ -89,13 +90,13 @@ class World:
     secrets: tuple[str, ...]
 
     def filled(self, text: str) -> str:
-        """Return the text with the names and numbers of this portal."""
+        """Return the text with this portal's names and numbers filled in."""
         for word, value in self.words.items():
             text = text.replace(f"{{{word}}}", value)
         return text
 
     def row(self, query: str) -> Any:
-        """Return the first row of what is in the portal's database."""
+        """Return the first row that the query finds in the portal's database."""
         path = f"file:{self.stack.data}/db.sqlite3?mode=ro"
         with closing(sqlite3.connect(path, uri=True, timeout=20)) as database:
             return database.execute(self.filled(query)).fetchone()
@@ -105,7 +106,7 @@ class World:
 
     @contextmanager
     def browser(self, name: str) -> Iterator[Browser]:
-        """This person's browser, signed in; of a stranger's without a name."""
+        """Yield this person's browser, signed in; without a name, a stranger's."""
         with Browser(self.stack.url) as browser:
             if name:
                 browser.cookies.set(self.cookie, self.sessions[name], domain=HERE)
@@ -115,14 +116,14 @@ class World:
 
 
 class Browser(httpx.Client):
-    """Sends the portal's own forms as its pages would."""
+    """A browser that sends the portal's own forms as its pages would."""
 
     def __init__(self, url: str) -> None:
         super().__init__(base_url=url, timeout=30, headers={"Accept": "text/html"})
 
     @cached_property
     def token(self) -> str:
-        """What the forms of this session bear against requests that other sites forge."""
+        """Return the session's CSRF token."""
         page = self.get("/account/").text
         _, found, rest = page.partition('name="csrfmiddlewaretoken" value="')
         return rest.partition('"')[0] if found else ""

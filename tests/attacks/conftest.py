@@ -1,5 +1,5 @@
-"""The portal under attack, with its cast and with what is attacked: notebooks, a private project,
-a server of notebooks that misbehaves. Made once for all attempts of a process."""
+"""Fixtures: the portal under attack, with its cast and the targets: notebooks, a private project,
+and a notebook server that misbehaves. Made once for all attempts of a process."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ from tests.stack import Api, Stack
 
 HOSTILE = Path(__file__).with_name("hostile.py")
 HANGING = 8
-"""Repositories of a server that never answers."""
+"""Number of repositories on a server that never answers."""
 LOG = (
     "echo $OUTPUT; echo '</pre><h1 id=attack>x</h1><script>window.attacked = 1</script>';"
     " echo '<img src=x onerror=\"window.attacked = 1\">';"
     " printf 'turned \\342\\200\\256 round\\n'; printf 'hidden\\342\\200\\213 \\033[31mred\\010\\177\\n'"
 )
-"""What the build of the private project prints."""
+"""Shell commands in the build of the private project; its log has their output."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of one process, which has one portal; and once more in ``make test-long``."""
+    """Keep all attacks in one process, which has one portal; and once more in ``make
+    test-long``."""
     for item in items:
         if "tests/attacks/" in item.path.as_posix():
             item.add_marker(pytest.mark.attacks)
@@ -68,14 +69,14 @@ def world(
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """One that lets pages of other sites send requests to this machine, as it would to a portal on
-    the Internet; ends with this folder's tests, see `tests/browser`."""
+    """A Chromium that lets pages of other sites send requests to this machine, as it would to a
+    portal on the Internet; closed after this folder's tests, see `tests/browser`."""
     with launched("--disable-features=LocalNetworkAccessChecks") as browser:
         yield browser
 
 
 def _secrets(stack: Stack) -> tuple[str, ...]:
-    """What nobody may see who is not the portal itself."""
+    """Return values that only the portal itself may see."""
     kept = [path.read_text().strip() for path in stack.data.glob("*-key") if path.is_file()]
     given = [
         stack.environment.get(name, "") for name in ("PORTAL_ADMIN_PASSWORD", "PORTAL_NGINX_SECRET")
@@ -84,7 +85,7 @@ def _secrets(stack: Stack) -> tuple[str, ...]:
 
 
 def _projects(world: World, git: GitServer, ssh: SshServer) -> dict[str, str]:
-    """Launch what is attacked, all at once; returns the words for it."""
+    """Launch the targets, all at once, and return the words for them."""
     plain = git.repository("alice/attacked", {"index.ipynb": "{}"})
     start = {
         "start": '#!/bin/sh\nexec python3 "$(dirname "$0")/hostile.py"\n',
@@ -112,7 +113,7 @@ def _projects(world: World, git: GitServer, ssh: SshServer) -> dict[str, str]:
 
 
 def _private(alice: Api, ssh: SshServer, words: dict[str, str]) -> str:
-    """Launch a private project of alice's, whose notebook says something and ends."""
+    """Launch a private project of alice's, whose notebook prints something and ends."""
     name = f"alice/private-{secrets.token_hex(4)}"
     files = {
         "postBuild": f"#!/bin/sh\n{LOG}\n".replace("$OUTPUT", words["output_of_build"]),
@@ -128,7 +129,7 @@ def _private(alice: Api, ssh: SshServer, words: dict[str, str]) -> str:
 
 
 def _numbers(world: World, words: dict[str, str]) -> dict[str, str]:
-    """Return the numbers of rows that pages of staff are about."""
+    """Return the numbers of rows that staff pages are about."""
     project = f"select id, current_id from notebook_sessions_project where name = '{words['private_project']}'"
     number, session = world.row(project)
     build = world.row(f"select build_id from notebook_sessions_session where id = {session}")[0]
@@ -140,7 +141,7 @@ def _numbers(world: World, words: dict[str, str]) -> dict[str, str]:
 
 
 class Listening:
-    """Sockets of the machine that say a word to whoever gets to them."""
+    """Sockets of the machine that send a word to whoever connects."""
 
     def __enter__(self) -> tuple[str, str]:
         self.name = f"attacked-{secrets.token_hex(8)}"

@@ -1,4 +1,4 @@
-"""Forms as a browser fills them in: what stands on the page, with some fields changed."""
+"""Forms as a browser submits them: the fields on the page, some of them changed."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def fields(page: httpx.Response) -> Fields:
 
 @dataclass(frozen=True)
 class Form(Attempt):
-    """A form sent by staff: ``data`` goes over what stands on its page at ``path``.
+    """A form sent by staff: ``data`` overrides the fields on its page at ``path``.
 
-    It held where the answer to ``keeps``, a query of the portal's database, is the same before
-    and after, and the portal answered without a fault.
+    The portal held if the answer to ``keeps``, a query of its database, is the same before and
+    after, and it answered without a server error.
     """
 
     by: str
@@ -96,14 +96,14 @@ class Form(Attempt):
 
 
 def filled(world: World, value: Any) -> Any:
-    """Return a field's value, or values, with the names and numbers of this portal."""
+    """Return a field's value, or values, with this portal's names and numbers filled in."""
     if isinstance(value, list | tuple):
         return [world.filled(each) for each in value]
     return world.filled(value)
 
 
 def action(name: str, *chosen: str, **more: str) -> dict[str, Any]:
-    """Return the form by which an action of a list is confirmed for these rows."""
+    """Return the form that confirms a list action for these rows."""
     return {"action": name, "_selected_action": list(chosen), "confirmed": "yes", **more}
 
 

@@ -1,7 +1,7 @@
-"""A notebook's server that answers as no server should: the whole of it is run by a start script.
+"""A hostile notebook server in one file, which a start script runs.
 
-It listens where JupyterLab would, answers what the portal asks to see whether a notebook is
-ready, and by the path of a request breaks one rule each. Standard library only.
+It listens where JupyterLab would, passes the portal's readiness check, and breaks one rule for each
+path that is requested. Standard library only.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def frame(opcode, payload, final=True):
 
 PIECE = bytes(2**18)
 TIMES = 1200
-"""Of a piece: 320 MB."""
+"""Number of pieces: 320 MB altogether."""
 FRAMES = {
     "fragments": lambda: chain(
         [frame(2, PIECE, final=False)], repeat(frame(0, PIECE, final=False), TIMES)
@@ -89,11 +89,11 @@ FRAMES = {
     "masked": lambda: [bytes([0x82, 0x81, 0, 0, 0, 0]) + b"x"],
     "continuation": lambda: [frame(0, b"x")],
 }
-"""What is sent on a socket, by the last part of ``/ws/<kind>``."""
+"""Frames to send on a socket, by the last part of ``/ws/<kind>``."""
 
 
 async def socket(reader, writer, path, fields):
-    """Open a socket, and send what its path says; or send back what comes."""
+    """Open a socket and send the frames that its path asks for, or echo what arrives."""
     mixed = fields.get("sec-websocket-key", "").encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
     accept = base64.b64encode(hashlib.sha1(mixed).digest()).decode()
     writer.write(
@@ -114,7 +114,7 @@ async def socket(reader, writer, path, fields):
 
 
 async def answer(reader, writer, method, path, fields):
-    """Answer one request; returns whether another may follow."""
+    """Answer one request; return whether another may follow."""
     place = path.partition("?")[0]
     if fields.get("upgrade", "").lower() == "websocket" and place.startswith("/ws/"):
         await socket(reader, writer, place, fields)
@@ -152,7 +152,7 @@ async def answer(reader, writer, method, path, fields):
 
 
 async def body(reader, fields):
-    """Read what belongs to a request."""
+    """Read the body of a request."""
     if "chunked" in fields.get("transfer-encoding", ""):
         while size := int((await reader.readline()).split(b";")[0] or b"0", 16):
             await reader.readexactly(size + 2)

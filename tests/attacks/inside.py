@@ -1,12 +1,14 @@
-"""Make attempts from inside a notebook or a build: a program of its own, read as text.
+"""Make attempts from inside a notebook or a build. This module is a program of its own, read as
+text.
 
     python inside.py < order.json
 
 The order has ``attempts`` (name, program, seconds), ``facts``, which programs find under their
-names, and ``needles``, secrets to be looked for, which are written backwards: the order may be in
-a file that is looked through. A program is the body of a function: what it returns it has got hold of; nothing,
-or an error of the system's, says that it got nothing. Each runs in a process group of its own and is ended
-after its time. One line of JSON for each is printed, behind `MARK`. Standard library only.
+names, and ``needles``: secrets to look for, written backwards because the order may be in a file
+that is searched. A program is the body of a function and returns what it got hold of; returning
+nothing, or a system error, means that it got nothing. Each runs in a process group of its own and
+is killed when its time is up. One line of JSON for each is printed, behind `MARK`. Standard library
+only.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class NoCall(OSError):
 
 
 def call(number, *arguments):
-    """Make a system call; returns its result, raises `OSError` where it is refused."""
+    """Make a system call and return its result; raises `OSError` if it is refused."""
     plain = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
     result = libc.syscall(ctypes.c_long(number), *plain)
     if result == -1:
@@ -45,7 +47,7 @@ def call(number, *arguments):
 
 
 def done(result):
-    """Return what a function of libc returned; raises `OSError` where it failed."""
+    """Return the result of a libc function; raises `OSError` if it failed."""
     if result == -1:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result
@@ -61,13 +63,13 @@ def processes():
 
 
 def leaks(texts, needles):
-    """Return which of the needles is in one of the texts, shortened: they are secrets."""
+    """Return which of the needles occur in the texts, shortened because they are secrets."""
     found = [needle for needle in needles if any(needle.encode() in text for text in texts)]
     return [f"{needle[:4]}… ({len(needle)} characters)" for needle in found]
 
 
 def readable(paths):
-    """Yield the content of those files that can be read."""
+    """Yield the content of each file that can be read."""
     for path in paths:
         try:
             yield read(path)
@@ -76,7 +78,7 @@ def readable(paths):
 
 
 def asked(host, port, text, family=socket.AF_INET, timeout=3):
-    """Return the beginning of what a server answers."""
+    """Return the beginning of a server's answer."""
     with socket.socket(family) as visitor:
         visitor.settimeout(timeout)
         visitor.connect((host, port))
@@ -85,18 +87,18 @@ def asked(host, port, text, family=socket.AF_INET, timeout=3):
 
 
 def by_proxy(text, timeout=5):
-    """Return what the proxy, or who is behind it, answers to this request."""
+    """Return what the proxy, or the server behind it, answers to this request."""
     return asked("127.0.0.1", 3128, text, timeout=timeout)
 
 
 def tunnelled(authority):
-    """Return the proxy's answer where it opens a tunnel to this address."""
+    """Return the proxy's answer if it opens a tunnel to this address."""
     answer = by_proxy(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")
     return answer if " 200 " in answer.partition("\r\n")[0] else refused(answer)
 
 
 def fetched(address, host=""):
-    """Return the answer that is got through the proxy, unless it is the proxy's own refusal."""
+    """Return the answer that comes through the proxy, unless it is the proxy's own refusal."""
     lines = f"GET {address} HTTP/1.1\r\nHost: {host or 'x'}\r\nConnection: close\r\n\r\n"
     answer = by_proxy(lines)
     status = answer.split(" ", 2)[1]
@@ -108,7 +110,7 @@ def refused(answer):
 
 
 def counted(make, most):
-    """Return how many can be made, ``most`` at most, and why not more."""
+    """Return how many can be made, ``most`` at most, and what stopped it."""
     kept: list[object] = []
     try:
         while len(kept) < most:
@@ -119,7 +121,7 @@ def counted(make, most):
 
 
 def tried(attempt, facts):
-    """Return what became of one attempt, as a dictionary."""
+    """Return the result of one attempt, as a dictionary."""
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:

@@ -1,8 +1,8 @@
-"""Who may reach whom by the network policies that come with the project, read as pure data.
+"""Evaluate the project's network policies as pure data: which pod may reach what.
 
-The test cluster enforces none, so no packet is sent here: a policy is evaluated for a pod and
-whom it wants to reach, by the rules of ``networking.k8s.io/v1``. A pod that no policy selects for
-a direction may do everything in it; one that is selected, what one rule of one policy allows.
+The test cluster enforces none, so no packet is sent here: a policy is evaluated for a pod and its
+target, by the rules of ``networking.k8s.io/v1``. A pod that no policy selects for a direction may
+do everything in it; a selected one may do what at least one rule of one policy allows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Place:
-    """A pod, or with ``address`` something outside the cluster's own networks of pods."""
+    """A pod, or with ``address`` something outside the cluster's pod networks."""
 
     labels: Labels = field(default_factory=dict)
     namespace: str = "bindery"
@@ -39,7 +39,7 @@ def policies() -> list[dict[str, Any]]:
 
 
 def allows(source: Place, target: Place, port: int, protocol: str = "TCP") -> bool:
-    """Return whether both the source's policies let it out and the target's let it in."""
+    """Return whether the source's policies let it out and the target's let it in."""
     out = _one_way("Egress", source, target, port, protocol)
     return out and (bool(target.address) or _one_way("Ingress", target, source, port, protocol))
 
@@ -105,7 +105,7 @@ def _is_port(rule: Mapping[str, Any], port: int, protocol: str) -> bool:
 
 @dataclass(frozen=True)
 class Packet(Attempt):
-    """What one place sends to another; a control is one that has to arrive."""
+    """One connection from a place to another; a control is one that has to arrive."""
 
     source: Place
     target: Place

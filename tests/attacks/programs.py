@@ -1,4 +1,4 @@
-"""Attempts that are small programs, made by `inside` in a notebook or in a step of a build."""
+"""Attempts that are small programs, run by `inside` in a notebook or in a step of a build."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ EVERYWHERE = frozenset({NOTEBOOK, BUILD})
 
 @dataclass(frozen=True)
 class Program(Attempt):
-    """``program`` is the body of a function, see `inside`; it ends within ``seconds``. ``places``
-    are the sandboxes in which it is tried."""
+    """An attempt as a program. ``program`` is the body of a function, see `inside`; it ends within
+    ``seconds``. ``places`` are the sandboxes in which it is tried."""
 
     program: str
     seconds: float = field(default=10, kw_only=True)
     places: frozenset[str] = field(default=EVERYWHERE, kw_only=True)
 
     def verdict(self, said: Mapping[str, Any]) -> Verdict:
-        """Return the verdict on what `inside` said of this attempt."""
+        """Return the verdict on what `inside` reported for this attempt."""
         if "error" in said:
             return Verdict("failed", said["error"])
         return self.judge(said.get("got"), said.get("why", ""))
 
 
 def order(programs: Iterable[Program], world: World) -> str:
-    """Return what `inside` reads."""
+    """Return the order that `inside` reads."""
     attempts = [
         {"name": str(each), "program": each.program, "seconds": each.seconds} for each in programs
     ]
@@ -47,7 +47,7 @@ def order(programs: Iterable[Program], world: World) -> str:
 
 
 def facts(world: World) -> dict[str, Any]:
-    """Return what programs know of the portal, as an attacker might."""
+    """Return what programs know about the portal, as an attacker might."""
     words = ("git_host", "redirecting", "abstract", "unix")
     return {
         **{name: world.words[name] for name in words},
@@ -62,7 +62,7 @@ def facts(world: World) -> dict[str, Any]:
 
 
 def _address() -> str:
-    """Return the address from which this machine would go out."""
+    """Return the address from which this machine would reach the Internet."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("198.51.100.1", 9))
@@ -72,7 +72,7 @@ def _address() -> str:
 
 
 def verdicts(programs: Iterable[Program], output: str) -> dict[str, Verdict]:
-    """Return the verdicts that the output of `inside` tells, by the attempts' names."""
+    """Return the verdicts in the output of `inside`, by the attempts' names."""
     lines = [line.removeprefix(MARK) for line in output.splitlines() if line.startswith(MARK)]
     said = {each["name"]: each for each in map(json.loads, lines)}
     missing = {"error": f"no line about it in: {output[-2000:]}"}
@@ -80,7 +80,7 @@ def verdicts(programs: Iterable[Program], output: str) -> dict[str, Verdict]:
 
 
 def in_notebook(world: World, programs: list[Program]) -> dict[str, Verdict]:
-    """Make the attempts one after the other in a kernel of alice's notebook."""
+    """Run the attempts one after the other in a kernel of alice's notebook."""
     code = (
         "import subprocess, sys\n"
         f"done = subprocess.run([sys.executable, '-c', {INSIDE.read_text()!r}],"
@@ -93,7 +93,7 @@ def in_notebook(world: World, programs: list[Program]) -> dict[str, Verdict]:
 
 
 def in_build(world: World, git: GitServer, programs: list[Program]) -> dict[str, Verdict]:
-    """Make the attempts in one step of a build of alice's."""
+    """Run the attempts in one step of a build of alice's."""
     files = {
         "inside.py": INSIDE.read_text(),
         "order.json": order(programs, world),
@@ -110,7 +110,7 @@ def in_build(world: World, git: GitServer, programs: list[Program]) -> dict[str,
 
 
 def _whole_log(api: Api, name: str) -> str:
-    """Return the log once the attempts are over; a build that they hold up is not waited for."""
+    """Return the log once the attempts are over, without waiting for a build that they hold up."""
     log = "\n".join(api.log(name))
     is_over = OVER in log or api.project(name)["state"] in {"ready", "failed"}
     return log if is_over else ""

@@ -1,4 +1,4 @@
-"""What staff try who want more than their role; see `staff`."""
+"""Attempts by staff to get more than their role gives; see `staff`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pages of other sites and of notebooks try in a visitor's browser; see `browser`."""
+"""Attempts by pages of other sites and of notebooks in a visitor's browser; see `browser`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a repository tries while it is built; see `sandbox` and `build`."""
+"""Attempts by a repository while it is built; see `sandbox` and `build`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What visitors try, and servers of notebooks; see `network`."""
+"""Attempts by visitors and by notebook servers; see `network`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What code in a notebook tries, all in one kernel; see `sandbox`."""
+"""Attempts by code in a notebook, all in one kernel; see `sandbox`."""
 
 from __future__ import annotations
 

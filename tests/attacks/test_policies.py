@@ -1,4 +1,4 @@
-"""Who reaches whom by the network policies, without a packet; see `policies`."""
+"""Network policies, evaluated without a packet: who reaches whom; see `policies`."""
 
 from __future__ import annotations
 

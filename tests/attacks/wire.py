@@ -1,4 +1,4 @@
-"""Requests as they go over the wire, right ones and such as no library would send."""
+"""Requests as they go over the wire: valid ones, and ones that no library would send."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PORTAL = "localhost:{port}"
 PIECE = 65536
 OK = frozenset({200})
 REFUSED = frozenset({400, 401, 403, 404, 405, 411, 413, 414, 415, 417, 426, 429, 431, 501, 505})
-"""What says no to a visitor, in whatever words."""
+"""Statuses that refuse a visitor."""
 AWAY = frozenset({301, 302, 303})
 Headers = Iterable[tuple[str, str]]
 
 
 class Answer(NamedTuple):
-    """``status`` is 0 where the connection was closed without an answer, and -1 where none came
-    in time."""
+    """An answer. ``status`` is 0 if the connection was closed without one, and -1 if none came in
+    time."""
 
     status: int
     head: str = ""
@@ -38,10 +38,10 @@ class Answer(NamedTuple):
 @dataclass(frozen=True)
 class Request(Attempt):
     """A request, and what its answer may be. ``by`` is the person whose cookie it bears, or with
-    ``token`` the scope of whose token; ``host`` is where it goes.
+    ``token`` the scope of the token it bears; ``host`` is where it goes.
 
-    It held where the status is one of ``answers`` and none of ``without`` is in the answer, which
-    came ``within`` seconds. ``closes``: to close the connection is an answer as well.
+    The portal held if the status is one of ``answers``, none of ``without`` is in the answer, and
+    it came ``within`` seconds. ``closes``: closing the connection is an answer as well.
     ``by_nginx``: it goes through the server in front.
     """
 
@@ -73,7 +73,7 @@ class Request(Attempt):
         return world.filled("\r\n".join(lines))
 
     def tried(self, world: World) -> Verdict:
-        """Return the verdict on what the portal answers."""
+        """Send the request and return the verdict on the portal's answer."""
         sent = self.head(world) + world.filled(self.body)
         port = int(world.words["nginx"]) if self.by_nginx else world.stack.port
         return self.verdict(world, ask(port, [sent.encode("latin-1")], self.within))
@@ -95,14 +95,14 @@ class Request(Attempt):
 
 @dataclass(frozen=True)
 class Raw(Request):
-    """Text that is sent as it stands, ``path`` being all of it."""
+    """Text that is sent as it is; ``path`` is all of it."""
 
     def head(self, world: World) -> str:
         return world.filled(self.path)
 
 
 def ask(port: int, pieces: Iterable[bytes], within: float) -> Answer:
-    """Send what there is until there is an answer, and return it."""
+    """Send the pieces until there is an answer, and return it."""
     end = time.monotonic() + within
     with socket.create_connection(("127.0.0.1", port), timeout=within) as visitor:
         send(visitor, pieces, end)
@@ -125,8 +125,8 @@ def heard(visitor: socket.socket) -> Answer:
 
 
 def send(visitor: socket.socket, pieces: Iterable[bytes], end: float) -> int:
-    """Send until there is an answer, or it is closed, or the time is over; return how many bytes
-    were taken."""
+    """Send until there is an answer, the connection is closed, or the time is over; return how many
+    bytes were taken."""
     sent = 0
     for piece in pieces:
         rest = memoryview(piece)
@@ -144,7 +144,7 @@ def send(visitor: socket.socket, pieces: Iterable[bytes], end: float) -> int:
 
 
 def body_of(size: int) -> Iterator[bytes]:
-    """Yield so many bytes, in pieces."""
+    """Yield this many bytes, in pieces."""
     piece = b"x" * PIECE
     for _ in range(size // PIECE):
         yield piece

@@ -1,1 +1,1 @@
-"""Back ends: the contract that holds for all, and what each promises beyond it."""
+"""Back ends: the contract that holds for all of them, and what each promises beyond it."""

@@ -1,7 +1,7 @@
-"""A program of a stranger's in a real sandbox, without environment and notebook: in 0.1 s.
+"""Run a stranger's program in a real sandbox, without an environment or a notebook: takes 0.1 s.
 
-What starts it is a process of its own that goes the way of a keeper: it begins with the rights of
-the portal, makes the cgroup, gives up its rights and watches the sandbox as for a notebook.
+A separate process starts it in the same way as a keeper does: it begins with the rights of the
+portal, makes the cgroup, drops its rights and watches the sandbox as for a notebook.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from tests.backends.waiting import until
 
 SECRET = "no word that a program would have by chance: 5e0b6c"
 ORDINARY = 12_345
-"""The uid of somebody who is not root and runs a portal."""
+"""The uid of a portal that does not run as root."""
 STRANGER = 65_533
-"""The uid under which a portal that is root runs sandboxes here."""
+"""The uid under which a portal that runs as root starts sandboxes here."""
 MEMORY = 300_000_000
 
 _KEEPER = """
@@ -68,7 +68,7 @@ sys.stdout.buffer.write(f"\\n{end} {group is not None}".encode())
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the program wrote, and its status or why it was ended. ``grouped``: whether a memory
+    """The program's output, and its status or why it was ended. ``grouped``: whether a memory
     cgroup counted what it used."""
 
     output: str
@@ -84,8 +84,8 @@ def run(
     namespaces: bool = True,
     memory: int = MEMORY,
 ) -> Outcome:
-    """Run the program in a sandbox of a portal that is root, or of one that is not, on a machine
-    that allows cgroups and namespaces with limits, or does not."""
+    """Run the program in the sandbox of a portal that is root, or is not, on a machine that allows
+    memory cgroups and namespaces, or does not."""
     is_root = as_root and os.geteuid() == 0
     with _folder(STRANGER if is_root else _ordinary()) as top:
         (top / "program").write_text(program)
@@ -115,7 +115,8 @@ def _ordinary() -> int:
 
 @contextmanager
 def _folder(uid: int) -> Iterator[Path]:
-    """What a sandbox needs: a toolbox, and a run folder whose way out leads nowhere."""
+    """Make the folders that a sandbox needs: a toolbox, and a run folder whose way out leads
+    nowhere."""
     top = scratch.folder()
     (top / "toolbox").mkdir()
     toolbox._share(top / "toolbox/share")

@@ -1,4 +1,4 @@
-"""A local back end with a data folder of its own, and a git server to build from."""
+"""Fixtures: a local back end with a data folder of its own, and a git server to build from."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def git(git_server: GitServer) -> GitServer:
 
 @pytest.fixture(scope="session")
 def data(warm_data: Path) -> Iterator[Path]:
-    """One data folder for all tests, since the first build in one takes the longest."""
+    """One data folder for all tests, because the first build in a new one takes the longest."""
     folder = scratch.folder()
     warm_up(folder, warm_data)
     yield folder
@@ -41,7 +41,7 @@ def data(warm_data: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def images() -> dict[str, BuildSpec]:
-    """What was built in the data folder and may be used by many tests."""
+    """Specs of environments that were built in the data folder and are shared by many tests."""
     return {}
 
 
@@ -67,7 +67,7 @@ def backend(
 
 
 def _kept(backend: LocalBackend) -> list[str]:
-    """Run folders that are still there; builds that end are not reported any more."""
+    """Return the run folders that are left; ended builds are reported once and then forgotten."""
     backend.builds()
     names = [path.name for path in backend.folders.run.iterdir()]
     return [name for name in names if name.startswith((BUILD, SERVER))]
@@ -75,7 +75,7 @@ def _kept(backend: LocalBackend) -> list[str]:
 
 @pytest.fixture
 def order(git: GitServer) -> Callable[..., BuildSpec]:
-    """Makes a repository of the files, and the order to build it."""
+    """Return a function that makes a repository of files, and the spec of its build."""
 
     def make(files: dict[str, str], *, runs: bool = True) -> BuildSpec:
         number = next(_numbers)
@@ -88,7 +88,7 @@ def order(git: GitServer) -> Callable[..., BuildSpec]:
 
 @pytest.fixture
 def wish() -> Callable[..., ServerSpec]:
-    """Makes the wish for a notebook of an image that was built."""
+    """Return a function that makes the spec of a notebook for a built image."""
 
     def make(spec: BuildSpec, owner: str = "ada", memory: float = 2.0) -> ServerSpec:
         number = next(_numbers)

@@ -1,9 +1,9 @@
-"""What every back end promises: a test module of each subclasses `BackendContract`.
+"""The contract of every back end: a test module of each subclasses `BackendContract`.
 
-The module gives four fixtures: ``backend``, ``order`` (makes a `BuildSpec` for files; with
-``runs=False``, of an image that no notebook is started of), ``wish`` (makes a `ServerSpec` for a
-built one) and ``images`` (a dictionary that lives as long as the images do). Calls are made twice
-where the seam lets them be.
+The module provides four fixtures: ``backend``; ``order``, which makes a `BuildSpec` for files (with
+``runs=False``, for an image that no notebook is started from); ``wish``, which makes a `ServerSpec`
+for a built image; and ``images``, a dictionary that lives as long as the images do. Calls are made
+twice wherever the interface allows it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def twice(call: Callable[..., Any], *arguments: Any) -> None:
 
 @pytest.mark.slow("a cluster takes its time", seconds=400)
 class BackendContract:
-    """See the module."""
+    """Tests that every back end must pass; see the module."""
 
     @pytest.fixture
     def plain(self, backend: Backend, order: Order, images: dict[str, BuildSpec]) -> BuildSpec:
@@ -323,7 +323,7 @@ class BackendContract:
 
 
 def together(call: Callable[..., None], *arguments: Any) -> None:
-    """The same call from six threads at the same moment."""
+    """Make the same call from six threads at the same moment."""
     barrier = threading.Barrier(6)
     failures: list[Exception] = []
 

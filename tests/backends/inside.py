@@ -1,4 +1,4 @@
-"""Code of a person's own, run inside their notebook's sandbox, as a kernel would run it."""
+"""Run a user's code inside their notebook's sandbox, as a kernel would."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ exec "$@"
 
 
 class Inside:
-    """A notebook whose start script runs a Python program that the test gives."""
+    """A notebook whose start script runs a Python program given by the test."""
 
     def __init__(self, backend: LocalBackend, image: BuildSpec, wish: Callable[..., ServerSpec]):
         self.backend = backend
@@ -37,7 +37,7 @@ class Inside:
         return server
 
     def output(self, program: str, owner: str = "ada", memory: float = 2.0) -> str:
-        """What the program writes, once it is over."""
+        """Return what the program writes, once it has ended."""
         server = self.start(program, owner, memory)
         try:
             until((self.volume(server) / "done").exists, 40)
@@ -46,7 +46,7 @@ class Inside:
             removed(self.backend, server.id)
 
     def answer(self, program: str, owner: str = "ada") -> object:
-        """The JSON that the program prints."""
+        """Return the JSON that the program prints."""
         output = self.output(program, owner)
         try:
             return json.loads(output)
@@ -54,11 +54,11 @@ class Inside:
             raise AssertionError(output) from None
 
     def end(self, program: str, memory: float = 2.0) -> ServerReport:
-        """How the notebook is once it is no longer starting."""
+        """Return the notebook's report once it is no longer starting."""
         return settled(self.backend, self.start(program, memory=memory))
 
     def volume(self, server: ServerSpec) -> Path:
-        """The person's volume; made by a first notebook where it is not there."""
+        """Return the person's volume; a first notebook creates it if it does not exist."""
         volume: Path = self.backend.folders.volume(server.volume)
         if not volume.exists():
             first = self.wish(self.image, server.owner)
@@ -70,7 +70,7 @@ class Inside:
 def image(
     backend: LocalBackend, order: Callable[..., BuildSpec], images: dict[str, BuildSpec]
 ) -> BuildSpec:
-    """The image with the start script, built once."""
+    """Return the image with the start script, which is built once."""
     if "inside" not in images:
         images["inside"] = built(backend, order({"start": START, "index.ipynb": "{}"}))
     return images["inside"]

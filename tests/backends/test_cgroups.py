@@ -1,4 +1,4 @@
-"""Where memory cgroups are made, on machines of every kind, and what is written there."""
+"""Where memory cgroups are made, on all kinds of machines, and what is written there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keepers that are forked from a process that is there already are keepers like all others."""
+"""Keepers that are forked by the fork server are like all other keepers."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ def is_alone_and_without_rights(pid: int, server: int) -> None:
 
 
 def holds_no_door(pid: int, doors: tuple[socket.socket, ...]) -> None:
-    """No socket to the portal above all: what asks there becomes a process with every right."""
+    """Assert that the process holds no socket to the fork server: whoever can use one becomes a
+    process with every right."""
     shared = {os.fstat(door.fileno()).st_ino for door in doors}
     assert {each.stat().st_ino for each in Path(f"/proc/{pid}/fd").iterdir()}.isdisjoint(shared)
 
@@ -144,7 +145,8 @@ def test_the_next_server_goes_on_where_one_was_killed(server, doors, inside: Ins
 
 
 def test_whoever_gave_up_gets_no_keeper_later(server, doors, impatient, tmp_path: Path) -> None:
-    """It has made another one: that may have ended by then, and would be made once more."""
+    """The portal has made another keeper instead, which may have ended by then: a late one would be
+    a second run."""
     os.kill(server.pid, signal.SIGSTOP)
     (tmp_path / "run").mkdir()
     assert launch.ask(tmp_path / "run", os.geteuid(), "") is None

@@ -1,4 +1,4 @@
-"""A disk without room under a build and under what a keeper writes down."""
+"""Builds and keepers on a full disk: what they still write, and when."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.tightdisk import tight_disk
 
 @pytest.fixture
 def log(tmp_path: Path) -> Log:
-    """A log on a disk that is full: the system's own one."""
+    """A log on a full disk: the system's own ``/dev/full``."""
     (tmp_path / FILE).symlink_to("/dev/full")
     return Log(tmp_path, 10_000_000)
 
 
 def room(log: Log, folder: Path) -> bytes:
-    """What is written once there is room."""
+    """Make room for the log and return what it then writes."""
     there = os.open(folder / "roomy", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(there, log._file)
     os.close(there)

@@ -1,4 +1,5 @@
-"""What repositories bring along and what becomes of it: repo2docker's rules, our sandbox."""
+"""Build packs: files that repositories bring along and how they are used, by repo2docker's rules in
+our sandbox."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ for line in sys.stdin:
 
 @pytest.fixture(scope="module")
 def detecting(data: Path) -> Iterator[subprocess.Popen[str]]:
-    """The program that finds the build pack: takes folder, answer's file and versions by line."""
+    """The program that detects the build pack: it reads a folder, a file for the answer, and
+    versions, by line."""
     python = next(iter(interpreters(owners.builder()).values()))
     tools = toolbox.ensure(Folders(data).toolboxes, python)
     words = [str(tools / "bin/python"), "-I", "-c", AGAIN_AND_AGAIN, str(tools / "share")]
@@ -51,7 +53,7 @@ def detecting(data: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def detect(detecting: subprocess.Popen[str], tmp_path: Path):
-    """Finds the build pack of files, as a build does."""
+    """Return a function that detects the build pack for files, as a build does."""
 
     def run(files: dict[str, str], *versions: str) -> dict[str, object]:
         repository = tmp_path / "repository"

@@ -1,4 +1,4 @@
-"""What the local back end has to give: all of its machine."""
+"""The local back end's capacity: all of its machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What watch is told of the run folders, whatever notebooks write, and without inotify too."""
+"""Changes in the run folders reach watch, whatever notebooks write, and without inotify too."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def told(run: Path) -> Iterator[list[object]]:
-    """All that is told, in a thread of its own."""
+    """All changes that are reported, collected in a thread of its own."""
     found: list[object] = []
 
     def collect() -> None:
@@ -77,7 +77,7 @@ def told_of(run: Path, told: list[object], name: str) -> None:
 
 
 def watches() -> int:
-    """How many folders and files this process has the kernel watch."""
+    """Return how many folders and files this process has the kernel watch."""
     count = 0
     for path in Path("/proc/self/fdinfo").iterdir():
         try:

@@ -1,4 +1,4 @@
-"""Disks that take nothing under keepers and the back end: said in words, and written later."""
+"""Full or read-only disks under keepers and the back end: reported in words, and written later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor says which limits of notebooks a machine does not allow."""
+"""The doctor reports which limits on notebooks a machine does not allow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ WITHOUT_NAMESPACES = ["sh", "-c", 'echo 0 > /proc/sys/user/max_user_namespaces; 
 
 
 def problems(*before: str, as_root: bool = True) -> list[str]:
-    """The ids of what is missed by a portal that is root, or is not, started by these words."""
+    """Return the ids of the problems of a portal that runs as root, or does not, started by these
+    words."""
     data = scratch.folder()
     if not as_root and os.geteuid() == 0:
         os.chown(data, ORDINARY, ORDINARY)

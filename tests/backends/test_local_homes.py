@@ -40,7 +40,7 @@ def job(tmp_path: Path) -> ServerJob:
 
 
 def at(job: ServerJob, commit: str, files: dict[str, object]) -> ServerJob:
-    """The project at a commit that is built to these files."""
+    """Return the job for the project at a commit whose build has these files."""
     top = Path(job.project).parents[1] / "environments" / f"flowers-{commit[:12]}-abcdef"
     top.mkdir()
     write(top / "home", {**files, ".git": git(commit)})
@@ -48,12 +48,12 @@ def at(job: ServerJob, commit: str, files: dict[str, object]) -> ServerJob:
 
 
 def git(commit: str) -> dict[str, object]:
-    """As much of a git folder as tells where it is at."""
+    """Return as much of a git folder as is needed to tell its commit."""
     return {"HEAD": commit.encode() + b"\n", "objects": {}, "refs": {}}
 
 
 def files(job: ServerJob) -> dict[str, object]:
-    """What the person sees of their project, but for git."""
+    """Return the project's files as the person sees them, without git's."""
     found = read(Path(job.project, "home"))
     found.pop(".git", None)
     return found

@@ -1,4 +1,4 @@
-"""Environments on this machine: what there is, how large it is, and their removal."""
+"""Environments on this machine: the list of them, their sizes, and their removal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.backends.waiting import ask, built, removed, settled, until
 
 @pytest.fixture
 def made(backend: LocalBackend):
-    """A finished environment with one file of a million bytes."""
+    """Return a function that makes a finished environment with one file of a million bytes."""
 
     def make(name: str) -> Path:
         folder = backend.folders.environment(name)

@@ -117,14 +117,14 @@ def test_nothing_is_left_of_a_sandbox_of_which_its_keeper_does_not_know_yet(insi
 
 
 def keeping(backend: LocalBackend, number: int) -> int:
-    """The process of a notebook's keeper, once it says which that is."""
+    """Return the pid of a notebook's keeper, once the keeper has written it down."""
     while not (found := keeper(backend, "server", number).pid):
         time.sleep(0.001)
     return found
 
 
 def sandbox(keeper: int) -> int:
-    """The process of the sandbox that a keeper has just started; 0 where there is none."""
+    """Return the pid of the sandbox that a keeper has just started; 0 if there is none."""
     found = (pid for pid in usage.children(keeper) if command(pid).startswith("bwrap"))
     return next(found, 0)
 

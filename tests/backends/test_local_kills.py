@@ -28,14 +28,14 @@ SEED = random.randrange(10**6)
 
 
 def kill(backend: LocalBackend, kind: str, number: int) -> None:
-    """The keeper, if there is one, as the machine does when memory is short."""
+    """Kill the keeper, if there is one, as the machine does when memory is short."""
     found = status.read(backend.folders.keeper(kind, number))
     if found.pid and status.started(found.pid) == found.started:
         os.kill(found.pid, signal.SIGKILL)
 
 
 def forget_how_it_ended(backend: LocalBackend, spec: BuildSpec) -> None:
-    """As if the keeper had been killed before it could write its last status."""
+    """Make it look as if the keeper had been killed before it could write its last status."""
     folder = backend.folders.keeper("build", spec.id)
     until(lambda: not launch.alive(folder))
     there = status.read(folder)
@@ -63,7 +63,7 @@ def test_a_build_that_was_lost_is_not_taken_for_finished(backend, order):
 
 
 def stopped_copy(partial: Path) -> int:
-    """Wait for the program that copies into a build's folder, and stop it; its process id."""
+    """Wait for the program that copies into a build's folder, and stop it; return its pid."""
 
     def found() -> int | None:
         words = f" {partial}/env "
@@ -148,7 +148,7 @@ def test_a_home_is_whole_whenever_its_keeper_is_killed(backend, order, wish):
 
 
 def finished_folder(backend: LocalBackend, name: str, started: str | None) -> Path:
-    """An environment, marked as not on the disk since a start of the machine."""
+    """Make an environment that is marked as not on the disk since a start of the machine."""
     folder = backend.folders.environment(name)
     folder.mkdir()
     (folder / disks.RESULT).write_text('{"pack": "venv"}')

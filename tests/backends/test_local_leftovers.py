@@ -1,4 +1,5 @@
-"""What is swept out of the projects' folder, and what an operator finds there again."""
+"""Leftovers in the projects' folder: which ones are swept out, and what an operator can find there
+again."""
 
 from __future__ import annotations
 

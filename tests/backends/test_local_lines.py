@@ -1,4 +1,4 @@
-"""What a program writes, as a person reads it."""
+"""Lines of a program's output, cleaned up for people to read."""
 
 from __future__ import annotations
 

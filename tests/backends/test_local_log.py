@@ -1,4 +1,4 @@
-"""The log file of a build and how it is read: whole lines, phases, bounds."""
+"""The log file of a build and how it is read: whole lines, phases, limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keepers are told: names that are safe, hosts that are trusted, variables of the site."""
+"""Orders to keepers: safe names, trusted hosts, variables of the site."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Removing what strangers made: however much and deep it is, nobody waits for it."""
+"""Remove what strangers made: however much and deep it is, nobody waits for it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def wide(folder: Path, count: int) -> Path:
 
 
 def deep(folder: Path, depth: int) -> Path:
-    """A chain of folders whose path is longer than any that the kernel takes."""
+    """Make a chain of folders whose path is longer than the kernel accepts."""
     folder.mkdir()
     at = os.open(folder, os.O_RDONLY)
     for _level in range(depth):

@@ -1,4 +1,5 @@
-"""The command lines of sandboxes and steps, compared whole: a word more or less is a decision."""
+"""The command lines of sandboxes and steps, compared whole: each added or missing word is a
+decision."""
 
 from __future__ import annotations
 

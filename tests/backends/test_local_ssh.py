@@ -1,5 +1,5 @@
-"""``~/.ssh`` of a notebook on this machine: the person's own, with links to a key that is not in
-it; and no trap that their code lays there leads anybody out."""
+"""``~/.ssh`` of a notebook on this machine: the person's own, with links to a key that is stored
+elsewhere; a trap that their code sets there leads nobody out."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_what_is_in_place_of_a_link_is_moved_aside(tmp_path: Path, kind: str) ->
 
 @pytest.fixture
 def passable() -> Iterator[Path]:
-    """A folder that people of any number get to."""
+    """A folder that users of any uid can reach."""
     folder = scratch.folder()
     yield folder
     remove(folder)
@@ -144,7 +144,7 @@ print(json.dumps({
 
 
 class Keyed(Inside):
-    """With a key of the test's for whoever starts a notebook."""
+    """A local back end that uses a key of the test's for whoever starts a notebook."""
 
     identity: Identity
 

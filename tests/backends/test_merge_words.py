@@ -1,4 +1,4 @@
-"""What a merge of the repository's files has done, in words for their person."""
+"""The result of merging the repository's files, in words for the user."""
 
 from __future__ import annotations
 

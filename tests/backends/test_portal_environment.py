@@ -1,4 +1,4 @@
-"""The portal's environment has its secrets: none of it is found in a notebook or a build."""
+"""The portal's environment holds its secrets: none of it is found in a notebook or a build."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ for each in /proc/[0-9]*; do
 done
 """
 ORDINARY = 12_345
-"""The uid of somebody who is not root."""
+"""The uid of a user who is not root."""
 RUN_WITH_SECRET = """
 import asyncio, sys
 sys.path[:0] = sys.argv[1:3]
@@ -46,7 +46,7 @@ sandbox = Sandbox("name", binds, Site(toolbox), bounds, scratch=2**20, workdir="
 privileges.drop(int(uid))
 asyncio.run(program.run(sandbox, ["sh", "-c", script], sys.stdout.buffer.write, watch))
 """
-"""Starts a sandbox as a keeper would that has the portal's environment."""
+"""Program that starts a sandbox as a keeper with the portal's environment would."""
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,8 @@ def secret(monkeypatch) -> None:
 
 
 def saw_everything(text: str) -> bool:
-    """Whether the environment of the first process and of the one that looks was read."""
+    """Return whether the environments of both the first process and the one that looks were
+    read."""
     return "/proc/1\n" in text and "HOME=/home/jovyan\n" in text
 
 

@@ -1,4 +1,4 @@
-"""A private repository is fetched with its owner's key, and nothing but the fetching has it."""
+"""A private repository is fetched with its owner's key, and only the fetching gets it."""
 
 from __future__ import annotations
 
@@ -54,14 +54,15 @@ print("ALONE", done.returncode != 0, "denied" in done.stderr or "refused" in don
 
 
 NUMBERS = count(7_000)
-"""Of builds: none of these tests finds what another has built."""
+"""Numbers of builds, so that no test finds what another has built."""
 
 
 @pytest.fixture
 def private(
     backend: LocalBackend, ssh_server: SshServer, settings
 ) -> Callable[..., tuple[BuildSpec, Identity]]:
-    """Makes a private repository of the files, with an order to build it and the key for it."""
+    """Return a function that makes a private repository of files, the spec of its build and the key
+    for it."""
     settings.PORTAL_TRUSTED_GIT_HOSTS = [ssh_server.host]
 
     def make(files: dict[str, str], name: str = "") -> tuple[BuildSpec, Identity]:

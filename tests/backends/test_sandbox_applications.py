@@ -1,4 +1,4 @@
-"""Real programs in a notebook, which its walls must not break."""
+"""Real programs in a notebook, which the sandbox must not break."""
 
 from __future__ import annotations
 

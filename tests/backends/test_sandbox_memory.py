@@ -1,4 +1,4 @@
-"""Memory that is no process's: it counts all the same, with a cgroup and without one."""
+"""Memory that belongs to no process counts all the same, with a cgroup and without one."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow("environments are built", seconds=150)
 
 
 def failure(backend, spec) -> str:
-    """The code with which the build fails; nothing of it is left."""
+    """Return the code with which the build fails, and assert that nothing of it is left."""
     backend.ensure_build(spec)
     report = finished(backend, spec)
     assert report.message
@@ -75,13 +75,13 @@ umask 077; mkdir private; touch private/file
 
 @pytest.fixture(scope="module")
 def said() -> dict[int, str]:
-    """Keep what the shared builds have said, by their numbers."""
+    """Logs of the shared builds, by their numbers."""
     return {}
 
 
 @pytest.fixture
 def curious(backend, order, images, said, data: Path) -> tuple[BuildSpec, str]:
-    """A build that looks around, with all that it has said: made once, with some variables set."""
+    """A build that looks around, and its log: made once, with some variables set."""
     if "curious" not in images:
         spec = order(after_build(CURIOUS.format(data=data)))
         with pytest.MonkeyPatch.context() as portal:
@@ -156,7 +156,7 @@ def test_a_repository_that_is_too_large_is_refused(backend, order, settings):
 
 @pytest.fixture
 def portal(git, settings) -> Iterator[GitServer]:
-    """A server on what is taken for the portal's own port, of a host that the site trusts."""
+    """A server on a port that is taken for the portal's own, on a host that the site trusts."""
     with GitServer() as server:
         server.repository("ada/flowers", {"a": "1"})
         settings.PORTAL_TRUSTED_GIT_HOSTS = [git.host, "127.0.0.2", "localhost"]

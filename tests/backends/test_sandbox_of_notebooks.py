@@ -1,4 +1,4 @@
-"""A notebook is somebody's code: what it must neither see nor reach nor outlive."""
+"""A notebook runs somebody's code: what it must neither see nor reach nor leave behind."""
 
 from __future__ import annotations
 
@@ -145,7 +145,8 @@ def web_server() -> Iterator[int]:
 
 
 def _own_addresses() -> list[str]:
-    """Addresses of this machine, and the one from which it would go out."""
+    """Return this machine's addresses, among them the one from which it would reach the
+    Internet."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("198.51.100.1", 9))

@@ -1,4 +1,5 @@
-"""A stranger's program reads all that it can of all processes that it sees: nothing is ours."""
+"""A stranger's program reads all it can of all processes that it sees and finds nothing of the
+portal's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stranger's program asks the kernel for, in a real sandbox, and what still works there."""
+"""System calls of a stranger's program in a real sandbox: what is refused, and what still works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The filter of system calls as the kernel would read it, on machines that we have and have not."""
+"""The seccomp filter as the kernel would evaluate it, on machines that we have and do not have."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def answer(
     architecture: int | None = None,
     has_memfd: bool = True,
 ) -> int:
-    """The error with which the kernel answers a call, 0 where the call is let through."""
+    """Return the error with which the kernel answers a call, 0 if the call is allowed."""
     words = [*arguments, *(0,) * (6 - len(arguments))]
     told = struct.pack("=IIQ6Q", number, architecture or ARCHITECTURES[machine], 0, *words)
     program = seccomp.program(machine, has_memfd=has_memfd)

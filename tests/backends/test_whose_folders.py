@@ -1,4 +1,5 @@
-"""Whose a folder is: what a person was given before is theirs, and nothing else changes hands."""
+"""Ownership of folders: a person owns what they were given before, and nothing else changes
+hands."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def homes(settings, tmp_path: Path) -> Path:
 
 
 def volume(homes: Path, *, uid: int, others: int | None = None) -> Path:
-    """A folder with a file of its owner, one of somebody else's and a link to the machine's."""
+    """Make a folder with a file of its owner, one of another user's, and a link to a file of the
+    machine's."""
     folder = homes / "ada"
     folder.mkdir()
     for name, owner in (("hers", uid), ("another's", others or uid)):

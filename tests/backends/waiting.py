@@ -1,4 +1,4 @@
-"""Waiting for what another process does, and asking a notebook server."""
+"""Wait for what another process does, and ask a notebook server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Found = TypeVar("Found")
 
 
 def until(look: Callable[[], Found | None], seconds: float = 240) -> Found:
-    """What ``look`` returns as soon as that is true; fails after ``seconds``."""
+    """Return what ``look`` returns, as soon as that is true; fail after ``seconds``."""
     found = looked(look, seconds)
     assert found, f"still {found!r} after {seconds} s"
     return found
@@ -30,7 +30,7 @@ def server_report(backend: Backend, number: int) -> ServerReport | None:
 
 
 def finished(backend: Backend, spec: BuildSpec) -> BuildReport:
-    """The report of the build once it is over, whatever its end."""
+    """Return the report of the build once it has ended, in whatever way."""
 
     def over() -> BuildReport | None:
         report = build_report(backend, spec.id)
@@ -40,7 +40,7 @@ def finished(backend: Backend, spec: BuildSpec) -> BuildReport:
 
 
 def built(backend: Backend, spec: BuildSpec) -> BuildSpec:
-    """Have the image built; returns its spec."""
+    """Have the image built; return its spec."""
     backend.ensure_build(spec)
     report = finished(backend, spec)
     assert report.code == "", f"{report}\n{log(backend, spec.id)}"
@@ -49,7 +49,7 @@ def built(backend: Backend, spec: BuildSpec) -> BuildSpec:
 
 
 def settled(backend: Backend, spec: ServerSpec) -> ServerReport:
-    """The report of the notebook once it is no longer starting."""
+    """Return the report of the notebook once it is no longer starting."""
 
     def known() -> ServerReport | None:
         report = server_report(backend, spec.id)
@@ -72,7 +72,7 @@ def _is_gone(backend: Backend, number: int) -> bool:
 
 
 def log(backend: Backend, number: int, position: str = "") -> str:
-    """All of the build's log that there is after the position."""
+    """Return all of the build's log after the position."""
     text = ""
     while piece := backend.read_log(number, position):
         text, position = text + piece.text, piece.position
@@ -80,7 +80,7 @@ def log(backend: Backend, number: int, position: str = "") -> str:
 
 
 def ask(address: str, path: str, token: str = "") -> tuple[int, bytes]:
-    """Status and body of what the notebook server at ``address`` answers."""
+    """Return status and body of the answer of the notebook server at ``address``."""
     connection = _connection(address)
     headers = {"Authorization": f"token {token}"} if token else {}
     connection.request("GET", path, headers=headers)

@@ -1,5 +1,5 @@
-"""What is made of measured values: their middle, their bad end, the ratio, and whether a target
-is reached. How fast anything is, no test says."""
+"""Statistics of measured values: the median, the bad end, the ratio, and whether a target is met.
+No test here says how fast anything is."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A run as people and as programs read it."""
+"""Reports of a benchmark run, for people and for programs."""
 
 import json
 import xml.etree.ElementTree as ET

@@ -1,7 +1,7 @@
-"""Chromium, and ada in it, on the whole portal.
+"""Fixtures: Chromium, with ada signed in on the whole portal.
 
-A page that has written an error to its console fails its test: that is how a script, a style or
-an address that the Content-Security-Policy refuses shows.
+A page that writes an error to its console fails its test: that is how a script, a style or an
+address that the Content-Security-Policy refuses is noticed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.stack import PASSWORD, Api, Stack
 
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 PATIENCE = 60_000
-"""Milliseconds that a browser waits for what has to come; the machine may be busy."""
+"""Milliseconds that a browser waits for something that must come; the machine may be busy."""
 
 SignIn = Callable[..., Page]
 expect.set_options(timeout=PATIENCE)
@@ -48,7 +48,7 @@ def git(git_server: GitServer) -> GitServer:
 
 @contextmanager
 def launched(*arguments: str) -> Iterator[Browser]:
-    """Chromium with these arguments beside those that every test needs."""
+    """Launch Chromium with these arguments beside those that every test needs."""
     with sync_playwright() as playwright:
         program = shutil.which("chromium")
         assert program, "these tests need Chromium"
@@ -60,16 +60,16 @@ def launched(*arguments: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """Ends with this folder's tests: Playwright keeps an event loop running in this thread, and
-    no other test could run one of its own."""
+    """A Chromium that is closed after this folder's tests: Playwright keeps an event loop running
+    in this thread, and no other test could run one of its own."""
     with launched() as browser:
         yield browser
 
 
 @pytest.fixture
 def sign_in(chromium: Browser, stack: Stack) -> Iterator[SignIn]:
-    """``sign_in(**options)`` is ada's page in a new browser with these options; or, with ``name``,
-    somebody else's."""
+    """``sign_in(**options)`` returns ada's page in a new browser with these options, or with
+    ``name`` another user's."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
@@ -107,25 +107,26 @@ def _note_error(complaints: list[str], error: WebError) -> None:
 
 
 def _of_a_notebook(where: str) -> bool:
-    """JupyterLab has its own ways, and its own makers who look after them."""
+    """Return whether the address is a notebook's: JupyterLab's console errors are not ours to
+    fix."""
     return ".localhost:" in where
 
 
 @pytest.fixture
 def page(sign_in: SignIn) -> Page:
-    """Ada has signed in and is on the first page."""
+    """Ada's first page, after signing in."""
     return sign_in()
 
 
 @pytest.fixture
 def ada(stack: Stack) -> Iterator[Api]:
-    """Ada by token, quicker than clicking; her projects do not outlive the test."""
+    """Ada by token, quicker than clicking; her projects are deleted after the test."""
     yield from _by_token(stack, "ada")
 
 
 @pytest.fixture
 def bob(stack: Stack) -> Iterator[Api]:
-    """The same for bob, of whose first page no test takes a picture."""
+    """Bob by token, like `ada`; no test takes a picture of his first page."""
     yield from _by_token(stack, "bob")
 
 

@@ -1,4 +1,4 @@
-"""The launch form while typing, and the list that renews itself."""
+"""The launch form while typing, and the list that refreshes itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job, whole: from an address to a cell that runs, and back."""
+"""The main user journey: from an address to a cell that runs, and back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ POST_BUILD = "#!/bin/bash\necho preparing the data\n"
 
 
 def launch(page: Page, address: str, file: str = "") -> str:
-    """Paste and launch; the address of the project's page."""
+    """Paste the address and launch; return the address of the project's page."""
     page.goto("/")
     page.get_by_label("Launch a repository").fill(address)
     if file:
@@ -48,7 +48,7 @@ def launch(page: Page, address: str, file: str = "") -> str:
 
 
 def run_first_cell(page: Page) -> str:
-    """What the only cell of the notebook that is open in JupyterLab prints."""
+    """Run the only cell of the notebook that is open in JupyterLab and return its output."""
     # Before its socket is open JupyterLab forgets what it is told to run. The status bar says so;
     # the indicator above the notebook is idle from the beginning.
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()

@@ -1,4 +1,4 @@
-"""A project that nobody uses, on the whole portal: announced, kept, and the next time deleted."""
+"""A project that nobody uses, on the whole portal: announced, kept, and deleted the next time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log under a flood: all of it is there, and the page stays quick."""
+"""A flood of log lines: all of them arrive, and the page stays quick."""
 
 from __future__ import annotations
 

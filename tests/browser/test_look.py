@@ -1,4 +1,4 @@
-"""What everybody has to be able to see and reach: widths, contrast, targets, keyboard, motion."""
+"""Accessibility: widths, contrast, target sizes, keyboard, motion."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"
 
 @pytest.fixture
 def addresses(git: GitServer, ada: Api) -> list[str]:
-    """Pages with something on them: a failed project and a stopped one."""
+    """Pages with content: a failed project and a stopped one."""
     broken = {"Dockerfile": "FROM scratch\n"}
     failed = ada.launch(git.repository("ada/a-rather-long-name-for-a-repository", broken))
     stopped = ada.launch(git.repository("ada/looked-at", {"index.ipynb": "{}"}))

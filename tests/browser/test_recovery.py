@@ -1,4 +1,4 @@
-"""A progress page that is open while a part of the portal is killed goes on by itself."""
+"""A progress page that is open while a part of the portal is killed continues by itself."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Deleting is undone: by the message right after it, from the list, by the keyboard; at the limit
-the page says what is in the way. Everything in it can be read and reached."""
+"""Undo a deletion: by the message right after it, from the list, by the keyboard; at the limit the
+page says what is in the way. Everything in it can be read and reached."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 @pytest.fixture(autouse=True)
 def only_ours(bob: Api) -> None:
-    """Delete for good what other tests have left of bob's."""
+    """Delete for good the projects that other tests have left of bob's."""
     for which in ({}, {"deleted": "true"}):
         for project in bob.http.get("projects/", params=which).json():
             bob.delete(project["name"])
@@ -71,7 +71,7 @@ def test_what_was_deleted_comes_back_and_goes_for_good_when_told_to(
 
 @pytest.fixture
 def deleted(git: GitServer, bob: Api, stack: Stack) -> Iterator[list[str]]:
-    """Two that are deleted, while bob has as many projects as he may have."""
+    """Two deleted projects, while bob has as many projects as he may have."""
     url = git.repository("bob/a-rather-long-name-for-a-repository", {"index.ipynb": "{}"})
     with stack.api() as staff:
         limits = partial(staff.http.patch, "users/bob/limits/")

@@ -1,4 +1,4 @@
-"""The builder image's program, which is no part of the portal: it is imported from its folder."""
+"""The builder image's program, which is not part of the portal: it is imported from its folder."""
 
 import sys
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Dockerfiles as buildah up to 1.32 splits them, ported from openshift/imagebuilder 1.2.3.
+"""Split Dockerfiles as buildah up to 1.32 does; ported from openshift/imagebuilder 1.2.3.
 
-It knows no here-documents, takes a directive at the very first line only, and continues a line
-whatever stands before the escape: where it differs from BuildKit, a Dockerfile can say one thing
-to who checks it and another to who builds it.
+That parser knows no here-documents, accepts a directive on the very first line only, and continues
+a line whatever stands before the escape. Where it differs from BuildKit, a Dockerfile can mean one
+thing to the checker and another to the builder.
 """
 
 from __future__ import annotations

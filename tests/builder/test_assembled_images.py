@@ -1,4 +1,4 @@
-"""An image is put together from what `build` left and what `pull` kept."""
+"""An image is assembled from what `build` left and what `pull` kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def order(tmp_path) -> Order:
 
 
 def leave(order: Order, layers: Any, contents: Any = (CONTENT,), blob: bytes = b"packed") -> str:
-    """What `build` leaves; returns the digest of its one layer."""
+    """Write the files that `build` leaves; return the digest of the one layer."""
     digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
     export.blob(order.images, digest).parent.mkdir(parents=True)
     export.blob(order.images, digest).write_bytes(blob)

@@ -1,7 +1,7 @@
 """Attacks: a Dockerfile that would build on what the portal has built for somebody else.
 
-Each is tried with both readers; none may get a plan. What buildah makes of the same texts is
-looked at with a port of its own parser, which is a third one.
+Each is tried with both readers; none may get a plan. A port of buildah's own parser, a third one,
+shows what buildah makes of the same texts.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ SWALLOWED = {
     "a here-document of COPY",
     "COPY in quotes",
 }
-"""What can be read so that the image is only mentioned in another instruction's text."""
+"""Attacks that can be read so that the image is only mentioned in another instruction's text."""
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -1,4 +1,4 @@
-"""What is read from a Dockerfile, and the text that buildah gets of it."""
+"""Dockerfiles: what the builder reads from one, and the text that it passes to buildah."""
 
 from __future__ import annotations
 

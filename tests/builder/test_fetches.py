@@ -1,4 +1,4 @@
-"""The stage that fetches, with a real git server; and what is read of what it fetched."""
+"""The fetch stage, with a real git server; and what is read from the repository it fetched."""
 
 from __future__ import annotations
 

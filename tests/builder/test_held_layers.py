@@ -1,4 +1,4 @@
-"""Layers of base images are kept as they came, and only such as buildah itself has unpacked."""
+"""Layers of base images are kept as they came, and only those that buildah itself has unpacked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a build is asked for, as its containers read it."""
+"""Build orders, as the build's containers read them."""
 
 from __future__ import annotations
 

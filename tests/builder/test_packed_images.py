@@ -1,4 +1,4 @@
-"""What the build leaves behind is taken for what it is: somebody else's."""
+"""Packed images that a build leaves behind are treated as untrusted."""
 
 from __future__ import annotations
 

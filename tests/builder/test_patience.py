@@ -1,4 +1,4 @@
-"""A registry that is away for a moment does not end a build; one that says no does at once."""
+"""A registry that is briefly unavailable does not end a build; a refusal does at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def output() -> Output:
 
 
 def program(tmp_path: Path, says: str, times: int) -> list[str]:
-    """One that fails so many times, and counts how often it was run."""
+    """Return the command of a program that fails this many times, and counts its runs."""
     script = f'echo x >> {tmp_path}/runs; [ "$(wc -l < {tmp_path}/runs)" -gt {times} ] && exit 0'
     return ["sh", "-c", f"{script}; echo {says!r}; exit 125"]
 

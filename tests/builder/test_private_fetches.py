@@ -1,4 +1,4 @@
-"""The stage that fetches, with a person's key and a real SSH server."""
+"""The fetch stage, with a person's key and a real SSH server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME = "ada/secret-garden"
 
 @pytest.fixture
 def key(tmp_path: Path, ssh_server: SshServer) -> Path:
-    """The folder as the Secret makes it; the key is let in nowhere yet."""
+    """The folder as the Secret mounts it; no server accepts the key yet."""
     folder = tmp_path / "key"
     folder.mkdir()
     private = folder / "ssh.priv"

@@ -1,4 +1,4 @@
-"""Programs run to their end or are ended; what they write is passed on."""
+"""Programs run until they end or are killed; their output is passed on."""
 
 from __future__ import annotations
 

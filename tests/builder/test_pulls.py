@@ -73,7 +73,7 @@ def tidy(tmp_path: Path) -> Iterator[None]:
 
 
 def pulled(order: Order, *images: str) -> str:
-    """Return what the stage says of a plan with these images."""
+    """Return what the stage prints for a plan with these images."""
     planned = plan.Plan("dockerfile", own=True, context=str(order.work), images=list(images))
     (order.plan / plan.FILE).write_text(json.dumps(dataclasses.asdict(planned)))
     log = io.BytesIO()
@@ -85,7 +85,7 @@ def pulled(order: Order, *images: str) -> str:
 
 
 def askers(door: GuardedRegistry, path: str) -> set[str]:
-    """Return who was let in to what is below the path."""
+    """Return who was granted access to anything below the path."""
     told = {person for person, asked in door.asked if asked.startswith(f"/v2/{path}")}
     return {person for person in told if door.lets_in(person, f"/v2/{path}")}
 

@@ -1,4 +1,4 @@
-"""The Dockerfile of a plain Python repository, as whole texts."""
+"""The Dockerfile of a plain Python repository, compared whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of images, as the programs that pull them resolve them."""
+"""Image names, as the programs that pull them resolve them."""
 
 from __future__ import annotations
 

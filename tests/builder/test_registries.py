@@ -1,4 +1,4 @@
-"""How registries are spoken to."""
+"""How the builder connects to registries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a container leaves behind fits into the pod's status, whatever it says."""
+"""Results that a container leaves behind fit into the pod's status, whatever they contain."""
 
 from __future__ import annotations
 

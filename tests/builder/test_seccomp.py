@@ -1,4 +1,4 @@
-"""The filter of system calls that the steps of a build have."""
+"""The seccomp filter for the steps of a build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A namespace of the cluster, the back end on it, and a git server that its pods reach."""
+"""Fixtures: a namespace of the cluster, the back end on it, and a git server that its pods
+reach."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from tests.whole.conftest import ada, bob, cleared, git
 __all__ = ["ada", "bob", "cleared", "git"]
 
 FIRST_PORTAL = {"test_launches", "test_many"}
-"""Modules with about half of the work that is there for whole portals."""
+"""Modules with about half of the work that there is for whole portals."""
 
 _numbers = itertools.count(1)
 _process = os.environ.get("PYTEST_XDIST_WORKER", "alone")
@@ -34,7 +35,8 @@ _process = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have two processes with a whole portal in each, which takes time to start, and no more."""
+    """Spread the tests with a whole portal over two processes and no more, since a portal takes
+    time to start."""
     for item in items:
         if item.get_closest_marker("cluster") and item.get_closest_marker("stack"):
             number = 1 if item.path.stem in FIRST_PORTAL else 2
@@ -48,7 +50,8 @@ def kube() -> Iterator[Kube]:
 
 
 class SteadyGitServer(GitServer):
-    """One whose repositories get no further commit for the same files: a build takes long."""
+    """A git server whose repositories get no further commit for the same files: a build takes
+    long."""
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
@@ -100,26 +103,26 @@ def stack(
 
 @pytest.fixture
 def portal_kube(stack: Stack) -> Kube:
-    """The namespace of that portal."""
+    """The namespace of the whole portal."""
     return Kube(stack.environment["PORTAL_NAMESPACE"])
 
 
 @pytest.fixture(scope="session")
 def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of this run have in common."""
+    """A folder that all processes of this run share."""
     folder = tmp_path_factory.getbasetemp()
     return folder if _process == "alone" else folder.parent
 
 
 @pytest.fixture(scope="session")
 def images() -> dict[str, BuildSpec]:
-    """Give `BackendContract` its image; see `plain`."""
+    """The shared images that `BackendContract` needs; see `plain`."""
     return {}
 
 
 @pytest.fixture
 def plain(backend: KubernetesBackend, order: Callable[..., BuildSpec], common: Path) -> BuildSpec:
-    """An image that many tests may use, built by the first process that wants it."""
+    """An image that many tests may use, built by the first process that needs it."""
     kept = common / "plain"
     with (common / "plain.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -152,8 +155,8 @@ def backend(settings, kube: Kube, tmp_path: Path, testrun_uid: str) -> Iterator[
 def order(
     git_server: GitServer, backend: KubernetesBackend, kube: Kube
 ) -> Callable[..., BuildSpec]:
-    """Makes a repository of the files, and the order to build it; on a smaller image, which is
-    quicker, where no notebook is started of it."""
+    """Return a function that makes a repository of files, and the spec of its build; if no notebook
+    is started from it, on a smaller image, which is quicker."""
     with_jupyter = backend.site.python_image
 
     def make(files: dict[str, str], *, runs: bool = True) -> BuildSpec:
@@ -170,7 +173,7 @@ def order(
 
 @pytest.fixture
 def wish() -> Callable[..., ServerSpec]:
-    """Makes the wish for a notebook of an image that was built."""
+    """Return a function that makes the spec of a notebook for a built image."""
 
     def make(spec: BuildSpec, owner: str = "ada", gpu: int = 0, memory: float = 1.0) -> ServerSpec:
         number = next(_numbers)

@@ -1,4 +1,4 @@
-"""The cluster as its administrator has it: namespaces, and a look at everything in one."""
+"""The cluster as its administrator sees it: namespaces, and everything in one of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Kube:
         return os.environ.get("TEST_REGISTRY", f"{self.host}:5000")
 
     def own_address(self) -> str:
-        """That of this machine, as pods reach it."""
+        """Return this machine's address, as pods reach it."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect((self.host, 9))
             return str(probe.getsockname()[0])
@@ -43,7 +43,7 @@ class Kube:
         return list(listing.items)
 
     def run(self, pod: str, command: str) -> str:
-        """What a shell in a notebook's container says."""
+        """Run a command in a notebook's container and return its output."""
         shell = stream(
             self.core.connect_get_namespaced_pod_exec,
             pod,
@@ -59,7 +59,8 @@ class Kube:
         return str(shell.read_all())
 
     def names(self) -> dict[str, set[str]]:
-        """What of ours there is, by kind: to be compared with rows. Helpers come and go."""
+        """Return the names of the portal's objects by kind, to compare with rows; helpers, which
+        come and go, are left out."""
         ours = {"label_selector": "app.kubernetes.io/managed-by=bindery,bindery/kind!=helper"}
         core, namespace = self.core, self.namespace
         kinds = {
@@ -75,7 +76,7 @@ class Kube:
 
 @contextmanager
 def new_namespace() -> Iterator[Kube]:
-    """A namespace of its own with the machine's certificates in it; gone at the end."""
+    """A namespace of its own with the machine's certificates in it, deleted at the end."""
     kube = Kube(f"bindery-test-{secrets.token_hex(4)}")
     kube.core.create_namespace({"metadata": {"name": kube.namespace}})
     try:
@@ -88,8 +89,8 @@ def new_namespace() -> Iterator[Kube]:
 
 
 def as_portal(kube: Kube, folder: Path) -> Path:
-    """A configuration file for the portal's own account, which has the rights that the portal is
-    installed with, and no more."""
+    """Write a configuration file for the portal's own account, which has the rights that the portal
+    is installed with, and no more; return its path."""
     rights: Any = client.RbacAuthorizationV1Api()
     makers = {
         "ServiceAccount": kube.core.create_namespaced_service_account,
@@ -112,7 +113,7 @@ def as_portal(kube: Kube, folder: Path) -> Path:
 
 
 def _configuration(administrator: dict[str, Any], token: str) -> dict[str, Any]:
-    """The administrator's cluster, with the portal's token."""
+    """Return the administrator's cluster with the portal's token."""
     context = {"cluster": administrator["clusters"][0]["name"], "user": "portal"}
     return {
         "apiVersion": "v1",
@@ -125,7 +126,7 @@ def _configuration(administrator: dict[str, Any], token: str) -> dict[str, Any]:
 
 
 def end_of(kube: Kube, pod: str) -> str:
-    """The pod's last phase, "" while it runs."""
+    """Return the pod's last phase, "" while it runs."""
     phase: str = kube.core.read_namespaced_pod(pod, kube.namespace).status.phase
     return phase if phase in {"Succeeded", "Failed"} else ""
 
@@ -144,11 +145,13 @@ spec:
       capabilities: {{drop: [ALL], add: [CHOWN]}}
     volumeMounts: [{{name: home, mountPath: /volume}}]
 """
-"""The test cluster's volumes are root's, as some sites' are (docs/kubernetes.md, Storage)."""
+"""Template for helper pods: the test cluster's volumes belong to root, as at some sites
+(docs/kubernetes.md, Storage)."""
 
 
 def settings_for(kube: Kube, folder: Path) -> dict[str, str]:
-    """The environment of a portal that uses this namespace; ``folder`` is kept as long as it."""
+    """Return the environment of a portal that uses this namespace; ``folder`` must live as long as
+    it."""
     template = folder / f"{kube.namespace}.yaml"
     template.write_text(TEMPLATE.format(image=f"{kube.registry}/jupyter:1"))
     return {

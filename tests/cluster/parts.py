@@ -1,7 +1,7 @@
-"""The cluster's own parts: killed, and brought back.
+"""Kill the cluster's own parts, and bring them back.
 
-``CLUSTER_TOOL`` names a folder whose program ``up`` starts again what is missing of the cluster;
-the parts' process ids are in ``DC_RUN``, which its file ``env`` tells.
+``CLUSTER_TOOL`` names a folder whose program ``up`` restarts the missing parts of the cluster; the
+parts' pids are in ``DC_RUN``, which its file ``env`` sets.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def bring_back() -> None:
 
 
 def _works(up: Path) -> bool:
-    """It may be run again, and has to be where it met a part that was still on its way."""
+    """Return whether ``up`` succeeded; it is run again if it met a part that was still starting."""
     done = subprocess.run([up], timeout=180, capture_output=True)
     return done.returncode == 0
 

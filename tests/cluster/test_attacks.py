@@ -1,7 +1,7 @@
 """The attacks of `tests/attacks`, on a portal whose notebooks and builds run on the cluster.
 
-What goes no further than the portal itself is quick enough for one machine's check; here it is
-among the long tests.
+Attacks on the portal alone are quick enough for the single-machine check; here they are among the
+long tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A portal of the cluster is backed up by the script of the documentation, and brought back."""
+"""A portal on the cluster is backed up by the script of the documentation, and restored."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LABELS = {"app.kubernetes.io/managed-by": "bindery", "bindery/kind": "volume"}
 
 @dataclass
 class Portal:
-    """A namespace with what a portal has there, and its database; no process of it runs."""
+    """A namespace with a portal's objects, and its database; no process of it runs."""
 
     kube: Kube
     image: str
@@ -67,7 +67,8 @@ class Portal:
         until(lambda: not listed(namespace, **only).items)
 
     def in_volume(self, name: str, command: str) -> str:
-        """What a shell says that has the volume and gives it to uid 1000, as notebooks do."""
+        """Give the volume to uid 1000, as for notebooks, run a shell command in a pod with it, and
+        return the output."""
         core, namespace = self.kube.core, self.kube.namespace
         container = {
             "name": "shell", "image": self.image,

@@ -13,5 +13,5 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow("a cluster takes its time", 
 class TestKubernetesBackend(BackendContract):
     @pytest.fixture
     def plain(self, plain: BuildSpec) -> BuildSpec:
-        """That of all processes instead of one for each."""
+        """The image that all processes share, instead of one for each."""
         return plain

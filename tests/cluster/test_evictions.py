@@ -1,4 +1,4 @@
-"""A notebook that fills the disk is ended by the cluster, and says so."""
+"""The cluster evicts a notebook that fills the disk, and the portal says so."""
 
 from __future__ import annotations
 

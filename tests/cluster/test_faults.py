@@ -30,7 +30,7 @@ for tick in $(seq {TICKS}); do echo "tick $tick"; sleep 0.1; done
 
 @pytest.fixture(autouse=True)
 def whole_cluster() -> Iterator[None]:
-    """What a test that fails leaves dead is none for the next."""
+    """Restart the parts that a failed test has left dead, so that the next test finds them."""
     yield
     bring_back()
 
@@ -45,7 +45,7 @@ def slow(git: GitServer, request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def running(git: GitServer, ada: Api) -> Kernel:
-    """A kernel in a notebook that runs, with something in its memory."""
+    """A kernel in a running notebook, with something in its memory."""
     name = ada.launch(git.repository("ada/plain", {"index.ipynb": "{}"}))
     ada.until(name, "ready")
     with Kernel(ada, name) as kernel:
@@ -58,7 +58,7 @@ def at_tick(api: Api, name: str, number: int) -> None:
 
 
 def all_is_well(api: Api, building: str, kernel: Kernel) -> None:
-    """The build has come to its end with each line once, and the notebook was left alone."""
+    """Assert that the build has ended with each line once, and that the notebook was left alone."""
     api.until(building, "ready")
     ticks = re.findall(r"^tick (\d+)$", "\n".join(api.log(building)), re.MULTILINE)
     assert [int(tick) for tick in ticks] == list(range(1, TICKS + 1))

@@ -1,4 +1,4 @@
-"""GPUs are given to as many as there are; who comes later waits in a queue, and says so."""
+"""GPUs are given to as many notebooks as there are GPUs; later ones wait in a queue, and say so."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 GPUS = 4
-"""On the test cluster's node."""
+"""GPUs on the test cluster's node."""
 
 
 def test_who_finds_no_gpu_free_waits_and_starts_when_one_is_given_back(
@@ -45,14 +45,14 @@ def test_who_finds_no_gpu_free_waits_and_starts_when_one_is_given_back(
 
 
 def is_ready(backend: KubernetesBackend, spec: ServerSpec) -> bool:
-    """Whether it is; of two that wait, Kubernetes may start the later one first, since each that
-    found no room is tried again after a pause of its own."""
+    """Return whether the notebook is ready; of two that wait, Kubernetes may start the later one
+    first, since each that found no room is retried after a pause of its own."""
     report = server_report(backend, spec.id)
     return report is not None and report.state == "ready"
 
 
 def waits(backend: KubernetesBackend, spec: ServerSpec) -> ServerReport:
-    """The report of a notebook that says what it waits for."""
+    """Return the report of a notebook once it says what it waits for."""
 
     def said() -> ServerReport | None:
         report = server_report(backend, spec.id)

@@ -1,4 +1,5 @@
-"""What a person writes in /home/jovyan is there again, until the project is deleted (D10)."""
+"""Files that a person writes in /home/jovyan are there again, until the project is deleted
+(D10)."""
 
 from __future__ import annotations
 
@@ -27,13 +28,13 @@ pytestmark = [
 
 
 class Notebook:
-    """One project's notebook, run after run."""
+    """One project's notebook, across several starts."""
 
     def __init__(self, backend: KubernetesBackend, kube: Kube, spec: ServerSpec) -> None:
         self.backend, self.kube, self.spec = backend, kube, spec
 
     def start(self, image: BuildSpec | None = None) -> ServerReport:
-        """Start it, with another image where one is given, and wait for it."""
+        """Start the notebook, with another image if one is given, and wait for it."""
         spec = replace(self.spec, id=self.spec.id + 1_000)
         self.spec = replace(spec, image=image.image, commit=image.commit) if image else spec
         self.backend.ensure_server(self.spec)
@@ -43,7 +44,7 @@ class Notebook:
         removed(self.backend, self.spec.id)
 
     def run(self, command: str) -> str:
-        """What a shell in the notebook's container says."""
+        """Run a command in the notebook's container and return its output."""
         return self.kube.run(f"{self.spec.name}-{self.spec.id}", command)
 
     def size(self) -> int | None:
@@ -58,7 +59,7 @@ class Notebook:
 def notebook(
     backend: KubernetesBackend, kube: Kube, plain: BuildSpec, wish: Wish
 ) -> Callable[..., Notebook]:
-    """Makes one of the image that many use."""
+    """Return a function that makes a notebook of the shared image."""
     return lambda owner="ada": Notebook(backend, kube, wish(plain, owner=owner))
 
 

@@ -23,9 +23,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow("the portal's image is made 
 
 MANIFESTS = PROJECT / "deploy/kubernetes"
 FILES = ("settings", "network-policies", "portal")
-"""All but the rights, which `settings_for` has put there."""
+"""All manifests but the one for rights, which `settings_for` has applied."""
 LOGIN = ("PORTAL_PUSH_SECRET", "PORTAL_PULL_SECRET", "PORTAL_REGISTRY_AUTH_FILE")
-"""Names the Secrets that a registry without credentials needs none of."""
+"""Variables that name the Secrets which a registry without credentials does not need."""
 
 
 @pytest.fixture
@@ -54,7 +54,8 @@ def installed(kube: Kube, tmp_path: Path) -> Iterator[Kube]:
 
 
 def made(kube: Kube) -> str:
-    """The image in the cluster's registry, by the command of the documentation."""
+    """Build the image by the command of the documentation, push it to the cluster's registry, and
+    return its name."""
     if image := os.environ.get("TEST_PORTAL_IMAGE"):  # made by that command before
         return image
     done = subprocess.run(
@@ -69,7 +70,7 @@ def made(kube: Kube) -> str:
 
 
 def manifests(kube: Kube, image: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """Everything to install, with what the documentation says is to be replaced."""
+    """Yield all objects to install, with the replacements that the documentation asks for."""
     for file in FILES:
         for each in yaml.safe_load_all((MANIFESTS / f"{file}.yaml").read_text()):
             each["metadata"]["namespace"] = kube.namespace
@@ -115,7 +116,7 @@ def test_every_command_of_the_manifests_runs_in_the_documented_image(installed: 
 
 
 def ended(status: Any) -> str:
-    """How the Job came to its end, "" while it goes on."""
+    """Return how the Job ended, "" while it runs."""
     if status.failed:
         return "failed"
     return "succeeded" if status.succeeded else ""
@@ -126,7 +127,7 @@ def parts(kube: Kube, name: str) -> list[Any]:
 
 
 def is_healthy(kube: Kube) -> bool:
-    """A launch would work, by what web, worker and watch say of each other."""
+    """Return whether a launch would work, by what web, worker and watch report of each other."""
     addresses = [pod.status.pod_ip for pod in parts(kube, "web") if pod.status.pod_ip]
     try:
         answers = [
@@ -139,7 +140,8 @@ def is_healthy(kube: Kube) -> bool:
 
 
 def checked(kube: Kube, deployment: Any) -> tuple[str, str]:
-    """How the health check of a part comes to its end in a pod of its own, and what it says."""
+    """Run the health check of a part in a pod of its own; return how it ended and what it
+    printed."""
     spec = kube.core.api_client.sanitize_for_serialization(deployment.spec.template.spec)
     (container,) = spec["containers"]
     container["command"] = container.pop("livenessProbe")["exec"]["command"]
@@ -151,7 +153,7 @@ def checked(kube: Kube, deployment: Any) -> tuple[str, str]:
 
 
 def told(kube: Kube) -> str:
-    """The logs of all pods, for the report of a failure."""
+    """Return the logs of all pods, for the report of a failure."""
     read = kube.core.read_namespaced_pod_log
     names = [pod.metadata.name for pod in kube.pods()]
     return "\n".join(f"{name}:\n{read(name, kube.namespace, tail_lines=40)}" for name in names)

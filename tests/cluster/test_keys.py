@@ -39,14 +39,14 @@ print(keypairs.private(keypairs.ensure(User.objects.get(username="ada"))))
 
 
 def new_key(person: Api) -> str:
-    """The public half of a key pair that the person did not have before."""
+    """Replace the person's key pair and return the new public key."""
     answer = person.http.post("ssh-key/rotate/")
     assert answer.status_code in {200, 201}, answer.text
     return str(answer.json()["public_key"])
 
 
 def shell(kernel: Kernel, command: str) -> str:
-    """What it prints as a cell of the notebook, and how it ends."""
+    """Run a command as a cell of the notebook; return its output and status."""
     code = f"""
 import subprocess
 done = subprocess.run(["sh", "-c", {command!r}], capture_output=True, text=True)
@@ -56,24 +56,25 @@ print(done.stdout, done.stderr, "status", done.returncode)
 
 
 def keys(kube: Kube) -> set[str]:
-    """The Secrets with keys."""
+    """Return the names of the Secrets with keys."""
     return {name for name in kube.names()["secrets"] if name.endswith("-key")}
 
 
 def public(kube: Kube, secret: str) -> str:
-    """The public half of the key that notebooks have of the Secret."""
+    """Return the public key in the Secret, as notebooks get it."""
     data = kube.core.read_namespaced_secret(secret, kube.namespace).data
     return base64.b64decode(data["ssh.pub"]).decode()
 
 
 def own_part(stack: Stack) -> str:
-    """The line of ada's private key that is in no other key."""
+    """Return the line of ada's private key that is in no other key."""
     lines = stack.manage("shell", "-c", PRIVATE).splitlines()
     return lines[lines.index("-----BEGIN OPENSSH PRIVATE KEY-----") + 4]
 
 
 def everything_but_secrets(kube: Kube, stack: Stack) -> str:
-    """All objects of the portal, what happened to them, and what the portal has on its disk."""
+    """Return all objects of the portal but Secrets, their events, and the files in its data
+    folder."""
     events = kube.core.list_namespaced_event(kube.namespace).items
     files = [path.read_bytes() for path in stack.data.rglob("*") if path.is_file()]
     return f"{kube.pods()} {events} {b''.join(files)!r}"

@@ -1,7 +1,7 @@
 """Each kind of repository that repo2docker knows gets its build pack and a Dockerfile.
 
-Only what is planned is looked at here: a pod with the first two stages of a build. Rendering some
-kinds asks the Internet for versions; where it does not answer, a sentence says so.
+Only the plan is checked here: a pod with the first two stages of a build. Rendering some kinds asks
+the Internet for versions; if it does not answer, a sentence says so.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PIPFILE = '[packages]\nsix = "*"\n'
 JULIA = '[deps]\nPkg = "44cfe95a-1eb2-52ea-b672-e2afdf69b78f"\n'
 OFFLINE = "build.render"
 LONG = pytest.mark.long
-"""Kinds that other checks see in a whole launch, or in another folder."""
+"""Kinds that other checks cover in a whole launch, or in another folder."""
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_kind_of_repository_gets_its_pack_and_dockerfile(
 
 
 def planning(pod: dict[str, Any]) -> dict[str, Any]:
-    """The pod of a build that ends with its plan, and shows it."""
+    """Change the pod of a build so that it ends with its plan, and shows it."""
     fetch, plan, *_others = pod["spec"]["initContainers"]
     pod["spec"]["initContainers"] = [fetch, plan]
     pod["spec"]["containers"] = [
@@ -90,7 +90,7 @@ def planning(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 def _results(kube: Kube, name: str) -> dict[str, Any] | None:
-    """What each container has left, once the pod is at its end."""
+    """Return each container's result once the pod has ended, None before."""
     status = kube.core.read_namespaced_pod(name, kube.namespace).status
     if status.phase not in {"Succeeded", "Failed"}:
         return None

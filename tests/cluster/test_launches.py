@@ -1,4 +1,5 @@
-"""Launches on the cluster, from address to a cell that runs, or to a sentence why not."""
+"""Launches on the cluster, from an address to a cell that runs, or to a sentence that says why
+not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many at once, and everything in the cluster has its row, and every row its thing."""
+"""Many launches at once: everything in the cluster has its row, and every row its object."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ def names_of(crowd: tuple[int, int]) -> list[str]:
 
 
 def stirred(projects: dict[str, Api]) -> dict[str, Api]:
-    """Start, stop and delete them at random, faster than that can be done; what is left."""
+    """Start, stop and delete them at random, faster than the portal can follow; return those that
+    are left."""
     order = random.Random(SEED)
     left = dict(projects)
     for _round in range(3):
@@ -101,7 +102,8 @@ def stirred(projects: dict[str, Api]) -> dict[str, Api]:
 
 
 def act(order: random.Random, api: Api, name: str) -> str:
-    """Something that fits the state or does not: a conflict is an answer, too."""
+    """Do something that fits the state or does not (a conflict is an answer, too) and return
+    what."""
     verb = order.choice(["start", "stop", "stop", "delete"])
     if verb == "delete":
         api.delete(name)
@@ -116,7 +118,7 @@ def nothing_but_claims(kube: Kube) -> bool:
 
 
 def running(kube: Kube) -> set[str]:
-    """The projects that have a pod or a Secret, and both of each."""
+    """Return the projects that have both a pod and a Secret, or a note that the two differ."""
     names = kube.names()
     servers = {name for name in names["pods"] if not name.startswith("build-")}
     runs = {name for name in names["secrets"] if not name.endswith("-ssh-key")}

@@ -1,4 +1,4 @@
-"""Nobody builds on what was built for somebody else: in pods, with a registry that knows people."""
+"""Nobody builds on what was built for somebody else: in pods, with a registry that has accounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A registry that wants a name and a password, for base images and for what is built."""
+"""A registry that requires a name and a password, for base images and for what is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person's volume: one that only one node can have, and one that was restored by hand."""
+"""A person's volume: one that only one node can mount, and one that was restored by hand."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_claim_that_was_restored_by_hand_is_the_persons_again_by_whichever_nam
 
 
 def restored_by_hand(kube: Kube, name: str, fill: str) -> None:
-    """A claim without labels, with what the shell command leaves in /volume."""
+    """Make a claim without labels, with what the shell command leaves in /volume."""
     wants = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1G"}}}
     claim = {"metadata": {"name": name}, "spec": wants}
     kube.core.create_namespaced_persistent_volume_claim(kube.namespace, claim)

@@ -1,4 +1,4 @@
-"""What strangers' code sees from inside a real pod: in a step of a build, and in a notebook."""
+"""A stranger's code inside a real pod: what it sees in a step of a build, and in a notebook."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What holds for a whole portal on one machine holds for one on a cluster: the same tests.
+"""Run the tests of a whole portal on one machine against a portal on a cluster.
 
-Whose parts may be killed is played by the drill, which is in `test_drill`.
+The drill in `test_drill` covers the parts that may be killed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """With the wrong database nobody loses anything on a cluster either; and the id by which a
-namespace's objects are told apart, as a real API server has it.
-"""
+namespace's objects are told apart, as a real API server has it."""
 
 from __future__ import annotations
 
@@ -65,7 +64,7 @@ def ids(backend: KubernetesBackend) -> set[str]:
 
 
 def others(backend: KubernetesBackend, server: ServerSpec) -> int:
-    """How many of this notebook's things are told of as another installation's."""
+    """Return how many of this notebook's objects are reported as another installation's."""
     hers = {f"{server.name}-{server.id}", f"{server.volume}-nfs-pvc", f"{server.volume}-ssh-key"}
     return sum(each.split()[1] in hers for each in backend.foreign())
 

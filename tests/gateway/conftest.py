@@ -1,4 +1,5 @@
-"""The whole ASGI application served by a real web server, and notebooks behind its gateway."""
+"""Fixtures: the whole ASGI application served by a real web server, and notebooks behind its
+gateway."""
 
 from __future__ import annotations
 
@@ -40,8 +41,8 @@ def notebook(tmp_path_factory) -> Iterator[Notebook]:
 
 
 class PromptServer(uvicorn.Server):
-    """Stops at once where nothing is under way. Uvicorn's own looks every tenth of a second whether
-    it is to stop, and gives another to connections that are open."""
+    """A server that stops at once if no request is running. Uvicorn's own checks every tenth of a
+    second whether it should stop, and waits as long again for connections that are open."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -72,7 +73,7 @@ class PromptServer(uvicorn.Server):
 
 @pytest.fixture
 def port(transactional_db, settings, caplog) -> Iterator[int]:
-    """Where the application is served, without a fault in its log."""
+    """The port where the application is served; fails if its log reports a server error."""
     with socket.create_server(("127.0.0.1", 0)) as door:
         number: int = door.getsockname()[1]
         settings.PORTAL_GATEWAY_DOMAIN = f"localhost:{number}"
@@ -96,7 +97,7 @@ def port(transactional_db, settings, caplog) -> Iterator[int]:
 
 
 def make_project(owner: User, name: str, address: str = "", **fields: Any) -> Project:
-    """A project; with an address, one whose notebook is ready there."""
+    """Make a project; with an address, one whose notebook is ready there."""
     project = Project.objects.create(owner=owner, name=name, provider="git", url="u", **fields)
     if address:
         session = Session.objects.create(
@@ -116,7 +117,8 @@ def project(port, ada, notebook) -> Project:
 
 @dataclass
 class Browser:
-    """One browser at one notebook's host. Its own pages ask, unless a test says otherwise."""
+    """One browser at one notebook's host. Requests come from the host's own pages unless a test
+    says otherwise."""
 
     port: int
     project: str
@@ -142,7 +144,7 @@ class Browser:
     def ask(
         self, path: str, method: str = "GET", content: Any = None, **more: Any
     ) -> httpx.Response:
-        """``more`` are headers, None for one that is not sent."""
+        """Send a request; ``more`` are headers, None for one that is not sent."""
         with self.stream(path, method, content, **more) as answer:
             answer.read()
             return answer
@@ -164,7 +166,7 @@ class Browser:
         return self.ask(path, **{"Origin": None, **fields, **more})
 
     def enter(self, address: str) -> httpx.Response:
-        """Follow a ticket, keeping the cookie as browsers do."""
+        """Follow a ticket's address, keeping the cookies as browsers do."""
         parts = urlsplit(address)
         answer = self.open_page(f"{parts.path}?{parts.query}", Host=parts.netloc)
         self.cookie = answer.cookies.get(cookie_name()) or self.cookie
@@ -184,7 +186,8 @@ class Browser:
 
 
 def browser_of(user: User, project: Project) -> Browser:
-    """A browser in which this person is signed in, at a notebook's door but not through it."""
+    """Return a browser in which this person is signed in, at a notebook's host but without entry to
+    it."""
     port = int(urlsplit(current.PORTAL_URL).port or 0)
     browser = Browser(port, project.name, entrant=secrets.token_urlsafe(32))
     browser.portal.force_login(user)
@@ -198,7 +201,7 @@ def ticket_for(browser: Browser, user: User, project: Project, path: str = "") -
 
 @pytest.fixture
 def browser(ada, project) -> Browser:
-    """Ada's, with her notebook open."""
+    """Ada's browser, with her notebook open."""
     browser = browser_of(ada, project)
     assert browser.enter(ticket_for(browser, ada, project)).status_code == 302
     assert browser.cookie

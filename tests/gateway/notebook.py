@@ -1,4 +1,4 @@
-"""A stand-in for a notebook's server: tells what has reached it, and misbehaves when asked."""
+"""A stand-in for a notebook server: reports what has reached it, and misbehaves when asked."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ HEADERS = [
 
 
 class Notebook:
-    """Serves on a unix socket, in a thread of its own. ``seen`` lists the paths that were
-    asked for, ``broken_off`` those whose visitors left before the end."""
+    """A notebook server on a Unix socket, in a thread of its own. ``seen`` lists the paths that
+    were requested, ``broken_off`` those whose visitors left before the end."""
 
     def __init__(self, path: Path) -> None:
         self.address = f"unix:{path}"
@@ -55,7 +55,7 @@ class Notebook:
         self._loop.close()
 
     def forget(self) -> None:
-        """As if nobody had come so far."""
+        """Forget all requests so far."""
         self.seen.clear()
         self.broken_off.clear()
 
@@ -88,7 +88,7 @@ class Notebook:
         return answer
 
     async def echo(self, request: web.Request) -> web.Response:
-        """What has come in, in so many words."""
+        """Describe the request: its headers, and its body by size and digest."""
         digest, size = hashlib.sha256(), 0
         try:
             async for piece in request.content.iter_any():
@@ -115,11 +115,11 @@ class Notebook:
         return response
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """A piece every 50 ms, for ever."""
+        """Send a piece every 50 ms, for ever."""
         return await self._pour(request, b"tick\n", 0.05)
 
     async def large(self, request: web.Request) -> web.StreamResponse:
-        """64 MB, with its length."""
+        """Send 64 MB, with a Content-Length."""
         response = web.StreamResponse(headers={"Content-Length": str(1024 * len(PIECE))})
         await response.prepare(request)
         for _number in range(1024):
@@ -127,7 +127,7 @@ class Notebook:
         return response
 
     async def half(self, request: web.Request) -> web.StreamResponse:
-        """Breaks down in the middle."""
+        """Break down in the middle of the answer."""
         response = web.StreamResponse(headers={"Content-Length": "100"})
         await response.prepare(request)
         await response.write(b"half")
@@ -143,7 +143,7 @@ class Notebook:
         raise web.HTTPFound("http://elsewhere.example/")
 
     async def never(self, request: web.Request) -> web.StreamResponse:
-        """Does not even begin to answer."""
+        """Never begin to answer."""
         try:
             await asyncio.Event().wait()
         finally:
@@ -161,7 +161,8 @@ class Notebook:
             self.broken_off.append(request.path)
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
-        """Says everything back; ``close <code>`` closes, ``headers`` tells the handshake's."""
+        """Echo every message; ``close <code>`` closes, ``headers`` returns those of the
+        handshake."""
         if "refuse" in request.query:
             raise web.HTTPForbidden
         socket = web.WebSocketResponse(protocols=["v1.kernel"], max_msg_size=0, compress=False)

@@ -1,4 +1,4 @@
-"""What counts as working in a notebook: what a person does, not what an open tab does by itself."""
+"""Activity in a notebook: what a person does counts, what an open tab does by itself does not."""
 
 from __future__ import annotations
 

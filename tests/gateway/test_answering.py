@@ -1,4 +1,4 @@
-"""How the portal's own pages are answered by a web server (`portal.handler`)."""
+"""A web server serves the portal's own pages (`portal.handler`)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Seen = list[tuple[str, str]]
 
 @pytest.fixture
 def seen() -> Iterator[Seen]:
-    """In which thread requests began and ended."""
+    """Record in which threads requests began and ended."""
     found: Seen = []
 
     def begun(**_more: Any) -> None:
@@ -51,7 +51,7 @@ def static_file(settings: Any, tmp_path: Path) -> Path:
 
 @contextmanager
 def events(port: int, project: Project, owner: User) -> Iterator[None]:
-    """While a project's events are read; the first is there."""
+    """Read a project's events during the block; the first one has arrived."""
     _token, secret = Token.objects.issue(owner, "reader")
     headers = {"Authorization": f"Bearer {secret}", "Accept": "text/event-stream"}
     address = f"http://localhost:{port}/api/v1/projects/{project.name}/events/"

@@ -1,4 +1,4 @@
-"""Who may reach a notebook, by the function that decides it: each condition for itself."""
+"""Authorization for a notebook, by the function that decides it: each condition by itself."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def project(ada) -> Project:
 
 
 def browser_of(user: User) -> str:
-    """The key of a portal session in which this person has signed in."""
+    """Return the key of a portal session in which this person has signed in."""
     client = Client()
     client.force_login(user)
     return str(client.session.session_key)

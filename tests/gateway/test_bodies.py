@@ -1,4 +1,5 @@
-"""What is sent to the portal's own addresses is bounded before it is kept; by the real server."""
+"""Bodies sent to the portal's own addresses are limited before they are kept; by the real
+server."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def post(address: str, *fields: str) -> bytes:
 
 
 def files_open() -> set[str]:
-    """The files of this process that have no name any more, as those that bodies are spooled to."""
+    """Return this process's open files that have no name any more, such as those that bodies are
+    spooled to."""
     found = set()
     for each in os.listdir("/proc/self/fd"):
         try:

@@ -1,4 +1,4 @@
-"""How a browser gets in: a ticket that is good once, for seconds, on one host."""
+"""How a browser gets in: with a ticket that works once, for seconds, on one host."""
 
 from __future__ import annotations
 
@@ -197,7 +197,8 @@ def test_a_deep_link_leads_through_the_portal_and_back(ada, bob, project):
 
 # --- A ticket belongs to the browser that asked for it ---
 def begin(browser: Browser, address: str) -> str:
-    """Go where the portal sends a browser that wants a notebook; return where that leads."""
+    """Open the address to which the portal sends a browser for a notebook; return where it
+    redirects."""
     parts = urlsplit(address)
     answer = browser.enter(parts.geturl())
     assert answer.status_code == 302

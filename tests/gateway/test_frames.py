@@ -1,4 +1,4 @@
-"""The frames of a socket go on as they are, in pieces, within bounds; by the pure parser."""
+"""Frames of a socket are passed on unchanged, in pieces, within limits; by the pure parser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Item = tuple[str, bytes]
 
 
 def written(messages: list[list[bytes]], *, is_masked: bool) -> bytes:
-    """The frames of these messages, each given by its fragments, with a ping before each."""
+    """Return the frames of these messages, each given by its fragments, with a ping before each."""
     out = b""
     for fragments in messages:
         out += Frame(Theirs.PING, b"there?").serialize(mask=is_masked)
@@ -36,7 +36,7 @@ def cut(data: bytes, sizes: random.Random) -> Iterator[bytes]:
 
 
 def messages_in(data: bytes, side: Side) -> list[bytes]:
-    """The messages that another implementation reads."""
+    """Return the messages as another implementation parses them."""
     reader = Protocol(side, max_size=None)
     reader.receive_data(data)
     assert reader.parser_exc is None

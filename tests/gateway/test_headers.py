@@ -1,4 +1,5 @@
-"""Nothing that opens anything else reaches a notebook, and nothing it says reaches further."""
+"""Credentials for anything else do not reach a notebook, and nothing that it says reaches
+further."""
 
 from __future__ import annotations
 

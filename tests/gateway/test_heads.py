@@ -1,4 +1,4 @@
-"""A request's head is bounded, an upgrade's as well, before anybody asks who it is."""
+"""A request's head is limited, an upgrade's as well, before anybody asks who sent it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_head_without_an_end_is_not_kept(port, begun):
 
 
 def test_large_cookies_are_deleted_and_the_page_says_how(port, host, fields):
-    """What a notebook's page can plant on a domain above it: 38 cookies of 4 KB."""
+    """A notebook's page can plant 38 cookies of 4 KB on a domain above it."""
     cookies = "Cookie: " + "; ".join(f"planted{number}={'x' * 4000}" for number in range(38))
     answer = ask(port, head(host, *fields, cookies), within=SOON)
     headers, _empty, page = answer.partition(b"\r\n\r\n")
@@ -106,7 +106,7 @@ Send = Callable[[socket.socket], None]
 
 
 def nothing(connection: socket.socket) -> None:
-    """Connect, and be quiet."""
+    """Connect and send nothing."""
 
 
 def half_a_head(connection: socket.socket) -> None:

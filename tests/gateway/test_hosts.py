@@ -53,7 +53,7 @@ def test_the_portal_answers_on_its_own_host_only(port, backend):
 
 
 def handshake(port: int, path: str = "/ws/projects/", **headers: str) -> int:
-    """The status with which a socket of the portal is answered."""
+    """Return the status with which a socket of the portal answers a handshake."""
     try:
         with connect(f"ws://127.0.0.1:{port}{path}", additional_headers=headers):
             return 101

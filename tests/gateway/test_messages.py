@@ -1,5 +1,5 @@
-"""Which messages count as work: what an open JupyterLab sends by itself, as it was seen to, and
-what it sends when somebody does something."""
+"""Which messages count as work: those that an open JupyterLab was seen to send by itself, and those
+that it sends when somebody does something."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ BY_HAND = ("execute_request", "complete_request", "inspect_request", "input_repl
 
 
 def in_words(kind: str, **content: object) -> str:
-    """A message as JSON; the header is not always the first part."""
+    """Return a message as JSON; the header is not always the first part."""
     return json.dumps({"content": content, "channel": "shell", "header": {"msg_type": kind}})
 
 
 def in_parts(kind: str, **content: object) -> bytes:
-    """A message in the form that today's JupyterLab prefers."""
+    """Return a message in the binary form that current JupyterLab prefers."""
     header = {"date": "2026-11-27T06:38:01Z", "msg_id": "1", "msg_type": kind}
     parts = [b"shell", *(json.dumps(each).encode() for each in (header, {}, {}, content))]
     places = [8 * (len(parts) + 2)]

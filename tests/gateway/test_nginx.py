@@ -1,6 +1,7 @@
-"""nginx in front: plain content goes past web to who may have it, everything else goes to web.
+"""nginx in front: it serves plain content past web to those who may have it, and passes everything
+else to web.
 
-A header of no meaning tells the two ways apart, since nginx passes on only those that it knows.
+A meaningless header tells the two ways apart, since nginx passes on only those that it knows.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def project(front, ada, notebook):
 
 
 def sent(answer: httpx.Response) -> dict[str, Any]:
-    """What the notebook has got, with its headers by name."""
+    """Return the request that the notebook got, with its headers by name."""
     assert answer.status_code == 200, answer.text
     seen: dict[str, Any] = answer.json()
     return seen | {"headers": dict(seen["headers"])}

@@ -1,4 +1,4 @@
-"""A page while a notebook is starting, or stopped, in the place of a bad-gateway error."""
+"""The page shown while a notebook is starting or stopped, instead of a bad-gateway error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What other sites can make a signed-in browser do to a notebook: open it in a tab."""
+"""Cross-origin requests: other sites can make a signed-in browser open a notebook in a tab, and
+nothing else."""
 
 from __future__ import annotations
 

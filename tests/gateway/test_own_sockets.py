@@ -1,4 +1,4 @@
-"""A socket of the portal's own pages takes little: nobody has more to say there."""
+"""A socket of the portal's own pages accepts little: no page has much to send there."""
 
 from __future__ import annotations
 

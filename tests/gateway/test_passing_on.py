@@ -1,4 +1,4 @@
-"""Requests and answers go through whole, unchanged, piece by piece, and end together."""
+"""Requests and answers pass through whole, unchanged, piece by piece, and end together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.gateway.notebook import PIECE
 
 
 def raw(browser: Browser, request: bytes) -> bytes:
-    """What is answered to bytes that no client library would send."""
+    """Return the answer to bytes that no client library would send."""
     with socket.create_connection(("127.0.0.1", browser.port), timeout=10) as connection:
         connection.sendall(request)
         answer = b""

@@ -1,4 +1,4 @@
-"""A cookie that another host has planted signs nobody in as somebody else, and shuts nobody out."""
+"""A cookie that another host has planted signs nobody in as somebody else, and locks nobody out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.gateway.conftest import browser_of, ticket_for
 
 @pytest.fixture
 def portal(port, settings):
-    """Ask the portal's own host with these cookies."""
+    """Return a function that asks the portal's own host with these cookies."""
 
     def ask(*cookies: str, path: str = "/account/") -> httpx.Response:
         name = settings.SESSION_COOKIE_NAME

@@ -1,4 +1,4 @@
-"""A right that ends takes with it what is open, within seconds."""
+"""When access is revoked, open connections end within seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A notebook opens to tokens that are for notebooks, as long as they are good."""
+"""A notebook opens to tokens with the notebook scope, as long as they are valid."""
 
 from __future__ import annotations
 

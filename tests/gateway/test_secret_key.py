@@ -1,4 +1,4 @@
-"""``PORTAL_SECRET_KEY`` is replaced, with the one before among the fallbacks: nobody notices."""
+"""Replacing ``PORTAL_SECRET_KEY``, with the old one among the fallbacks, goes unnoticed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("backend")
 
 @pytest.fixture
 def replaced(settings):
-    """Replaces the key, as a restart with another one would."""
+    """Return a function that replaces the key, as a restart with another one would."""
 
     def replace(*, kept: bool) -> None:
         before, settings.SECRET_KEY = settings.SECRET_KEY, "another key that is long enough"
@@ -29,7 +29,7 @@ def replaced(settings):
 
 
 def live(browser: Browser) -> ClientConnection:
-    """The socket of the portal's own page, opened by the browser that is signed in there."""
+    """Open the socket of the portal's own page, in the browser that is signed in there."""
     name = current.SESSION_COOKIE_NAME
     return connect(
         f"ws://localhost:{browser.port}/ws/projects/",

@@ -1,4 +1,5 @@
-"""Whatever a notebook or its visitor sends through a socket, the portal holds a piece of it."""
+"""Whatever a notebook or its visitor sends through a socket, the portal holds only a piece of
+it."""
 
 from __future__ import annotations
 
@@ -27,11 +28,11 @@ pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 FEW = 16 * 1024 * 1024
-"""Bytes that the kernel may hold for the two connections, and we a piece of."""
+"""Bytes that the kernel may hold for the two connections, and the portal a piece of."""
 
 
 def handshake(connection: socket.socket, received: bytes) -> None:
-    """Answer one, as a notebook's server."""
+    """Answer a handshake as a notebook's server."""
     (key,) = re.findall(rb"(?i)sec-websocket-key: (\S+)", received)
     accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
     connection.sendall(
@@ -42,7 +43,8 @@ def handshake(connection: socket.socket, received: bytes) -> None:
 
 @contextmanager
 def sending(data: Callable[[], bytes], most: int) -> Iterator[list[int]]:
-    """Have the notebook send this over and over, up to so many bytes; how many it got rid of."""
+    """Have the notebook send this over and over, up to ``most`` bytes; yield how many it has
+    sent."""
     sent = [0]
 
     def answers(connection: socket.socket, received: bytes) -> None:
@@ -64,7 +66,7 @@ def sending(data: Callable[[], bytes], most: int) -> Iterator[list[int]]:
 
 @pytest.fixture
 def no_goodbyes(monkeypatch) -> None:
-    """Nobody waits for long until the other side closes as well."""
+    """Do not wait long for the other side to close as well."""
     monkeypatch.setattr(proxy_websocket, "CLOSE_WITHIN", 0.3)
 
 
@@ -134,7 +136,7 @@ def test_sixty_four_megabytes_go_there_and_back_and_no_byte_more(browser, notebo
 
 
 def raw_socket(browser: Any) -> socket.socket:
-    """The visitor's side of an open socket."""
+    """Return the visitor's side of an open socket."""
     connection = socket.create_connection(("127.0.0.1", browser.port), timeout=20)
     fields = [f"{name}: {value}" for name, value in browser.headers({}).items() if name != "Host"]
     connection.sendall(head(browser.host, *fields, *UPGRADE, line="GET /socket HTTP/1.1"))
@@ -213,7 +215,7 @@ def test_too_many_who_wait_cost_the_one_with_the_most_of_them(browser, monkeypat
 
 
 def _is_one_closed(tails: dict[socket.socket, bytes], code: int) -> bool:
-    """Read from all of them what there is, and look at the last words."""
+    """Read what has arrived on all of them, and return whether one was closed with this code."""
     for each in select.select([*tails], [], [], 0.1)[0]:
         tails[each] = (tails[each] + each.recv(1_000_000))[-200:]
     return any(b"\x88" in tail and code.to_bytes(2, "big") in tail for tail in tails.values())

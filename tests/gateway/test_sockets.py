@@ -1,4 +1,4 @@
-"""WebSockets go through: messages, subprotocols, closing, both ways and of any size."""
+"""WebSockets pass through: messages, subprotocols, closing, both ways and of any size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A status that no server may give for good is a bad answer; least of all is it a tunnel."""
+"""A status that no server may send as a final one is a bad answer; above all it opens no tunnel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.gateway.conftest import Browser
 from tests.gateway.wire import UPGRADE, head
 
 PAST = head("localhost", "Connection: close", line="GET /sign-in/ HTTP/1.1")
-"""Through a tunnel, it would reach web as if nobody was in front."""
+"""A request that would reach web through a tunnel, as if nothing were in front of it."""
 
 
 @contextmanager
@@ -53,7 +53,8 @@ def test_it_is_a_bad_gateway(browser, start, fields):
 
 
 def assert_refused(answer: bytes, *, is_handshake: bool) -> None:
-    """A handshake that fits no question is no answer at all."""
+    """Assert that the gateway refuses the answer: with 502, or with 503 for a handshake that fits
+    no request, which counts as no answer."""
     assert answer.startswith(b"HTTP/1.1 503 " if is_handshake else b"HTTP/1.1 502 ")
     assert b'"code": "gateway.' in answer
     assert b"HTTP/1.1 101" not in answer

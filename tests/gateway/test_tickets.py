@@ -1,4 +1,4 @@
-"""A ticket is good once, soon, on one host; by the functions that make it and swap it."""
+"""A ticket works once, for a short time, on one host; by the functions that make and redeem it."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_of_a_person_all_go(ada, rights):
 
 @pytest.fixture
 def here() -> str:
-    """A browser that is signed in."""
+    """The key of a browser session."""
     store = SessionStore()
     store["x"] = 1
     store.save()

@@ -1,4 +1,4 @@
-"""For how long a verdict is believed: a right that was taken away ends within two seconds."""
+"""How long an authorization is cached: a right that was taken away ends within two seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody reaches a notebook but its owner, and nobody learns that it exists."""
+"""Nobody reaches a notebook but its owner, and nobody else learns that it exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speaking by hand, as no library does: to the server, and as a notebook."""
+"""Speak HTTP by hand, as no library does: to the server, and as a notebook."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ UPGRADE = (
 
 
 def ask(port: int, request: bytes, *, within: float = 5.0, enough: bytes = b"") -> bytes:
-    """Return all that is answered until the connection is closed, or this has come; what cannot be
-    sent any more is left. An answer that takes longer fails."""
+    """Return all that is answered until the connection is closed or ``enough`` has come; what
+    cannot be sent any more is dropped. Fails if the answer takes longer than ``within`` seconds."""
     ends_at = time.monotonic() + within
     with socket.create_connection(("127.0.0.1", port), timeout=within) as connection:
         with suppress(BrokenPipeError, ConnectionResetError):
@@ -29,7 +29,8 @@ def ask(port: int, request: bytes, *, within: float = 5.0, enough: bytes = b"") 
 
 
 def read(connection: socket.socket, ends_at: float, enough: bytes = b"") -> bytes:
-    """Return what comes until the connection is closed, or this has come; it has to be by then."""
+    """Return what arrives until the connection is closed or ``enough`` has come; fails if that is
+    not so by ``ends_at``."""
     answer = b""
     while not enough or enough not in answer:
         connection.settimeout(max(0.01, ends_at - time.monotonic()))
@@ -49,8 +50,8 @@ def head(host: str, *fields: str, line: str = "GET / HTTP/1.1") -> bytes:
 
 @contextmanager
 def notebook(answers: Callable[[socket.socket, bytes], None]) -> Iterator[str]:
-    """Serve a notebook's server that answers a connection, whose first head it is given; yield its
-    address."""
+    """Serve a notebook's server that passes each connection, with its first head, to ``answers``;
+    yield its address."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:

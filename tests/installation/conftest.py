@@ -1,4 +1,4 @@
-"""The worker and watch of the tests of sessions."""
+"""The worker and watch fixtures of `tests/sessions`."""
 
 from tests.sessions.conftest import bring_up, git, settled, url, watch, worker
 

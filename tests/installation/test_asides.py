@@ -1,4 +1,4 @@
-"""What was set aside is listed, put back, or removed when its time is over."""
+"""Objects that were set aside are listed, put back, or removed when their time is up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIST = "/admin/notebook_sessions/setaside/"
 
 @pytest.fixture
 def aside(settled: ScriptedBackend, worker) -> SetAside:
-    """A folder that no project asked for."""
+    """A folder that belongs to no project, set aside."""
     settled.kept_projects = {"nobodys-1"}
     for _minute in range(2):
         reconcile()

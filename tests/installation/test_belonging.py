@@ -1,4 +1,4 @@
-"""Database and place get one id where that is safe; where they do not fit, nothing is done."""
+"""Database and place get one id where that is safe; if they do not match, nothing is done."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ THEIRS = "b" * 32
 
 @pytest.fixture
 def foreign(settled: ScriptedBackend) -> ScriptedBackend:
-    """What another database's portal keeps here."""
+    """A back end that keeps the data of another database's portal."""
     settled.place = THEIRS
     return settled
 
 
 def fill(backend: ScriptedBackend) -> None:
-    """Something of each kind that no row tells of."""
+    """Add something of each kind that has no row."""
     backend.kept_projects = {"nobodys-1"}
     backend.kept_images = {"nobodys": 5}
     backend.half_made = [".flowers.7.partial"]
@@ -125,7 +125,7 @@ def test_nothing_is_started_there_and_people_are_told_why(ada, url, foreign):
 
 
 def test_an_older_database_leaves_alone_what_it_does_not_know(ada, url, settled, bring_up, worker):
-    """What it knows goes on."""
+    """Projects that the database does know continue."""
     project = bring_up(lifecycle.launch(ada, url))
     later = 2_000
     settled.server_reports[later] = ServerReport(later, "nobodys-1", "ready")

@@ -31,7 +31,7 @@ def test_two_different_ids_are_foreign_whatever_there_is(there, known):
 
 @pytest.mark.parametrize("there", [NOTHING, PROJECTS, VOLUMES, RUNNING])
 def test_one_id_fits_whatever_is_unknown(there):
-    """What is unknown is then dealt with by itself."""
+    """Unknown objects are then dealt with one by one."""
     assert decided(MINE, MINE, there) == Verdict.FITS
 
 

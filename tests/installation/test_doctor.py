@@ -1,4 +1,4 @@
-"""What ``manage.py doctor`` says of database and data; it changes neither."""
+"""``manage.py doctor`` on database and data: what it reports; it changes neither."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data folder's id, what is in it, and what is set aside there: real folders."""
+"""The data folder's id, its contents, and what is set aside there, in real folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/api/v1/tokens/``: making tokens, seeing one's own, revoking them."""
+"""``/api/v1/tokens/``: making tokens, listing one's own, revoking them."""
 
 from __future__ import annotations
 

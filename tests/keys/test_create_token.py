@@ -1,4 +1,4 @@
-"""``manage.py create_token``: prints a secret that works, and refuses strangers in words."""
+"""``manage.py create_token``: prints a secret that works, and refuses unknown users in words."""
 
 from __future__ import annotations
 

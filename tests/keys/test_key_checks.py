@@ -1,4 +1,4 @@
-"""What is wrong with the encryption keys is said at the start, before somebody's key is lost."""
+"""Errors in the encryption keys are reported at start, before anybody's key is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SSH key on the account page: none yet, there, replaced; and what the API says of it."""
+"""The SSH key on the account page: none yet, present, replaced; and what the API says of it."""
 
 from __future__ import annotations
 

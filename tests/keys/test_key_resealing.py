@@ -1,4 +1,4 @@
-"""``manage.py reseal``: a new encryption key in front, and nothing lost."""
+"""``manage.py reseal``: a new encryption key comes first, and nothing is lost."""
 
 from __future__ import annotations
 

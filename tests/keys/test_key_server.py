@@ -1,4 +1,4 @@
-"""The SSH server of the tests lets in whom it should, so that being refused means something."""
+"""The tests' SSH server admits the right keys, so that a refusal means something."""
 
 from __future__ import annotations
 

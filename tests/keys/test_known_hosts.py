@@ -1,4 +1,4 @@
-"""SSH servers that were met: remembered once, and forgotten by staff who know better."""
+"""Host keys of SSH servers: remembered once, and forgotten by staff who know better."""
 
 from __future__ import annotations
 

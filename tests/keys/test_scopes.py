@@ -1,5 +1,5 @@
-"""What a token's scopes let it do: every address of the API with every scope, so that no new one
-can be forgotten."""
+"""Token scopes: every address of the API is tried with every scope, so that no new one can be
+forgotten."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.stages import project_in
 pytestmark = pytest.mark.django_db
 
 PUBLIC = {"/api/v1/", "/api/v1/schema/", "/api/v1/docs/", "/api/v1/<path>"}
-"""What is told to everybody, whoever they are; the last is whatever is not there."""
+"""Addresses that anybody may read; the last is any that does not exist."""
 SAFE = {"get", "head", "options"}
 METHODS = [*SAFE, "post", "put", "patch", "delete"]
 
@@ -36,13 +36,13 @@ def patterns(resolver: Any, before: str = "") -> Iterator[tuple[str, URLPattern]
 
 
 def addresses() -> list[str]:
-    """Those of the API, with names where something has to be filled in."""
+    """Return the addresses of the API, with names for the parts that have to be filled in."""
     routes = [route for route, _each in patterns(get_resolver()) if route.startswith("api/v1/")]
     return [re.sub(r"<\w+:", "<", simplify_regex(route)) for route in routes]
 
 
 def methods_of(client: Client, address: str) -> list[str]:
-    """What the address answers to at all, in its own words."""
+    """Return the methods that the address allows, by its own answer."""
     allowed = client.options(address).headers["Allow"].lower().split(", ")
     return [method for method in METHODS if method in allowed]
 
@@ -59,7 +59,7 @@ def example(project, ada) -> dict[str, str]:
 
 
 def client_of(user: User, scope: str) -> Client:
-    """One with a token of exactly this scope, whatever making one would add."""
+    """Return a client with a token of exactly this scope, whatever issuing one would add."""
     token, secret = Token.objects.issue(user, f"for {scope}")
     Token.objects.filter(pk=token.pk).update(scope=scope)
     return Client(headers={"Authorization": f"Bearer {secret}"})

@@ -1,4 +1,4 @@
-"""A text that is sealed for one use opens for no other, and with no other key."""
+"""A text that is sealed for one use cannot be opened for another, or with another key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom a secret opens the portal to, and what is noted of it."""
+"""Whom a token authenticates, and what is recorded about its use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def client_with(secret: str) -> Client:
 
 @contextmanager
 def read_only() -> Iterator[None]:
-    """A database that takes nothing, as a stand-by that has not taken over yet."""
+    """A read-only database, such as a standby that has not taken over yet."""
     words = {
         "sqlite": ("PRAGMA query_only = ON", "PRAGMA query_only = OFF"),
         "postgresql": (

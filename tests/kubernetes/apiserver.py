@@ -1,12 +1,12 @@
-"""A server that speaks the part of the Kubernetes API that `Cluster` uses, to be told what to do.
+"""A server with the part of the Kubernetes API that `Cluster` uses, controlled by tests.
 
     with ApiServer(tmp_path) as api:
         api.put("pods", {"metadata": {"name": "build-1"}})
         cluster = Cluster("test", api.kubeconfig)
 
-It keeps objects, gives each change a version and tells it to whoever watches. What goes wrong is
-asked for: `denied` for rights, `fail` and `hang` for the next request, `compact` for the history,
-`tell` and `hang_up` for open watches, `log` for what containers say.
+The server keeps objects, gives each change a version and sends it to every watch. Failures are made
+on request: `denied` for rights, `fail` and `hang` for the next request, `compact` for the history,
+`tell` and `hang_up` for open watches, `log` for the output of containers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.threadserver import ThreadServer
 Manifest = dict[str, Any]
 CREATED = "2026-01-01T00:00:00Z"
 END = None
-"""In a log: it is over, as that of a container that has ended."""
+"""In a log: its end, as of a container that has ended."""
 BREAK = b""
 """In a log: the connection breaks here."""
 
@@ -126,7 +126,7 @@ class Request(BaseHTTPRequestHandler):
         self.close_connection = not self._lines(lines, since)
 
     def _lines(self, lines: list[bytes | None], since: str) -> bool:
-        """Send them; whether the stream has come to a good end."""
+        """Send the lines; return whether the stream has ended properly."""
         told = 0
         while not self.server.over.is_set():
             while told < len(lines):
@@ -195,7 +195,7 @@ class ApiServer(ThreadServer):
         Path(self.kubeconfig).write_text(json.dumps(_kubeconfig(self.address)))
 
     def let_go(self) -> None:
-        """End all that is open, and from now on whatever would last."""
+        """End all open streams, and from now on every one that would last."""
         self.over.set()
         self._wake()
 
@@ -204,11 +204,11 @@ class ApiServer(ThreadServer):
         super().__exit__(*why)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up while it is told something."""
+        """Ignore clients that hang up while something is sent to them."""
 
     # --- what there is ---
     def put(self, kind: str, thing: Manifest) -> Manifest:
-        """Make or change a thing, and tell those who watch."""
+        """Make or change an object, and send it to every watch."""
         with self._changed:
             self._version += 1
             name = thing["metadata"]["name"]
@@ -234,34 +234,36 @@ class ApiServer(ThreadServer):
 
     # --- what goes wrong ---
     def fail(self, status: int, body: bytes = b"", *, times: int = 1) -> None:
-        """Answer the next requests so."""
+        """Answer the next requests with this status and body."""
         self.wrong += [(status, body)] * times
 
     def hang(self) -> None:
-        """Say nothing to the next request."""
+        """Do not answer the next request."""
         self.wrong.append((0, b""))
 
     def tell(self, kind: str, event: Manifest | bytes) -> None:
-        """Something that is no change: a bookmark, an error, half a line (ending in ``\\``)."""
+        """Send something that is no change: a bookmark, an error, half a line (ending in
+        ``\\``)."""
         with self._changed:
             self._version += 1
             self._record(kind, event)
 
     def compact(self) -> None:
-        """Forget what has happened; who watches from before must list."""
+        """Forget the history; a watch from before has to list again."""
         with self._changed:
             self._version += 1
             self.oldest = self._version
             self._history.clear()
 
     def hang_up(self, *, well: bool = True) -> None:
-        """End all watches, as after their time, or as a broken line does."""
+        """End all watches, as after their time; or, unless ``well``, as a broken connection
+        does."""
         self.ends_well = well
         self.watches += 1
         self._wake()
 
     def log(self, pod: str, container: str, *lines: bytes | None) -> None:
-        """Let a container say something."""
+        """Add lines to a container's log."""
         with self._changed:
             self.logs.setdefault((pod, container), []).extend(lines)
             self._changed.notify_all()

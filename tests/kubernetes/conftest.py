@@ -1,4 +1,4 @@
-"""An API server on the loopback, and the portal's way to it."""
+"""Fixtures: an API server on the loopback, and the portal's connection to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registries for tests: a real one, and a server that answers as it is told to.
+"""Registries for tests: a real one, and a scripted one.
 
     with RegistryServer(login=True) as registry:
         digest = registry.image("bindery/flowers", "v1")
@@ -36,9 +36,9 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 
 
 class RegistryServer:
-    """An empty registry, in memory; with ``login`` only for `PERSON`, by Basic; with ``deletes``
-    it removes what it is told to, which it does not by itself. ``behind``: there is a door in front
-    of it, by which it is to be spoken to."""
+    """An empty registry, in memory; with ``login`` only for `PERSON`, by Basic authentication; with
+    ``deletes`` it allows deletions, which are off by default. ``behind``: there is a door in front
+    of it, which clients have to use."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class RegistryServer:
         self._folder.cleanup()
 
     def image(self, repository: str, tag: str, **config: object) -> str:
-        """Push an image without layers, that says this of itself; returns its digest."""
+        """Push an image without layers, with this configuration; returns its digest."""
         with httpx.Client(auth=self._basic, base_url=f"http://{self.address}") as client:
             about = {"os": "linux", "architecture": "amd64", "name": tag, "config": config}
             content = json.dumps(about).encode()
@@ -100,15 +100,15 @@ class RegistryServer:
 
 
 class GuardedRegistry(ThreadServer):
-    """A real registry behind a door that knows people: each may get at what is below their own
-    path, everything where that is "", and nobody else at anything."""
+    """A real registry behind a door with accounts: each may reach what is below their own path,
+    everything if that is "", and nobody else anything."""
 
     def __init__(self, people: dict[str, str], address: str = "127.0.0.1") -> None:
         super().__init__(_Door, address)
         self.behind = RegistryServer(behind=True)
         self.people = people
         self.asked: list[tuple[str, str]] = []
-        """Whom the door was told to be in front of it ("" for nobody), and what they wanted."""
+        """Who asked the door ("" for nobody), and what they wanted."""
 
     def __enter__(self) -> Self:
         self.behind.__enter__()
@@ -119,7 +119,7 @@ class GuardedRegistry(ThreadServer):
         self.behind.__exit__()
 
     def config(self, person: str) -> str:
-        """Return the docker ``config.json`` of somebody, whose password is their name."""
+        """Return the docker ``config.json`` of a person, whose password is their name."""
         login = base64.b64encode(f"{person}:{person}".encode()).decode()
         return json.dumps({"auths": {self.address: {"auth": login}}})
 
@@ -210,7 +210,7 @@ class Asked(BaseHTTPRequestHandler):
         self.answer(401, WWW_Authenticate=wanted)
 
     def authorization(self) -> str:
-        """What was sent, the credentials in clear."""
+        """Return the Authorization header that was sent, with the credentials in clear."""
         kind, _, rest = self.headers.get("Authorization", "").partition(" ")
         return f"{kind} {base64.b64decode(rest).decode()}" if kind == "Basic" else f"{kind} {rest}"
 
@@ -222,7 +222,7 @@ Script = Callable[[Asked], None]
 
 
 class Scripted(ThreadServer):
-    """Answers by ``script``, and lists what it was asked in ``requests``."""
+    """A registry that answers by ``script``, and lists its requests in ``requests``."""
 
     def __init__(self, script: Script, certificate: Path | None = None) -> None:
         super().__init__(Asked)
@@ -241,4 +241,4 @@ class Scripted(ThreadServer):
         super().__exit__(*why)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A visitor that distrusts the certificate hangs up."""
+        """Ignore a client that distrusts the certificate and hangs up."""

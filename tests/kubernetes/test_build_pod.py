@@ -1,4 +1,4 @@
-"""The pod of a build: compared whole, and held against the rules that are never bent."""
+"""The pod of a build: compared whole, and checked against the rules that always hold."""
 
 from __future__ import annotations
 

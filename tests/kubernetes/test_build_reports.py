@@ -1,4 +1,4 @@
-"""What is made of a build's pod, as a cluster describes it, at every stage of its life."""
+"""Reports of builds: how a build's pod is read at every stage of its life."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ WAITS = {"waiting": {"reason": "PodInitializing"}}
 
 
 def ended(said: object = None, **more: Any) -> Pod:
-    """A container's end; ``said`` is what it has left behind."""
+    """Return the state of an ended container; ``said`` is its termination message."""
     message = said if isinstance(said, str) else json.dumps(said) if said else None
     about = {"message": message} if message else {}
     return {"terminated": {"exitCode": 0, "reason": "Completed", **about, **more}}
 
 
 def pod(phase: str, *states: Pod, told: str = "", placed: bool = True, **status: Any) -> Pod:
-    """A pod whose containers, from the first on, are in these states."""
+    """Return a pod whose containers, from the first on, are in these states."""
     named = [{"name": name, "state": state} for name, state in zip(STAGES, states, strict=False)]
     return {
         "metadata": {

@@ -1,4 +1,4 @@
-"""What watch is told of a cluster: builds, their lines as they come, and notebooks."""
+"""Changes that watch gets from a cluster: builds, their lines as they come, and notebooks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def line(number: int, text: str = "") -> bytes:
 
 
 class Watch:
-    """Goes through the changes, and reads what a build has said each time that it is told."""
+    """Goes through the changes, and reads a build's new output each time one is reported."""
 
     def __init__(self, backend: KubernetesBackend) -> None:
         self.backend = backend
@@ -53,7 +53,7 @@ class Watch:
                 self._read(change.id)
 
     def pass_by(self, seconds: int) -> None:
-        """Go on for so long, whatever is told."""
+        """Continue for this many seconds, whatever is reported."""
         while seconds:
             change = next(self._changes)
             seconds -= change is None
@@ -91,7 +91,7 @@ def watch(api, backend) -> Iterator[Watch]:
 
 @pytest.fixture
 def build(api, backend) -> Callable[..., None]:
-    """Make the build's pod, or let its containers come so far."""
+    """Return a function that makes the build's pod, or moves its containers on."""
     backend.ensure_build(BUILD)
 
     def build(*states: Any, phase: str = "Pending") -> None:
@@ -198,8 +198,7 @@ class Lab(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def lab() -> Iterator[str]:
-    """The address of a host of the loopback on which JupyterLab answers, and on which no other
-    process does."""
+    """The address of a loopback host on which JupyterLab answers, and no other process does."""
     host = ".".join(map(str, (0x7F800000 + os.getpid()).to_bytes(4)))
     with ThreadServer(Lab, host, serverpod.PORT):
         yield host

@@ -1,4 +1,4 @@
-"""A person's volume claim: made once, theirs by the portal's labels, or by the word of staff."""
+"""A person's volume claim: made once, and theirs by the portal's labels or by decision of staff."""
 
 from __future__ import annotations
 

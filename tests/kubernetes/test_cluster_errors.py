@@ -1,4 +1,4 @@
-"""The verbs of `Cluster`, and which error of ours becomes of each thing that goes wrong."""
+"""The methods of `Cluster`, and which of our errors each failure becomes."""
 
 from __future__ import annotations
 

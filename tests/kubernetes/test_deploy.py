@@ -1,4 +1,4 @@
-"""What the manifests in ``deploy/kubernetes`` promise, read without a cluster."""
+"""The manifests in ``deploy/kubernetes``, checked without a cluster."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_strangers_code_gets_out_to_the_internet_only(name, kind):
 
 
 def is_shut(network: str, block: dict[str, Any]) -> bool:
-    """Whether a rule lets nothing into the network."""
+    """Return whether a rule lets nothing into the network."""
     shut, allowed = ipaddress.ip_network(network), ipaddress.ip_network(block["cidr"])
     if shut.version != allowed.version or not shut.overlaps(allowed):
         return True

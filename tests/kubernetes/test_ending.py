@@ -1,4 +1,4 @@
-"""How a run's objects are taken out of the cluster, as the API server is asked for it."""
+"""How a run's objects are deleted from the cluster, as the API server sees it."""
 
 from __future__ import annotations
 

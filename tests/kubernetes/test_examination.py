@@ -1,4 +1,4 @@
-"""What the doctor asks of a cluster and a registry, and what it makes of the answers."""
+"""The doctor's checks of a cluster and a registry, and its findings."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_registry_that_does_not_let_the_portal_in(well, cluster, site):
 
 @pytest.fixture
 def guarded(api: ApiServer, site: Site) -> Iterator[tuple[GuardedRegistry, Site]]:
-    """A registry that lets in whom it knows, each as far as it says, and a site that uses it."""
+    """A registry with accounts, each for its own paths, and a site that uses it."""
     with GuardedRegistry({"portal": "", "stranger": "public/"}) as registry:
         used = dataclasses.replace(
             site, registry=f"{registry.address}/own", plain_http=True, base_secret="base"

@@ -1,4 +1,4 @@
-"""Helper pods come when they are asked for, are read when they have ended, and never stay."""
+"""Helper pods are made on demand, read when they have ended, and never left behind."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def backend(cluster: Cluster, api: ApiServer) -> KubernetesBackend:
 
 
 def ended(api: ApiServer, name: str, said: Any, *, minutes: float = 0) -> None:
-    """Let the helper end with these words, so long after it was made."""
+    """End the helper with this result, this many minutes after it was made."""
     made = datetime.now(UTC) - timedelta(minutes=minutes)
     pod = api.things["pods"][name]
     state = {"terminated": {"exitCode": 0, "message": json.dumps(said)}}

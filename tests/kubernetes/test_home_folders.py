@@ -1,4 +1,5 @@
-"""What runs in pods on kept folders, on folders of this machine: where it goes and where not."""
+"""Programs that pods run on kept folders, tried on this machine's folders: where they go and where
+not."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ COMMIT = "c0ffee" * 6 + "cafe"
 
 @pytest.fixture
 def volume(tmp_path: Path) -> Path:
-    """A person's volume, with something of theirs."""
+    """A person's volume with a file of theirs."""
     there = tmp_path / "volume"
     (there / "thesis").mkdir(parents=True)
     (there / "thesis/chapter.txt").write_text("mine")
@@ -32,7 +33,7 @@ def volume(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """Make what an image has in /home/jovyan."""
+    """Make the files that an image has in /home/jovyan."""
     there = tmp_path / "image"
     (there / "data").mkdir(parents=True)
     (there / "index.ipynb").write_text("{}")

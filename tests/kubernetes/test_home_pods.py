@@ -1,4 +1,4 @@
-"""What the cluster is given to keep projects' files: compared whole, and held against the rules."""
+"""Pods and volumes for projects' files: compared whole, and checked against the rules."""
 
 from __future__ import annotations
 

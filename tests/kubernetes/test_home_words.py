@@ -1,4 +1,4 @@
-"""What containers say of kept folders, read as a stranger's words."""
+"""Messages of containers about kept folders, read as untrusted input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Secrets with people's keys, and which containers get at them: compared whole."""
+"""The Secrets with people's keys, and which containers can reach them: compared whole."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_private_build_has_one_of_its_own_that_belongs_to_its_pod():
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[list[Any], list[Any]]:
-    """What the first pod mounts and has beside what the second one does; all else is equal."""
+    """Return the volumes and mounts that only the first pod has; assert that all else is equal."""
     one, other = copy.deepcopy(ours), copy.deepcopy(theirs)
     volumes = [each for each in one["spec"]["volumes"] if each not in other["spec"]["volumes"]]
     one["spec"]["volumes"] = other["spec"]["volumes"]

@@ -1,4 +1,4 @@
-"""When the Secrets with people's keys come and go, as the API server is asked for it."""
+"""When the Secrets with people's keys are made and deleted, as the API server sees it."""
 
 from __future__ import annotations
 

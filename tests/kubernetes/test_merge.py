@@ -1,4 +1,4 @@
-"""An operator's part of a pod: it adds, it takes nothing away, and what is dangerous is named."""
+"""An operator's part of a pod: it adds, it removes nothing, and dangerous parts are reported."""
 
 from __future__ import annotations
 
@@ -148,7 +148,8 @@ def test_a_template_that_opens_nothing_is_no_problem(template):
 
 @pytest.fixture
 def configured(settings, tmp_path: Path):
-    """The ids and sentences of a back end's problems after some settings."""
+    """Return a function that gives the ids and messages of a back end's problems with some
+    settings."""
     settings.PORTAL_REGISTRY = "registry.example.org/bindery"
     settings.PORTAL_BUILDER_IMAGE = "builder:1"
 

@@ -1,4 +1,4 @@
-"""To whom the objects of a namespace belong, as the API server is asked and told."""
+"""Ownership of a namespace's objects, as the API server is asked and told."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ours(backend: KubernetesBackend) -> KubernetesBackend:
 
 
 def ids(api: ApiServer) -> set[str]:
-    """The ids on all objects but the ConfigMap."""
+    """Return the installation ids on all objects but the ConfigMap."""
     kinds = ("pods", "secrets", "persistentvolumeclaims")
     things = [thing for kind in kinds for thing in api.things[kind].values()]
     return {thing["metadata"]["labels"].get(INSTALLATION, "") for thing in things}

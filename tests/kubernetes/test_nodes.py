@@ -1,4 +1,4 @@
-"""What the cluster's machines have together, where the portal may look at them."""
+"""The total resources of the cluster's nodes, where the portal may see them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The places in a build's output: each line once, however often and from wherever it is read."""
+"""Positions in a build's output: each line is read once, however often and from wherever."""
 
 from __future__ import annotations
 
@@ -110,7 +110,8 @@ log_lines = st.lists(st.tuples(st.booleans(), words), max_size=30)
 
 
 def written(log: list[tuple[bool, str]]) -> list[bytes]:
-    """As a cluster gives it: numbered lines and others, each a bit later than the last."""
+    """Return the log as a cluster gives it: numbered lines and others, each a bit later than the
+    last."""
     lines, number = [], 0
     for moment, (numbered, text) in enumerate(log):
         number += numbered

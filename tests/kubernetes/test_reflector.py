@@ -1,4 +1,4 @@
-"""A copy of what the cluster has of a kind, whatever becomes of the watch."""
+"""A reflector's copy of the cluster's objects of a kind, whatever happens to the watch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ERROR = {"type": "ERROR", "object": {"code": 410, "message": "too old"}}
 
 
 class Told(list[str]):
-    """The names that were told, in their order."""
+    """The reported names, in order."""
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def told() -> Told:
 
 @pytest.fixture
 def start(api, cluster, told):
-    """Start a reflector that ends with the test."""
+    """Return a function that starts a reflector, which ends with the test."""
     started = []
 
     def start() -> Reflector:

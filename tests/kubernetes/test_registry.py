@@ -1,4 +1,4 @@
-"""Whether a registry has an image: yes, no, or nobody can say."""
+"""Whether a registry has an image: yes, no, or unknown."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ def test_without_the_right_credentials_nobody_can_say(closed_registry, credentia
 
 
 def with_tokens(asked) -> None:
-    """A registry that takes tokens, and the realm that gives them, for `PERSON` only."""
+    """Answer as a registry that requires tokens, and as the realm that issues them, to `PERSON`
+    only."""
     if asked.path.startswith("/token?"):
         known = asked.authorization() == f"Basic {PERSON}"
         asked.answer(200, b'{"token": "good"}') if known else asked.answer(401)
@@ -180,7 +181,7 @@ def test_a_closed_port_is_unreachable():
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A key and a certificate for 127.0.0.1, in one file, signed by itself."""
+    """A key and a self-signed certificate for 127.0.0.1, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry")])
     now = dt.datetime.now(dt.UTC)

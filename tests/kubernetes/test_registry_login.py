@@ -1,4 +1,4 @@
-"""Signing in to a registry: which credentials count for it, and what it may ask for."""
+"""Signing in to a registry: which credentials apply, and what it may ask for."""
 
 from __future__ import annotations
 

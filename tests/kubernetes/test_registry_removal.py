@@ -1,4 +1,4 @@
-"""How large images in a registry are, and having the registry remove them."""
+"""The sizes of images in a registry, and having the registry remove them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seccomp profile for the nodes, compared with the filter of a sandbox on one machine."""
+"""The seccomp profile for the nodes, compared with the sandbox's filter on one machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A notebook's volume claim, Secret and pod: compared whole, and held against the rules."""
+"""A notebook's volume claim, Secret and pod: compared whole, and checked against the rules that
+always hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What is made of a notebook's Secret and pod: where it is, what it waits for, how it ended."""
+"""Reports of notebooks, read from their Secret and pod: where one is, what it waits for, how it
+ended."""
 
 from __future__ import annotations
 
@@ -79,7 +80,7 @@ def sight(secrets: list[Pod], pods: list[Pod], **more: Any) -> Sight:
 
 
 def seen(a_secret: Pod | None, a_pod: Pod | None, **more: Any) -> ServerReport | None:
-    """The one report there is, or None."""
+    """Return the one report there is, or None."""
     view = sight([a_secret] if a_secret else [], [a_pod] if a_pod else [], **more)
     found = reports(view, BARE)
     assert len(found) <= 1

@@ -1,4 +1,4 @@
-"""What Kubernetes asks of worker and watch: ``deploy/portal/well.py``, run as a probe runs it."""
+"""Kubernetes' probes of worker and watch: ``deploy/portal/well.py``, run as a probe runs it."""
 
 from __future__ import annotations
 

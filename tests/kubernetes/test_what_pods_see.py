@@ -1,4 +1,4 @@
-"""What a stranger's program finds in a pod of ours: nothing of the cluster and of the portal."""
+"""A stranger's program in one of our pods finds nothing of the cluster or the portal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from tests.kubernetes.things import BARE, BUILD, FULL, SERVER, Pod, containers
 
 IDENTITY = Identity("PRIVATE", "ssh-ed25519 AAAA ada", "hosts")
 SOURCES = {"emptyDir", "secret", "configMap", "persistentVolumeClaim"}
-"""Of volumes: nothing of the node, nor what tells of pod or cluster (downwardAPI, projected)."""
+"""Allowed kinds of volumes: none from the node, and none that tells of pod or cluster (downwardAPI,
+projected)."""
 HOSTS = ("hostNetwork", "hostPID", "hostIPC", "hostUsers", "shareProcessNamespace")
 
 

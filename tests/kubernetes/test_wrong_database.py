@@ -1,5 +1,6 @@
-"""A portal on what another database's portal keeps in its namespace, or a later one: the API server
-is asked to remove and change nothing. `tests/cluster/test_wrong_database.py` has a real one."""
+"""A portal whose namespace belongs to another database, or to a later state of its own: the API
+server is not asked to remove or change anything. `tests/cluster/test_wrong_database.py` tries this
+on a real one."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ KINDS = ("pods", "secrets", "persistentvolumeclaims", "configmaps")
 
 @pytest.fixture
 def backend(api: ApiServer, settings) -> Iterator[KubernetesBackend]:
-    """The portal's own, whose namespace bears an id."""
+    """The portal's back end, whose namespace has an id."""
     settings.PORTAL_BACKEND = "kubernetes"
     settings.PORTAL_REGISTRY, settings.PORTAL_BUILDER_IMAGE = "127.0.0.1:9", "builder:1"
     backends.get_backend.cache_clear()
@@ -48,13 +49,13 @@ def backend(api: ApiServer, settings) -> Iterator[KubernetesBackend]:
 
 
 def runs(backend: KubernetesBackend, session: int, build: int) -> None:
-    """Have a notebook run there, and a build, under these numbers."""
+    """Put a running notebook and a build there, with these numbers."""
     backend.ensure_build(replace(BUILD, id=build))
     backend.ensure_server(replace(SERVER, id=session))
 
 
 def changes_in(api: ApiServer, worker: Worker) -> list[str]:
-    """What the API server is asked in three minutes that is more than a look."""
+    """Return the requests to the API server within three minutes that are more than reads."""
     before, told = deepcopy({kind: api.things[kind] for kind in KINDS}), len(api.asked)
     for _minute in range(3):
         reconcile()

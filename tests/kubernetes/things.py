@@ -1,4 +1,4 @@
-"""Sites, specs and what a cluster says of pods, for the tests of what is made of them."""
+"""Sites, specs, and pods as a cluster describes them, for the tests of this package."""
 
 from __future__ import annotations
 
@@ -75,6 +75,6 @@ SERVER = ServerSpec(
 
 
 def containers(pod: Pod) -> dict[str, Pod]:
-    """Those of a manifest, the initial ones too, by their names."""
+    """Return the containers of a manifest, init containers too, by name."""
     spec = pod["spec"]
     return {each["name"]: each for each in [*spec.get("initContainers", []), *spec["containers"]]}

@@ -1,4 +1,4 @@
-"""A portal whose clock a test moves, and which looks at its projects as `watch` does."""
+"""Fixtures: a portal whose clock a test moves, and which checks its projects as `watch` does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 class Portal:
-    """Time passes in it; once a minute, unless it is away, it looks, and its letters go out."""
+    """A portal in which time passes; once a minute, unless it is away, it checks its projects and
+    sends its letters."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -38,14 +39,15 @@ class Portal:
         return Clock(lambda: self.now, lambda: self.steady)
 
     def look(self) -> None:
-        """What `watch` does each minute, as far as culling goes."""
+        """Do what `watch` does each minute, as far as culling goes."""
         self._see()
         cull(self.clock)
         if outbox.are_sent() and self.sends_letters:
             outbox.deliver_due()
 
     def _see(self) -> None:
-        """All notebooks say that they are idle, but for those of the projects in ``mute``."""
+        """Have all notebooks report that they are idle, except those of the projects in
+        ``mute``."""
         capacity.look()
         if are_to_be_asked():  # as `reconcile` has the worker do it
             tasks.ask_providers()
@@ -55,8 +57,8 @@ class Portal:
             Heartbeat.objects.beat(Sign.ACTIVITY, within=HOUR)
 
     def live(self, time: timedelta) -> None:
-        """So much time goes by with the portal at work. It sees that all is well now and then
-        and looks at its projects every six hours and at the end, which spares the tests time."""
+        """Let this much time pass with the portal at work. To save time, it notes now and then that
+        all is well, and checks its projects every six hours and at the end."""
         begin, end = self.now, self.now + time
         while self.now < end:
             self.sleep(min(45 * MINUTE, end - self.now))
@@ -67,12 +69,12 @@ class Portal:
                 unbroken_since(self.clock)
 
     def sleep(self, time: timedelta) -> None:
-        """Time goes by, and nobody looks."""
+        """Let this much time pass without a check."""
         self.now += time
         self.steady += time.total_seconds()
 
     def set_clock(self, ahead: timedelta) -> None:
-        """The machine's clock is moved; no time passes."""
+        """Set the machine's clock; no time passes."""
         self.now += ahead
 
     def restart(self) -> None:
@@ -95,8 +97,8 @@ Unused = Callable[..., Project]
 
 @pytest.fixture
 def unused(portal: Portal) -> Unused:
-    """``unused(owner, days)``: a project that nobody has used for so long, five days if not
-    said: a day from now its owner is warned."""
+    """``unused(owner, days)`` makes a project that nobody has used for so many days, by default
+    five: then its owner is warned a day from now."""
 
     def make(
         owner: User,
@@ -113,7 +115,7 @@ def unused(portal: Portal) -> Unused:
 
 
 def now_is(project: Project) -> Any:
-    """The project as it is by now."""
+    """Return the project as it is now."""
     return Project.objects.select_related("current").get(pk=project.pk)
 
 

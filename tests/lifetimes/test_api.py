@@ -1,4 +1,4 @@
-"""``deletes_at`` and ``keep`` in the API: the same moments as on the pages."""
+"""``deletes_at`` and ``keep`` in the API: the same times as on the pages."""
 
 from __future__ import annotations
 

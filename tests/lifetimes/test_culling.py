@@ -1,4 +1,4 @@
-"""Projects that nobody uses: announced a day before, kept by one click, deleted as announced."""
+"""Unused projects: announced a day before, kept by one click, deleted as announced."""
 
 from __future__ import annotations
 

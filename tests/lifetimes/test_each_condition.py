@@ -1,4 +1,5 @@
-"""Each condition under which a project is deleted, or a notebook stopped, keeps it by itself."""
+"""Each condition for deleting a project or stopping a notebook: without any one of them it
+stays."""
 
 from __future__ import annotations
 
@@ -19,13 +20,13 @@ MONTH = 30 * DAY
 
 
 def watched(portal: Portal, time: timedelta) -> None:
-    """For so long there was no break."""
+    """Make it look as if checks had run without a break for this long."""
     Heartbeat.objects.filter(name=Sign.CULLING).update(since=portal.now - time)
 
 
 @pytest.fixture
 def due(ada, portal, unused) -> Project:
-    """Just about to be deleted."""
+    """A project that is just about to be deleted."""
     project: Project = unused(ada, 30)
     watched(portal, MONTH)
     return changed(project, warned=portal.now - DAY, goes=portal.now)
@@ -151,7 +152,7 @@ def test_at_most_so_many_a_minute(ada, portal, unused, due):
 # --- Stopping ---
 @pytest.fixture
 def quiet(ada, portal, unused, settings) -> Project:
-    """Just about to be stopped."""
+    """A project that is just about to be stopped."""
     settings.PORTAL_STOP_IDLE_HOURS = 6
     project: Project = unused(ada, 0.25, ProjectState.READY)
     Session.objects.update(asked=portal.now)

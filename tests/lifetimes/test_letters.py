@@ -1,5 +1,5 @@
-"""The letter of the day before: one for all that goes, in the portal's own time. `test_told` has
-what becomes of a deletion whose letter does not go out."""
+"""The letter of the day before: one for all projects that expire, in the portal's own time zone.
+`test_told` covers deletions whose letter does not go out."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Whatever was away, and whatever the clock says: nothing goes without a warning that stood for a
-whole day in which it could be seen and answered."""
+"""Whatever was away, and whatever the clock says: nothing is deleted without a warning that stood
+for a whole day in which it could be seen and answered."""
 
 from __future__ import annotations
 

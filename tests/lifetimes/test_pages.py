@@ -1,4 +1,5 @@
-"""What people see of what goes: a banner on every page, the letter's page, cards, and what went."""
+"""Pages about expiring projects: a banner on every page, the letter's page, cards, and what was
+deleted."""
 
 from __future__ import annotations
 

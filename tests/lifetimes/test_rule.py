@@ -1,4 +1,4 @@
-"""When a project goes, by the rule alone."""
+"""When a project expires, by the rule alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""While an identity provider is away, its people cannot press Keep: nothing of theirs goes."""
+"""While an identity provider is away, its users cannot press Keep: nothing of theirs is deleted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DESCRIPTION = "/.well-known/openid-configuration"
 
 @pytest.fixture
 def campus(settings, ada) -> Iterator[Hostile]:
-    """Ada signs in by it, and bob by his password."""
+    """An identity provider with which ada signs in; bob signs in by his password."""
     with Hostile() as provider:
         settings.OIDC_PROVIDERS = {"campus": provider.entry("campus")}
         User.objects.filter(pk=ada.pk).update(issuer=provider.issuer, subject="1")

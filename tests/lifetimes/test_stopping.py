@@ -1,4 +1,4 @@
-"""Where the operator wants it, a notebook that nobody uses is stopped; its project stays."""
+"""Where the operator wants it, an unused notebook is stopped; its project stays."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Nothing is deleted of which nobody was told: each project is named in a letter that has gone out
-a whole day before, or staff decide. With a real mail server, which comes and goes."""
+"""Nothing is deleted without notice: each project is named in a letter that went out a whole day
+before, or staff decide. With a real mail server, which comes and goes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def names(letter) -> set[str]:
 
 
 class Away:
-    """The mail server: ``with Away(settings):`` nobody listens at its address."""
+    """A missing mail server: within ``with Away(settings):`` nobody listens at its address."""
 
     def __init__(self, settings) -> None:
         self.settings = settings
@@ -143,7 +143,7 @@ def test_a_project_that_is_kept_as_its_letter_is_written_stays_kept(ada, portal,
 
 
 def refused(portal: Portal, days: int) -> None:
-    """So many days in which their letters are refused, with a look every six hours."""
+    """Let this many days pass in which their letters are refused, with a check every six hours."""
     for _look in range(days * 4):
         portal.live(6 * HOUR)
 

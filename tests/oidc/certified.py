@@ -1,10 +1,10 @@
-"""The certified `oidc-provider`, run by the node in the environment: see ``provider/provider.js``.
+"""Run the certified `oidc-provider` with the environment's node: see ``provider/provider.js``.
 
     with Provider(portal.url) as provider:
         provider.people["1"] = {"preferred_username": "ada", "email": "ada@example.org"}
         provider.write()
 
-What is written counts from the next question on. ``bin/setup test`` installs it.
+Changes count from the next request on. ``bin/setup test`` installs the provider.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ SECRET = "a secret of provider and portal, for tests"
 
 
 class Provider:
-    """One issuer, with the portal at ``url`` as its only client. ``people`` by their subjects;
-    one who is ``disabled`` is refused, and while it is ``away`` it answers nobody."""
+    """One issuer, with the portal at ``url`` as its only client. ``people`` are the claims by
+    subject; one who is ``disabled`` is refused, and while the provider is ``away`` it answers
+    nobody."""
 
     def __init__(
         self, url: str, slug: str = "provider", *, claims_in_id_token: bool = True
@@ -70,18 +71,18 @@ class Provider:
         self._process.stdin.flush()
 
     def write(self) -> None:
-        """Make what ``people`` and ``away`` are now count."""
+        """Put the current ``people`` and ``away`` into effect."""
         fresh = self._file.with_suffix(".new")
         fresh.write_text(json.dumps({"people": self.people, "away": self.away}))
         fresh.replace(self._file)
 
     def put(self, subject: str, **claims: Any) -> None:
-        """Add these claims to what is known of somebody, who need not have been there."""
+        """Add these claims to a person, who is created if unknown."""
         self.people.setdefault(subject, {}).update(claims)
         self.write()
 
     def environment(self, start: str = "OIDC_") -> dict[str, str]:
-        """What the portal has to know."""
+        """Return the environment variables that the portal needs for this provider."""
         return {
             f"{start}RP_CLIENT_ID": "portal",
             f"{start}RP_CLIENT_SECRET": SECRET,

@@ -1,4 +1,4 @@
-"""A provider that lies, and a browser of nobody's on its way to it and back."""
+"""Fixtures: a provider that lies, and an anonymous browser on its way to it and back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def hostile(db, settings) -> Iterator[Hostile]:
 
 @pytest.fixture
 def arrive(hostile: Hostile) -> Arrive:
-    """``arrive(client, **asked)``: to the provider, and the portal's answer to who comes back."""
+    """``arrive(client, **asked)`` goes to the provider and back, and returns the portal's
+    answer."""
 
     def there_and_back(client: Client, **asked: Any) -> HttpResponse:
         code, state = hostile.agree(leave(client, **asked))
@@ -34,7 +35,7 @@ def arrive(hostile: Hostile) -> Arrive:
 
 
 def leave(client: Client, **asked: Any) -> str:
-    """Where the portal sends this browser for signing in."""
+    """Return the address to which the portal sends this browser for signing in."""
     answer = client.get("/oidc/evil/sign-in/", asked)
     assert answer.status_code == 302, answer.content
     address: str = answer.headers["Location"]

@@ -1,12 +1,12 @@
-"""A provider that keeps to the protocol until a test has it lie.
+"""A provider that keeps to the protocol until a test makes it lie.
 
     with Hostile() as provider:
         settings.OIDC_PROVIDERS = {"evil": provider.entry("evil")}
         code, state = provider.agree(client.get("/oidc/evil/sign-in/").url)
         client.get("/oidc/evil/callback/", {"code": code, "state": state})
 
-``forge`` makes the id token of the claims that an honest provider would sign; ``answers`` maps a
-path to what is answered there instead.
+``forge`` makes the id token from the claims that an honest provider would sign; ``answers`` maps a
+path to the answer to give there instead.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ SECRET = "a secret of provider and portal, for tests"
 Claims = dict[str, Any]
 
 A_TOKEN = re.compile(r"eyJ[\w-]{8,}\.")
-"""As every signed token begins: JSON in base64, to its first dot. No random secret has a dot."""
+"""The beginning of every signed token: JSON in base64, up to its first dot. No random secret has a
+dot."""
 
 
 @cache
 def key(of: str) -> rsa.RSAPrivateKey:
-    """Return somebody's key, made once: that takes longer than most tests."""
+    """Return the key with this owner, made once because that takes longer than most tests."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
@@ -62,7 +63,7 @@ class Hostile:
         self._server.__exit__(*why)
 
     def entry(self, slug: str, **more: Any) -> Provider:
-        """As the portal's settings have it."""
+        """Return the provider's entry for the portal's settings."""
         return Provider(
             slug=slug,
             name=slug.title(),
@@ -73,7 +74,7 @@ class Hostile:
         )
 
     def agree(self, address: str) -> tuple[str, str]:
-        """Code and state that a browser would bring back from ``address``."""
+        """Return the code and state that a browser would bring back from ``address``."""
         asked = dict(parse_qsl(urlsplit(address).query))
         code = secrets.token_urlsafe(8)
         self._agreed[code] = asked
@@ -149,4 +150,4 @@ class _Desk(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        """Print nothing."""

@@ -1,4 +1,4 @@
-"""Answers that a provider did not give count as failed attempts of the address they come from."""
+"""Callbacks that no provider sent count as failed attempts of the address they come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An id token that proves nothing lets nobody in: each way to forge one that is known."""
+"""Forged id tokens let nobody in: each known way to forge one."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def part(value: object) -> str:
 
 
 def by_secret(claims: Claims, secret: bytes) -> str:
-    """By hand: libraries refuse to sign by what is a public key."""
+    """Sign with a shared secret, by hand: libraries refuse to do so with a public key."""
     text = f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'first'})}.{part(claims)}"
     return f"{text}.{part(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
 
 
 def by_another(claims: Claims, **header: Any) -> str:
-    """As the provider would sign it, by a key that it does not have."""
+    """Sign as the provider would, but with a key that it does not have."""
     return jwt.encode(claims, key("another"), "RS256", {"kid": "first", **header})
 
 
@@ -47,14 +47,14 @@ def public_text(of: Hostile) -> bytes:
 
 
 def with_own_key(of: Hostile, claims: Claims) -> str:
-    """Its header brings the key along with which it can be verified."""
+    """Sign with another key, which the token's header brings along."""
     own = jwt.algorithms.RSAAlgorithm.to_jwk(key("another").public_key(), as_dict=True)
     header = {"jwk": own, "jku": f"{of.issuer}/other"}
     return by_another(claims, **header)
 
 
 def changed(**changes: Any) -> Forge:
-    """Signed by the right key; None takes a claim away."""
+    """Return a forge that changes claims and signs with the right key; None removes a claim."""
 
     def forge(of: Hostile, claims: Claims) -> str:
         both = {**claims, **changes}
@@ -64,13 +64,13 @@ def changed(**changes: Any) -> Forge:
 
 
 def altered(of: Hostile, claims: Claims) -> str:
-    """The signature of another token."""
+    """Return a token with the signature of another one."""
     header, _, signature = of.sign(claims).split(".")
     return f"{header}.{part({**claims, 'sub': '2'})}.{signature}"
 
 
 def shifted(name: str, seconds: int) -> Forge:
-    """With a time that is so far from now."""
+    """Return a forge that sets a time claim to this many seconds from now."""
     return lambda of, claims: of.sign({**claims, name: int(time.time()) + seconds})
 
 

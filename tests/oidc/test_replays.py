@@ -1,4 +1,4 @@
-"""What was good once, or for somebody else, is good no more."""
+"""Replays: values that were valid once, or for another person, are valid no more."""
 
 from __future__ import annotations
 

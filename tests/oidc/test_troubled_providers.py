@@ -1,4 +1,4 @@
-"""A provider that refuses, is away or talks nonsense: a page in words and a way on, never more."""
+"""A provider that refuses, is away or sends nonsense: a page in words and a way on, never more."""
 
 from __future__ import annotations
 

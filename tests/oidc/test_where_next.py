@@ -1,4 +1,4 @@
-"""``next`` leads to this portal's own pages, whatever stands in it."""
+"""``next`` leads only to this portal's own pages, whatever it contains."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ OWN = ["/account/", "/projects/a/?b=c#d", "/launch/?q=%2F%2Fx"]
 
 
 def stays(address: str) -> bool:
-    """As a browser reads it: it takes tabs and line ends away, and a \\ is a / for it."""
+    """Return whether the address stays here as a browser reads it: tabs and line ends are dropped,
+    and a \\ counts as a /."""
     read = re.sub(r"[\t\r\n]", "", address.strip("".join(map(chr, range(33))))).replace("\\", "/")
     return urljoin("http://testserver/sign-in/", read).startswith("http://testserver/")
 
@@ -97,7 +98,8 @@ def test_from_a_page_that_is_encrypted_nothing_leads_to_one_that_is_not():
 
 
 def keep_to(door: Callable[[str], str]) -> None:
-    """See that a door of the portal goes by the rule: what is told is where it leads to."""
+    """Assert that a page of the portal follows the rule; ``door`` returns where a given ``next``
+    leads."""
     for foreign in SOME_FOREIGN:
         assert stays(door(foreign)), foreign
     assert door(OWN[-1]) == OWN[-1]

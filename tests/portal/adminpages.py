@@ -1,4 +1,4 @@
-"""Every address of the admin, and what a browser would send from one of its forms."""
+"""Every address of the admin, and the data that a browser would send from one of its forms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import portal.urls  # noqa: F401  which has the admin find all that is in it
 
 
 def addresses(things: dict[type[Model], Model]) -> dict[str, str]:
-    """Each page by its name; a model that is in the admin and not in ``things`` is an error."""
+    """Return each page by its name; a model in the admin that is not in ``things`` is an error."""
     found = {}
     for pattern in _patterns(admin.site.get_urls()):
         arguments = pattern.pattern.converters or pattern.pattern.regex.groupindex
@@ -51,7 +51,7 @@ def _is_of(name: str, model: type[Model]) -> bool:
 
 
 def filled_in(page: Any) -> dict[str, Any]:
-    """What the form on an admin page sends if nothing is changed."""
+    """Return the data that the form on an admin page sends if nothing is changed."""
     formsets = [inline.formset for inline in page.context.get("inline_admin_formsets", [])]
     forms = [page.context["adminform"].form]
     for formset in formsets:

@@ -1,4 +1,4 @@
-"""Asking the whole application, as a web server does: what stands around Django is there, too."""
+"""Ask the whole application, as a web server does, with everything that is around Django."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from portal.models import User
 async def ask(
     path: str, user: User | None = None, method: str = "GET", **headers: str
 ) -> httpx.Response:
-    """The answer to this person; ``headers`` with ``_`` for the stroke in their names."""
+    """Return the answer to this person; write ``_`` for the hyphen in the names of ``headers``."""
     cookies = await sync_to_async(_cookies)(user) if user else {}
     portal: Any = application
     transport = httpx.ASGITransport(app=portal, raise_app_exceptions=False)

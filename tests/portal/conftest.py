@@ -1,4 +1,4 @@
-"""A mail server to send letters by; and one row of everything that is in the admin."""
+"""Fixtures: a mail server to send letters through, and one row of every model in the admin."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.stages import project_in
 
 @pytest.fixture
 def server(settings) -> Iterator[MailServer]:
-    """The portal's own; without this, no letter is written."""
+    """The portal's own mail server; without it, no letter is written."""
     with MailServer() as server:
         settings.PORTAL_EMAIL_URL = f"smtp://127.0.0.1:{server.port}"
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -34,7 +34,7 @@ def server(settings) -> Iterator[MailServer]:
 
 @pytest.fixture
 def things(ada, backend, root) -> dict[type[Model], Model]:
-    """One row of everything that is in the admin."""
+    """One row of every model in the admin."""
     soon = timezone.localdate() + timedelta(days=3)
     project = project_in(ProjectState.READY, ada)
     ada.limit_set = LimitSet.objects.create(user=ada, projects=8)

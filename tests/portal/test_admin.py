@@ -1,4 +1,4 @@
-"""The admin of notebooks: who gets in, and that nobody moves anything past `lifecycle`."""
+"""The admin of notebooks: who gets in, and that every change goes through `lifecycle`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Staff change nothing about those who may more than they: no sign-in, no token, no group."""
+"""Staff change nothing about people with more permissions than themselves: no sign-in, token or
+group."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ def is_in(client: Client) -> bool:
 
 
 def with_right(name: str, codename: str) -> User:
-    """Somebody in no role, with one right that roles do not have."""
+    """Return a user in no role, with one permission that roles do not have."""
     user = User.objects.create_user(name)
     user.user_permissions.add(Permission.objects.get(codename=codename))
     return user
@@ -67,7 +68,7 @@ def test_an_operator_signs_out_no_superuser(as_stan, as_root, root, sue, as_sue)
 
 @pytest.fixture
 def above(db) -> Group:
-    """A group that gives what no role gives."""
+    """A group with a permission that no role has."""
     group = Group.objects.create(name="above")
     group.permissions.add(Permission.objects.get(codename="delete_user"))
     return group

@@ -1,4 +1,4 @@
-"""Every address of the admin, by everybody: who sees it, and who changes nothing with it."""
+"""Every address of the admin, for everybody: who can see it, and who can change nothing with it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tests.portal.adminpages import addresses, filled_in
 pytestmark = pytest.mark.django_db
 
 OPEN = {"login", "logout"}
-"""Whoever comes to these is nobody yet, or will be."""
+"""Pages that anybody may use: visitors to them are not signed in yet, or are about to sign out."""
 LABELS = ("portal", "quotas", "keys", "notebook_sessions", "auth", "auditlog", "admin")
 STAFF = ["vera", "root", *(pytest.param(name, marks=pytest.mark.long) for name in ("sue", "stan"))]
-"""Those between the one who may least and the one who may all are among the long tests."""
+"""All roles of staff; those between the lowest and the highest are among the long tests."""
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def client_of(name: str, request: pytest.FixtureRequest) -> Client:
 
 
 def snapshot() -> dict[str, Any]:
-    """All rows that staff could change; not when somebody signed in."""
+    """Return all rows that staff could change, without the times of sign-ins."""
     models = [model for label in LABELS for model in apps.get_app_config(label).get_models(True)]
     rows = {model._meta.label: list(model._default_manager.order_by("pk").values())
             for model in models}  # fmt: skip
@@ -52,7 +52,8 @@ def snapshot() -> dict[str, Any]:
 
 
 def attempts(model: type[Model], row: Model, root: Client) -> dict[str, dict[str, Any]]:
-    """What could be sent to change something: addresses with fields that a superuser's form has."""
+    """Return requests that could change something: addresses with fields that a superuser's form
+    has."""
     base = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
     actions = {
         f"{base}?{name}": {
@@ -85,7 +86,7 @@ def all_actions(model: type[Model]) -> list[str]:
 
 
 def _other(value: Any) -> Any:
-    """Another text than the form had; numbers and ids as they were, so that it stays valid."""
+    """Return another text than the form had; numbers and ids stay, so that it remains valid."""
     return f"{value} changed" if isinstance(value, str) and " " in value else value
 
 

@@ -20,7 +20,7 @@ def kept(settings, tmp_path: Path) -> Path:
 
 
 def started() -> str:
-    """What a start says of the password."""
+    """Return what a start prints about the password."""
     return bootstrap.ensure() or bootstrap.known()
 
 

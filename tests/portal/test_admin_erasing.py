@@ -1,4 +1,4 @@
-"""Erasing somebody in the admin, and saying that their volume was removed."""
+"""Erasing a person in the admin, and confirming that their volume was removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The admin's home page: how things are, to each what their role may see."""
+"""The admin's home page: the portal's condition, limited to what each role may see."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ SECTIONS = {
 
 @pytest.fixture(autouse=True)
 def afresh(backend):
-    """Nothing real is asked how much there is."""
+    """Use the scripted back end, so that no real one is asked for its capacity."""
 
 
 @pytest.fixture
 def gus(db) -> User:
-    """May enter the admin, and has no role."""
+    """A user who may enter the admin, and has no role."""
     return User.objects.create_user("gus", is_staff=True)
 
 
@@ -70,7 +70,7 @@ def hours_ago(hours: float) -> datetime:
 
 @pytest.fixture
 def busy(ada, bob) -> Session:
-    """Two notebooks run, two launches failed; ada asks for more."""
+    """Two running notebooks, two failed launches, and a request by ada for more."""
     ran(ada, hours_ago(3), None, gpu=1)
     ran(bob, hours_ago(0.1), None)
     ran(ada, None, hours_ago(1), state="failed", code="build.timeout")

@@ -1,4 +1,4 @@
-"""A list tells of no column that it does not show: not by narrowing, searching or sorting it."""
+"""A list reveals no column that it does not show: not by filtering, searching or sorting."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SEARCHED = {
     "notebook_sessions.SetAside": {"name"},
     "auditlog.LogEntry": {"object_repr", "actor__username"},
 }
-"""Each of them stands in the list or on the row's page."""
+"""Searched columns, each of which is in the list or on the row's page."""
 SECRET = frozenset({"password", "digest", "sealed", "sealed_token", "text", "html", "message",
                     "resources", "key", "cookie", "ticket", "claimed", "subject"})  # fmt: skip
 
@@ -61,7 +61,7 @@ def address_of(model: type[Model]) -> str:
 
 
 def lookups_of(model: type[Model], deep: int = 2) -> Iterator[str]:
-    """Every column of a model, and of those that it leads to, either way."""
+    """Yield every column of a model, and of related models, in both directions."""
     for field in model._meta.get_fields():
         name = field.name
         if isinstance(field, ForeignObjectRel):
@@ -72,7 +72,7 @@ def lookups_of(model: type[Model], deep: int = 2) -> Iterator[str]:
 
 
 def filters_of(site: Any) -> tuple[set[str], set[str]]:
-    """The columns that a list is narrowed by, and the words of its own filters."""
+    """Return the columns that a list can be filtered by, and the parameters of its own filters."""
     own: set[Any] = {each for each in site.list_filter if isinstance(each, type)}
     columns = [each for each in site.list_filter if each not in own]
     fields = {each if isinstance(each, str) else str(each[0]) for each in columns}

@@ -1,4 +1,4 @@
-"""Staff find projects, sessions and builds, see their story, and act on many of them at once."""
+"""Staff find projects, sessions and builds, see their history, and act on many of them at once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BASE = "/admin/notebook_sessions"
 
 
 def listed(user: User, model: str, **query: str) -> set[int]:
-    """The rows that a list shows."""
+    """Return the rows that a list shows."""
     answer = signed_in(user).get(f"{BASE}/{model}/", query)
     assert answer.status_code == 200
     return {row.pk for row in answer.context["cl"].result_list}
@@ -48,7 +48,7 @@ def told(answer) -> str:
 
 @pytest.fixture
 def shelf(ada, bob, backend) -> dict[ProjectState, Project]:
-    """A project of each state, ada's and bob's in turn."""
+    """A project in each state, ada's and bob's in turn."""
     User.objects.filter(pk=ada.pk).update(last_name="Lovelace")
     owners = [ada, bob]
     return {

@@ -1,4 +1,4 @@
-"""People in the admin: their story, their limits, and what is done to many of them at once."""
+"""People in the admin: their history, their limits, and actions on many of them at once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def page_of(user: User) -> str:
 
 
 def save(client: Client, user: User, **changed):
-    """Send the person's form as it is, but for what is changed; None unticks."""
+    """Submit the person's form with these changes; None unticks a box."""
     data = {**filled_in(client.get(page_of(user))), **changed}
     sent = {name: value for name, value in data.items() if value is not None}
     return client.post(page_of(user), {**sent, "_save": "Save"})

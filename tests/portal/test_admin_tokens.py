@@ -1,4 +1,4 @@
-"""Tokens in the admin: to see whose there are and what they may do, and to revoke one."""
+"""Tokens in the admin: seeing whose they are and what they may do, and revoking one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What staff announce stands on every page, from its beginning to its end and no longer."""
+"""Announcements by staff are on every page, from their beginning to their end and no longer."""
 
 from __future__ import annotations
 

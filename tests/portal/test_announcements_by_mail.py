@@ -1,4 +1,4 @@
-"""An announcement goes out by mail as well, once to each person whom it is for."""
+"""An announcement is also sent by mail, once to each person it is meant for."""
 
 from __future__ import annotations
 

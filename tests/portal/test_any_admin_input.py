@@ -1,4 +1,4 @@
-"""Whatever is sent to whichever address of the admin: no answer says that the fault is ours."""
+"""Fuzz the admin: no input at any address causes a server error."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMMON = ("q", "o", "p", "e", "all", "_popup", "_to_field", "_changelist_filters
 
 
 def parameters(model: type[Model] | None) -> list[str]:
-    """What the address of a list, and of a form that is filled in by it, may have."""
+    """Return the query parameters of a list, and of a form that they prefill."""
     if model is None:
         return list(COMMON)
     site = admin.site._registry[model]
@@ -57,7 +57,7 @@ def base(model: type[Model]) -> str:
 
 
 def rows(client: Client, things: dict[type[Model], Model]) -> Tries:
-    """Addresses of rows that there cannot be."""
+    """Yield addresses of rows that cannot exist."""
     for model in things:
         for end in ("change/", "delete/", "history/", "password/", "erase/", "log.txt", ""):
             for value in hostile.VALUES:
@@ -67,7 +67,7 @@ def rows(client: Client, things: dict[type[Model], Model]) -> Tries:
 
 
 def actions(client: Client, things: dict[type[Model], Model]) -> Tries:
-    """Deeds on rows that there cannot be, asked for and confirmed, and their forms."""
+    """Yield actions on rows that cannot exist, asked for and confirmed, and their forms."""
     for model, row in things.items():
         for action in [*all_actions(model), "nothing"]:
             for value in hostile.VALUES:
@@ -85,7 +85,7 @@ _ASKED = ("projects", "running", "limit", "value", "until", "reason", "stop")
 
 
 def forms(client: Client, things: dict[type[Model], Model]) -> Tries:
-    """Each field of each form, one after another."""
+    """Yield each field of each form, one after another."""
     for model, row in things.items():
         for address in (f"{base(model)}add/", f"{base(model)}{row.pk}/change/"):
             page = client.get(address)

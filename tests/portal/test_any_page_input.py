@@ -1,4 +1,4 @@
-"""Whatever is sent to whichever page: no answer says that the fault is ours."""
+"""Fuzz the pages: no input at any address causes a server error."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def unbounded(settings) -> None:
 
 
 def pages(project: str) -> Iterator[str]:
-    """Every address of a page, with an existing project in it."""
+    """Yield every address of a page, with an existing project in it."""
     for each in urlpatterns:
         if isinstance(each, URLPattern):
             route = str(each.pattern)

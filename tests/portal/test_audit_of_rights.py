@@ -1,4 +1,4 @@
-"""Whoever becomes a superuser, or is one no longer, stands in the audit: by whatever way."""
+"""Every way to become a superuser, or stop being one, is in the audit log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLICY = Policy(roles={"chiefs": frozenset({"superuser"}), "it": frozenset({"ope
 
 
 def changes_of(user: User, field: str) -> list[tuple[list[str], User | None]]:
-    """From what to what this field of theirs was changed, and by whom."""
+    """Return the changes of this field of a user: old and new value, and who made them."""
     entries = LogEntry.objects.get_for_object(user).order_by("timestamp", "pk")
     found = [(entry.changes_dict.get(field), entry.actor) for entry in entries]
     return [(change, actor) for change, actor in found if change]

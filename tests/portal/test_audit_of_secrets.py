@@ -1,4 +1,4 @@
-"""Passwords, tokens and groups stand in the audit: who changed which, and never what they are."""
+"""Passwords, tokens and groups in the audit log: who changed which, and never their values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 def told(row: object) -> list[tuple[int, User | None]]:
-    """What was done to a row, and by whom."""
+    """Return the actions on a row, and who did them."""
     entries = LogEntry.objects.get_for_object(row).order_by("pk")
     return [(entry.action, entry.actor) for entry in entries]
 

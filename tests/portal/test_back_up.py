@@ -1,4 +1,4 @@
-"""``back_up`` and ``restore``: what comes back, and what is refused before anything is touched."""
+"""``back_up`` and ``restore``: what is restored, and what is refused before anything is touched."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def data(settings, tmp_path: Path, backend: ScriptedBackend) -> Path:
 
 @pytest.fixture
 def kept(data: Path, tmp_path: Path, ada: User) -> Path:
-    """A backup of it, made while a notebook ran."""
+    """A backup of that folder, made while a notebook ran."""
     ran(ada, timezone.now(), None)
     call_command("back_up", tmp_path / "kept")
     return tmp_path / "kept"

@@ -1,4 +1,4 @@
-"""An archive of somebody's folder: what it keeps, what it leaves out, and what is noticed."""
+"""Archives of a user's folder: what one keeps, what it leaves out, and what is noticed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def again(folder: Path, tmp_path: Path) -> tuple[Path, Contents]:
-    """The folder as it comes out of its archive, and what that holds."""
+    """Archive the folder, unpack it again, and return it with the archive's contents."""
     contents = archives.pack(folder, tmp_path / "ada.tar")
     new = tmp_path / "new"
     new.mkdir()
@@ -148,7 +148,7 @@ def test_what_is_other_than_it_was_packed_is_noticed(folder, tmp_path):
 
 
 def tar_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Have ``tar`` be a program that does something else, too; ``$tar`` is the real one."""
+    """Replace ``tar`` by a script; ``$tar`` in it is the real one."""
     program = tmp_path / "bin" / "tar"
     program.parent.mkdir()
     program.write_text(f"#!/bin/bash\ntar={shutil.which('tar')}\n{script}\n")

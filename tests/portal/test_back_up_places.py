@@ -1,4 +1,4 @@
-"""Folders on other disks: linked, mounted, absent; and a restore that breaks off among them."""
+"""Folders on other disks: linked, mounted, missing; and a restore that fails among them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def disk() -> Iterator[Path]:
 
 
 def files(folder: Path) -> set[str]:
-    """The files below, also behind links directly in it; none of what was moved aside."""
+    """Return the files below, also behind links directly in it, without those that were moved
+    aside."""
     found = subprocess.check_output(
         ["find", "-L", ".", "-name", f"*{swap.NAME}*", "-prune", "-o", "-type", "f", "-print"],
         cwd=folder, text=True,
@@ -63,7 +64,7 @@ def restored(settings, kept: Path, new: Path, *words: str) -> set[str]:
 
 
 def moved(folder: Path, disk: Path) -> None:
-    """Have an operator put a folder on another disk, and a link in its place."""
+    """Move a folder to another disk and leave a link in its place, as an operator does."""
     shutil.move(folder, disk / folder.name)
     folder.symlink_to(disk / folder.name)
 

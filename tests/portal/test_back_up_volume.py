@@ -1,4 +1,4 @@
-"""A volume of the cluster by itself: the program that a pod runs, which needs no settings."""
+"""Backup of one volume on the cluster: the program that a pod runs, which needs no settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def volume(*words: object, user: int | None = None) -> tuple[int, str]:
-    """Run the program, as another user if we may; return its status and what it said."""
+    """Run the program, as another user if possible; return its status and output."""
     who: dict[str, Any] = {}
     if user and os.geteuid() == 0:
         who = {"user": user, "group": user, "extra_groups": []}

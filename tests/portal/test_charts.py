@@ -1,4 +1,4 @@
-"""Charts: what stands in them, where it stands, and that nothing gets in as markup."""
+"""Charts: their contents, positions, and that no text becomes markup."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ THREE = [Place((4, 1), "one", "A"), Place((0, 0), "two"), Place((10, 0), "three"
 
 
 def read(drawn: str) -> ET.Element:
-    """A chart is well-formed, or this fails."""
+    """Parse a chart; fails if it is not well-formed."""
     return ET.fromstring(drawn)
 
 

@@ -1,4 +1,4 @@
-"""Wrong configuration is said at start, with a stable id, and stops nothing else."""
+"""Wrong configuration is reported at start, with a stable id, and stops nothing else."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WRONG = [
 
 
 def rounds() -> Iterator[dict[str, str]]:
-    """Environments in which all of them are, each with one value of each variable."""
+    """Yield environments that together cover every value of each variable."""
     turns = Counter(variable for variable, _value, _code in WRONG)
     for turn in range(max(turns.values())):
         values: dict[str, list[str]] = {variable: [] for variable in turns}
@@ -50,7 +50,7 @@ def rounds() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], str]:
-    """Start several portals at once; return what each says, by variable and value."""
+    """Start several portals at once; return what each prints, by variable and value."""
     found: dict[tuple[str, str], str] = {}
     for given in rounds():
         told = _said(tmp_path_factory.mktemp("data"), given)

@@ -1,4 +1,4 @@
-"""Behind a web server, whose attempt it is says that server, and nobody else."""
+"""Client addresses behind a web server: that server alone says whose attempt it is."""
 
 from __future__ import annotations
 

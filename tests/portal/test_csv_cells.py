@@ -1,4 +1,4 @@
-"""No cell of a CSV file is calculated by the spreadsheet that opens it, and none is lost."""
+"""CSV cells: none is calculated by the spreadsheet that opens it, and none is lost."""
 
 from __future__ import annotations
 

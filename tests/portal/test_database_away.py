@@ -1,4 +1,4 @@
-"""While the database is away, pages and the API say so, and they work at once when it is back."""
+"""While the database is away, pages and the API say so; they work again as soon as it is back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``manage.py doctor`` names each thing that is wrong with an installation, and how to mend it."""
+"""``manage.py doctor`` names each problem of an installation, and how to fix it."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ class WebServer(ThreadServer):
 
 
 class Web(BaseHTTPRequestHandler):
-    """Answer at the portal's address: as the portal, until ``is_ours`` says otherwise."""
+    """A server at the portal's address: it answers as the portal unless ``is_ours`` is false."""
 
     server: WebServer
 

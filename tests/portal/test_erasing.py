@@ -1,4 +1,4 @@
-"""Erasing a person: nothing tells of them afterwards, however often it was interrupted."""
+"""Erasing a person: no trace of them is left, however often it was interrupted."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 class Interrupted(Exception):
-    """The process is killed."""
+    """Raised where the process is killed."""
 
 
 class AfterQueries:
-    """The database is away from the nth query on."""
+    """Make the database unavailable from the nth query on."""
 
     def __init__(self, count: int) -> None:
         self.left = count
@@ -60,8 +60,8 @@ class AfterQueries:
 
 
 def everything() -> str:
-    """All that is in the database, but for what Django has of its own, and builds that are
-    everybody's."""
+    """Return the whole database as text, without Django's own tables and builds that belong to
+    everybody."""
     rows = {
         model._meta.label: list(model._default_manager.values())
         for model in apps.get_models(include_auto_created=True)
@@ -73,18 +73,18 @@ def everything() -> str:
 
 
 def telling(words: Iterable[str]) -> list[str]:
-    """Where any of these still stands."""
+    """Return the lines in which any of these words still occurs."""
     return [line for line in everything().split("\n") if any(word in line for word in words)]
 
 
 def stop_all() -> None:
-    """As watch sees it: what is to stop has stopped."""
+    """End the sessions that are stopping, as watch does."""
     for session in Session.objects.filter(state=SessionState.STOPPING).select_related("project"):
         observations.server_gone(session, "", "")
 
 
 def drop_all() -> None:
-    """As the worker does it: what nobody can restore any more is dropped."""
+    """Remove the projects that nobody can restore any more, as the worker does."""
     for project in Project.objects.dropping():
         steps.remove_project(project.pk)
 

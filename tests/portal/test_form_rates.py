@@ -1,4 +1,4 @@
-"""Forms have the API's limits on how often, and the same counters: nobody adds the two up."""
+"""Forms have the API's rate limits and share its counters, so using both gives nobody more."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def minute(monkeypatch, settings) -> None:
-    """It stands still; three changes of a person fit into it, and four of a stranger's."""
+    """A minute that stands still, with room for three changes by a person and four by strangers."""
     settings.PORTAL_API_CHANGE_RATE, settings.PORTAL_API_STRANGER_RATE = 3, 4
     now = 60.0 * (time.time() // 60)
     monkeypatch.setattr("sessions.api.throttles.time.time", lambda: now + 20)

@@ -1,4 +1,4 @@
-"""A password that staff have set opens one page: its person chooses another, and is told."""
+"""A password that staff have set opens one page: its owner chooses another, and is notified."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""/health answers 200 once a launch would work, and otherwise names what is wrong; for each part
-it says since when."""
+"""/health answers 200 once a launch would work, and otherwise names the problem; for each part it
+says since when."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 @pytest.fixture
 def alive(db, backend):
-    """A portal in which everything is well."""
+    """A portal in which everything works."""
     Heartbeat.objects.beat(Sign.WATCH, within=timedelta(minutes=1))
     return backend
 

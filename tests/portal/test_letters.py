@@ -1,4 +1,4 @@
-"""Letters: one for each occasion, sent once, tried again for a day of refusals, and then left."""
+"""Letters: one for each occasion, sent once, retried for a day of refusals, and then dropped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORDS = {"limit": "projects", "wanted": "10", "until": "3 December 2026", "grant
 
 @pytest.fixture
 def nobody_answers(server, settings) -> None:
-    """Nobody listens at the mail server's address."""
+    """Set the mail server's address to one at which nobody listens."""
     settings.EMAIL_PORT = free_port()
 
 
@@ -38,7 +38,7 @@ def write(to: User, key: str = "one", **more: object) -> Letter:
 
 
 def later(**time: int) -> None:
-    """Let time pass for all letters that were tried."""
+    """Make it look as if this much time had passed since letters were tried."""
     for pk, claimed in Letter.objects.exclude(claimed=None).values_list("pk", "claimed"):
         assert claimed
         Letter.objects.filter(pk=pk).update(claimed=claimed - timedelta(**time))

@@ -1,4 +1,4 @@
-"""A line of the log is a sentence for people, or an object for programs."""
+"""Log lines: a sentence for people, or an object for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No secret gets into the log, in neither form, however it is logged and at whatever level."""
+"""No secret gets into the log, in either form, however it is logged and at any level."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def session(ada) -> Session:
 
 
 def ways(secret: str) -> list[Callable[[], None]]:
-    """How code and libraries might come to log it."""
+    """Return ways in which code and libraries could log the secret."""
 
     def by_error() -> None:
         try:

@@ -1,4 +1,4 @@
-"""/metrics tells how the portal does, in Prometheus' own form, and never fails."""
+"""/metrics reports the portal's condition in Prometheus' own format, and never fails."""
 
 from __future__ import annotations
 

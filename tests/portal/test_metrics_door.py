@@ -1,4 +1,4 @@
-"""Whoever reads the metrics brings the token, or is staff that may see sessions."""
+"""The metrics are for callers with the token, and for staff who may see sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider claims of somebody becomes names, groups and whether they are let in."""
+"""Claims of a provider become names, groups and the decision whether somebody is let in."""
 
 from __future__ import annotations
 

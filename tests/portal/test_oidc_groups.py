@@ -1,4 +1,4 @@
-"""Groups and roles by claim come and go with the claim; what staff gave by hand stays."""
+"""Groups and roles by claim come and go with the claim; those that staff gave by hand stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new person's name here is safe, theirs alone, and stays."""
+"""A new person's user name is safe, unique, and permanent."""
 
 from __future__ import annotations
 

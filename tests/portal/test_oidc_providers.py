@@ -1,4 +1,4 @@
-"""Identity providers are read from the environment; what is wrong or missing there is said."""
+"""Identity providers are read from the environment; wrong or missing values are reported."""
 
 from __future__ import annotations
 

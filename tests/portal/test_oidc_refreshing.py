@@ -1,4 +1,5 @@
-"""A provider is asked again while somebody is signed in, and its no ends what is open to them."""
+"""A provider is asked again while a person is signed in, and its refusal ends all that is open to
+them."""
 
 from __future__ import annotations
 
@@ -45,14 +46,14 @@ def enter(campus: Hostile) -> Client:
 
 
 def say(campus: Hostile, status: int, **more: Any) -> None:
-    """What it answers to refresh tokens from now on."""
+    """Set the provider's answer to refresh tokens from now on."""
     yes = {"access_token": "b", "token_type": "Bearer", **more}
     body = yes if status == YES else {"error": "invalid_grant"} if status == NO else {}
     campus.answers["/token"] = (status, json.dumps(body).encode())
 
 
 def ask(*, again: bool = True) -> None:
-    """Let the time pass and have each due sign-in asked about; twice, as a task may be."""
+    """Let time pass and have each due sign-in checked; twice, because a task may run twice."""
     SignIn.objects.update(due=timezone.now() - timedelta(seconds=1))
     for pk in SignIn.objects.due().values_list("pk", flat=True):
         tasks.refresh_sign_in(pk)

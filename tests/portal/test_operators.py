@@ -1,4 +1,5 @@
-"""Operators get a letter when a part is unwell for ten minutes, and one when it is well again."""
+"""Operators get a letter when a part has been unhealthy for ten minutes, and one when it has
+recovered."""
 
 from __future__ import annotations
 

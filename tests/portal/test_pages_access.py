@@ -1,4 +1,5 @@
-"""Every page as each of the cast sees it, or does not: what is not yours looks like nothing."""
+"""Access to every page, for each of the cast: a page that is not yours looks as if it did not
+exist."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ def project(ada, backend) -> Project:
 
 
 def without_tokens(answer) -> str:
-    """The page without the CSRF tokens, which differ each time."""
+    """Return the page without the CSRF tokens, which differ each time."""
     return re.sub(r"[A-Za-z0-9]{64}", "", answer.content.decode())
 
 

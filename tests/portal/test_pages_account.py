@@ -1,4 +1,4 @@
-"""The account page: what one may have, asking for more, and hearing of the answer."""
+"""The account page: one's limits, asking for more, and seeing the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""At a limit: pages say which one, what holds it, and what can be done about it there and then."""
+"""Pages at a limit: which limit it is, what uses it up, and what can be done about it right
+there."""
 
 from __future__ import annotations
 

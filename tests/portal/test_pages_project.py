@@ -19,7 +19,7 @@ HTMX = {"HX-Request": "true"}
 
 
 def words(answer) -> str:
-    """What stands on the page, in one line."""
+    """Return the text of the page, in one line."""
     text = re.sub(r"<noscript>.*?</noscript>", " ", answer.content.decode(), flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]*>", " ", text).split())
 
@@ -29,7 +29,7 @@ async def whole(answer) -> str:
 
 
 def offered(answer) -> set[str]:
-    """The verbs that the page has buttons for."""
+    """Return the verbs that the page has buttons for."""
     return set(re.findall(r'formaction="/projects/[^/]+/([-\w]+)/"', answer.content.decode()))
 
 

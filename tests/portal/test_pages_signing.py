@@ -1,4 +1,4 @@
-"""Signing in and out, the account, and the pages for what goes wrong."""
+"""Signing in and out, the account, and error pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages load: ours or unchanged copies, all of it there, and not too much."""
+"""Static files that pages load: ours or unchanged copies, all of them present, and not too much."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def source(name: str) -> Path:
 
 
 def loaded_with(name: str) -> set[str]:
-    """A file and what it loads itself, and so on."""
+    """Return a file and the files that it loads, recursively."""
     path = source(name)
     names = {name}
     if path.suffix in {".js", ".css"} and "vendor" not in name:

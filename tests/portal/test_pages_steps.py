@@ -1,4 +1,4 @@
-"""The steps and the bar of a launch, from what has happened in it."""
+"""The steps and the progress bar of a launch, computed from what has happened in it."""
 
 from __future__ import annotations
 

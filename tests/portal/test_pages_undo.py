@@ -1,4 +1,4 @@
-"""Undo after deleting, the list of what was deleted, and the page of a deleted project."""
+"""Undo after deleting, the list of deleted projects, and the page of a deleted project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The account page's frame: who one is here, and ending all sign-ins."""
+"""The account page's frame: who is signed in, and ending all sign-ins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries that are put together once say the same as those that are put together each time."""
+"""Prepared queries return the same as those that are composed each time."""
 
 from __future__ import annotations
 

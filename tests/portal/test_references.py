@@ -1,4 +1,4 @@
-"""What somebody reads on a page of an error leads to the lines of the log that belong to it."""
+"""References on error pages lead to the lines of the log that belong to the error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every answer from 500 on carries the reference under which the log has the rest."""
+"""Every answer from 500 on carries the reference under which the log has the details."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``rehearse_restore``: a backup is tried beside the portal, and nothing of that is left."""
+"""``rehearse_restore``: a backup is tried beside the portal, and nothing of the trial is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A volume belongs to a person and not to a name: whoever is renamed keeps it, and nobody else ever
+"""A volume belongs to a person and not to a name: a renamed person keeps it, and nobody else ever
 gets the name."""
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def renamed(person: User, name: str) -> User:
 
 
 def started(backend, person: User):
-    """How their next notebook is asked for."""
+    """Start a notebook of this person's and return the spec that the back end got."""
     project_in(ProjectState.SPAWNING, person)
     session = Session.objects.latest("pk")
     steps.spawn(session.pk)

@@ -1,4 +1,4 @@
-"""Restoring a database whose schema is another version's, beside tables of strangers."""
+"""Restore a database whose schema is another version's, beside tables of others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from tests.scripted import ScriptedBackend
 
 pytestmark = pytest.mark.django_db(transaction=True)
 POSTGRESQL = connection.vendor == "postgresql"
-"""An SQLite file is the portal's alone, and replaced as a whole."""
+"""Whether the tests run on PostgreSQL; an SQLite file belongs to the portal alone and is replaced
+as a whole."""
 
 NEWER = """
 CREATE TABLE quotas_future (id integer PRIMARY KEY, project_id integer NULL);
@@ -26,7 +27,7 @@ CREATE TABLE portal_user_badges (id integer PRIMARY KEY);
 CREATE INDEX future_by_project ON quotas_future (project_id);
 INSERT INTO quotas_future (id) VALUES (7);
 """
-"""What a newer version's migration makes."""
+"""Statements that a newer version's migration runs."""
 STRANGERS = """
 CREATE TABLE invoices (id integer PRIMARY KEY);
 CREATE TABLE auth_group_of_another (id integer PRIMARY KEY);
@@ -48,7 +49,7 @@ def value(query: str) -> object:
 
 @pytest.fixture(autouse=True)
 def database(settings, tmp_path: Path, backend: ScriptedBackend) -> Iterator[None]:
-    """This test's own: what it makes is gone after it."""
+    """A database of this test's own; what it makes is removed afterwards."""
     settings.PORTAL_DATA = tmp_path / "data"
     (tmp_path / "data").mkdir()
     yield

@@ -1,4 +1,4 @@
-"""The roles of staff: what each may do, made by a migration and kept in one table."""
+"""The roles of staff: what each may do, created by a migration and kept in one table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IN_TEMPLATES = re.compile(rf"perms\.([a-z_]+)\.((?:{VERBS})_[a-z]+)\b")
 
 
 def named() -> Iterator[tuple[str, str]]:
-    """Every permission that code or a template names, whole."""
+    """Yield every permission that code or a template names in full."""
     for app in ("portal", "sessions", "quotas", "keys"):
         for path in (ROOT / app).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):

@@ -1,4 +1,4 @@
-"""Searches in the admin's lists, and the index that PostgreSQL has for them."""
+"""Searches in the admin's lists, and the PostgreSQL index for them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.stages import project_in
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 POSTGRESQL = connection.vendor == "postgresql"
-"""The embedded database has no such index, and goes without in silence."""
+"""Whether the tests run on PostgreSQL; SQLite has no such index, and silently goes without."""
 
 
 @pytest.fixture
 def projects(ada, bob, backend) -> dict[str, int]:
-    """Their rows by what stands in the column of the repository."""
+    """The rows of projects, by the text in their repository column."""
     names = {"red flowers": ada, "red_trees": ada, "100%": bob, 'so "called"': bob}
     rows = {name: project_in(ProjectState.READY, of, "lab/x").pk for name, of in names.items()}
     for name, row in rows.items():
@@ -69,7 +69,7 @@ def test_a_row_that_has_it_twice_is_there_once(projects, vera, ada):
 
 @pytest.fixture
 def other(db):
-    """A table's further index, as a migration would make it."""
+    """A further index of a table, as a migration would make it."""
     return index("projects_by_ref", Project._meta.db_table, "ref")
 
 

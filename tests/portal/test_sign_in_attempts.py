@@ -1,4 +1,5 @@
-"""Whoever tries too often has to wait: by name and address, and by address alone."""
+"""Sign-in attempts: after too many, further ones have to wait, by name and address, and by address
+alone."""
 
 from __future__ import annotations
 

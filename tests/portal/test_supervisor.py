@@ -1,4 +1,4 @@
-"""The parts of the portal are kept running, and end when they are told to."""
+"""The portal's processes are kept running, and end when they are told to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEADLINE = 15.0
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for it; fail when it does not come."""
+    """Wait for the condition; fail if it does not come true."""
     give_up = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < give_up, "it did not happen in time"
@@ -38,7 +38,7 @@ def is_running(pid: int) -> bool:
 
 
 class Notes:
-    """What a part's process and its children write down about themselves."""
+    """Notes that a part's process and its children write about themselves."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,7 +58,7 @@ def notes(tmp_path: Path) -> Notes:
 
 @pytest.fixture
 def program(notes: Notes, tmp_path: Path) -> Callable[[str], list[str]]:
-    """The command of a Python program that may `note` things."""
+    """Return a function that makes the command of a Python program, which may call `note`."""
 
     def write(body: str) -> list[str]:
         head = f"""
@@ -76,7 +76,7 @@ def program(notes: Notes, tmp_path: Path) -> Callable[[str], list[str]]:
 
 @pytest.fixture
 def tended() -> Iterator[Callable[[Part], Part]]:
-    """Parts that are ended with the test."""
+    """Return a function that registers parts, which are ended with the test."""
     parts: list[Part] = []
 
     def keep(part: Part) -> Part:
@@ -210,7 +210,7 @@ SUPERVISOR = """
 def supervising(
     program: Callable[[str], list[str]], tmp_path: Path
 ) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
-    """A process of its own that supervises one part with the given program."""
+    """Return a function that starts a process which supervises one part with the given program."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def start(body: str) -> subprocess.Popen[bytes]:

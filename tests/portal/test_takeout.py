@@ -1,4 +1,4 @@
-"""What somebody takes along: all that is known about them, nobody else's, and no secret."""
+"""Takeout: all that is known about a person, nothing of anybody else's, and no secret."""
 
 from __future__ import annotations
 

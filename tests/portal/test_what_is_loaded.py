@@ -1,4 +1,4 @@
-"""Each process of the portal loads what it needs: whatever else is loaded costs time and memory."""
+"""Each process of the portal loads only what it needs: more costs time and memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.stack import PROJECT
 pytestmark = pytest.mark.xdist_group("loaded")
 
 NOBODYS = {"redis", "psycopg", "kubernetes", "django_stubs_ext"}
-"""What no process needs on one machine with SQLite."""
+"""Modules that no process needs on one machine with SQLite."""
 PROVIDERS = {"portal.accounts.oidc.calls"}
 PAGES = {"portal.urls", "portal.admin", "sessions.api.views", "rest_framework.views"}
 
@@ -28,8 +28,8 @@ PROCESSES = {
 
 @cache
 def told(command: str) -> tuple[int, int, set[str]]:
-    """Look at a process once it is loaded: return how many objects the garbage collector passes
-    over, how many it does not, and the modules."""
+    """Load a process and return how many objects the garbage collector skips, how many it does not,
+    and the modules."""
     module, _unneeded = PROCESSES[command]
     program = (
         f"import gc, importlib, sys; sys.argv = ['manage.py', '{command}']; import django;"

@@ -1,4 +1,5 @@
-"""Where the portal and its notebooks are decides what one can do to the other; and is said."""
+"""Hosts of the portal and of its notebooks decide what each can do to the other; checks report
+it."""
 
 from __future__ import annotations
 

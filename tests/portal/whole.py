@@ -1,4 +1,4 @@
-"""A person of whom the portal knows all that it can know of anybody."""
+"""A person with every kind of data that the portal can have about anybody."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ SAID = ("A course of hers.", "Her thesis.", "eve/her-thesis", "secret-of-the-log
 
 
 def fill(user: User, by: User, *, state: ProjectState = ProjectState.READY) -> Project:
-    """A project of theirs in ``state``, a deleted one, a private one that was built, the rest."""
+    """Give the person a project in ``state``, a deleted one, a built private one, and everything
+    else."""
     _name(user)
     with set_actor(by):
         setting.change(user, {"projects": 20})
@@ -90,7 +91,8 @@ def _letters_and_log(user: User, by: User) -> None:
 
 
 def _private(user: User) -> None:
-    """Built from a repository that is fetched with their key, and stopped since."""
+    """Make a project from a private repository that is fetched with their key; it has stopped
+    since."""
     project = lifecycle.launch(user, "eve/placeholder")
     where = "git@git.example.org:eve/her-thesis.git"
     Project.objects.filter(pk=project.pk).update(

@@ -1,4 +1,4 @@
-"""The site's limits, the bounds of support and grants, as staff set them in the admin."""
+"""The site's limits, the bounds of support, and grants, as staff set them in the admin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests for more in the admin: what waits comes first, and who may answers it there."""
+"""Limit requests in the admin: open ones come first, and who may answer them there."""
 
 from __future__ import annotations
 

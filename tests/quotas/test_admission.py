@@ -1,4 +1,4 @@
-"""The limit of projects is exact, however many launch at once."""
+"""The limit on projects is exact, however many launch at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person's limits by the API: for staff, recorded with who changed what."""
+"""A person's limits through the API: for staff, recorded with who changed what."""
 
 from __future__ import annotations
 

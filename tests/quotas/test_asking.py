@@ -1,4 +1,4 @@
-"""Asking for more: what may be asked, who answers, and that each request is answered once."""
+"""Requests for more: what may be asked for, who answers, and that each is answered once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Default limits, where nobody has set anything: the table of `docs/limits.md`."""
+"""Default limits, where nobody has set any: the table in `docs/limits.md`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody of support gives more to themselves, by whichever of the four ways there are to grant."""
+"""Support staff cannot give more to themselves, by any of the four ways to grant."""
 
 from __future__ import annotations
 

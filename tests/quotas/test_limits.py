@@ -1,4 +1,4 @@
-"""What a person may have: own over group over site over default, raised by grants for a time."""
+"""A person's limits: own before group before site before default, raised by grants for a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 @pytest.fixture
 def at(monkeypatch, settings):
-    """Moves the clock of the portal, which stands in Berlin."""
+    """Return a function that moves the portal's clock, which is in Berlin."""
     settings.TIME_ZONE = "Europe/Berlin"
 
     def move(moment: str) -> None:

@@ -1,4 +1,4 @@
-"""Limits of many people at once are those of each, whoever else is asked about."""
+"""Limits of many people computed at once equal those of each, whoever else is asked about."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 @pytest.fixture
 def everybody(ada, bob, stan) -> list[User]:
-    """Each with something of their own, and with something that is over."""
+    """People who each have something of their own, and something that has expired."""
     today = timezone.localdate()
     setting.change(None, {"running": 4, "idle_days": 14})
     for name, person, figures in (("a", ada, {"builds": 9}), ("b", bob, {"idle_days": 0})):

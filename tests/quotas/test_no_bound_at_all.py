@@ -1,4 +1,5 @@
-"""0 days of inactivity is never, and more than any other figure, wherever figures are compared."""
+"""0 days of inactivity means never, and is more than any other figure, wherever figures are
+compared."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ def in_force(
     *, default: float = 7, site: Figures | None = None, groups: dict[str, float] | None = None,
     own: Figures | None = None, granted: float | None = None,
 ) -> tuple[float, str]:  # fmt: skip
-    """The days that follow, and from where."""
+    """Return the days in force, and their source."""
     of_groups = {name: {IDLE: days} for name, days in (groups or {}).items()}
     grants = [] if granted is None else [Grant(limit=IDLE, value=granted, until=date.max)]
     found = combine({IDLE: default}, site or {}, of_groups, own or {}, grants)[IDLE]

@@ -62,7 +62,7 @@ def outcome(content: bytes, allowed: SiteLimits) -> tuple[Asked, Resources] | Re
 
 
 def holds(content: bytes, allowed: SiteLimits) -> None:
-    """All that is promised of any file and any limits."""
+    """Assert all that is promised for any file and any limits."""
     found, again = outcome(content, allowed), outcome(content, allowed)
     if isinstance(found, ResourcesRefused):
         assert isinstance(again, ResourcesRefused)

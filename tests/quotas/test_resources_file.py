@@ -1,4 +1,5 @@
-"""What a repository writes into `.resources`, and what its notebook gets or is told."""
+"""The `.resources` file: what a repository writes into it, and what its notebook gets or is
+told."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from quotas.resourcesfile import ResourcesRefused, parse
 
 @dataclass(frozen=True)
 class SiteLimits:
-    """What the service's page promises, and twice of it to be asked for."""
+    """Limits as on the service's page, and twice of each as the most that may be requested."""
 
     cpu_request: float = 1
     cpu_limit: float = 8

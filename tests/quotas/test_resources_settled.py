@@ -1,4 +1,4 @@
-"""What a notebook gets follows from what is asked for, the defaults and the most allowed."""
+"""Resources of a notebook follow from the request, the defaults and the maximum."""
 
 from __future__ import annotations
 

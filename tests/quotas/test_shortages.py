@@ -1,4 +1,4 @@
-"""Shortages keep one more from fitting: compared limit by limit, on the pure functions."""
+"""Shortages that keep one more from fitting: compared limit by limit, on the pure functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMITS = Limits(
 )  # fmt: skip
 USE = Use(projects=2, running=2, cpu=4, memory_gb=8, gpu=1)
 WANTED = Resources(cpu_request=2, cpu_limit=4, memory_request_gb=4, memory_limit_gb=8, gpu=1)
-"""Exactly what is left."""
+"""Resources that are exactly what is left."""
 
 
 def test_what_is_just_left_fits():

@@ -1,4 +1,5 @@
-"""Folders in memory: a merge syncs what it has written, which a busy disk takes its time for."""
+"""Fixtures: folders in memory, because a merge syncs what it writes, which takes long on a busy
+disk."""
 
 from __future__ import annotations
 

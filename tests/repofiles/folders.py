@@ -1,4 +1,4 @@
-"""Folders as values: what a test wants on the disk, and what it finds there."""
+"""Folders as values: what a test writes to the disk, and what it finds there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Value = Any
 
 
 def write(path: Path, value: Value) -> None:
-    """Have exactly this at the path."""
+    """Put exactly this value at the path."""
     remove(path)
     if isinstance(value, dict):
         path.mkdir()
@@ -40,7 +40,7 @@ def remove(path: Path) -> None:
 
 
 def read(path: Path) -> Value:
-    """Return what is at the path; the mode of a file is told unless it is 644."""
+    """Return the value at the path; the mode of a file is included unless it is 644."""
     if path.is_symlink():
         return os.readlink(path)
     if path.is_dir():

@@ -1,7 +1,7 @@
-"""A program that merges and dies at a given one of the things it does to the disk.
+"""Run a merge and kill it before a given change to the disk.
 
-``killed.py N SOURCE TARGET RECORD COMMIT`` is killed before its Nth change. Prints how many there
-were, where it lived on.
+``killed.py N SOURCE TARGET RECORD COMMIT`` is killed before its Nth change. If it survives, it
+prints how many there were.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _seen = [0, 0]
 
 
 def dies_at(number: int) -> None:
-    """Have this process killed before its change of that number."""
+    """Have this process killed before its change with that number."""
     _seen[:] = [0, number]
 
 

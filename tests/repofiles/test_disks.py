@@ -1,4 +1,4 @@
-"""Disks that are full, cannot be written, or are several: nothing half written, and said so."""
+"""Disks that are full, read-only, or several: nothing is left half written, and it is reported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def disk(tmp_path: Path) -> Iterator[TightDisk]:
 
 @pytest.fixture
 def sides(tmp_path: Path, disk: TightDisk) -> Sides:
-    """The repository on another disk than the person's folder and its record."""
+    """Sides with the repository on another disk than the person's folder and its record."""
     sides = Sides(disk.seen)
     sides.built = tmp_path / "built"
     sides.merge(WAS, FIRST)

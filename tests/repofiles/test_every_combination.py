@@ -1,4 +1,4 @@
-"""Every combination of what was, what the person has and what the repository has now."""
+"""Every combination of old, personal and new content of a path in a merge."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def found(sides: Sides, names: tuple[str, ...]) -> Value:
 
 
 def leaves(value: Value, path: str = "") -> Iterator[tuple[str, Value]]:
-    """Each file and link, by its path below the place."""
+    """Yield each file and link, by its path below the place."""
     if isinstance(value, dict):
         for name, inside in value.items():
             yield from leaves(inside, f"{path}/{name}")

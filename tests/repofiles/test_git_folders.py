@@ -21,7 +21,7 @@ def git(folder: Path, *words: str) -> str:
 
 
 class Repository:
-    """One upstream, built by cloning it, as a build does."""
+    """An upstream repository, built by cloning it, as a build does."""
 
     def __init__(self, sides: Sides) -> None:
         self.sides, self.mine = sides, sides.mine

@@ -1,4 +1,4 @@
-"""A merge that is killed at any moment, and then done again or followed by another."""
+"""A merge that is killed at any moment, and then repeated or followed by another."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ AFTER = {
 
 
 def start(folder: Path) -> Sides:
-    """What a person has before the merge that is killed."""
+    """Return the sides as they are before the merge that is killed."""
     sides = Sides(folder)
     sides.merge(WAS, FIRST)
     for name, value in MINE.items():
@@ -53,7 +53,7 @@ def start(folder: Path) -> Sides:
 
 
 def killed(sides: Sides, at: int, commit: str = SECOND) -> str:
-    """Merge, and die before the change of that number; what it printed where it did not."""
+    """Merge, and die before the change with that number; return the output if it survived."""
     words = [sys.executable, "-m", "tests.repofiles.killed", str(at)]
     words += [str(sides.built), str(sides.mine), str(sides.record), commit]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
@@ -62,7 +62,7 @@ def killed(sides: Sides, at: int, commit: str = SECOND) -> str:
 
 
 def copies(sides: Sides, folder: Path) -> Sides:
-    """Copy all sides to another folder, with all times of files."""
+    """Copy all sides to another folder, with the files' times."""
     subprocess.run(["cp", "-a", f"{sides.mine.parent}/.", folder], check=True)
     return Sides(folder)
 
@@ -75,7 +75,7 @@ def before(in_memory: Path) -> Sides:
 
 @pytest.fixture(scope="module")
 def changes(before: Sides, in_memory: Path) -> int:
-    """How many changes a merge makes that lives on."""
+    """Return how many changes an uninterrupted merge makes."""
     (in_memory / "whole").mkdir()
     sides = copies(before, in_memory / "whole")
     count = int(killed(sides, 1_000_000))

@@ -1,4 +1,4 @@
-"""Names, depths, links and kinds of files that nobody expects, and folders that are hostile."""
+"""Unusual names, depths, links and kinds of files, and hostile folders."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ def test_paths_longer_than_the_kernel_takes(sides: Sides):
 
 
 def deep(top: Path, text: str | None = None) -> str:
-    """The content of a file 6,000 bytes below, written before if ``text`` is given."""
+    """Return the content of a file whose path is 6,000 bytes long; with ``text``, write it
+    first."""
     name = "f" * 100
     at = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
     for _level in range(60):
@@ -259,7 +260,7 @@ def test_what_somebody_changes_at_that_very_moment_stays(sides: Sides):
 
 
 def unprivileged(sides: Sides, commit: str, umask: str = "022") -> tuple[int, str]:
-    """Merge as an ordinary user who owns the target."""
+    """Merge as an ordinary user who owns the target; return status and output."""
     words = [sys.executable, "-I", "-c", program()]
     words += [str(sides.built), str(sides.mine), str(sides.record), commit]
     as_user: dict[str, Any] = (
@@ -272,7 +273,7 @@ def unprivileged(sides: Sides, commit: str, umask: str = "022") -> tuple[int, st
 
 @pytest.fixture
 def owned(sides: Sides) -> Sides:
-    """The folder of an ordinary user."""
+    """Sides with the folder of an ordinary user."""
     top = sides.mine.parent
     top.chmod(0o777)
     top.parent.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The merge as a program that runs by its text, with nothing but Python's own library."""
+"""The merge as a program that runs from its source text, with only Python's standard library."""
 
 from __future__ import annotations
 

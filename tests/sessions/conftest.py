@@ -1,4 +1,4 @@
-"""A git server, and a worker that runs every task twice."""
+"""Fixtures: a git server, and a worker that runs every task twice."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def project(ada: User, url: str, backend: ScriptedBackend) -> Project:
 
 
 def long_watched() -> Elapsed:
-    """That of a watch that has been there all the time."""
+    """The elapsed time of a watch that has been running all the time."""
     return Elapsed(began=float("-inf"))
 
 
 class Worker:
-    """Runs what is queued, each task twice: delivery is at least once."""
+    """Runs queued tasks, each twice: delivery is at least once."""
 
     def run(self) -> list[str]:
         done = []
@@ -64,7 +64,7 @@ def worker(transactional_db) -> Worker:
 
 
 class Watch:
-    """Tells the portal how things are in the back end, twice."""
+    """Reports the state of the back end to the portal, twice."""
 
     def __init__(self, backend: ScriptedBackend) -> None:
         self.backend = backend
@@ -84,8 +84,8 @@ def watch(backend: ScriptedBackend) -> Watch:
 
 @pytest.fixture
 def settled(backend: ScriptedBackend, transactional_db) -> ScriptedBackend:
-    """The back end of a portal that has been here for long: database and place bear one id, and
-    more has run than there are rows of."""
+    """The back end of a long-running portal: database and place bear one id, and more has run than
+    there are rows for."""
     Installation.objects.take(backend.give_installation(new_id()))
     for model in (Session, Build):
         skip_to(model, 1000)
@@ -94,7 +94,7 @@ def settled(backend: ScriptedBackend, transactional_db) -> ScriptedBackend:
 
 @pytest.fixture
 def bring_up(backend, worker, watch):
-    """Take a project to a running notebook, building if need be."""
+    """Return a function that takes a project to a running notebook, with a build if needed."""
 
     def up(project: Project) -> Project:
         worker.run()

@@ -1,4 +1,4 @@
-"""Sessions as they once ran, at any time and with any resources: rows only, nothing happens."""
+"""Past sessions, at any time and with any resources: rows only, nothing runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ran(
     repository: str = "github.com/ada/flowers",
     **more: Any,
 ) -> Session:
-    """A notebook that was ready from then until then; 2 CPUs, 4 GB and no GPU if not said."""
+    """Make a session that was ready between these times; 2 CPUs, 4 GB and no GPU by default."""
     number = Session.objects.count() + 1
     about = {"provider": "github", "repository": repository, "url": f"https://{repository}.git"}
     project = Project.objects.create(owner=owner, name=f"{owner.username}-{number}", **about)

@@ -1,4 +1,4 @@
-"""Which addresses may be reached, in every spelling that a person or a name server has."""
+"""Network addresses that may be reached, in every spelling that a person or a name server uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds take time: whatever a person may have is compared once more before the notebook starts."""
+"""Limits are compared again after a build, which takes time, before the notebook starts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENOUGH = {
     "max_cpu": 4, "max_memory_gb": 6, "max_gpu": 1,
     "total_cpu": 2, "total_memory_gb": 3, "total_gpu": 1, "running": 1,
 }  # fmt: skip
-"""For this notebook and no other."""
+"""Limits with room for this notebook and no other."""
 LITTLE_LESS = {
     "max_cpu": (3.9, "resources.cpu"),
     "max_memory_gb": (5.9, "resources.memory"),
@@ -33,7 +33,7 @@ LITTLE_LESS = {
 
 @pytest.fixture
 def building(ada) -> Project:
-    """Bring a project to its build: the resources it asks for were found to fit."""
+    """A project that is building: the resources it asks for were found to fit."""
     project = project_in(ProjectState.BUILDING, ada)
     Project.objects.filter(pk=project.pk).update(resources=RESOURCES)
     setting.change(ada, ENOUGH)
@@ -43,7 +43,8 @@ def building(ada) -> Project:
 
 @pytest.fixture
 def built(django_capture_on_commit_callbacks):
-    """Tells that the build has ended, and says what has become of the session."""
+    """Return a function that reports the end of the build, and returns the session as it is
+    then."""
 
     def end(project: Project) -> Session:
         build = Build.objects.get(sessions=project.current)

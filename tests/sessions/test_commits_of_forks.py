@@ -1,4 +1,5 @@
-"""Attacks: a commit of somebody's copy, which large forges give under the repository's name."""
+"""Attacks: a commit of another person's fork, which large forges serve under the repository's
+name."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ PERSON = ["-c", "user.name=Eve", "-c", "user.email=eve@example.org"]
 
 
 def copied(server: GitServer, name: str, ref: str = "") -> str:
-    """Make a commit that the server gives by its id, upon the repository's last one; ``ref`` leads
-    to it, if anything does."""
+    """Make a commit that the server serves by its id, on top of the repository's last one; ``ref``
+    points to it, if given."""
     git = ["git", *PERSON, f"--git-dir={server.folder(name)}"]
     commit = said(*git, "commit-tree", "-p", "HEAD", "-m", "mine", "HEAD^{tree}")
     if ref:
@@ -123,7 +124,7 @@ def test_a_server_that_is_away_is_asked_again(settings):
 
 @pytest.fixture
 def asked(monkeypatch) -> list[str]:
-    """The commits for which the server is asked."""
+    """The commits that the server is asked for."""
     seen: list[str] = []
 
     def ask(url, commit, *more):

@@ -1,4 +1,4 @@
-"""What watch notes of the parts of a portal, and what it makes of a part that was taken away."""
+"""Conditions that watch records of the portal's parts, and what happens when a part was removed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whoever does a step may die before any of its effects: later all is as the person wished.
+"""A step may die before any of its effects: later everything is as the person wished.
 
 Each story is told again and again, and cut off each time one effect later: before a statement that
-writes, or before a call of the back end. What was queued is lost with it. Then nobody is killed any
+writes, or before a call of the back end. Queued tasks are lost with it. Then nothing is killed any
 more, and the reconciler has a few minutes.
 """
 
@@ -49,11 +49,11 @@ ADDRESS = "https://github.com/ada/flowers"
 
 
 class Killed(BaseException):
-    """No step can catch its own end."""
+    """Raised for a kill, which no step can catch."""
 
 
 class Knife:
-    """Kills before an effect when so many have been had; None kills nobody."""
+    """Kills before an effect once ``left`` effects are used up; None kills nobody."""
 
     def __init__(self) -> None:
         self.left: int | None = None
@@ -71,7 +71,7 @@ class Knife:
 
 
 class Mortal(ScriptedBackend):
-    """Whoever calls it may die just before that."""
+    """A back end whose caller may be killed just before each call."""
 
     knife: Knife
 
@@ -129,7 +129,7 @@ class Stage:
             observations.server_seen(server)
 
     def minutes(self) -> None:
-        """Until nothing changes any more."""
+        """Let minutes pass until nothing changes any more."""
         seen = ""
         for _minute in range(MINUTES):
             before, seen = seen, self._picture()
@@ -145,7 +145,7 @@ class Stage:
         return str(Session.objects.get().state)
 
     def is_clean(self) -> bool:
-        """Nothing is in the back end that no row asks for, and nothing is queued."""
+        """Return whether the back end has nothing without a row, and nothing is queued."""
         return not self.backend.builds() and not OrmQ.objects.exists()
 
     def _picture(self) -> str:
@@ -154,7 +154,7 @@ class Stage:
         return f"{rows} {there}"
 
     def _look_up(self) -> None:
-        """The commit is known, so that no repository is asked."""
+        """Record the commit, so that no repository is asked."""
         Project.objects.update(commit="c0ffee" + "0" * 34, resources="", content="")
 
     def clear(self) -> None:
@@ -177,7 +177,7 @@ def stage(ada, backend, db) -> Iterator[Stage]:
 
 
 def told_to_its_end(stage: Stage, before: list[str], story: list[str], effects: int) -> bool:
-    """Tell a story that is cut off after so many effects; whether it came to its end instead."""
+    """Tell a story that is cut off after this many effects; return whether it ended before that."""
     stage.clear()
     for act in before:
         getattr(stage, act)()
@@ -217,7 +217,8 @@ def test_a_story_that_is_cut_off_anywhere_comes_to_its_end(stage, before, story)
 
 
 def _wished(project: Project) -> tuple[str, int, bool]:
-    """State, notebooks, and whether anything of the project is kept: what was heard counts."""
+    """Return the wished state, number of notebooks, and whether anything of the project is kept;
+    the last request that was received counts."""
     is_to_run = project.state not in {"stopping", "stopped"}
     return ("ready", 1, True) if is_to_run else ("stopped", 0, project.removed is None)
 
@@ -258,7 +259,7 @@ def test_steps_that_two_workers_do_at_once_are_done_once(ada, backend, transacti
 
 
 def _work_at_once(stage: Stage) -> None:
-    """Each task by two threads at the same moment."""
+    """Run each task in two threads at the same moment."""
     stage._look_up()
     while row := OrmQ.objects.order_by("pk").first():
         task = row.task

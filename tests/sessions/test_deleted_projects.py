@@ -1,4 +1,5 @@
-"""A deleted project's folder stays until its notebook has ended: whoever comes to remove it."""
+"""A deleted project's folder stays until its notebook has ended, whichever code comes to remove
+it."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ HAVING_ONE = [ProjectState.SPAWNING, ProjectState.READY, ProjectState.STOPPING]
 
 @pytest.fixture(params=HAVING_ONE)
 def deleted(request, ada, backend: ScriptedBackend) -> Project:
-    """Deleted while it had a notebook, which has not ended yet."""
+    """A project that was deleted while it had a notebook, which has not ended yet."""
     project = project_in(request.param, ada)
     backend.kept_projects = {project.name}
     lifecycle.delete(project, ada, for_good=True)

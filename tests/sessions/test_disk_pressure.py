@@ -1,4 +1,4 @@
-"""A disk that is nearly full: builds wait, images that nobody uses go, and then it goes on."""
+"""A nearly full disk: builds wait, unused images are removed, and then builds continue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOMY = Capacity(cpu=16, memory_gb=64, gpu=2, disk_gb=100, disk_free_gb=50)
 
 @pytest.fixture
 def disk(backend):
-    """Says how much is free, as watch would see it."""
+    """Return a function that sets how much disk is free, as watch would see it."""
 
     def free(gb: float | None, disk_gb: float | None = 100) -> None:
         backend.there_is = replace(ROOMY, disk_gb=disk_gb, disk_free_gb=gb)

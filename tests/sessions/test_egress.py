@@ -1,4 +1,4 @@
-"""The proxy that git, builds and notebooks go out by, spoken to over real sockets."""
+"""The proxy through which git, builds and notebooks reach the Internet, over real sockets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Way:
-    """A proxy that trusts one server of the test's, and what it could not connect."""
+    """A proxy that trusts one server of the test's, and the errors of failed connections."""
 
     path: str
     target: int
@@ -28,7 +28,7 @@ class Way:
         return await asyncio.open_unix_connection(self.path)
 
     async def ask(self, request: str) -> str:
-        """All that comes back for a request, until the proxy hangs up."""
+        """Return all that comes back for a request until the proxy hangs up."""
         reader, writer = await self.open()
         writer.write(request.encode())
         answer = await reader.read()
@@ -54,7 +54,7 @@ class Way:
 
 @pytest.fixture(autouse=True)
 async def everything_ends() -> AsyncIterator[None]:
-    """Every conversation comes to its end by itself, and leaves nothing open."""
+    """Assert that every connection ends by itself, and leaves nothing open."""
     yield
     while others := asyncio.all_tasks() - {asyncio.current_task()}:
         assert (await asyncio.wait(others, timeout=20))[0]
@@ -80,13 +80,13 @@ def way(tmp_path):
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Says the whole of a conversation again, once the other end has said it."""
+    """Send back all that was received, once the other end has finished."""
     writer.write(await reader.read())
     writer.close()
 
 
 async def show_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answers a request with its own head and as much of a body as it announced."""
+    """Answer a request with its own head and as much of a body as it announced."""
     head = await reader.readuntil(b"\r\n\r\n")
     body = await reader.readexactly(4) if b"Content-Length: 4" in head else b""
     writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + head + body)

@@ -1,4 +1,4 @@
-"""Time that passed is told from a clock that was set."""
+"""Elapsed time is distinguished from a clock that was set."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class Clocks:
-    """The machine's clock, and one that only goes on."""
+    """The machine's clock, and a monotonic one."""
 
     def __init__(self) -> None:
         self.wall, self.steady = NOON, 1000.0
         self.elapsed = Elapsed(lambda: self.wall, lambda: self.steady)
 
     def pass_by(self, minutes: int) -> None:
-        """So many minutes, with a look in each."""
+        """Let this many minutes pass, with a look in each."""
         for _minute in range(minutes):
             self.wall += timedelta(minutes=1)
             self.steady += 60

@@ -53,7 +53,7 @@ def trusted(server: GitServer, settings):
 
 @pytest.fixture(params=SERVERS)
 def flowers(server: GitServer, request) -> str:
-    """A repository of some history, on each kind of server; the name that it has there."""
+    """A repository with some history, on each kind of server; its name there."""
     name = f"ada/{request.param.replace(' ', '-')}"
     if not server.folder(name).exists():
         server.repository(name, FILES)

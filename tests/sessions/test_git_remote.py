@@ -1,4 +1,4 @@
-"""From a ref to a commit, asked of real git servers: good ones, broken ones and bad ones."""
+"""Resolve refs to commits with real git servers: good ones, broken ones and hostile ones."""
 
 from __future__ import annotations
 
@@ -211,7 +211,8 @@ def test_a_host_that_is_not_there_is_unreachable_for_now():
 
 @pytest.fixture
 def answering(settings):
-    """Makes a server that treats each of its connections as a function of the test's does."""
+    """Return a function that makes a server which handles each connection with a function of the
+    test's."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threads: list[threading.Thread] = []
         host = f"127.0.0.1:{listening.getsockname()[1]}"
@@ -257,7 +258,7 @@ def test_a_host_whose_certificate_nobody_signed_is_not_believed(answering, tmp_p
 
 
 def self_signed(path: Path) -> Path:
-    """A key and a certificate for 127.0.0.1 that only it itself vouches for."""
+    """Return a key and a self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = dt.datetime.now(dt.UTC)

@@ -1,4 +1,4 @@
-"""Private repositories, asked of a real SSH server with people's own keys."""
+"""Private repositories, read from a real SSH server with people's own keys."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def refusal(ask: Callable[[], object]) -> BinderyError:
 
 
 def other_key(kind: str = "ed25519", *, folder: Path) -> str:
-    """Type and key of somebody else's server."""
+    """Return type and key of another server."""
     path = folder / f"other-{kind}"
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "", "-f", path], check=True)
     return " ".join(path.with_suffix(".pub").read_text().split()[:2])

@@ -1,4 +1,5 @@
-"""A story reads the same from the beginning, in pages of any size, and from any place."""
+"""The journal of a project reads the same from the beginning, in pages of any size, and from any
+position."""
 
 from __future__ import annotations
 

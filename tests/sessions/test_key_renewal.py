@@ -1,4 +1,4 @@
-"""A person's SSH key on its way into their notebooks, whatever happens meanwhile."""
+"""A replaced SSH key reaches its owner's running notebooks, whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_running_notebook_gets_the_one_that_replaces_it(
 
 
 class Slow(ScriptedBackend):
-    """A back end that takes its time for a start: the key is replaced meanwhile."""
+    """A back end that is slow to start a notebook: the key is replaced meanwhile."""
 
     owner: User
 

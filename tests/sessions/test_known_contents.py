@@ -1,4 +1,4 @@
-"""Who may know what a commit holds without asking the repository's server again."""
+"""Who may learn the contents of a commit without asking the repository's server again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits for a slow server holds up nobody else's."""
+"""Lanes: tasks that wait for a slow server do not hold up anybody else's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE = 20
 
 
 class Server:
-    """Answers when it is told to."""
+    """A server that answers when it is told to."""
 
     def __init__(self) -> None:
         self.asked: SimpleQueue[int] = SimpleQueue()
@@ -34,7 +34,7 @@ class Server:
         return Work(key, host, person, ask)
 
     def asked_by(self, count: int) -> list[int]:
-        """Those that ask now, who are so many."""
+        """Return who is asking now, and assert that there are ``count`` of them."""
         found = [self.asked.get(timeout=PATIENCE) for _each in range(count)]
         assert self.asked.empty()
         return found
@@ -105,7 +105,7 @@ def test_what_fails_gives_its_place_to_the_next(quick):
 
 @pytest.fixture
 def lane(settings, monkeypatch) -> Iterator[Lane]:
-    """That of a worker's process; waits for what is under way."""
+    """The lane of a worker's process; waits at the end for running tasks."""
     settings.IN_WORKER = True
     lane = Lane(lookups.AT_ONCE, lookups.OF_HOST, lookups.OF_PERSON)
     monkeypatch.setattr(lookups, "_lane", lane)

@@ -1,4 +1,4 @@
-"""Ended is ended: whatever a back end reports late changes nothing any more."""
+"""Late reports: after the end of a run, reports from the back end change nothing any more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BUILT, FAILED = "", "build.requirements"
 
 
 def how_it_is() -> tuple[list[Any], list[Any], list[str]]:
-    """All rows that a report could change, with the record of how they came to be so."""
+    """Return all rows that a report could change, with their transitions."""
     builds = Build.objects.values("state", "code", "message", "digest", "pack", "finished")
     sessions = Session.objects.values("state", "code", "message", "address", "ready", "ended")
     moves = [f"{move}" for build in Build.objects.all() for move in build.transitions.all()]

@@ -1,4 +1,4 @@
-"""What the back end has and no row asks for is ended or set aside, and staff are told."""
+"""Leftovers in the back end without a row are ended or set aside, and staff are told."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def minutes(worker):
 
 @pytest.fixture
 def known(ada, backend, settled) -> None:
-    """Two projects that the database and the back end know, in a portal that has been here."""
+    """Two projects that the database and the back end know, in a long-running portal."""
     for name in ("flowers-1", "flowers-2"):
         Project.objects.create(owner=ada, name=name, provider="git", url="u")
         backend.kept_projects.add(name)

@@ -1,4 +1,4 @@
-"""A launch, step by step, and everything a person may wish on the way."""
+"""A launch, step by step, and everything that a person may request on the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever takes too long is ended, with a code and a sentence that says so."""
+"""Steps that take too long are ended, with a code and a sentence that says so."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def limits(settings) -> None:
 
 @pytest.fixture
 def building(project, worker) -> Build:
-    """A build that goes on."""
+    """A build that is still running."""
     worker.run()
     return Build.objects.get()
 
 
 def older(seconds: int) -> None:
-    """Everything as if it had happened so many seconds earlier."""
+    """Make everything look as if it had happened this many seconds earlier."""
     by = timedelta(seconds=seconds)
     for session in Session.objects.all():
         Session.objects.filter(pk=session.pk).update(changed=session.changed - by)
@@ -47,7 +47,7 @@ def older(seconds: int) -> None:
 
 
 def looked(elapsed: Elapsed | None = None) -> Session:
-    """The session, after the reconciler has looked twice."""
+    """Run the reconciler twice and return the session."""
     for _time in range(2):
         reconcile(elapsed or long_watched())
     return Session.objects.get()

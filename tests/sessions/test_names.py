@@ -1,4 +1,4 @@
-"""Names hold whatever people type: DNS labels, unlike each other, never a path."""
+"""Names are safe whatever people type: DNS labels, distinct from each other, never a path."""
 
 from __future__ import annotations
 

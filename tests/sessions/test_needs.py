@@ -1,5 +1,5 @@
-"""What a repository asks for in ``.resources``: read at its commit, and held against the limits
-of its owner before anything is built."""
+"""Resources that a repository asks for in ``.resources``: read at its commit, and compared with its
+owner's limits before anything is built."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def scripted(backend, worker):
 
 @pytest.fixture
 def asking(git):
-    """The address of a repository with this ``.resources``."""
+    """Return a function that gives the address of a repository with this ``.resources``."""
 
     def make(text: str, name: str = "ada/asking") -> str:
         return git.repository(name, {".resources": text, "index.ipynb": "{}"})

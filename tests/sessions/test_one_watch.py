@@ -1,4 +1,4 @@
-"""One watch is active: whoever has lost the lock to another stops, and ends what it does."""
+"""Only one watch is active: one that has lost the lock to another stops, and ends what it does."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from sessions.watch.leader import LOCK, Holder, alone
 
 
 class Server:
-    """Has PostgreSQL's advisory locks, each of which belongs to a connection that is open."""
+    """A server with PostgreSQL's advisory locks, each of which belongs to an open connection."""
 
     def __init__(self) -> None:
         self.holder: Connection | None = None
         self.is_away = False
 
     def restart(self) -> None:
-        """All connections are closed, and what belonged to them is gone."""
+        """Close all connections and release their locks."""
         if self.holder:
             self.holder.connection = None
         self.holder = None
 
 
 class Connection:
-    """As Django's: opens by itself when it is asked for something, and is its own cursor."""
+    """A connection like Django's: it opens by itself when it is used, and is its own cursor."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -185,7 +185,7 @@ def test_a_watch_that_was_robbed_of_the_lock_ends_with_the_next_look(
 
 
 def rob(other: BaseDatabaseWrapper, folder: Path) -> bool:
-    """Take the lock of the active watch, and say whether that could be done."""
+    """Take the lock of the active watch, and return whether that worked."""
     if connection.vendor == "postgresql":
         ours = "(SELECT oid FROM pg_database WHERE datname = current_database())"
         held = f"FROM pg_locks WHERE locktype = 'advisory' AND database = {ours}"

@@ -1,4 +1,4 @@
-"""Attacks: a trusted Git host that leads to the portal itself, or to what it stands on."""
+"""Attacks: a trusted Git host that leads to the portal itself, or to the services it runs on."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ async def test_a_portal_with_https_is_reached_as_by_everybody():
 @asynccontextmanager
 async def portal() -> AsyncIterator[tuple[int, int, list[bytes]]]:
     """A listener that stands for the portal's own, and a proxy that trusts its host: both ports,
-    and what the listener has heard."""
+    and what the listener has received."""
     heard: list[bytes] = []
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -213,7 +213,7 @@ def test_the_form_takes_examples_and_git_servers_beside_the_portal(settings):
 
 @pytest.fixture
 def beside(git_server: GitServer, settings) -> Iterator[GitServer]:
-    """A server at what is taken for the portal's own port, beside the trusted `git_server`."""
+    """A server on a port that is taken for the portal's own, beside the trusted `git_server`."""
     with GitServer() as server:
         server.repository("ada/flowers", {"a": "1"})
         settings.PORTAL_TRUSTED_GIT_HOSTS = ["127.0.0.1", "localhost"]

@@ -1,4 +1,4 @@
-"""Whose a build is: everybody's, or of a private repository the one person's who fetched it."""
+"""Ownership of builds: everybody's, or for a private repository the person's who fetched it."""
 
 from __future__ import annotations
 

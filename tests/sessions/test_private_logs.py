@@ -1,4 +1,4 @@
-"""What a private repository's build says is its owner's alone; staff see how it goes."""
+"""Build logs of a private repository are for its owner alone; staff see the progress."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ async def test_the_socket_of_its_story_tells_staff_events_alone(ada, vera, backe
 
 
 async def heard(reader: Reader) -> list[dict[str, Any]]:
-    """All up to the word that it is built."""
+    """Return all messages until the one that the build is ready."""
     items: list[dict[str, Any]] = []
     while not items or items[-1]["phase"] != "built":
         items.append(await reader.receive_json_from(timeout=10))

@@ -1,4 +1,4 @@
-"""What builds and notebooks of a private repository say is nobody's but its owner's to read."""
+"""Output of builds and notebooks of a private repository is for its owner alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ INSTEAD = "What was said is shown to its owner only."
 
 
 def ended(owner: User, repository: str = PRIVATE) -> Project:
-    """A notebook that said something and ended; a build that did; a warning and names of files."""
+    """Make a project whose notebook has failed; its messages, a warning and file names contain the
+    secret."""
     project = project_in(ProjectState.READY, owner, repository)
     assert project.current
     session, build = project.current, project.current.build

@@ -1,4 +1,4 @@
-"""A project's kept files: what became of them at a start is told, and their size is known."""
+"""A project's kept files: what happened to them at a start is reported, and their size is known."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def told(project: Project) -> list[str]:
 
 
 def is_ready(project: Project, report: FilesReport | None) -> None:
-    """The notebook of this start answers, and is seen twice."""
+    """Make the notebook of this start answer, and report it twice."""
     assert project.current
     answers = ServerReport(project.current.pk, project.name, "ready", "unix:/x", files=report)
     for _time in range(2):
@@ -115,7 +115,7 @@ def test_nothing_is_measured_while_database_and_data_are_apart(stopped, settled,
 
 
 LATER = timezone.now() + timedelta(days=1)
-"""Than the run, however long the tests before this one take."""
+"""A time later than the run, however long the tests before this one take."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What people paste, and what is understood by it."""
+"""Addresses that people paste, and how they are understood."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever task or fact is lost, a minute later things are as they should be."""
+"""Whichever task or report is lost, a minute later everything is as it should be."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def a_minute_later(worker):
-    """Whatever was queued is lost; the reconciler looks, twice; then the worker works."""
+    """Return a function that loses the queue, runs the reconciler twice, and then the worker."""
 
     def pass_by(minutes: int = 1) -> None:
         worker.lose()

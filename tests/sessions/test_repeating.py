@@ -1,4 +1,4 @@
-"""A worker that is away for long comes back to one copy of each step, not to thousands."""
+"""A worker that was away for long comes back to one copy of each step, not to thousands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that nobody uses go by age and by size, least recently used first; those in use stay."""
+"""Unused images are removed by age and by size, least recently used first; those in use stay."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEEPS = NotAllowed("registry.keeps-images", "The registry removes nothing.")
 
 @pytest.fixture
 def launched(ada, git, bring_up):
-    """A project of ada's that runs, from a repository of its own."""
+    """Return a function that makes a running project of ada's, from a repository of its own."""
 
     def up(name: str = "ada/one") -> Project:
         return bring_up(lifecycle.launch(ada, git.repository(name, {"index.ipynb": name})))
@@ -194,7 +194,7 @@ def test_a_launch_and_a_removal_at_the_same_moment_leave_a_notebook_that_can_sta
 
 
 def _apart(call: Callable[[], object]) -> None:
-    """In a thread, with a connection of its own."""
+    """Call in a thread, with a connection of its own."""
     try:
         call()
     finally:

@@ -1,4 +1,5 @@
-"""Logs of builds go by age and by size; a sentence stays in their place, and cursors stay good."""
+"""Build logs are removed by age and by size; a sentence stays in their place, and cursors stay
+valid."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ def scripted(backend):
 
 
 def build(days: float, *texts: str, state: str = "built") -> Build:
-    """One that ended so long ago, with this log."""
+    """Make a build that ended so many days ago, with this log."""
     ended = timezone.now() - timedelta(days=days)
     made = Build.objects.create(
         url="https://example.org/a", commit=COMMIT, image=f"image-{days}", state=state,

@@ -1,4 +1,4 @@
-"""Rows that nobody reads any more go, and what stands for something that exists stays."""
+"""Rows that nobody reads any more are removed; those that stand for something that exists stay."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ago(days: int):
 
 @pytest.fixture
 def project(ada) -> Project:
-    """A project of ada's that has run twice; the first time long ago."""
+    """A project of ada's that has run twice, the first time long ago."""
     project = project_in(ProjectState.STOPPED, ada)
     first = project.current
     Event.objects.update(at=ago(200))

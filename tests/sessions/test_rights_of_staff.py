@@ -1,4 +1,4 @@
-"""What staff may do with other people's projects: look, with one right; act, with another."""
+"""Staff and other people's projects: looking needs one permission; acting needs another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Banned and allowed repositories: what a pattern means, and that every launch is asked."""
+"""Banned and allowed repositories: what a pattern means, and that every launch is checked."""
 
 from __future__ import annotations
 

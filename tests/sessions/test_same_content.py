@@ -1,4 +1,4 @@
-"""Commits that differ in nothing but ``.resources`` share what was built for one of them."""
+"""Commits that differ only in ``.resources`` share what was built for one of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def limits(db):
 
 @pytest.fixture
 def commit(git):
-    """Makes a commit of these files and says its id."""
+    """Return a function that makes a commit of these files and returns its id."""
 
     def make(name: str = NAME, **files: str) -> str:
         git.repository(name, {**FILES, **files})

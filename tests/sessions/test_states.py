@@ -1,6 +1,6 @@
-"""Every pair of states is tried; only what this table says changes anything.
+"""Every pair of states is tried; only the transitions in this table change anything.
 
-It stands here once more, written out, so that a mistake in the code's own is one.
+The table is written out here once more, so that a mistake in the code's own is noticed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ cancelled →
 
 
 def pairs(table: str) -> set[tuple[str, str]]:
-    """From which state to which one may go."""
+    """Return the pairs of source and target states in the table."""
     rows = (line.split("→") for line in table.strip().splitlines())
     return {(source.strip(), target) for source, targets in rows for target in targets.split()}
 

@@ -1,4 +1,4 @@
-"""What runs, and how it went: figures that were counted by hand, in a fixed number of queries."""
+"""Statistics of runs: figures that were counted by hand, in a fixed number of queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live progress: everything from any place, to everyone who may see it, and to nobody else."""
+"""Live progress: everything from any position, to everyone who may see it, and to nobody else."""
 
 from __future__ import annotations
 

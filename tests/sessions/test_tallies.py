@@ -1,4 +1,4 @@
-"""What happens is counted once, whatever becomes of whoever counts and of the rows."""
+"""Counters count each event once, whatever happens to the process that counts and to the rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def launches() -> dict[str, float]:
 
 
 def waiting(owner: Any, seconds: int = 0) -> Session:
-    """A session that has been waiting for so long."""
+    """Return a session that has been waiting for this long."""
     session = ran(owner, None, None, state="waiting")
     created = timezone.now() - timedelta(seconds=seconds)
     Session.objects.filter(pk=session.pk).update(created=created)
@@ -139,7 +139,7 @@ def test_removals_are_counted_with_their_bytes(db):
 
 
 def test_what_is_committed_late_is_counted_all_the_same(ada):
-    """It has a lower number than what came after it."""
+    """Its row has a lower number than rows that came after it."""
     late, early = waiting(ada), waiting(ada)
     written, may_commit = threading.Event(), threading.Event()
 

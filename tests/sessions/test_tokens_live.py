@@ -1,4 +1,4 @@
-"""What is followed live with a token: sockets and event streams end when the token does."""
+"""Sockets and event streams that were opened with a token end when the token does."""
 
 from __future__ import annotations
 

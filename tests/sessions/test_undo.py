@@ -31,7 +31,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def project(ada, backend: ScriptedBackend) -> Project:
-    """One that is stopped, and of which the back end keeps files."""
+    """A stopped project whose files the back end keeps."""
     project = project_in(ProjectState.STOPPED, ada)
     backend.kept_projects = {project.name}
     return project
@@ -56,7 +56,7 @@ def last_said(project: Project) -> str:
 
 
 def days_later(project: Project, days: float) -> None:
-    """So long ago it was deleted."""
+    """Make it look as if the project was deleted so many days ago."""
     row, by = now_is(project), days * DAY
     Project.objects.filter(pk=row.pk).update(removed=row.removed - by, drops=row.drops - by)
 
@@ -172,7 +172,7 @@ def test_a_back_end_that_is_away_drops_it_when_it_is_back(project, ada, backend,
 
 
 def test_what_the_back_end_does_not_list_is_dropped_as_well(project, ada, backend, minutes):
-    """It may keep files where it cannot see them without trouble."""
+    """The back end may keep files that it cannot easily list."""
     backend.kept_projects, backend.removed_from = set(), {}
     lifecycle.delete(project, ada)
     minutes()

@@ -1,4 +1,5 @@
-"""CPU-, memory- and GPU-hours: what was guaranteed, times the hours in which it was ready."""
+"""CPU-, memory- and GPU-hours: guaranteed resources times the hours in which a notebook was
+ready."""
 
 from __future__ import annotations
 

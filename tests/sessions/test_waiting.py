@@ -1,4 +1,4 @@
-"""A notebook that waits while it starts: what its person is told, and for how long it may."""
+"""A notebook that waits while it starts: what its owner is told, and how long it may wait."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PULL = "spawn.image-pull"
 
 @pytest.fixture
 def project(ada, url, backend, worker, watch):
-    """One whose notebook starts."""
+    """A project whose notebook is starting."""
     project = lifecycle.launch(ada, url)
     worker.run()
     backend.finish(Build.objects.get().pk)
@@ -36,7 +36,8 @@ def project(ada, url, backend, worker, watch):
 
 @pytest.fixture
 def say(backend, watch):
-    """Let the back end say what the notebook waits for; watch sees it twice."""
+    """Return a function that has the back end report what the notebook waits for; watch sees it
+    twice."""
 
     def say(code: str = "", message: str = "") -> None:
         number = Session.objects.get().pk
@@ -50,7 +51,7 @@ def say(backend, watch):
 
 @pytest.fixture
 def later(settings):
-    """Look again when a session has not moved for so many seconds."""
+    """Return a function that looks again when a session has not changed for so many seconds."""
     settings.PORTAL_SPAWN_TIMEOUT, settings.PORTAL_QUEUE_TIMEOUT = 600, 3600
 
     def later(seconds: int) -> Session:
@@ -63,14 +64,14 @@ def later(settings):
 
 
 class Unreachable(ScriptedBackend):
-    """Nobody can say which images there are."""
+    """A back end that cannot say which images exist."""
 
     def has_image(self, image: str) -> bool:
         raise TemporaryError("registry.unreachable", "The registry does not answer.")
 
 
 def told(project) -> list[tuple[str, str]]:
-    """Code and sentence of each event since the start began."""
+    """Return code and sentence of each event since the start began."""
     events = list(project.events.filter(phase="launching").values_list("code", "message"))
     return events[1:]
 

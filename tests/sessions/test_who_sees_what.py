@@ -1,4 +1,4 @@
-"""Who finds which project and which build: by the querysets alone, through which all is found."""
+"""Who finds which project and which build: by the querysets alone, through which all are found."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OUTSIDE: dict[str, dict[str, Any]] = {
     "disabled": {"is_active": False},
     "vouched for no longer": {"vouched_until": timezone.now() - timedelta(seconds=1)},
 }
-"""Who may not enter, whatever else they may."""
+"""People who may not enter, whatever other permissions they have."""
 
 
 def project(owner: User, name: str, url: str = PUBLIC, **more: Any) -> Project:
@@ -56,7 +56,7 @@ def deleted(ada) -> Project:
 
 @pytest.fixture
 def strangers(ada, hers) -> list[User]:
-    """None of them may see ada's, for what each has is not enough."""
+    """Users who may not see ada's project, because no permission of theirs is enough."""
     return [
         User.objects.create_user("nobody"),
         with_rights("staff without a right"),
@@ -66,7 +66,7 @@ def strangers(ada, hers) -> list[User]:
 
 
 def seen_by(user: User | AnonymousUser) -> set[str]:
-    """By each of the ways in which a project is found, which are to agree."""
+    """Return the projects that the user finds, and assert that all ways of finding one agree."""
     found = set(Project.objects.visible_to(user).values_list("name", flat=True))
     named = {
         name for name in ("ada-1", "bob-1", "ada-deleted") if Project.objects.named(name, user)

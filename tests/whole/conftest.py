@@ -1,4 +1,4 @@
-"""Ada and bob with tokens, on the whole portal."""
+"""Fixtures: ada and bob with tokens, on the whole portal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def bob(stack: Stack) -> Iterator[Api]:
 
 @pytest.fixture(autouse=True)
 def cleared(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Nobody's projects outlive a test."""
+    """Delete everybody's projects after each test."""
     yield
     for person in ("ada", "bob"):
         if person in request.fixturenames:

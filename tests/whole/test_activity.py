@@ -1,4 +1,4 @@
-"""A real JupyterLab is asked what its kernels do."""
+"""The portal asks a real JupyterLab what its kernels do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ while len(seen) < 3:
     seen += [now] * (now[0] != seen[-1][0])
 print(seen[2][1], seen[1][2] == seen[2][2])
 """
-"""Whether a kernel computes, and whether the project's activity stays where it was."""
+"""Whether a kernel computes, and whether the project's last activity stays unchanged."""
 
 
 def test_a_computation_is_activity_for_as_long_as_somebody_is_connected(

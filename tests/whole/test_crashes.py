@@ -78,9 +78,9 @@ OrmQ.objects.create(key="bindery", payload="", lock=long_ago)
 
 
 def stopped(stack: Stack, *names: str) -> list[int]:
-    """Stop these parts where they stand, but not within a write to the one database.
+    """Stop these parts wherever they are, but not within a write to the one database.
 
-    One that is stopped there lets nobody else write, not even the test.
+    A part that is stopped there lets nobody else write, not even the test.
     """
     pids = [pid for name in names if (pid := stack.part(name))]
     assert len(pids) == len(names)

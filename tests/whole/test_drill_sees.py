@@ -1,4 +1,4 @@
-"""What a drill (`bench.drill`) takes for a violation, and what it lets pass."""
+"""A drill (`bench.drill`): what it reports as a violation, and what it accepts."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_process_of_nobody_is_named_and_the_keeper_of_a_live_notebook_is_not(
 
 
 def _holder(folder: Path) -> subprocess.Popen[bytes]:
-    """A process that is known by nothing but the lock of a run folder; it has it on return."""
+    """Start a process that is known only by the lock of a run folder, which it holds on return."""
     folder.mkdir(parents=True)
     with (folder / "lock").open("w") as lock:
         return subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=lock)

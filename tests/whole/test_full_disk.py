@@ -1,4 +1,4 @@
-"""The disk of the whole portal is full: it says so, serves what it can, and goes on by itself."""
+"""The disk of the whole portal is full: it says so, serves what it can, and recovers by itself."""
 
 from __future__ import annotations
 
@@ -54,9 +54,10 @@ def tight(warm_data: Path, git_server: GitServer) -> Iterator[Tight]:
 
 
 def fill(tight: Tight) -> None:
-    """Leave no room, not even what the database has for itself: its log, which it writes anew.
+    """Leave no room, not even what the database has reserved: its log, which it overwrites.
 
-    That is shortened by copying it into the database, which takes room: so there is some before.
+    The log is shortened by copying it into the database, which takes room, so that there is some
+    before.
     """
     tight.disk.make_room()
     eventually(lambda: tight.stack.manage("shell", "-c", SHORTEN).endswith("0"), what="a short log")
@@ -68,7 +69,7 @@ def browser(stack: Stack) -> httpx.Client:
 
 
 def send(client: httpx.Client, page: str, to: str, **fields: str) -> httpx.Response:
-    """Send the form of a page."""
+    """Submit the form of a page."""
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get(page).text)
     assert token
     return client.post(to, data={"csrfmiddlewaretoken": token[1], **fields})
@@ -131,5 +132,5 @@ def test_a_full_disk_is_said_survived_and_forgotten(tight: Tight, git_server: Gi
 
 
 def grown(tight: Tight) -> list[Path]:
-    """What builds have begun and not finished."""
+    """Return the folders of builds that were begun and not finished."""
     return list((tight.disk.seen / "data" / "environments").glob("*.partial"))

@@ -1,4 +1,4 @@
-"""Launches on the real thing, from address to notebook, or to a sentence why not."""
+"""Launches on the real thing, from an address to a notebook, or to a sentence that says why not."""
 
 from __future__ import annotations
 

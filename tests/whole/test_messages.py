@@ -1,4 +1,4 @@
-"""Messages of a kernel, up to one bound along the whole way, and what they cost the portal."""
+"""Messages of a kernel: one size limit along the whole way, and what they cost the portal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.stack import Api, Stack
 pytestmark = [pytest.mark.stack, pytest.mark.slow("a build and a notebook", seconds=180)]
 
 MANY = 12_000_000
-"""Bytes: more than Tornado takes by itself, as of a file that is uploaded by a widget."""
+"""Bytes: more than Tornado accepts by default, as when a widget uploads a file."""
 SAY = "from comm import create_comm; create_comm(target_name='x', data={{'y': 'y' * {size}}})"
 
 
@@ -50,7 +50,7 @@ def kernel_speaks(kernel: Kernel) -> None:
 
 
 def memory(stack: Stack) -> int:
-    """Return how much memory web has had at most, in MB."""
+    """Return the peak memory of web, in MB."""
     pid = stack.part("web")
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024

@@ -1,4 +1,4 @@
-"""What a browser fetches of a real JupyterLab goes past web, where nginx stands in front."""
+"""Static files of a real JupyterLab go past web where nginx stands in front."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_files_of_jupyterlab_are_the_same_by_both_ways(
 
 
 def files(page: str) -> list[str]:
-    """JupyterLab's own, and those of extensions that are installed beside it."""
+    """Return addresses of JupyterLab's own files, and of extensions installed beside it."""
     own = re.findall(r'src="(/static/lab/[^"]+)"', page)
     (settings,) = re.findall(r'id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)
     beside = json.loads(settings)["federated_extensions"]

@@ -27,7 +27,7 @@ def staff(stack: Stack) -> Iterator[Api]:
 
 
 def key(api: Api) -> str:
-    """Return the person's public key; one who has launched nothing yet has it made."""
+    """Return the person's public key, which is made if they have launched nothing yet."""
     answer = api.http.get("ssh-key/")
     if answer.status_code == 404:
         answer = api.http.post("ssh-key/rotate/")
@@ -36,7 +36,7 @@ def key(api: Api) -> str:
 
 
 def new(server: SshServer) -> tuple[str, str]:
-    """Name and address of a repository that nobody may read as yet."""
+    """Return name and address of a new repository that nobody may read yet."""
     name = f"ada/private-{secrets.token_hex(4)}"
     server.repository(name, FILES)
     return name, server.url(name)

@@ -1,4 +1,4 @@
-"""A portal with people in it is backed up while it runs, and restored where there was none."""
+"""A portal with people in it is backed up while it runs, and restored to an empty place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ada's private key is in her own notebook and nowhere else: looked for in all other places."""
+"""Ada's private key is in her own notebook and nowhere else: all other places are searched."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ key = load_ssh_private_key(private.encode(), None)
 print(key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()).hex())
 """
 SHARED = ("environments", "toolbox", "cache", "static")
-"""What was there before her key, and is too much to read."""
+"""Folders that existed before her key, and are too large to read."""
 ADDRESSES = [
     "me/",
     "projects/",
@@ -75,7 +75,7 @@ def notebook(stack: Stack, git: GitServer, ada: Api) -> str:
 
 @pytest.fixture
 def needles(stack: Stack, notebook: str) -> list[bytes]:
-    """The lines of the private key that hold the secret number, and that number."""
+    """Return the lines of the private key that hold the secret number, and that number."""
     private = stack.manage("shell", "-v0", "-c", PRIVATE)
     seed = stack.manage("shell", "-v0", "-c", SEED)
     secret_lines = private.splitlines()[4:6]  # the ones before say what is public
@@ -93,7 +93,7 @@ def number(stack: Stack, expression: str) -> str:
 
 @pytest.fixture
 def staff(stack: Stack) -> Iterator[httpx.Client]:
-    """The account `admin`, signed in."""
+    """A client signed in as the account `admin`."""
     with httpx.Client(base_url=stack.url, follow_redirects=True, timeout=30) as client:
         page = client.get("/sign-in/").text
         token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[0]

@@ -1,4 +1,5 @@
-"""PostgreSQL and Redis go away and come back: people wait, nothing ends, nobody has to mend it."""
+"""PostgreSQL and Redis go away and come back: people wait, nothing ends, and nobody has to repair
+anything."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ with connection.cursor() as cursor:
     cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
     print(cursor.fetchone()[0])
 """
-"""How many watch processes hold the lock of the active one."""
+"""Program that prints how many watch processes hold the lock of the active one."""
 Away = tuple[Stack, servers.Server, servers.Server]
 
 
@@ -70,7 +71,7 @@ def test_a_portal_goes_on_where_it_was(away: Away, git: GitServer) -> None:
 
 
 def _launched(ada: Api, project: str) -> None:
-    """One more of what runs already, which takes web, worker and watch."""
+    """Launch the project's repository once more, which takes web, worker and watch."""
     repository = eventually(lambda: _repository(ada, project), what="the database")
     again = ada.launch(repository)
     ada.until(again, "ready")

@@ -1,4 +1,4 @@
-"""A person's SSH key in their notebooks, with git, ssh and a server that are real."""
+"""A person's SSH key in their notebooks, with real git, ssh and server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def key(api: Api) -> str:
 
 
 def clone(url: str) -> str:
-    """Code that clones the repository, with no option and nothing set, and says what came."""
+    """Return code that clones the repository, without options or settings, and prints the
+    result."""
     target = f"/tmp/{secrets.token_hex(4)}"
     return f"""
 import subprocess

@@ -1,4 +1,4 @@
-"""A portal on its data with an empty or an older database: nobody loses anything by it."""
+"""A portal on its data with an empty or an older database: nobody loses anything."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_nothing_is_removed_and_adopting_brings_all_together(
 
 
 def survives(stack: Stack, git: GitServer) -> None:
-    """Swap the portal's database, and hold that all is there, runs, and is told of."""
+    """Swap the portal's database; assert that everything is there, runs, and is reported."""
     with stack.api("ada") as ada:
         known = _running(ada, git.repository("ada/known", {"index.ipynb": "{}"}))
         older = _copied(stack)
@@ -93,7 +93,7 @@ def survives_an_empty_one(stack: Stack, git: GitServer) -> None:
 
 
 def _copied(stack: Stack) -> Path:
-    """The database as it is now."""
+    """Return a copy of the database as it is now."""
     there, copy = stack.data / "db.sqlite3", stack.data / "older.sqlite3"
     with closing(sqlite3.connect(there)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
@@ -106,7 +106,7 @@ def _on_an_empty_one(stack: Stack) -> AbstractContextManager[None]:
 
 
 def _adopt(stack: Stack, older: Path, lost: str, ada: Api, git: GitServer) -> None:
-    """The older database is all that there is: what it does not know ends, and is kept."""
+    """Adopt an older database as the only one: whatever it does not know ends, and is kept."""
     stack.stop()
     stack.environment["DATABASE_URL"] = f"sqlite:///{older}"
     assert lost in stack.manage("adopt", "--yes")
@@ -120,7 +120,8 @@ def _adopt(stack: Stack, older: Path, lost: str, ada: Api, git: GitServer) -> No
 
 
 def _running(ada: Api, url: str) -> tuple[str, str]:
-    """A project with something in it, and the kernel that knows the answer."""
+    """Launch a project and write into it; return its name and the id of the kernel that knows the
+    answer."""
     name = ada.launch(url)
     ada.until(name, "ready")
     with Kernel(ada, name) as kernel:
@@ -135,7 +136,7 @@ def _goes_on(ada: Api, name: str, kernel_id: str) -> None:
 
 
 def _kept(stack: Stack) -> str:
-    """What there is, once the portal has looked at everything twice."""
+    """Return everything there is, once the portal has checked all of it twice."""
     return stack.manage("shell", "-v", "0", "-c", PASSES).splitlines()[-1]
 
 
@@ -153,7 +154,7 @@ def _doctor(stack: Stack) -> str:
 
 @contextmanager
 def _on(stack: Stack, database: Path, says: str) -> Iterator[None]:
-    """Have the portal run on another database; ``/health`` says that this is wrong."""
+    """Run the portal on another database; ``/health`` says that this is wrong."""
     stack.stop()
     stack.environment["DATABASE_URL"] = f"sqlite:///{database}"
     stack.start(is_up=lambda: _says(stack, says))

@@ -1,4 +1,4 @@
-"""What is tried in a real browser: by pages of other sites, by pages of notebooks, by texts that
+"""Attempts in a real browser: by pages of other sites, by pages of notebooks, and by texts that
 strangers have put into pages of the portal."""
 
 from __future__ import annotations

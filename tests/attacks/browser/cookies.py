@@ -1,4 +1,4 @@
-"""Cookies that a notebook's page plants for all hosts around it, and those that it reads."""
+"""Cookies that a notebook's page sets for all hosts around it, and cookies that it reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _planted(visit: Visit, script: str) -> None:
 
 
 def _signs_in_as_another(visit: Visit) -> str:
-    """A cookie of mallory's session, for all hosts below localhost."""
+    """Plant a cookie with mallory's session for all hosts below localhost."""
     for path in ("/", "/account"):
         _planted(visit, PLANT.replace("PATH", path))
     page = visit.portal("/account/")
@@ -24,7 +24,8 @@ def _signs_in_as_another(visit: Visit) -> str:
 
 
 def _shuts_out(visit: Visit) -> str:
-    """After one look at a page that says what has happened, all is well."""
+    """Plant cookies for the portal; return its page if the visitor is still shut out on the second
+    visit. The first may end at a page that says what has happened."""
     _planted(visit, FILL)
     visit.portal("/").close()
     page = visit.portal("/")

@@ -1,4 +1,4 @@
-"""Pages of other origins: what they may frame, read, send and open of the portal's."""
+"""Pages of other origins: what they may frame, read, send to and open of the portal."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _frames(origin: Origin, target: str) -> Act:
 
 
 def _reads(origin: Origin, target: str, **options: str) -> Act:
-    """A script fetches with the visitor's cookies, and reads."""
+    """Read an answer by a script that fetches with the visitor's cookies."""
 
     def act(visit: Visit) -> str:
         page = visit.stranger(origin=origin(visit))
@@ -69,7 +69,7 @@ def _reads(origin: Origin, target: str, **options: str) -> Act:
 
 
 def _changes(origin: Origin, script: str) -> Act:
-    """A script has the visitor's browser write: whether there are other projects than before."""
+    """Have the visitor's browser write, by a script: whether the list of projects has changed."""
 
     def act(visit: Visit) -> str:
         before = visit.world.row(COUNT)
@@ -103,7 +103,7 @@ def _looks_into(origin: Origin) -> Act:
 
 
 def _opener(visit: Visit) -> str:
-    """What a notebook's page can do to the page of the portal that led to it."""
+    """Return what a notebook's page can do to the page of the portal that opened it."""
     page = visit.portal("/projects/{alice_project}/")
     with visit.context.expect_page() as opened:
         page.evaluate(OPEN_BY_LINK)
@@ -112,7 +112,7 @@ def _opener(visit: Visit) -> str:
 
 
 def _is_reached(visit: Visit) -> str:
-    """Whether another site's pages get requests to the portal at all, answers aside."""
+    """Return whether another site's pages can send requests to the portal at all, answers aside."""
     page = visit.stranger()
     script = "url => fetch(url, {mode: 'no-cors'}).then(answer => answer.type).catch(() => '')"
     return str(page.evaluate(script, visit.world.filled("{url}/health")))
@@ -168,7 +168,7 @@ LONG = frozenset(
         "another site opens a socket of the portal",
     }
 )
-"""What others are like, and has no room in the checks."""
+"""Similar to others, and too slow for the quick checks."""
 ATTEMPTS = (
     *(
         InBrowser(KIND, name, _frames(origin, target), signed_in=who, long=name in LONG)

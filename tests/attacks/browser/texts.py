@@ -1,4 +1,5 @@
-"""Texts that strangers put into pages of the portal, scripts that came in by one, and links."""
+"""Texts that strangers put into pages of the portal, scripts that could get in that way, and
+links."""
 
 from __future__ import annotations
 
@@ -46,7 +47,7 @@ LOGS = {
 
 
 def _runs(script: str) -> Act:
-    """What a text that became HTML could do on a page of the portal."""
+    """Return what a text that became HTML could do on a page of the portal."""
 
     def act(visit: Visit) -> str:
         page = visit.portal("/")
@@ -58,7 +59,7 @@ def _runs(script: str) -> Act:
 
 
 def _tells(script: str) -> Act:
-    """What a page of the portal sends to another site."""
+    """Return what a page of the portal sends to another site."""
 
     def act(visit: Visit) -> str:
         told: list[str] = []
@@ -77,7 +78,7 @@ def _tells(script: str) -> Act:
 
 
 def _log(check: str) -> Act:
-    """What a build's log does to the page that shows it."""
+    """Return what a build's log does to the page that shows it."""
 
     def act(visit: Visit) -> str:
         page = visit.portal("/projects/{private_project}/")
@@ -88,7 +89,7 @@ def _log(check: str) -> Act:
 
 
 def _unwarned(path: str) -> Act:
-    """Whether somebody is not told what a stranger's repository will get at."""
+    """Return whether a user is not told what a stranger's repository can get at."""
 
     def act(visit: Visit) -> str:
         text = visit.portal(path).inner_text("main").lower()

@@ -1,7 +1,7 @@
-"""A browser in which somebody is signed in, and pages of strangers in it.
+"""A browser in which a user is signed in and visits strangers' pages.
 
-A page of another site, and one of a notebook, is what the browser is told to find at an address
-there: what it may do from that origin is the browser's to say, as it would be of a real one.
+Pages of other sites and of notebooks are stubs: the browser is told to find them at an address
+there. The browser itself then decides what they may do from that origin, as it would for real ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PATIENCE = 20_000
 
 @dataclass
 class Visit:
-    """One browser, in which the owner of what is attacked is signed in."""
+    """One browser, in which the owner of the target is signed in."""
 
     world: World
     context: BrowserContext
@@ -35,7 +35,7 @@ class Visit:
         return page
 
     def stranger(self, body: str = "<p>attack</p>", origin: str = EVIL) -> Page:
-        """Return the page that stands at this origin."""
+        """Open a page with this body at this origin and return it."""
         filled = self.world.filled(body)
         self.context.route(
             f"{origin}/attack", lambda route: route.fulfill(body=filled, content_type="text/html")
@@ -46,7 +46,7 @@ class Visit:
 
     @property
     def notebook(self) -> str:
-        """The origin of an attacker's notebook, which the owner visits."""
+        """Return the origin of an attacker's notebook, which the owner visits."""
         return f"http://{self.world.words['hostile']}"
 
 
@@ -55,7 +55,8 @@ Act = Callable[[Visit], Any]
 
 @dataclass(frozen=True)
 class InBrowser(Attempt):
-    """``act`` returns what the attacker has got, and nothing where the portal held."""
+    """An attempt in a browser. ``act`` returns what the attacker got, or nothing if the portal
+    held."""
 
     act: Act
     signed_in: str = field(default="alice", kw_only=True)

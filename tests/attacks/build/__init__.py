@@ -1,4 +1,4 @@
-"""What a repository tries while it is built: by its files that name packages and images, and by
+"""Attempts by a repository while it is built: by its files that name packages and images, and by
 programs in its steps (`sandbox`)."""
 
 import tests.builder  # noqa: F401  by which the builder's program is found

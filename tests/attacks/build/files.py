@@ -1,5 +1,5 @@
-"""Files of packages that name what is not theirs: files of the machine, the portal, other
-protocols; and scripts that go past the bounds of a build."""
+"""Package files that refer to things they must not reach: files of the machine, the portal, other
+protocols; and scripts that exceed the limits of a build."""
 
 from __future__ import annotations
 

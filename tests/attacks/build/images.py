@@ -1,7 +1,7 @@
-"""Dockerfiles that name another person's image: in a later stage, to copy or to mount from, by
-parts, and in every spelling that the builder would understand.
+"""Dockerfiles that name another person's image: in a later stage, as a source of COPY or of a
+mount, by parts, and in every spelling that the builder would understand.
 
-Each is read as the stage `plan` of a build reads it. On a cluster some are launched as well.
+Each is read as the `plan` stage of a build reads it. On a cluster some are launched as well.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ SPELLINGS = {
 
 @dataclass(frozen=True)
 class Read(Attempt):
-    """A Dockerfile that the plan of a build must refuse; with ``fine``, one that it must take."""
+    """A Dockerfile that the plan of a build must refuse; with ``fine``, one that it must accept."""
 
     text: str
     fine: bool = field(default=False, kw_only=True)
@@ -122,8 +122,7 @@ class Read(Attempt):
 
 
 def refusal(text: str) -> str:
-    """Return why a build of this Dockerfile is refused before anything is pulled, "" if it is
-    not."""
+    """Return why a build of this Dockerfile is refused before anything is pulled, or ""."""
     try:
         plan._read(text, ORDER)
     except Failed as failure:

@@ -1,5 +1,5 @@
-"""What is tried from outside: by strangers, by people with an account, and by servers of
-notebooks that answer as no server should."""
+"""Attempts from outside: by strangers, by people with an account, and by notebook servers that
+answer as no server should."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a notebook's server may answer: nothing of it reaches beyond its own host, confuses who
-stands between, or makes the gateway fail."""
+"""Answers of notebook servers: none reaches beyond its own host, confuses an intermediary, or makes
+the gateway fail."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _tunnel(world: World) -> str:
 
 
 def _no_upgrade(world: World) -> str:
-    """A server that says 101 to a socket without shaking hands."""
+    """Answer 101 to a socket without a handshake."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in SOCKET)
     head = (
         "GET /odd/other-protocol HTTP/1.1\r\nHost: {hostile}\r\n"
@@ -61,7 +61,7 @@ def _no_upgrade(world: World) -> str:
 
 
 def _endless(world: World) -> str:
-    """Read slowly what does not end: the gateway must not keep what nobody has taken."""
+    """Read an endless answer slowly: the gateway must not buffer what nobody has taken."""
     pid = world.stack.part("web")
     before = memory(pid)
     head = (
@@ -86,7 +86,7 @@ def memory(pid: int | None) -> int:
 
 
 def _highest(pid: int | None, seconds: float) -> int:
-    """Return the most memory that the process has in this time, in MB."""
+    """Return the peak memory of the process within this time, in MB."""
     end, most = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         most = max(most, memory(pid))
@@ -95,7 +95,7 @@ def _highest(pid: int | None, seconds: float) -> int:
 
 
 def _next_visitor(world: World) -> str:
-    """A second answer behind the first must not be somebody else's."""
+    """Send a second answer behind the first: it must not become somebody else's."""
     head = "GET {path} HTTP/1.1\r\nHost: {hostile}\r\nAuthorization: Bearer {mallory_token}\r\n\r\n"
     for path in ("/odd/two-answers", "/echo", "/echo", "/echo"):
         with socket.create_connection(("127.0.0.1", world.stack.port), timeout=10) as visitor:
@@ -107,7 +107,7 @@ def _next_visitor(world: World) -> str:
 
 
 def _told(world: World) -> str:
-    """What the server is sent: none of the portal's secrets, nor the visitor's."""
+    """Return which secrets of the portal or of the visitor reach the server: there must be none."""
     head = (
         "GET /echo HTTP/1.1\r\nHost: {hostile}\r\nAuthorization: Bearer {mallory_token}\r\n"
         "Cookie: {cookie}={mallory_session}; own=1\r\nX-Bindery-Secret: guess\r\n"
@@ -121,7 +121,7 @@ def _told(world: World) -> str:
 
 
 def _left_alone(world: World) -> str:
-    """Leave a hundred requests to a server that is silent: others are answered at once."""
+    """Leave a hundred requests to a server that is silent: others are still answered at once."""
     head = (
         "GET /silent HTTP/1.1\r\nHost: {hostile}\r\nAuthorization: Bearer {mallory_token}\r\n\r\n"
     )

@@ -1,4 +1,4 @@
-"""Bodies: more than anybody asked for, and JSON that no parser should follow to its end."""
+"""Request bodies: far too large ones, and JSON that no parser should follow to its end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.attacks.wire import REFUSED, Request, body_of, heard, send
 KIND = "bodies"
 SAID = 300 * 2**20
 MOST = 24 * 2**20
-"""Bytes that are sent where the portal takes them: more than it and the sockets between hold."""
+"""Bytes to send where the portal accepts them: more than it and the sockets between can hold."""
 ADDRESSES = ("/no-such-address/", "/sign-in/", "/launch/", "/api/v1/projects/", "/api/v1/nothing/",
              "/admin/login/", "/health", "/static/none.css", "/examples/hello.git/git-upload-pack",
              "/oidc/none/callback/", "/understand/", "/metrics")  # fmt: skip

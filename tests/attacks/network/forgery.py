@@ -1,4 +1,4 @@
-"""Requests that a page of another site makes a signed-in browser send, and sockets that it opens."""
+"""Requests that another site's page makes a signed-in browser send, and sockets that it opens."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _notebooks() -> Iterator[Request]:
 
 
 def _sharing() -> Iterator[Request]:
-    """What another origin may read: nothing, unless the site lists it."""
+    """Yield requests for what another origin may read: nothing, unless the site lists it."""
     for path, host in (("/api/v1/me/", PORTAL), ("/", PORTAL), ("/health", PORTAL)):
         for origin, value in list(ORIGINS.items())[:3]:
             yield Request(KIND, f"have {path} read by {origin}", path, host=host, by="mallory",

@@ -1,4 +1,4 @@
-"""nginx in front, as `deploy/nginx` sets it up: it lets through no more than the portal does."""
+"""nginx in front, as `deploy/nginx` sets it up, lets through no more than the portal does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heads of requests: too long, too many lines, without an end; for pages and for sockets."""
+"""Request heads: too long, too many lines, without an end; for pages and for sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.attacks.wire import PORTAL, REFUSED, Raw, Request
 KIND = "heads"
 NOTEBOOK = "{alice_project}.localhost:{port}"
 OVER = frozenset({400, 414, 431})
-"""400 is what servers of HTTP say by themselves."""
+"""Statuses of a refusal; HTTP servers send 400 by themselves."""
 ANSWERED = REFUSED | {101, 200, 302}
 SOCKET = (("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
           ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="))  # fmt: skip
@@ -39,7 +39,7 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Unended(Raw):
-    """A head of which a little comes every second, and never the end: it is to be closed."""
+    """A head that comes a little each second and never ends: the connection has to be closed."""
 
     lasts: float = field(default=30, kw_only=True)
 

@@ -1,4 +1,4 @@
-"""Names of hosts, paths and headers by which a request pretends to be another."""
+"""Host names, paths and headers by which a request pretends to be another."""
 
 from __future__ import annotations
 

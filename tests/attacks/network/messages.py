@@ -1,5 +1,5 @@
-"""Messages of sockets: too large, without an end, of no kind that there is; from notebooks and
-from visitors."""
+"""Socket messages: too large, without an end, of unknown kinds; from notebooks and from
+visitors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ODD = ("long-control", "reserved", "unknown-opcode", "no-text", "close-of-one-by
 
 
 def opened(world: World, path: str) -> socket.socket:
-    """Return a socket to the hostile notebook, with mallory's token."""
+    """Open a socket to the hostile notebook, with mallory's token."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in SOCKET)
     head = (
         f"GET {path} HTTP/1.1\r\nHost: {{hostile}}\r\nAuthorization: Bearer {{mallory_token}}\r\n"
@@ -40,7 +40,7 @@ def opened(world: World, path: str) -> socket.socket:
 
 
 def heard_head(visitor: socket.socket) -> str:
-    """Return the head of the answer, byte by byte: what follows is the socket's."""
+    """Return the head of the answer, read byte by byte: what follows belongs to the socket."""
     text = b""
     while not text.endswith(b"\r\n\r\n") and (byte := visitor.recv(1)):
         text += byte
@@ -75,7 +75,7 @@ def _from_notebook(kind: str, *, reads: bool) -> Act:
 
 
 def _some(visitor: socket.socket) -> bytes | None:
-    """Return what has come, empty where it is closed, None where nothing came."""
+    """Return what has come: empty if it is closed, None if nothing came."""
     try:
         return visitor.recv(2**20)
     except TimeoutError:
@@ -128,7 +128,7 @@ def _from_visitor(kind: str, path: str, *, long: bool = False) -> Act:
 
 
 def _over(world: World) -> str:
-    """A message above the bound is not passed on whole."""
+    """Try to get a message above the limit passed on whole."""
     with opened(world, "/ws/over") as visitor:
         visitor.settimeout(20)
         got = _all(visitor, BOUND + 2**20)
@@ -136,7 +136,7 @@ def _over(world: World) -> str:
 
 
 def _under(world: World) -> str:
-    """A message of 12 MB is passed on."""
+    """Send a message of 12 MB, which is passed on."""
     with opened(world, "/ws/under") as visitor:
         visitor.settimeout(20)
         got = _all(visitor, 12 * 2**20)
@@ -154,7 +154,7 @@ def _all(visitor: socket.socket, most: int) -> int:
 
 
 def _odd(kind: str) -> Act:
-    """What is no frame ends this socket, and nothing else."""
+    """Send something that is not a frame: it ends this socket and nothing else."""
 
     def act(world: World) -> str:
         with opened(world, f"/ws/{kind}") as visitor:
@@ -168,7 +168,7 @@ def _odd(kind: str) -> Act:
 
 
 def _to_portal(world: World) -> str:
-    """A visitor of the portal's own sockets has nothing to say there."""
+    """Send messages to one of the portal's own sockets, where visitors have nothing to say."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in SOCKET)
     head = world.filled(
         "GET /ws/projects/{hostile_project}/ HTTP/1.1\r\nHost: localhost:{port}\r\n"

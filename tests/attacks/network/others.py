@@ -1,4 +1,4 @@
-"""What belongs to others: every address of a project, a token, a key, a request, by somebody else."""
+"""Other people's things: every address of a project, token, key or request, as somebody else."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What pages say to browsers: not to be framed, not to run others' scripts, not to be kept; and
-that no address answers with a fault, whatever it is asked."""
+"""Security headers of pages: not to be framed, not to run others' scripts, not to be cached; and no
+address answers with a server error, whatever the query."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ OF_PEOPLE = ("/", "/projects/", "/account/", "/understand/", "/going/", "/sign-i
 
 @dataclass(frozen=True)
 class Sweep(Attempt):
-    """One odd value in every field of many addresses, by somebody who may see them all: none is
-    answered with a fault."""
+    """One odd value in every field of many addresses, sent by a person who may see them all: none
+    is answered with a server error."""
 
     value: str
     addresses: tuple[str, ...] = field(default=())
@@ -66,7 +66,8 @@ class Sweep(Attempt):
         return self.judge(faults[:5], f"{len(self.addresses)} addresses answered")
 
     def _queries(self) -> Iterator[str]:
-        """Yield each field by itself is too much: some at a time find the same."""
+        """Yield queries with six fields each: one query per field takes too long, and finds the
+        same."""
         for start in range(0, len(FIELDS), 6):
             yield "&".join(f"{name}={self.value}" for name in FIELDS[start : start + 6])
 
@@ -76,13 +77,13 @@ def _lists() -> tuple[str, ...]:
 
 
 def _things() -> tuple[str, ...]:
-    """Pages of one thing, by numbers that no thing has."""
+    """Return pages of one thing, with numbers that no thing has."""
     numbers = ("0", "-1", "9" * 26, "x", "_5F", "%00", "1e9", "__class__")
     return tuple(f"/admin/{name}/{number}/change/" for name in ADMIN for number in numbers)
 
 
 def _ids(world: World) -> str:
-    """Return the addresses of malformed numbers that are answered with a fault."""
+    """Return the addresses with malformed numbers that are answered with a server error."""
     faults = []
     with world.browser("root") as browser:
         for address in _things():

@@ -1,6 +1,6 @@
-"""Rules for repositories: what a rule of staff's allows or bans, by another spelling of it.
+"""Repository rules: other spellings of an address that a staff rule allows or bans.
 
-A rule is made for as long as its attempt takes, in which nothing else is launched.
+A rule exists only while its attempt runs, and nothing else is launched meanwhile.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ PAST_BAN = {
 
 @contextmanager
 def _rule(world: World, kind: str, pattern: str) -> Iterator[None]:
-    """A rule that root makes and takes away."""
+    """Have root make a rule, and delete it afterwards."""
     with world.browser("root") as browser:
         data = {"kind": kind, "pattern": pattern, "reason": "an attempt"}
         browser.send_form(f"{PATH}add/", {**fields(browser.get(f"{PATH}add/")), **data})
@@ -61,7 +61,7 @@ def _rule(world: World, kind: str, pattern: str) -> Iterator[None]:
 
 
 def _launched(world: World, address: str, ref: str = "") -> str:
-    """Return what became of a launch: the code of its refusal, or the project, which is gone."""
+    """Return the result of a launch: its error code, or the project, which is deleted again."""
     wish = {"repository": address, **({"ref": ref} if ref else {})}
     with world.api("mallory") as api:
         answer = api.http.post("projects/", json=wish)
@@ -83,8 +83,8 @@ def _past(kind: str, pattern: str, address: str, how: str) -> Act:
 
 
 def _commit_of_nobody(world: World) -> str:
-    """A commit that the host gives out for the repository, and that is on none of its branches, as
-    those of forks are on GitHub."""
+    """Launch a commit that the host serves for the repository although it is on none of its
+    branches, as GitHub does with commits of forks."""
     with _rule(world, "allow", "127.0.0.1/good/*"):
         code = _launched(world, world.words["forked"], world.words["fork"])
     return "" if code in NOT_ALLOWED or code.startswith("launch.") else code

@@ -1,5 +1,5 @@
-"""Portals that are set up in another way: each attempt starts one of its own, or asks the code
-with other settings."""
+"""Portals with other settings: each attempt starts one of its own, or runs code with other
+settings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _no_hsts(world: World) -> str:
 
 
 def _trusting(world: World) -> str:
-    """A machine that is trusted for its git server is not trusted for the portal's own port."""
+    """Trust a machine for its git server: that must not trust the portal's own port on it."""
     stack = Stack(PORTAL_TRUSTED_GIT_HOSTS="127.0.0.1", PORTAL_TRUSTED_HOSTS="127.0.0.1")
     stack.warm_up(world.stack.data)
     found = []
@@ -73,7 +73,7 @@ def _trusting(world: World) -> str:
 
 
 def _unsaid(word: str, **environment: str) -> Callable[[World], str]:
-    """Whether the checks of a portal with these settings say nothing about them."""
+    """Return whether the checks of a portal with these settings do not mention them."""
 
     def act(world: World) -> str:
         there = {**os.environ, "PORTAL_DATA": str(world.stack.data), **environment}

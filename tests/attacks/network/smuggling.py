@@ -1,4 +1,4 @@
-"""Requests that two servers read in two ways, or that no server should read."""
+"""Request smuggling: requests that two servers read differently, or that no server should read."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ LINES = {
 
 
 class Framing(Raw):
-    """What follows must not be read by a notebook's server as a request that nobody has looked
-    at, and nothing is told but a refusal."""
+    """A request with ambiguous framing: a notebook server must not read the rest as a request that
+    nobody has checked, and the answer is nothing but a refusal."""
 
     def tried(self, world: World) -> Verdict:
         verdict = super().tried(world)

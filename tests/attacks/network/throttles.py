@@ -1,4 +1,4 @@
-"""How often: guessing passwords, filling forms, and servers that keep the portal waiting."""
+"""Rate limits: guessing passwords, submitting forms, and servers that keep the portal waiting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.attacks.cast import World
 KIND = "how often"
 GUESSES = 9
 FORMS = 620
-"""Twice what the API allows a person to change in a minute."""
+"""Twice the number of changes that the API allows a person in a minute."""
 
 
 def _guess(world: World, name: str, **headers: str) -> int:
@@ -42,7 +42,7 @@ def _guesses(header: str = "") -> Act:
 
 
 def _forms(path: str, **data: str) -> Act:
-    """As often as nobody clicks."""
+    """Submit a form more often than anybody clicks."""
 
     def act(world: World) -> str:
         with world.browser("mallory") as browser:
@@ -55,7 +55,7 @@ def _forms(path: str, **data: str) -> Act:
 
 
 def _strangers(world: World) -> str:
-    """Ask the API without a token more often than it says."""
+    """Ask the API without a token more often than it allows."""
     with httpx.Client(base_url=world.stack.url, timeout=30) as visitor:
         for _ in range(700):
             if visitor.get("/api/v1/me/").status_code == 429:
@@ -64,7 +64,7 @@ def _strangers(world: World) -> str:
 
 
 def _slow_servers(world: World) -> str:
-    """Launches from a server that never answers hold up nobody else's."""
+    """Launch from a server that never answers: that holds up nobody else's launches."""
     with world.api("mallory") as mallory, world.api("carol") as carol:
         names: list[str] = []
         try:

@@ -1,4 +1,5 @@
-"""The way into a notebook: a ticket is for the browser that asked for it, once, and soon."""
+"""The way into a notebook: a ticket works only for the browser that asked for it, once, and only
+for a short time."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ FORGED = {
 
 
 def opened(client: httpx.Client, world: World, name: str) -> str:
-    """Return the address of the notebook that this browser can work in, else nothing."""
+    """Return the address of the notebook if this browser can work in it, else ""."""
     address = f"http://{world.words[name]}.localhost:{world.stack.port}/api/contents"
     return address if client.get(address).status_code == 200 else ""
 
@@ -40,8 +41,8 @@ def _by_oneself(world: World) -> str:
 
 
 def _in_anothers_browser(victim: str) -> Act:
-    """Each address on mallory's way to her notebook, opened in somebody else's browser: who works
-    there then works in her notebook and takes it for their own."""
+    """Open each address on mallory's way to her notebook in another browser: its user would then
+    work in her notebook and take it for their own."""
 
     def act(world: World) -> str:
         with visitor(world, "mallory") as mallory:
@@ -101,7 +102,7 @@ def _cookie_elsewhere(world: World) -> str:
 
 
 def _after_sign_out(world: World) -> str:
-    """With a session of its own, which ends here."""
+    """Sign out of a session made for this attempt."""
     code = (
         "from django.conf import settings; from django.test import Client;"
         "from portal.models import User; client = Client();"
@@ -122,7 +123,7 @@ def _after_sign_out(world: World) -> str:
 
 
 def _within_seconds(client: httpx.Client, world: World) -> str:
-    """Return what still opens after as long as a right that has ended may last."""
+    """Return what still opens after the longest time that a revoked right may last."""
     gone = looked(lambda: not opened(client, world, "mallory_project") or None, 6)
     return "" if gone else "open six seconds after signing out"
 

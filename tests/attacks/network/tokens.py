@@ -1,4 +1,4 @@
-"""Tokens: for less than what is asked, changed, guessed, in the wrong place."""
+"""Tokens: with too narrow a scope, altered, guessed, in the wrong place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is tried by code in a sandbox: in a notebook, and in a step of a build."""
+"""Attempts by code in a sandbox: in a notebook, and in a step of a build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What can be made many of: processes, threads, descriptors, watches, timers, terminals."""
+"""Resources that can be exhausted by number: processes, threads, descriptors, watches, timers,
+terminals."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Notebooks that hold more than is theirs: for real, in a small notebook of its own that is to end,
-or to get no more; and those that make many of something, which must hold up nobody else."""
+"""Notebooks that use more memory than they may: tried for real, in a small notebook that has to be
+ended or get no more; and those that make many of something, which must not hold up anybody else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.stack import Api
 
 KIND = "eaters"
 LIMIT = 500
-"""Megabytes of the notebook in which they are tried (`RESOURCES`)."""
+"""Memory in megabytes of the notebook in which they are tried (`RESOURCES`)."""
 RESOURCES = "cpur=0.1\ncpul=1\nmemr=0.1\nmeml=0.5\n"
 MOST = 1100
 """Megabytes that an attempt takes at most."""
@@ -88,7 +88,7 @@ WAYS = {
 
 @contextmanager
 def small_notebook(world: World, api: Api) -> Iterator[str]:
-    """A notebook of little memory, which is gone afterwards."""
+    """Yield the name of a notebook with little memory, and delete it afterwards."""
     name = api.launch(world.words["small"])
     try:
         api.until(name, "ready", within=240)
@@ -100,7 +100,8 @@ def small_notebook(world: World, api: Api) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Eater(Attempt):
-    """``body`` takes some more each time that it is called, up to ``most`` megabytes."""
+    """An attempt to take memory: ``body`` takes more each time it is called, up to ``most``
+    megabytes."""
 
     body: str
     most: int = field(default=MOST, kw_only=True)
@@ -120,7 +121,7 @@ class Eater(Attempt):
 
 
 def _said(api: Api, name: str, code: str) -> str:
-    """Return what the code prints, nothing where its kernel or notebook has ended."""
+    """Return what the code prints, "" if its kernel or notebook has ended."""
     try:
         with Kernel(api, name) as kernel:
             return kernel.run(code, 40)
@@ -149,7 +150,7 @@ def _started(api: Api, name: str) -> float:
 
 
 def _delays(world: World) -> str:
-    """Start somebody else's notebook before, beside and after those files."""
+    """Start somebody else's notebook before, while and after another one makes very many files."""
     with world.api("mallory") as mallory, world.api("carol") as carol:
         other = carol.launch(world.words["plain"])
         carol.until(other, "ready")

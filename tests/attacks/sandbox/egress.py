@@ -1,4 +1,4 @@
-"""The way out: nothing but the Internet may be reached, however its name is written."""
+"""The way out: only the Internet may be reached, however the target's name is written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SPELLINGS = {
     "by full-width digits": "１２７.0.0.1".encode().decode("latin-1"),
     "by a project's host": "{carol_host}",
 }
-"""How the portal's own address may be written."""
+"""Spellings of the portal's own address."""
 PRIVATE = {
     "the metadata service of clouds": "169.254.169.254:80",
     "the metadata service by one number": "2852039166:80",

@@ -1,4 +1,4 @@
-"""Files that are not the person's: to read them, to change them, and to reach them by links."""
+"""Files that are not the person's: reading them, changing them, and reaching them through links."""
 
 from __future__ import annotations
 

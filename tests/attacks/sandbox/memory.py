@@ -1,7 +1,7 @@
-"""Memory that no limit of a process counts: it has to be counted, small, or not to be had.
+"""Memory that no limit of a process counts: it must be counted, be small, or be unavailable.
 
-Room that is only asked for and never written takes none of the machine's: what is measured is
-how much a sandbox is promised.
+Memory that is reserved but never written takes none of the machine's, so these attempts measure how
+much a sandbox is promised.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Mounts and namespaces: a further one would give rights that the sandbox has taken away."""
+"""Mounts and namespaces: a new one would give back rights that the sandbox has taken away."""
 
 from __future__ import annotations
 

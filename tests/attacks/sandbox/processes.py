@@ -1,4 +1,4 @@
-"""Other processes: what they were started with, what they hold, and power over them."""
+"""Other processes: how they were started, what they hold, and power over them."""
 
 from __future__ import annotations
 

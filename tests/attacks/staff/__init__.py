@@ -1,4 +1,5 @@
-"""What staff try who want more than their role: each by their own browser, in the admin's forms."""
+"""Attempts by staff who want more than their role gives, each in their own browser, in the admin's
+forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Actions and forms of staff with what nobody would choose: said in words, never a fault."""
+"""Staff actions and forms with values that nobody would choose: answered in words, never by a
+server error."""
 
 from __future__ import annotations
 

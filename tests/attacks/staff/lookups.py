@@ -1,4 +1,4 @@
-"""Questions about columns that are not shown: an address of the admin must not answer them."""
+"""Lookups on columns that are not shown: no address of the admin may answer them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUESTIONS = {
     "keys/knownhost": ("first_user__password__startswith=a", "key__startswith=a"),
 }  # fmt: skip
 ANSWERS = frozenset({302, 400, 403, 404})
-"""Django sends such a question away with ``?e=1``, or says 400."""
+"""Django answers such a lookup with a redirect to ``?e=1``, or with 400."""
 ATTEMPTS = (
     *(
         Request(KIND, f"ask /admin/{path}/ for {question}", f"/admin/{path}/?{question}", by="vera",

@@ -1,4 +1,4 @@
-"""What a private repository's build and notebook have said: for its owner, and for no staff."""
+"""Output of a private repository's build and notebook: for its owner, and for no staff."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _exports(by: str, model: str, pk: str) -> Act:
 
 
 def _owner_reads(world: World) -> str:
-    """The owner reads both."""
+    """Read both as the owner, who may."""
     with world.browser("alice") as browser:
         log = browser.get(world.filled("/projects/{private_project}/log.txt")).text
         page = browser.get(world.filled("/projects/{private_project}/")).text

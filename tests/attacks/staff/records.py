@@ -1,4 +1,4 @@
-"""The record of who changed what: nobody changes it, and everything that gives power is in it."""
+"""The audit log: nobody changes it, and everything that gives power is in it."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def _token_is_recorded(world: World) -> str:
 
 
 def _sets_password(world: World) -> str:
-    """An operator who sets somebody's password gets no further with it than to a page where it
-    has to be changed."""
+    """Set somebody's password as an operator: it leads no further than to a page where it has to be
+    changed."""
     with world.browser("stan") as browser:
         path = world.filled("/admin/portal/user/{twin_pk}/password/")
         there = fields(browser.get(path))

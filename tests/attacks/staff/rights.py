@@ -1,4 +1,4 @@
-"""More rights than one's role has: for oneself, over others, and through groups."""
+"""Privilege escalation: for oneself, over others, and through groups."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def _person(name: str) -> str:
 
 
 def _over_people() -> Iterator[Form]:
-    """Each role, over those who may more or as much, or at all."""
+    """Yield forms of each role against people with as many permissions or more, or against
+    anybody."""
     for by, others in {
         "vera": ("twin", "boss"),
         "sue": ("boss", "olga"),
@@ -87,7 +88,7 @@ def _groups() -> Iterator[Form]:
 
 
 def _beyond_support() -> Iterator[Form]:
-    """What support and viewers may not at all."""
+    """Yield forms for actions that support and viewers may not do at all."""
     made = "select count(*) from portal_user"
     rules = "select count(*) from notebook_sessions_repositoryrule"
     for by in ("vera", "sue"):
@@ -112,7 +113,7 @@ def _beyond_support() -> Iterator[Form]:
 
 
 def _notebooks() -> Iterator[Request]:
-    """Nobody but its owner works in a notebook."""
+    """Yield requests to a notebook in which only its owner may work."""
     for by in ("vera", "sue", "stan", "root"):
         yield Request(KIND, f"{by} opens alice's notebook", "/projects/{alice_project}/open/", by=by,
                       answers=AWAY | REFUSED, without=("ticket=",))  # fmt: skip

@@ -1,1 +1,1 @@
-"""The certified provider, the whole portal and a real browser between them."""
+"""Sign-in with the certified provider, the whole portal and a real browser."""

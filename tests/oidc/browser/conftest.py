@@ -1,8 +1,8 @@
-"""A portal with two providers, campus and partner, and Chromium.
+"""Fixtures: a portal with two providers, campus and partner, and Chromium.
 
-Of each, who is in “members” gets in, “bindery-staff” of campus operates the portal, and the
-providers are asked again every few seconds. Campus puts all claims into the id token, partner keeps
-them for its userinfo endpoint, as others do.
+Members of the group “members” of each are let in, members of “bindery-staff” of campus operate the
+portal, and the providers are asked again every few seconds. Campus puts all claims into the id
+token; partner keeps them for its userinfo endpoint, as others do.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Site:
     shell: Shell
 
     def ask(self, question: str) -> str:
-        """What an expression is in the portal; ``User`` is there."""
+        """Return the value of an expression in the portal, as text; ``User`` is defined."""
         return self.shell.ask(question)
 
     def groups(self, username: str) -> list[str]:
@@ -81,7 +81,7 @@ Visit = Callable[[], Page]
 
 @pytest.fixture
 def visit(chromium: Browser, site: Site) -> Iterator[Visit]:  # noqa: F811
-    """``visit()`` is a page in a browser that has never been here."""
+    """``visit()`` returns a page in a new browser that has never been here."""
     with ExitStack() as open_:
         complaints: list[str] = []
 
@@ -104,25 +104,25 @@ def visit(chromium: Browser, site: Site) -> Iterator[Visit]:  # noqa: F811
 
 
 def door(page: Page, provider: str) -> Locator:
-    """On the sign-in page."""
+    """Return the provider's button on the sign-in page."""
     return page.get_by_role("button", name=f"Sign in with {provider}")
 
 
 def choose(page: Page, provider: str = "Campus") -> None:
-    """From the sign-in page to the provider's."""
+    """Go from the sign-in page to the provider's."""
     page.goto("/sign-in/")
     door(page, provider).click()
     expect(page.get_by_role("heading", name="Provider")).to_be_visible()
 
 
 def answer(page: Page, subject: str) -> None:
-    """Say at the provider who one is."""
+    """Sign in at the provider as this subject."""
     page.get_by_label("Person").fill(subject)
     page.get_by_role("button", name="Continue").click()
 
 
 def enter(page: Page, site: Site, subject: str, provider: str = "Campus") -> None:
-    """Sign in, and be on the first page."""
+    """Sign in, and go to the first page."""
     choose(page, provider)
     answer(page, subject)
     page.wait_for_url(f"{site.stack.url}/")

@@ -1,4 +1,4 @@
-"""Who somebody is here, from what their provider says: each time anew, but for their name."""
+"""A user's identity by what their provider says: updated at each sign-in, except for their name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Signing out ends it here and there; a provider's no ends all that is open, within seconds."""
+"""Signing out ends the session here and at the provider; a provider's refusal ends all that is
+open, within seconds."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ def open_socket(api: Api, host: str, path: str) -> ClientConnection:
 
 
 def read_to_its_end(socket_: ClientConnection) -> None:
-    """Return when it is closed from the other side."""
+    """Return when the other side has closed the socket."""
     for _message in iter(lambda: _received(socket_), None):
         pass
 
@@ -51,7 +52,7 @@ def notebook(api: Api, name: str) -> int:
 
 @pytest.fixture(scope="module")
 def work(git_server: GitServer) -> str:
-    """A repository that is built once, for all."""
+    """A repository that is built once, for all tests."""
     return git_server.repository("people/work", {"index.ipynb": "{}"})
 
 
@@ -121,7 +122,7 @@ def test_signing_out_is_signing_out_at_the_provider_too(site: Site, visit: Visit
 
 
 def sign_out(page: Page) -> None:
-    """From the portal to the provider's question."""
+    """Sign out of the portal, as far as the provider's question."""
     page.goto("/")
     menu = page.locator("header details summary")
     if menu.count():
