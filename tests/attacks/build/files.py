@@ -8,7 +8,7 @@ from tests.attacks.build.repository import Repository
 
 KIND = "files of a build"
 REFUSED = frozenset({"build.requirements", "build.configuration", "build.dockerfile", "build.symlink-outside",
-                     "build.fetch", "build.render", "build.needs-containers"})  # fmt: skip
+                     "build.fetch", "build.render", "build.needs-containers", "build.package"})  # fmt: skip
 ENDED = frozenset({"build.post-build", "build.timeout", "build.disk-full", "build.out-of-memory"})
 LINES = {
     "the environment of process 1": "-r /proc/1/environ",
@@ -44,8 +44,12 @@ SCRIPTS = {
         _POST + "echo 'raise SystemExit' > $(python -c 'import jupyterlab; print(jupyterlab.__file__)')\n",
         frozenset({"build.no-jupyterlab", "spawn.crashed"})),
 }  # fmt: skip
-_PACKAGE = (
-    "import glob\nfrom setuptools import setup\n"
+_ITSELF = (
+    '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+    '[project]\nname = "x"\nversion = "1"\n'
+)
+_OWN = (
+    "import glob\n"
     "for path in glob.glob('/proc/[0-9]*/environ') + ['/etc/shadow']:\n"
     "    try:\n        print(open(path).read())\n    except OSError as error:\n        print(error)\n"
     "raise SystemExit('it has looked')\n"
@@ -61,7 +65,8 @@ ATTEMPTS = (
                    long=True)
         for what, (text, codes) in SCRIPTS.items()
     ),
-    Repository(KIND, "setup.py prints every environment", {"setup.py": _PACKAGE}, REFUSED, long=True),
+    Repository(KIND, "a package that builds itself prints every environment",
+               {"pyproject.toml": _ITSELF, "own.py": _OWN, "setup.py": ""}, REFUSED, long=True),
     Repository(KIND, "Pipfile names a package in a folder of the machine",
                {"Pipfile": '[packages]\nx = {path = "/root"}\n'}, REFUSED, long=True,
                backends=ON_ONE_MACHINE),
