@@ -215,49 +215,37 @@ class Backend(Protocol):
         """Return what keeps launches from working now; empty when all is well. Fast (cached)."""
 
     def examine(self) -> Iterator[Problem]:
-        """Yield every other problem found by checking everything the back end needs.
-
-        For `portal.health.doctor`; may take a minute. Raises `TemporaryError` when nobody can say.
-        """
+        """Yield every other problem found by checking everything the back end needs. For
+        `portal.health.doctor`; may take a minute. Raises `TemporaryError` when nobody can say."""
 
     def capacity(self) -> Capacity | None:
-        """Return the total capacity, in use or not; None where the portal may not look.
-
-        Raises `TemporaryError` when nobody can say.
-        """
+        """Return the total capacity, in use or not; None where the portal may not look. Raises
+        `TemporaryError` when nobody can say."""
 
     def prepare(self) -> None:
         """Set up what has to be set up once (tools, folders); may take a minute."""
 
     def installation(self) -> str:
-        """Return the installation id of the place where things are kept, "" if it has none.
-
-        Raises `TemporaryError` when nobody can say, and `NotAllowed` where the portal may not look.
-        """
+        """Return the installation id of the place where things are kept, "" if it has none. Raises
+        `TemporaryError` when nobody can say, and `NotAllowed` where the portal may not look."""
 
     def give_installation(self, wanted: str) -> str:
         """Give the place this installation id unless it has one; return the id that it has now."""
 
     def found(self) -> Found:
         """Return all that is kept in the place, except what carries another installation's id.
-
-        Raises `TemporaryError` when nobody can say.
-        """
+        Raises `TemporaryError` when nobody can say."""
 
     def foreign(self) -> list[str]:
         """Return the names of things that carry another installation's id; they are left alone."""
 
     def mark(self, known: Found) -> None:
-        """Put the installation's id on those of these things that have none.
-
-        They were made before the place had an id.
-        """
+        """Put the installation's id on those of these things that have none. They were made before
+        the place had an id."""
 
     def set_aside(self, name: str) -> None:
-        """Set aside, with the date, what is kept of a project that nobody knows.
-
-        Nothing is removed. Does nothing if there is no such project.
-        """
+        """Set aside, with the date, what is kept of a project that nobody knows. Nothing is
+        removed. Does nothing if there is no such project."""
 
     def asides(self) -> list[Aside]:
         """Return what has been set aside and still exists."""
@@ -275,24 +263,17 @@ class Backend(Protocol):
         """Return whether a finished image exists. Raises `TemporaryError` when nobody can say."""
 
     def images(self) -> list[Image]:
-        """Return the finished images that are kept.
-
-        Only those that the back end can list and that cannot be anybody else's. Raises
-        `TemporaryError` when nobody can say.
-        """
+        """Return the finished images that are kept. Only those that the back end can list and that
+        cannot be anybody else's. Raises `TemporaryError` when nobody can say."""
 
     def image_size(self, image: str) -> int | None:
-        """Return the bytes that an image takes, None if unknown or if it does not exist.
-
-        Raises `TemporaryError` when nobody can say.
-        """
+        """Return the bytes that an image takes, None if unknown or if it does not exist. Raises
+        `TemporaryError` when nobody can say."""
 
     def remove_image(self, image: str) -> None:
-        """Remove a finished image; notebooks that run from it go on.
-
-        Does nothing if it does not exist. Raises `TemporaryError` when it cannot be done now, and
-        `NotAllowed` where the portal may not: then the image stays as it is.
-        """
+        """Remove a finished image; notebooks that run from it go on. Does nothing if it does not
+        exist. Raises `TemporaryError` when it cannot be done now, and `NotAllowed` where the portal
+        may not: then the image stays as it is."""
 
     def ensure_build(self, spec: BuildSpec) -> None:
         """Start the build unless it is running or done. Returns at once."""
@@ -301,10 +282,8 @@ class Backend(Protocol):
         """Cancel the build and drop what it has made so far. A finished image stays."""
 
     def forget_build(self, build_id: int) -> None:
-        """Drop what was kept for a build whose end and log are stored.
-
-        A build that is still running is ended at once.
-        """
+        """Drop what was kept for a build whose end and log are stored. A build that is still
+        running is ended at once."""
 
     def read_log(self, build_id: int, position: str) -> LogPiece | None:
         """Return the next lines after ``position`` ("" is the beginning), or None."""
@@ -328,24 +307,17 @@ class Backend(Protocol):
         """Drop the stored keys of the person with this volume; running notebooks keep theirs."""
 
     def adopt_volume(self, volume: str, owner_id: int) -> bool:
-        """Accept as this person's files what was refused because the portal had not made it.
-
-        Called when staff confirm whose it is. Return whether there was anything to adopt.
-        """
+        """Accept as this person's files what was refused because the portal had not made it. Called
+        when staff confirm whose it is. Return whether there was anything to adopt."""
 
     def remove_project(self, name: str, volume: str = "") -> bool:
-        """Remove what outlives a run of this project; return whether all of it is gone.
-
-        False means that removal is under way: ask again in a minute. ``volume`` names the person's
-        volume, which may hold the project's files; nothing else in it is touched.
-        """
+        """Remove what outlives a run of this project; return whether all of it is gone. False means
+        that removal is under way: ask again in a minute. ``volume`` names the person's volume,
+        which may hold the project's files; nothing else in it is touched."""
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:
-        """Return the size of the project's kept files.
-
-        None means that it is being measured: ask again in a minute. Raises `TemporaryError` when
-        nobody can say.
-        """
+        """Return the size of the project's kept files. None means that it is being measured: ask
+        again in a minute. Raises `TemporaryError` when nobody can say."""
 
     def builds(self) -> list[BuildReport]:
         """Return all builds that the back end knows."""
@@ -360,10 +332,8 @@ class Backend(Protocol):
         """Remove what was left half made and belongs to no run any more; return the names."""
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
-        """Yield what may have changed, as it is now, forever; None about once a second.
-
-        Starts with everything that exists. Also yields a `BuildReport` when its log has grown.
-        """
+        """Yield what may have changed, as it is now, forever; None about once a second. Starts with
+        everything that exists. Also yields a `BuildReport` when its log has grown."""
 
 
 @cache

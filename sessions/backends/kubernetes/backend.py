@@ -75,11 +75,8 @@ class KubernetesBackend:
         self._changes: Changes | None = None
 
     def problems(self) -> list[Problem]:
-        """Return what is not configured.
-
-        Does not check whether the cluster answers: pages must not wait for that, and a launch waits
-        until it does.
-        """
+        """Return what is not configured. Does not check whether the cluster answers: pages must not
+        wait for that, and a launch waits until it does."""
         return list(preflight.problems(self.site))
 
     def examine(self) -> Iterator[Problem]:
@@ -88,19 +85,14 @@ class KubernetesBackend:
         )
 
     def capacity(self) -> Capacity | None:
-        """Return the total of all nodes that take pods.
-
-        Reading nodes needs a right of its own, which an operator need not grant
-        (``deploy/kubernetes/nodes.yaml``).
-        """
+        """Return the total of all nodes that take pods. Reading nodes needs a right of its own,
+        which an operator need not grant (``deploy/kubernetes/nodes.yaml``)."""
         found = self._cluster.nodes()
         return None if found is None else nodes.capacity(found, self.site.gpu)
 
     def prepare(self) -> None:
-        """Check the connection; nothing has to be set up.
-
-        Raises `TemporaryError` when the cluster cannot be reached.
-        """
+        """Check the connection; nothing has to be set up. Raises `TemporaryError` when the cluster
+        cannot be reached."""
         self._cluster.list("pods", {"labelSelector": OURS, "limit": 1})
 
     def installation(self) -> str:
@@ -137,10 +129,8 @@ class KubernetesBackend:
         return self._registry().digest(self.site.repository(image), TAG) is not None
 
     def images(self) -> list[Image]:
-        """Return no images: a registry lists names, but cannot say whose they are.
-
-        If two portals shared a path, each would take the other's images for leftovers.
-        """
+        """Return no images: a registry lists names, but cannot say whose they are. If two portals
+        shared a path, each would take the other's images for leftovers."""
         return []
 
     def image_size(self, image: str) -> int | None:
@@ -180,10 +170,8 @@ class KubernetesBackend:
             self._cluster.delete("secrets", build_key_name(build_id))
 
     def cancel_build(self, build_id: int) -> None:
-        """End the build's pod, which stays to report it.
-
-        Kubernetes can only express that as an exceeded deadline.
-        """
+        """End the build's pod, which stays to report it. Kubernetes can only express that as an
+        exceeded deadline."""
         if self._is_others(build_id):
             return
         change = {"metadata": {"annotations": {TOLD: CANCEL}}, "spec": {"activeDeadlineSeconds": 1}}
@@ -253,10 +241,8 @@ class KubernetesBackend:
             self._cluster.delete("pods", name)
 
     def end_server(self, session_id: int) -> None:
-        """Remove the pod without waiting for its node to confirm the end.
-
-        A node that does not answer never confirms. If it comes back, it ends the pod then.
-        """
+        """Remove the pod without waiting for its node to confirm the end. A node that does not
+        answer never confirms. If it comes back, it ends the pod then."""
         self._tell_to_stop(session_id)
         for name in self._names("pods", session_id):
             self._cluster.delete("pods", name, **_AT_ONCE)
@@ -272,11 +258,9 @@ class KubernetesBackend:
             self._cluster.delete("secrets", name)
 
     def renew_identity(self, volume: str, identity: Identity) -> None:
-        """Update the person's Secret and annotate their pods.
-
-        The kubelet looks for changed Secrets about once a minute, but at once when the pod itself
-        has changed. A person without a notebook has no Secret, and does not get one.
-        """
+        """Update the person's Secret and annotate their pods. The kubelet looks for changed Secrets
+        about once a minute, but at once when the pod itself has changed. A person without a
+        notebook has no Secret, and does not get one."""
         if self._cluster.patch("secrets", key_name(volume), keysecret.renewed(identity)):
             change = {"metadata": {"annotations": {KEYS: keysecret.mark(identity)}}}
             for name in self._of("pods", f"{SERVERS},{OWNER}={volume}"):
@@ -286,10 +270,8 @@ class KubernetesBackend:
         return namespace.adopt(self._cluster, volume)
 
     def forget_identity(self, volume: str) -> None:
-        """Delete the person's Secret; running pods keep their files.
-
-        The cluster itself does this with the last of their runs.
-        """
+        """Delete the person's Secret; running pods keep their files. The cluster itself does this
+        with the last of their runs."""
         self._cluster.delete("secrets", key_name(volume))
 
     def _names(self, kind: str, session_id: int) -> list[str]:
@@ -318,9 +300,7 @@ class KubernetesBackend:
 
     def sweep(self) -> list[str]:
         """Delete keys of builds whose pod was never made, or went before the key was tied to it.
-
-        Anything else left half made carries its run's number and is reported with it.
-        """
+        Anything else left half made carries its run's number and is reported with it."""
         query = {"labelSelector": BUILD_KEYS}
         secrets = self._namespace.own(self._cluster.list("secrets", query).items)
         pods = self._cluster.list("pods", {"labelSelector": BUILDS}).items  # made after its key
