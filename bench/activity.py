@@ -120,7 +120,7 @@ def measure(rounds: int) -> Iterator[Round]:
     """Yield the measurements of each round."""
     from django.utils import timezone  # noqa: PLC0415
 
-    from sessions.culling.activity.loop import go_round  # noqa: PLC0415
+    from sessions.culling.activity import go_round  # noqa: PLC0415
     from sessions.models import Session  # noqa: PLC0415
 
     for number in range(1, rounds + 1):

@@ -14,8 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from keys.models import SCOPES, Token
-from keys.models.token import latest_end
+from keys.models import SCOPES, Token, latest_end
 from portal.models import User
 
 MOST = 100

@@ -29,7 +29,7 @@ from portal.handler import Pages  # noqa: E402
 from portal.health.metrics import counting  # noqa: E402
 from portal.lib.logs import requests  # noqa: E402
 from portal.server import is_bounded  # noqa: E402
-from portal.server.cookies import OneSession  # noqa: E402
+from portal.server.heads import OneSession  # noqa: E402
 from sessions.gateway import hosts  # noqa: E402
 from sessions.gateway.app import Gateway  # noqa: E402
 from sessions.progress.consumers import routes  # noqa: E402

@@ -18,7 +18,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from portal.accounts.oidc.policy import policy
+from portal.accounts.oidc.claims import policy
 from portal.accounts.oidc.provider import any_is_meant, providers
 from portal.lib.datafolder import default_folder, secret
 from portal.lib.env import Environment
@@ -297,7 +297,7 @@ AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken", "next", "code", "state"]
 # Forwarded headers are believed from these addresses only (portal/asgi.py).
 PORTAL_TRUSTED_PROXIES = ENVIRONMENT.words("PORTAL_TRUSTED_PROXIES")
-# The secret of an nginx that proxies notebooks' content itself (sessions/gateway/nginx.py).
+# The secret of an nginx that proxies notebooks' content itself (sessions/gateway/app.py).
 PORTAL_NGINX_SECRET = ENVIRONMENT.text("PORTAL_NGINX_SECRET")
 if PORTAL_NGINX_SECRET and not re.fullmatch(r"[!-~]{32,}", PORTAL_NGINX_SECRET):
     _hint = "Give what openssl rand -hex 32 makes."

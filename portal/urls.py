@@ -10,7 +10,6 @@ from portal.health.metrics import views
 from portal.pages import (
     account,
     actions,
-    expiry,
     home,
     launch,
     limit_requests,
@@ -53,8 +52,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         actions.act,
         name="act",
     ),
-    path("going/", expiry.going, name="going"),
-    path("going/keep/", expiry.keep_all, name="keep-all"),
+    path("going/", home.going, name="going"),
+    path("going/keep/", home.keep_all, name="keep-all"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("sessions.api.urls")),
     path("health", checks.health, name="health"),

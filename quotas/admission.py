@@ -43,7 +43,7 @@ class Use:
 class Shortage:
     """A limit that is too small.
 
-    ``asked`` more of ``limit`` (a name of `quotas.fields.FIELDS`) do not fit: ``allowed`` are
+    ``asked`` more of ``limit`` (a name of `quotas.limits.FIELDS`) do not fit: ``allowed`` are
     allowed, and ``in_use`` are in use.
     """
 

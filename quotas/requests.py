@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from portal.mail import outbox
 from portal.models import User
 
-from . import bounds
+from . import setting
 from .admission import of_limit, uses_of
 from .effective import day, figure
 from .fields import FIELDS
@@ -131,7 +131,7 @@ def grant(wish: LimitRequest, by: User, value: float, until: date, answer: str =
     with transaction.atomic():
         _answer(wish, LimitRequest.State.GRANTED, by, answer)  # first, so that nobody else can
         _require_figures(wish.user, wish.limit, value, until)
-        bounds.require(by, wish.limit, value, until, [wish.user])
+        setting.require(by, wish.limit, value, until, [wish.user])
         given.full_clean()
         given.save(force_insert=True)
         LimitRequest.objects.filter(pk=wish.pk).update(grant=given)

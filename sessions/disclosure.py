@@ -12,7 +12,7 @@ import re
 
 from django.utils.translation import gettext as _
 
-from sessions.backends.codes import BUILDS, NO_GPU, NO_ROOM, NO_ROOM_TO_BUILD, NO_SPACE
+from sessions.backends.messages import BUILDS, NO_GPU, NO_ROOM, NO_ROOM_TO_BUILD, NO_SPACE
 from sessions.states import Phase
 
 OURS = frozenset(

@@ -12,7 +12,7 @@ CONFIGURATION = "jupyter_server_config.py"
 WEBSOCKET_MAX = 64 * 1024 * 1024
 """The most bytes of a message to or from a kernel. Tornado's own limit is 10 MB, and files that are
 uploaded through a widget are one message. The gateway has the same limit
-(`sessions.gateway.frames`).
+(`sessions.gateway.websocket`).
 """
 SETTINGS = "labconfig/default_setting_overrides.json"
 

@@ -108,16 +108,16 @@ def renew_identity(user_id: int, **_newer: Any) -> None:
 def refresh_sign_in(sign_in_id: int, **_newer: Any) -> None:
     """Refresh a sign-in at its identity provider."""
     # The code for providers is a tenth of what a worker would load; most portals have none.
-    from portal.accounts.oidc import refreshing  # noqa: PLC0415
+    from portal.accounts.oidc import signins  # noqa: PLC0415
 
-    refreshing.refresh(sign_in_id)
+    signins.refresh(sign_in_id)
 
 
 def ask_providers(**_newer: Any) -> None:
     """Ask the identity providers whether they are there."""
-    from portal.accounts.oidc import refreshing  # noqa: PLC0415  as above
+    from portal.accounts.oidc import signins  # noqa: PLC0415  as above
 
-    refreshing.ask()
+    signins.ask()
 
 
 def write_letters(announcement_id: int, **_newer: Any) -> None:

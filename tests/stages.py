@@ -7,7 +7,7 @@ from django.utils import timezone
 from portal.models import User
 from sessions import lifecycle
 from sessions.backends import LogPiece
-from sessions.lifecycle.failures import fail
+from sessions.lifecycle.ending import fail
 from sessions.models import Build, Project, Session
 from sessions.progress import journal
 from sessions.states import BuildState, Phase, ProjectState, SessionState

@@ -9,9 +9,9 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from django_q import admin as queue
 
-from portal.admin import audit, erasures, groups, installation, mail, people
+from portal.admin import audit, erasures, groups, mail, people
 
-__all__ = ["audit", "erasures", "groups", "installation", "mail", "people"]
+__all__ = ["audit", "erasures", "groups", "mail", "people"]
 
 # Anyone who can write to the task queue can make the worker run any code, so not even staff may.
 admin.site.unregister([queue.Failure, queue.OrmQ, queue.Schedule, queue.Success])

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portal import roles
 from portal.models import User
-from quotas import bounds, setting
+from quotas import setting
 from quotas.admin.figures import LimitsForm
 from quotas.fields import CHOICES, FIELDS
 from quotas.models import Grant
@@ -99,7 +99,7 @@ class ManyGrantsForm(forms.ModelForm[Grant]):
         if {"limit", "value", "until"} <= data.keys():
             try:
                 figures = data["limit"], data["value"], data["until"]
-                bounds.require(self.by, *figures, self.people)
+                setting.require(self.by, *figures, self.people)
             except ValidationError as error:
                 self.add_error(None, error)
         return data

@@ -21,13 +21,13 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from portal.lib.datafolder import only_one
 from portal.models import Erasure, User
 from portal.models.erasure import digest
-from portal.run.lockfile import only_one
 from sessions.backends.local import owners
 from sessions.backends.local.folders import Folders
 from sessions.backends.local.installation import give
-from sessions.lifecycle.failures import fail
+from sessions.lifecycle.ending import fail
 from sessions.models import Build, Session
 from sessions.progress import journal
 from sessions.states import BuildState, Phase, SessionState

@@ -24,7 +24,7 @@ from portal.lib.version import VERSION
 from sessions import outages
 from sessions.backends import get_backend
 from sessions.installation import ownership
-from sessions.installation.rules import Verdict
+from sessions.installation.known import Verdict
 from sessions.models import Condition, Heartbeat, Sign
 from sessions.watch import conditions
 

@@ -23,7 +23,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from portal.models import Announcement, Letter, User
-from portal.models.letter import ATTEMPTS
+from portal.models.mail import ATTEMPTS
 
 PAUSE = timedelta(minutes=10)
 """Time before the second attempt. It doubles each time, so the last is a day after the first.

@@ -1,10 +1,8 @@
 """Models of the site: people, their sign-ins, announcements, letters, and the installation's id."""
 
-from portal.models.announcement import Announcement
-from portal.models.erasure import Erasure
+from portal.models.erasure import Erasure, UsedName
 from portal.models.installation import Installation
-from portal.models.letter import Letter
-from portal.models.usedname import UsedName
+from portal.models.mail import Announcement, Letter
 from portal.models.user import SignIn, User, may_enter
 
 __all__ = [

@@ -16,8 +16,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from portal.lib.db import Moment
-from portal.models.erasure import Erasure
-from portal.models.usedname import TAKEN, UsedName
+from portal.models.erasure import TAKEN, Erasure, UsedName
 
 
 class SignInQuerySet(models.QuerySet["SignIn"]):

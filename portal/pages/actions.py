@@ -25,7 +25,7 @@ from sessions.gateway import tickets
 from sessions.models import Project
 from sessions.states import ProjectState
 
-from .launch_form import make_room
+from .launch import make_room
 from .responses import came_from, find, find_or_deleted, go_to, htmx, person, refused, signed_in
 
 Act = Callable[[Project, User], Any]

@@ -16,8 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from keys.issuing import in_days, issue
-from keys.models import SCOPES, Token
-from keys.models.token import latest_end
+from keys.models import SCOPES, Token, latest_end
 from portal.models import User
 from quotas.effective import figure, plain
 from quotas.fields import CHOICES, FIELDS

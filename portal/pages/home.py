@@ -1,22 +1,25 @@
-"""The home page: a landing page for people signed out, launch form and projects for the others."""
+"""The home page, its list of projects, and the page of projects that are about to be deleted.
+
+People who are signed out see a landing page. The mail that is sent the day before a deletion links
+to ``/going/``, which also lists deleted projects and how to get them back.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from portal.models import User
-from portal.pages.expiry import gone_of
-from portal.pages.launch_form import Wish
-from portal.pages.responses import htmx, person, signed_in
-from portal.run.examples import example_urls
+from portal.pages.launch import Wish, gone_of, projects_of, with_form
+from portal.pages.responses import came_from, go_to, htmx, person, signed_in
 from quotas.limits import limits_of
-from sessions.errors import BinderyError
-from sessions.lifecycle.resources import by_default
+from sessions import lifecycle
+from sessions.errors import StateConflict
 from sessions.models import Project
 
 
@@ -38,40 +41,38 @@ def shelf(request: HttpRequest) -> HttpResponseBase:
     if not htmx(request):
         return redirect("home")
     user = person(request)
-    context = {**_projects(user), **gone_of(user), "alone": True}
+    context = {**projects_of(user), **gone_of(user), "alone": True}
     return render(request, "portal/_shelf.html", context)
 
 
-def with_form(request: HttpRequest, wish: Wish, error: BinderyError | None = None) -> HttpResponse:
-    """Return the home page with ``wish`` in the launch form and ``error`` below its field.
-
-    For htmx, an error returns the form alone.
-    """
-    template = "portal/_launch.html" if htmx(request) and error else "portal/home.html"
-    context = {
-        "wish": wish,
-        "error": error,
-        "in_the_way": _in_the_way(request, error),
-        **_projects(person(request)),
-        **gone_of(person(request)),
-    }
-    return render(request, template, context, status=error.status if error else 200)
+@never_cache
+@require_safe
+@signed_in
+def going(request: HttpRequest) -> HttpResponseBase:
+    """Show ``/going/``; opening it keeps nothing: programs that read mail follow links, too."""
+    user = person(request)
+    context = {"days": limits_of(user).idle_days, **gone_of(user)}
+    return render(request, "portal/going.html", context)
 
 
-def _projects(user: User) -> dict[str, Any]:
-    """Return the person's own projects, running ones first, and how many more they may have."""
-    projects = sorted(Project.objects.own(user), key=lambda project: not project.is_live)
-    limits = limits_of(user)
-    return {
-        "projects": projects,
-        "limits": limits,
-        "limit": limits.projects,
-        "gets": by_default(limits),
-        "examples": example_urls(),
-    }
+@require_POST
+@signed_in
+def keep_all(request: HttpRequest) -> HttpResponseBase:
+    """Keep all of the person's projects that are about to be deleted."""
+    user = person(request)
+    kept = sum(_keep(project, user) for project in Project.objects.going_from(user))
+    if kept:
+        sentence = ngettext("%(number)d project stays.", "%(number)d projects stay.", kept)
+        messages.success(request, sentence % {"number": kept})
+    else:
+        messages.warning(request, _("There was nothing left to keep: see below what there is."))
+    return go_to(request, came_from(request))
 
 
-def _in_the_way(request: HttpRequest, error: BinderyError | None) -> list[Project]:
-    """Return the projects that use up a limit, so that one of them can be given up."""
-    named = [each["name"] for each in error.details.get("projects", [])] if error else []
-    return list(Project.objects.visible_to(person(request)).filter(name__in=named))
+def _keep(project: Project, user: User) -> bool:
+    """Keep a project; return whether it was still there."""
+    try:
+        lifecycle.keep(project, user)
+    except StateConflict:
+        return False
+    return True

@@ -1,18 +1,82 @@
-"""Handle the launch form: say what is understood while somebody types, and launch."""
+"""The launch form, and the page that it stands on together with the person's projects.
+
+The fields are described while somebody types. At a limit, the form offers to give up a project.
+"""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponseBase
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from portal.pages.home import with_form
-from portal.pages.launch_form import Wish, make_room
-from portal.pages.responses import go_to, htmx, person, signed_in
-from sessions import lifecycle
+from portal.models import User
+from portal.pages.responses import find, go_to, htmx, person, signed_in
+from portal.run.examples import example_urls
+from quotas.limits import limits_of
+from sessions import lifecycle, providers
 from sessions.errors import BinderyError
+from sessions.lifecycle.resources import by_default
+from sessions.models import Project
+
+GONE_SHOWN = timedelta(days=7)
+FIRST: dict[str, Callable[[Project, User], Any]] = {
+    "stop": lifecycle.stop,
+    "delete": lifecycle.delete,
+}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The fields of the launch form, as they were typed."""
+
+    repository: str = ""
+    ref: str = ""
+    path: str = ""
+
+    @classmethod
+    def of(cls, sent: Mapping[str, str]) -> Wish:
+        """Return the wish in submitted form data or a query string."""
+        return cls(sent.get("repository", ""), sent.get("ref", ""), sent.get("path", ""))
+
+    def __bool__(self) -> bool:
+        return bool(self.repository.strip())
+
+    @property
+    def link(self) -> str:
+        """The home page's address with this wish in its form."""
+        named = {"repository": self.repository, "ref": self.ref, "path": self.path}
+        return f"{reverse('home')}?{urlencode({k: v for k, v in named.items() if v})}"
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """The parts of the wish in a few words each; empty if it is not understood."""
+        try:
+            return self.understand()
+        except BinderyError:
+            return ()
+
+    def understand(self) -> tuple[str, ...]:
+        """Return the parts of the wish in a few words each. Raises `UserError` if that fails.
+
+        The error says how to write it.
+        """
+        return providers.describe(providers.understand(self.repository, self.ref, self.path))
+
+
+def make_room(request: HttpRequest) -> None:
+    """Stop or delete the project whose button was pressed, if any. Raises `BinderyError`."""
+    for verb, act in FIRST.items():
+        if name := request.POST.get(verb, "").replace("\0", ""):
+            act(find(request, name), person(request))
 
 
 @never_cache
@@ -47,3 +111,51 @@ def launch(request: HttpRequest) -> HttpResponseBase:
     except BinderyError as error:
         return with_form(request, wish, error)
     return go_to(request, reverse("project", args=[project.name]))
+
+
+def with_form(request: HttpRequest, wish: Wish, error: BinderyError | None = None) -> HttpResponse:
+    """Return the home page with ``wish`` in the launch form and ``error`` below its field.
+
+    For htmx, an error returns the form alone.
+    """
+    template = "portal/_launch.html" if htmx(request) and error else "portal/home.html"
+    context = {
+        "wish": wish,
+        "error": error,
+        "in_the_way": _in_the_way(request, error),
+        **projects_of(person(request)),
+        **gone_of(person(request)),
+    }
+    return render(request, template, context, status=error.status if error else 200)
+
+
+def projects_of(user: User) -> dict[str, Any]:
+    """Return the person's own projects, running ones first, and how many more they may have."""
+    projects = sorted(Project.objects.own(user), key=lambda project: not project.is_live)
+    limits = limits_of(user)
+    return {
+        "projects": projects,
+        "limits": limits,
+        "limit": limits.projects,
+        "gets": by_default(limits),
+        "examples": example_urls(),
+    }
+
+
+def _in_the_way(request: HttpRequest, error: BinderyError | None) -> list[Project]:
+    """Return the projects that use up a limit, so that one of them can be given up."""
+    named = [each["name"] for each in error.details.get("projects", [])] if error else []
+    return list(Project.objects.visible_to(person(request)).filter(name__in=named))
+
+
+def gone_of(user: User) -> dict[str, Any]:
+    """Return this person's deleted projects, each with a link that launches it anew.
+
+    These are all that can be restored, and those that the portal deleted in the last `GONE_SHOWN`.
+    """
+    gone = Project.objects.gone_from(user, timezone.now() - GONE_SHOWN)
+    return {
+        "gone": [(each, Wish(each.repository, each.ref, each.path).link) for each in gone],
+        "restorable": sum(each.is_set_aside for each in gone),
+        "unused": sum(each.goes is not None for each in gone),
+    }

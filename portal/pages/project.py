@@ -21,7 +21,7 @@ from django.views.decorators.http import require_safe
 
 from keys import keypairs
 from portal.models import User
-from portal.pages.launch_form import Wish
+from portal.pages.launch import Wish
 from portal.pages.responses import find, go_to, htmx, person, signed_in
 from portal.pages.steps import progress_of, steps_of
 from quotas.limits import limits_of

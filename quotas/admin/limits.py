@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
-from quotas import bounds
+from quotas import setting
 from quotas.admin import figures
 from quotas.admin.figures import LimitsForm
 from quotas.fields import FIELDS
@@ -119,7 +119,7 @@ class BoundsAdmin(OneRow[SupportBounds]):
 
     def first(self) -> dict[str, Any]:
         """Return the default bounds."""
-        return dict(bounds.first())
+        return dict(setting.first())
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.models import User
-from quotas import bounds, requests
+from quotas import requests, setting
 from quotas.admission import of_limit, uses_of
 from quotas.effective import Effective, day, figure, plain, whence
 from quotas.limits import effective_of_many
@@ -229,7 +229,7 @@ def _by(request: HttpRequest) -> User:
 def _beyond(by: User, wish: LimitRequest) -> list[str]:
     """Return why this person may not grant the request as asked."""
     try:
-        bounds.require(by, wish.limit, wish.value, wish.until, [wish.user])
+        setting.require(by, wish.limit, wish.value, wish.until, [wish.user])
     except ValidationError as error:
         return error.messages
     return []

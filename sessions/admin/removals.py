@@ -2,16 +2,22 @@
 
 A removal says what the portal removed on its own, how much it was, and why. A thing that belongs to
 no row was set aside: staff can put it back, remove it at once, or leave it until its time is up.
+
+Admin of the installation's row: its id, and how many days set-aside data is kept.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from portal.models import Installation
 from portal.templatetags.bindery import ago
 from portal.templatetags.lifetimes import when_exactly
 from sessions.lifecycle import orphans
@@ -128,3 +134,18 @@ class SetAsideAdmin(Rows[SetAside]):
     @admin.display(description=gettext_lazy("note"))
     def note(self, row: SetAside) -> str:
         return row.problem
+
+
+@admin.register(Installation)
+class InstallationAdmin(admin.ModelAdmin[Installation]):
+    """One row; the first start creates it, and `manage.py adopt` changes it."""
+
+    list_display = ("id", "made", "keep_days")
+    fields = ("id", "made", "keep_days")
+    readonly_fields = ("id", "made")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from keys.api import tokens
+from keys import api
 from quotas.api import LimitsView
-from sessions.api import sshkey, views
+from sessions.api import me, views
 from sessions.api.endpoint import endpoint
 from sessions.api.errors import unknown
 from sessions.api.events import EventsView
@@ -19,10 +19,10 @@ PROJECT = "projects/<slug:name>/"
 urlpatterns = [
     path("me/", endpoint(MeView)),
     path("me/download/", endpoint(DownloadView)),
-    path("tokens/", endpoint(tokens.TokensView, pagination_class=Pages, secret_answers=True)),
-    path("tokens/<int:pk>/", endpoint(tokens.TokenView)),
-    path("ssh-key/", endpoint(sshkey.SshKeyView)),
-    path("ssh-key/rotate/", endpoint(sshkey.RotateView)),
+    path("tokens/", endpoint(api.TokensView, pagination_class=Pages, secret_answers=True)),
+    path("tokens/<int:pk>/", endpoint(api.TokenView)),
+    path("ssh-key/", endpoint(me.SshKeyView)),
+    path("ssh-key/rotate/", endpoint(me.RotateView)),
     re_path(r"^users/(?P<username>[\w.@+-]+)/limits/$", endpoint(LimitsView)),
     path("projects/", endpoint(views.ProjectsView)),
     path(PROJECT, endpoint(views.ProjectView)),

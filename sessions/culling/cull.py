@@ -34,8 +34,7 @@ from sessions.models.project import ProjectQuerySet
 from sessions.states import SessionState
 
 from . import warn
-from .continuity import Clock, answered_by, providers_since, unbroken_since
-from .policy import WARNING, patience
+from .policy import WARNING, Clock, answered_by, patience, providers_since, unbroken_since
 
 IDLE = "idle_days"
 PEOPLE_AT_ONCE = 500

@@ -2,11 +2,29 @@
 
 After some days without use it is deleted, and its owner is told a full day before.
 `sessions.culling.cull` acts on it; pages and API use it to say when a project will be deleted.
+
+Track since when the portal has observed use, and people could sign in, without a break.
+
+While the portal was away, nobody could press Keep and no use was noted. People whose identity
+provider is away cannot keep anything either, and a clock that jumped makes everything look old. So
+after a break everybody's warning begins anew: only one that was given since then counts.
 """
 
 from __future__ import annotations
 
+import hashlib
+import time
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from sessions import capacity
+from sessions.clock import TOLERATED
+from sessions.models import Heartbeat, Session, Sign
+from sessions.states import SessionState
 
 WARNING = timedelta(hours=24)
 """The time between a warning and the deletion."""
@@ -37,3 +55,95 @@ def deletes_at(
     if quiet is None:
         return None
     return goes or max(min(last_activity, now) + quiet, now) + WARNING
+
+
+OUTAGE = timedelta(hours=1)
+ANSWERED = timedelta(minutes=5)
+"""The longest age of a back end's answer: `sessions.watch.reconcile` asks once a minute."""
+ASKED = timedelta(minutes=5)
+"""Time after which an identity provider is asked again; while it is away, each minute."""
+SIGN_IN = timedelta(minutes=10)
+"""People can sign in through a provider that was there at most this long ago."""
+
+
+class Clock:
+    """The machine's clock, compared with a monotonic one."""
+
+    def __init__(
+        self,
+        wall: Callable[[], datetime] = timezone.now,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wall, self._steady = wall, steady
+        self._seen = wall(), steady()
+
+    def has_jumped(self) -> bool:
+        """Return whether somebody has moved the machine's clock since the last call."""
+        before, self._seen = self._seen, (self._wall(), self._steady())
+        passed = timedelta(seconds=self._seen[1] - before[1])
+        return abs(self._seen[0] - before[0] - passed) > TOLERATED
+
+
+def unbroken_since(clock: Clock) -> datetime | None:
+    """Return since when there was no break, or None while one lasts.
+
+    Call it about once a minute: that is how a break is noticed. ``clock`` belongs to the caller,
+    for as long as the caller lives.
+    """
+    mine = Heartbeat.objects.filter(name=Sign.CULLING)
+    if clock.has_jumped():
+        mine.delete()
+    if not (_back_end_answers() and _notebooks_are_asked()):
+        return None
+    Heartbeat.objects.beat(Sign.CULLING, within=OUTAGE)
+    return mine.values_list("since", flat=True).get()
+
+
+def answered_by() -> tuple[datetime, datetime]:
+    """Return the range of time in which a notebook must have answered to be known to be idle."""
+    now = timezone.now()
+    return now - 3 * timedelta(seconds=settings.PORTAL_ACTIVITY_SECONDS), now
+
+
+def sign_of(issuer: str) -> str:
+    """Return the name of the `Heartbeat` of the identity provider with this issuer."""
+    return f"provider-{hashlib.sha256(issuer.encode()).hexdigest()[:16]}"
+
+
+def providers_since(since: datetime) -> Mapping[str, datetime | None]:
+    """Return since when people could sign in by each provider without a break, by its issuer.
+
+    The moment is not before ``since``; it is None while they cannot sign in.
+    `portal.accounts.oidc.signins` asks the providers.
+    """
+    signs = {provider.issuer: sign_of(provider.issuer) for provider in _providers()}
+    rows = {row.name: row for row in Heartbeat.objects.filter(name__in=signs.values())}
+    now = timezone.now()
+
+    def of(row: Heartbeat | None) -> datetime | None:
+        return max(row.since, since) if row and now - SIGN_IN < row.at <= now else None
+
+    return {issuer: of(rows.get(name)) for issuer, name in signs.items()}
+
+
+def are_to_be_asked() -> bool:
+    """Return whether any provider has not shown for a while that it is there."""
+    signs = {sign_of(provider.issuer) for provider in _providers()}
+    lately = Heartbeat.objects.filter(name__in=signs, at__gt=timezone.now() - ASKED)
+    return bool(signs) and lately.count() < len(signs)
+
+
+def _providers() -> Collection[Any]:
+    return [each for each in settings.OIDC_PROVIDERS.values() if each.issuer]
+
+
+def _back_end_answers() -> bool:
+    seen, now = capacity.known(), timezone.now()
+    return seen is not None and now - ANSWERED < seen.at <= now
+
+
+def _notebooks_are_asked() -> bool:
+    """Return whether notebooks are being probed; True if none runs."""
+    if not Session.objects.filter(state=SessionState.READY).exists():
+        return True
+    return Heartbeat.objects.filter(name=Sign.ACTIVITY, at__range=answered_by()).exists()

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from keys import authentication
 from keys.models import digest
 from portal.lib.logs import context
-from portal.server.cookies import deleting, is_doubtful
+from portal.server.heads import deleting, is_doubtful
 from sessions.states import ProjectState
 
 from .authorize import SCOPE

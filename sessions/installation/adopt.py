@@ -15,8 +15,7 @@ from sessions.models import Build, Session
 
 from . import known as numbers
 from . import ownership
-from .known import known
-from .rules import Verdict
+from .known import Verdict, known
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from sessions.backends import BuildReport, Found, ServerReport, get_backend
 from sessions.errors import NotAllowed, TemporaryError
 from sessions.models import Condition
 
-from .known import known, newest
-from .rules import Verdict, decide
+from .known import Verdict, decide, known, newest
 
 PART = "installation"
 APART = frozenset({Verdict.UNDECIDED, Verdict.FOREIGN})

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from quotas.resources import Resources
 from sessions import capacity
 from sessions.backends import get_backend
-from sessions.backends.codes import BUILDS, NO_SPACE
+from sessions.backends.messages import BUILDS, NO_SPACE
 from sessions.errors import TemporaryError
 from sessions.git.resolve import Resolved
 from sessions.models import Build, Project, Session

@@ -13,14 +13,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from sessions.backends import BuildReport, ServerReport, get_backend
-from sessions.backends.codes import BUILDS, NO_GPU
+from sessions.backends.messages import BUILDS, NO_GPU
 from sessions.errors import BinderyError, TemporaryError
 from sessions.models import Build, Project, Session
 from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, Phase, SessionState
 
 from . import admission, files, resources
-from .failures import fail, failures_of
+from .ending import fail, failures_of
 from .queue import enqueue
 
 BUILD_TRIES = 3

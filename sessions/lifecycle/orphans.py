@@ -18,8 +18,7 @@ from django.utils.translation import gettext as _
 from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.installation import ownership
 from sessions.installation import set_aside as asides
-from sessions.installation.known import having
-from sessions.installation.rules import Verdict, is_too_much
+from sessions.installation.known import Verdict, having, is_too_much
 from sessions.models import Build, Condition, Project, Removal, Removed, Session, SetAside
 from sessions.outages import guarded
 

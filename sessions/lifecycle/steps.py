@@ -20,7 +20,7 @@ from sessions.git import resolve as gitreach
 from sessions.git.resolve import Resolved, resolve
 from sessions.lifecycle import files, observations, resources, sshkey
 from sessions.lifecycle.builds import attach
-from sessions.lifecycle.failures import failures_of
+from sessions.lifecycle.ending import failures_of
 from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import owner_slug
 from sessions.providers import Repository

@@ -1,8 +1,7 @@
 """The models. `sessions.lifecycle` decides what happens to them; only ``advance`` sets a state."""
 
 from sessions.models.build import Build
-from sessions.models.idempotency import Idempotency
-from sessions.models.operations import Capacity, Condition, Heartbeat, Sign, Tally
+from sessions.models.operations import Capacity, Condition, Heartbeat, Idempotency, Sign, Tally
 from sessions.models.project import Project
 from sessions.models.record import Event, LogChunk, Transition
 from sessions.models.removal import Removal, Removed, SetAside

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.lib.db import Given, Prepared
 from portal.models import User
-from portal.models.letter import ATTEMPTS, REFUSED
+from portal.models.mail import ATTEMPTS, REFUSED
 from sessions import disclosure
 from sessions.providers import is_private
 from sessions.states import BUILD_ACTIVE, ProjectState, SessionState

@@ -15,8 +15,7 @@ from django.utils.translation import gettext as _
 
 from sessions.errors import UserError
 from sessions.providers.address import Address, Git, parse, refuse, rules
-from sessions.providers.doi import Doi
-from sessions.providers.forges import GitHub, GitLab
+from sessions.providers.forges import Doi, GitHub, GitLab
 from sessions.providers.repository import (
     Repository,
     clean_path,

@@ -2,7 +2,8 @@
 
 People paste what is in the browser's address bar, and that is seldom the repository itself but one
 of its pages: a folder, a file, a commit. The branch and the file are taken from the address.
-`GitHub` has ``owner/repository``, `GitLab` ``group/subgroup/repository``.
+`GitHub` has ``owner/repository``, `GitLab` ``group/subgroup/repository``. Digital object
+identifiers are recognised, too, to refuse them with a clear message.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 from typing import ClassVar, NoReturn
 
 from django.utils.translation import gettext as _
+
+from sessions.errors import UserError
 
 from .address import Address, Git, refuse
 from .repository import Repository, clean_path, clean_ref
@@ -144,3 +147,26 @@ class GitLab(Forge):
         if not 2 <= len(names) <= _MOST_GROUPS or not all(map(_GITLAB_NAME.fullmatch, names)):
             refuse(_("On GitLab a repository is written group/repository, such as ada/flowers."))
         return names, segments[end + 1 :]
+
+
+_DOI = re.compile(r"(?:doi: *)?10\.[0-9]{4,9}/.+", re.IGNORECASE)
+_RESOLVERS = frozenset({"doi.org", "dx.doi.org", "www.doi.org"})
+
+
+class Doi:
+    """Archives that give a repository a DOI."""
+
+    key = "doi"
+    label = "DOI"
+
+    def claims(self, text: str, address: Address | None) -> bool:
+        return bool(_DOI.fullmatch(text)) or (address is not None and address.host in _RESOLVERS)
+
+    def understand(self, text: str, address: Address | None) -> NoReturn:
+        raise UserError(
+            "launch.doi-not-supported",
+            _(
+                "Repositories cannot be launched by their DOI yet. Open the DOI's page and paste"
+                " the address of the Git repository that it names."
+            ),
+        )

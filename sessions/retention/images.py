@@ -20,7 +20,7 @@ from sessions import capacity
 from sessions.backends import get_backend
 from sessions.errors import NotAllowed
 from sessions.installation import ownership
-from sessions.installation.rules import is_too_much
+from sessions.installation.known import is_too_much
 from sessions.models import Build, Condition, Removal, Removed
 from sessions.models.build import BuildQuerySet
 from sessions.retention.rows import before

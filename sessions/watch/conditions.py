@@ -21,7 +21,7 @@ from sessions import capacity
 from sessions.backends import Problem, get_backend
 from sessions.culling.policy import WARNING
 from sessions.errors import TemporaryError
-from sessions.installation.rules import Verdict
+from sessions.installation.known import Verdict
 from sessions.lifecycle import queue
 from sessions.models import Condition, Heartbeat, Project, Sign
 from sessions.models.operations import SIGN_IN

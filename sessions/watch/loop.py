@@ -13,7 +13,7 @@ from django.db import close_old_connections
 
 from portal.lib.logs import context
 from sessions.backends import BuildReport, ServerReport, get_backend
-from sessions.culling.activity.loop import Rounds
+from sessions.culling.activity import Rounds
 from sessions.culling.cull import cull
 from sessions.installation import ownership
 from sessions.lifecycle import observations

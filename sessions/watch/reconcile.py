@@ -18,7 +18,7 @@ from portal.privacy import erase
 from sessions import capacity, retention
 from sessions.backends import BuildReport, get_backend
 from sessions.clock import Elapsed
-from sessions.culling import continuity
+from sessions.culling import policy
 from sessions.gateway import tickets
 from sessions.installation import ownership
 from sessions.lifecycle import files, observations, orphans, sshkey
@@ -90,7 +90,7 @@ def _measure(again: Again) -> None:
 
 
 def _ask_providers(again: Again) -> None:
-    if continuity.are_to_be_asked():
+    if policy.are_to_be_asked():
         again("ask_providers")
 
 

@@ -16,10 +16,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from sessions.backends import CUT, BuildReport, get_backend
-from sessions.backends.codes import QUEUED
+from sessions.backends.messages import QUEUED
 from sessions.clock import Elapsed
 from sessions.lifecycle import observations
-from sessions.lifecycle.failures import fail
+from sessions.lifecycle.ending import fail
 from sessions.models import Build, Condition, LogChunk, Session
 from sessions.states import BUILD_ACTIVE, SessionState
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sessions.culling.activity.probe import LONGEST, Asked, Reading, ask
+from sessions.culling.activity import LONGEST, Asked, Reading, ask
 from tests.activity.servers import Servers, closing, repeating, saying, silent
 
 pytestmark = pytest.mark.servers

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from sessions.culling.activity.loop import note
-from sessions.culling.activity.probe import Reading
+from sessions.culling.activity import Reading, note
 from sessions.models import Project, Session
 from sessions.states import SessionState
 from tests.activity.running import BEFORE, NOW, answer_of, running, use_of

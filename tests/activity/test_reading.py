@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.culling.activity.probe import Reading, read
+from sessions.culling.activity import Reading, read
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 EARLIER = NOW - timedelta(hours=5)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.db import OperationalError, connection
 
-from sessions.culling.activity.loop import Rounds, go_round
+from sessions.culling.activity import Rounds, go_round
 from sessions.models import Heartbeat, Project, Session, Sign
 from sessions.states import SessionState
 from tests.activity.running import BEFORE, answer_of, running, use_of

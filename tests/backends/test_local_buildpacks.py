@@ -14,7 +14,7 @@ import pytest
 
 from sessions.backends.local import owners, toolbox
 from sessions.backends.local.folders import Folders
-from sessions.backends.local.keeper import disks
+from sessions.backends.local.keeper import files
 from sessions.backends.local.toolbox import interpreters
 from tests.backends.waiting import build_report, built, finished, log, removed, settled
 
@@ -192,8 +192,8 @@ def test_all_python_files_together_make_an_environment(backend, order, wish):
     assert "from the package 3.10\n" in log(backend, spec.id)
     environment = backend.folders.environment(spec.image)
     assert (environment / "home/built-at").read_text() == "/home/jovyan\n"
-    there = {path.name for path in environment.iterdir()} - {disks.MARK}
-    assert there == {"env", "home", disks.RESULT}
+    there = {path.name for path in environment.iterdir()} - {files.MARK}
+    assert there == {"env", "home", files.RESULT}
     server = wish(spec)
     backend.ensure_server(server)
     assert settled(backend, server).state == "ready"

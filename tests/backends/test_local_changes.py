@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from sessions.backends import BuildReport
-from sessions.backends.local.follow import Changes
 from sessions.backends.local.keeper import log
+from sessions.backends.local.reports import Changes
 from tests.backends.waiting import until
 
 WITHOUT_INOTIFY = """
@@ -28,7 +28,7 @@ Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
 Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
 Path("/proc/sys/user/max_inotify_instances").write_text("0")
 from sessions.backends import BuildReport
-from sessions.backends.local.follow import Changes
+from sessions.backends.local.reports import Changes
 run = Path(sys.argv[1])
 told = iter(Changes(run, lambda: [BuildReport(7)]))
 assert (next(told), next(told)) == (BuildReport(7), None)

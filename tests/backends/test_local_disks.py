@@ -12,7 +12,7 @@ import pytest
 from sessions import outages
 from sessions.backends.local import health, launch, reports
 from sessions.backends.local.folders import Folders
-from sessions.backends.local.keeper import bounds, disks, files, jobs, status
+from sessions.backends.local.keeper import bounds, files, jobs, status
 from sessions.backends.local.keeper.log import FILE, Log
 from sessions.errors import TemporaryError
 from tests.tightdisk import TightDisk, tight_disk
@@ -38,9 +38,9 @@ def disk(tmp_path: Path) -> Iterator[TightDisk]:
     ],
 )
 def test_an_error_of_a_disk_has_a_code_and_a_sentence(number: int | None, why: str):
-    assert disks.reason(number) == why
+    assert files.reason(number) == why
     if why and number:
-        assert disks.number_in(f"cp: x: {os.strerror(number)}\n") == number
+        assert files.number_in(f"cp: x: {os.strerror(number)}\n") == number
         for kind in ("build", "spawn"):
             ended = status.Ended.by_disk(kind, why)
             assert (ended.code, ended.message.endswith(".")) == (f"{kind}.{why}", True)
@@ -49,10 +49,10 @@ def test_an_error_of_a_disk_has_a_code_and_a_sentence(number: int | None, why: s
 def test_why_a_disk_refuses_is_seen(disk: TightDisk):
     assert bounds.refuses(str(disk.seen)) == ""
     disk.let_write(write=False)
-    assert bounds.refuses(str(disk.seen)) == disks.READ_ONLY
+    assert bounds.refuses(str(disk.seen)) == files.READ_ONLY
     disk.let_write(write=True)
     disk.fill()
-    assert bounds.refuses(str(disk.seen)) == disks.FULL
+    assert bounds.refuses(str(disk.seen)) == files.FULL
 
 
 def test_a_disk_that_cannot_be_written_is_a_problem_for_staff(tmp_path: Path, disk: TightDisk):

@@ -14,7 +14,7 @@ import pytest
 
 from sessions.backends import BuildSpec
 from sessions.backends.local import LocalBackend, environments, launch
-from sessions.backends.local.keeper import disks, jobs, status
+from sessions.backends.local.keeper import files, jobs, status
 from sessions.backends.local.orphans import sweep
 from sessions.lifecycle import observations, steps
 from sessions.models import Build
@@ -151,10 +151,10 @@ def finished_folder(backend: LocalBackend, name: str, started: str | None) -> Pa
     """Make an environment that is marked as not on the disk since a start of the machine."""
     folder = backend.folders.environment(name)
     folder.mkdir()
-    (folder / disks.RESULT).write_text('{"pack": "venv"}')
-    disks.mark(folder)
+    (folder / files.RESULT).write_text('{"pack": "venv"}')
+    files.mark(folder)
     if started:
-        (folder / disks.MARK).write_text(started)
+        (folder / files.MARK).write_text(started)
     return folder
 
 
@@ -195,6 +195,6 @@ def test_what_was_finished_is_soon_on_the_disk(backend):
     folder = finished_folder(backend, "soon-on-the-disk", None)
     assert backend.has_image(folder.name)
     assert folder.name not in backend.sweep()
-    assert not (folder / disks.MARK).exists()
+    assert not (folder / files.MARK).exists()
     assert backend.has_image(folder.name)
     backend.remove_image(folder.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sessions.backends import FilesReport
-from sessions.backends.mergewords import files_report, printable
+from sessions.backends.messages import files_report, printable
 
 MERGED = {
     "state": "merged",

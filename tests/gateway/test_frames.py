@@ -10,7 +10,7 @@ from websockets.frames import Frame
 from websockets.frames import Opcode as Theirs
 from websockets.protocol import Protocol, Side
 
-from sessions.gateway.frames import PIECE, Control, Frames, Opcode, Wrong, control, frame
+from sessions.gateway.websocket import PIECE, Control, Frames, Opcode, Wrong, control, frame
 
 Item = tuple[str, bytes]
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from django.test import Client
 
-from portal.server.cookies import deleting, without_doubtful
+from portal.server.heads import deleting, without_doubtful
 from sessions.gateway.hosts import cookie_name
 from tests.gateway.conftest import browser_of, ticket_for
 

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame
 from websockets.frames import Opcode as Kind
 
-from sessions.gateway import connections, frames, proxy_websocket
+from sessions.gateway import connections, proxy_websocket, websocket
 from sessions.models import Session
 from tests.backends.waiting import until
 from tests.gateway import wire
@@ -108,7 +108,7 @@ def test_fragments_without_an_end_are_closed_with_1009(browser):
             visitor.recv(30)
         assert closed.value.rcvd.code == 1009
         assert closed.value.rcvd.reason == "a message larger than 64 MB"
-        assert sent[0] < frames.MAX_MESSAGE + FEW
+        assert sent[0] < websocket.MAX_MESSAGE + FEW
 
 
 def test_a_frame_that_announces_more_is_closed_at_once(browser, no_goodbyes):
@@ -121,7 +121,7 @@ def test_a_frame_that_announces_more_is_closed_at_once(browser, no_goodbyes):
 
 @pytest.mark.slow("sends 64 MB there and back", seconds=60)
 def test_sixty_four_megabytes_go_there_and_back_and_no_byte_more(browser, notebook):
-    most = b"x" * frames.MAX_MESSAGE
+    most = b"x" * websocket.MAX_MESSAGE
     with browser.socket() as visitor:
         visitor.send(most)
         assert visitor.recv(50) == most

@@ -10,8 +10,8 @@ from django.core.management import CommandError, call_command
 from portal.models import Installation
 from sessions.backends import ServerReport
 from sessions.errors import TemporaryError
-from sessions.installation import known, ownership
-from sessions.installation.rules import Verdict
+from sessions.installation import ownership
+from sessions.installation.known import Verdict, last
 from sessions.models import Build, Project, Session
 from sessions.watch.reconcile import reconcile
 from tests.scripted import ScriptedBackend
@@ -29,7 +29,7 @@ def apart(ada, settled: ScriptedBackend) -> ScriptedBackend:
     settled.place = THEIRS
     settled.kept_projects = {"flowers-1", "nobodys-1"}
     settled.volumes = {"ada", "carl"}
-    number = known.last(Session) + 100
+    number = last(Session) + 100
     settled.server_reports[number] = ServerReport(number, "nobodys-1", "ready")
     ownership.look()
     return settled
@@ -63,7 +63,7 @@ def test_adopted_the_data_are_this_databases(apart, worker):
     assert "belong together" in adopt("--yes")
     assert Installation.objects.current_id() == apart.place == THEIRS
     assert ownership.noted() == Verdict.FITS
-    assert known.last(Session) >= number  # no new notebook is taken for the one that runs
+    assert last(Session) >= number  # no new notebook is taken for the one that runs
     for _minute in range(3):
         reconcile()
         worker.run()
@@ -134,6 +134,6 @@ def test_a_back_end_that_is_away_is_said_to_be(settled):
 
 def test_builds_count_on_as_well(settled):
     settled.place = THEIRS
-    last = known.last(Build)
+    newest = last(Build)
     adopt("--yes")
-    assert known.last(Build) == last
+    assert last(Build) == newest

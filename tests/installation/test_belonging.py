@@ -12,7 +12,7 @@ from sessions.backends import BuildReport, ServerReport
 from sessions.errors import NotAllowed, TemporaryError
 from sessions.installation import known as numbers
 from sessions.installation import ownership
-from sessions.installation.rules import Verdict
+from sessions.installation.known import Verdict
 from sessions.models import Build, Condition, Heartbeat, Project, Session, Sign
 from sessions.models.operations import WATCH_BREAK
 from sessions.watch.reconcile import reconcile

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from sessions.backends import Found
-from sessions.installation.rules import Newest, Verdict, decide, is_too_much
+from sessions.installation.known import Newest, Verdict, decide, is_too_much
 
 MINE, THEIRS = "a" * 32, "b" * 32
 NEWEST = Newest(session=10, build=20)

@@ -12,8 +12,7 @@ from django.utils import timezone
 
 from keys import issuing
 from keys.authentication import HasScope, MissingScope, still_good
-from keys.models import SCOPES, Token
-from keys.models.token import with_needed
+from keys.models import SCOPES, Token, with_needed
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=timezone.get_default_timezone())
 DAY = timedelta(days=1)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sessions.backends.kubernetes.homes import helper, program, settle, tree, way
+from sessions.backends.kubernetes.homes import folders, helper, program, settle
 from sessions.repofiles.merge import Failed, merge
 from tests.tightdisk import tight_disk
 
@@ -136,14 +136,14 @@ def test_there_is_a_folder_for_the_keys_to_lie_over_and_nothing_is_lost_for_it(i
 def test_the_images_working_folder_is_there_where_it_is_one_of_the_project(
     volume, working, is_made
 ):
-    folder = way.opened(str(volume), ("project",), make=True)
+    folder = folders.opened(str(volume), ("project",), make=True)
     settle.make_working_folder(folder, "/home/jovyan", working.format("/home/jovyan"))
     os.close(folder)
     assert (volume / "project/notes/deep").is_dir() == is_made
 
 
 def test_a_working_folder_that_is_a_link_of_the_persons_is_left_to_them(volume):
-    folder = way.opened(str(volume), ("project",), make=True)
+    folder = folders.opened(str(volume), ("project",), make=True)
     (volume / "project/work").symlink_to(volume / "thesis")
     settle.make_working_folder(folder, "/home/jovyan", "/home/jovyan/notes/deep")
     os.close(folder)
@@ -217,8 +217,8 @@ def test_a_helper_measures_what_the_folder_takes(image, volume):
 
 
 def test_measuring_that_takes_too_long_is_given_up(volume):
-    folder = way.opened(str(volume), (), make=False)
-    assert tree.size(folder, 0.0) is None
+    folder = folders.opened(str(volume), (), make=False)
+    assert folders.size(folder, 0.0) is None
     os.close(folder)
 
 
@@ -255,9 +255,9 @@ def test_a_helper_follows_no_link_on_its_way(volume, tmp_path, task):
 def test_what_cannot_be_removed_is_said(volume):
     home(volume).parent.mkdir(parents=True)
     (volume / ".bindery/records").mkdir()
-    folder = way.opened(str(volume), way.HOMES, make=False)
+    folder = folders.opened(str(volume), folders.HOMES, make=False)
     with pytest.raises(OSError, match="refusing to remove"):
-        tree.remove(folder, ".")
+        folders.remove(folder, ".")
     os.close(folder)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sessions.backends.kubernetes import KubernetesBackend, serverpod
-from sessions.backends.kubernetes.merge import merged
 from sessions.backends.kubernetes.preflight import problems
+from sessions.backends.kubernetes.site import merged
 from tests.kubernetes.things import BARE, SERVER, containers
 
 HOSTILE = {

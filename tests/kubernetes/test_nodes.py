@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sessions.backends import Capacity
-from sessions.backends.kubernetes.nodes import capacity, quantity
+from sessions.backends.kubernetes.podstatus import capacity, quantity
 from sessions.errors import InternalError, TemporaryError
 
 GPU = "nvidia.com/gpu"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from sessions.backends import ServerReport
-from sessions.backends.codes import NO_GPU, NO_ROOM
 from sessions.backends.kubernetes.serverreport import Sight, reports
+from sessions.backends.messages import NO_GPU, NO_ROOM
 from tests.kubernetes.things import BARE, FULL, Pod
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

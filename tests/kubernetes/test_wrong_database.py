@@ -16,7 +16,7 @@ from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
 from sessions.errors import TemporaryError
 from sessions.installation import ownership
-from sessions.installation.rules import Verdict
+from sessions.installation.known import Verdict
 from sessions.models import Build, Session
 from sessions.states import ProjectState, SessionState
 from sessions.watch.reconcile import reconcile

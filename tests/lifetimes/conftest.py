@@ -12,8 +12,8 @@ from django.utils import timezone
 from portal.mail import outbox
 from portal.models import User
 from sessions import capacity, tasks
-from sessions.culling.continuity import Clock, are_to_be_asked, unbroken_since
 from sessions.culling.cull import cull
+from sessions.culling.policy import Clock, are_to_be_asked, unbroken_since
 from sessions.models import Heartbeat, Project, Session, Sign
 from sessions.states import ProjectState, SessionState
 from tests.scripted import ScriptedBackend

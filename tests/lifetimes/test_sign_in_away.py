@@ -9,7 +9,7 @@ import pytest
 
 from portal.accounts.oidc.provider import Provider
 from portal.models import User
-from sessions.culling import continuity
+from sessions.culling import policy
 from sessions.models import Condition, Heartbeat
 from sessions.models.operations import SIGN_IN
 from sessions.watch import conditions
@@ -103,14 +103,14 @@ def test_one_that_is_described_by_hand_is_asked_for_its_keys(settings, campus, p
 
 def test_a_provider_is_asked_every_few_minutes_and_each_minute_while_it_is_away(campus, portal):
     portal.look()
-    assert not continuity.are_to_be_asked()
+    assert not policy.are_to_be_asked()
     portal.sleep(4 * MINUTE)
-    assert not continuity.are_to_be_asked()
+    assert not policy.are_to_be_asked()
     portal.sleep(2 * MINUTE)
-    assert continuity.are_to_be_asked()
+    assert policy.are_to_be_asked()
     is_away(campus)
     portal.look()
-    assert continuity.are_to_be_asked()
+    assert policy.are_to_be_asked()
 
 
 def test_without_providers_nobody_is_asked_and_health_says_nothing(campus, portal, settings):
@@ -118,5 +118,5 @@ def test_without_providers_nobody_is_asked_and_health_says_nothing(campus, porta
     settings.OIDC_PROVIDERS = {}
     conditions.look()
     assert not Condition.objects.filter(part=SIGN_IN).exists()
-    assert not continuity.are_to_be_asked()
+    assert not policy.are_to_be_asked()
     assert Heartbeat.objects.filter(name__startswith="provider-").count() == 1

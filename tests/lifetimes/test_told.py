@@ -8,7 +8,7 @@ import pytest
 from bench.harness.ports import free_port
 from portal.mail import outbox
 from portal.models import Letter, User
-from portal.models.letter import ATTEMPTS
+from portal.models.mail import ATTEMPTS
 from sessions import lifecycle
 from sessions.culling import warn
 from sessions.models import Condition, Project

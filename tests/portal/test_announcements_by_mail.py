@@ -14,7 +14,7 @@ from django_q.models import OrmQ
 
 from portal.mail import announcements, outbox
 from portal.models import Announcement, Letter, User
-from portal.models.letter import ATTEMPTS
+from portal.models.mail import ATTEMPTS
 from sessions import tasks
 from sessions.watch.reconcile import reconcile
 

@@ -12,8 +12,8 @@ from django.core.management import call_command
 
 from portal import roles
 from portal.accounts import bootstrap, manage
-from portal.accounts.oidc import groups
-from portal.accounts.oidc.policy import Policy
+from portal.accounts.oidc import people
+from portal.accounts.oidc.claims import Policy
 from portal.models import User
 from portal.privacy import erase
 from tests.portal.adminpages import filled_in
@@ -49,7 +49,7 @@ def test_by_the_admin(ada, root, as_root):
 def test_by_a_claim_of_the_identity_provider(ada):
     before = changes_of(ada, "is_superuser")
     for names in (["chiefs"], []):
-        groups.settle(ada, names, POLICY)
+        people.settle(ada, names, POLICY)
         ada.save()
     found = changes_of(ada, "is_superuser")[len(before) :]
     assert found == [(["False", "True"], None), (["True", "False"], None)]

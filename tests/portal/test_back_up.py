@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from keys.keypairs import ensure
 from keys.models import KeyPair, Token
+from portal.lib.datafolder import only_one
 from portal.models import User
 from portal.privacy import erase
-from portal.run.lockfile import only_one
 from sessions.backends import ServerReport
 from sessions.models import Heartbeat, Project, Session
 from sessions.states import SessionState

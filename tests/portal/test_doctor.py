@@ -21,11 +21,11 @@ from bench.harness.ports import free_port
 from keys import keypairs
 from portal.health import checks as health
 from portal.health import sealed
-from portal.health.doctor import configuration, network, processes, services, storage
-from portal.health.doctor import processes as of_backend
+from portal.health.doctor import configuration, network, services, storage
+from portal.health.doctor import services as of_backend
 from portal.health.doctor.finding import Finding
 from portal.health.doctor.runner import Check, checks, examine
-from portal.models.letter import ATTEMPTS, Letter
+from portal.models.mail import ATTEMPTS, Letter
 from sessions.backends import Problem
 from sessions.errors import TemporaryError
 from sessions.models import Capacity, Heartbeat, Sign
@@ -156,13 +156,13 @@ def test_a_git_host_that_is_this_machine_with_all_its_ports(settings, entry):
 
 # --- the portal's processes, and its addresses ---
 def test_processes_that_are_not_there(backend):
-    assert ids(processes.check_processes(patience=0.2)) == {"doctor.watch", "doctor.worker"}
+    assert ids(services.check_processes(patience=0.2)) == {"doctor.watch", "doctor.worker"}
     Heartbeat.objects.beat(Sign.WATCH, within=timedelta(minutes=1))
-    assert ids(processes.check_processes(patience=0.2)) == {"doctor.worker"}
+    assert ids(services.check_processes(patience=0.2)) == {"doctor.worker"}
 
 
 def test_a_worker_of_another_version():
-    assert ids(processes._of_worker("0.0.1")) == {"doctor.versions"}
+    assert ids(services._of_worker("0.0.1")) == {"doctor.versions"}
 
 
 class WebServer(ThreadServer):

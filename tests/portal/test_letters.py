@@ -14,7 +14,7 @@ from django_q.models import OrmQ
 from bench.harness.ports import free_port
 from portal.mail import outbox
 from portal.models import Letter, User
-from portal.models.letter import ATTEMPTS
+from portal.models.mail import ATTEMPTS
 from quotas import requests
 from quotas.models import LimitRequest
 from sessions import tasks

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.accounts.oidc.claims import account, allowed, groups, identity
-from portal.accounts.oidc.policy import Policy
+from portal.accounts.oidc.claims import Policy, account, allowed, groups, identity
 
 ADA = {"iss": "https://login.example.org", "sub": "1"}
 ANYTHING = st.recursive(

@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 
 from portal import roles
-from portal.accounts.oidc import groups
-from portal.accounts.oidc.policy import Policy
+from portal.accounts.oidc import people
+from portal.accounts.oidc.claims import Policy
 from portal.models import User
 
 POLICY = Policy(
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 def claim(user: User, *names: str) -> User:
-    groups.settle(user, names, POLICY)
+    people.settle(user, names, POLICY)
     user.save()
     return User.objects.get(pk=user.pk)
 

@@ -13,7 +13,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
-from portal.accounts.oidc.policy import Policy
+from portal.accounts.oidc.claims import Policy
 from portal.models import SignIn, User
 from tests.oidc.hostile import Hostile
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from portal.accounts.oidc.policy import policy
+from portal.accounts.oidc.claims import policy
 from portal.accounts.oidc.provider import any_is_meant, providers
 from portal.lib.env import Environment
 

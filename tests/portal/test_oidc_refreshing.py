@@ -16,8 +16,8 @@ from django_q.models import OrmQ
 
 from keys.models import Token
 from keys.sealing import open_sealed
-from portal.accounts.oidc import refreshing, signins
-from portal.accounts.oidc.policy import Policy
+from portal.accounts.oidc import signins
+from portal.accounts.oidc.claims import Policy
 from portal.models import SignIn, User
 from sessions import tasks
 from sessions.models import Access
@@ -150,7 +150,7 @@ def test_a_provider_that_does_not_answer_ends_nothing_at_first(campus, status):
     assert is_in(client)
     assert ada().vouched_until == until
     row = SignIn.objects.get()
-    assert row.due <= timezone.now() + refreshing.LEASE  # and is asked soon
+    assert row.due <= timezone.now() + signins.LEASE  # and is asked soon
     assert open_sealed(row.sealed, signins.REFRESH_TOKEN) == "r"
 
 

@@ -14,7 +14,7 @@ from django_q.tasks import async_task
 from portal import urls
 from portal.lib.logs import context
 from portal.lib.logs.requests import Asked, Requests, write
-from sessions.lifecycle.failures import failures_of
+from sessions.lifecycle.ending import failures_of
 from sessions.models import Session
 from tests.logs import written
 from tests.portal.asked import ask
@@ -151,7 +151,7 @@ def test_a_failed_step_tells_its_person_the_reference_of_its_task(ada):
     session = ran(ada, None, None, state="waiting", attempts=2)
     with written() as output, context.begun() as reference, failures_of(session):
         mistake()
-    [line] = output.objects("sessions.lifecycle.failures")
+    [line] = output.objects("sessions.lifecycle.ending")
     assert (line["reference"], line["session"]) == (reference, session.pk)
     assert line["project"] == session.project_id
     assert reference in Session.objects.get(pk=session.pk).message
@@ -161,5 +161,5 @@ def test_without_a_task_it_is_a_number_of_its_own(ada):
     session = ran(ada, None, None, state="waiting", attempts=2)
     with written() as output, failures_of(session):
         mistake()
-    [line] = output.objects("sessions.lifecycle.failures")
+    [line] = output.objects("sessions.lifecycle.ending")
     assert line["reference"] in Session.objects.get(pk=session.pk).message

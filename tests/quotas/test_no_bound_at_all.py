@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from quotas import bounds, requests, setting
+from quotas import requests, setting
 from quotas.effective import Figures, Source, combine
 from quotas.fields import FIELDS
 from quotas.limits import least, limits_of
@@ -90,12 +90,12 @@ def test_whoever_is_in_such_a_group_has_no_bound(ada):
 def test_support_does_not_grant_never_where_their_bound_is_a_number_of_days(sue, ada):
     SupportBounds.objects.create(idle_days=100, days=30)
     with pytest.raises(ValidationError) as refusal:
-        bounds.require(sue, IDLE, 0, soon(), [ada])
+        setting.require(sue, IDLE, 0, soon(), [ada])
     assert list(refusal.value.message_dict) == ["value"]
-    bounds.require(sue, IDLE, 100, soon(), [ada])
+    setting.require(sue, IDLE, 100, soon(), [ada])
     SupportBounds.objects.update(idle_days=0)
     for days in (0, 100_000):
-        bounds.require(sue, IDLE, days, soon(), [ada])
+        setting.require(sue, IDLE, days, soon(), [ada])
 
 
 @pytest.mark.django_db

@@ -16,8 +16,8 @@ import pytest
 
 from sessions.repofiles import program
 from sessions.repofiles.merge import Failed
+from sessions.repofiles.merge.main import shown
 from sessions.repofiles.merge.rule import beside
-from sessions.repofiles.merge.run import shown
 from tests.repofiles.folders import BESIDE, FIRST, SECOND, THIRD, Sides, read, remove, write
 
 ODD = [

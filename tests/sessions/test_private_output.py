@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from portal.models import User
 from sessions import disclosure
-from sessions.lifecycle.failures import fail
+from sessions.lifecycle.ending import fail
 from sessions.models import Build, Event, Project, Session
 from sessions.progress import journal
 from sessions.states import Phase, ProjectState, SessionState

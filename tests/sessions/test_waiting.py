@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from sessions import lifecycle
 from sessions.backends import ServerReport
-from sessions.backends.codes import NO_GPU, NO_ROOM
+from sessions.backends.messages import NO_GPU, NO_ROOM
 from sessions.errors import TemporaryError
 from sessions.lifecycle import builds, observations
 from sessions.models import Build, Session

@@ -2,6 +2,11 @@
 
 People are found by issuer and subject, never by name or mail address. A new name is safe as a path,
 a label and the name of a volume, and never somebody else's.
+
+Set a person's groups and roles from the provider's, beside those that staff gave by hand.
+
+``User.claimed`` records what came from the provider; only that is ever taken away. Besides groups
+it holds our own words ``staff`` and ``superuser`` for the two flags of the row.
 """
 
 from __future__ import annotations
@@ -9,21 +14,23 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from portal import roles
 from portal.models import Erasure, UsedName, User
 from sessions.names import owner_slug
 
 from . import claims as said
-from . import groups, signins
-from .claims import Claims, Identity
+from . import signins
+from .claims import Claims, Identity, Policy
 from .problems import NotLetIn
 from .provider import Provider
 
@@ -45,7 +52,7 @@ def admit(provider: Provider, claims: Claims) -> User:
         user = _known(who) or _made(who)
         user.email, user.first_name, user.last_name = who.email, who.first_name, who.last_name
         named = said.groups(claims, settings.OIDC_POLICY, provider.prefix)
-        groups.settle(user, named, settings.OIDC_POLICY)
+        settle(user, named, settings.OIDC_POLICY)
         user.vouched_until = vouched_until()
         user.save(update_fields=KEPT)
     return user
@@ -147,3 +154,53 @@ def _candidates(identity: Identity) -> Iterator[str]:
 
 def _digest(identity: Identity) -> str:
     return hashlib.sha256(f"{identity.issuer} {identity.subject}".encode()).hexdigest()[:32]
+
+
+STAFF, SUPERUSER = "staff", "superuser"
+OURS = frozenset({*roles.ROLES, STAFF, SUPERUSER})
+"""No claim puts anybody into a group with one of these names: only `Policy.roles` gives roles."""
+
+
+def settle(user: User, names: Iterable[str], policy: Policy) -> None:
+    """Set groups, roles and the two flags; the caller has locked the person's row and saves it."""
+    before = set(user.claimed)
+    has = set(user.groups.values_list("name", flat=True))
+    by_hand = has - before
+    named = set(names)
+    given = {role for name in named for role in policy.roles.get(name, frozenset())}
+    wanted = _joinable(named - OURS, policy) | (given & roles.ROLES.keys())
+    user.groups.remove(*Group.objects.filter(name__in=(before & has) - wanted))
+    for name in sorted(wanted - has):
+        user.groups.add(_group(name))
+    _mark(user, given, before, by_hand | wanted)
+    marks = {mark for mark in (STAFF, SUPERUSER) if mark in user.claimed}
+    user.claimed = sorted((wanted - by_hand) | marks)
+
+
+def _joinable(names: set[str], policy: Policy) -> set[str]:
+    """Return the names whose group grants no permissions.
+
+    Whoever names groups elsewhere must not be able to grant permissions here.
+    """
+    rights = Group.objects.filter(name__in=names, permissions__isnull=False)
+    return names - (set(rights.values_list("name", flat=True)) - policy.roles.keys())
+
+
+def _group(name: str) -> Group:
+    return roles.ensure(name) if name in roles.ROLES else Group.objects.get_or_create(name=name)[0]
+
+
+def _mark(user: User, given: set[str], before: set[str], groups: set[str]) -> None:
+    """Set or clear the two flags; clear only those that a claim has set."""
+    claimed = set(user.claimed) - {STAFF, SUPERUSER}
+    if SUPERUSER in given and (not user.is_superuser or SUPERUSER in before):
+        user.is_superuser = True
+        claimed.add(SUPERUSER)
+    elif SUPERUSER in before:
+        user.is_superuser = False
+    if given and (not user.is_staff or STAFF in before):
+        user.is_staff = True
+        claimed.add(STAFF)
+    elif STAFF in before:
+        user.is_staff = bool(groups & roles.ROLES.keys()) or user.is_superuser
+    user.claimed = sorted(claimed)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from portal.health import sealed
 from sessions.errors import BinderyError
 
-from . import configuration, network, processes, services, storage
+from . import configuration, network, services, storage
 from .finding import Finding, in_a_line
 
 log = logging.getLogger(__name__)
@@ -41,12 +41,12 @@ def checks(mail_to: str = "", patience: float = 10) -> list[Check]:
         Check("database", storage.check_database),
         Check("what is encrypted", sealed.check_sealed, stored=True),
         Check("Redis", storage.check_redis),
-        Check("back end", processes.check_backend, seconds=60),
+        Check("back end", services.check_backend, seconds=60),
         Check("database and data", storage.check_installation, seconds=60, stored=True),
         Check("disk", storage.check_disk, stored=True),
         Check(
             "worker and watch",
-            partial(processes.check_processes, patience),
+            partial(services.check_processes, patience),
             seconds=patience + 10,
             stored=True,
         ),

@@ -28,8 +28,7 @@ from redis import Redis, RedisError
 from sessions import capacity
 from sessions.backends import get_backend
 from sessions.installation import ownership
-from sessions.installation.known import known
-from sessions.installation.rules import Verdict
+from sessions.installation.known import Verdict, known
 from sessions.watch.conditions import in_words
 
 from .finding import Finding, in_a_line

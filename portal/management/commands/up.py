@@ -26,17 +26,17 @@ from django.utils.translation import gettext as _
 from portal.accounts import bootstrap
 from portal.backup import preconditions
 from portal.backup.programs import BackupError
+from portal.lib.datafolder import only_one
 from portal.lib.logs.formats import as_object, prefixed
 from portal.run import examples, static_files
 from portal.run.listener import listen, what_is_wrong
-from portal.run.lockfile import only_one
 from portal.run.supervisor import Part, supervise
 from sessions import outages
 from sessions.backends import Problem, get_backend
 from sessions.backends.local import launch
 from sessions.errors import BinderyError
 from sessions.installation import ownership
-from sessions.installation.rules import Verdict
+from sessions.installation.known import Verdict
 from sessions.lifecycle import queue
 from sessions.models import Heartbeat
 from sessions.watch.conditions import in_words

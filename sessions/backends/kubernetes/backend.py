@@ -31,7 +31,16 @@ from sessions.backends import (
 )
 from sessions.errors import TemporaryError
 
-from . import buildreport, keysecret, namespace, nodes, output, preflight, serverpod, serverreport
+from . import (
+    buildreport,
+    keysecret,
+    namespace,
+    output,
+    podstatus,
+    preflight,
+    serverpod,
+    serverreport,
+)
 from .buildpod import build_pod
 from .changes import WARNINGS, Changes, latest, unanswered
 from .cluster import Cluster, Manifest
@@ -88,7 +97,7 @@ class KubernetesBackend:
         """Return the total of all nodes that take pods. Reading nodes needs a right of its own,
         which an operator need not grant (``deploy/kubernetes/nodes.yaml``)."""
         found = self._cluster.nodes()
-        return None if found is None else nodes.capacity(found, self.site.gpu)
+        return None if found is None else podstatus.capacity(found, self.site.gpu)
 
     def prepare(self) -> None:
         """Check the connection; nothing has to be set up. Raises `TemporaryError` when the cluster

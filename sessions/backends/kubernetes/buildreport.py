@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from sessions.backends import BuildReport
-from sessions.backends.codes import NO_ROOM_TO_BUILD
+from sessions.backends.messages import NO_ROOM_TO_BUILD
 
 from .buildpod import STAGES
 from .labels import BUILD, CANCEL, INSTALLATION, TOLD

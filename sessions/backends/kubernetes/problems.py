@@ -13,7 +13,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from sessions.backends.codes import NO_GPU, NO_ROOM
+from sessions.backends.messages import NO_GPU, NO_ROOM
 
 from .homes import words
 from .homes.pods import CONTAINER as FILES

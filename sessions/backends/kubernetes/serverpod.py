@@ -15,8 +15,7 @@ from . import keysecret
 from .homes import pods as homes
 from .homes import program
 from .labels import server_labels, server_name, volume_labels, volume_name
-from .merge import merged
-from .site import CA_FOLDER, Site
+from .site import CA_FOLDER, Site, merged
 
 PORT = 8888
 CONFIG = "/run/bindery/jupyter"

@@ -50,7 +50,7 @@ from . import (
 )
 from . import installation as place
 from .folders import BUILD, SERVER, Folders
-from .follow import Changes, Report
+from .reports import Changes, Report
 from .toolbox import interpreters
 
 _PROBLEMS_SECONDS = 30.0

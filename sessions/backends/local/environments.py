@@ -23,7 +23,7 @@ from sessions.errors import TemporaryError
 
 from . import launch, removal
 from .folders import SERVER, Folders
-from .keeper import disks, jobs
+from .keeper import files, jobs
 
 _DROPPED = ".dropped"
 _SECONDS = 20
@@ -35,16 +35,16 @@ def result(environment: Path) -> dict[str, Any] | None:
     None if none is finished there, or if the machine restarted before all of it was on disk.
     """
     try:
-        found: dict[str, Any] = json.loads((environment / disks.RESULT).read_text())
+        found: dict[str, Any] = json.loads((environment / files.RESULT).read_text())
     except (OSError, ValueError):
         return None
-    return None if disks.is_in_doubt(environment) else found
+    return None if files.is_in_doubt(environment) else found
 
 
 def finished(folders: Folders) -> list[Image]:
     """Return the environments that notebooks can use; remains of dropped ones are removed."""
     sweep(folders)
-    there = folders.environments.glob(f"[!.]*/{disks.RESULT}")
+    there = folders.environments.glob(f"[!.]*/{files.RESULT}")
     return [Image(path.parent.name) for path in sorted(there) if result(path.parent) is not None]
 
 

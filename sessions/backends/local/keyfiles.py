@@ -1,7 +1,7 @@
 """Write the files of a person's SSH key, only in the run folder of each of their notebooks.
 
 They are written outside what the sandbox shows and renamed into place: a notebook sees the old file
-or the new one. `keeper.keyfiles` has the notebook's side.
+or the new one. `keeper.home` has the notebook's side.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from keys.keypairs import Identity
 
 from . import launch, owners, reports
 from .folders import SERVER
-from .keeper import jobs
-from .keeper import keyfiles as shown
+from .keeper import home, jobs
 from .keeper.files import put, remove
 
 
 def write(folder: Path, uid: int, identity: Identity) -> None:
     """Give these keys to the notebook of this run folder, started or not."""
-    there = owners.folder(folder / shown.FOLDER, uid, 0o700)
-    _put(there / shown.KNOWN_HOSTS, uid, identity.known_hosts, 0o644)
-    _put(there / shown.PUBLIC, uid, f"{identity.public}\n", 0o644)
-    _put(there / shown.PRIVATE, uid, identity.private, 0o600)
+    there = owners.folder(folder / home.KEY_FOLDER, uid, 0o700)
+    _put(there / home.KNOWN_HOSTS, uid, identity.known_hosts, 0o644)
+    _put(there / home.PUBLIC, uid, f"{identity.public}\n", 0o644)
+    _put(there / home.PRIVATE, uid, identity.private, 0o600)
 
 
 def renew(run: Path, volume: str, identity: Identity) -> None:
@@ -39,7 +38,7 @@ def forget(run: Path, volume: str) -> None:
     """Remove the keys from the run folders of the person's notebooks that have ended."""
     for folder in _of(run, volume):
         if reports.server(0, folder).state == "gone":
-            remove(folder / shown.FOLDER)
+            remove(folder / home.KEY_FOLDER)
 
 
 def _of(run: Path, volume: str) -> Iterator[Path]:

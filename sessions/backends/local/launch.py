@@ -26,7 +26,7 @@ from sessions.errors import InternalError
 
 from . import owners, removal
 from .folders import parsed
-from .keeper import cgroups, disks, jobs, status
+from .keeper import cgroups, files, jobs, status
 
 HERE = Path(__file__).resolve().parent
 VARIABLE = "BINDERY_FORK_SERVER"
@@ -171,7 +171,7 @@ def _note(wish: Path) -> None:
     try:
         wish.touch()
     except OSError as error:
-        if error.errno not in disks.NOT_NOW:
+        if error.errno not in files.NOT_NOW:
             raise
 
 

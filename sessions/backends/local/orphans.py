@@ -27,7 +27,7 @@ from sessions.errors import StateConflict, TemporaryError
 from . import environments, launch, removal
 from .folders import BUILD, Folders
 from .keeper import cgroups
-from .keeper.disks import MARK, is_in_doubt, sync_all
+from .keeper.files import MARK, is_in_doubt, sync_all
 
 YOUNG = 60.0
 """Seconds: whoever makes a folder may be about to take the lock of the next attempt."""

@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 from sessions.errors import TemporaryError
 
 from . import owners
-from .keeper import disks, keyfiles
+from .keeper import files, home
 from .keeper.files import make_readable, remove, rename_unless_there
 
 _PLACES = ("/usr/bin", "/usr/local/bin", "/opt/*/bin")
@@ -77,7 +77,7 @@ def _version(path: str, uid: int) -> str:
 
 _HERE = Path(__file__).parent
 _TOOLS = _HERE / "toolbox.txt"
-_SHARED = (_HERE / "notebook.txt", _HERE.parents[1] / "buildpacks" / "detect.py")
+_SHARED = (_HERE / "notebook.txt", _HERE.parents[1] / "repofiles" / "detect.py")
 _SECONDS = 300
 _TRY = ("-I", "share/detect.py", os.devnull, "3.11")
 
@@ -90,8 +90,8 @@ _ETC = {
         "Host *\n"
         "    ProxyCommand socat - PROXY:127.0.0.1:%h:%p,proxyport=3128\n"
         "    StrictHostKeyChecking accept-new\n"
-        f"    GlobalKnownHostsFile {keyfiles.SHOWN}/{keyfiles.KNOWN_HOSTS}\n"
-        f"    IdentityFile ~/.ssh/{keyfiles.PRIVATE}\n"
+        f"    GlobalKnownHostsFile {home.KEY_MOUNT}/{home.KNOWN_HOSTS}\n"
+        f"    IdentityFile ~/.ssh/{home.PRIVATE}\n"
         "    IdentityFile ~/.ssh/id_ed25519\n"  # a person's further keys, where ssh looks itself
         "    IdentityFile ~/.ssh/id_ecdsa\n"
         "    IdentityFile ~/.ssh/id_rsa\n"
@@ -120,7 +120,7 @@ def ensure(toolboxes: Path, python: str) -> Path:
         _share(draft / "share")
         _compile(draft)
         make_readable(draft)
-        disks.sync(draft)  # it is made once, and nothing works without it
+        files.sync(draft)  # it is made once, and nothing works without it
         rename_unless_there(draft, target)
     finally:
         remove(draft)

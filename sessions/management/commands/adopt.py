@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from sessions.errors import BinderyError
 from sessions.installation import adopt, ownership
 from sessions.installation.adopt import Stock
-from sessions.installation.rules import Verdict, is_too_much
+from sessions.installation.known import Verdict, is_too_much
 from sessions.watch.conditions import in_words
 
 NAMED = 10

@@ -27,12 +27,12 @@ import ast
 from pathlib import Path
 
 from .main import merge, synced
-from .values import AWAY, NO_ROOM, Failed
+from .rule import AWAY, NO_ROOM, Failed
 
 __all__ = ["AWAY", "NO_ROOM", "Failed", "merge", "program", "synced"]
 
-_MODULES = ("values", "content", "tree", "record", "gitfolders", "packs", "built", "rule",
-            "gitplan", "plan", "stage", "change", "run", "main")  # fmt: skip
+_MODULES = ("rule", "content", "tree", "record", "gitfolders",
+            "gitplan", "plan", "stage", "change", "main")  # fmt: skip
 """Each after those that it imports."""
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from .plan import Plan, parts
+from .rule import is_general
 from .stage import Stage
 from .tree import Tree, is_as, set_rights
-from .values import is_general
 
 
 class Change:

@@ -10,7 +10,7 @@ import os
 import struct
 from collections.abc import Iterator
 
-from .values import AWAY, NO_ROOM
+from .rule import AWAY, NO_ROOM
 
 _BLOCK = 1 << 17
 _ZEROS = bytes(_BLOCK)

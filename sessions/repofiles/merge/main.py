@@ -1,4 +1,7 @@
-"""The merge as a function and as a program; see the package."""
+"""One merge from its beginning or wherever it was killed to its end, under the record's lock.
+
+The merge as a function and as a program; see the package.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,148 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
+from .change import Change
 from .content import sync_disk
+from .plan import Plan
 from .record import Record
-from .run import Run
-from .tree import Tree, opened
-from .values import AWAY, NO_ROOM, Failed
+from .rule import AWAY, FILE, FOLDER, LINK, NO_ROOM, Failed, State
+from .stage import Stage
+from .tree import Tree, kind_of, opened, seen_of
+
+_SYNCED_ONE_BY_ONE = 300
+"""Files; of more, all that waits for the disk is written out at once, also that of others."""
+_NAMES = 20
+_LONGEST_NAME = 200
+_STAGING = b".bindery-merge-"
+
+
+class Run:
+    """One merge under the record's lock."""
+
+    def __init__(self, source: Tree, target: Tree, record: Record, commit: str) -> None:
+        self._source, self._target, self._record, self._commit = source, target, record, commit
+        self._each = False
+
+    def adopt(self) -> dict[str, Any]:
+        """Record the target as filled from this very source; no file of it is touched."""
+        plan = Plan(self._source, self._target, State(), None, self._commit)
+        report = self._report(plan, "adopted", "")
+        self._record.keep(State(self._commit, plan.theirs, plan.git.states, report))
+        return report
+
+    def merge(self, *, sync: bool) -> dict[str, Any]:
+        """Merge; the report is kept in the record, too. Without ``sync`` what fills an empty
+        folder is not waited for, see `synced`."""
+        base, begun = self._record.state() or State(), self._record.plan()
+        if begun and begun.staging:
+            self._remove(_STAGING + begun.staging.encode())
+        is_empty = not os.listdir(self._target.root)
+        in_doubt = self._record.is_in_doubt()
+        if base.commit == self._commit and not (begun or is_empty or in_doubt):
+            return {**base.report, "again": True}
+        if is_empty:
+            base, begun = State(), None
+        going_on = begun if begun and begun.entries else None
+        plan = Plan(self._source, self._target, base, going_on, self._commit, in_doubt=in_doubt)
+        plan.decide()
+        self._each = not is_empty and len(plan.puts) <= _SYNCED_ONE_BY_ONE
+        self._carry_out(plan, is_empty=is_empty)
+        report = self._report(plan, "filled" if is_empty else "merged", base.commit)
+        if is_empty and not sync:
+            self._record.mark_unsynced()
+        elif not self._each:
+            sync_disk(self._target.root)
+        self._record.keep(State(self._commit, plan.entries, plan.git.states, report))
+        if sync or not is_empty:
+            self._record.unmark()
+        return report
+
+    def _remove(self, staging: bytes) -> None:
+        if kind_of(self._target.look(staging)) == FOLDER:
+            self._target.remove(staging)
+            self._target.forget()
+
+    def _carry_out(self, plan: Plan, *, is_empty: bool) -> None:
+        written: dict[bytes, tuple[int, ...]] = {}
+        if plan.puts or plan.drops or plan.clears or plan.modes:
+            token = os.urandom(8).hex()
+            staging = _STAGING + token.encode()
+            stage = self._staged(plan, staging, token, is_empty=is_empty)
+            self._target.forget()
+            with opened(staging, self._target.root) as at:
+                Change(plan, stage, self._target, at).apply()
+            if self._each:
+                self._sync_folders({*stage.tops, *plan.drops, *plan.clears, *plan.modes})
+            self._remove(staging)
+            written = stage.written
+        self._see(plan, written)
+
+    def _staged(self, plan: Plan, staging: bytes, token: str, *, is_empty: bool) -> Stage:
+        """Write all that is new, then what it leads to. Where that fails nothing has changed.
+
+        In a folder that was empty nothing can be taken for the person's: the plan is not needed,
+        and one sync at the end is enough.
+        """
+        self._record.keep_plan(State(self._commit, staging=token))
+        try:
+            self._target.change(staging, lambda folder, name: os.mkdir(name, 0o700, dir_fd=folder))
+            with opened(staging, self._target.root) as at:
+                stage = Stage(Tree(at), self._source, plan, each=self._each)
+                stage.write_all()
+                if not is_empty and not self._each:
+                    sync_disk(at)
+            if not is_empty:
+                self._record.keep_plan(
+                    State(self._commit, plan.entries, plan.git.states, staging=token)
+                )
+        except OSError:
+            with suppress(OSError):
+                self._remove(staging)
+                self._record.drop_plan()
+            raise
+        return stage
+
+    def _sync_folders(self, changed: set[bytes]) -> None:
+        self._target.forget()
+        for above in {os.path.dirname(path) for path in changed}:
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                os.fsync(self._target.folder(above))
+
+    def _see(self, plan: Plan, written: dict[bytes, tuple[int, ...]]) -> None:
+        """Note mode and times of what stands as the repository has it."""
+        for path in plan.settled:
+            entry = plan.entries.get(path)
+            if entry is None or entry.kind == LINK or path in plan.left_out:
+                continue
+            is_new = path in plan.puts or path in plan.modes
+            there = self._target.look(path) if is_new else plan.stats[path]
+            if kind_of(there) != entry.kind or there is None:
+                continue
+            known = written.get(path) if entry.kind == FILE else None
+            if known in {None, (there.st_ino, there.st_size, there.st_mtime_ns)}:
+                plan.entries[path] = entry._replace(seen=seen_of(there))
+
+    def _report(self, plan: Plan, state: str, was: str) -> dict[str, Any]:
+        beside_each = [[shown(path), shown(name)] for path, name in sorted(plan.conflicts)]
+        return {
+            "state": state,
+            "commit": self._commit,
+            "was": was,
+            "git": plan.git.modes.get(b".git", ""),
+            **plan.counts,
+            "conflicts": len(beside_each),
+            "conflict_names": beside_each[:_NAMES],
+            "left_out": len(plan.left_out),
+            "left_out_names": [shown(path) for path in sorted(plan.left_out)[:_NAMES]],
+        }
+
+
+def shown(path: bytes) -> str:
+    """Return a name as it can be shown to anybody: bounded, and nothing in it is a control."""
+    text = "".join(
+        each if each.isprintable() else "\ufffd" for each in path.decode("utf-8", "replace")
+    )
+    return text if len(text) <= _LONGEST_NAME else "…" + text[-_LONGEST_NAME:]
 
 
 def merge(

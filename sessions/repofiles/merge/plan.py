@@ -5,13 +5,29 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
-from .built import scan
 from .content import blocks
-from .gitfolders import git_folders, read_git
+from .gitfolders import git_folders, read_git, scan
 from .gitplan import IF_MISSING, IF_OTHER, ORDINARY, GitPlan
-from .rule import BESIDE, CLEAR, DROP, KEEP, MAKE, NOTHING, PUT, REPLACE, beside, verdict
+from .rule import (
+    AWAY,
+    BESIDE,
+    CLEAR,
+    DROP,
+    FILE,
+    FOLDER,
+    KEEP,
+    LINK,
+    MAKE,
+    NOTHING,
+    PUT,
+    REPLACE,
+    Entry,
+    Failed,
+    State,
+    beside,
+    verdict,
+)
 from .tree import Tree, kind_of, rights_of
-from .values import AWAY, FILE, FOLDER, LINK, Entry, Failed, State
 
 
 class Put(NamedTuple):

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from .rule import Entry, Failed, Git, State
 from .tree import Tree, as_bytes, as_text, open_folder
-from .values import Entry, Failed, Git, State
 
 _VERSION = 1
 _LOCK_SECONDS = 60

@@ -6,8 +6,8 @@ import os
 
 from .content import copy_content
 from .plan import Plan, Put, parts
+from .rule import FOLDER, LINK, is_general
 from .tree import Tree, as_bytes, kind_of
-from .values import FOLDER, LINK, is_general
 
 
 class Stage:

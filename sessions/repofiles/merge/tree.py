@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from .content import digest_of
-from .values import AWAY, FILE, FOLDER, LINK, OTHER
+from .rule import AWAY, FILE, FOLDER, LINK, OTHER
 
 _OPEN_FOLDERS = 64
 _SMALL = 50_000_000

@@ -13,7 +13,7 @@ import json
 import os
 from typing import Any
 
-from . import tree, way
+from . import folders
 
 VOLUME = "/run/bindery/volume"
 LAST_WORDS = "/dev/termination-log"
@@ -29,7 +29,7 @@ def main(words: list[str], volume: str = VOLUME, last_words: str = LAST_WORDS) -
     told: dict[str, Any]
     try:
         told = {"measure": measured, "drop": dropped}[task](volume, name)
-    except way.Blocked as blocked:
+    except folders.Blocked as blocked:
         told = {"code": BLOCKED, "path": blocked.path}
     except OSError as error:
         told = {"code": FAILED, "why": str(error)[:300]}
@@ -40,19 +40,19 @@ def main(words: list[str], volume: str = VOLUME, last_words: str = LAST_WORDS) -
 def measured(volume: str, name: str) -> dict[str, Any]:
     """Return the size of the project's folder, 0 if there is none."""
     try:
-        folder = way.opened(volume, (*way.HOMES, name), make=False)
+        folder = folders.opened(volume, (*folders.HOMES, name), make=False)
     except FileNotFoundError:
         return {"size": 0}
-    return {"size": tree.size(folder, SECONDS)}
+    return {"size": folders.size(folder, SECONDS)}
 
 
 def dropped(volume: str, name: str) -> dict[str, Any]:
     """Remove the project's folder and its record, and nothing else."""
-    for parts in (way.HOMES, way.RECORDS):
+    for parts in (folders.HOMES, folders.RECORDS):
         try:
-            folder = way.opened(volume, parts, make=False)
+            folder = folders.opened(volume, parts, make=False)
         except FileNotFoundError:
             continue
-        tree.remove(folder, name)
+        folders.remove(folder, name)
         os.close(folder)
     return {"size": 0}

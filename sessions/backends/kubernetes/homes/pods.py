@@ -13,12 +13,11 @@ from typing import Any
 
 from sessions.backends import ServerSpec
 from sessions.backends.kubernetes.labels import OURS, OWNER, helper_labels, helper_name, volume_name
-from sessions.backends.kubernetes.merge import merged
-from sessions.backends.kubernetes.site import Site
+from sessions.backends.kubernetes.site import Site, merged
 
 from . import program
+from .folders import HOMES
 from .settle import SOURCE, VOLUME
-from .way import HOMES
 
 CONTAINER = "bindery-files"
 USER = 1000

@@ -14,11 +14,11 @@ from typing import Any
 from sessions import repofiles
 from sessions.backends.kubernetes.labels import program_labels
 
-from . import helper, settle, tree, way
+from . import folders, helper, settle
 
 FOLDER = "/run/bindery/homes"
 _VOLUME = "homes"
-_MODULES = (helper, settle, tree, way)
+_MODULES = (folders, helper, settle)
 
 _START = """\
 import sys

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from . import tree, way
+from . import folders
 
 SOURCE = "/home/jovyan"
 VOLUME = "/run/bindery/volume"
@@ -92,21 +92,21 @@ def settled(
     continues.
     """
     try:
-        folder = way.opened(volume, (*way.HOMES, name), make=True)
-        os.close(way.opened(volume, (*way.RECORDS, name), make=True))
-        record = os.path.join(volume, *way.RECORDS, name, RECORD)
-        target = os.path.join(volume, *way.HOMES, name)
+        folder = folders.opened(volume, (*folders.HOMES, name), make=True)
+        os.close(folders.opened(volume, (*folders.RECORDS, name), make=True))
+        record = os.path.join(volume, *folders.RECORDS, name, RECORD)
+        target = os.path.join(volume, *folders.HOMES, name)
         report = merge(_there(source), target, record, commit)
         told = _told(report, os.path.exists(record))
         if "code" not in told:
             make_room_for_keys(folder)
             make_working_folder(folder, source, os.getcwd())
-    except way.Blocked as blocked:
+    except folders.Blocked as blocked:
         return {"code": BLOCKED, "path": blocked.path}
     except (OSError, ValueError) as error:
         number = getattr(error, "errno", None) or 0
         return {"code": CODES.get(number, FAILED), "why": str(error)[:300]}
-    return told if "code" in told else {**told, "size": tree.size(folder, SECONDS)}
+    return told if "code" in told else {**told, "size": folders.size(folder, SECONDS)}
 
 
 def _there(source: str) -> str:
@@ -148,8 +148,8 @@ def make_working_folder(folder: int, source: str, working: str) -> None:
     path = os.path.relpath(working, source)
     if path == os.curdir or path.split("/")[0] == os.pardir:
         return
-    with suppress(way.Blocked, OSError):  # where the person has something else, that counts
-        os.close(way.below(os.dup(folder), path.split("/"), make=True))
+    with suppress(folders.Blocked, OSError):  # where the person has something else, that counts
+        os.close(folders.below(os.dup(folder), path.split("/"), make=True))
 
 
 def bounded(told: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from sessions.backends import FilesReport
 from sessions.backends.kubernetes.podstatus import containers, moment
-from sessions.backends.mergewords import files_report, printable
+from sessions.backends.messages import files_report, printable
 
 from .helper import FAILED as HELPER_FAILED
 from .pods import CONTAINER

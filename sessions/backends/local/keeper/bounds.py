@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import disks, usage
+from . import files, usage
 from .cgroups import Group
 from .status import Ended
 
@@ -129,14 +129,14 @@ def refuses(folder: str) -> str:
     Writes a file, because quotas show only then.
     """
     if is_full(folder):
-        return disks.FULL
+        return files.FULL
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(_PROBE))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        return disks.reason(error.errno)
+        return files.reason(error.errno)
     return ""
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from sessions.egress import proxy
 from sessions.egress.addresses import Rules
 
-from . import bounds, disks, steps
+from . import bounds, files, steps
 from .cgroups import Group
 from .files import copy, first_link_out, make_readable, remove, rename_unless_there
 from .jobs import BuildJob, Key
@@ -158,7 +158,7 @@ class Build:
             self._memory.watch(process),
             bounds.watch_files(process, _OPENED_TOO_MANY),
             bounds.watch_disk([self._job.partial], disk, ended),
-            bounds.watch_room(self._job.partial, Ended.by_disk("build", disks.FULL)),
+            bounds.watch_room(self._job.partial, Ended.by_disk("build", files.FULL)),
         )
 
     @asynccontextmanager
@@ -184,20 +184,20 @@ class Build:
         kept = base_folder(self._job, version)
         draft = kept.with_name(f".{self._folder.name}")
         remove(draft)
-        if disks.is_in_doubt(kept):
+        if files.is_in_doubt(kept):
             with suppress(FileNotFoundError):  # another build was quicker
                 os.rename(kept, draft)
             remove(draft)
         if kept.exists():
             self._log.say(f"── Taking Python {version} and JupyterLab as installed before")
             await copy(kept, self._partial / "env")
-            (self._partial / "env" / disks.MARK).unlink(missing_ok=True)
+            (self._partial / "env" / files.MARK).unlink(missing_ok=True)
             return
         for step in steps.base(self._job, version):
             await self._step(step)
         self._let_people_install(version)
         await copy(self._partial / "env", draft)
-        disks.mark(draft)
+        files.mark(draft)
         rename_unless_there(draft, kept)
 
     def _let_people_install(self, version: str) -> None:
@@ -211,8 +211,8 @@ class Build:
             remove(self._partial / name)
         for name in ("env", "home"):
             make_readable(self._partial / name)
-        (self._partial / disks.RESULT).write_text(json.dumps(found))
-        disks.mark(self._partial)
+        (self._partial / files.RESULT).write_text(json.dumps(found))
+        files.mark(self._partial)
         os.chmod(self._partial, 0o700 if self._job.private else 0o755)
         rename_unless_there(self._partial, Path(self._job.environment))
 

@@ -4,18 +4,26 @@ It is `home` in the project's own folder. At the first start it is filled with t
 was built; when the project moves to another commit, that is merged into it
 (`sessions.repofiles.merge`). The merge's record lies beside the folder, where the notebook does not
 see it. Nothing is ever moved to another file system: people's volumes may be on one of their own.
+
+Link the person's SSH key into their notebook's ``~/.ssh``.
+
+The portal writes the key files into a folder of the run folder, which the sandbox shows read-only:
+when it replaces one, every notebook has the new one at once. ``~/.ssh`` itself stays the person's.
+Its content may be a trap, since the notebook's code made it: no link is followed, and whatever is
+in the way is moved aside.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sessions.repofiles import merge
 
-from . import disks
+from . import files
 from .files import remove, sync_folder
 from .jobs import ServerJob
 from .status import Ended
@@ -24,9 +32,9 @@ _FORMER = "home-"
 """Before there were merges, each commit had a folder named after it, and there was no record."""
 _SHORT = 7
 _DISK = {
-    "merge.full": disks.FULL,
-    "merge.read-only": disks.READ_ONLY,
-    "merge.away": disks.GONE,
+    "merge.full": files.FULL,
+    "merge.read-only": files.READ_ONLY,
+    "merge.away": files.GONE,
 }
 
 
@@ -124,3 +132,68 @@ def _head(home: Path) -> str:
 def _free(path: Path) -> Path:
     tries = (path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 1000)))
     return next(each for each in tries if not os.path.lexists(each))
+
+
+KEY_FOLDER = "ssh"
+PRIVATE = "ssh.priv"
+PUBLIC = "ssh.pub"
+KNOWN_HOSTS = "known_hosts"
+KEY_MOUNT = "/run/ssh"
+"""Where the sandbox shows the folder; its ssh_config (see `toolbox`) names this path too."""
+
+_HERE = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_SSH = ".ssh"
+
+
+def link_key(home: Path) -> None:
+    """Make ``.ssh/ssh.priv`` and ``.ssh/ssh.pub`` in the person's files link to the key."""
+    there = _opened(home, None)
+    try:
+        folder = _ssh_folder(there)
+        try:
+            for name in (PRIVATE, PUBLIC):
+                _link(folder, name)
+        finally:
+            os.close(folder)
+    finally:
+        os.close(there)
+
+
+def _opened(path: str | Path, parent: int | None) -> int:
+    """Open the folder itself, never a link's target, and make it writable for its owner."""
+    folder = os.open(path, _HERE, dir_fd=parent)
+    mode = stat.S_IMODE(os.fstat(folder).st_mode)
+    if mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.fchmod(folder, mode | stat.S_IRWXU)
+    return folder
+
+
+def _ssh_folder(home: int) -> int:
+    try:
+        return _opened(_SSH, home)
+    except FileNotFoundError:
+        pass
+    except OSError:  # a link, a file, or a folder that cannot be read
+        _set_aside(home, _SSH)
+    os.mkdir(_SSH, 0o700, dir_fd=home)
+    return _opened(_SSH, home)
+
+
+def _link(folder: int, name: str) -> None:
+    target = f"{KEY_MOUNT}/{name}"
+    try:
+        if os.readlink(name, dir_fd=folder) == target:
+            return
+        _set_aside(folder, name)
+    except FileNotFoundError:
+        pass
+    except OSError:  # something else than a link
+        _set_aside(folder, name)
+    os.symlink(target, name, dir_fd=folder)
+
+
+def _set_aside(folder: int, name: str) -> None:
+    there = set(os.listdir(folder))
+    names = (f"{name}.{number}" for number in range(1, len(there) + 2))
+    os.rename(name, next(each for each in names if each not in there),
+              src_dir_fd=folder, dst_dir_fd=folder)  # fmt: skip

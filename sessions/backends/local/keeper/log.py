@@ -16,7 +16,7 @@ import re
 from collections import deque
 from pathlib import Path
 
-from .disks import NOT_NOW
+from .files import NOT_NOW
 
 LONGEST = 4000
 CUT_MARK = " … (line cut)"

@@ -1,12 +1,30 @@
-"""Detach a keeper's process and drop its privileges."""
+"""Detach a keeper's process and drop its privileges.
+
+Put a user and a mount namespace around a sandbox, for limits that bubblewrap has no option for.
+
+`program` enters them between fork and exec, so they cost no further program. A user namespace has
+its own counts of what a machine otherwise counts per user, and its in-memory folders and terminals
+get a maximum number of files. bubblewrap then makes its own namespaces below and cannot exceed
+these limits, nor can anything in the sandbox. Standard library only.
+
+Try which limits of `cgroups` and `namespaces` this machine allows, as a keeper would.
+
+The arguments are a folder that can be mounted on and the uid of sandboxes; the answer is a line of
+JSON for the operator: ``group`` says whether there is a memory cgroup, and ``namespaces`` why there
+are no namespaces with limits, "" if there are.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+from . import cgroups
 
 _PR_SET_NO_NEW_PRIVS = 38
 _SOONER_THAN_THE_PORTAL = "500"
@@ -46,3 +64,86 @@ def drop(uid: int) -> None:
         os.setresuid(uid, uid, uid)
     if ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or os.geteuid() == 0:
         sys.exit("The keeper could not give up its rights.")
+
+
+FOLDERS = {"tmp": "/tmp", "shm": "/dev/shm", "run": "/run"}
+"""In-memory folders: where each is mounted below ``memory``, and where the sandbox sees it."""
+TERMINALS = "pts"
+"""Folder of the terminals below ``memory``, which the sandbox sees at /dev/pts."""
+BYTES_OF_INODE = 1024
+"""Bytes that a file in memory takes besides its content, with its name: 0.6 to 1 kB."""
+
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+_PTS = b"newinstance,ptmxmode=0666,mode=620,max=64"
+"""A machine has 4,096 terminals for everyone, so each sandbox gets a limit of its own."""
+_PR_SET_DUMPABLE = 4
+_SHARE = 8
+"""One sandbox gets what a user of the machine may have, divided by this."""
+_OF_USER = {
+    "max_inotify_instances": "/proc/sys/fs/inotify/max_user_instances",
+    "max_inotify_watches": "/proc/sys/fs/inotify/max_user_watches",
+}
+_NAMESPACES = "2"
+"""Most user namespaces: bubblewrap's own, and the one with which it forbids others inside."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def enter(memory: Path, size: int, files: int) -> None:
+    """Enter them, and mount the in-memory folders, of ``size`` bytes and ``files`` each.
+
+    Raises `OSError` if the machine does not allow it.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # or its own entries in /proc were root's
+    _checked(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS))
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    with suppress(OSError):  # a container may see /proc/sys read-only
+        _limit()
+    for name in FOLDERS:
+        options = f"size={size},nr_inodes={files},mode={'755' if name == 'run' else '1777'}"
+        target = os.fsencode(memory / name)
+        flags = _MS_NOSUID | _MS_NODEV
+        _checked(_libc.mount(b"tmpfs", target, b"tmpfs", flags, options.encode()))
+    target = os.fsencode(memory / TERMINALS)
+    _checked(_libc.mount(b"devpts", target, b"devpts", _MS_NOSUID | _MS_NOEXEC, _PTS))
+
+
+def prepare(memory: Path) -> None:
+    """Make the mount points."""
+    for name in (*FOLDERS, TERMINALS):
+        (memory / name).mkdir(parents=True, exist_ok=True)
+
+
+def _limit() -> None:
+    Path("/proc/sys/user/max_user_namespaces").write_text(_NAMESPACES)
+    for name, of_machine in _OF_USER.items():
+        most = int(Path(of_machine).read_text()) // _SHARE
+        Path("/proc/sys/user", name).write_text(str(most))
+
+
+def _checked(result: int) -> None:
+    if result:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+_ENOUGH = 1_000_000_000
+
+
+def main() -> None:
+    """Try them and print the answer."""
+    folder, uid = Path(sys.argv[-2]), int(sys.argv[-1])
+    group = cgroups.make(folder, _ENOUGH, uid)
+    prepare(folder)
+    drop(uid)
+    try:
+        enter(folder, 1_000_000, 100)
+    except OSError as error:
+        why = error.strerror or str(error)
+    else:
+        why = ""
+    sys.stdout.write(json.dumps({"group": group is not None, "namespaces": why}) + "\n")

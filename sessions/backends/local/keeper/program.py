@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from . import namespaces, seccomp, usage
+from . import privileges, seccomp, usage
 from .sandbox import SHELL, Handed, Sandbox, arguments, command
 
 _CHUNK: Final = 65536
@@ -46,7 +46,7 @@ async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[Proce
 async def _start(sandbox: Sandbox, words: Sequence[str]) -> Process:
     """Start bubblewrap, within namespaces of ours if the machine allows that."""
     if sandbox.memory:
-        namespaces.prepare(Path(sandbox.memory))
+        privileges.prepare(Path(sandbox.memory))
         with suppress(subprocess.SubprocessError):
             return await _bubblewrap(sandbox, words)
     return await _bubblewrap(replace(sandbox, memory=""), words)
@@ -92,7 +92,7 @@ def _enter(sandbox: Sandbox) -> None:
         sandbox.group.join()
     if sandbox.memory:
         files = max(_FEW_FILES, sandbox.scratch // _BYTES_FOR_A_FILE)
-        namespaces.enter(Path(sandbox.memory), sandbox.scratch, files)
+        privileges.enter(Path(sandbox.memory), sandbox.scratch, files)
 
 
 async def _at_any_rate(starting: asyncio.Task[Process]) -> Process:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from .cgroups import Group
 from .jobs import Bounds, Site
-from .namespaces import FOLDERS, TERMINALS
+from .privileges import FOLDERS, TERMINALS
 
 ENVIRONMENT = "/opt/env"
 HOME = "/home/jovyan"

@@ -14,9 +14,9 @@ from sessions import jupyter as lab
 from sessions.egress import proxy
 from sessions.egress.addresses import Rules
 
-from . import bounds, jupyter, keyfiles, status
+from . import bounds, jupyter, status
 from .cgroups import Group
-from .home import settle, sync
+from .home import KEY_FOLDER, KEY_MOUNT, link_key, settle, sync
 from .jobs import ServerJob
 from .jupyter import ask
 from .log import Log
@@ -49,8 +49,8 @@ class Server:
         """Serve until the notebook ends by itself. Raises `Ended` if it fails."""
         home, files = settle(self._job)
         self._mine = replace(self._mine, files=files)
-        if (self._folder / keyfiles.FOLDER).is_dir():
-            keyfiles.link(home)
+        if (self._folder / KEY_FOLDER).is_dir():
+            link_key(home)
         for old in (self._served / "net", self._served / jupyter.SOCKET, self._socket):
             old.unlink(missing_ok=True)
         self._write_configuration()
@@ -77,7 +77,7 @@ class Server:
             hostname=job.name,
             binds=[
                 *jupyter.binds(job, str(home), str(self._served), str(folder / "config")),
-                Bind(str(folder / keyfiles.FOLDER), keyfiles.SHOWN, optional=True),
+                Bind(str(folder / KEY_FOLDER), KEY_MOUNT, optional=True),
             ],
             site=job.site,
             bounds=job.bounds,

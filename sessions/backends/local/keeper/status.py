@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from . import disks
+from . import files
 from .files import put
 
 _WHOLE_FILE = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -86,7 +86,7 @@ class Ended(Exception):
     @classmethod
     def by_disk(cls, kind: str, why: str) -> Ended:
         """Return the end of a ``build`` or a ``spawn`` that a disk has caused."""
-        return cls(f"{kind}.{why}", disks.sentence(kind, why))
+        return cls(f"{kind}.{why}", files.sentence(kind, why))
 
 
 def write(folder: Path, status: Status) -> None:
@@ -99,7 +99,7 @@ def written(folder: Path, status: Status) -> bool:
     try:
         write(folder, status)
     except OSError as error:
-        if error.errno not in disks.NOT_NOW:
+        if error.errno not in files.NOT_NOW:
             raise
         return False
     return True

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from .namespaces import BYTES_OF_INODE
+from .privileges import BYTES_OF_INODE
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 

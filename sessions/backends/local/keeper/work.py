@@ -15,7 +15,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from . import disks, jobs, status
+from . import files, jobs, status
 from .build import Build
 from .cgroups import Group
 from .jobs import BuildJob
@@ -73,8 +73,8 @@ async def _outcome(folder: Path, mine: Status, secret: str, group: Group | None)
 
 def _mistake(kind: str, error: Exception) -> Status:
     """Return the status after an unexpected error; a disk's refusal is not the portal's mistake."""
-    if isinstance(error, OSError) and (why := disks.reason(error.errno)):
-        return Status(code=f"{kind}.{why}", message=disks.sentence(kind, why))
+    if isinstance(error, OSError) and (why := files.reason(error.errno)):
+        return Status(code=f"{kind}.{why}", message=files.sentence(kind, why))
     traceback.print_exception(error)
     return Status(code=f"{kind}.internal", message="The portal made a mistake of its own.")
 

@@ -19,8 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from keys.issuing import in_days, issue
-from keys.models import SCOPES, Token
-from keys.models.token import latest_end
+from keys.models import SCOPES, Token, latest_end
 from portal.models import User
 
 

@@ -1,4 +1,9 @@
-"""Turn a merge's report into sentences about a project's files at a start.
+"""Codes for notebooks and builds that wait for something to be freed.
+
+Such a wait may be long: `sessions.watch.timeouts` allows more time for it than for an ordinary
+start.
+
+Turn a merge's report into sentences about a project's files at a start.
 
 The report comes from `sessions.repofiles.merge` and may have been made where strangers' code runs:
 only numbers and text are taken from it, and both are bounded. Pure functions; both back ends use
@@ -15,6 +20,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from sessions.backends import FilesReport
+
+NO_GPU = "spawn.no-gpu-free"
+NO_ROOM = "spawn.no-room"
+NO_ROOM_TO_BUILD = "build.no-room"
+NO_SPACE = "build.no-space"
+BUILDS = "quota.builds"
+QUEUED = frozenset({NO_GPU, NO_ROOM})
+
 
 NAMES = 10
 """How many files are named; the rest are only counted."""

@@ -1,1 +1,0 @@
-"""Programs that builders run on a repository's files: `detect`."""
