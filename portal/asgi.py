@@ -26,7 +26,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E40
 from keys.authentication import bearer  # noqa: E402
 from portal.accounts.session_rekey import CarryOverSockets  # noqa: E402
 from portal.handler import Pages  # noqa: E402
-from portal.health.metrics import counting  # noqa: E402
+from portal.health.metrics import collectors  # noqa: E402
 from portal.lib.logs import requests  # noqa: E402
 from portal.server import is_bounded  # noqa: E402
 from portal.server.heads import OneSession  # noqa: E402
@@ -111,8 +111,8 @@ def behind_proxies(inner: Any) -> Any:
 _logging = [requests.write] if settings.PORTAL_LOG_REQUESTS else []
 application = requests.Requests(
     behind_proxies(Application()),
-    begins=[counting.begun],
-    ends=[counting.ended, *_logging],
+    begins=[collectors.begun],
+    ends=[collectors.ended, *_logging],
 )
 
 # Load all pages, then exempt everything loaded from garbage collection: each full collection had

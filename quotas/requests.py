@@ -131,7 +131,7 @@ def grant(wish: LimitRequest, by: User, value: float, until: date, answer: str =
     with transaction.atomic():
         _answer(wish, LimitRequest.State.GRANTED, by, answer)  # first, so that nobody else can
         _require_figures(wish.user, wish.limit, value, until)
-        setting.require(by, wish.limit, value, until, [wish.user])
+        setting.require_bounds(by, wish.limit, value, until, [wish.user])
         given.full_clean()
         given.save(force_insert=True)
         LimitRequest.objects.filter(pk=wish.pk).update(grant=given)

@@ -26,12 +26,14 @@ from quotas.limits import defaults
 from quotas.models import MOST, LimitSet, SupportBounds
 
 
-def first() -> dict[str, float]:
+def default_bounds() -> dict[str, float]:
     """Return the bounds until an operator sets others: twice the defaults."""
     return {name: 2 * value for name, value in defaults().items()}
 
 
-def require(by: User, limit: str, value: float, until: date, people: Collection[User] = ()) -> None:
+def require_bounds(
+    by: User, limit: str, value: float, until: date, people: Collection[User] = ()
+) -> None:
     """Raise `ValidationError` if ``by`` may not grant this.
 
     The grant is ``value`` of ``limit`` for ``people``, to the end of the day ``until``. The error's
@@ -43,7 +45,7 @@ def require(by: User, limit: str, value: float, until: date, people: Collection[
     elif until < timezone.localdate():
         errors["until"] = _("This day is over. Choose today or a later one.")
     elif not by.has_perm("quotas.exceed_bounds"):
-        bounds = SupportBounds.objects.first() or SupportBounds(**first())
+        bounds = SupportBounds.objects.first() or SupportBounds(**default_bounds())
         errors = _beyond(bounds, limit, value, until)
         if by in people:
             errors["value"] = _("You cannot grant to yourself. Ask an operator.")

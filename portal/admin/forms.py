@@ -99,7 +99,7 @@ class ManyGrantsForm(forms.ModelForm[Grant]):
         if {"limit", "value", "until"} <= data.keys():
             try:
                 figures = data["limit"], data["value"], data["until"]
-                setting.require(self.by, *figures, self.people)
+                setting.require_bounds(self.by, *figures, self.people)
             except ValidationError as error:
                 self.add_error(None, error)
         return data

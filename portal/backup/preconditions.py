@@ -25,7 +25,7 @@ from sessions.backends import get_backend
 from sessions.errors import TemporaryError
 from sessions.models import Heartbeat
 
-from . import database, folders, swap, tables
+from . import database, folders, postgresql, swap
 from .manifest import Manifest
 from .programs import BackupError
 from .swap import sync
@@ -147,7 +147,9 @@ def refuse_users_of_tables() -> None:
 
     Dropping the portal's tables would drop them, too.
     """
-    if database.kind() == "postgresql" and (names := tables.users_of(tables.found())):
+    if database.kind() == "postgresql" and (
+        names := postgresql.users_of(postgresql.installed_tables())
+    ):
         text = _(
             "These views and tables of others use the portal's, and would go with them: "
             "%(names)s. Keep their definitions, drop them, and restore again."

@@ -28,8 +28,8 @@ from django.utils.translation import gettext as _
 from keys.sealing import unreadable
 from portal.backup import database, manifest
 from portal.backup.create import KEYS
+from portal.backup.postgresql import quote
 from portal.backup.programs import BackupError
-from portal.backup.tables import quote
 from portal.health.sealed import COLUMNS
 from portal.models import User
 from portal.run import static_files

@@ -24,7 +24,7 @@ from portal.run.examples import example_urls
 from quotas.limits import limits_of
 from sessions import lifecycle, providers
 from sessions.errors import BinderyError
-from sessions.lifecycle.resources import by_default
+from sessions.lifecycle.admission import by_default
 from sessions.models import Project
 
 GONE_SHOWN = timedelta(days=7)

@@ -36,7 +36,7 @@ class GrantForm(forms.ModelForm[Grant]):
         if figures <= data.keys() and figures & set(self.changed_data):
             try:
                 people = [data["user"]] if data.get("user") else []
-                setting.require(self.by, data["limit"], data["value"], data["until"], people)
+                setting.require_bounds(self.by, data["limit"], data["value"], data["until"], people)
             except ValidationError as error:
                 self.add_error(None, error)
         return data

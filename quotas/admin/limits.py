@@ -119,7 +119,7 @@ class BoundsAdmin(OneRow[SupportBounds]):
 
     def first(self) -> dict[str, Any]:
         """Return the default bounds."""
-        return dict(setting.first())
+        return dict(setting.default_bounds())
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

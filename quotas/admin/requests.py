@@ -229,7 +229,7 @@ def _by(request: HttpRequest) -> User:
 def _beyond(by: User, wish: LimitRequest) -> list[str]:
     """Return why this person may not grant the request as asked."""
     try:
-        setting.require(by, wish.limit, wish.value, wish.until, [wish.user])
+        setting.require_bounds(by, wish.limit, wish.value, wish.until, [wish.user])
     except ValidationError as error:
         return error.messages
     return []

@@ -12,7 +12,7 @@ from rest_framework import serializers
 
 from quotas.limits import Limits, limits_of, limits_of_many
 from sessions.culling.policy import deletes_at
-from sessions.lifecycle.resources import by_default
+from sessions.lifecycle.admission import by_default
 from sessions.models import Project
 from sessions.states import Phase, ProjectState
 

@@ -33,7 +33,7 @@ from django.utils import timezone
 from yarl import URL
 
 from keys.sealing import CannotOpen
-from sessions.gateway.upstreams import reach
+from sessions.gateway.connections import reach
 from sessions.models import Heartbeat, Project, Session, Sign
 from sessions.models.session import SessionQuerySet
 from sessions.outages import guarded

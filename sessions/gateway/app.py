@@ -28,14 +28,13 @@ from portal.lib.logs import context, requests
 from sessions.gateway import responses, tickets
 from sessions.gateway.activity import Activity
 from sessions.gateway.authorize import Ruling, Verdict, Verdicts
-from sessions.gateway.connections import InFlight, TooMany, Visits
+from sessions.gateway.connections import InFlight, TooMany, Upstreams, Visits
 from sessions.gateway.headers import to_notebook
 from sessions.gateway.hosts import ALLOWED, OURS, entrant_cookie_name, is_label
 from sessions.gateway.proxy_http import BadStatus, Exchange
 from sessions.gateway.proxy_websocket import Relay
 from sessions.gateway.request import Arrival, cookie_in, is_foreign
 from sessions.gateway.responses import Answer
-from sessions.gateway.upstreams import Upstreams
 from sessions.gateway.websocket import Refused
 
 SECRET = b"x-bindery-secret"

@@ -9,9 +9,8 @@ from typing import Any
 from aiohttp import ClientResponse
 
 from sessions.gateway import headers
-from sessions.gateway.connections import Visit
+from sessions.gateway.connections import Upstream, Visit
 from sessions.gateway.request import Arrival
-from sessions.gateway.upstreams import Upstream
 
 
 class BadStatus(Exception):

@@ -14,9 +14,8 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from portal.server.socket import BYTES, CLOSE_WITHIN, PING_INTERVAL, PING_TIMEOUT
-from sessions.gateway.connections import InFlight, Visit
+from sessions.gateway.connections import InFlight, Upstream, Visit
 from sessions.gateway.request import Arrival
-from sessions.gateway.upstreams import Upstream
 from sessions.gateway.websocket import Control, Frames, Opcode, Opened, Wrong, control, opened
 
 log = logging.getLogger(__name__)

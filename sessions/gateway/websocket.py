@@ -25,8 +25,8 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C where it can be
 
 from sessions.gateway import headers
+from sessions.gateway.connections import LONGEST_HEADER, Upstream
 from sessions.gateway.request import Arrival
-from sessions.gateway.upstreams import LONGEST_HEADER, Upstream
 from sessions.jupyter import WEBSOCKET_MAX
 
 WITHIN = 60.0

@@ -25,8 +25,8 @@ from sessions.progress import journal
 from sessions.states import BuildState, Phase, SessionState
 
 from . import admission, observations
+from .admission import Contents
 from .queue import enqueue
-from .resources import Contents
 
 
 def attach(

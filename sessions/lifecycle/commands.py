@@ -25,7 +25,7 @@ from sessions.progress import journal
 from sessions.providers import understand
 from sessions.states import BuildState, Phase, ProjectState
 
-from . import admission, ending, observations, resources
+from . import admission, ending, observations
 from .admission import Room
 from .queue import enqueue
 
@@ -203,7 +203,7 @@ def _start(project: Project, user: User, *, force_build: bool = False) -> Projec
 
 
 def _begin(project: Project, user: User, mine: Room, *, force_build: bool = False) -> None:
-    wanted = resources.expected(project, mine.limits)
+    wanted = admission.expected(project, mine.limits)
     mine.admit_notebook(wanted)
     session = Session.objects.create(project=project, force_build=force_build, **asdict(wanted))
     Project.objects.filter(pk=project.pk).update(

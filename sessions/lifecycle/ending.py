@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.lib.logs import context
-from portal.lib.logs.redaction import EMOJI, visible
+from portal.lib.logs.formats import EMOJI, visible
 from portal.models import User
 from sessions.culling.policy import WARNING
 from sessions.errors import BinderyError, InternalError, TemporaryError

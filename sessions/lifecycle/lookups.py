@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import connections
 
-from sessions.lifecycle import resources, steps
+from sessions.lifecycle import admission, steps
 from sessions.models import Project, Session
 from sessions.states import SessionState
 
@@ -118,7 +118,7 @@ def _asks(session: Session) -> bool:
     """
     project = session.project
     named = project.ref == project.commit
-    return session.force_build or named or resources.known(project, project.commit) is None
+    return session.force_build or named or admission.known(project, project.commit) is None
 
 
 def _work(session_id: int, project: Project) -> Work:

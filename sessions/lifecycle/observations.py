@@ -19,7 +19,7 @@ from sessions.models import Build, Project, Session
 from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, Phase, SessionState
 
-from . import admission, files, resources
+from . import admission, files
 from .ending import fail, failures_of
 from .queue import enqueue
 
@@ -149,7 +149,7 @@ def _go_on(session: Session, build: Build) -> None:
     """Start the notebook, if its resources are still within its owner's limits."""
     with failures_of(session), transaction.atomic():
         mine = admission.lock(session.project.owner, beside=session)
-        wanted, _warnings = resources.settled(_resources(session.project, build), mine.limits)
+        wanted, _warnings = admission.settled(_resources(session.project, build), mine.limits)
         mine.admit_notebook(wanted)
         why, fields = "its environment is there", asdict(wanted) | _NO_ERROR
         advance = Session.objects.advance

@@ -18,7 +18,7 @@ from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
 from sessions.git import resolve as gitreach
 from sessions.git.resolve import Resolved, resolve
-from sessions.lifecycle import files, observations, resources, sshkey
+from sessions.lifecycle import admission, files, observations, sshkey
 from sessions.lifecycle.builds import attach
 from sessions.lifecycle.ending import failures_of
 from sessions.models import Build, Project, RepositoryRule, Session
@@ -41,8 +41,8 @@ def prepare(session_id: int) -> None:
         else:
             found = Resolved(project.commit, project.ref, project.path)
         _require_own(project, found)
-        there = resources.read(project, found)
-        wanted, warnings = resources.settled(there.resources, limits_of(project.owner))
+        there = admission.read(project, found)
+        wanted, warnings = admission.settled(there.resources, limits_of(project.owner))
         attach(session, found, there, wanted, warnings)
 
 

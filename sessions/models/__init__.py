@@ -3,8 +3,7 @@
 from sessions.models.build import Build
 from sessions.models.operations import Capacity, Condition, Heartbeat, Idempotency, Sign, Tally
 from sessions.models.project import Project
-from sessions.models.record import Event, LogChunk, Transition
-from sessions.models.removal import Removal, Removed, SetAside
+from sessions.models.record import Event, LogChunk, Removal, Removed, SetAside, Transition
 from sessions.models.rule import RepositoryRule
 from sessions.models.session import Access, Session
 

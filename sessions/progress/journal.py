@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import BigIntegerField, F, Min
 
 from portal.lib.db import Given, Prepared
-from portal.lib.logs.redaction import EMOJI, visible
+from portal.lib.logs.formats import EMOJI, visible
 from sessions import disclosure
 from sessions.backends import LogPiece
 from sessions.models import Build, Event, LogChunk, Project, Session

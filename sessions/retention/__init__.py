@@ -14,14 +14,14 @@ from datetime import timedelta
 
 from sessions.errors import BinderyError
 from sessions.models import Heartbeat, Sign
-from sessions.retention import images, logs, rows
+from sessions.retention import images, rows
 from sessions.retention.rows import Patience
 
 EVERY = timedelta(hours=1)
 SECONDS = 40.0
 """The worker ends a task after 55."""
 
-CHORES = (images.tidy, logs.tidy, rows.tidy)
+CHORES = (images.tidy, rows.tidy_logs, rows.tidy_rows)
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,11 @@
 These are events, sessions, builds, deleted projects, and other records. Events of a project that
 exists stay as long as its current session does. Sessions are the record of use that
 `sessions.statistics.usage` adds up: operators who want to look back further keep them longer.
+
+Remove build logs: by age, and the oldest first if all together are too large.
+
+One sentence that says so replaces a log, at the log's end: a reader at an earlier place finds it,
+and cursors stay valid. A log stays whole while a project that exists or can be restored shows it.
 """
 
 from __future__ import annotations
@@ -18,12 +23,15 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.admin.models import LogEntry as AdminEntry
 from django.contrib.sessions.models import Session as PortalSession
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db import transaction
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Sum
+from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.models import Letter
-from sessions.models import Build, Event, Project, Removal, Removed, Session
+from sessions.models import Build, Event, LogChunk, Project, Removal, Removed, Session
+from sessions.models.build import BuildQuerySet
 from sessions.states import BUILD_ACTIVE, SESSION_LIVE, BuildState
 
 
@@ -70,7 +78,7 @@ FEW = 50
 Old = Callable[[datetime], QuerySet[Any]]
 
 
-def tidy(patience: Patience) -> None:
+def tidy_rows(patience: Patience) -> None:
     """Delete all rows that are due, as far as there is time."""
     event_days, session_days = settings.PORTAL_KEEP_EVENT_DAYS, settings.PORTAL_KEEP_SESSION_DAYS
     _sweep(events, patience, Removed.EVENT, event_days, MANY)
@@ -141,3 +149,59 @@ def _sweep(old: Old, patience: Patience, kind: Removed, days: int, most: int) ->
         rows = old(moment)
         named = str(rows.model._meta.verbose_name_plural) if kind == Removed.RECORD else ""
         sweep(rows, patience, kind, days=days, name=named, most=most)
+
+
+def tidy_logs(patience: Patience) -> None:
+    """Measure new logs, and remove those that are too old or too many."""
+    _count(patience)
+    days = settings.PORTAL_KEEP_LOG_DAYS
+    if moment := before(days):
+        notice = _("The log was removed after %(days)d days.") % {"days": days}
+        _remove(removable().filter(finished__lt=moment), None, notice, patience)
+    if most := settings.PORTAL_KEEP_LOGS_GB * 10**9:
+        there = Build.objects.aggregate(there=Sum("log_size", default=0))["there"]
+        notice = _("The log was removed because all logs together took more than %(gb)d GB.")
+        values = {"gb": settings.PORTAL_KEEP_LOGS_GB}
+        _remove(removable(), there - most, notice % values, patience)
+
+
+def removable() -> BuildQuerySet:
+    """Return the builds that have a log that no project shows."""
+    shown = Project.objects.kept().filter(current__build=OuterRef("pk"))
+    return Build.objects.exclude(state__in=BUILD_ACTIVE).filter(~Exists(shown), log_size__gt=0)
+
+
+def _count(patience: Patience) -> None:
+    uncounted = Build.objects.exclude(state__in=BUILD_ACTIVE).filter(log_size=None)
+    uncounted.filter(chunks=0).update(log_size=0)
+    for pk in uncounted.order_by("pk").values_list("pk", flat=True).iterator():
+        if patience.is_over:
+            return
+        texts = LogChunk.objects.filter(build=pk)
+        size = texts.aggregate(size=Sum(Length("text"), default=0))["size"]
+        Build.objects.filter(pk=pk, log_size=None).update(log_size=size)
+
+
+def _remove(rows: BuildQuerySet, enough: int | None, notice: str, patience: Patience) -> None:
+    """Remove the oldest logs until ``enough`` bytes are gone; all of them if it is None."""
+    count = size = 0
+    for pk, log_size in list(rows.order_by("finished", "pk").values_list("pk", "log_size")):
+        if patience.is_over or (enough is not None and size >= enough):
+            break
+        if _replace(pk, notice):
+            count, size = count + 1, size + (log_size or 0)
+    if count:
+        Removal.objects.create(kind=Removed.LOG, count=count, size=size, why=notice)
+
+
+@transaction.atomic
+def _replace(pk: int, notice: str) -> bool:
+    """Leave the notice in place of the log; return False if it is gone already, or shown by now."""
+    if not removable().filter(pk=pk).update(log_size=0):
+        return False
+    chunks = LogChunk.objects.filter(build=pk)
+    last = chunks.order_by("-seq").first()
+    if last is not None:
+        chunks.filter(seq__lt=last.seq).delete()
+        chunks.filter(pk=last.pk).update(text=notice, at=timezone.now())
+    return True

@@ -21,8 +21,7 @@ from sessions.models import Build, Capacity, Session
 from sessions.states import SESSION_HOLDING, BuildState, SessionState
 
 from . import usage
-from .functions import Median, Seconds
-from .usage import Month
+from .usage import Median, Month, Seconds
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from functools import partial
 import httpx
 import pytest
 
-from sessions.gateway.upstreams import Upstreams
+from sessions.gateway.connections import Upstreams
 from sessions.models import Session
 from tests.backends.waiting import until
 from tests.gateway.conftest import Browser
@@ -157,7 +157,7 @@ def test_a_server_on_a_port_is_reached_as_well(browser):
 
 
 def test_more_notebooks_than_connections_are_kept_for(monkeypatch):
-    monkeypatch.setattr("sessions.gateway.upstreams.MOST", 2)
+    monkeypatch.setattr("sessions.gateway.connections.MOST", 2)
 
     async def use() -> list[bool]:
         upstreams = Upstreams()

@@ -10,11 +10,11 @@ import pytest
 
 from sessions.backends import BuildReport
 from sessions.backends.kubernetes.buildpod import STAGES
-from sessions.backends.kubernetes.buildreport import (
+from sessions.backends.kubernetes.reports import (
     begun_stages,
+    build_report,
     finished_stages,
     keys_of_nobody,
-    report,
 )
 from tests.kubernetes.things import Pod
 
@@ -79,12 +79,12 @@ FAILED = ended({"code": "build.requirements", "message": "It cannot be installed
     ],
 )
 def test_what_is_not_over_is_not_said_to_be(thing):
-    assert report(thing) == BuildReport(7)
+    assert build_report(thing) == BuildReport(7)
 
 
 def test_a_build_that_no_machine_takes_waits_and_says_for_what():
     refused = {"type": "PodScheduled", "status": "False", "message": "1 Insufficient cpu"}
-    found = report(pod("Pending", placed=False, conditions=[refused]))
+    found = build_report(pod("Pending", placed=False, conditions=[refused]))
     assert (found.finished, found.code) == (False, "build.no-room")
     assert "1 Insufficient cpu" in found.message
 
@@ -102,19 +102,19 @@ def test_a_key_without_its_pod_is_nobodys_once_it_is_old():
 def test_a_build_is_done_when_its_pod_has_left_a_digest():
     thing = pod("Succeeded", DONE, PLANNED, DONE, DONE, ended({"digest": DIGEST}))
     done = BuildReport(7, True, pack="Python", digest=DIGEST, resources="gpu: 1\n")
-    assert report(thing) == done
-    assert report(removed(thing)) == done
+    assert build_report(thing) == done
+    assert build_report(removed(thing)) == done
 
 
 def test_a_build_that_was_done_before_it_was_cancelled_is_done():
     states = (DONE, PLANNED, DONE, DONE, ended({"digest": DIGEST}))
-    assert report(pod("Succeeded", *states, told="cancel")).digest == DIGEST
+    assert build_report(pod("Succeeded", *states, told="cancel")).digest == DIGEST
 
 
 @pytest.mark.parametrize("stage", range(5))
 def test_each_container_can_say_why_it_failed(stage):
     before = [DONE, PLANNED, DONE, DONE][:stage]
-    found = report(pod("Failed", *before, FAILED))
+    found = build_report(pod("Failed", *before, FAILED))
     assert (found.finished, found.code) == (True, "build.requirements")
     assert found.message == "It cannot be installed."
     assert found.digest == ""
@@ -127,7 +127,9 @@ def test_each_container_can_say_why_it_failed(stage):
      '{"code": "spawn.deleted"}', f'{{"code": "build.{"x" * 60}"}}', '{"code": "build.a\\n"}'],
 )  # fmt: skip
 def test_what_no_builder_says_is_not_believed(said):
-    found = report(pod("Failed", DONE, PLANNED, DONE, ended(said, exitCode=1, reason="Error")))
+    found = build_report(
+        pod("Failed", DONE, PLANNED, DONE, ended(said, exitCode=1, reason="Error"))
+    )
     assert found.code == "build.failed"
     assert found.message == "The build ended with status 1. Its log says what it did last."
     assert found.digest == ""
@@ -135,18 +137,18 @@ def test_what_no_builder_says_is_not_believed(said):
 
 def test_a_sentence_holds_nothing_that_a_database_refuses():
     failed = ended({"code": "build.fetch", "message": "a\0b"}, exitCode=1)
-    assert report(pod("Failed", failed)).message == "ab"
+    assert build_report(pod("Failed", failed)).message == "ab"
 
 
 @pytest.mark.parametrize("last", [ended(), ended("garbage"), ended({"digest": ""}), {}])
 def test_a_success_without_a_digest_is_none(last):
-    found = report(pod("Succeeded", DONE, PLANNED, DONE, DONE, last))
+    found = build_report(pod("Succeeded", DONE, PLANNED, DONE, DONE, last))
     assert (found.finished, found.code, found.digest) == (True, "build.lost", "")
 
 
 def test_only_push_can_say_the_digest():
     forged = ended({"digest": DIGEST})
-    found = report(pod("Succeeded", DONE, PLANNED, DONE, forged, ended()))
+    found = build_report(pod("Succeeded", DONE, PLANNED, DONE, forged, ended()))
     assert (found.code, found.digest) == ("build.lost", "")
 
 
@@ -174,7 +176,7 @@ BY_POD = [
 
 @pytest.mark.parametrize(("reason", "message", "code", "sentence"), BY_POD)
 def test_the_clusters_own_end_of_a_pod_has_its_code(reason, message, code, sentence):
-    found = report(pod("Failed", DONE, reason=reason, message=message))
+    found = build_report(pod("Failed", DONE, reason=reason, message=message))
     assert (found.finished, found.code, found.message) == (True, code, sentence)
 
 
@@ -184,14 +186,14 @@ def test_the_clusters_own_end_of_a_pod_has_its_code(reason, message, code, sente
      ended(exitCode=1, reason="OOMKilled")],
 )  # fmt: skip
 def test_a_container_that_was_killed_used_too_much_memory(last):
-    found = report(pod("Failed", DONE, PLANNED, DONE, last))
+    found = build_report(pod("Failed", DONE, PLANNED, DONE, last))
     assert found.code == "build.out-of-memory"
     assert found.pack == "Python"
 
 
 def test_what_the_builder_says_counts_more_than_how_it_ended():
     said = ended({"code": "build.disk-full", "message": "Full."}, exitCode=137)
-    assert report(pod("Failed", DONE, PLANNED, DONE, said)).code == "build.disk-full"
+    assert build_report(pod("Failed", DONE, PLANNED, DONE, said)).code == "build.disk-full"
 
 
 @pytest.mark.parametrize(
@@ -205,14 +207,14 @@ def test_what_the_builder_says_counts_more_than_how_it_ended():
     ],
 )
 def test_a_cancelled_build_is_over_when_nothing_works_on_it(thing):
-    found = report(thing)
+    found = build_report(thing)
     assert (found.finished, found.code) == (True, "build.cancelled")
     assert found.message == "The build was cancelled."
 
 
 @pytest.mark.parametrize("thing", [pod("Pending", RUNS), pod("Running", RUNS), pod("Unknown")])
 def test_a_build_whose_pod_is_being_removed_by_others_is_lost(thing):
-    assert report(removed(thing)).code == "build.lost"
+    assert build_report(removed(thing)).code == "build.lost"
 
 
 @pytest.mark.parametrize(
@@ -224,7 +226,7 @@ def test_a_build_whose_pod_is_being_removed_by_others_is_lost(thing):
     ],
 )
 def test_a_builder_that_cannot_be_pulled_ends_the_build(waiting):
-    found = report(pod("Pending", {"waiting": waiting}))
+    found = build_report(pod("Pending", {"waiting": waiting}))
     assert (found.finished, found.code) == (True, "build.builder")
     assert found.message.endswith(waiting["message"])
 
@@ -239,5 +241,5 @@ def test_stages_are_known_as_begun_and_as_finished():
 @pytest.mark.parametrize("said", ["[" * 4000, '{"a":' * 800, "[" * 2000 + "]" * 2000])
 def test_last_words_may_be_as_deep_as_they_like(said):
     """A step may leave what it wants: the build is told to have failed all the same."""
-    found = report(pod("Failed", DONE, ended(said, exitCode=1)))
+    found = build_report(pod("Failed", DONE, ended(said, exitCode=1)))
     assert (found.finished, found.code) == (True, "build.failed")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sessions.backends import ServerReport
-from sessions.backends.kubernetes.serverreport import Sight, reports
+from sessions.backends.kubernetes.reports import Sight, reports
 from sessions.backends.messages import NO_GPU, NO_ROOM
 from tests.kubernetes.things import BARE, FULL, Pod
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from portal.lib.logs import context, formats
-from portal.lib.logs.redaction import visible
+from portal.lib.logs.formats import visible
 from tests.logs import written
 
 log = logging.getLogger("tests.log")

@@ -10,7 +10,7 @@ import pytest
 
 from keys import keypairs
 from keys.models import Token
-from portal.lib.logs.redaction import masking
+from portal.lib.logs.formats import masking
 from sessions.gateway import tickets
 from sessions.models import Session
 from tests.logs import written

@@ -15,7 +15,7 @@ from django_q.models import OrmQ
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from portal.health.metrics import counting, views
+from portal.health.metrics import collectors, views
 from portal.lib.logs.requests import Asked
 from sessions.models import Build, Capacity, Heartbeat, Removal, Session
 from sessions.states import BuildState, SessionState
@@ -59,7 +59,7 @@ def busy(backend, ada, bob) -> None:
     counters.count()
     asked = Asked("http", "GET", 0.0, route="home")
     asked.answered(200)
-    counting.ended(asked)
+    collectors.ended(asked)
 
 
 def test_the_names_and_kinds_are_as_prometheus_wants_them(busy):
@@ -151,7 +151,7 @@ async def test_requests_are_counted_by_the_name_of_their_address(backend, ada):
 
 
 def counted(route: str) -> float:
-    samples = [each for family in counting.REGISTRY.collect() for each in family.samples]
+    samples = [each for family in collectors.REGISTRY.collect() for each in family.samples]
     return sum(
         each.value
         for each in samples
@@ -162,13 +162,13 @@ def counted(route: str) -> float:
 @pytest.mark.parametrize(("route", "to"), [("notebook", "notebook"), ("other", "page")])
 def test_sockets_are_counted_while_they_are_open(route, to):
     def now_open() -> float:
-        return counting.REGISTRY.get_sample_value("bindery_open_sockets", {"to": to}) or 0
+        return collectors.REGISTRY.get_sample_value("bindery_open_sockets", {"to": to}) or 0
 
     before, asked = now_open(), Asked("websocket", "GET", 0.0, route=route)
     asked.answered(101)
-    counting.begun(asked)
+    collectors.begun(asked)
     assert now_open() == before + 1
-    counting.ended(asked)
+    collectors.ended(asked)
     assert now_open() == before
 
 

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from portal.backup import tables
+from portal.backup import postgresql
 from portal.models import User
 from tests.scripted import ScriptedBackend
 
@@ -166,7 +166,7 @@ def test_rows_that_are_not_there_after_all_are_noticed(kept, tmp_path):
 
 def test_every_table_of_this_version_is_known():
     names = set(connection.introspection.table_names())
-    assert names <= tables.ever_made() | {"sqlite_sequence"}
+    assert names <= postgresql.ever_made() | {"sqlite_sequence"}
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ def test_every_table_of_this_version_is_known():
     ],
 )  # fmt: skip
 def test_what_may_be_of_another_version_is_told_by_its_name(name, ours):
-    assert tables.may_be_ours(name, {"reports_page"}) == ours
+    assert postgresql.may_be_ours(name, {"reports_page"}) == ours
 
 
 def test_names_are_quoted_whatever_is_in_them():
-    assert tables.quote('a"b') == '"a""b"'
+    assert postgresql.quote('a"b') == '"a""b"'

@@ -185,21 +185,21 @@ def test_a_grant_stays_with_its_person(as_stan, ada, bob):
 
 # --- The rule ---
 def test_the_bounds_count_from_today_to_the_last_day(sue, bounded):
-    setting.require(sue, "max_cpu", 4.5, day(30))
-    setting.require(sue, "projects", 10, day(0))
+    setting.require_bounds(sue, "max_cpu", 4.5, day(30))
+    setting.require_bounds(sue, "projects", 10, day(0))
     with pytest.raises(ValidationError) as refusal:
-        setting.require(sue, "max_cpu", 4.6, day(31))
+        setting.require_bounds(sue, "max_cpu", 4.6, day(31))
     assert set(refusal.value.message_dict) == {"value", "until"}
 
 
 @pytest.mark.parametrize("who", ["ada", "vera"])
 def test_whoever_is_not_free_of_them_is_bound_by_them(who, request, bounded):
     with pytest.raises(ValidationError):
-        setting.require(request.getfixturevalue(who), "projects", 11, day(1))
+        setting.require_bounds(request.getfixturevalue(who), "projects", 11, day(1))
 
 
 def test_a_superuser_is_bound_by_nothing(root):
-    setting.require(root, "projects", 999, day(3000))
+    setting.require_bounds(root, "projects", 999, day(3000))
 
 
 def test_support_grants_nothing_to_themselves(as_sue, sue, bounded):

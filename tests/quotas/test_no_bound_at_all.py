@@ -90,12 +90,12 @@ def test_whoever_is_in_such_a_group_has_no_bound(ada):
 def test_support_does_not_grant_never_where_their_bound_is_a_number_of_days(sue, ada):
     SupportBounds.objects.create(idle_days=100, days=30)
     with pytest.raises(ValidationError) as refusal:
-        setting.require(sue, IDLE, 0, soon(), [ada])
+        setting.require_bounds(sue, IDLE, 0, soon(), [ada])
     assert list(refusal.value.message_dict) == ["value"]
-    setting.require(sue, IDLE, 100, soon(), [ada])
+    setting.require_bounds(sue, IDLE, 100, soon(), [ada])
     SupportBounds.objects.update(idle_days=0)
     for days in (0, 100_000):
-        setting.require(sue, IDLE, days, soon(), [ada])
+        setting.require_bounds(sue, IDLE, days, soon(), [ada])
 
 
 @pytest.mark.django_db

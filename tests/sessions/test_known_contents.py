@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from portal.models import User
-from sessions.lifecycle.resources import Contents, known
+from sessions.lifecycle.admission import Contents, known
 from sessions.models import Build, Project
 
 pytestmark = pytest.mark.django_db

@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from sessions.outages import guarded
 from sessions.watch import loop
-from sessions.watch.leader import LOCK, Holder, alone
+from sessions.watch.loop import LOCK, Holder, alone
 
 
 class Server:

@@ -9,7 +9,7 @@ import pytest
 from keys.keypairs import identity_of
 from portal.models import User
 from sessions import lifecycle
-from sessions.lifecycle import resources, steps
+from sessions.lifecycle import admission, steps
 from sessions.models import Build, Project
 from tests.sshd import SshServer
 
@@ -76,10 +76,10 @@ def test_who_is_not_let_in_learns_nothing_from_who_is(sshd, ada, bob, backend, w
     project = launched(sshd, bob, worker, ref=hers.commit)
     assert (project.state, project.current.code) == ("failed", "launch.key-not-accepted")
     assert project.current.build is None
-    assert resources.known(hers, hers.commit).resources == "cpur=0.5\n"
+    assert admission.known(hers, hers.commit).resources == "cpur=0.5\n"
     Project.objects.filter(pk=project.pk).update(commit=hers.commit)
     project.refresh_from_db()
-    assert resources.known(project, hers.commit) is None
+    assert admission.known(project, hers.commit) is None
     assert Build.objects.newest_built(project, hers.commit) is None
 
 

@@ -57,7 +57,7 @@ def test_old_events_go_and_those_of_the_current_session_stay(project):
 def test_young_events_stay(project):
     Event.objects.update(at=ago(179))
     count = Event.objects.count()
-    rows.tidy(Patience(10))
+    rows.tidy_rows(Patience(10))
     assert Event.objects.filter(session=project.current).count() == 2
     assert not Removal.objects.filter(kind=Removed.EVENT).exists()
     assert Event.objects.count() < count  # those of a session that went itself
@@ -115,7 +115,7 @@ def test_a_build_goes_when_nothing_tells_of_it_and_its_image_is_gone(ada):
         Build.objects.create(
             commit=commit, image=commit, state=state, dropped=dropped, size=size, **told
         )
-    rows.tidy(Patience(10))
+    rows.tidy_rows(Patience(10))
     assert [build.commit for build in Build.objects.all()] == ["there"]
 
 
@@ -163,6 +163,6 @@ def test_whoever_comes_second_counts_nothing_again(project):
     Event.objects.filter(session=project.current).update(session=None)
     there = Event.objects.count()
     for _time in range(2):
-        rows.tidy(Patience(10))
+        rows.tidy_rows(Patience(10))
     counted = Removal.objects.filter(kind=Removed.EVENT).values_list("count", flat=True)
     assert sum(counted) == there - Event.objects.count() == there

@@ -14,7 +14,7 @@ from sessions.lifecycle import observations
 from sessions.models import Build, Capacity, Session
 from sessions.states import BuildState, ProjectState, SessionState
 from sessions.statistics import overview
-from sessions.statistics.functions import Median, Seconds
+from sessions.statistics.usage import Median, Seconds
 from sessions.watch.reconcile import reconcile
 from tests.sessions.ran import ran
 from tests.stages import project_in

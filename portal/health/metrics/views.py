@@ -24,14 +24,14 @@ from keys.authentication import bearer
 from portal.health import checks
 from portal.lib.logs.requests import present
 
-from . import collectors, counting
+from . import collectors
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 def text() -> bytes:
     """Return this process's counts, and the database's metrics if it can be reached."""
-    return generate_latest(counting.REGISTRY) + generate_latest(_registry)
+    return generate_latest(collectors.REGISTRY) + generate_latest(_registry)
 
 
 class _Rows(Collector):

@@ -31,16 +31,7 @@ from sessions.backends import (
 )
 from sessions.errors import TemporaryError
 
-from . import (
-    buildreport,
-    keysecret,
-    namespace,
-    output,
-    podstatus,
-    preflight,
-    serverpod,
-    serverreport,
-)
+from . import keysecret, namespace, output, podstatus, preflight, reports, serverpod
 from .buildpod import build_pod
 from .changes import WARNINGS, Changes, latest, unanswered
 from .cluster import Cluster, Manifest
@@ -67,7 +58,7 @@ from .namespace import Namespace
 from .output import Place
 from .podstatus import Answering, annotation, label, leaves
 from .registry import Registry
-from .serverreport import Sight
+from .reports import Sight
 from .site import TAG, configured
 
 _AT_ONCE = {"gracePeriodSeconds": 0}
@@ -202,14 +193,14 @@ class KubernetesBackend:
         pod = self._build_pod(build_id)
         if pod is None:
             return None
-        ended, place = buildreport.finished_stages(pod), Place.parsed(position)
+        ended, place = reports.finished_stages(pod), Place.parsed(position)
         while place.container in ended:
             if piece := output.read(self._cluster, build_id, place).made():
                 return piece
             if place.is_last_stage:
                 return None
             place = place.next_stage()
-        if place.container not in buildreport.begun_stages(pod):
+        if place.container not in reports.begun_stages(pod):
             return None
         if self._changes:
             return self._changes.piece(build_id, place)
@@ -313,7 +304,7 @@ class KubernetesBackend:
         query = {"labelSelector": BUILD_KEYS}
         secrets = self._namespace.own(self._cluster.list("secrets", query).items)
         pods = self._cluster.list("pods", {"labelSelector": BUILDS}).items  # made after its key
-        found = buildreport.keys_of_nobody(secrets, pods, datetime.now(UTC))
+        found = reports.keys_of_nobody(secrets, pods, datetime.now(UTC))
         for name in found:
             self._cluster.delete("secrets", name)
         self._errands.sweep(datetime.now(UTC))
@@ -322,7 +313,7 @@ class KubernetesBackend:
     def builds(self) -> list[BuildReport]:
         query = {"labelSelector": BUILDS}
         pods = self._namespace.own(self._cluster.list("pods", query).items)
-        return [buildreport.report(pod) for pod in pods]
+        return [reports.build_report(pod) for pod in pods]
 
     def servers(self) -> list[ServerReport]:
         pods = self._all("pods")
@@ -336,7 +327,7 @@ class KubernetesBackend:
             had_pod=frozenset(),
             now=datetime.now(UTC),
         )
-        return serverreport.reports(sight, self.site)
+        return reports.reports(sight, self.site)
 
     def _all(self, kind: str) -> list[Manifest]:
         return self._namespace.own(self._cluster.list(kind, {"labelSelector": SERVERS}).items)

@@ -19,13 +19,13 @@ from queue import Empty, SimpleQueue
 from sessions.backends import BuildReport, LogPiece, ServerReport
 from sessions.errors import BinderyError
 
-from . import buildreport, serverreport
+from . import reports
 from .cluster import Cluster, Expired, Listing, Manifest, Query
 from .labels import BUILD, BUILDS, SERVERS, build_name
 from .namespace import Namespace
 from .output import Follower, Place
 from .podstatus import Answering, is_running, label
-from .serverreport import Sight
+from .reports import Sight
 from .site import Site
 
 log = logging.getLogger(__name__)
@@ -215,7 +215,7 @@ class Changes:
         for kind, number in self._seen.keys() - now.keys():
             if kind is BuildReport:
                 self._leave(number)
-                yield BuildReport(number, True, *buildreport.lost())
+                yield BuildReport(number, True, *reports.lost())
         self._seen = now
 
     def _everything(self) -> Iterator[Report]:
@@ -229,11 +229,11 @@ class Changes:
     def _build_reports(self) -> Iterator[BuildReport]:
         for pod in self._namespace.own(list(self._builds.things.values())):
             number = int(label(pod, BUILD))
-            stages = buildreport.begun_stages(pod)
+            stages = reports.begun_stages(pod)
             if stages and (number not in self._followers or stages != self._begun.get(number)):
                 self._grown.add(number)
             self._begun[number] = stages
-            yield buildreport.report(pod)
+            yield reports.build_report(pod)
 
     def _server_reports(self) -> list[ServerReport]:
         pods, secrets = (
@@ -246,7 +246,7 @@ class Changes:
         had_pod = frozenset(self._had_pod)
         now = datetime.now(UTC)
         sight = Sight(secrets, pods, self._answering.uids, warnings, had_pod, now)
-        return serverreport.reports(sight, self._site)
+        return reports.reports(sight, self._site)
 
     def _leave(self, build_id: int) -> None:
         self._begun.pop(build_id, None)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from sessions.backends.messages import NO_GPU, NO_ROOM
 
-from .homes import words
+from .homes import errands
 from .homes.pods import CONTAINER as FILES
 from .podstatus import containers
 from .serverpod import CONTAINER
@@ -116,7 +116,7 @@ def why_ended(pod: Pod) -> Problem:
         ended = each.get("state", {}).get("terminated")
         if ended and name == FILES and ended.get("exitCode"):
             is_without = _said(ended) == NO_JUPYTERLAB
-            return _last_words(ended) if is_without else words.problem(ended)
+            return _last_words(ended) if is_without else errands.problem(ended)
         if ended and (name == CONTAINER or ended.get("exitCode")):  # or one of the operator's
             return _last_words(ended)
     return deleted()

@@ -13,13 +13,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from .change import Change
-from .content import sync_disk
 from .plan import Plan
 from .record import Record
 from .rule import AWAY, FILE, FOLDER, LINK, NO_ROOM, Failed, State
-from .stage import Stage
-from .tree import Tree, kind_of, opened, seen_of
+from .stage import Change, Stage
+from .tree import Tree, kind_of, opened, seen_of, sync_disk
 
 _SYNCED_ONE_BY_ONE = 300
 """Files; of more, all that waits for the disk is written out at once, also that of others."""

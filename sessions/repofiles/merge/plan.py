@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
-from .content import blocks
 from .gitfolders import git_folders, read_git, scan
 from .gitplan import IF_MISSING, IF_OTHER, ORDINARY, GitPlan
 from .rule import (
@@ -27,7 +26,7 @@ from .rule import (
     beside,
     verdict,
 )
-from .tree import Tree, kind_of, rights_of
+from .tree import Tree, blocks, kind_of, rights_of
 
 
 class Put(NamedTuple):

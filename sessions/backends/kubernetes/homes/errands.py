@@ -1,4 +1,9 @@
-"""Send helper pods to people's volumes, and read their results.
+"""Turn containers' reports about kept folders into sentences for people.
+
+Whatever runs in an image may leave any termination message, so it is untrusted: it is bounded, and
+only known codes count. Pure functions; neighbours: `settle` and `helper`, which write them.
+
+Send helper pods to people's volumes, and read their results.
 
 Level-based: callers ask again until they get an answer. The pod itself records what was asked; one
 that failed stays for a while, so that it is not retried all the time. `Errands.sweep` ends those
@@ -7,20 +12,158 @@ whose caller never came back.
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sessions.backends import ProjectSize
+from django.utils.translation import gettext as _
+
+from sessions.backends import FilesReport, ProjectSize
 from sessions.backends.kubernetes import namespace as claims
 from sessions.backends.kubernetes.cluster import Cluster, Manifest
 from sessions.backends.kubernetes.labels import HELPERS, helper_name, volume_labels, volume_name
 from sessions.backends.kubernetes.namespace import Namespace
-from sessions.backends.kubernetes.podstatus import created
+from sessions.backends.kubernetes.podstatus import containers, created, moment
 from sessions.backends.kubernetes.site import Site
+from sessions.backends.messages import files_report, printable
 
-from . import pods, program, words
-from .helper import FAILED
+from . import pods, program, settle
+from .helper import FAILED as HELPER_FAILED
+from .pods import CONTAINER
+
+Pod = dict[str, Any]
+NO_PYTHON = "spawn.no-python"
+FILLING = "spawn.files"
+A_WHILE = timedelta(seconds=3)
+_SHOWN = 300
+
+
+def problem(ended: Pod) -> tuple[str, str]:
+    """Return code and sentence for why the folder could not be prepared.
+
+    ``ended`` is the terminated state of its container.
+    """
+    said = _parsed(ended)
+    code = str(said.get("code", ""))
+    why = printable(str(said.get("why") or ended.get("message", "")))[-_SHOWN:]
+    if ended.get("reason") == "OOMKilled":
+        why = _("it used more than the notebook's memory")
+    sentences = {
+        settle.BLOCKED: _blocked(said),
+        settle.FULL: _full(),
+        settle.READ_ONLY: _read_only(why),
+        NO_PYTHON: _no_python(),
+    }
+    if code in sentences:
+        return code, sentences[code]
+    message = _(
+        "The project's files could not be brought into your folder, so the notebook was not "
+        "started. What is in your folder is as it was. Try again, or tell the staff: %(why)s"
+    )
+    return settle.FAILED, message % {"why": why}
+
+
+def filling(pod: Pod, now: datetime) -> tuple[str, str] | None:
+    """Return code and sentence while preparing the folder takes long, else None."""
+    for name, status in containers(pod):
+        begun = status.get("state", {}).get("running", {}).get("startedAt", "")
+        if name == CONTAINER and begun and now - moment(begun) > A_WHILE:
+            return FILLING, _("The project's files are being brought into your folder.")
+    return None
+
+
+def report(pod: Pod) -> FilesReport | None:
+    """Return what became of the project's files at this start; None if nothing is known."""
+    for name, status in containers(pod):
+        ended = status.get("state", {}).get("terminated")
+        if name == CONTAINER and ended:
+            return _report(str(ended.get("message", "")))
+    return None
+
+
+def helped(pod: Pod) -> dict[str, Any]:
+    """Return a helper's result: ``size`` (None if it is not known) or ``code``."""
+    why = str(pod.get("status", {}).get("message", ""))
+    for _name, status in containers(pod):
+        ended = status.get("state", {}).get("terminated", {})
+        said = _parsed(ended)
+        if "code" in said or "size" in said:
+            return said
+        why = why or str(ended.get("message", ""))
+    return {"code": HELPER_FAILED, "why": printable(why)[:_SHOWN]}
+
+
+@lru_cache(maxsize=4096)
+def _report(message: str) -> FilesReport:
+    """Parse a message; cached, because watch looks at all notebooks each second."""
+    said = _parsed({"message": message})
+    if said.get("left"):
+        return FilesReport(_left(said), size(said))
+    merge = said.get("merge")
+    return files_report(merge if isinstance(merge, dict) else {}, size(said))
+
+
+def _left(said: dict[str, Any]) -> str:
+    """Explain why the repository's changes are missing although the notebook runs."""
+    if said["left"] == settle.FULL:
+        return _(
+            "Your volume is full, so what is new in the repository was not brought in: your "
+            "files are as they were. Make room, stop the notebook and start it again."
+        )
+    message = _(
+        "What is new in the repository was not brought in, your files are as they were: %(why)s "
+        "It is tried again at the next start."
+    )
+    return message % {"why": printable(str(said.get("why", "")))[:_SHOWN]}
+
+
+def size(said: dict[str, Any]) -> int | None:
+    """Return the bytes that a message names, or None."""
+    found = said.get("size")
+    return found if type(found) is int and 0 <= found < 2**63 else None
+
+
+def _parsed(ended: Pod) -> dict[str, Any]:
+    try:
+        said = json.loads(ended.get("message", ""))
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _blocked(said: dict[str, Any]) -> str:
+    message = _(
+        "“%(path)s” in your own folder is a link or a file. The portal keeps your projects' "
+        "files there and follows no link, so the notebook was not started. Give it another name "
+        "in another notebook of yours, or ask the staff to do so; then start it again."
+    )
+    return message % {"path": printable(str(said.get("path", "")))[:_SHOWN]}
+
+
+def _full() -> str:
+    return _(
+        "Your volume is full: the project's files do not fit into it, so the notebook was not "
+        "started. Nothing of yours is lost. Delete what you do not need, in another notebook of "
+        "yours, or ask the staff for a larger volume; then start it again."
+    )
+
+
+def _read_only(why: str) -> str:
+    message = _(
+        "Your volume cannot be written to, so the notebook was not started. Tell the staff, who "
+        "have to look at its storage: %(why)s"
+    )
+    return message % {"why": why}
+
+
+def _no_python() -> str:
+    return _(
+        "The repository's image has no Python 3.8 or newer that could bring its files into your "
+        "folder. Have the Dockerfile put the Python of its JupyterLab on PATH, and rebuild."
+    )
+
 
 RETRY = timedelta(minutes=10)
 """How old a failed helper has to be before the next one replaces it."""
@@ -52,7 +195,7 @@ class Errands:
     def measure(self, project: str, volume: str) -> ProjectSize | None:
         """Have the project's folder measured; None while that goes on."""
         told = self._asked("measure", project, volume)
-        return None if told is None else ProjectSize(words.size(told))
+        return None if told is None else ProjectSize(size(told))
 
     def sweep(self, now: datetime) -> None:
         """End helpers that are too old to be of use."""
@@ -68,8 +211,8 @@ class Errands:
             return self._sent(task, project, volume)
         if not _has_ended(pod):
             return None
-        told = words.helped(pod)
-        if failed := told.get("code") == FAILED:
+        told = helped(pod)
+        if failed := told.get("code") == HELPER_FAILED:
             if datetime.now(UTC) - created(pod) < RETRY:
                 return None
             log.warning("%s failed and is tried again: %s", name, told.get("why"))
