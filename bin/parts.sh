@@ -1,16 +1,16 @@
-# Sourced by scripts that run several parts of the tests at once: they wait more than they compute.
-# The first part's output is seen as it comes, that of the others after it. `folder` is the script's
-# own, which it removes at its end, after `end_parts`.
+# Sourced by scripts that run several parts of the tests concurrently: tests wait more than they
+# compute. The output of the foremost part is shown live, and that of the others after it. `folder`
+# belongs to the script, which removes it at its end, after `end_parts`.
 
-given=$# # of the script
+given=$# # the number of the script's arguments
 pids=()
 titles=()
 logs=()
 worst=0
-processes=${TEST_PROCESSES:-$(nproc)} # of each part
+processes=${TEST_PROCESSES:-$(nproc)} # per part
 
-# What every local back end needs first is made once for all processes (tests/warm.py); in memory,
-# where there is some.
+# Everything that each local back end prepares at its start is prepared once for all processes
+# (tests/warm.py), in memory if possible.
 export BINDERY_TEST_SHARED=$folder/shared
 
 pytest() {
@@ -18,8 +18,8 @@ pytest() {
         --durations=25 --durations-min=1 "$@"
 }
 
-# A part with a data folder of its own; its exit code. Where the script was given arguments, it may
-# be that none of the chosen tests is left for a part (pytest's 5).
+# Run a part with a data folder of its own, and return its exit code. If the script got arguments,
+# a part may have none of the selected tests (pytest's exit code 5); that is no failure.
 part() { # NAME ARGUMENT...
     local name=$1 code=0
     shift
@@ -35,7 +35,7 @@ beside() { # TITLE NAME ARGUMENT...
     pids+=($!)
 }
 
-# In the background too, since bash hears of a signal only when it waits.
+# Also in the background, since bash handles a signal only while it waits.
 foremost() { # TITLE NAME ARGUMENT...
     echo "== $1"
     part "${@:2}" &
@@ -44,7 +44,7 @@ foremost() { # TITLE NAME ARGUMENT...
     unset 'pids[-1]'
 }
 
-# Waits for what runs beside, and shows it.
+# Wait for the concurrent parts, and show their output.
 await_parts() {
     local number
     for number in "${!titles[@]}"; do
