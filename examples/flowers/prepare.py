@@ -1,4 +1,4 @@
-"""Makes flowers.csv from measurements.csv: lengths in centimetres, and without gaps."""
+"""Create flowers.csv from measurements.csv: with lengths in centimetres, and no missing values."""
 
 import pandas as pd
 
