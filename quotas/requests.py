@@ -44,7 +44,7 @@ def asked(wish: LimitRequest) -> None:
         "page": _address("admin:quotas_limitrequest_change", wish.pk),
     }
     for one in _who_may_answer().exclude(pk=wish.user_id):
-        outbox.post(f"limit-request-{wish.pk}-asked-{one.pk}", one, "asked", context)
+        outbox.post(f"limit-request-{wish.pk}-asked-{one.pk}", one, "new_limit_request", context)
 
 
 def answered(wish: LimitRequest) -> None:
@@ -55,7 +55,7 @@ def answered(wish: LimitRequest) -> None:
     if wish.grant:
         context["granted"] = figure(wish.limit, wish.grant.value)
         context["granted_until"] = day(wish.grant.until)
-    outbox.post(f"limit-request-{wish.pk}-answered", wish.user, "answered", context)
+    outbox.post(f"limit-request-{wish.pk}-answered", wish.user, "limit_request_answered", context)
 
 
 def _about(wish: LimitRequest) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def who(user: User) -> Who:
 
 
 def own(user: User) -> dict[str, Any]:
-    """Return the context of ``portal/_who.html``."""
+    """Return the context of ``portal/_identity.html``."""
     return {"who": who(user)}
 
 

@@ -87,7 +87,7 @@ def download(request: HttpRequest) -> HttpResponseBase:
 
 
 def own(user: User) -> dict[str, Any]:
-    """Return the context of ``templates/portal/_key.html`` for this person's key."""
+    """Return the context of ``templates/portal/_ssh_key.html`` for this person's key."""
     return {"key_pair": KeyPair.objects.filter(user=user).defer("sealed").first()}
 
 

@@ -42,7 +42,7 @@ def shelf(request: HttpRequest) -> HttpResponseBase:
         return redirect("home")
     user = person(request)
     context = {**projects_of(user), **gone_of(user), "alone": True}
-    return render(request, "portal/_shelf.html", context)
+    return render(request, "portal/_project_list.html", context)
 
 
 @never_cache

@@ -92,7 +92,7 @@ def understand(request: HttpRequest) -> HttpResponseBase:
         context["parts"] = wish.understand() if wish else ()
     except BinderyError as error:
         context["error"] = error
-    return render(request, "portal/_understood.html", context)
+    return render(request, "portal/_launch_preview.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -118,7 +118,7 @@ def with_form(request: HttpRequest, wish: Wish, error: BinderyError | None = Non
 
     For htmx, an error returns the form alone.
     """
-    template = "portal/_launch.html" if htmx(request) and error else "portal/home.html"
+    template = "portal/_launch_form.html" if htmx(request) and error else "portal/home.html"
     context = {
         "wish": wish,
         "error": error,

@@ -70,7 +70,7 @@ def find_or_deleted(request: HttpRequest, name: str) -> Project:
 
 def refused(request: HttpRequest, error: NotAllowed) -> HttpResponse:
     """Return the page for what a person may see but not do."""
-    return render(request, "portal/refused.html", {"error": error}, status=error.status)
+    return render(request, "portal/not_allowed.html", {"error": error}, status=error.status)
 
 
 def go_to(request: HttpRequest, address: str) -> HttpResponse:

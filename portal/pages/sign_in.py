@@ -151,7 +151,7 @@ class SignOut(views.LogoutView):
             return answer
         if not way.there:
             return HttpResponseRedirect(way.address)
-        return render(request, "portal/oidc_leaving.html", {"way": way})
+        return render(request, "portal/oidc_signing_out.html", {"way": way})
 
 
 Page = Callable[[HttpRequest, Provider], HttpResponse]

@@ -59,7 +59,7 @@ def make(request: HttpRequest) -> HttpResponseBase:
         return _form(request, form, status=400)
     token, secret = made
     context = {"token": token, "secret": secret, "command": _command(token, secret)}
-    return render(request, "portal/token_made.html", context)
+    return render(request, "portal/token_created.html", context)
 
 
 @require_POST

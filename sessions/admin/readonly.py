@@ -107,7 +107,7 @@ class Rows(LookOnly, Exported, QuickBoxes, ByColumn[R]):
     """
 
     deeds: ClassVar[tuple[Deed[Any], ...]] = ()
-    change_form_template = "admin/notebook_sessions/look.html"
+    change_form_template = "admin/notebook_sessions/readonly_change_form.html"
     empty_value_display = ""
     paginator = Bounded
     list_per_page = 40

@@ -93,7 +93,7 @@ def renew(letter: Letter) -> bool:
     if to is None:
         return False
     context = _context(projects, int(effective_of(to)["idle_days"].value), letter.key)
-    new = outbox.written(letter.key, to, "going", context)
+    new = outbox.written(letter.key, to, "deletion_warning", context)
     letter.subject, letter.text, letter.html = new.subject, new.text, new.html
     letter.save(update_fields=["subject", "text", "html"])
     return True
@@ -150,7 +150,7 @@ def _have_told(
             kind = AGAIN if person.pk in again else KIND
             key = f"{kind}-{person.pk}-{now:%Y%m%dT%H%M%S}"
             context = _context(projects[person.pk], days[person.pk], key)
-            outbox.post(key, person, "going", context)
+            outbox.post(key, person, "deletion_warning", context)
 
 
 def _by_owner(owners: Collection[int]) -> Mapping[int, list[Project]]:

@@ -33,7 +33,9 @@ def nobody_answers(server, settings) -> None:
 
 def write(to: User, key: str = "one", **more: object) -> Letter:
     wish = LimitRequest(user=to, limit="projects", value=10, why="A course, with many.")
-    outbox.post(key, to, "answered", {**WORDS, "wish": wish, "page": "http://x/y", **more})
+    outbox.post(
+        key, to, "limit_request_answered", {**WORDS, "wish": wish, "page": "http://x/y", **more}
+    )
     return Letter.objects.get(key=key)
 
 
@@ -208,7 +210,7 @@ def test_who_has_no_address_or_is_disabled_gets_none(ada, bob, server):
     User.objects.filter(pk=ada.pk).update(is_active=False)
     User.objects.filter(pk=bob.pk).update(email="")
     bob.refresh_from_db()
-    outbox.post("two", bob, "answered", WORDS)
+    outbox.post("two", bob, "limit_request_answered", WORDS)
     assert outbox.deliver_due() == 0
     assert server.letters == []
     assert Letter.objects.count() == 1
@@ -216,7 +218,7 @@ def test_who_has_no_address_or_is_disabled_gets_none(ada, bob, server):
 
 def test_without_a_mail_server_none_is_written(ada, settings):
     settings.PORTAL_EMAIL_URL = ""
-    outbox.post("one", ada, "answered", WORDS)
+    outbox.post("one", ada, "limit_request_answered", WORDS)
     assert not Letter.objects.exists()
 
 
