@@ -10,7 +10,7 @@ register = template.Library()
 
 
 @register.filter
-def coded(text: str) -> SafeString:
+def inline_code(text: str) -> SafeString:
     """Return the text with everything between backticks as code."""
     pieces = enumerate(str(text).split("`"))
     return format_html_join(

@@ -41,20 +41,20 @@ def state_badge(state: str) -> dict[str, Any]:
 
 
 @register.simple_tag
-def state_icon(state: str) -> str:
+def state_favicon(state: str) -> str:
     """Return the address of the favicon for a project in this state."""
     icon = ICONS.get(ProjectState(state), "working")
     return static(f"portal/icons/{icon}.svg")
 
 
 @register.simple_tag
-def weight_shape(weight: str) -> SafeString:
-    """Return the shape for an announcement's weight, shown beside its word."""
+def weight_icon(weight: str) -> SafeString:
+    """Return the icon for an announcement's weight, shown beside its word."""
     return mark_safe(render_to_string(f"portal/weights/{weight}.svg"))  # noqa: S308  our own file
 
 
 @register.filter
-def linked(text: str) -> SafeString:
+def linkify(text: str) -> SafeString:
     """Return a person's text, escaped, with its addresses as links."""
     # Quotes in the text are escaped by now, so nobody can have written this attribute.
     links = urlize(text, nofollow=True, autoescape=True)
@@ -62,7 +62,7 @@ def linked(text: str) -> SafeString:
 
 
 @register.filter
-def coded(text: str) -> SafeString:
+def inline_code(text: str) -> SafeString:
     """Return a sentence, escaped, with everything between backticks as code."""
     return mark_safe(re.sub("`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S308
 
@@ -110,7 +110,7 @@ def resources(given: Resources) -> str:
 
 
 @register.filter
-def beyond(given: Resources, limits: Limits) -> bool:
+def exceeds_limits(given: Resources, limits: Limits) -> bool:
     """Return whether the given resources exceed the person's present limits."""
     return exceeds(limits, given)
 
@@ -120,14 +120,14 @@ def _range(low: float, high: float) -> str:
 
 
 @register.filter
-def address(repository: str) -> SafeString:
+def breakable_address(repository: str) -> SafeString:
     """Return a repository's address that can break at its slashes."""
     parts = ((part,) for part in repository.split("/"))
     return format_html_join(mark_safe("/<wbr>"), "{}", parts)
 
 
 @register.filter
-def commit(sha: str) -> SafeString | str:
+def commit_button(sha: str) -> SafeString | str:
     """Return a button with the first seven characters that copies the whole hash."""
     if not sha:
         return ""
@@ -140,12 +140,12 @@ def commit(sha: str) -> SafeString | str:
 
 
 @register.filter
-def volume(username: str) -> str:
+def volume_path(username: str) -> str:
     """Return the path of this person's own files in each of their notebooks."""
     return f"/home/{owner_slug(username)}-nfs-pvc"
 
 
 @register.filter
-def seconds(time: timedelta | None) -> str:
+def as_seconds(time: timedelta | None) -> str:
     """Return a duration in seconds as a plain number, for scripts."""
     return "" if time is None else f"{time.total_seconds():.1f}"

@@ -37,7 +37,7 @@ def deletes_at(project: Project, limits: Limits) -> datetime | None:
 
 
 @register.filter
-def when(moment: datetime) -> str:
+def relative_time(moment: datetime) -> str:
     """Return a future time as people say it: ``tomorrow at 02:30 CET``.
 
     The time zone distinguishes the two half past twos of the night when summer time ends.
@@ -55,7 +55,7 @@ def when(moment: datetime) -> str:
 
 
 @register.filter
-def dated(moment: datetime) -> str:
+def full_date(moment: datetime) -> str:
     """Return a time with its date and time zone, for letters, which may be read any time later."""
     local = timezone.localtime(moment)
     words = {"day": formats.date_format(local, "l, j F Y"), "time": f"{local:%H:%M %Z}"}
@@ -63,9 +63,9 @@ def dated(moment: datetime) -> str:
 
 
 @register.filter
-def when_exactly(moment: datetime) -> SafeString:
-    """Return a time like `when`, with the exact time on hover and for programs."""
-    return _exactly(moment, when(moment))
+def relative_time_html(moment: datetime) -> SafeString:
+    """Return a time like `relative_time`, with the exact time on hover and for programs."""
+    return _exactly(moment, relative_time(moment))
 
 
 @register.filter
@@ -91,7 +91,7 @@ def until(moment: datetime) -> SafeString:
 
 def _exactly(moment: datetime, words: str) -> SafeString:
     exact = timezone.localtime(moment).isoformat()
-    return format_html('<time datetime="{}" title="{}">{}</time>', exact, dated(moment), words)
+    return format_html('<time datetime="{}" title="{}">{}</time>', exact, full_date(moment), words)
 
 
 @register.simple_tag
@@ -107,7 +107,7 @@ def undo_unused_days() -> int:
 
 
 @register.filter
-def undoes(message: Message) -> str:
+def undoable_project(message: Message) -> str:
     """Return the name of the project that a message offers to restore; empty for other messages."""
     tag = message.extra_tags or ""
     return tag.removeprefix(UNDO) if tag.startswith(UNDO) else ""

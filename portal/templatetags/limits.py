@@ -13,21 +13,21 @@ from quotas.models import LimitRequest
 
 register = template.Library()
 
-LOOKS = {"open": "waiting", "granted": "ready", "declined": "failed", "withdrawn": "stopped"}
+BADGE_STATES = {"open": "waiting", "granted": "ready", "declined": "failed", "withdrawn": "stopped"}
 """For each state of a request, the state of a project that it looks like."""
 
 
 @register.inclusion_tag("portal/_state.html")
-def wish_badge(state: str) -> dict[str, Any]:
+def limit_request_badge(state: str) -> dict[str, Any]:
     """Show a request's state as a word, a shape and a colour."""
-    look = LOOKS[state]
+    badge_state = BADGE_STATES[state]
     label = LimitRequest.State(state).label
-    return {"state": look, "label": label, "shape": f"portal/states/{look}.svg"}
+    return {"state": badge_state, "label": label, "shape": f"portal/states/{badge_state}.svg"}
 
 
 @register.filter
-def figure(value: float, limit: str) -> str:
-    """Return a value with its unit: ``{{ wish.value|figure:wish.limit }}`` is ``8 CPU``."""
+def with_unit(value: float, limit: str) -> str:
+    """Return a value with its unit: ``{{ row.value|with_unit:row.limit }}`` is ``8 CPU``."""
     return effective.figure(limit, value)
 
 
@@ -39,7 +39,7 @@ def limit_label(limit: str) -> str:
 
 @register.filter
 @stringfilter
-def quoted(text: str) -> str:
+def quote_lines(text: str) -> str:
     """Quote somebody else's words in a plain-text letter."""
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.models import User
-from portal.templatetags.bindery import address, ago
+from portal.templatetags.bindery import ago, breakable_address
 from sessions import lifecycle
 from sessions.admin import display, filters
 from sessions.admin.bulk_action import Deed
@@ -164,7 +164,7 @@ class BuildAdmin(Rows[Build]):
 
     @admin.display(description=gettext_lazy("repository"))
     def repository(self, build: Build) -> SafeString:
-        return address(build.url)
+        return breakable_address(build.url)
 
     @admin.display(description=gettext_lazy("private to"))
     def private_to(self, build: Build) -> SafeString | str:

@@ -15,8 +15,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from portal.templatetags.bindery import address, ago, resources
-from portal.templatetags.lifetimes import deletes_at, until, when
+from portal.templatetags.bindery import ago, breakable_address, resources
+from portal.templatetags.lifetimes import deletes_at, relative_time, until
 from quotas.limits import Limits, limits_of, limits_of_many
 from sessions import lifecycle
 from sessions.admin import display, filters
@@ -171,7 +171,7 @@ class ProjectAdmin(Rows[Project]):
     @admin.display(description=gettext_lazy("project and owner"), ordering="repository")
     def what(self, project: Project) -> SafeString:
         return display.under(
-            display.link(project, address(project.repository)), self.owners(project)
+            display.link(project, breakable_address(project.repository)), self.owners(project)
         )
 
     @admin.display(description=gettext_lazy("more"))
@@ -205,7 +205,7 @@ class ProjectAdmin(Rows[Project]):
             words = (_("deleted"), _("can be restored"), until(project.drops))
             return format_html("{}, {} {}", *words)
         found = None if project.removed else deletes_at(project, self._limits(project))
-        return _("is deleted %(when)s") % {"when": when(found)} if found else ""
+        return _("is deleted %(when)s") % {"when": relative_time(found)} if found else ""
 
     def _limits(self, project: Project) -> Limits:
         """Return the owner's limits; a list has looked them up for all its rows at once."""

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from portal.models import Installation
 from portal.templatetags.bindery import ago
-from portal.templatetags.lifetimes import when_exactly
+from portal.templatetags.lifetimes import relative_time_html
 from sessions.lifecycle import orphans
 from sessions.models import Removal, SetAside
 
@@ -129,7 +129,7 @@ class SetAsideAdmin(Rows[SetAside]):
 
     @admin.display(description=gettext_lazy("is removed"), ordering="since")
     def removed_on(self, row: SetAside) -> SafeString:
-        return when_exactly(row.until)
+        return relative_time_html(row.until)
 
     @admin.display(description=gettext_lazy("note"))
     def note(self, row: SetAside) -> str:

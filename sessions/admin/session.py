@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from portal.models import User
-from portal.templatetags.bindery import address, ago, resources
+from portal.templatetags.bindery import ago, breakable_address, resources
 from sessions import lifecycle
 from sessions.admin import display, filters
 from sessions.admin.bulk_action import Deed
@@ -121,7 +121,7 @@ class SessionAdmin(Rows[Session]):
 
     @admin.display(description=_("project and owner"), ordering="project__name")
     def what(self, session: Session) -> SafeString:
-        name = address(session.project.repository)
+        name = breakable_address(session.project.repository)
         return display.under(display.link(session.project, name), self.owner(session))
 
     @admin.display(description=_("resources and machine"), ordering="node")

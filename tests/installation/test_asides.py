@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from portal.models import Installation
-from portal.templatetags.lifetimes import when
+from portal.templatetags.lifetimes import relative_time
 from sessions.installation import set_aside
 from sessions.models import Project, Removal, SetAside
 from sessions.watch.reconcile import reconcile
@@ -87,7 +87,7 @@ def test_staff_see_it_with_its_size_and_until_when(as_vera, aside):
     assert "nobodys-1" in text and "1000" in text.replace("\xa0bytes", "")
     assert "Remove now" not in text
     for page in (LIST, f"{LIST}{aside.pk}/change/"):
-        assert f">{when(aside.until)}</time>" in as_vera.get(page).content.decode()
+        assert f">{relative_time(aside.until)}</time>" in as_vera.get(page).content.decode()
 
 
 def test_a_project_whose_row_is_there_again_gets_its_folder_back(

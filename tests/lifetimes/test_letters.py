@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from portal.models import Letter, User
-from portal.templatetags.lifetimes import when
+from portal.templatetags.lifetimes import relative_time
 from sessions import lifecycle
 from tests.lifetimes.conftest import DAY, HOUR, now_is
 
@@ -118,8 +118,8 @@ def test_on_the_nights_on_which_the_clock_changes_the_hour_is_right(
 
 def test_moments_are_said_as_people_say_them(portal):
     now = portal.now
-    assert when(now - HOUR) == "at any moment"
-    assert when(now + HOUR) == "today at 13:00 UTC"
-    assert when(now + DAY) == "tomorrow at 12:00 UTC"
-    assert when(now + 3 * DAY) == "on Thursday"
-    assert when(now + timedelta(days=30)) == "on 2 December"
+    assert relative_time(now - HOUR) == "at any moment"
+    assert relative_time(now + HOUR) == "today at 13:00 UTC"
+    assert relative_time(now + DAY) == "tomorrow at 12:00 UTC"
+    assert relative_time(now + 3 * DAY) == "on Thursday"
+    assert relative_time(now + timedelta(days=30)) == "on 2 December"

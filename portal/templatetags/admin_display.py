@@ -11,13 +11,13 @@ from sessions.models import Session
 
 register = template.Library()
 
-register.filter("own_page", display.link)
-register.filter("own_state", display.state_of)
-register.filter("lasted", display.session_took)
-register.filter("why", display.reason)
+register.filter("admin_link", display.link)
+register.filter("admin_state", display.state_of)
+register.filter("session_duration", display.session_took)
+register.filter("ended_reason", display.reason)
 
 
 @register.filter
-def until_ready(session: Session) -> Any:
+def time_to_ready(session: Session) -> Any:
     """Return how long the session took to become ready."""
     return display.took(session.created, session.ready)
