@@ -18,16 +18,19 @@ def site(request: HttpRequest) -> dict[str, Any]:
 
     - ``problems``: for staff, why launches cannot work now.
     - ``announcements``: the current ones, for everybody.
-    - ``news``: answers to this person's limit requests that they have not seen.
-    - ``going``: their projects that are about to be deleted; queried only where a page shows them.
+    - ``new_answers``: answers to this person's limit requests that they have not seen.
+    - ``expiring_projects``: their projects that are about to be deleted; queried only where a page
+      shows them.
     """
     user = getattr(request, "user", None)
     staff = user is not None and user.is_staff
     return {
         "problems": get_backend().problems() if staff else [],
         "announcements": Announcement.objects.current(),
-        "news": LimitRequest.objects.news_for(user).select_related("grant")
+        "new_answers": LimitRequest.objects.news_for(user).select_related("grant")
         if isinstance(user, User)
         else (),
-        "going": cache(partial(Project.objects.going_from, user)) if isinstance(user, User) else (),
+        "expiring_projects": cache(partial(Project.objects.going_from, user))
+        if isinstance(user, User)
+        else (),
     }

@@ -39,9 +39,9 @@ def asked(wish: LimitRequest) -> None:
     has, used = effective_of(wish.user)[wish.limit].value, _used(wish)
     context = {
         **_about(wish),
-        "has": figure(wish.limit, has),
+        "current_limit": figure(wish.limit, has),
         "used": "" if used is None else figure(wish.limit, used),
-        "page": _address("admin:quotas_limitrequest_change", wish.pk),
+        "page_url": _address("admin:quotas_limitrequest_change", wish.pk),
     }
     for one in _who_may_answer().exclude(pk=wish.user_id):
         outbox.post(f"limit-request-{wish.pk}-asked-{one.pk}", one, "new_limit_request", context)
@@ -51,7 +51,7 @@ def answered(wish: LimitRequest) -> None:
     """Write to the person that their request was answered."""
     if not outbox.are_sent():
         return
-    context = {**_about(wish), "page": f"{_address('account')}#requests"}
+    context = {**_about(wish), "page_url": f"{_address('account')}#requests"}
     if wish.grant:
         context["granted"] = figure(wish.limit, wish.grant.value)
         context["granted_until"] = day(wish.grant.until)
@@ -60,10 +60,10 @@ def answered(wish: LimitRequest) -> None:
 
 def _about(wish: LimitRequest) -> dict[str, Any]:
     return {
-        "wish": wish,
+        "limit_request": wish,
         "person": wish.user,
         "limit": str(FIELDS[wish.limit]),
-        "wanted": figure(wish.limit, wish.value),
+        "requested": figure(wish.limit, wish.value),
         "until": day(wish.until),
     }
 

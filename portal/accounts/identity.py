@@ -42,7 +42,7 @@ def who(user: User) -> Who:
 
 def own(user: User) -> dict[str, Any]:
     """Return the context of ``portal/_identity.html``."""
-    return {"who": who(user)}
+    return {"identity": who(user)}
 
 
 def provider_of(user: User) -> str:

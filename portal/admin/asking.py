@@ -73,12 +73,12 @@ def run(
             **admin.admin_site.each_context(request),
             "title": deed.title,
             "opts": admin.opts,
-            "deed": deed,
+            "bulk_action": deed,
             "people": people,
-            "left_out": left_out,
+            "excluded_people": left_out,
             "form": form,
             "media": admin.media,
-            "checkbox": ACTION_CHECKBOX_NAME,
+            "checkbox_name": ACTION_CHECKBOX_NAME,
         },
     )
 

@@ -84,9 +84,9 @@ class WithErasing:
             "opts": self.opts,
             "person": person,
             "form": form,
-            "at_once": at_once(person),
-            "later": later(person),
-            "stays": stays(person),
+            "immediate_effects": at_once(person),
+            "later_effects": later(person),
+            "kept_data": stays(person),
         }
         return TemplateResponse(request, "admin/portal/user/erase.html", context)
 

@@ -102,7 +102,7 @@ def _tokens(person: User) -> list[Token]:
 
 def _history(person: User) -> list[dict[str, Any]]:
     return [
-        {"entry": entry, "who": audit.actor(entry), "changes": audit.changes(entry)}
+        {"entry": entry, "actor": audit.actor(entry), "changes": audit.changes(entry)}
         for entry in audit.history_of(person)
     ]
 

@@ -59,7 +59,7 @@ class Share:
 
 def overview(user: User) -> dict[str, Any]:
     """Return the page's context in a fixed number of queries; fewer for people who may see less."""
-    found: dict[str, Any] = {"troubles": troubles(capacity.known())}
+    found: dict[str, Any] = {"alerts": troubles(capacity.known())}
     if user.has_perm(SESSIONS):
         found |= _running(statistics.now())
     if user.has_perm(REQUESTS):
@@ -82,7 +82,7 @@ def _running(now: Now) -> dict[str, Any]:
     return {
         "states": [(state.value, now.states.get(state, 0)) for state in states],
         "shares": [share for share in shares if share.used or share.total != 0],
-        "there_is": there_is,
+        "capacity": there_is,
     }
 
 
@@ -90,7 +90,7 @@ def _waiting() -> dict[str, Any]:
     waiting = LimitRequest.objects.open()
     oldest = waiting.select_related("user").order_by("created")[:WAITING_SHOWN]
     requests = [(each, FIELDS[each.limit]) for each in oldest]
-    return {"waiting": waiting.count(), "requests": requests}
+    return {"open_request_count": waiting.count(), "open_requests": requests}
 
 
 def _looking_back(user: User, history: History) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _looking_back(user: User, history: History) -> dict[str, Any]:
         found["trends"] += trends.launches(history)
         found["failures"] = history.failures
         found["exports"] = By.choices
-        found["most"] = _ranked(history.most, user.has_perm(PEOPLE))
+        found["top_users"] = _ranked(history.most, user.has_perm(PEOPLE))
     if user.has_perm(BUILDS):
         found["trends"].append(trends.builds(history))
     return found

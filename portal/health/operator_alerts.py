@@ -58,4 +58,4 @@ def _digest(address: str) -> str:
 
 
 def _about(row: Condition) -> dict[str, Any]:
-    return {"row": row, "said": in_words(row.part, row.problem)}
+    return {"condition": row, "problem": in_words(row.part, row.problem)}

@@ -68,7 +68,7 @@ def written(
     announcement: Announcement | None = None,
 ) -> Letter:
     """Return a letter to a person, or to an operator's address; it is not stored yet."""
-    words = {**context, "to": to, "portal": settings.PORTAL_URL}
+    words = {**context, "recipient": to, "portal_url": settings.PORTAL_URL}
     subject, text, html = (
         render_to_string(f"mail/{template}.{kind}", words)
         for kind in ("subject.txt", "txt", "html")

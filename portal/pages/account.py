@@ -53,13 +53,13 @@ def with_form(request: HttpRequest, form: AskForm | None, status: int = 200) -> 
     user = person(request)
     mine = LimitRequest.objects.filter(user=user).select_related("grant", "answered_by")
     context = {
-        "parts": parts_of(user),
+        "limit_groups": parts_of(user),
         "form": form,
         **identity.own(user),
         **own(user),
         **tokens.own(user),
         **usage.own(user),
-        "requests": list(mine.order_by("-created", "-pk")[:REQUESTS_SHOWN]),
+        "limit_requests": list(mine.order_by("-created", "-pk")[:REQUESTS_SHOWN]),
     }
     requests.mark_seen(user)
     return render(request, "portal/account.html", context, status=status)

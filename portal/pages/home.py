@@ -29,7 +29,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """Show ``/``; ``?repository=…&ref=…&path=…`` fills in the launch form and launches nothing."""
     wish = Wish.of(request.GET)
     if not request.user.is_authenticated:
-        return render(request, "portal/landing.html", {"wish": wish})
+        return render(request, "portal/landing.html", {"launch": wish})
     return with_form(request, wish)
 
 

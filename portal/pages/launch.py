@@ -89,7 +89,7 @@ def understand(request: HttpRequest) -> HttpResponseBase:
         return redirect(wish.link)
     context: dict[str, object] = {}
     try:
-        context["parts"] = wish.understand() if wish else ()
+        context["repository_summary"] = wish.understand() if wish else ()
     except BinderyError as error:
         context["error"] = error
     return render(request, "portal/_launch_preview.html", context)
@@ -120,9 +120,9 @@ def with_form(request: HttpRequest, wish: Wish, error: BinderyError | None = Non
     """
     template = "portal/_launch_form.html" if htmx(request) and error else "portal/home.html"
     context = {
-        "wish": wish,
+        "launch": wish,
         "error": error,
-        "in_the_way": _in_the_way(request, error),
+        "blocking_projects": _in_the_way(request, error),
         **projects_of(person(request)),
         **gone_of(person(request)),
     }
@@ -136,8 +136,8 @@ def projects_of(user: User) -> dict[str, Any]:
     return {
         "projects": projects,
         "limits": limits,
-        "limit": limits.projects,
-        "gets": by_default(limits),
+        "project_limit": limits.projects,
+        "default_resources": by_default(limits),
         "examples": example_urls(),
     }
 
@@ -155,7 +155,9 @@ def gone_of(user: User) -> dict[str, Any]:
     """
     gone = Project.objects.gone_from(user, timezone.now() - GONE_SHOWN)
     return {
-        "gone": [(each, Wish(each.repository, each.ref, each.path).link) for each in gone],
-        "restorable": sum(each.is_set_aside for each in gone),
-        "unused": sum(each.goes is not None for each in gone),
+        "deleted_projects": [
+            (each, Wish(each.repository, each.ref, each.path).link) for each in gone
+        ],
+        "restorable_count": sum(each.is_set_aside for each in gone),
+        "unused_count": sum(each.goes is not None for each in gone),
     }

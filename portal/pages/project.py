@@ -88,8 +88,8 @@ def project(request: HttpRequest, name: str) -> HttpResponseBase:
     shown = build if found.shows_log_to(person(request)) else None
     context = {
         **_status(request, found),
-        "begin": journal.session_start(found),
-        "known": Cursor(found.events_written).pack(),
+        "start_cursor": journal.session_start(found),
+        "last_cursor": Cursor(found.events_written).pack(),
         "lines": "\n".join(last_lines(shown.pk, LINES_SHOWN)) if shown else "",
     }
     return render(request, "portal/project.html", context)
@@ -109,7 +109,7 @@ def status(request: HttpRequest, name: str) -> HttpResponseBase:
         if not htmx(request):
             raise
         return go_to(request, reverse("home"))
-    context = {**_status(request, project), "alone": True}
+    context = {**_status(request, project), "is_fragment": True}
     return render(request, "portal/_status.html", context)
 
 
@@ -135,9 +135,9 @@ def _deleted(request: HttpRequest, project: Project) -> HttpResponseBase:
     refusal = admission.refusal(project)
     context = {
         "project": project,
-        "look_only": not project.may_be_changed_by(person(request)),
+        "is_read_only": not project.may_be_changed_by(person(request)),
         "refusal": refusal,
-        "in_the_way": admission.holders(project.owner, refusal.code) if refusal else (),
+        "blocking_projects": admission.holders(project.owner, refusal.code) if refusal else (),
         "repository_page": repository_page(project),
     }
     return render(request, "portal/deleted.html", context)
@@ -159,20 +159,20 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "session": session,
         "message": project.message_for(person(request)),
         "build": build,
-        "coming_up": state in COMING_UP,
-        "mine": project.owner_id == person(request).pk,
-        "look_only": not project.may_be_changed_by(person(request)),
+        "is_launching": state in COMING_UP,
+        "is_owner": project.owner_id == person(request).pk,
+        "is_read_only": not project.may_be_changed_by(person(request)),
         "steps": steps,
         "progress": progress_of(steps, last_build),
-        "last_build": last_build,
+        "last_build_time": last_build,
         "events": events,
-        "newest": events[0] if events else None,
+        "latest_event": events[0] if events else None,
         "shows_log": shows_log,
-        "failed_lines": "\n".join(lines_that_matter(failed.pk)) if failed else "",
+        "error_lines": "\n".join(lines_that_matter(failed.pk)) if failed else "",
         "key": _key(project, person(request)),
         "limits": limits_of(project.owner),
         "refusal": refusal,
-        "in_the_way": admission.holders(project.owner, refusal.code) if refusal else (),
+        "blocking_projects": admission.holders(project.owner, refusal.code) if refusal else (),
         "launch_link": request.build_absolute_uri(
             Wish(project.repository, project.ref, project.path).link
         ),

@@ -151,7 +151,7 @@ class SignOut(views.LogoutView):
             return answer
         if not way.there:
             return HttpResponseRedirect(way.address)
-        return render(request, "portal/oidc_signing_out.html", {"way": way})
+        return render(request, "portal/oidc_signing_out.html", {"sign_out": way})
 
 
 Page = Callable[[HttpRequest, Provider], HttpResponse]
@@ -214,7 +214,7 @@ def signed_out(request: HttpRequest, provider: Provider) -> HttpResponse:
     there = flow.was_there(request.GET.get("state", ""))
     if there is None or request.user.is_authenticated:
         return redirect("home")
-    context = {"provider": provider, "there": there}
+    context = {"provider": provider, "is_signed_out_at_provider": there}
     return render(request, "portal/oidc_signed_out.html", context)
 
 
@@ -235,7 +235,7 @@ def _problem(request: HttpRequest, provider: Provider, error: BinderyError) -> H
     context = {
         "provider": provider,
         "error": error,
-        "another": isinstance(error, NotLetIn),
-        "portal": settings.PORTAL_URL,
+        "can_switch_account": isinstance(error, NotLetIn),
+        "portal_url": settings.PORTAL_URL,
     }
     return render(request, "portal/oidc_problem.html", context, status=error.status)

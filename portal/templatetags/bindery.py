@@ -37,7 +37,7 @@ ICONS = {
 def state_badge(state: str) -> dict[str, Any]:
     """Show a state as a word, a shape and a colour."""
     shape = f"portal/states/{state}.svg"
-    return {"state": state, "label": ProjectState(state).label, "shape": shape}
+    return {"state": state, "label": ProjectState(state).label, "icon": shape}
 
 
 @register.simple_tag

@@ -22,7 +22,7 @@ def limit_request_badge(state: str) -> dict[str, Any]:
     """Show a request's state as a word, a shape and a colour."""
     badge_state = BADGE_STATES[state]
     label = LimitRequest.State(state).label
-    return {"state": badge_state, "label": label, "shape": f"portal/states/{badge_state}.svg"}
+    return {"state": badge_state, "label": label, "icon": f"portal/states/{badge_state}.svg"}
 
 
 @register.filter

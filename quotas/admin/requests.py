@@ -204,15 +204,15 @@ class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
             **self.admin_site.each_context(request),
             "title": _("%(name)s asks for more") % {"name": wish.user.username},
             "opts": self.opts,
-            "wish": wish,
-            "has": standing.has(wish),
-            "has_whence": whence(standing.has(wish), wish.user.username),
+            "limit_request": wish,
+            "current_limit": standing.has(wish),
+            "current_limit_source": whence(standing.has(wish), wish.user.username),
             "used": standing.used(wish),
             "form": form,
-            "answerable": may and wish.state == LimitRequest.State.OPEN,
-            "beyond": _beyond(_by(request), wish) if may else (),
-            "earlier": _earlier(wish),
-            "sees_people": _by(request).has_perm("portal.view_user"),
+            "can_answer": may and wish.state == LimitRequest.State.OPEN,
+            "bound_errors": _beyond(_by(request), wish) if may else (),
+            "earlier_requests": _earlier(wish),
+            "can_view_people": _by(request).has_perm("portal.view_user"),
         }
         return TemplateResponse(
             request, "admin/quotas/limitrequest/answer.html", context, status=status

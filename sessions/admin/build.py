@@ -248,7 +248,7 @@ class BuildAdmin(Rows[Build]):
         of_it = {"build__id__exact": row.pk}
         sessions = row.sessions.select_related("project__owner").order_by("-pk")[:LOG_CHUNKS]
         return {
-            "story": moves_of(Q(build=row)),
+            "timeline": moves_of(Q(build=row)),
             "sessions": sessions if request.user.has_perm("notebook_sessions.view_session") else (),
             "all_sessions": display.link_to_list("session", _("All sessions"), **of_it),
             "shows_log": shows_log,

@@ -76,11 +76,11 @@ class Deed(Generic[R]):
             **admin.admin_site.each_context(request),
             "title": self.label,
             "opts": admin.opts,
-            "deed": self,
+            "bulk_action": self,
             "outcomes": _grouped(will),
-            "concerned": concerned.most_common(),
-            "idle": [row for row, what in will if not what],
-            "box": ACTION_CHECKBOX_NAME,
+            "affected_people": concerned.most_common(),
+            "unaffected_rows": [row for row, what in will if not what],
+            "checkbox_name": ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "admin/notebook_sessions/confirm.html", context)
 

@@ -41,7 +41,7 @@ def badge(state: str, label: str) -> SafeString:
 
     It is cached, since long lists have many.
     """
-    shape = {"state": state, "label": label, "shape": f"portal/states/{state}.svg"}
+    shape = {"state": state, "label": label, "icon": f"portal/states/{state}.svg"}
     return SafeString(render_to_string("portal/_state.html", shape))
 
 

@@ -235,8 +235,8 @@ class ProjectAdmin(Rows[Project]):
         of_it = {"project__id__exact": row.pk}
         sessions = row.sessions.select_related("build").order_by("-pk")[:SESSIONS_SHOWN]
         return {
-            "listed_by": "?deleted=all" if row.removed else "",  # so that the actions find the row
-            "story": story_of(row),
+            "list_query": "?deleted=all" if row.removed else "",  # so that the actions find the row
+            "timeline": story_of(row),
             "sessions": sessions if request.user.has_perm("notebook_sessions.view_session") else (),
             "all_sessions": display.link_to_list("session", _("All sessions"), **of_it),
         }

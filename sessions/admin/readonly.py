@@ -130,7 +130,7 @@ class Rows(LookOnly, Exported, QuickBoxes, ByColumn[R]):
     ) -> HttpResponse:
         row = self.get_object(request, object_id)
         context = self.about(request, row) if row else {}
-        context["deeds"] = [
+        context["bulk_actions"] = [
             deed for deed in self.deeds if row and deed.is_possible(row, request.user)
         ]
         return super().change_view(

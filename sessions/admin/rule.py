@@ -50,9 +50,9 @@ class RepositoryRuleAdmin(Exported, admin.ModelAdmin[RepositoryRule]):
         """Show the form; trying an address stores nothing, and shows the typed rule and a
         verdict.
         """
-        context = {"tried": request.POST.get("address", ""), **(extra_context or {})}
+        context = {"test_address": request.POST.get("address", ""), **(extra_context or {})}
         if TRY in request.POST:
-            context["verdict"] = self._verdict(request, object_id)
+            context["decision"] = self._verdict(request, object_id)
             request.method = "GET"
         return super().changeform_view(request, object_id, form_url, context)
 

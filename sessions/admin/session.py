@@ -185,4 +185,4 @@ class SessionAdmin(Rows[Session]):
         return among(queryset, here, Session.objects.filter(project__in=found.values("pk"))), False
 
     def about(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        return {"story": moves_of(Q(session=row))}
+        return {"timeline": moves_of(Q(session=row))}

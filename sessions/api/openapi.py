@@ -252,7 +252,7 @@ def docs(request: HttpRequest) -> HttpResponse:
     context = {
         "version": made["info"]["version"],
         "subjects": reference.calls(made),
-        "shapes": reference.shapes(made),
+        "schemas": reference.shapes(made),
         "address": made["servers"][0]["url"],
     }
     return render(request, "portal/api.html", context)

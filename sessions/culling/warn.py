@@ -164,6 +164,6 @@ def _context(projects: Sequence[Project], days: int, key: str) -> Mapping[str, A
     return {
         "projects": projects,
         "days": days,
-        "again": key.startswith(f"{AGAIN}-"),
-        "page": f"{settings.PORTAL_URL}{reverse('going')}",
+        "is_repeat": key.startswith(f"{AGAIN}-"),
+        "page_url": f"{settings.PORTAL_URL}{reverse('going')}",
     }

@@ -215,7 +215,7 @@ def test_a_page_says_what_will_happen_to_whom_and_does_nothing(shelf, ada, bob, 
     assert "The launch is given up." in page
     assert "With 1 nothing happens" in page
     concerned = {row.owner.username for row in rows[:2]}
-    assert {name for name, _n in answer.context["concerned"]} == concerned
+    assert {name for name, _n in answer.context["affected_people"]} == concerned
     assert Project.objects.get(pk=rows[0].pk).state == ProjectState.READY
 
 

@@ -117,7 +117,7 @@ def test_what_is_deleted_is_sent_to_nobody_else(ada, bob, server):
 
 def test_letters_about_something_of_ones_own_are_not_kept_waiting(ada, server):
     announcements.write(announce().pk)
-    wish = {"wish": None, "limit": "x", "wanted": "1", "until": "then", "granted": ""}
+    wish = {"limit_request": None, "limit": "x", "requested": "1", "until": "then", "granted": ""}
     outbox.post("mine", ada, "limit_request_answered", wish)
     outbox.deliver_due(limit=1)
     assert server.letters[0]["Subject"].startswith("Declined")

@@ -22,7 +22,7 @@ from sessions.watch.reconcile import reconcile
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("server")]
 
-WORDS = {"limit": "projects", "wanted": "10", "until": "3 December 2026", "granted": "10"}
+WORDS = {"limit": "projects", "requested": "10", "until": "3 December 2026", "granted": "10"}
 
 
 @pytest.fixture
@@ -34,7 +34,10 @@ def nobody_answers(server, settings) -> None:
 def write(to: User, key: str = "one", **more: object) -> Letter:
     wish = LimitRequest(user=to, limit="projects", value=10, why="A course, with many.")
     outbox.post(
-        key, to, "limit_request_answered", {**WORDS, "wish": wish, "page": "http://x/y", **more}
+        key,
+        to,
+        "limit_request_answered",
+        {**WORDS, "limit_request": wish, "page_url": "http://x/y", **more},
     )
     return Letter.objects.get(key=key)
 
