@@ -247,12 +247,14 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
         """Return the username and the person's roles."""
         held = [str(roles.TITLES[name]) for name in user.glance.groups if name in roles.TITLES]
         rights = [*([str(_("superuser"))] if user.is_superuser else []), *held]
-        return format_html('{}<span class="under">{}</span>', user.username, ", ".join(rights))
+        return format_html(
+            '{}<span class="second-line">{}</span>', user.username, ", ".join(rights)
+        )
 
     @admin.display(description=_("name and e-mail"), ordering="last_name")
     def name(self, user: User) -> SafeString:
         """Return the full name and the e-mail address."""
-        words = '{}<span class="under">{}</span>'
+        words = '{}<span class="second-line">{}</span>'
         return format_html(words, user.get_full_name(), user.email)
 
     @admin.display(description=_("active"), ordering="is_active", boolean=True)

@@ -64,8 +64,8 @@ def framed(
         ' aria-labelledby="{key}-title {key}-summary">'
         '<title id="{key}-title">{title}</title><desc id="{key}-summary">{summary}</desc>'
         '<pattern id="{key}-hatch" width="5" height="5" patternUnits="userSpaceOnUse"'
-        ' patternTransform="rotate(45)"><rect class="ground" width="5" height="5"></rect>'
-        '<rect class="stripe" width="2.5" height="5"></rect></pattern>'
+        ' patternTransform="rotate(45)"><rect class="hatch-ground" width="5" height="5"></rect>'
+        '<rect class="hatch-stripe" width="2.5" height="5"></rect></pattern>'
         "{scale}{drawn}{labels}</svg>",
         height=HEIGHT, key=key, title=title, summary=summary,
         scale=_scale(top), drawn=drawn, labels=_labels(places),
@@ -79,7 +79,7 @@ def _scale(top: float) -> SafeString:
     ]
     return format_html_join(
         "",
-        '<line class="rule" x1="{0}%" y1="{2}" x2="{1}%" y2="{2}"></line>'
+        '<line class="gridline" x1="{0}%" y1="{2}" x2="{1}%" y2="{2}"></line>'
         '<text class="figure" x="0" y="{2}" dy="0.32em">{3}</text>',
         lines,
     )

@@ -64,7 +64,7 @@ def link(row: Project | Session | Build | Removal | SetAside | User, text: Any =
 
 def under(first: Any, second: Any) -> SafeString:
     """Return two values stacked in one column, so that a list needs fewer columns."""
-    return format_html('{}<span class="under">{}</span>', first, second) if second else first
+    return format_html('{}<span class="second-line">{}</span>', first, second) if second else first
 
 
 def labelled(label: Any, value: Any) -> SafeString | str:

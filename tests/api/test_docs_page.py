@@ -23,9 +23,9 @@ def test_each_call_is_on_it_for_everybody(as_eve, as_ada):
 
 
 def test_only_who_is_signed_in_can_try_calls(as_eve, as_ada):
-    assert b'class="try"' not in as_eve.get(ADDRESS).content
+    assert b'class="try-form"' not in as_eve.get(ADDRESS).content
     assert b"/sign-in/?next=/api/v1/docs/" in as_eve.get(ADDRESS).content
-    assert b'class="try"' in as_ada.get(ADDRESS).content
+    assert b'class="try-form"' in as_ada.get(ADDRESS).content
 
 
 def test_it_holds_no_script_or_style_of_its_own_and_is_small(as_ada):

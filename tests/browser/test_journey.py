@@ -89,7 +89,7 @@ def test_from_an_address_to_a_notebook_and_back(page: Page, git: GitServer, ada:
     asked.get_by_role("button", name="Delete").click()
     page.wait_for_url("**/")
     expect(page.get_by_role("status").first).to_contain_text("is deleted")
-    expect(page.locator("#shelf article")).to_have_count(1)
+    expect(page.locator("#project-list article")).to_have_count(1)
 
 
 def test_whoever_scrolls_or_comes_late_is_not_taken_away(

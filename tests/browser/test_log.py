@@ -49,12 +49,12 @@ def test_a_flood_is_followed_searched_paused_and_copied(sign_in: SignIn, flooded
 
     field = page.get_by_label("Search the log")
     field.fill("LINE 1999")
-    expect(page.locator(".find output")).to_have_text("1 of 11")
-    expect(page.locator("#lines .hit mark")).to_have_text("line 1999")
+    expect(page.locator(".log-search output")).to_have_text("1 of 11")
+    expect(page.locator("#lines .current-match mark")).to_have_text("line 1999")
     field.press("Shift+Enter")
-    expect(page.locator(".find output")).to_have_text("11 of 11")
-    expect(page.locator("#lines .hit")).to_have_text("line 19999 of the flood")
-    expect(page.locator("#lines .hit")).to_be_in_viewport()
+    expect(page.locator(".log-search output")).to_have_text("11 of 11")
+    expect(page.locator("#lines .current-match")).to_have_text("line 19999 of the flood")
+    expect(page.locator("#lines .current-match")).to_be_in_viewport()
 
     page.get_by_role("button", name="Copy", exact=True).first.click()
     copied = page.evaluate("() => navigator.clipboard.readText()").split("\n")

@@ -35,7 +35,8 @@ CONTRAST = """() => {
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
     const text = walker.currentNode.data.trim();
-    if (!text || !element.checkVisibility() || element.closest(".unseen, script")) continue;
+    if (!text || !element.checkVisibility()) continue;
+    if (element.closest(".visually-hidden, script")) continue;
     const [a, b] = [light(rgba(getComputedStyle(element).color)), light(ground(element))];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (ratio < 4.5) poor.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);

@@ -111,5 +111,5 @@ def test_all_of_it_can_be_read_and_reached(sign_in: SignIn, bob: Api, deleted: l
 
 def _unfold(page: Page) -> None:
     page.wait_for_load_state()
-    if page.locator(".gone:not([open]) > summary").count():
-        page.locator(".gone > summary").click()
+    if page.locator(".deleted-projects:not([open]) > summary").count():
+        page.locator(".deleted-projects > summary").click()

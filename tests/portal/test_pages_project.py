@@ -75,7 +75,7 @@ def test_the_list_renews_itself_with_the_count(ada, as_ada):
     project_in(ProjectState.READY, ada)
     part = as_ada.get("/projects/", headers=HTMX).content.decode()
     assert "<html" not in part
-    assert 'id="room"' in part
+    assert 'id="project-count"' in part
     assert 'hx-swap-oob="true"' in part
     assert as_ada.get("/projects/").url == "/"
 

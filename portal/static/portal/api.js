@@ -36,7 +36,7 @@ function output(form, text) {
   form.querySelector("output").replaceChildren(block);
 }
 
-for (const form of document.querySelectorAll("form.try")) {
+for (const form of document.querySelectorAll("form.try-form")) {
   form.hidden = false;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

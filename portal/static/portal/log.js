@@ -33,7 +33,7 @@ export class LogView {
     });
     this.setFollowing(this.wanted() === undefined);
     this.listen();
-    element.querySelector(".tools").hidden = false;
+    element.querySelector(".log-toolbar").hidden = false;
     setInterval(() => this.readAloud(), ALOUD);
   }
 

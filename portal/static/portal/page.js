@@ -58,7 +58,7 @@ const postponed = new Set();
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   const part = event.detail.target;
-  if (!part.matches("#shelf, #status") || !part.querySelector(OPEN)) return;
+  if (!part.matches("#project-list, #status") || !part.querySelector(OPEN)) return;
   event.preventDefault();
   postponed.add(part);
 });
@@ -70,8 +70,8 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
     event.detail.shouldSwap = false;
     postponed.add(target);
   }
-  if (target.querySelector(".gone[open]")) {
-    fragment.querySelector(".gone")?.setAttribute("open", "");
+  if (target.querySelector(".deleted-projects[open]")) {
+    fragment.querySelector(".deleted-projects")?.setAttribute("open", "");
   }
 });
 document.addEventListener(

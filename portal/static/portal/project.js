@@ -3,7 +3,7 @@ import { LogView } from "./log.js";
 import { follow } from "./story.js";
 
 const log = document.querySelector("#log");
-const said = document.querySelector("#said");
+const said = document.querySelector("#live-status");
 const view = new LogView(log);
 const known = Number(log.dataset.known);
 let hasActed = false;

@@ -80,6 +80,6 @@ export class Search {
       done = at + this.needle.length;
     }
     element.append(line.slice(done));
-    element.classList.toggle("hit", index === this.hits[this.at]);
+    element.classList.toggle("current-match", index === this.hits[this.at]);
   }
 }
