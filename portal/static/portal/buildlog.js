@@ -3,7 +3,7 @@ import { LogView } from "./log.js";
 import { Socket } from "./socket.js";
 
 const log = document.querySelector("#log");
-const said = log.querySelector("[data-said]");
+const said = log.querySelector("[data-status]");
 const view = new LogView(log);
 let cursor = 0;
 
@@ -14,7 +14,7 @@ new Socket(() => `/ws/builds/${log.dataset.build}/?after=${cursor}`, {
     view.add(item.message);
   },
   change(isOpen) {
-    said.textContent = isOpen ? "" : log.dataset.lost;
+    said.textContent = isOpen ? "" : log.dataset.textLost;
   },
   over: () => location.reload(), // signed out, or the right to look is gone
 });

@@ -21,8 +21,8 @@ export class LogView {
   constructor(element) {
     this.element = element;
     this.pre = element.querySelector("#lines");
-    this.followButton = element.querySelector("[data-do=follow]");
-    this.pauseButton = element.querySelector("[data-do=pause]");
+    this.followButton = element.querySelector("[data-action=follow]");
+    this.pauseButton = element.querySelector("[data-action=pause]");
     this.pauseWord = this.pauseButton.textContent;
     this.lines = [];
     this.paused = false;
@@ -67,12 +67,12 @@ export class LogView {
   }
 
   count() {
-    const place = this.element.querySelector("[data-count]");
+    const place = this.element.querySelector("[data-text-count]");
     const n = this.lines.length;
     const said = n.toLocaleString(document.documentElement.lang);
-    place.textContent = n ? fillIn(place.dataset.count, { n: said }) : "";
+    place.textContent = n ? fillIn(place.dataset.textCount, { n: said }) : "";
     this.pauseButton.textContent = this.paused
-      ? fillIn(this.element.dataset.paused, { n: n - this.rows.count })
+      ? fillIn(this.element.dataset.textPaused, { n: n - this.rows.count })
       : this.pauseWord;
   }
 
@@ -130,9 +130,9 @@ export class LogView {
       previous: () => this.search.go(-1),
     };
     this.element.addEventListener("click", (event) => {
-      const button = event.target.closest("[data-do]");
+      const button = event.target.closest("[data-action]");
       if (!button) return;
-      act[button.dataset.do](button);
+      act[button.dataset.action](button);
       this.stay();
     });
     this.pre.addEventListener("scroll", () => this.scrolled(), { passive: true });
@@ -152,7 +152,7 @@ export class LogView {
     const isHistory = this.told === undefined && n > HISTORY;
     this.told = n;
     if (isHistory) return;
-    const place = this.element.querySelector("[data-aloud]");
-    place.textContent = fillIn(this.element.dataset.last, { n, line: this.lines[n - 1] });
+    const place = this.element.querySelector("[data-announcer]");
+    place.textContent = fillIn(this.element.dataset.textLastLine, { n, line: this.lines[n - 1] });
   }
 }

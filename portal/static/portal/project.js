@@ -5,23 +5,23 @@ import { follow } from "./story.js";
 const log = document.querySelector("#log");
 const said = document.querySelector("#live-status");
 const view = new LogView(log);
-const known = Number(log.dataset.known);
+const known = Number(log.dataset.lastCursor);
 let hasActed = false;
 
 for (const sign of ["keydown", "pointerdown", "wheel", "touchmove"]) {
   addEventListener(sign, () => { hasActed = true; }, { passive: true, capture: true });
 }
 
-follow(log.dataset.name, Number(log.dataset.begin), {
+follow(log.dataset.project, Number(log.dataset.startCursor), {
   hear(item) {
     if (item.log) view.add(item.message);
     else happened(item);
   },
   lost(isLost) {
-    said.textContent = isLost ? log.dataset.lost : "";
+    said.textContent = isLost ? log.dataset.textLost : "";
   },
   over() {
-    location.assign(log.dataset.home);
+    location.assign(log.dataset.homeUrl);
   },
 });
 
@@ -48,7 +48,7 @@ function goOn() {
 function wear() {
   const head = document.querySelector("#status .head");
   document.title = head.dataset.title;
-  document.querySelector("#favicon").href = head.dataset.icon;
+  document.querySelector("#favicon").href = head.dataset.favicon;
   begun = performance.now();
 }
 
@@ -59,8 +59,8 @@ wear();
 // --- Clocks and the bar go on between two looks at the server ---
 setInterval(() => {
   const passed = (performance.now() - begun) / 1000;
-  for (const clock of document.querySelectorAll("[data-running]")) {
-    const seconds = Math.floor(Number(clock.dataset.running) + passed);
+  for (const clock of document.querySelectorAll("[data-elapsed]")) {
+    const seconds = Math.floor(Number(clock.dataset.elapsed) + passed);
     clock.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   }
   const bar = document.querySelector("progress[data-expected]");

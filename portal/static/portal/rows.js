@@ -130,7 +130,7 @@ export class Rows {
     row.className = index === this.linked ? "row linked" : "row";
     row.id = `L${index + 1}`;
     number.href = `#${row.id}`;
-    number.dataset.n = index + 1;
+    number.dataset.lineNumber = index + 1;
     number.tabIndex = -1;
     number.setAttribute("aria-hidden", "true");
     row.append(number, text);

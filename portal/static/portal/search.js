@@ -60,8 +60,8 @@ export class Search {
 
   tell() {
     if (!this.needle) this.output.textContent = "";
-    else if (!this.hits.length) this.output.textContent = this.texts.none;
-    else this.output.textContent = fillIn(this.texts.found, { n: this.at + 1, all: this.hits.length });
+    else if (!this.hits.length) this.output.textContent = this.texts.textNone;
+    else this.output.textContent = fillIn(this.texts.textFound, { n: this.at + 1, all: this.hits.length });
   }
 
   // A line's text into its element, with what was looked for marked.
