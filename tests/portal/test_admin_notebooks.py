@@ -184,7 +184,7 @@ def test_a_builds_page_has_its_log_and_who_waits(shelf, vera):
     assert "error: no such package: nump" in page
     assert f'data-build="{build.pk}"' in page
     assert shelf[ProjectState.BUILDING].owner.username in page
-    assert "buildlog.js" in page
+    assert "build-log.js" in page
 
 
 def test_what_builds_print_is_text(shelf, vera):

@@ -1,6 +1,6 @@
 // A project's page, live: the log grows, the steps move, and a notebook that is ready opens.
-import { LogView } from "./log.js";
-import { follow } from "./story.js";
+import { LogView } from "./log-view.js";
+import { follow } from "./project-events.js";
 
 const log = document.querySelector("#log");
 const said = document.querySelector("#live-status");

@@ -1,9 +1,9 @@
 // The log of a build: keeps every line, follows the newest until one scrolls up, and has the
-// buttons above it work. `rows.js` draws, `search.js` searches.
+// buttons above it work. `log-rows.js` draws, `log-search.js` searches.
 import { copy } from "./copy.js";
-import { Rows } from "./rows.js";
-import { Search } from "./search.js";
-import { fillIn } from "./words.js";
+import { Rows } from "./log-rows.js";
+import { Search } from "./log-search.js";
+import { fillIn } from "./format.js";
 
 const DRAW = 80; // milliseconds between two drawings, however many lines come
 const ALOUD = 12000; // a screen reader hears of new lines at most so often, in milliseconds

@@ -1,5 +1,5 @@
 // A build's log in the admin, live: from the first line, as long as staff look at it.
-import { LogView } from "./log.js";
+import { LogView } from "./log-view.js";
 import { Socket } from "./socket.js";
 
 const log = document.querySelector("#log");

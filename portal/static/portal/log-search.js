@@ -1,5 +1,5 @@
 // Searching the log: all of its lines, drawn or not.
-import { fillIn } from "./words.js";
+import { fillIn } from "./format.js";
 
 const PAUSE = 120; // milliseconds without a key before it looks
 
