@@ -2,7 +2,7 @@
 
 const { "X-CSRFToken": csrf } = JSON.parse(document.body.getAttribute("hx-headers"));
 
-function address(form) {
+function callUrl(form) {
   let path = form.dataset.path;
   const query = new URLSearchParams();
   for (const input of form.querySelectorAll("input")) {
@@ -12,7 +12,7 @@ function address(form) {
   return query.size ? `${path}?${query}` : path;
 }
 
-function shown(text) {
+function prettyJson(text) {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {
@@ -21,15 +21,15 @@ function shown(text) {
 }
 
 async function send(form) {
-  const where = address(form);
+  const url = callUrl(form);
   const headers = { Accept: "application/json", "X-CSRFToken": csrf };
   const body = form.querySelector("textarea")?.value;
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const answer = await fetch(where, { method: form.dataset.method, headers, body });
-  return `${answer.status} ${answer.statusText} · ${where}\n\n${shown(await answer.text())}`;
+  const answer = await fetch(url, { method: form.dataset.method, headers, body });
+  return `${answer.status} ${answer.statusText} · ${url}\n\n${prettyJson(await answer.text())}`;
 }
 
-function output(form, text) {
+function showOutput(form, text) {
   const block = document.createElement("pre");
   block.textContent = text.trimEnd();
   block.tabIndex = 0;
@@ -43,9 +43,9 @@ for (const form of document.querySelectorAll("form.try-form")) {
     const button = form.querySelector("button");
     button.disabled = true;
     try {
-      output(form, await send(form));
+      showOutput(form, await send(form));
     } catch (error) {
-      output(form, String(error));
+      showOutput(form, String(error));
     } finally {
       button.disabled = false;
     }
@@ -53,10 +53,10 @@ for (const form of document.querySelectorAll("form.try-form")) {
 }
 
 // A link to a call or an object opens it.
-function reveal() {
+function openLinkedDetails() {
   const target = document.getElementById(location.hash.slice(1));
   if (target?.matches("details")) target.open = true;
 }
 
-addEventListener("hashchange", reveal);
-reveal();
+addEventListener("hashchange", openLinkedDetails);
+openLinkedDetails();

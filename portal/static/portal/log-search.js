@@ -1,71 +1,74 @@
 // Searching the log: all of its lines, drawn or not.
-import { fillIn } from "./format.js";
+import { fillPlaceholders } from "./format.js";
 
-const PAUSE = 120; // milliseconds without a key before it looks
+const DEBOUNCE_MS = 120; // without a key, before it searches
 
-export class Search {
+export class LogSearch {
   constructor(view, element) {
-    Object.assign(this, { view, needle: "", hits: [], at: -1 });
+    Object.assign(this, { view, needle: "", matches: [], current: -1 });
     this.texts = element.dataset;
     this.field = element.querySelector("input[type=search]");
     this.output = element.querySelector("output");
-    this.tell();
+    this.showResult();
     this.field.addEventListener("input", () => {
       clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.look(), PAUSE);
+      this.timer = setTimeout(() => this.run(), DEBOUNCE_MS);
     });
     this.field.addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
       event.preventDefault();
-      if (this.field.value.toLowerCase() === this.needle) this.go(event.shiftKey ? -1 : 1);
-      else this.look();
+      if (this.field.value.toLowerCase() === this.needle) this.step(event.shiftKey ? -1 : 1);
+      else this.run();
     });
   }
 
   // The lines are others now.
-  again() {
-    this.hits = [];
-    this.at = -1;
-    this.tell();
+  reset() {
+    this.matches = [];
+    this.current = -1;
+    this.showResult();
   }
 
-  look() {
+  run() {
     clearTimeout(this.timer);
     this.needle = this.field.value.toLowerCase();
-    this.again();
-    this.more(0, this.view.rows.count);
+    this.reset();
+    this.scan(0, this.view.rows.count);
     this.view.rows.redrawAll();
-    if (this.hits.length) this.go(1);
+    if (this.matches.length) this.step(1);
   }
 
   // Look through the lines from `from` up to `end`.
-  more(from, end) {
+  scan(from, end) {
     if (!this.needle) return;
     for (let index = from; index < end; index += 1) {
-      if (this.view.lines[index].toLowerCase().includes(this.needle)) this.hits.push(index);
+      if (this.view.lines[index].toLowerCase().includes(this.needle)) this.matches.push(index);
     }
-    this.tell();
+    this.showResult();
   }
 
-  go(by) {
-    const count = this.hits.length;
+  step(by) {
+    const count = this.matches.length;
     if (!count) return;
-    const before = this.hits[this.at];
-    this.at = (this.at + by + (this.at < 0 && by < 0 ? 1 : 0) + count) % count;
+    const before = this.matches[this.current];
+    this.current = (this.current + by + (this.current < 0 && by < 0 ? 1 : 0) + count) % count;
     if (before !== undefined) this.view.rows.redraw(before);
-    this.view.show(this.hits[this.at]);
-    this.view.rows.redraw(this.hits[this.at]);
-    this.tell();
+    this.view.showLine(this.matches[this.current]);
+    this.view.rows.redraw(this.matches[this.current]);
+    this.showResult();
   }
 
-  tell() {
+  showResult() {
     if (!this.needle) this.output.textContent = "";
-    else if (!this.hits.length) this.output.textContent = this.texts.textNone;
-    else this.output.textContent = fillIn(this.texts.textFound, { n: this.at + 1, all: this.hits.length });
+    else if (!this.matches.length) this.output.textContent = this.texts.textNone;
+    else {
+      const values = { n: this.current + 1, all: this.matches.length };
+      this.output.textContent = fillPlaceholders(this.texts.textFound, values);
+    }
   }
 
   // A line's text into its element, with what was looked for marked.
-  write(element, index) {
+  writeLine(element, index) {
     const line = this.view.lines[index];
     if (!this.needle) {
       element.textContent = line;
@@ -80,6 +83,6 @@ export class Search {
       done = at + this.needle.length;
     }
     element.append(line.slice(done));
-    element.classList.toggle("current-match", index === this.hits[this.at]);
+    element.classList.toggle("current-match", index === this.matches[this.current]);
   }
 }

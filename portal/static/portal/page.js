@@ -5,37 +5,37 @@ import { copy } from "./copy.js";
 const root = document.documentElement;
 
 // --- Light, dark or as the system has it ---
-function look() {
+function currentTheme() {
   return root.dataset.theme ?? "auto";
 }
 
-function wear(theme) {
+function applyTheme(theme) {
   if (theme === "auto") delete root.dataset.theme;
   else root.dataset.theme = theme;
   localStorage.setItem("theme", theme);
-  showLook();
+  syncThemeChoice();
 }
 
-function showLook() {
+function syncThemeChoice() {
   for (const radio of document.querySelectorAll("input[name=theme]")) {
-    radio.checked = radio.value === look();
+    radio.checked = radio.value === currentTheme();
   }
 }
 
 function isDark() {
-  const theme = look();
+  const theme = currentTheme();
   return theme === "auto" ? matchMedia("(prefers-color-scheme: dark)").matches : theme === "dark";
 }
 
 for (const button of document.querySelectorAll("[data-theme-switch]")) {
   button.hidden = false;
-  button.addEventListener("click", () => wear(isDark() ? "light" : "dark"));
+  button.addEventListener("click", () => applyTheme(isDark() ? "light" : "dark"));
 }
 for (const choice of document.querySelectorAll("fieldset[data-theme-choice]")) {
   choice.hidden = false;
-  choice.addEventListener("change", (event) => wear(event.target.value));
+  choice.addEventListener("change", (event) => applyTheme(event.target.value));
 }
-showLook();
+syncThemeChoice();
 
 // --- Menus close like menus ---
 function closeMenus(except) {
@@ -53,12 +53,12 @@ document.addEventListener("keydown", (event) => {
 });
 
 // --- Parts that htmx renews: not while a menu or a question in them is open ---
-const OPEN = "details.menu[open], :popover-open";
+const OPEN_POPUP = "details.menu[open], :popover-open";
 const postponed = new Set();
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   const part = event.detail.target;
-  if (!part.matches("#project-list, #status") || !part.querySelector(OPEN)) return;
+  if (!part.matches("#project-list, #status") || !part.querySelector(OPEN_POPUP)) return;
   event.preventDefault();
   postponed.add(part);
 });
@@ -66,7 +66,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
   const { target, fragment } = event.detail;
   if (target.id !== "deleted") return;
-  if (target.querySelector(OPEN)) {
+  if (target.querySelector(OPEN_POPUP)) {
     event.detail.shouldSwap = false;
     postponed.add(target);
   }
@@ -78,7 +78,7 @@ document.addEventListener(
   "toggle",
   () => {
     for (const part of postponed) {
-      if (part.querySelector(OPEN)) continue;
+      if (part.querySelector(OPEN_POPUP)) continue;
       postponed.delete(part);
       htmx.trigger(document.body, "changed");
     }
@@ -91,18 +91,18 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 
 // --- Times grow older while a page is open ---
-const words = new Intl.RelativeTimeFormat(root.lang, { numeric: "always" });
+const relativeFormat = new Intl.RelativeTimeFormat(root.lang, { numeric: "always" });
 
-function age(seconds) {
-  if (seconds < 3600) return words.format(-Math.floor(seconds / 60), "minute");
-  if (seconds < 86400) return words.format(-Math.floor(seconds / 3600), "hour");
-  return words.format(-Math.floor(seconds / 86400), "day");
+function relativeTime(seconds) {
+  if (seconds < 3600) return relativeFormat.format(-Math.floor(seconds / 60), "minute");
+  if (seconds < 86400) return relativeFormat.format(-Math.floor(seconds / 3600), "hour");
+  return relativeFormat.format(-Math.floor(seconds / 86400), "day");
 }
 
 setInterval(() => {
   for (const time of document.querySelectorAll("time[data-ago]")) {
     const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
-    if (seconds >= 60 && seconds < 7 * 86400) time.textContent = age(seconds);
+    if (seconds >= 60 && seconds < 7 * 86400) time.textContent = relativeTime(seconds);
   }
 }, 20000);
 

@@ -1,38 +1,38 @@
-// A project's story from a cursor on, item by item: by WebSocket, and where that does not get
+// A project's events from a cursor on, one by one: by WebSocket, and where that does not get
 // through, by Server-Sent Events. A lost connection goes on where it was.
-import { Socket } from "./socket.js";
+import { ReconnectingSocket } from "./socket.js";
 
-const GIVE_UP = 3; // connections that never opened, before the other way is tried
+const MAX_FAILED_OPENS = 3; // connections that never opened, before the other way is tried
 
-export function follow(name, begin, { hear, lost, over }) {
-  let cursor = begin;
+export function followProject(name, startCursor, { onEvent, onLost, onGone }) {
+  let cursor = startCursor;
   let failures = 0;
 
-  function take(item) {
+  function receive(item) {
     if (item.cursor <= cursor) return;
     cursor = item.cursor;
-    hear(item);
+    onEvent(item);
   }
 
-  const socket = new Socket(() => `/ws/projects/${name}/?after=${cursor}`, {
-    hear: take,
-    over,
-    change: (isOpen, opened) => {
-      lost(!isOpen);
+  const socket = new ReconnectingSocket(() => `/ws/projects/${name}/?after=${cursor}`, {
+    onMessage: receive,
+    onGone,
+    onStateChange: (isOpen, opened) => {
+      onLost(!isOpen);
       failures = opened ? 0 : failures + 1;
-      if (failures < GIVE_UP) return;
-      socket.end();
-      listen();
+      if (failures < MAX_FAILED_OPENS) return;
+      socket.close();
+      listenToServerSentEvents();
     },
   });
 
-  function listen() {
+  function listenToServerSentEvents() {
     const source = new EventSource(`/api/v1/projects/${name}/events/?after=${cursor}`);
-    source.onopen = () => lost(false);
-    source.onmessage = (event) => take(JSON.parse(event.data));
+    source.onopen = () => onLost(false);
+    source.onmessage = (event) => receive(JSON.parse(event.data));
     source.onerror = () => {
-      lost(true);
-      if (source.readyState === EventSource.CLOSED) over();
+      onLost(true);
+      if (source.readyState === EventSource.CLOSED) onGone();
     };
   }
 }

@@ -1,12 +1,12 @@
 // The home page's list renews itself when one of the person's projects changes.
-import { Socket } from "./socket.js";
+import { ReconnectingSocket } from "./socket.js";
 
-let before = false;
+let wasOpen = false;
 
-new Socket(() => "/ws/projects/", {
-  hear: () => htmx.trigger(document.body, "changed"),
-  change: (isOpen) => {
-    if (isOpen && before) htmx.trigger(document.body, "changed"); // what happened meanwhile
-    before = true;
+new ReconnectingSocket(() => "/ws/projects/", {
+  onMessage: () => htmx.trigger(document.body, "changed"),
+  onStateChange: (isOpen) => {
+    if (isOpen && wasOpen) htmx.trigger(document.body, "changed"); // what happened meanwhile
+    wasOpen = true;
   },
 });
