@@ -41,7 +41,7 @@ def shelf(request: HttpRequest) -> HttpResponseBase:
     if not htmx(request):
         return redirect("home")
     user = person(request)
-    context = {**projects_of(user), **gone_of(user), "alone": True}
+    context = {**projects_of(user), **gone_of(user), "is_fragment": True}
     return render(request, "portal/_project_list.html", context)
 
 
