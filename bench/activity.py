@@ -120,12 +120,12 @@ def measure(rounds: int) -> Iterator[Round]:
     """Yield the measurements of each round."""
     from django.utils import timezone  # noqa: PLC0415
 
-    from sessions.culling.activity import go_round  # noqa: PLC0415
+    from sessions.culling.activity import probe_all  # noqa: PLC0415
     from sessions.models import Session  # noqa: PLC0415
 
     for number in range(1, rounds + 1):
         at, begun, cpu = timezone.now(), time.perf_counter(), time.process_time()
-        go_round()
+        probe_all()
         seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
         answered = Session.objects.filter(asked__gte=at).count()
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

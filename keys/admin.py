@@ -20,7 +20,7 @@ from portal.models import User
 Row = TypeVar("Row", bound=Model)
 
 
-class LookOrDelete(admin.ModelAdmin[Row]):
+class ViewOrDeleteAdmin(admin.ModelAdmin[Row]):
     """An admin that makes and changes nothing, and counts only what a list needs."""
 
     show_full_result_count = False
@@ -34,7 +34,7 @@ class LookOrDelete(admin.ModelAdmin[Row]):
 
 
 @admin.register(KnownHost)
-class KnownHostAdmin(LookOrDelete[KnownHost]):
+class KnownHostAdmin(ViewOrDeleteAdmin[KnownHost]):
     """The known SSH servers."""
 
     list_display = ["host", "fingerprint", "first_used", "first_user"]
@@ -46,7 +46,7 @@ class KnownHostAdmin(LookOrDelete[KnownHost]):
 
 
 @admin.register(Token)
-class TokenAdmin(LookOrDelete[Token]):
+class TokenAdmin(ViewOrDeleteAdmin[Token]):
     """The API tokens."""
 
     list_display = ["name", "start", "scope", "user", "created", "last_used", "expires"]

@@ -18,12 +18,12 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from keys.issuing import in_days, issue
-from keys.models import SCOPES, Token, latest_end
+from keys.issuing import expiry_in_days, issue
+from keys.models import SCOPES, Token, latest_expiry
 from portal.models import User
 
 
-def scopes(**options: Any) -> serializers.ListField:
+def scopes_field(**options: Any) -> serializers.ListField:
     """Return a field for a list of scopes."""
     return serializers.ListField(child=serializers.ChoiceField(list(SCOPES.items())), **options)
 
@@ -32,7 +32,7 @@ class TokenSerializer(serializers.ModelSerializer[Token]):
     """A token, without its secret."""
 
     starts_with = serializers.CharField(source="start", read_only=True)
-    scopes = scopes(read_only=True)
+    scopes = scopes_field(read_only=True)
 
     class Meta:
         model = Token
@@ -51,19 +51,19 @@ class NewTokenSerializer(TokenSerializer):
 
 
 class TokenWishSerializer(serializers.Serializer[Any]):
-    """A token to make. Without `scopes` it has all scopes of the token or person that makes it;
+    """A token to make. Without `scopes_field` it has all scopes of the token or person that makes it;
     without `expires` or `days` it lasts as long as it may.
     """
 
     name = serializers.CharField(max_length=100)
-    scopes = scopes(required=False, allow_empty=False)
+    scopes = scopes_field(required=False, allow_empty=False)
     expires = serializers.DateTimeField(required=False, allow_null=True)
     days = serializers.IntegerField(required=False, allow_null=True)
 
     def validate_days(self, days: int | None) -> int | None:
         """Check the number of days."""
         if days is not None:
-            in_days(days)
+            expiry_in_days(days)
         return days
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -72,10 +72,10 @@ class TokenWishSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError(
                 {"days": gettext_lazy("Give “expires” or “days”, not both.")}
             )
-        return attrs if days is None else {**attrs, "expires": in_days(days)}
+        return attrs if days is None else {**attrs, "expires": expiry_in_days(days)}
 
 
-class Beyond(PermissionDenied):
+class ExceedsIssuingToken(PermissionDenied):
     """Raised if a token would make one with more scopes or a later end: a leaked token must not."""
 
     default_code = "token.beyond"
@@ -125,7 +125,7 @@ class TokensView(OwnTokens, generics.ListAPIView[Token]):
         """
         wish = TokenWishSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
-        token, secret = _made(request, **wish.validated_data)
+        token, secret = _issue_token(request, **wish.validated_data)
         body = {**TokenSerializer(token).data, "secret": secret}
         return Response(body, status=201, headers={"Cache-Control": "no-store"})
 
@@ -140,7 +140,7 @@ class TokenView(OwnTokens, generics.DestroyAPIView[Token]):
         return super().delete(request, *args, **kwargs)
 
 
-def _made(
+def _issue_token(
     request: Request,
     name: str,
     scopes: list[str] | None = None,
@@ -149,14 +149,14 @@ def _made(
     by = request.auth if isinstance(request.auth, Token) else None
     wanted = scopes or (by.scopes if by else list(SCOPES))
     if by and expires is None:
-        expires = by.expires and min(by.expires, latest_end())
-    if by and not by.may_make(wanted, expires or latest_end()):
-        raise Beyond
+        expires = by.expires and min(by.expires, latest_expiry())
+    if by and not by.may_issue(wanted, expires or latest_expiry()):
+        raise ExceedsIssuingToken
     try:
         return issue(cast(User, request.user), name, wanted, expires)
     except Refused as refusal:
-        raise ValidationError(_by_field(refusal)) from None
+        raise ValidationError(_errors_by_field(refusal)) from None
 
 
-def _by_field(refusal: Refused) -> dict[str, Any]:
+def _errors_by_field(refusal: Refused) -> dict[str, Any]:
     return dict(refusal.message_dict)

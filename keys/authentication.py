@@ -2,7 +2,7 @@
 
 For the REST API, `HasScope` is a permission of every view (``DEFAULT_PERMISSION_CLASSES``); a
 signed-in browser needs no scope. The gateway and the sockets call `Token.allows`, and answer with
-the same words (`lacks`, `challenge`).
+the same words (`missing_scope_message`, `challenge`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from portal.models import User
 
-CODE = "token.scope"
+MISSING_SCOPE_CODE = "token.scope"
 
 
 class MissingScope(PermissionDenied):
     """403, with the missing scope also in the form of RFC 6750, section 3.1."""
 
     def __init__(self, scope: str) -> None:
-        super().__init__(lacks(scope), CODE)
+        super().__init__(missing_scope_message(scope), MISSING_SCOPE_CODE)
         self.auth_header = challenge(scope)
 
 
@@ -45,7 +45,7 @@ class HasScope(BasePermission):
         return True
 
 
-def lacks(scope: str) -> str:
+def missing_scope_message(scope: str) -> str:
     """Return the message for a person whose token lacks the scope."""
     text = _(
         "This token has not the scope “%(scope)s” (%(means)s). Make one that has it at %(where)s."
@@ -59,28 +59,28 @@ def challenge(scope: str) -> str:
     return f'Bearer error="insufficient_scope", scope="{scope}"'
 
 
-def bearer(header: str) -> str:
+def bearer_token(header: str) -> str:
     """Return the secret of an ``Authorization`` header, or "" if it is of another kind."""
     kind, _blank, secret = header.partition(" ")
     return secret.strip() if kind.lower() == "bearer" else ""
 
 
-def still_good(auth: object) -> bool:
+def is_still_valid(auth: object) -> bool:
     """Return whether the token of a long-running request has not been revoked or expired meanwhile.
 
     Return True for a request without a token.
     """
-    return not isinstance(auth, Token) or Token.objects.good().filter(pk=auth.pk).exists()
+    return not isinstance(auth, Token) or Token.objects.valid().filter(pk=auth.pk).exists()
 
 
 class TokenAuthentication(BaseAuthentication):
     """Authentication by API token; a token that does not work gets 401, code ``token.invalid``."""
 
     def authenticate(self, request: Request) -> tuple[User, Token] | None:
-        secret = bearer(request.headers.get("Authorization", ""))
+        secret = bearer_token(request.headers.get("Authorization", ""))
         if not secret:
             return None
-        token = Token.objects.of_secret(secret)
+        token = Token.objects.find_by_secret(secret)
         if token is None:
             raise AuthenticationFailed(
                 _("This token is unknown, revoked or expired. Make another on your account page."),

@@ -8,31 +8,31 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 
-SHORTEST = 32
-NAME = "PORTAL_ENCRYPTION_KEYS"
-MAKE = "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+MIN_KEY_LENGTH = 32
+VARIABLE = "PORTAL_ENCRYPTION_KEYS"
+HINT = "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
 
 
 @register
-def long_enough(**kwargs: Any) -> list[CheckMessage]:
+def check_key_length(**kwargs: Any) -> list[CheckMessage]:
     """Refuse a short key, which anyone with a copy of the database could guess (keys.E001)."""
-    if all(len(key) >= SHORTEST for key in settings.PORTAL_ENCRYPTION_KEYS):
+    if all(len(key) >= MIN_KEY_LENGTH for key in settings.PORTAL_ENCRYPTION_KEYS):
         return []
-    words = f"{NAME} has a key of less than {SHORTEST} characters"
-    return [Error(words, hint=MAKE, id="keys.E001")]
+    words = f"{VARIABLE} has a key of less than {MIN_KEY_LENGTH} characters"
+    return [Error(words, hint=HINT, id="keys.E001")]
 
 
 @register
-def kept_somewhere(**kwargs: Any) -> list[CheckMessage]:
+def check_key_is_shared(**kwargs: Any) -> list[CheckMessage]:
     """Warn about a portal in several places whose key is a file in one of them (keys.W001)."""
     given = settings.ENVIRONMENT.text
     spread = settings.PORTAL_BACKEND == "kubernetes" or given("DATABASE_URL")
-    if not spread or given(NAME):
+    if not spread or given(VARIABLE):
         return []
     words = (
-        f"{NAME} is not set: the key is a file in the data folder ({settings.PORTAL_DATA}). "
+        f"{VARIABLE} is not set: the key is a file in the data folder ({settings.PORTAL_DATA}). "
         "Another container or machine has another one and cannot read what this one has stored, "
         "and without the file people's SSH keys and provider sign-ins are lost"
     )
-    hint = f"Set {NAME} for all processes of the portal, to what is in the file encryption-key."
+    hint = f"Set {VARIABLE} for all processes of the portal, to what is in the file encryption-key."
     return [checks.Warning(words, hint=hint, id="keys.W001")]

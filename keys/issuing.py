@@ -14,10 +14,10 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from keys.models import SCOPES, Token, latest_end
+from keys.models import SCOPES, Token, latest_expiry
 from portal.models import User
 
-MOST = 100
+MAX_TOKENS = 100
 """Tokens per person, expired ones included; nobody keeps track of more."""
 
 
@@ -25,18 +25,18 @@ def issue(
     user: User, name: str, scopes: Collection[str] = tuple(SCOPES), expires: datetime | None = None
 ) -> tuple[Token, str]:
     """Make a token; return it with its secret, which is not stored. Raises `ValidationError`."""
-    errors = {"scopes": _of_scopes(scopes), "expires": _of_end(expires)}
+    errors = {"scopes": _scopes_error(scopes), "expires": _expiry_error(expires)}
     if wrong := {field: text for field, text in errors.items() if text}:
         raise ValidationError(wrong)
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)  # so that concurrent requests are counted
-        if Token.objects.filter(user=user).count() >= MOST:
+        if Token.objects.filter(user=user).count() >= MAX_TOKENS:
             text = _("You have %(most)d tokens, which is the most. Revoke some you do not use.")
-            raise ValidationError({"name": text % {"most": MOST}})
+            raise ValidationError({"name": text % {"most": MAX_TOKENS}})
         return Token.objects.issue(user, name, scopes, expires)
 
 
-def in_days(days: int) -> datetime:
+def expiry_in_days(days: int) -> datetime:
     """Return when a token of this many days ends. Raises `ValidationError`."""
     if not 1 <= days <= settings.PORTAL_TOKEN_DAYS:
         text = _("A token lasts from 1 to %(most)d days here.")
@@ -44,7 +44,7 @@ def in_days(days: int) -> datetime:
     return timezone.now() + timedelta(days=days)
 
 
-def _of_scopes(scopes: Collection[str]) -> str:
+def _scopes_error(scopes: Collection[str]) -> str:
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if scopes and not unknown:
         return ""
@@ -55,12 +55,12 @@ def _of_scopes(scopes: Collection[str]) -> str:
     return _("Say what it is for, one at least of: %(known)s.") % {"known": known}
 
 
-def _of_end(expires: datetime | None) -> str:
+def _expiry_error(expires: datetime | None) -> str:
     if expires is None:
         return ""
     if expires <= timezone.now():
         return _("This moment is past. Choose one to come.")
-    if expires > latest_end():
+    if expires > latest_expiry():
         text = _("A token lasts at most %(most)d days here. Choose an earlier end.")
         return text % {"most": settings.PORTAL_TOKEN_DAYS}
     return ""

@@ -1,7 +1,7 @@
 """Make, rotate and open people's SSH key pairs, and keep the known hosts of ssh.
 
 Known servers are those that the operator names (``PORTAL_KNOWN_HOSTS``) and those that were met
-before. The private half of a key leaves this module only in an `Identity`: for the portal's own
+before. The private half of a key leaves this module only in an `SshIdentity`: for the portal's own
 git, and for the person's own notebooks.
 """
 
@@ -25,20 +25,20 @@ from django.db.models import BigIntegerField
 from django.utils import timezone
 
 from keys.models import KeyPair
-from keys.sealing import open_sealed, seal
-from portal.lib.db import Given, Prepared
+from keys.sealing import seal, unseal
+from portal.lib.db import CompiledQuery, Param
 from portal.models import User
 
 from .models import KnownHost
 
 
 @dataclass(frozen=True)
-class Identity:
+class SshIdentity:
     """Everything ssh needs to act as a person.
 
-    ``private`` is in OpenSSH's form, ``public`` a line of ``authorized_keys``, ``known_hosts`` the
-    text of such a file. ``user_id`` is the person's row, for the servers that they are the first to
-    meet.
+    ``private_key`` is in OpenSSH's form, ``public`` a line of ``authorized_keys``, ``known_hosts``
+    the text of such a file. ``user_id`` is the person's row, for the servers that they are the
+    first to meet.
     """
 
     private: str = field(repr=False)
@@ -47,22 +47,22 @@ class Identity:
     user_id: int | None = None
 
 
-def identity_of(user: User) -> Identity:
+def identity_of(user: User) -> SshIdentity:
     """Return the person's identity; make their key pair if there is none yet.
 
-    Raises `keys.sealing.CannotOpen` if the key cannot be decrypted.
+    Raises `keys.sealing.UnsealError` if the key cannot be decrypted.
     """
     pair = ensure(user)
-    return Identity(private(pair), pair.public, text(), user.pk)
+    return SshIdentity(private_key(pair), pair.public, known_hosts_text(), user.pk)
 
 
-def text() -> str:
+def known_hosts_text() -> str:
     """Return the text of a ``known_hosts`` file with all known servers, the operator's first."""
     met = (f"{row.host} {row.key}" for row in KnownHost.objects.order_by("pk"))
     return "".join(f"{line}\n" for line in (*settings.PORTAL_KNOWN_HOSTS.splitlines(), *met))
 
 
-def record(lines: Iterable[str], user_id: int | None) -> None:
+def record_hosts(lines: Iterable[str], user_id: int | None) -> None:
     """Record the servers of these ``known_hosts`` lines, and the person who met them first.
 
     If two people meet a server at once, the first is believed: a key that differs is not added.
@@ -78,8 +78,8 @@ def record(lines: Iterable[str], user_id: int | None) -> None:
         )
 
 
-USE = "ssh-key"
-_PAIRS = Prepared(lambda: KeyPair.objects.filter(user=Given("user", BigIntegerField())))
+SEAL_PURPOSE = "ssh-key"
+_PAIRS = CompiledQuery(lambda: KeyPair.objects.filter(user=Param("user", BigIntegerField())))
 
 
 def ensure(user: User) -> KeyPair:
@@ -96,9 +96,9 @@ def rotate(user: User) -> KeyPair:
     return KeyPair.objects.update_or_create(user=user, defaults=_new(user))[0]
 
 
-def private(pair: KeyPair) -> str:
-    """Return the private half in OpenSSH's form. Raises `keys.sealing.CannotOpen`."""
-    return open_sealed(pair.sealed, USE)
+def private_key(pair: KeyPair) -> str:
+    """Return the private half in OpenSSH's form. Raises `keys.sealing.UnsealError`."""
+    return unseal(pair.sealed, SEAL_PURPOSE)
 
 
 def fingerprint(public: str) -> str:
@@ -114,6 +114,6 @@ def _new(user: User) -> dict[str, Any]:
     return {
         "public": f"{public} {user.username}@bindery",
         "fingerprint": fingerprint(public),
-        "sealed": seal(secret, USE),
+        "sealed": seal(secret, SEAL_PURPOSE),
         "created": timezone.now(),
     }

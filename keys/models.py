@@ -19,7 +19,7 @@ from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from portal.lib.db import Given, Moment, Prepared
+from portal.lib.db import CompiledQuery, Param, TimeOrParam
 from portal.models import User, may_enter
 
 
@@ -81,9 +81,9 @@ class KnownHost(models.Model):
 log = logging.getLogger(__name__)
 
 PREFIX = "bdy_"
-SHOWN = len(PREFIX) + 6
+START_LENGTH = len(PREFIX) + 6
 LAST_USED_STEP = timedelta(minutes=1)
-SOON = timedelta(days=7)
+EXPIRES_SOON = timedelta(days=7)
 
 SCOPES = {
     "read": _("look at projects, limits and keys"),
@@ -91,7 +91,7 @@ SCOPES = {
     "notebook": _("reach running notebooks: their files and kernels"),
 }
 """Scopes of tokens."""
-NEEDS = {"launch": ("read",)}
+IMPLIED_SCOPES = {"launch": ("read",)}
 """Scopes that a scope includes: a program that changes something has to see the result."""
 
 
@@ -111,28 +111,28 @@ class TokenQuerySet(models.QuerySet["Token"]):
         `keys.issuing` checks what a person may ask for.
         """
         secret = PREFIX + secrets.token_urlsafe(32)
-        latest = latest_end()
+        latest = latest_expiry()
         token = self.create(
             user=user,
             name=name,
             digest=digest(secret),
-            start=secret[:SHOWN],
-            scope=" ".join(with_needed(scopes)),
+            start=secret[:START_LENGTH],
+            scope=" ".join(with_implied(scopes)),
             expires=min(expires or latest, latest),
         )
         return token, secret
 
-    def good(self, now: Moment | None = None) -> TokenQuerySet:
+    def valid(self, now: TimeOrParam | None = None) -> TokenQuerySet:
         """Return the tokens that work: not expired, and their owner may sign in."""
         now = now or timezone.now()
         unexpired = models.Q(expires__isnull=True) | models.Q(expires__gt=now)
         return self.filter(unexpired, may_enter("user", now))
 
-    def of_secret(self, secret: str) -> Token | None:
+    def find_by_secret(self, secret: str) -> Token | None:
         """Return the token with this secret, and note its use; None if it does not work."""
         now = timezone.now()
-        for token in _GOOD(digest=digest(secret), now=now):
-            if token.used_before(now - LAST_USED_STEP):
+        for token in _VALID_BY_DIGEST(digest=digest(secret), now=now):
+            if token.unused_since(now - LAST_USED_STEP):
                 self._note_use(token)
             return token
         return None
@@ -183,12 +183,12 @@ class Token(models.Model):
         """Return whether the token has this scope."""
         return scope in self.scopes
 
-    def may_make(self, scopes: Iterable[str], expires: datetime) -> bool:
+    def may_issue(self, scopes: Iterable[str], expires: datetime) -> bool:
         """Return whether the bearer may make such a token: with no more scopes and no later end."""
         lasts = self.expires is None or expires <= self.expires
-        return lasts and set(with_needed(scopes)) <= set(self.scopes)
+        return lasts and set(with_implied(scopes)) <= set(self.scopes)
 
-    def used_before(self, moment: datetime) -> bool:
+    def unused_since(self, moment: datetime) -> bool:
         """Return whether no use since ``moment`` is known."""
         return self.last_used is None or self.last_used < moment
 
@@ -199,15 +199,15 @@ class Token(models.Model):
     @property
     def expires_soon(self) -> bool:
         """Whether it is time to make the next one."""
-        return self.expires is not None and self.expires <= timezone.now() + SOON
+        return self.expires is not None and self.expires <= timezone.now() + EXPIRES_SOON
 
 
-def _good() -> TokenQuerySet:
-    these = Token.objects.good(Given("now", models.DateTimeField()))
-    return these.filter(digest=Given("digest", models.CharField())).select_related("user")
+def _valid_by_digest() -> TokenQuerySet:
+    these = Token.objects.valid(Param("now", models.DateTimeField()))
+    return these.filter(digest=Param("digest", models.CharField())).select_related("user")
 
 
-_GOOD = Prepared(_good)
+_VALID_BY_DIGEST = CompiledQuery(_valid_by_digest)
 
 
 def digest(secret: str) -> str:
@@ -215,13 +215,13 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def with_needed(scopes: Iterable[str]) -> list[str]:
+def with_implied(scopes: Iterable[str]) -> list[str]:
     """Return these scopes with those that they need, in their usual order."""
     asked = set(scopes)
-    needed = {each for scope in asked for each in NEEDS.get(scope, ())}
+    needed = {each for scope in asked for each in IMPLIED_SCOPES.get(scope, ())}
     return [scope for scope in SCOPES if scope in asked | needed]
 
 
-def latest_end() -> datetime:
+def latest_expiry() -> datetime:
     """Return the latest end of a token made now, by the site's rule."""
     return timezone.now() + timedelta(days=settings.PORTAL_TOKEN_DAYS)

@@ -25,34 +25,34 @@ BATCH = 200
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of sealed text: the field ``name`` of a model's rows, for a ``use``.
+class SealedColumn:
+    """A column of sealed text: the field ``name`` of a model's rows, for a ``purpose``.
 
-    ``whose`` is the lookup of the owner's username.
+    ``owner_lookup`` is the lookup of the owner's username.
     """
 
     model: type[models.Model]
     name: str
-    use: str
-    whose: str
+    purpose: str
+    owner_lookup: str
 
 
 @dataclass
-class Outcome:
+class ResealResult:
     """Counts of a run of `reseal`.
 
-    ``moved`` rows were sealed anew, and ``there`` had the first key already. ``lost`` counts those
-    that no key opens, by owner; they are left unchanged.
+    ``reseal_text`` rows were sealed anew, and ``already_current`` had the first key already.
+    ``count_unreadable`` counts those that no key opens, by owner; they are left unchanged.
     """
 
-    moved: int = 0
-    there: int = 0
-    lost: Counter[str] = field(default_factory=Counter)
+    resealed: int = 0
+    already_current: int = 0
+    unreadable: Counter[str] = field(default_factory=Counter)
 
 
-def reseal(column: Column) -> Outcome:
+def reseal(column: SealedColumn) -> ResealResult:
     """Seal all rows of the column with the first key."""
-    outcome = Outcome()
+    outcome = ResealResult()
     for rows in _batches(column):
         with transaction.atomic():  # one per batch: each would wait for the disk
             for pk, sealed, whose in rows:
@@ -60,83 +60,87 @@ def reseal(column: Column) -> Outcome:
     return outcome
 
 
-def unreadable(column: Column, most: int) -> int:
+def count_unreadable(column: SealedColumn, limit: int) -> int:
     """Return how many of the ``most`` newest rows no key opens."""
     rows = _rows(column).exclude(**{column.name: ""}).order_by("-pk")
-    sealed = rows.values_list(column.name, flat=True)[:most]
-    return sum(not _opens(text, column.use) for text in sealed)
+    sealed = rows.values_list(column.name, flat=True)[:limit]
+    return sum(not _is_readable(text, column.purpose) for text in sealed)
 
 
-def _opens(sealed: str, use: str) -> bool:
+def _is_readable(sealed: str, purpose: str) -> bool:
     try:
-        open_sealed(sealed, use)
-    except CannotOpen:
+        unseal(sealed, purpose)
+    except UnsealError:
         return False
     return True
 
 
-def _reseal(column: Column, outcome: Outcome, pk: Any, sealed: str, whose: str) -> None:
-    if is_current(sealed, column.use):
-        outcome.there += 1
+def _reseal(column: SealedColumn, outcome: ResealResult, pk: Any, sealed: str, whose: str) -> None:
+    if is_current(sealed, column.purpose):
+        outcome.already_current += 1
         return
     try:
-        fresh = resealed(sealed, column.use)
-    except CannotOpen:
-        outcome.lost[whose] += 1
+        fresh = reseal_text(sealed, column.purpose)
+    except UnsealError:
+        outcome.unreadable[whose] += 1
         return
     same = _rows(column).filter(pk=pk, **{column.name: sealed})
-    outcome.moved += same.update(**{column.name: fresh})
+    outcome.resealed += same.update(**{column.name: fresh})
 
 
-def _batches(column: Column) -> Iterator[Sequence[tuple[Any, str, str]]]:
-    last, wanted = 0, ("pk", column.name, column.whose)
+def _batches(column: SealedColumn) -> Iterator[Sequence[tuple[Any, str, str]]]:
+    last, wanted = 0, ("pk", column.name, column.owner_lookup)
     rows = _rows(column).exclude(**{column.name: ""}).order_by("pk").values_list(*wanted)
     while batch := list(rows.filter(pk__gt=last)[:BATCH]):
         yield batch
         last = batch[-1][0]
 
 
-def _rows(column: Column) -> models.QuerySet[Any]:
+def _rows(column: SealedColumn) -> models.QuerySet[Any]:
     return column.model._default_manager.all()
 
 
-class CannotOpen(Exception):
+class UnsealError(Exception):
     """Raised if the key is not in ``PORTAL_ENCRYPTION_KEYS``, or the text has another use."""
 
 
-def seal(text: str, use: str) -> str:
-    """Encrypt ``text``, so that only `open_sealed` with the same ``use`` returns it."""
-    return _box(use, tuple(settings.PORTAL_ENCRYPTION_KEYS)).encrypt(text.encode()).decode()
+def seal(text: str, purpose: str) -> str:
+    """Encrypt ``text``, so that only `unseal` with the same ``purpose`` returns it."""
+    return _cipher(purpose, tuple(settings.PORTAL_ENCRYPTION_KEYS)).encrypt(text.encode()).decode()
 
 
-def open_sealed(sealed: str, use: str) -> str:
-    """Return the text that was sealed. Raises `CannotOpen`."""
+def unseal(sealed: str, purpose: str) -> str:
+    """Return the text that was sealed. Raises `UnsealError`."""
     try:
-        return _box(use, tuple(settings.PORTAL_ENCRYPTION_KEYS)).decrypt(sealed.encode()).decode()
+        return (
+            _cipher(purpose, tuple(settings.PORTAL_ENCRYPTION_KEYS))
+            .decrypt(sealed.encode())
+            .decode()
+        )
     except InvalidToken:
-        raise CannotOpen(use) from None
+        raise UnsealError(purpose) from None
 
 
-def resealed(sealed: str, use: str) -> str:
-    """Return the text sealed anew with the first key. Raises `CannotOpen`."""
-    return seal(open_sealed(sealed, use), use)
+def reseal_text(sealed: str, purpose: str) -> str:
+    """Return the text sealed anew with the first key. Raises `UnsealError`."""
+    return seal(unseal(sealed, purpose), purpose)
 
 
-def is_current(sealed: str, use: str) -> bool:
+def is_current(sealed: str, purpose: str) -> bool:
     """Return whether the text is sealed with the first key."""
     try:
-        _box(use, tuple(settings.PORTAL_ENCRYPTION_KEYS[:1])).decrypt(sealed.encode())
+        _cipher(purpose, tuple(settings.PORTAL_ENCRYPTION_KEYS[:1])).decrypt(sealed.encode())
     except InvalidToken:
         return False
     return True
 
 
 @cache
-def _box(use: str, keys: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(_derived(key, use)) for key in keys])
+def _cipher(purpose: str, keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(_derive_key(key, purpose)) for key in keys])
 
 
-def _derived(key: str, use: str) -> bytes:
+def _derive_key(key: str, purpose: str) -> bytes:
     """Derive a key for each use (RFC 5869), so that text sealed for one use opens for no other."""
-    hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"bindery.{use}".encode())
+    hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"bindery.{purpose}".encode())
     return base64.urlsafe_b64encode(hkdf.derive(key.encode()))

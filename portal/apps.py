@@ -24,14 +24,14 @@ class PortalConfig(AppConfig):
         from portal.lib.logs import requests
         from portal.models import Announcement, Installation, User
 
-        requests.listen()
+        requests.connect_task_signals()
         kept = ["username", "email", "is_active", "is_staff", "is_superuser", "signed_out",
                 "password", "password_given", "password_chosen"]  # fmt: skip
         auditlog.register(
             User,
             include_fields=kept,
             mask_fields=["password"],
-            mask_callable="portal.accounts.audit_actor.hidden",
+            mask_callable="portal.accounts.audit_actor.mask_secret",
             m2m_fields={"groups", "user_permissions"},
         )
         auditlog.register(Group, include_fields=["name"], m2m_fields={"permissions"})
@@ -51,7 +51,7 @@ class PortalAdminConfig(SimpleAdminConfig):
     def ready(self) -> None:
         from portal.lib import typing
 
-        typing.allow()
+        typing.make_subscriptable()
         register(check_dependencies, Tags.admin)
         register(_check_all, Tags.admin)
 

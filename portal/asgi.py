@@ -23,18 +23,18 @@ from django.conf import settings  # noqa: E402
 from django.urls import get_resolver, re_path  # noqa: E402
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402
 
-from keys.authentication import bearer  # noqa: E402
-from portal.accounts.session_rekey import CarryOverSockets  # noqa: E402
-from portal.handler import Pages  # noqa: E402
+from keys.authentication import bearer_token  # noqa: E402
+from portal.accounts.session_rekey import SocketSessionRekey  # noqa: E402
+from portal.handler import PortalHandler  # noqa: E402
 from portal.health.metrics import collectors  # noqa: E402
 from portal.lib.logs import requests  # noqa: E402
-from portal.server import is_bounded  # noqa: E402
-from portal.server.heads import OneSession  # noqa: E402
+from portal.server import has_limits  # noqa: E402
+from portal.server.heads import SessionCookieFilter  # noqa: E402
 from sessions.gateway import hosts  # noqa: E402
 from sessions.gateway.app import Gateway  # noqa: E402
 from sessions.progress.consumers import routes  # noqa: E402
 
-UNBOUNDED = (
+UNBOUNDED_MESSAGE = (
     "web has no bounds on what strangers send, and opens no notebook's socket, unless uvicorn is"
     " started with --http portal.server.connection:Http (or UVICORN_HTTP is set to that)."
 )
@@ -46,7 +46,7 @@ async def _refuse(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.close", "code": 4403})
 
 
-class OwnOrigin:
+class OriginCheck:
     """Restrict WebSockets to the portal's own pages and to programs that send a token.
 
     Browsers send cookies with a WebSocket that another site's page opens; the ``Origin`` header
@@ -59,7 +59,7 @@ class OwnOrigin:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"").decode("latin-1")
-        token = bearer(headers.get(b"authorization", b"").decode("latin-1"))
+        token = bearer_token(headers.get(b"authorization", b"").decode("latin-1"))
         if origin == hosts.origin(settings.PORTAL_URL) or (token and not origin):
             await self._inner(scope, receive, send)
         else:
@@ -72,14 +72,16 @@ class Application:
     def __init__(self) -> None:
         nowhere: Any = _refuse
         sockets: list[Any] = [*routes, re_path("", nowhere)]
-        person = CarryOverSockets(AuthMiddleware(URLRouter(sockets)))
-        socket = OwnOrigin(SessionMiddlewareStack(person))
-        self._portal = OneSession(ProtocolTypeRouter({"http": Pages(), "websocket": socket}))
+        person = SocketSessionRekey(AuthMiddleware(URLRouter(sockets)))
+        socket = OriginCheck(SessionMiddlewareStack(person))
+        self._portal = SessionCookieFilter(
+            ProtocolTypeRouter({"http": PortalHandler(), "websocket": socket})
+        )
         self._gateway = Gateway()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._lifespan(receive, send)
             return
         named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         label = hosts.label_of(named[0]) if len(named) == 1 else None
@@ -88,10 +90,10 @@ class Application:
         else:
             await self._gateway(label, scope, receive, send)
 
-    async def _live(self, receive: Any, send: Any) -> None:
+    async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
-        if not is_bounded():
-            await send({"type": "lifespan.startup.failed", "message": UNBOUNDED})
+        if not has_limits():
+            await send({"type": "lifespan.startup.failed", "message": UNBOUNDED_MESSAGE})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -108,11 +110,11 @@ def behind_proxies(inner: Any) -> Any:
     return ProxyHeadersMiddleware(inner, settings.PORTAL_TRUSTED_PROXIES)
 
 
-_logging = [requests.write] if settings.PORTAL_LOG_REQUESTS else []
-application = requests.Requests(
+_logging = [requests.log_request] if settings.PORTAL_LOG_REQUESTS else []
+application = requests.RequestsMiddleware(
     behind_proxies(Application()),
-    begins=[collectors.begun],
-    ends=[collectors.ended, *_logging],
+    on_start=[collectors.count_start],
+    on_end=[collectors.count_end, *_logging],
 )
 
 # Load all pages, then exempt everything loaded from garbage collection: each full collection had

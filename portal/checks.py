@@ -13,60 +13,60 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  Django's name
 from django.utils.translation import gettext as _
 
-from sessions.egress.addresses import Rules
+from sessions.egress.addresses import EgressRules
 
-TRUSTED = ("PORTAL_TRUSTED_GIT_HOSTS", "PORTAL_TRUSTED_HOSTS")
+TRUSTED_HOST_SETTINGS = ("PORTAL_TRUSTED_GIT_HOSTS", "PORTAL_TRUSTED_HOSTS")
 
 
 @register
-def trusted_hosts(**kwargs: Any) -> list[CheckMessage]:
+def check_trusted_hosts(**kwargs: Any) -> list[CheckMessage]:
     """Report each entry that is neither a host nor a host and port (portal.E007)."""
     return [
         Error(f"{name} has “{entry}”", hint="Give host or host:port.", id="portal.E007")
-        for name in TRUSTED
+        for name in TRUSTED_HOST_SETTINGS
         for entry in getattr(settings, name)
         if not _is_host(entry)
     ]
 
 
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @register
-def addresses(**kwargs: Any) -> list[CheckMessage]:
+def check_addresses(**kwargs: Any) -> list[CheckMessage]:
     """Warn if the portal's address lets others harm its users (portal.W001, W002).
 
     W001: the portal is served over plain http. W002: notebooks can set cookies for the portal.
     """
     host = urlsplit(settings.PORTAL_URL).hostname or ""
     domain = urlsplit(f"//{settings.PORTAL_GATEWAY_DOMAIN}").hostname or ""
-    if host in LOCAL or host.endswith(".localhost"):
+    if host in LOCAL_HOSTS or host.endswith(".localhost"):
         return []
     found: list[CheckMessage] = []
     if settings.GATEWAY_SCHEME == "http":
-        found.append(Warning(PLAIN, hint=PUT_HTTPS, id="portal.W001"))
+        found.append(Warning(PLAIN_HTTP, hint=HTTPS_HINT, id="portal.W001"))
     if shares_cookies(host, domain):
         words = {"domain": domain, "host": host}
-        message = (BELOW_PLAIN if found else BELOW) % words
-        found.append(Warning(message, hint=OWN_DOMAIN, id="portal.W002"))
+        message = (SHARED_DOMAIN_OVER_HTTP if found else SHARED_DOMAIN) % words
+        found.append(Warning(message, hint=OWN_DOMAIN_HINT, id="portal.W002"))
     return found
 
 
-PLAIN = (
+PLAIN_HTTP = (
     "PORTAL_URL begins with http: passwords, tokens and cookies can be read and changed on their"
     " way, and browsers keep no cookie of the portal's from being overwritten by a notebook."
 )
-PUT_HTTPS = "Put a web server with a certificate in front (docs/install.md), and give https://…."
-BELOW = (
+HTTPS_HINT = "Put a web server with a certificate in front (docs/install.md), and give https://…."
+SHARED_DOMAIN = (
     "Notebooks are below %(domain)s, which shares a domain with the portal at %(host)s: whatever"
     " runs in them can send the portal cookies, which sign nobody in, but may keep a browser out"
     " until its cookies are deleted."
 )
-BELOW_PLAIN = (
+SHARED_DOMAIN_OVER_HTTP = (
     "Notebooks are below %(domain)s, which shares a domain with the portal at %(host)s, and over"
     " http whatever runs in them can plant cookies that sign a browser in as somebody else."
 )
-OWN_DOMAIN = (
+OWN_DOMAIN_HINT = (
     "Give PORTAL_GATEWAY_DOMAIN a domain that has nothing to do with the portal's, as"
     " githubusercontent.com has nothing to do with github.com (docs/security.md)."
 )
@@ -84,14 +84,14 @@ def shares_cookies(host: str, domain: str) -> bool:
 
 def _is_host(entry: str) -> bool:
     try:
-        Rules(frozenset({entry}))
+        EgressRules(frozenset({entry}))
     except ValueError:
         return False
     return True
 
 
 @register
-def trusted_proxies(**kwargs: Any) -> list[CheckMessage]:
+def check_trusted_proxies(**kwargs: Any) -> list[CheckMessage]:
     """Report entries that are no address or network (portal.E014), and warn of an empty list.
 
     The warning (portal.W014) is for https addresses: TLS ends at a web server, so there is always
@@ -132,7 +132,7 @@ def _is_network(entry: str) -> bool:
 
 
 @register
-def environment(**kwargs: Any) -> list[CheckMessage]:
+def check_environment(**kwargs: Any) -> list[CheckMessage]:
     """Report each environment variable that could not be used.
 
     The ids are portal.E002 … E006 and E008 … E010.

@@ -27,10 +27,10 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "problems": get_backend().problems() if staff else [],
         "announcements": Announcement.objects.current(),
-        "new_answers": LimitRequest.objects.news_for(user).select_related("grant")
+        "new_answers": LimitRequest.objects.unseen_answers_for(user).select_related("grant")
         if isinstance(user, User)
         else (),
-        "expiring_projects": cache(partial(Project.objects.going_from, user))
+        "expiring_projects": cache(partial(Project.objects.expiring_of, user))
         if isinstance(user, User)
         else (),
     }

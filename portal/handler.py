@@ -21,7 +21,7 @@ from django.db import close_old_connections
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 
-from portal.lib.streaming import one_by_one
+from portal.lib.streaming import iterate_in_thread
 from portal.server import bodies
 
 THREADS = 32
@@ -30,7 +30,7 @@ besides the event loop's.
 """
 
 
-class Pages(ASGIHandler):
+class PortalHandler(ASGIHandler):
     """The ASGI handler that answers each request in one thread of a pool."""
 
     def __init__(self) -> None:
@@ -48,12 +48,12 @@ class Pages(ASGIHandler):
             return
         response = await self._in_a_thread(scope, body)
         if bodies.REFUSED in scope and not response.streaming:
-            await self.send_response(response, _lingering(receive, send))
+            await self.send_response(response, _closing_later(receive, send))
         elif response.streaming:
             streamed = cast(StreamingHttpResponse, response)
             if not streamed.is_async:  # a static file
                 pieces = cast(Iterator[bytes], streamed.streaming_content)
-                streamed.streaming_content = one_by_one(pieces)
+                streamed.streaming_content = iterate_in_thread(pieces)
             await self._stream(streamed, receive, send)
         else:
             await self.send_response(response, send)
@@ -89,7 +89,7 @@ class Pages(ASGIHandler):
                 raise end
 
 
-def _lingering(receive: Any, send: Any) -> Any:
+def _closing_later(receive: Any, send: Any) -> Any:
     """Return a ``send`` that closes the connection a moment after the answer, not at once."""
 
     async def sent(message: Any) -> None:

@@ -82,7 +82,7 @@ TITLES = {"viewer": _("viewer"), "support": _("support"), "operator": _("operato
 
 
 @disable_auditlog()  # type: ignore[untyped-decorator]
-def ensure(role: str) -> Group:
+def ensure_group(role: str) -> Group:
     """Return the role's group, created if it is missing, with exactly the role's permissions.
 
     The change is not audited: it comes from the code, not from a person. Raises `LookupError` if
@@ -97,9 +97,9 @@ def ensure(role: str) -> Group:
     return group
 
 
-def give(user: User, role: str) -> None:
+def assign_role(user: User, role: str) -> None:
     """Add the person to the role, and let them into the admin."""
-    user.groups.add(ensure(role))
+    user.groups.add(ensure_group(role))
     if not user.is_staff:
         user.is_staff = True
         user.save(update_fields=["is_staff"])
@@ -113,7 +113,7 @@ def changeable_by(by: User, people: QuerySet[User]) -> QuerySet[User]:
     """
     if by.is_superuser:
         return people
-    beyond = _beyond(by)
+    beyond = _lacking_permissions(by)
     own = Exists(User.user_permissions.through.objects.filter(
         user=OuterRef("pk"), permission__in=beyond))  # fmt: skip
     by_group = Exists(User.groups.through.objects.filter(
@@ -132,17 +132,17 @@ def may_change_group(by: User, group: Group) -> bool:
     Not if the group has permissions that ``by`` lacks: they would choose the limits of its members
     and the name that claims refer to.
     """
-    return may_hand_out(by, Group.objects.filter(pk=group.pk))
+    return may_assign_groups(by, Group.objects.filter(pk=group.pk))
 
 
-def may_hand_out(by: User, groups: QuerySet[Group]) -> bool:
+def may_assign_groups(by: User, groups: QuerySet[Group]) -> bool:
     """Return whether ``by`` may add people to these groups: they must have all the permissions
     themselves.
     """
-    return by.is_superuser or not groups.filter(permissions__in=_beyond(by)).exists()
+    return by.is_superuser or not groups.filter(permissions__in=_lacking_permissions(by)).exists()
 
 
-def _beyond(by: User) -> QuerySet[Permission]:
+def _lacking_permissions(by: User) -> QuerySet[Permission]:
     held = Permission.objects.filter(Q(user=by) | Q(group__user=by))
     return Permission.objects.exclude(pk__in=held.values("pk"))
 

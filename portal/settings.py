@@ -18,13 +18,13 @@ import environ
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from portal.accounts.oidc.claims import policy
-from portal.accounts.oidc.provider import any_is_meant, providers
-from portal.lib.datafolder import default_folder, secret
+from portal.accounts.oidc.claims import read_policy
+from portal.accounts.oidc.provider import is_oidc_configured, read_providers
+from portal.lib.datafolder import default_folder, load_secret
 from portal.lib.env import Environment
-from portal.lib.logs.formats import FORMS, LEVELS, configuration
+from portal.lib.logs.formats import FORMS, LEVELS, logging_config
 from portal.lib.version import VERSION
-from portal.mail.transport import mail_server, operators
+from portal.mail.transport import mail_settings, operator_addresses
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = Environment()
@@ -35,7 +35,9 @@ PORTAL_PORT = ENVIRONMENT.number("PORTAL_PORT", 8000, low=1, high=65535)
 PORTAL_URL = ENVIRONMENT.text("PORTAL_URL", f"http://localhost:{PORTAL_PORT}").rstrip("/")
 _address = urlsplit(PORTAL_URL)
 if _address.scheme not in {"http", "https"} or not _address.hostname:
-    ENVIRONMENT.wrong("portal.E006", "PORTAL_URL", f"is “{PORTAL_URL}”", "Give http(s)://host.")
+    ENVIRONMENT.add_problem(
+        "portal.E006", "PORTAL_URL", f"is “{PORTAL_URL}”", "Give http(s)://host."
+    )
     PORTAL_URL = f"http://localhost:{PORTAL_PORT}"
     _address = urlsplit(PORTAL_URL)
 _host = f"[{_address.hostname}]" if ":" in str(_address.hostname) else str(_address.hostname)
@@ -119,7 +121,7 @@ PORTAL_CA_CONFIGMAP = ENVIRONMENT.text("PORTAL_CA_CONFIGMAP")
 PORTAL_SITE_VARIABLES = ENVIRONMENT.text("PORTAL_SITE_VARIABLES").split()  # values have commas
 
 # --- Django ----------------------------------------------------------------------------------
-SECRET_KEY = ENVIRONMENT.text("PORTAL_SECRET_KEY") or secret(PORTAL_DATA, "secret-key")
+SECRET_KEY = ENVIRONMENT.text("PORTAL_SECRET_KEY") or load_secret(PORTAL_DATA, "secret-key")
 SECRET_KEY_FALLBACKS = ENVIRONMENT.words("PORTAL_SECRET_KEY_FALLBACKS")
 DEBUG = ENVIRONMENT.flag("PORTAL_DEBUG", default=False)
 ALLOWED_HOSTS = sorted({_host, "localhost", "127.0.0.1", "[::1]"})
@@ -153,25 +155,25 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "portal.health.metrics.views.ByToken",
+    "portal.health.metrics.views.MetricsTokenAuth",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "portal.server.bodies.Bounds",
+    "portal.server.bodies.BodyLimit",
     "portal.server.bodies.RequestGuard",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "portal.accounts.session_rekey.CarryOver",
+    "portal.accounts.session_rekey.SessionRekey",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "portal.lib.logs.requests.Person",
+    "portal.lib.logs.requests.PersonMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "portal.pages.responses.Throttle",
     "axes.middleware.AxesMiddleware",
-    "portal.accounts.audit_actor.Audit",
+    "portal.accounts.audit_actor.AuditMiddleware",
 ]
 
 TEMPLATES = [
@@ -231,7 +233,7 @@ PORTAL_CLOSED_PORTS = sorted({PORTAL_PORT, *(int(port) for port in _servers if p
 
 CACHES = {
     "default": (
-        {"BACKEND": "portal.lib.cache.ForgetfulCache", "LOCATION": REDIS_URL}
+        {"BACKEND": "portal.lib.cache.FailSafeCache", "LOCATION": REDIS_URL}
         if REDIS_URL
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     )
@@ -267,7 +269,7 @@ Q_CLUSTER = {
 
 # --- Signing in ------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = [
-    "portal.accounts.login_throttle.Guard",  # first: who is locked out reaches no other backend
+    "portal.accounts.login_throttle.LoginThrottle",  # first: who is locked out reaches no other backend
     "django.contrib.auth.backends.ModelBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -284,10 +286,10 @@ AUTH_PASSWORD_VALIDATORS = [
 AXES_FAILURE_LIMIT = ENVIRONMENT.number("PORTAL_SIGN_IN_ATTEMPTS", 5, low=1)
 AXES_COOLOFF_TIME = timedelta(seconds=ENVIRONMENT.number("PORTAL_SIGN_IN_PAUSE", 900, low=1))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
-AXES_HANDLER = "portal.accounts.login_throttle.Attempts"
-AXES_CLIENT_IP_CALLABLE = "portal.accounts.login_throttle.address"
-AXES_CLIENT_STR_CALLABLE = "portal.accounts.login_throttle.who"
-AXES_LOCKOUT_CALLABLE = "portal.accounts.login_throttle.locked"
+AXES_HANDLER = "portal.accounts.login_throttle.FailureCounter"
+AXES_CLIENT_IP_CALLABLE = "portal.accounts.login_throttle.client_address"
+AXES_CLIENT_STR_CALLABLE = "portal.accounts.login_throttle.describe_client"
+AXES_LOCKOUT_CALLABLE = "portal.accounts.login_throttle.lockout_response"
 AXES_RESET_ON_SUCCESS = True
 # Further attempts during a lockout neither extend it nor fill a table.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
@@ -301,22 +303,22 @@ PORTAL_TRUSTED_PROXIES = ENVIRONMENT.words("PORTAL_TRUSTED_PROXIES")
 PORTAL_NGINX_SECRET = ENVIRONMENT.text("PORTAL_NGINX_SECRET")
 if PORTAL_NGINX_SECRET and not re.fullmatch(r"[!-~]{32,}", PORTAL_NGINX_SECRET):
     _hint = "Give what openssl rand -hex 32 makes."
-    ENVIRONMENT.wrong("portal.E010", "PORTAL_NGINX_SECRET", "is too easy to guess", _hint)
+    ENVIRONMENT.add_problem("portal.E010", "PORTAL_NGINX_SECRET", "is too easy to guess", _hint)
     PORTAL_NGINX_SECRET = ""
 
 # --- Identity providers (docs/sign-in.md) ----------------------------------------------------
-OIDC_PROVIDERS = providers(ENVIRONMENT)
-OIDC_POLICY = policy(ENVIRONMENT)
+OIDC_PROVIDERS = read_providers(ENVIRONMENT)
+OIDC_POLICY = read_policy(ENVIRONMENT)
 OIDC_TIMEOUT = 10
 OIDC_REFRESH_SECONDS = ENVIRONMENT.number("OIDC_REFRESH_SECONDS", 900, low=1)
 OIDC_VOUCH_DAYS = ENVIRONMENT.number("OIDC_VOUCH_DAYS", 30, low=1, high=3650)
 OIDC_SESSION_HOURS = ENVIRONMENT.number("OIDC_SESSION_HOURS", 12, low=1, high=8760)
 # A misconfigured provider does not turn password sign-in on.
 PORTAL_PASSWORD_SIGN_IN = ENVIRONMENT.flag(
-    "PORTAL_PASSWORD_SIGN_IN", default=not any_is_meant(ENVIRONMENT)
+    "PORTAL_PASSWORD_SIGN_IN", default=not is_oidc_configured(ENVIRONMENT)
 )
 AUTHENTICATION_BACKENDS = [
-    "portal.accounts.login_throttle.Guard",
+    "portal.accounts.login_throttle.LoginThrottle",
     "portal.accounts.oidc.backends.Password",
     "portal.accounts.oidc.backends.ByProvider",
     "portal.oidc.backends.Password",  # for sessions that store these paths
@@ -329,7 +331,7 @@ PORTAL_GATEWAY_RECHECK = 2.0  # connections to notebooks (sessions/gateway)
 
 # --- Keys and tokens -------------------------------------------------------------------------
 PORTAL_ENCRYPTION_KEYS = ENVIRONMENT.words("PORTAL_ENCRYPTION_KEYS") or [
-    secret(PORTAL_DATA, "encryption-key")
+    load_secret(PORTAL_DATA, "encryption-key")
 ]
 PORTAL_TOKEN_DAYS = ENVIRONMENT.number("PORTAL_TOKEN_DAYS", 365, low=1, high=3650)
 PORTAL_KNOWN_HOSTS = ENVIRONMENT.text("PORTAL_KNOWN_HOSTS")
@@ -368,8 +370,8 @@ DEFAULT_FROM_EMAIL = ENVIRONMENT.text("PORTAL_EMAIL_FROM", f"Bindery <bindery@{_
 EMAIL_TIMEOUT = 10
 PORTAL_LETTERS_A_MINUTE = ENVIRONMENT.number("PORTAL_LETTERS_A_MINUTE", 60, low=1)
 # Who gets mail when a part of the portal is unwell (portal/health/operator_alerts.py).
-PORTAL_OPERATORS_MAIL = operators(ENVIRONMENT, ENVIRONMENT.words("PORTAL_OPERATORS_MAIL"))
-_mail = mail_server(ENVIRONMENT, PORTAL_EMAIL_URL, DEFAULT_FROM_EMAIL)
+PORTAL_OPERATORS_MAIL = operator_addresses(ENVIRONMENT, ENVIRONMENT.words("PORTAL_OPERATORS_MAIL"))
+_mail = mail_settings(ENVIRONMENT, PORTAL_EMAIL_URL, DEFAULT_FROM_EMAIL)
 EMAIL_BACKEND = _mail.get("EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend")
 EMAIL_HOST = _mail.get("EMAIL_HOST", "localhost")
 EMAIL_PORT = _mail.get("EMAIL_PORT", 25)
@@ -415,14 +417,14 @@ REST_FRAMEWORK = {
         "keys.authentication.HasScope",
     ],
     "DEFAULT_PARSER_CLASSES": [
-        "sessions.api.parsing.PlainJSONParser",
+        "sessions.api.parsing.BoundedJSONParser",
         "rest_framework.parsers.FormParser",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "EXCEPTION_HANDLER": "sessions.api.errors.answer",
+    "EXCEPTION_HANDLER": "sessions.api.errors.api_exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "URL_FORMAT_OVERRIDE": None,  # clients use `Accept`
-    "DEFAULT_SCHEMA_CLASS": "sessions.api.openapi.Described",
+    "DEFAULT_SCHEMA_CLASS": "sessions.api.openapi.ApiSchema",
 }
 
 SPECTACULAR_SETTINGS = {
@@ -432,7 +434,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": VERSION,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVERS": [{"url": PORTAL_URL}],
-    "PARSER_WHITELIST": ["sessions.api.parsing.PlainJSONParser"],
+    "PARSER_WHITELIST": ["sessions.api.parsing.BoundedJSONParser"],
     "ENUM_NAME_OVERRIDES": {
         "ProjectState": "sessions.states.ProjectState",
         "Phase": "sessions.states.Phase",
@@ -440,7 +442,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "sessions.api.openapi.complete",
+        "sessions.api.openapi.add_common_responses",
     ],
 }
 
@@ -448,7 +450,7 @@ SPECTACULAR_SETTINGS = {
 PORTAL_METRICS_TOKEN = ENVIRONMENT.text("PORTAL_METRICS_TOKEN")
 PORTAL_LOG_REQUESTS = ENVIRONMENT.flag("PORTAL_LOG_REQUESTS", default=False)
 PORTAL_LOG_FORMAT = ENVIRONMENT.choice("PORTAL_LOG_FORMAT", "line", FORMS)
-LOGGING = configuration(
+LOGGING = logging_config(
     PORTAL_LOG_FORMAT,
     ENVIRONMENT.choice("PORTAL_LOG_LEVEL", "INFO", LEVELS),
     secrets=[

@@ -4,7 +4,7 @@
 The caller counts what is in use, between the two.
 
 `quotas` knows nothing of projects and sessions. To show use all the same, it calls a function that
-is handed in when the portal starts (`counted_by`).
+is handed in when the portal starts (`register_usage_counter`).
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import BigIntegerField
 
-from portal.lib.db import Given, Prepared
+from portal.lib.db import CompiledQuery, Param
 from portal.models import User
 from quotas.limits import Limits, limits_of
 from quotas.resources import Resources
 
 _ROUNDING = 1e-9
-_USER = Given("user", BigIntegerField())
-_LOCKED = Prepared(lambda: User.objects.select_for_update().filter(pk=_USER).values_list("pk"))
+_USER = Param("user", BigIntegerField())
+_LOCKED = CompiledQuery(lambda: User.objects.select_for_update().filter(pk=_USER).values_list("pk"))
 
 
 @dataclass(frozen=True)
-class Use:
+class Usage:
     """A person's use: projects, notebooks starting or running, and what is guaranteed to those.
 
     CPUs, memory in GB, GPUs.
@@ -43,14 +43,14 @@ class Use:
 class Shortage:
     """A limit that is too small.
 
-    ``asked`` more of ``limit`` (a name of `quotas.limits.FIELDS`) do not fit: ``allowed`` are
+    ``requested`` more of ``limit`` (a name of `quotas.limits.FIELDS`) do not fit: ``allowed`` are
     allowed, and ``in_use`` are in use.
     """
 
     limit: str
     allowed: float
     in_use: float
-    asked: float
+    requested: float
 
 
 def lock(user: User) -> Limits:
@@ -65,33 +65,33 @@ def lock(user: User) -> Limits:
     return limits_of(user)
 
 
-def project_shortage(limits: Limits, use: Use) -> Shortage | None:
+def project_shortage(limits: Limits, usage: Usage) -> Shortage | None:
     """Return the shortage that one more project would meet; None if it fits."""
-    return _first([("projects", limits.projects, use.projects, 1)])
+    return _first_shortage([("projects", limits.projects, usage.projects, 1)])
 
 
-def notebook_shortage(limits: Limits, use: Use, wanted: Resources) -> Shortage | None:
+def notebook_shortage(limits: Limits, usage: Usage, wanted: Resources) -> Shortage | None:
     """Return the first shortage that one more running notebook would meet; None if it fits."""
-    return _first(
+    return _first_shortage(
         [
-            ("running", limits.running, use.running, 1),
-            ("total_gpu", limits.total_gpu, use.gpu, wanted.gpu),
-            ("total_cpu", limits.total_cpu, use.cpu, wanted.cpu_request),
-            ("total_memory_gb", limits.total_memory_gb, use.memory_gb, wanted.memory_request_gb),
+            ("running", limits.running, usage.running, 1),
+            ("total_gpu", limits.total_gpu, usage.gpu, wanted.gpu),
+            ("total_cpu", limits.total_cpu, usage.cpu, wanted.cpu_request),
+            ("total_memory_gb", limits.total_memory_gb, usage.memory_gb, wanted.memory_request_gb),
         ]
     )
 
 
-def exceeds(limits: Limits, given: Resources) -> bool:
+def exceeds(limits: Limits, resources: Resources) -> bool:
     """Return whether a notebook that was admitted earlier has more than one may ask for now."""
     return (
-        given.cpu_limit > limits.max_cpu
-        or given.memory_limit_gb > limits.max_memory_gb
-        or given.gpu > limits.max_gpu
+        resources.cpu_limit > limits.max_cpu
+        or resources.memory_limit_gb > limits.max_memory_gb
+        or resources.gpu > limits.max_gpu
     )
 
 
-def _first(rows: list[tuple[str, float, float, float]]) -> Shortage | None:
+def _first_shortage(rows: list[tuple[str, float, float, float]]) -> Shortage | None:
     short = (
         Shortage(name, allowed, in_use, asked)
         for name, allowed, in_use, asked in rows
@@ -100,7 +100,7 @@ def _first(rows: list[tuple[str, float, float, float]]) -> Shortage | None:
     return next(short, None)
 
 
-Count = Callable[[Collection[User]], Mapping[int, Use]]
+UsageCounter = Callable[[Collection[User]], Mapping[int, Usage]]
 
 _COLUMNS = {
     "projects": "projects",
@@ -109,21 +109,21 @@ _COLUMNS = {
     "total_memory_gb": "memory_gb",
     "total_gpu": "gpu",
 }
-_counts: list[Count] = []
+_usage_counters: list[UsageCounter] = []
 
 
-def counted_by(count: Count) -> None:
+def register_usage_counter(count: UsageCounter) -> None:
     """Register the function that counts the use of many people, by user id."""
-    _counts[:] = [count]
+    _usage_counters[:] = [count]
 
 
-def uses_of(users: Collection[User]) -> dict[int, Use]:
+def usage_by_user(users: Collection[User]) -> dict[int, Usage]:
     """Return the use of each of these people, by user id."""
-    known = _counts[0](users) if _counts else {}
-    return {user.pk: known.get(user.pk, Use()) for user in users}
+    known = _usage_counters[0](users) if _usage_counters else {}
+    return {user.pk: known.get(user.pk, Usage()) for user in users}
 
 
-def of_limit(use: Use, limit: str) -> float | None:
+def usage_of_limit(usage: Usage, limit: str) -> float | None:
     """Return the use that counts against a limit; None if nothing does."""
     column = _COLUMNS.get(limit)
-    return None if column is None else float(getattr(use, column))
+    return None if column is None else float(getattr(usage, column))

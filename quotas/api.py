@@ -76,7 +76,7 @@ class LimitsView(APIView):
     )
     def get(self, request: Request, username: str) -> Response:
         """For each limit: the person's own figure, the inherited one, and the one in force."""
-        return Response(_shown(_find(request, username)))
+        return Response(_serialize(_find(request, username)))
 
     @extend_schema(
         operation_id="set_limits",
@@ -89,12 +89,12 @@ class LimitsView(APIView):
         user, by = _find(request, username), cast(User, request.user)
         if not (by.has_perm("quotas.change_limitset") and roles.may_change(by, user)):
             raise PermissionDenied
-        figures = _figures(request.data)
+        figures = _parse_limits(request.data)
         try:
-            setting.change(user, figures)
+            setting.set_own_limits(user, figures)
         except Refused as refusal:
             raise ValidationError(refusal.message_dict) from None
-        return Response(_shown(user))
+        return Response(_serialize(user))
 
 
 def _find(request: Request, username: str) -> User:
@@ -105,7 +105,7 @@ def _find(request: Request, username: str) -> User:
     return user
 
 
-def _figures(data: Any) -> dict[str, float | None]:
+def _parse_limits(data: Any) -> dict[str, float | None]:
     if not isinstance(data, dict):
         raise ValidationError(_("Give an object with a number or null for each limit."))
     errors = {
@@ -113,23 +113,23 @@ def _figures(data: Any) -> dict[str, float | None]:
         if name not in FIELDS
         else [_("Give a number, or null to inherit again.")]
         for name, value in data.items()
-        if name not in FIELDS or not _is_figure(value)
+        if name not in FIELDS or not _is_limit_value(value)
     }
     if errors:
         raise ValidationError(errors)
     return data
 
 
-def _is_figure(value: object) -> bool:
+def _is_limit_value(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _shown(user: User) -> dict[str, Any]:
-    limits = {name: _one(found) for name, found in effective_of(user).items()}
+def _serialize(user: User) -> dict[str, Any]:
+    limits = {name: _serialize_limit(found) for name, found in effective_of(user).items()}
     return {"username": user.username, "limits": limits}
 
 
-def _one(found: Effective) -> dict[str, Any]:
+def _serialize_limit(found: Effective) -> dict[str, Any]:
     shown = {
         "own": found.own,
         "inherited": found.inherited,

@@ -20,19 +20,19 @@ from django.utils.translation import gettext_lazy
 from .fields import FIELDS
 
 
-def figure(limit: str, value: float) -> str:
+def format_limit(limit: str, value: float) -> str:
     """Format a figure of this limit: ``5``, ``0.5 CPU``, ``7 days``; ``never`` for endless days."""
-    if FIELDS[limit].endless and value == 0:
+    if FIELDS[limit].zero_means_unlimited and value == 0:
         return _("never")
-    return f"{plain(value)} {FIELDS[limit].unit}".rstrip()
+    return f"{format_number(value)} {FIELDS[limit].unit}".rstrip()
 
 
-def plain(value: float) -> str:
+def format_number(value: float) -> str:
     """Format a number without an exponent and trailing zeros."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-def whence(found: Effective, name: str = "") -> str:
+def describe_source(effective: Effective, name: str = "") -> str:
     """Say where a figure comes from; addressed to its owner, unless ``name`` names them."""
     sentences = {
         Source.DEFAULT: _("the portal's default"),
@@ -41,19 +41,19 @@ def whence(found: Effective, name: str = "") -> str:
         Source.PERSON: _("set for %(name)s") if name else _("set for you"),
         Source.GRANT: _("granted until %(until)s"),
     }
-    return sentences[found.source] % {
-        "group": found.group,
+    return sentences[effective.source] % {
+        "group": effective.group,
         "name": name,
-        "until": day(found.until),
+        "until": format_day(effective.until),
     }
 
 
-def day(date_: date | None) -> str:
+def format_day(date_: date | None) -> str:
     """Format a day as pages write it; "" for None."""
     return formats.date_format(date_, "DATE_FORMAT") if date_ else ""
 
 
-Figures = Mapping[str, float]
+ValuesByLimit = Mapping[str, float]
 
 
 class Source(TextChoices):
@@ -82,7 +82,7 @@ class Effective:
     until: date | None = None
 
 
-class Raise(Protocol):
+class GrantLike(Protocol):
     """A grant, as far as the rule needs it."""
 
     limit: str
@@ -91,14 +91,14 @@ class Raise(Protocol):
 
 
 def combine(
-    default: Figures,
-    site: Figures,
-    groups: Mapping[str, Figures],
-    own: Figures,
-    grants: Iterable[Raise],
+    default: ValuesByLimit,
+    site: ValuesByLimit,
+    groups: Mapping[str, ValuesByLimit],
+    own: ValuesByLimit,
+    grants: Iterable[GrantLike],
 ) -> dict[str, Effective]:
     """Return the figures in force, by the names in ``default``; ``groups`` is by group name."""
-    found = {name: _set(name, default, site, groups, own) for name in default}
+    found = {name: _effective(name, default, site, groups, own) for name in default}
     for grant in grants:
         before, amount = found[grant.limit], FIELDS[grant.limit].amount
         if amount(grant.value) > amount(before.value):
@@ -108,8 +108,12 @@ def combine(
     return found
 
 
-def _set(
-    name: str, default: Figures, site: Figures, groups: Mapping[str, Figures], own: Figures
+def _effective(
+    name: str,
+    default: ValuesByLimit,
+    site: ValuesByLimit,
+    groups: Mapping[str, ValuesByLimit],
+    own: ValuesByLimit,
 ) -> Effective:
     inherited = _inherited(name, default, site, groups)
     if name not in own:
@@ -119,7 +123,7 @@ def _set(
 
 
 def _inherited(
-    name: str, default: Figures, site: Figures, groups: Mapping[str, Figures]
+    name: str, default: ValuesByLimit, site: ValuesByLimit, groups: Mapping[str, ValuesByLimit]
 ) -> Effective:
     of_groups = [(figures[name], group) for group, figures in groups.items() if name in figures]
     if of_groups:

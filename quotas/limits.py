@@ -15,7 +15,7 @@ from django.contrib.auth.models import Group
 from django.db.models import BigIntegerField, DateField, Min
 from django.utils import timezone
 
-from portal.lib.db import Given, Prepared
+from portal.lib.db import CompiledQuery, Param
 from portal.models import User
 from quotas.effective import Effective, combine
 from quotas.fields import FIELDS
@@ -74,10 +74,10 @@ def defaults() -> dict[str, float]:
 
 def limits_of(user: User) -> Limits:
     """Return the limits in force for this person now."""
-    return plain(effective_of(user))
+    return to_limits(effective_of(user))
 
 
-def plain(found: Mapping[str, Effective]) -> Limits:
+def to_limits(found: Mapping[str, Effective]) -> Limits:
     """Return the figures alone, without their sources."""
     figures = {
         name: int(each.value) if FIELDS[name].whole else float(each.value)
@@ -131,15 +131,17 @@ def _combined(
 
 def limits_of_many(users: Collection[User]) -> dict[int, Limits]:
     """Return the limits in force for many people, by user id, in at most three queries."""
-    return {pk: plain(found) for pk, found in effective_of_many(users).items()} if users else {}
+    return {pk: to_limits(found) for pk, found in effective_of_many(users).items()} if users else {}
 
 
-def least(name: str) -> float:
+def lowest_limit(name: str) -> float:
     """Return the smallest figure of this limit that anybody may have.
 
     A 0 that means no bound does not count.
     """
-    set_anywhere = LimitSet.objects.exclude(**{name: 0} if FIELDS[name].endless else {})
+    set_anywhere = LimitSet.objects.exclude(
+        **{name: 0} if FIELDS[name].zero_means_unlimited else {}
+    )
     found = set_anywhere.aggregate(least=Min(name))["least"]
     return defaults()[name] if found is None else min(defaults()[name], float(found))
 
@@ -155,6 +157,8 @@ def _by_member(
     return found
 
 
-_USER = Given("user", BigIntegerField())
-_SETS = Prepared(lambda: LimitSet.objects.concerning(user=_USER))
-_GRANTS = Prepared(lambda: Grant.objects.active(Given("today", DateField())).filter(user=_USER))
+_USER = Param("user", BigIntegerField())
+_SETS = CompiledQuery(lambda: LimitSet.objects.concerning(user=_USER))
+_GRANTS = CompiledQuery(
+    lambda: Grant.objects.active(Param("today", DateField())).filter(user=_USER)
+)

@@ -18,22 +18,22 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from portal.lib.db import Given
+from portal.lib.db import Param
 from portal.models import User
-from quotas.fields import CHOICES, FIELDS, Field
+from quotas.fields import CHOICES, FIELDS, LimitField
 
-MOST = 1_000_000
+MAX_VALUE = 1_000_000
 
 
 def _column(name: str) -> models.Field[Any, Any]:
-    field: Field = FIELDS[name]
+    field: LimitField = FIELDS[name]
     kind = models.PositiveIntegerField if field.whole else models.FloatField
     return kind(
         field.label,
         null=True,
         blank=True,
         help_text=field.help,
-        validators=[MinValueValidator(field.least), MaxValueValidator(MOST)],
+        validators=[MinValueValidator(field.min_value), MaxValueValidator(MAX_VALUE)],
     )
 
 
@@ -145,7 +145,7 @@ class SupportBounds(LimitValues):
 class GrantQuerySet(models.QuerySet["Grant"]):
     """Grants, with a filter for those in force."""
 
-    def active(self, today: date | Given | None = None) -> GrantQuerySet:
+    def active(self, today: date | Param | None = None) -> GrantQuerySet:
         """Return the grants in force today; a grant ends by itself when its last day is over."""
         return self.filter(until__gte=today or timezone.localdate())
 
@@ -160,7 +160,7 @@ class Grant(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="grants")
     limit = models.CharField(_("limit"), max_length=32, choices=CHOICES)
     value = models.FloatField(
-        _("value"), validators=[MinValueValidator(0), MaxValueValidator(MOST)]
+        _("value"), validators=[MinValueValidator(0), MaxValueValidator(MAX_VALUE)]
     )
     until = models.DateField(_("until"), help_text=_("The last day on which it holds."))
     reason = models.CharField(_("reason"), max_length=500)
@@ -192,7 +192,7 @@ class LimitRequestQuerySet(models.QuerySet["LimitRequest"]):
         """Return the requests that nobody has answered or taken back."""
         return self.filter(state=LimitRequest.State.OPEN)
 
-    def news_for(self, user: User) -> LimitRequestQuerySet:
+    def unseen_answers_for(self, user: User) -> LimitRequestQuerySet:
         """Return the answered requests that this person has not seen yet."""
         answered = self.filter(user=user, seen__isnull=True, answered_at__isnull=False)
         return answered.order_by("answered_at")
@@ -218,7 +218,7 @@ class LimitRequest(models.Model):
     )
     limit = models.CharField(_("limit"), max_length=32, choices=CHOICES)
     value = models.FloatField(
-        _("how much"), validators=[MinValueValidator(0), MaxValueValidator(MOST)]
+        _("how much"), validators=[MinValueValidator(0), MaxValueValidator(MAX_VALUE)]
     )
     until = models.DateField(_("until"))
     why = models.TextField(_("why"), max_length=2000)

@@ -22,187 +22,204 @@ from portal.mail import outbox
 from portal.models import User
 
 from . import setting
-from .admission import of_limit, uses_of
-from .effective import day, figure
+from .admission import usage_by_user, usage_of_limit
+from .effective import format_day, format_limit
 from .fields import FIELDS
 from .limits import effective_of
 from .models import Grant, LimitRequest
 
-ANSWERING = "quotas.answer_limitrequest"
+ANSWER_PERMISSION = "quotas.answer_limitrequest"
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-def asked(wish: LimitRequest) -> None:
+def notify_staff(limit_request: LimitRequest) -> None:
     """Write to the staff who may answer a new request."""
-    if not outbox.are_sent():
+    if not outbox.is_mail_enabled():
         return
-    has, used = effective_of(wish.user)[wish.limit].value, _used(wish)
+    has, used = effective_of(limit_request.user)[limit_request.limit].value, _usage(limit_request)
     context = {
-        **_about(wish),
-        "current_limit": figure(wish.limit, has),
-        "used": "" if used is None else figure(wish.limit, used),
-        "page_url": _address("admin:quotas_limitrequest_change", wish.pk),
+        **_mail_context(limit_request),
+        "current_limit": format_limit(limit_request.limit, has),
+        "used": "" if used is None else format_limit(limit_request.limit, used),
+        "page_url": _absolute_url("admin:quotas_limitrequest_change", limit_request.pk),
     }
-    for one in _who_may_answer().exclude(pk=wish.user_id):
-        outbox.post(f"limit-request-{wish.pk}-asked-{one.pk}", one, "new_limit_request", context)
+    for one in _staff_who_may_answer().exclude(pk=limit_request.user_id):
+        outbox.post(
+            f"limit-request-{limit_request.pk}-asked-{one.pk}", one, "new_limit_request", context
+        )
 
 
-def answered(wish: LimitRequest) -> None:
+def notify_requester(limit_request: LimitRequest) -> None:
     """Write to the person that their request was answered."""
-    if not outbox.are_sent():
+    if not outbox.is_mail_enabled():
         return
-    context = {**_about(wish), "page_url": f"{_address('account')}#requests"}
-    if wish.grant:
-        context["granted"] = figure(wish.limit, wish.grant.value)
-        context["granted_until"] = day(wish.grant.until)
-    outbox.post(f"limit-request-{wish.pk}-answered", wish.user, "limit_request_answered", context)
+    context = {**_mail_context(limit_request), "page_url": f"{_absolute_url('account')}#requests"}
+    if limit_request.grant:
+        context["granted"] = format_limit(limit_request.limit, limit_request.grant.value)
+        context["granted_until"] = format_day(limit_request.grant.until)
+    outbox.post(
+        f"limit-request-{limit_request.pk}-answered",
+        limit_request.user,
+        "limit_request_answered",
+        context,
+    )
 
 
-def _about(wish: LimitRequest) -> dict[str, Any]:
+def _mail_context(limit_request: LimitRequest) -> dict[str, Any]:
     return {
-        "limit_request": wish,
-        "person": wish.user,
-        "limit": str(FIELDS[wish.limit]),
-        "requested": figure(wish.limit, wish.value),
-        "until": day(wish.until),
+        "limit_request": limit_request,
+        "person": limit_request.user,
+        "limit": str(FIELDS[limit_request.limit]),
+        "requested": format_limit(limit_request.limit, limit_request.value),
+        "until": format_day(limit_request.until),
     }
 
 
-def _who_may_answer() -> Any:
-    able = User.objects.with_perm(ANSWERING, include_superusers=True, backend=BACKEND)
+def _staff_who_may_answer() -> Any:
+    able = User.objects.with_perm(ANSWER_PERMISSION, include_superusers=True, backend=BACKEND)
     return able.filter(is_staff=True).exclude(email="").order_by("pk")
 
 
-def _used(wish: LimitRequest) -> float | None:
-    return of_limit(uses_of([wish.user])[wish.user_id], wish.limit)
+def _usage(limit_request: LimitRequest) -> float | None:
+    return usage_of_limit(
+        usage_by_user([limit_request.user])[limit_request.user_id], limit_request.limit
+    )
 
 
-def _address(name: str, *arguments: object) -> str:
+def _absolute_url(name: str, *arguments: object) -> str:
     return f"{settings.PORTAL_URL}{reverse(name, args=arguments)}"
 
 
-MOST_DAYS = 366
-MOST_A_DAY = 10
+MAX_DAYS = 366
+MAX_REQUESTS_PER_DAY = 10
 """Requests per person and day: each writes to all staff."""
-RIGHT = "quotas.answer_limitrequest"
+ANSWER_PERMISSION = "quotas.answer_limitrequest"
 _GPU = frozenset({"max_gpu", "total_gpu"})
 
 
-def can_ask(limit: str) -> bool:
+def can_request(limit: str) -> bool:
     """Return whether more of this limit may be asked for here; a local back end has no GPUs."""
     return limit in FIELDS and not (limit in _GPU and settings.PORTAL_BACKEND == "local")
 
 
-def ask(user: User, limit: str, value: float, until: date, why: str) -> LimitRequest:
+def submit(user: User, limit: str, value: float, until: date, why: str) -> LimitRequest:
     """Make a new request of this person, and write to the staff who may answer it.
 
     Raises `ValidationError` if that is not possible.
     """
-    if not can_ask(limit):
+    if not can_request(limit):
         raise ValidationError({"limit": _("There is no more of this to ask for here.")})
-    _require_patience(user)
+    _require_below_daily_maximum(user)
     wish = LimitRequest(user=user, limit=limit, value=value, until=until, why=why.strip())
-    _require_figures(user, limit, value, until)
+    _require_valid_values(user, limit, value, until)
     wish.full_clean(validate_constraints=False)
     try:
         with transaction.atomic():
             wish.save(force_insert=True)
-            asked(wish)
+            notify_staff(wish)
     except IntegrityError:
-        raise ValidationError(_already_open(user, limit)) from None
+        raise ValidationError(_already_open_message(user, limit)) from None
     return wish
 
 
-def withdraw(wish: LimitRequest, user: User) -> None:
+def withdraw(limit_request: LimitRequest, user: User) -> None:
     """Take back one's own request. Raises `ValidationError` if it is not open any more."""
-    mine = LimitRequest.objects.open().filter(pk=wish.pk, user=user)
+    mine = LimitRequest.objects.open().filter(pk=limit_request.pk, user=user)
     if not mine.update(state=LimitRequest.State.WITHDRAWN):
-        raise ValidationError(_what_became_of(wish))
+        raise ValidationError(_already_closed_message(limit_request))
 
 
-def grant(wish: LimitRequest, by: User, value: float, until: date, answer: str = "") -> Grant:
+def grant(
+    limit_request: LimitRequest, by: User, value: float, until: date, answer: str = ""
+) -> Grant:
     """Grant ``value`` until the day ``until``, which may differ from what was asked for.
 
     Raises `PermissionDenied` if ``by`` may not answer, `ValidationError` if it is not possible.
     """
-    _require_right(by)
-    given = Grant(user=wish.user, limit=wish.limit, value=value, until=until, given_by=by)
-    given.reason = _shortened(answer.strip() or wish.why)
+    _require_permission(by)
+    given = Grant(
+        user=limit_request.user, limit=limit_request.limit, value=value, until=until, given_by=by
+    )
+    given.reason = _truncate(answer.strip() or limit_request.why)
     with transaction.atomic():
-        _answer(wish, LimitRequest.State.GRANTED, by, answer)  # first, so that nobody else can
-        _require_figures(wish.user, wish.limit, value, until)
-        setting.require_bounds(by, wish.limit, value, until, [wish.user])
+        _close(
+            limit_request, LimitRequest.State.GRANTED, by, answer
+        )  # first, so that nobody else can
+        _require_valid_values(limit_request.user, limit_request.limit, value, until)
+        setting.validate_grant(by, limit_request.limit, value, until, [limit_request.user])
         given.full_clean()
         given.save(force_insert=True)
-        LimitRequest.objects.filter(pk=wish.pk).update(grant=given)
-        answered(LimitRequest.objects.get(pk=wish.pk))
+        LimitRequest.objects.filter(pk=limit_request.pk).update(grant=given)
+        notify_requester(LimitRequest.objects.get(pk=limit_request.pk))
     return given
 
 
-def decline(wish: LimitRequest, by: User, answer: str) -> None:
+def decline(limit_request: LimitRequest, by: User, answer: str) -> None:
     """Decline a request, with the reason in ``answer``.
 
     Raises `PermissionDenied` if ``by`` may not answer, `ValidationError` if it is not possible.
     """
-    _require_right(by)
+    _require_permission(by)
     if not answer.strip():
         raise ValidationError({"answer": _("Say in a word why not: the person reads it.")})
     with transaction.atomic():
-        _answer(wish, LimitRequest.State.DECLINED, by, answer)
-        answered(LimitRequest.objects.get(pk=wish.pk))
+        _close(limit_request, LimitRequest.State.DECLINED, by, answer)
+        notify_requester(LimitRequest.objects.get(pk=limit_request.pk))
 
 
 def mark_seen(user: User, **which: Any) -> int:
     """Mark the answers to this person's requests as seen; return how many were new."""
-    news = LimitRequest.objects.news_for(user).filter(**which)
+    news = LimitRequest.objects.unseen_answers_for(user).filter(**which)
     return news.update(seen=timezone.now()) if news.exists() else 0  # viewing takes no lock
 
 
-def _answer(wish: LimitRequest, state: LimitRequest.State, by: User, answer: str) -> None:
+def _close(limit_request: LimitRequest, state: LimitRequest.State, by: User, answer: str) -> None:
     fields = {"answer": answer.strip(), "answered_by": by, "answered_at": timezone.now()}
-    unanswered = LimitRequest.objects.open().filter(pk=wish.pk)
+    unanswered = LimitRequest.objects.open().filter(pk=limit_request.pk)
     if not unanswered.update(state=state, **fields):
-        raise ValidationError(_what_became_of(wish))
+        raise ValidationError(_already_closed_message(limit_request))
 
 
-def _require_right(by: User) -> None:
-    if not by.has_perm(RIGHT):
+def _require_permission(by: User) -> None:
+    if not by.has_perm(ANSWER_PERMISSION):
         raise PermissionDenied
 
 
-def _require_patience(user: User) -> None:
+def _require_below_daily_maximum(user: User) -> None:
     since = timezone.now() - timedelta(days=1)
-    if LimitRequest.objects.filter(user=user, created__gt=since).count() >= MOST_A_DAY:
+    if LimitRequest.objects.filter(user=user, created__gt=since).count() >= MAX_REQUESTS_PER_DAY:
         message = _("You have asked for something %(number)d times since yesterday. Ask tomorrow.")
-        raise ValidationError(message % {"number": MOST_A_DAY})
+        raise ValidationError(message % {"number": MAX_REQUESTS_PER_DAY})
 
 
-def _require_figures(user: User, limit: str, value: float, until: date) -> None:
+def _require_valid_values(user: User, limit: str, value: float, until: date) -> None:
     """Require more than the person has, a whole number where it counts, and a bounded time."""
     has, amount = effective_of(user)[limit].value, FIELDS[limit].amount
     today = timezone.localdate()
     wrong: dict[str, str] = {}
     if not amount(value) > amount(has):  # this way round, NaN is refused too
-        wrong["value"] = _("It must be more than the %(has)s of now.") % {"has": figure(limit, has)}
+        wrong["value"] = _("It must be more than the %(has)s of now.") % {
+            "has": format_limit(limit, has)
+        }
     elif FIELDS[limit].whole and not float(value).is_integer():
         wrong["value"] = _("Give a whole number.")
-    if not today < until <= today + timedelta(days=MOST_DAYS):
+    if not today < until <= today + timedelta(days=MAX_DAYS):
         wrong["until"] = _("Give a day after today, %(days)d days away at most.") % {
-            "days": MOST_DAYS
+            "days": MAX_DAYS
         }
     if wrong:
         raise ValidationError(wrong)
 
 
-def _already_open(user: User, limit: str) -> str:
+def _already_open_message(user: User, limit: str) -> str:
     return _(
         "You have asked for more of this already (%(limit)s), and staff have not answered yet."
         " Take that back first to ask for something else."
     ) % {"limit": FIELDS[limit]}
 
 
-def _what_became_of(wish: LimitRequest) -> str:
-    now = LimitRequest.objects.select_related("answered_by").get(pk=wish.pk)
+def _already_closed_message(limit_request: LimitRequest) -> str:
+    now = LimitRequest.objects.select_related("answered_by").get(pk=limit_request.pk)
     if now.state == LimitRequest.State.WITHDRAWN:
         return _("It has been taken back, so there is nothing left to answer.")
     by = now.answered_by.username if now.answered_by else _("staff")
@@ -212,6 +229,6 @@ def _what_became_of(wish: LimitRequest) -> str:
     }
 
 
-def _shortened(reason: str) -> str:
+def _truncate(reason: str) -> str:
     most = Grant._meta.get_field("reason").max_length or 500
     return reason if len(reason) <= most else f"{reason[: most - 1]}…"

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from django.utils.translation import gettext as _
 
-from quotas.resourcesfile import Asked, ResourcesRefused
+from quotas.resourcesfile import RequestedResources, ResourcesRefused
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Resources:
     gpu: int = 0
 
 
-class Limits(Protocol):
+class NotebookLimits(Protocol):
     """A person's limits for one notebook: defaults, and the most that may be asked for."""
 
     @property
@@ -48,7 +48,7 @@ class Limits(Protocol):
 
 
 @dataclass(frozen=True)
-class _Ceiling:
+class _Maximum:
     """The most that any of ``keys`` may ask for; ``limit`` names it.
 
     The larger key stands first, so that a person who is granted what a refusal names has enough for
@@ -61,12 +61,12 @@ class _Ceiling:
     keys: tuple[str, ...]
 
 
-_CPU = _Ceiling("max_cpu", "resources.cpu", "CPU", ("cpul", "cpur"))
-_MEMORY = _Ceiling("max_memory_gb", "resources.memory", "GB", ("meml", "memr"))
-_GPU = _Ceiling("max_gpu", "resources.gpu", "GPU", ("gpu",))
+_CPU = _Maximum("max_cpu", "resources.cpu", "CPU", ("cpul", "cpur"))
+_MEMORY = _Maximum("max_memory_gb", "resources.memory", "GB", ("meml", "memr"))
+_GPU = _Maximum("max_gpu", "resources.gpu", "GPU", ("gpu",))
 
 
-def settle(asked: Asked, limits: Limits) -> Resources:
+def compute_resources(requested: RequestedResources, limits: NotebookLimits) -> Resources:
     """Return the notebook's resources: the figures that are asked for, and defaults for the others.
 
     A default gives way to a figure that is asked for. No limit exceeds what the person may ask for,
@@ -75,33 +75,35 @@ def settle(asked: Asked, limits: Limits) -> Resources:
     Raises `ResourcesRefused` if that is not possible.
     """
     for kind in (_CPU, _MEMORY):  # first, because a higher limit would not fix this
-        _require_order(asked, kind)
+        _require_order(requested, kind)
     for kind in (_CPU, _MEMORY, _GPU):
-        _require_within(asked, kind, getattr(limits, kind.limit))
-    cpu_limit = _limit(asked.cpul, asked.cpur, limits.cpu_limit, limits.max_cpu)
-    memory_limit = _limit(asked.meml, asked.memr, limits.memory_limit_gb, limits.max_memory_gb)
+        _require_within(requested, kind, getattr(limits, kind.limit))
+    cpu_limit = _limit(requested.cpul, requested.cpur, limits.cpu_limit, limits.max_cpu)
+    memory_limit = _limit(
+        requested.meml, requested.memr, limits.memory_limit_gb, limits.max_memory_gb
+    )
     return Resources(
-        cpu_request=_request(asked.cpur, limits.cpu_request, cpu_limit),
+        cpu_request=_request(requested.cpur, limits.cpu_request, cpu_limit),
         cpu_limit=cpu_limit,
-        memory_request_gb=_request(asked.memr, limits.memory_request_gb, memory_limit),
+        memory_request_gb=_request(requested.memr, limits.memory_request_gb, memory_limit),
         memory_limit_gb=memory_limit,
-        gpu=asked.gpu or 0,
+        gpu=requested.gpu or 0,
     )
 
 
-def _limit(given: float | None, request: float | None, default: float, most: float) -> float:
-    if given is not None:
-        return given
+def _limit(requested: float | None, request: float | None, default: float, most: float) -> float:
+    if requested is not None:
+        return requested
     return max(min(default, most), request or 0)
 
 
-def _request(given: float | None, default: float, limit: float) -> float:
-    return min(default, limit) if given is None else given
+def _request(requested: float | None, default: float, limit: float) -> float:
+    return min(default, limit) if requested is None else requested
 
 
-def _require_order(asked: Asked, kind: _Ceiling) -> None:
+def _require_order(requested: RequestedResources, kind: _Maximum) -> None:
     most, least = kind.keys
-    limit, request = getattr(asked, most), getattr(asked, least)
+    limit, request = getattr(requested, most), getattr(requested, least)
     if limit is None or request is None or request <= limit:
         return
     template = _(
@@ -110,18 +112,22 @@ def _require_order(asked: Asked, kind: _Ceiling) -> None:
         " Lower %(least)s or raise %(most)s."
     )
     values = {"request": request, "limit": limit, "unit": kind.unit, "least": least, "most": most}
-    values |= {"line": asked.lines[least], "other": asked.lines[most]}
-    raise ResourcesRefused("resources.request-above-limit", template % values, asked.lines[least])
+    values |= {"line": requested.lines[least], "other": requested.lines[most]}
+    raise ResourcesRefused(
+        "resources.request-above-limit", template % values, requested.lines[least]
+    )
 
 
-def _require_within(asked: Asked, kind: _Ceiling, allowed: float) -> None:
+def _require_within(requested: RequestedResources, kind: _Maximum, allowed: float) -> None:
     for key in kind.keys:
-        figure = getattr(asked, key)
+        figure = getattr(requested, key)
         if figure is not None and figure > allowed:
-            raise _excess(kind, key, asked.lines[key], figure, allowed)
+            raise _excess_error(kind, key, requested.lines[key], figure, allowed)
 
 
-def _excess(kind: _Ceiling, key: str, line: int, figure: float, allowed: float) -> ResourcesRefused:
+def _excess_error(
+    kind: _Maximum, key: str, line: int, figure: float, allowed: float
+) -> ResourcesRefused:
     template = _(
         "Line %(line)d of .resources asks for %(asked)g %(unit)s (%(key)s), and you may ask for"
         " %(allowed)g %(unit)s at most in one notebook. Ask staff for more, or lower the value."
@@ -129,5 +135,5 @@ def _excess(kind: _Ceiling, key: str, line: int, figure: float, allowed: float) 
     values = {"line": line, "asked": figure, "unit": kind.unit, "key": key, "allowed": allowed}
     message = template % values
     return ResourcesRefused(
-        kind.code, message, line, limit=kind.limit, asked=figure, allowed=allowed
+        kind.code, message, line, limit=kind.limit, requested=figure, allowed=allowed
     )

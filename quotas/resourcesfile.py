@@ -16,14 +16,14 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-MOST_BYTES = 64 * 1024
+MAX_BYTES = 64 * 1024
 KEYS = ("gpu", "cpur", "cpul", "memr", "meml")
 
-_MOST = 1_000_000
+_MAX_VALUE = 1_000_000
 # Kubernetes counts CPUs in thousandths, and a limit rounded to 0 would mean no limit.
-_LEAST_LIMIT = 0.001
-_MOST_WARNINGS = 20
-_LONGEST_SHOWN = 40
+_MIN_LIMIT = 0.001
+_MAX_WARNINGS = 20
+_MAX_SHOWN = 40
 
 # Each part of these patterns begins with a character that the part before cannot end with, so a
 # line of 64 KB is read once, without backtracking.
@@ -83,7 +83,7 @@ class ResourcesRefused(Exception):
     """Raised if the file cannot be followed, or asks for more than may be had.
 
     ``line`` is the line that says so, 0 for the file as a whole. If a limit is exceeded, ``limit``
-    is its name, and ``asked`` and ``allowed`` are the figures.
+    is its name, and ``requested`` and ``allowed`` are the figures.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class ResourcesRefused(Exception):
         line: int = 0,
         *,
         limit: str = "",
-        asked: float | None = None,
+        requested: float | None = None,
         allowed: float | None = None,
     ) -> None:
         super().__init__(message)
@@ -101,12 +101,12 @@ class ResourcesRefused(Exception):
         self.message = message
         self.line = line
         self.limit = limit
-        self.asked = asked
+        self.requested = requested
         self.allowed = allowed
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestedResources:
     """Resources that the file asks for; None where it says nothing.
 
     In CPUs and GB; r is the guaranteed request, l the limit. ``lines`` has the line number of each
@@ -123,7 +123,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class _Oddity:
+class _LineWarning:
     """A line that is ignored, or that replaces the ``earlier`` one."""
 
     line: int
@@ -131,14 +131,14 @@ class _Oddity:
     earlier: int = 0
 
     def __str__(self) -> str:
-        values = {"line": self.line, "text": _shown(self.text), "earlier": self.earlier}
+        values = {"line": self.line, "text": _excerpt(self.text), "earlier": self.earlier}
         if self.earlier:
             template = _(
                 "Line %(line)d of .resources sets %(text)s again. It counts, and line"
                 " %(earlier)d does not; take one of them out."
             )
         elif "=" in self.text:
-            return _unknown(self.line, self.text.partition("=")[0].strip())
+            return _unknown_key_message(self.line, self.text.partition("=")[0].strip())
         else:
             template = _(
                 "Line %(line)d of .resources is ignored: “%(text)s” is not a key, = and a number."
@@ -147,24 +147,24 @@ class _Oddity:
         return template % values
 
 
-def parse(content: bytes) -> Asked:
+def parse(content: bytes) -> RequestedResources:
     """Return what the file asks for. Raises `ResourcesRefused`, and never anything else."""
     values: dict[str, Any] = {}
     lines: dict[str, int] = {}
-    oddities: list[_Oddity] = []
-    for line, text in _meaningful(_decoded(content)):
+    oddities: list[_LineWarning] = []
+    for line, text in _significant_lines(_decode(content)):
         key, _equals, value = (part.strip() for part in text.partition("="))
         if key not in KEYS:
-            oddities.append(_Oddity(line, text))
+            oddities.append(_LineWarning(line, text))
             continue
         if key in lines:
-            oddities.append(_Oddity(line, key, earlier=lines[key]))
-        values[key], lines[key] = _value(line, key, value), line
-    return Asked(**values, lines=lines, warnings=_warnings(oddities))
+            oddities.append(_LineWarning(line, key, earlier=lines[key]))
+        values[key], lines[key] = _parse_value(line, key, value), line
+    return RequestedResources(**values, lines=lines, warnings=_warnings(oddities))
 
 
-def _decoded(content: bytes) -> str:
-    if len(content) > MOST_BYTES:
+def _decode(content: bytes) -> str:
+    if len(content) > MAX_BYTES:
         message = _(
             "The file .resources is larger than 64 KB, so it was not read. Five lines say all"
             " that it can say; take out the rest."
@@ -180,7 +180,7 @@ def _decoded(content: bytes) -> str:
     return text
 
 
-def _meaningful(text: str) -> Iterator[tuple[int, str]]:
+def _significant_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield the lines that say something, with their numbers, without comments and outer blanks."""
     # Not `splitlines`: editors number lines by these three line ends only.
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
@@ -188,30 +188,30 @@ def _meaningful(text: str) -> Iterator[tuple[int, str]]:
             yield number, bare
 
 
-def _value(line: int, key: str, text: str) -> float:
-    if fault := _fault(key, text):
+def _parse_value(line: int, key: str, text: str) -> float:
+    if fault := _find_fault(key, text):
         template = f"{_FAULTS[fault]} {_SPELLINGS[key]}"
-        message = template % {"line": line, "key": key, "found": _shown(text)}
+        message = template % {"line": line, "key": key, "found": _excerpt(text)}
         raise ResourcesRefused("resources.value", message, line)
     # Through a float, as `int` refuses long rows of zeros. Up to a million that is exact.
     return int(float(text)) if key == "gpu" else float(text)
 
 
-def _fault(key: str, text: str) -> str:
+def _find_fault(key: str, text: str) -> str:
     """Return the name of the value's fault in `_FAULTS`; "" if it is valid."""
     if not _NUMBER.fullmatch(text):
         named = (name for name, pattern in _MISSPELT.items() if pattern.fullmatch(text))
         return next(named, "other")
     if key == "gpu" and "." in text:
         return "fraction"
-    if float(text) > _MOST:
+    if float(text) > _MAX_VALUE:
         return "large"
-    return "nothing" if key in {"cpul", "meml"} and float(text) < _LEAST_LIMIT else ""
+    return "nothing" if key in {"cpul", "meml"} and float(text) < _MIN_LIMIT else ""
 
 
-def _warnings(oddities: list[_Oddity]) -> tuple[str, ...]:
+def _warnings(oddities: list[_LineWarning]) -> tuple[str, ...]:
     """Return messages for the first oddities, and how many more there are."""
-    sentences = [str(oddity) for oddity in oddities[:_MOST_WARNINGS]]
+    sentences = [str(oddity) for oddity in oddities[:_MAX_WARNINGS]]
     if more := len(oddities) - len(sentences):
         template = ngettext(
             "… and %(count)d more line of .resources like these.",
@@ -222,8 +222,8 @@ def _warnings(oddities: list[_Oddity]) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _unknown(line: int, key: str) -> str:
-    values = {"line": line, "key": _shown(key), "keys": ", ".join(KEYS)}
+def _unknown_key_message(line: int, key: str) -> str:
+    values = {"line": line, "key": _excerpt(key), "keys": ", ".join(KEYS)}
     if near := get_close_matches(key.casefold(), KEYS, n=1, cutoff=0.5):
         template = _("Line %(line)d of .resources is ignored: “%(key)s” is no key. Is it %(near)s?")
         return template % {**values, "near": near[0]}
@@ -231,7 +231,7 @@ def _unknown(line: int, key: str) -> str:
     return template % values
 
 
-def _shown(text: str) -> str:
+def _excerpt(text: str) -> str:
     """Return at most 40 characters of what somebody wrote, none of them invisible."""
-    short = text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+    short = text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
     return "".join(each if each.isprintable() else "\ufffd" for each in short)

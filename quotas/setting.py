@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from portal.models import User
 from quotas.fields import FIELDS
 from quotas.limits import defaults
-from quotas.models import MOST, LimitSet, SupportBounds
+from quotas.models import MAX_VALUE, LimitSet, SupportBounds
 
 
 def default_bounds() -> dict[str, float]:
@@ -31,7 +31,7 @@ def default_bounds() -> dict[str, float]:
     return {name: 2 * value for name, value in defaults().items()}
 
 
-def require_bounds(
+def validate_grant(
     by: User, limit: str, value: float, until: date, people: Collection[User] = ()
 ) -> None:
     """Raise `ValidationError` if ``by`` may not grant this.
@@ -46,14 +46,14 @@ def require_bounds(
         errors["until"] = _("This day is over. Choose today or a later one.")
     elif not by.has_perm("quotas.exceed_bounds"):
         bounds = SupportBounds.objects.first() or SupportBounds(**default_bounds())
-        errors = _beyond(bounds, limit, value, until)
+        errors = _bound_errors(bounds, limit, value, until)
         if by in people:
             errors["value"] = _("You cannot grant to yourself. Ask an operator.")
     if errors:
         raise ValidationError(errors)
 
 
-def _beyond(bounds: SupportBounds, limit: str, value: float, until: date) -> dict[str, str]:
+def _bound_errors(bounds: SupportBounds, limit: str, value: float, until: date) -> dict[str, str]:
     errors = {}
     most: float | None = getattr(bounds, limit)
     amount = FIELDS[limit].amount
@@ -74,23 +74,23 @@ Owner = User | Group | None
 """Owner of limits: a person, a group, or None for the site."""
 
 
-def set_for(owner: Owner) -> LimitSet | None:
+def limit_set_of(owner: Owner) -> LimitSet | None:
     """Return this owner's row; None if nothing was ever set for them."""
     return LimitSet.objects.filter(**_key(owner)).first()
 
 
-def own_figures(owner: Owner) -> dict[str, float]:
+def get_own_limits(owner: Owner) -> dict[str, float]:
     """Return the figures set for this owner alone, by the names of `quotas.limits.FIELDS`."""
-    row = set_for(owner)
+    row = limit_set_of(owner)
     return row.values() if row else {}
 
 
-def change(owner: Owner, figures: Mapping[str, Any]) -> None:
+def set_own_limits(owner: Owner, figures: Mapping[str, Any]) -> None:
     """Set these figures; None makes a figure inherited again, and others stay.
 
     Raises `ValidationError`, by the names of the figures, and then changes nothing.
     """
-    cleaned = _cleaned(figures)
+    cleaned = _clean(figures)
     with transaction.atomic():
         rows = LimitSet.objects.select_for_update()
         row = rows.filter(**_key(owner)).first()
@@ -106,10 +106,10 @@ def change(owner: Owner, figures: Mapping[str, Any]) -> None:
             row.save(update_fields=changed)
 
 
-def field_of(name: str) -> forms.Field:
+def form_field(name: str) -> forms.Field:
     """Return the form field of a figure, which may be left empty."""
-    column, least = LimitSet._meta.get_field(name), FIELDS[name].least
-    field = column.formfield(min_value=least, max_value=MOST)  # type: ignore[union-attr]
+    column, least = LimitSet._meta.get_field(name), FIELDS[name].min_value
+    field = column.formfield(min_value=least, max_value=MAX_VALUE)  # type: ignore[union-attr]
     assert isinstance(field, forms.Field)  # noqa: S101  every figure is a plain column
     return field
 
@@ -119,11 +119,11 @@ def _key(owner: Owner) -> dict[str, Any]:
     return {"user": user, "group": owner if isinstance(owner, Group) else None}
 
 
-def _cleaned(figures: Mapping[str, Any]) -> dict[str, float | None]:
+def _clean(figures: Mapping[str, Any]) -> dict[str, float | None]:
     cleaned, errors = {}, {}
     for name, value in figures.items():
         try:
-            cleaned[name] = field_of(name).clean(value)
+            cleaned[name] = form_field(name).clean(value)
         except ValidationError as error:
             errors[name] = error
     if errors:

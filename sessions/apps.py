@@ -24,7 +24,7 @@ class SessionsConfig(AppConfig):
         from sessions.models import RepositoryRule
 
         auditlog.register(RepositoryRule, exclude_fields=["id", "created"])
-        uses.counted_by(room.uses_of)
+        uses.register_usage_counter(room.usage_of_many)
         if settings.IN_WORKER:  # its processes are forked and share whatever is loaded before
             import_module("sessions.tasks")
             if settings.OIDC_PROVIDERS:

@@ -22,32 +22,32 @@ from sessions.errors import BinderyError
 
 from .models import Capacity
 
-SHARE = 0.05
-MOST_GB = 5.0
+MIN_FREE_SHARE = 0.05
+MAX_RESERVE_GB = 5.0
 
 
-def is_short(there_is: Capacity | None = None) -> bool:
+def is_disk_nearly_full(current: Capacity | None = None) -> bool:
     """Return whether less is free than has to be; False if nobody can tell.
 
     ``there_is`` saves a query.
     """
-    there_is = there_is or known()
-    if there_is is None or there_is.disk_free_gb is None:
+    current = current or latest()
+    if current is None or current.disk_free_gb is None:
         return False
-    return there_is.disk_free_gb < bound_gb(there_is.disk_gb)
+    return current.disk_free_gb < min_free_gb(current.disk_gb)
 
 
-def bound_gb(disk_gb: float | None) -> float:
+def min_free_gb(disk_gb: float | None) -> float:
     """Return how many GB have to stay free.
 
     That is what the operator has set, or a share of the disk, at most what suffices on a large one.
     """
     if settings.PORTAL_MIN_FREE_GB is not None:
         return float(settings.PORTAL_MIN_FREE_GB)
-    return min(MOST_GB, SHARE * disk_gb) if disk_gb is not None else MOST_GB
+    return min(MAX_RESERVE_GB, MIN_FREE_SHARE * disk_gb) if disk_gb is not None else MAX_RESERVE_GB
 
 
-def sentence() -> str:
+def no_space_message() -> str:
     """Return the message for people who wait for a build."""
     return _(
         "The disk of this portal is nearly full, so no build is begun. The staff are told; yours "
@@ -60,7 +60,7 @@ log = logging.getLogger(__name__)
 _ROW = 1
 
 
-def look() -> None:
+def refresh() -> None:
     """Store the back end's present capacity. While it cannot be read, the last one stays."""
     try:
         found = backends.get_backend().capacity() or backends.Capacity()
@@ -71,6 +71,6 @@ def look() -> None:
     Capacity.objects.update_or_create(pk=_ROW, defaults={**figures, "at": timezone.now()})
 
 
-def known() -> Capacity | None:
+def latest() -> Capacity | None:
     """Return the capacity read last, or None before anybody has read it."""
     return Capacity.objects.filter(pk=_ROW).first()

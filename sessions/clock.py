@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-TOLERATED = timedelta(seconds=5)
+MAX_DRIFT = timedelta(seconds=5)
 """Clocks that are synchronised over the network move by a little all the time."""
-JUMPS_KEPT = 100
-PATIENCE = 3600.0
+MAX_JUMPS = 100
+MAX_WARM_UP_SECONDS = 3600.0
 """The most seconds that this process must have watched before anything is over."""
 
 
-class Elapsed:
+class SteadyClock:
     """Compares the machine's clock with a monotonic one, from ``began`` on.
 
     ``began`` is on the ``steady`` clock; None is now.
@@ -37,16 +37,16 @@ class Elapsed:
         self._wall, self._steady = wall, steady
         self._began = steady() if began is None else began
         self._seen = wall(), steady()
-        self._jumps: deque[tuple[datetime, timedelta]] = deque(maxlen=JUMPS_KEPT)
+        self._jumps: deque[tuple[datetime, timedelta]] = deque(maxlen=MAX_JUMPS)
 
-    def look(self) -> None:
+    def detect_jump(self) -> None:
         """Notice whether the machine's clock has jumped; call this regularly."""
         wall, steady = self._wall(), self._steady()
         passed = timedelta(seconds=steady - self._seen[1])
         ahead = wall - self._seen[0] - passed
-        if ahead > TOLERATED:
+        if ahead > MAX_DRIFT:
             self._jumps.append((wall - passed, ahead))
-        elif ahead < -TOLERATED:
+        elif ahead < -MAX_DRIFT:
             self._take_back(-ahead)
         self._seen = wall, steady
 
@@ -55,7 +55,7 @@ class Elapsed:
         while self._jumps and back > timedelta():
             at, ahead = self._jumps.pop()
             back -= ahead
-            if back < -TOLERATED:
+            if back < -MAX_DRIFT:
                 self._jumps.append((at, -back))
 
     def since(self, moment: datetime) -> timedelta:
@@ -63,11 +63,11 @@ class Elapsed:
         jumped = sum((ahead for at, ahead in self._jumps if moment < at), timedelta())
         return max(self._wall() - moment - jumped, timedelta())
 
-    def is_over(self, moment: datetime, seconds: float) -> bool:
+    def has_elapsed(self, moment: datetime, seconds: float) -> bool:
         """Return whether this many seconds have passed since ``moment``.
 
         This process must have watched for long enough itself: the time before may have been an
         outage.
         """
-        has_watched = self._steady() - self._began >= min(seconds, PATIENCE)
+        has_watched = self._steady() - self._began >= min(seconds, MAX_WARM_UP_SECONDS)
         return has_watched and self.since(moment) >= timedelta(seconds=seconds)

@@ -12,12 +12,12 @@ import re
 
 from django.utils.translation import gettext as _
 
-from sessions.backends.messages import BUILDS, NO_GPU, NO_ROOM, NO_ROOM_TO_BUILD, NO_SPACE
+from sessions.backends.messages import BUILD_LIMIT, NO_GPU, NO_ROOM, NO_ROOM_TO_BUILD, NO_SPACE
 from sessions.states import Phase
 
-OURS = frozenset(
+PUBLIC_CODES = frozenset(
     {
-        *(BUILDS, NO_GPU, NO_ROOM, NO_ROOM_TO_BUILD, NO_SPACE),
+        *(BUILD_LIMIT, NO_GPU, NO_ROOM, NO_ROOM_TO_BUILD, NO_SPACE),
         *("quota.projects", "quota.running", "quota.cpu", "quota.memory", "quota.gpu"),
         *("internal", "project.state", "project.deleted"),
         *("cluster.unreachable", "cluster.refused", "cluster.forbidden", "cluster.quota"),
@@ -36,7 +36,7 @@ OURS = frozenset(
 code is not among them until somebody has checked.
 """
 
-_OUR_SENTENCES = {
+_PUBLIC_MESSAGES = {
     Phase.WAITING: re.compile(r"Launched by \S+; looking for the commit\."),
     Phase.LAUNCHING: re.compile(r"Starting the notebook\."),
 }
@@ -45,15 +45,15 @@ _OUR_SENTENCES = {
 """
 
 
-def shown(message: str, code: str, phase: str = "") -> str:
+def redact(message: str, code: str, phase: str = "") -> str:
     """Return the message, or the sentence that replaces it for people other than the owner."""
-    if not message or _is_ours(message, code, phase):
+    if not message or _is_public(message, code, phase):
         return message
     return _("What was said is shown to its owner only.")
 
 
-def _is_ours(message: str, code: str, phase: str) -> bool:
+def _is_public(message: str, code: str, phase: str) -> bool:
     if code:
-        return code in OURS
-    ours = _OUR_SENTENCES.get(Phase(phase)) if phase else None
+        return code in PUBLIC_CODES
+    ours = _PUBLIC_MESSAGES.get(Phase(phase)) if phase else None
     return ours is None or ours.fullmatch(message) is not None

@@ -7,21 +7,21 @@ import re
 import secrets
 import string
 
-LABEL = 63
+MAX_LABEL_LENGTH = 63
 ALPHABET = string.ascii_lowercase + string.digits
-TAIL = 8
+SUFFIX_LENGTH = 8
 
 
-def project_name(repository: str, tail: str | None = None) -> str:
+def project_name(repository: str, suffix: str | None = None) -> str:
     """Return ``<owner>-<repo>-<8 of a-z0-9>``, a DNS label of at most 63 characters.
 
     ``repository`` is the address as people write it: its last two parts count.
     """
-    tail = tail or "".join(secrets.choice(ALPHABET) for _ in range(TAIL))
+    suffix = suffix or "".join(secrets.choice(ALPHABET) for _ in range(SUFFIX_LENGTH))
     path = re.sub(r"\.git/*$", "", repository.rstrip("/"))
     parts = [slug(part) for part in re.split(r"[/:]", path)]
     start = "-".join([part for part in parts if part][-2:]) or "notebook"
-    return f"{start[: LABEL - TAIL - 1].strip('-')}-{tail}"
+    return f"{start[: MAX_LABEL_LENGTH - SUFFIX_LENGTH - 1].strip('-')}-{suffix}"
 
 
 def owner_slug(username: str) -> str:
@@ -32,7 +32,7 @@ def owner_slug(username: str) -> str:
     """
     plain = slug(username)
     hashed = re.fullmatch(r"(.*-)?[0-9a-f]{12}", plain)
-    if plain == username and len(plain) <= LABEL - len("-nfs-pvc") and not hashed:
+    if plain == username and len(plain) <= MAX_LABEL_LENGTH - len("-nfs-pvc") and not hashed:
         return plain
     digest = hashlib.sha256(username.encode()).hexdigest()[:12]
     return f"{plain[:40].strip('-')}-{digest}".strip("-")

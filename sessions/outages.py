@@ -26,23 +26,23 @@ from django.utils.translation import gettext as _
 from portal.lib.logs import context
 
 from .errors import TemporaryError
-from .repofiles.merge import AWAY
+from .repofiles.merge import DISK_UNREACHABLE_ERRNOS
 
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
 
-def guarded(work: Callable[P, object], *arguments: P.args, **more: P.kwargs) -> bool:
+def run_safely(work: Callable[P, object], *arguments: P.args, **more: P.kwargs) -> bool:
     """Call ``work`` and return whether it succeeded.
 
     A failure is logged, and keeps nothing else from being done.
     """
-    with context.about(reference=context.reference()):
+    with context.bound_fields(reference=context.reference()):
         try:
             work(*arguments, **more)
         except Exception as error:
-            if _passes(error):
+            if _is_temporary(error):
                 log.warning("%s is tried again: %s", _name(work), error)
             else:
                 log.exception("%s failed; it is tried again", _name(work))
@@ -50,8 +50,8 @@ def guarded(work: Callable[P, object], *arguments: P.args, **more: P.kwargs) -> 
     return True
 
 
-def _passes(error: Exception) -> bool:
-    behind = is_database_away(error) or is_full_disk(error)
+def _is_temporary(error: Exception) -> bool:
+    behind = is_database_away_error(error) or is_disk_full_error(error)
     return isinstance(error, TemporaryError) or behind
 
 
@@ -60,23 +60,23 @@ def _name(work: Callable[..., object]) -> object:
 
 
 DISK_FULL = "disk.full"
-MIN_FREE = 4_000_000
+MIN_FREE_BYTES = 4_000_000
 """Bytes: with fewer, the next write may fail."""
-DISK_FULL_WORDS = "its disk is full"
+DISK_FULL_PROBLEM = "its disk is full"
 """For programs and operators, like the words of `portal.health.checks`."""
 
-_OF_THE_SYSTEM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FULL_IN_SQLITE = frozenset({
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE,
 })  # fmt: skip
 _FULL_IN_POSTGRESQL = "53100"
 
 
-def is_full_disk(error: BaseException | None) -> bool:
+def is_disk_full_error(error: BaseException | None) -> bool:
     """Return whether a full disk has led to this error."""
     while error is not None:
         if (
-            getattr(error, "errno", None) in _OF_THE_SYSTEM
+            getattr(error, "errno", None) in _FULL_ERRNOS
             or getattr(error, "sqlite_errorcode", None) in _FULL_IN_SQLITE
             or getattr(error, "sqlstate", None) == _FULL_IN_POSTGRESQL
         ):
@@ -88,7 +88,7 @@ def is_full_disk(error: BaseException | None) -> bool:
 def is_disk_full(folder: Path) -> bool:
     """Return whether the disk of this folder is full."""
     there = os.statvfs(folder)
-    return there.f_bavail * there.f_frsize < MIN_FREE
+    return there.f_bavail * there.f_frsize < MIN_FREE_BYTES
 
 
 def is_database_disk_full() -> bool:
@@ -116,7 +116,7 @@ def retry_on_disk_error() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if is_full_disk(error):
+        if is_disk_full_error(error):
             raise TemporaryError(DISK_FULL, disk_full_message()) from error
         if error.errno == errno.EROFS:
             message = _("The portal's disk can only be read at present. The staff are told.")
@@ -126,7 +126,7 @@ def retry_on_disk_error() -> Iterator[None]:
                 "The portal's disk does not let it give people's folders to them. Tell the staff."
             )
             raise TemporaryError("disk.refused", message) from error
-        if error.errno in AWAY:
+        if error.errno in DISK_UNREACHABLE_ERRNOS:
             message = _("The portal's disk does not answer at present. The staff are told.")
             raise TemporaryError("disk.away", message) from error
         raise
@@ -144,7 +144,7 @@ _AWAY_IN_POSTGRESQL = ("08", "53", "57P", "25006")
 """Connections, too many of them, a server that starts or ends, and one that is read-only."""
 
 
-def is_database_away(error: BaseException | None) -> bool:
+def is_database_away_error(error: BaseException | None) -> bool:
     """Return whether the database could not be reached, or not be written to just then."""
     if isinstance(error, InterfaceError):
         return True

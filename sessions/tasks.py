@@ -78,7 +78,7 @@ def set_aside(name: str, **_newer: Any) -> None:
 
 def weigh_aside(pk: int, **_newer: Any) -> None:
     """Store the size of something that was set aside."""
-    asides.weigh(pk)
+    asides.measure(pk)
 
 
 def put_back(pk: int, **_newer: Any) -> None:
@@ -117,7 +117,7 @@ def ask_providers(**_newer: Any) -> None:
     """Ask the identity providers whether they are there."""
     from portal.accounts.oidc import signins  # noqa: PLC0415  as above
 
-    signins.ask()
+    signins.probe_providers()
 
 
 def write_letters(announcement_id: int, **_newer: Any) -> None:
@@ -137,7 +137,7 @@ def tidy(**_newer: Any) -> None:
 
 def relieve(**_newer: Any) -> None:
     """Remove unused images until the disk has room again."""
-    retention.relieve()
+    retention.free_disk_space()
 
 
 def version(**_newer: Any) -> str:

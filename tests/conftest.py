@@ -80,7 +80,7 @@ def bob(db) -> User:
 
 def staff(name: str, role: str) -> User:
     user = User.objects.create_user(name, f"{name}@example.org", f"{name}'s password")
-    roles.give(user, role)
+    roles.assign_role(user, role)
     return user
 
 

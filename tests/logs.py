@@ -25,7 +25,7 @@ def written(form: str = "json", level: int = logging.DEBUG) -> Iterator[Written]
     """Capture everything that is logged in the block, by any logger, in this form."""
     output = Written()
     handler = logging.StreamHandler(output)
-    handler.setFormatter(formats.Lines(form, []))
+    handler.setFormatter(formats.LogFormatter(form, []))
     root = logging.getLogger()
     before = root.level
     root.addHandler(handler)

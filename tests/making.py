@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from keys.models import SCOPES, Token
 from portal.models import User
-from sessions.backends import LogPiece
+from sessions.backends import LogLines
 from sessions.models import Build, Project, Session
 from sessions.progress import journal
 
@@ -50,4 +50,4 @@ def say(build: Build, *texts: str) -> None:
     """Add output to a build, each text as a piece of its own."""
     build.refresh_from_db()
     for text in texts:
-        assert journal.append(build, LogPiece("building", text, build.position + "x"))
+        assert journal.append(build, LogLines("building", text, build.position + "x"))

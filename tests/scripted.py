@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.backends import (
-    Aside,
     BuildReport,
     BuildSpec,
     Capacity,
-    Found,
     Image,
-    LogPiece,
+    Inventory,
+    LogLines,
     Problem,
     ProjectSize,
     ServerReport,
     ServerSpec,
+    SetAsideItem,
 )
 from sessions.errors import StateConflict
 
@@ -41,7 +41,7 @@ class ScriptedBackend:
         self.started_servers: dict[int, ServerSpec] = {}
         self.server_reports: dict[int, ServerReport] = {}
         self.kept_projects: set[str] = set()
-        self.identities: dict[str, Identity] = {}
+        self.identities: dict[str, SshIdentity] = {}
         self.foreign_volumes: dict[str, str] = {}
         self.troubles: list[Problem] = []
         self.there_is: Capacity | None = Capacity(cpu=16, memory_gb=64, gpu=2)
@@ -57,7 +57,7 @@ class ScriptedBackend:
         self.withheld: Exception | None = None
         self.volumes: set[str] = set()
         self.kept_aside: dict[str, str] = {}
-        self.marked: list[Found] = []
+        self.marked: list[Inventory] = []
         self.others: list[str] = []
 
     # --- what a test tells it ---
@@ -67,7 +67,9 @@ class ScriptedBackend:
     def finish(self, build_id: int, code: str = "", message: str = "") -> BuildReport:
         if not code:
             self.kept_images[self.started_builds[build_id].image] = 1_000_000_000
-        report = BuildReport(build_id, finished=True, code=code, message=message, pack="Python")
+        report = BuildReport(
+            build_id, finished=True, code=code, message=message, buildpack="Python"
+        )
         self.build_reports[build_id] = report
         return report
 
@@ -109,13 +111,13 @@ class ScriptedBackend:
             raise self.withheld
         return self.place
 
-    def give_installation(self, wanted: str) -> str:
-        self.place = self.place or wanted
+    def ensure_installation(self, installation_id: str) -> str:
+        self.place = self.place or installation_id
         return self.place
 
-    def found(self) -> Found:
+    def inventory(self) -> Inventory:
         names = {server.name for server in self.server_reports.values()}
-        return Found(
+        return Inventory(
             projects=frozenset(self.kept_projects | names),
             volumes=frozenset(self.volumes),
             sessions=frozenset(self.server_reports),
@@ -125,7 +127,7 @@ class ScriptedBackend:
     def foreign(self) -> list[str]:
         return self.others
 
-    def mark(self, known: Found) -> None:
+    def assign_installation(self, known: Inventory) -> None:
         self.marked.append(known)
 
     def set_aside(self, name: str) -> None:
@@ -133,20 +135,20 @@ class ScriptedBackend:
             self.kept_projects.discard(name)
             self.kept_aside[f"{name}.{len(self.kept_aside)}"] = name
 
-    def asides(self) -> list[Aside]:
-        return [Aside(id_, name) for id_, name in self.kept_aside.items()]
+    def set_aside_items(self) -> list[SetAsideItem]:
+        return [SetAsideItem(id_, name) for id_, name in self.kept_aside.items()]
 
-    def aside_size(self, aside: str) -> int | None:
-        return 1_000 if aside in self.kept_aside else None
+    def set_aside_size(self, item_id: str) -> int | None:
+        return 1_000 if item_id in self.kept_aside else None
 
-    def put_back(self, aside: str) -> None:
-        if aside in self.kept_aside:
-            if self.kept_aside[aside] in self.kept_projects:
+    def put_back(self, item_id: str) -> None:
+        if item_id in self.kept_aside:
+            if self.kept_aside[item_id] in self.kept_projects:
                 raise StateConflict("aside.taken", "It has a folder by now.")
-            self.kept_projects.add(self.kept_aside.pop(aside))
+            self.kept_projects.add(self.kept_aside.pop(item_id))
 
-    def remove_aside(self, aside: str) -> None:
-        self.kept_aside.pop(aside, None)
+    def remove_set_aside(self, item_id: str) -> None:
+        self.kept_aside.pop(item_id, None)
 
     def has_image(self, image: str) -> bool:
         return image in self.kept_images
@@ -181,10 +183,10 @@ class ScriptedBackend:
         self.build_reports.pop(build_id, None)
         self.output.pop(build_id, None)
 
-    def read_log(self, build_id: int, position: str) -> LogPiece | None:
+    def read_log(self, build_id: int, position: str) -> LogLines | None:
         place = int(position or 0)
         pieces = self.output.get(build_id, [])[place:]
-        return LogPiece(*pieces[0], str(place + 1)) if pieces else None
+        return LogLines(*pieces[0], str(place + 1)) if pieces else None
 
     def ensure_server(self, spec: ServerSpec) -> None:
         if self.refusal:
@@ -199,14 +201,14 @@ class ScriptedBackend:
         if report and report.state != "gone" and session_id not in self.stubborn:
             self.vanish(session_id)
 
-    def end_server(self, session_id: int) -> None:
+    def kill_server(self, session_id: int) -> None:
         if session_id in self.server_reports and session_id not in self.undying:
             self.vanish(session_id)
 
     def forget_server(self, session_id: int) -> None:
         self.server_reports.pop(session_id, None)
 
-    def renew_identity(self, volume: str, identity: Identity) -> None:
+    def renew_identity(self, volume: str, identity: SshIdentity) -> None:
         self.identities[volume] = identity
 
     def forget_identity(self, volume: str) -> None:

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Self
 
 from bench.harness.ports import free_port
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from tests.githttp import Files, GitServer
 
 _SSHD = "/usr/sbin/sshd"
@@ -201,12 +201,12 @@ class SshServer:
         return running
 
 
-def new_identity(known_hosts: str = "") -> Identity:
+def new_identity(known_hosts: str = "") -> SshIdentity:
     """Return a new key pair that belongs to nobody, as OpenSSH makes them."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "key")
         _new_key(path)
-        return Identity(path.read_text(), Path(f"{path}.pub").read_text().strip(), known_hosts)
+        return SshIdentity(path.read_text(), Path(f"{path}.pub").read_text().strip(), known_hosts)
 
 
 def _new_key(path: Path) -> None:

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from portal.models import User
 from sessions import lifecycle
-from sessions.backends import LogPiece
+from sessions.backends import LogLines
 from sessions.lifecycle.ending import fail
 from sessions.models import Build, Project, Session
 from sessions.progress import journal
@@ -61,5 +61,5 @@ def _building(project: Project) -> tuple[Session, Build]:
     Project.objects.filter(pk=project.pk).update(commit=COMMIT, ref="main")
     session = Session.objects.get(project=project)
     journal.record(session, Phase.FETCHING, "Building the environment.", build=build)
-    journal.append(build, LogPiece("building", LOG, "1"))
+    journal.append(build, LogLines("building", LOG, "1"))
     return session, build

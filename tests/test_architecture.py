@@ -13,7 +13,7 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 
-from portal.accounts.oidc.provider import ENDPOINTS
+from portal.accounts.oidc.provider import ENDPOINT_VARIABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN = ("portal", "sessions", "quotas", "keys")
@@ -119,7 +119,7 @@ def variables_of_providers() -> list[str]:
         name: (ROOT / f"portal/accounts/oidc/{name}.py").read_text()
         for name in ("policy", "provider")
     }
-    of_each = [*re.findall(r"\{start\}([A-Z_]+)", texts["provider"]), *ENDPOINTS.values()]
+    of_each = [*re.findall(r"\{start\}([A-Z_]+)", texts["provider"]), *ENDPOINT_VARIABLES.values()]
     of_the_site = re.findall(r"\"(OIDC_[A-Z_]+[A-Z])\"", texts["policy"] + texts["provider"])
     return [*(f"OIDC_{name}" for name in of_each), *of_the_site]
 

@@ -15,7 +15,7 @@ import sys
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
-SICK = {"worker": "tasks wait for too long", "watch": "no sign of life"}
+UNHEALTHY = {"worker": "tasks wait for too long", "watch": "no sign of life"}
 
 
 def main(part: str, address: str) -> int:
@@ -27,7 +27,7 @@ def main(part: str, address: str) -> int:
         return 0
     finally:
         connection.close()
-    return int(state == SICK[part])
+    return int(state == UNHEALTHY[part])
 
 
 if __name__ == "__main__":

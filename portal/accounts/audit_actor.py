@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from portal.models import User
 
 
-class Audit(AuditlogMiddleware):  # type: ignore[misc]
+class AuditMiddleware(AuditlogMiddleware):  # type: ignore[misc]
     """django-auditlog's middleware, reduced to recording the person of each request."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -24,7 +24,7 @@ class Audit(AuditlogMiddleware):  # type: ignore[misc]
             return answer
 
 
-def acts(user: User) -> None:
+def set_actor(user: User) -> None:
     """Attribute all further changes of this request to the person.
 
     For people who come with a token, or sign in with this request: when it began, nobody was known.
@@ -34,6 +34,6 @@ def acts(user: User) -> None:
         context["actor"] = user
 
 
-def hidden(_secret: str) -> str:
+def mask_secret(_secret: str) -> str:
     """Return the text that stands in the audit for a changed secret."""
     return "…"

@@ -8,31 +8,31 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from portal.lib.datafolder import written_once
+from portal.lib.datafolder import write_once
 from portal.models import User
 
 USERNAME = "admin"
 
 
-def ensure() -> str:
+def ensure_admin() -> str:
     """Create the account if there is none at all, and return its password for the screen.
 
-    Returns "" if there was an account already; `known` can then tell which password it has. A
-    generated password is shown this once, and kept in a file that only the portal's own user can
-    read, for as long as people leave it there.
+    Returns "" if there was an account already; `describe_password` can then tell which password it
+    has. A generated password is shown this once, and kept in a file that only the portal's own user
+    can read, for as long as people leave it there.
     """
     if User.objects.exists():
         return ""
     path = _path()
     given = settings.PORTAL_ADMIN_PASSWORD
-    password = given or _kept(path)
+    password = given or _stored_password(path)
     User.objects.create_superuser(USERNAME, password=password)
     if given:
         return _("the one in PORTAL_ADMIN_PASSWORD")
     return _("%(password)s (also in %(path)s)") % {"password": password, "path": path}
 
 
-def known() -> str:
+def describe_password() -> str:
     """Return, for the screen, which password the existing account has.
 
     Comparing a password takes half a second of processor time.
@@ -51,6 +51,6 @@ def _path() -> Path:
     return Path(settings.PORTAL_DATA) / "admin-password"
 
 
-def _kept(path: Path) -> str:
+def _stored_password(path: Path) -> str:
     """Return the file's password; a start that was interrupted may have written it already."""
-    return written_once(path, secrets.token_urlsafe(12) + "\n").strip()
+    return write_once(path, secrets.token_urlsafe(12) + "\n").strip()

@@ -18,31 +18,31 @@ from portal.roles import TITLES
 
 @dataclass(frozen=True)
 class Membership:
-    """A group of a person; ``whence`` says who put them into it."""
+    """A group of a person; ``source`` says who put them into it."""
 
     name: str
-    whence: str
+    source: str
 
 
 @dataclass(frozen=True)
-class Who:
+class SignInSummary:
     """The name of a person's identity provider, and their groups."""
 
     provider: str
     groups: list[Membership]
 
 
-def who(user: User) -> Who:
+def sign_in_summary(user: User) -> SignInSummary:
     """Return how the person signs in and their groups, with one query."""
     provider = provider_of(user)
     claimed = set(user.claimed)
     names = user.groups.order_by("name").values_list("name", flat=True)
-    return Who(provider, [_membership(name, name in claimed, provider) for name in names])
+    return SignInSummary(provider, [_membership(name, name in claimed, provider) for name in names])
 
 
-def own(user: User) -> dict[str, Any]:
+def template_context(user: User) -> dict[str, Any]:
     """Return the context of ``portal/_identity.html``."""
-    return {"identity": who(user)}
+    return {"identity": sign_in_summary(user)}
 
 
 def provider_of(user: User) -> str:

@@ -2,7 +2,7 @@
 
 django-axes keeps the count in the database, shared by all web processes; this module sets how to
 count and what to say. `settings` configures it. `/sign-in/`, `/admin/login/` and the callbacks of
-identity providers all pass `Guard`.
+identity providers all pass `LoginThrottle`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ADDRESS_TIMES = 20
 """How many times as often an address may fail as one name from there: many people can share one."""
 
 
-class Guard(AxesStandaloneBackend):  # type: ignore[misc]
+class LoginThrottle(AxesStandaloneBackend):  # type: ignore[misc]
     """The first of the authentication backends: people who are locked out reach no other one."""
 
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> None:
@@ -33,7 +33,7 @@ class Guard(AxesStandaloneBackend):  # type: ignore[misc]
             super().authenticate(request, **credentials)
 
 
-class Attempts(AxesDatabaseHandler):  # type: ignore[misc]
+class FailureCounter(AxesDatabaseHandler):  # type: ignore[misc]
     """Counts failures by name and address, and more generously by address alone."""
 
     def get_failures(self, request: HttpRequest, credentials: Any = None) -> int:
@@ -66,7 +66,7 @@ class Attempts(AxesDatabaseHandler):  # type: ignore[misc]
         return count
 
 
-def address(request: HttpRequest | Request) -> str | None:
+def client_address(request: HttpRequest | Request) -> str | None:
     """Return the address that an attempt counts for; None if the request has no valid address.
 
     One household has a whole IPv6 network, so a /64 counts as one address. A strange proxy may send
@@ -82,12 +82,12 @@ def address(request: HttpRequest | Request) -> str | None:
     return str(ip_network((plain, 64), strict=False).network_address)
 
 
-def who(name: str | None, address: str | None, *rest: object) -> str:
+def describe_client(name: str | None, address: str | None, *rest: object) -> str:
     """Return name and address for the log, on one line whatever the name holds."""
     return f"{name!r} from {address}"
 
 
-def locked(request: HttpRequest, *rest: object) -> HttpResponse:
+def lockout_response(request: HttpRequest, *rest: object) -> HttpResponse:
     """Return the page for people who are locked out."""
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     minutes = -(-seconds // 60)

@@ -34,7 +34,7 @@ def disable(user: User, by: User, *, stop: bool = False) -> int:
         user.is_active = False
         user.save(update_fields=["is_active"])
         sign_out(user)
-    return sum(_stop(project, by) for project in live_of(user)) if stop else 0
+    return sum(_stop(project, by) for project in live_projects(user)) if stop else 0
 
 
 def enable(user: User) -> None:
@@ -43,7 +43,7 @@ def enable(user: User) -> None:
     user.save(update_fields=["is_active"])
 
 
-def lock_out(user: User) -> None:
+def revoke_access(user: User) -> None:
     """End the person's access for good: no password, no rights, no tokens. May be repeated."""
     with transaction.atomic():
         user.set_unusable_password()
@@ -53,7 +53,7 @@ def lock_out(user: User) -> None:
         sign_out(user)
 
 
-def live_of(user: User) -> list[Project]:
+def live_projects(user: User) -> list[Project]:
     """Return the person's projects whose notebook is starting, running or stopping."""
     live = Session.objects.live().filter(project__owner=user)
     mine = Project.objects.existing().filter(current__in=live)

@@ -2,7 +2,8 @@
 
 Otherwise, whoever may set passwords could act as anybody for as long as they like, and nobody would
 know. People who sign in with such a password get no session before they have chosen their own:
-`begin` and `chooser` keep who is choosing, and `portal.pages.sign_in` asks for the new password.
+`allow_choosing` and `user_choosing_password` keep who is choosing, and `portal.pages.sign_in` asks
+for the new password.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from django.utils.translation import gettext_lazy as _
 from portal.mail import outbox
 from portal.models import User
 
-PLACE = "chooses_password"
-SECONDS = 15 * 60
+CHOOSER_KEY = "chooses_password"
+CHOICE_SECONDS = 15 * 60
 """Time that a person has to choose."""
 
 
-class GivenPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+class StaffPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
     """Django's form for staff; ``by`` sets the password.
 
     Setting one's own counts as choosing it, and nobody is written to.
@@ -40,15 +41,15 @@ class GivenPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
     @transaction.atomic
     def save(self, commit: bool = True) -> User:
         user: User = super().save(commit=False)
-        is_given = note(user, self.by)
+        is_given = record_setter(user, self.by)
         if commit:
             user.save()
             if is_given:
-                tell(user, "password_given")
+                notify(user, "password_given")
         return user
 
 
-class OwnPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
+class ChoosePasswordForm(SetPasswordForm):  # type: ignore[type-arg]
     """The form for people who came in with a password that staff have set."""
 
     def clean_new_password1(self) -> str:
@@ -61,11 +62,11 @@ class OwnPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
     def save(self, commit: bool = True) -> User:
         self.user.password_chosen = timezone.now()
         user: User = super().save(commit)
-        tell(user, "password_chosen")
+        notify(user, "password_chosen")
         return user
 
 
-def note(user: User, by: User) -> bool:
+def record_setter(user: User, by: User) -> bool:
     """Record on an unsaved row who set its password; return whether it was staff.
 
     The other case is that the person set their own.
@@ -79,26 +80,26 @@ def note(user: User, by: User) -> bool:
     return False
 
 
-def tell(user: User, template: str, address: str = "") -> None:
+def notify(user: User, template: str, address: str = "") -> None:
     """Write to the person, or to the ``address`` that they had until now."""
     at = date_format(timezone.localtime(), "j F Y, H:i T")
     key = f"{template.replace('_', '-')}-{user.pk}-{time.time_ns()}"
     outbox.post(key, user, template, {"at": at}, address)
 
 
-def begin(request: HttpRequest, user: User) -> None:
+def allow_choosing(request: HttpRequest, user: User) -> None:
     """Note in a browser's session, in which nobody is signed in, who may choose a password."""
-    request.session[PLACE] = [user.pk, user.get_session_auth_hash(), time.time()]
+    request.session[CHOOSER_KEY] = [user.pk, user.get_session_auth_hash(), time.time()]
 
 
-def chooser(request: HttpRequest) -> User | None:
+def user_choosing_password(request: HttpRequest) -> User | None:
     """Return who may choose a password in this browser, or None.
 
     None once they have chosen, another password was set, or they took too long.
     """
-    pk, known, began = request.session.get(PLACE) or (0, "", 0.0)
+    pk, known, began = request.session.get(CHOOSER_KEY) or (0, "", 0.0)
     user = User.objects.filter(pk=int(pk)).first()
     if user is None or not user.may_enter or not user.must_choose_password:
         return None
     is_same = constant_time_compare(known, user.get_session_auth_hash())
-    return user if is_same and time.time() - began < SECONDS else None
+    return user if is_same and time.time() - began < CHOICE_SECONDS else None

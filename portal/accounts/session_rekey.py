@@ -22,25 +22,25 @@ from django.utils.deprecation import MiddlewareMixin
 from portal.models import User
 
 
-class CarryOver(MiddlewareMixin):
+class SessionRekey(MiddlewareMixin):
     """Middleware that carries a page's sign-in over to the present key."""
 
     def process_request(self, request: HttpRequest) -> None:
-        carry_over(request.session)
+        rekey_session(request.session)
 
 
-class CarryOverSockets:
+class SocketSessionRekey:
     """ASGI middleware that carries a WebSocket's sign-in over to the present key."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await database_sync_to_async(carry_over)(scope["session"])
+        await database_sync_to_async(rekey_session)(scope["session"])
         await self._inner(scope, receive, send)
 
 
-def carry_over(session: SessionBase) -> None:
+def rekey_session(session: SessionBase) -> None:
     """Bind a sign-in that an earlier key vouches for to the present key."""
     if not settings.SECRET_KEY_FALLBACKS or SESSION_KEY not in session:
         return

@@ -18,9 +18,9 @@ from django.utils.translation import gettext_lazy as lazy
 from portal import roles
 from portal.accounts import manage
 from portal.admin import asking
-from portal.admin.asking import Deed
-from portal.admin.columns import glances
-from portal.admin.forms import DisableForm, ManyGrantsForm, ManyLimitsForm
+from portal.admin.asking import PeopleAction
+from portal.admin.columns import columns_by_user
+from portal.admin.forms import BulkGrantForm, BulkLimitsForm, DisableForm
 from portal.lib import streaming
 from portal.models import User
 from quotas import setting
@@ -33,19 +33,19 @@ COLUMNS = ["username", "name", "email", "groups", "active", "staff", "superuser"
            "running_in_use", *FIELDS, "joined", "last_sign_in"]  # fmt: skip
 
 
-def by_of(request: HttpRequest) -> User:
+def staff_user(request: HttpRequest) -> User:
     """Return the signed-in user; the admin lets nobody else in."""
     return cast(User, request.user)
 
 
 def _others(request: HttpRequest, chosen: QuerySet[User]) -> QuerySet[User]:
-    return roles.changeable_by(by_of(request), chosen).exclude(pk=by_of(request).pk)
+    return roles.changeable_by(staff_user(request), chosen).exclude(pk=staff_user(request).pk)
 
 
 @admin.action(permissions=["set_limits"], description=lazy("Set limits"))
 def set_limits(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
     """Set limits for each of the chosen people, after a confirmation page."""
-    deed = Deed(
+    deed = PeopleAction(
         name="set_limits",
         title=_("Set limits"),
         button=_("Set them"),
@@ -53,22 +53,22 @@ def set_limits(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpR
             _("The figures hold for each of these people, over those of their groups."),
             _("They are in force at the next launch. What is running is left alone."),
         ],
-        act=lambda person, form: setting.change(person, form.figures()),
-        form=ManyLimitsForm,
+        act=lambda person, form: setting.set_own_limits(person, form.figures()),
+        form=BulkLimitsForm,
         excluded=_("Only a superuser, or who may as much as they, changes these:"),
     )
-    return asking.run(site, request, deed, chosen, roles.changeable_by(by_of(request), chosen))
+    return asking.run(site, request, deed, chosen, roles.changeable_by(staff_user(request), chosen))
 
 
 @admin.action(permissions=["grant"], description=lazy("Grant more for a time"))
 def grant(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
     """Give each of the chosen people the same grant, after a confirmation page."""
-    by = by_of(request)
+    by = staff_user(request)
 
-    def give(person: User, form: ManyGrantsForm) -> None:
+    def give(person: User, form: BulkGrantForm) -> None:
         Grant.objects.create(user=person, given_by=by, **form.cleaned_data)
 
-    deed = Deed(
+    deed = PeopleAction(
         name="grant",
         title=_("Grant more for a time"),
         button=_("Grant it"),
@@ -77,7 +77,7 @@ def grant(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRespon
             _("It ends by itself when its last day is over. It never lowers anything."),
         ],
         act=give,
-        form=lambda data: ManyGrantsForm(data, by=by, people=chosen),
+        form=lambda data: BulkGrantForm(data, by=by, people=chosen),
     )
     return asking.run(site, request, deed, chosen, chosen)
 
@@ -85,7 +85,7 @@ def grant(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRespon
 @admin.action(permissions=["sign_out"], description=lazy("Sign out everywhere"))
 def sign_out(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
     """Sign the chosen people out everywhere, after a confirmation page."""
-    deed = Deed(
+    deed = PeopleAction(
         name="sign_out",
         title=_("Sign out everywhere"),
         button=_("Sign them out"),
@@ -96,19 +96,19 @@ def sign_out(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRes
         act=lambda person, _form: manage.sign_out(person),
         excluded=_("Only a superuser, or who may as much as they, signs these out:"),
     )
-    return asking.run(site, request, deed, chosen, roles.changeable_by(by_of(request), chosen))
+    return asking.run(site, request, deed, chosen, roles.changeable_by(staff_user(request), chosen))
 
 
 @admin.action(permissions=["disable"], description=lazy("Disable"))
 def disable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
     """Disable the accounts of the chosen people, after a confirmation page."""
-    by = by_of(request)
+    by = staff_user(request)
     may_stop = by.has_perm("notebook_sessions.act_on_project")
 
     def act(person: User, form: DisableForm | None) -> None:
         manage.disable(person, by, stop=bool(form and form.cleaned_data["stop"]))
 
-    deed = Deed(
+    deed = PeopleAction(
         name="disable",
         title=_("Disable"),
         button=_("Disable them"),
@@ -126,7 +126,7 @@ def disable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResp
 @admin.action(permissions=["disable"], description=lazy("Enable"))
 def enable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
     """Enable the accounts of the chosen people, after a confirmation page."""
-    deed = Deed(
+    deed = PeopleAction(
         name="enable",
         title=_("Enable"),
         button=_("Enable them"),
@@ -152,7 +152,7 @@ def _pages(chosen: QuerySet[User]) -> Iterator[list[list[Any]]]:
 
 
 def _lines(users: list[User]) -> list[list[Any]]:
-    found = glances(users)
+    found = columns_by_user(users)
     return [
         [
             user.username,

@@ -29,12 +29,12 @@ from django.utils.translation import gettext_lazy
 from keys.models import Token
 from portal.lib.db import row_number
 from portal.models import User
-from quotas.effective import plain
+from quotas.effective import format_number
 from quotas.fields import FIELDS
 from quotas.models import Grant, LimitSet
 
 NOTHING = frozenset({"None", ""})
-OF_OTHERS = frozenset({"id", "user", "group"})
+OMITTED_FIELDS = frozenset({"id", "user", "group"})
 """Fields that the entry's own title already names."""
 
 
@@ -47,7 +47,7 @@ class Change:
     after: str
 
 
-def history_of(user: User, most: int = 30) -> Any:
+def history_of(user: User, limit: int = 30) -> Any:
     """Return the newest entries about a person, at most ``most``.
 
     These are their row, limits and grants, and those of their tokens that somebody else revoked.
@@ -57,7 +57,7 @@ def history_of(user: User, most: int = 30) -> Any:
     tokens = Q(content_type=types[Token], additional_data__user=user.pk) & ~Q(actor=user)
     own = Q(content_type=types[User], object_id=user.pk)
     rows = LogEntry.objects.filter(own | theirs | tokens).select_related("actor", "content_type")
-    return rows.order_by("-timestamp", "-pk")[:most]
+    return rows.order_by("-timestamp", "-pk")[:limit]
 
 
 def changes(entry: Any) -> list[Change]:
@@ -70,7 +70,7 @@ def actor(entry: Any) -> str:
     return entry.actor.username if entry.actor else _("the portal itself")
 
 
-def row_address(entry: Any) -> str:
+def row_url(entry: Any) -> str:
     """Return the address of the admin page that shows the changed row; "" if there is none."""
     about: dict[str, int | None] = entry.additional_data or {}
     label, model, pk = entry.content_type.app_label, entry.content_type.model, entry.object_id
@@ -91,17 +91,17 @@ def _changes(entry: Any) -> Iterator[Change]:
             others = ", ".join(change["objects"])
             added = change["operation"] == "add"
             yield Change(label, "" if added else others, others if added else "")
-        elif name not in OF_OTHERS:
-            yield Change(label, _shown(change[0]), _shown(change[1]))
+        elif name not in OMITTED_FIELDS:
+            yield Change(label, _format_value(change[0]), _format_value(change[1]))
 
 
-def _shown(value: str) -> str:
+def _format_value(value: str) -> str:
     if value in NOTHING:
         return ""
     if value in FIELDS:
         return str(FIELDS[value])
     try:
-        return plain(float(value))
+        return format_number(float(value))
     except ValueError:
         return value
 
@@ -109,7 +109,7 @@ def _shown(value: str) -> str:
 admin.site.unregister(LogEntry)
 
 
-class Who(admin.SimpleListFilter):
+class ActorFilter(admin.SimpleListFilter):
     """Filter by who made the change: current staff and superusers. Search finds everyone else."""
 
     title = gettext_lazy("who")
@@ -130,7 +130,7 @@ class Who(admin.SimpleListFilter):
         return entries if number is None else entries.filter(actor=number)
 
 
-class What(admin.SimpleListFilter):
+class ModelFilter(admin.SimpleListFilter):
     """Filter by the model that was changed."""
 
     title = gettext_lazy("what")
@@ -151,13 +151,20 @@ class What(admin.SimpleListFilter):
 class HistoryAdmin(admin.ModelAdmin[Any]):
     """The read-only list of the audit log."""
 
-    list_display = ["timestamp", "who", "action", "what", "what_changed"]
+    list_display = ["timestamp", "actor_name", "action", "changed_object", "changed_fields"]
     list_display_links = ["timestamp"]
-    list_filter = [Who, What, "action", "timestamp"]
+    list_filter = [ActorFilter, ModelFilter, "action", "timestamp"]
     list_select_related = ["actor", "content_type"]
     search_fields = ["object_repr", "actor__username"]
     ordering = ["-timestamp"]
-    fields = ["timestamp", "who", "action", "what", "what_changed", "remote_addr"]
+    fields = [
+        "timestamp",
+        "actor_name",
+        "action",
+        "changed_object",
+        "changed_fields",
+        "remote_addr",
+    ]
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
@@ -171,20 +178,20 @@ class HistoryAdmin(admin.ModelAdmin[Any]):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    @admin.display(description=gettext_lazy("who"))
-    def who(self, entry: Any) -> str:
+    @admin.display(description=gettext_lazy("actor_name"))
+    def actor_name(self, entry: Any) -> str:
         """Return the name of whoever made the change."""
         return actor(entry)
 
-    @admin.display(description=gettext_lazy("what"))
-    def what(self, entry: Any) -> SafeString | str:
+    @admin.display(description=gettext_lazy("changed_object"))
+    def changed_object(self, entry: Any) -> SafeString | str:
         """Return the model and name of the changed row, linked to its page if it has one."""
         name = f"{capfirst(entry.content_type.name)}: {entry.object_repr}"
-        address = row_address(entry)
+        address = row_url(entry)
         return format_html('<a href="{}">{}</a>', address, name) if address else name
 
     @admin.display(description=gettext_lazy("changes"))
-    def what_changed(self, entry: Any) -> SafeString:
+    def changed_fields(self, entry: Any) -> SafeString:
         """Return the changed fields as HTML."""
         context = {"changes": changes(entry)}
         return SafeString(render_to_string("admin/portal/_changes.html", context))

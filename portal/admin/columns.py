@@ -1,6 +1,6 @@
 """Filters and extra columns of the list of people in the admin.
 
-`people` uses them. The columns are looked up for a whole page at once, in `glances`.
+`people` uses them. The columns are looked up for a whole page at once, in `columns_by_user`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sessions.models import Project, Session
 Choices = list[tuple[str, Any]]
 
 
-class Role(admin.SimpleListFilter):
+class RoleFilter(admin.SimpleListFilter):
     """Filter by role."""
 
     title = _("role")
@@ -47,7 +47,7 @@ class Role(admin.SimpleListFilter):
         return people.filter(pk__in=in_role.values("user")) if self.value() else people
 
 
-class OwnLimits(admin.SimpleListFilter):
+class OwnLimitsFilter(admin.SimpleListFilter):
     """Filter by whether limits are set for or granted to the person."""
 
     title = _("own limits")
@@ -66,7 +66,7 @@ class OwnLimits(admin.SimpleListFilter):
         return people.filter(wanted.get(self.value() or "", Q()))
 
 
-class LastSignIn(admin.SimpleListFilter):
+class LastSignInFilter(admin.SimpleListFilter):
     """Filter by when the person last signed in."""
 
     title = _("last sign-in")
@@ -91,7 +91,7 @@ class LastSignIn(admin.SimpleListFilter):
 
 
 @dataclass(frozen=True)
-class Glance:
+class PersonColumns:
     """The extra columns of one person.
 
     ``groups`` are names in order, ``projects`` counts existing projects, ``running`` counts running
@@ -104,15 +104,15 @@ class Glance:
     limits: Mapping[str, Effective]
 
 
-def glances(users: Collection[User]) -> dict[int, Glance]:
-    """Return a `Glance` per person, by primary key, in a fixed number of queries."""
+def columns_by_user(users: Collection[User]) -> dict[int, PersonColumns]:
+    """Return a `PersonColumns` per person, by primary key, in a fixed number of queries."""
     groups, limits = _groups(users), effective_of_many(users)
     projects = Project.objects.existing().filter(owner__in=users)
     counted = _counts(projects.values_list("owner").order_by("owner"))
-    holding = Session.objects.holding().filter(project__owner__in=users)
+    holding = Session.objects.holding_resources().filter(project__owner__in=users)
     running = _counts(holding.values_list("project__owner").order_by("project__owner"))
     return {
-        user.pk: Glance(
+        user.pk: PersonColumns(
             groups=tuple(groups[user.pk]),
             projects=counted.get(user.pk, 0),
             running=running.get(user.pk, 0),
@@ -134,12 +134,12 @@ def _groups(users: Collection[User]) -> Mapping[int, list[str]]:
     return groups
 
 
-class PeopleList(ChangeList):
+class PeopleChangeList(ChangeList):
     """The change list of people; each row has its ``glance``."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list: Any = list(self.result_list)
-        found = glances(self.result_list)
+        found = columns_by_user(self.result_list)
         for user in self.result_list:
             user.glance = found[user.pk]

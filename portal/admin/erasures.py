@@ -24,13 +24,13 @@ from django.utils.translation import gettext_lazy, ngettext
 from portal.models import Erasure, User
 from portal.privacy import erase
 from portal.templatetags.bindery import ago
-from sessions.admin.bulk_action import Deed
-from sessions.admin.readonly import Rows
+from sessions.admin.bulk_action import BulkAction
+from sessions.admin.readonly import ReadOnlyAdmin
 from sessions.errors import StateConflict
 from sessions.lifecycle import files
 from sessions.models import Build, Project, Session
 
-from .actions import by_of
+from .actions import staff_user
 
 
 class EraseForm(forms.Form):
@@ -50,7 +50,7 @@ class EraseForm(forms.Form):
         return typed
 
 
-class WithErasing:
+class EraseMixin:
     """Adds a page ``erase/`` for each person to a ``ModelAdmin``."""
 
     opts: Any
@@ -68,7 +68,7 @@ class WithErasing:
         Raises `PermissionDenied` if the signed-in user may not erase them, `Http404` if there is
         nobody.
         """
-        by, person = by_of(request), User.objects.filter(pk=object_id).first()
+        by, person = staff_user(request), User.objects.filter(pk=object_id).first()
         if not by.has_perm("portal.view_user"):
             raise PermissionDenied
         if person is None:
@@ -77,21 +77,21 @@ class WithErasing:
             raise PermissionDenied
         form = EraseForm(request.POST or None, person=person)
         if request.method == "POST" and form.is_valid():
-            return self._erased(request, person)
+            return self._erase(request, person)
         context = {
             **self.admin_site.each_context(request),
             "title": _("Erase a person"),
             "opts": self.opts,
             "person": person,
             "form": form,
-            "immediate_effects": at_once(person),
-            "later_effects": later(person),
-            "kept_data": stays(person),
+            "immediate_effects": immediate_effects(person),
+            "later_effects": later_effects(person),
+            "kept_data": kept_data(person),
         }
         return TemplateResponse(request, "admin/portal/user/erase.html", context)
 
-    def _erased(self, request: HttpRequest, person: User) -> HttpResponse:
-        by = by_of(request)
+    def _erase(self, request: HttpRequest, person: User) -> HttpResponse:
+        by = staff_user(request)
         row = erase.erase(person, by)
         said = _(
             "They are signed out, their projects are deleted, and what tells of them goes as soon"
@@ -102,7 +102,7 @@ class WithErasing:
         return redirect(f"admin:portal_{lists}_changelist")
 
 
-def at_once(person: User) -> list[str]:
+def immediate_effects(person: User) -> list[str]:
     """Return sentences on what happens when the button is pressed."""
     projects = Project.objects.kept().filter(owner=person).count()
     running = Session.objects.live().filter(project__owner=person).count()
@@ -120,7 +120,7 @@ def at_once(person: User) -> list[str]:
     ]  # fmt: skip
 
 
-def later(person: User) -> list[str]:
+def later_effects(person: User) -> list[str]:
     """Return sentences on what happens within a minute of their last notebook's end."""
     builds = Build.objects.filter(owner=person).count()
     return [
@@ -132,35 +132,35 @@ def later(person: User) -> list[str]:
     ]  # fmt: skip
 
 
-def stays(person: User) -> list[str]:
+def kept_data(person: User) -> list[str]:
     """Return sentences on what erasing does not remove."""
     return [
         _("Their use in hours, counted for “%(alias)s”, and the addresses of public repositories.")
         % {"alias": f"erased-{person.pk}"},
         _("The volume %(volume)s: remove it by hand, then say so under “Erased people”.")
-        % {"volume": f"{files.of(person)}-nfs-pvc"},
+        % {"volume": f"{files.volume_of(person)}-nfs-pvc"},
         _("Images of private builds: remove them from the registry by hand."),
         _("The username stays taken, so that nobody else comes upon the volume."),
     ]
 
 
-def confirm(row: Erasure, _user: User) -> None:
+def confirm_volume_removed(row: Erasure, _user: User) -> None:
     """Record that the volume was removed, and forget its name, which contains the person's.
 
     Raises `StateConflict` if the volume is still in use or already removed.
     """
-    if not _happens(row):
+    if not _effect(row):
         raise StateConflict("erasure.state", _("Its volume is in use yet, or is gone already."))
     row.confirm_removal()
 
 
-def _happens(row: Erasure) -> str:
-    if row.removed or erase.awaited([row]):
+def _effect(row: Erasure) -> str:
+    if row.removed or erase.unfinished_erasures([row]):
         return ""
     return _("It is noted that the volume was removed, and its name is forgotten here.")
 
 
-class Removal(admin.SimpleListFilter):
+class VolumeRemovedFilter(admin.SimpleListFilter):
     """Filter by whether the volume is removed."""
 
     title = gettext_lazy("volume")
@@ -174,34 +174,34 @@ class Removal(admin.SimpleListFilter):
         return rows if wanted is None else rows.filter(removed__isnull=wanted)
 
 
-class ErasuresList(ChangeList):
+class ErasureChangeList(ChangeList):
     """The change list of erasures; each row knows whether it still waits for notebooks to stop."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list: Any = list(self.result_list)
-        found = erase.awaited(self.result_list)
+        found = erase.unfinished_erasures(self.result_list)
         for row in self.result_list:
             row.is_awaited = row.pk in found
 
 
 @admin.register(Erasure)
-class ErasureAdmin(Rows[Erasure]):
+class ErasureAdmin(ReadOnlyAdmin[Erasure]):
     """The list of people who were erased, and of their volumes."""
 
-    list_display = ("shown_volume", "progress", "when", "who")
-    list_filter = (Removal,)
+    list_display = ("volume_name", "progress", "erased_ago", "erased_by")
+    list_filter = (VolumeRemovedFilter,)
     list_select_related = ("by",)
     search_fields = ("volume", "by__username")
     ordering = ("-erased", "-pk")
     actions = ("export",)
-    deeds = (
-        Deed(
+    bulk_actions = (
+        BulkAction(
             "volume_removed",
             gettext_lazy("Volume removed"),
             "portal.confirm_removal",
-            confirm,
-            _happens,
+            confirm_volume_removed,
+            _effect,
             lambda _row: set(),
         ),
     )
@@ -211,14 +211,14 @@ class ErasureAdmin(Rows[Erasure]):
         ("by", lambda row: row.by.username if row.by else ""),
         ("volume_removed", lambda row: row.removed),
     )
-    fields = ("shown_volume", "progress", "erased", "who", "removed")
-    readonly_fields = ("shown_volume", "progress", "who")
+    fields = ("volume_name", "progress", "erased", "erased_by", "removed")
+    readonly_fields = ("volume_name", "progress", "erased_by")
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ErasuresList]:
-        return ErasuresList
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ErasureChangeList]:
+        return ErasureChangeList
 
     @admin.display(description=gettext_lazy("volume"), ordering="volume")
-    def shown_volume(self, row: Erasure) -> str:
+    def volume_name(self, row: Erasure) -> str:
         """Return the volume's name, or "removed"."""
         return row.volume or _("removed")
 
@@ -227,16 +227,16 @@ class ErasureAdmin(Rows[Erasure]):
         """Return whether notebooks still stop, the volume must be removed, or all is done."""
         if row.removed:
             return _("all done")
-        if row.is_awaited if hasattr(row, "is_awaited") else erase.awaited([row]):
+        if row.is_awaited if hasattr(row, "is_awaited") else erase.unfinished_erasures([row]):
             return _("notebooks still stop: the volume is in use")
         return _("remove the volume by hand")
 
     @admin.display(description=gettext_lazy("erased"), ordering="erased")
-    def when(self, row: Erasure) -> Any:
+    def erased_ago(self, row: Erasure) -> Any:
         """Return how long ago the person was erased."""
         return ago(row.erased)
 
     @admin.display(description=gettext_lazy("by"), ordering="by__username")
-    def who(self, row: Erasure) -> str:
+    def erased_by(self, row: Erasure) -> str:
         """Return the username of whoever erased them."""
         return row.by.username if row.by else ""

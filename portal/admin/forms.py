@@ -33,25 +33,25 @@ class PersonForm(LimitsForm[User], UserChangeForm[User]):
         if "groups" not in data:
             return data
         chosen = set(data["groups"])
-        if not roles.may_hand_out(self.by, _changed(self.instance, chosen)):
+        if not roles.may_assign_groups(self.by, _changed_groups(self.instance, chosen)):
             self.add_error("groups", _("Only who may all that a group may can put people in it."))
         if any(group.name in roles.ROLES for group in chosen):
             data["is_staff"] = True  # without it, the role would give no access
         return data
 
 
-def _changed(person: User, chosen: set[Group]) -> Any:
+def _changed_groups(person: User, chosen: set[Group]) -> Any:
     before = set(person.groups.all())
     return Group.objects.filter(pk__in=[group.pk for group in chosen ^ before])
 
 
-class ManyLimitsForm(forms.Form):
+class BulkLimitsForm(forms.Form):
     """A value for each limit: empty leaves it alone, a tick makes it inherited again."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, field in FIELDS.items():
-            self.fields[name] = setting.field_of(name)
+            self.fields[name] = setting.form_field(name)
             self.fields[f"{name}_inherit"] = forms.BooleanField(
                 label=_("inherit again: %(limit)s") % {"limit": field.label}, required=False
             )
@@ -65,11 +65,11 @@ class ManyLimitsForm(forms.Form):
         for name in FIELDS:
             if data.get(f"{name}_inherit") and data.get(name) is not None:
                 self.add_error(name, _("Give a figure or have it inherited again, not both."))
-        if not self.errors and not self.figures():
+        if not self.errors and not self.changes():
             raise ValidationError(_("Give a figure, or tick what is to be inherited again."))
         return data
 
-    def figures(self) -> dict[str, float | None]:
+    def changes(self) -> dict[str, float | None]:
         """Return the new value of each limit to change; None makes it inherited again."""
         data = self.cleaned_data
         given = {name: data[name] for name in FIELDS if data.get(name) is not None}
@@ -77,7 +77,7 @@ class ManyLimitsForm(forms.Form):
         return {**given, **again}
 
 
-class ManyGrantsForm(forms.ModelForm[Grant]):
+class BulkGrantForm(forms.ModelForm[Grant]):
     """One grant, to give to each of several people."""
 
     limit = forms.ChoiceField(label=_("limit"), choices=CHOICES)
@@ -99,7 +99,7 @@ class ManyGrantsForm(forms.ModelForm[Grant]):
         if {"limit", "value", "until"} <= data.keys():
             try:
                 figures = data["limit"], data["value"], data["until"]
-                setting.require_bounds(self.by, *figures, self.people)
+                setting.validate_grant(self.by, *figures, self.people)
             except ValidationError as error:
                 self.add_error(None, error)
         return data

@@ -1,7 +1,7 @@
 """Admin of groups, and the limits that the pages of groups and people show.
 
 A group's members get its limits and, if it is a role, the role's permissions. `people` uses
-`WithLimits` as well.
+`LimitsMixin` as well.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from portal.admin.actions import by_of
+from portal.admin.actions import staff_user
 from portal.models import User
 from portal.roles import ROLES, may_change_group
 from quotas.admin import figures
 from quotas.admin.figures import LimitsForm
-from quotas.admission import Use
-from quotas.effective import figure
+from quotas.admission import Usage
+from quotas.effective import format_limit
 from quotas.fields import FIELDS
-from sessions.lifecycle.admission import use_of
+from sessions.lifecycle.admission import usage_of
 
 
-class WithLimits:
+class LimitsMixin:
     """A mix-in for a ``ModelAdmin`` whose form is a `LimitsForm`: shows and saves the limits."""
 
     def get_form(self, request: HttpRequest, obj: Any = None, *args: Any, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, *args, **kwargs)  # type: ignore[misc]
         if issubclass(form, LimitsForm):
             may_here = self.has_change_permission(request, obj)  # type: ignore[attr-defined]
-            form.sets_limits = may_here and request.user.has_perm("quotas.change_limitset")
+            form.may_set_limits = may_here and request.user.has_perm("quotas.change_limitset")
         return form
 
     def render_change_form(
@@ -44,7 +44,7 @@ class WithLimits:
     ) -> HttpResponse:
         owner = context.get("original")
         if owner and request.user.has_perm("quotas.view_limitset"):
-            context["limits"] = figures.rows(context["adminform"].form, owner, _use(owner))
+            context["limits"] = figures.limit_rows(context["adminform"].form, owner, _usage(owner))
         answer: HttpResponse = super().render_change_form(  # type: ignore[misc]
             request, context, *args, **kwargs
         )
@@ -56,8 +56,8 @@ class WithLimits:
             form.set_limits()
 
 
-def _use(owner: object) -> Use | None:
-    return use_of(owner) if isinstance(owner, User) else None
+def _usage(owner: object) -> Usage | None:
+    return usage_of(owner) if isinstance(owner, User) else None
 
 
 admin.site.unregister(Group)
@@ -72,7 +72,7 @@ class GroupForm(LimitsForm[Group]):
 
 
 @admin.register(Group)
-class GroupOfPeopleAdmin(WithLimits, GroupAdmin):
+class PortalGroupAdmin(LimitsMixin, GroupAdmin):
     """Django's admin of groups, with limits and a column of members.
 
     Only superusers change permissions, as for one person. Roles keep their names. A group with more
@@ -94,12 +94,12 @@ class GroupOfPeopleAdmin(WithLimits, GroupAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         allowed = super().has_change_permission(request, obj)
-        return allowed and (obj is None or may_change_group(by_of(request), obj))
+        return allowed and (obj is None or may_change_group(staff_user(request), obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         allowed = super().has_delete_permission(request, obj)
         return allowed and (
-            obj is None or (obj.name not in ROLES and may_change_group(by_of(request), obj))
+            obj is None or (obj.name not in ROLES and may_change_group(staff_user(request), obj))
         )
 
     @admin.display(description=_("members"), ordering="people")
@@ -117,5 +117,5 @@ class GroupOfPeopleAdmin(WithLimits, GroupAdmin):
         return format_html_join(
             "",
             '<div class="own-limit">{}: <b>{}</b></div>',
-            ((FIELDS[name], figure(name, value)) for name, value in own.items()),
+            ((FIELDS[name], format_limit(name, value)) for name, value in own.items()),
         )

@@ -21,8 +21,8 @@ from django.utils.translation import gettext as _
 from portal.mail import outbox
 from portal.models import Announcement, Letter, User
 from portal.templatetags.bindery import ago
-from sessions.admin.bulk_action import Deed
-from sessions.admin.readonly import Rows
+from sessions.admin.bulk_action import BulkAction
+from sessions.admin.readonly import ReadOnlyAdmin
 from sessions.errors import StateConflict
 
 
@@ -30,11 +30,11 @@ from sessions.errors import StateConflict
 class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
     """Announcements by staff to everybody, on the pages and by mail."""
 
-    list_display = ["short_text", "weight", "starts", "ends", "now", "mail"]
+    list_display = ["short_text", "weight", "starts", "ends", "status", "mail_progress"]
     list_filter = ["weight", "starts", "ends"]
     search_fields = ["text"]
     ordering = ["-starts", "-pk"]
-    fields = ["text", "weight", "starts", "ends", "by_mail", "group", "mail"]
+    fields = ["text", "weight", "starts", "ends", "by_mail", "group", "mail_progress"]
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
 
@@ -43,8 +43,8 @@ class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
         """Return the first 80 characters of the text."""
         return Truncator(announcement.text).chars(80)
 
-    @admin.display(description=gettext_lazy("now"))
-    def now(self, announcement: Announcement) -> Any:
+    @admin.display(description=gettext_lazy("status"))
+    def status(self, announcement: Announcement) -> Any:
         """Return whether it is to come, shown or over."""
         moment = timezone.now()
         if announcement.starts > moment:
@@ -58,11 +58,11 @@ class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
     ) -> list[str]:
         """Lock the mail fields once letters exist: only deleting an announcement stops its mail."""
         fixed = obj is not None and obj.by_mail and obj.letters.exists()
-        may_mail = outbox.are_sent() and not fixed
-        return ["mail"] if may_mail else ["by_mail", "group", "mail"]
+        may_mail = outbox.is_mail_enabled() and not fixed
+        return ["mail_progress"] if may_mail else ["by_mail", "group", "mail_progress"]
 
-    @admin.display(description=gettext_lazy("mail"))
-    def mail(self, announcement: Announcement) -> str:
+    @admin.display(description=gettext_lazy("mail_progress"))
+    def mail_progress(self, announcement: Announcement) -> str:
         """Return how many letters were sent, are waiting and failed."""
         if not announcement.by_mail:
             return ""
@@ -81,15 +81,15 @@ def retry(letter: Letter, _user: User) -> None:
         raise StateConflict("letter.state", _("It has gone out, or is tried by itself."))
 
 
-def _happens(letter: Letter) -> str:
+def _effect(letter: Letter) -> str:
     return _("It is sent within about a minute.") if letter.is_given_up else ""
 
 
-def _whom(letter: Letter) -> set[str]:
+def _recipients(letter: Letter) -> set[str]:
     return {str(letter.to or letter.address)}
 
 
-class HowItStands(admin.SimpleListFilter):
+class LetterStatusFilter(admin.SimpleListFilter):
     """Filter by whether a letter waits, was sent or failed."""
 
     title = gettext_lazy("how it stands")
@@ -112,23 +112,23 @@ class HowItStands(admin.SimpleListFilter):
 
 
 @admin.register(Letter)
-class LetterAdmin(Rows[Letter]):
+class LetterAdmin(ReadOnlyAdmin[Letter]):
     """The list of letters, without their text."""
 
-    list_display = ("subject", "whom", "progress", "when", "error")
-    list_filter = (HowItStands,)
+    list_display = ("subject", "recipient_name", "progress", "written_ago", "error")
+    list_filter = (LetterStatusFilter,)
     list_select_related = ("to",)
     search_fields = ("subject", "to__username", "address")
     ordering = ("-created", "-pk")
     actions = ("export",)
-    deeds = (
-        Deed(
+    bulk_actions = (
+        BulkAction(
             "try_again",
             gettext_lazy("Try again"),
             "portal.retry_letter",
             retry,
-            _happens,
-            _whom,
+            _effect,
+            _recipients,
         ),
     )
     columns = (
@@ -139,11 +139,11 @@ class LetterAdmin(Rows[Letter]):
         ("attempts", lambda letter: letter.attempts),
         ("error", lambda letter: letter.error),
     )
-    fields = ("subject", "whom", "progress", "created", "sent", "attempts", "error")
-    readonly_fields = ("whom", "progress")
+    fields = ("subject", "recipient_name", "progress", "created", "sent", "attempts", "error")
+    readonly_fields = ("recipient_name", "progress")
 
     @admin.display(description=gettext_lazy("to"), ordering="to__username")
-    def whom(self, letter: Letter) -> str:
+    def recipient_name(self, letter: Letter) -> str:
         """Return the recipient's username, or the address."""
         return str(letter.to or letter.address)
 
@@ -155,6 +155,6 @@ class LetterAdmin(Rows[Letter]):
         return _("failed, and is not tried again") if letter.is_given_up else _("waits")
 
     @admin.display(description=gettext_lazy("written"), ordering="created")
-    def when(self, letter: Letter) -> SafeString | str:
+    def written_ago(self, letter: Letter) -> SafeString | str:
         """Return how long ago the letter was written."""
         return ago(letter.created)

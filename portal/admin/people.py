@@ -29,42 +29,42 @@ from django.utils.translation import gettext_lazy as _
 from keys.models import KeyPair, Token
 from portal import roles
 from portal.accounts import passwords
-from portal.accounts.identity import who
-from portal.accounts.passwords import GivenPasswordForm
+from portal.accounts.identity import sign_in_summary
+from portal.accounts.passwords import StaffPasswordForm
 from portal.admin import actions
-from portal.admin.actions import by_of
-from portal.admin.columns import LastSignIn, OwnLimits, PeopleList, Role
-from portal.admin.erasures import WithErasing
+from portal.admin.actions import staff_user
+from portal.admin.columns import LastSignInFilter, OwnLimitsFilter, PeopleChangeList, RoleFilter
+from portal.admin.erasures import EraseMixin
 from portal.admin.forms import PersonForm
-from portal.admin.groups import WithLimits
+from portal.admin.groups import LimitsMixin
 from portal.models import UsedName, User
 from portal.privacy import erase
-from quotas.admin.grants import GrantsOfPerson, keep_giver
-from quotas.effective import Source, day, figure
+from quotas.admin.grants import GrantInline, set_given_by
+from quotas.effective import Source, format_day, format_limit
 from quotas.fields import FIELDS
-from sessions.admin.filters import ByColumn
-from sessions.admin.readonly import QuickBoxes
+from sessions.admin.filters import PerColumnSearchAdmin
+from sessions.admin.readonly import FastCheckboxMixin
 from sessions.models import Project, Session
 from sessions.states import SessionState
 
 from . import audit
 
 WEEK = timedelta(days=7)
-MOST = 20
+MAX_ROWS = 20
 
 
-def story_of(person: User, reader: User) -> dict[str, Any]:
+def change_form_context(person: User, reader: User) -> dict[str, Any]:
     """Return the context for ``templates/admin/portal/user/change_form.html``.
 
     Parts that ``reader`` may not view are None.
     """
     may = reader.has_perm
     return {
-        "identity": who(person),
+        "identity": sign_in_summary(person),
         "volume": person.volume,
-        "former_names": UsedName.objects.former(person),
+        "former_names": UsedName.objects.former_names(person),
         "fingerprint": _fingerprint(person) if may("keys.view_token") else None,
-        "sign_ins": list(person.sign_ins.order_by("-created")[:MOST]),
+        "sign_ins": list(person.sign_ins.order_by("-created")[:MAX_ROWS]),
         "running": _running(person) if may("notebook_sessions.view_session") else None,
         "failures": _failures(person) if may("notebook_sessions.view_session") else None,
         "projects": _projects(person) if may("notebook_sessions.view_project") else None,
@@ -75,19 +75,19 @@ def story_of(person: User, reader: User) -> dict[str, Any]:
 
 def _running(person: User) -> list[Session]:
     live = Session.objects.live().filter(project__owner=person)
-    return list(live.select_related("project", "build").order_by("-pk")[:MOST])
+    return list(live.select_related("project", "build").order_by("-pk")[:MAX_ROWS])
 
 
 def _failures(person: User) -> list[Session]:
     since = timezone.now() - WEEK
     rows = Session.objects.filter(project__owner=person, state=SessionState.FAILED)
     recent = rows.filter(ended__gte=since)
-    return list(recent.select_related("project", "build").order_by("-ended")[:MOST])
+    return list(recent.select_related("project", "build").order_by("-ended")[:MAX_ROWS])
 
 
 def _projects(person: User) -> list[Project]:
     mine = Project.objects.existing().filter(owner=person)
-    return list(mine.select_related("current__build").order_by("-last_activity")[:MOST])
+    return list(mine.select_related("current__build").order_by("-last_activity")[:MAX_ROWS])
 
 
 def _fingerprint(person: User) -> str:
@@ -111,7 +111,9 @@ FOR_SUPERUSERS = ["is_superuser", "user_permissions"]
 
 
 @admin.register(User)
-class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin[User]):
+class PersonAdmin(
+    EraseMixin, LimitsMixin, FastCheckboxMixin, PerColumnSearchAdmin[User], UserAdmin[User]
+):
     """Django's admin of users, with limits, grants and history.
 
     Only a superuser changes a superuser.
@@ -119,8 +121,16 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
 
     form = PersonForm
     change_form_template = "admin/portal/user/change_form.html"
-    list_display = ["who", "name", "active", "projects", "running", "seen", "limits"]
-    list_filter = ["is_active", Role, OwnLimits, LastSignIn, "groups"]
+    list_display = [
+        "name_and_roles",
+        "name",
+        "active",
+        "projects",
+        "running",
+        "last_sign_in",
+        "limits",
+    ]
+    list_filter = ["is_active", RoleFilter, OwnLimitsFilter, LastSignInFilter, "groups"]
     ordering = ["-last_login", "username"]
     list_per_page = 40
     show_full_result_count = False
@@ -132,7 +142,7 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
         "password_given",
         "password_chosen",
     ]
-    inlines = [GrantsOfPerson]
+    inlines = [GrantInline]
     actions = [getattr(actions, name) for name in actions.ACTIONS]
     fieldsets = [
         (None, {"fields": ["username", "password", ("first_name", "last_name"), "email"]}),
@@ -165,20 +175,20 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
 
     def get_form(self, request: HttpRequest, obj: Any = None, *args: Any, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, *args, **kwargs)
-        form.by = by_of(request)
+        form.by = staff_user(request)
         return form
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PeopleList]:
-        return PeopleList
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PeopleChangeList]:
+        return PeopleChangeList
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         person = context.get("original")
         if person:
-            context |= story_of(person, by_of(request))
+            context |= change_form_context(person, staff_user(request))
             context["may_grant"] = self.has_grant_permission(request)
-            context["may_erase"] = erase.may_erase(by_of(request), person)
+            context["may_erase"] = erase.may_erase(staff_user(request), person)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def user_change_password(
@@ -198,7 +208,7 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
             messages.error(request, said)
             return redirect("admin:portal_user_changelist")
         here: Any = copy(self)  # for this request only
-        here.change_password_form = partial(GivenPasswordForm, by=by_of(request))
+        here.change_password_form = partial(StaffPasswordForm, by=staff_user(request))
         answer: HttpResponse = super(PersonAdmin, here).user_change_password(request, id, form_url)
         return answer
 
@@ -206,20 +216,20 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Mark a first password as given by staff; tell the old e-mail address when it changes."""
         if not change:
-            passwords.note(obj, by_of(request))
+            passwords.record_setter(obj, staff_user(request))
         super().save_model(request, obj, form, change)
         before = form.initial.get("email")
-        if change and before and before != obj.email and obj.pk != by_of(request).pk:
-            passwords.tell(obj, "address_changed", before)
+        if change and before and before != obj.email and obj.pk != staff_user(request).pk:
+            passwords.notify(obj, "address_changed", before)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: Any) -> None:
-        keep_giver(formset, by_of(request))
+        set_given_by(formset, staff_user(request))
         super().save_formset(request, form, formset, change)
 
     # --- Permissions ---
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         allowed = super().has_change_permission(request, obj)
-        return allowed and (obj is None or _may_change(by_of(request), obj))
+        return allowed and (obj is None or _may_change(staff_user(request), obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Forbid deletion: it would free the username, and the volume with it (see `erasures`)."""
@@ -243,7 +253,7 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
 
     # --- Columns (`columns` looks them up) ---
     @admin.display(description=_("username"), ordering="username")
-    def who(self, user: Any) -> SafeString:
+    def name_and_roles(self, user: Any) -> SafeString:
         """Return the username and the person's roles."""
         held = [str(roles.TITLES[name]) for name in user.glance.groups if name in roles.TITLES]
         rights = [*([str(_("superuser"))] if user.is_superuser else []), *held]
@@ -280,14 +290,14 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
     def limits(self, user: Any) -> SafeString:
         """Return the limits set for or granted to this person, grants with their last day."""
         own = [
-            (FIELDS[name], figure(name, found.value), _until(found))
+            (FIELDS[name], format_limit(name, found.value), _until(found))
             for name, found in user.glance.limits.items()
             if found.source in {Source.PERSON, Source.GRANT}
         ]
         return format_html_join("", '<div class="own-limit">{}: <b>{}</b>{}</div>', own)
 
     @admin.display(description=_("last sign-in"), ordering="last_login")
-    def seen(self, user: User) -> SafeString | str:
+    def last_sign_in(self, user: User) -> SafeString | str:
         """Return when the person last signed in."""
         if user.last_login is None:
             return str(_("never"))
@@ -299,11 +309,11 @@ class PersonAdmin(WithErasing, WithLimits, QuickBoxes, ByColumn[User], UserAdmin
 
 def _may_change(by: User, person: User) -> bool:
     """Nobody may change a person who is erased or about to be."""
-    return not erase.is_under_way(person) and roles.may_change(by, person)
+    return not erase.is_being_erased(person) and roles.may_change(by, person)
 
 
 def _until(found: Any) -> SafeString | str:
     if found.source != Source.GRANT:
         return ""
-    words = _("granted until %(day)s") % {"day": day(found.until)}
+    words = _("granted until %(day)s") % {"day": format_day(found.until)}
     return format_html(' <span class="granted">{}</span>', words)

@@ -1,4 +1,4 @@
-"""Guard the admin of every model, whoever wrote it: `PortalAdminSite` puts `Guarded` in front.
+"""Guard the admin of every model, whoever wrote it: `PortalAdminSite` puts `AdminGuard` in front.
 
 Django lets anyone who may see a list filter it by any column of the model, shown or not. Asked
 again and again, ``?digest__startswith=`` reveals what no page shows. Here a list can only be
@@ -28,7 +28,7 @@ _OF_FIELD = ("", "__exact", "__isnull", "__gte", "__lt")
 """Suffixes that a field's filter adds to the field's name."""
 
 
-class Guarded:
+class AdminGuard:
     """The guard in front of a `ModelAdmin`.
 
     If the admin has ``linked_by``, it names the lookups that links to its list use, beside those of
@@ -47,9 +47,9 @@ class Guarded:
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         """Leave out fields of rows that this person may not see."""
         found: Iterable[str] = super().get_search_fields(request)  # type: ignore[misc]
-        return [each for each in found if self._is_seen(each, request)]
+        return [each for each in found if self._is_visible_field(each, request)]
 
-    def _is_seen(self, search_field: str, request: HttpRequest) -> bool:
+    def _is_visible_field(self, search_field: str, request: HttpRequest) -> bool:
         name, _way, rest = search_field.lstrip("^=@").partition("__")
         field = self.model._meta.get_field(name)
         if not rest or field.related_model is None:
@@ -60,10 +60,10 @@ class Guarded:
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        if any(_is_too_long(value) for _name, values in request.GET.lists() for value in values):
+        if any(_is_too_large(value) for _name, values in request.GET.lists() for value in values):
             return HttpResponseRedirect(f"{request.path}?{ERROR}=1")
         if ACTION_CHECKBOX_NAME in request.POST:
-            request.POST = self._with_numbers(request.POST)  # type: ignore[assignment]
+            request.POST = self._drop_impossible_choices(request.POST)  # type: ignore[assignment]
         try:
             answer: HttpResponse = super().changelist_view(  # type: ignore[misc]
                 request, extra_context
@@ -72,11 +72,11 @@ class Guarded:
             return HttpResponseRedirect(f"{request.path}?{ERROR}=1")
         return answer
 
-    def _with_numbers(self, sent: QueryDict) -> QueryDict:
+    def _drop_impossible_choices(self, sent: QueryDict) -> QueryDict:
         """Return the submitted data with only those chosen rows that can exist."""
         changed = sent.copy()
         chosen = sent.getlist(ACTION_CHECKBOX_NAME)
-        can_be = [each for each in chosen if _names_row(self.model._meta.pk, each)]
+        can_be = [each for each in chosen if _may_be_key(self.model._meta.pk, each)]
         changed.setlist(ACTION_CHECKBOX_NAME, can_be)
         return changed
 
@@ -102,26 +102,26 @@ class Guarded:
         if the form has a parameter that none of our forms uses.
         """
         if request.method == "POST":
-            request.POST = self._with_other_rows(request.POST)  # type: ignore[assignment]
+            request.POST = self._drop_impossible_relations(request.POST)  # type: ignore[assignment]
         answer: HttpResponse = super().changeform_view(  # type: ignore[misc]
             request, object_id, form_url, extra_context
         )
         return answer
 
-    def _with_other_rows(self, sent: QueryDict) -> QueryDict:
+    def _drop_impossible_relations(self, sent: QueryDict) -> QueryDict:
         """Return the submitted data without related rows that cannot exist."""
         changed = sent.copy()
         changed.pop(SAVE_AS_NEW, None)
         for name, values in sent.lists():
-            changed.setlist(name, [each for each in values if self._can_be(name, str(each))])
+            changed.setlist(name, [each for each in values if self._may_exist(name, str(each))])
         return changed
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Fill in a form from its query string, without related rows that cannot exist."""
         given: dict[str, Any] = super().get_changeform_initial_data(request)  # type: ignore[misc]
-        return {name: value for name, value in given.items() if self._can_be(name, value)}
+        return {name: value for name, value in given.items() if self._may_exist(name, value)}
 
-    def _can_be(self, name: str, value: Any) -> bool:
+    def _may_exist(self, name: str, value: Any) -> bool:
         try:
             other = self.model._meta.get_field(name).related_model
         except FieldDoesNotExist:
@@ -129,7 +129,7 @@ class Guarded:
         if not isinstance(other, type):
             return True
         values = value if isinstance(value, list) else [value]
-        return all(_names_row(other._meta.pk, str(each)) for each in values if each != "")
+        return all(_may_be_key(other._meta.pk, str(each)) for each in values if each != "")
 
 
 def _require_moment(value: datetime) -> None:
@@ -139,10 +139,10 @@ def _require_moment(value: datetime) -> None:
         raise ValidationError(_("Give a date between the years 1 and 9999.")) from None
 
 
-def guarded(inner: type[admin.ModelAdmin[Any]]) -> type[admin.ModelAdmin[Any]]:
+def with_guard(inner: type[admin.ModelAdmin[Any]]) -> type[admin.ModelAdmin[Any]]:
     """Return the class with the guard in front of it."""
     about = {"__module__": inner.__module__, "__doc__": inner.__doc__}
-    return type(inner.__name__, (Guarded, inner), about)
+    return type(inner.__name__, (AdminGuard, inner), about)
 
 
 def _lookups(filters: Iterable[Any]) -> Iterator[str]:
@@ -156,11 +156,11 @@ def _lookups(filters: Iterable[Any]) -> Iterator[str]:
             yield f"{field}__id__exact"
 
 
-def _is_too_long(value: str) -> bool:
+def _is_too_large(value: str) -> bool:
     """Return whether it is a number that no database can hold."""
     return value.lstrip("-").isdecimal() and row_number(value.lstrip("-")) is None
 
 
-def _names_row(key: Field[Any, Any] | None, value: str) -> bool:
+def _may_be_key(key: Field[Any, Any] | None, value: str) -> bool:
     is_number = isinstance(key, IntegerField)
     return row_number(value) is not None if is_number else "\0" not in value

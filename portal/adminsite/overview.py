@@ -24,13 +24,13 @@ from quotas.fields import FIELDS
 from quotas.models import LimitRequest
 from sessions import capacity
 from sessions.backends import Problem, get_backend
-from sessions.models import Capacity, Condition, Heartbeat, Project, Sign
+from sessions.models import Capacity, Condition, Heartbeat, HeartbeatName, Project
 from sessions.states import SESSION_LIVE, SessionState
 from sessions.statistics import overview as statistics
-from sessions.statistics.overview import History, Now
-from sessions.statistics.usage import By, Line
+from sessions.statistics.overview import CurrentUsage, History
+from sessions.statistics.usage import GroupBy, UsageRow
 from sessions.watch import conditions
-from sessions.watch.conditions import in_words
+from sessions.watch.conditions import describe_problem
 
 from . import trends
 
@@ -59,19 +59,19 @@ class Share:
 
 def overview(user: User) -> dict[str, Any]:
     """Return the page's context in a fixed number of queries; fewer for people who may see less."""
-    found: dict[str, Any] = {"alerts": troubles(capacity.known())}
+    found: dict[str, Any] = {"alerts": current_alerts(capacity.latest())}
     if user.has_perm(SESSIONS):
-        found |= _running(statistics.now())
+        found |= _running(statistics.current_usage())
     if user.has_perm(REQUESTS):
         found |= _waiting()
     if user.has_perm(SESSIONS) or user.has_perm(BUILDS):
-        found |= _looking_back(user, statistics.history())
+        found |= _history_context(user, statistics.history())
     found["sees_nothing"] = len(found) == 1
     return found
 
 
-def _running(now: Now) -> dict[str, Any]:
-    there_is = now.there_is
+def _running(now: CurrentUsage) -> dict[str, Any]:
+    there_is = now.capacity
     has = there_is or Capacity()
     shares = [
         Share(_("CPU"), now.cpu, has.cpu, _("CPU")),
@@ -93,19 +93,19 @@ def _waiting() -> dict[str, Any]:
     return {"open_request_count": waiting.count(), "open_requests": requests}
 
 
-def _looking_back(user: User, history: History) -> dict[str, Any]:
+def _history_context(user: User, history: History) -> dict[str, Any]:
     found: dict[str, Any] = {"as_of": history.at, "trends": []}
     if user.has_perm(SESSIONS):
         found["trends"] += trends.launches(history)
         found["failures"] = history.failures
-        found["exports"] = By.choices
-        found["top_users"] = _ranked(history.most, user.has_perm(PEOPLE))
+        found["exports"] = GroupBy.choices
+        found["top_users"] = _ranked(history.top_users, user.has_perm(PEOPLE))
     if user.has_perm(BUILDS):
         found["trends"].append(trends.builds(history))
     return found
 
 
-def _ranked(lines: list[Line], linked: bool) -> list[tuple[Line, str, SafeString]]:
+def _ranked(lines: list[UsageRow], linked: bool) -> list[tuple[UsageRow, str, SafeString]]:
     """Return each line with its person's page, if the reader may see it, and a bar.
 
     The bar is relative to the first line's hours.
@@ -121,37 +121,37 @@ def _ranked(lines: list[Line], linked: bool) -> list[tuple[Line, str, SafeString
     ]
 
 
-OLD = timedelta(minutes=10)
+MAX_CAPACITY_AGE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Trouble(Problem):
+class Alert(Problem):
     """One problem; ``since`` is None if nobody has recorded when it began."""
 
     since: datetime | None = None
 
 
-def troubles(there_is: Capacity | None) -> list[Trouble]:
+def current_alerts(capacity: Capacity | None) -> list[Alert]:
     """Return everything staff should know, in five queries.
 
     ``there_is`` is the capacity that was last read.
     """
     noted = list(Condition.objects.exclude(problem=""))
-    of_parts = [*_of_backend(noted), *_of_watch(), *_noted(noted)]
-    return [*of_parts, *_old(there_is), *_letters(), *_undecided()]
+    of_parts = [*_backend_alerts(noted), *_watch_alerts(), *_condition_alerts(noted)]
+    return [*of_parts, *_capacity_alerts(capacity), *_letter_alerts(), *_undecided_alerts()]
 
 
-def _of_backend(noted: Iterable[Condition]) -> Iterator[Trouble]:
+def _backend_alerts(noted: Iterable[Condition]) -> Iterator[Alert]:
     """Prefer this process's own view: it has better words than what watch has noted."""
     since = {row.part: row.since for row in noted}.get(conditions.BACKEND)
     for problem in get_backend().problems():
-        yield Trouble(problem.id, problem.message, problem.hint, since)
+        yield Alert(problem.id, problem.message, problem.hint, since)
 
 
-def _of_watch() -> Iterator[Trouble]:
+def _watch_alerts() -> Iterator[Alert]:
     if not Heartbeat.objects.is_watched():
-        last = Heartbeat.objects.filter(name=Sign.WATCH).first()
-        yield Trouble(
+        last = Heartbeat.objects.filter(name=HeartbeatName.WATCH).first()
+        yield Alert(
             "portal.watch",
             _("watch gives no sign of life: nobody sees what becomes of builds and notebooks."),
             _("Look at its log, and start it again. It goes on where it was."),
@@ -159,36 +159,36 @@ def _of_watch() -> Iterator[Trouble]:
         )
 
 
-def _noted(noted: Iterable[Condition]) -> Iterator[Trouble]:
+def _condition_alerts(noted: Iterable[Condition]) -> Iterator[Alert]:
     seen_here = bool(get_backend().problems())
     for row in noted:
         if row.part != conditions.BACKEND or not seen_here:
-            said = in_words(row.part, row.problem)
-            yield Trouble(said.id, said.message, said.hint, row.since)
+            said = describe_problem(row.part, row.problem)
+            yield Alert(said.id, said.message, said.hint, row.since)
 
 
-def _old(there_is: Capacity | None) -> Iterator[Trouble]:
-    if there_is and there_is.at < timezone.now() - OLD:
-        yield Trouble(
+def _capacity_alerts(capacity: Capacity | None) -> Iterator[Alert]:
+    if capacity and capacity.at < timezone.now() - MAX_CAPACITY_AGE:
+        yield Alert(
             "portal.capacity",
             _("What there is was seen for the last time more than ten minutes ago."),
             _("watch asks the back end for it once a minute; its log says why it cannot."),
-            there_is.at,
+            capacity.at,
         )
 
 
-def _letters() -> Iterator[Trouble]:
+def _letter_alerts() -> Iterator[Alert]:
     if count := Letter.objects.failed().count():
-        yield Trouble(
+        yield Alert(
             "portal.mail.outbox",
             _("Letters could not be sent and are not tried again: %(count)d.") % {"count": count},
             _("“Letters” in the admin says why, and has them tried once more."),
         )
 
 
-def _undecided() -> Iterator[Trouble]:
-    if count := Project.objects.undecided().count():
-        yield Trouble(
+def _undecided_alerts() -> Iterator[Alert]:
+    if count := Project.objects.with_refused_letter().count():
+        yield Alert(
             "portal.undecided",
             _("Nobody could be told that projects are to be deleted: %(count)d.")
             % {"count": count},

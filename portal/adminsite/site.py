@@ -17,11 +17,11 @@ from django.utils.translation import gettext as _
 from portal.models import User
 from portal.pages import usage
 
-from .guard import guarded
+from .guard import with_guard
 from .overview import overview
 
 
-class SignInForm(AdminAuthenticationForm):
+class AdminSignInForm(AdminAuthenticationForm):
     """Django's form, which refuses a password that staff have set.
 
     Such a password must first be changed on the portal's own page.
@@ -39,7 +39,7 @@ class SignInForm(AdminAuthenticationForm):
 class PortalAdminSite(admin.AdminSite):
     """The site that `portal.apps.PortalAdminConfig` puts in place of Django's own."""
 
-    login_form = SignInForm
+    login_form = AdminSignInForm
 
     def register(
         self,
@@ -49,7 +49,7 @@ class PortalAdminSite(admin.AdminSite):
     ) -> None:
         """Register every admin of a model behind the guard."""
         inner = admin_class or admin.ModelAdmin
-        super().register(model_or_iterable, guarded(inner), **options)
+        super().register(model_or_iterable, with_guard(inner), **options)
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -20,22 +20,32 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from portal.backup.programs import BackupError, Done, ended, failed
-from portal.backup.survey import LONGEST, LOST, Fact, Names, Survey, digest, is_lost, survey, walk
+from portal.backup.programs import BackupError, ProcessResult, program_failed, run_unchecked
+from portal.backup.survey import (
+    LOST_AND_FOUND,
+    MAX_PATH_BYTES,
+    FileState,
+    NamesByReason,
+    Survey,
+    digest,
+    is_lost_and_found,
+    survey,
+    walk,
+)
 
 SAMPLES = 8
 SAMPLE_BYTES = 64_000_000
 """How many files of a folder are read again, and how large one may be for that."""
 NOT_READ = "could not be read"
-NOT_IN_IT = "not in the archive"
+NOT_IN_ARCHIVE = "not in the archive"
 DIFFERENT = "other in the archive than in the folder"
-CHANGED = 1
+FILES_CHANGED_STATUS = 1
 """The exit status of ``tar`` when a file was written or removed while it was read."""
-_KEPT = ["--numeric-owner", "--acls", "--xattrs", "--xattrs-include=user.*"]
-_NO_ROOM = re.compile(
+_METADATA_OPTIONS = ["--numeric-owner", "--acls", "--xattrs", "--xattrs-include=user.*"]
+_DISK_FULL = re.compile(
     r": (Wrote only \d+ of \d+ bytes|No space left on device|Disk quota exceeded)$", re.MULTILINE
 )
-_HOPELESS = re.compile(
+_FATAL = re.compile(
     r": (Error is not recoverable: exiting now|Read-only file system)$", re.MULTILINE
 )
 """How ``tar``'s error lines about its output end; file names cannot end such a line."""
@@ -67,66 +77,70 @@ def pack(folder: Path, target: Path) -> Contents:
     `BackupError` if the archive cannot be written, and `OSError` if there is no folder.
     """
     before = survey(folder)
-    lost = [f"--exclude=./{LOST}"] if is_lost(folder / LOST) else []
-    done = ended([
-        "tar", "--create", "--sparse", "--format=posix", *_KEPT, "--warning=no-file-ignored",
+    lost = [f"--exclude=./{LOST_AND_FOUND}"] if is_lost_and_found(folder / LOST_AND_FOUND) else []
+    done = run_unchecked([
+        "tar", "--create", "--sparse", "--format=posix", *_METADATA_OPTIONS, "--warning=no-file-ignored",
         "--anchored", *lost, "--wildcards", "--wildcards-match-slash",
-        f"--exclude={'?' * LONGEST}*", f"--directory={folder}", f"--file={target}", ".",
+        f"--exclude={'?' * MAX_PATH_BYTES}*", f"--directory={folder}", f"--file={target}", ".",
     ])  # fmt: skip
-    _refuse_hopeless(done)
-    return _checked(folder, target, before, done)
+    _raise_if_fatal(done)
+    return _verify(folder, target, before, done)
 
 
-def unpack(archive: Path, folder: Path, *, inner: int = 0) -> str:
+def unpack(archive: Path, folder: Path, *, strip_components: int = 0) -> str:
     """Put back what `pack` has archived, and return what ``tar`` says if something failed.
 
     ``inner`` leading names are stripped. Only root can give files back to their owners. Raises
     `BackupError` if the rest could not be written either.
     """
-    done = ended([
-        "tar", "--extract", *_KEPT, "--preserve-permissions", "--keep-directory-symlink",
-        "--delay-directory-restore", f"--strip-components={inner}",
+    done = run_unchecked([
+        "tar", "--extract", *_METADATA_OPTIONS, "--preserve-permissions", "--keep-directory-symlink",
+        "--delay-directory-restore", f"--strip-components={strip_components}",
         f"--directory={folder}", f"--file={archive}",
     ])  # fmt: skip
-    _refuse_hopeless(done)
-    return done.said if done.code else ""
+    _raise_if_fatal(done)
+    return done.output if done.code else ""
 
 
 def differences(folder: Path, contents: Contents) -> list[str]:
     """Return how a folder differs from what was packed: in count, bytes and sampled files."""
     found, said = survey(folder), []
-    if found.amount != (contents.entries, contents.bytes):
-        words = dict(zip(("there", "size"), found.amount, strict=True))
+    if found.totals != (contents.entries, contents.bytes):
+        words = dict(zip(("there", "size"), found.totals, strict=True))
         words |= {"entries": contents.entries, "bytes": contents.bytes}
         text = _("%(there)d of %(entries)d files and folders, %(size)d of %(bytes)d bytes")
         said.append(text % words)
     for path, expected in contents.samples.items():
-        fact = found.facts.get(path)
+        fact = found.files.get(path)
         if fact is None or digest(folder, path, fact) != expected:
             said.append(_("%(path)s is not as it was") % {"path": ascii(path)})
     return said
 
 
-def _checked(folder: Path, archive: Path, before: Survey, done: Done) -> Contents:
+def _verify(folder: Path, archive: Path, before: Survey, done: ProcessResult) -> Contents:
     contents = Contents()
-    steady = _steady(folder, before.facts, contents)
-    missing = Names()
-    samples = _chosen(steady)
+    steady = _unchanged_files(folder, before.files, contents)
+    missing = NamesByReason()
+    samples = _choose_samples(steady)
     for member in _members(archive, done):
-        _count(contents, member, steady, samples, missing)
+        _check_member(contents, member, steady, samples, missing)
     for path in steady:
-        missing.add(NOT_IN_IT, path)
+        missing.add(NOT_IN_ARCHIVE, path)
     for path, found in contents.samples.items():
         if digest(folder, path, samples[path]) not in {None, found}:
             missing.add(DIFFERENT, path)
-    contents.left_out = before.left_out.listed()
-    contents.missing = [*before.unread.listed(), *missing.listed()]
-    if done.code not in {0, CHANGED} and not contents.missing:
-        contents.missing.append({"why": done.said or f"tar: {done.code}", "count": 0, "names": []})
+    contents.left_out = before.left_out.as_list()
+    contents.missing = [*before.unread.as_list(), *missing.as_list()]
+    if done.code not in {0, FILES_CHANGED_STATUS} and not contents.missing:
+        contents.missing.append(
+            {"why": done.output or f"tar: {done.code}", "count": 0, "names": []}
+        )
     return contents
 
 
-def _steady(folder: Path, before: dict[str, Fact], contents: Contents) -> dict[str, Fact]:
+def _unchanged_files(
+    folder: Path, before: dict[str, FileState], contents: Contents
+) -> dict[str, FileState]:
     """Return what has not changed. ``before`` is used up, so there is only one list at a time."""
     steady = {}
     for path, fact in walk(folder, Survey()):
@@ -138,12 +152,12 @@ def _steady(folder: Path, before: dict[str, Fact], contents: Contents) -> dict[s
     return steady
 
 
-def _count(
+def _check_member(
     contents: Contents,
     member: tuple[tarfile.TarFile, tarfile.TarInfo],
-    steady: dict[str, Fact],
-    samples: dict[str, Fact],
-    missing: Names,
+    steady: dict[str, FileState],
+    samples: dict[str, FileState],
+    missing: NamesByReason,
 ) -> None:
     """Remove one member of the archive from those that are expected."""
     tar, entry = member
@@ -153,7 +167,7 @@ def _count(
     contents.entries += 1
     contents.bytes += entry.size if entry.isreg() else 0
     expected = steady.pop(path, None)
-    if expected and not _is(entry, expected):
+    if expected and not _matches(entry, expected):
         missing.add(DIFFERENT, path)
     elif path in samples and entry.isreg() and (content := tar.extractfile(entry)):
         made = hashlib.sha256()
@@ -162,7 +176,7 @@ def _count(
         contents.samples[path] = made.hexdigest()
 
 
-def _is(entry: tarfile.TarInfo, fact: Fact) -> bool:
+def _matches(entry: tarfile.TarInfo, fact: FileState) -> bool:
     if entry.islnk():
         return fact.is_linked
     return _TYPES.get(entry.type, "file") == fact.kind and (
@@ -170,17 +184,19 @@ def _is(entry: tarfile.TarInfo, fact: Fact) -> bool:
     )
 
 
-def _chosen(steady: dict[str, Fact]) -> dict[str, Fact]:
+def _choose_samples(steady: dict[str, FileState]) -> dict[str, FileState]:
     """Choose some files whose contents are compared; others each time."""
     fit = [path for path, fact in steady.items() if fact.kind == "file" and _is_small(fact)]
     return {path: steady[path] for path in random.sample(fit, min(SAMPLES, len(fit)))}
 
 
-def _is_small(fact: Fact) -> bool:
+def _is_small(fact: FileState) -> bool:
     return not fact.is_linked and fact.size <= SAMPLE_BYTES
 
 
-def _members(archive: Path, done: Done) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def _members(
+    archive: Path, done: ProcessResult
+) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Read the archive's members with another program than the one that wrote it."""
     try:
         with tarfile.open(archive, "r:", encoding="utf-8", errors="surrogateescape") as tar:
@@ -188,13 +204,13 @@ def _members(archive: Path, done: Done) -> Iterator[tuple[tarfile.TarFile, tarfi
                 tar.members = []  # type: ignore[attr-defined]  # or it would keep all of them
                 yield tar, entry
     except (tarfile.TarError, OSError) as error:
-        raise failed("tar", done._replace(said=f"{error}\n{done.said}")) from error
+        raise program_failed("tar", done._replace(output=f"{error}\n{done.output}")) from error
 
 
-def _refuse_hopeless(done: Done) -> None:
-    if done.code and _NO_ROOM.search(done.said):
-        raise BackupError(_("There is no room left: %(why)s") % {"why": done.said})
-    if done.code and _HOPELESS.search(done.said):
-        raise failed("tar", done)
+def _raise_if_fatal(done: ProcessResult) -> None:
+    if done.code and _DISK_FULL.search(done.output):
+        raise BackupError(_("There is no room left: %(why)s") % {"why": done.output})
+    if done.code and _FATAL.search(done.output):
+        raise program_failed("tar", done)
     if done.code < 0:
         raise BackupError(_("tar was ended by signal %(number)d.") % {"number": -done.code})

@@ -25,8 +25,8 @@ from . import archives, database, folders, manifest, preconditions
 from .archives import Contents
 from .manifest import Manifest, archive_of
 from .programs import BackupError
-from .survey import Names
-from .swap import Taken, draft
+from .survey import NamesByReason
+from .swap import AlreadyInProgress, draft
 
 KEYS = ("secret-key", "encryption-key")
 
@@ -40,10 +40,10 @@ def back_up(target: Path, *, with_keys: bool) -> Manifest:
         text = _("%(folder)s is there already. Name a new folder for this backup.")
         raise BackupError(text % {"folder": target})
     try:
-        with preconditions.lock(alone=False), draft(target) as growing:
-            preconditions.refuse_half()
+        with preconditions.lock(exclusive=False), draft(target) as growing:
+            preconditions.refuse_interrupted()
             return _fill(growing, with_keys=with_keys)
-    except Taken as error:
+    except AlreadyInProgress as error:
         text = _("Another program is making %(folder)s at this moment. Wait for it to end.")
         raise BackupError(text % {"folder": target}) from error
     except OSError as error:
@@ -53,44 +53,46 @@ def back_up(target: Path, *, with_keys: bool) -> Manifest:
 
 
 def _fill(growing: Path, *, with_keys: bool) -> Manifest:
-    left_out, missing = Names(), Names()
+    left_out, missing = NamesByReason(), NamesByReason()
     packed = {}
     for folder in folders.FOLDERS:  # on Kubernetes they are volumes of the cluster
-        packed.update(_packed(folder, growing, left_out, missing))
+        packed.update(_pack_folders(folder, growing, left_out, missing))
     for file in (*folders.FILES, *(KEYS if with_keys else ())):
         if (path := settings.PORTAL_DATA / file).exists():  # other keys are in the environment
             shutil.copy2(path, growing / file)
-    name = database.NAMES[database.kind()]
+    name = database.FILE_NAMES[database.kind()]
     rows = database.dump(growing / name)
     made = Manifest(
         version=VERSION,
         made=timezone.now().isoformat(timespec="seconds"),
         database=database.kind(),
-        migrations=applied(),
+        migrations=applied_migrations(),
         files=manifest.digests(growing, _files(growing)),
         installation=Installation.objects.current_id(),
         rows=rows,
         folders=packed,
         uids=_uids(),
-        left_out=left_out.listed(),
-        missing=missing.listed(),
+        left_out=left_out.as_list(),
+        missing=missing.as_list(),
     )
     manifest.write(growing, made)
     return made
 
 
 def _uids() -> dict[str, list[int]]:
-    known = owners.given(Folders(settings.PORTAL_DATA).homes)
+    known = owners.known_uids(Folders(settings.PORTAL_DATA).homes)
     return {"bases": list(known.bases), "own": list(known.own)}
 
 
-def _packed(folder: str, growing: Path, left_out: Names, missing: Names) -> dict[str, Contents]:
+def _pack_folders(
+    folder: str, growing: Path, left_out: NamesByReason, missing: NamesByReason
+) -> dict[str, Contents]:
     """Archive each folder in a folder of the data folder by itself."""
     top, found = folders.top_folder(folder), []
     if top:
         (growing / folder).mkdir(mode=0o700, parents=True)
         found = folders.children(top, folder, left_out, missing)
-    folders.note_absent(folder, found, missing)
+    folders.record_absent(folder, found, missing)
     packed = {}
     for path in found:
         name = archive_of(folder, path.name)
@@ -112,6 +114,6 @@ def _files(growing: Path) -> list[str]:
     return sorted(str(path.relative_to(growing)) for path in paths if path.name != ".lock")
 
 
-def applied() -> list[str]:
+def applied_migrations() -> list[str]:
     """Return the migrations applied to the database, as ``app.name``."""
     return sorted(".".join(key) for key in MigrationRecorder(connection).applied_migrations())

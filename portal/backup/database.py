@@ -18,12 +18,12 @@ from django.utils.translation import gettext as _
 from portal.backup import postgresql
 from portal.backup.programs import BackupError
 
-NAMES = {"sqlite": "database.sqlite3", "postgresql": "database.pgdump"}
+FILE_NAMES = {"sqlite": "database.sqlite3", "postgresql": "database.pgdump"}
 
 
 def kind() -> str:
     """Return this portal's kind of database. Raises `BackupError` for one that is not supported."""
-    if connection.vendor not in NAMES:
+    if connection.vendor not in FILE_NAMES:
         raise BackupError(_("Only SQLite and PostgreSQL can be backed up."))
     return connection.vendor
 
@@ -41,7 +41,7 @@ def dump(target: Path) -> dict[str, int]:
         copy.execute("PRAGMA journal_mode=DELETE")  # one file, complete without a second
         if (said := copy.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
             raise BackupError(_("The database is damaged: %(why)s") % {"why": said})
-        return _counted(copy)
+        return _count_rows(copy)
 
 
 def load(source: Path, aside: str) -> list[str]:
@@ -67,15 +67,15 @@ def load(source: Path, aside: str) -> list[str]:
     return []
 
 
-def counted() -> dict[str, int]:
+def count_rows() -> dict[str, int]:
     """Return the current number of rows in each of the portal's tables."""
     if kind() == "postgresql":
-        return postgresql.counted()
+        return postgresql.count_rows()
     connection.ensure_connection()
-    return _counted(connection.connection)
+    return _count_rows(connection.connection)
 
 
-def _counted(database: sqlite3.Connection) -> dict[str, int]:
+def _count_rows(database: sqlite3.Connection) -> dict[str, int]:
     names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     tables = [name for (name,) in database.execute(names)]
     count = 'SELECT COUNT(*) FROM "{}"'

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from portal.backup.programs import BackupError
-from portal.backup.survey import LOST, Names
+from portal.backup.survey import LOST_AND_FOUND, NamesByReason
 from portal.models import User
 from sessions.backends.local import owners as uids
 from sessions.models import Project, Session
@@ -22,24 +22,24 @@ from sessions.names import owner_slug
 
 from . import archives, swap
 from .manifest import Manifest, folder_of
-from .swap import GROWING
+from .swap import STAGING
 
 
 @dataclass
 class Unpacked:
     """Folders that were unpacked but are not in place yet.
 
-    ``grown`` maps each target to where it was unpacked. ``lacking`` says by folder name what could
-    not be unpacked. ``growing`` are the folders to clean up.
+    ``staged`` maps each target to where it was unpacked. ``incomplete`` says by folder name what
+    could not be unpacked. ``staging_folders`` are the folders to clean up.
     """
 
-    grown: dict[Path, Path] = field(default_factory=dict)
-    lacking: dict[str, list[str]] = field(default_factory=dict)
-    growing: list[Path] = field(default_factory=list)
+    staged: dict[Path, Path] = field(default_factory=dict)
+    incomplete: dict[str, list[str]] = field(default_factory=dict)
+    staging_folders: list[Path] = field(default_factory=list)
 
-    def drop(self) -> None:
+    def clean_up(self) -> None:
         """Remove what was not put in place."""
-        for folder in self.growing:
+        for folder in self.staging_folders:
             swap.remove(folder)
 
 
@@ -60,35 +60,35 @@ def unpack(source: Path, made: Manifest, result: Unpacked) -> None:
 
 
 def _unpack_old(archive: Path, top: Path, result: Unpacked) -> None:
-    growing = _begin(top / GROWING, result)
-    if said := archives.unpack(archive, growing, inner=1):
-        result.lacking[top.name] = [said]
+    growing = _staging_folder(top / STAGING, result)
+    if said := archives.unpack(archive, growing, strip_components=1):
+        result.incomplete[top.name] = [said]
     for path in growing.iterdir():
-        result.grown[top / path.name] = path
+        result.staged[top / path.name] = path
 
 
 def _unpack_one(source: Path, made: Manifest, archive: str, result: Unpacked) -> None:
     folder = folder_of(archive)
     target = settings.PORTAL_DATA / folder
-    if swap.is_elsewhere(target):
-        growing = _begin(target / GROWING, result)
+    if swap.is_link_or_mount(target):
+        growing = _staging_folder(target / STAGING, result)
     else:
-        growing = _begin(target.parent / GROWING, result) / target.name
+        growing = _staging_folder(target.parent / STAGING, result) / target.name
         growing.mkdir()
     said = archives.unpack(source / archive, growing)
-    result.grown[target] = growing
+    result.staged[target] = growing
     other = archives.differences(growing, made.folders[archive])
     if said or other:
-        result.lacking[folder] = [*other, *([said] if said else [])]
+        result.incomplete[folder] = [*other, *([said] if said else [])]
 
 
-def _begin(growing: Path, result: Unpacked) -> Path:
+def _staging_folder(folder: Path, result: Unpacked) -> Path:
     """Return the folder, emptied when it is first asked for."""
-    if growing not in result.growing:
-        swap.remove(growing)
-        growing.mkdir(mode=0o700)
-        result.growing.append(growing)
-    return growing
+    if folder not in result.staging_folders:
+        swap.remove(folder)
+        folder.mkdir(mode=0o700)
+        result.staging_folders.append(folder)
+    return folder
 
 
 FOLDERS = ("homes", "projects", "set-aside/projects", "projects/.set-aside")
@@ -96,7 +96,7 @@ FOLDERS = ("homes", "projects", "set-aside/projects", "projects/.set-aside")
 
 Environments are built again, and running processes are in no file.
 """
-FILES = (f"homes/{uids.FILE}",)
+FILES = (f"homes/{uids.UIDS_FILE}",)
 """The portal's own notes on the folders; the folders are of no use without them."""
 HIDDEN = "hidden, or being removed"
 NO_FOLDER = "no folder of a person or project"
@@ -120,15 +120,17 @@ def top_folder(name: str) -> Path | None:
     return None
 
 
-def children(folder: Path, name: str, left_out: Names, missing: Names) -> list[Path]:
+def children(
+    folder: Path, name: str, left_out: NamesByReason, missing: NamesByReason
+) -> list[Path]:
     """Return the folders to pack, ordered by name; record everything else in the lists."""
     found = []
     for path in sorted(folder.iterdir()):
-        if f"{name}/{path.name}" in FOLDERS or path.name == uids.FILE:  # packed by itself
+        if f"{name}/{path.name}" in FOLDERS or path.name == uids.UIDS_FILE:  # packed by itself
             continue
         if path.name.startswith("."):
             left_out.add(HIDDEN, f"{name}/{path.name}")
-        elif path.name == LOST:
+        elif path.name == LOST_AND_FOUND:
             left_out.add(NO_FOLDER, f"{name}/{path.name}")
         elif path.is_dir():
             found.append(path)
@@ -139,15 +141,15 @@ def children(folder: Path, name: str, left_out: Names, missing: Names) -> list[P
     return found
 
 
-def note_absent(name: str, found: list[Path], missing: Names) -> None:
+def record_absent(name: str, found: list[Path], missing: NamesByReason) -> None:
     """Record those that ran a notebook but have no folder: it was moved, or its disk is missing."""
     if settings.PORTAL_BACKEND != "kubernetes":  # there they are volumes of the cluster
         there = {path.name for path in found}
-        for absent in sorted(_ran(name) - there):
+        for absent in sorted(_expected_folders(name) - there):
             missing.add(ABSENT, f"{name}/{absent}")
 
 
-def _ran(name: str) -> set[str]:
+def _expected_folders(name: str) -> set[str]:
     """Return the names of folders that should exist according to the database."""
     ran = Session.objects.filter(ready__isnull=False)
     projects = Project.objects.existing().filter(pk__in=ran.values("project"))

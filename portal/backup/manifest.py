@@ -23,11 +23,11 @@ from django.utils.translation import ngettext
 from portal.backup.archives import Contents
 from portal.backup.programs import BackupError
 
-LINES = 50
+MAX_LINES = 50
 """How many lines are shown at most; the manifest has all."""
 
 
-def amount(made: Manifest) -> str:
+def describe_size(made: Manifest) -> str:
     """Return in words how much is in a backup."""
     entries = sum(contents.entries for contents in made.folders.values())
     size = sum(contents.bytes for contents in made.folders.values())
@@ -46,10 +46,10 @@ def amount(made: Manifest) -> str:
     )
 
 
-def lacking(made: Manifest, kind: str) -> Iterator[str]:
+def describe_omissions(made: Manifest, kind: str) -> Iterator[str]:
     """Yield a line for each group of things that are ``left_out`` of a backup or ``missing``."""
-    for number, (folder, each) in enumerate(made.lacking(kind)):
-        if number == LINES:
+    for number, (folder, each) in enumerate(made.omissions(kind)):
+        if number == MAX_LINES:
             yield _("… and more: the manifest has all of them.")
             return
         yield _line(folder, each, kind)
@@ -111,11 +111,11 @@ class Manifest:
         return self.format == _OLD
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the backup has everything that it should."""
         return not self.missing and not any(each.missing for each in self.folders.values())
 
-    def lacking(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def omissions(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield what is ``left_out`` or ``missing``, with the folder that contains the names."""
         yield from (("", each) for each in getattr(self, kind))
         for archive, contents in self.folders.items():

@@ -31,7 +31,14 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ModelState, ProjectState
 
-from portal.backup.programs import Done, failed, last_words, missing, plain, run
+from portal.backup.programs import (
+    ProcessResult,
+    output_tail,
+    program_failed,
+    program_missing,
+    run,
+    untranslated_environment,
+)
 
 OWN_LABELS = ("portal", "notebook_sessions", "quotas", "keys")
 CONTENT_TYPES = "django_content_type"
@@ -42,7 +49,7 @@ _TABLES = """
     WHERE c.relkind IN ('r', 'p') AND n.nspname = current_schema()
       AND pg_has_role(c.relowner, 'USAGE') ORDER BY 1
 """
-_USERS = """
+_DEPENDENTS = """
     SELECT DISTINCT r.ev_class::regclass::text FROM pg_depend d
       JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY(%(ours)s::regclass[])
@@ -83,22 +90,22 @@ def installed_tables() -> Tables:
         (schema,) = cursor.fetchone()
         cursor.execute(_TABLES)
         names = [name for name, _schema in cursor.fetchall()]
-    known = ever_made()
+    known = known_table_names()
     others = _models_of_other_apps(names)
     unknown = [name for name in names if name not in known and may_be_ours(name, others)]
     return Tables(schema, [name for name in names if name in known], unknown)
 
 
-def users_of(tables: Tables) -> list[str]:
+def dependents_of(tables: Tables) -> list[str]:
     """Return the views and tables of others that depend on the portal's."""
     ours = tables.quoted(tables.known)
     everything = ours + tables.quoted(tables.unknown)
     with connection.cursor() as cursor:
-        cursor.execute(_USERS, {"ours": ours, "all": everything})
+        cursor.execute(_DEPENDENTS, {"ours": ours, "all": everything})
         return [name for (name,) in cursor.fetchall()]
 
 
-def ever_made() -> set[str]:
+def known_table_names() -> set[str]:
     """Return the names of all tables that this code's migrations make or have ever made."""
     loader = MigrationLoader(None, ignore_no_migrations=True)
     state, names = ProjectState(), {MigrationRecorder.Migration._meta.db_table}
@@ -150,8 +157,8 @@ def _models_of_other_apps(names: Collection[str]) -> set[str]:
 
 
 _COUNT = "SELECT COUNT(*) FROM {}"
-_PLAIN = ["--no-owner", "--no-privileges"]
-_SEARCH = b"gin_trgm_ops"
+_PORTABLE_OPTIONS = ["--no-owner", "--no-privileges"]
+_TRIGRAM_OPERATORS = b"gin_trgm_ops"
 """Occurs in the definitions of the indexes of `portal.lib.db`."""
 _NEW_SETTING = b"SET transaction_timeout"
 """Programs of PostgreSQL 17 and newer send this to older servers, too, which do not know it."""
@@ -165,10 +172,10 @@ def dump(target: Path) -> dict[str, int]:
         cursor.execute("SELECT pg_export_snapshot()")
         (snapshot,) = cursor.fetchone()
         found = installed_tables()
-        rows = _counted(found)
+        rows = _count_rows(found)
         wanted = [f"--table={name}" for name in found.quoted([*found.known, *found.unknown])]
-        words = ["--format=custom", *_PLAIN, *wanted, f"--snapshot={snapshot}"]
-        where, environment = _where()
+        words = ["--format=custom", *_PORTABLE_OPTIONS, *wanted, f"--snapshot={snapshot}"]
+        where, environment = _connection_arguments()
         run(
             ["pg_dump", *where[:-1], *words, f"--file={target}", where[-1]], environment=environment
         )
@@ -179,11 +186,11 @@ def dump(target: Path) -> dict[str, int]:
 def load(source: Path, aside: str) -> list[str]:
     """Load a dump in place of the portal's tables; see `portal.backup.database.load`."""
     found = installed_tables()
-    with_search = _has_search()
+    with_search = _has_trigram_extension()
     connection.close()
     with _psql() as write:
         write(b"BEGIN;\nSET client_min_messages = warning; SET lock_timeout = '60s';\n")
-        for statement in _clearing(found, aside):
+        for statement in _clearing_statements(found, aside):
             write(statement.encode() + b";\n")
         for section in ("pre-data", "data", "post-data"):
             for piece in _script(source, section, with_search=with_search):
@@ -192,12 +199,12 @@ def load(source: Path, aside: str) -> list[str]:
     return found.unknown
 
 
-def counted() -> dict[str, int]:
+def count_rows() -> dict[str, int]:
     """Return the current number of rows in each of the portal's tables."""
-    return _counted(installed_tables())
+    return _count_rows(installed_tables())
 
 
-def _counted(found: Tables) -> dict[str, int]:
+def _count_rows(found: Tables) -> dict[str, int]:
     rows = {}
     with connection.cursor() as cursor:
         for name, quoted in zip(found.known, found.quoted(found.known), strict=True):
@@ -206,7 +213,7 @@ def _counted(found: Tables) -> dict[str, int]:
     return rows
 
 
-def _clearing(found: Tables, aside: str) -> Iterator[str]:
+def _clearing_statements(found: Tables, aside: str) -> Iterator[str]:
     """Yield the statements that remove the old tables."""
     if found.unknown:
         yield f"CREATE SCHEMA IF NOT EXISTS {quote(aside)}"
@@ -216,7 +223,7 @@ def _clearing(found: Tables, aside: str) -> Iterator[str]:
         yield f"DROP TABLE {', '.join(found.quoted(found.known))} CASCADE"
 
 
-def _has_search() -> bool:
+def _has_trigram_extension() -> bool:
     """Return whether the database has the extension for `portal.lib.db`; create it if possible."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM pg_extension WHERE extname = 'pg_trgm'")
@@ -234,12 +241,14 @@ def _has_search() -> bool:
 
 def _script(source: Path, section: str, *, with_search: bool) -> Iterator[bytes]:
     """Yield the SQL of one section of a dump. Raises `BackupError` if it cannot be read."""
-    words = ["pg_restore", *_PLAIN, f"--section={section}", "--file=-", str(source)]
+    words = ["pg_restore", *_PORTABLE_OPTIONS, f"--section={section}", "--file=-", str(source)]
     with tempfile.TemporaryFile() as said:
         try:
-            reading = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=said, env=plain())
+            reading = subprocess.Popen(
+                words, stdout=subprocess.PIPE, stderr=said, env=untranslated_environment()
+            )
         except FileNotFoundError:
-            raise missing("pg_restore") from None
+            raise program_missing("pg_restore") from None
         with reading, cast(IO[bytes], reading.stdout) as script:
             yield from _settings(script)
             if section == "data":
@@ -248,7 +257,7 @@ def _script(source: Path, section: str, *, with_search: bool) -> Iterator[bytes]
             else:
                 yield from _definitions(script, with_search=with_search)
         if reading.returncode:
-            raise failed("pg_restore", Done(reading.returncode, last_words(said)))
+            raise program_failed("pg_restore", ProcessResult(reading.returncode, output_tail(said)))
 
 
 def _settings(script: IO[bytes]) -> Iterator[bytes]:
@@ -262,7 +271,7 @@ def _settings(script: IO[bytes]) -> Iterator[bytes]:
 
 def _definitions(script: IO[bytes], *, with_search: bool) -> Iterator[bytes]:
     for line in script:
-        is_search = _SEARCH in line and not with_search
+        is_search = _TRIGRAM_OPERATORS in line and not with_search
         if not is_search and not line.startswith(b"COMMENT ON EXTENSION"):  # only its owner may
             yield line
 
@@ -273,16 +282,16 @@ def _psql() -> Iterator[Callable[[bytes], object]]:
 
     Raises `BackupError` if it failed; if the block fails, ``psql`` is killed in the middle.
     """
-    where, environment = _where()
+    where, environment = _connection_arguments()
     words = ["psql", *where, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-"]
     with tempfile.TemporaryFile() as said:
         try:
             process = subprocess.Popen(
                 words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said,
-                env=plain(environment),
+                env=untranslated_environment(environment),
             )  # fmt: skip
         except FileNotFoundError:
-            raise missing("psql") from None
+            raise program_missing("psql") from None
         script = cast(IO[bytes], process.stdin)
         try:
             with suppress(BrokenPipeError):  # psql has said why
@@ -296,10 +305,10 @@ def _psql() -> Iterator[Callable[[bytes], object]]:
                 script.close()
             process.wait()
         if process.returncode:
-            raise failed("psql", Done(process.returncode, last_words(said)))
+            raise program_failed("psql", ProcessResult(process.returncode, output_tail(said)))
 
 
-def _where() -> tuple[list[str], dict[str, str]]:
+def _connection_arguments() -> tuple[list[str], dict[str, str]]:
     """Return the arguments that lead a program to the database, its name last, and the variables.
 
     The password is a variable, never an argument.

@@ -1,7 +1,7 @@
 """Check that a backup may be restored, and record that a restore has begun.
 
-All checks come before any change. The record (`Journal`) exists from the first move until all is
-done, so that an interrupted restore can be started again. While it exists, half a portal is in
+All checks come before any change. The record (`RestoreRecord`) exists from the first move until all
+is done, so that an interrupted restore can be started again. While it exists, half a portal is in
 place, which can be neither started nor backed up.
 """
 
@@ -34,7 +34,7 @@ FILE = "restoring.json"
 
 
 @dataclass
-class Journal:
+class RestoreRecord:
     """The record of a restore that is under way.
 
     ``aside`` names the folders that receive what was there before. ``erased`` are digests of the
@@ -60,13 +60,13 @@ class Journal:
         sync(_path().parent)
 
 
-def read() -> Journal | None:
+def interrupted_restore() -> RestoreRecord | None:
     """Return the record of an interrupted restore; None if there is none.
 
     Raises `BackupError` if it cannot be read.
     """
     try:
-        return Journal(**json.loads(_path().read_text()))
+        return RestoreRecord(**json.loads(_path().read_text()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
@@ -74,7 +74,7 @@ def read() -> Journal | None:
         raise BackupError(text % {"file": _path(), "why": error}) from error
 
 
-def refuse_half() -> None:
+def refuse_interrupted() -> None:
     """Raise `BackupError` if a restore was interrupted, which leaves half a portal in place."""
     if _path().exists():
         text = _(
@@ -85,7 +85,7 @@ def refuse_half() -> None:
 
 
 @contextmanager
-def lock(*, alone: bool) -> Iterator[None]:
+def lock(*, exclusive: bool) -> Iterator[None]:
     """Keep a restore, which is ``alone``, apart from all backups.
 
     Raises `BackupError` if another one holds the lock.
@@ -97,7 +97,7 @@ def lock(*, alone: bool) -> Iterator[None]:
         return
     with file:
         try:
-            fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
             text = _("A backup or a restore of this portal is under way. Wait for it to end.")
             raise BackupError(text) from None
@@ -108,7 +108,7 @@ def _path() -> Path:
     return Path(settings.PORTAL_DATA) / FILE
 
 
-def refuse_unfit(made: Manifest) -> None:
+def refuse_incompatible(made: Manifest) -> None:
     """Raise `BackupError` for a backup that this installation cannot take."""
     known = {".".join(key) for key in MigrationLoader(None).disk_migrations}
     if set(made.migrations) - known:
@@ -134,7 +134,7 @@ def refuse_while_running() -> None:
                 "minute. End web, worker and watch, wait that long, and restore again."
             )
         )
-    if running := _at_work():
+    if running := _count_running():
         text = _(
             "%(count)d notebooks or builds still run, and after a restore nobody would know whose "
             "they are. Stop them first: start the portal, stop them in the admin, end the portal."
@@ -142,13 +142,13 @@ def refuse_while_running() -> None:
         raise BackupError(text % {"count": running})
 
 
-def refuse_users_of_tables() -> None:
+def refuse_dependents() -> None:
     """Raise `BackupError` if views or tables of others depend on the portal's tables.
 
     Dropping the portal's tables would drop them, too.
     """
     if database.kind() == "postgresql" and (
-        names := postgresql.users_of(postgresql.installed_tables())
+        names := postgresql.dependents_of(postgresql.installed_tables())
     ):
         text = _(
             "These views and tables of others use the portal's, and would go with them: "
@@ -173,7 +173,7 @@ def is_in_use() -> bool:
     return _has_people() or any(_has_files(top) for top in tops)
 
 
-def _at_work() -> int:
+def _count_running() -> int:
     backend = get_backend()
     try:
         servers, builds = backend.servers(), backend.builds()
@@ -202,8 +202,8 @@ def _has_files(top: Path) -> bool:
 
 def _is_used(path: Path) -> bool:
     """Return whether something would have to be moved; one person's mounted disk may be empty."""
-    if not swap.stands_in_the_way(path):
+    if not swap.must_be_moved(path):
         return False
-    if not swap.is_elsewhere(path):
+    if not swap.is_link_or_mount(path):
         return True
-    return any(swap.stands_in_the_way(below) for below in path.iterdir())
+    return any(swap.must_be_moved(below) for below in path.iterdir())

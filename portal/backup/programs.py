@@ -19,18 +19,20 @@ class BackupError(Exception):
     """
 
 
-_SHOWN = 2000
+_MAX_OUTPUT = 2000
 """How many bytes of a program's output are kept: the last ones."""
 
 
-class Done(NamedTuple):
+class ProcessResult(NamedTuple):
     """A program's exit status (negative: the signal that ended it) and its last words."""
 
     code: int
-    said: str
+    output: str
 
 
-def ended(words: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> Done:
+def run_unchecked(
+    words: Sequence[str | Path], *, environment: Mapping[str, str] | None = None
+) -> ProcessResult:
     """Run a program to its end with untranslated messages.
 
     Raises `BackupError` if the program is not installed.
@@ -39,43 +41,43 @@ def ended(words: Sequence[str | Path], *, environment: Mapping[str, str] | None 
         try:
             done = subprocess.run(
                 words,
-                env=plain(environment),
+                env=untranslated_environment(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 check=False,
             )
         except FileNotFoundError:
-            raise missing(words[0]) from None
-        return Done(done.returncode, last_words(said))
+            raise program_missing(words[0]) from None
+        return ProcessResult(done.returncode, output_tail(said))
 
 
 def run(words: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> None:
     """Run a program to its end. Raises `BackupError` with the program's message if it fails."""
-    done = ended(words, environment=environment)
+    done = run_unchecked(words, environment=environment)
     if done.code:
-        raise failed(words[0], done)
+        raise program_failed(words[0], done)
 
 
-def plain(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+def untranslated_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment in which programs do not translate their messages."""
     return {**os.environ, **(environment or {}), "LC_ALL": "C"}
 
 
-def last_words(said: BinaryIO) -> str:
-    """Return the last `_SHOWN` bytes of a program's output as text."""
+def output_tail(said: BinaryIO) -> str:
+    """Return the last `_MAX_OUTPUT` bytes of a program's output as text."""
     size = said.seek(0, os.SEEK_END)
-    said.seek(max(0, size - _SHOWN))
+    said.seek(max(0, size - _MAX_OUTPUT))
     return said.read().decode("utf-8", "replace").strip()
 
 
-def missing(program: str | Path) -> BackupError:
+def program_missing(program: str | Path) -> BackupError:
     """Return the error for a program that is not installed."""
     text = _("The program %(program)s is missing. Install it and try again.")
     return BackupError(text % {"program": program})
 
 
-def failed(program: str | Path, done: Done) -> BackupError:
+def program_failed(program: str | Path, done: ProcessResult) -> BackupError:
     """Return the error for a program that failed, with its last words."""
     text = _("%(program)s failed: %(why)s")
-    return BackupError(text % {"program": program, "why": done.said or done.code})
+    return BackupError(text % {"program": program, "why": done.output or done.code})

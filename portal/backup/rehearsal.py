@@ -1,7 +1,7 @@
 """Restore a backup beside the running portal and inspect the result.
 
 ``manage.py rehearse_restore`` makes a separate folder and database, restores into them with
-``manage.py restore`` as for real, inspects the result (`findings`) and removes both. It asks
+``manage.py restore`` as for real, inspects the result (`find_problems`) and removes both. It asks
 nothing of the cluster, Redis, a mail server or an identity provider, and starts no process of a
 portal, which might send letters.
 """
@@ -25,7 +25,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from keys.sealing import unreadable
+from keys.sealing import count_unreadable
 from portal.backup import database, manifest
 from portal.backup.create import KEYS
 from portal.backup.postgresql import quote
@@ -35,35 +35,35 @@ from portal.models import User
 from portal.run import static_files
 from sessions.models import Project
 
-PEOPLE = 20
+MAX_PEOPLE = 20
 """How many people's pages are opened."""
-SEALED = 1000
+MAX_SEALED_ROWS = 1000
 
 
-def findings() -> Iterator[str]:
+def find_problems() -> Iterator[str]:
     """Yield a sentence for everything that is wrong."""
     static_files.refresh()
-    yield from sealed()
-    yield from _page(Client(), reverse("home"), _("nobody"))
+    yield from find_unreadable_columns()
+    yield from _check_page(Client(), reverse("home"), _("nobody"))
     for person in _people():
         client = Client()
         client.force_login(person)
         names = Project.objects.filter(owner=person).existing().values_list("name", flat=True)
         pages = [reverse("home"), *(reverse("project", args=[name]) for name in names[:3])]
         for page in pages:
-            yield from _page(client, page, person.username)
+            yield from _check_page(client, page, person.username)
 
 
 def _people() -> list[User]:
     """Return people who have projects and may sign in."""
     owners = User.objects.filter(projects__removed__isnull=True, is_active=True).distinct()
-    return [person for person in owners.order_by("-pk")[:PEOPLE] if person.may_enter]
+    return [person for person in owners.order_by("-pk")[:MAX_PEOPLE] if person.may_enter]
 
 
-def sealed() -> Iterator[str]:
+def find_unreadable_columns() -> Iterator[str]:
     """Yield a sentence for each column that the encryption keys do not open."""
     for column in COLUMNS:
-        if lost := unreadable(column, SEALED):
+        if lost := count_unreadable(column, MAX_SEALED_ROWS):
             text = _(
                 "%(what)s: %(lost)d cannot be opened with this encryption key. Name the folder "
                 "where the keys are kept (--keys)."
@@ -71,20 +71,20 @@ def sealed() -> Iterator[str]:
             yield text % {"what": column.model._meta.verbose_name_plural, "lost": lost}
 
 
-def _page(client: Client, address: str, who: str) -> Iterator[str]:
+def _check_page(client: Client, address: str, reader: str) -> Iterator[str]:
     try:
         status = client.get(address, headers={"host": settings.ALLOWED_HOSTS[-1]}).status_code
     except Exception as error:  # noqa: BLE001  any error is a finding
         yield _("%(page)s fails for %(who)s: %(why)r") % {
-            "page": address, "who": who, "why": error,
+            "page": address, "who": reader, "why": error,
         }  # fmt: skip
         return
     if status != 200:
-        words = {"page": address, "who": who, "status": status}
+        words = {"page": address, "who": reader, "status": status}
         yield _("%(page)s answers %(status)d to %(who)s") % words
 
 
-_LEFT = (
+_DROPPED_PREFIXES = (
     "OIDC_", "PORTAL_EMAIL_", "PORTAL_OPERATORS_MAIL", "REDIS_URL", "DATABASE_URL", "PORTAL_URL",
     "PORTAL_HOST", "PORTAL_PORT", "PORTAL_GATEWAY_DOMAIN", "PORTAL_BACKEND", "PORTAL_DATA",
 )  # fmt: skip
@@ -92,7 +92,7 @@ _LEFT = (
 
 
 @contextmanager
-def scratch(place: Path, source: Path, *, keep: bool) -> Iterator[Path]:
+def scratch_folder(place: Path, source: Path, *, keep: bool) -> Iterator[Path]:
     """Yield a new data folder in ``place``. Raises `BackupError` if the backup has no room."""
     size = sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
     if (free := shutil.disk_usage(place).free) < size:
@@ -141,20 +141,22 @@ def rehearse(source: Path, folder: Path, url: str, keys: Path | None) -> Iterato
     for key in KEYS if keys else ():
         if keys and (keys / key).exists():
             shutil.copy2(keys / key, folder / key)
-    variables = environment(os.environ, folder, url)
-    told = _step(["restore", str(source)], variables).splitlines()
+    variables = isolated_environment(os.environ, folder, url)
+    told = _run_command(["restore", str(source)], variables).splitlines()
     yield "\n".join(told[:-1])  # the last line says to start the portal
-    yield _step(["rehearse_restore", "--inspect", str(source)], variables)
+    yield _run_command(["rehearse_restore", "--inspect", str(source)], variables)
 
 
-def environment(variables: Mapping[str, str], folder: Path, url: str) -> dict[str, str]:
+def isolated_environment(variables: Mapping[str, str], folder: Path, url: str) -> dict[str, str]:
     """Return the variables for a portal in this folder that is cut off from everything else."""
-    kept = {name: value for name, value in variables.items() if not name.startswith(_LEFT)}
+    kept = {
+        name: value for name, value in variables.items() if not name.startswith(_DROPPED_PREFIXES)
+    }
     apart = {"PORTAL_DATA": str(folder), "PORTAL_BACKEND": "local"}
     return {**kept, **apart, **({"DATABASE_URL": url} if url else {})}
 
 
-def _step(words: list[str], variables: dict[str, str]) -> str:
+def _run_command(words: list[str], variables: dict[str, str]) -> str:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *words, "--skip-checks"]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     if done.returncode:

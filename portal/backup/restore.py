@@ -21,12 +21,12 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from portal.lib.datafolder import only_one
+from portal.lib.datafolder import exclusive_lock
 from portal.models import Erasure, User
 from portal.models.erasure import digest
 from sessions.backends.local import owners
 from sessions.backends.local.folders import Folders
-from sessions.backends.local.installation import give
+from sessions.backends.local.installation import ensure_id
 from sessions.lifecycle.ending import fail
 from sessions.models import Build, Session
 from sessions.progress import journal
@@ -36,13 +36,13 @@ from . import database, folders, manifest, preconditions, swap
 from .create import KEYS
 from .folders import Unpacked, unpack
 from .manifest import Manifest
-from .preconditions import Journal
+from .preconditions import RestoreRecord
 from .programs import BackupError
 
 CODE = "restore.ended"
 
 
-def settle(made: datetime) -> int:
+def end_stale_sessions(made: datetime) -> int:
     """End every session and build that ran when the backup was made; return how many sessions."""
     live = list(Session.objects.live().select_related("project"))
     for session in live:
@@ -68,17 +68,17 @@ def _end(session: Session, made: datetime) -> None:
     fail(session, CODE, text % {"when": when}, by="restore")
 
 
-INSTALLATION = Folders(Path()).installation.name
+INSTALLATION_FILE = Folders(Path()).installation.name
 """The file in the data folder that holds the installation's id."""
 
 
 @dataclass
-class Restored:
+class RestoreResult:
     """The outcome of a restore.
 
     ``aside`` are the folders that hold what was there before. ``tables`` were moved to the schema
     ``schema``. ``ended`` counts sessions that were ended. ``erased`` are people who were erased
-    after the backup was made, and are back. ``lacking`` says what could not be unpacked.
+    after the backup was made, and are back. ``incomplete`` says what could not be unpacked.
     """
 
     made: Manifest
@@ -88,52 +88,58 @@ class Restored:
     schema: str = ""
     tables: list[str] = field(default_factory=list)
     erased: list[str] = field(default_factory=list)
-    lacking: dict[str, list[str]] = field(default_factory=dict)
+    incomplete: dict[str, list[str]] = field(default_factory=dict)
 
 
-def restore(source: Path, *, force: bool) -> Restored:
+def restore(source: Path, *, force: bool) -> RestoreResult:
     """Replace database, files and keys by those of the backup. Raises `BackupError`."""
     made = manifest.read(source)
-    preconditions.refuse_unfit(made)
+    preconditions.refuse_incompatible(made)
     manifest.verify(source, made)
-    with only_one(), preconditions.lock(alone=True):
+    with exclusive_lock(), preconditions.lock(exclusive=True):
         preconditions.refuse_while_running()
-        preconditions.refuse_users_of_tables()
-        half = preconditions.read()
+        preconditions.refuse_dependents()
+        half = preconditions.interrupted_restore()
         if not force and half is None:
             preconditions.refuse_to_replace()
-        return _unpacked(source, made, half)
+        return _unpack_and_restore(source, made, half)
 
 
-def _unpacked(source: Path, made: Manifest, half: Journal | None) -> Restored:
+def _unpack_and_restore(
+    source: Path, made: Manifest, interrupted: RestoreRecord | None
+) -> RestoreResult:
     unpacked = Unpacked()
     try:
         unpack(source, made, unpacked)
-        return _restore(source, made, half, unpacked)
+        return _restore(source, made, interrupted, unpacked)
     except OSError as error:
         text = _("The restore was broken off: %(why)s. Mend that, and restore again.")
         raise BackupError(text % {"why": error}) from error
     finally:
-        unpacked.drop()
+        unpacked.clean_up()
 
 
-def _restore(source: Path, made: Manifest, half: Journal | None, unpacked: Unpacked) -> Restored:
-    result = Restored(made, lacking=unpacked.lacking)
-    note = half or Journal(f"{swap.NAME}{timezone.now():%Y%m%d-%H%M%S}", _erased())
-    is_in_use = half is not None or preconditions.is_in_use()
+def _restore(
+    source: Path, made: Manifest, interrupted: RestoreRecord | None, unpacked: Unpacked
+) -> RestoreResult:
+    result = RestoreResult(made, incomplete=unpacked.incomplete)
+    note = interrupted or RestoreRecord(
+        f"{swap.ASIDE_PREFIX}{timezone.now():%Y%m%d-%H%M%S}", _erased_digests()
+    )
+    is_in_use = interrupted is not None or preconditions.is_in_use()
     note.write()
     if is_in_use:
         result.aside = _move_aside(made, note.aside)
-    for target, grown in unpacked.grown.items():
-        swap.put(grown, target)
-    _bring_files(source, made)
-    _bring_uids(made)
+    for target, grown in unpacked.staged.items():
+        swap.move_into_place(grown, target)
+    _copy_files(source, made)
+    _record_uids(made)
     name = note.aside.replace("-", "_")
-    result.tables = database.load(source / database.NAMES[made.database], name)
+    result.tables = database.load(source / database.FILE_NAMES[made.database], name)
     result.schema = name if result.tables else ""
-    _refuse_other_rows(made)
+    _require_same_rows(made)
     call_command("migrate", interactive=False, verbosity=0)
-    result.ended = settle(datetime.fromisoformat(made.made))
+    result.ended = end_stale_sessions(datetime.fromisoformat(made.made))
     names = User.objects.values_list("username", flat=True)
     result.people = len(names)
     result.erased = sorted(name for name in names if digest(name) in note.erased)
@@ -142,7 +148,7 @@ def _restore(source: Path, made: Manifest, half: Journal | None, unpacked: Unpac
     return result
 
 
-def _erased() -> list[str]:
+def _erased_digests() -> list[str]:
     """Return the digests of the names of people who were erased here."""
     try:
         return list(Erasure.objects.values_list("username", flat=True))
@@ -155,8 +161,10 @@ def _move_aside(made: Manifest, name: str) -> list[Path]:
     data = Path(settings.PORTAL_DATA)
     place = data / name
     place.mkdir(mode=0o700, exist_ok=True)
-    copy = place / database.NAMES[made.database]
-    if database.counted() and not copy.exists():  # a copy that exists is from before the first try
+    copy = place / database.FILE_NAMES[made.database]
+    if (
+        database.count_rows() and not copy.exists()
+    ):  # a copy that exists is from before the first try
         draft = copy.with_name(f".{copy.name}.partial")
         draft.unlink(missing_ok=True)
         database.dump(draft)
@@ -165,37 +173,39 @@ def _move_aside(made: Manifest, name: str) -> list[Path]:
     for folder in folders.FOLDERS:
         top = data / folder
         for path in sorted(top.iterdir()) if top.is_dir() else ():
-            if swap.stands_in_the_way(path) and f"{folder}/{path.name}" not in folders.FOLDERS:
+            if swap.must_be_moved(path) and f"{folder}/{path.name}" not in folders.FOLDERS:
                 places[swap.move(path, [place / folder, top / f".{name}"], name)] = None
-    others = [key for key in (*KEYS, INSTALLATION) if key in made.files or key == INSTALLATION]
+    others = [
+        key for key in (*KEYS, INSTALLATION_FILE) if key in made.files or key == INSTALLATION_FILE
+    ]
     for path in (data / each for each in ("run", *others)):
         if path.exists():
             swap.move(path, [place], name)
     return [each for each in places if each.parent != place]
 
 
-def _bring_files(source: Path, made: Manifest) -> None:
+def _copy_files(source: Path, made: Manifest) -> None:
     for file in (*KEYS, *folders.FILES):
         if file in made.files:
             shutil.copy2(source / file, settings.PORTAL_DATA / file)
     if made.installation and settings.PORTAL_BACKEND != "kubernetes":
         where = Folders(settings.PORTAL_DATA)
         where.installation.unlink(missing_ok=True)
-        give(where, made.installation)
+        ensure_id(where, made.installation)
 
 
-def _bring_uids(made: Manifest) -> None:
+def _record_uids(made: Manifest) -> None:
     """Record the uids of the unpacked files: those that their owners had then."""
     homes = Folders(settings.PORTAL_DATA).homes
     for base in made.uids.get("bases", ()) if homes.is_dir() else ():
-        owners.note(homes, base=base)
+        owners.record_uids(homes, base=base)
     for own in made.uids.get("own", ()) if homes.is_dir() else ():
-        owners.note(homes, own=own)
+        owners.record_uids(homes, own=own)
 
 
-def _refuse_other_rows(made: Manifest) -> None:
+def _require_same_rows(made: Manifest) -> None:
     """Raise `BackupError` if the database does not have all rows that were dumped."""
-    there = database.counted()
+    there = database.count_rows()
     if other := [name for name, rows in made.rows.items() if there.get(name) != rows]:
         text = _(
             "These tables of the database do not have the rows that they had: %(names)s. Restore "

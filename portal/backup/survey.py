@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-LONGEST = 3900
+MAX_PATH_BYTES = 3900
 """Paths of this many bytes or more are not kept: they could not be restored by name."""
-LOST = "lost+found"
+LOST_AND_FOUND = "lost+found"
 """The file system's own folder at the top of a disk, which only root reads."""
-SHOWN = 20
+MAX_NAMES = 20
 """How many names of each kind are listed; all are counted."""
 SOCKET = "sockets, which only a running program fills"
-TOO_LONG = f"paths of {LONGEST} bytes or more, which no program opens by their names"
+TOO_LONG = f"paths of {MAX_PATH_BYTES} bytes or more, which no program opens by their names"
 
 _KINDS = {
     stat.S_IFDIR: "folder", stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo",
@@ -32,23 +32,23 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class Fact(NamedTuple):
+class FileState(NamedTuple):
     """The state of a file or folder.
 
-    Any change of a file changes its fact; only replacing a folder changes the folder's. ``place``
-    is device and inode in one number. ``changed`` is the time of the last change in nanoseconds,
-    which nobody can set.
+    Any change of a file changes its fact; only replacing a folder changes the folder's.
+    ``device_inode`` is device and inode in one number. ``changed_ns`` is the time of the last
+    change in nanoseconds, which nobody can set.
     """
 
     kind: str
     size: int
-    place: int
-    changed: int
+    device_inode: int
+    changed_ns: int
     is_linked: bool
 
 
-class Names:
-    """A bounded list of names by reason: the first `SHOWN` of each, and their number."""
+class NamesByReason:
+    """A bounded list of names by reason: the first `MAX_NAMES` of each, and their number."""
 
     def __init__(self) -> None:
         self._named: dict[str, list[str]] = {}
@@ -58,13 +58,13 @@ class Names:
         """Count a name under a reason, and keep it if it is one of the first."""
         self._counted[reason] = self._counted.get(reason, 0) + 1
         names = self._named.setdefault(reason, [])
-        if len(names) < SHOWN:
+        if len(names) < MAX_NAMES:
             names.append(name)
 
     def __bool__(self) -> bool:
         return bool(self._counted)
 
-    def listed(self) -> list[dict[str, object]]:
+    def as_list(self) -> list[dict[str, object]]:
         """Return the list for the manifest: ``why``, ``count`` and some of the ``names``."""
         return [
             {"why": why, "count": count, "names": self._named[why]}
@@ -76,30 +76,34 @@ class Names:
 class Survey:
     """The contents of a folder.
 
-    ``facts`` has everything that can be kept, by path below the folder. ``left_out`` is what is
+    ``files`` has everything that can be kept, by path below the folder. ``left_out`` is what is
     never kept, ``unread`` what could not be read.
     """
 
-    facts: dict[str, Fact] = field(default_factory=dict)
-    left_out: Names = field(default_factory=Names)
-    unread: Names = field(default_factory=Names)
+    files: dict[str, FileState] = field(default_factory=dict)
+    left_out: NamesByReason = field(default_factory=NamesByReason)
+    unread: NamesByReason = field(default_factory=NamesByReason)
 
     @property
-    def amount(self) -> tuple[int, int]:
+    def totals(self) -> tuple[int, int]:
         """The number of entries, and the bytes of the files, each counted once."""
         total, seen = 0, set()
-        for fact in self.facts.values():
-            if fact.kind == "file" and fact.place not in seen:
+        for fact in self.files.values():
+            if fact.kind == "file" and fact.device_inode not in seen:
                 total += fact.size
                 if fact.is_linked:
-                    seen.add(fact.place)
-        return len(self.facts), total
+                    seen.add(fact.device_inode)
+        return len(self.files), total
 
 
-def is_lost(path: Path) -> bool:
-    """Return whether this is the file system's own `LOST`, not a person's folder of that name."""
+def is_lost_and_found(path: Path) -> bool:
+    """Return whether this is the file system's own `LOST_AND_FOUND`, not a person's folder of that name."""
     try:
-        return path.name == LOST and os.path.ismount(path.parent) and path.lstat().st_uid == 0
+        return (
+            path.name == LOST_AND_FOUND
+            and os.path.ismount(path.parent)
+            and path.lstat().st_uid == 0
+        )
     except OSError:
         return False
 
@@ -107,16 +111,16 @@ def is_lost(path: Path) -> bool:
 def survey(folder: Path) -> Survey:
     """Read what is in ``folder``, which may be a link. Raises `OSError` if it is not a folder."""
     found = Survey()
-    found.facts.update(walk(folder, found))
+    found.files.update(walk(folder, found))
     return found
 
 
-def walk(folder: Path, found: Survey) -> Iterator[tuple[str, Fact]]:
+def walk(folder: Path, found: Survey) -> Iterator[tuple[str, FileState]]:
     """Yield what can be kept, and record in ``found`` what cannot. Raises like `survey`."""
-    without = LOST if is_lost(folder / LOST) else None
+    without = LOST_AND_FOUND if is_lost_and_found(folder / LOST_AND_FOUND) else None
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        todo = [("", _fact(os.fstat(top)))]
+        todo = [("", _file_state(os.fstat(top)))]
         while todo:
             for path, fact in _children(top, *todo.pop(), found):
                 if path != without:
@@ -127,7 +131,7 @@ def walk(folder: Path, found: Survey) -> Iterator[tuple[str, Fact]]:
         os.close(top)
 
 
-def digest(folder: Path, path: str, expected: Fact) -> str | None:
+def digest(folder: Path, path: str, expected: FileState) -> str | None:
     """Return the SHA-256 of a file below ``folder``.
 
     Returns None if the file is not ``expected``, changes meanwhile or cannot be read.
@@ -135,17 +139,19 @@ def digest(folder: Path, path: str, expected: Fact) -> str | None:
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with os.fdopen(os.open(path, _FILE, dir_fd=top), "rb") as file:
-            if _fact(os.fstat(file.fileno())) != expected:
+            if _file_state(os.fstat(file.fileno())) != expected:
                 return None
             made = hashlib.file_digest(file, "sha256").hexdigest()
-            return made if _fact(os.fstat(file.fileno())) == expected else None
+            return made if _file_state(os.fstat(file.fileno())) == expected else None
     except OSError:
         return None
     finally:
         os.close(top)
 
 
-def _children(top: int, path: str, fact: Fact, found: Survey) -> Iterator[tuple[str, Fact]]:
+def _children(
+    top: int, path: str, fact: FileState, found: Survey
+) -> Iterator[tuple[str, FileState]]:
     """Yield what is in one folder. A folder that is gone or was replaced counts as empty."""
     try:
         opened = os.open(path or ".", _FOLDER, dir_fd=top)
@@ -156,17 +162,21 @@ def _children(top: int, path: str, fact: Fact, found: Survey) -> Iterator[tuple[
             found.unread.add(error.strerror or str(error), path)
         return
     try:
-        if _fact(os.fstat(opened)).place == fact.place:
+        if _file_state(os.fstat(opened)).device_inode == fact.device_inode:
             with os.scandir(opened) as entries:
                 for entry in entries:
-                    yield from _noted(entry, f"{path}/{entry.name}" if path else entry.name, found)
+                    yield from _entry_state(
+                        entry, f"{path}/{entry.name}" if path else entry.name, found
+                    )
     except OSError as error:
         found.unread.add(error.strerror or str(error), path)
     finally:
         os.close(opened)
 
 
-def _noted(entry: os.DirEntry[str], path: str, found: Survey) -> Iterator[tuple[str, Fact]]:
+def _entry_state(
+    entry: os.DirEntry[str], path: str, found: Survey
+) -> Iterator[tuple[str, FileState]]:
     try:
         seen = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
@@ -174,25 +184,28 @@ def _noted(entry: os.DirEntry[str], path: str, found: Survey) -> Iterator[tuple[
     except OSError as error:
         found.unread.add(error.strerror or str(error), path)
         return
-    if len(os.fsencode(path)) + 2 >= LONGEST:  # ``tar`` puts ./ before it
+    if len(os.fsencode(path)) + 2 >= MAX_PATH_BYTES:  # ``tar`` puts ./ before it
         found.left_out.add(TOO_LONG, path)
     elif stat.S_IFMT(seen.st_mode) not in _KINDS:
         found.left_out.add(SOCKET, path)
     else:
-        yield path, _fact(seen)
+        yield path, _file_state(seen)
 
 
-def _fact(seen: os.stat_result) -> Fact:
+def _file_state(seen: os.stat_result) -> FileState:
     kind = _KINDS.get(stat.S_IFMT(seen.st_mode), "socket")
     place = seen.st_dev << 64 | seen.st_ino
     if kind == "folder":
-        return Fact(kind, 0, place, 0, is_linked=False)
-    return Fact(kind, seen.st_size, place, seen.st_ctime_ns, is_linked=seen.st_nlink > 1)
+        return FileState(kind, 0, place, 0, is_linked=False)
+    return FileState(kind, seen.st_size, place, seen.st_ctime_ns, is_linked=seen.st_nlink > 1)
 
 
-def _is_there(top: int, path: str, fact: Fact) -> bool:
+def _is_there(top: int, path: str, fact: FileState) -> bool:
     """Return whether the same folder is still there; if not, somebody has moved it meanwhile."""
     try:
-        return _fact(os.stat(path or ".", dir_fd=top, follow_symlinks=False)).place == fact.place
+        return (
+            _file_state(os.stat(path or ".", dir_fd=top, follow_symlinks=False)).device_inode
+            == fact.device_inode
+        )
     except OSError:
         return False

@@ -4,9 +4,9 @@
 on a file in it says that somebody works on it. A killed program's folder has no lock, and the next
 backup in the same place removes it.
 
-`move` and `put` serve a restore. Unpacked files grow in ``.restoring`` inside the target folder, so
-on the same disk, and everything takes its place by renaming. What was there goes to
-``before-restore-<time>`` in the data folder, or, if it is on another disk, to
+`move` and `move_into_place` serve a restore. Unpacked files grow in ``.restoring`` inside the
+target folder, so on the same disk, and everything takes its place by renaming. What was there goes
+to ``before-restore-<time>`` in the data folder, or, if it is on another disk, to
 ``.before-restore-<time>`` in its own folder. A person's folder that is a link or a mount point
 stays one: only its contents are moved and replaced.
 """
@@ -24,14 +24,14 @@ from pathlib import Path
 
 from django.utils.translation import gettext as _
 
-from .programs import BackupError, ended, run
-from .survey import LOST
+from .programs import BackupError, run, run_unchecked
+from .survey import LOST_AND_FOUND
 
 _LOCK = ".lock"
-_ENDS = ".partial"
+_SUFFIX = ".partial"
 
 
-class Taken(Exception):
+class AlreadyInProgress(Exception):
     """Raised if another program is making this folder."""
 
 
@@ -39,15 +39,15 @@ class Taken(Exception):
 def draft(target: Path) -> Iterator[Path]:
     """Yield a new folder that becomes ``target`` after the block, or vanishes if the block fails.
 
-    Raises `Taken` if another program is making the same one.
+    Raises `AlreadyInProgress` if another program is making the same one.
     """
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _sweep(target.parent)
-    growing = target.with_name(f".{target.name}{_ENDS}")
+    _remove_abandoned(target.parent)
+    growing = target.with_name(f".{target.name}{_SUFFIX}")
     try:
         growing.mkdir(mode=0o700)
     except FileExistsError:
-        raise Taken from None
+        raise AlreadyInProgress from None
     try:
         with _locked(growing):
             yield growing
@@ -75,26 +75,28 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _sweep(place: Path) -> None:
-    for lock in place.glob(f".*{_ENDS}/{_LOCK}"):
+def _remove_abandoned(place: Path) -> None:
+    for lock in place.glob(f".*{_SUFFIX}/{_LOCK}"):
         with suppress(OSError), _locked(left := lock.parent):  # nobody else holds it
             shutil.rmtree(left, ignore_errors=True)
 
 
-GROWING = ".restoring"
-NAME = "before-restore-"
+STAGING = ".restoring"
+ASIDE_PREFIX = "before-restore-"
 _OTHER_DISK = (errno.EXDEV, errno.EBUSY)
 
 
-def stands_in_the_way(path: Path) -> bool:
+def must_be_moved(path: Path) -> bool:
     """Return whether a path must be moved away.
 
     The file system's own folder and those of this and earlier restores stay.
     """
-    return path.name not in {LOST, GROWING} and not path.name.startswith((NAME, f".{NAME}"))
+    return path.name not in {LOST_AND_FOUND, STAGING} and not path.name.startswith(
+        (ASIDE_PREFIX, f".{ASIDE_PREFIX}")
+    )
 
 
-def is_elsewhere(path: Path) -> bool:
+def is_link_or_mount(path: Path) -> bool:
     """Return whether a folder is a link or mount point, which an operator put there."""
     return path.is_dir() and (path.is_symlink() or os.path.ismount(path))
 
@@ -105,11 +107,11 @@ def move(path: Path, places: Iterable[Path], name: str) -> Path:
     If the path is a link or mount point, its contents go to ``.<name>`` inside it. Raises
     `BackupError` if something is mounted in it.
     """
-    if is_elsewhere(path):
-        return empty(path, name)
+    if is_link_or_mount(path):
+        return move_contents(path, name)
     for place in places:
         try:
-            _rename(path, place)
+            _move_into(path, place)
         except OSError as error:
             if error.errno not in _OTHER_DISK:
                 raise
@@ -119,23 +121,23 @@ def move(path: Path, places: Iterable[Path], name: str) -> Path:
     raise BackupError(text % {"path": path})
 
 
-def empty(folder: Path, name: str) -> Path:
+def move_contents(folder: Path, name: str) -> Path:
     """Move everything in a folder to ``.<name>`` inside it, and return that."""
     place = folder / f".{name}"
     for path in sorted(folder.iterdir()):
-        if stands_in_the_way(path):
+        if must_be_moved(path):
             move(path, [place], name)
     return place
 
 
-def put(grown: Path, target: Path) -> None:
+def move_into_place(unpacked: Path, target: Path) -> None:
     """Put what was unpacked into ``grown`` at ``target``, whose old contents are out of the way."""
     if not os.path.lexists(target):
-        _exchange(grown, target)
+        _force_rename(unpacked, target)
         return
-    for path in sorted(grown.iterdir()):
+    for path in sorted(unpacked.iterdir()):
         try:
-            _exchange(path, target / path.name)
+            _force_rename(path, target / path.name)
         except OSError as error:
             if error.errno not in _OTHER_DISK:
                 raise
@@ -144,12 +146,12 @@ def put(grown: Path, target: Path) -> None:
 
 def remove(folder: Path) -> None:
     """Remove unpacked files that are not needed, even if their owner may not change them."""
-    if os.path.lexists(folder) and ended(["rm", "-rf", "--", folder]).code:
-        ended(["chmod", "-R", "u+rwX", "--", folder])
+    if os.path.lexists(folder) and run_unchecked(["rm", "-rf", "--", folder]).code:
+        run_unchecked(["chmod", "-R", "u+rwX", "--", folder])
         run(["rm", "-rf", "--", folder])
 
 
-def _exchange(path: Path, target: Path) -> None:
+def _force_rename(path: Path, target: Path) -> None:
     """Rename a path, even a folder of ours without write permission: it stores its own ``..``."""
     try:
         path.rename(target)
@@ -166,7 +168,7 @@ def _exchange(path: Path, target: Path) -> None:
         target.chmod(mode)
 
 
-def _rename(path: Path, place: Path) -> None:
+def _move_into(path: Path, place: Path) -> None:
     """Move a path into a place under its name, or under another if an earlier try left that one."""
     made = not place.exists()
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -175,7 +177,7 @@ def _rename(path: Path, place: Path) -> None:
         number += 1
         target = place / f"{path.name}~{number}"
     try:
-        _exchange(path, target)
+        _force_rename(path, target)
     except OSError:
         if made:
             place.rmdir()

@@ -54,7 +54,7 @@ def pack(volume: Path, backup: Path) -> int:
 
     Raises `BackupError` if the backup exists already.
     """
-    archive, note = _named(backup)
+    archive, note = _archive_and_note(backup)
     if note.exists():
         raise BackupError(f"{note} is there already.")
     archive.parent.mkdir(parents=True, exist_ok=True)
@@ -81,21 +81,21 @@ def unpack(backup: Path, volume: Path, *, force: bool) -> int:
     Everything is unpacked and checked beside the target, then moved into place in one go. Raises
     `BackupError` if the archive is damaged, or if the volume has files and ``force`` is not set.
     """
-    archive, note = _named(backup)
+    archive, note = _archive_and_note(backup)
     about = json.loads(note.read_text())
     if manifest.digests(archive.parent, [archive.name])[archive.name] != about["sha256"]:
         raise BackupError(f"{archive} is not as it was when it was made.")
-    there = [path for path in volume.iterdir() if swap.stands_in_the_way(path)]
+    there = [path for path in volume.iterdir() if swap.must_be_moved(path)]
     if there and not force:
         raise BackupError(f"There are files in {volume}: add --force, which moves them aside.")
-    growing = volume / swap.GROWING
+    growing = volume / swap.STAGING
     swap.remove(growing)
     growing.mkdir()
     said = archives.unpack(archive, growing)
     lacking = archives.differences(growing, Contents(**about["contents"]))
     if there:
-        swap.empty(volume, f"{swap.NAME}{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    swap.put(growing, volume)
+        swap.move_contents(volume, f"{swap.ASIDE_PREFIX}{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    swap.move_into_place(growing, volume)
     os.sync()
     swap.remove(growing)
     for line in filter(None, [*lacking, said]):
@@ -103,7 +103,7 @@ def unpack(backup: Path, volume: Path, *, force: bool) -> int:
     return INCOMPLETE if lacking or said else 0
 
 
-def _named(backup: Path) -> tuple[Path, Path]:
+def _archive_and_note(backup: Path) -> tuple[Path, Path]:
     return backup.with_name(f"{backup.name}.tar"), backup.with_name(f"{backup.name}.json")
 
 

@@ -24,32 +24,32 @@ from portal.lib.version import VERSION
 from sessions import outages
 from sessions.backends import get_backend
 from sessions.installation import ownership
-from sessions.installation.known import Verdict
-from sessions.models import Condition, Heartbeat, Sign
+from sessions.installation.known import OwnershipStatus
+from sessions.models import Condition, Heartbeat, HeartbeatName
 from sessions.watch import conditions
 
 OK = "ok"
-NEEDED = ("database", "worker", "watch", "backend", ownership.PART)
+REQUIRED_PARTS = ("database", "worker", "watch", "backend", ownership.PART)
 """The parts without which no launch works. Problems of other parts are only reported."""
-TOLERATED = frozenset({"", Verdict.UNREADABLE.value})
+TOLERATED = frozenset({"", OwnershipStatus.UNREADABLE.value})
 """Problems with which launches still work."""
 
 # Words for programs and operators: short, in English, and safe for outsiders to read.
-SILENT = "no sign of life"
-AWAY = "cannot be reached"
+NO_HEARTBEAT = "no sign of life"
+UNREACHABLE = "cannot be reached"
 NOT_MIGRATED = "migrations are missing"
 UNKNOWN = "cannot be known without the database"
 UNWATCHED = "cannot be known without watch"
 
 
-class State(NamedTuple):
+class PartState(NamedTuple):
     """A part's problem, "" if it is well, and since when."""
 
     problem: str
     since: datetime
 
 
-class Report(JsonResponse):
+class HealthResponse(JsonResponse):
     """A JSON answer that is not logged as an error.
 
     Django logs every answer above 499 as our error unless it is marked as logged; a 503 here is
@@ -61,13 +61,13 @@ class Report(JsonResponse):
 
 @never_cache
 @require_safe
-def health(request: HttpRequest) -> Report:
+def health(request: HttpRequest) -> HealthResponse:
     """Answer 200 if a launch would work, else 503; ``checks`` has the same keys either way.
 
     With a ``nonce`` in the query string, the answer has a ``proof`` too.
     """
-    found = states()
-    is_well = all(found[part].problem in TOLERATED for part in NEEDED)
+    found = part_states()
+    is_well = all(found[part].problem in TOLERATED for part in REQUIRED_PARTS)
     about = {
         "status": OK if is_well else "unavailable",
         "checks": {part: state.problem or OK for part, state in found.items()},
@@ -75,7 +75,7 @@ def health(request: HttpRequest) -> Report:
     }
     if nonce := request.GET.get("nonce"):
         about["proof"] = proof(nonce[:64])
-    return Report(about, status=200 if is_well else 503)
+    return HealthResponse(about, status=200 if is_well else 503)
 
 
 def proof(nonce: str) -> str:
@@ -85,23 +85,23 @@ def proof(nonce: str) -> str:
     ).hexdigest()
 
 
-def states() -> dict[str, State]:
+def part_states() -> dict[str, PartState]:
     """Return the state of each part; quick, and never fails."""
     since: dict[tuple[str, str], datetime] = {}
     try:
         if _is_migrated():
             rows = {row.part: row for row in Condition.objects.all()}
-            alive = Heartbeat.objects.filter(name=Sign.WATCH).first()
-            problems, since = _problems(rows), _noted(rows.values(), alive)
+            alive = Heartbeat.objects.filter(name=HeartbeatName.WATCH).first()
+            problems, since = _problems(rows), _since_by_problem(rows.values(), alive)
         else:
             problems = _without_database(NOT_MIGRATED)
     except (DatabaseError, InterfaceError):
-        problems = _without_database(AWAY)
+        problems = _without_database(UNREACHABLE)
     return {part: _state(part, problem, since) for part, problem in problems.items()}
 
 
 def _without_database(why: str) -> dict[str, str]:
-    unknown = dict.fromkeys({*NEEDED, *_seen}, UNKNOWN)
+    unknown = dict.fromkeys({*REQUIRED_PARTS, *_seen}, UNKNOWN)
     return unknown | {"database": why, "backend": _of_backend("")}
 
 
@@ -112,9 +112,9 @@ def _problems(rows: dict[str, Condition]) -> dict[str, str]:
         {ownership.PART: ""}
         | noted
         | {
-            "database": outages.DISK_FULL_WORDS if outages.is_database_disk_full() else "",
-            "worker": conditions.worker(),
-            "watch": "" if is_watched else SILENT,
+            "database": outages.DISK_FULL_PROBLEM if outages.is_database_disk_full() else "",
+            "worker": conditions.worker_problem(),
+            "watch": "" if is_watched else NO_HEARTBEAT,
             "backend": _of_backend(noted.get(conditions.BACKEND, "") if is_watched else ""),
         }
     )
@@ -125,22 +125,24 @@ def _of_backend(noted: str) -> str:
     return ", ".join(problem.id for problem in get_backend().problems()) or noted
 
 
-def _noted(rows: Iterable[Condition], alive: Heartbeat | None) -> dict[tuple[str, str], datetime]:
+def _since_by_problem(
+    rows: Iterable[Condition], alive: Heartbeat | None
+) -> dict[tuple[str, str], datetime]:
     """Return by part and problem since when parts have been as they are."""
     since = {(row.part, row.problem): row.since for row in rows}
     if alive:
-        since |= {("watch", ""): alive.since, ("watch", SILENT): alive.at}
+        since |= {("watch", ""): alive.since, ("watch", NO_HEARTBEAT): alive.at}
     return since
 
 
-_seen: dict[str, State] = {}
+_seen: dict[str, PartState] = {}
 
 
-def _state(part: str, problem: str, since: dict[tuple[str, str], datetime]) -> State:
+def _state(part: str, problem: str, since: dict[tuple[str, str], datetime]) -> PartState:
     """Use the time that a row has for it, or else the time when this process first saw it."""
     known = _seen.get(part)
     first = known.since if known and known.problem == problem else timezone.now()
-    _seen[part] = State(problem, since.get((part, problem), first))
+    _seen[part] = PartState(problem, since.get((part, problem), first))
     return _seen[part]
 
 

@@ -15,38 +15,40 @@ from django.conf import settings
 from portal.mail import outbox
 from portal.models import Letter
 from sessions.models import Condition
-from sessions.watch.conditions import in_words
+from sessions.watch.conditions import describe_problem
 
-AFTER = timedelta(minutes=10)
+ALERT_AFTER = timedelta(minutes=10)
 """A problem that ends sooner is not reported."""
-UNTELLABLE = "mail"
+MAIL_PART = "mail"
 """The part whose problems no letter can report."""
 
 
-def tell(now: datetime) -> None:
+def send_alerts(now: datetime) -> None:
     """Write the letters that are due; none if nobody is to be told."""
-    if not (outbox.are_sent() and settings.PORTAL_OPERATORS_MAIL):
+    if not (outbox.is_mail_enabled() and settings.PORTAL_OPERATORS_MAIL):
         return
-    for row in Condition.objects.exclude(part=UNTELLABLE):
+    for row in Condition.objects.exclude(part=MAIL_PART):
         if not row.problem:
-            _well(row)
-        elif row.since < now - AFTER:
-            _write(f"unwell-{row.part}-{int(row.since.timestamp())}", row)
+            _report_recovery(row)
+        elif row.since < now - ALERT_AFTER:
+            _write_letters(f"unwell-{row.part}-{int(row.since.timestamp())}", row)
 
 
-def _well(row: Condition) -> None:
+def _report_recovery(row: Condition) -> None:
     """Report once that the problem reported last has ended."""
     last = Letter.objects.filter(key__startswith=f"unwell-{row.part}-").order_by("-pk").first()
     if last:
-        _write(last.key.rpartition("-")[0].removeprefix("un"), row)
+        _write_letters(last.key.rpartition("-")[0].removeprefix("un"), row)
 
 
-def _write(occasion: str, row: Condition) -> None:
+def _write_letters(occasion: str, row: Condition) -> None:
     if Letter.objects.filter(key__startswith=f"{occasion}-").exists():
         return
     Letter.objects.bulk_create(
         [
-            outbox.written(f"{occasion}-{_digest(address)}", address, "condition", _about(row))
+            outbox.render_letter(
+                f"{occasion}-{_digest(address)}", address, "condition", _mail_context(row)
+            )
             for address in settings.PORTAL_OPERATORS_MAIL
         ],
         ignore_conflicts=True,  # somebody else has written it just now
@@ -57,5 +59,5 @@ def _digest(address: str) -> str:
     return hashlib.sha256(address.encode()).hexdigest()[:16]
 
 
-def _about(row: Condition) -> dict[str, Any]:
-    return {"condition": row, "problem": in_words(row.part, row.problem)}
+def _mail_context(row: Condition) -> dict[str, Any]:
+    return {"condition": row, "problem": describe_problem(row.part, row.problem)}

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from keys import keypairs
 from keys.models import KeyPair
-from keys.sealing import Column, unreadable
+from keys.sealing import SealedColumn, count_unreadable
 from portal.accounts.oidc.signins import REFRESH_TOKEN
 from portal.models import SignIn
 from sessions.models import Session, session
@@ -19,9 +19,9 @@ from sessions.models import Session, session
 from .doctor.finding import Finding
 
 COLUMNS = (
-    Column(KeyPair, "sealed", keypairs.USE, "user__username"),
-    Column(Session, "sealed_token", session.USE, "project__owner__username"),
-    Column(SignIn, "sealed", REFRESH_TOKEN, "user__username"),
+    SealedColumn(KeyPair, "sealed", keypairs.SEAL_PURPOSE, "user__username"),
+    SealedColumn(Session, "sealed_token", session.SEAL_PURPOSE, "project__owner__username"),
+    SealedColumn(SignIn, "sealed", REFRESH_TOKEN, "user__username"),
 )
 
 
@@ -31,11 +31,11 @@ SAMPLE = 200
 def check_sealed() -> Iterator[Finding]:
     """Yield findings on the newest rows of each column; ``manage.py reseal`` checks all."""
     for column in COLUMNS:
-        if lost := unreadable(column, SAMPLE):
+        if lost := count_unreadable(column, SAMPLE):
             yield _finding(column, lost)
 
 
-def _finding(column: Column, lost: int) -> Finding:
+def _finding(column: SealedColumn, lost: int) -> Finding:
     message = _("%(what)s: %(lost)d of the newest %(sample)d are encrypted with an unknown key.")
     words = {"what": column.model._meta.verbose_name_plural, "lost": lost, "sample": SAMPLE}
     hint = _("Add the key that they were stored with to PORTAL_ENCRYPTION_KEYS (docs/keys.md).")

@@ -10,7 +10,7 @@ from django.core.cache.backends.redis import RedisCache
 from redis.exceptions import RedisError
 
 
-class ForgetfulCache(RedisCache):
+class FailSafeCache(RedisCache):
     """Django's Redis cache, whose reads and writes never raise Redis errors.
 
     Counting (``incr``) still raises: the code that counts (`sessions.api.throttles`) decides what a

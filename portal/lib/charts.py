@@ -22,7 +22,7 @@ LEFT, RIGHT = 10.0, 99.5
 
 
 @dataclass(frozen=True)
-class Place:
+class DataPoint:
     """One place on the horizontal axis.
 
     ``values`` are the parts of a column from the bottom up, or a single point, or empty where there
@@ -34,29 +34,29 @@ class Place:
     label: str = ""
 
 
-def top_of(most: float) -> float:
+def scale_maximum(largest: float) -> float:
     """Return a round number not below ``most`` that divides into two steps of the scale."""
-    if most <= 2:
+    if largest <= 2:
         return 2
-    size = 10.0 ** math.floor(math.log10(most))
-    return next(step * size for step in (1, 2, 4, 6, 8, 10) if step * size >= most)
+    size = 10.0 ** math.floor(math.log10(largest))
+    return next(step * size for step in (1, 2, 4, 6, 8, 10) if step * size >= largest)
 
 
-def height(value: float, top: float) -> float:
+def y_position(value: float, top: float) -> float:
     """Return how far from the top a value is, in pixels."""
     room = HEIGHT - TOP - FOOT
     return TOP + room * (1 - value / top)
 
 
-def placed(places: Sequence[Place]) -> Iterator[tuple[Place, float, float]]:
+def positions(places: Sequence[DataPoint]) -> Iterator[tuple[DataPoint, float, float]]:
     """Yield each place with its middle and its width, in percent."""
     width = (RIGHT - LEFT) / max(len(places), 1)
     for index, place in enumerate(places):
         yield place, LEFT + width * (index + 0.5), width
 
 
-def framed(
-    key: str, title: str, summary: str, places: Sequence[Place], top: float, drawn: SafeString
+def chart_svg(
+    key: str, title: str, summary: str, places: Sequence[DataPoint], top: float, content: SafeString
 ) -> SafeString:
     """Return the whole SVG: title, summary, scale and labels around what is ``drawn``."""
     return format_html(
@@ -68,14 +68,14 @@ def framed(
         '<rect class="hatch-stripe" width="2.5" height="5"></rect></pattern>'
         "{scale}{drawn}{labels}</svg>",
         height=HEIGHT, key=key, title=title, summary=summary,
-        scale=_scale(top), drawn=drawn, labels=_labels(places),
+        scale=_scale(top), drawn=content, labels=_labels(places),
     )  # fmt: skip
 
 
 def _scale(top: float) -> SafeString:
     """Return the three horizontal lines: zero, half, all."""
     lines = [
-        (LEFT, RIGHT, f"{height(value, top):.1f}", _short(value)) for value in (0, top / 2, top)
+        (LEFT, RIGHT, f"{y_position(value, top):.1f}", _short(value)) for value in (0, top / 2, top)
     ]
     return format_html_join(
         "",
@@ -93,41 +93,41 @@ def _short(value: float) -> str:
     return f"{value:g}"
 
 
-def _labels(places: Sequence[Place]) -> SafeString:
+def _labels(places: Sequence[DataPoint]) -> SafeString:
     marked = [
         (f"{middle:.2f}", HEIGHT - 5, "last" if place is places[-1] else "", place.label)
-        for place, middle, _width in placed(places)
+        for place, middle, _width in positions(places)
         if place.label
     ]
     return format_html_join("", '<text class="label {2}" x="{0}%" y="{1}">{3}</text>', marked)
 
 
-__all__ = ["Place", "columns", "gauge", "line", "swatch"]
+__all__ = ["DataPoint", "column_chart", "gauge", "line_chart", "swatch"]
 
 GAP = 0.22
 """Share of a column's place that stays empty."""
 
 
-def columns(key: str, title: str, summary: str, places: Sequence[Place]) -> SafeString:
+def column_chart(key: str, title: str, summary: str, places: Sequence[DataPoint]) -> SafeString:
     """Return a chart with a column for each place; ``key`` must be unique in the page.
 
     The second part of a column is hatched.
     """
-    top = top_of(max((sum(place.values) for place in places), default=0))
+    top = scale_maximum(max((sum(place.values) for place in places), default=0))
     drawn = [
         (_column(key, place, middle, width, top),)
-        for place, middle, width in placed(places)
+        for place, middle, width in positions(places)
         if any(place.values)
     ]
-    return framed(key, title, summary, places, top, format_html_join("", "{}", drawn))
+    return chart_svg(key, title, summary, places, top, format_html_join("", "{}", drawn))
 
 
-def line(key: str, title: str, summary: str, places: Sequence[Place]) -> SafeString:
+def line_chart(key: str, title: str, summary: str, places: Sequence[DataPoint]) -> SafeString:
     """Return a chart with a point for each place that has a figure, joined to the one before it."""
-    top = top_of(max((place.values[0] for place in places if place.values), default=0))
+    top = scale_maximum(max((place.values[0] for place in places if place.values), default=0))
     points = [
-        (middle, height(place.values[0], top), place.hint)
-        for place, middle, _width in placed(places)
+        (middle, y_position(place.values[0], top), place.hint)
+        for place, middle, _width in positions(places)
         if place.values
     ]
     pairs = pairwise(points)
@@ -142,7 +142,7 @@ def line(key: str, title: str, summary: str, places: Sequence[Place]) -> SafeStr
             "", '<circle class="dot" cx="{}%" cy="{}" r="3.5"><title>{}</title></circle>', dots
         ),
     )
-    return framed(key, title, summary, places, top, drawn)
+    return chart_svg(key, title, summary, places, top, drawn)
 
 
 def gauge(used: float, total: float) -> SafeString:
@@ -170,11 +170,11 @@ def swatch(key: str, part: int) -> SafeString:
     )
 
 
-def _column(key: str, place: Place, middle: float, width: float, top: float) -> SafeString:
+def _column(key: str, place: DataPoint, middle: float, width: float, top: float) -> SafeString:
     """Return one column: its parts stacked, with a tooltip for the whole place."""
     parts, below = [], 0.0
     for part, value in enumerate(place.values):
-        low, high = height(below, top), height(below + value, top)
+        low, high = y_position(below, top), y_position(below + value, top)
         below += value
         if value:
             left, broad = middle - width * (1 - GAP) / 2, width * (1 - GAP)

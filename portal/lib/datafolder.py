@@ -29,15 +29,15 @@ def default_folder(project: Path) -> Path:
     return SYSTEM_FOLDER if os.geteuid() == 0 and private else project / "data"
 
 
-def secret(folder: Path, name: str) -> str:
+def load_secret(folder: Path, name: str) -> str:
     """Return the secret ``name`` in ``folder``, generated at the first call.
 
     All processes get the same one, even if two of them come first at once.
     """
-    return written_once(folder / name, secrets.token_urlsafe(50))
+    return write_once(folder / name, secrets.token_urlsafe(50))
 
 
-def written_once(path: Path, text: str) -> str:
+def write_once(path: Path, text: str) -> str:
     """Write ``text`` to ``path`` unless the file exists, and return what the file holds.
 
     The file is complete or absent, even after a power cut, and only its owner can read it.
@@ -72,7 +72,7 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def only_one() -> Iterator[None]:
+def exclusive_lock() -> Iterator[None]:
     """Hold the data folder's lock during the block: two portals would start everything twice.
 
     Raises `CommandError` if another portal holds it.

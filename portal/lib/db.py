@@ -1,7 +1,7 @@
 """Speed up and guard database access: prepared queries, trigram indexes, row numbers from outside.
 
-`Prepared` compiles a query once in a process. For a small query Django spends most of its time on
-making the SQL (measured: four fifths of a millisecond, where asking and reading the rows take
+`CompiledQuery` compiles a query once in a process. For a small query Django spends most of its time
+on making the SQL (measured: four fifths of a millisecond, where asking and reading the rows take
 one), so queries that nearly every request makes are compiled once. Django still makes the rows.
 
 `index` is a migration step for PostgreSQL's index for substring searches. It needs the extension
@@ -28,10 +28,10 @@ from django.db.models import Expression, Field, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
 Row = TypeVar("Row")
-Made = tuple[str, tuple[Any, ...]]
+SqlWithParams = tuple[str, tuple[Any, ...]]
 
 
-class Given(Expression):
+class Param(Expression):
     """A placeholder in a prepared query; its value is passed by ``name`` at each call."""
 
     def __init__(self, name: str, field: Field[Any, Any]) -> None:
@@ -42,13 +42,13 @@ class Given(Expression):
         return "%s", (self,)
 
 
-Moment = datetime | Given
+TimeOrParam = datetime | Param
 
 
-class Prepared(Generic[Row]):
+class CompiledQuery(Generic[Row]):
     """A query that is compiled once and run with ever new values.
 
-    ``make`` returns the query, with a `Given` for each value that varies. The first call raises
+    ``make`` returns the query, with a `Param` for each value that varies. The first call raises
     `ValueError` if anything else in the query changes by itself, as the time does.
     """
 
@@ -57,11 +57,11 @@ class Prepared(Generic[Row]):
 
     def __call__(self, **values: Any) -> list[Row]:
         """Return the rows for these values, read now."""
-        queryset, ready, (sql, places) = self._ready
+        queryset, ready, (sql, places) = self._compiled_query
         connection = connections[queryset.db]
 
         def value(place: Any) -> Any:
-            if not isinstance(place, Given):
+            if not isinstance(place, Param):
                 return place
             return place.output_field.get_db_prep_value(values[place.name], connection)
 
@@ -73,15 +73,15 @@ class Prepared(Generic[Row]):
         return list(asked._iterable_class(asked))  # noqa: SLF001
 
     @cached_property
-    def _ready(self) -> tuple[Any, SQLCompiler, Made]:
+    def _compiled_query(self) -> tuple[Any, SQLCompiler, SqlWithParams]:
         queryset = self._make()
-        compiler, made = _compiled(queryset)
-        if _compiled(self._make())[1] != made:
+        compiler, made = _compile(queryset)
+        if _compile(self._make())[1] != made:
             raise ValueError(f"changes from one moment to the next: {queryset.query}")
         return queryset, compiler, made
 
 
-def _compiled(queryset: QuerySet[Any, Any]) -> tuple[SQLCompiler, Made]:
+def _compile(queryset: QuerySet[Any, Any]) -> tuple[SQLCompiler, SqlWithParams]:
     compiler = queryset.query.get_compiler(queryset.db)
     sql, places = compiler.as_sql()
     return compiler, (sql, tuple(places))

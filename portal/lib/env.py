@@ -43,7 +43,9 @@ class Environment:
         try:
             return Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            self.wrong("portal.E002", f"{name}_FILE", f"cannot be read: {error}", "Mend the path.")
+            self.add_problem(
+                "portal.E002", f"{name}_FILE", f"cannot be read: {error}", "Mend the path."
+            )
             return default
 
     def number(self, name: str, default: int, *, low: int = 0, high: int = 2**31) -> int:
@@ -58,7 +60,7 @@ class Environment:
         """Return a boolean: 1, true, yes, on; 0, false, no, off."""
         value = self.text(name, "yes" if default else "no").strip().lower()
         if value not in TRUE | FALSE:
-            self.wrong("portal.E004", name, f"is “{value}”", "Say 1 or 0.")
+            self.add_problem("portal.E004", name, f"is “{value}”", "Say 1 or 0.")
             return default
         return value in TRUE
 
@@ -67,7 +69,7 @@ class Environment:
         value = self.text(name, default)
         if value not in allowed:
             known = ", ".join(sorted(allowed))
-            self.wrong("portal.E005", name, f"is “{value}”", f"Say one of: {known}.")
+            self.add_problem("portal.E005", name, f"is “{value}”", f"Say one of: {known}.")
             return default
         return value
 
@@ -75,7 +77,7 @@ class Environment:
         """Return a list of words, separated by commas or blanks."""
         return self.text(name, default).replace(",", " ").split()
 
-    def wrong(self, id_: str, variable: str, message: str, hint: str) -> None:
+    def add_problem(self, id_: str, variable: str, message: str, hint: str) -> None:
         """Record that ``variable`` cannot be used as it is."""
         self.problems.append(Problem(id_, variable, message, hint))
 
@@ -93,6 +95,6 @@ class Environment:
         except ValueError:
             value = None
         if value is None or not fits(value):
-            self.wrong("portal.E003", name, f"is “{text}”", f"Give a number, {range_}.")
+            self.add_problem("portal.E003", name, f"is “{text}”", f"Give a number, {range_}.")
             return default
         return value

@@ -19,7 +19,7 @@ from django.utils import timezone
 Piece = TypeVar("Piece")
 
 
-async def one_by_one(pieces: Iterator[Piece]) -> AsyncIterator[Piece]:
+async def iterate_in_thread(pieces: Iterator[Piece]) -> AsyncIterator[Piece]:
     """Yield each piece, fetched in a thread once the one before has been taken.
 
     Django would collect all of them first.
@@ -33,7 +33,7 @@ def _next(pieces: Iterator[Piece]) -> Piece | None:
 
 
 Row = Sequence[Any]
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 """Characters at which a spreadsheet takes a cell for a formula."""
 
 
@@ -44,7 +44,7 @@ def csv_response(name: str, header: Row, pages: Iterator[Iterable[Row]]) -> Stre
     """
     today = timezone.localdate().isoformat()
     return StreamingHttpResponse(
-        one_by_one(_lines(header, pages)),
+        iterate_in_thread(_lines(header, pages)),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}-{today}.csv"'},
     )
@@ -66,18 +66,18 @@ def _cell(value: Any) -> Any:
     """Return the value of a cell; text that a spreadsheet would calculate gets a quote in front."""
     if isinstance(value, datetime):
         return timezone.localtime(value).isoformat(timespec="seconds")
-    if isinstance(value, str) and value.startswith(FORMULA):
+    if isinstance(value, str) and value.startswith(FORMULA_PREFIXES):
         return f"'{value}"
     return value
 
 
 File = tuple[str, Iterable[str]]
 """A file's name, and its text in pieces."""
-ENOUGH = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 """Bytes to collect before they are handed on."""
 
 
-class Outlet(io.RawIOBase):
+class ZipBuffer(io.RawIOBase):
     """The stream that an archive is written to; it cannot seek."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ def zip_response(name: str, files: Iterable[File]) -> StreamingHttpResponse:
     Each piece is made once the one before it has been sent.
     """
     return StreamingHttpResponse(
-        one_by_one(zip_pieces(files)),
+        iterate_in_thread(zip_pieces(files)),
         content_type="application/zip",
         headers={
             "Content-Disposition": f'attachment; filename="{name}"',
@@ -114,13 +114,13 @@ def zip_response(name: str, files: Iterable[File]) -> StreamingHttpResponse:
 
 def zip_pieces(files: Iterable[File]) -> Iterator[bytes]:
     """Yield the archive's bytes, in order."""
-    outlet = Outlet()
+    outlet = ZipBuffer()
     with ZipFile(outlet, "w", ZIP_DEFLATED) as archive:
         for name, texts in files:
             with archive.open(name, "w") as file:
                 for text in texts:
                     file.write(text.encode())
-                    if len(outlet.waiting) > ENOUGH:
+                    if len(outlet.waiting) > CHUNK_BYTES:
                         yield outlet.take()
             yield outlet.take()
     yield outlet.take()

@@ -17,7 +17,7 @@ def _itself(cls: type, _names: object) -> type:
     return cls
 
 
-def allow() -> None:
+def make_subscriptable() -> None:
     """Make the classes subscriptable; call it before modules that use them are loaded."""
     generic: list[Any] = [BaseModelAdmin, Paginator, BaseModelForm]
     for each in generic:

@@ -17,7 +17,7 @@ from portal.models import Announcement, Letter, User
 from . import outbox
 
 SLICE = 200
-PATIENCE = 20.0
+MAX_SECONDS = 20.0
 """Seconds after which no further slice is begun; the next task does the rest."""
 
 
@@ -28,7 +28,7 @@ def due() -> list[int]:
 
 def write(pk: int) -> None:
     """Write the missing letters of an announcement, as far as there is time."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + MAX_SECONDS
     while time.monotonic() < deadline:
         if not _write_slice(pk):
             return
@@ -43,14 +43,14 @@ def _write_slice(pk: int) -> bool:
         announcement = Announcement.objects.to_mail().select_for_update().filter(pk=pk).first()
         if announcement is None:
             return False
-        people = list(_without(announcement)[:SLICE])
+        people = list(_without_letter(announcement)[:SLICE])
         Letter.objects.bulk_create([_letter(announcement, person) for person in people])
         if len(people) < SLICE:
             Announcement.objects.filter(pk=pk).update(mailed=timezone.now())
     return len(people) == SLICE
 
 
-def _without(announcement: Announcement) -> QuerySet[User]:
+def _without_letter(announcement: Announcement) -> QuerySet[User]:
     """Return the recipients who have no letter of it yet."""
     people = User.objects.filter(is_active=True).exclude(email="")
     if announcement.group:
@@ -61,4 +61,4 @@ def _without(announcement: Announcement) -> QuerySet[User]:
 def _letter(announcement: Announcement, person: User) -> Letter:
     key = f"announcement-{announcement.pk}-{person.pk}"
     context = {"announcement": announcement}
-    return outbox.written(key, person, "announcement", context, announcement)
+    return outbox.render_letter(key, person, "announcement", context, announcement)

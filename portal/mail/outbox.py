@@ -25,25 +25,25 @@ from django.utils.module_loading import import_string
 from portal.models import Announcement, Letter, User
 from portal.models.mail import ATTEMPTS
 
-PAUSE = timedelta(minutes=10)
+FIRST_RETRY_DELAY = timedelta(minutes=10)
 """Time before the second attempt. It doubles each time, so the last is a day after the first.
 Attempts while no mail server is there do not count.
 """
-PATIENCE = 20.0
+MAX_SECONDS = 20.0
 """Seconds after which no further letter is begun; the next task does the rest."""
-RENEWED = {"going": "sessions.culling.warn.renew"}
+RENEWERS = {"going": "sessions.culling.warn.rewrite"}
 """Paths of functions that rewrite a letter just before it goes out, by the first word of its key.
 
 Each returns whether there is still something to tell.
 """
-AWAY = "the mail server is away"
+SERVER_UNAVAILABLE = "the mail server is away"
 """How the error of a letter begins if no mail server was there to take it."""
-NOBODY = "the person has no address, or is disabled"
+NO_RECIPIENT = "the person has no address, or is disabled"
 
 log = logging.getLogger(__name__)
 
 
-def are_sent() -> bool:
+def is_mail_enabled() -> bool:
     """Return whether this portal has a mail server to send letters with."""
     return bool(settings.PORTAL_EMAIL_URL)
 
@@ -54,13 +54,13 @@ def post(key: str, to: User, template: str, context: Mapping[str, Any], address:
     It goes to ``address`` if given, such as the one that the person had before. People without an
     address get none.
     """
-    if are_sent() and (address or to.email):
-        letter = written(key, to, template, context)
+    if is_mail_enabled() and (address or to.email):
+        letter = render_letter(key, to, template, context)
         letter.address = address
         Letter.objects.bulk_create([letter], ignore_conflicts=True)
 
 
-def written(
+def render_letter(
     key: str,
     to: User | str,
     template: str,
@@ -94,10 +94,10 @@ def due() -> QuerySet[Letter]:
     )
 
 
-def server_is_away() -> bool:
+def is_server_unavailable() -> bool:
     """Return whether no mail server was there for the letter that was tried last."""
     last = Letter.objects.exclude(claimed=None).order_by("-claimed", "-pk").first()
-    return last is not None and last.sent is None and last.error.startswith(AWAY)
+    return last is not None and last.sent is None and last.error.startswith(SERVER_UNAVAILABLE)
 
 
 def deliver_due(limit: int | None = None) -> int:
@@ -107,7 +107,7 @@ def deliver_due(limit: int | None = None) -> int:
     minute. Ends early if the mail server is away.
     """
     most = settings.PORTAL_LETTERS_A_MINUTE if limit is None else limit
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + MAX_SECONDS
     sent = 0
     for pk in list(due().values_list("pk", flat=True)[:most]):
         try:
@@ -134,25 +134,25 @@ def send(pk: int) -> bool:
     if letter is None:  # taken back just now
         return False
     if not letter.recipient:
-        Letter.objects.filter(pk=pk).update(attempts=ATTEMPTS, error=NOBODY)
+        Letter.objects.filter(pk=pk).update(attempts=ATTEMPTS, error=NO_RECIPIENT)
         return False
-    if not _is_to_be_told(letter):
+    if not _renew(letter):
         letter.delete()
         return False
     try:
-        _hand_over(letter)
+        _deliver(letter)
     except (OSError, ValueError) as error:
-        _note(letter, error)
-        if _is_away(error):
+        _record_failure(letter, error)
+        if _is_server_error(error):
             raise
         return False
     Letter.objects.filter(pk=pk).update(sent=timezone.now(), error="")
     return True
 
 
-def _is_to_be_told(letter: Letter) -> bool:
+def _renew(letter: Letter) -> bool:
     """Rewrite a letter whose facts may have changed; return whether it is still to be sent."""
-    renew = RENEWED.get(letter.key.partition("-")[0])
+    renew = RENEWERS.get(letter.key.partition("-")[0])
     return bool(import_string(renew)(letter)) if renew else True
 
 
@@ -165,11 +165,11 @@ def _is_due(now: datetime) -> Q:
     """Return the condition: never tried, or last tried long enough ago for another attempt."""
     found = Q(attempts=0)
     for attempts in range(1, ATTEMPTS):
-        found |= Q(attempts=attempts, claimed__lt=now - PAUSE * 2 ** (attempts - 1))
+        found |= Q(attempts=attempts, claimed__lt=now - FIRST_RETRY_DELAY * 2 ** (attempts - 1))
     return found
 
 
-def _hand_over(letter: Letter) -> None:
+def _deliver(letter: Letter) -> None:
     connection = get_connection()
     try:
         connection.send_messages([_message(letter)])
@@ -197,7 +197,7 @@ def _message_id(key: str) -> str:
     return f"<{name}@{domain}>"
 
 
-def _is_away(error: Exception) -> bool:
+def _is_server_error(error: Exception) -> bool:
     """Return whether the error is about the server and not about this letter.
 
     smtplib's errors are OSErrors.
@@ -207,7 +207,7 @@ def _is_away(error: Exception) -> bool:
     )
 
 
-def _takes_letters() -> bool:
+def _is_server_available() -> bool:
     """Return whether a mail server answers now: if so, the letter that failed is to blame."""
     connection = get_connection()
     try:
@@ -219,11 +219,11 @@ def _takes_letters() -> bool:
     return True
 
 
-def _note(letter: Letter, error: Exception) -> None:
-    is_away = _is_away(error)
-    why = (f"{AWAY}: {error}" if is_away else str(error))[:255]
+def _record_failure(letter: Letter, error: Exception) -> None:
+    is_away = _is_server_error(error)
+    why = (f"{SERVER_UNAVAILABLE}: {error}" if is_away else str(error))[:255]
     attempts = letter.attempts
-    if is_away and not _takes_letters():
+    if is_away and not _is_server_available():
         attempts -= 1
     Letter.objects.filter(pk=letter.pk).update(error=why, attempts=attempts)
     if attempts >= ATTEMPTS:

@@ -17,27 +17,29 @@ PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 587, "smtp+ssl": 465}
 """Default ports by scheme."""
 
 
-def mail_server(environment: Environment, url: str, sender: str) -> dict[str, Any]:
+def mail_settings(environment: Environment, url: str, sender: str) -> dict[str, Any]:
     """Return Django's mail settings by name; empty if there is no address or it is wrong."""
     if not url:
         return {}
     if "@" not in parseaddr(sender)[1] or not sender.isprintable():
         hint = "Give an address, such as Bindery <bindery@example.org>."
-        environment.wrong("portal.E008", "PORTAL_EMAIL_FROM", f"is “{sender}”", hint)
+        environment.add_problem("portal.E008", "PORTAL_EMAIL_FROM", f"is “{sender}”", hint)
     try:
         return _settings(url)
     except (ImproperlyConfigured, ValueError):  # do not quote it: it may hold a password
         hint = "Give smtp://host, smtp+tls://user:password@host:587 or smtp+ssl://…"
-        environment.wrong("portal.E008", "PORTAL_EMAIL_URL", "is no address of a mail server", hint)
+        environment.add_problem(
+            "portal.E008", "PORTAL_EMAIL_URL", "is no address of a mail server", hint
+        )
         return {}
 
 
-def operators(environment: Environment, words: list[str]) -> list[str]:
+def operator_addresses(environment: Environment, words: list[str]) -> list[str]:
     """Return the words of ``PORTAL_OPERATORS_MAIL`` that are addresses; report the others."""
     for word in words:
         if not _is_address(word):
             hint = "Give addresses such as ops@example.org, separated by commas."
-            environment.wrong("portal.E009", "PORTAL_OPERATORS_MAIL", f"has “{word}”", hint)
+            environment.add_problem("portal.E009", "PORTAL_OPERATORS_MAIL", f"has “{word}”", hint)
     return [word for word in words if _is_address(word)]
 
 

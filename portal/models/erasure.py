@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 class UsedNameQuerySet(models.QuerySet["UsedName"]):
     """Queries for used names."""
 
-    def of_others(self, username: str, person: User | None = None) -> bool:
+    def is_used_by_other(self, username: str, person: User | None = None) -> bool:
         """Return whether somebody other than ``person`` has this name, or once had it."""
         same = self.filter(digest=digest(username))
         return (same.exclude(user=person) if person and person.pk else same).exists()
 
-    def note(self, username: str, person: User) -> None:
+    def reserve(self, username: str, person: User) -> None:
         """Reserve the name for this person. Raises `ValidationError` if it is somebody else's."""
         known = {"user": person, "name": username}
         row, _made = self.get_or_create(digest=digest(username), defaults=known)
         if row.user_id != person.pk:
             raise ValidationError({"username": TAKEN})
 
-    def former(self, person: User) -> list[str]:
+    def former_names(self, person: User) -> list[str]:
         """Return the names that this person had before, the latest first."""
         rows = self.filter(user=person).exclude(name__in=["", person.username])
         return list(rows.order_by("-since", "-pk").values_list("name", flat=True))
 
-    def first_of(self, person: User) -> str:
+    def earliest_name(self, person: User) -> str:
         """Return the earliest known name of this person."""
         rows = self.filter(user=person).exclude(name="").order_by("since", "pk")
         return rows.values_list("name", flat=True).first() or person.username
@@ -94,7 +94,7 @@ class ErasureQuerySet(models.QuerySet["Erasure"]):
         """Return the erasure of the person who has, or had, this name."""
         return self.filter(username=digest(username))
 
-    def has_taken(self, username: str) -> bool:
+    def is_reserved(self, username: str) -> bool:
         """Return whether the name may not be given to anybody (any more)."""
         return bool(is_alias(username)) or self.of(username).exists()
 

@@ -26,7 +26,7 @@ class InstallationQuerySet(models.QuerySet["Installation"]):
         """Return the id, "" if there is none yet."""
         return self.values_list("id", flat=True).first() or ""
 
-    def take(self, wanted: str) -> str:
+    def set_id(self, wanted: str) -> str:
         """Set the database's id from now on, and return it."""
         if not self.update(id=wanted):
             self.get_or_create(only=True, defaults={"id": wanted})

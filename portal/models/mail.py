@@ -84,7 +84,7 @@ class Announcement(models.Model):
 
 
 ATTEMPTS = 8
-REFUSED = timedelta(days=14)
+UNDELIVERABLE_AFTER = timedelta(days=14)
 """After so long without an accepted letter, staff decide about the matter."""
 
 

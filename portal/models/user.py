@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
-from portal.lib.db import Moment
+from portal.lib.db import TimeOrParam
 from portal.models.erasure import TAKEN, Erasure, UsedName
 
 
@@ -49,13 +49,13 @@ class SignIn(models.Model):
         return f"{self.user_id} by {self.provider}"
 
 
-FIRST, TOLD = timedelta(minutes=5), timedelta(days=14)
-"""A password set within ``FIRST`` of creating the account came with it. Others are shown for
-``TOLD``.
+FIRST_PASSWORD_WINDOW, PASSWORD_NOTICE_PERIOD = timedelta(minutes=5), timedelta(days=14)
+"""A password set within ``FIRST_PASSWORD_WINDOW`` of creating the account came with it. Others are shown for
+``PASSWORD_NOTICE_PERIOD``.
 """
 
 
-def may_enter(person: str = "", now: Moment | None = None) -> models.Q:
+def may_enter(person: str = "", now: TimeOrParam | None = None) -> models.Q:
     """Return the condition for people whom pages, API, sockets and gateway let in.
 
     It is `User.may_enter` for queries. ``person`` is the lookup path from the queried rows to the
@@ -126,15 +126,15 @@ class User(AbstractUser):
         return given is not None and (chosen is None or chosen < given)
 
     @property
-    def is_told_of_password(self) -> bool:
+    def shows_password_notice(self) -> bool:
         """Whether pages say that staff have set a password.
 
         They do so for some days, but not for the first password of an account.
         """
         given = self.password_given
-        if given is None or given - self.date_joined < FIRST:
+        if given is None or given - self.date_joined < FIRST_PASSWORD_WINDOW:
             return False
-        return timezone.now() - given < TOLD
+        return timezone.now() - given < PASSWORD_NOTICE_PERIOD
 
     def check_password(self, raw_password: str | None) -> bool:
         """Check a password.
@@ -172,7 +172,7 @@ class User(AbstractUser):
         with transaction.atomic():
             super().save(*args, **kwargs)
             for name in filter(None, (before, self.username)):
-                UsedName.objects.note(name, self)
+                UsedName.objects.reserve(name, self)
 
     def _require_free_name(self) -> None:
         """Raise `ValidationError` for a name that somebody once had.
@@ -182,10 +182,10 @@ class User(AbstractUser):
         """
         if not self.username:
             return
-        if Erasure.objects.has_taken(self.username):
+        if Erasure.objects.is_reserved(self.username):
             message = _("Somebody had this name who was erased; nobody gets it again.")
             raise ValidationError({"username": message})
-        if UsedName.objects.of_others(self.username, self):
+        if UsedName.objects.is_used_by_other(self.username, self):
             raise ValidationError({"username": TAKEN})
 
     def get_session_auth_hash(self) -> str:
@@ -193,14 +193,14 @@ class User(AbstractUser):
 
         It changes with the password, and when all sign-ins are ended.
         """
-        return self._since_signed_out(super().get_session_auth_hash())
+        return self._bind_to_sign_out(super().get_session_auth_hash())
 
     def get_session_auth_fallback_hash(self) -> Iterator[str]:
         plain = super().get_session_auth_fallback_hash()
         for secret, each in zip(settings.SECRET_KEY_FALLBACKS, plain, strict=True):
-            yield self._since_signed_out(each, secret)
+            yield self._bind_to_sign_out(each, secret)
 
-    def _since_signed_out(self, plain: str, secret: str | None = None) -> str:
+    def _bind_to_sign_out(self, plain: str, secret: str | None = None) -> str:
         if self.signed_out is None:
             return plain
         value = plain + self.signed_out.isoformat()

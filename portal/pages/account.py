@@ -22,15 +22,15 @@ from keys.models import KeyPair
 from portal.accounts import identity, manage
 from portal.models import User
 from portal.pages import tokens, usage
-from portal.pages.forms import AskForm
-from portal.pages.limits import parts_of
+from portal.pages.forms import LimitRequestForm
+from portal.pages.limits import limit_groups_of
 from portal.pages.responses import person, signed_in
 from portal.privacy import export
 from quotas import requests
 from quotas.models import LimitRequest
 from sessions.lifecycle import sshkey
 
-from .responses import go_to
+from .responses import redirect_to
 
 REQUESTS_SHOWN = 20
 
@@ -41,11 +41,17 @@ REQUESTS_SHOWN = 20
 def account(request: HttpRequest) -> HttpResponseBase:
     """Show the account page; ``?ask=<limit>`` opens the form that asks for more of that limit."""
     wanted = request.GET.get("ask", "")
-    form = AskForm.about(person(request), wanted) if requests.can_ask(wanted) else None
-    return with_form(request, form)
+    form = (
+        LimitRequestForm.for_limit(person(request), wanted)
+        if requests.can_request(wanted)
+        else None
+    )
+    return render_account(request, form)
 
 
-def with_form(request: HttpRequest, form: AskForm | None, status: int = 200) -> HttpResponse:
+def render_account(
+    request: HttpRequest, form: LimitRequestForm | None, status: int = 200
+) -> HttpResponse:
     """Return the account page, with this form in the row of its limit.
 
     Answers to requests that the page shows count as seen from then on.
@@ -53,12 +59,12 @@ def with_form(request: HttpRequest, form: AskForm | None, status: int = 200) -> 
     user = person(request)
     mine = LimitRequest.objects.filter(user=user).select_related("grant", "answered_by")
     context = {
-        "limit_groups": parts_of(user),
+        "limit_groups": limit_groups_of(user),
         "form": form,
-        **identity.own(user),
-        **own(user),
-        **tokens.own(user),
-        **usage.own(user),
+        **identity.template_context(user),
+        **key_context(user),
+        **tokens.template_context(user),
+        **usage.template_context(user),
         "limit_requests": list(mine.order_by("-created", "-pk")[:REQUESTS_SHOWN]),
     }
     requests.mark_seen(user)
@@ -75,7 +81,7 @@ def sign_out_everywhere(request: HttpRequest) -> HttpResponseBase:
         request,
         _("You are signed out everywhere. Sign in again where you want to go on."),
     )
-    return go_to(request, reverse("sign-in"))
+    return redirect_to(request, reverse("sign-in"))
 
 
 @never_cache
@@ -86,32 +92,32 @@ def download(request: HttpRequest) -> HttpResponseBase:
     return export.archive(person(request))
 
 
-def own(user: User) -> dict[str, Any]:
+def key_context(user: User) -> dict[str, Any]:
     """Return the context of ``templates/portal/_ssh_key.html`` for this person's key."""
     return {"key_pair": KeyPair.objects.filter(user=user).defer("sealed").first()}
 
 
 @require_POST
 @signed_in
-def make(request: HttpRequest) -> HttpResponseBase:
+def make_key(request: HttpRequest) -> HttpResponseBase:
     """Create the person's first SSH key; an existing one is kept."""
     keypairs.ensure(person(request))
     text = _("Your SSH key is made. Add its public half wherever it shall open something.")
     messages.success(request, text)
-    return go_to(request, _key())
+    return redirect_to(request, _key())
 
 
 @require_POST
 @signed_in
-def replace(request: HttpRequest) -> HttpResponseBase:
+def replace_key(request: HttpRequest) -> HttpResponseBase:
     """Replace the person's SSH key by a new one."""
-    sshkey.replace(person(request))
+    sshkey.replace_key_pair(person(request))
     text = _(
         "Your SSH key is replaced, and notebooks that run have the new one within a minute or two. "
         "Add it wherever you had added the old one, and remove the old one there."
     )
     messages.success(request, text)
-    return go_to(request, _key())
+    return redirect_to(request, _key())
 
 
 def _key() -> str:

@@ -26,10 +26,19 @@ from sessions.models import Project
 from sessions.states import ProjectState
 
 from .launch import make_room
-from .responses import came_from, find, find_or_deleted, go_to, htmx, person, refused, signed_in
+from .responses import (
+    find_or_deleted,
+    find_project,
+    htmx,
+    person,
+    redirect_to,
+    refused_response,
+    return_address,
+    signed_in,
+)
 
-Act = Callable[[Project, User], Any]
-VERBS: dict[str, Act] = {
+ProjectAction = Callable[[Project, User], Any]
+ACTIONS: dict[str, ProjectAction] = {
     "start": lifecycle.start,
     "stop": lifecycle.stop,
     "rebuild": lifecycle.rebuild,
@@ -39,33 +48,37 @@ VERBS: dict[str, Act] = {
     "delete-for-good": partial(lifecycle.delete, for_good=True),
     "restore": lifecycle.restore,
 }
-OF_DELETED = frozenset({"delete-for-good", "restore"})
+ACTIONS_ON_DELETED = frozenset({"delete-for-good", "restore"})
 
 
 @require_POST
 @signed_in
-def act(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
+def perform(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
     """Do what the button says, tell the person, and go to where the effect is seen."""
-    project = (find_or_deleted if verb in OF_DELETED else find)(request, name)
+    project = (find_or_deleted if verb in ACTIONS_ON_DELETED else find_project)(request, name)
     try:
         make_room(request)
-        VERBS[verb](project, person(request))
+        ACTIONS[verb](project, person(request))
     except QuotaExceeded:  # the project's page says what holds the limit and what can be done
-        return _answer(request, reverse("project", args=[name]))
+        return _continue_to(request, reverse("project", args=[name]))
     except NotAllowed as error:
-        return refused(request, error)
+        return refused_response(request, error)
     except BinderyError as error:
         messages.error(request, error.message)
-        return _answer(request, came_from(request))
+        return _continue_to(request, return_address(request))
     if verb in {"start", "rebuild"}:
-        return _answer(request, reverse("project", args=[name]))
+        return _continue_to(request, reverse("project", args=[name]))
     undo = f"{UNDO}{name}" if verb == "delete" and settings.PORTAL_UNDO_DAYS else ""
-    messages.success(request, _said(verb) % {"repository": project.repository}, extra_tags=undo)
-    deletes_page = came_from(request) == reverse("project", args=[name]) and verb.startswith("del")
-    return _answer(request, reverse("home") if deletes_page else came_from(request))
+    messages.success(
+        request, _success_message(verb) % {"repository": project.repository}, extra_tags=undo
+    )
+    deletes_page = return_address(request) == reverse("project", args=[name]) and verb.startswith(
+        "del"
+    )
+    return _continue_to(request, reverse("home") if deletes_page else return_address(request))
 
 
-def _said(verb: str) -> str:
+def _success_message(verb: str) -> str:
     days = settings.PORTAL_UNDO_DAYS
     if verb == "delete" and days:
         return ngettext(
@@ -84,10 +97,10 @@ def _said(verb: str) -> str:
     }[verb]
 
 
-def _answer(request: HttpRequest, address: str) -> HttpResponse:
+def _continue_to(request: HttpRequest, address: str) -> HttpResponse:
     """Go on to a page. If htmx shows that page already, it gets only the messages for it."""
     if not htmx(request) or htmx(request).current_url_abs_path != address:
-        return go_to(request, address)
+        return redirect_to(request, address)
     return trigger_client_event(render(request, "portal/_messages.html"), "changed")
 
 
@@ -101,15 +114,15 @@ def open_notebook(request: HttpRequest, name: str) -> HttpResponseBase:
     with ``?entrant=``, by which it recognizes the browser. Whoever comes without it is sent to the
     gateway first.
     """
-    project = find(request, name)
+    project = find_project(request, name)
     try:
         if project.state != ProjectState.READY:
             raise StateConflict("project.state", _("The notebook is not running at present."))
         path, entrant = request.GET.get("path", ""), request.GET.get("entrant", "")
-        if not tickets.is_entrant(entrant):
-            return redirect(tickets.begin(person(request), project, path))
+        if not tickets.is_entrant_digest(entrant):
+            return redirect(tickets.entry_url(person(request), project, path))
         key = request.session.session_key or ""
-        return redirect(tickets.issue(person(request), project, key, entrant, path))
+        return redirect(tickets.issue_ticket(person(request), project, key, entrant, path))
     except BinderyError as error:
         messages.warning(request, error.message)
         return redirect("project", name)

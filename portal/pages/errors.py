@@ -22,28 +22,28 @@ from sessions import outages
 
 log = logging.getLogger(__name__)
 
-AGAIN = 10
+RETRY_AFTER = 10
 """Seconds after which to try again."""
 
 
-def answer(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
+def outage_response(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
     """Return a 503 for an outage that passes by itself; None if ``error`` is anything else."""
     if not isinstance(error, DatabaseError | InterfaceError | OSError):
         return None
-    if outages.is_full_disk(error):
+    if outages.is_disk_full_error(error):
         log.warning("%s %s: the disk is full (%s)", request.method, request.path, error)
-        return _said(
+        return _unavailable_response(
             request, outages.DISK_FULL, _("The portal's disk is full"), outages.disk_full_message()
         )
-    if outages.is_database_away(error):
+    if outages.is_database_away_error(error):
         log.warning("%s %s: no database (%s)", request.method, request.path, error)
-        return _said(
+        return _unavailable_response(
             request, outages.DATABASE_AWAY, _("Back in a moment"), outages.database_away_message()
         )
     return None
 
 
-def _said(request: HttpRequest, code: str, title: str, text: str) -> HttpResponse:
+def _unavailable_response(request: HttpRequest, code: str, title: str, text: str) -> HttpResponse:
     response: HttpResponse
     reference = context.reference()
     if request.path.startswith("/api/"):
@@ -53,7 +53,7 @@ def _said(request: HttpRequest, code: str, title: str, text: str) -> HttpRespons
         about = {"title": title, "text": text, "code": code, "reference": reference}
         response = HttpResponse(loader.render_to_string("503.html", about), status=503)
     response._has_been_logged = True  # type: ignore[attr-defined]  # by us, without a traceback
-    response.headers["Retry-After"] = str(AGAIN)
+    response.headers["Retry-After"] = str(RETRY_AFTER)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -64,11 +64,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     Django itself logs the traceback. The page uses nothing of the request, which may be what is
     broken.
     """
-    if passing := answer(request, sys.exception()):
+    if passing := outage_response(request, sys.exception()):
         return passing
     reference = context.reference()
     if request.path.startswith("/api/"):
-        return _for_program(reference)
+        return _json_server_error(reference)
     page = loader.render_to_string("500.html", {"reference": reference})
     return HttpResponse(page, status=500)
 
@@ -77,18 +77,18 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 400 or 413 as Django's ``handler400``: requests refused before a view sees them."""
     status = 413 if isinstance(exception, RequestDataTooBig) else 400
     if request.path.startswith("/api/"):
-        code, text = _REFUSED[status]
+        code, text = _BAD_REQUESTS[status]
         return JsonResponse({"code": code, "detail": text}, status=status)
     return HttpResponse(loader.render_to_string("400.html"), status=status)
 
 
-_REFUSED = {
+_BAD_REQUESTS = {
     400: ("bad_request", gettext_lazy("The request could not be read. Look at its address.")),
     413: ("too_large", gettext_lazy("The body is larger than anything that is taken here.")),
 }
 
 
-def _for_program(reference: str) -> HttpResponse:
+def _json_server_error(reference: str) -> HttpResponse:
     text = _(
         "Something went wrong on our side, and it is not known how far this got. Try again; if it"
         " stays, tell the staff the reference %(reference)s."

@@ -15,14 +15,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from keys.issuing import in_days, issue
-from keys.models import SCOPES, Token, latest_end
+from keys.issuing import expiry_in_days, issue
+from keys.models import SCOPES, Token, latest_expiry
 from portal.models import User
-from quotas.effective import figure, plain
+from quotas.effective import format_limit, format_number
 from quotas.fields import CHOICES, FIELDS
 from quotas.limits import effective_of
 from quotas.models import LimitRequest
-from quotas.requests import MOST_DAYS, ask
+from quotas.requests import MAX_DAYS, submit
 
 TOKEN_DAYS = (30, 90, 365)
 
@@ -61,13 +61,13 @@ class TokenForm(forms.Form):
         required=False,
     )
 
-    def __init__(self, user: User, sent: Any = None) -> None:
-        super().__init__(sent, auto_id="token-%s")
+    def __init__(self, user: User, data: Any = None) -> None:
+        super().__init__(data, auto_id="token-%s")
         self.user = user
         bounds = {"min": timezone.localdate().isoformat(), "max": _last_day().isoformat()}
         self.fields["expires"].widget.attrs |= bounds
 
-    def ends(self) -> list[forms.BoundField]:
+    def expiry_fields(self) -> list[forms.BoundField]:
         """Return the two fields that say when the token ends."""
         return [self["days"], self["expires"]]
 
@@ -94,24 +94,24 @@ class TokenForm(forms.Form):
         if day := self.cleaned_data["expires"]:
             return _end_of(min(day, _last_day() + timedelta(days=1)))  # late enough to be refused
         days = self.cleaned_data["days"]
-        return in_days(days) if days else None
+        return expiry_in_days(days) if days else None
 
 
 def _last_day() -> date:
-    return timezone.localdate(latest_end())
+    return timezone.localdate(latest_expiry())
 
 
 def _end_of(day: date) -> datetime:
     """Return the midnight after a day; on the last possible day, the latest possible time."""
     if day == _last_day():
-        return latest_end()
+        return latest_expiry()
     return datetime.combine(day + timedelta(days=1), time.min, timezone.get_current_timezone())
 
 
 REQUEST_DAYS = 90
 
 
-class AskForm(forms.Form):
+class LimitRequestForm(forms.Form):
     """A request for more of a limit.
 
     The browser checks the ranges of ``value`` and ``until``, too, so most mistakes never leave it.
@@ -129,25 +129,25 @@ class AskForm(forms.Form):
     )
 
     @classmethod
-    def about(cls, user: User, limit: str, sent: Any = None) -> AskForm:
+    def for_limit(cls, user: User, limit: str, data: Any = None) -> LimitRequestForm:
         """Return the form for one limit of this person, filled in with ``sent`` if it is given."""
         until = _in_days(REQUEST_DAYS)
-        form = cls(sent, initial={"limit": limit, "until": until}, use_required_attribute=True)
-        form.bound_in_browser(effective_of(user)[limit].value)
+        form = cls(data, initial={"limit": limit, "until": until}, use_required_attribute=True)
+        form.set_browser_bounds(effective_of(user)[limit].value)
         return form
 
-    def bound_in_browser(self, has: float) -> None:
+    def set_browser_bounds(self, has: float) -> None:
         """Set the ranges that the browser checks; ``has`` is the limit in force."""
         limit = str(self["limit"].value())
-        self.has = figure(limit, has)
+        self.has = format_limit(limit, has)
         whole = FIELDS[limit].whole
         self.fields["value"].widget.attrs |= {
-            "min": plain(has + 1) if whole else plain(has),
+            "min": format_number(has + 1) if whole else format_number(has),
             "step": "1" if whole else "any",
             "inputmode": "numeric" if whole else "decimal",
             "autofocus": True,
         }
-        bounds = {"min": _in_days(1).isoformat(), "max": _in_days(MOST_DAYS).isoformat()}
+        bounds = {"min": _in_days(1).isoformat(), "max": _in_days(MAX_DAYS).isoformat()}
         self.fields["until"].widget.attrs |= bounds
 
     def send(self, user: User) -> LimitRequest | None:
@@ -155,7 +155,7 @@ class AskForm(forms.Form):
         if not self.is_valid():
             return None
         try:
-            return ask(user, **self.cleaned_data)
+            return submit(user, **self.cleaned_data)
         except ValidationError as error:
             self.add_error(None, error)
             return None

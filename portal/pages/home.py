@@ -15,8 +15,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from portal.models import User
-from portal.pages.launch import Wish, gone_of, projects_of, with_form
-from portal.pages.responses import came_from, go_to, htmx, person, signed_in
+from portal.pages.launch import LaunchFields, deleted_context, projects_of, render_home
+from portal.pages.responses import htmx, person, redirect_to, return_address, signed_in
 from quotas.limits import limits_of
 from sessions import lifecycle
 from sessions.errors import StateConflict
@@ -27,31 +27,31 @@ from sessions.models import Project
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Show ``/``; ``?repository=…&ref=…&path=…`` fills in the launch form and launches nothing."""
-    wish = Wish.of(request.GET)
+    wish = LaunchFields.from_data(request.GET)
     if not request.user.is_authenticated:
         return render(request, "portal/landing.html", {"launch": wish})
-    return with_form(request, wish)
+    return render_home(request, wish)
 
 
 @never_cache
 @require_safe
 @signed_in
-def shelf(request: HttpRequest) -> HttpResponseBase:
+def project_list(request: HttpRequest) -> HttpResponseBase:
     """Return the list of projects (``/projects/``) for htmx; redirect others to the home page."""
     if not htmx(request):
         return redirect("home")
     user = person(request)
-    context = {**projects_of(user), **gone_of(user), "is_fragment": True}
+    context = {**projects_of(user), **deleted_context(user), "is_fragment": True}
     return render(request, "portal/_project_list.html", context)
 
 
 @never_cache
 @require_safe
 @signed_in
-def going(request: HttpRequest) -> HttpResponseBase:
+def expiring(request: HttpRequest) -> HttpResponseBase:
     """Show ``/going/``; opening it keeps nothing: programs that read mail follow links, too."""
     user = person(request)
-    context = {"days": limits_of(user).idle_days, **gone_of(user)}
+    context = {"days": limits_of(user).idle_days, **deleted_context(user)}
     return render(request, "portal/going.html", context)
 
 
@@ -60,13 +60,13 @@ def going(request: HttpRequest) -> HttpResponseBase:
 def keep_all(request: HttpRequest) -> HttpResponseBase:
     """Keep all of the person's projects that are about to be deleted."""
     user = person(request)
-    kept = sum(_keep(project, user) for project in Project.objects.going_from(user))
+    kept = sum(_keep(project, user) for project in Project.objects.expiring_of(user))
     if kept:
         sentence = ngettext("%(number)d project stays.", "%(number)d projects stay.", kept)
         messages.success(request, sentence % {"number": kept})
     else:
         messages.warning(request, _("There was nothing left to keep: see below what there is."))
-    return go_to(request, came_from(request))
+    return redirect_to(request, return_address(request))
 
 
 def _keep(project: Project, user: User) -> bool:

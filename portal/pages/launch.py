@@ -19,23 +19,23 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.models import User
-from portal.pages.responses import find, go_to, htmx, person, signed_in
-from portal.run.examples import example_urls
+from portal.pages.responses import find_project, htmx, person, redirect_to, signed_in
+from portal.run.examples import list_examples
 from quotas.limits import limits_of
 from sessions import lifecycle, providers
 from sessions.errors import BinderyError
-from sessions.lifecycle.admission import by_default
+from sessions.lifecycle.admission import default_resources
 from sessions.models import Project
 
 GONE_SHOWN = timedelta(days=7)
-FIRST: dict[str, Callable[[Project, User], Any]] = {
+ROOM_ACTIONS: dict[str, Callable[[Project, User], Any]] = {
     "stop": lifecycle.stop,
     "delete": lifecycle.delete,
 }
 
 
 @dataclass(frozen=True)
-class Wish:
+class LaunchFields:
     """The fields of the launch form, as they were typed."""
 
     repository: str = ""
@@ -43,9 +43,9 @@ class Wish:
     path: str = ""
 
     @classmethod
-    def of(cls, sent: Mapping[str, str]) -> Wish:
+    def from_data(cls, data: Mapping[str, str]) -> LaunchFields:
         """Return the wish in submitted form data or a query string."""
-        return cls(sent.get("repository", ""), sent.get("ref", ""), sent.get("path", ""))
+        return cls(data.get("repository", ""), data.get("ref", ""), data.get("path", ""))
 
     def __bool__(self) -> bool:
         return bool(self.repository.strip())
@@ -57,26 +57,26 @@ class Wish:
         return f"{reverse('home')}?{urlencode({k: v for k, v in named.items() if v})}"
 
     @property
-    def understood(self) -> tuple[str, ...]:
+    def description(self) -> tuple[str, ...]:
         """The parts of the wish in a few words each; empty if it is not understood."""
         try:
-            return self.understand()
+            return self.describe()
         except BinderyError:
             return ()
 
-    def understand(self) -> tuple[str, ...]:
+    def describe(self) -> tuple[str, ...]:
         """Return the parts of the wish in a few words each. Raises `UserError` if that fails.
 
         The error says how to write it.
         """
-        return providers.describe(providers.understand(self.repository, self.ref, self.path))
+        return providers.describe(providers.parse_repository(self.repository, self.ref, self.path))
 
 
 def make_room(request: HttpRequest) -> None:
     """Stop or delete the project whose button was pressed, if any. Raises `BinderyError`."""
-    for verb, act in FIRST.items():
+    for verb, act in ROOM_ACTIONS.items():
         if name := request.POST.get(verb, "").replace("\0", ""):
-            act(find(request, name), person(request))
+            act(find_project(request, name), person(request))
 
 
 @never_cache
@@ -84,12 +84,12 @@ def make_room(request: HttpRequest) -> None:
 @signed_in
 def understand(request: HttpRequest) -> HttpResponseBase:
     """Return a fragment that says what is understood of the fields, without asking the network."""
-    wish = Wish.of(request.GET)
+    wish = LaunchFields.from_data(request.GET)
     if not htmx(request):
         return redirect(wish.link)
     context: dict[str, object] = {}
     try:
-        context["repository_summary"] = wish.understand() if wish else ()
+        context["repository_summary"] = wish.describe() if wish else ()
     except BinderyError as error:
         context["error"] = error
     return render(request, "portal/_launch_preview.html", context)
@@ -104,27 +104,29 @@ def launch(request: HttpRequest) -> HttpResponseBase:
     """
     if request.method == "GET":
         return redirect("home")
-    wish = Wish.of(request.POST)
+    wish = LaunchFields.from_data(request.POST)
     try:
         make_room(request)
         project = lifecycle.launch(person(request), wish.repository, wish.ref, wish.path)
     except BinderyError as error:
-        return with_form(request, wish, error)
-    return go_to(request, reverse("project", args=[project.name]))
+        return render_home(request, wish, error)
+    return redirect_to(request, reverse("project", args=[project.name]))
 
 
-def with_form(request: HttpRequest, wish: Wish, error: BinderyError | None = None) -> HttpResponse:
+def render_home(
+    request: HttpRequest, fields: LaunchFields, error: BinderyError | None = None
+) -> HttpResponse:
     """Return the home page with ``wish`` in the launch form and ``error`` below its field.
 
     For htmx, an error returns the form alone.
     """
     template = "portal/_launch_form.html" if htmx(request) and error else "portal/home.html"
     context = {
-        "launch": wish,
+        "launch": fields,
         "error": error,
         "blocking_projects": _in_the_way(request, error),
         **projects_of(person(request)),
-        **gone_of(person(request)),
+        **deleted_context(person(request)),
     }
     return render(request, template, context, status=error.status if error else 200)
 
@@ -137,8 +139,8 @@ def projects_of(user: User) -> dict[str, Any]:
         "projects": projects,
         "limits": limits,
         "project_limit": limits.projects,
-        "default_resources": by_default(limits),
-        "examples": example_urls(),
+        "default_resources": default_resources(limits),
+        "examples": list_examples(),
     }
 
 
@@ -148,16 +150,16 @@ def _in_the_way(request: HttpRequest, error: BinderyError | None) -> list[Projec
     return list(Project.objects.visible_to(person(request)).filter(name__in=named))
 
 
-def gone_of(user: User) -> dict[str, Any]:
+def deleted_context(user: User) -> dict[str, Any]:
     """Return this person's deleted projects, each with a link that launches it anew.
 
     These are all that can be restored, and those that the portal deleted in the last `GONE_SHOWN`.
     """
-    gone = Project.objects.gone_from(user, timezone.now() - GONE_SHOWN)
+    gone = Project.objects.deleted_of(user, timezone.now() - GONE_SHOWN)
     return {
         "deleted_projects": [
-            (each, Wish(each.repository, each.ref, each.path).link) for each in gone
+            (each, LaunchFields(each.repository, each.ref, each.path).link) for each in gone
         ],
-        "restorable_count": sum(each.is_set_aside for each in gone),
+        "restorable_count": sum(each.is_restorable for each in gone),
         "unused_count": sum(each.goes is not None for each in gone),
     }

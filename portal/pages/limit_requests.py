@@ -13,9 +13,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from quotas import requests
 from quotas.models import LimitRequest
 
-from .account import with_form
-from .forms import AskForm
-from .responses import came_from, go_to, person, signed_in
+from .account import render_account
+from .forms import LimitRequestForm
+from .responses import person, redirect_to, return_address, signed_in
 
 
 @require_http_methods(["GET", "POST"])
@@ -26,20 +26,20 @@ def request_limits(request: HttpRequest) -> HttpResponseBase:
     A GET comes from the way back after signing in, and asks for nothing.
     """
     if request.method == "GET":
-        return go_to(request, reverse("account"))
+        return redirect_to(request, reverse("account"))
     user, limit = person(request), request.POST.get("limit", "")
-    if not requests.can_ask(limit):
+    if not requests.can_request(limit):
         raise Http404
-    form = AskForm.about(user, limit, request.POST)
+    form = LimitRequestForm.for_limit(user, limit, request.POST)
     if form.send(user) is None:
-        return with_form(request, form, status=400)
+        return render_account(request, form, status=400)
     messages.success(request, _("You have asked for more. Staff will answer, and you are told."))
-    return go_to(request, _requests())
+    return redirect_to(request, _requests())
 
 
 @require_POST
 @signed_in
-def take_back(request: HttpRequest, pk: int) -> HttpResponseBase:
+def withdraw(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Withdraw one of the person's own requests."""
     wish = get_object_or_404(LimitRequest.objects.filter(user=person(request)), pk=pk)
     try:
@@ -47,15 +47,15 @@ def take_back(request: HttpRequest, pk: int) -> HttpResponseBase:
         messages.success(request, _("Your request is taken back."))
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
-    return go_to(request, _requests())
+    return redirect_to(request, _requests())
 
 
 @require_POST
 @signed_in
-def seen(request: HttpRequest, pk: int) -> HttpResponseBase:
+def dismiss_answer(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Mark the answer as read, and stay on the same page."""
     requests.mark_seen(person(request), pk=pk)
-    return go_to(request, came_from(request))
+    return redirect_to(request, return_address(request))
 
 
 def _requests() -> str:

@@ -9,15 +9,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.models import User
-from quotas.admission import of_limit
-from quotas.effective import Effective, figure, plain, whence
-from quotas.fields import FIELDS, Field
+from quotas.admission import usage_of_limit
+from quotas.effective import Effective, describe_source, format_limit, format_number
+from quotas.fields import FIELDS, LimitField
 from quotas.limits import effective_of
 from quotas.models import LimitRequest
-from quotas.requests import can_ask
-from sessions.lifecycle.admission import use_of
+from quotas.requests import can_request
+from sessions.lifecycle.admission import usage_of
 
-PARTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
+LIMIT_GROUPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (gettext_lazy("Projects and notebooks"), ("projects", "running", "builds", "idle_days")),
     (gettext_lazy("All your running notebooks together"),
      ("total_cpu", "total_memory_gb", "total_gpu")),
@@ -31,54 +31,57 @@ PARTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
 
 
 @dataclass(frozen=True)
-class Row:
+class LimitRow:
     """One limit of a person, what counts against it (None if nothing does), and its source."""
 
-    field: Field
-    found: Effective
+    field: LimitField
+    effective: Effective
     used: float | None
-    asked: LimitRequest | None
+    open_request: LimitRequest | None
 
     @property
     def allowed(self) -> str:
-        return figure(self.field.name, self.found.value)
+        return format_limit(self.field.name, self.effective.value)
 
     @property
     def in_use(self) -> str:
         """Use and limit, as ``3 of 5`` or ``2 of 8 CPU``."""
         if self.used is None:
             return ""
-        return _("%(used)s of %(allowed)s") % {"used": plain(self.used), "allowed": self.allowed}
+        return _("%(used)s of %(allowed)s") % {
+            "used": format_number(self.used),
+            "allowed": self.allowed,
+        }
 
     @property
-    def whence(self) -> str:
-        return whence(self.found)
+    def source_text(self) -> str:
+        return describe_source(self.effective)
 
     @property
-    def over(self) -> str:
+    def excess_notice(self) -> str:
         """The consequence of using more than is allowed, as after staff lowered the limit."""
-        if self.used is None or self.used <= self.found.value + 1e-9:
+        if self.used is None or self.used <= self.effective.value + 1e-9:
             return ""
         if self.field.name == "projects":
             return _("More than you may have now. You keep all; delete some to launch another.")
         return _("More than you may have now. What runs is left alone; a new one has to wait.")
 
     @property
-    def can_ask(self) -> bool:
-        return can_ask(self.field.name)
+    def can_request(self) -> bool:
+        return can_request(self.field.name)
 
 
-def parts_of(user: User) -> list[tuple[str, list[Row]]]:
+def limit_groups_of(user: User) -> list[tuple[str, list[LimitRow]]]:
     """Return all limits of this person, grouped under headings."""
-    found, use = effective_of(user), use_of(user)
+    found, use = effective_of(user), usage_of(user)
     asked = {wish.limit: wish for wish in LimitRequest.objects.open().filter(user=user)}
     return [
         (
             str(heading),
             [
-                Row(FIELDS[name], found[name], of_limit(use, name), asked.get(name))
+                LimitRow(FIELDS[name], found[name], usage_of_limit(use, name), asked.get(name))
                 for name in names
             ],
         )
-        for heading, names in PARTS
+        for heading, names in LIMIT_GROUPS
     ]

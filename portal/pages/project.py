@@ -21,8 +21,8 @@ from django.views.decorators.http import require_safe
 
 from keys import keypairs
 from portal.models import User
-from portal.pages.launch import Wish
-from portal.pages.responses import find, go_to, htmx, person, signed_in
+from portal.pages.launch import LaunchFields
+from portal.pages.responses import find_project, htmx, person, redirect_to, signed_in
 from portal.pages.steps import progress_of, steps_of
 from quotas.limits import limits_of
 from sessions.git.errors import key_page
@@ -37,7 +37,7 @@ TAIL = 300
 _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f]"
 )
-_MATTERS = re.compile(
+_ERROR_PATTERN = re.compile(
     r"error|fail|fatal|exception|cannot|could not|denied|not found|no such|no matching"
     r"|killed|out of memory|no space|timed? ?out",
     re.IGNORECASE,
@@ -49,25 +49,25 @@ def last_lines(build_id: int, count: int) -> list[str]:
     newest = LogChunk.objects.filter(build=build_id).order_by("-seq").values_list("text", flat=True)
     lines: list[str] = []
     for text in newest[:CHUNKS]:
-        lines[:0] = [plain(line) for line in text.split("\n")]
+        lines[:0] = [strip_control(line) for line in text.split("\n")]
         if len(lines) >= count:
             break
     return lines[-count:]
 
 
-def lines_that_matter(build_id: int, count: int = 3) -> list[str]:
+def error_lines(build_id: int, count: int = 3) -> list[str]:
     """Return the last lines that report a problem; the very last lines if none does."""
     lines = [line for line in last_lines(build_id, TAIL) if line.strip()]
-    telling = list(islice((line for line in reversed(lines) if _MATTERS.search(line)), count))
+    telling = list(islice((line for line in reversed(lines) if _ERROR_PATTERN.search(line)), count))
     return telling[::-1] or lines[-count:]
 
 
-def plain(line: str) -> str:
+def strip_control(line: str) -> str:
     """Return a line as a terminal finally shows it: only what follows the last carriage return."""
     return _CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2])
 
 
-COMING_UP = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
+LAUNCHING_STATES = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
 EVENTS_SHOWN = 100
 LINES_SHOWN = 500
 """Lines of the log for browsers without JavaScript; the download has all."""
@@ -81,9 +81,9 @@ def project(request: HttpRequest, name: str) -> HttpResponseBase:
 
     The log comes by WebSocket, from the session's first line on.
     """
-    if gone := Project.objects.deleted(name, person(request)):
+    if gone := Project.objects.get_restorable(name, person(request)):
         return _deleted(request, gone)
-    found = find(request, name)
+    found = find_project(request, name)
     build = found.current.build if found.current else None
     shown = build if found.shows_log_to(person(request)) else None
     context = {
@@ -104,11 +104,11 @@ def status(request: HttpRequest, name: str) -> HttpResponseBase:
     If the project is deleted while its page is open, the page goes to the home page.
     """
     try:
-        project = find(request, name)
+        project = find_project(request, name)
     except Http404:
         if not htmx(request):
             raise
-        return go_to(request, reverse("home"))
+        return redirect_to(request, reverse("home"))
     context = {**_status(request, project), "is_fragment": True}
     return render(request, "portal/_status.html", context)
 
@@ -118,7 +118,7 @@ def status(request: HttpRequest, name: str) -> HttpResponseBase:
 @signed_in
 def log(request: HttpRequest, name: str) -> HttpResponseBase:
     """Send ``log.txt``: the whole log of the current session's build, as plain text."""
-    found = find(request, name)
+    found = find_project(request, name)
     if not found.current or not found.current.build_id or not found.shows_log_to(person(request)):
         raise Http404
     return StreamingHttpResponse(
@@ -132,12 +132,14 @@ def log(request: HttpRequest, name: str) -> HttpResponseBase:
 
 
 def _deleted(request: HttpRequest, project: Project) -> HttpResponseBase:
-    refusal = admission.refusal(project)
+    refusal = admission.start_refusal(project)
     context = {
         "project": project,
         "is_read_only": not project.may_be_changed_by(person(request)),
         "refusal": refusal,
-        "blocking_projects": admission.holders(project.owner, refusal.code) if refusal else (),
+        "blocking_projects": admission.projects_holding(project.owner, refusal.code)
+        if refusal
+        else (),
         "repository_page": repository_page(project),
     }
     return render(request, "portal/deleted.html", context)
@@ -148,9 +150,9 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
     build = session.build if session else None
     shows_log = project.shows_log_to(person(request))
     events = list(Event.objects.filter(project=project).order_by("-seq")[:EVENTS_SHOWN])
-    events = events if shows_log else [journal.undisclosed(event) for event in events]
+    events = events if shows_log else [journal.redacted(event) for event in events]
     story = [event for event in reversed(events) if session and event.session_id == session.pk]
-    refusal = None if project.is_live else admission.refusal(project)
+    refusal = None if project.is_live else admission.start_refusal(project)
     steps = steps_of(story, timezone.now(), pushes=settings.PORTAL_BACKEND != "local")
     last_build = _last_build(project, build)
     failed = build if build and build.code and shows_log else None
@@ -159,7 +161,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "session": session,
         "message": project.message_for(person(request)),
         "build": build,
-        "is_launching": state in COMING_UP,
+        "is_launching": state in LAUNCHING_STATES,
         "is_owner": project.owner_id == person(request).pk,
         "is_read_only": not project.may_be_changed_by(person(request)),
         "steps": steps,
@@ -168,13 +170,15 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "events": events,
         "latest_event": events[0] if events else None,
         "shows_log": shows_log,
-        "error_lines": "\n".join(lines_that_matter(failed.pk)) if failed else "",
+        "error_lines": "\n".join(error_lines(failed.pk)) if failed else "",
         "key": _key(project, person(request)),
         "limits": limits_of(project.owner),
         "refusal": refusal,
-        "blocking_projects": admission.holders(project.owner, refusal.code) if refusal else (),
+        "blocking_projects": admission.projects_holding(project.owner, refusal.code)
+        if refusal
+        else (),
         "launch_link": request.build_absolute_uri(
-            Wish(project.repository, project.ref, project.path).link
+            LaunchFields(project.repository, project.ref, project.path).link
         ),
         "repository_page": repository_page(project),
     }
@@ -190,7 +194,7 @@ def _key(project: Project, reader: User) -> dict[str, str] | None:
 
 def _last_build(project: Project, current: Build | None) -> timedelta | None:
     """Return how long the last successful build of this repository took; None if there was none."""
-    done = Build.objects.of(project).filter(state=BuildState.BUILT, started__isnull=False)
+    done = Build.objects.usable_by(project).filter(state=BuildState.BUILT, started__isnull=False)
     if current:
         done = done.exclude(pk=current.pk)
     last = done.order_by("-id").first()

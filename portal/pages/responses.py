@@ -55,25 +55,25 @@ def person(request: HttpRequest) -> User:
     return cast(User, request.user)
 
 
-def find(request: HttpRequest, name: str) -> Project:
+def find_project(request: HttpRequest, name: str) -> Project:
     """Return a project that this person may see. Raises `Http404` for any other."""
-    project = Project.objects.named(name, person(request))
+    project = Project.objects.get_visible(name, person(request))
     if project is None:
         raise Http404
     return project
 
 
 def find_or_deleted(request: HttpRequest, name: str) -> Project:
-    """Return a project like `find`, or a deleted one that can be restored."""
-    return Project.objects.deleted(name, person(request)) or find(request, name)
+    """Return a project like `find_project`, or a deleted one that can be restored."""
+    return Project.objects.get_restorable(name, person(request)) or find_project(request, name)
 
 
-def refused(request: HttpRequest, error: NotAllowed) -> HttpResponse:
+def refused_response(request: HttpRequest, error: NotAllowed) -> HttpResponse:
     """Return the page for what a person may see but not do."""
     return render(request, "portal/not_allowed.html", {"error": error}, status=error.status)
 
 
-def go_to(request: HttpRequest, address: str) -> HttpResponse:
+def redirect_to(request: HttpRequest, address: str) -> HttpResponse:
     """Send the browser on to a page of ours, with GET."""
     if htmx(request):
         return HttpResponseClientRedirect(address)
@@ -82,7 +82,7 @@ def go_to(request: HttpRequest, address: str) -> HttpResponse:
     return response
 
 
-def came_from(request: HttpRequest) -> str:
+def return_address(request: HttpRequest) -> str:
     """Return the address of the page that the form was on; the home page if it does not say."""
     address = request.POST.get("next", "")
     ours = url_has_allowed_host_and_scheme(
@@ -103,17 +103,19 @@ class Throttle:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         is_form = request.method not in SAFE_METHODS and not request.path_info.startswith(API)
-        return _told(request) if is_form and _is_over(request) else self._answer(request)
+        return (
+            _too_many_requests(request) if is_form and _is_over(request) else self._answer(request)
+        )
 
 
 def _is_over(request: HttpRequest) -> bool:
     if isinstance(request.user, User):
-        return throttles.is_over_for_changes(request.user)
-    return throttles.is_over_for_strangers(request)
+        return throttles.exceeds_change_limit(request.user)
+    return throttles.exceeds_anonymous_limit(request)
 
 
-def _told(request: HttpRequest) -> HttpResponse:
-    seconds = math.ceil(throttles.rest_of_minute())
+def _too_many_requests(request: HttpRequest) -> HttpResponse:
+    seconds = math.ceil(throttles.seconds_to_next_minute())
     text = ngettext(
         "You send more in a minute than the portal does, and this was not done. Try again in "
         "%(seconds)d second.",

@@ -28,9 +28,9 @@ from django.views.decorators.http import require_safe
 
 from portal.accounts import audit_actor, passwords
 from portal.accounts.oidc import flow, signins
-from portal.accounts.oidc.problems import NotLetIn, Refused, Unproven
+from portal.accounts.oidc.problems import AccountNotAllowed, ProviderRefused, UnverifiedResponse
 from portal.accounts.oidc.provider import Provider
-from portal.accounts.passwords import OwnPasswordForm
+from portal.accounts.passwords import ChoosePasswordForm
 from portal.models import User
 from sessions.errors import BinderyError
 from sessions.gateway import tickets
@@ -38,18 +38,18 @@ from sessions.gateway import tickets
 BACKEND = "portal.accounts.oidc.backends.Password"
 
 
-class ChoosePassword(views.LoginView):
+class ChoosePasswordView(views.LoginView):
     """The page that replaces a password set by staff, and signs the person in.
 
     It can only be reached from the sign-in page.
     """
 
     template_name = "portal/choose_password.html"
-    authentication_form: Any = OwnPasswordForm
+    authentication_form: Any = ChoosePasswordForm
     person: User
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        person = passwords.chooser(request)
+        person = passwords.user_choosing_password(request)
         if person is None:
             return redirect("sign-in")
         self.person = person
@@ -63,9 +63,9 @@ class ChoosePassword(views.LoginView):
         return {**found, "person": self.person, "next": self.get_redirect_url()}
 
     def form_valid(self, form: Any) -> HttpResponse:
-        audit_actor.acts(self.person)
+        audit_actor.set_actor(self.person)
         user = form.save()
-        del self.request.session[passwords.PLACE]
+        del self.request.session[passwords.CHOOSER_KEY]
         login(self.request, user, backend=BACKEND)
         messages.success(self.request, _("From now on you sign in with the password you chose."))
         return redirect(self.get_success_url())
@@ -96,7 +96,7 @@ class SignInForm(AuthenticationForm):
         return [self["username"], self["password"]]
 
 
-class SignIn(views.LoginView):
+class SignInView(views.LoginView):
     """The sign-in page, with the providers' buttons and, if allowed, the form for a password."""
 
     template_name = "portal/sign_in.html"
@@ -125,7 +125,7 @@ class SignIn(views.LoginView):
         user = form.get_user()
         if not user.must_choose_password:
             return super().form_valid(form)
-        passwords.begin(self.request, user)
+        passwords.allow_choosing(self.request, user)
         following = urlencode({self.redirect_field_name: self.get_success_url()})
         return HttpResponseRedirect(f"{reverse('choose-password')}?{following}")
 
@@ -136,11 +136,11 @@ class SignIn(views.LoginView):
         return super().post(request, *args, **kwargs)
 
 
-class SignOut(views.LogoutView):
+class SignOutView(views.LogoutView):
     """Sign-out that also closes the browser's way to notebooks and its sign-in at a provider."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        browser, way = request.session.session_key, flow.way_out(request.session)
+        browser, way = request.session.session_key, flow.sign_out_redirect(request.session)
         # Slow steps come before the sign-out itself: an open page that learns of it by its socket
         # goes to the sign-in page, and would no longer wait for this answer.
         signins.forget(browser)
@@ -149,7 +149,7 @@ class SignOut(views.LogoutView):
         answer = super().post(request, *args, **kwargs)
         if way is None:
             return answer
-        if not way.there:
+        if not way.ends_provider_session:
             return HttpResponseRedirect(way.address)
         return render(request, "portal/oidc_signing_out.html", {"sign_out": way})
 
@@ -159,7 +159,7 @@ Page = Callable[[HttpRequest, Provider], HttpResponse]
 log = logging.getLogger(__name__)
 
 
-def of_provider(page: Page) -> Callable[[HttpRequest, str], HttpResponse]:
+def with_provider(page: Page) -> Callable[[HttpRequest, str], HttpResponse]:
     """Pass the provider in the address to a view; show an error of ours as a page.
 
     Raises `Http404` if there is no such provider.
@@ -180,53 +180,55 @@ def of_provider(page: Page) -> Callable[[HttpRequest, str], HttpResponse]:
     return answer
 
 
-@of_provider
+@with_provider
 def sign_in(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Start a sign-in; ``?next=`` is where to go then, ``?another=1`` asks for another account."""
     if request.user.is_authenticated:
-        return _go_on(flow.safe_next(request, request.GET.get("next", "")))
+        return _redirect_to(flow.safe_next(request, request.GET.get("next", "")))
     another = bool(request.GET.get("another"))
-    return HttpResponseRedirect(flow.begin(request, provider, another=another))
+    return HttpResponseRedirect(flow.authorization_url(request, provider, select_account=another))
 
 
-@of_provider
+@with_provider
 def callback(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Sign in the person whose browser the provider sends back."""
     # An answer that nobody asked for is not counted: any site can make its visitors' browsers send
     # one, and everyone who shares their address would have to wait.
-    answer = flow.answer(request, provider)
+    answer = flow.take_response(request, provider)
     try:
         user = auth.authenticate(request, answer=answer)
-    except (Refused, Unproven):
+    except (ProviderRefused, UnverifiedResponse):
         user_login_failed.send(sender=__name__, credentials={}, request=request)
         raise
     if not isinstance(
         user, User
     ):  # must wait: `portal.accounts.login_throttle` shows the page for that
-        return _go_on("")
-    _enter(request, user, answer)
-    return _go_on(answer.then)
+        return _redirect_to("")
+    _log_in(request, user, answer)
+    return _redirect_to(answer.next_url)
 
 
-@of_provider
+@with_provider
 def signed_out(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Tell people that they are signed out, and whether they are at the provider as well."""
-    there = flow.was_there(request.GET.get("state", ""))
+    there = flow.ended_provider_session(request.GET.get("state", ""))
     if there is None or request.user.is_authenticated:
         return redirect("home")
     context = {"provider": provider, "is_signed_out_at_provider": there}
     return render(request, "portal/oidc_signed_out.html", context)
 
 
-def _enter(request: HttpRequest, user: User, answer: flow.Answer) -> None:
+def _log_in(request: HttpRequest, user: User, response: flow.AuthorizationResponse) -> None:
     before = request.session.session_key
     auth.login(request, user)
     if before and before != request.session.session_key:
         tickets.revoke_browser(before)
-    signins.begin(user, answer.provider, request.session, answer.tokens, instead_of=before)
+    signins.record_sign_in(
+        user, response.provider, request.session, response.tokens, previous_key=before
+    )
 
 
-def _go_on(then: str) -> HttpResponse:
+def _redirect_to(then: str) -> HttpResponse:
     return HttpResponseRedirect(then) if then else redirect("home")
 
 
@@ -235,7 +237,7 @@ def _problem(request: HttpRequest, provider: Provider, error: BinderyError) -> H
     context = {
         "provider": provider,
         "error": error,
-        "can_switch_account": isinstance(error, NotLetIn),
+        "can_switch_account": isinstance(error, AccountNotAllowed),
         "portal_url": settings.PORTAL_URL,
     }
     return render(request, "portal/oidc_problem.html", context, status=error.status)

@@ -31,10 +31,10 @@ STEP_OF: dict[str, str] = {
 }
 # The bar's position when a step begins, in percent: most of the time goes into building.
 BEGINS_AT = {RESOLVE: 2, BUILD: 8, PUSH: 70, START: 82, READY: 100}
-ALMOST = 0.95
+MAX_SHARE = 0.95
 
 
-class Happened(Protocol):
+class StepEvent(Protocol):
     """An event, or a piece of a build's log."""
 
     @property
@@ -48,14 +48,14 @@ class Happened(Protocol):
 class Step:
     """One step of a launch.
 
-    ``state`` is todo, current, done, skipped, failed or stopped. ``took`` is the time until the
+    ``state`` is todo, current, done, skipped, failed or stopped. ``duration`` is the time until the
     next step began, or until now.
     """
 
     key: str
     state: str = "todo"
     began: datetime | None = None
-    took: timedelta | None = None
+    duration: timedelta | None = None
 
     @property
     def label(self) -> Promise:
@@ -67,7 +67,7 @@ class Step:
         return f"portal/steps/{self.state}.svg"
 
 
-def steps_of(story: Iterable[Happened], now: datetime, *, pushes: bool) -> list[Step]:
+def steps_of(events: Iterable[StepEvent], now: datetime, *, pushes: bool) -> list[Step]:
     """Return the steps of one session, from what has happened in it so far, oldest first.
 
     Without ``pushes``, images are pushed nowhere, and that step is left out.
@@ -75,7 +75,7 @@ def steps_of(story: Iterable[Happened], now: datetime, *, pushes: bool) -> list[
     steps = [Step(key) for key in LABELS if pushes or key != PUSH]
     by_key = {step.key: step for step in steps}
     current: Step | None = None
-    for happened in story:
+    for happened in events:
         following = by_key.get(STEP_OF.get(happened.phase, ""))
         if happened.phase in {Phase.FAILED, Phase.STOPPED} and current:
             _end(current, happened.at, str(happened.phase))
@@ -87,13 +87,13 @@ def steps_of(story: Iterable[Happened], now: datetime, *, pushes: bool) -> list[
     if current and current.key == READY and current.state == "current":
         current.state = "done"
     elif current and current.state == "current":
-        current.took = _since(current, now)
+        current.duration = _since(current, now)
     _skip(steps)
     return steps
 
 
 def _end(step: Step, at: datetime, state: str) -> None:
-    step.state, step.took = state, _since(step, at)
+    step.state, step.duration = state, _since(step, at)
 
 
 def _since(step: Step, at: datetime) -> timedelta:
@@ -129,9 +129,9 @@ def progress_of(steps: list[Step], last_time: timedelta | None) -> Progress:
     begin = BEGINS_AT[current.key]
     if current.key != BUILD:
         return Progress(begin)
-    if not last_time or not current.took or current.took > 2 * last_time:
+    if not last_time or not current.duration or current.duration > 2 * last_time:
         return Progress(None)
     until = BEGINS_AT[steps[steps.index(current) + 1].key]
-    share = min(current.took / last_time, ALMOST)
-    left = max((last_time - current.took).total_seconds(), 0)
-    return Progress(begin + (until - begin) * share, begin + (until - begin) * ALMOST, left)
+    share = min(current.duration / last_time, MAX_SHARE)
+    left = max((last_time - current.duration).total_seconds(), 0)
+    return Progress(begin + (until - begin) * share, begin + (until - begin) * MAX_SHARE, left)

@@ -22,9 +22,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from keys.models import Token
 from portal.models import User
 from portal.pages.forms import TokenForm
-from portal.pages.responses import go_to, person, signed_in
+from portal.pages.responses import person, redirect_to, signed_in
 
-MAY = {
+SCOPE_VERBS = {
     "read": gettext_lazy("look"),
     "launch": gettext_lazy("launch and change"),
     "notebook": gettext_lazy("reach notebooks"),
@@ -32,14 +32,19 @@ MAY = {
 """A token's permissions, in two words each."""
 
 
-def own(user: User) -> dict[str, Any]:
+def template_context(user: User) -> dict[str, Any]:
     """Return the context of ``templates/portal/_tokens.html`` for this person's tokens."""
     rows = Token.objects.filter(user=user).defer("digest").order_by("-created", "-pk")
-    return {"tokens": [(token, _may(token)) for token in rows], "token_form": TokenForm(user)}
+    return {
+        "tokens": [(token, _describe_scopes(token)) for token in rows],
+        "token_form": TokenForm(user),
+    }
 
 
-def _may(token: Token) -> str:
-    return _("may %(verbs)s") % {"verbs": ", ".join(str(MAY[scope]) for scope in token.scopes)}
+def _describe_scopes(token: Token) -> str:
+    return _("may %(verbs)s") % {
+        "verbs": ", ".join(str(SCOPE_VERBS[scope]) for scope in token.scopes)
+    }
 
 
 @never_cache
@@ -69,7 +74,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponseBase:
     token = get_object_or_404(Token.objects.filter(user=person(request)), pk=pk)
     token.delete()
     messages.success(request, _("The token “%(name)s” is revoked.") % {"name": token.name})
-    return go_to(request, _tokens())
+    return redirect_to(request, _tokens())
 
 
 @require_POST
@@ -79,7 +84,7 @@ def revoke_all(request: HttpRequest) -> HttpResponseBase:
     Token.objects.filter(user=person(request)).delete()
     text = _("All your tokens are revoked. Programs that used one have to be given a new one.")
     messages.success(request, text)
-    return go_to(request, _tokens())
+    return redirect_to(request, _tokens())
 
 
 def _form(request: HttpRequest, form: TokenForm, status: int = 200) -> HttpResponse:

@@ -20,13 +20,21 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from portal.lib import streaming
-from portal.lib.charts import Place, columns
+from portal.lib.charts import DataPoint, column_chart
 from portal.models import User
-from sessions.statistics.usage import By, Hours, Line, Month, lines, of_person, span
+from sessions.statistics.usage import (
+    GroupBy,
+    Hours,
+    Month,
+    UsageRow,
+    month_range,
+    monthly_hours,
+    usage_rows,
+)
 
-RIGHT = "notebook_sessions.view_session"
+VIEW_PERMISSION = "notebook_sessions.view_session"
 MONTHS_SHOWN = 6
-MOST_MONTHS = 120
+MAX_MONTHS = 120
 PAGE = 1000
 _FIGURES = {
     "cpu": gettext_lazy("CPU-hours"),
@@ -36,25 +44,25 @@ _FIGURES = {
 
 
 @dataclass(frozen=True)
-class Use:
+class UsageChart:
     """One kind of hours: those of this month, and a chart of the last months."""
 
     label: str
     this_month: float
-    drawn: SafeString
+    svg: SafeString
 
 
-def own(user: User) -> dict[str, Any]:
+def template_context(user: User) -> dict[str, Any]:
     """Return the context of ``portal/_usage.html``, in one query; GPU-hours only if any."""
     last = Month.of(timezone.now())
-    found = of_person(user, list(span(last.plus(1 - MONTHS_SHOWN), last)))
+    found = monthly_hours(user, list(month_range(last.plus(1 - MONTHS_SHOWN), last)))
     figures = {
         name: str(label)
         for name, label in _FIGURES.items()
         if name != "gpu" or any(hours.gpu for hours in found.values())
     }
     return {
-        "usage": [_use(name, label, found) for name, label in figures.items()],
+        "usage": [_usage_chart(name, label, found) for name, label in figures.items()],
         "usage_months": [
             (_name(month), [getattr(hours, name) for name in figures])
             for month, hours in reversed(found.items())
@@ -62,15 +70,15 @@ def own(user: User) -> dict[str, Any]:
     }
 
 
-def _use(name: str, label: str, found: dict[Month, Hours]) -> Use:
+def _usage_chart(name: str, label: str, found: dict[Month, Hours]) -> UsageChart:
     values = {month: getattr(hours, name) for month, hours in found.items()}
     places = [
-        Place((value,), f"{_name(month)}: {value:.1f}", formats.date_format(month.day, "M"))
+        DataPoint((value,), f"{_name(month)}: {value:.1f}", formats.date_format(month.day, "M"))
         for month, value in values.items()
     ]
     this = list(values.values())[-1]
     summary = _("%(hours)s this month") % {"hours": f"{this:.1f}"}
-    return Use(label, this, columns(f"usage-{name}", label, summary, places))
+    return UsageChart(label, this, column_chart(f"usage-{name}", label, summary, places))
 
 
 def _name(month: Month) -> str:
@@ -84,34 +92,44 @@ def export(request: HttpRequest) -> HttpResponseBase:
 
     The admin site routes it. Raises `PermissionDenied` unless the person may view sessions.
     """
-    if not request.user.has_perm(RIGHT):
+    if not request.user.has_perm(VIEW_PERMISSION):
         raise PermissionDenied
     this = f"{Month.of(timezone.now())}"
-    first = Month.parsed(request.GET.get("from", this))
-    last = Month.parsed(request.GET.get("to", this))
-    by = request.GET.get("by", By.PERSON)
-    if by not in By or first is None or last is None or not first <= last < first.plus(MOST_MONTHS):
+    first = Month.parse(request.GET.get("from", this))
+    last = Month.parse(request.GET.get("to", this))
+    by = request.GET.get("by", GroupBy.PERSON)
+    if (
+        by not in GroupBy
+        or first is None
+        or last is None
+        or not first <= last < first.plus(MAX_MONTHS)
+    ):
         return HttpResponseBadRequest(
             _("Ask for by=person, group, repository or all, and for months such as 2026-01, at most"
-              " %(most)s: from=2026-01&to=2026-03.") % {"most": MOST_MONTHS},
+              " %(most)s: from=2026-01&to=2026-03.") % {"most": MAX_MONTHS},
             content_type="text/plain; charset=utf-8",
         )  # fmt: skip
-    header = [_("month"), *_who(By(by)), _("sessions"), *(str(each) for each in _FIGURES.values())]
+    header = [
+        _("month"),
+        *_owner_columns(GroupBy(by)),
+        _("sessions"),
+        *(str(each) for each in _FIGURES.values()),
+    ]
     return streaming.csv_response(
-        f"usage-by-{by}", header, _pages(lines(By(by), span(first, last)))
+        f"usage-by-{by}", header, _pages(usage_rows(GroupBy(by), month_range(first, last)))
     )
 
 
-def _who(by: By) -> list[str]:
-    both = [By.PERSON, By.REPOSITORY] if by == By.ALL else [by]
+def _owner_columns(by: GroupBy) -> list[str]:
+    both = [GroupBy.PERSON, GroupBy.REPOSITORY] if by == GroupBy.ALL else [by]
     return [str(each.label) for each in both]
 
 
-def _pages(found: Iterator[Line]) -> Iterator[list[list[Any]]]:
+def _pages(found: Iterator[UsageRow]) -> Iterator[list[list[Any]]]:
     while page := list(islice(found, PAGE)):
         yield [_row(each) for each in page]
 
 
-def _row(each: Line) -> list[Any]:
+def _row(each: UsageRow) -> list[Any]:
     hours = (each.hours.cpu, each.hours.memory_gb, each.hours.gpu)
-    return [f"{each.month}", *each.who, each.sessions, *(round(value, 3) for value in hours)]
+    return [f"{each.month}", *each.group, each.sessions, *(round(value, 3) for value in hours)]

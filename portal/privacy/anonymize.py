@@ -23,27 +23,35 @@ from keys.models import Token
 from portal.models import UsedName, User
 from sessions.models import Build, Event, LogChunk, Project, Removal, Session, Transition
 
-from .delete import drop_portal_sessions
+from .delete import delete_portal_sessions
 
 Names = Sequence[str]
 """The name that the person has, and those that they had before."""
 PERSONAL = frozenset({"email", "first_name", "last_name", "issuer", "subject", "reason", "name"})
 """Fields whose values the audit keeps; nobody may read the old values any more."""
-NAMING = frozenset({"username", "user"})
+NAME_FIELDS = frozenset({"username", "user"})
 EMPTY = frozenset({"None", ""})
 
 
-def blank(person: User, alias: str) -> None:
+def anonymize_person(person: User, alias: str) -> None:
     """Anonymize all records of the person.
 
     May be repeated, and continues after an interruption.
     """
-    names = (person.username, *UsedName.objects.former(person))
-    parts = (_audit, _admin_history, _moves, _removals, _projects, _private_builds, _attempts)
+    names = (person.username, *UsedName.objects.former_names(person))
+    parts = (
+        _audit,
+        _admin_history,
+        _transitions_and_events,
+        _removals,
+        _projects,
+        _private_builds,
+        _attempts,
+    )
     for part in parts:
         with transaction.atomic():
             part(person, names, alias)
-    drop_portal_sessions(person)
+    delete_portal_sessions(person)
 
 
 def _audit(person: User, names: Names, alias: str) -> None:
@@ -52,16 +60,19 @@ def _audit(person: User, names: Names, alias: str) -> None:
     entries = LogEntry.objects.filter(own | Q(additional_data__user=person.pk))
     for entry in entries.select_related("content_type").iterator():
         is_own = entry.content_type.model_class() in {User, Token}  # named after the person
-        shown = alias if is_own else _renamed(entry.object_repr, names, alias)
-        entry.object_repr, entry.changes = shown, _impersonal(entry.changes or {}, alias)
+        shown = alias if is_own else _replace_names(entry.object_repr, names, alias)
+        entry.object_repr, entry.changes = (
+            shown,
+            _without_personal_values(entry.changes or {}, alias),
+        )
         entry.save(update_fields=["object_repr", "changes"])
     LogEntry.objects.filter(actor=person).update(actor_email=None)
 
 
-def _impersonal(changes: dict[str, Any], alias: str) -> dict[str, Any]:
+def _without_personal_values(changes: dict[str, Any], alias: str) -> dict[str, Any]:
     """Return the changes without personal values; the person's names become ``alias``."""
     kept = {field: change for field, change in changes.items() if field not in PERSONAL}
-    for field in NAMING & kept.keys():
+    for field in NAME_FIELDS & kept.keys():
         kept[field] = [value if value in EMPTY else alias for value in kept[field]]
     return kept
 
@@ -72,19 +83,19 @@ def _admin_history(person: User, names: Names, alias: str) -> None:
     AdminEntry.objects.filter(own).update(object_repr=alias)
     named = AdminEntry.objects.filter(_any("object_repr__contains", names))
     for row in named.filter(content_type__app_label__in=["quotas", "keys"]).iterator():
-        shown = _renamed(row.object_repr, names, alias)
+        shown = _replace_names(row.object_repr, names, alias)
         AdminEntry.objects.filter(pk=row.pk).update(object_repr=shown)
 
 
-def _moves(person: User, names: Names, alias: str) -> None:
+def _transitions_and_events(person: User, names: Names, alias: str) -> None:
     """Rename them in transitions and events: their own and, for staff, those of other people."""
     said = [f"by {name}" for name in names]
     for move in Transition.objects.filter(_any("why__contains", said)).iterator():
-        why = _without(move.why, names, alias)
+        why = _replace_in_sentence(move.why, names, alias)
         by = alias if move.by in names and why != move.why else move.by
         Transition.objects.filter(pk=move.pk).update(why=why, by=by)
     for event in Event.objects.filter(_any("message__contains", said)).iterator():
-        message = _without(event.message, names, alias)
+        message = _replace_in_sentence(event.message, names, alias)
         Event.objects.filter(pk=event.pk).update(message=message)
 
 
@@ -139,15 +150,15 @@ def _mentions(repository: str, names: Names) -> bool:
     return not there.isdisjoint(name.lower() for name in names)
 
 
-def _renamed(text: str, names: Names, alias: str) -> str:
+def _replace_names(text: str, names: Names, alias: str) -> str:
     """Return ``text`` with each name replaced where it stands alone."""
-    return re.sub(rf"(?<![\w.@+-])(?:{_either(names)})(?![\w@+-])", alias, text)
+    return re.sub(rf"(?<![\w.@+-])(?:{_alternation(names)})(?![\w@+-])", alias, text)
 
 
-def _without(sentence: str, names: Names, alias: str) -> str:
+def _replace_in_sentence(sentence: str, names: Names, alias: str) -> str:
     """Rename the person in the sentences of `lifecycle`: “Launched by ada; …”, “Stopped by ada.”"""
-    return re.sub(rf"\bby (?:{_either(names)})(?=[.;])", f"by {alias}", sentence)
+    return re.sub(rf"\bby (?:{_alternation(names)})(?=[.;])", f"by {alias}", sentence)
 
 
-def _either(names: Names) -> str:
+def _alternation(names: Names) -> str:
     return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))

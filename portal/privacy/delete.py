@@ -16,7 +16,7 @@ from sessions.gateway import tickets
 from sessions.models import Idempotency
 
 
-def drop(person: User) -> None:
+def delete_personal_data(person: User) -> None:
     """Delete keys, tokens, sign-ins and letters; of limits and requests, keep the figures."""
     with transaction.atomic(), disable_auditlog():  # the audit would record it all
         tickets.revoke_user(person)
@@ -24,12 +24,12 @@ def drop(person: User) -> None:
             model._default_manager.filter(user=person).delete()
         KnownHost.objects.filter(first_user=person).update(first_user=None)
         Grant.objects.filter(user=person).update(reason="")
-        _drop_letters(person)
+        _delete_letters(person)
         _empty_requests(person)
-        _empty(person)
+        _empty_user(person)
 
 
-def drop_portal_sessions(person: User) -> None:
+def delete_portal_sessions(person: User) -> None:
     """Delete the sessions of the person's browsers, which give no access by then."""
     rows = PortalSession.objects.only("session_key", "session_data").iterator()
     theirs = [
@@ -38,7 +38,7 @@ def drop_portal_sessions(person: User) -> None:
     PortalSession.objects.filter(session_key__in=theirs).delete()
 
 
-def _drop_letters(person: User) -> None:
+def _delete_letters(person: User) -> None:
     """Delete letters to the person, and letters to staff about the person's requests."""
     Letter.objects.filter(to=person).delete()
     for pk in LimitRequest.objects.filter(user=person).values_list("pk", flat=True):
@@ -52,7 +52,7 @@ def _empty_requests(person: User) -> None:
     theirs.update(why="", answer="")
 
 
-def _empty(person: User) -> None:
+def _empty_user(person: User) -> None:
     """Empty the person's row except for the name, which shows that they are not erased yet."""
     person.groups.clear()
     person.user_permissions.clear()

@@ -28,20 +28,24 @@ from sessions.states import BUILD_ACTIVE
 
 from . import anonymize, delete
 
-RIGHTS = ("portal.erase_user", "notebook_sessions.view_project", "notebook_sessions.act_on_project")
+PERMISSIONS = (
+    "portal.erase_user",
+    "notebook_sessions.view_project",
+    "notebook_sessions.act_on_project",
+)
 """Permissions to erase somebody; that includes deleting their projects."""
 
 log = logging.getLogger(__name__)
 
 
-def is_taken(username: str) -> bool:
+def is_erased_name(username: str) -> bool:
     """Return whether this name belonged to an erased person: nobody else ever gets it."""
-    return Erasure.objects.has_taken(username)
+    return Erasure.objects.is_reserved(username)
 
 
 def may_erase(by: User, person: User) -> bool:
     """Return whether ``by`` may erase this person: not themselves, and nobody who may do more."""
-    allowed = by.is_staff and by.has_perms(RIGHTS) and by.pk != person.pk
+    allowed = by.is_staff and by.has_perms(PERMISSIONS) and by.pk != person.pk
     return allowed and not is_alias(person.username) and roles.may_change(by, person)
 
 
@@ -53,24 +57,24 @@ def erase(person: User, by: User) -> Erasure:
     if not may_erase(by, person):
         raise PermissionDenied
     with transaction.atomic():
-        row = Erasure.objects.filter(person=person).first() or _begun(person, by)
-        manage.lock_out(person)
-    _wind_up(person, by)
+        row = Erasure.objects.filter(person=person).first() or _get_or_create_erasure(person, by)
+        manage.revoke_access(person)
+    _delete_everything(person, by)
     return row
 
 
-def _begun(person: User, by: User) -> Erasure:
-    known = {"volume": f"{files.of(person)}-nfs-pvc", "by": by, "person": person}
+def _get_or_create_erasure(person: User, by: User) -> Erasure:
+    known = {"volume": f"{files.volume_of(person)}-nfs-pvc", "by": by, "person": person}
     row, _made = Erasure.objects.get_or_create(username=digest(person.username), defaults=known)
     return row
 
 
-def is_under_way(person: User) -> bool:
+def is_being_erased(person: User) -> bool:
     """Return whether this person is being erased, whatever their name is meanwhile."""
-    return Erasure.objects.filter(person=person).exists() or is_taken(person.username)
+    return Erasure.objects.filter(person=person).exists() or is_erased_name(person.username)
 
 
-def unfinished() -> list[User]:
+def people_being_erased() -> list[User]:
     """Return the people who are being erased: their notebooks may still write to their volumes.
 
     Older rows identify the person only by the digest of the name.
@@ -87,29 +91,29 @@ def finish() -> None:
 
     If a back end is away, they wait for the next call.
     """
-    for person in unfinished():
+    for person in people_being_erased():
         if person.is_active:  # somebody enabled them again
-            manage.lock_out(person)
-        _wind_up(person, person)
+            manage.revoke_access(person)
+        _delete_everything(person, person)
         if _is_busy(person):
             continue
         try:
-            get_backend().forget_identity(files.of(person))
+            get_backend().forget_identity(files.volume_of(person))
         except TemporaryError as error:
             log.warning("person %d is not erased yet: %s", person.pk, error)
             continue
-        _forget(person)
+        _anonymize(person)
 
 
-def awaited(rows: Iterable[Erasure]) -> set[int]:
+def unfinished_erasures(rows: Iterable[Erasure]) -> set[int]:
     """Return the keys of ``rows`` that are not finished: their volumes are in use."""
-    names = {digest(person.username) for person in unfinished()}
+    names = {digest(person.username) for person in people_being_erased()}
     going_on = set(Erasure.objects.exclude(person=None).values_list("pk", flat=True))
     return {row.pk for row in rows if row.pk in going_on or row.username in names}
 
 
-def _wind_up(person: User, by: User) -> None:
-    delete.drop(person)
+def _delete_everything(person: User, by: User) -> None:
+    delete.delete_personal_data(person)
     mine = Project.objects.kept().filter(owner=person)
     for project in mine.select_related("owner", "current__build"):
         lifecycle.delete(project, by, for_good=True)
@@ -119,18 +123,18 @@ def _is_busy(person: User) -> bool:
     running = Session.objects.live().filter(project__owner=person)
     building = Build.objects.filter(owner=person, state__in=BUILD_ACTIVE)
     mine = Project.objects.filter(owner=person)
-    kept = mine.kept().exists() or mine.dropping().exists()
+    kept = mine.kept().exists() or mine.pending_removal().exists()
     return kept or running.exists() or building.exists()
 
 
-def _forget(person: User) -> None:
+def _anonymize(person: User) -> None:
     """Remove the name last: until then, all of this is repeated."""
     alias = ALIAS.format(person.pk)
-    anonymize.blank(person, alias)
-    delete.drop(person)
+    anonymize.anonymize_person(person, alias)
+    delete.delete_personal_data(person)
     with transaction.atomic():  # without an entry in the audit, see `anonymize`
         UsedName.objects.forget(person)
         User.objects.filter(pk=person.pk).update(username=alias, volume="")
         Erasure.objects.filter(person=person).update(person=None)
-    retention.hurry()  # removes their private images now
+    retention.run_soon()  # removes their private images now
     log.info("%s: all that told of the person is gone", alias)

@@ -1,8 +1,8 @@
 """Export everything that the portal knows about a person, for that person, as files of an archive.
 
 Each row is a line of JSON. Only the columns named here go out, so a secret that is added to a model
-stays inside. ``Part.about`` lists the columns that a part covers: a test checks that each column
-that leads to a person is in a part or in `LEFT_OUT`.
+stays inside. ``Part.covers`` lists the columns that a part covers: a test checks that each column
+that leads to a person is in a part or in `EXCLUDED_COLUMNS`.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ from sessions.models import (
 
 
 @dataclass(frozen=True)
-class Part:
+class ExportFile:
     """A file of the archive: its title in words, its rows and their columns."""
 
     name: str
     title: str
     rows: Callable[[User], QuerySet[Any]]
     columns: tuple[str, ...]
-    about: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
 
 
-def _of(model: Any, way: str = "user") -> Callable[[User], QuerySet[Any]]:
+def _rows_of(model: Any, way: str = "user") -> Callable[[User], QuerySet[Any]]:
     return lambda user: model._default_manager.filter(**{way: user}).order_by("pk")
 
 
@@ -74,66 +74,66 @@ _SESSION = ("id", "project__name", "build", "state", "cpu_request", "cpu_limit",
             "memory_request_gb", "memory_limit_gb", "gpu", "code", "message", "created", "ready",
             "ended")  # fmt: skip
 
-PARTS = (
-    Part("account", "your row: who you are, by whom you sign in",
+EXPORT_FILES = (
+    ExportFile("account", "your row: who you are, by whom you sign in",
          lambda user: User.objects.filter(pk=user.pk),
          ("username", "first_name", "last_name", "email", "issuer", "subject", "claimed",
           "vouched_until", "is_active", "is_staff", "is_superuser", "date_joined", "last_login",
           "signed_out", "password_given", "password_chosen", "volume")),
-    Part("names", "the names that you have or had here", _of(UsedName), ("name", "since"),
+    ExportFile("names", "the names that you have or had here", _rows_of(UsedName), ("name", "since"),
          ("portal.UsedName.user",)),
-    Part("groups", "groups that you are in", lambda user: user.groups.order_by("name"),
+    ExportFile("groups", "groups that you are in", lambda user: user.groups.order_by("name"),
          ("name",), ("portal.User_groups.user",)),
-    Part("permissions", "rights that were given to you alone",
+    ExportFile("permissions", "rights that were given to you alone",
          lambda user: user.user_permissions.order_by("pk"),
          ("content_type__app_label", "codename"), ("portal.User_user_permissions.user",)),
-    Part("limits-set", "limits that were set for you alone", _of(LimitSet),
+    ExportFile("limits-set", "limits that were set for you alone", _rows_of(LimitSet),
          tuple(field.name for field in LimitSet._meta.fields if field.name not in
                {"id", "user", "group"}), ("quotas.LimitSet.user",)),
-    Part("grants", "more that was granted to you for a time", _of(Grant),
+    ExportFile("grants", "more that was granted to you for a time", _rows_of(Grant),
          ("limit", "value", "until", "reason", "given_by__username", "created"),
          ("quotas.Grant.user",)),
-    Part("requests", "what you have asked for", _of(LimitRequest),
+    ExportFile("requests", "what you have asked for", _rows_of(LimitRequest),
          ("limit", "value", "until", "why", "state", "created", "answer",
           "answered_by__username", "answered_at", "seen"), ("quotas.LimitRequest.user",)),
-    Part("letters", "letters to you", _of(Letter, "to"),
+    ExportFile("letters", "letters to you", _rows_of(Letter, "to"),
          ("subject", "text", "created", "sent"), ("portal.Letter.to",)),
-    Part("projects", "your projects, deleted ones too", _of(Project, "owner"),
+    ExportFile("projects", "your projects, deleted ones too", _rows_of(Project, "owner"),
          ("name", "provider", "repository", "ref", "commit", "path", "created", "last_activity",
           "removed", "drops"), ("notebook_sessions.Project.owner",)),
-    Part("sessions", "each run of a notebook of yours", _of(Session, "project__owner"), _SESSION),
-    Part("transitions", "how each of these came from one state to the next",
-         _of(Transition, "session__project__owner"),
+    ExportFile("sessions", "each run of a notebook of yours", _rows_of(Session, "project__owner"), _SESSION),
+    ExportFile("transitions", "how each of these came from one state to the next",
+         _rows_of(Transition, "session__project__owner"),
          ("session", "before", "after", "by", "why", "at")),
-    Part("events", "what you were told on your projects' pages", _of(Event, "project__owner"),
+    ExportFile("events", "what you were told on your projects' pages", _rows_of(Event, "project__owner"),
          ("project__name", "session", "seq", "phase", "message", "code", "at")),
-    Part("builds", "builds that your notebooks were made by", _builds, _BUILD,
+    ExportFile("builds", "builds that your notebooks were made by", _builds, _BUILD,
          ("notebook_sessions.Build.owner",)),
-    Part("tokens", "your tokens; the secrets are not kept", _of(Token),
+    ExportFile("tokens", "your tokens; the secrets are not kept", _rows_of(Token),
          ("name", "start", "scope", "created", "last_used", "expires"), ("keys.Token.user",)),
-    Part("ssh-key", "your SSH key's public half", _of(KeyPair),
+    ExportFile("ssh-key", "your SSH key's public half", _rows_of(KeyPair),
          ("public", "fingerprint", "created"), ("keys.KeyPair.user",)),
-    Part("ssh-servers", "SSH servers that you were the first to use", _of(KnownHost, "first_user"),
+    ExportFile("ssh-servers", "SSH servers that you were the first to use", _rows_of(KnownHost, "first_user"),
          ("host", "fingerprint", "first_used"), ("keys.KnownHost.first_user",)),
-    Part("sign-ins", "sign-ins by an identity provider that last", _of(SignIn),
+    ExportFile("sign-ins", "sign-ins by an identity provider that last", _rows_of(SignIn),
          ("provider", "created", "refreshed", "due"), ("portal.SignIn.user",)),
-    Part("attempts", "sign-ins with your name that failed lately",
+    ExportFile("attempts", "sign-ins with your name that failed lately",
          lambda user: AccessAttempt.objects.filter(username=user.username).order_by("pk"),
          ("attempt_time", "ip_address", "user_agent", "failures_since_start")),
-    Part("notebooks-open", "browsers that may open a notebook of yours", _of(Access),
+    ExportFile("notebooks-open", "browsers that may open a notebook of yours", _rows_of(Access),
          ("project__name", "created"), ("notebook_sessions.Access.user",)),
-    Part("repeated-requests", "requests to the API that could be sent twice", _of(Idempotency),
+    ExportFile("repeated-requests", "requests to the API that could be sent twice", _rows_of(Idempotency),
          ("key", "status", "created"), ("notebook_sessions.Idempotency.user",)),
-    Part("changes-about-you", "who changed what about you, your limits and your grants",
+    ExportFile("changes-about-you", "who changed what about you, your limits and your grants",
          _audit_about, (*_DONE, "actor__username", "changes")),
-    Part("changes-by-you", "what you have changed", _of(LogEntry, "actor"), _DONE,
+    ExportFile("changes-by-you", "what you have changed", _rows_of(LogEntry, "actor"), _DONE,
          ("auditlog.LogEntry.actor",)),
-    Part("deeds-in-the-admin", "what you did in the admin", _of(AdminEntry),
+    ExportFile("deeds-in-the-admin", "what you did in the admin", _rows_of(AdminEntry),
          ("action_time", "content_type__model", "object_repr", "change_message"),
          ("admin.LogEntry.user",)),
 )  # fmt: skip
 
-LEFT_OUT = {
+EXCLUDED_COLUMNS = {
     "quotas.Grant.given_by": "what staff gave to others is in the audit: changes-by-you",
     "quotas.LimitRequest.answered_by": "the request is the other person's; see deeds-in-the-admin",
     "portal.Erasure.person": "their erasure is under way: nobody signs in as them any more",
@@ -151,7 +151,7 @@ def archive(user: User) -> StreamingHttpResponse:
 def files(user: User) -> Iterator[File]:
     """Yield the archive's files one by one; nothing is read before it is asked for."""
     yield "README.txt", [_readme(user)]
-    for part in PARTS:
+    for part in EXPORT_FILES:
         yield f"{part.name}.jsonl", _lines(part.rows(user).values(*part.columns).iterator(500))
     found = ({"limit": name, **asdict(limit)} for name, limit in effective_of(user).items())
     yield "limits.jsonl", _lines(found)
@@ -171,7 +171,7 @@ def _log(build_id: int) -> Iterator[str]:
 
 
 def _readme(user: User) -> str:
-    parts = "".join(f"{part.name}.jsonl: {part.title}\n" for part in PARTS)
+    parts = "".join(f"{part.name}.jsonl: {part.title}\n" for part in EXPORT_FILES)
     return (
         f"All that this portal knows about {user.username}.\n\n"
         "Each .jsonl file has one row a line, as JSON; times are in UTC. No secret is in here: of\n"

@@ -1,7 +1,7 @@
 """Serve the bundled examples: the folders under ``examples/`` as Git repositories.
 
 `publish` makes a bare repository of each (`manage.py up` calls it), `serve` answers git's read-only
-file protocol, and `example_urls` lists them for the home page. So an example launches like any
+file protocol, and `list_examples` lists them for the home page. So an example launches like any
 other address, even on a machine that reaches no Git host.
 """
 
@@ -46,7 +46,7 @@ class Example:
     path: str = "index.ipynb"
 
 
-def example_urls() -> list[Example]:
+def list_examples() -> list[Example]:
     """Return the examples, simplest first, in the language of the request."""
     words = {
         "hello": (_("Hello"), _("One notebook and nothing to install: the quickest start.")),

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management import CommandError
 from django.utils.translation import gettext as _
 
-from portal.health.checks import NEEDED, OK
+from portal.health.checks import OK, REQUIRED_PARTS
 
 PORT_WAIT = 5.0
 """Seconds that a portal killed just now has to release its port."""
@@ -47,9 +47,9 @@ def listen() -> socket.socket:
         return door
 
 
-def what_is_wrong(door: socket.socket) -> dict[str, str]:
+def unhealthy_parts(listener: socket.socket) -> dict[str, str]:
     """Return the checks of ``/health`` that keep launches from working; empty if there are none."""
-    host, port = door.getsockname()[:2]
+    host, port = listener.getsockname()[:2]
     anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  asked, not listened on
     connection = HTTPConnection(anywhere.get(host, host), port, timeout=2)
     try:
@@ -59,4 +59,4 @@ def what_is_wrong(door: socket.socket) -> dict[str, str]:
         return {"web": str(error) or type(error).__name__}
     finally:
         connection.close()
-    return {name: state for name, state in checks.items() if name in NEEDED and state != OK}
+    return {name: state for name, state in checks.items() if name in REQUIRED_PARTS and state != OK}

@@ -20,23 +20,23 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO
 
-from portal.lib.logs.formats import prefixed
+from portal.lib.logs.formats import with_prefix
 
-PAUSES = (0.5, 1, 2, 5, 10, 30)
+RESTART_DELAYS = (0.5, 1, 2, 5, 10, 30)
 """Seconds before a part is started again, after each death in a row."""
-LIVED_WELL = 60.0
+STABLE_AFTER = 60.0
 """A death after so many seconds of running is the first in a new row."""
-PATIENCE = 20.0
+STOP_TIMEOUT = 20.0
 """Seconds that a part has to end by itself."""
-LOOK_INTERVAL = 10.0
+CHECK_INTERVAL = 10.0
 """Seconds between two checks whether a running part is sick.
 
-The first check waits until the part has run for `LIVED_WELL`, because a part that has just started
-may have much to catch up with.
+The first check waits until the part has run for `STABLE_AFTER`, because a part that has just
+started may have much to catch up with.
 """
 
 
-class _Life:
+class _Run:
     """One run of a part, from its start until it is reaped."""
 
     def __init__(self, command: Sequence[str], descriptors: Sequence[int]) -> None:
@@ -58,24 +58,24 @@ class _Life:
     def has_ended(self) -> bool:
         """Return whether the process has ended, without reaping it.
 
-        Its id, which is also the group's, stays taken until `bury`.
+        Its id, which is also the group's, stays taken until `reap`.
         """
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self._process.pid, flags) is not None
 
-    def ask_to_end(self) -> None:
+    def terminate(self) -> None:
         """Send SIGTERM to the part only, not to its group. An earlier deadline stays in force."""
-        self.deadline = min(self.deadline, time.monotonic() + PATIENCE)
+        self.deadline = min(self.deadline, time.monotonic() + STOP_TIMEOUT)
         os.kill(self._process.pid, signal.SIGTERM)
 
-    def bury(self) -> str:
+    def reap(self) -> str:
         """Kill the part, if it still runs, and the rest of its group; return why it ended."""
         os.killpg(self._process.pid, signal.SIGKILL)
         code = self._process.wait()
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-class Part:
+class ManagedProcess:
     """One process of the portal, started again whenever it ends.
 
     ``is_sick`` is called now and then while it runs: true means that it is alive but does nothing
@@ -88,65 +88,65 @@ class Part:
         name: str,
         command: Sequence[str],
         *,
-        is_sick: Callable[[], bool] = lambda: False,
+        is_stalled: Callable[[], bool] = lambda: False,
         descriptors: Sequence[int] = (),
-        written: Callable[[str, str], str] = prefixed,
+        format_line: Callable[[str, str], str] = with_prefix,
     ) -> None:
         self.name = name
         self._command = command
-        self._is_sick = is_sick
+        self._is_stalled = is_stalled
         self._descriptors = descriptors
-        self._written = written
-        self._life: _Life | None = None
-        self._start_at = self._look_at = 0.0
+        self._format_line = format_line
+        self._run: _Run | None = None
+        self._start_at = self._check_at = 0.0
         self._deaths = 0
 
-    def tend(self) -> None:
+    def tick(self) -> None:
         """Do what is due now: start, restart, or kill what does not end. Never waits."""
         now = time.monotonic()
-        if self._life is None:
+        if self._run is None:
             if now >= self._start_at:
                 self._start(now)
-        elif self._life.has_ended() or now >= self._life.deadline:
-            self._plan_restart(self._life, now)
-        elif self._life.deadline == math.inf and now >= self._look_at:
-            self._look_at = now + LOOK_INTERVAL
-            if self._is_sick():
+        elif self._run.has_ended() or now >= self._run.deadline:
+            self._plan_restart(self._run, now)
+        elif self._run.deadline == math.inf and now >= self._check_at:
+            self._check_at = now + CHECK_INTERVAL
+            if self._is_stalled():
                 self._say("does nothing any more and is started again")
-                self._life.ask_to_end()
+                self._run.terminate()
 
-    def ask_to_end(self) -> None:
+    def terminate(self) -> None:
         """Ask the part to end, for good."""
-        if self._life:
-            self._life.ask_to_end()
+        if self._run:
+            self._run.terminate()
 
-    def end(self) -> None:
+    def wait(self) -> None:
         """Wait until the part has ended; kill it when its patience is over."""
-        while self._life:
-            if self._life.has_ended() or time.monotonic() >= self._life.deadline:
-                self._life.bury()
-                self._life = None
+        while self._run:
+            if self._run.has_ended() or time.monotonic() >= self._run.deadline:
+                self._run.reap()
+                self._run = None
             else:
                 time.sleep(0.05)
 
-    def hurry(self) -> None:
+    def kill_soon(self) -> None:
         """Let the part's patience end now."""
-        if self._life:
-            self._life.deadline = 0.0
+        if self._run:
+            self._run.deadline = 0.0
 
     def _start(self, now: float) -> None:
-        self._life = _Life(self._command, self._descriptors)
-        self._look_at = now + LIVED_WELL
-        threading.Thread(target=self._pass_on, args=(self._life.output,), daemon=True).start()
+        self._run = _Run(self._command, self._descriptors)
+        self._check_at = now + STABLE_AFTER
+        threading.Thread(target=self._relay_output, args=(self._run.output,), daemon=True).start()
 
-    def _plan_restart(self, life: _Life, now: float) -> None:
-        self._life = None
-        self._deaths = 1 if now - life.began > LIVED_WELL else self._deaths + 1
-        pause = PAUSES[min(self._deaths, len(PAUSES)) - 1]
+    def _plan_restart(self, life: _Run, now: float) -> None:
+        self._run = None
+        self._deaths = 1 if now - life.began > STABLE_AFTER else self._deaths + 1
+        pause = RESTART_DELAYS[min(self._deaths, len(RESTART_DELAYS)) - 1]
         self._start_at = now + pause
-        self._say(f"ended ({life.bury()}) and is started again in {pause:g} s")
+        self._say(f"ended ({life.reap()}) and is started again in {pause:g} s")
 
-    def _pass_on(self, lines: IO[str]) -> None:
+    def _relay_output(self, lines: IO[str]) -> None:
         with lines:
             for line in lines:
                 self._say(line.rstrip("\n"))
@@ -154,11 +154,11 @@ class Part:
     def _say(self, text: str) -> None:
         # If nobody reads our output any more (`make run | head`), the part goes on all the same.
         with contextlib.suppress(OSError, ValueError):
-            sys.stdout.write(f"{self._written(self.name, text)}\n")
+            sys.stdout.write(f"{self._format_line(self.name, text)}\n")
             sys.stdout.flush()
 
 
-def supervise(parts: Sequence[Part], each_time: Callable[[], None]) -> None:
+def supervise(parts: Sequence[ManagedProcess], on_tick: Callable[[], None]) -> None:
     """Keep ``parts`` running until SIGTERM or SIGINT, then end them and return.
 
     ``each_time`` is called several times a second. A second signal ends the parts at once. Call it
@@ -167,22 +167,22 @@ def supervise(parts: Sequence[Part], each_time: Callable[[], None]) -> None:
     stopping = _stopping(parts)
     while not stopping.wait(0.2):
         for part in parts:
-            part.tend()
-        each_time()
+            part.tick()
+        on_tick()
     for part in parts:
-        part.ask_to_end()
+        part.terminate()
     for part in parts:
-        part.end()
+        part.wait()
 
 
-def _stopping(parts: Sequence[Part]) -> threading.Event:
+def _stopping(parts: Sequence[ManagedProcess]) -> threading.Event:
     """Return an event that the first signal sets; the next signal ends the parts' patience."""
     stopping = threading.Event()
 
     def stop(number: int, frame: object) -> None:
         if stopping.is_set():
             for part in parts:
-                part.hurry()
+                part.kill_soon()
         stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

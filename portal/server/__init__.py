@@ -15,6 +15,6 @@ from __future__ import annotations
 import sys
 
 
-def is_bounded() -> bool:
+def has_limits() -> bool:
     """Return whether the server that runs the application was told to use these protocols."""
     return f"{__name__}.connection" in sys.modules

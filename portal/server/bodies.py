@@ -3,7 +3,7 @@
 The limits are for the portal's own addresses; notebooks' hosts take any body. A body is checked by
 its announced length and again while it arrives, before anything is kept. It is read into memory:
 nothing that a stranger sends reaches the disk. Nobody uploads files here, so the limits are low.
-`Bounds` sends the refusal, so that the answer has the same headers as any other.
+`BodyLimit` sends the refusal, so that the answer has the same headers as any other.
 
 `RequestGuard` refuses requests before anything else looks at them. PostgreSQL stores no NUL, and
 raises wherever one gets as far as a query: from the path, the query string, or a cookie, in which
@@ -27,8 +27,8 @@ from django.utils.translation import gettext as _
 
 from portal.lib.logs import context
 
-MOST = 1024 * 1024
-MORE = {"/admin/": 2621440}
+MAX_BYTES = 1024 * 1024
+MAX_BYTES_BY_PATH = {"/admin/": 2621440}
 """Larger limits in bytes, by the start of a path: the admin can tick thousands of rows."""
 SECONDS = 60.0
 LINGER = 2.0
@@ -37,9 +37,11 @@ REFUSED = "bindery.refused"
 """Key in the scope of a request whose body was not read to its end; the value is the status."""
 
 
-def most(path: str) -> int:
+def max_bytes(path: str) -> int:
     """Return how many bytes may be sent to this path."""
-    return next((size for start, size in MORE.items() if path.startswith(start)), MOST)
+    return next(
+        (size for start, size in MAX_BYTES_BY_PATH.items() if path.startswith(start)), MAX_BYTES
+    )
 
 
 async def read(scope: Any, receive: Any) -> BytesIO:
@@ -50,14 +52,16 @@ async def read(scope: Any, receive: Any) -> BytesIO:
     body = BytesIO()
     try:
         async with asyncio.timeout(SECONDS):
-            if announced(scope) > most(scope["path"]) or not await _read(scope, receive, body):
+            if content_length(scope) > max_bytes(scope["path"]) or not await _read(
+                scope, receive, body
+            ):
                 scope[REFUSED] = 413
     except TimeoutError:
         scope[REFUSED] = 408
     return BytesIO() if REFUSED in scope else body
 
 
-def announced(scope: Any) -> int:
+def content_length(scope: Any) -> int:
     """Return the value of Content-Length; the server has made sure that it is a number."""
     lengths = [value for name, value in scope["headers"] if name == b"content-length"]
     return max((int(each) for each in lengths if each.isdigit()), default=0)
@@ -65,7 +69,7 @@ def announced(scope: Any) -> int:
 
 async def _read(scope: Any, receive: Any, body: BytesIO) -> bool:
     """Fill ``body``; return False once it is too large."""
-    bound, more = most(scope["path"]), True
+    bound, more = max_bytes(scope["path"]), True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -88,7 +92,7 @@ async def linger(receive: Any) -> None:
         return
 
 
-class Bounds:
+class BodyLimit:
     """Middleware that answers a request whose body was refused, before anything else sees it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -105,7 +109,7 @@ def _refusal(request: HttpRequest, status: int) -> HttpResponse:
         text = _(
             "What was sent is larger than %(size)d KB, which is the most that this address takes."
         )
-        text %= {"size": most(request.path) // 1024}
+        text %= {"size": max_bytes(request.path) // 1024}
     else:
         code, title = "request.timeout", _("This took too long")
         text = _("What was sent did not arrive within %(seconds)d seconds. Try again.")

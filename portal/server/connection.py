@@ -36,7 +36,7 @@ class Http(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._awaits_head, self._is_beyond, self._is_deaf = True, False, False
+        self._awaits_head, self._is_beyond, self._discards_input = True, False, False
         self._head = bytearray()
         self._unparsed = 0
         self._timer: TimerHandle | None = None
@@ -52,7 +52,7 @@ class Http(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         for at in range(0, len(data), heads.MAX_BYTES):
-            if self._is_deaf or self.transport.is_closing():
+            if self._discards_input or self.transport.is_closing():
                 return
             if self._socket is not None:
                 self._socket.data_received(data[at:])
@@ -66,7 +66,7 @@ class Http(HttpToolsProtocol):
                 self._start_timer()
         self._unparsed += len(piece)
         self._parse(piece)
-        if self._unparsed > heads.MAX_BYTES and not self._is_deaf:
+        if self._unparsed > heads.MAX_BYTES and not self._discards_input:
             self._refuse(heads.too_large(bytes(self._head)))
 
     def _parse(self, piece: bytes) -> None:
@@ -78,7 +78,7 @@ class Http(HttpToolsProtocol):
                 self._upgrade(piece[upgrade.args[0] :])
             elif not self.transport.is_closing():
                 # Answer as if no upgrade had been asked for, and close after that.
-                self._is_deaf = True
+                self._discards_input = True
                 self.cycle.keep_alive = False
         except HttpParserError:
             head = bytes(self._head)
@@ -102,7 +102,7 @@ class Http(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._awaits_head, self._unparsed = False, 0
         self._stop_timer()
-        self._is_beyond = heads.is_beyond(self.url, self.headers)
+        self._is_beyond = heads.exceeds_head_limits(self.url, self.headers)
         if self._is_beyond or len(self.pipeline) >= MAX_PIPELINED:
             raise TooLarge
         super().on_headers_complete()
@@ -121,11 +121,11 @@ class Http(HttpToolsProtocol):
     # --- Refusals ---
     def _refuse(self, refusal: Refusal) -> None:
         self._stop_timer()
-        self._is_deaf = True
+        self._discards_input = True
         if self._is_answering():
             self.transport.close()
             return
-        words = heads.answer(refusal, bytes(self._head), self.server_state.default_headers)
+        words = heads.response_bytes(refusal, bytes(self._head), self.server_state.default_headers)
         self.transport.write(words)
         self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.close)
@@ -146,7 +146,7 @@ class Http(HttpToolsProtocol):
     def _take_too_long(self) -> None:
         self._timer = None
         if self._is_answering():  # an earlier request's answer may take longer
-            self._is_deaf = True
+            self._discards_input = True
             self.cycle.keep_alive = False
         elif self._head:
             self._refuse(heads.TOO_LATE)

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from portal.lib.logs.requests import BEGINS
+from portal.lib.logs.requests import RESPONSE_STARTS
 
 MAX_BYTES = 65536
 """Request line and headers together; `deploy/nginx` and the notebooks' servers accept as much."""
@@ -31,7 +31,7 @@ SECONDS = 20.0
 """Time from the first byte of a head to the last."""
 LARGE_COOKIES = MAX_BYTES // 4
 """Bytes beyond which the cookies are what makes a head too large."""
-CLEAR = (b"clear-site-data", b'"cookies"')
+CLEAR_COOKIES = (b"clear-site-data", b'"cookies"')
 """A header: the browser deletes the cookies of the portal's domain and of all hosts below it."""
 
 
@@ -76,7 +76,7 @@ TOO_LATE = Refusal(
 INVALID = Refusal(400, "Bad Request", "request.invalid", "This is not a valid HTTP request.")
 
 
-def is_beyond(target: bytes, headers: Collection[tuple[bytes, bytes]]) -> bool:
+def exceeds_head_limits(target: bytes, headers: Collection[tuple[bytes, bytes]]) -> bool:
     """Return whether a complete head is too large."""
     size = len(target) + sum([len(name) + len(value) + 4 for name, value in headers])
     return size > MAX_BYTES or len(headers) > MAX_LINES
@@ -93,7 +93,7 @@ def too_large(head: bytes) -> Refusal:
     return TOO_LONG if len(line) > MAX_BYTES // 2 else TOO_LARGE
 
 
-def answer(
+def response_bytes(
     refusal: Refusal, head: bytes = b"", default: Iterable[tuple[bytes, bytes]] = ()
 ) -> bytes:
     """Return a whole answer, after which the connection closes.
@@ -112,7 +112,7 @@ def answer(
         (b"connection", b"close"),
     ]
     if refusal is TOO_MANY_COOKIES:
-        headers.append(CLEAR)
+        headers.append(CLEAR_COOKIES)
     start = f"HTTP/1.1 {refusal.status} {refusal.phrase}\r\n".encode()
     return start + b"".join(b"%b: %b\r\n" % field for field in headers) + b"\r\n" + body
 
@@ -132,18 +132,18 @@ def _page(refusal: Refusal) -> bytes:
 
 Headers = list[tuple[bytes, bytes]]
 
-MOST_PARTS = 8
+MAX_PATH_PARTS = 8
 """Most parts of a path that a cookie may have been planted for."""
 
 
-def is_doubtful(headers: Headers, name: str) -> bool:
+def is_conflicting(headers: Headers, name: str) -> bool:
     """Return whether the browser sent cookies of this name with different values."""
     return len({value for each, value in _cookies(headers) if each == name.encode()}) > 1
 
 
-def without_doubtful(headers: Headers) -> tuple[Headers, bool]:
+def drop_conflicting(headers: Headers) -> tuple[Headers, bool]:
     """Return the headers without conflicting session cookies, and whether there were any."""
-    if not is_doubtful(headers, settings.SESSION_COOKIE_NAME):
+    if not is_conflicting(headers, settings.SESSION_COOKIE_NAME):
         return headers, False
     name = settings.SESSION_COOKIE_NAME.encode()
     others = [(field, value) for field, value in headers if field != b"cookie"]
@@ -159,13 +159,13 @@ def _cookies(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
                 yield name, value
 
 
-def deleting(name: str, host: str, path: str) -> Headers:
+def deletion_headers(name: str, host: str, path: str) -> Headers:
     """Return headers that delete the cookies of this name that are set for a whole domain.
 
     They cover all domains that the host is in and all paths above this one. A cookie of the host
     alone stays.
     """
-    labels, parts = host.split("."), [part for part in path.split("/") if part][:MOST_PARTS]
+    labels, parts = host.split("."), [part for part in path.split("/") if part][:MAX_PATH_PARTS]
     domains = [".".join(labels[at:]) for at in range(max(1, len(labels) - 1))]
     starts = ["/" + "/".join(parts[:count]) for count in range(len(parts) + 1)]
     paths = {*starts, *(f"{start}/" for start in starts[1:])}
@@ -177,22 +177,22 @@ def deleting(name: str, host: str, path: str) -> Headers:
     ]
 
 
-class OneSession:
+class SessionCookieFilter:
     """ASGI middleware for the portal's own pages and sockets: drops conflicting session cookies."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        headers, doubtful = without_doubtful(scope["headers"])
+        headers, doubtful = drop_conflicting(scope["headers"])
         if not doubtful:
             await self._inner(scope, receive, send)
             return
 
         async def deleted(message: Any) -> None:
-            if message["type"] in BEGINS:
+            if message["type"] in RESPONSE_STARTS:
                 host = urlsplit(settings.PORTAL_URL).hostname or ""
-                gone = deleting(settings.SESSION_COOKIE_NAME, host, scope["path"])
+                gone = deletion_headers(settings.SESSION_COOKIE_NAME, host, scope["path"])
                 fields = [*message.get("headers", ()), *gone]
                 message = {**message, "headers": fields}
             await send(message)

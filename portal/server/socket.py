@@ -39,7 +39,7 @@ class Socket(WebSocketsSansIOProtocol):
         log = logging.getLogger("uvicorn.error")
         self.conn = ServerProtocol(extensions=[], max_size=MAX_MESSAGE, logger=log)
         self.ping_interval, self.ping_timeout = PING_INTERVAL, PING_TIMEOUT
-        self._is_accepted = self._is_bytes = self._is_deaf = False
+        self._is_accepted = self._is_bytes = self._discards_input = False
         self._early = bytearray()
 
     def begin(
@@ -60,7 +60,7 @@ class Socket(WebSocketsSansIOProtocol):
         self.handle_connect(Request(path, fields, method, f"HTTP/{version}"))
 
     def data_received(self, data: bytes) -> None:
-        if self._is_deaf:
+        if self._discards_input:
             return
         if not self._is_accepted:
             # Browsers wait for the answer. From others, read no more until then.
@@ -103,7 +103,7 @@ class Socket(WebSocketsSansIOProtocol):
 
     def _refuse(self) -> None:
         self.close_sent = self.handshake_complete = True
-        self.transport.write(heads.answer(heads.INVALID, default=self.default_headers))
+        self.transport.write(heads.response_bytes(heads.INVALID, default=self.default_headers))
         self.transport.close()
 
     # --- Whole messages: limits that the library does not have ---
@@ -122,7 +122,7 @@ class Socket(WebSocketsSansIOProtocol):
         code, reason = (close.code, close.reason) if close else (1006, "")
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
-        self._is_deaf = self.close_sent = True
+        self._discards_input = self.close_sent = True
         self.close_timer = self.loop.call_later(LINGER, self.transport.close)
 
     def handle_ping(self) -> None:

@@ -12,12 +12,12 @@ from sessions.models import Session
 register = template.Library()
 
 register.filter("admin_link", display.link)
-register.filter("admin_state", display.state_of)
-register.filter("session_duration", display.session_took)
+register.filter("admin_state", display.state_badge)
+register.filter("session_duration", display.session_duration)
 register.filter("ended_reason", display.reason)
 
 
 @register.filter
 def time_to_ready(session: Session) -> Any:
     """Return how long the session took to become ready."""
-    return display.took(session.created, session.ready)
+    return display.format_duration(session.created, session.ready)

@@ -28,7 +28,7 @@ def limit_request_badge(state: str) -> dict[str, Any]:
 @register.filter
 def with_unit(value: float, limit: str) -> str:
     """Return a value with its unit: ``{{ row.value|with_unit:row.limit }}`` is ``8 CPU``."""
-    return effective.figure(limit, value)
+    return effective.format_limit(limit, value)
 
 
 @register.filter

@@ -17,9 +17,9 @@ from django.forms.boundfield import BoundField
 
 from portal.models import User
 from quotas import admission, setting
-from quotas.admission import Use
-from quotas.effective import Effective, combine, plain, whence
-from quotas.fields import FIELDS, Field
+from quotas.admission import Usage
+from quotas.effective import Effective, combine, describe_source, format_number
+from quotas.fields import FIELDS, LimitField
 from quotas.limits import defaults, effective_of
 from quotas.setting import Owner
 
@@ -28,37 +28,37 @@ PREFIX = "limit_"
 
 
 @dataclass(frozen=True)
-class Row:
+class LimitRow:
     """One limit in the table.
 
-    ``input`` is the form's field if it may be set here; ``whence`` says where the figure in force
-    comes from.
+    ``input`` is the form's field if it may be set here; ``source_text`` says where the figure in
+    force comes from.
     """
 
-    field: Field
+    field: LimitField
     input: BoundField | None
-    found: Effective
-    whence: str = ""
+    effective: Effective
+    source_text: str = ""
     in_use: float | None = None
 
     @property
     def is_exceeded(self) -> bool:
         """Whether more is in use than the limit allows."""
-        return self.in_use is not None and self.in_use > self.found.value
+        return self.in_use is not None and self.in_use > self.effective.value
 
 
 class LimitsForm(forms.ModelForm[M]):
-    """The form of an owner of limits. ``sets_limits`` is for users who may set them."""
+    """The form of an owner of limits. ``may_set_limits`` is for users who may set them."""
 
-    sets_limits: ClassVar[bool] = False
+    may_set_limits: ClassVar[bool] = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if not self.sets_limits:
+        if not self.may_set_limits:
             return
-        own = setting.own_figures(owner_of(self.instance))
+        own = setting.get_own_limits(owner_of(self.instance))
         for name in FIELDS:
-            self.fields[PREFIX + name] = setting.field_of(name)
+            self.fields[PREFIX + name] = setting.form_field(name)
             self.initial[PREFIX + name] = own.get(name)
 
     def set_limits(self) -> None:
@@ -69,7 +69,7 @@ class LimitsForm(forms.ModelForm[M]):
             if PREFIX + name in self.changed_data
         }
         if changed:
-            setting.change(owner_of(self.instance), changed)
+            setting.set_own_limits(owner_of(self.instance), changed)
 
 
 def owner_of(instance: models.Model) -> Owner:
@@ -77,21 +77,23 @@ def owner_of(instance: models.Model) -> Owner:
     return instance if isinstance(instance, User | Group) and instance.pk else None
 
 
-def rows(form: forms.BaseForm, owner: Owner, use: Use | None = None) -> list[Row]:
+def limit_rows(form: forms.BaseForm, owner: Owner, usage: Usage | None = None) -> list[LimitRow]:
     """Return the table: each limit, with its field in ``form`` if there is one."""
     shown = []
-    for name, found in standing(owner).items():
+    for name, found in effective_limits(owner).items():
         bound = form[PREFIX + name] if PREFIX + name in form.fields else None
         if bound:
-            bound.field.widget.attrs["placeholder"] = plain(found.inherited)
-        in_use = admission.of_limit(use, name) if use else None
-        shown.append(Row(FIELDS[name], bound, found, whence(found, str(owner or "")), in_use))
+            bound.field.widget.attrs["placeholder"] = format_number(found.inherited)
+        in_use = admission.usage_of_limit(usage, name) if usage else None
+        shown.append(
+            LimitRow(FIELDS[name], bound, found, describe_source(found, str(owner or "")), in_use)
+        )
     return shown
 
 
-def standing(owner: Owner) -> Mapping[str, Effective]:
+def effective_limits(owner: Owner) -> Mapping[str, Effective]:
     """Return the limits in force for this owner, with their sources."""
     if isinstance(owner, User):
         return effective_of(owner)
-    above = {} if owner is None else setting.own_figures(None)
-    return combine(defaults(), above, {}, setting.own_figures(owner), ())
+    above = {} if owner is None else setting.get_own_limits(None)
+    return combine(defaults(), above, {}, setting.get_own_limits(owner), ())

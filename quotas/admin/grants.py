@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from portal import roles
 from portal.models import User
 from quotas import setting
-from quotas.effective import figure
+from quotas.effective import format_limit
 from quotas.models import Grant
 
 
@@ -36,7 +36,7 @@ class GrantForm(forms.ModelForm[Grant]):
         if figures <= data.keys() and figures & set(self.changed_data):
             try:
                 people = [data["user"]] if data.get("user") else []
-                setting.require_bounds(self.by, data["limit"], data["value"], data["until"], people)
+                setting.validate_grant(self.by, data["limit"], data["value"], data["until"], people)
             except ValidationError as error:
                 self.add_error(None, error)
         return data
@@ -47,7 +47,7 @@ def _may_change(request: HttpRequest, grant: Grant | None) -> bool:
     return grant is None or roles.may_change(cast(User, request.user), grant.user)
 
 
-class Running(admin.SimpleListFilter):
+class InForceFilter(admin.SimpleListFilter):
     """Filter by whether the grant is in force."""
 
     title = _("in force")
@@ -79,7 +79,7 @@ class GrantAdmin(admin.ModelAdmin[Grant]):
         "created",
     ]
     list_display_links = ["limit"]
-    list_filter = [Running, "limit", "until"]
+    list_filter = [InForceFilter, "limit", "until"]
     list_select_related = ["user", "given_by"]
     search_fields = ["user__username", "user__email", "reason"]
     ordering = ["-pk"]
@@ -89,7 +89,7 @@ class GrantAdmin(admin.ModelAdmin[Grant]):
 
     @admin.display(description=_("value"), ordering="value")
     def figure(self, grant: Grant) -> str:
-        return figure(grant.limit, grant.value)
+        return format_limit(grant.limit, grant.value)
 
     @admin.display(description=_("in force"), boolean=True)
     def is_active(self, grant: Grant) -> bool:
@@ -126,7 +126,7 @@ class GrantAdmin(admin.ModelAdmin[Grant]):
         return HttpResponseRedirect(reverse("admin:portal_user_change", args=[obj.user_id]))
 
 
-class GrantsOfPerson(admin.StackedInline[Grant, User]):
+class GrantInline(admin.StackedInline[Grant, User]):
     """A person's grants on their page, with room for another."""
 
     model = Grant
@@ -146,7 +146,7 @@ class GrantsOfPerson(admin.StackedInline[Grant, User]):
         return formset
 
 
-def keep_giver(formset: BaseInlineFormSet[Any, Any, Any], by: User) -> None:
+def set_given_by(formset: BaseInlineFormSet[Any, Any, Any], by: User) -> None:
     """Store who gives the new grants of a formset that is about to be saved."""
     for form in formset.extra_forms:
         if form.has_changed():

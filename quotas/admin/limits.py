@@ -23,17 +23,17 @@ from quotas.models import LimitSet, SupportBounds
 R = TypeVar("R", bound=models.Model)
 
 
-class OneRow(admin.ModelAdmin[R]):
+class SingletonAdmin(admin.ModelAdmin[R]):
     """An admin whose list is the one row's page; the row is made on the first visit."""
 
-    key: ClassVar[dict[str, Any]]
+    lookup: ClassVar[dict[str, Any]]
 
-    def first(self) -> dict[str, Any]:
+    def initial_values(self) -> dict[str, Any]:
         """Return the values of the row when it is made."""
         return {}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[R]:
-        return super().get_queryset(request).filter(**self.key)
+        return super().get_queryset(request).filter(**self.lookup)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -42,7 +42,7 @@ class OneRow(admin.ModelAdmin[R]):
             raise PermissionDenied
         with disable_auditlog():  # an empty row changes nothing
             rows = self.model._default_manager
-            row, _made = rows.get_or_create(**self.key, defaults=self.first())
+            row, _made = rows.get_or_create(**self.lookup, defaults=self.initial_values())
         opts = self.model._meta
         return redirect(f"admin:{opts.app_label}_{opts.model_name}_change", row.pk)
 
@@ -56,7 +56,7 @@ class OneRow(admin.ModelAdmin[R]):
         return HttpResponseRedirect(request.path)
 
 
-class SiteForm(LimitsForm[LimitSet]):
+class SiteLimitsForm(LimitsForm[LimitSet]):
     """The form of the site's limits."""
 
     class Meta:
@@ -65,11 +65,11 @@ class SiteForm(LimitsForm[LimitSet]):
 
 
 @admin.register(LimitSet)
-class SiteAdmin(OneRow[LimitSet]):
+class SiteLimitsAdmin(SingletonAdmin[LimitSet]):
     """The limits for everybody. Those of people and groups are on their own pages."""
 
-    key = {"user": None, "group": None}
-    form = SiteForm
+    lookup = {"user": None, "group": None}
+    form = SiteLimitsForm
     fields = []
     change_form_template = "admin/quotas/site.html"
 
@@ -83,7 +83,7 @@ class SiteAdmin(OneRow[LimitSet]):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        context["limits"] = figures.rows(context["adminform"].form, None)
+        context["limits"] = figures.limit_rows(context["adminform"].form, None)
         context["title"] = _("Limits for everybody")
         context["subtitle"] = None
         return super().render_change_form(request, context, *args, **kwargs)
@@ -101,10 +101,10 @@ class BoundsForm(forms.ModelForm[SupportBounds]):
 
 
 @admin.register(SupportBounds)
-class BoundsAdmin(OneRow[SupportBounds]):
+class BoundsAdmin(SingletonAdmin[SupportBounds]):
     """The bounds for staff without ``quotas.exceed_bounds``."""
 
-    key = {"pk": 1}
+    lookup = {"pk": 1}
     form = BoundsForm
     fieldsets = [
         (None, {"fields": ["days"]}),
@@ -117,7 +117,7 @@ class BoundsAdmin(OneRow[SupportBounds]):
         ),
     ]
 
-    def first(self) -> dict[str, Any]:
+    def initial_values(self) -> dict[str, Any]:
         """Return the default bounds."""
         return dict(setting.default_bounds())
 

@@ -22,13 +22,13 @@ from django.utils.translation import gettext_lazy
 
 from portal.models import User
 from quotas import requests, setting
-from quotas.admission import of_limit, uses_of
-from quotas.effective import Effective, day, figure, plain, whence
+from quotas.admission import usage_by_user, usage_of_limit
+from quotas.effective import Effective, describe_source, format_day, format_limit, format_number
 from quotas.limits import effective_of_many
 from quotas.models import LimitRequest
-from quotas.requests import RIGHT
+from quotas.requests import ANSWER_PERMISSION
 
-VERDICTS = [("grant", gettext_lazy("Grant")), ("decline", gettext_lazy("Decline"))]
+DECISIONS = [("grant", gettext_lazy("Grant")), ("decline", gettext_lazy("Decline"))]
 
 
 class AnswerForm(forms.Form):
@@ -52,17 +52,17 @@ class AnswerForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=gettext_lazy("They read it on their page and in the letter. Declining needs it."),
     )
-    verdict = forms.ChoiceField(choices=VERDICTS, widget=forms.HiddenInput)
+    verdict = forms.ChoiceField(choices=DECISIONS, widget=forms.HiddenInput)
 
-    wish: LimitRequest
+    limit_request: LimitRequest
 
     @classmethod
-    def of(cls, wish: LimitRequest, sent: Any = None) -> AnswerForm:
+    def for_request(cls, limit_request: LimitRequest, data: Any = None) -> AnswerForm:
         """Return the form for a request, bound to ``sent`` if given."""
-        asked = {"value": f"{wish.value:g}", "until": wish.until}
-        form = cls(sent, initial=asked, use_required_attribute=False)
-        form.wish = wish
-        if sent is not None and sent.get("verdict") == "decline":
+        asked = {"value": f"{limit_request.value:g}", "until": limit_request.until}
+        form = cls(data, initial=asked, use_required_attribute=False)
+        form.limit_request = limit_request
+        if data is not None and data.get("verdict") == "decline":
             form.fields["value"].required = form.fields["until"].required = False
         return form
 
@@ -74,13 +74,17 @@ class AnswerForm(forms.Form):
             self.add_error(None, error)
             return ""
 
-    def _send(self, by: User, verdict: str, value: Any, until: Any, answer: str) -> str:
-        name = self.wish.user.username
-        if verdict == "decline":
-            requests.decline(self.wish, by, answer)
+    def _send(self, by: User, decision: str, value: Any, until: Any, answer: str) -> str:
+        name = self.limit_request.user.username
+        if decision == "decline":
+            requests.decline(self.limit_request, by, answer)
             return _("Declined: %(name)s is told.") % {"name": name}
-        requests.grant(self.wish, by, value, until, answer)
-        words = {"name": name, "value": figure(self.wish.limit, value), "until": day(until)}
+        requests.grant(self.limit_request, by, value, until, answer)
+        words = {
+            "name": name,
+            "value": format_limit(self.limit_request.limit, value),
+            "until": format_day(until),
+        }
         return _("Granted: %(name)s has %(value)s until %(until)s.") % words
 
 
@@ -88,30 +92,30 @@ OPEN = Q(state=LimitRequest.State.OPEN)
 EARLIER_SHOWN = 10
 
 
-class Standing:
+class RequesterLimits:
     """The limits and use of the people behind some requests, looked up for all of them at once."""
 
     def __init__(self, wishes: list[LimitRequest]) -> None:
         people = list({wish.user_id: wish.user for wish in wishes}.values())
         self.limits: Mapping[int, Mapping[str, Effective]] = effective_of_many(people)
-        self.uses = uses_of(people)
+        self.usage = usage_by_user(people)
 
-    def has(self, wish: LimitRequest) -> Effective:
+    def limit_of(self, limit_request: LimitRequest) -> Effective:
         """Return the limit in force for the person."""
-        return self.limits[wish.user_id][wish.limit]
+        return self.limits[limit_request.user_id][limit_request.limit]
 
-    def used(self, wish: LimitRequest) -> str:
+    def usage_of(self, limit_request: LimitRequest) -> str:
         """Return what the person uses of the limit; "" if nothing counts against it."""
-        used = of_limit(self.uses[wish.user_id], wish.limit)
-        return "" if used is None else plain(used)
+        used = usage_of_limit(self.usage[limit_request.user_id], limit_request.limit)
+        return "" if used is None else format_number(used)
 
 
 @admin.register(LimitRequest)
 class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
     """The list of requests, and the page that answers one."""
 
-    list_display = ("user", "what", "asked", "standing", "reason", "became")
-    list_display_links = ("user", "what")
+    list_display = ("user", "limit_label", "requested", "limits_and_usage", "reason", "outcome")
+    list_display_links = ("user", "limit_label")
     list_filter = ("state", "limit", "created")
     list_select_related = ("user", "answered_by")
     search_fields = ("user__username", "user__email", "why")
@@ -134,43 +138,53 @@ class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
         shown = list(changes.result_list)
-        standing = Standing(shown)
+        standing = RequesterLimits(shown)
         for wish in shown:
             wish.standing = standing
         changes.result_list = shown
         return changes
 
     @admin.display(description=gettext_lazy("limit"), ordering="limit")
-    def what(self, wish: LimitRequest) -> str:
-        return wish.get_limit_display()
+    def limit_label(self, limit_request: LimitRequest) -> str:
+        return limit_request.get_limit_display()
 
     @admin.display(description=gettext_lazy("asks for"), ordering="until")
-    def asked(self, wish: LimitRequest) -> str:
-        words = {"value": figure(wish.limit, wish.value), "until": day(wish.until)}
+    def requested(self, limit_request: LimitRequest) -> str:
+        words = {
+            "value": format_limit(limit_request.limit, limit_request.value),
+            "until": format_day(limit_request.until),
+        }
         return _("%(value)s until %(until)s") % words
 
     @admin.display(description=gettext_lazy("now"), empty_value="")
-    def standing(self, wish: Any) -> str:
+    def limits_and_usage(self, limit_request: Any) -> str:
         """Return what the person has and uses, while the request is open."""
-        if wish.state != LimitRequest.State.OPEN:
+        if limit_request.state != LimitRequest.State.OPEN:
             return ""
-        words = {"has": figure(wish.limit, wish.standing.has(wish).value)}
-        used = wish.standing.used(wish)
+        words = {
+            "has": format_limit(
+                limit_request.limit, limit_request.standing.has(limit_request).value
+            )
+        }
+        used = limit_request.standing.used(limit_request)
         if not used:
             return _("has %(has)s") % words
         return _("has %(has)s, uses %(used)s") % {**words, "used": used}
 
     @admin.display(description=gettext_lazy("why"))
-    def reason(self, wish: LimitRequest) -> str:
-        return wish.why if len(wish.why) <= 100 else f"{wish.why[:99]}…"
+    def reason(self, limit_request: LimitRequest) -> str:
+        return limit_request.why if len(limit_request.why) <= 100 else f"{limit_request.why[:99]}…"
 
     @admin.display(description=gettext_lazy("state"), ordering="created")
-    def became(self, wish: LimitRequest) -> str:
-        if wish.state == LimitRequest.State.OPEN:
-            return _("open for %(time)s") % {"time": timesince(wish.created, depth=1)}
-        if wish.answered_by is None:
-            return wish.get_state_display()
-        words = {"state": wish.get_state_display(), "name": wish.answered_by.username}
+    def outcome(self, limit_request: LimitRequest) -> str:
+        if limit_request.state == LimitRequest.State.OPEN:
+            return _("open for %(time)s") % {"time": timesince(limit_request.created, depth=1)}
+        if limit_request.answered_by is None:
+            return limit_request.get_state_display()
+        words = {
+            "state": limit_request.get_state_display(),
+            "name": limit_request.answered_by.username,
+        }
         return _("%(state)s by %(name)s") % words
 
     def change_view(
@@ -183,58 +197,62 @@ class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
         if wish is None:
             raise Http404
         if request.method != "POST":
-            return self._page(request, wish, AnswerForm.of(wish))
+            return self._page(request, wish, AnswerForm.for_request(wish))
         return self._answer(request, wish)
 
-    def _answer(self, request: HttpRequest, wish: LimitRequest) -> HttpResponse:
-        form = AnswerForm.of(wish, request.POST)
-        sentence = form.send(_by(request)) if form.is_valid() else ""
+    def _answer(self, request: HttpRequest, limit_request: LimitRequest) -> HttpResponse:
+        form = AnswerForm.for_request(limit_request, request.POST)
+        sentence = form.send(_staff_user(request)) if form.is_valid() else ""
         if not sentence:
-            wish.refresh_from_db()
-            return self._page(request, wish, form, status=400)
+            limit_request.refresh_from_db()
+            return self._page(request, limit_request, form, status=400)
         messages.success(request, sentence)
         return redirect("admin:quotas_limitrequest_changelist")
 
     def _page(
-        self, request: HttpRequest, wish: LimitRequest, form: AnswerForm, status: int = 200
+        self, request: HttpRequest, limit_request: LimitRequest, form: AnswerForm, status: int = 200
     ) -> HttpResponse:
-        standing = Standing([wish])
-        may = _by(request).has_perm(RIGHT)
+        standing = RequesterLimits([limit_request])
+        may = _staff_user(request).has_perm(ANSWER_PERMISSION)
         context = {
             **self.admin_site.each_context(request),
-            "title": _("%(name)s asks for more") % {"name": wish.user.username},
+            "title": _("%(name)s asks for more") % {"name": limit_request.user.username},
             "opts": self.opts,
-            "limit_request": wish,
-            "current_limit": standing.has(wish),
-            "current_limit_source": whence(standing.has(wish), wish.user.username),
-            "used": standing.used(wish),
+            "limit_request": limit_request,
+            "current_limit": standing.limit_of(limit_request),
+            "current_limit_source": describe_source(
+                standing.limit_of(limit_request), limit_request.user.username
+            ),
+            "used": standing.usage_of(limit_request),
             "form": form,
-            "can_answer": may and wish.state == LimitRequest.State.OPEN,
-            "bound_errors": _beyond(_by(request), wish) if may else (),
-            "earlier_requests": _earlier(wish),
-            "can_view_people": _by(request).has_perm("portal.view_user"),
+            "can_answer": may and limit_request.state == LimitRequest.State.OPEN,
+            "bound_errors": _grant_errors(_staff_user(request), limit_request) if may else (),
+            "earlier_requests": _earlier(limit_request),
+            "can_view_people": _staff_user(request).has_perm("portal.view_user"),
         }
         return TemplateResponse(
             request, "admin/quotas/limitrequest/answer.html", context, status=status
         )
 
 
-def _by(request: HttpRequest) -> User:
+def _staff_user(request: HttpRequest) -> User:
     by = request.user
     if not isinstance(by, User):
         raise PermissionDenied
     return by
 
 
-def _beyond(by: User, wish: LimitRequest) -> list[str]:
+def _grant_errors(by: User, limit_request: LimitRequest) -> list[str]:
     """Return why this person may not grant the request as asked."""
     try:
-        setting.require_bounds(by, wish.limit, wish.value, wish.until, [wish.user])
+        setting.validate_grant(
+            by, limit_request.limit, limit_request.value, limit_request.until, [limit_request.user]
+        )
     except ValidationError as error:
         return error.messages
     return []
 
 
-def _earlier(wish: LimitRequest) -> QuerySet[LimitRequest]:
-    theirs = LimitRequest.objects.filter(user=wish.user_id).exclude(pk=wish.pk)
+def _earlier(limit_request: LimitRequest) -> QuerySet[LimitRequest]:
+    theirs = LimitRequest.objects.filter(user=limit_request.user_id).exclude(pk=limit_request.pk)
     return theirs.select_related("grant").order_by("-created")[:EARLIER_SHOWN]

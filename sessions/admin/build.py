@@ -19,20 +19,20 @@ from portal.models import User
 from portal.templatetags.bindery import ago, breakable_address
 from sessions import lifecycle
 from sessions.admin import display, filters
-from sessions.admin.bulk_action import Deed
-from sessions.admin.display import moves_of
-from sessions.admin.readonly import Rows
+from sessions.admin.bulk_action import BulkAction
+from sessions.admin.display import transition_entries
+from sessions.admin.readonly import ReadOnlyAdmin
 from sessions.errors import StateConflict
-from sessions.models import Build, LogChunk, Project, Removal, Removed, Session
-from sessions.models.project import ACT
+from sessions.models import Build, LogChunk, Project, Removal, RemovalKind, Session
+from sessions.models.project import ACT_PERMISSION
 from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, SessionState
 
-LOG_CHUNKS = 100
-PEOPLE_NAMED = 20
+MAX_LOG_CHUNKS = 100
+MAX_NAMED_USERS = 20
 
 
-def cancelling(build: Build) -> str:
+def cancel_effect(build: Build) -> str:
     """Return what cancelling does to the build; "" if nothing."""
     if build.state not in BUILD_ACTIVE:
         return ""
@@ -44,68 +44,75 @@ def rebuild(build: Build, user: User) -> None:
 
     Raises `StateConflict` if there are none.
     """
-    projects = list(_failed_by(build))
+    projects = list(failed_projects(build))
     if not projects:
         raise StateConflict("build.state", _("No project waits since it failed."))
     for project in projects:
         lifecycle.rebuild(project, user)
 
 
-def rebuilding(build: Build) -> str:
+def rebuild_effect(build: Build) -> str:
     """Return what rebuilding does for the build's projects; "" if nothing."""
-    if build.state in BUILD_ACTIVE or not _failed_by(build).exists():
+    if build.state in BUILD_ACTIVE or not failed_projects(build).exists():
         return ""
     return _("The projects whose launch failed by it are built anew and started.")
 
 
-def _failed_by(build: Build) -> QuerySet[Project]:
+def failed_projects(build: Build) -> QuerySet[Project]:
     failed = Project.objects.existing().filter(current__build=build)
     return failed.in_state(SessionState.FAILED).select_related("owner", "current__build")
 
 
-def waiting_for(build: Build) -> set[str]:
+def waiting_usernames(build: Build) -> set[str]:
     """Return the usernames of those who wait for the build, or whose launch failed with it."""
     waiting = build.sessions.filter(state=SessionState.WAITING)
     names = set(waiting.values_list("project__owner__username", flat=True))
-    return names or {project.owner.username for project in _failed_by(build)}
+    return names or {project.owner.username for project in failed_projects(build)}
 
 
 @admin.register(Build)
-class BuildAdmin(Rows[Build]):
+class BuildAdmin(ReadOnlyAdmin[Build]):
     """The list of builds, and the page of one with its log, history and sessions."""
 
     list_display = (
         "number",
-        "what",
-        "states",
+        "repository_and_commit",
+        "state_badge",
         "pack",
-        "began",
-        "lasted",
+        "created_ago",
+        "duration",
         "waiting",
         "reason",
     )
     list_filter = (
-        ("state", filters.Choices),
-        filters.BuildCode,
-        ("fresh", filters.Either),
-        ("created", filters.Dates),
-        ("finished", filters.Dates),
+        ("state", filters.ChoicesFilter),
+        filters.BuildCodeFilter,
+        ("fresh", filters.BooleanFilter),
+        ("created", filters.DateFilter),
+        ("finished", filters.DateFilter),
     )
     search_fields = ("url", "^commit", "^image")
     search_help_text = gettext_lazy("Repository, commit or image")
     ordering = ("-pk",)
     actions = ("export",)
-    deeds = (
-        Deed(
+    bulk_actions = (
+        BulkAction(
             "cancel",
             gettext_lazy("Cancel"),
             "notebook_sessions.cancel_build",
             lifecycle.cancel_build,
-            cancelling,
-            waiting_for,
+            cancel_effect,
+            waiting_usernames,
             True,
         ),
-        Deed("rebuild", gettext_lazy("Rebuild"), ACT, rebuild, rebuilding, waiting_for),
+        BulkAction(
+            "rebuild",
+            gettext_lazy("Rebuild"),
+            ACT_PERMISSION,
+            rebuild,
+            rebuild_effect,
+            waiting_usernames,
+        ),
     )
     columns = (
         ("id", lambda build: build.pk),
@@ -127,25 +134,25 @@ class BuildAdmin(Rows[Build]):
     fields = (
         ("repository", "private_to"),
         ("ref", "commit"),
-        ("states", "pack", "fresh"),
+        ("state_badge", "pack", "fresh"),
         ("created", "started", "finished"),
-        ("lasted", "attempts"),
-        "people",
-        ("code", "said"),
-        ("image", "digest", "how_large"),
-        ("used", "image_is"),
-        "asks_for",
+        ("duration", "attempts"),
+        "waiting_users",
+        ("code", "error"),
+        ("image", "digest", "image_size"),
+        ("used", "image_status"),
+        "resources_text",
     )
     readonly_fields = (
-        "said",
-        "asks_for",
+        "error",
+        "resources_text",
         "repository",
         "private_to",
-        "states",
-        "lasted",
-        "people",
-        "how_large",
-        "image_is",
+        "state_badge",
+        "duration",
+        "waiting_users",
+        "image_size",
+        "image_status",
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Build]:
@@ -159,8 +166,8 @@ class BuildAdmin(Rows[Build]):
         return build.pk
 
     @admin.display(description=gettext_lazy("repository and commit"), ordering="url")
-    def what(self, build: Build) -> SafeString:
-        return display.under(display.link(build, self.repository(build)), build.commit[:7])
+    def repository_and_commit(self, build: Build) -> SafeString:
+        return display.stacked(display.link(build, self.repository(build)), build.commit[:7])
 
     @admin.display(description=gettext_lazy("repository"))
     def repository(self, build: Build) -> SafeString:
@@ -171,16 +178,16 @@ class BuildAdmin(Rows[Build]):
         return display.link(build.owner, build.owner.username) if build.owner else ""
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
-    def states(self, build: Build) -> SafeString:
-        return display.state_of(build)
+    def state_badge(self, build: Build) -> SafeString:
+        return display.state_badge(build)
 
     @admin.display(description=gettext_lazy("begun"), ordering="created")
-    def began(self, build: Build) -> SafeString | str:
+    def created_ago(self, build: Build) -> SafeString | str:
         return ago(build.created)
 
     @admin.display(description=gettext_lazy("took"))
-    def lasted(self, build: Build) -> SafeString | str:
-        return display.labelled(_("took"), display.build_took(build))
+    def duration(self, build: Build) -> SafeString | str:
+        return display.labelled(_("took"), display.build_duration(build))
 
     @admin.display(description=gettext_lazy("waiting"))
     def waiting(self, build: Any) -> SafeString | str:
@@ -194,29 +201,29 @@ class BuildAdmin(Rows[Build]):
         return display.reason(build)
 
     @admin.display(description=gettext_lazy("error"))
-    def said(self, build: Build) -> str:
+    def error(self, build: Build) -> str:
         return build.public_message
 
     @admin.display(description=gettext_lazy("resources"))
-    def asks_for(self, build: Build) -> str:
+    def resources_text(self, build: Build) -> str:
         """Return the repository's ``.resources``; "" for a private one: that is its owner's."""
         return (build.resources or "") if build.owner_id is None else ""
 
     @admin.display(description=gettext_lazy("who depends on it"))
-    def people(self, build: Build) -> str:
-        names = sorted(waiting_for(build))
-        return ", ".join(names[:PEOPLE_NAMED]) + (" …" if len(names) > PEOPLE_NAMED else "")
+    def waiting_users(self, build: Build) -> str:
+        names = sorted(waiting_usernames(build))
+        return ", ".join(names[:MAX_NAMED_USERS]) + (" …" if len(names) > MAX_NAMED_USERS else "")
 
     @admin.display(description=gettext_lazy("size of the image"))
-    def how_large(self, build: Build) -> str:
+    def image_size(self, build: Build) -> str:
         return filesizeformat(build.size) if build.size else ""
 
     @admin.display(description=gettext_lazy("the image is"))
-    def image_is(self, build: Build) -> str:
+    def image_status(self, build: Build) -> str:
         """Return whether the image is there, or why it is gone."""
         if build.state != BuildState.BUILT or not build.dropped:
             return _("there") if build.state == BuildState.BUILT else ""
-        removal = Removal.objects.filter(kind=Removed.IMAGE, name=build.image).first()
+        removal = Removal.objects.filter(kind=RemovalKind.IMAGE, name=build.image).first()
         if removal is None:
             return _("gone: it was not there any more when somebody needed it")
         words = {"when": date_format(removal.at, "DATE_FORMAT"), "why": removal.why}
@@ -241,14 +248,14 @@ class BuildAdmin(Rows[Build]):
             },
         )
 
-    def about(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         shows_log = row.shows_log_to(request.user)
         chunks = LogChunk.objects.filter(build=row) if shows_log else LogChunk.objects.none()
-        newest = chunks.order_by("-seq")[:LOG_CHUNKS]
+        newest = chunks.order_by("-seq")[:MAX_LOG_CHUNKS]
         of_it = {"build__id__exact": row.pk}
-        sessions = row.sessions.select_related("project__owner").order_by("-pk")[:LOG_CHUNKS]
+        sessions = row.sessions.select_related("project__owner").order_by("-pk")[:MAX_LOG_CHUNKS]
         return {
-            "timeline": moves_of(Q(build=row)),
+            "timeline": transition_entries(Q(build=row)),
             "sessions": sessions if request.user.has_perm("notebook_sessions.view_session") else (),
             "all_sessions": display.link_to_list("session", _("All sessions"), **of_it),
             "shows_log": shows_log,

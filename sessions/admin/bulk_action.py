@@ -22,56 +22,60 @@ from django.utils.translation import ngettext
 from portal.models import User
 from sessions.errors import BinderyError
 
-MOST = 200
+MAX_ROWS = 200
 """Maximum number of rows; more would keep the browser waiting for too long."""
-NAMED = 5
+MAX_NAMED_ROWS = 5
 
 R = TypeVar("R", bound=Model)
 
 
 @dataclass(frozen=True)
-class Deed(Generic[R]):
+class BulkAction(Generic[R]):
     """An action on rows, with a confirmation page.
 
-    ``act`` does it to one row, and raises `BinderyError` if that is not possible. ``happens``
-    returns in advance what it will do to a row, "" if nothing. ``people`` returns the usernames of
-    those it concerns. ``label`` is the text of the button.
+    ``act`` does it to one row, and raises `BinderyError` if that is not possible. ``effect``
+    returns in advance what it will do to a row, "" if nothing. ``affected_people`` returns the
+    usernames of those it concerns. ``label`` is the text of the button.
     """
 
     name: str
     label: Any
     permission: str
     act: Callable[[R, User], Any]
-    happens: Callable[[R], str]
-    people: Callable[[R], set[str]]
+    effect: Callable[[R], str]
+    affected_people: Callable[[R], set[str]]
     danger: bool = False
 
     def is_possible(self, row: R, user: Any) -> bool:
         """Return whether the user may do this and it would change the row."""
-        return user.has_perm(self.permission) and bool(self.happens(row))
+        return user.has_perm(self.permission) and bool(self.effect(row))
 
     def as_action(self) -> tuple[Callable[..., Any], str, Any]:
         """Return the action in the form that Django's admin expects."""
         return self.run, self.name, self.label
 
-    def run(self, admin: Any, request: HttpRequest, chosen: QuerySet[R]) -> TemplateResponse | None:
+    def run(
+        self, admin: Any, request: HttpRequest, queryset: QuerySet[R]
+    ) -> TemplateResponse | None:
         """Show the confirmation page; once that is submitted, act on the rows."""
         if "confirmed" in request.POST:  # whatever filters the list has by now
             pks = request.POST.getlist(ACTION_CHECKBOX_NAME)
-            chosen = admin.get_queryset(request).filter(pk__in=pks[:MOST])
-        rows = list(chosen[: MOST + 1])
-        if len(rows) > MOST:
+            queryset = admin.get_queryset(request).filter(pk__in=pks[:MAX_ROWS])
+        rows = list(queryset[: MAX_ROWS + 1])
+        if len(rows) > MAX_ROWS:
             message = _("At most %(most)d at once. Narrow the list, or choose fewer.")
-            admin.message_user(request, message % {"most": MOST}, messages.WARNING)
+            admin.message_user(request, message % {"most": MAX_ROWS}, messages.WARNING)
             return None
         if "confirmed" not in request.POST:
-            return self._ask(admin, request, rows)
-        self._do(admin, request, rows)
+            return self._confirm(admin, request, rows)
+        self._apply(admin, request, rows)
         return None
 
-    def _ask(self, admin: Any, request: HttpRequest, rows: list[R]) -> TemplateResponse:
-        will = [(row, self.happens(row)) for row in rows]
-        concerned = Counter(name for row, what in will if what for name in self.people(row))
+    def _confirm(self, admin: Any, request: HttpRequest, rows: list[R]) -> TemplateResponse:
+        will = [(row, self.effect(row)) for row in rows]
+        concerned = Counter(
+            name for row, what in will if what for name in self.affected_people(row)
+        )
         context = {
             **admin.admin_site.each_context(request),
             "title": self.label,
@@ -84,7 +88,7 @@ class Deed(Generic[R]):
         }
         return TemplateResponse(request, "admin/notebook_sessions/confirm.html", context)
 
-    def _do(self, admin: Any, request: HttpRequest, rows: list[R]) -> None:
+    def _apply(self, admin: Any, request: HttpRequest, rows: list[R]) -> None:
         done: list[R] = []
         refused: dict[str, list[R]] = defaultdict(list)
         for row in rows:
@@ -115,8 +119,8 @@ def _grouped(will: list[tuple[R, str]]) -> list[tuple[str, list[R]]]:
 
 def _named(rows: list[R]) -> str:
     """Return the names of the first few rows, and how many more there are."""
-    names = ", ".join(str(row) for row in rows[:NAMED])
-    more = len(rows) - NAMED
+    names = ", ".join(str(row) for row in rows[:MAX_NAMED_ROWS])
+    more = len(rows) - MAX_NAMED_ROWS
     if more <= 0:
         return names
     return ngettext("%(names)s and %(more)d more", "%(names)s and %(more)d more", more) % {

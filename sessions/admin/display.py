@@ -24,9 +24,9 @@ from sessions.models import Build, Event, Project, Removal, Session, SetAside, T
 from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, ProjectState, SessionState
 
-SHORT = 70
+MAX_REASON_LENGTH = 70
 # Builds have states of their own, shown in the shape of the project state that means the same.
-_LIKE = {
+_PROJECT_STATE_OF = {
     BuildState.PENDING: ProjectState.WAITING,
     BuildState.BUILDING: ProjectState.BUILDING,
     BuildState.BUILT: ProjectState.READY,
@@ -45,14 +45,14 @@ def badge(state: str, label: str) -> SafeString:
     return SafeString(render_to_string("portal/_state.html", shape))
 
 
-def state_of(row: Project | Session | Build) -> SafeString:
+def state_badge(row: Project | Session | Build) -> SafeString:
     """Return the badge of the row's state."""
     if isinstance(row, Project):
         return badge(row.state, str(row.state.label))
     if isinstance(row, Session):
         return badge(row.state, str(SessionState(row.state).label))
     build = BuildState(row.state)
-    return badge(_LIKE[build], str(build.label))
+    return badge(_PROJECT_STATE_OF[build], str(build.label))
 
 
 def link(row: Project | Session | Build | Removal | SetAside | User, text: Any = "") -> SafeString:
@@ -62,7 +62,7 @@ def link(row: Project | Session | Build | Removal | SetAside | User, text: Any =
     return format_html('<a href="{}">{}</a>', address, text or str(row))
 
 
-def under(first: Any, second: Any) -> SafeString:
+def stacked(first: Any, second: Any) -> SafeString:
     """Return two values stacked in one column, so that a list needs fewer columns."""
     return format_html('{}<span class="second-line">{}</span>', first, second) if second else first
 
@@ -78,7 +78,9 @@ def link_to_list(model: str, text: Any, **query: Any) -> SafeString:
     return format_html('<a href="{}?{}">{}</a>', address, urlencode(query), text)
 
 
-def took(begin: datetime | None, end: datetime | None, *, until_now: bool = False) -> str:
+def format_duration(
+    begin: datetime | None, end: datetime | None, *, until_now: bool = False
+) -> str:
     """Return a duration such as ``0:07``, ``12:30``, ``3:05:00`` or ``2 d 3:05``.
 
     Return "" without a begin or end; with ``until_now``, a missing end is now.
@@ -99,61 +101,61 @@ def reason(row: Session | Build) -> SafeString | str:
     if not row.code:
         return ""
     message = row.public_message
-    sentence = Truncator(message).chars(SHORT)
+    sentence = Truncator(message).chars(MAX_REASON_LENGTH)
     return format_html('<code title="{}">{}</code><br>{}', message, row.code, sentence)
 
 
-def build_took(build: Build) -> str:
+def build_duration(build: Build) -> str:
     """Return how long the build took, or has taken so far."""
-    return took(build.started, build.finished, until_now=build.state in BUILD_ACTIVE)
+    return format_duration(build.started, build.finished, until_now=build.state in BUILD_ACTIVE)
 
 
-def session_took(session: Session) -> str:
+def session_duration(session: Session) -> str:
     """Return how long the session lasted, or has lasted so far."""
-    return took(session.created, session.ended, until_now=True)
+    return format_duration(session.created, session.ended, until_now=True)
 
 
-SHOWN = 150
+MAX_ENTRIES = 150
 
 
 @dataclass(frozen=True)
-class Line:
+class TimelineEntry:
     """One line of a history.
 
     ``by`` is a person or a part of the portal, empty for a message to a person.
     """
 
     at: datetime
-    what: SafeString | str
+    subject: SafeString | str
     text: str
     by: str = ""
     code: str = ""
 
 
-def story_of(project: Project) -> list[Line]:
-    """Return the project's history, newest first, at most `SHOWN` lines of either kind."""
-    events = list(Event.objects.filter(project=project).order_by("-seq")[:SHOWN])
+def project_timeline(project: Project) -> list[TimelineEntry]:
+    """Return the project's history, newest first, at most `MAX_ENTRIES` lines of either kind."""
+    events = list(Event.objects.filter(project=project).order_by("-seq")[:MAX_ENTRIES])
     if project.is_private:
-        events = [journal.undisclosed(event) for event in events]
-    lines = [Line(event.at, "", event.message, code=event.code) for event in events]
-    return sorted([*lines, *moves_of(Q(session__project=project))], key=_at, reverse=True)
+        events = [journal.redacted(event) for event in events]
+    lines = [TimelineEntry(event.at, "", event.message, code=event.code) for event in events]
+    return sorted([*lines, *transition_entries(Q(session__project=project))], key=_at, reverse=True)
 
 
-def moves_of(rows: Q) -> list[Line]:
-    """Return the transitions among ``rows``, newest first, at most `SHOWN`."""
+def transition_entries(rows: Q) -> list[TimelineEntry]:
+    """Return the transitions among ``rows``, newest first, at most `MAX_ENTRIES`."""
     moves = Transition.objects.filter(rows).select_related("session", "build")
-    return [_moved(move) for move in moves.order_by("-pk")[:SHOWN]]
+    return [_transition_entry(move) for move in moves.order_by("-pk")[:MAX_ENTRIES]]
 
 
-def _moved(move: Transition) -> Line:
+def _transition_entry(move: Transition) -> TimelineEntry:
     row: Session | Build | None = move.session or move.build
     states: Any = SessionState if move.session_id else BuildState
     text = f"{states(move.before).label} → {states(move.after).label}"
     if move.why:
         text += f": {move.why}"
     number = link(row, f"{row._meta.verbose_name} {row.pk}") if row else ""
-    return Line(move.at, number, text, by=move.by)
+    return TimelineEntry(move.at, number, text, by=move.by)
 
 
-def _at(line: Line) -> datetime:
+def _at(line: TimelineEntry) -> datetime:
     return line.at

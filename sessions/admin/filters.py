@@ -1,7 +1,8 @@
 """Filters and searches of the admin's lists.
 
 Django's search asks of each row whether any column has the word. No index helps with that, least of
-all across two tables. `ByColumn` runs one query per column, each with its index, and combines them.
+all across two tables. `PerColumnSearchAdmin` runs one query per column, each with its index, and
+combines them.
 
 No filter asks for the distinct values of a long table: choices come from the code, or from the last
 month, for which there is an index.
@@ -29,10 +30,10 @@ from sessions.states import ProjectState
 
 R = TypeVar("R", bound=Model)
 _LOOKUPS = {"^": "istartswith", "=": "iexact"}
-FEW = 500
+MAX_INLINE_KEYS = 500
 
 
-class ByColumn(admin.ModelAdmin[R]):
+class PerColumnSearchAdmin(admin.ModelAdmin[R]):
     """A search of each of ``search_fields`` on its own; a field may begin with ``^`` or ``=``.
 
     A row is found if each word is in some column. Text in quotes is one word.
@@ -45,24 +46,24 @@ class ByColumn(admin.ModelAdmin[R]):
         words = map(_unquoted, smart_split(search_term)) if columns else ()
 
         def having(rows: QuerySet[R], word: str) -> QuerySet[R]:
-            return among(rows, *(_by(rows, column, word) for column in columns))
+            return rows_in_any(rows, *(_matching(rows, column, word) for column in columns))
 
         return reduce(having, words, queryset), False
 
 
-def among(rows: QuerySet[R], *found: QuerySet[R]) -> QuerySet[R]:
+def rows_in_any(rows: QuerySet[R], *matches: QuerySet[R]) -> QuerySet[R]:
     """Return the rows of ``rows`` that are in one of ``found``, querysets of the same model.
 
     A few are looked up by primary key: PostgreSQL expects thousands of rows from a union, and would
     then scan the whole table in the order of the list.
     """
-    first, *others = (each.order_by().values_list("pk", flat=True) for each in found)
+    first, *others = (each.order_by().values_list("pk", flat=True) for each in matches)
     numbers = first.union(*others)
-    few = list(numbers[: FEW + 1])
-    return rows.filter(pk__in=few if len(few) <= FEW else numbers)
+    few = list(numbers[: MAX_INLINE_KEYS + 1])
+    return rows.filter(pk__in=few if len(few) <= MAX_INLINE_KEYS else numbers)
 
 
-def _by(rows: QuerySet[R], column: str, word: str) -> QuerySet[R]:
+def _matching(rows: QuerySet[R], column: str, word: str) -> QuerySet[R]:
     lookup = _LOOKUPS.get(column[0], "icontains")
     everything = rows.model._default_manager.all()
     return everything.filter(**{f"{column.lstrip('^=')}__{lookup}": word})
@@ -75,35 +76,35 @@ def _unquoted(word: str) -> str:
 
 
 TEMPLATE = "admin/notebook_sessions/filter.html"
-RECENT = timedelta(days=30)
-MOST_CODES = 40
+CODES_PERIOD = timedelta(days=30)
+MAX_CODES = 40
 
 
-class Choice(admin.SimpleListFilter):
+class TemplatedListFilter(admin.SimpleListFilter):
     """A filter with the portal's template."""
 
     template = TEMPLATE
 
 
-class Dates(admin.DateFieldListFilter):
+class DateFilter(admin.DateFieldListFilter):
     """A filter by date: today, the last days, this month or this year."""
 
     template = TEMPLATE
 
 
-class Choices(admin.ChoicesFieldListFilter):
+class ChoicesFilter(admin.ChoicesFieldListFilter):
     """A filter by the choices of a column."""
 
     template = TEMPLATE
 
 
-class Either(admin.BooleanFieldListFilter):
+class BooleanFilter(admin.BooleanFieldListFilter):
     """A filter by yes or no."""
 
     template = TEMPLATE
 
 
-class Filter(Choice):
+class FieldFilter(TemplatedListFilter):
     """A filter with one condition: ``field`` equals the chosen value."""
 
     field: ClassVar[str]
@@ -112,7 +113,7 @@ class Filter(Choice):
         return rows.filter(**{self.field: self.value()}) if self.value() else rows
 
 
-class Provider(Filter):
+class ProviderFilter(FieldFilter):
     """Where the repository is."""
 
     title = _("provider")
@@ -122,12 +123,12 @@ class Provider(Filter):
         return [(provider.key, provider.label) for provider in PROVIDERS.values()]
 
 
-class OwnersGroup(Choice):
+class OwnerGroupFilter(TemplatedListFilter):
     """A group that the owner is in."""
 
     title = _("owner’s group")
     parameter_name = "group"
-    owner: ClassVar[str] = "owner"
+    owner_field: ClassVar[str] = "owner"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [(str(pk), name) for pk, name in Group.objects.values_list("pk", "name")]
@@ -137,16 +138,16 @@ class OwnersGroup(Choice):
         if group is None:
             return rows
         members = Group.user_set.through.objects.filter(group_id=group).values("user")
-        return rows.filter(**{f"{self.owner}__in": members})
+        return rows.filter(**{f"{self.owner_field}__in": members})
 
 
-class SessionOwnersGroup(OwnersGroup):
+class SessionOwnerGroupFilter(OwnerGroupFilter):
     """A group that the owner of the session's project is in."""
 
-    owner = "project__owner"
+    owner_field = "project__owner"
 
 
-class State(Choice):
+class StateFilter(TemplatedListFilter):
     """The state that a project shows."""
 
     title = _("state")
@@ -159,7 +160,7 @@ class State(Choice):
         return rows.in_state(self.value()) if self.value() else rows  # type: ignore[attr-defined]
 
 
-class Deletion(Choice):
+class DeletionFilter(TemplatedListFilter):
     """Whether the project is about to be deleted because nobody uses it."""
 
     title = _("deletion")
@@ -174,14 +175,14 @@ class Deletion(Choice):
 
     def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         wanted = {
-            "announced": Project.objects.going,
-            "untold": Project.objects.untold,
-            "undecided": Project.objects.undecided,
+            "announced": Project.objects.expiring,
+            "untold": Project.objects.awaiting_letter,
+            "undecided": Project.objects.with_refused_letter,
         }.get(self.value() or "")
         return rows.filter(pk__in=wanted().order_by().values("pk")) if wanted else rows
 
 
-class Deleted(Choice):
+class DeletedFilter(TemplatedListFilter):
     """Whether the project is deleted; without a choice, only existing ones are listed."""
 
     title = _("deleted")
@@ -207,17 +208,17 @@ class Deleted(Choice):
         return rows.filter(removed__isnull=self.value() != "yes")
 
 
-class Code(Filter):
+class CodeFilter(FieldFilter):
     """Failure codes of the last month. Any other can be given in the URL."""
 
     title = _("code of failure")
     parameter_name = field = "code"
-    ended: ClassVar[str] = "ended"
+    ended_field: ClassVar[str] = "ended"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        since = {f"{self.ended}__gte": timezone.now() - RECENT}
+        since = {f"{self.ended_field}__gte": timezone.now() - CODES_PERIOD}
         recent = model_admin.model.objects.filter(**since).exclude(code="")
-        codes = recent.order_by("code").values_list("code", flat=True).distinct()[:MOST_CODES]
+        codes = recent.order_by("code").values_list("code", flat=True).distinct()[:MAX_CODES]
         return [(code, code) for code in sorted({*codes, *filter(None, [self.chosen])})]
 
     def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
@@ -226,13 +227,13 @@ class Code(Filter):
         super().__init__(request, params, model, model_admin)
 
 
-class BuildCode(Code):
+class BuildCodeFilter(CodeFilter):
     """Failure codes of builds."""
 
-    ended = "finished"
+    ended_field = "finished"
 
 
-class Gpu(Choice):
+class GpuFilter(TemplatedListFilter):
     """Whether the session has a GPU."""
 
     title = _("GPU")
@@ -247,7 +248,7 @@ class Gpu(Choice):
         return rows.filter(gpu=0) if self.value() == "no" else rows
 
 
-class Live(Choice):
+class LiveFilter(TemplatedListFilter):
     """Only rows that run or are starting; there is an index for it."""
 
     title = _("running")

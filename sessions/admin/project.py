@@ -20,22 +20,22 @@ from portal.templatetags.lifetimes import deletes_at, relative_time, until
 from quotas.limits import Limits, limits_of, limits_of_many
 from sessions import lifecycle
 from sessions.admin import display, filters
-from sessions.admin.bulk_action import Deed
-from sessions.admin.display import story_of
-from sessions.admin.readonly import Rows
+from sessions.admin.bulk_action import BulkAction
+from sessions.admin.display import project_timeline
+from sessions.admin.readonly import ReadOnlyAdmin
 from sessions.models import Project
-from sessions.models.project import ACT
+from sessions.models.project import ACT_PERMISSION
 from sessions.states import ProjectState
 
-SESSIONS_SHOWN = 25
+MAX_SESSIONS = 25
 
 
-def owner_of(project: Project) -> set[str]:
+def owner_usernames(project: Project) -> set[str]:
     """Return the owner's username, as a set."""
     return {project.owner.username}
 
 
-def stopping(project: Project) -> str:
+def stop_effect(project: Project) -> str:
     """Return what stopping does to the project; "" if nothing."""
     if not project.is_live or project.state == ProjectState.STOPPING:
         return ""
@@ -44,11 +44,11 @@ def stopping(project: Project) -> str:
     return _("The launch is given up.")
 
 
-def deleting(project: Project) -> str:
+def delete_effect(project: Project) -> str:
     """Return what deleting does to the project; "" if nothing."""
     days = settings.PORTAL_UNDO_DAYS
     if not days:
-        return deleting_for_good(project)
+        return delete_for_good_effect(project)
     if project.removed:
         return ""
     template = ngettext(
@@ -59,37 +59,37 @@ def deleting(project: Project) -> str:
     return template % {"days": days}
 
 
-def deleting_for_good(project: Project) -> str:
+def delete_for_good_effect(project: Project) -> str:
     """Return what deleting for good does to the project; "" if nothing."""
-    if project.removed and not project.is_set_aside:
+    if project.removed and not project.is_restorable:
         return ""
     if project.is_live and not project.removed:
         return _("The notebook is stopped, and the project is gone at once with what is in it.")
     return _("The project is gone at once with what is in it. Its owner’s own folder stays.")
 
 
-def restoring(project: Project) -> str:
+def restore_effect(project: Project) -> str:
     """Return what restoring does to the project; "" if nothing."""
-    if not project.is_set_aside:
+    if not project.is_restorable:
         return ""
     return _("It is there again with its files, stopped, and counts against its owner’s limit.")
 
 
-def rebuilding(project: Project) -> str:
+def rebuild_effect(project: Project) -> str:
     """Return what rebuilding does to the project; "" if nothing."""
     if project.is_live or project.removed:
         return ""
     return _("Its environment is built anew, then the notebook starts.")
 
 
-def keeping(project: Project) -> str:
+def keep_effect(project: Project) -> str:
     """Return what keeping does to the project; "" if nothing."""
     if project.removed or not project.goes:
         return ""
     return _("It stays for as long as if it had been used now.")
 
 
-class ProjectList(ChangeList):
+class ProjectChangeList(ChangeList):
     """The list's page, where each row has its owner's limits."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -101,24 +101,24 @@ class ProjectList(ChangeList):
 
 
 @admin.register(Project)
-class ProjectAdmin(Rows[Project]):
+class ProjectAdmin(ReadOnlyAdmin[Project]):
     """The list of projects, and the page of one with its history and sessions."""
 
     list_display = (
-        "what",
-        "states",
-        "gets",
-        "commits",
-        "active",
-        "more",
+        "project_and_owner",
+        "state_badge",
+        "resource_summary",
+        "commit_link",
+        "activity_and_deletion",
+        "links",
     )
     list_filter = (
-        filters.State,
-        filters.Deleted,
-        filters.Deletion,
-        filters.Provider,
-        ("last_activity", filters.Dates),
-        filters.OwnersGroup,
+        filters.StateFilter,
+        filters.DeletedFilter,
+        filters.DeletionFilter,
+        filters.ProviderFilter,
+        ("last_activity", filters.DateFilter),
+        filters.OwnerGroupFilter,
     )
     list_select_related = ("owner", "current__build")
     linked_by = ("owner__id__exact",)
@@ -127,19 +127,55 @@ class ProjectAdmin(Rows[Project]):
     list_display_links = None
     ordering = ("-last_activity",)
     actions = ("export",)
-    deeds = (
-        Deed("stop", gettext_lazy("Stop"), ACT, lifecycle.stop, stopping, owner_of),
-        Deed("rebuild", gettext_lazy("Rebuild"), ACT, lifecycle.rebuild, rebuilding, owner_of),
-        Deed("keep", gettext_lazy("Keep"), ACT, lifecycle.keep, keeping, owner_of),
-        Deed("delete", gettext_lazy("Delete"), ACT, lifecycle.delete, deleting, owner_of, True),
-        Deed("restore", gettext_lazy("Restore"), ACT, lifecycle.restore, restoring, owner_of),
-        Deed(
+    bulk_actions = (
+        BulkAction(
+            "stop",
+            gettext_lazy("Stop"),
+            ACT_PERMISSION,
+            lifecycle.stop,
+            stop_effect,
+            owner_usernames,
+        ),
+        BulkAction(
+            "rebuild",
+            gettext_lazy("Rebuild"),
+            ACT_PERMISSION,
+            lifecycle.rebuild,
+            rebuild_effect,
+            owner_usernames,
+        ),
+        BulkAction(
+            "keep",
+            gettext_lazy("Keep"),
+            ACT_PERMISSION,
+            lifecycle.keep,
+            keep_effect,
+            owner_usernames,
+        ),
+        BulkAction(
+            "delete",
+            gettext_lazy("Delete"),
+            ACT_PERMISSION,
+            lifecycle.delete,
+            delete_effect,
+            owner_usernames,
+            True,
+        ),
+        BulkAction(
+            "restore",
+            gettext_lazy("Restore"),
+            ACT_PERMISSION,
+            lifecycle.restore,
+            restore_effect,
+            owner_usernames,
+        ),
+        BulkAction(
             "delete_for_good",
             gettext_lazy("Delete for good"),
-            ACT,
+            ACT_PERMISSION,
             partial(lifecycle.delete, for_good=True),
-            deleting_for_good,
-            owner_of,
+            delete_for_good_effect,
+            owner_usernames,
             True,
         ),
     )
@@ -158,50 +194,57 @@ class ProjectAdmin(Rows[Project]):
         ("restorable_until", lambda project: project.drops if project.is_set_aside else None),
     )
     fields = (
-        ("name", "page"),
-        "owners",
+        ("name", "page_link"),
+        "owner_link",
         ("repository", "provider"),
         ("ref", "commit", "path"),
-        ("states", "gets"),
+        ("state_badge", "resource_summary"),
         "reason",
         ("created", "last_activity", "deletion", "removed"),
     )
-    readonly_fields = ("owners", "states", "gets", "reason", "page", "deletion")
+    readonly_fields = (
+        "owner_link",
+        "state_badge",
+        "resource_summary",
+        "reason",
+        "page_link",
+        "deletion",
+    )
 
     @admin.display(description=gettext_lazy("project and owner"), ordering="repository")
-    def what(self, project: Project) -> SafeString:
-        return display.under(
-            display.link(project, breakable_address(project.repository)), self.owners(project)
+    def project_and_owner(self, project: Project) -> SafeString:
+        return display.stacked(
+            display.link(project, breakable_address(project.repository)), self.owner_link(project)
         )
 
-    @admin.display(description=gettext_lazy("more"))
-    def more(self, project: Project) -> SafeString:
-        return format_html("{} {}", self.sessions(project), self.page(project))
+    @admin.display(description=gettext_lazy("links"))
+    def links(self, project: Project) -> SafeString:
+        return format_html("{} {}", self.sessions_link(project), self.page_link(project))
 
     @admin.display(description=gettext_lazy("owner"))
-    def owners(self, project: Project) -> SafeString:
+    def owner_link(self, project: Project) -> SafeString:
         return display.link(project.owner, project.owner.username)
 
     @admin.display(description=gettext_lazy("state"))
-    def states(self, project: Project) -> SafeString:
-        return display.state_of(project)
+    def state_badge(self, project: Project) -> SafeString:
+        return display.state_badge(project)
 
     @admin.display(description=gettext_lazy("resources"))
-    def gets(self, project: Project) -> str:
+    def resource_summary(self, project: Project) -> str:
         return resources(project.current.resources) if project.current else ""
 
     @admin.display(description=gettext_lazy("commit"))
-    def commits(self, project: Project) -> SafeString | str:
+    def commit_link(self, project: Project) -> SafeString | str:
         build = project.current.build if project.current else None
         return display.link(build, project.commit[:7]) if build else project.commit[:7]
 
     @admin.display(description=gettext_lazy("last activity"), ordering="last_activity")
-    def active(self, project: Project) -> SafeString | str:
-        return display.under(ago(project.last_activity), self.deletion(project))
+    def activity_and_deletion(self, project: Project) -> SafeString | str:
+        return display.stacked(ago(project.last_activity), self.deletion(project))
 
     @admin.display(description=gettext_lazy("is deleted if nobody uses it"))
     def deletion(self, project: Project) -> SafeString | str:
-        if project.is_set_aside and project.drops:
+        if project.is_restorable and project.drops:
             words = (_("deleted"), _("can be restored"), until(project.drops))
             return format_html("{}, {} {}", *words)
         found = None if project.removed else deletes_at(project, self._limits(project))
@@ -212,31 +255,31 @@ class ProjectAdmin(Rows[Project]):
         known: Limits | None = getattr(project, "owners_limits", None)
         return known or limits_of(project.owner)
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ProjectList]:
-        return ProjectList
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ProjectChangeList]:
+        return ProjectChangeList
 
     @admin.display(description=gettext_lazy("runs"))
-    def sessions(self, project: Project) -> SafeString:
+    def sessions_link(self, project: Project) -> SafeString:
         return display.link_to_list("session", _("Sessions"), project__id__exact=project.pk)
 
     @admin.display(description=gettext_lazy("why"))
     def reason(self, project: Project) -> SafeString | str:
         return display.reason(project.current) if project.current else ""
 
-    @admin.display(description=gettext_lazy("page"))
-    def page(self, project: Project) -> SafeString | str:
-        if project.removed and not project.is_set_aside:
+    @admin.display(description=gettext_lazy("page_link"))
+    def page_link(self, project: Project) -> SafeString | str:
+        if project.removed and not project.is_restorable:
             return ""
         return format_html(
             '<a href="{}">{}</a>', reverse("project", args=[project.name]), _("Page")
         )
 
-    def about(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         of_it = {"project__id__exact": row.pk}
-        sessions = row.sessions.select_related("build").order_by("-pk")[:SESSIONS_SHOWN]
+        sessions = row.sessions.select_related("build").order_by("-pk")[:MAX_SESSIONS]
         return {
             "list_query": "?deleted=all" if row.removed else "",  # so that the actions find the row
-            "timeline": story_of(row),
+            "timeline": project_timeline(row),
             "sessions": sessions if request.user.has_perm("notebook_sessions.view_session") else (),
             "all_sessions": display.link_to_list("session", _("All sessions"), **of_it),
         }

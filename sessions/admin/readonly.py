@@ -21,15 +21,15 @@ from django.utils.translation import gettext_lazy
 
 from portal.lib import streaming
 
-from .bulk_action import Deed
-from .filters import ByColumn
+from .bulk_action import BulkAction
+from .filters import PerColumnSearchAdmin
 
-PAGE = 1000
+EXPORT_PAGE_ROWS = 1000
 
 Column = tuple[str, Callable[[Any], Any]]
 
 
-class Exported:
+class CsvExportMixin:
     """A list with a CSV export; ``columns`` are the file's columns, by name."""
 
     columns: ClassVar[tuple[Column, ...]]
@@ -49,31 +49,31 @@ class Exported:
         more memory than one of 1,000.
         """
         rows = rows.order_by("-pk")
-        page = list(rows[:PAGE])
+        page = list(rows[:EXPORT_PAGE_ROWS])
         while page:
             yield [[value(row) for _name, value in self.columns] for row in page]
-            page = list(rows.filter(pk__lt=page[-1].pk)[:PAGE])
+            page = list(rows.filter(pk__lt=page[-1].pk)[:EXPORT_PAGE_ROWS])
 
 
 R = TypeVar("R", bound=Model)
 
 
-class Bounded(Paginator[R]):
+class BoundedPaginator(Paginator[R]):
     """A paginator of the first rows only.
 
     Counting 200,000 rows, or skipping 190,000, takes too long; a person looking for one narrows the
     list.
     """
 
-    most = 10_000
+    max_rows = 10_000
 
     @cached_property
     def count(self) -> int:
         rows = cast(QuerySet[R], self.object_list)
-        return rows.order_by().values("pk")[: self.most].count()
+        return rows.order_by().values("pk")[: self.max_rows].count()
 
 
-class QuickBoxes:
+class FastCheckboxMixin:
     """Row checkboxes without a template for each, which took an eighth of a list's time."""
 
     @admin.display(description=mark_safe('<input type="checkbox" id="action-toggle">'))
@@ -87,7 +87,7 @@ class QuickBoxes:
         )
 
 
-class LookOnly:
+class ReadOnlyMixin:
     """An admin without adding, changing and deleting; actions go through `lifecycle`."""
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -100,24 +100,24 @@ class LookOnly:
         return False
 
 
-class Rows(LookOnly, Exported, QuickBoxes, ByColumn[R]):
+class ReadOnlyAdmin(ReadOnlyMixin, CsvExportMixin, FastCheckboxMixin, PerColumnSearchAdmin[R]):
     """A read-only list of many rows, with actions.
 
     The page of a row has the actions as buttons, which lead to the same confirmation page.
     """
 
-    deeds: ClassVar[tuple[Deed[Any], ...]] = ()
+    bulk_actions: ClassVar[tuple[BulkAction[Any], ...]] = ()
     change_form_template = "admin/notebook_sessions/readonly_change_form.html"
     empty_value_display = ""
-    paginator = Bounded
+    paginator = BoundedPaginator
     list_per_page = 40
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     actions_selection_counter = True
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Return Django's own actions, and those of ``deeds`` that this person may do."""
-        allowed = [deed for deed in self.deeds if request.user.has_perm(deed.permission)]
+        """Return Django's own actions, and those of ``bulk_actions`` that this person may do."""
+        allowed = [deed for deed in self.bulk_actions if request.user.has_perm(deed.permission)]
         actions = super().get_actions(request)
         return {**{deed.name: deed.as_action() for deed in allowed}, **actions}
 
@@ -129,14 +129,14 @@ class Rows(LookOnly, Exported, QuickBoxes, ByColumn[R]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         row = self.get_object(request, object_id)
-        context = self.about(request, row) if row else {}
+        context = self.page_context(request, row) if row else {}
         context["bulk_actions"] = [
-            deed for deed in self.deeds if row and deed.is_possible(row, request.user)
+            deed for deed in self.bulk_actions if row and deed.is_possible(row, request.user)
         ]
         return super().change_view(
             request, object_id, form_url, {**context, **(extra_context or {})}
         )
 
-    def about(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """Return more context for the row's page, shown below its fields."""
         return {}

@@ -24,16 +24,16 @@ from sessions.lifecycle import orphans
 from sessions.models import Removal, SetAside
 
 from . import display, filters
-from .bulk_action import Deed
-from .readonly import Rows
+from .bulk_action import BulkAction
+from .readonly import ReadOnlyAdmin
 
 
 @admin.register(Removal)
-class RemovalAdmin(Rows[Removal]):
+class RemovalAdmin(ReadOnlyAdmin[Removal]):
     """The log of what the portal removed by itself."""
 
-    list_display = ("what", "how_many", "how_large", "when", "reason")
-    list_filter = (("kind", filters.Choices), ("at", filters.Dates))
+    list_display = ("kind_and_name", "count_display", "size_display", "removed_ago", "reason")
+    list_filter = (("kind", filters.ChoicesFilter), ("at", filters.DateFilter))
     search_fields = ("name",)
     search_help_text = gettext_lazy("What was removed, by its name")
     ordering = ("-at", "-pk")
@@ -46,25 +46,25 @@ class RemovalAdmin(Rows[Removal]):
         ("bytes", lambda removal: removal.size),
         ("why", lambda removal: removal.why),
     )
-    fields = (("kind", "name"), ("count", "how_large"), "at", "why")
-    readonly_fields = ("how_large",)
+    fields = (("kind", "name"), ("count", "size_display"), "at", "why")
+    readonly_fields = ("size_display",)
 
     @admin.display(description=gettext_lazy("removed"), ordering="kind")
-    def what(self, removal: Removal) -> SafeString:
+    def kind_and_name(self, removal: Removal) -> SafeString:
         kind = removal.get_kind_display()
-        return display.under(display.link(removal, kind), removal.name)
+        return display.stacked(display.link(removal, kind), removal.name)
 
     @admin.display(description=gettext_lazy("number"), ordering="count")
-    def how_many(self, removal: Removal) -> SafeString | str:
+    def count_display(self, removal: Removal) -> SafeString | str:
         return display.labelled(_("number"), removal.count)
 
     @admin.display(description=gettext_lazy("size"), ordering="size")
-    def how_large(self, removal: Removal) -> SafeString | str:
+    def size_display(self, removal: Removal) -> SafeString | str:
         size = "" if removal.size is None else filesizeformat(removal.size)
         return display.labelled(_("size"), size)
 
-    @admin.display(description=gettext_lazy("when"), ordering="at")
-    def when(self, removal: Removal) -> SafeString | str:
+    @admin.display(description=gettext_lazy("removed_ago"), ordering="at")
+    def removed_ago(self, removal: Removal) -> SafeString | str:
         return ago(removal.at)
 
     @admin.display(description=gettext_lazy("why"))
@@ -72,20 +72,20 @@ class RemovalAdmin(Rows[Removal]):
         return removal.why
 
 
-ACT = "notebook_sessions.act_on_setaside"
+ACT_PERMISSION = "notebook_sessions.act_on_setaside"
 
-PUT_BACK = Deed[SetAside](
+PUT_BACK = BulkAction[SetAside](
     "put_back",
     gettext_lazy("Put back"),
-    ACT,
+    ACT_PERMISSION,
     lambda row, _user: orphans.put_back(row),
     lambda _row: _("The project of this name gets its folder back, if there is such a project."),
     lambda _row: set(),
 )
-REMOVE = Deed[SetAside](
+REMOVE = BulkAction[SetAside](
     "remove_now",
     gettext_lazy("Remove now"),
-    ACT,
+    ACT_PERMISSION,
     lambda row, _user: orphans.remove_now(row),
     lambda _row: _("All that is in it is removed for good."),
     lambda _row: set(),
@@ -94,15 +94,15 @@ REMOVE = Deed[SetAside](
 
 
 @admin.register(SetAside)
-class SetAsideAdmin(Rows[SetAside]):
+class SetAsideAdmin(ReadOnlyAdmin[SetAside]):
     """Things that were set aside, with actions to put them back or remove them now."""
 
-    list_display = ("what", "how_large", "set_aside", "removed_on", "note")
+    list_display = ("name_and_kind", "size_display", "set_aside_ago", "removed_on", "note")
     search_fields = ("name",)
     search_help_text = gettext_lazy("What was set aside, by its name")
     ordering = ("since", "pk")
     actions = ("export",)
-    deeds = (PUT_BACK, REMOVE)
+    bulk_actions = (PUT_BACK, REMOVE)
     columns = (
         ("kind", lambda row: row.kind),
         ("name", lambda row: row.name),
@@ -111,20 +111,20 @@ class SetAsideAdmin(Rows[SetAside]):
         ("until", lambda row: row.until),
         ("called", lambda row: row.aside),
     )
-    fields = (("kind", "name"), "aside", "how_large", "since", "removed_on", "note")
-    readonly_fields = ("how_large", "removed_on", "note")
+    fields = (("kind", "name"), "aside", "size_display", "since", "removed_on", "note")
+    readonly_fields = ("size_display", "removed_on", "note")
 
     @admin.display(description=gettext_lazy("set aside"), ordering="name")
-    def what(self, row: SetAside) -> SafeString:
-        return display.under(display.link(row, row.name), row.get_kind_display())
+    def name_and_kind(self, row: SetAside) -> SafeString:
+        return display.stacked(display.link(row, row.name), row.get_kind_display())
 
     @admin.display(description=gettext_lazy("size"), ordering="size")
-    def how_large(self, row: SetAside) -> SafeString | str:
+    def size_display(self, row: SetAside) -> SafeString | str:
         size = "" if row.size is None else filesizeformat(row.size)
         return display.labelled(_("size"), size)
 
     @admin.display(description=gettext_lazy("since"), ordering="since")
-    def set_aside(self, row: SetAside) -> SafeString | str:
+    def set_aside_ago(self, row: SetAside) -> SafeString | str:
         return ago(row.since)
 
     @admin.display(description=gettext_lazy("is removed"), ordering="since")

@@ -11,21 +11,21 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from sessions.admin import filters
-from sessions.admin.readonly import Exported
+from sessions.admin.readonly import CsvExportMixin
 from sessions.errors import UserError
 from sessions.models import RepositoryRule
-from sessions.models.rule import is_pattern, judge, place
-from sessions.providers import understand
+from sessions.models.rule import evaluate_rules, is_pattern, repository_location
+from sessions.providers import parse_repository
 
-TRY = "_try"
+TRY_FIELD = "_try"
 
 
 @admin.register(RepositoryRule)
-class RepositoryRuleAdmin(Exported, admin.ModelAdmin[RepositoryRule]):
+class RepositoryRuleAdmin(CsvExportMixin, admin.ModelAdmin[RepositoryRule]):
     """The rules, and a page to edit one and try it."""
 
     list_display = ("pattern", "kind", "reason", "created")
-    list_filter = (("kind", filters.Choices),)
+    list_filter = (("kind", filters.ChoicesFilter),)
     search_fields = ("pattern", "reason")
     ordering = ("kind", "pattern")
     actions = ("export",)
@@ -51,34 +51,34 @@ class RepositoryRuleAdmin(Exported, admin.ModelAdmin[RepositoryRule]):
         verdict.
         """
         context = {"test_address": request.POST.get("address", ""), **(extra_context or {})}
-        if TRY in request.POST:
-            context["decision"] = self._verdict(request, object_id)
+        if TRY_FIELD in request.POST:
+            context["decision"] = self._try_address(request, object_id)
             request.method = "GET"
         return super().changeform_view(request, object_id, form_url, context)
 
     def get_object(self, request: HttpRequest, object_id: str, *args: Any) -> RepositoryRule | None:
         rule = super().get_object(request, object_id, *args)
-        return _as_typed(request, rule) if rule and TRY in request.POST else rule
+        return _as_typed(request, rule) if rule and TRY_FIELD in request.POST else rule
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         initial = super().get_changeform_initial_data(request)
-        if TRY in request.POST:
+        if TRY_FIELD in request.POST:
             initial |= {name: request.POST.get(name, "") for name in self.fields}
         return initial
 
-    def _verdict(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
+    def _try_address(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
         """Judge the address by all rules, including this page's rule as typed."""
         stored = self.get_object(request, unquote(object_id)) if object_id else None
         typed = stored or _as_typed(request, RepositoryRule())
         try:
-            wish = understand(request.POST.get("address", ""))
+            wish = parse_repository(request.POST.get("address", ""))
             if typed.pattern:
                 is_pattern(typed.pattern)
         except UserError as error:
             return {"sentence": error.message}
         except forms.ValidationError as error:
             return {"sentence": " ".join(error.messages)}
-        return _judged(typed, wish.url)
+        return _try_rules(typed, wish.url)
 
 
 def _as_typed(request: HttpRequest, rule: RepositoryRule) -> RepositoryRule:
@@ -87,12 +87,12 @@ def _as_typed(request: HttpRequest, rule: RepositoryRule) -> RepositoryRule:
     return rule
 
 
-def _judged(typed: RepositoryRule, url: str) -> dict[str, Any]:
+def _try_rules(typed: RepositoryRule, url: str) -> dict[str, Any]:
     others = RepositoryRule.objects.exclude(pk=typed.pk)
     rules = [typed, *others] if typed.pattern else others
-    allowed, rule = judge(rules, url)
+    allowed, rule = evaluate_rules(rules, url)
     sentence = _sentence(allowed, rule, typed)
-    return {"sentence": sentence, "allowed": allowed, "place": place(url)}
+    return {"sentence": sentence, "allowed": allowed, "place": repository_location(url)}
 
 
 def _sentence(allowed: bool, rule: RepositoryRule | None, typed: RepositoryRule) -> str:

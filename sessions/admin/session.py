@@ -15,14 +15,14 @@ from portal.models import User
 from portal.templatetags.bindery import ago, breakable_address, resources
 from sessions import lifecycle
 from sessions.admin import display, filters
-from sessions.admin.bulk_action import Deed
-from sessions.admin.display import moves_of
-from sessions.admin.filters import among
-from sessions.admin.project import stopping
-from sessions.admin.readonly import Rows
+from sessions.admin.bulk_action import BulkAction
+from sessions.admin.display import transition_entries
+from sessions.admin.filters import rows_in_any
+from sessions.admin.project import stop_effect
+from sessions.admin.readonly import ReadOnlyAdmin
 from sessions.errors import StateConflict
 from sessions.models import Project, Session
-from sessions.models.project import ACT
+from sessions.models.project import ACT_PERMISSION
 from sessions.states import SESSION_LIVE
 
 
@@ -37,38 +37,38 @@ def stop(session: Session, user: User) -> Project:
     return lifecycle.stop(session.project, user)
 
 
-def session_stopping(session: Session) -> str:
+def session_stop_effect(session: Session) -> str:
     """Return what stopping does to the session; "" if nothing."""
-    return stopping(session.project) if session.state in SESSION_LIVE else ""
+    return stop_effect(session.project) if session.state in SESSION_LIVE else ""
 
 
-def owner_of(session: Session) -> set[str]:
+def owner_usernames(session: Session) -> set[str]:
     """Return the username of the project's owner, as a set."""
     return {session.project.owner.username}
 
 
 @admin.register(Session)
-class SessionAdmin(Rows[Session]):
+class SessionAdmin(ReadOnlyAdmin[Session]):
     """The list of sessions, and the page of one with its history."""
 
     list_display = (
         "number",
-        "what",
-        "states",
-        "where",
-        "began",
-        "to_ready",
-        "lasted",
+        "project_and_owner",
+        "state_badge",
+        "resources_and_node",
+        "created_ago",
+        "time_to_ready",
+        "duration",
         "reason",
     )
     list_filter = (
-        filters.Live,
-        ("state", filters.Choices),
-        filters.Code,
-        ("created", filters.Dates),
-        ("ended", filters.Dates),
-        filters.Gpu,
-        filters.SessionOwnersGroup,
+        filters.LiveFilter,
+        ("state", filters.ChoicesFilter),
+        filters.CodeFilter,
+        ("created", filters.DateFilter),
+        ("ended", filters.DateFilter),
+        filters.GpuFilter,
+        filters.SessionOwnerGroupFilter,
     )
     list_select_related = ("project__owner", "project__current__build", "build")
     linked_by = ("project__id__exact", "build__id__exact", "code__exact")
@@ -76,11 +76,13 @@ class SessionAdmin(Rows[Session]):
     search_help_text = _("Project, repository, person, or a whole machine’s name")
     ordering = ("-pk",)
     actions = ("export",)
-    deeds = (Deed("stop", _("Stop"), ACT, stop, session_stopping, owner_of),)
+    bulk_actions = (
+        BulkAction("stop", _("Stop"), ACT_PERMISSION, stop, session_stop_effect, owner_usernames),
+    )
     columns = (
         ("id", lambda session: session.pk),
         ("project", lambda session: session.project.name),
-        ("owner", lambda session: session.project.owner.username),
+        ("owner_link", lambda session: session.project.owner.username),
         ("repository", lambda session: session.project.repository),
         ("state", lambda session: session.state),
         ("cpu_request", lambda session: session.cpu_request),
@@ -96,23 +98,23 @@ class SessionAdmin(Rows[Session]):
         ("message", lambda session: session.public_message),
     )
     fields = (
-        ("projects", "owner"),
-        "builds",
-        ("states", "needs", "node"),
+        ("project_link", "owner_link"),
+        "build_link",
+        ("state_badge", "resource_summary", "node"),
         ("created", "ready", "ended"),
-        ("to_ready", "lasted"),
+        ("time_to_ready", "duration"),
         ("code", "attempts", "force_build"),
-        "said",
+        "error",
     )
     readonly_fields = (
-        "said",
-        "projects",
-        "owner",
-        "builds",
-        "states",
-        "needs",
-        "to_ready",
-        "lasted",
+        "error",
+        "project_link",
+        "owner_link",
+        "build_link",
+        "state_badge",
+        "resource_summary",
+        "time_to_ready",
+        "duration",
     )
 
     @admin.display(description=_("session"), ordering="pk")
@@ -120,50 +122,50 @@ class SessionAdmin(Rows[Session]):
         return session.pk
 
     @admin.display(description=_("project and owner"), ordering="project__name")
-    def what(self, session: Session) -> SafeString:
+    def project_and_owner(self, session: Session) -> SafeString:
         name = breakable_address(session.project.repository)
-        return display.under(display.link(session.project, name), self.owner(session))
+        return display.stacked(display.link(session.project, name), self.owner_link(session))
 
     @admin.display(description=_("resources and machine"), ordering="node")
-    def where(self, session: Session) -> SafeString:
-        return display.under(self.needs(session), session.node)
+    def resources_and_node(self, session: Session) -> SafeString:
+        return display.stacked(self.resource_summary(session), session.node)
 
     @admin.display(description=_("project"))
-    def projects(self, session: Session) -> SafeString:
+    def project_link(self, session: Session) -> SafeString:
         return display.link(session.project)
 
-    @admin.display(description=_("owner"))
-    def owner(self, session: Session) -> SafeString:
+    @admin.display(description=_("owner_link"))
+    def owner_link(self, session: Session) -> SafeString:
         return display.link(session.project.owner, session.project.owner.username)
 
     @admin.display(description=_("error"))
-    def said(self, session: Session) -> str:
+    def error(self, session: Session) -> str:
         return session.public_message
 
     @admin.display(description=_("build"))
-    def builds(self, session: Session) -> SafeString | str:
+    def build_link(self, session: Session) -> SafeString | str:
         return display.link(session.build) if session.build else ""
 
     @admin.display(description=_("state"), ordering="state")
-    def states(self, session: Session) -> SafeString:
-        return display.state_of(session)
+    def state_badge(self, session: Session) -> SafeString:
+        return display.state_badge(session)
 
     @admin.display(description=_("resources"))
-    def needs(self, session: Session) -> str:
+    def resource_summary(self, session: Session) -> str:
         return resources(session.resources)
 
     @admin.display(description=_("launched"), ordering="created")
-    def began(self, session: Session) -> SafeString | str:
+    def created_ago(self, session: Session) -> SafeString | str:
         return ago(session.created)
 
     @admin.display(description=_("until ready"))
-    def to_ready(self, session: Session) -> SafeString | str:
-        took = display.took(session.created, session.ready)
+    def time_to_ready(self, session: Session) -> SafeString | str:
+        took = display.format_duration(session.created, session.ready)
         return display.labelled(_("until ready"), took)
 
-    @admin.display(description=_("lasted"))
-    def lasted(self, session: Session) -> SafeString | str:
-        return display.labelled(_("lasted"), display.session_took(session))
+    @admin.display(description=_("duration"))
+    def duration(self, session: Session) -> SafeString | str:
+        return display.labelled(_("duration"), display.session_duration(session))
 
     @admin.display(description=_("why it ended"), ordering="code")
     def reason(self, session: Session) -> SafeString | str:
@@ -182,7 +184,9 @@ class SessionAdmin(Rows[Session]):
         of_projects = self.admin_site.get_model_admin(Project)
         found, _twice = of_projects.get_search_results(request, Project.objects.all(), search_term)
         here = Session.objects.filter(node__iexact=search_term)
-        return among(queryset, here, Session.objects.filter(project__in=found.values("pk"))), False
+        return rows_in_any(
+            queryset, here, Session.objects.filter(project__in=found.values("pk"))
+        ), False
 
-    def about(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        return {"timeline": moves_of(Q(session=row))}
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return {"timeline": transition_entries(Q(session=row))}

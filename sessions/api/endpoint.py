@@ -23,50 +23,50 @@ from sessions.api import idempotency, throttles
 from sessions.models import Project
 
 
-def person(request: Request) -> User:
+def current_user(request: Request) -> User:
     """Return the person who makes the request; the permission classes let nobody else in."""
     return cast(User, request.user)
 
 
-def find(request: Request, name: str) -> Project:
+def get_project(request: Request, name: str) -> Project:
     """Return the project of this name. Raises `Http404` if the person may see none."""
-    project = Project.objects.named(name, request.user)
+    project = Project.objects.get_visible(name, request.user)
     if project is None:
         raise Http404
     return project
 
 
-def find_or_deleted(request: Request, name: str) -> Project:
-    """Return a project like `find`, including deleted ones that can be restored."""
-    return Project.objects.deleted(name, request.user) or find(request, name)
+def get_project_or_deleted(request: Request, name: str) -> Project:
+    """Return a project like `get_project`, including deleted ones that can be restored."""
+    return Project.objects.get_restorable(name, request.user) or get_project(request, name)
 
 
 class Endpoint(APIView):
     """Rules common to all API views.
 
-    ``secret_answers`` is for views whose answer to a POST holds a secret, shown once and never
+    ``has_secret_response`` is for views whose answer to a POST holds a secret, shown once and never
     stored.
     """
 
-    secret_answers = False
-    throttle_classes = (throttles.OfPerson,)
+    has_secret_response = False
+    throttle_classes = (throttles.UserThrottle,)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         try:
             super().initial(request, *args, **kwargs)
         except (AuthenticationFailed, NotAuthenticated):
-            throttles.count_stranger(request)
+            throttles.count_anonymous(request)
             raise
-        audit_actor.acts(person(request))
-        key = request.headers.get(idempotency.HEADER)
+        audit_actor.set_actor(current_user(request))
+        key = request.headers.get(idempotency.KEY_HEADER)
         if request.method == "POST" and key is not None and hasattr(self, "post"):
             # There is one view instance per request, so its handler can be replaced.
             view: Any = self
             act = partial(view.post, request, *args, **kwargs)
-            view.post = lambda *_args, **_kwargs: idempotency.once(self, request, key, act)
+            view.post = lambda *_args, **_kwargs: idempotency.run_once(self, request, key, act)
 
     def throttled(self, request: Request, wait: float | None) -> NoReturn:
-        raise throttles.TooOften(wait)
+        raise throttles.RateLimited(wait)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)

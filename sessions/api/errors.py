@@ -28,7 +28,7 @@ from portal.lib.logs.context import reference
 from sessions.errors import BinderyError
 
 
-def answer(error: Exception, context: dict[str, Any]) -> Response | None:
+def api_exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the answer to an exception that left a view; None if it is an unexpected error."""
     response = _response(error, context)
     if response is not None and response.status_code >= 500:
@@ -64,18 +64,18 @@ def _first(detail: Any) -> str:
     return _first(detail[0]) if isinstance(detail, list) else str(detail)
 
 
-class WithSlash(HttpResponsePermanentRedirect):
+class PermanentRedirect308(HttpResponsePermanentRedirect):
     """A permanent redirect that keeps the method."""
 
     status_code = 308
 
 
 @csrf_exempt
-def unknown(request: HttpRequest) -> HttpResponse:
+def not_found(request: HttpRequest) -> HttpResponse:
     """Answer 404 at an unknown address, or redirect if only the slash at the end is missing."""
-    if not request.path.endswith("/") and resolve(f"{request.path_info}/").func is not unknown:
+    if not request.path.endswith("/") and resolve(f"{request.path_info}/").func is not not_found:
         _path, mark, query = request.get_full_path().partition("?")
-        return WithSlash(f"{request.path}/{mark}{query}")
+        return PermanentRedirect308(f"{request.path}/{mark}{query}")
     text = _("There is nothing at this address. The schema lists all there are.")
     body = {"code": "not_found", "detail": text}
     return JsonResponse(body, status=404, headers={"Cache-Control": "no-store"})

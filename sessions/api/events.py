@@ -20,24 +20,24 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from keys.authentication import still_good
+from keys.authentication import is_still_valid
 from portal.models import User
-from sessions.api.endpoint import find, person
+from sessions.api.endpoint import current_user, get_project
 from sessions.api.serializers import StorySerializer
 from sessions.errors import UserError
-from sessions.gateway.authorize import signs_in
+from sessions.gateway.authorize import is_session_of
 from sessions.models import Project
 from sessions.progress import journal
 from sessions.progress.broadcast import hub
 
-STREAM = "text/event-stream"
+EVENT_STREAM = "text/event-stream"
 EXAMPLE = 'id: 4294967296\ndata: {"cursor": 4294967296, "phase": "waiting", …}\n\n'
 
 
 class EventStreamRenderer(BaseRenderer):
     """A renderer that allows ``Accept: text/event-stream``."""
 
-    media_type = STREAM
+    media_type = EVENT_STREAM
     format = "event-stream"
 
     def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
@@ -63,7 +63,9 @@ class EventsView(APIView):
         ],
         responses={
             (200, "application/json"): StorySerializer,
-            (200, STREAM): OpenApiResponse(OpenApiTypes.STR, description="Live, from there on."),
+            (200, EVENT_STREAM): OpenApiResponse(
+                OpenApiTypes.STR, description="Live, from there on."
+            ),
         },
     )
     def get(self, request: Request, name: str) -> HttpResponseBase:
@@ -71,13 +73,13 @@ class EventsView(APIView):
         that follow, live. Each event of the stream has its cursor as `id:` and the same JSON as
         `data:`. Only the owner gets the build log of a private repository.
         """
-        project = find(request, name)
-        log = project.shows_log_to(person(request))
-        place = _place(request)
+        project = get_project(request, name)
+        log = project.shows_log_to(current_user(request))
+        place = _cursor(request)
         if request.accepted_renderer.format == EventStreamRenderer.format:
             return StreamingHttpResponse(
-                self._live(request, name, project.pk, place, log=log),
-                content_type=STREAM,
+                self._stream(request, name, project.pk, place, log=log),
+                content_type=EVENT_STREAM,
                 headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
             )
         page = (journal.read if log else journal.read_events)(project.pk, place)
@@ -89,12 +91,12 @@ class EventsView(APIView):
         self.request.accepted_media_type = JSONRenderer.media_type
         return super().handle_exception(exc)
 
-    async def _live(
+    async def _stream(
         self, request: Request, name: str, project_id: int, after: int, *, log: bool
     ) -> AsyncGenerator[str]:
         clock = asyncio.get_running_loop().time
         check_at = clock() + settings.PORTAL_LIVE_RECHECK
-        async with aclosing(hub().story(project_id, after, log=log)) as story:
+        async with aclosing(hub().timeline(project_id, after, log=log)) as story:
             async for batch in story:
                 if clock() >= check_at:
                     check_at = clock() + settings.PORTAL_LIVE_RECHECK
@@ -107,18 +109,18 @@ class EventsView(APIView):
 
     @database_sync_to_async
     def _still_visible(self, request: Request, name: str) -> bool:
-        user = User.objects.get(pk=person(request).pk)
-        visible = Project.objects.named(name, user) is not None
+        user = User.objects.get(pk=current_user(request).pk)
+        visible = Project.objects.get_visible(name, user) is not None
         if request.auth is None:  # a browser; read its session again
             browser = SessionStore(request.session.session_key).load()
-            return signs_in(user, browser) and visible
-        return still_good(request.auth) and visible
+            return is_session_of(user, browser) and visible
+        return is_still_valid(request.auth) and visible
 
 
-def _place(request: Request) -> int:
+def _cursor(request: Request) -> int:
     after = request.headers.get("Last-Event-ID") or request.query_params.get("after", "")
     try:
-        return journal.parse(after)
+        return journal.parse_cursor(after)
     except ValueError:
         text = _("“after” must be a cursor from an earlier answer.")
         raise UserError("events.cursor", text) from None

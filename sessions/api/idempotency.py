@@ -23,13 +23,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from sessions.api.endpoint import person
+from sessions.api.endpoint import current_user
 from sessions.errors import BinderyError, StateConflict, UserError
 from sessions.models import Idempotency
 
-HEADER = "Idempotency-Key"
-REPLAYED = "Idempotent-Replayed"
-LONGEST = 255
+KEY_HEADER = "Idempotency-Key"
+REPLAYED_HEADER = "Idempotent-Replayed"
+MAX_KEY_LENGTH = 255
 
 
 class KeyReused(UserError):
@@ -38,23 +38,23 @@ class KeyReused(UserError):
     status = 422
 
 
-def once(view: APIView, request: Request, key: str, act: Callable[[], Response]) -> Response:
+def run_once(view: APIView, request: Request, key: str, act: Callable[[], Response]) -> Response:
     """Return the answer of ``act``, or the stored answer if this request was handled before.
 
     Raises `UserError` if the key is not valid, `KeyReused` if it belongs to another request, and
     `StateConflict` if that request is still in progress or its answer held a secret.
     """
-    _require_good(key)
-    asked = digest(request)
-    row, is_new = Idempotency.objects.claim(person(request), key, asked)
+    _validate_key(key)
+    asked = request_digest(request)
+    row, is_new = Idempotency.objects.claim(current_user(request), key, asked)
     if not is_new:
-        return _again(row, asked)
+        return _replay(row, asked)
     try:
-        return _done(view, row, act)
+        return _run_and_store(view, row, act)
     except (APIException, BinderyError, Http404, PermissionDenied) as error:
         response = view.handle_exception(error)
         if response.status_code < 500:
-            Idempotency.objects.settle(row, response.status_code, _plain(response.data))
+            Idempotency.objects.store_response(row, response.status_code, _as_json(response.data))
             return response
         Idempotency.objects.release(row)
         return response
@@ -63,22 +63,22 @@ def once(view: APIView, request: Request, key: str, act: Callable[[], Response])
         raise
 
 
-def digest(request: Request) -> str:
+def request_digest(request: Request) -> str:
     """Return a digest of a request; the spacing and key order of its JSON do not matter."""
     asked = [request.method, request.path, request.data]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 @transaction.atomic
-def _done(view: APIView, row: Idempotency, act: Callable[[], Response]) -> Response:
+def _run_and_store(view: APIView, row: Idempotency, act: Callable[[], Response]) -> Response:
     response = act()
-    body = None if getattr(view, "secret_answers", False) else _plain(response.data)
-    if not Idempotency.objects.settle(row, response.status_code, body):
+    body = None if getattr(view, "secret_answers", False) else _as_json(response.data)
+    if not Idempotency.objects.store_response(row, response.status_code, body):
         raise _in_progress()  # it took so long that another attempt began
     return response
 
 
-def _again(row: Idempotency, asked: str) -> Response:
+def _replay(row: Idempotency, asked: str) -> Response:
     if row.request != asked:
         text = _(
             "This Idempotency-Key came with another request before. Each request needs a key of"
@@ -94,7 +94,7 @@ def _again(row: Idempotency, asked: str) -> Response:
             " and make another one with a new key."
         )
         raise StateConflict("idempotency.secret", text)
-    return Response(row.body, status=row.status, headers={REPLAYED: "true"})
+    return Response(row.body, status=row.status, headers={REPLAYED_HEADER: "true"})
 
 
 def _in_progress() -> StateConflict:
@@ -102,12 +102,12 @@ def _in_progress() -> StateConflict:
     return StateConflict("idempotency.in-progress", text)
 
 
-def _require_good(key: str) -> None:
-    if not 0 < len(key) <= LONGEST or not key.isascii() or not key.isprintable():
+def _validate_key(key: str) -> None:
+    if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         text = _("An Idempotency-Key is 1 to %(most)d printable ASCII characters, such as a UUID.")
-        raise UserError("idempotency.key", text % {"most": LONGEST})
+        raise UserError("idempotency.key", text % {"most": MAX_KEY_LENGTH})
 
 
-def _plain(data: Any) -> Any:
+def _as_json(data: Any) -> Any:
     """Return the data as it was sent: rendered to JSON and parsed."""
     return None if data is None else json.loads(JSONRenderer().render(data))

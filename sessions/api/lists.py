@@ -85,7 +85,7 @@ class ProjectFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
         if self.form.cleaned_data.pop("deleted"):
             queryset = Project.objects.restorable_by(asks).order_by("-created")
         try:
-            rows = queryset.of(owner, asks)
+            rows = queryset.owned_by(owner, asks)
         except User.DoesNotExist:
             raise Http404 from None
         found: ProjectQuerySet = super().filter_queryset(rows)
@@ -106,11 +106,11 @@ class ProjectFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
         return rows.order_by(order)
 
 
-USUAL, MOST = 100, 500
+DEFAULT_LIMIT, MAX_LIMIT = 100, 500
 SALT = "bindery.page"
 
 
-class Pages(BasePagination):
+class KeysetPagination(BasePagination):
     """Pagination by the queryset's first order field, and by the primary key among equal values."""
 
     def paginate_queryset(
@@ -136,7 +136,7 @@ class Pages(BasePagination):
         return schema
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
-        limit = {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL}
+        limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
         return [
             {
                 "name": "limit",
@@ -154,11 +154,11 @@ class Pages(BasePagination):
 
 
 def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", str(USUAL))
+    text = request.query_params.get("limit", str(DEFAULT_LIMIT))
     if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text)):
-        message = _("“limit” must be a number from 1 to %(most)d.") % {"most": MOST}
+        message = _("“limit” must be a number from 1 to %(most)d.") % {"most": MAX_LIMIT}
         raise UserError("page.limit", message)
-    return min(int(text), MOST)
+    return min(int(text), MAX_LIMIT)
 
 
 def _cursor(row: Model, field: str) -> str:

@@ -26,16 +26,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from keys.models import KeyPair, Token
-from portal.lib.db import Given, Prepared
+from portal.lib.db import CompiledQuery, Param
 from portal.models import User
 from portal.privacy import export
 from quotas.fields import FIELDS
 from quotas.limits import limits_of
-from sessions.api.endpoint import person
+from sessions.api.endpoint import current_user
 from sessions.lifecycle import admission, sshkey
 
 
-def _figure(name: str) -> serializers.Field[Any, Any, Any, Any]:
+def _limit_field(name: str) -> serializers.Field[Any, Any, Any, Any]:
     return serializers.IntegerField() if FIELDS[name].whole else serializers.FloatField()
 
 
@@ -43,7 +43,7 @@ class LimitsSerializer(serializers.Serializer[Any]):
     """Limits of a person."""
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        return {name: _figure(name) for name in FIELDS}
+        return {name: _limit_field(name) for name in FIELDS}
 
 
 class UsageSerializer(serializers.Serializer[Any]):
@@ -73,9 +73,9 @@ class MeSerializer(serializers.Serializer[Any]):
     usage = UsageSerializer()
 
 
-_GROUPS = Prepared(
+_GROUPS = CompiledQuery(
     lambda: (
-        Group.objects.filter(user=Given("user", BigIntegerField()))
+        Group.objects.filter(user=Param("user", BigIntegerField()))
         .order_by("name")
         .values_list("name", flat=True)
     )
@@ -90,7 +90,7 @@ class MeView(APIView):
     )
     def get(self, request: Request) -> Response:
         """The owner of the token, or the person who is signed in."""
-        user = person(request)
+        user = current_user(request)
         return Response(
             {
                 "username": user.username,
@@ -100,7 +100,7 @@ class MeView(APIView):
                 "groups": _GROUPS(user=user.pk),
                 "scopes": request.auth.scopes if isinstance(request.auth, Token) else None,
                 "limits": asdict(limits_of(user)),
-                "usage": asdict(admission.use_of(user)),
+                "usage": asdict(admission.usage_of(user)),
             }
         )
 
@@ -132,10 +132,10 @@ class DownloadView(APIView):
         """A ZIP archive of your data, in files with one JSON row per line; its README explains the
         files. It contains no secrets, and no files of notebooks.
         """
-        return export.archive(person(request))
+        return export.archive(current_user(request))
 
 
-class NoKey(NotFound):
+class NoKeyPair(NotFound):
     """Raised if the person has no SSH key yet."""
 
     default_code = "ssh-key.none"
@@ -174,8 +174,8 @@ class SshKeyView(APIView):
         """
         pair = KeyPair.objects.filter(user=cast(User, request.user)).first()
         if pair is None:
-            raise NoKey
-        return Response(_shown(pair))
+            raise NoKeyPair
+        return Response(_serialize(pair))
 
 
 class RotateView(APIView):
@@ -192,8 +192,8 @@ class RotateView(APIView):
         add it wherever you had added the old one. Running notebooks get it within about a
         minute.
         """
-        return Response(_shown(sshkey.replace(cast(User, request.user))))
+        return Response(_serialize(sshkey.replace_key_pair(cast(User, request.user))))
 
 
-def _shown(pair: KeyPair) -> dict[str, Any]:
+def _serialize(pair: KeyPair) -> dict[str, Any]:
     return SshKeySerializer(pair).data

@@ -34,9 +34,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from . import reference
-from .idempotency import HEADER, LONGEST, REPLAYED
+from .idempotency import KEY_HEADER, MAX_KEY_LENGTH, REPLAYED_HEADER
 
-ERROR = {
+ERROR_SCHEMA = {
     "type": "object",
     "required": ["code", "detail"],
     "properties": {
@@ -120,7 +120,7 @@ RESPONSES = {
 }
 
 
-NAMES = {
+RESPONSE_NAMES = {
     "400": "BadRequest",
     "401": "NotSignedIn",
     "403": "Forbidden",
@@ -135,14 +135,18 @@ NAMES = {
 }
 
 
-def of(operation: dict[str, Any], path: str, method: str) -> Iterator[str]:
+def error_statuses(operation: dict[str, Any], path: str, method: str) -> Iterator[str]:
     """Yield the error statuses that a call can be answered with."""
     has_body = "requestBody" in operation
     changes_project = "/projects/" in path and method in {"post", "delete"}
     yield from ("401", "403", "406", "429", "500")
-    if method == "post" or has_body or any(each["in"] == "query" for each in _given(operation)):
+    if (
+        method == "post"
+        or has_body
+        or any(each["in"] == "query" for each in _parameters(operation))
+    ):
         yield "400"
-    if "{" in path or any(each["name"] == "owner" for each in _given(operation)):
+    if "{" in path or any(each["name"] == "owner" for each in _parameters(operation)):
         yield "404"
     if method == "post" or changes_project:
         yield "409"
@@ -154,21 +158,26 @@ def of(operation: dict[str, Any], path: str, method: str) -> Iterator[str]:
         yield "503"
 
 
-def _given(operation: dict[str, Any]) -> list[dict[str, Any]]:
+def _parameters(operation: dict[str, Any]) -> list[dict[str, Any]]:
     given: list[dict[str, Any]] = operation["parameters"]
     return given
 
 
-KEY = {
-    "name": HEADER,
+IDEMPOTENCY_KEY_PARAMETER = {
+    "name": KEY_HEADER,
     "in": "header",
     "description": "Makes sure that what is sent twice happens once; a UUID, for example.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[ -~]+$"},
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_KEY_LENGTH,
+        "pattern": "^[ -~]+$",
+    },
 }
 YAML = (OpenApiYamlRenderer2, OpenApiYamlRenderer)
 
 
-class Described(AutoSchema):
+class ApiSchema(AutoSchema):
     """Description of each view (``DEFAULT_SCHEMA_CLASS``)."""
 
     def get_paginated_name(self, serializer_name: str) -> str:
@@ -176,7 +185,7 @@ class Described(AutoSchema):
         return f"{serializer_name}s"
 
 
-class Bearer(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class TokenAuthenticationScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The authentication scheme of programs."""
 
     target_class = "keys.authentication.TokenAuthentication"
@@ -213,32 +222,32 @@ def schema() -> dict[str, Any]:
     return made
 
 
-def complete(result: dict[str, Any], **others: Any) -> dict[str, Any]:
+def add_common_responses(result: dict[str, Any], **others: Any) -> dict[str, Any]:
     """Add what holds for every call to drf-spectacular's schema (a postprocessing hook)."""
     components = result["components"]
-    components["schemas"]["Error"] = ERROR
+    components["schemas"]["Error"] = ERROR_SCHEMA
     components["responses"] = RESPONSES
     for path, methods in result["paths"].items():
         for method, operation in methods.items():
-            _complete(operation, path, method)
+            _add_to_operation(operation, path, method)
     return result
 
 
-def _complete(operation: dict[str, Any], path: str, method: str) -> None:
+def _add_to_operation(operation: dict[str, Any], path: str, method: str) -> None:
     parameters = operation.setdefault("parameters", [])
     answers = operation["responses"]
     if method == "post":
-        parameters.append(KEY)
-        _headers(answers, REPLAYED, "`true` where this was answered before.")
+        parameters.append(IDEMPOTENCY_KEY_PARAMETER)
+        _add_header(answers, REPLAYED_HEADER, "`true` where this was answered before.")
     if any(parameter["name"] == "cursor" for parameter in parameters):
-        _headers(answers, "Link", 'The next page, as `<address>; rel="next"` (RFC 8288).')
+        _add_header(answers, "Link", 'The next page, as `<address>; rel="next"` (RFC 8288).')
     told = [status for status in answers if status >= "4" and "content" not in answers[status]]
-    for status in {*told, *of(operation, path, method)}:
-        answers[status] = {"$ref": f"#/components/responses/{NAMES[status]}"}
+    for status in {*told, *error_statuses(operation, path, method)}:
+        answers[status] = {"$ref": f"#/components/responses/{RESPONSE_NAMES[status]}"}
     operation["responses"] = dict(sorted(answers.items()))
 
 
-def _headers(answers: dict[str, Any], name: str, text: str) -> None:
+def _add_header(answers: dict[str, Any], name: str, text: str) -> None:
     for status, answer in answers.items():
         if status.startswith("2"):
             header = {"description": text, "schema": {"type": "string"}}
@@ -252,7 +261,7 @@ def docs(request: HttpRequest) -> HttpResponse:
     context = {
         "version": made["info"]["version"],
         "subjects": reference.calls(made),
-        "schemas": reference.shapes(made),
+        "schemas": reference.schemas(made),
         "address": made["servers"][0]["url"],
     }
     return render(request, "portal/api.html", context)

@@ -15,12 +15,12 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
-DEPTH = 20
-LARGEST = 10**300
+MAX_DEPTH = 20
+MAX_NUMBER = 10**300
 """Largest number; a float cannot go much beyond. Columns have their own, smaller limits."""
 
 
-class PlainJSONParser(JSONParser):
+class BoundedJSONParser(JSONParser):
     """A parser of bounded JSON, in UTF-8 whatever the header says (RFC 8259, section 8.1)."""
 
     def parse(
@@ -34,14 +34,14 @@ class PlainJSONParser(JSONParser):
             found = super().parse(stream, media_type, context)
         except RecursionError:
             raise _too_deep() from None
-        _require_plain(found)
+        _require_bounded(found)
         return found
 
 
-def _require_plain(found: Any) -> None:
+def _require_bounded(found: Any) -> None:
     """Check level by level, so that this does not recurse either."""
     level: list[Any] = [found]
-    for _depth in range(DEPTH):
+    for _depth in range(MAX_DEPTH):
         level = [inner for each in level for inner in _inside(each)]
         if not level:
             return
@@ -62,7 +62,7 @@ def _inside(value: Any) -> Iterable[Any]:
 
 def _fits(number: float) -> bool:
     is_finite = isinstance(number, int) or math.isfinite(number)
-    return is_finite and -LARGEST < number < LARGEST
+    return is_finite and -MAX_NUMBER < number < MAX_NUMBER
 
 
 def _require_text(text: str) -> None:
@@ -73,4 +73,4 @@ def _require_text(text: str) -> None:
 
 
 def _too_deep() -> ParseError:
-    return ParseError(_("It is nested more than %(depth)d levels deep.") % {"depth": DEPTH})
+    return ParseError(_("It is nested more than %(depth)d levels deep.") % {"depth": MAX_DEPTH})

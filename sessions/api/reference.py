@@ -20,27 +20,27 @@ SUBJECTS = ("projects", "me", "tokens", "ssh-key", "users")
 class Field:
     """A field or parameter of a call.
 
-    ``kind`` is its type in words; ``shape`` names the object type, which the page shows further
-    below.
+    ``kind`` is its type in words; ``schema_name`` names the object type, which the page shows
+    further below.
     """
 
     name: str
     kind: str
     text: str
     required: bool = False
-    shape: str = ""
+    schema_name: str = ""
     where: str = ""
     choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResponseRow:
     """A possible answer to a call."""
 
     status: str
     text: str
     kind: str = ""
-    shape: str = ""
+    schema_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Call:
     text: str
     fields: list[Field] = field(default_factory=list)
     body: list[Field] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
+    responses: list[ResponseRow] = field(default_factory=list)
     sample: str = ""
 
 
@@ -68,7 +68,7 @@ def calls(schema: Schema) -> dict[str, list[Call]]:
     return {subject: some for subject, some in found.items() if some}
 
 
-def shapes(schema: Schema) -> dict[str, list[Field]]:
+def schemas(schema: Schema) -> dict[str, list[Field]]:
     """Return the object types of bodies and answers, with their fields."""
     return {
         name: [replace(each, required=False) for each in _fields(shape)]
@@ -87,7 +87,7 @@ def _call(schema: Schema, path: str, method: str, operation: Schema) -> Call:
         text=operation.get("description", ""),
         fields=[_parameter(each) for each in operation["parameters"]],
         body=list(_fields(body)),
-        answers=[_answer(schema, *each) for each in operation["responses"].items()],
+        responses=[_answer(schema, *each) for each in operation["responses"].items()],
         sample=json.dumps(dict(_sample(body)), indent=2, ensure_ascii=False) if body else "",
     )
 
@@ -113,11 +113,11 @@ def _fields(shape: Schema) -> Iterator[Field]:
         yield Field(name, kind, text, name in required, of, choices=_choices(schema))
 
 
-def _answer(schema: Schema, status: str, answer: Schema) -> Answer:
+def _answer(schema: Schema, status: str, answer: Schema) -> ResponseRow:
     answer = _resolved(schema, answer)
     content = answer.get("content", {}).get("application/json", {}).get("schema", {})
     kind, shape = _kind(_resolved_list(schema, content)) if content else ("", "")
-    return Answer(status, answer.get("description", ""), kind, shape)
+    return ResponseRow(status, answer.get("description", ""), kind, shape)
 
 
 def _kind(schema: Schema) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from rest_framework import serializers
 
 from quotas.limits import Limits, limits_of, limits_of_many
 from sessions.culling.policy import deletes_at
-from sessions.lifecycle.admission import by_default
+from sessions.lifecycle.admission import default_resources
 from sessions.models import Project
 from sessions.states import Phase, ProjectState
 
@@ -97,7 +97,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
         """Resources of the notebook, or its owner's defaults if it has never run."""
         if project.current:
             return asdict(project.current.resources)
-        return asdict(by_default(self._limits(project)))
+        return asdict(default_resources(self._limits(project)))
 
     def get_message(self, project: Project) -> str:
         """Why it is so; messages about a private repository's notebook are its owner's alone."""

@@ -24,14 +24,14 @@ from rest_framework.views import APIView
 
 from portal.accounts import login_throttle
 from portal.models import User
-from sessions.progress.notify import failures
+from sessions.progress.notify import redis_errors
 
 log = logging.getLogger(__name__)
 
 MINUTE = 60
 
 
-class TooOften(Throttled):
+class RateLimited(Throttled):
     """429 with ``Retry-After``."""
 
     default_detail: Any = _("You ask more often than the portal answers, and this was not done.")
@@ -39,55 +39,55 @@ class TooOften(Throttled):
     extra_detail_plural: Any = _("Try again in {wait} seconds.")
 
 
-class OfPerson(BaseThrottle):
+class UserThrottle(BaseThrottle):
     """A limit on the calls of a person per minute, across all their tokens and browsers."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         if not request.user.is_authenticated:
-            count_stranger(request)
+            count_anonymous(request)
             return True
         if request.method in SAFE_METHODS:
-            return not _is_over(f"look:{request.user.pk}", settings.PORTAL_API_RATE)
-        return not is_over_for_changes(request.user)
+            return not _exceeds_limit(f"look:{request.user.pk}", settings.PORTAL_API_RATE)
+        return not exceeds_change_limit(request.user)
 
     def wait(self) -> float:
         """Return the seconds until the next minute."""
-        return rest_of_minute()
+        return seconds_to_next_minute()
 
 
-def is_over_for_changes(user: User) -> bool:
+def exceeds_change_limit(user: User) -> bool:
     """Count one more change by this person; return whether it exceeds the limit."""
-    return _is_over(f"change:{user.pk}", settings.PORTAL_API_CHANGE_RATE)
+    return _exceeds_limit(f"change:{user.pk}", settings.PORTAL_API_CHANGE_RATE)
 
 
-def is_over_for_strangers(request: HttpRequest | Request) -> bool:
+def exceeds_anonymous_limit(request: HttpRequest | Request) -> bool:
     """Count one more unauthenticated request; return whether its address exceeds the limit.
 
     An IPv6 network counts as one address, as it does for signing in.
     """
-    return _is_over(
-        f"stranger:{login_throttle.address(request)}", settings.PORTAL_API_STRANGER_RATE
+    return _exceeds_limit(
+        f"stranger:{login_throttle.client_address(request)}", settings.PORTAL_API_STRANGER_RATE
     )
 
 
-def count_stranger(request: Request) -> None:
-    """Count a request without a valid token. Raises `TooOften` if there were too many."""
-    if is_over_for_strangers(request):
-        raise TooOften(rest_of_minute())
+def count_anonymous(request: Request) -> None:
+    """Count a request without a valid token. Raises `RateLimited` if there were too many."""
+    if exceeds_anonymous_limit(request):
+        raise RateLimited(seconds_to_next_minute())
 
 
-def _is_over(who: str, most: int) -> bool:
+def _exceeds_limit(key: str, limit: int) -> bool:
     """Count one more call; return whether it exceeds ``most``, which is 0 for no limit."""
-    if not most:
+    if not limit:
         return False
     minute, into = divmod(time.time(), MINUTE)
     try:
-        count = _count(f"api:{who}:{minute:.0f}")
-        before = cache.get(f"api:{who}:{minute - 1:.0f}", 0)
-    except failures():
+        count = _count(f"api:{key}:{minute:.0f}")
+        before = cache.get(f"api:{key}:{minute - 1:.0f}", 0)
+    except redis_errors():
         log.warning("cannot count calls of the API: the cache is away", exc_info=True)
         return False  # better unbounded for a while than closed
-    return bool(count + before * (1 - into / MINUTE) > most)
+    return bool(count + before * (1 - into / MINUTE) > limit)
 
 
 def _count(key: str) -> int:
@@ -99,6 +99,6 @@ def _count(key: str) -> int:
         return 1
 
 
-def rest_of_minute() -> float:
+def seconds_to_next_minute() -> float:
     """Return the seconds until the next minute, after which the caller may try again."""
     return MINUTE - time.time() % MINUTE

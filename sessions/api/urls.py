@@ -8,9 +8,9 @@ from keys import api
 from quotas.api import LimitsView
 from sessions.api import me, views
 from sessions.api.endpoint import endpoint
-from sessions.api.errors import unknown
+from sessions.api.errors import not_found
 from sessions.api.events import EventsView
-from sessions.api.lists import Pages
+from sessions.api.lists import KeysetPagination
 from sessions.api.me import DownloadView, MeView
 from sessions.api.openapi import SchemaView, docs
 
@@ -19,7 +19,9 @@ PROJECT = "projects/<slug:name>/"
 urlpatterns = [
     path("me/", endpoint(MeView)),
     path("me/download/", endpoint(DownloadView)),
-    path("tokens/", endpoint(api.TokensView, pagination_class=Pages, secret_answers=True)),
+    path(
+        "tokens/", endpoint(api.TokensView, pagination_class=KeysetPagination, secret_answers=True)
+    ),
     path("tokens/<int:pk>/", endpoint(api.TokenView)),
     path("ssh-key/", endpoint(me.SshKeyView)),
     path("ssh-key/rotate/", endpoint(me.RotateView)),
@@ -27,8 +29,11 @@ urlpatterns = [
     path("projects/", endpoint(views.ProjectsView)),
     path(PROJECT, endpoint(views.ProjectView)),
     path(f"{PROJECT}events/", endpoint(EventsView)),
-    *(path(f"{PROJECT}{verb}/", endpoint(views.verb_view(verb))) for verb in views.VerbView.verbs),
+    *(
+        path(f"{PROJECT}{verb}/", endpoint(views.action_view(verb)))
+        for verb in views.ActionView.actions
+    ),
     path("schema/", endpoint(SchemaView), name="schema"),
     path("docs/", docs, name="api"),
-    re_path("", unknown),
+    re_path("", not_found),
 ]

@@ -15,8 +15,8 @@ from rest_framework.views import APIView
 
 from portal.models import User
 from sessions import lifecycle
-from sessions.api.endpoint import find, find_or_deleted, person
-from sessions.api.lists import Pages, ProjectFilter
+from sessions.api.endpoint import current_user, get_project, get_project_or_deleted
+from sessions.api.lists import KeysetPagination, ProjectFilter
 from sessions.api.serializers import (
     DeleteSerializer,
     LaunchSerializer,
@@ -27,12 +27,12 @@ from sessions.api.serializers import (
 from sessions.models import Project
 from sessions.models.project import ProjectQuerySet
 
-Verb = Callable[[Project, User], Any]
+Action = Callable[[Project, User], Any]
 
 
-def _shown(request: Request, project: Project) -> dict[str, Any]:
+def _serialize(request: Request, project: Project) -> dict[str, Any]:
     """Return the project's JSON for the person who asks."""
-    return ProjectSerializer(project, context={"reader": person(request)}).data
+    return ProjectSerializer(project, context={"reader": current_user(request)}).data
 
 
 class ProjectsView(GenericAPIView[Project]):
@@ -41,7 +41,7 @@ class ProjectsView(GenericAPIView[Project]):
     serializer_class = ProjectSerializer
     filter_backends = (DjangoFilterBackend,)
     filterset_class = ProjectFilter
-    pagination_class = Pages
+    pagination_class = KeysetPagination
 
     def get_queryset(self) -> ProjectQuerySet:
         return Project.objects.visible_to(self.request.user).order_by("-created")
@@ -61,7 +61,7 @@ class ProjectsView(GenericAPIView[Project]):
             ListedSerializer if asked.get("owner") or asked.get("deleted") else ProjectSerializer
         )
         rows = shape(
-            page, many=True, context={"limits": limits_for(page), "reader": person(request)}
+            page, many=True, context={"limits": limits_for(page), "reader": current_user(request)}
         )
         return self.get_paginated_response(rows.data)
 
@@ -78,8 +78,8 @@ class ProjectsView(GenericAPIView[Project]):
         """
         wish = LaunchSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
-        project = lifecycle.launch(person(request), **wish.validated_data)
-        return Response(_shown(request, project), status=201)
+        project = lifecycle.launch(current_user(request), **wish.validated_data)
+        return Response(_serialize(request, project), status=201)
 
 
 class ProjectView(APIView):
@@ -88,7 +88,7 @@ class ProjectView(APIView):
     @extend_schema(operation_id="get_project", summary="One project", responses=ProjectSerializer)
     def get(self, request: Request, name: str) -> Response:
         """The project's current state."""
-        return Response(_shown(request, find(request, name)))
+        return Response(_serialize(request, get_project(request, name)))
 
     @extend_schema(
         operation_id="delete_project",
@@ -104,15 +104,15 @@ class ProjectView(APIView):
         wish = DeleteSerializer(data=request.query_params)
         wish.is_valid(raise_exception=True)
         for_good = wish.validated_data["for_good"]
-        project = (find_or_deleted if for_good else find)(request, name)
-        lifecycle.delete(project, person(request), for_good=for_good)
+        project = (get_project_or_deleted if for_good else get_project)(request, name)
+        lifecycle.delete(project, current_user(request), for_good=for_good)
         return Response(status=202)
 
 
-class VerbView(APIView):
+class ActionView(APIView):
     """``POST projects/<name>/<verb>/``: 202 and the project; 409 where its state forbids it."""
 
-    verbs: ClassVar[dict[str, Verb]] = {
+    actions: ClassVar[dict[str, Action]] = {
         "start": lifecycle.start,
         "stop": lifecycle.stop,
         "keep": lifecycle.keep,
@@ -120,16 +120,18 @@ class VerbView(APIView):
         "cancel": lifecycle.cancel,
         "restore": lifecycle.restore,
     }
-    verb = ""
+    action_name = ""
 
     def post(self, request: Request, name: str) -> Response:
         """Act on the project, and answer 202 with its JSON."""
-        project = (find_or_deleted if self.verb == "restore" else find)(request, name)
-        self.verbs[self.verb](project, person(request))
-        return Response(_shown(request, find(request, name)), status=202)
+        project = (get_project_or_deleted if self.action_name == "restore" else get_project)(
+            request, name
+        )
+        self.actions[self.action_name](project, current_user(request))
+        return Response(_serialize(request, get_project(request, name)), status=202)
 
 
-MEANINGS = {
+ACTION_DESCRIPTIONS = {
     "start": (_("Start a project"), _("Run a notebook that is stopped or has failed.")),
     "stop": (_("Stop a project"), _("End the running notebook. The project stays.")),
     "keep": (_("Keep a project"), _("Say that you still want it: it counts as just used.")),
@@ -148,17 +150,17 @@ MEANINGS = {
 }
 
 
-def verb_view(verb: str) -> type[VerbView]:
+def action_view(action: str) -> type[ActionView]:
     """Return the view of one verb, with its own description in the schema."""
 
     @extend_schema(
-        operation_id=f"{verb}_project",
-        summary=str(MEANINGS[verb][0]),
-        description=str(MEANINGS[verb][1]),
+        operation_id=f"{action}_project",
+        summary=str(ACTION_DESCRIPTIONS[action][0]),
+        description=str(ACTION_DESCRIPTIONS[action][1]),
         request=None,
         responses={202: ProjectSerializer},
     )
-    def post(self: VerbView, request: Request, name: str) -> Response:
-        return VerbView.post(self, request, name)
+    def post(self: ActionView, request: Request, name: str) -> Response:
+        return ActionView.post(self, request, name)
 
-    return type(f"{verb.title()}View", (VerbView,), {"verb": verb, "post": post})
+    return type(f"{action.title()}View", (ActionView,), {"verb": action, "post": post})

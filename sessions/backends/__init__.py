@@ -16,7 +16,7 @@ from typing import Protocol
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from quotas.resources import Resources
 
 BACKENDS = {
@@ -25,7 +25,7 @@ BACKENDS = {
 }
 
 
-CUT = "… the log is too long: what follows was cut …"
+LOG_TRUNCATED = "… the log is too long: what follows was cut …"
 """The last line of a build log that was cut because it grew too long."""
 
 
@@ -34,7 +34,7 @@ class BuildSpec:
     """A repository at a commit, to be built into an image.
 
     ``url`` is what git clones, ``ref`` the branch or tag that the commit was found under (may be
-    empty or a commit). The result is kept under the name ``image``. With ``fresh``, nothing kept
+    empty or a commit). The result is kept under the name ``image``. With ``no_cache``, nothing kept
     from earlier builds is used. ``identity`` holds the key that fetches a private repository; it is
     used for fetching only, never for a step of the build.
     """
@@ -44,8 +44,8 @@ class BuildSpec:
     commit: str
     ref: str
     image: str
-    fresh: bool = False
-    identity: Identity | None = None
+    no_cache: bool = False
+    identity: SshIdentity | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class ServerSpec:
 
     ``id`` is the session's, ``name`` the project's (a DNS label), ``owner`` the person's name as a
     label, ``owner_id`` their row's number. ``volume`` names their volume and stays when they are
-    renamed: it is mounted at ``/home/<owner>-nfs-pvc``, and also under the labels ``former``.
+    renamed: it is mounted at ``/home/<owner>-nfs-pvc``, and also under the labels ``former_names``.
     ``digest`` is the one that the build's report gave for the image. ``url`` is the repository's
     address, ``token`` the notebook server's own, ``volume_gb`` the size of the person's volume when
     it is first made. ``identity`` is the person's own, for git and ssh in the notebook.
@@ -72,8 +72,8 @@ class ServerSpec:
     resources: Resources
     digest: str = ""
     volume_gb: float = 10
-    former: tuple[str, ...] = ()
-    identity: Identity | None = None
+    former_names: tuple[str, ...] = ()
+    identity: SshIdentity | None = None
 
 
 @dataclass(frozen=True)
@@ -83,32 +83,32 @@ class BuildReport:
     ``finished`` with an empty ``code`` means that the image exists. While the build is unfinished,
     ``code`` and ``message`` say what it waits for before it can begin. ``digest`` identifies the
     exact image where the back end has digests; ``resources`` is the text of the repository's
-    ``.resources``, if the build has read it. ``marked`` is whether it carries the installation's id
-    (see `Backend.installation`).
+    ``.resources``, if the build has read it. ``has_installation_id`` is whether it carries the
+    installation's id (see `Backend.installation`).
     """
 
     id: int
     finished: bool = False
     code: str = ""
     message: str = ""
-    pack: str = ""
+    buildpack: str = ""
     digest: str = ""
     resources: str = ""
-    marked: bool = field(default=True, compare=False)
+    has_installation_id: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True)
 class FilesReport:
     """The result of setting up a project's files at a start.
 
-    ``said`` is a message for the owner, "" if there is nothing to say; ``again`` means that the
-    same message may have been given at an earlier start. ``size`` is the bytes that the files take,
-    None if unknown.
+    ``message`` is a message for the owner, "" if there is nothing to say; ``is_repeated`` means
+    that the same message may have been given at an earlier start. ``size`` is the bytes that the
+    files take, None if unknown.
     """
 
-    said: str = ""
+    message: str = ""
     size: int | None = None
-    again: bool = False
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class ServerReport:
     ``address`` is ``unix:/path`` or ``http://host:port``. ``code`` and ``message`` say why it is
     gone (``code`` is empty if it was told to stop), or what it waits for while it is starting.
     ``node`` is the machine that runs it, if known. ``files`` is None where the back end reports
-    nothing about files. ``marked`` as in `BuildReport`.
+    nothing about files. ``has_installation_id`` as in `BuildReport`.
     """
 
     id: int
@@ -129,11 +129,11 @@ class ServerReport:
     message: str = ""
     node: str = ""
     files: FilesReport | None = None
-    marked: bool = field(default=True, compare=False)
+    has_installation_id: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True)
-class LogPiece:
+class LogLines:
     """Whole lines of a build's output after a position, all of one ``phase``.
 
     ``position`` is opaque: pass it to the next call. No lines means that there are no more at
@@ -176,7 +176,7 @@ class ProjectSize:
 
 
 @dataclass(frozen=True)
-class Found:
+class Inventory:
     """Everything that is kept where a back end works.
 
     The names of projects, the names of people's volumes, the numbers of notebooks and builds.
@@ -189,7 +189,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Aside:
+class SetAsideItem:
     """Something that no row asked for, set aside.
 
     ``id`` is what the back end calls it now, ``name`` what it was called before.
@@ -229,17 +229,17 @@ class Backend(Protocol):
         """Return the installation id of the place where things are kept, "" if it has none. Raises
         `TemporaryError` when nobody can say, and `NotAllowed` where the portal may not look."""
 
-    def give_installation(self, wanted: str) -> str:
+    def ensure_installation(self, installation_id: str) -> str:
         """Give the place this installation id unless it has one; return the id that it has now."""
 
-    def found(self) -> Found:
+    def inventory(self) -> Inventory:
         """Return all that is kept in the place, except what carries another installation's id.
         Raises `TemporaryError` when nobody can say."""
 
     def foreign(self) -> list[str]:
         """Return the names of things that carry another installation's id; they are left alone."""
 
-    def mark(self, known: Found) -> None:
+    def assign_installation(self, known: Inventory) -> None:
         """Put the installation's id on those of these things that have none. They were made before
         the place had an id."""
 
@@ -247,16 +247,16 @@ class Backend(Protocol):
         """Set aside, with the date, what is kept of a project that nobody knows. Nothing is
         removed. Does nothing if there is no such project."""
 
-    def asides(self) -> list[Aside]:
+    def set_aside_items(self) -> list[SetAsideItem]:
         """Return what has been set aside and still exists."""
 
-    def aside_size(self, aside: str) -> int | None:
+    def set_aside_size(self, item_id: str) -> int | None:
         """Return the bytes that it takes, None if unknown."""
 
-    def put_back(self, aside: str) -> None:
+    def put_back(self, item_id: str) -> None:
         """Restore its name and place. Raises `StateConflict` if that is taken."""
 
-    def remove_aside(self, aside: str) -> None:
+    def remove_set_aside(self, item_id: str) -> None:
         """Remove it for good; does nothing if it does not exist."""
 
     def has_image(self, image: str) -> bool:
@@ -285,7 +285,7 @@ class Backend(Protocol):
         """Drop what was kept for a build whose end and log are stored. A build that is still
         running is ended at once."""
 
-    def read_log(self, build_id: int, position: str) -> LogPiece | None:
+    def read_log(self, build_id: int, position: str) -> LogLines | None:
         """Return the next lines after ``position`` ("" is the beginning), or None."""
 
     def ensure_server(self, spec: ServerSpec) -> None:
@@ -294,13 +294,13 @@ class Backend(Protocol):
     def remove_server(self, session_id: int) -> None:
         """Stop the notebook, gracefully first. Returns at once; a report says when it is gone."""
 
-    def end_server(self, session_id: int) -> None:
+    def kill_server(self, session_id: int) -> None:
         """Kill a notebook that was told to stop and has not. Returns at once."""
 
     def forget_server(self, session_id: int) -> None:
         """Drop what belonged to a run of a notebook whose end is stored."""
 
-    def renew_identity(self, volume: str, identity: Identity) -> None:
+    def renew_identity(self, volume: str, identity: SshIdentity) -> None:
         """Give these keys to the running notebooks of the volume's owner, within minutes."""
 
     def forget_identity(self, volume: str) -> None:

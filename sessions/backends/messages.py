@@ -25,13 +25,13 @@ NO_GPU = "spawn.no-gpu-free"
 NO_ROOM = "spawn.no-room"
 NO_ROOM_TO_BUILD = "build.no-room"
 NO_SPACE = "build.no-space"
-BUILDS = "quota.builds"
+BUILD_LIMIT = "quota.builds"
 QUEUED = frozenset({NO_GPU, NO_ROOM})
 
 
-NAMES = 10
+MAX_NAMES = 10
 """How many files are named; the rest are only counted."""
-LONGEST = 120
+MAX_NAME_LENGTH = 120
 """Longest name shown, in characters."""
 _COMMIT = 7
 
@@ -39,7 +39,7 @@ _COMMIT = 7
 def files_report(report: Mapping[str, Any], size: int | None = None) -> FilesReport:
     """Return a `FilesReport` with everything worth saying about a merge's report."""
     said = " ".join(_sentences(report))
-    return FilesReport(said, size, again=bool(report.get("again")))
+    return FilesReport(said, size, is_repeated=bool(report.get("again")))
 
 
 def printable(text: str) -> str:
@@ -55,7 +55,7 @@ def printable(text: str) -> str:
 
 def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
     if report.get("state") == "merged":
-        yield from _merged(report)
+        yield from _merged_sentences(report)
     if left := _number(report, "left_out"):
         sentence = ngettext(
             "One file of the repository could not be read and is not here: %(names)s.",
@@ -63,10 +63,10 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
             left,
         )
         names = [str(each) for each in _list(report, "left_out_names")]
-        yield sentence % {"count": left, "names": _named(names, left)}
+        yield sentence % {"count": left, "names": _join_names(names, left)}
 
 
-def _merged(report: Mapping[str, Any]) -> Iterator[str]:
+def _merged_sentences(report: Mapping[str, Any]) -> Iterator[str]:
     words = {
         "updated": _("%(count)d updated"),
         "added": _("%(count)d added"),
@@ -79,12 +79,12 @@ def _merged(report: Mapping[str, Any]) -> Iterator[str]:
     commit = printable(str(report.get("commit", "")))[:_COMMIT]
     yield sentence % {"commit": commit, "what": ", ".join(parts) or _("nothing had to change")}
     if count := _number(report, "conflicts"):
-        yield _conflicts(report, count)
+        yield _conflict_sentence(report, count)
     if report.get("git") == "keep":
         yield _("Your own commits are kept, and the repository's are in git as its remote's.")
 
 
-def _conflicts(report: Mapping[str, Any], count: int) -> str:
+def _conflict_sentence(report: Mapping[str, Any], count: int) -> str:
     sentence = ngettext(
         "One file that you had changed is as you left it, and the repository's version is "
         "beside it: %(names)s.",
@@ -94,12 +94,12 @@ def _conflicts(report: Mapping[str, Any], count: int) -> str:
     )
     pairs = [each for each in _list(report, "conflict_names") if isinstance(each, list) and each]
     names = [str(each[-1]) for each in pairs]
-    return sentence % {"count": count, "names": _named(names, count)}
+    return sentence % {"count": count, "names": _join_names(names, count)}
 
 
-def _named(names: list[str], count: int) -> str:
+def _join_names(names: list[str], count: int) -> str:
     """Return the first names, and how many more there are."""
-    shown = [printable(each)[:LONGEST] for each in names[:NAMES]]
+    shown = [printable(each)[:MAX_NAME_LENGTH] for each in names[:MAX_NAMES]]
     if (more := count - len(shown)) > 0:
         shown.append(ngettext("%(count)d more", "%(count)d more", more) % {"count": more})
     return ", ".join(shown)

@@ -4,7 +4,7 @@ Each request has a deadline, and no server is trusted: it is somebody's code, so
 in an answer, and its clock may be wrong. Its times of last activity are of little use: a tab that
 is merely open moves the one in ``/api/status`` every few seconds, and a kernel's moves whenever a
 tab connects again, as all tabs do after a restart of the portal. The gateway has seen whatever a
-person has executed. Parsing (`read`) is pure.
+person has executed. Parsing (`parse_kernels`) is pure.
 
 Probe all running notebooks in rounds, and store what they answer.
 
@@ -32,25 +32,25 @@ from django.db.models import Case, DateTimeField, Value, When
 from django.utils import timezone
 from yarl import URL
 
-from keys.sealing import CannotOpen
-from sessions.gateway.connections import reach
-from sessions.models import Heartbeat, Project, Session, Sign
+from keys.sealing import UnsealError
+from sessions.gateway.connections import connector_for
+from sessions.models import Heartbeat, HeartbeatName, Project, Session
 from sessions.models.session import SessionQuerySet
-from sessions.outages import guarded
+from sessions.outages import run_safely
 from sessions.states import SessionState
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 100
-PATIENCE = 4.0
+MAX_CONCURRENT = 100
+TIMEOUT_SECONDS = 4.0
 """Seconds that a server may take to answer. A thousand take 40 if none of them answers at all."""
-LONGEST = 256 * 1024
+MAX_BODY_BYTES = 256 * 1024
 """Most bytes of an answer: enough for some thousand kernels."""
-PLAIN = {"Accept": "application/json", "Accept-Encoding": "identity"}
+REQUEST_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ProbeTarget:
     """A notebook to ask: its session's number, the address of its server, and the token."""
 
     session_id: int
@@ -58,30 +58,36 @@ class Asked:
     token: str = field(repr=False)
 
 
-def ask(
-    notebooks: Collection[Asked], now: datetime, *, patience: float = PATIENCE
-) -> dict[int, Reading]:
+def probe_servers(
+    notebooks: Collection[ProbeTarget], now: datetime, *, timeout: float = TIMEOUT_SECONDS
+) -> dict[int, KernelActivity]:
     """Return what each notebook does, by its session's number; without those that do not answer."""
-    return asyncio.run(_ask(notebooks, now, patience))
+    return asyncio.run(_probe_servers(notebooks, now, timeout))
 
 
-async def _ask(notebooks: Collection[Asked], now: datetime, patience: float) -> dict[int, Reading]:
-    found: dict[int, Reading] = {}
+async def _probe_servers(
+    notebooks: Collection[ProbeTarget], now: datetime, timeout: float
+) -> dict[int, KernelActivity]:
+    found: dict[int, KernelActivity] = {}
     waiting = iter(notebooks)
 
-    async def work_off(queue: Iterable[Asked]) -> None:
+    async def work_off(queue: Iterable[ProbeTarget]) -> None:
         for notebook in queue:
-            if reading := await _answer(notebook, now, patience):
+            if reading := await _probe_server(notebook, now, timeout):
                 found[notebook.session_id] = reading
 
     # All workers take from one iterator, so none is idle while notebooks are left.
-    await asyncio.gather(*(work_off(waiting) for _each in range(min(AT_ONCE, len(notebooks)))))
+    await asyncio.gather(
+        *(work_off(waiting) for _each in range(min(MAX_CONCURRENT, len(notebooks))))
+    )
     return found
 
 
-async def _answer(notebook: Asked, now: datetime, patience: float) -> Reading | None:
+async def _probe_server(
+    notebook: ProbeTarget, now: datetime, timeout: float
+) -> KernelActivity | None:
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout):
             body = await _fetch(notebook)
     except (ClientError, OSError, ValueError) as error:  # a timeout is an OSError, too
         log.debug("session %s does not answer: %s", notebook.session_id, type(error).__name__)
@@ -90,43 +96,44 @@ async def _answer(notebook: Asked, now: datetime, patience: float) -> Reading | 
         log.exception("session %s cannot be asked", notebook.session_id)
         return None
     unattended = settings.PORTAL_UNATTENDED_COUNTS
-    return read(body, now, unattended=unattended) if body is not None else None
+    return parse_kernels(body, now, unattended=unattended) if body is not None else None
 
 
-async def _fetch(notebook: Asked) -> bytes | None:
+async def _fetch(notebook: ProbeTarget) -> bytes | None:
     """Return the answer's body; None if its status is not 200 or it is too long."""
-    connector, base = reach(notebook.address)
-    headers = PLAIN | {"Authorization": f"token {notebook.token}"}
+    connector, base = connector_for(notebook.address)
+    headers = REQUEST_HEADERS | {"Authorization": f"token {notebook.token}"}
     async with (
         ClientSession(
             connector=connector, cookie_jar=DummyCookieJar(), auto_decompress=False
         ) as client,
-        client.get(URL(base + QUESTION), headers=headers, allow_redirects=False) as answer,
+        client.get(URL(base + KERNELS_PATH), headers=headers, allow_redirects=False) as answer,
     ):
         body = bytearray()
         async for piece in answer.content.iter_any():
             body += piece
-            if len(body) > LONGEST:
+            if len(body) > MAX_BODY_BYTES:
                 return None
         return bytes(body) if answer.status == 200 else None
 
 
-QUESTION = "/api/kernels?no_track_activity=1"
+KERNELS_PATH = "/api/kernels?no_track_activity=1"
 """With this parameter, the server does not count the request itself as activity."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class KernelActivity:
     """One notebook's answer.
 
-    ``busy`` says that a kernel computes; ``active`` is the latest activity that counts, or None.
+    ``busy`` says that a kernel computes; ``last_active`` is the latest activity that counts, or
+    None.
     """
 
     busy: bool = False
-    active: datetime | None = None
+    last_active: datetime | None = None
 
 
-def read(body: bytes, now: datetime, *, unattended: bool) -> Reading | None:
+def parse_kernels(body: bytes, now: datetime, *, unattended: bool) -> KernelActivity | None:
     """Return what the kernels do, or None if the answer cannot be understood.
 
     A kernel that computes is active now if somebody is connected to it. If ``unattended``, nobody
@@ -140,7 +147,7 @@ def read(body: bytes, now: datetime, *, unattended: bool) -> Reading | None:
     if not isinstance(kernels, list) or not all(isinstance(each, dict) for each in kernels):
         return None
     active = max(_moments(kernels, now, unattended=unattended), default=None)
-    return Reading(any(map(_is_busy, kernels)), active)
+    return KernelActivity(any(map(_is_busy, kernels)), active)
 
 
 def _moments(
@@ -175,77 +182,77 @@ def _moment(text: object) -> datetime | None:
 
 log = logging.getLogger(__name__)
 
-SLICE = 1000
+BATCH_SIZE = 1000
 """Sessions held in memory at a time."""
-AGAIN = 30.0
+RETRY_SECONDS = 30.0
 """Seconds after which a failed round is tried again, at the latest."""
-BREAK = 3
+BREAK_ROUNDS = 3
 """No round for this many times the usual pause counts as a break."""
 
 
-class Rounds:
+class ProbeLoop:
     """Starts a round whenever one is due. ``work`` is the round."""
 
     def __init__(self, work: Callable[[], None] | None = None) -> None:
-        self._work = work or go_round
+        self._work = work or probe_all
         self._thread: Thread | None = None
         self._due = 0.0
 
-    def keep_up(self) -> None:
+    def run_if_due(self) -> None:
         """Start a round if one is due; call this every few seconds. Returns at once."""
         runs = self._thread is not None and self._thread.is_alive()
         if runs or time.monotonic() < self._due:
             return
         # A round that fails or dies does not report back; one that succeeds sets the next time.
-        self._due = time.monotonic() + min(AGAIN, settings.PORTAL_ACTIVITY_SECONDS)
-        self._thread = Thread(target=self._run, name=Sign.ACTIVITY, daemon=True)
+        self._due = time.monotonic() + min(RETRY_SECONDS, settings.PORTAL_ACTIVITY_SECONDS)
+        self._thread = Thread(target=self._run, name=HeartbeatName.ACTIVITY, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        guarded(self._ask_notebooks)
+        run_safely(self._probe)
         connections.close_all()
 
-    def _ask_notebooks(self) -> None:
+    def _probe(self) -> None:
         begun = time.monotonic()
         self._work()
         self._due = begun + settings.PORTAL_ACTIVITY_SECONDS
 
 
-def go_round(at_a_time: int = SLICE) -> None:
+def probe_all(batch_size: int = BATCH_SIZE) -> None:
     """Ask every notebook that is ready what it does, and store the answers.
 
     This is a sign of life for `Sign.ACTIVITY`, unless there are several notebooks and none has
     answered: then the fault is more likely ours.
     """
     asked = answered = 0
-    for some in _slices(at_a_time):
+    for some in _slices(batch_size):
         now = timezone.now()
-        readings = ask(some, now)
-        note(readings, now)
+        readings = probe_servers(some, now)
+        store(readings, now)
         asked, answered = asked + len(some), answered + len(readings)
     if asked > 1 and not answered:
         log.warning("none of %s notebooks says what it does", asked)
         return
     pause = timedelta(seconds=settings.PORTAL_ACTIVITY_SECONDS)
-    Heartbeat.objects.beat(Sign.ACTIVITY, within=BREAK * pause)
+    Heartbeat.objects.beat(HeartbeatName.ACTIVITY, within=BREAK_ROUNDS * pause)
 
 
-def _slices(size: int) -> Iterator[list[Asked]]:
+def _slices(size: int) -> Iterator[list[ProbeTarget]]:
     last = 0
     ready = Session.objects.filter(state=SessionState.READY).order_by("pk")
     while some := list(ready.filter(pk__gt=last).only("address", "sealed_token")[:size]):
         last = some[-1].pk
-        yield [each for session in some for each in _open(session)]
+        yield [each for session in some for each in _target(session)]
 
 
-def _open(session: Session) -> Iterator[Asked]:
+def _target(session: Session) -> Iterator[ProbeTarget]:
     try:
-        yield Asked(session.pk, session.address, session.server_token)
-    except CannotOpen:
+        yield ProbeTarget(session.pk, session.address, session.server_token)
+    except UnsealError:
         log.warning("the token of session %s cannot be opened", session.pk)
 
 
-def note(readings: Mapping[int, Reading], now: datetime) -> None:
+def store(readings: Mapping[int, KernelActivity], now: datetime) -> None:
     """Store what the sessions with these numbers do; ``now`` is when they were asked.
 
     A session that is no longer ready is left alone. Activity never moves backwards: whatever
@@ -254,21 +261,21 @@ def note(readings: Mapping[int, Reading], now: datetime) -> None:
     for busy in (False, True):
         some = [number for number, reading in readings.items() if reading.busy is busy]
         _ready(some).update(asked=now, busy=busy)
-    _move(_news(readings))
+    _store_activity(_later_activity(readings))
 
 
 def _ready(numbers: Iterable[int]) -> SessionQuerySet:
     return Session.objects.filter(pk__in=numbers, state=SessionState.READY)
 
 
-def _news(readings: Mapping[int, Reading]) -> dict[int, datetime]:
+def _later_activity(readings: Mapping[int, KernelActivity]) -> dict[int, datetime]:
     """Return, by project, the activity that is later than what is stored."""
-    moments = {number: each.active for number, each in readings.items() if each.active}
+    moments = {number: each.last_active for number, each in readings.items() if each.last_active}
     known = _ready(moments).values_list("pk", "project_id", "project__last_activity")
     return {project: moments[pk] for pk, project, last in known if last < moments[pk]}
 
 
-def _move(news: Mapping[int, datetime]) -> None:
+def _store_activity(news: Mapping[int, datetime]) -> None:
     if not news:
         return
     whens = [When(pk=project, then=Value(moment)) for project, moment in news.items()]

@@ -25,81 +25,88 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 
 from portal.models import User
-from quotas.limits import effective_of_many, least
-from sessions.clock import TOLERATED
+from quotas.limits import effective_of_many, lowest_limit
+from sessions.clock import MAX_DRIFT
 from sessions.installation import ownership
 from sessions.lifecycle import ending
-from sessions.models import Project, Removal, Removed, Session
+from sessions.models import Project, Removal, RemovalKind, Session
 from sessions.models.project import ProjectQuerySet
 from sessions.states import SessionState
 
 from . import warn
-from .policy import WARNING, Clock, answered_by, patience, providers_since, unbroken_since
+from .policy import (
+    WARNING_PERIOD,
+    JumpDetector,
+    answer_window,
+    continuous_since,
+    idle_period,
+    providers_available_since,
+)
 
-IDLE = "idle_days"
-PEOPLE_AT_ONCE = 500
-DELETED_AT_ONCE = 100
+IDLE_LIMIT = "idle_days"
+USER_BATCH_SIZE = 500
+MAX_DELETIONS = 100
 """The rest follows a minute later: `sessions.watch` has other things to do."""
 
-_clock = Clock()
+_clock = JumpDetector()
 
 
-def cull(clock: Clock = _clock) -> None:
+def cull(clock: JumpDetector = _clock) -> None:
     """Do everything that is due now.
 
     Do nothing while notebooks cannot be observed, or while they do not belong to this database.
     """
-    since = unbroken_since(clock)
-    if since is None or ownership.noted() not in ownership.USABLE:
+    since = continuous_since(clock)
+    if since is None or ownership.recorded() not in ownership.USABLE:
         return
     now = timezone.now()
-    _set_right(now)
-    ending.let_go_due(since, providers_since(since), now)
-    stop(since, now)
-    deletions, letters = DELETED_AT_ONCE, warn.LETTERS_AT_ONCE
+    _clamp_future_activity(now)
+    ending.delete_for_good_due(since, providers_available_since(since), now)
+    stop_idle(since, now)
+    deletions, letters = MAX_DELETIONS, warn.MAX_LETTERS
     for people in _people(now):
         groups = _groups(people, since)
         for days, there_since, owners in groups:
             mine = Project.objects.existing().filter(owner__in=owners)
-            _let_stay(mine, days, now)
+            _clear_warnings(mine, days, now)
             if there_since:
-                warn.put_off(mine, now)
+                warn.postpone(mine, now)
                 deletions -= _delete_due(mine, days, there_since, now, deletions)
         if letters > 0:
             letters -= warn.warn(people, groups, now)
 
 
-def _set_right(now: datetime) -> None:
+def _clamp_future_activity(now: datetime) -> None:
     """Reset activity in the future to now: it was noted while the clock was wrong."""
-    ahead = Project.objects.existing().filter(last_activity__gt=now + TOLERATED)
+    ahead = Project.objects.existing().filter(last_activity__gt=now + MAX_DRIFT)
     ahead.update(last_activity=now)
 
 
 def _people(now: datetime) -> Iterator[list[User]]:
     """Yield, in slices, the people with a project that may be due or was announced."""
-    quiet = patience(int(least(IDLE)))
+    quiet = idle_period(int(lowest_limit(IDLE_LIMIT)))
     due = Q(last_activity__lte=now - quiet) if quiet else Q()
     rows = Project.objects.existing().filter(due | Q(goes__isnull=False)).order_by()
     owners = sorted(rows.values_list("owner", flat=True).distinct())
-    for begin in range(0, len(owners), PEOPLE_AT_ONCE):
-        yield list(User.objects.filter(pk__in=owners[begin : begin + PEOPLE_AT_ONCE]))
+    for begin in range(0, len(owners), USER_BATCH_SIZE):
+        yield list(User.objects.filter(pk__in=owners[begin : begin + USER_BATCH_SIZE]))
 
 
-def _groups(people: Collection[User], since: datetime) -> list[warn.Group]:
+def _groups(people: Collection[User], since: datetime) -> list[warn.IdleGroup]:
     """Group these people by their days of inactivity, and by since when they can sign in."""
-    by_provider = providers_since(since)
-    limits = effective_of_many(people, [IDLE])
+    by_provider = providers_available_since(since)
+    limits = effective_of_many(people, [IDLE_LIMIT])
     found: dict[tuple[int, datetime | None], list[int]] = defaultdict(list)
     for person in people:
         there_since = by_provider.get(person.issuer, since) if person.issuer else since
-        found[int(limits[person.pk][IDLE].value), there_since].append(person.pk)
-    return [warn.Group(days, moment, owners) for (days, moment), owners in found.items()]
+        found[int(limits[person.pk][IDLE_LIMIT].value), there_since].append(person.pk)
+    return [warn.IdleGroup(days, moment, owners) for (days, moment), owners in found.items()]
 
 
-def _let_stay(mine: ProjectQuerySet, days: int, now: datetime) -> None:
+def _clear_warnings(mine: ProjectQuerySet, days: int, now: datetime) -> None:
     """Clear the warning of projects that were used since, or that may now stay longer."""
-    quiet = patience(days)
-    stay = mine.going()
+    quiet = idle_period(days)
+    stay = mine.expiring()
     if quiet is not None:
         stay = stay.filter(last_activity__gt=now - quiet)
     stay.update(warned=None, goes=None)
@@ -107,12 +114,12 @@ def _let_stay(mine: ProjectQuerySet, days: int, now: datetime) -> None:
 
 def _delete_due(mine: ProjectQuerySet, days: int, since: datetime, now: datetime, most: int) -> int:
     """Delete at most ``most`` projects that are due; return how many there were."""
-    told = Q(goes__lte=now, warned__gte=since, warned__lte=now - WARNING)
-    rows = mine.going().filter(told, _known_to_be_idle()).select_related("current")
-    rows = rows.exclude(pk__in=mine.untold().order_by().values("pk"))
+    told = Q(goes__lte=now, warned__gte=since, warned__lte=now - WARNING_PERIOD)
+    rows = mine.expiring().filter(told, _known_to_be_idle()).select_related("current")
+    rows = rows.exclude(pk__in=mine.awaiting_letter().order_by().values("pk"))
     due = list(rows[:most])
     for project in due:
-        delete(project, days)
+        delete_unused(project, days)
     return len(due)
 
 
@@ -122,10 +129,10 @@ def _known_to_be_idle() -> Q:
     A notebook that does not say what it does is not therefore idle.
     """
     over = Q(current=None) | Q(current__state__in=[SessionState.STOPPED, SessionState.FAILED])
-    return over | Q(current__state=SessionState.READY, current__asked__range=answered_by())
+    return over | Q(current__state=SessionState.READY, current__asked__range=answer_window())
 
 
-def delete(project: Project, days: int) -> None:
+def delete_unused(project: Project, days: int) -> None:
     """Delete the project, unless somebody has done something with it since it was read."""
     unchanged = Project.objects.filter(
         last_activity=project.last_activity,
@@ -140,15 +147,15 @@ def delete(project: Project, days: int) -> None:
     ) % {"days": days}
     with transaction.atomic():
         keep = timedelta(days=settings.PORTAL_UNDO_UNUSED_DAYS)
-        if ending.remove(project, unchanged, ending.PORTAL, why, keep):
-            Removal.objects.create(kind=Removed.PROJECT, name=project.name, why=why)
-            ending.tell(project, why)
+        if ending.remove(project, unchanged, ending.PORTAL_ACTOR, why, keep):
+            Removal.objects.create(kind=RemovalKind.PROJECT, name=project.name, why=why)
+            ending.record_stop_reason(project, why)
 
 
-STOPPED_AT_ONCE = 100
+MAX_STOPS = 100
 
 
-def stop(since: datetime, now: datetime) -> None:
+def stop_idle(since: datetime, now: datetime) -> None:
     """Stop notebooks that have been idle for too long, if the portal watched all that time.
 
     ``since`` is when the last break ended.
@@ -157,9 +164,9 @@ def stop(since: datetime, now: datetime) -> None:
     long_ago = now - timedelta(hours=hours)
     if not hours or since > long_ago:
         return
-    running = Session.objects.filter(state=SessionState.READY, asked__range=answered_by())
+    running = Session.objects.filter(state=SessionState.READY, asked__range=answer_window())
     unused = running.filter(ready__lte=long_ago, project__last_activity__lte=long_ago)
-    for session in unused.select_related("project")[:STOPPED_AT_ONCE]:
+    for session in unused.select_related("project")[:MAX_STOPS]:
         _stop(session.project, hours)
 
 
@@ -172,5 +179,5 @@ def _stop(project: Project, hours: int) -> None:
     ) % {"hours": hours}
     with transaction.atomic():
         unchanged = Project.objects.filter(pk=project.pk, last_activity=project.last_activity)
-        if unchanged.select_for_update().first() and ending.end(project, ending.PORTAL, why):
-            ending.tell(project, why)
+        if unchanged.select_for_update().first() and ending.end(project, ending.PORTAL_ACTOR, why):
+            ending.record_stop_reason(project, why)

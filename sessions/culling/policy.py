@@ -22,51 +22,51 @@ from django.conf import settings
 from django.utils import timezone
 
 from sessions import capacity
-from sessions.clock import TOLERATED
-from sessions.models import Heartbeat, Session, Sign
+from sessions.clock import MAX_DRIFT
+from sessions.models import Heartbeat, HeartbeatName, Session
 from sessions.states import SessionState
 
-WARNING = timedelta(hours=24)
+WARNING_PERIOD = timedelta(hours=24)
 """The time between a warning and the deletion."""
-_ENDLESS = 36_500
+_MAX_DAYS = 36_500
 """Days: more than that means never, and would lead past the end of the calendar."""
 
 
-def patience(idle_days: int) -> timedelta | None:
+def idle_period(idle_days: int) -> timedelta | None:
     """Return how long a project may be unused before its owner is warned; None means for ever.
 
     At least half of the time: otherwise people with a single day would be warned all the time.
     """
-    if not 0 < idle_days <= _ENDLESS:
+    if not 0 < idle_days <= _MAX_DAYS:
         return None
     time = timedelta(days=idle_days)
-    return max(time - WARNING, time / 2)
+    return max(time - WARNING_PERIOD, time / 2)
 
 
 def deletes_at(
-    last_activity: datetime, goes: datetime | None, idle_days: int, now: datetime
+    last_activity: datetime, announced: datetime | None, idle_days: int, now: datetime
 ) -> datetime | None:
     """Return when a project will be deleted if nobody uses it from now on; None if never.
 
     ``goes`` is the date that its owner has been told. Activity in the future, from a clock that was
     wrong, counts as now.
     """
-    quiet = patience(idle_days)
+    quiet = idle_period(idle_days)
     if quiet is None:
         return None
-    return goes or max(min(last_activity, now) + quiet, now) + WARNING
+    return announced or max(min(last_activity, now) + quiet, now) + WARNING_PERIOD
 
 
 OUTAGE = timedelta(hours=1)
-ANSWERED = timedelta(minutes=5)
+MAX_ANSWER_AGE = timedelta(minutes=5)
 """The longest age of a back end's answer: `sessions.watch.reconcile` asks once a minute."""
-ASKED = timedelta(minutes=5)
+PROVIDER_CHECK_INTERVAL = timedelta(minutes=5)
 """Time after which an identity provider is asked again; while it is away, each minute."""
-SIGN_IN = timedelta(minutes=10)
+MAX_PROVIDER_AGE = timedelta(minutes=10)
 """People can sign in through a provider that was there at most this long ago."""
 
 
-class Clock:
+class JumpDetector:
     """The machine's clock, compared with a monotonic one."""
 
     def __init__(
@@ -81,55 +81,57 @@ class Clock:
         """Return whether somebody has moved the machine's clock since the last call."""
         before, self._seen = self._seen, (self._wall(), self._steady())
         passed = timedelta(seconds=self._seen[1] - before[1])
-        return abs(self._seen[0] - before[0] - passed) > TOLERATED
+        return abs(self._seen[0] - before[0] - passed) > MAX_DRIFT
 
 
-def unbroken_since(clock: Clock) -> datetime | None:
+def continuous_since(clock: JumpDetector) -> datetime | None:
     """Return since when there was no break, or None while one lasts.
 
     Call it about once a minute: that is how a break is noticed. ``clock`` belongs to the caller,
     for as long as the caller lives.
     """
-    mine = Heartbeat.objects.filter(name=Sign.CULLING)
+    mine = Heartbeat.objects.filter(name=HeartbeatName.CULLING)
     if clock.has_jumped():
         mine.delete()
     if not (_back_end_answers() and _notebooks_are_asked()):
         return None
-    Heartbeat.objects.beat(Sign.CULLING, within=OUTAGE)
+    Heartbeat.objects.beat(HeartbeatName.CULLING, within=OUTAGE)
     return mine.values_list("since", flat=True).get()
 
 
-def answered_by() -> tuple[datetime, datetime]:
+def answer_window() -> tuple[datetime, datetime]:
     """Return the range of time in which a notebook must have answered to be known to be idle."""
     now = timezone.now()
     return now - 3 * timedelta(seconds=settings.PORTAL_ACTIVITY_SECONDS), now
 
 
-def sign_of(issuer: str) -> str:
+def heartbeat_name(issuer: str) -> str:
     """Return the name of the `Heartbeat` of the identity provider with this issuer."""
     return f"provider-{hashlib.sha256(issuer.encode()).hexdigest()[:16]}"
 
 
-def providers_since(since: datetime) -> Mapping[str, datetime | None]:
+def providers_available_since(since: datetime) -> Mapping[str, datetime | None]:
     """Return since when people could sign in by each provider without a break, by its issuer.
 
     The moment is not before ``since``; it is None while they cannot sign in.
     `portal.accounts.oidc.signins` asks the providers.
     """
-    signs = {provider.issuer: sign_of(provider.issuer) for provider in _providers()}
+    signs = {provider.issuer: heartbeat_name(provider.issuer) for provider in _providers()}
     rows = {row.name: row for row in Heartbeat.objects.filter(name__in=signs.values())}
     now = timezone.now()
 
     def of(row: Heartbeat | None) -> datetime | None:
-        return max(row.since, since) if row and now - SIGN_IN < row.at <= now else None
+        return max(row.since, since) if row and now - MAX_PROVIDER_AGE < row.at <= now else None
 
     return {issuer: of(rows.get(name)) for issuer, name in signs.items()}
 
 
-def are_to_be_asked() -> bool:
+def needs_provider_check() -> bool:
     """Return whether any provider has not shown for a while that it is there."""
-    signs = {sign_of(provider.issuer) for provider in _providers()}
-    lately = Heartbeat.objects.filter(name__in=signs, at__gt=timezone.now() - ASKED)
+    signs = {heartbeat_name(provider.issuer) for provider in _providers()}
+    lately = Heartbeat.objects.filter(
+        name__in=signs, at__gt=timezone.now() - PROVIDER_CHECK_INTERVAL
+    )
     return bool(signs) and lately.count() < len(signs)
 
 
@@ -138,12 +140,12 @@ def _providers() -> Collection[Any]:
 
 
 def _back_end_answers() -> bool:
-    seen, now = capacity.known(), timezone.now()
-    return seen is not None and now - ANSWERED < seen.at <= now
+    seen, now = capacity.latest(), timezone.now()
+    return seen is not None and now - MAX_ANSWER_AGE < seen.at <= now
 
 
 def _notebooks_are_asked() -> bool:
     """Return whether notebooks are being probed; True if none runs."""
     if not Session.objects.filter(state=SessionState.READY).exists():
         return True
-    return Heartbeat.objects.filter(name=Sign.ACTIVITY, at__range=answered_by()).exists()
+    return Heartbeat.objects.filter(name=HeartbeatName.ACTIVITY, at__range=answer_window()).exists()

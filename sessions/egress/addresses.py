@@ -18,7 +18,7 @@ from functools import cached_property
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-LONGEST_NAME = 253
+MAX_NAME_LENGTH = 253
 _EXAMPLE = re.compile(r"/examples/[a-z0-9-]+\.git(?:/[A-Za-z0-9/_.-]*)?(?:\?[a-z0-9=-]*)?")
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
 
@@ -67,23 +67,24 @@ class Unresolvable(Exception):
 
 
 @dataclass(frozen=True)
-class Rules:
+class EgressRules:
     """The destinations that may be reached: every public address, and hosts that the site trusts.
 
     ``trusted`` holds ``host`` (any port), ``host:port`` or ``[IPv6]:port``. Hosts are names or
     addresses and count only as written: trusting a name does not trust its address.
 
-    ``closed`` are ports of this machine at which the portal and its servers listen; no trust opens
-    them. ``named`` are ports that only an entry with the port opens. ``front`` is the portal's own
-    address, ``http(s)://host:port``; only the bundled examples may be fetched from it.
+    ``closed_ports`` are ports of this machine at which the portal and its servers listen; no trust
+    opens them. ``named_ports`` are ports that only an entry with the port opens. ``portal_address``
+    is the portal's own address, ``http(s)://host:port``; only the bundled examples may be fetched
+    from it.
 
     Raises ValueError for an entry in none of these forms.
     """
 
     trusted: frozenset[str] = frozenset()
-    closed: frozenset[int] = frozenset()
-    named: frozenset[int] = frozenset()
-    front: str = ""
+    closed_ports: frozenset[int] = frozenset()
+    named_ports: frozenset[int] = frozenset()
+    portal_address: str = ""
 
     def __post_init__(self) -> None:
         _ = self._entries  # so a wrong entry fails here and not during a request
@@ -94,32 +95,34 @@ class Rules:
 
     @cached_property
     def _front(self) -> tuple[str, int | None]:
-        return _entry(self.front.partition("://")[2]) if self.front else ("", None)
+        return (
+            _entry(self.portal_address.partition("://")[2]) if self.portal_address else ("", None)
+        )
 
     def trusts(self, host: str, port: int | None) -> bool:
         """Return whether the site trusts this host and port. Raises Unresolvable."""
-        name = canonical(host)
+        name = canonical_host(host)
         if (name, port) in self._entries:
             return True
-        return (name, None) in self._entries and port not in self.named
+        return (name, None) in self._entries and port not in self.named_ports
 
     def is_portal(self, host: str, port: int) -> bool:
         """Return whether this host and port name the portal itself. Raises Unresolvable."""
-        name = canonical(host)
+        name = canonical_host(host)
         if (name, port) == self._front:
             return True
-        address = literal(name)
+        address = as_ip_address(name)
         here = _is_our_own(_unwrapped(address)) if address else _is_localhost(name)
-        return here and port in {*self.closed, self._front[1]}
+        return here and port in {*self.closed_ports, self._front[1]}
 
     def is_example(self, host: str, port: int, path: str) -> bool:
         """Return whether this is a bundled example at the portal's address.
 
         Nobody sees the ``path`` of what goes through a tunnel; it is "" then. Raises Unresolvable.
         """
-        if not self.front or (canonical(host), port) != self._front:
+        if not self.portal_address or (canonical_host(host), port) != self._front:
             return False
-        is_tunnel = self.front.startswith("https:") and not path
+        is_tunnel = self.portal_address.startswith("https:") and not path
         return is_tunnel or (bool(_EXAMPLE.fullmatch(path)) and ".." not in path)
 
 
@@ -128,12 +131,12 @@ def _entry(text: str) -> tuple[str, int | None]:
     bracketed = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?", text)
     host, port = bracketed.groups() if bracketed else (text, None)
     try:
-        return canonical(host), int(port) if port else None
+        return canonical_host(host), int(port) if port else None
     except Unresolvable as error:
         raise ValueError(f"{text!r} is not host, host:port or [address]:port") from error
 
 
-def canonical(host: str) -> str:
+def canonical_host(host: str) -> str:
     """Return the one spelling of a host: lower case, ASCII, no final dot, addresses in normal form.
 
     ``0x7f.1`` and ``2130706433`` become ``127.0.0.1``, as the system's resolver would read them.
@@ -141,7 +144,7 @@ def canonical(host: str) -> str:
     """
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if "%" in host:  # a zone: nobody else chooses which of our interfaces to use
-        return _no_name(host)
+        return _refuse_name(host)
     try:
         return str(ipaddress.IPv6Address(bare))
     except ValueError:
@@ -152,28 +155,28 @@ def _canonical_name(host: str) -> str:
     try:
         name = host.encode("idna").decode("ascii").lower().removesuffix(".")
     except UnicodeError:
-        return _no_name(host)
-    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
-        return _no_name(host)
+        return _refuse_name(host)
+    if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
+        return _refuse_name(host)
     try:
         return str(ipaddress.IPv4Address(socket.inet_aton(name)))
     except OSError:
         return name
 
 
-def _no_name(host: str) -> str:
+def _refuse_name(host: str) -> str:
     raise Unresolvable(f"{host[:80]!r} is not the name of a host")
 
 
-def literal(host: str) -> Address | None:
+def as_ip_address(host: str) -> Address | None:
     """Return the address that ``host`` spells out; None if it is a name. Raises Unresolvable."""
     try:
-        return ipaddress.ip_address(canonical(host))
+        return ipaddress.ip_address(canonical_host(host))
     except ValueError:
         return None
 
 
-def refusal(address: Address) -> str:
+def refusal_reason(address: Address) -> str:
     """Return where this address leads if it must not be reached; "" if it may be."""
     inner = _unwrapped(address)
     for network, why in _REFUSED_NETWORKS:
@@ -214,7 +217,7 @@ def _is_our_own(address: Address) -> bool:
     return True
 
 
-async def usable(rules: Rules, host: str, port: int, path: str = "") -> list[str]:
+async def resolve_allowed(rules: EgressRules, host: str, port: int, path: str = "") -> list[str]:
     """Return the addresses to connect to for ``host``, resolved and checked; at least one.
 
     ``path`` is the path that is requested, "" if unknown. It takes as long as the system's
@@ -222,26 +225,26 @@ async def usable(rules: Rules, host: str, port: int, path: str = "") -> list[str
 
     Raises Refused or Unresolvable.
     """
-    name = canonical(host)
+    name = canonical_host(host)
     if rules.is_example(name, port, path):
         return await _lookup(name, port)
     if rules.is_portal(name, port):
         raise Refused(f"{name}:{port} is the portal itself")
     addresses = await _lookup(name, port)
     if rules.trusts(name, port):
-        require_open(rules, name, port, addresses)
+        require_allowed(rules, name, port, addresses)
     else:
         require_public(name, addresses)
     return addresses
 
 
-def require_open(rules: Rules, name: str, port: int, addresses: Iterable[str]) -> None:
+def require_allowed(rules: EgressRules, name: str, port: int, addresses: Iterable[str]) -> None:
     """Raise Refused if one of a trusted name's addresses is one that no trust opens."""
     for text in addresses:
         address = ipaddress.ip_address(text)
         if is_metadata(address):
             raise Refused(f"{name} leads to a metadata service")
-        if port in rules.closed and _is_our_own(_unwrapped(address)):
+        if port in rules.closed_ports and _is_our_own(_unwrapped(address)):
             raise Refused(f"{name}:{port} is the portal itself")
 
 
@@ -251,7 +254,7 @@ def require_public(name: str, addresses: Iterable[str]) -> None:
     Which of them is used would be chance.
     """
     for text in addresses:
-        if why := refusal(ipaddress.ip_address(text)):
+        if why := refusal_reason(ipaddress.ip_address(text)):
             raise Refused(f"{name} leads to {why}")
 
 

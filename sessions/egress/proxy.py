@@ -17,11 +17,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from .addresses import Refused, Rules, Unresolvable, usable
+from .addresses import EgressRules, Refused, Unresolvable, resolve_allowed
 
-HEAR_OUT_SECONDS = 2
+LINGER_SECONDS = 2
 CLOSE_SECONDS = 10
-SILENT_SECONDS = 900
+IDLE_SECONDS = 900
 HALF_CLOSED_SECONDS = 120
 CHUNK_BYTES = 64 * 1024
 
@@ -38,13 +38,13 @@ async def close(writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
 
 
-async def hear_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Read for a moment what the peer still sends after our last word.
 
     Closing with bytes unread would reset the connection, and the last word would be lost.
     """
     with suppress(OSError):
-        async with asyncio.timeout(HEAR_OUT_SECONDS):
+        async with asyncio.timeout(LINGER_SECONDS):
             writer.write_eof()
             while await reader.read(CHUNK_BYTES):
                 pass
@@ -76,7 +76,7 @@ async def relay(client: Streams, upstream: Streams, *, tunnel: bool) -> None:
     seen = -1
     try:
         while running and (tunnel or answer in running):
-            limit = SILENT_SECONDS if len(running) == 2 else HALF_CLOSED_SECONDS
+            limit = IDLE_SECONDS if len(running) == 2 else HALF_CLOSED_SECONDS
             done, running = await asyncio.wait(
                 running, timeout=limit, return_when=asyncio.FIRST_COMPLETED
             )
@@ -92,7 +92,7 @@ async def relay(client: Streams, upstream: Streams, *, tunnel: bool) -> None:
 HEAD_BYTES = 32 * 1024
 HEAD_SECONDS = 20
 CONNECT_SECONDS = 15
-MOST_CONNECTIONS = 128
+MAX_CONNECTIONS = 128
 
 # `Transfer-Encoding` stays, because the body is passed on unchanged.
 _HOP_BY_HOP = {
@@ -115,7 +115,7 @@ _REASONS = {
 Observer = Callable[[Exception], None]
 
 
-class _Answer(Exception):
+class _ErrorResponse(Exception):
     """Raised for an answer of the proxy itself to its client, instead of passing something on."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -144,27 +144,27 @@ class _Request:
 
 @dataclass
 class _Proxy:
-    rules: Rules
+    rules: EgressRules
     observe: Observer
-    most: int
+    max_connections: int
     open: int = field(default=0)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open += 1
         try:
-            await self._converse(reader, writer)
-        except _Answer as answer:
+            await self._handle(reader, writer)
+        except _ErrorResponse as answer:
             writer.write(bytes(answer))
-            await hear_out(reader, writer)
+            await linger(reader, writer)
         except OSError:
             pass  # either end is gone: there is nobody to tell
         finally:
             await close(writer)
             self.open -= 1
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.open > self.most:
-            raise _Answer(503, f"More than {self.most} connections at once")
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.open > self.max_connections:
+            raise _ErrorResponse(503, f"More than {self.max_connections} connections at once")
         request = _parse(await _read_head(reader))
         upstream = await self._connect(request)
         try:
@@ -179,32 +179,34 @@ class _Proxy:
     async def _connect(self, request: _Request) -> Streams:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                addresses = await usable(self.rules, request.host, request.port, request.path)
+                addresses = await resolve_allowed(
+                    self.rules, request.host, request.port, request.path
+                )
                 return await _open_first(addresses, request.port)
         except Refused as error:
             self.observe(error)
-            raise _Answer(403, f"Refused: {error}") from error
+            raise _ErrorResponse(403, f"Refused: {error}") from error
         except (Unresolvable, OSError) as error:
             self.observe(error)
-            raise _Answer(502, f"{request.host}:{request.port} cannot be reached") from error
+            raise _ErrorResponse(502, f"{request.host}:{request.port} cannot be reached") from error
 
 
 async def serve(
-    rules: Rules,
+    rules: EgressRules,
     *,
     path: str | None = None,
     port: int | None = None,
     observe: Observer | None = None,
-    most: int = MOST_CONNECTIONS,
+    max_connections: int = MAX_CONNECTIONS,
 ) -> asyncio.Server:
     """Serve the proxy on a Unix socket at ``path``, or on 127.0.0.1:``port`` (0: any free one).
 
     ``observe`` is called, in the server's loop, for every connection that was not made, with
     `Refused`, `Unresolvable`, TimeoutError or another OSError. The caller controls who may use the
-    Unix socket, by the folder that it is in. More than ``most`` connections at once are answered
-    with 503.
+    Unix socket, by the folder that it is in. More than ``max_connections`` connections at once are
+    answered with 503.
     """
-    proxy = _Proxy(rules, observe or (lambda _: None), most)
+    proxy = _Proxy(rules, observe or (lambda _: None), max_connections)
     if path is not None:
         return await asyncio.start_unix_server(proxy.serve, path, limit=HEAD_BYTES)
     return await asyncio.start_server(proxy.serve, "127.0.0.1", port or 0, limit=HEAD_BYTES)
@@ -215,11 +217,11 @@ async def _read_head(reader: asyncio.StreamReader) -> str:
         async with asyncio.timeout(HEAD_SECONDS):
             head = await reader.readuntil(b"\r\n\r\n")
     except TimeoutError as error:
-        raise _Answer(408, "The request did not come in time") from error
+        raise _ErrorResponse(408, "The request did not come in time") from error
     except asyncio.LimitOverrunError as error:
-        raise _Answer(431, "The head of the request is too large") from error
+        raise _ErrorResponse(431, "The head of the request is too large") from error
     except asyncio.IncompleteReadError as error:
-        raise _Answer(400, "The request ends in its head") from error
+        raise _ErrorResponse(400, "The request ends in its head") from error
     return head[:-4].decode("latin-1")
 
 
@@ -228,7 +230,7 @@ def _parse(head: str) -> _Request:
     first, *lines = head.split("\r\n")
     asked = _REQUEST_LINE.fullmatch(first)
     if not asked or not all(_HEADER.fullmatch(line) for line in lines):
-        raise _Answer(400, "This is not an HTTP/1.1 request")
+        raise _ErrorResponse(400, "This is not an HTTP/1.1 request")
     method, target = asked.groups()
     if method == "CONNECT":
         return _Request(*_authority(target, None), head=b"")
@@ -239,7 +241,7 @@ def _plain(method: str, target: str, lines: list[str]) -> _Request:
     """Return a request for an absolute address, in the form that the server itself reads."""
     address = _HTTP_ADDRESS.fullmatch(target)
     if not address:
-        raise _Answer(400, "Only CONNECT and plain http:// addresses are passed on")
+        raise _ErrorResponse(400, "Only CONNECT and plain http:// addresses are passed on")
     authority, rest = address.groups()
     host, port = _authority(authority, 80)
     origin = rest if rest.startswith("/") else f"/{rest}"
@@ -267,7 +269,7 @@ def _authority(text: str, default: int | None) -> tuple[str, int]:
     found = _AUTHORITY.fullmatch(text)
     port = int(found[2] or default or 0) if found else 0
     if not found or not 0 < port < 65536:
-        raise _Answer(400, "The address needs a host and a port")
+        raise _ErrorResponse(400, "The address needs a host and a port")
     return found[1], port
 
 

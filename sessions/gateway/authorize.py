@@ -5,9 +5,9 @@ the one project that its ticket was for, as long as that browser's portal sessio
 token with the scope ``notebook`` opens all of its owner's projects. A person without access gets
 the same answer whether or not a project of that name exists.
 
-`Verdicts` caches decisions, so that a page of a hundred requests asks the database once. There is
-one for each process and event loop. No verdict is used for longer than `PORTAL_GATEWAY_RECHECK`
-seconds, counted from before the query; a refusal is used for less.
+`AuthorizationCache` caches decisions, so that a page of a hundred requests asks the database once.
+There is one for each process and event loop. No verdict is used for longer than
+`PORTAL_GATEWAY_RECHECK` seconds, counted from before the query; a refusal is used for less.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from keys.models import Token, digest
-from keys.sealing import CannotOpen
+from keys.sealing import UnsealError
 from portal.models import User
 from sessions.models import Access, Project
 from sessions.states import ProjectState
 
-SCOPE = "notebook"
+NOTEBOOK_SCOPE = "notebook"
 
 
 class Credential(NamedTuple):
@@ -44,7 +44,7 @@ class Credential(NamedTuple):
     bearer: str = ""
 
 
-class Ruling(Enum):
+class Decision(Enum):
     """Possible outcomes of a decision."""
 
     ALLOWED = auto()
@@ -56,14 +56,14 @@ class Ruling(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Authorization:
     """A decision, and where it leads.
 
     ``address`` and ``token`` lead to the notebook server, and are set only if `ALLOWED`. ``state``
     is the project's state, set only if the person may know it.
     """
 
-    ruling: Ruling
+    decision: Decision
     user_id: int = 0
     project_id: int = 0
     state: str = ""
@@ -71,40 +71,40 @@ class Verdict:
     token: str = field(default="", repr=False)
 
 
-SIGN_IN = Verdict(Ruling.SIGN_IN)
-NOT_FOUND = Verdict(Ruling.NOT_FOUND)
-NO_SCOPE = Verdict(Ruling.NO_SCOPE)
+SIGN_IN = Authorization(Decision.SIGN_IN)
+NOT_FOUND = Authorization(Decision.NOT_FOUND)
+NO_SCOPE = Authorization(Decision.NO_SCOPE)
 
 
-def authorize(label: str, cookie: str = "", bearer: str = "") -> Verdict:
+def authorize(label: str, cookie: str = "", bearer: str = "") -> Authorization:
     """Decide whether these secrets open the notebook on the host ``label``; return where it is."""
     credential = Credential(label, cookie, bearer)
     return decide([credential])[credential]
 
 
-def decide(credentials: Iterable[Credential]) -> dict[Credential, Verdict]:
+def decide(credentials: Iterable[Credential]) -> dict[Credential, Authorization]:
     """Decide for many credentials at once. Any number of cookies takes two queries."""
     wanted = list(credentials)
     accesses = _accesses({digest(each.cookie) for each in wanted if each.cookie})
     return {each: _by_token(each) if each.bearer else _by_cookie(each, accesses) for each in wanted}
 
 
-def _by_token(credential: Credential) -> Verdict:
-    token = Token.objects.of_secret(credential.bearer)
+def _by_token(credential: Credential) -> Authorization:
+    token = Token.objects.find_by_secret(credential.bearer)
     if token is None:
         return SIGN_IN
-    if not token.allows(SCOPE):
+    if not token.allows(NOTEBOOK_SCOPE):
         return NO_SCOPE
     mine = Project.objects.existing().filter(owner=token.user, name=credential.label)
     project = mine.select_related("current__build").first()
-    return _into(project) if project else NOT_FOUND
+    return _authorize_project(project) if project else NOT_FOUND
 
 
-def _by_cookie(credential: Credential, accesses: dict[str, Access]) -> Verdict:
+def _by_cookie(credential: Credential, accesses: dict[str, Access]) -> Authorization:
     access = accesses.get(digest(credential.cookie))
     if access is None or access.project.name != credential.label:
         return SIGN_IN
-    return _into(access.project)
+    return _authorize_project(access.project)
 
 
 def _accesses(digests: set[str]) -> dict[str, Access]:
@@ -115,90 +115,90 @@ def _accesses(digests: set[str]) -> dict[str, Access]:
         session_key__in={row.browser for row in rows}, expire_date__gt=timezone.now()
     )
     browsers = {session.session_key: session.get_decoded() for session in sessions}
-    return {str(row.cookie): row for row in rows if _is_good(row, browsers.get(row.browser, {}))}
+    return {str(row.cookie): row for row in rows if _is_valid(row, browsers.get(row.browser, {}))}
 
 
-def _is_good(access: Access, browser: dict[str, Any]) -> bool:
+def _is_valid(access: Access, browser: dict[str, Any]) -> bool:
     return (
         access.user.may_enter
         and access.project.removed is None
         and access.project.owner_id == access.user_id
-        and signs_in(access.user, browser)
+        and is_session_of(access.user, browser)
     )
 
 
-def signs_in(user: User, browser: dict[str, Any]) -> bool:
+def is_session_of(user: User, session_data: dict[str, Any]) -> bool:
     """Return whether a portal session is this person's, made with their current password."""
-    held = browser.get(HASH_SESSION_KEY, "")
+    held = session_data.get(HASH_SESSION_KEY, "")
     good = chain([user.get_session_auth_hash()], user.get_session_auth_fallback_hash())
-    return browser.get(SESSION_KEY) == str(user.pk) and any(
+    return session_data.get(SESSION_KEY) == str(user.pk) and any(
         constant_time_compare(held, each) for each in good
     )
 
 
-def _into(project: Project) -> Verdict:
+def _authorize_project(project: Project) -> Authorization:
     person, state = project.owner_id, project.state
     if state != ProjectState.READY or project.current is None:
-        return Verdict(Ruling.NOT_RUNNING, person, project.pk, state)
+        return Authorization(Decision.NOT_RUNNING, person, project.pk, state)
     try:
         address, token = project.current.address, project.current.server_token
-    except CannotOpen:  # sealed with a key that the site has lost
-        return Verdict(Ruling.UNREADABLE, person, project.pk, state)
-    return Verdict(Ruling.ALLOWED, person, project.pk, state, address, token)
+    except UnsealError:  # sealed with a key that the site has lost
+        return Authorization(Decision.UNREADABLE, person, project.pk, state)
+    return Authorization(Decision.ALLOWED, person, project.pk, state, address, token)
 
 
-REFUSAL_LASTS = 0.25
+REFUSAL_CACHE_SHARE = 0.25
 """How long a refusal is cached, as a fraction of `PORTAL_GATEWAY_RECHECK`."""
-MOST = 10_000
+MAX_CACHED = 10_000
 
 # In threads of its own, so that others waiting for the database do not block the gateway.
-_decided = database_sync_to_async(decide, thread_sensitive=False)
+_decide_async = database_sync_to_async(decide, thread_sensitive=False)
 
 
-class Verdicts:
+class AuthorizationCache:
     """Cached decisions; concurrent questions about one credential share a query."""
 
     def __init__(self) -> None:
-        self._known: dict[Credential, tuple[float, Verdict]] = {}
-        self._asked: dict[Credential, asyncio.Task[Verdict]] = {}
+        self._cache: dict[Credential, tuple[float, Authorization]] = {}
+        self._pending: dict[Credential, asyncio.Task[Authorization]] = {}
 
-    async def of(self, credential: Credential) -> Verdict:
+    async def get(self, credential: Credential) -> Authorization:
         """Return a verdict that is recent enough; concurrent callers share one query."""
         if not credential.cookie and not credential.bearer:
             return SIGN_IN
-        until, verdict = self._known.get(credential, (0.0, SIGN_IN))
+        until, verdict = self._cache.get(credential, (0.0, SIGN_IN))
         if until > monotonic():
             return verdict
-        task = self._asked.get(credential)
+        task = self._pending.get(credential)
         if task is None:
-            task = self._asked[credential] = asyncio.create_task(self._ask(credential))
+            task = self._pending[credential] = asyncio.create_task(self._ask(credential))
         return await asyncio.shield(task)
 
-    async def anew(self, credential: Credential) -> Verdict:
-        """Return a verdict like `of`, but never an "allowed" from the cache.
+    async def get_fresh(self, credential: Credential) -> Authorization:
+        """Return a verdict like `get`, but never an "allowed" from the cache.
 
         This is for nginx, which caches the answer itself for as long again.
         """
-        _until, verdict = self._known.get(credential, (0.0, SIGN_IN))
-        if verdict.ruling is Ruling.ALLOWED:
-            del self._known[credential]
-        return await self.of(credential)
+        _until, verdict = self._cache.get(credential, (0.0, SIGN_IN))
+        if verdict.decision is Decision.ALLOWED:
+            del self._cache[credential]
+        return await self.get(credential)
 
-    async def renew(self, credentials: Collection[Credential]) -> dict[Credential, Verdict]:
+    async def refresh(self, credentials: Collection[Credential]) -> dict[Credential, Authorization]:
         """Decide again about these credentials, all at once, and cache the verdicts."""
         began = monotonic()
-        verdicts: dict[Credential, Verdict] = await _decided(credentials)
+        verdicts: dict[Credential, Authorization] = await _decide_async(credentials)
         for credential, verdict in verdicts.items():
-            share = 1 if verdict.ruling is Ruling.ALLOWED else REFUSAL_LASTS
+            share = 1 if verdict.decision is Decision.ALLOWED else REFUSAL_CACHE_SHARE
             until = began + share * settings.PORTAL_GATEWAY_RECHECK
-            self._known.pop(credential, None)
-            self._known[credential] = (until, verdict)
-        while len(self._known) > MOST:
-            del self._known[next(iter(self._known))]
+            self._cache.pop(credential, None)
+            self._cache[credential] = (until, verdict)
+        while len(self._cache) > MAX_CACHED:
+            del self._cache[next(iter(self._cache))]
         return verdicts
 
-    async def _ask(self, credential: Credential) -> Verdict:
+    async def _ask(self, credential: Credential) -> Authorization:
         try:
-            return (await self.renew([credential]))[credential]
+            return (await self.refresh([credential]))[credential]
         finally:
-            del self._asked[credential]
+            del self._pending[credential]

@@ -5,15 +5,15 @@ gone has no connections left, and its client is closed when others need the plac
 
 Track open connections, bound what waits in them, and close them when access ends.
 
-`InFlight` bounds the memory of a process. Data that passes through a socket is in memory only until
-its reader takes it. Each direction that waits holds at most `HELD` bytes, and at most `MAX_HELD` of
-them wait at once. If there are more, the notebook with the most of them loses the one that has
-waited longest: a visitor who causes many slows nobody else down.
+`BlockedWriters` bounds the memory of a process. Data that passes through a socket is in memory only
+until its reader takes it. Each direction that waits holds at most `MAX_BUFFERED_BYTES` bytes, and
+at most `MAX_BLOCKED` of them wait at once. If there are more, the notebook with the most of them
+loses the one that has waited longest: a visitor who causes many slows nobody else down.
 
-`Visits` ends what is being passed on when access ends. Access that is taken away (sign-out,
-disabled account, stopped or deleted project) must not live on in a socket that was opened before.
-Every `PORTAL_GATEWAY_RECHECK` seconds all credentials in use are checked again, in one go, and
-connections whose credentials are no longer good are closed.
+`ConnectionTracker` ends what is being passed on when access ends. Access that is taken away
+(sign-out, disabled account, stopped or deleted project) must not live on in a socket that was
+opened before. Every `PORTAL_GATEWAY_RECHECK` seconds all credentials in use are checked again, in
+one go, and connections whose credentials are no longer good are closed.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from aiohttp import (
 from django.conf import settings
 from yarl import URL
 
-from .authorize import Credential, Ruling, Verdicts
+from .authorize import AuthorizationCache, Credential, Decision
 
-MOST = 256
-CONNECT_WITHIN = 5.0
-LONGEST_HEADER = 65536
-UNSENT = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+MAX_CLIENTS = 256
+CONNECT_TIMEOUT = 5.0
+MAX_HEADER_BYTES = 65536
+SKIPPED_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """Headers that the client would add by itself; only headers that the browser sent are passed on."""
 
 
@@ -63,21 +63,21 @@ class Upstream:
     async def connect(self, limit: int) -> tuple[StreamReader, StreamWriter]:
         """Open a separate connection, whose reader buffers up to ``limit`` bytes."""
         kind, _colon, path = self.address.partition(":")
-        async with asyncio.timeout(CONNECT_WITHIN):
+        async with asyncio.timeout(CONNECT_TIMEOUT):
             if kind == "unix":
                 return await asyncio.open_unix_connection(path, limit=limit)
             host, port = URL(self.address).host, URL(self.address).port
             return await asyncio.open_connection(host, port, limit=limit)
 
 
-class Upstreams:
+class UpstreamPool:
     """The clients of one process, by address."""
 
     def __init__(self) -> None:
         self._known: dict[str, Upstream] = {}
 
     @asynccontextmanager
-    async def at(self, address: str) -> AsyncIterator[Upstream]:
+    async def acquire(self, address: str) -> AsyncIterator[Upstream]:
         """Yield the upstream at ``unix:/path`` or ``http://host:port``; keep it open meanwhile."""
         upstream = self._known.pop(address, None) or _open(address)
         self._known[address] = upstream  # the last one is the most recently used
@@ -94,14 +94,14 @@ class Upstreams:
             await self._known.popitem()[1].client.close()
 
     async def _close_surplus(self) -> None:
-        while len(self._known) > MOST:
+        while len(self._known) > MAX_CLIENTS:
             idle = next((key for key, each in self._known.items() if not each.users), None)
             if idle is None:
                 return
             await self._known.pop(idle).client.close()
 
 
-def reach(address: str) -> tuple[BaseConnector, str]:
+def connector_for(address: str) -> tuple[BaseConnector, str]:
     """Return a connector to the server at this address, and the base URL for paths there."""
     kind, _colon, path = address.partition(":")
     if kind == "unix":
@@ -110,27 +110,27 @@ def reach(address: str) -> tuple[BaseConnector, str]:
 
 
 def _open(address: str) -> Upstream:
-    connector, base = reach(address)
+    connector, base = connector_for(address)
     client = ClientSession(
         connector=connector,
         cookie_jar=DummyCookieJar(),
         auto_decompress=False,
-        skip_auto_headers=UNSENT,
-        timeout=ClientTimeout(total=None, sock_connect=CONNECT_WITHIN),
-        max_line_size=LONGEST_HEADER,
-        max_field_size=LONGEST_HEADER,
+        skip_auto_headers=SKIPPED_HEADERS,
+        timeout=ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
     )
     return Upstream(client, base, address)
 
 
-MAX_HELD = 200
-HELD = 640 * 1024
+MAX_BLOCKED = 200
+MAX_BUFFERED_BYTES = 640 * 1024
 """Bytes: a piece that was read, what is written but unsent, and what the reader has read ahead."""
 
 GiveUp = Callable[[], None]
 
 
-class InFlight:
+class BlockedWriters:
     """The waiting directions of sockets, by project, longest first. One per process."""
 
     def __init__(self) -> None:
@@ -138,12 +138,12 @@ class InFlight:
         self._waiting: dict[int, dict[GiveUp, int]] = {}
 
     @contextmanager
-    def waiting(self, project_id: int, give_up: GiveUp) -> Iterator[None]:
+    def blocked(self, project_id: int, give_up: GiveUp) -> Iterator[None]:
         """Count one direction for as long as it waits; ``give_up`` closes its socket."""
         those = self._waiting.setdefault(project_id, {})
         those[give_up] = those.get(give_up, 0) + 1
         self._count += 1
-        if self._count > MAX_HELD:
+        if self._count > MAX_BLOCKED:
             most = max(self._waiting.values(), key=len)
             next(iter(most))()
         try:
@@ -164,56 +164,56 @@ MAX_CONNECTIONS = 256
 """Requests and sockets of one notebook open at once, in one process."""
 
 
-class TooMany(Exception):
+class TooManyConnections(Exception):
     """Raised if a notebook has `MAX_CONNECTIONS` open already."""
 
 
-class Visit:
-    """One open request or socket. ``over`` means that it was ended from outside."""
+class Connection:
+    """One open request or socket. ``cancelled`` means that it was ended from outside."""
 
-    __slots__ = ("over", "project_id", "task")
+    __slots__ = ("cancelled", "project_id", "task")
 
     def __init__(self, project_id: int) -> None:
         self.project_id = project_id
         self.task = cast("asyncio.Task[None]", asyncio.current_task())
-        self.over = False
+        self.cancelled = False
 
-    def end(self) -> None:
+    def cancel(self) -> None:
         """Cancel the request or socket, wherever it waits."""
-        if not self.over:
-            self.over = True
+        if not self.cancelled:
+            self.cancelled = True
             self.task.cancel()
 
 
-class Visits:
+class ConnectionTracker:
     """The open requests and sockets of one process, by credential."""
 
-    def __init__(self, verdicts: Verdicts) -> None:
-        self._verdicts = verdicts
-        self._open: dict[Credential, set[Visit]] = {}
+    def __init__(self, verdicts: AuthorizationCache) -> None:
+        self._authorizations = verdicts
+        self._open: dict[Credential, set[Connection]] = {}
         self._counts: Counter[int] = Counter()
-        self._guard: asyncio.Task[None] | None = None
+        self._recheck_task: asyncio.Task[None] | None = None
 
     @contextmanager
-    def open(self, credential: Credential, project_id: int) -> Iterator[Visit]:
+    def track(self, credential: Credential, project_id: int) -> Iterator[Connection]:
         """Track a request or socket for the length of the block.
 
         If the visit was ended from outside, execution continues after the block.
 
-        Raises `TooMany` if the notebook has `MAX_CONNECTIONS` open already.
+        Raises `TooManyConnections` if the notebook has `MAX_CONNECTIONS` open already.
         """
         if self._counts[project_id] >= MAX_CONNECTIONS:
-            raise TooMany
-        visit = Visit(project_id)
+            raise TooManyConnections
+        visit = Connection(project_id)
         self._counts[project_id] += 1
         visits = self._open.setdefault(credential, set())
         visits.add(visit)
-        if self._guard is None or self._guard.done():
-            self._guard = asyncio.create_task(self._watch())
+        if self._recheck_task is None or self._recheck_task.done():
+            self._recheck_task = asyncio.create_task(self._recheck())
         try:
             yield visit
         except asyncio.CancelledError:
-            if not visit.over:
+            if not visit.cancelled:
                 raise
             visit.task.uncancel()
         finally:
@@ -224,15 +224,15 @@ class Visits:
             if not visits and self._open.get(credential) is visits:
                 del self._open[credential]
 
-    async def _watch(self) -> None:
+    async def _recheck(self) -> None:
         while self._open:
             await asyncio.sleep(settings.PORTAL_GATEWAY_RECHECK)
             try:
-                verdicts = await self._verdicts.renew(list(self._open))
+                verdicts = await self._authorizations.refresh(list(self._open))
             except Exception:
                 log.exception("cannot ask whether open notebooks may stay open; trying again")
                 continue
             for credential, verdict in verdicts.items():
-                if verdict.ruling is not Ruling.ALLOWED:
+                if verdict.decision is not Decision.ALLOWED:
                     for visit in list(self._open.get(credential, ())):
-                        visit.end()
+                        visit.cancel()

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-ENTER = "/_bindery/enter"
-ALLOWED = "/_bindery/allowed"
-OURS = frozenset({ENTER, ALLOWED})
+ENTER_PATH = "/_bindery/enter"
+AUTH_PATH = "/_bindery/allowed"
+GATEWAY_PATHS = frozenset({ENTER_PATH, AUTH_PATH})
 """Paths on a notebook's host that the gateway answers itself: arrival with a ticket, and nginx."""
 
 

@@ -9,15 +9,15 @@ from typing import Any
 from aiohttp import ClientResponse
 
 from sessions.gateway import headers
-from sessions.gateway.connections import Upstream, Visit
-from sessions.gateway.request import Arrival
+from sessions.gateway.connections import Connection, Upstream
+from sessions.gateway.request import GatewayRequest
 
 
-class BadStatus(Exception):
+class InvalidStatus(Exception):
     """Raised for an answer whose status is not a valid final one."""
 
 
-class Exchange:
+class HttpProxy:
     """One request and its answer.
 
     ``started`` means that the answer is on its way. If it breaks off then, it is left incomplete,
@@ -29,35 +29,37 @@ class Exchange:
         self._listener: asyncio.Task[None] | None = None
         self.started = False
 
-    async def run(self, arrival: Arrival, upstream: Upstream, token: str, visit: Visit) -> None:
+    async def run(
+        self, request: GatewayRequest, upstream: Upstream, token: str, connection: Connection
+    ) -> None:
         """Pass the request on and the answer back.
 
         Raises `aiohttp.ClientError` or `OSError` if the server fails (`ClientResponseError` if HTTP
-        does not allow its answer), and `BadStatus` if its status is below 200, which would turn the
-        connection into a tunnel, or above 599.
+        does not allow its answer), and `InvalidStatus` if its status is below 200, which would turn
+        the connection into a tunnel, or above 599.
         """
         body = None
-        if b"content-length" in arrival.fields or b"transfer-encoding" in arrival.fields:
-            body = self._body(visit)
+        if b"content-length" in request.header_map or b"transfer-encoding" in request.header_map:
+            body = self._body(connection)
         else:
-            self._listen(visit)
+            self._watch_disconnect(connection)
         try:
             async with upstream.client.request(
-                arrival.method,
-                upstream.url(arrival.target),
-                headers=headers.to_notebook(arrival.headers, token),
+                request.method,
+                upstream.url(request.target),
+                headers=headers.to_notebook(request.headers, token),
                 data=body,
                 allow_redirects=False,
             ) as answer:
-                await self._pass_back(answer)
+                await self._send_response(answer)
         finally:
             if self._listener:
                 self._listener.cancel()
 
-    async def _pass_back(self, answer: ClientResponse) -> None:
+    async def _send_response(self, answer: ClientResponse) -> None:
         if not 200 <= answer.status < 600:
             answer.close()
-            raise BadStatus
+            raise InvalidStatus
         self.started = True
         onward = headers.from_notebook(answer.raw_headers)
         await self._send(
@@ -67,23 +69,23 @@ class Exchange:
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         await self._send({"type": "http.response.body", "body": b""})
 
-    async def _body(self, visit: Visit) -> AsyncIterator[bytes]:
+    async def _body(self, connection: Connection) -> AsyncIterator[bytes]:
         more = True
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                visit.end()
+                connection.cancel()
                 # A body that just ended here would pass for a whole one.
                 raise ConnectionAbortedError
             yield message.get("body", b"")
             more = message.get("more_body", False)
-        self._listen(visit)
+        self._watch_disconnect(connection)
 
-    def _listen(self, visit: Visit) -> None:
+    def _watch_disconnect(self, connection: Connection) -> None:
         """Break off if the visitor leaves before the answer is there."""
-        self._listener = asyncio.create_task(self._leaving(visit))
+        self._listener = asyncio.create_task(self._wait_for_disconnect(connection))
 
-    async def _leaving(self, visit: Visit) -> None:
+    async def _wait_for_disconnect(self, connection: Connection) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        visit.end()
+        connection.cancel()

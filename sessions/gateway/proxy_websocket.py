@@ -14,33 +14,41 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from portal.server.socket import BYTES, CLOSE_WITHIN, PING_INTERVAL, PING_TIMEOUT
-from sessions.gateway.connections import InFlight, Upstream, Visit
-from sessions.gateway.request import Arrival
-from sessions.gateway.websocket import Control, Frames, Opcode, Opened, Wrong, control, opened
+from sessions.gateway.connections import BlockedWriters, Connection, Upstream
+from sessions.gateway.request import GatewayRequest
+from sessions.gateway.websocket import (
+    ControlFrame,
+    FrameError,
+    FrameParser,
+    NotebookSocket,
+    Opcode,
+    build_control_frame,
+    open_socket,
+)
 
 log = logging.getLogger(__name__)
 
-NO_CODE, GOING_AWAY, BROKEN, TRY_AGAIN = 1005, 1001, 1011, 1013
-SLICE = 16 * 1024
+NO_STATUS, GOING_AWAY, INTERNAL_ERROR, TRY_AGAIN_LATER = 1005, 1001, 1011, 1013
+SLICE_BYTES = 16 * 1024
 """Bytes after which other tasks get a turn: they may be thousands of frames."""
-READ = 64 * 1024
+READ_BYTES = 64 * 1024
 
-Pass = Callable[[bytes], Awaitable[None]]
+SendBytes = Callable[[bytes], Awaitable[None]]
 
 
-class Farewell(NamedTuple):
+class CloseReason(NamedTuple):
     """The code and reason to close a WebSocket with."""
 
     code: int
     reason: str = ""
 
 
-NO_LONGER = Farewell(4403, "the right to this notebook has ended")
+ACCESS_ENDED = CloseReason(4403, "the right to this notebook has ended")
 """For a visitor who has lost access while the socket was open."""
-TOO_MUCH_WAITS = Farewell(TRY_AGAIN, "too much waits to be read; connect again")
+OVERLOADED = CloseReason(TRY_AGAIN_LATER, "too much waits to be read; connect again")
 
 
-class Relay:
+class WebSocketProxy:
     """One WebSocket between a visitor and a notebook server.
 
     ``started`` means that it was accepted, so it can be closed with a code. ``on_message`` is
@@ -48,42 +56,51 @@ class Relay:
     """
 
     def __init__(
-        self, receive: Any, send: Any, on_message: Callable[[bytes], None], in_flight: InFlight
+        self,
+        receive: Any,
+        send: Any,
+        on_message: Callable[[bytes], None],
+        in_flight: BlockedWriters,
     ) -> None:
         self._receive, self._send, self._on_message = receive, send, on_message
         self._in_flight, self._project = in_flight, 0
-        self._tasks: list[asyncio.Task[Farewell]] = []
-        self._heard = monotonic()
-        self._gave_up = self._closed = False
-        self._from_visitor, self._from_notebook = Frames(is_masked=True), Frames(is_masked=False)
+        self._tasks: list[asyncio.Task[CloseReason]] = []
+        self._last_received = monotonic()
+        self._aborted = self._closed = False
+        self._from_visitor, self._from_notebook = (
+            FrameParser(is_masked=True),
+            FrameParser(is_masked=False),
+        )
         self.started = False
 
-    async def run(self, arrival: Arrival, upstream: Upstream, token: str, visit: Visit) -> None:
+    async def run(
+        self, request: GatewayRequest, upstream: Upstream, token: str, connection: Connection
+    ) -> None:
         """Connect both sides and pass frames until one of them closes.
 
         Raises `OSError` if the server cannot be reached, `handshake.Refused` if it does not open
         the socket.
         """
-        self._project = visit.project_id
-        async with opened(arrival, upstream, token) as server:
+        self._project = connection.project_id
+        async with open_socket(request, upstream, token) as server:
             self.started = True
             await self._send(
                 {"type": "websocket.accept", "subprotocol": server.subprotocol, "bytes": True}
             )
             await self._both_ways(server)
 
-    async def break_off(self) -> None:
+    async def close_access_ended(self) -> None:
         """Close the visitor's side because their access has ended."""
         if not self._closed:
-            await self._close_to_visitor(NO_LONGER)
+            await self._close_to_visitor(ACCESS_ENDED)
 
-    def _give_up(self) -> None:
+    def _abort(self) -> None:
         """Close both sides: too much waits here, most of it for this notebook's sockets."""
-        self._gave_up = True
+        self._aborted = True
         for task in self._tasks:
             task.cancel()
 
-    async def _both_ways(self, server: Opened) -> None:
+    async def _both_ways(self, server: NotebookSocket) -> None:
         visitor = asyncio.create_task(self._pass_from_visitor(server))
         notebook = asyncio.create_task(self._pass_from_notebook(server))
         pinging = asyncio.create_task(self._ping())
@@ -94,26 +111,26 @@ class Relay:
             for task in self._tasks:
                 task.cancel()
             ends = await asyncio.gather(*self._tasks, return_exceptions=True)
-        left, ended, lost = [each if isinstance(each, Farewell) else None for each in ends]
-        if self._gave_up:
-            left = ended = TOO_MUCH_WAITS
+        left, ended, lost = [each if isinstance(each, CloseReason) else None for each in ends]
+        if self._aborted:
+            left = ended = OVERLOADED
         told = [
-            self._close_to_visitor(ended or left or lost or _why(ends)),
-            self._close_to_notebook(server, left or ended or Farewell(GOING_AWAY)),
+            self._close_to_visitor(ended or left or lost or _log_failures(ends)),
+            self._close_to_notebook(server, left or ended or CloseReason(GOING_AWAY)),
         ]
         await asyncio.gather(*told)
 
     # --- Both directions ---
-    async def _pass_from_visitor(self, server: Opened) -> Farewell:
+    async def _pass_from_visitor(self, server: NotebookSocket) -> CloseReason:
         async def onward(piece: bytes) -> None:
             server.writer.write(piece)
             await self._while_waiting(server.writer.drain())
 
         async def pong(payload: bytes) -> None:
-            await self._to_visitor(control(Opcode.PONG, payload, is_masked=False))
+            await self._to_visitor(build_control_frame(Opcode.PONG, payload, is_masked=False))
 
         while (message := await self._receive())["type"] == BYTES:
-            self._heard = monotonic()
+            self._last_received = monotonic()
             for part in _slices(message["bytes"]):
                 end = await self._pass(self._from_visitor, part, onward, pong)
                 for sample in self._from_visitor.samples:
@@ -123,22 +140,24 @@ class Relay:
                     return end
                 await asyncio.sleep(0)
         self._closed = True
-        return Farewell(GOING_AWAY)
+        return CloseReason(GOING_AWAY)
 
-    async def _pass_from_notebook(self, server: Opened) -> Farewell:
+    async def _pass_from_notebook(self, server: NotebookSocket) -> CloseReason:
         async def pong(payload: bytes) -> None:
-            server.writer.write(control(Opcode.PONG, payload, is_masked=True))
+            server.writer.write(build_control_frame(Opcode.PONG, payload, is_masked=True))
             await self._while_waiting(server.writer.drain())
 
-        while data := await server.reader.read(READ):
+        while data := await server.reader.read(READ_BYTES):
             for part in _slices(data):
                 end = await self._pass(self._from_notebook, part, self._to_visitor, pong)
                 if end:
                     return end
                 await asyncio.sleep(0)
-        return Farewell(BROKEN)
+        return CloseReason(INTERNAL_ERROR)
 
-    async def _pass(self, frames: Frames, data: bytes, onward: Pass, pong: Pass) -> Farewell | None:
+    async def _pass(
+        self, frames: FrameParser, data: bytes, onward: SendBytes, pong: SendBytes
+    ) -> CloseReason | None:
         """Pass data on; return the farewell once a side has closed or broken the protocol."""
         try:
             for each in frames.feed(data):
@@ -147,33 +166,35 @@ class Relay:
                 elif each.opcode is Opcode.PING:
                     await pong(each.payload)
                 elif each.opcode is Opcode.CLOSE:
-                    return _farewell(each)
-        except Wrong as wrong:
-            return Farewell(wrong.code, wrong.reason)
+                    return _close_reason(each)
+        except FrameError as wrong:
+            return CloseReason(wrong.code, wrong.reason)
         return None
 
-    async def _ping(self) -> Farewell:
+    async def _ping(self) -> CloseReason:
         """Keep the connection to the visitor alive, and notice when nobody is there any more."""
-        while monotonic() - self._heard < PING_TIMEOUT:
+        while monotonic() - self._last_received < PING_TIMEOUT:
             await asyncio.sleep(PING_INTERVAL)
-            await self._to_visitor(control(Opcode.PING, b"", is_masked=False))
-        return Farewell(GOING_AWAY)
+            await self._to_visitor(build_control_frame(Opcode.PING, b"", is_masked=False))
+        return CloseReason(GOING_AWAY)
 
     async def _to_visitor(self, piece: bytes) -> None:
         await self._while_waiting(self._send({"type": BYTES, "bytes": piece}))
 
     async def _while_waiting(self, sending: Awaitable[None]) -> None:
-        with self._in_flight.waiting(self._project, self._give_up):
+        with self._in_flight.blocked(self._project, self._abort):
             await sending
 
     # --- Closing ---
-    async def _close_to_visitor(self, farewell: Farewell) -> None:
+    async def _close_to_visitor(self, farewell: CloseReason) -> None:
         """Send the reason and leave time to read it: a visitor still sending would miss it."""
         if self._closed:
             return
         self._closed = True
-        words = control(Opcode.CLOSE, _payload(farewell, BROKEN), is_masked=False)
-        with suppress(OSError, Wrong):
+        words = build_control_frame(
+            Opcode.CLOSE, _close_payload(farewell, INTERNAL_ERROR), is_masked=False
+        )
+        with suppress(OSError, FrameError):
             async with asyncio.timeout(CLOSE_WITHIN):
                 await self._send({"type": BYTES, "bytes": words})
                 while not self._from_visitor.is_closed:
@@ -182,45 +203,47 @@ class Relay:
                         break
                     self._from_visitor.skip_to_close(message["bytes"])
 
-    async def _close_to_notebook(self, server: Opened, farewell: Farewell) -> None:
-        words = control(Opcode.CLOSE, _payload(farewell, GOING_AWAY), is_masked=True)
-        with suppress(OSError, Wrong):
+    async def _close_to_notebook(self, server: NotebookSocket, farewell: CloseReason) -> None:
+        words = build_control_frame(
+            Opcode.CLOSE, _close_payload(farewell, GOING_AWAY), is_masked=True
+        )
+        with suppress(OSError, FrameError):
             async with asyncio.timeout(CLOSE_WITHIN):
                 server.writer.write(words)
                 await server.writer.drain()
                 while not self._from_notebook.is_closed:
-                    data = await server.reader.read(READ)
+                    data = await server.reader.read(READ_BYTES)
                     if not data:
                         break
                     self._from_notebook.skip_to_close(data)
 
 
 def _slices(data: bytes) -> Iterator[bytes]:
-    return (data[at : at + SLICE] for at in range(0, len(data), SLICE))
+    return (data[at : at + SLICE_BYTES] for at in range(0, len(data), SLICE_BYTES))
 
 
-def _why(ends: Iterable[object]) -> Farewell:
+def _log_failures(ends: Iterable[object]) -> CloseReason:
     """Return the farewell of a socket that neither side closed: something failed or broke off."""
     for each in ends:
         if isinstance(each, Exception) and not isinstance(each, OSError):
             log.error("cannot pass on a socket", exc_info=each)
-    return Farewell(BROKEN)
+    return CloseReason(INTERNAL_ERROR)
 
 
-def _farewell(close: Control) -> Farewell:
+def _close_reason(close: ControlFrame) -> CloseReason:
     if len(close.payload) < 2:
-        return Farewell(NO_CODE)
+        return CloseReason(NO_STATUS)
     code, reason = int.from_bytes(close.payload[:2], "big"), close.payload[2:]
-    return Farewell(code, reason.decode("utf-8", "replace"))
+    return CloseReason(code, reason.decode("utf-8", "replace"))
 
 
-def _payload(farewell: Farewell, otherwise: int) -> bytes:
+def _close_payload(farewell: CloseReason, fallback: int) -> bytes:
     """Return the payload of a close frame: a code allowed there, and the reason.
 
     RFC 6455, section 7.4, says which codes are allowed.
     """
-    code = 1000 if farewell.code == NO_CODE else farewell.code
+    code = 1000 if farewell.code == NO_STATUS else farewell.code
     may = 1000 <= code <= 1014 and code not in {1004, 1006}
-    code = code if may or 3000 <= code < 5000 else otherwise
+    code = code if may or 3000 <= code < 5000 else fallback
     reason = farewell.reason.encode()[:123].decode("utf-8", "ignore")
     return code.to_bytes(2, "big") + reason.encode()

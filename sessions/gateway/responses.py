@@ -21,22 +21,22 @@ from django.utils.translation import gettext as _
 from keys import authentication
 from keys.models import digest
 from portal.lib.logs import context
-from portal.server.heads import deleting, is_doubtful
+from portal.server.heads import deletion_headers, is_conflicting
 from sessions.states import ProjectState
 
-from .authorize import SCOPE
+from .authorize import NOTEBOOK_SCOPE
 from .hosts import cookie_name, entrant_cookie_name, is_label, origin_of, transport_security
-from .request import Arrival, Headers, cookie_in
-from .tickets import LONGEST, Entry
+from .request import GatewayRequest, Headers, get_cookie
+from .tickets import MAX_PATH_LENGTH, Entry
 
-STARTING = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
-POLICY = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
-LOOK_AGAIN = 2
+STARTING_STATES = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
+CONTENT_SECURITY_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+REFRESH_SECONDS = 2
 """Seconds after which a waiting page reloads."""
 
 
 @dataclass
-class Answer:
+class GatewayResponse:
     """A whole HTTP answer."""
 
     status: int
@@ -63,9 +63,9 @@ class Notice:
     reference: str = ""
 
 
-def say(arrival: Arrival, notice: Notice) -> Answer:
+def render_notice(request: GatewayRequest, notice: Notice) -> GatewayResponse:
     """Return a notice in the format and language that the visitor asks for."""
-    form = _page if arrival.wants_page else _json
+    form = _page_response if request.wants_page else _json_response
     answer = form(notice)
     answer.headers += [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
     answer.headers.append((b"content-length", str(len(answer.body)).encode()))
@@ -76,7 +76,7 @@ def say(arrival: Arrival, notice: Notice) -> Answer:
     return answer
 
 
-def _page(notice: Notice) -> Answer:
+def _page_response(notice: Notice) -> GatewayResponse:
     context = {
         "title": notice.title,
         "message": notice.message,
@@ -87,23 +87,25 @@ def _page(notice: Notice) -> Answer:
     }
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
-        (b"content-security-policy", POLICY),
+        (b"content-security-policy", CONTENT_SECURITY_POLICY),
     ]
-    return Answer(notice.status, render_to_string("gateway/notice.html", context).encode(), headers)
+    return GatewayResponse(
+        notice.status, render_to_string("gateway/notice.html", context).encode(), headers
+    )
 
 
-def _json(notice: Notice) -> Answer:
+def _json_response(notice: Notice) -> GatewayResponse:
     content = {"code": notice.code, "detail": notice.message}
     if notice.reference:
         content["reference"] = notice.reference
     headers = [(b"content-type", b"application/json")]
-    return Answer(notice.status, json.dumps(content).encode(), headers)
+    return GatewayResponse(notice.status, json.dumps(content).encode(), headers)
 
 
-def language_of(arrival: Arrival) -> str:
+def language_of(arrival: GatewayRequest) -> str:
     """Return the visitor's language, from those that the site has."""
     request = HttpRequest()
-    request.META["HTTP_ACCEPT_LANGUAGE"] = arrival.text(b"accept-language")
+    request.META["HTTP_ACCEPT_LANGUAGE"] = arrival.header(b"accept-language")
     return translation.get_language_from_request(request)
 
 
@@ -112,13 +114,13 @@ def project_page(label: str) -> str:
     return f"{settings.PORTAL_URL}/projects/{label}/"
 
 
-def redirect(location: str, *headers: tuple[bytes, bytes]) -> Answer:
+def redirect(location: str, *headers: tuple[bytes, bytes]) -> GatewayResponse:
     """Return a redirect to ``location`` that must not be cached."""
     quiet = [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
-    return Answer(302, b"", [(b"location", location.encode()), *quiet, *headers])
+    return GatewayResponse(302, b"", [(b"location", location.encode()), *quiet, *headers])
 
 
-def welcome(arrival: Arrival, entry: Entry) -> Answer:
+def redirect_to_notebook(request: GatewayRequest, entry: Entry) -> GatewayResponse:
     """Redirect to the notebook, with the cookie that opens it and without the ticket."""
     return redirect(entry.path, _cookie(cookie_name(), entry.cookie))
 
@@ -130,114 +132,119 @@ def _cookie(name: str, secret: str) -> tuple[bytes, bytes]:
     return (b"set-cookie", f"{name}={secret}{attributes}{secure}".encode())
 
 
-def sign_in(arrival: Arrival) -> Answer:
+def sign_in(request: GatewayRequest) -> GatewayResponse:
     """Send a person to the portal to sign in; tell a program which credentials to send."""
-    if arrival.is_navigation and is_label(arrival.label):
-        return to_portal(arrival, arrival.target)
+    if request.is_navigation and is_label(request.label):
+        return redirect_to_portal(request, request.target)
     message = _("Sign in to the portal, or send an API token, to open this notebook.")
-    return say(arrival, Notice(401, "gateway.sign-in", _("Please sign in"), message))
+    return render_notice(request, Notice(401, "gateway.sign-in", _("Please sign in"), message))
 
 
-def to_portal(arrival: Arrival, path: str) -> Answer:
+def redirect_to_portal(request: GatewayRequest, path: str) -> GatewayResponse:
     """Redirect to the portal for a ticket, with a secret that only this browser holds."""
     name = entrant_cookie_name()
-    held = cookie_in(arrival.headers, name)
+    held = get_cookie(request.headers, name)
     secret = held or secrets.token_urlsafe(32)
-    query = {"path": path if len(path) <= LONGEST else "/", "entrant": digest(secret)}
+    query = {"path": path if len(path) <= MAX_PATH_LENGTH else "/", "entrant": digest(secret)}
     cookies = [] if held else [_cookie(name, secret)]
     for planted in (name, cookie_name()):
-        if is_doubtful(arrival.headers, planted):
-            host = urlsplit(origin_of(arrival.label)).hostname or ""
-            cookies = [*deleting(planted, host, arrival.path), *cookies]
-    return redirect(f"{project_page(arrival.label)}open/?{urlencode(query)}", *cookies)
+        if is_conflicting(request.headers, planted):
+            host = urlsplit(origin_of(request.label)).hostname or ""
+            cookies = [*deletion_headers(planted, host, request.path), *cookies]
+    return redirect(f"{project_page(request.label)}open/?{urlencode(query)}", *cookies)
 
 
-def not_found(arrival: Arrival) -> Answer:
+def not_found(request: GatewayRequest) -> GatewayResponse:
     """Answer 404: there is no such notebook, or the visitor may not open it."""
     message = _("There is no such notebook, or it is not yours.")
-    return say(arrival, Notice(404, "gateway.not-found", _("Not found"), message))
+    return render_notice(request, Notice(404, "gateway.not-found", _("Not found"), message))
 
 
-def no_scope(arrival: Arrival) -> Answer:
+def no_scope(request: GatewayRequest) -> GatewayResponse:
     """Answer 403: the API token lacks the scope for notebooks."""
-    notice = Notice(403, authentication.CODE, _("Refused"), authentication.lacks(SCOPE))
-    answer = say(arrival, notice)
-    answer.headers.append((b"www-authenticate", authentication.challenge(SCOPE).encode()))
+    notice = Notice(
+        403,
+        authentication.MISSING_SCOPE_CODE,
+        _("Refused"),
+        authentication.missing_scope_message(NOTEBOOK_SCOPE),
+    )
+    answer = render_notice(request, notice)
+    answer.headers.append((b"www-authenticate", authentication.challenge(NOTEBOOK_SCOPE).encode()))
     return answer
 
 
-def foreign(arrival: Arrival) -> Answer:
+def cross_site(request: GatewayRequest) -> GatewayResponse:
     """Answer 403: another site made the request."""
     message = _("Another site asked for this, so it was refused. Open the notebook itself.")
-    return say(arrival, Notice(403, "gateway.origin", _("Refused"), message))
+    return render_notice(request, Notice(403, "gateway.origin", _("Refused"), message))
 
 
-def used_ticket(arrival: Arrival) -> Answer:
+def invalid_ticket(request: GatewayRequest) -> GatewayResponse:
     """Answer 410: the ticket is used, too old, or for another browser."""
     message = _(
         "This link has been used already, is too old, or is for another browser. Open the notebook"
         " once more. Its host has to be allowed to set cookies."
     )
     notice = Notice(410, "gateway.ticket", _("This link is not good any more"), message)
-    notice.label, notice.action = arrival.label, _("To the project")
-    return say(arrival, notice)
+    notice.label, notice.action = request.label, _("To the project")
+    return render_notice(request, notice)
 
 
-def not_running(arrival: Arrival, state: str) -> Answer:
+def not_running(request: GatewayRequest, state: str) -> GatewayResponse:
     """Answer 503: the notebook is starting, so wait; or it is stopped.
 
     A stopped notebook starts on the portal's page only.
     """
-    if state in STARTING:
+    if state in STARTING_STATES:
         title, message = _("Your notebook is starting"), _("It opens here as soon as it is ready.")
-        refresh, action = LOOK_AGAIN, _("See how far it is")
+        refresh, action = REFRESH_SECONDS, _("See how far it is")
     else:
         title = _("Your notebook is not running")
         message = _("Start it on its project's page. Your files are kept.")
         refresh, action = 0, _("To the project")
-    notice = Notice(503, "gateway.not-running", title, message, refresh, arrival.label, action)
-    return say(arrival, notice)
+    notice = Notice(503, "gateway.not-running", title, message, refresh, request.label, action)
+    return render_notice(request, notice)
 
 
-def no_answer(arrival: Arrival) -> Answer:
+def no_answer(request: GatewayRequest) -> GatewayResponse:
     """Answer 503: the notebook server should be running, but does not answer."""
     title = _("Your notebook does not answer")
     message = _("It should be running, but does not answer. If it stays so, stop and start it.")
     action = _("To the project")
-    notice = Notice(503, "gateway.no-answer", title, message, 5, arrival.label, action)
+    notice = Notice(503, "gateway.no-answer", title, message, 5, request.label, action)
     notice.reference = context.reference()
-    return say(arrival, notice)
+    return render_notice(request, notice)
 
 
-def bad_answer(arrival: Arrival) -> Answer:
+def bad_answer(request: GatewayRequest) -> GatewayResponse:
     """Answer 502: the notebook server sent something that HTTP does not allow."""
     message = _("It answered in a way that HTTP does not allow. Look at the application in it.")
     notice = Notice(502, "gateway.bad-answer", _("Your notebook answers wrongly"), message)
-    notice.label, notice.action = arrival.label, _("To the project")
-    return say(arrival, notice)
+    notice.label, notice.action = request.label, _("To the project")
+    return render_notice(request, notice)
 
 
-def too_many(arrival: Arrival) -> Answer:
+def too_many_connections(request: GatewayRequest) -> GatewayResponse:
     """Answer 429: too many requests to this notebook are open."""
     title = _("Too much at once")
     message = _("Too many requests to this notebook are under way. Close some of its tabs.")
-    return say(arrival, Notice(429, "gateway.too-many", title, message, 5))
+    return render_notice(request, Notice(429, "gateway.too-many", title, message, 5))
 
 
-def trouble(arrival: Arrival) -> Answer:
+def unavailable(request: GatewayRequest) -> GatewayResponse:
     """Answer 503: the portal cannot look up who may open the notebook."""
     title = _("The portal has a problem")
     message = _("It cannot look up at present who may open this notebook. Try again in a minute.")
     notice = Notice(503, "gateway.unavailable", title, message, 10, reference=context.reference())
-    return say(arrival, notice)
+    return render_notice(request, notice)
 
 
-async def give(answer: Answer, arrival: Arrival, send: Any) -> None:
+async def send_response(response: GatewayResponse, request: GatewayRequest, send: Any) -> None:
     """Send an answer; for a WebSocket, instead of opening it."""
-    part = "websocket.http.response" if arrival.is_socket else "http.response"
-    start = {"status": answer.status, "headers": [*answer.headers, *transport_security()]}
+    part = "websocket.http.response" if request.is_socket else "http.response"
+    start = {"status": response.status, "headers": [*response.headers, *transport_security()]}
     await send({"type": f"{part}.start", **start})
-    await send({"type": f"{part}.body", "body": answer.body})
-    if arrival.is_socket:
+    await send({"type": f"{part}.body", "body": response.body})
+    if request.is_socket:
         # The server closes the connection now; returning before it has would look like a fault.
         await asyncio.sleep(0)

@@ -1,11 +1,11 @@
 """Let a browser into a notebook's host with a ticket, which is swapped for a cookie.
 
 The two hosts share no cookie. So the portal, which knows the person, sends the browser on with a
-signed ticket, valid once and for `LIFE` seconds. After that, `authorize` decides request by
-request.
+signed ticket, valid once and for `LIFETIME_SECONDS` seconds. After that, `authorize` decides
+request by request.
 
 A ticket is bound to the browser that asked for it, like an OAuth code by its ``state``. The browser
-begins at the notebook's host (`begin`), which gives it a secret in a cookie and sends it to the
+begins at the notebook's host (`entry_url`), which gives it a secret in a cookie and sends it to the
 portal with the secret's digest; the portal puts the digest into the ticket. A browser that follows
 somebody else's ticket has another secret or none, and is not let into somebody else's notebook.
 """
@@ -29,16 +29,16 @@ from django.utils.translation import gettext as _
 from keys.models import digest
 from portal.models import User
 from sessions.errors import UserError
-from sessions.gateway.hosts import ENTER
+from sessions.gateway.hosts import ENTER_PATH
 from sessions.models import Access, Project
 
-LIFE = 30
-UNUSED = timedelta(minutes=1)
+LIFETIME_SECONDS = 30
+UNUSED_LIFETIME = timedelta(minutes=1)
 SALT = "bindery.gateway.ticket"
-LONGEST = 4000
+MAX_PATH_LENGTH = 4000
 
 
-class NotYours(UserError):
+class NotOwner(UserError):
     """Raised for anyone but the owner, also for staff: they see the project's page only."""
 
     status = 403
@@ -52,57 +52,63 @@ class Entry:
     path: str
 
 
-def begin(user: User, project: Project, path: str = "") -> str:
+def entry_url(user: User, project: Project, path: str = "") -> str:
     """Return the address on the notebook's host where a browser begins.
 
-    Raises `NotYours` if the project is not the user's.
+    Raises `NotOwner` if the project is not the user's.
     """
     _refuse_others(user, project)
     query = f"?{urlencode({'path': path})}" if path else ""
-    return f"{project.notebook_url.rstrip('/')}{ENTER}{query}"
+    return f"{project.notebook_url.rstrip('/')}{ENTER_PATH}{query}"
 
 
-def issue(user: User, project: Project, session_key: str, entrant: str, path: str = "") -> str:
+def issue_ticket(
+    user: User, project: Project, session_key: str, entrant: str, path: str = ""
+) -> str:
     """Return the address on the notebook's host that lets this browser in, once.
 
-    The ticket in it is valid for `LIFE` seconds.
+    The ticket in it is valid for `LIFETIME_SECONDS` seconds.
 
     ``session_key`` is the browser's portal session: access ends with it. ``entrant`` is the digest
     of the secret that this browser holds on the notebook's host. ``path`` is where to go on that
     host; without it, the project's own file is opened.
 
-    Raises `NotYours` if the project is not the user's.
+    Raises `NotOwner` if the project is not the user's.
     """
     _refuse_others(user, project)
     secret = secrets.token_urlsafe(32)
     Access.objects.create(user=user, project=project, browser=session_key, ticket=digest(secret))
-    goes = destination(path) or _file(project.path)
+    goes = safe_path(path) or _file_path(project.path)
     ticket = signing.dumps([secret, goes, entrant], salt=SALT)
-    return f"{project.notebook_url.rstrip('/')}{ENTER}?{urlencode({'ticket': ticket})}"
+    return f"{project.notebook_url.rstrip('/')}{ENTER_PATH}?{urlencode({'ticket': ticket})}"
 
 
 def _refuse_others(user: User, project: Project) -> None:
     if project.owner_id != user.pk:
-        raise NotYours("gateway.not-yours", _("Only its owner can open this notebook."))
+        raise NotOwner("gateway.not-yours", _("Only its owner can open this notebook."))
 
 
-def is_entrant(text: str) -> bool:
+def is_entrant_digest(text: str) -> bool:
     """Return whether ``text`` is the digest of a secret, as the gateway sends it."""
     return re.fullmatch("[0-9a-f]{64}", text) is not None
 
 
-def destination(path: str) -> str:
+def safe_path(path: str) -> str:
     """Return ``path`` if it is on the same host and fit for a ``Location`` header; otherwise ""."""
-    safe = path.startswith("/") and not path.startswith(("//", ENTER)) and len(path) <= LONGEST
+    safe = (
+        path.startswith("/")
+        and not path.startswith(("//", ENTER_PATH))
+        and len(path) <= MAX_PATH_LENGTH
+    )
     return iri_to_uri(path) if safe and path.isprintable() and "\\" not in path else ""
 
 
-def _file(path: str) -> str:
+def _file_path(path: str) -> str:
     tidy = path.strip("/")
     return f"/lab/tree/{quote(tidy)}" if tidy else "/lab"
 
 
-def redeem(ticket: str, label: str, entrant: str, held: str = "") -> Entry | None:
+def redeem(ticket: str, label: str, entrant: str, held_cookie: str = "") -> Entry | None:
     """Swap a ticket for a cookie on the host ``label``.
 
     ``entrant`` is the digest of the secret that the browser holds. ``held`` is a cookie that the
@@ -111,7 +117,7 @@ def redeem(ticket: str, label: str, entrant: str, held: str = "") -> Entry | Non
     Return None if the ticket is not valid, has expired, is used, or was made for another browser.
     """
     try:
-        secret, path, asked = signing.loads(ticket, salt=SALT, max_age=LIFE)
+        secret, path, asked = signing.loads(ticket, salt=SALT, max_age=LIFETIME_SECONDS)
     except (signing.BadSignature, ValueError):  # or one of an earlier version
         return None
     if not entrant or not constant_time_compare(asked, entrant):
@@ -123,10 +129,10 @@ def redeem(ticket: str, label: str, entrant: str, held: str = "") -> Entry | Non
     unused = Access.objects.filter(ticket=digest(secret), cookie=None, project=project)
     if project is None or not unused.update(cookie=digest(cookie)):
         return None
-    return Entry(_kept(digest(cookie), held) or cookie, path)
+    return Entry(_reuse_cookie(digest(cookie), held_cookie) or cookie, path)
 
 
-def _kept(new: str, held: str) -> str:
+def _reuse_cookie(new: str, held: str) -> str:
     """Return ``held`` if it opens the same notebook for the same browser; else "".
 
     The new row is deleted if ``held`` stays.
@@ -158,6 +164,6 @@ def sweep() -> None:
     """Delete the access rows that cannot open anything any more."""
     now = timezone.now()
     signed_in = PortalSession.objects.filter(session_key=OuterRef("browser"), expire_date__gt=now)
-    unused = Q(cookie=None, created__lt=now - UNUSED)
+    unused = Q(cookie=None, created__lt=now - UNUSED_LIFETIME)
     gone = Q(project__removed__isnull=False)
     Access.objects.filter(unused | gone | ~Exists(signed_in)).delete()

@@ -25,18 +25,18 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C where it can be
 
 from sessions.gateway import headers
-from sessions.gateway.connections import LONGEST_HEADER, Upstream
-from sessions.gateway.request import Arrival
-from sessions.jupyter import WEBSOCKET_MAX
+from sessions.gateway.connections import MAX_HEADER_BYTES, Upstream
+from sessions.gateway.request import GatewayRequest
+from sessions.jupyter import MAX_WEBSOCKET_MESSAGE
 
-WITHIN = 60.0
+HANDSHAKE_TIMEOUT = 60.0
 """Seconds to wait for the notebook's answer; it may have to look for a kernel first."""
-_NONSENSE = 0
+_INVALID_STATUS = 0
 """Status that stands for an answer which HTTP does not allow."""
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
-class Refused(Exception):
+class HandshakeRejected(Exception):
     """Raised if the notebook server answers with this status instead of opening the socket."""
 
     def __init__(self, status: int) -> None:
@@ -45,7 +45,7 @@ class Refused(Exception):
 
 
 @dataclass
-class Opened:
+class NotebookSocket:
     """An open WebSocket to a notebook server, after the handshake."""
 
     reader: StreamReader
@@ -54,19 +54,21 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened(arrival: Arrival, upstream: Upstream, token: str) -> AsyncIterator[Opened]:
+async def open_socket(
+    request: GatewayRequest, upstream: Upstream, token: str
+) -> AsyncIterator[NotebookSocket]:
     """Yield an open WebSocket to this notebook server, and close it after the block.
 
-    Raises `Refused` if the server answers with another status, or `OSError` if it cannot be reached
-    or its handshake is not valid.
+    Raises `HandshakeRejected` if the server answers with another status, or `OSError` if it cannot
+    be reached or its handshake is not valid.
     """
-    reader, writer = await upstream.connect(LONGEST_HEADER)
+    reader, writer = await upstream.connect(MAX_HEADER_BYTES)
     try:
         key = base64.b64encode(secrets.token_bytes(16))
-        writer.write(_request(arrival, upstream, token, key))
-        async with asyncio.timeout(WITHIN):
-            answer = await _answer(reader)
-        yield Opened(reader, writer, _subprotocol(answer, arrival, key))
+        writer.write(_build_request(request, upstream, token, key))
+        async with asyncio.timeout(HANDSHAKE_TIMEOUT):
+            answer = await _read_response(reader)
+        yield NotebookSocket(reader, writer, _subprotocol(answer, request, key))
     finally:
         _close(writer)
 
@@ -78,21 +80,21 @@ def _close(writer: StreamWriter) -> None:
     writer.close()
 
 
-def _request(arrival: Arrival, upstream: Upstream, token: str, key: bytes) -> bytes:
-    fields = headers.to_notebook(arrival.headers, token)
+def _build_request(request: GatewayRequest, upstream: Upstream, token: str, key: bytes) -> bytes:
+    fields = headers.to_notebook(request.headers, token)
     fields["Connection"], fields["Upgrade"] = "Upgrade", "websocket"
     fields["Sec-WebSocket-Version"], fields["Sec-WebSocket-Key"] = "13", key.decode()
-    if arrival.subprotocols:
-        fields["Sec-WebSocket-Protocol"] = ", ".join(arrival.subprotocols)
+    if request.subprotocols:
+        fields["Sec-WebSocket-Protocol"] = ", ".join(request.subprotocols)
     lines = [
-        f"GET {arrival.target} HTTP/1.1",
+        f"GET {request.target} HTTP/1.1",
         *(f"{name}: {each}" for name, each in fields.items()),
     ]
     return "\r\n".join([*lines, "", ""]).encode("utf-8")
 
 
 @dataclass
-class _Answer:
+class _HandshakeResponse:
     """The answer to a handshake, filled in by httptools while it parses."""
 
     status: int = 0
@@ -102,45 +104,45 @@ class _Answer:
         self.fields[name.lower()] = value
 
 
-async def _answer(reader: StreamReader) -> _Answer:
+async def _read_response(reader: StreamReader) -> _HandshakeResponse:
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         raise ConnectionError("no whole answer to a handshake") from error
-    answer = _Answer()
+    answer = _HandshakeResponse()
     parser = HttpResponseParser(answer)
     try:
         parser.feed_data(head)
     except HttpParserUpgrade:
         pass
     except HttpParserError as error:
-        raise Refused(_NONSENSE) from error
+        raise HandshakeRejected(_INVALID_STATUS) from error
     answer.status = parser.get_status_code()
     return answer
 
 
-def _subprotocol(answer: _Answer, arrival: Arrival, key: bytes) -> str | None:
+def _subprotocol(answer: _HandshakeResponse, request: GatewayRequest, key: bytes) -> str | None:
     """Return the subprotocol that both sides speak.
 
-    Raises `Refused` or `ConnectionError` if the answer does not fit the request.
+    Raises `HandshakeRejected` or `ConnectionError` if the answer does not fit the request.
     """
     if answer.status != 101:
-        raise Refused(answer.status)
+        raise HandshakeRejected(answer.status)
     digest = hashlib.sha1(key + GUID, usedforsecurity=False).digest()
     if answer.fields.get(b"sec-websocket-accept", b"") != base64.b64encode(digest):
         raise ConnectionError("a handshake that fits another key")
     if answer.fields.get(b"sec-websocket-extensions"):
         raise ConnectionError("an extension that nobody asked for")
     chosen = answer.fields.get(b"sec-websocket-protocol", b"").decode("latin-1")
-    return chosen if chosen in arrival.subprotocols else None
+    return chosen if chosen in request.subprotocols else None
 
 
-MAX_MESSAGE = WEBSOCKET_MAX
+MAX_MESSAGE = MAX_WEBSOCKET_MESSAGE
 """Bytes, in both directions; the limit of JupyterLab too."""
-PIECE = 16 * 1024
+MAX_WHOLE_FRAME = 16 * 1024
 """Bytes up to which a frame stays whole; a multiple of four, the length of a mask."""
-SAMPLE = 4097
-"""Bytes of each message that are shown to observers: one more than `activity.LONGEST`."""
+SAMPLE_BYTES = 4097
+"""Bytes of each message that are shown to observers: one more than `activity.MAX_BODY_BYTES`."""
 PROTOCOL_ERROR, TOO_BIG = 1002, 1009
 
 
@@ -151,18 +153,18 @@ class Opcode(IntEnum):
     CLOSE, PING, PONG = 8, 9, 10
 
 
-KNOWN = frozenset(Opcode)
+KNOWN_OPCODES = frozenset(Opcode)
 
 
 @dataclass(frozen=True)
-class Control:
+class ControlFrame:
     """A control frame."""
 
     opcode: Opcode
     payload: bytes
 
 
-class Wrong(Exception):
+class FrameError(Exception):
     """Raised for an invalid or too large frame; has the code and reason to close with."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -170,7 +172,7 @@ class Wrong(Exception):
         self.code, self.reason = code, reason
 
 
-def frame(opcode: int, payload: bytes, mask: bytes = b"", *, fin: bool = True) -> bytes:
+def build_frame(opcode: int, payload: bytes, mask: bytes = b"", *, fin: bool = True) -> bytes:
     """Return a frame. If there is a mask, ``payload`` must be masked already."""
     size, masked = len(payload), 0x80 if mask else 0
     first = (0x80 if fin else 0) | opcode
@@ -183,13 +185,13 @@ def frame(opcode: int, payload: bytes, mask: bytes = b"", *, fin: bool = True) -
     return b"".join((head, mask, payload))
 
 
-def control(opcode: Opcode, payload: bytes, *, is_masked: bool) -> bytes:
+def build_control_frame(opcode: Opcode, payload: bytes, *, is_masked: bool) -> bytes:
     """Return a control frame of the gateway's own."""
     mask = secrets.token_bytes(4) if is_masked else b""
-    return frame(opcode, apply_mask(payload, mask) if mask else payload, mask)
+    return build_frame(opcode, apply_mask(payload, mask) if mask else payload, mask)
 
 
-class Frames:
+class FrameParser:
     """One direction of one WebSocket. ``is_masked`` is for frames from a client to a server."""
 
     def __init__(self, *, is_masked: bool, limit: int = MAX_MESSAGE) -> None:
@@ -205,10 +207,10 @@ class Frames:
         self.samples: list[bytes] = []
         """Beginnings of the messages that ended since these were last taken."""
 
-    def feed(self, data: bytes) -> Iterator[bytes | Control]:
+    def feed(self, data: bytes) -> Iterator[bytes | ControlFrame]:
         """Yield the bytes to pass on, and the control frames, which end here.
 
-        Raises `Wrong` at a frame that must not be passed on. After one that was too large,
+        Raises `FrameError` at a frame that must not be passed on. After one that was too large,
         everything but control frames is skipped.
         """
         self._buffer += data
@@ -216,7 +218,7 @@ class Frames:
         while True:
             try:
                 step = self._within_frame() if self._is_inside else self._next_frame()
-            except Wrong:
+            except FrameError:
                 yield b"".join(ready)  # everything before it was valid
                 raise
             if step is None:
@@ -240,7 +242,7 @@ class Frames:
                 break
         return self.is_closed
 
-    def _next_frame(self) -> bytes | Control | None:
+    def _next_frame(self) -> bytes | ControlFrame | None:
         """Read a frame's head; return None if it is incomplete."""
         buffer = self._buffer
         if len(buffer) < 2:
@@ -263,23 +265,23 @@ class Frames:
     def _check(self, first: int, second: int, opcode: int) -> None:
         size, is_control = second & 0x7F, opcode >= Opcode.CLOSE
         if first & 0x70:
-            raise Wrong(PROTOCOL_ERROR, "reserved bits are set")
-        if opcode not in KNOWN:
-            raise Wrong(PROTOCOL_ERROR, "unknown kind of frame")
+            raise FrameError(PROTOCOL_ERROR, "reserved bits are set")
+        if opcode not in KNOWN_OPCODES:
+            raise FrameError(PROTOCOL_ERROR, "unknown kind of frame")
         if bool(second & 0x80) is not self._is_masked:
-            raise Wrong(PROTOCOL_ERROR, "wrongly masked")
+            raise FrameError(PROTOCOL_ERROR, "wrongly masked")
         if is_control and (size > 125 or not first & 0x80):
-            raise Wrong(PROTOCOL_ERROR, "too large a control frame")
+            raise FrameError(PROTOCOL_ERROR, "too large a control frame")
         if not is_control and (self._message is None) is (opcode == Opcode.CONTINUATION):
-            raise Wrong(PROTOCOL_ERROR, "not the frame that has to follow")
+            raise FrameError(PROTOCOL_ERROR, "not the frame that has to follow")
 
-    def _control(self, opcode: Opcode, head: int, size: int, mask: bytes) -> Control | None:
+    def _control(self, opcode: Opcode, head: int, size: int, mask: bytes) -> ControlFrame | None:
         if len(self._buffer) < head + size:
             return None
         payload = bytes(self._buffer[head : head + size])
         del self._buffer[: head + size]
         self.is_closed = self.is_closed or opcode is Opcode.CLOSE
-        return Control(opcode, apply_mask(payload, mask) if mask else payload)
+        return ControlFrame(opcode, apply_mask(payload, mask) if mask else payload)
 
     def _begin(self, opcode: int, size: int, mask: bytes, *, fin: bool) -> None:
         if opcode != Opcode.CONTINUATION:
@@ -288,11 +290,11 @@ class Frames:
         self._left, self._fin, self._mask, self._is_inside = size, fin, mask, True
         if self._message > self._limit and not self._is_skipping:
             self._is_skipping = True
-            raise Wrong(TOO_BIG, f"a message larger than {self._limit // 1024**2} MB")
+            raise FrameError(TOO_BIG, f"a message larger than {self._limit // 1024**2} MB")
 
     def _within_frame(self) -> bytes | None:
         """Return the next piece of the frame; None if too little of it has arrived."""
-        if len(self._buffer) < min(self._left, PIECE):
+        if len(self._buffer) < min(self._left, MAX_WHOLE_FRAME):
             return None
         size = min(self._left, len(self._buffer))
         if size < self._left:
@@ -302,19 +304,19 @@ class Frames:
         self._left -= size
         self._is_inside = self._left > 0
         ends = self._fin and not self._is_inside
-        self._note(payload, ends=ends)
+        self._sample_payload(payload, ends=ends)
         if ends:
             self._message = None
         elif not payload:
             return b""  # an empty beginning or continuation: the next piece carries its opcode
-        piece = frame(self._opening, payload, self._mask, fin=ends)
+        piece = build_frame(self._opening, payload, self._mask, fin=ends)
         self._opening = Opcode.CONTINUATION
         return piece
 
-    def _note(self, payload: bytes, *, ends: bool) -> None:
+    def _sample_payload(self, payload: bytes, *, ends: bool) -> None:
         if not self._is_masked or self._is_skipping:
             return  # nobody reads samples of notebooks' messages
-        room = SAMPLE - len(self._sample)
+        room = SAMPLE_BYTES - len(self._sample)
         if room > 0:
             self._sample += apply_mask(payload[:room], self._mask)
         if ends:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.egress.addresses import Refused
 from sessions.errors import BinderyError, TemporaryError, UserError
 
@@ -42,17 +42,17 @@ def key_page(url: str) -> str:
     return KEY_PAGES.get(urlsplit(url).hostname or "", "")
 
 
-def ssh_failure(complaint: str, url: str, identity: Identity, git: str) -> UserError | None:
+def ssh_failure(stderr: str, url: str, identity: SshIdentity, git: str) -> UserError | None:
     """Return the error that a complaint of ssh or the server means; None if it is not about keys.
 
     ``git`` is the complaint in a form that may be shown.
     """
     host = urlsplit(url).hostname or url
-    if _HOST_KEY.search(complaint):
+    if _HOST_KEY.search(stderr):
         return _host_key_changed(host, git)
-    if _KEY.search(complaint):
+    if _KEY.search(stderr):
         return _key_not_accepted(url, host, identity, git)
-    if _CLOSED.search(complaint):
+    if _CLOSED.search(stderr):
         return _closed(url, identity, git)
     return None
 
@@ -71,7 +71,7 @@ def _host_key_changed(host: str, git: str) -> UserError:
     )
 
 
-def _key_not_accepted(url: str, host: str, identity: Identity, git: str) -> UserError:
+def _key_not_accepted(url: str, host: str, identity: SshIdentity, git: str) -> UserError:
     page = key_page(url)
     values = {"host": host, "page": page, "account": f"{settings.PORTAL_URL}/account/"}
     if page:
@@ -93,7 +93,7 @@ def _key_not_accepted(url: str, host: str, identity: Identity, git: str) -> User
     )
 
 
-def _closed(url: str, identity: Identity, git: str) -> UserError:
+def _closed(url: str, identity: SshIdentity, git: str) -> UserError:
     return UserError(
         "launch.repository-not-found",
         _(
@@ -106,7 +106,7 @@ def _closed(url: str, identity: Identity, git: str) -> UserError:
     )
 
 
-LONGEST_DETAIL = 500
+MAX_DETAIL_LENGTH = 500
 
 _CERTIFICATE = re.compile(r"certificate|SSL|TLS|gnutls", re.IGNORECASE)
 _MISSING = re.compile(
@@ -127,12 +127,12 @@ _WITHHELD = re.compile(
 )
 
 
-def withheld(outcome: Outcome) -> bool:
+def refuses_fetch(outcome: Outcome) -> bool:
     """Return whether the server answers, but refuses this way of fetching."""
-    return not outcome.unreached and bool(_WITHHELD.search(outcome.complaint))
+    return not outcome.connection_errors and bool(_WITHHELD.search(outcome.stderr))
 
 
-def no_such_commit(commit: str, url: str) -> UserError:
+def commit_not_found(commit: str, url: str) -> UserError:
     """Return the error for a commit that the repository does not have."""
     return UserError(
         "launch.ref-not-found",
@@ -142,7 +142,7 @@ def no_such_commit(commit: str, url: str) -> UserError:
 
 
 def failure(
-    outcome: Outcome, url: str, commit: str = "", identity: Identity | None = None
+    outcome: Outcome, url: str, commit: str = "", identity: SshIdentity | None = None
 ) -> BinderyError:
     """Return the error that an unanswered run means for the person who asked for ``url``.
 
@@ -150,30 +150,30 @@ def failure(
     offered to the server.
     """
     host = urlsplit(url).hostname or url
-    for error in outcome.unreached:
-        return _unreached(error, host)
-    if outcome.late:
-        return _late(host)
-    if commit and _NO_COMMIT.search(outcome.complaint):
-        return no_such_commit(commit, url)
+    for error in outcome.connection_errors:
+        return _connection_error(error, host)
+    if outcome.timed_out:
+        return _host_timeout(host)
+    if commit and _NO_COMMIT.search(outcome.stderr):
+        return commit_not_found(commit, url)
     if identity:
-        complaint = outcome.complaint
-        about_keys = ssh_failure(complaint, url, identity, clean(complaint))
+        complaint = outcome.stderr
+        about_keys = ssh_failure(complaint, url, identity, sanitize(complaint))
         if about_keys:
             return about_keys
-    return _complained(outcome.complaint, url, host)
+    return _explain_stderr(outcome.stderr, url, host)
 
 
-def _complained(complaint: str, url: str, host: str) -> BinderyError:
-    detail = clean(complaint)
-    if _MISSING.search(complaint):
+def _explain_stderr(stderr: str, url: str, host: str) -> BinderyError:
+    detail = sanitize(stderr)
+    if _MISSING.search(stderr):
         return UserError(
             "launch.repository-not-found",
             _("%(url)s does not exist or is private. Check the spelling, or make it public.")
             % {"url": url},
             git=detail,
         )
-    if _TOO_LARGE.search(complaint):
+    if _TOO_LARGE.search(stderr):
         return UserError(
             "launch.repository-too-large",
             _(
@@ -182,13 +182,13 @@ def _complained(complaint: str, url: str, host: str) -> BinderyError:
             ),
             git=detail,
         )
-    if _NO_ROOM.search(complaint):
+    if _NO_ROOM.search(stderr):
         return TemporaryError(
             "launch.no-room",
             _("The portal has no room for what it has to fetch. Try again later."),
             git=detail,
         )
-    if _CERTIFICATE.search(complaint):
+    if _CERTIFICATE.search(stderr):
         return UserError(
             "launch.host-certificate",
             _(
@@ -198,7 +198,7 @@ def _complained(complaint: str, url: str, host: str) -> BinderyError:
             % {"host": host},
             git=detail,
         )
-    if _PASSING.search(complaint):
+    if _PASSING.search(stderr):
         return _unreachable(host, git=detail)
     return UserError(
         "launch.repository-not-readable",
@@ -208,13 +208,13 @@ def _complained(complaint: str, url: str, host: str) -> BinderyError:
     )
 
 
-def clean(text: str) -> str:
+def sanitize(text: str) -> str:
     """Return a message of git or a server, safe to show: printable and of limited length."""
     printable = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(printable.split())[:LONGEST_DETAIL]
+    return " ".join(printable.split())[:MAX_DETAIL_LENGTH]
 
 
-def _unreached(error: Exception, host: str) -> BinderyError:
+def _connection_error(error: Exception, host: str) -> BinderyError:
     if isinstance(error, Refused):
         return UserError(
             "launch.address-private",
@@ -224,10 +224,10 @@ def _unreached(error: Exception, host: str) -> BinderyError:
                 " host."
             ),
         )
-    return _late(host) if isinstance(error, TimeoutError) else _unreachable(host)
+    return _host_timeout(host) if isinstance(error, TimeoutError) else _unreachable(host)
 
 
-def _late(host: str) -> TemporaryError:
+def _host_timeout(host: str) -> TemporaryError:
     return TemporaryError(
         "launch.host-timeout",
         _("%(host)s did not answer in time. Try again later.") % {"host": host},

@@ -1,6 +1,6 @@
 """Name the places of repositories, and match them against patterns. Pure functions.
 
-One repository can be written in many ways, and large forges have a second host for SSH. `place`
+One repository can be written in many ways, and large forges have a second host for SSH. `location`
 gives all of them one name; a pattern is brought into the same form. Patterns support ``*`` and
 ``?`` only. Staff would have to take care with regular expressions (a dot matches anything), and one
 that backtracks for ever would hold up every launch.
@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 _PORTS: Final = {"https": 443, "http": 80, "ssh": 22}
-_ONE_NAME: Final = {
+_HOST_ALIASES: Final = {
     "altssh.bitbucket.org": "bitbucket.org",
     "altssh.gitlab.com": "gitlab.com",
     "ssh.github.com": "github.com",
@@ -31,7 +31,7 @@ _ENDING = re.compile(r"(?:\.git)+\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """A repository's host, port and path; ``str`` is ``host/path``."""
 
     host: str
@@ -42,7 +42,7 @@ class Place:
         return f"{self.host}/{self.path}"
 
 
-def place(url: str) -> Place:
+def location(url: str) -> Location:
     """Return where git clones from, the same for every way to write and fetch a repository.
 
     It has no account and no ``.git``, and one host for each forge. ``url`` may also be
@@ -50,7 +50,7 @@ def place(url: str) -> Place:
     """
     parts = urlsplit(url if "//" in url else f"//{url}")
     port = parts.port or _PORTS.get(parts.scheme, _PORTS["https"])
-    return Place(_host(parts.hostname or ""), port, _path(parts.path))
+    return Location(_host(parts.hostname or ""), port, _path(parts.path))
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Pattern:
     path: str | None
 
     @classmethod
-    def of(cls, text: str) -> Pattern:
+    def parse(cls, text: str) -> Pattern:
         """Parse a pattern; staff may also paste an address."""
         bare = _BEFORE_HOST.sub("", text.strip(), count=1)
         if scp := _SCP.fullmatch(bare):
@@ -75,25 +75,25 @@ class Pattern:
         name, port = (found["host"], found["port"]) if found else (host, None)
         return cls(_host(name), int(port) if port else None, _path(path) if slash else None)
 
-    def allows(self, where: Place) -> bool:
+    def allows(self, location: Location) -> bool:
         """Return whether the place matches the pattern, part by part: host, port and path."""
         return (
-            _is_like(self.host, where.host, re.ASCII)
-            and (self.port is None or self.port == where.port)
-            and (self.path is None or _is_like(self.path, where.path, re.ASCII))
+            _matches(self.host, location.host, re.ASCII)
+            and (self.port is None or self.port == location.port)
+            and (self.path is None or _matches(self.path, location.path, re.ASCII))
         )
 
-    def bans(self, where: Place) -> bool:
+    def bans(self, location: Location) -> bool:
         """Return whether the pattern can be read as one for this place.
 
         This is wider than `allows`: a ``*`` may match more than the host, and the port does not
         matter.
         """
         whole = self.host if self.path is None else f"{self.host}/{self.path}"
-        on_host = _is_like(self.host, where.host) and (
-            self.path is None or _is_like(self.path, where.path)
+        on_host = _matches(self.host, location.host) and (
+            self.path is None or _matches(self.path, location.path)
         )
-        return on_host or _is_like(whole, str(where))
+        return on_host or _matches(whole, str(location))
 
 
 def _host(text: str) -> str:
@@ -101,7 +101,7 @@ def _host(text: str) -> str:
     name = text.strip("[]").lower().rstrip(".")
     labels = (label if label.isascii() else _punycode(label) for label in name.split("."))
     name = ".".join(labels)
-    return _ONE_NAME.get(name, name)
+    return _HOST_ALIASES.get(name, name)
 
 
 def _punycode(label: str) -> str:
@@ -116,7 +116,7 @@ def _path(text: str) -> str:
     return _ENDING.sub("", parts)
 
 
-def _is_like(pattern: str, text: str, flags: int = 0) -> bool:
+def _matches(pattern: str, text: str, flags: int = 0) -> bool:
     """Match a pattern, in time bounded by length × length.
 
     Each part up to a ``*`` is searched for once, and its first match is kept (an atomic group).

@@ -22,17 +22,17 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from keys import keypairs
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.egress import proxy as egress
-from sessions.egress.addresses import Rules
+from sessions.egress.addresses import EgressRules
 
 from . import ssh as gitssh
 
 DEADLINE_SECONDS = 20
-MOST_OUTPUT_BYTES = 16 * 2**20
-MOST_COMPLAINT_BYTES = 16 * 2**10
-MOST_MEMORY_BYTES = 512 * 2**20
-MOST_FILE_BYTES = 2**20
+MAX_OUTPUT_BYTES = 16 * 2**20
+MAX_STDERR_BYTES = 16 * 2**10
+MAX_MEMORY_BYTES = 512 * 2**20
+MAX_FILE_BYTES = 2**20
 # Each fetch is stored in one file, so that the bound on a file bounds the whole fetch. Large
 # objects are processed in pieces, so that they fit into the bounded memory.
 FETCH_SETTINGS = (
@@ -44,10 +44,10 @@ FETCH_SETTINGS = (
     "pack.threads=1",
 )
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 # The site decides where the system's certificates are; nothing else is inherited.
-_KEPT = (
+_INHERITED_VARIABLES = (
     "PATH",
     "GIT_SSL_CAINFO",
     "GIT_SSL_CAPATH",
@@ -61,21 +61,22 @@ _KEPT = (
 class Outcome:
     """The result of a run: git's answer, or all that is known if there is none.
 
-    ``late`` means that git was killed because it took too long; ``full``, because its output
-    reached the limit. ``unreached`` holds the connections that the proxy refused or could not make.
+    ``timed_out`` means that git was killed because it took too long; ``truncated``, because its
+    output reached the limit. ``connection_errors`` holds the connections that the proxy refused or
+    could not make.
     """
 
     status: int | None = None
     output: bytes = b""
-    complaint: str = ""
-    late: bool = False
-    full: bool = False
-    unreached: list[Exception] = field(default_factory=list)
+    stderr: str = ""
+    timed_out: bool = False
+    truncated: bool = False
+    connection_errors: list[Exception] = field(default_factory=list)
 
     @property
-    def answered(self) -> bool:
+    def succeeded(self) -> bool:
         """Whether ``output`` is git's whole answer."""
-        return self.status == 0 and not self.full
+        return self.status == 0 and not self.truncated
 
 
 @dataclass
@@ -91,54 +92,56 @@ class Git:
     home: str
     deadline: float
     file_bytes: int
-    identity: Identity | None = None
+    identity: SshIdentity | None = None
     port: int = 0
     ssh: str = ""
-    unreached: list[Exception] = field(default_factory=list)
+    connection_errors: list[Exception] = field(default_factory=list)
 
     async def run(
-        self, arguments: Sequence[str], operands: Sequence[str], most: int | None = None
+        self, arguments: Sequence[str], operands: Sequence[str], max_bytes: int | None = None
     ) -> Outcome:
         """Run ``git <arguments> -- <operands>`` until it ends or has written ``most`` bytes.
 
         No operand is taken for an option.
         """
-        self.unreached.clear()
-        outcome = Outcome(unreached=self.unreached)
+        self.connection_errors.clear()
+        outcome = Outcome(connection_errors=self.connection_errors)
         command = _command([*arguments, "--", *operands], self.port, self.file_bytes)
         environment = _environment(self.home, self.url, self.ssh)
-        await _run_git(command, environment, self.deadline, most or MOST_OUTPUT_BYTES, outcome)
+        await _run_git(command, environment, self.deadline, max_bytes or MAX_OUTPUT_BYTES, outcome)
         return outcome
 
 
 def run(
     arguments: Sequence[str],
     operands: Sequence[str],
-    rules: Rules,
-    identity: Identity | None = None,
+    rules: EgressRules,
+    identity: SshIdentity | None = None,
 ) -> Outcome:
     """Run one command, ``git <arguments> -- <operands>``, for at most `DEADLINE_SECONDS`.
 
     The first operand is the address of the repository.
     """
-    return call(lambda git: git.run(arguments, operands), operands[0], rules, identity=identity)
+    return run_with_git(
+        lambda git: git.run(arguments, operands), operands[0], rules, identity=identity
+    )
 
 
-def call(
-    work: Callable[[Git], Coroutine[Any, Any, Answer]],
+def run_with_git(
+    work: Callable[[Git], Coroutine[Any, Any, Result]],
     url: str,
-    rules: Rules,
+    rules: EgressRules,
     seconds: float | None = None,
-    file_bytes: int = MOST_FILE_BYTES,
-    identity: Identity | None = None,
-) -> Answer:
+    file_bytes: int = MAX_FILE_BYTES,
+    identity: SshIdentity | None = None,
+) -> Result:
     """Return the result of ``work``, called with a `Git` whose folder is deleted afterwards.
 
     It runs an event loop in a thread of its own, so it may be called from anywhere. It does not
     join the thread: a silent name server can hold that for longer than the deadline. An SSH server
     that ``identity`` is the first to meet is known from then on.
     """
-    result: Future[Answer] = Future()
+    result: Future[Result] = Future()
     met: list[str] = []
 
     async def take() -> None:
@@ -146,7 +149,7 @@ def call(
         try:
             with tempfile.TemporaryDirectory(prefix="git-") as home:
                 git = Git(url, home, deadline, file_bytes, identity)
-                answer = await _provided(git, work, rules, met)
+                answer = await _with_proxy(git, work, rules, met)
             result.set_result(answer)
         except BaseException as error:  # noqa: BLE001 -- whatever it is, it is the caller's
             result.set_exception(error)
@@ -156,17 +159,17 @@ def call(
         return result.result()
     finally:
         if identity:
-            keypairs.record(met, identity.user_id)
+            keypairs.record_hosts(met, identity.user_id)
 
 
-async def _provided(
+async def _with_proxy(
     git: Git,
-    work: Callable[[Git], Coroutine[Any, Any, Answer]],
-    rules: Rules,
-    met: list[str],
-) -> Answer:
+    work: Callable[[Git], Coroutine[Any, Any, Result]],
+    rules: EgressRules,
+    new_hosts: list[str],
+) -> Result:
     """Return the result of ``work``, with a proxy and a key for git meanwhile."""
-    proxy = await egress.serve(rules, port=0, observe=git.unreached.append)
+    proxy = await egress.serve(rules, port=0, observe=git.connection_errors.append)
     git.port = proxy.sockets[0].getsockname()[1]
     try:
         if git.identity is None:
@@ -175,20 +178,20 @@ async def _provided(
             try:
                 return await work(git)
             finally:
-                met += gitssh.met(git.identity, git.home)
+                new_hosts += gitssh.new_hosts(git.identity, git.home)
     finally:
         proxy.close()
 
 
 def _command(arguments: Sequence[str], port: int, file_bytes: int) -> list[str]:
-    limits = [f"--as={MOST_MEMORY_BYTES}", f"--fsize={file_bytes}", "--core=0"]
+    limits = [f"--as={MAX_MEMORY_BYTES}", f"--fsize={file_bytes}", "--core=0"]
     proxy = f"http.proxy=http://127.0.0.1:{port}"
     return ["prlimit", *limits, "--", "git", "-c", proxy, *arguments]
 
 
 def _environment(home: str, url: str, ssh: str) -> dict[str, str]:
     web = "http:https" if url.startswith("http:") else "https"
-    return {name: os.environ[name] for name in _KEPT if name in os.environ} | {
+    return {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ} | {
         "HOME": home,
         "LC_ALL": "C",
         "GIT_CEILING_DIRECTORIES": str(Path(home).parent),
@@ -203,7 +206,11 @@ def _environment(home: str, url: str, ssh: str) -> dict[str, str]:
 
 
 async def _run_git(
-    command: list[str], environment: dict[str, str], deadline: float, most: int, outcome: Outcome
+    command: list[str],
+    environment: dict[str, str],
+    deadline: float,
+    max_bytes: int,
+    outcome: Outcome,
 ) -> None:
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -215,36 +222,36 @@ async def _run_git(
         start_new_session=True,
         restore_signals=False,  # a file that is too large is an error with a message, no signal
     )
-    complaint = asyncio.create_task(_head(process.stderr, MOST_COMPLAINT_BYTES))
+    complaint = asyncio.create_task(_drain(process.stderr, MAX_STDERR_BYTES))
     try:
         async with asyncio.timeout_at(deadline):
-            outcome.output = await _beginning(process.stdout, most)
-            outcome.full = len(outcome.output) == most
-            if not outcome.full:
-                outcome.complaint = (await complaint).decode("utf-8", "replace")
+            outcome.output = await _read_up_to(process.stdout, max_bytes)
+            outcome.truncated = len(outcome.output) == max_bytes
+            if not outcome.truncated:
+                outcome.stderr = (await complaint).decode("utf-8", "replace")
                 outcome.status = await process.wait()
     except TimeoutError:
-        outcome.late = True
+        outcome.timed_out = True
     finally:
         if outcome.status is None:  # git itself may be gone, but not its children
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await _head(process.stdout, 0)  # the end shows only when nothing is left to read
+            await _drain(process.stdout, 0)  # the end shows only when nothing is left to read
             await process.wait()
         await complaint
 
 
-async def _beginning(stream: asyncio.StreamReader | None, most: int) -> bytes:
+async def _read_up_to(stream: asyncio.StreamReader | None, max_bytes: int) -> bytes:
     """Return the first ``most`` bytes of a stream, and read no more of it."""
     kept = bytearray()
-    while stream and (chunk := await stream.read(min(64 * 1024, most - len(kept)))):
+    while stream and (chunk := await stream.read(min(64 * 1024, max_bytes - len(kept)))):
         kept += chunk
     return bytes(kept)
 
 
-async def _head(stream: asyncio.StreamReader | None, most: int) -> bytes:
+async def _drain(stream: asyncio.StreamReader | None, max_bytes: int) -> bytes:
     """Return the first ``most`` bytes of a stream, and read it to its end."""
     kept = bytearray()
     while stream and (chunk := await stream.read(64 * 1024)):
-        kept += chunk[: most - len(kept)]
+        kept += chunk[: max_bytes - len(kept)]
     return bytes(kept)

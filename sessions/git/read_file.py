@@ -19,16 +19,16 @@ from typing import Literal
 
 from django.conf import settings
 
-from keys.keypairs import Identity
-from sessions.providers import rules
+from keys.keypairs import SshIdentity
+from sessions.providers import egress_rules
 
-from .errors import failure, no_such_commit, withheld
-from .process import FETCH_SETTINGS, Git, call
+from .errors import commit_not_found, failure, refuses_fetch
+from .process import FETCH_SETTINGS, Git, run_with_git
 
 DEADLINE_SECONDS = 30  # resolving may take 20 before it, and the worker ends a task at 55
 
 Kind = Literal["file", "link", "folder"]
-_Way = tuple[list[str], list[str]]
+_FetchArguments = tuple[list[str], list[str]]
 
 _ENTRY = re.compile(rb"(?P<mode>\d+) (?P<type>\w+) (?P<id>[0-9a-f]+)\t(?P<name>[^\0]+)\0")
 _LINK = b"120000"
@@ -36,8 +36,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class FileFound:
-    """The entry that a commit has under a name; only a ``file`` has content.
+class TreeEntry:
+    """The entry that a commit has under a name; only a ``entry`` has content.
 
     A submodule is a ``folder`` too: it looks like one.
     """
@@ -47,30 +47,30 @@ class FileFound:
 
 
 @dataclass(frozen=True)
-class Looked:
-    """The entry that a commit has under a name, or None, and a digest of the ``rest``.
+class EntryAndRest:
+    """The entry that a commit has under a name, or None, and a digest of the ``rest_digest``.
 
-    ``rest`` is the same for any two commits that differ in nothing but that entry; "" if the root
-    is too long to list.
+    ``rest_digest`` is the same for any two commits that differ in nothing but that entry; "" if the
+    root is too long to list.
     """
 
-    file: FileFound | None
-    rest: str
+    entry: TreeEntry | None
+    rest_digest: str
 
 
 class _Withheld(Exception):
     """Raised if the server does not serve the commit in this way."""
 
 
-def look(
+def read_entry(
     url: str,
     commit: str,
     name: str,
-    most: int,
+    max_bytes: int,
     ref: str = "",
     seconds: float = DEADLINE_SECONDS,
-    identity: Identity | None = None,
-) -> Looked:
+    identity: SshIdentity | None = None,
+) -> EntryAndRest:
     """Return the entry that a commit has under a name, and a digest of everything else in its root.
 
     ``name`` is a path from the root. Of a file longer than ``most`` bytes, ``most`` + 1 are
@@ -82,22 +82,22 @@ def look(
     if the server is not there.
     """
     if not _COMMIT.fullmatch(commit):
-        raise no_such_commit(commit, url)
+        raise commit_not_found(commit, url)
 
-    async def find(git: Git) -> Looked:
-        for number, way in enumerate(_ways(commit, ref)):
-            copy = _Copy(git, f"{number}.git", commit)
+    async def find(git: Git) -> EntryAndRest:
+        for number, way in enumerate(_fetch_attempts(commit, ref)):
+            copy = _PartialClone(git, f"{number}.git", commit)
             with suppress(_Withheld):
                 await copy.fetch(*way)
-                return Looked(await copy.file(name, most), await copy.rest(name))
+                return EntryAndRest(await copy.file(name, max_bytes), await copy.rest_digest(name))
             copy.remove()
-        raise no_such_commit(commit, url)
+        raise commit_not_found(commit, url)
 
     limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
-    return call(find, url, rules(), seconds, limit, identity)
+    return run_with_git(find, url, egress_rules(), seconds, limit, identity)
 
 
-def _ways(commit: str, ref: str) -> Iterator[_Way]:
+def _fetch_attempts(commit: str, ref: str) -> Iterator[_FetchArguments]:
     """Yield options and refspecs of fetches that may bring a commit, the best first."""
     yield ["--depth=1", "--filter=blob:none"], [commit]
     yield ["--depth=1"], [commit]
@@ -108,7 +108,7 @@ def _ways(commit: str, ref: str) -> Iterator[_Way]:
 
 
 @dataclass(frozen=True)
-class _Copy:
+class _PartialClone:
     """The part of a repository that one way of fetching brings, in a folder of its own."""
 
     git: Git
@@ -122,21 +122,23 @@ class _Copy:
         fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *options]
         await self._run([*self._settings(), *fetch], ["origin", *refspecs])
 
-    async def file(self, name: str, most: int) -> FileFound | None:
+    async def file(self, name: str, max_bytes: int) -> TreeEntry | None:
         look = ["--literal-pathspecs", "ls-tree", "-z", "--full-tree", self.commit]
         entry = _ENTRY.fullmatch(await self._run([*self._settings(), *look], [name]))
         if not entry or entry["name"] != os.fsencode(name):
             return None
         if entry["mode"] == _LINK or entry["type"] != b"blob":
-            return FileFound("link" if entry["mode"] == _LINK else "folder")
+            return TreeEntry("link" if entry["mode"] == _LINK else "folder")
         blob = ["blob", entry["id"].decode()]
-        return FileFound("file", await self._run([*self._settings(), "cat-file"], blob, most + 1))
+        return TreeEntry(
+            "file", await self._run([*self._settings(), "cat-file"], blob, max_bytes + 1)
+        )
 
-    async def rest(self, name: str) -> str:
+    async def rest_digest(self, name: str) -> str:
         """Return a digest of modes, names and ids of the root's other entries and submodules."""
         look = ["ls-tree", "-z", "--full-tree", self.commit]
         outcome = await self.git.run([*self._settings(), *look], [])
-        if not outcome.answered:
+        if not outcome.succeeded:
             return ""
         entries = [entry.groups() for entry in _ENTRY.finditer(outcome.output)]
         others = [entry for entry in entries if entry[-1] != os.fsencode(name)]
@@ -150,10 +152,10 @@ class _Copy:
         words = [word for setting in (*FETCH_SETTINGS, origin) for word in ("-c", setting)]
         return [*words, f"--git-dir={self.folder}"]
 
-    async def _run(self, arguments: list[str], operands: list[str], most: int = 0) -> bytes:
-        outcome = await self.git.run(arguments, operands, most or None)
-        if outcome.answered or (most and outcome.full):
+    async def _run(self, arguments: list[str], operands: list[str], max_bytes: int = 0) -> bytes:
+        outcome = await self.git.run(arguments, operands, max_bytes or None)
+        if outcome.succeeded or (max_bytes and outcome.truncated):
             return outcome.output
-        if withheld(outcome):
+        if refuses_fetch(outcome):
             raise _Withheld
         raise failure(outcome, self.git.url, self.commit, self.git.identity)

@@ -19,18 +19,18 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.errors import BinderyError, UserError
-from sessions.providers import Repository, rules
+from sessions.providers import Repository, egress_rules
 from sessions.providers.repository import clean_ref
 
 from . import process
-from .errors import failure, withheld
-from .process import FETCH_SETTINGS, Git, Outcome, call
+from .errors import failure, refuses_fetch
+from .process import FETCH_SETTINGS, Git, Outcome, run_with_git
 
-MOST_COMPARED = 2000
-MOST_NAMED = 5
-LONGEST_NAMED = 80
+MAX_COMPARED_BRANCHES = 2000
+MAX_NAMED_BRANCHES = 5
+MAX_BRANCH_LENGTH = 80
 
 _FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,63}", re.IGNORECASE)
@@ -39,7 +39,7 @@ _DEFAULT_BRANCH = re.compile(r"^ref: refs/heads/(.+)\tHEAD$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Resolved:
+class ResolvedRef:
     """A repository's commit (40 or 64 hex digits), and the path to open in it.
 
     ``ref`` is the name that the commit was found under: a branch or tag without ``refs/…`` but with
@@ -51,7 +51,7 @@ class Resolved:
     path: str
 
 
-def resolve(repository: Repository, identity: Identity | None = None) -> Resolved:
+def resolve(repository: Repository, identity: SshIdentity | None = None) -> ResolvedRef:
     """Return the commit that the repository's ref points to now.
 
     ``identity`` is the person whose key opens the repository. This blocks for at most
@@ -60,10 +60,10 @@ def resolve(repository: Repository, identity: Identity | None = None) -> Resolve
     Raises UserError if the repository or ref is not there for us, TemporaryError if the server is
     not there.
     """
-    readings = repository.readings()
+    readings = repository.candidates()
     ref, path = readings[-1]
     if _FULL_COMMIT.fullmatch(ref):
-        return Resolved(ref.lower(), ref.lower(), path)
+        return ResolvedRef(ref.lower(), ref.lower(), path)
     if not ref:
         return _default(repository, identity)
     refs = _advertised(_ask(repository, identity, "--heads", "--tags"))
@@ -71,21 +71,21 @@ def resolve(repository: Repository, identity: Identity | None = None) -> Resolve
         raise _no_commits(repository)
     for reading, opens in readings:
         if found := _find(reading, refs):
-            return Resolved(*found, opens)
+            return ResolvedRef(*found, opens)
     raise _no_such_ref(repository, ref, refs)
 
 
-def _default(repository: Repository, identity: Identity | None) -> Resolved:
+def _default(repository: Repository, identity: SshIdentity | None) -> ResolvedRef:
     """Return the last commit of the default branch, which the server's HEAD points to."""
     answer = _ask(repository, identity, "--symref", pattern="HEAD")
     commit = _advertised(answer).get("HEAD")
     if commit is None:
         raise _no_commits(repository)
     branch = _DEFAULT_BRANCH.search(answer)
-    return Resolved(commit, _named(branch[1]) if branch else "", repository.path)
+    return ResolvedRef(commit, _valid_branch(branch[1]) if branch else "", repository.path)
 
 
-def _named(branch: str) -> str:
+def _valid_branch(branch: str) -> str:
     """Return the server's own name for a branch, or "" if it would not pass as a typed one."""
     try:
         return clean_ref(branch)
@@ -94,12 +94,12 @@ def _named(branch: str) -> str:
 
 
 def _ask(
-    repository: Repository, identity: Identity | None, *options: str, pattern: str = ""
+    repository: Repository, identity: SshIdentity | None, *options: str, pattern: str = ""
 ) -> str:
     """Return the output of ``git ls-remote``. Raises UserError or TemporaryError."""
     operands = [repository.url, *filter(None, [pattern])]
-    outcome = process.run(["ls-remote", *options], operands, rules(), identity)
-    if not outcome.answered:
+    outcome = process.run(["ls-remote", *options], operands, egress_rules(), identity)
+    if not outcome.succeeded:
         raise failure(outcome, repository.url, identity=identity)
     return outcome.output.decode("utf-8", "replace")
 
@@ -147,10 +147,10 @@ def _no_such_ref(repository: Repository, ref: str, refs: Iterable[str]) -> UserE
 def _nearest(ref: str, refs: Iterable[str]) -> list[str]:
     """Return a few of the existing branches, those most like ``ref`` first."""
     names = [name.removeprefix("refs/heads/") for name in refs if name.startswith("refs/heads/")]
-    shown = [name for name in names[:MOST_COMPARED] if len(name) <= LONGEST_NAMED]
-    fit = [name for name in shown if _named(name)]
-    near = difflib.get_close_matches(ref, fit, MOST_NAMED, cutoff=0.3)
-    return (near + [name for name in fit if name not in near])[:MOST_NAMED]
+    shown = [name for name in names[:MAX_COMPARED_BRANCHES] if len(name) <= MAX_BRANCH_LENGTH]
+    fit = [name for name in shown if _valid_branch(name)]
+    near = difflib.get_close_matches(ref, fit, MAX_NAMED_BRANCHES, cutoff=0.3)
+    return (near + [name for name in fit if name not in near])[:MAX_NAMED_BRANCHES]
 
 
 DEADLINE_SECONDS = 20  # reading the commit may take 30 after it, and the worker ends a task at 55
@@ -162,7 +162,7 @@ _REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
 def require_reachable(
-    url: str, commit: str, identity: Identity | None = None, seconds: float = DEADLINE_SECONDS
+    url: str, commit: str, identity: SshIdentity | None = None, seconds: float = DEADLINE_SECONDS
 ) -> None:
     """Raise UserError unless a branch or tag of the repository leads to the commit.
 
@@ -174,14 +174,14 @@ def require_reachable(
 
     async def find(git: Git) -> bool:
         advertised = await git.run(["ls-remote", "--heads", "--tags"], [url])
-        if not advertised.answered:
+        if not advertised.succeeded:
             raise failure(advertised, url, identity=identity)
         lines = advertised.output.decode("utf-8", "replace").splitlines()
         tips = {found[1] for found in map(_ADVERTISED.fullmatch, lines) if found}
-        return commit in tips or (bool(tips) and await _has(git, commit))
+        return commit in tips or (bool(tips) and await _history_contains(git, commit))
 
     limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
-    if not call(find, url, rules(), seconds, limit, identity):
+    if not run_with_git(find, url, egress_rules(), seconds, limit, identity):
         raise UserError(
             "launch.commit-elsewhere",
             _(
@@ -193,7 +193,7 @@ def require_reachable(
         )
 
 
-async def _has(git: Git, commit: str) -> bool:
+async def _history_contains(git: Git, commit: str) -> bool:
     """Return whether the history of all branches and tags contains the commit.
 
     Only the fetch knows the server's address. So a missing object is not fetched on its own later,
@@ -206,9 +206,9 @@ async def _has(git: Git, commit: str) -> bool:
     await _fetch(git, commit)
     left = ["rev-list", "--max-count=1", commit, "--not", "--branches", "--tags"]
     outcome = await git.run([_DIRECTORY, *left], [])
-    if outcome.late:
+    if outcome.timed_out:
         raise _failure(outcome, git, commit)
-    return outcome.answered and not outcome.output
+    return outcome.succeeded and not outcome.output
 
 
 async def _fetch(git: Git, commit: str) -> None:
@@ -218,9 +218,9 @@ async def _fetch(git: Git, commit: str) -> None:
     )
     words = [*settings, _DIRECTORY, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
     outcome = await git.run([*words, "--filter=tree:0"], ["origin", *_REFS])
-    if not outcome.answered and withheld(outcome):
+    if not outcome.succeeded and refuses_fetch(outcome):
         outcome = await git.run(words, ["origin", *_REFS])
-    if not outcome.answered:
+    if not outcome.succeeded:
         raise _failure(outcome, git, commit)
 
 
@@ -230,7 +230,7 @@ def _failure(outcome: Outcome, git: Git, commit: str) -> BinderyError:
     If time or room did not suffice, the commit does not pass.
     """
     error = failure(outcome, git.url, commit, git.identity)
-    if not outcome.late and error.code != "launch.repository-too-large":
+    if not outcome.timed_out and error.code != "launch.repository-too-large":
         return error
     return UserError(
         "launch.commit-unproven",

@@ -15,25 +15,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 
 CONNECT_SECONDS = 10
 
 _SSH_PORT = 22
-_LOOK_SECONDS = 5
+_LOOKUP_SECONDS = 5
 _FILE = "known_hosts"
 
 
 @contextmanager
-def command(identity: Identity, url: str, home: str, port: int) -> Iterator[str]:
+def command(identity: SshIdentity, url: str, home: str, port: int) -> Iterator[str]:
     """Yield the value of ``GIT_SSH_COMMAND``, valid within the block.
 
     ``home`` is a folder of the call's own, ``port`` the proxy's port. A known server must show the
-    very key it is known by. The key of an unknown server is accepted, and returned by `met`.
+    very key it is known by. The key of an unknown server is accepted, and returned by `new_hosts`.
     """
     known = Path(home, _FILE)
     known.write_text(identity.known_hosts)
-    with _in_memory(identity.private) as key:
+    with _memory_file(identity.private) as key:
         options = {
             "BatchMode": "yes",
             "CheckHostIP": "no",
@@ -55,14 +55,14 @@ def command(identity: Identity, url: str, home: str, port: int) -> Iterator[str]
         yield shlex.join(["ssh", "-F", "/dev/null", *words])
 
 
-def met(identity: Identity, home: str) -> list[str]:
+def new_hosts(identity: SshIdentity, home: str) -> list[str]:
     """Return the servers that were unknown before, as lines of ``known_hosts``."""
     written = Path(home, _FILE).read_text().removeprefix(identity.known_hosts)
     return [line for line in written.splitlines() if line.strip()]
 
 
 @contextmanager
-def _in_memory(private: str) -> Iterator[str]:
+def _memory_file(private: str) -> Iterator[str]:
     """Yield the path of a file that is on no disk.
 
     The path goes through this process, because ssh closes everything it inherits before it reads
@@ -86,6 +86,6 @@ def _is_known(url: str, known: Path) -> bool:
         ["ssh-keygen", "-F", name, "-f", known],
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=_LOOK_SECONDS,
+        timeout=_LOOKUP_SECONDS,
     )
     return done.returncode == 0

@@ -10,64 +10,64 @@ from dataclasses import dataclass
 
 from portal.models import Installation
 from portal.models.installation import new_id
-from sessions.backends import Found, get_backend
+from sessions.backends import Inventory, get_backend
 from sessions.models import Build, Session
 
 from . import known as numbers
 from . import ownership
-from .known import Verdict, known
+from .known import OwnershipStatus, having_rows
 
 
 @dataclass(frozen=True)
-class Stock:
+class InstallationReport:
     """An inventory: the ids ("" is none), what was found in the place and which of it has a row.
 
     ``foreign`` names the objects that bear another id than the place.
     """
 
-    verdict: Verdict
-    database: str
-    place: str
-    there: Found
-    known: Found
+    verdict: OwnershipStatus
+    database_id: str
+    place_id: str
+    found: Inventory
+    known: Inventory
     foreign: list[str]
 
 
-def take_stock() -> Stock:
+def take_inventory() -> InstallationReport:
     """Look at everything, and change nothing.
 
     Raises `BinderyError` if the back end cannot be read.
     """
     backend = get_backend()
-    there = backend.found()
-    return Stock(
-        verdict=ownership.judge(there),
-        database=Installation.objects.current_id(),
-        place=backend.installation(),
-        there=there,
-        known=known(there),
+    there = backend.inventory()
+    return InstallationReport(
+        verdict=ownership.compare(there),
+        database_id=Installation.objects.current_id(),
+        place_id=backend.installation(),
+        found=there,
+        known=having_rows(there),
         foreign=backend.foreign(),
     )
 
 
-def adopt() -> Verdict:
+def adopt() -> OwnershipStatus:
     """Give both the place's id, or the database's where the place has none; return the new verdict.
 
     New rows get higher numbers than anything that is there: otherwise a new notebook would be taken
     for one that runs already.
     """
     backend = get_backend()
-    there = backend.found()
-    numbers.skip_to(Session, max(there.sessions, default=0))
-    numbers.skip_to(Build, max(there.builds, default=0))
+    there = backend.inventory()
+    numbers.advance_sequence(Session, max(there.sessions, default=0))
+    numbers.advance_sequence(Build, max(there.builds, default=0))
     mine = Installation.objects.current_id()
-    place = backend.installation() or backend.give_installation(mine or new_id())
-    Installation.objects.take(place)
+    place = backend.installation() or backend.ensure_installation(mine or new_id())
+    Installation.objects.set_id(place)
     ownership.mark_all()
-    return ownership.look(there)
+    return ownership.check_and_record(there)
 
 
-def part() -> Verdict:
+def separate() -> OwnershipStatus:
     """Give the database an id that nothing else has, and leave the place to its owner."""
-    Installation.objects.take(new_id())
-    return ownership.look()
+    Installation.objects.set_id(new_id())
+    return ownership.check_and_record()

@@ -16,70 +16,75 @@ from django.db import connection
 from django.db.models import Max, Model, QuerySet
 
 from portal.models import Erasure, User
-from sessions.backends import Found
+from sessions.backends import Inventory
 from sessions.models import Build, Project, Session
 from sessions.names import owner_slug
 
-MANY = 5
+MAX_UNKNOWN = 5
 """This many unknown things may go, however few there are."""
-SHARE = 5
+UNKNOWN_RATIO = 5
 """Beyond that, at most one in this many may be unknown."""
 
 
-class Verdict(StrEnum):
-    """The answers of `decide`; the values are words for programs and operators, as in health."""
+class OwnershipStatus(StrEnum):
+    """The answers of `ownership_status`.
 
-    FITS = ""
-    GIVE = "no id is given yet"
+    The values are words for programs and operators, as in health.
+    """
+
+    MATCHES = ""
+    UNASSIGNED = "no id is given yet"
     UNDECIDED = "the data have things that the database does not know"
     FOREIGN = "the data belong to another database"
     OLDER = "the database is older than the data"
     UNREADABLE = "the id of the namespace may not be read"
 
 
-class Newest(NamedTuple):
+class HighestNumbers(NamedTuple):
     """The highest numbers that the database has ever given to sessions and builds."""
 
     session: int
     build: int
 
 
-def decide(database: str, place: str, there: Found, known: Found, newest: Newest) -> Verdict:
+def ownership_status(
+    database: str, place: str, found: Inventory, known: Inventory, newest: HighestNumbers
+) -> OwnershipStatus:
     """Return whether a database and a place belong together, by the ids they bear ("" is none).
 
-    ``there`` is what was found in the place, ``known`` the part of it that has a row. A missing id
-    is given only if a mistake loses nothing: the place is empty, or all of it is known.
+    ``there`` is what was found in the place, ``having_rows`` the part of it that has a row. A
+    missing id is given only if a mistake loses nothing: the place is empty, or all of it is known.
     """
     if database and place and database != place:
-        return Verdict.FOREIGN
-    is_newer = max(there.sessions, default=0) > newest.session
-    is_newer = is_newer or max(there.builds, default=0) > newest.build
+        return OwnershipStatus.FOREIGN
+    is_newer = max(found.sessions, default=0) > newest.session
+    is_newer = is_newer or max(found.builds, default=0) > newest.build
     if database and place:
-        return Verdict.OLDER if is_newer else Verdict.FITS
-    is_known = there.projects <= known.projects and there.volumes <= known.volumes
-    return Verdict.GIVE if is_known and not is_newer else Verdict.UNDECIDED
+        return OwnershipStatus.OLDER if is_newer else OwnershipStatus.MATCHES
+    is_known = found.projects <= known.projects and found.volumes <= known.volumes
+    return OwnershipStatus.UNASSIGNED if is_known and not is_newer else OwnershipStatus.UNDECIDED
 
 
-def is_too_much(unknown: int, there: int) -> bool:
+def has_too_many_unknown(unknown: int, total: int) -> bool:
     """Return whether so much of what is there is unknown that the database itself is in doubt."""
-    return unknown > MANY and SHARE * unknown > there
+    return unknown > MAX_UNKNOWN and UNKNOWN_RATIO * unknown > total
 
 
-def newest() -> Newest:
+def highest_numbers() -> HighestNumbers:
     """Return the highest numbers of sessions and builds that this database has ever given."""
-    return Newest(last(Session), last(Build))
+    return HighestNumbers(highest_number(Session), highest_number(Build))
 
 
-def last(model: type[Model]) -> int:
+def highest_number(model: type[Model]) -> int:
     """Return the highest number that a row of this table has, or had."""
     there = model._default_manager.aggregate(last=Max("pk"))["last"] or 0
-    return max(there, _given(model._meta.db_table))
+    return max(there, _sequence_value(model._meta.db_table))
 
 
-def skip_to(model: type[Model], number: int) -> None:
+def advance_sequence(model: type[Model], number: int) -> None:
     """Make new rows of this table get higher numbers than this one."""
     table = model._meta.db_table
-    if number <= last(model):
+    if number <= highest_number(model):
         return
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -89,7 +94,7 @@ def skip_to(model: type[Model], number: int) -> None:
         cursor.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)", [table, number])
 
 
-def _given(table: str) -> int:
+def _sequence_value(table: str) -> int:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             sequence = "pg_get_serial_sequence(%s, 'id')::regclass"
@@ -99,25 +104,25 @@ def _given(table: str) -> int:
         return int(cursor.fetchone()[0] or 0)
 
 
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
-def known(there: Found) -> Found:
+def having_rows(found: Inventory) -> Inventory:
     """Return the part of it that has a row, including deleted projects and erased people."""
-    return Found(
-        projects=frozenset(having(Project.objects.all(), "name", there.projects)),
-        volumes=there.volumes & frozenset(_volumes()) if there.volumes else frozenset(),
-        sessions=frozenset(having(Session.objects.all(), "pk", there.sessions)),
-        builds=frozenset(having(Build.objects.all(), "pk", there.builds)),
+    return Inventory(
+        projects=frozenset(existing_values(Project.objects.all(), "name", found.projects)),
+        volumes=found.volumes & frozenset(_volumes()) if found.volumes else frozenset(),
+        sessions=frozenset(existing_values(Session.objects.all(), "pk", found.sessions)),
+        builds=frozenset(existing_values(Build.objects.all(), "pk", found.builds)),
     )
 
 
-def having(rows: QuerySet[Any], field: str, values: Collection[Any]) -> set[Any]:
+def existing_values(rows: QuerySet[Any], field: str, values: Collection[Any]) -> set[Any]:
     """Return the values that occur in this column of the rows."""
     found: set[Any] = set()
     ordered = sorted(values)
-    for place in range(0, len(ordered), AT_ONCE):
-        some = ordered[place : place + AT_ONCE]
+    for place in range(0, len(ordered), BATCH_SIZE):
+        some = ordered[place : place + BATCH_SIZE]
         found.update(rows.filter(**{f"{field}__in": some}).values_list(field, flat=True))
     return found
 

@@ -1,8 +1,8 @@
 """Check whether the database and the place where things are kept belong together.
 
-`sessions.watch` calls `look` at its start and then each minute; `look` records what it sees in the
-`Condition` called `PART`. `require` guards everything that changes something in the back end.
-`rules` decides.
+`sessions.watch` calls `check_and_record` at its start and then each minute; `check_and_record`
+records what it sees in the `Condition` called `PART`. `require` guards everything that changes
+something in the back end. `rules` decides.
 """
 
 from __future__ import annotations
@@ -15,50 +15,52 @@ from django.utils.translation import gettext as _
 
 from portal.models import Installation
 from portal.models.installation import new_id
-from sessions.backends import BuildReport, Found, ServerReport, get_backend
+from sessions.backends import BuildReport, Inventory, ServerReport, get_backend
 from sessions.errors import NotAllowed, TemporaryError
 from sessions.models import Condition
 
-from .known import Verdict, decide, known, newest
+from .known import OwnershipStatus, having_rows, highest_numbers, ownership_status
 
 PART = "installation"
-APART = frozenset({Verdict.UNDECIDED, Verdict.FOREIGN})
+MISMATCHED = frozenset({OwnershipStatus.UNDECIDED, OwnershipStatus.FOREIGN})
 """Reports of the back end may be about anything: there, the same numbers mean other things."""
-USABLE = frozenset({Verdict.FITS, Verdict.UNREADABLE})
+USABLE = frozenset({OwnershipStatus.MATCHES, OwnershipStatus.UNREADABLE})
 """Launches go on with these verdicts."""
-SECONDS = 5.0
+CHECK_INTERVAL = 5.0
 
 log = logging.getLogger(__name__)
 
 
-def look(there: Found | None = None) -> Verdict:
+def check_and_record(found: Inventory | None = None) -> OwnershipStatus:
     """Decide, assign an id where the rule allows it, and record the verdict.
 
     ``there`` saves the listing if both have their id: numbers of what was listed just now. Raises
     `TemporaryError` if the back end is away.
     """
-    verdict = judge(there)
-    if verdict == Verdict.GIVE:
-        verdict = _give()
-    _note(verdict)
+    verdict = compare(found)
+    if verdict == OwnershipStatus.UNASSIGNED:
+        verdict = _assign_id()
+    _record(verdict)
     return verdict
 
 
-def judge(there: Found | None = None) -> Verdict:
-    """Decide like `look`, but change nothing."""
+def compare(found: Inventory | None = None) -> OwnershipStatus:
+    """Decide like `check_and_record`, but change nothing."""
     backend = get_backend()
     database = Installation.objects.current_id()
     try:
         place = backend.installation()
         are_given = bool(database and place)
-        if there is None or not are_given:
-            there = backend.found()
+        if found is None or not are_given:
+            found = backend.inventory()
     except NotAllowed:
-        return Verdict.UNREADABLE
-    return decide(database, place, there, Found() if are_given else known(there), newest())
+        return OwnershipStatus.UNREADABLE
+    return ownership_status(
+        database, place, found, Inventory() if are_given else having_rows(found), highest_numbers()
+    )
 
 
-def are_one() -> bool:
+def ids_match() -> bool:
     """Return whether both bear one id: only then is anything removed that has no row."""
     try:
         place = get_backend().installation()
@@ -74,9 +76,9 @@ def require() -> None:
     is away does not make this fail by itself: the caller knows how to handle that.
     """
     try:
-        verdict = noted() if are_one() else look()
+        verdict = recorded() if ids_match() else check_and_record()
     except TemporaryError:
-        verdict = noted()
+        verdict = recorded()
     if verdict not in USABLE:
         raise refusal(verdict)
 
@@ -90,13 +92,13 @@ def is_usable() -> bool:
     return True
 
 
-def noted() -> Verdict:
+def recorded() -> OwnershipStatus:
     """Return the verdict recorded last, by any process; one query."""
     words = Condition.objects.filter(part=PART).values_list("problem", flat=True).first()
-    return Verdict(words) if words in set(Verdict) else Verdict.FITS
+    return OwnershipStatus(words) if words in set(OwnershipStatus) else OwnershipStatus.MATCHES
 
 
-def refusal(verdict: Verdict) -> TemporaryError:
+def refusal(verdict: OwnershipStatus) -> TemporaryError:
     """Return the error that tells a person why nothing can be started."""
     message = _(
         "Notebooks cannot be started at present: the portal's database and its data do not belong "
@@ -105,58 +107,61 @@ def refusal(verdict: Verdict) -> TemporaryError:
     return TemporaryError(f"installation.{verdict.name.lower()}", message)
 
 
-def listed(builds: Iterable[BuildReport], servers: Iterable[ServerReport]) -> Found:
+def found_in_reports(builds: Iterable[BuildReport], servers: Iterable[ServerReport]) -> Inventory:
     """Return the numbers of the builds and servers that bear the id of the place."""
-    return Found(
-        sessions=frozenset(each.id for each in servers if each.marked),
-        builds=frozenset(each.id for each in builds if each.marked),
+    return Inventory(
+        sessions=frozenset(each.id for each in servers if each.has_installation_id),
+        builds=frozenset(each.id for each in builds if each.has_installation_id),
     )
 
 
-def mark(builds: Iterable[BuildReport], servers: Iterable[ServerReport]) -> None:
+def mark_if_needed(builds: Iterable[BuildReport], servers: Iterable[ServerReport]) -> None:
     """Mark everything that has a row with the place's id, if any of these is still unmarked.
 
     Things made before there were ids have none.
     """
-    marked = [*(each.marked for each in builds), *(each.marked for each in servers)]
+    marked = [
+        *(each.has_installation_id for each in builds),
+        *(each.has_installation_id for each in servers),
+    ]
     if not all(marked):
         mark_all()
 
 
 def mark_all() -> None:
     """Mark everything that has a row with the id of its place."""
-    if are_one():
+    if ids_match():
         backend = get_backend()
-        backend.mark(known(backend.found()))
+        backend.assign_installation(having_rows(backend.inventory()))
 
 
-class Follower:
+class OwnershipCheck:
     """Tells whether reports are about this database's rows; checks the ids every few seconds."""
 
     def __init__(self) -> None:
         self._until = 0.0
-        self._may = False
+        self._is_ours = False
 
-    def may(self) -> bool:
+    def is_ours(self) -> bool:
         """Return whether reports may be acted on. Raises `TemporaryError` if nobody can tell."""
         if time.monotonic() >= self._until:
-            self._may = are_one() or noted() == Verdict.UNREADABLE
-            self._until = time.monotonic() + SECONDS
-        return self._may
+            self._is_ours = ids_match() or recorded() == OwnershipStatus.UNREADABLE
+            self._until = time.monotonic() + CHECK_INTERVAL
+        return self._is_ours
 
 
-def _give() -> Verdict:
+def _assign_id() -> OwnershipStatus:
     """Give the id to the place first: if two processes do so at once, all use the first one's."""
     database = Installation.objects.current_id()
-    place = get_backend().give_installation(database or new_id())
+    place = get_backend().ensure_installation(database or new_id())
     if database and place != database:
-        return Verdict.FOREIGN
-    Installation.objects.take(place)
+        return OwnershipStatus.FOREIGN
+    Installation.objects.set_id(place)
     log.info("the id of this installation is %s", place)
-    return Verdict.FITS
+    return OwnershipStatus.MATCHES
 
 
-def _note(verdict: Verdict) -> None:
-    if verdict != Verdict.FITS and noted() != verdict:
+def _record(verdict: OwnershipStatus) -> None:
+    if verdict != OwnershipStatus.MATCHES and recorded() != verdict:
         log.error("nothing is removed: %s; `manage.py adopt` shows what there is", verdict.value)
-    Condition.objects.note(PART, verdict.value)
+    Condition.objects.record(PART, verdict.value)

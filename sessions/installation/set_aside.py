@@ -13,15 +13,15 @@ from django.utils.translation import gettext as _
 
 from sessions.backends import get_backend
 from sessions.errors import StateConflict
-from sessions.models import Project, Removal, Removed, SetAside
+from sessions.models import Project, Removal, RemovalKind, SetAside
 from sessions.models.project import ProjectQuerySet
 
 from . import ownership
 
 
-def compare() -> None:
+def sync_rows() -> None:
     """Make the rows match the disk: one for each thing that is there, none for what is gone."""
-    there = {aside.id: aside.name for aside in get_backend().asides()}
+    there = {aside.id: aside.name for aside in get_backend().set_aside_items()}
     noted = set(SetAside.objects.values_list("aside", flat=True))
     new = [SetAside(aside=each, name=there[each][:255]) for each in sorted(there.keys() - noted)]
     SetAside.objects.bulk_create(new, ignore_conflicts=True)
@@ -29,47 +29,51 @@ def compare() -> None:
         SetAside.objects.filter(aside__in=gone).delete()
 
 
-def due() -> Iterator[int]:
+def expired() -> Iterator[int]:
     """Yield those whose time is over.
 
     Those that a project asks for again are left to staff.
     """
-    nobodys = SetAside.objects.over().filter(~Exists(_asking()))
+    nobodys = SetAside.objects.expired().filter(~Exists(_claiming_projects()))
     yield from nobodys.values_list("pk", flat=True)
 
 
-def wanted() -> Iterator[int]:
+def reclaimed() -> Iterator[int]:
     """Yield those that a project asks for again, as after a restore.
 
     Those that could not be put back once are left out.
     """
-    asked = SetAside.objects.filter(Exists(_asking()), problem="")
+    asked = SetAside.objects.filter(Exists(_claiming_projects()), problem="")
     yield from asked.values_list("pk", flat=True)
 
 
-def unweighed() -> Iterator[int]:
+def unmeasured() -> Iterator[int]:
     """Yield those whose size nobody has asked for yet."""
     yield from SetAside.objects.filter(size=None).values_list("pk", flat=True)[:20]
 
 
-def weigh(pk: int) -> None:
+def measure(pk: int) -> None:
     """Store its size."""
     if row := SetAside.objects.filter(pk=pk, size=None).first():
-        SetAside.objects.filter(pk=pk).update(size=get_backend().aside_size(row.aside))
+        SetAside.objects.filter(pk=pk).update(size=get_backend().set_aside_size(row.aside))
 
 
 def remove(pk: int, *, now: bool = False) -> None:
     """Remove it for good if its time is over, or if staff want it gone ``now``."""
-    rows = SetAside.objects.all() if now else SetAside.objects.over().filter(~Exists(_asking()))
+    rows = (
+        SetAside.objects.all()
+        if now
+        else SetAside.objects.expired().filter(~Exists(_claiming_projects()))
+    )
     row = rows.filter(pk=pk).first()
-    if row is None or not ownership.are_one():
+    if row is None or not ownership.ids_match():
         return
-    get_backend().remove_aside(row.aside)
+    get_backend().remove_set_aside(row.aside)
     why = _("No project of this name was known, and staff had it removed.")
     if not now:
         why = _("No project of this name was known, and its time was over.")
     if SetAside.objects.filter(pk=pk).delete()[0]:
-        Removal.objects.create(kind=Removed.LEFTOVER, name=row.name, size=row.size, why=why)
+        Removal.objects.create(kind=RemovalKind.LEFTOVER, name=row.name, size=row.size, why=why)
 
 
 def put_back(pk: int) -> None:
@@ -86,7 +90,7 @@ def put_back(pk: int) -> None:
         SetAside.objects.filter(pk=pk).delete()
 
 
-def _asking() -> ProjectQuerySet:
+def _claiming_projects() -> ProjectQuerySet:
     """Return, as a subquery, the projects with the name of the thing that was set aside."""
     return Project.objects.kept().filter(name=OuterRef("name"))
 

@@ -18,23 +18,23 @@ from django.db.models import BigIntegerField, Count, QuerySet, Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from portal.lib.db import Given, Prepared
+from portal.lib.db import CompiledQuery, Param
 from portal.models import User
 from quotas import admission
-from quotas.admission import Shortage, Use
+from quotas.admission import Shortage, Usage
 from quotas.fields import FIELDS
 from quotas.limits import Limits, limits_of
-from quotas.resources import Resources, settle
-from quotas.resourcesfile import MOST_BYTES, Asked, ResourcesRefused, parse
+from quotas.resources import Resources, compute_resources
+from quotas.resourcesfile import MAX_BYTES, RequestedResources, ResourcesRefused, parse
 from sessions.errors import BinderyError, QuotaExceeded, UserError
 from sessions.git import read_file
-from sessions.git.resolve import Resolved
+from sessions.git.resolve import ResolvedRef
 from sessions.models import Build, Project, Session
 from sessions.states import BUILD_ACTIVE, SessionState
 
 from . import sshkey
 
-NAME = ".resources"
+FILE_NAME = ".resources"
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Contents:
     content: str = ""
 
 
-def by_default(limits: Limits) -> Resources:
+def default_resources(limits: Limits) -> Resources:
     """Return the resources of a notebook whose repository asks for nothing."""
-    return settle(parse(b""), limits)
+    return compute_resources(parse(b""), limits)
 
 
-def known(project: Project, commit: str) -> Contents | None:
+def stored_contents(project: Project, commit: str) -> Contents | None:
     """Return the stored contents of a commit, or None if nobody has read it yet.
 
     A private repository's commit counts as read only for those who may know it.
@@ -62,57 +62,57 @@ def known(project: Project, commit: str) -> Contents | None:
         return None
     if project.resources is not None and project.commit == commit:
         return Contents(project.resources, project.content)
-    rows = Build.objects.of(project).filter(commit=commit, resources__isnull=False)
+    rows = Build.objects.usable_by(project).filter(commit=commit, resources__isnull=False)
     row = rows.values_list("resources", "content").order_by("-id").first()
     return Contents(row[0] or "", row[1]) if row else None
 
 
-def read(project: Project, found: Resolved) -> Contents:
+def read_contents(project: Project, found: ResolvedRef) -> Contents:
     """Return the contents of a commit; ask the repository's server if they are not stored yet.
 
     Raises `UserError`, `QuotaExceeded` or `TemporaryError`.
     """
-    return known(project, found.commit) or _asked(project, found)
+    return stored_contents(project, found.commit) or _fetch_contents(project, found)
 
 
-def _asked(project: Project, found: Resolved) -> Contents:
-    looked = read_file.look(
+def _fetch_contents(project: Project, found: ResolvedRef) -> Contents:
+    looked = read_file.read_entry(
         project.url,
         found.commit,
-        NAME,
-        MOST_BYTES,
+        FILE_NAME,
+        MAX_BYTES,
         found.ref,
-        identity=sshkey.of(project.owner) if project.is_private else None,
+        identity=sshkey.identity_for(project.owner) if project.is_private else None,
     )
-    file = looked.file
+    file = looked.entry
     if file is None or file.kind != "file":
-        return Contents("", looked.rest)
+        return Contents("", looked.rest_digest)
     try:
         parse(file.content)
     except ResourcesRefused as refusal:
         raise _error(refusal) from None
-    return Contents(file.content.decode(), looked.rest)
+    return Contents(file.content.decode(), looked.rest_digest)
 
 
-def expected(project: Project, limits: Limits) -> Resources:
+def expected_resources(project: Project, limits: Limits) -> Resources:
     """Return the resources of the project's next notebook, as far as they are known.
 
     Nobody is asked for them. They are within the limits of the project's owner. Raises `UserError`
-    or `QuotaExceeded` as `settled` does.
+    or `QuotaExceeded` as `within_limits` does.
     """
-    there = known(project, project.commit)
-    return settled(there.resources if there else "", limits)[0]
+    there = stored_contents(project, project.commit)
+    return within_limits(there.resources if there else "", limits)[0]
 
 
-def settled(text: str, limits: Limits) -> tuple[Resources, tuple[str, ...]]:
+def within_limits(text: str, limits: Limits) -> tuple[Resources, tuple[str, ...]]:
     """Return the resources for a person with these limits, and warnings for the log.
 
     ``text`` is the content of ``.resources``. Raises `UserError` if it is wrong, `QuotaExceeded` if
     it asks for more than the limits allow.
     """
     try:
-        asked: Asked = parse(text.encode())
-        return settle(asked, limits), asked.warnings
+        asked: RequestedResources = parse(text.encode())
+        return compute_resources(asked, limits), asked.warnings
     except ResourcesRefused as refusal:
         raise _error(refusal) from None
 
@@ -124,7 +124,7 @@ def _error(refusal: ResourcesRefused) -> BinderyError:
             refusal.code,
             refusal.message,
             name=refusal.limit,
-            asked=refusal.asked,
+            asked=refusal.requested,
             allowed=refusal.allowed,
             line=refusal.line,
         )
@@ -141,7 +141,7 @@ CODES = {
 
 
 @dataclass(frozen=True)
-class Room:
+class UserQuota:
     """A person's limits and what they have in use.
 
     If it comes from `lock`, nothing in it changes before the end of the transaction, which inserts
@@ -150,30 +150,30 @@ class Room:
 
     user: User
     limits: Limits
-    use: Use
+    usage: Usage
 
     def admit_project(self, *, again: bool = False) -> None:
         """Admit one more project. Raises `QuotaExceeded` if there is no room.
 
         ``again`` says that it is a deleted project to be restored.
         """
-        shortage = admission.project_shortage(self.limits, self.use)
+        shortage = admission.project_shortage(self.limits, self.usage)
         _require(shortage, self.user, again=again)
 
     def admit_notebook(self, wanted: Resources) -> None:
         """Admit a notebook with these resources. Raises `QuotaExceeded` if there is no room."""
-        _require(admission.notebook_shortage(self.limits, self.use, wanted), self.user)
+        _require(admission.notebook_shortage(self.limits, self.usage, wanted), self.user)
 
 
-def lock(user: User, beside: Session | None = None) -> Room:
+def lock(user: User, excluding: Session | None = None) -> UserQuota:
     """Return the person's room and lock it until the end of the transaction; others who ask wait.
 
     ``beside`` is a session that is counted already and that is now asked about itself.
     """
-    return Room(user, admission.lock(user), use_of(user, beside))
+    return UserQuota(user, admission.lock(user), usage_of(user, excluding))
 
 
-def refusal(project: Project) -> QuotaExceeded | None:
+def start_refusal(project: Project) -> QuotaExceeded | None:
     """Return why the project's notebook could not be started now, or None if it could.
 
     For a deleted project, return why it could not be restored. This is for a page: nothing is
@@ -181,11 +181,11 @@ def refusal(project: Project) -> QuotaExceeded | None:
     """
     try:
         limits = limits_of(project.owner)
-        mine = Room(project.owner, limits, use_of(project.owner))
+        mine = UserQuota(project.owner, limits, usage_of(project.owner))
         if project.removed:
             mine.admit_project(again=True)
         else:
-            mine.admit_notebook(expected(project, limits))
+            mine.admit_notebook(expected_resources(project, limits))
     except QuotaExceeded as error:
         return error
     except UserError:
@@ -193,23 +193,23 @@ def refusal(project: Project) -> QuotaExceeded | None:
     return None
 
 
-def use_of(user: User, apart_from: Session | None = None) -> Use:
+def usage_of(user: User, excluding: Session | None = None) -> Usage:
     """Return what the person has in use now. A notebook that is being stopped no longer counts."""
-    apart = apart_from.pk if apart_from else 0
+    apart = excluding.pk if excluding else 0
     uses = _by_owner(_PROJECTS(owner=user.pk), _HELD(owner=user.pk, apart=apart))
-    return uses.get(user.pk, Use())
+    return uses.get(user.pk, Usage())
 
 
-def uses_of(users: Collection[User]) -> dict[int, Use]:
+def usage_of_many(users: Collection[User]) -> dict[int, Usage]:
     """Return what each of many people has in use, by their primary keys, in two queries."""
     uses = _by_owner(_projects(owner__in=users), _held(project__owner__in=users))
-    return {user.pk: uses.get(user.pk, Use()) for user in users}
+    return {user.pk: uses.get(user.pk, Usage()) for user in users}
 
 
-def _by_owner(projects: Iterable[Any], held: Iterable[Any]) -> dict[int, Use]:
-    uses = {owner: Use(projects=number) for owner, number in projects}
+def _by_owner(projects: Iterable[Any], held: Iterable[Any]) -> dict[int, Usage]:
+    uses = {owner: Usage(projects=number) for owner, number in projects}
     for owner, *figures in held:
-        uses[owner] = replace(uses.get(owner, Use()), **dict(zip(_FIGURES, figures, strict=True)))
+        uses[owner] = replace(uses.get(owner, Usage()), **dict(zip(_FIGURES, figures, strict=True)))
     return uses
 
 
@@ -219,7 +219,7 @@ def _projects(**whose: Any) -> QuerySet[Project, Any]:
 
 
 def _held(**whose: Any) -> QuerySet[Session, Any]:
-    rows = Session.objects.holding().filter(**whose).values("project__owner")
+    rows = Session.objects.holding_resources().filter(**whose).values("project__owner")
     return rows.annotate(**_FIGURES).values_list("project__owner", *_FIGURES)
 
 
@@ -229,12 +229,12 @@ _FIGURES: dict[str, Any] = {
     "memory_gb": Sum("memory_request_gb"),
     "gpu": Sum("gpu"),
 }
-_OWNER, _APART = Given("owner", BigIntegerField()), Given("apart", BigIntegerField())
-_PROJECTS = Prepared(lambda: _projects(owner=_OWNER))
-_HELD = Prepared(lambda: _held(project__owner=_OWNER).exclude(pk=_APART))
+_OWNER, _APART = Param("owner", BigIntegerField()), Param("apart", BigIntegerField())
+_PROJECTS = CompiledQuery(lambda: _projects(owner=_OWNER))
+_HELD = CompiledQuery(lambda: _held(project__owner=_OWNER).exclude(pk=_APART))
 
 
-def has_turn_to_build(user: User) -> bool:
+def may_start_build(user: User) -> bool:
     """Return whether one more build may be started for the person.
 
     Call it after one of the `admit_*` methods.
@@ -244,14 +244,14 @@ def has_turn_to_build(user: User) -> bool:
     return builds.count() < limits_of(user).builds
 
 
-def holders(user: User, code: str) -> QuerySet[Project]:
+def projects_holding(user: User, code: str) -> QuerySet[Project]:
     """Return the projects that hold what a refusal with this code is about; none for others."""
     mine = Project.objects.existing().filter(owner=user).select_related("owner", "current__build")
     if code == CODES["projects"]:
         return mine.order_by("last_activity")
     if code not in CODES.values():
         return mine.none()
-    running = mine.filter(current__in=Session.objects.holding()).order_by("last_activity")
+    running = mine.filter(current__in=Session.objects.holding_resources()).order_by("last_activity")
     return running.filter(current__gpu__gt=0) if code == CODES["total_gpu"] else running
 
 
@@ -261,19 +261,19 @@ def _require(shortage: Shortage | None, user: User, *, again: bool = False) -> N
     code = CODES[shortage.limit]
     raise QuotaExceeded(
         code,
-        sentence(shortage, again=again),
+        shortage_message(shortage, again=again),
         limit=shortage.allowed,
         in_use=shortage.in_use,
-        asked=shortage.asked,
+        asked=shortage.requested,
         name=shortage.limit,
-        projects=[_holder(each) for each in holders(user, code)],
+        projects=[_holder(each) for each in projects_holding(user, code)],
     )
 
 
-def sentence(shortage: Shortage, *, again: bool = False) -> str:
+def shortage_message(shortage: Shortage, *, again: bool = False) -> str:
     """Say what is short and how to make room; ``again`` is for a project that is to be restored."""
     allowed, in_use = f"{shortage.allowed:g}", f"{shortage.in_use:g}"
-    values = {"allowed": allowed, "in_use": in_use, "asked": f"{shortage.asked:g}"}
+    values = {"allowed": allowed, "in_use": in_use, "asked": f"{shortage.requested:g}"}
     if shortage.limit == "projects" and again:
         template = ngettext(
             "You have %(in_use)s of %(allowed)s project. Delete one to restore another.",

@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from quotas.resources import Resources
 from sessions import capacity
 from sessions.backends import get_backend
-from sessions.backends.messages import BUILDS, NO_SPACE
+from sessions.backends.messages import BUILD_LIMIT, NO_SPACE
 from sessions.errors import TemporaryError
-from sessions.git.resolve import Resolved
+from sessions.git.resolve import ResolvedRef
 from sessions.models import Build, Project, Session
 from sessions.names import image_name
 from sessions.progress import journal
@@ -29,10 +29,10 @@ from .admission import Contents
 from .queue import enqueue
 
 
-def attach(
+def attach_build(
     session: Session,
-    found: Resolved,
-    there: Contents,
+    resolved: ResolvedRef,
+    contents: Contents,
     wanted: Resources,
     warnings: Sequence[str],
 ) -> None:
@@ -42,18 +42,20 @@ def attach(
     the contents of the commit, from which ``wanted`` and ``warnings`` follow. Raises
     `QuotaExceeded` if there is no room for the notebook.
     """
-    kept = None if session.force_build else _finished_build(session.project, found.commit, there)
+    kept = (
+        None if session.force_build else _finished_build(session.project, resolved.commit, contents)
+    )
     with transaction.atomic():
-        admission.lock(session.project.owner, beside=session).admit_notebook(wanted)
-        build = (kept and _held(kept)) or _active_build(session, found, there)
+        admission.lock(session.project.owner, excluding=session).admit_notebook(wanted)
+        build = (kept and _hold_image(kept)) or _active_build(session, resolved, contents)
         if build is not None and _claim(session, build, wanted):
-            _settle(session.project, found, there)
-            for said in (*warnings, *_borrowed(build, found)):
+            _store_resolved(session.project, resolved, contents)
+            for said in (*warnings, *_reuse_message(build, resolved)):
                 journal.record(session, Phase.WAITING, said)
-            _go_on(session, build)
+            _continue(session, build)
 
 
-def _settle(project: Project, found: Resolved, there: Contents) -> None:
+def _store_resolved(project: Project, found: ResolvedRef, there: Contents) -> None:
     Project.objects.filter(pk=project.pk).update(
         commit=found.commit,
         ref=found.ref,
@@ -64,7 +66,7 @@ def _settle(project: Project, found: Resolved, there: Contents) -> None:
     )
 
 
-def _borrowed(build: Build, found: Resolved) -> Iterator[str]:
+def _reuse_message(build: Build, found: ResolvedRef) -> Iterator[str]:
     """Yield the message for a session whose build is of another commit."""
     if build.commit != found.commit:
         message = _(
@@ -81,9 +83,9 @@ def _claim(session: Session, build: Build, wanted: Resources) -> bool:
     return bool(unclaimed.update(build=build, code="", message="", **asdict(wanted)))
 
 
-def _go_on(session: Session, build: Build) -> None:
+def _continue(session: Session, build: Build) -> None:
     if build.state == BuildState.BUILT:
-        observations.settle(build)
+        observations.continue_sessions(build)
         return
     message = _("Building the environment of commit %(commit)s.")
     message %= {"commit": build.commit[:7]}
@@ -91,13 +93,13 @@ def _go_on(session: Session, build: Build) -> None:
     enqueue("start_build", build.pk)
 
 
-def _held(build: Build) -> Build | None:
+def _hold_image(build: Build) -> Build | None:
     """Return the build, or None if its image has been dropped meanwhile.
 
     From now on the image stays, since `sessions.retention.images` looks at the same row and at who
     uses it.
     """
-    kept = Build.objects.kept().filter(pk=build.pk)
+    kept = Build.objects.with_image().filter(pk=build.pk)
     return build if kept.update(used=timezone.now()) else None
 
 
@@ -120,21 +122,21 @@ def _is_absent(image: str) -> bool:
         return False
 
 
-def _active_build(session: Session, found: Resolved, there: Contents) -> Build | None:
+def _active_build(session: Session, found: ResolvedRef, there: Contents) -> Build | None:
     """Return the build in progress, or a new one.
 
     Return None if none can be started at present; the session then says why.
     """
     project = session.project
     content = "" if session.force_build else there.content
-    active = Build.objects.active().of(project).like(found.commit, content)
+    active = Build.objects.active().usable_by(project).with_content(found.commit, content)
     if build := active.select_for_update().first():
         return build
-    if not admission.has_turn_to_build(project.owner):
-        _wait(session, BUILDS, _("Waiting for one of your other builds to end."))
+    if not admission.may_start_build(project.owner):
+        _wait(session, BUILD_LIMIT, _("Waiting for one of your other builds to end."))
         return None
-    if capacity.is_short():
-        _wait(session, NO_SPACE, capacity.sentence())
+    if capacity.is_disk_nearly_full():
+        _wait(session, NO_SPACE, capacity.no_space_message())
         return None
     try:
         with transaction.atomic():

@@ -22,11 +22,11 @@ from sessions.installation import ownership
 from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import project_name
 from sessions.progress import journal
-from sessions.providers import understand
+from sessions.providers import parse_repository
 from sessions.states import BuildState, Phase, ProjectState
 
 from . import admission, ending, observations
-from .admission import Room
+from .admission import UserQuota
 from .queue import enqueue
 
 
@@ -36,8 +36,8 @@ def launch(user: User, repository: str, ref: str = "", path: str = "") -> Projec
     Raises `UserError` if the address is not understood or not allowed, `QuotaExceeded` at a limit;
     nothing is left behind then.
     """
-    wish = understand(repository, ref, path)
-    RepositoryRule.objects.require(wish)
+    wish = parse_repository(repository, ref, path)
+    RepositoryRule.objects.require_allowed(wish)
     _require_backend()
     with transaction.atomic():
         mine = admission.lock(user)
@@ -118,7 +118,7 @@ def delete(project: Project, user: User, *, for_good: bool = False) -> None:
         if ending.remove(project, Project.objects.all(), user.username, why, keep):
             Project.objects.filter(pk=project.pk).update(warned=None, goes=None)
         elif for_good:
-            ending.let_go(project, why)
+            ending.delete_for_good(project, why)
 
 
 def restore(project: Project, user: User) -> Project:
@@ -130,7 +130,7 @@ def restore(project: Project, user: User) -> Project:
     _require_right(project, user)
     with transaction.atomic():
         mine = admission.lock(project.owner)
-        row = Project.objects.set_aside().filter(pk=project.pk)
+        row = Project.objects.restorable().filter(pk=project.pk)
         if not row.exists():
             raise _not_restorable(project)
         mine.admit_project(again=True)
@@ -166,8 +166,8 @@ def cancel_build(build: Build, user: User) -> Build:
             message = _("It has ended already, so there is nothing to cancel.")
             raise StateConflict("build.state", message)
         cancelled = Build.objects.get(pk=build.pk)
-        observations.settle(cancelled)
-        observations.next_builds(cancelled)
+        observations.continue_sessions(cancelled)
+        observations.requeue_launches(cancelled)
         enqueue("cancel_build", build.pk)
     return cancelled
 
@@ -190,7 +190,7 @@ def _require_right(project: Project, user: User) -> None:
 
 def _start(project: Project, user: User, *, force_build: bool = False) -> Project:
     _require_right(project, user)
-    RepositoryRule.objects.require(project)
+    RepositoryRule.objects.require_allowed(project)
     _require_backend()
     if project.is_live:
         raise _running(project)
@@ -202,8 +202,8 @@ def _start(project: Project, user: User, *, force_build: bool = False) -> Projec
     return project
 
 
-def _begin(project: Project, user: User, mine: Room, *, force_build: bool = False) -> None:
-    wanted = admission.expected(project, mine.limits)
+def _begin(project: Project, user: User, mine: UserQuota, *, force_build: bool = False) -> None:
+    wanted = admission.expected_resources(project, mine.limits)
     mine.admit_notebook(wanted)
     session = Session.objects.create(project=project, force_build=force_build, **asdict(wanted))
     Project.objects.filter(pk=project.pk).update(
@@ -219,7 +219,7 @@ def _require_backend() -> None:
     for problem in get_backend().problems():
         message = _("Notebooks cannot be started at present: %(problem)s The staff can mend this.")
         raise TemporaryError(problem.id, message % {"problem": problem.message})
-    if (verdict := ownership.noted()) not in ownership.USABLE:
+    if (verdict := ownership.recorded()) not in ownership.USABLE:
         raise ownership.refusal(verdict)
 
 

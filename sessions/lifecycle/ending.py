@@ -18,9 +18,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.lib.logs import context
-from portal.lib.logs.formats import EMOJI, visible
+from portal.lib.logs.formats import EMOJI, escape_invisible
 from portal.models import User
-from sessions.culling.policy import WARNING
+from sessions.culling.policy import WARNING_PERIOD
 from sessions.errors import BinderyError, InternalError, TemporaryError
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Project, Session
@@ -28,7 +28,7 @@ from sessions.models.project import ProjectQuerySet
 from sessions.progress import journal
 from sessions.states import Phase, SessionState
 
-PORTAL = "portal"
+PORTAL_ACTOR = "portal"
 """The actor named where no person asked for the change."""
 
 
@@ -76,13 +76,13 @@ def remove(project: Project, rows: ProjectQuerySet, by: str, why: str, keep: tim
     return True
 
 
-def let_go(project: Project, why: str) -> bool:
+def delete_for_good(project: Project, why: str) -> bool:
     """Have the back end drop what it keeps of a deleted project.
 
     Return False if the project can no longer be restored anyway.
     """
     with transaction.atomic():
-        if not Project.objects.filter(pk=project.pk).let_go():
+        if not Project.objects.filter(pk=project.pk).mark_unrestorable():
             return False
         if project.current:
             journal.record(project.current, Phase.STOPPED, why)
@@ -90,22 +90,24 @@ def let_go(project: Project, why: str) -> bool:
     return True
 
 
-def let_go_due(since: datetime, by_provider: Mapping[str, datetime | None], now: datetime) -> int:
+def delete_for_good_due(
+    since: datetime, by_provider: Mapping[str, datetime | None], now: datetime
+) -> int:
     """Let go of the projects whose time to be restored is over; return how many there were.
 
     A project counts only if its owner has had a whole day to restore it: the portal has been up
     since ``since``, and the owner's identity provider since the moment in ``by_provider`` (None
     while it is away).
     """
-    day_before = now - WARNING
+    day_before = now - WARNING_PERIOD
     if since > day_before:
         return 0
     away = [issuer for issuer, moment in by_provider.items() if not moment or moment > day_before]
     due = Project.objects.filter(drops__lte=now)
-    return due.exclude(owner__in=User.objects.filter(issuer__in=away)).let_go()
+    return due.exclude(owner__in=User.objects.filter(issuer__in=away)).mark_unrestorable()
 
 
-def tell(project: Project, why: str) -> None:
+def record_stop_reason(project: Project, why: str) -> None:
     """Record on the project's timeline why the portal stops its notebook."""
     if project.current and project.current.state == SessionState.STOPPING:
         journal.record(project.current, Phase.STOPPED, why)
@@ -113,11 +115,11 @@ def tell(project: Project, why: str) -> None:
 
 log = logging.getLogger(__name__)
 
-TRIES = 3
+MAX_ATTEMPTS = 3
 
 
 @contextmanager
-def failures_of(session: Session) -> Iterator[None]:
+def handle_failures(session: Session) -> Iterator[None]:
     """Run a step for a session and handle its errors.
 
     A permanent error fails the session. A temporary one leaves it for `sessions.watch.reconcile` to
@@ -126,39 +128,41 @@ def failures_of(session: Session) -> Iterator[None]:
     try:
         yield
     except TemporaryError as error:
-        _again(session, error)
+        _retry(session, error)
     except BinderyError as error:
         fail(session, error.code, error.message, by="worker")
     except Exception:
         reference = context.reference()
-        with context.about(reference=reference, session=session.pk, project=session.project_id):
+        with context.bound_fields(
+            reference=reference, session=session.pk, project=session.project_id
+        ):
             log.exception("a step for a session failed")
         message = _(
             "Something went wrong on our side. Try again; if it happens again, tell the staff "
             "the reference %(reference)s."
         )
-        _again(session, InternalError("internal", message % {"reference": reference}))
+        _retry(session, InternalError("internal", message % {"reference": reference}))
 
 
 def fail(session: Session, code: str, message: str, *, by: str) -> None:
     """End a live session with an error that its person can read."""
     with transaction.atomic():
         ended = timezone.now()
-        message = visible(message, kept=EMOJI)
+        message = escape_invisible(message, kept=EMOJI)
         fields = {"code": code, "message": message, "ended": ended}
         if Session.objects.advance(session.pk, SessionState.FAILED, by=by, why=code, **fields):
             journal.record(session, Phase.FAILED, message, code=code)
 
 
-def _again(session: Session, error: BinderyError) -> None:
+def _retry(session: Session, error: BinderyError) -> None:
     tried = Session.objects.live().filter(pk=session.pk)
     if not tried.update(attempts=F("attempts") + 1, changed=timezone.now()):
         return
     attempts = tried.values_list("attempts", flat=True).get()
-    if attempts >= TRIES:
+    if attempts >= MAX_ATTEMPTS:
         fail(session, error.code, error.message, by="worker")
         return
     message = _("%(problem)s Trying again in a minute (%(attempt)d of %(tries)d).")
-    values = {"problem": error.message, "attempt": attempts + 1, "tries": TRIES}
+    values = {"problem": error.message, "attempt": attempts + 1, "tries": MAX_ATTEMPTS}
     phase = Phase.LAUNCHING if session.build_id else Phase.WAITING
     journal.record(session, phase, message % values, code=error.code)

@@ -2,7 +2,7 @@
 
 `User.volume` stores the name of a person's volume, so it does not follow from what they are called:
 the folder ``homes/<volume>`` on one machine, the claim ``<volume>-nfs-pvc`` in a cluster. Notebooks
-show the volume under the name that its person has now, and under earlier names (`former`).
+show the volume under the name that its person has now, and under earlier names (`former_labels`).
 
 A project's kept files lie in that volume, so their size counts there. Each start reports what
 became of them and how much they take. When a run has ended, the back end is asked for the size
@@ -25,26 +25,26 @@ from sessions.progress import journal
 from sessions.states import SESSION_LIVE, Phase
 
 
-def of(person: User) -> str:
+def volume_of(person: User) -> str:
     """Return the name of the person's volume; assign one now if they have none yet."""
     if not person.volume:
         known = User.objects.filter(pk=person.pk).values_list("volume", flat=True).first()
-        person.volume = known or _given(person)
+        person.volume = known or _assign_volume(person)
     return person.volume
 
 
-def former(person: User) -> tuple[str, ...]:
+def former_labels(person: User) -> tuple[str, ...]:
     """Return the labels of the person's volume under their earlier names."""
-    labels = [owner_slug(name) for name in UsedName.objects.former(person)]
+    labels = [owner_slug(name) for name in UsedName.objects.former_names(person)]
     return tuple(label for label in labels if label != owner_slug(person.username))
 
 
-def _given(person: User) -> str:
+def _assign_volume(person: User) -> str:
     """Assign the volume the first name that its person had, as older code did without storing it.
 
     If another volume has that name, add the number of the person's row.
     """
-    plain = owner_slug(UsedName.objects.first_of(person))
+    plain = owner_slug(UsedName.objects.earliest_name(person))
     left = Erasure.objects.filter(volume=f"{plain}-nfs-pvc").exclude(person=person).exists()
     none_yet = User.objects.filter(pk=person.pk, volume="")
     for name in (*(() if left else (plain,)), owner_slug(f"{person.username} {person.pk}")):
@@ -57,23 +57,23 @@ def _given(person: User) -> str:
     return User.objects.values_list("volume", flat=True).get(pk=person.pk)
 
 
-AT_ONCE = 5
+MAX_MEASURED = 5
 """Projects measured in a minute: each may take a pod of its own."""
 
 
-def keep_in(project: Project, volume: str) -> None:
+def store_volume(project: Project, volume: str) -> None:
     """Store, before a run, which volume the project's files are going to be in."""
     if settings.PORTAL_KEEP_HOMES and project.files_volume != volume:
         Project.objects.filter(pk=project.pk).update(files_volume=volume)
 
 
-def note(session: Session, report: FilesReport | None) -> None:
+def record_report(session: Session, report: FilesReport | None) -> None:
     """Record on the project's timeline what became of its files, and store their size."""
     if report is None:
         return
-    told = Event.objects.filter(project=session.project_id, message=report.said)
-    if report.said and not (report.again and told.exists()):
-        journal.record(session, Phase.LAUNCHING, report.said)
+    told = Event.objects.filter(project=session.project_id, message=report.message)
+    if report.message and not (report.is_repeated and told.exists()):
+        journal.record(session, Phase.LAUNCHING, report.message)
     if report.size is not None:
         _store(session.project_id, report.size)
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Work:
+class Lookup:
     """One piece of work in a lane.
 
     ``key`` identifies it: work that is waiting or under way already is not taken twice.
@@ -38,62 +38,62 @@ class Work:
     key: int
     host: str
     person: int
-    do: Callable[[], None]
+    run: Callable[[], None]
 
 
-class Lane:
+class LookupPool:
     """A pool of at most ``at_once`` threads in this process.
 
     At most ``of_host`` of them are for one server, and at most ``of_person`` for one person.
     """
 
-    def __init__(self, at_once: int, of_host: int, of_person: int) -> None:
-        self._at_once, self._of_host, self._of_person = at_once, of_host, of_person
+    def __init__(self, max_threads: int, max_per_host: int, max_per_user: int) -> None:
+        self._at_once, self._of_host, self._of_person = max_threads, max_per_host, max_per_user
         self._lock = Lock()
-        self._waiting: dict[int, tuple[Work, Callable[[], None]]] = {}
-        self._under_way: dict[int, Work] = {}
+        self._waiting: dict[int, tuple[Lookup, Callable[[], None]]] = {}
+        self._running: dict[int, Lookup] = {}
 
-    def take(self, work: Work) -> None:
+    def submit(self, work: Lookup) -> None:
         """Have the work done as soon as there is room; return at once."""
         with self._lock:
-            if work.key in self._waiting or work.key in self._under_way:
+            if work.key in self._waiting or work.key in self._running:
                 return
             context = copy_context()  # log lines keep the task's fields
-            self._waiting[work.key] = (work, lambda: context.run(work.do))
+            self._waiting[work.key] = (work, lambda: context.run(work.run))
             self._begin()
 
     def _begin(self) -> None:
         """Begin all the work there is room for, in order of arrival; the caller holds the lock."""
-        hosts = Counter(work.host for work in self._under_way.values())
-        people = Counter(work.person for work in self._under_way.values())
+        hosts = Counter(work.host for work in self._running.values())
+        people = Counter(work.person for work in self._running.values())
         for key, (work, do) in list(self._waiting.items()):
-            if len(self._under_way) >= self._at_once:
+            if len(self._running) >= self._at_once:
                 return
             if hosts[work.host] >= self._of_host or people[work.person] >= self._of_person:
                 continue
             del self._waiting[key]
-            self._under_way[key] = work
+            self._running[key] = work
             hosts[work.host] += 1
             people[work.person] += 1
             # Not a daemon: a worker that has done its share of tasks ends when these have ended.
             Thread(target=self._run, args=(work, do), name=f"lane-{key}", daemon=False).start()
 
-    def _run(self, work: Work, do: Callable[[], None]) -> None:
+    def _run(self, work: Lookup, do: Callable[[], None]) -> None:
         try:
             do()
         except Exception:
             log.exception("what a lane was given failed")
         finally:
             with self._lock:
-                del self._under_way[work.key]
+                del self._running[work.key]
                 self._begin()
 
 
-AT_ONCE, OF_HOST, OF_PERSON = 8, 3, 1
+MAX_THREADS, MAX_PER_HOST, MAX_PER_USER = 8, 3, 1
 """Limits for each of the four worker processes: a launch takes two seconds on a server that is
 well, and at most fifty on one that is not."""
 
-_lane = Lane(AT_ONCE, OF_HOST, OF_PERSON)
+_lane = LookupPool(MAX_THREADS, MAX_PER_HOST, MAX_PER_USER)
 
 
 def prepare(session_id: int) -> None:
@@ -105,23 +105,25 @@ def prepare(session_id: int) -> None:
     session = rows.select_related("project").first()
     if session is None:
         return
-    if settings.IN_WORKER and _asks(session):
-        _lane.take(_work(session.pk, session.project))
+    if settings.IN_WORKER and _needs_server(session):
+        _lane.submit(_lookup(session.pk, session.project))
     else:
         steps.prepare(session_id)
 
 
-def _asks(session: Session) -> bool:
+def _needs_server(session: Session) -> bool:
     """Return whether the repository's server may have to be asked for something.
 
     That is: which commit it is, what it holds, or whether it is the repository's own.
     """
     project = session.project
     named = project.ref == project.commit
-    return session.force_build or named or admission.known(project, project.commit) is None
+    return (
+        session.force_build or named or admission.stored_contents(project, project.commit) is None
+    )
 
 
-def _work(session_id: int, project: Project) -> Work:
+def _lookup(session_id: int, project: Project) -> Lookup:
     def do() -> None:
         try:
             steps.prepare(session_id)
@@ -129,4 +131,4 @@ def _work(session_id: int, project: Project) -> Work:
             connections.close_all()  # this thread's
 
     host = urlsplit(project.url).hostname or ""
-    return Work(session_id, host, project.owner_id, do)
+    return Lookup(session_id, host, project.owner_id, do)

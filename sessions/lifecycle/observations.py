@@ -13,22 +13,22 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from sessions.backends import BuildReport, ServerReport, get_backend
-from sessions.backends.messages import BUILDS, NO_GPU
+from sessions.backends.messages import BUILD_LIMIT, NO_GPU
 from sessions.errors import BinderyError, TemporaryError
 from sessions.models import Build, Project, Session
 from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, Phase, SessionState
 
 from . import admission, files
-from .ending import fail, failures_of
+from .ending import fail, handle_failures
 from .queue import enqueue
 
-BUILD_TRIES = 3
-LOST = "build.lost"
+MAX_BUILD_ATTEMPTS = 3
+BUILD_LOST = "build.lost"
 _NO_ERROR = {"code": "", "message": ""}
 
 
-def build_seen(report: BuildReport) -> None:
+def handle_build_report(report: BuildReport) -> None:
     """Store a build's new log output and, if it has finished, its result."""
     build = Build.objects.filter(pk=report.id).first()
     if build is None:  # `orphans` looks for those in whole lists
@@ -37,11 +37,11 @@ def build_seen(report: BuildReport) -> None:
         _drop_build(report)
         return
     read_log(build)
-    _build_waits(build, report)
-    if report.finished and report.code == LOST and build.attempts < BUILD_TRIES:
-        _build_again(build)
+    _record_build_wait(build, report)
+    if report.finished and report.code == BUILD_LOST and build.attempts < MAX_BUILD_ATTEMPTS:
+        _retry_build(build)
     elif report.finished:
-        build_ended(build, report)
+        store_build_result(build, report)
 
 
 def _drop_build(report: BuildReport) -> None:
@@ -52,7 +52,7 @@ def _drop_build(report: BuildReport) -> None:
         get_backend().cancel_build(report.id)
 
 
-def _build_waits(build: Build, report: BuildReport) -> None:
+def _record_build_wait(build: Build, report: BuildReport) -> None:
     """Tell everyone who waits for a build, once, what it waits for and when that is over."""
     if report.finished or build.chunks:
         return
@@ -65,23 +65,23 @@ def _build_waits(build: Build, report: BuildReport) -> None:
                 journal.record(session, Phase.FETCHING, sentence, build=build, code=report.code)
 
 
-def build_lost(build: Build) -> None:
+def handle_lost_build(build: Build) -> None:
     """Handle a build that had begun and that the back end no longer knows."""
     message = _("The build was interrupted, and nothing of it is left. Start it again.")
-    build_seen(BuildReport(build.pk, True, LOST, message))
+    handle_build_report(BuildReport(build.pk, True, BUILD_LOST, message))
 
 
-def build_refused(build: Build, error: BinderyError) -> None:
+def handle_refused_build(build: Build, error: BinderyError) -> None:
     """Handle a build that the back end did not accept.
 
     It fails after a permanent error, or after too many temporary ones.
     """
     attempts = build.attempts + 1
-    if isinstance(error, TemporaryError) and attempts < BUILD_TRIES:
+    if isinstance(error, TemporaryError) and attempts < MAX_BUILD_ATTEMPTS:
         Build.objects.filter(pk=build.pk).update(attempts=attempts)
     else:
         report = BuildReport(build.pk, finished=True, code=error.code, message=error.message)
-        build_ended(build, report)
+        store_build_result(build, report)
 
 
 def read_log(build: Build) -> None:
@@ -91,7 +91,7 @@ def read_log(build: Build) -> None:
             return
 
 
-def _build_again(build: Build) -> None:
+def _retry_build(build: Build) -> None:
     get_backend().forget_build(build.pk)
     Build.objects.filter(pk=build.pk, attempts=build.attempts).update(
         attempts=build.attempts + 1, position=""
@@ -99,7 +99,7 @@ def _build_again(build: Build) -> None:
     enqueue("start_build", build.pk)
 
 
-def build_ended(build: Build, report: BuildReport) -> None:
+def store_build_result(build: Build, report: BuildReport) -> None:
     """Store a build's result, and tell everyone who waits for it."""
     to = BuildState.FAILED if report.code else BuildState.BUILT
     Build.objects.advance(
@@ -109,25 +109,25 @@ def build_ended(build: Build, report: BuildReport) -> None:
         why=report.code,
         code=report.code,
         message=report.message,
-        pack=report.pack,
+        pack=report.buildpack,
         digest=report.digest,
         **({"resources": report.resources} if report.resources else {}),
         finished=timezone.now(),
     )
     finished = Build.objects.get(pk=build.pk)
-    settle(finished)
-    next_builds(finished)
+    continue_sessions(finished)
+    requeue_launches(finished)
     get_backend().forget_build(build.pk)
 
 
-def settle(build: Build) -> None:
+def continue_sessions(build: Build) -> None:
     """Let every session that waits for a finished build continue, or fail with the reason."""
     if build.state in BUILD_ACTIVE:
         return
     waiting = Session.objects.filter(build=build, state=SessionState.WAITING)
     for session in waiting.select_related("project__owner"):
         if build.state == BuildState.BUILT:
-            _go_on(session, build)
+            _start_notebook(session, build)
         else:
             fail(
                 session,
@@ -137,19 +137,19 @@ def settle(build: Build) -> None:
             )
 
 
-def next_builds(ended: Build) -> None:
+def requeue_launches(ended: Build) -> None:
     """Enqueue the launches that waited for a build of the same person to end."""
     owners = Session.objects.filter(build=ended).values("project__owner")
-    waiting = Session.objects.filter(state=SessionState.WAITING, build=None, code=BUILDS)
+    waiting = Session.objects.filter(state=SessionState.WAITING, build=None, code=BUILD_LIMIT)
     for pk in waiting.filter(project__owner__in=owners).values_list("pk", flat=True):
         enqueue("prepare", pk)
 
 
-def _go_on(session: Session, build: Build) -> None:
+def _start_notebook(session: Session, build: Build) -> None:
     """Start the notebook, if its resources are still within its owner's limits."""
-    with failures_of(session), transaction.atomic():
-        mine = admission.lock(session.project.owner, beside=session)
-        wanted, _warnings = admission.settled(_resources(session.project, build), mine.limits)
+    with handle_failures(session), transaction.atomic():
+        mine = admission.lock(session.project.owner, excluding=session)
+        wanted, _warnings = admission.within_limits(_resources(session.project, build), mine.limits)
         mine.admit_notebook(wanted)
         why, fields = "its environment is there", asdict(wanted) | _NO_ERROR
         advance = Session.objects.advance
@@ -166,7 +166,7 @@ def _resources(project: Project, build: Build) -> str:
     return (build.resources if project.resources is None else project.resources) or ""
 
 
-def server_seen(report: ServerReport) -> None:
+def handle_server_report(report: ServerReport) -> None:
     """Store that a notebook answers or is gone; remove one that nobody wants.
 
     A server without a row, or with another project's number, is left to `orphans`.
@@ -175,16 +175,16 @@ def server_seen(report: ServerReport) -> None:
     if session is None or report.name not in {"", session.project.name}:
         return
     if session.state in {SessionState.STOPPED, SessionState.FAILED}:
-        _drop(report)
+        _drop_server(report)
     elif report.state == "ready" and session.state == SessionState.SPAWNING:
-        _server_ready(session, report)
+        _store_ready(session, report)
     elif report.state == "starting" and session.state == SessionState.SPAWNING:
-        _server_waits(session, report)
+        _record_start_wait(session, report)
     elif report.state == "gone":
-        server_gone(session, report.code, report.message)
+        handle_server_gone(session, report.code, report.message)
 
 
-def _server_waits(session: Session, report: ServerReport) -> None:
+def _record_start_wait(session: Session, report: ServerReport) -> None:
     """Record what a starting notebook waits for: a reason once, a place in a queue each time."""
     is_new = report.code != session.code
     if not is_new and (report.code != NO_GPU or report.message == session.message):
@@ -198,16 +198,16 @@ def _server_waits(session: Session, report: ServerReport) -> None:
             journal.record(session, Phase.LAUNCHING, sentence, code=report.code)
 
 
-def _server_ready(session: Session, report: ServerReport) -> None:
+def _store_ready(session: Session, report: ServerReport) -> None:
     with transaction.atomic():
         place = {"address": report.address, "node": report.node}
         fields: dict[str, Any] = {**place, "ready": timezone.now(), **_NO_ERROR}
         if Session.objects.advance(session.pk, SessionState.READY, by="watch", **fields):
-            files.note(session, report.files)
+            files.record_report(session, report.files)
             journal.record(session, Phase.READY, _("Your notebook is ready."))
 
 
-def server_gone(session: Session, code: str, message: str) -> None:
+def handle_server_gone(session: Session, code: str, message: str) -> None:
     """Store that the server of a live session has stopped: as it was told to, or by itself."""
     with transaction.atomic():
         Build.objects.filter(sessions=session).update(used=timezone.now())
@@ -223,7 +223,7 @@ def server_gone(session: Session, code: str, message: str) -> None:
     get_backend().forget_server(session.pk)
 
 
-def _drop(report: ServerReport) -> None:
+def _drop_server(report: ServerReport) -> None:
     if report.state == "gone":
         get_backend().forget_server(report.id)
     else:

@@ -18,73 +18,76 @@ from django.utils.translation import gettext as _
 from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.installation import ownership
 from sessions.installation import set_aside as asides
-from sessions.installation.known import Verdict, having, is_too_much
-from sessions.models import Build, Condition, Project, Removal, Removed, Session, SetAside
-from sessions.outages import guarded
+from sessions.installation.known import OwnershipStatus, existing_values, has_too_many_unknown
+from sessions.models import Build, Condition, Project, Removal, RemovalKind, Session, SetAside
+from sessions.outages import run_safely
 
-from .queue import Again, enqueue
+from .queue import Requeue, enqueue
 
 PART = "leftovers"
 """The name of the `Condition` that says when nothing unknown is touched."""
 MUCH_UNKNOWN = "much of what is there is unknown to the database"
-ONCE = timedelta(hours=1)
+DUPLICATE_WINDOW = timedelta(hours=1)
 """The time in which a removal is noted only once: a back end may go on reporting a thing for a
 while after it was told to remove it.
 """
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 log = logging.getLogger(__name__)
 
 
-def clear(
-    builds: Sequence[BuildReport], servers: Sequence[ServerReport], verdict: Verdict, again: Again
+def clear_orphans(
+    builds: Sequence[BuildReport],
+    servers: Sequence[ServerReport],
+    verdict: OwnershipStatus,
+    requeue: Requeue,
 ) -> None:
     """Deal with everything in these lists, and in the list of projects, that has no row.
 
     The lists must be fresh and complete.
     """
-    if verdict == Verdict.FITS:
+    if verdict == OwnershipStatus.MATCHES:
         names = get_backend().projects()
-        unknown = set(names) - having(Project.objects.all(), "name", names)
-        for name in unwanted(set(names) - unknown):
-            again("drop_project", name)
+        unknown = set(names) - existing_values(Project.objects.all(), "name", names)
+        for name in droppable(set(names) - unknown):
+            requeue("drop_project", name)
         may_end = _end(builds, servers)
-        may_go = not is_too_much(len(unknown), len(names))
+        may_go = not has_too_many_unknown(len(unknown), len(names))
         for name in sorted(unknown - {server.name for server in servers}) if may_go else ():
-            again("set_aside", name)
-        _note(may_go and may_end)
-        _look_after_asides(again, may_remove=may_go and may_end)
-        again("sweep")
+            requeue("set_aside", name)
+        _record_condition(may_go and may_end)
+        _requeue_set_aside(requeue, may_remove=may_go and may_end)
+        requeue("sweep")
 
 
 def _end(builds: Sequence[BuildReport], servers: Sequence[ServerReport]) -> bool:
     """End builds and servers without a row, unless there are too many of them."""
     lost_builds, lost_servers = _unknown_builds(builds), _unknown_servers(servers)
     unknown, there = len(lost_builds) + len(lost_servers), len(builds) + len(servers)
-    if is_too_much(unknown, there):
+    if has_too_many_unknown(unknown, there):
         return False
     for build in lost_builds:
-        guarded(_end_build, build)
+        run_safely(_end_build, build)
     for server in lost_servers:
-        guarded(_end_server, server)
+        run_safely(_end_server, server)
     return True
 
 
-def _look_after_asides(again: Again, *, may_remove: bool) -> None:
-    asides.compare()
-    for pk in asides.wanted():
-        again("put_back", pk)
-    for pk in asides.unweighed():
-        again("weigh_aside", pk)
-    for pk in asides.due() if may_remove else ():
-        again("remove_aside", pk)
+def _requeue_set_aside(requeue: Requeue, *, may_remove: bool) -> None:
+    asides.sync_rows()
+    for pk in asides.reclaimed():
+        requeue("put_back", pk)
+    for pk in asides.unmeasured():
+        requeue("weigh_aside", pk)
+    for pk in asides.expired() if may_remove else ():
+        requeue("remove_aside", pk)
 
 
-def unwanted(names: Collection[str]) -> Iterator[str]:
+def droppable(names: Collection[str]) -> Iterator[str]:
     """Yield the back end's projects that nobody can restore or that never had a row."""
     ordered = sorted(names)
-    for place in range(0, len(ordered), AT_ONCE):
-        some = ordered[place : place + AT_ONCE]
+    for place in range(0, len(ordered), BATCH_SIZE):
+        some = ordered[place : place + BATCH_SIZE]
         wanted = _wanted(some)
         yield from (name for name in some if name not in wanted)
 
@@ -99,14 +102,14 @@ def drop_project(name: str) -> None:
     if project is None or _wanted([name]):
         return
     if get_backend().remove_project(name, project.files_volume):
-        rows.dropped()
+        rows.mark_removed()
 
 
 def set_aside(name: str) -> None:
     """Have the back end set aside what it keeps of a project that has no row."""
-    if not Project.objects.filter(name=name).exists() and ownership.are_one():
+    if not Project.objects.filter(name=name).exists() and ownership.ids_match():
         get_backend().set_aside(name)
-        asides.compare()
+        asides.sync_rows()
 
 
 def put_back(row: SetAside) -> None:
@@ -126,25 +129,25 @@ def remove_now(row: SetAside) -> None:
 def sweep() -> None:
     """Have the back end drop unfinished work whose process was killed."""
     for name in get_backend().sweep():
-        note(name, _("Nobody worked on it any more: who did was killed."))
+        record_removal(name, _("Nobody worked on it any more: who did was killed."))
 
 
-def note(name: str, why: str) -> None:
+def record_removal(name: str, why: str) -> None:
     """Record, once, that this was removed."""
-    same = Removal.objects.filter(kind=Removed.LEFTOVER, name=name[:255])
-    if not same.filter(at__gt=timezone.now() - ONCE).exists():
-        Removal.objects.create(kind=Removed.LEFTOVER, name=name[:255], why=why)
+    same = Removal.objects.filter(kind=RemovalKind.LEFTOVER, name=name[:255])
+    if not same.filter(at__gt=timezone.now() - DUPLICATE_WINDOW).exists():
+        Removal.objects.create(kind=RemovalKind.LEFTOVER, name=name[:255], why=why)
 
 
 def _unknown_builds(builds: Sequence[BuildReport]) -> list[BuildReport]:
-    ours = {report.id: report for report in builds if report.marked}
-    known = having(Build.objects.all(), "pk", ours.keys())
+    ours = {report.id: report for report in builds if report.has_installation_id}
+    known = existing_values(Build.objects.all(), "pk", ours.keys())
     return [report for number, report in ours.items() if number not in known]
 
 
 def _unknown_servers(servers: Sequence[ServerReport]) -> list[ServerReport]:
-    ours = {report.id: report for report in servers if report.marked}
-    known = having(Session.objects.all(), "pk", ours.keys())
+    ours = {report.id: report for report in servers if report.has_installation_id}
+    known = existing_values(Session.objects.all(), "pk", ours.keys())
     return [report for number, report in ours.items() if number not in known]
 
 
@@ -154,7 +157,7 @@ def _end_build(report: BuildReport) -> None:
         get_backend().cancel_build(report.id)
         return
     get_backend().forget_build(report.id)
-    note(f"build {report.id}", _("A build that the portal does not know."))
+    record_removal(f"build {report.id}", _("A build that the portal does not know."))
 
 
 def _end_server(report: ServerReport) -> None:
@@ -163,16 +166,16 @@ def _end_server(report: ServerReport) -> None:
         return
     get_backend().forget_server(report.id)
     name = report.name or f"session {report.id}"
-    note(name, _("A notebook that the portal does not know."))
+    record_removal(name, _("A notebook that the portal does not know."))
 
 
-def _note(is_well: bool) -> None:
+def _record_condition(is_well: bool) -> None:
     """Log the problem once; show it in health and on staff's pages for as long as it lasts."""
     noted = Condition.objects.filter(part=PART).first()
     if not is_well and not (noted and noted.problem):
         log.error("nothing unknown is touched: %s", MUCH_UNKNOWN)
     if noted or not is_well:
-        Condition.objects.note(PART, "" if is_well else MUCH_UNKNOWN)
+        Condition.objects.record(PART, "" if is_well else MUCH_UNKNOWN)
 
 
 def _wanted(names: Sequence[str]) -> set[str]:

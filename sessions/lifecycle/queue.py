@@ -1,8 +1,8 @@
 """Put steps into the task queue, and see whether a worker takes them.
 
-`sessions.watch.reconcile` enqueues steps again through `Again`, which puts each step into the queue
-at most once: whatever waits there will be done without being repeated. Otherwise a worker that is
-away for a day would come back to a thousand copies of each step.
+`sessions.watch.reconcile` enqueues steps again through `Requeue`, which puts each step into the
+queue at most once: whatever waits there will be done without being repeated. Otherwise a worker
+that is away for a day would come back to a thousand copies of each step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.tasks import async_task, result
 
-DEAF_AFTER = timedelta(minutes=2)
+STALLED_AFTER = timedelta(minutes=2)
 """A task that has been due for this long has no worker listening for it."""
 
 
@@ -29,19 +29,19 @@ def enqueue(step: str, *rows: int | str) -> None:
     transaction.on_commit(lambda: async_task(f"sessions.tasks.{step}", *rows))
 
 
-def is_deaf() -> bool:
+def is_stalled() -> bool:
     """Return whether tasks are waiting that no worker takes."""
-    return bool(OrmQ.objects.filter(lock__lt=timezone.now() - DEAF_AFTER).exists())
+    return bool(OrmQ.objects.filter(lock__lt=timezone.now() - STALLED_AFTER).exists())
 
 
-def waiting() -> tuple[int, float]:
+def backlog() -> tuple[int, float]:
     """Return how many tasks no worker has taken yet, and the age of the oldest one in seconds."""
     now = timezone.now()
     due = OrmQ.objects.filter(lock__lte=now).aggregate(count=Count("pk"), oldest=Min("lock"))
     return due["count"], (now - due["oldest"]).total_seconds() if due["oldest"] else 0.0
 
 
-def call_worker(seconds: float) -> str | None:
+def ping_worker(seconds: float) -> str | None:
     """Return the version that a worker runs, by having it take a task that does nothing else.
 
     Return None if no worker answers within ``seconds``.
@@ -51,22 +51,22 @@ def call_worker(seconds: float) -> str | None:
     return answer
 
 
-LONG = 1000
+MAX_QUEUED = 1000
 """The most tasks in the queue for now: any beyond it get their turn in a minute."""
 _PREFIX = "sessions.tasks."
 
 Step = tuple[object, ...]
 
 
-class Again:
+class Requeue:
     """The queue during one pass of `reconcile`: call it like `enqueue`.
 
     ``most`` is the most tasks that may be in the queue.
     """
 
-    def __init__(self, most: int = LONG) -> None:
-        self._most = most
-        self._waiting = set(_waiting(most))
+    def __init__(self, max_queued: int = MAX_QUEUED) -> None:
+        self._most = max_queued
+        self._waiting = set(_waiting(max_queued))
 
     def __call__(self, step: str, *rows: int | str) -> None:
         wanted = (step, *rows)

@@ -11,9 +11,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from keys import keypairs
-from keys.keypairs import Identity, identity_of
+from keys.keypairs import SshIdentity, identity_of
 from keys.models import KeyPair
-from keys.sealing import CannotOpen
+from keys.sealing import UnsealError
 from portal.models import User
 from sessions.backends import get_backend
 from sessions.errors import UserError
@@ -21,10 +21,10 @@ from sessions.lifecycle import files
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Session
 
-_LOST_FOR = timedelta(hours=1)
+_RENEWAL_WINDOW = timedelta(hours=1)
 
 
-def replace(user: User) -> KeyPair:
+def replace_key_pair(user: User) -> KeyPair:
     """Create a key pair for the person, in place of the one they have, if any.
 
     Their running notebooks get the new key soon after.
@@ -35,26 +35,26 @@ def replace(user: User) -> KeyPair:
     return pair
 
 
-def renew(user_id: int, given: Identity | None = None) -> None:
+def renew(user_id: int, current: SshIdentity | None = None) -> None:
     """Give the person's running notebooks the current key.
 
     ``given`` is the key that they have already. The function looks again until there is no newer
     key: if two run at once, the last one to write has the latest key.
     """
     user = User.objects.filter(pk=user_id, key_pair__isnull=False).first()
-    while user and (now := of(user)).public != (given.public if given else ""):
-        get_backend().renew_identity(files.of(user), now)
-        given = now
+    while user and (now := identity_for(user)).public != (current.public if current else ""):
+        get_backend().renew_identity(files.volume_of(user), now)
+        current = now
 
 
-def of(user: User) -> Identity:
+def identity_for(user: User) -> SshIdentity:
     """Return the identity that the person's notebooks get.
 
     Raises `UserError` if the key is unreadable.
     """
     try:
         return identity_of(user)
-    except CannotOpen:
+    except UnsealError:
         message = _(
             "Your SSH key cannot be read any more, because the portal's own key has changed. "
             "Replace it on your account page and start again, or tell the staff."
@@ -62,13 +62,13 @@ def of(user: User) -> Identity:
         raise UserError("ssh-key.unreadable", message) from None
 
 
-def overtaken() -> Iterable[int]:
+def users_with_stale_keys() -> Iterable[int]:
     """Return the people with running notebooks that are older than their key.
 
     Only keys made within the last hour count. The task that gives them to notebooks may have been
     lost.
     """
-    made = KeyPair.objects.filter(created__gt=timezone.now() - _LOST_FOR)
+    made = KeyPair.objects.filter(created__gt=timezone.now() - _RENEWAL_WINDOW)
     behind = Session.objects.live().filter(
         project__owner__key_pair__in=made, created__lt=F("project__owner__key_pair__created")
     )

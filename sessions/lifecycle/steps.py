@@ -12,15 +12,15 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from quotas.limits import limits_of
 from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
 from sessions.git import resolve as gitreach
-from sessions.git.resolve import Resolved, resolve
+from sessions.git.resolve import ResolvedRef, resolve
 from sessions.lifecycle import admission, files, observations, sshkey
-from sessions.lifecycle.builds import attach
-from sessions.lifecycle.ending import failures_of
+from sessions.lifecycle.builds import attach_build
+from sessions.lifecycle.ending import handle_failures
 from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import owner_slug
 from sessions.providers import Repository
@@ -34,24 +34,24 @@ def prepare(session_id: int) -> None:
     session = Session.objects.select_related("project__owner").filter(pk=session_id).first()
     if session is None or session.state != SessionState.WAITING or session.build_id:
         return
-    with failures_of(session):
+    with handle_failures(session):
         project = session.project
         if session.force_build or not project.commit:
             found = resolve(_repository(project), _identity(project))
         else:
-            found = Resolved(project.commit, project.ref, project.path)
-        _require_own(project, found)
-        there = admission.read(project, found)
-        wanted, warnings = admission.settled(there.resources, limits_of(project.owner))
-        attach(session, found, there, wanted, warnings)
+            found = ResolvedRef(project.commit, project.ref, project.path)
+        _require_own_commit(project, found)
+        there = admission.read_contents(project, found)
+        wanted, warnings = admission.within_limits(there.resources, limits_of(project.owner))
+        attach_build(session, found, there, wanted, warnings)
 
 
-def _identity(project: Project) -> Identity | None:
+def _identity(project: Project) -> SshIdentity | None:
     """Return the key that opens the repository, or None if it is public."""
-    return sshkey.of(project.owner) if project.is_private else None
+    return sshkey.identity_for(project.owner) if project.is_private else None
 
 
-def _require_own(project: Project, found: Resolved) -> None:
+def _require_own_commit(project: Project, found: ResolvedRef) -> None:
     """Check that the commit is the repository's own, where rules allow only certain repositories.
 
     A commit found under a branch or a tag is the repository's own, and stays so for a day. Raises
@@ -59,7 +59,7 @@ def _require_own(project: Project, found: Resolved) -> None:
     """
     if found.ref != found.commit or not RepositoryRule.objects.exists():
         return
-    builds = Build.objects.of(project).filter(commit=found.commit)
+    builds = Build.objects.usable_by(project).filter(commit=found.commit)
     whose = project.owner_id if project.is_private else None
     digest = hashlib.sha256(repr((project.url, found.commit, whose)).encode()).hexdigest()
     known = f"own-commit:{digest}"
@@ -93,7 +93,7 @@ def start_build(build_id: int) -> None:
     try:
         get_backend().ensure_build(_spec(build))
     except BinderyError as error:
-        observations.build_refused(build, error)
+        observations.handle_refused_build(build, error)
 
 
 def _spec(build: Build) -> BuildSpec:
@@ -103,8 +103,8 @@ def _spec(build: Build) -> BuildSpec:
         commit=build.commit,
         ref=build.ref,
         image=build.image,
-        fresh=build.fresh,
-        identity=sshkey.of(build.owner) if build.owner else None,
+        no_cache=build.fresh,
+        identity=sshkey.identity_for(build.owner) if build.owner else None,
     )
 
 
@@ -121,7 +121,7 @@ def cancel_unwanted_build(build_id: int) -> None:
             why="nobody waits for it any more",
             finished=timezone.now(),
         )
-        observations.next_builds(build)
+        observations.requeue_launches(build)
     get_backend().cancel_build(build_id)
 
 
@@ -138,17 +138,17 @@ def spawn(session_id: int) -> None:
     if session is None or session.build is None:
         return
     project = session.project
-    with failures_of(session):
-        identity = sshkey.of(project.owner)
-        volume = files.of(project.owner)
-        files.keep_in(project, volume)
+    with handle_failures(session):
+        identity = sshkey.identity_for(project.owner)
+        volume = files.volume_of(project.owner)
+        files.store_volume(project, volume)
         get_backend().ensure_server(
             ServerSpec(
                 id=session.pk,
                 name=project.name,
                 owner=owner_slug(project.owner.username),
                 volume=volume,
-                former=files.former(project.owner),
+                former_names=files.former_labels(project.owner),
                 owner_id=project.owner_id,
                 image=session.build.image,
                 digest=session.build.digest,
@@ -160,17 +160,20 @@ def spawn(session_id: int) -> None:
                 identity=identity,
             )
         )
-        sshkey.renew(project.owner_id, given=identity)  # it may have been replaced meanwhile
+        sshkey.renew(project.owner_id, current=identity)  # it may have been replaced meanwhile
 
 
 def remove_server(session_id: int) -> None:
-    """Have the back end stop the notebook; `observations.server_gone` follows when it is gone."""
+    """Have the back end stop the notebook.
+
+    `observations.handle_server_gone` follows when it is gone.
+    """
     backend = get_backend()
     backend.remove_server(session_id)
     stopping = Session.objects.filter(pk=session_id, state=SessionState.STOPPING)
     session = stopping.select_related("project").first()
     if session and session_id not in {report.id for report in backend.servers()}:
-        observations.server_gone(session, "", "")  # stopped before its server existed
+        observations.handle_server_gone(session, "", "")  # stopped before its server existed
 
 
 def remove_project(project_id: int) -> None:
@@ -180,9 +183,9 @@ def remove_project(project_id: int) -> None:
     """
     rows = Project.objects.filter(pk=project_id)
     project = rows.first()
-    if project is None or project.removed is None or project.is_set_aside:
+    if project is None or project.removed is None or project.is_restorable:
         return
     if Session.objects.live().filter(project=project).exists():
         return
     if get_backend().remove_project(project.name, project.files_volume):
-        rows.dropped()
+        rows.mark_removed()

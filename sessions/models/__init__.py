@@ -1,9 +1,16 @@
 """The models. `sessions.lifecycle` decides what happens to them; only ``advance`` sets a state."""
 
 from sessions.models.build import Build
-from sessions.models.operations import Capacity, Condition, Heartbeat, Idempotency, Sign, Tally
+from sessions.models.operations import (
+    Capacity,
+    Condition,
+    Heartbeat,
+    HeartbeatName,
+    Idempotency,
+    Tally,
+)
 from sessions.models.project import Project
-from sessions.models.record import Event, LogChunk, Removal, Removed, SetAside, Transition
+from sessions.models.record import Event, LogChunk, Removal, RemovalKind, SetAside, Transition
 from sessions.models.rule import RepositoryRule
 from sessions.models.session import Access, Session
 
@@ -14,15 +21,15 @@ __all__ = [
     "Condition",
     "Event",
     "Heartbeat",
+    "HeartbeatName",
     "Idempotency",
     "LogChunk",
     "Project",
     "Removal",
-    "Removed",
+    "RemovalKind",
     "RepositoryRule",
     "Session",
     "SetAside",
-    "Sign",
     "Tally",
     "Transition",
 ]

@@ -36,11 +36,11 @@ class BuildQuerySet(models.QuerySet["Build"]):
         may = user.may_enter and user.is_staff and user.has_perm("notebook_sessions.view_build")
         return self.all() if may else self.none()
 
-    def of(self, project: Project) -> BuildQuerySet:
+    def usable_by(self, project: Project) -> BuildQuerySet:
         """Return those that this project may use: public ones or, if it is private, its owner's."""
         return self.filter(url=project.url, owner=project.owner_id if project.is_private else None)
 
-    def kept(self) -> BuildQuerySet:
+    def with_image(self) -> BuildQuerySet:
         """Return those whose image is there."""
         return self.filter(state=BuildState.BUILT, dropped=False)
 
@@ -48,7 +48,7 @@ class BuildQuerySet(models.QuerySet["Build"]):
         """Return those that no live session uses, be it waiting, running or being stopped."""
         return self.exclude(sessions__state__in=SESSION_LIVE)
 
-    def like(self, commit: str, content: str) -> BuildQuerySet:
+    def with_content(self, commit: str, content: str) -> BuildQuerySet:
         """Return those of this commit first, then those of other commits with the same content."""
         same = models.Q(content=content) if content else models.Q(pk=None)
         is_other = models.Case(models.When(commit=commit, then=0), default=1)
@@ -56,7 +56,7 @@ class BuildQuerySet(models.QuerySet["Build"]):
 
     def newest_built(self, project: Project, commit: str, content: str = "") -> Build | None:
         """Return the newest build whose image serves this commit or its content, or None."""
-        return self.of(project).kept().like(commit, content).first()
+        return self.usable_by(project).with_image().with_content(commit, content).first()
 
     def advance(self, pk: int, to: BuildState, *, by: str, why: str = "", **fields: Any) -> bool:
         """Move build ``pk`` to ``to`` if that is allowed from its state; return whether it moved.
@@ -172,7 +172,7 @@ class Build(models.Model):
     @property
     def public_message(self) -> str:
         """The message as staff may read it, whoever the build belongs to."""
-        return self.message if self.owner_id is None else disclosure.shown(self.message, self.code)
+        return self.message if self.owner_id is None else disclosure.redact(self.message, self.code)
 
     def is_wanted(self) -> bool:
         """Return whether anybody still waits for it."""

@@ -43,14 +43,14 @@ class Capacity(models.Model):
         return f"{self.cpu} CPU, {self.memory_gb} GB, {self.gpu} GPU"
 
 
-SIGN_IN = "sign-in"
+SIGN_IN_CONDITION = "sign-in"
 """The `Condition` of the identity providers, which `portal.accounts.oidc.signins` notes."""
 
 
 class ConditionQuerySet(models.QuerySet["Condition"]):
     """Queries on conditions."""
 
-    def note(self, part: str, problem: str) -> None:
+    def record(self, part: str, problem: str) -> None:
         """Store that the part has this problem now, or none ("").
 
         ``since`` moves when the problem changes.
@@ -77,11 +77,11 @@ class Condition(models.Model):
         return f"{self.part}: {self.problem or 'ok'}"
 
 
-WATCH_BREAK = timedelta(seconds=30)
+WATCH_TIMEOUT = timedelta(seconds=30)
 """Without a sign of life for this long, watch counts as dead."""
 
 
-class Sign(models.TextChoices):
+class HeartbeatName(models.TextChoices):
     """The names of the processes and chores that give signs of life."""
 
     WATCH = "watch"
@@ -117,14 +117,14 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
 
     def is_watched(self) -> bool:
         """Return whether some watch process is at work."""
-        return self.is_alive(Sign.WATCH, within=WATCH_BREAK)
+        return self.is_alive(HeartbeatName.WATCH, within=WATCH_TIMEOUT)
 
 
 class Heartbeat(models.Model):
     """The last sign of life of one process, chore or identity provider.
 
-    ``since`` is when the last break ended. ``name`` is a `Sign`, or
-    `sessions.culling.policy.sign_of` an identity provider.
+    ``since`` is when the last break ended. ``name`` is a `HeartbeatName`, or
+    `sessions.culling.policy.heartbeat_name` an identity provider.
     """
 
     name = models.CharField(max_length=32, primary_key=True)
@@ -157,8 +157,8 @@ class Tally(models.Model):
         return f"{self.metric}{{{self.labels}}} {self.value:g}"
 
 
-KEPT = timedelta(hours=24)
-PATIENCE = timedelta(minutes=1)
+KEEP_TIME = timedelta(hours=24)
+ABANDONED_AFTER = timedelta(minutes=1)
 """Nothing in a web process takes this long: a request without an answer by then has crashed."""
 
 
@@ -170,13 +170,15 @@ class IdempotencyQuerySet(models.QuerySet["Idempotency"]):
         now = timezone.now()
         fresh = {"request": request, "status": None, "body": None, "created": now}
         row, is_new = self.get_or_create(user=user, key=key, defaults=fresh)
-        abandoned = row.status is None and row.request == request and row.created < now - PATIENCE
-        if is_new or not (abandoned or row.created < now - KEPT):
+        abandoned = (
+            row.status is None and row.request == request and row.created < now - ABANDONED_AFTER
+        )
+        if is_new or not (abandoned or row.created < now - KEEP_TIME):
             return row, is_new
         won = self.filter(pk=row.pk, created=row.created).update(**fresh)
         return self.get(pk=row.pk), bool(won)
 
-    def settle(self, row: Idempotency, status: int, body: Any) -> bool:
+    def store_response(self, row: Idempotency, status: int, body: Any) -> bool:
         """Store the answer; return False if somebody else has claimed the key meanwhile."""
         return bool(self._unanswered(row).update(status=status, body=body))
 
@@ -185,8 +187,8 @@ class IdempotencyQuerySet(models.QuerySet["Idempotency"]):
         self._unanswered(row).delete()
 
     def sweep(self) -> None:
-        """Delete rows older than `KEPT`."""
-        self.filter(created__lt=timezone.now() - KEPT).delete()
+        """Delete rows older than `KEEP_TIME`."""
+        self.filter(created__lt=timezone.now() - KEEP_TIME).delete()
 
     def _unanswered(self, row: Idempotency) -> IdempotencyQuerySet:
         return self.filter(pk=row.pk, created=row.created, status=None)

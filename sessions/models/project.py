@@ -13,9 +13,9 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from portal.lib.db import Given, Prepared
+from portal.lib.db import CompiledQuery, Param
 from portal.models import User
-from portal.models.mail import ATTEMPTS, REFUSED
+from portal.models.mail import ATTEMPTS, UNDELIVERABLE_AFTER
 from sessions import disclosure
 from sessions.providers import is_private
 from sessions.states import BUILD_ACTIVE, ProjectState, SessionState
@@ -23,9 +23,9 @@ from sessions.states import BUILD_ACTIVE, ProjectState, SessionState
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
-SEE = "notebook_sessions.view_project"
-ACT = "notebook_sessions.act_on_project"
-EVERYBODY = "all"
+VIEW_PERMISSION = "notebook_sessions.view_project"
+ACT_PERMISSION = "notebook_sessions.act_on_project"
+ALL_OWNERS = "all"
 _STALE = timedelta(hours=1)
 """A letter that went out this long before the warning told of an earlier one: older code leaves it.
 Clocks of two machines differ by less.
@@ -43,11 +43,11 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         """Return those that nobody has deleted."""
         return self.filter(removed__isnull=True)
 
-    def set_aside(self) -> ProjectQuerySet:
+    def restorable(self) -> ProjectQuerySet:
         """Return those that were deleted and can be restored.
 
-        All that is theirs is kept until ``drops``, and until `let_go` has said so. No clock is read
-        here: either a restore or the removal wins.
+        All that is theirs is kept until ``drops``, and until `mark_unrestorable` has said so. No
+        clock is read here: either a restore or the removal wins.
         """
         return self.filter(_SET_ASIDE)
 
@@ -55,64 +55,64 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         """Return those of which everything is kept: they exist, or they can be restored."""
         return self.filter(models.Q(removed__isnull=True) | _SET_ASIDE)
 
-    def let_go(self) -> int:
+    def mark_unrestorable(self) -> int:
         """Mark deleted projects as no longer restorable; return how many there were."""
-        return self.set_aside().update(drops=models.F("removed"))
+        return self.restorable().update(drops=models.F("removed"))
 
-    def dropping(self) -> ProjectQuerySet:
+    def pending_removal(self) -> ProjectQuerySet:
         """Return those that nobody can restore, and that the back end has not dropped yet."""
         return self.filter(removed__isnull=False, drops__lte=models.F("removed"))
 
-    def dropped(self) -> int:
+    def mark_removed(self) -> int:
         """Note that the back end keeps nothing of them any more; return how many there were.
 
         No row names a volume longer than it has to: it may be the volume of somebody who is erased.
         """
-        return self.dropping().update(
+        return self.pending_removal().update(
             drops=None, files_volume="", files_size=None, files_measured=None
         )
 
     def visible_to(self, user: User | AnonymousUser) -> ProjectQuerySet:
         """Return those that this person may see: their own, or all for staff with the permission.
 
-        Pages, API and sockets find projects only in this way, by `named`, or among a person's
+        Pages, API and sockets find projects only in this way, by `get_visible`, or among a person's
         `own`.
         """
-        return _shown_to(user, self.existing())
+        return _visible_to(user, self.existing())
 
     def restorable_by(self, user: User | AnonymousUser) -> ProjectQuerySet:
         """Return deleted projects that can be restored, among those that this person may see.
 
         `Project.may_be_changed_by` says whether they may restore them.
         """
-        return _shown_to(user, self.set_aside())
+        return _visible_to(user, self.restorable())
 
-    def named(self, name: str, asks: User | AnonymousUser) -> Project | None:
+    def get_visible(self, name: str, user: User | AnonymousUser) -> Project | None:
         """Return the project of this name if ``asks`` may see it, else None.
 
         Nearly every request calls this, so its query is prepared.
         """
-        if not asks.is_authenticated or not asks.may_enter:
+        if not user.is_authenticated or not user.may_enter:
             return None
         for project in _NAMED(name=name):
-            if project.owner_id == asks.pk or _may_as_staff(asks, SEE):
+            if project.owner_id == user.pk or _may_as_staff(user, VIEW_PERMISSION):
                 return project
         return None
 
-    def deleted(self, name: str, asks: User | AnonymousUser) -> Project | None:
+    def get_restorable(self, name: str, user: User | AnonymousUser) -> Project | None:
         """Return the project of this name if it can be restored and ``asks`` may see it."""
-        return self.restorable_by(asks).filter(name=name).first()
+        return self.restorable_by(user).filter(name=name).first()
 
-    def of(self, owner: str, asks: User) -> ProjectQuerySet:
-        """Return those of this owner: "" is the person who asks, `EVERYBODY` all people, for staff.
+    def owned_by(self, owner: str, user: User) -> ProjectQuerySet:
+        """Return those of this owner: "" is the person who asks, `ALL_OWNERS` all people, for staff.
 
         Raises `User.DoesNotExist` for an owner whom ``asks`` may know nothing of.
         """
-        if owner in {"", asks.username}:
-            return self.filter(owner=asks)
-        if not _may_as_staff(asks, SEE):
+        if owner in {"", user.username}:
+            return self.filter(owner=user)
+        if not _may_as_staff(user, VIEW_PERMISSION):
             raise User.DoesNotExist
-        return self if owner == EVERYBODY else self.filter(owner=User.objects.get(username=owner))
+        return self if owner == ALL_OWNERS else self.filter(owner=User.objects.get(username=owner))
 
     def in_state(self, state: str) -> ProjectQuerySet:
         """Return those that show this state, by the same rule as `Project.state`."""
@@ -128,32 +128,32 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         """Note that the person has just done something with it, which cancels its deletion."""
         return self.update(last_activity=timezone.now(), warned=None, goes=None)
 
-    def going(self) -> ProjectQuerySet:
+    def expiring(self) -> ProjectQuerySet:
         """Return those whose owner has been told that they will be deleted, the next one first."""
         return self.existing().filter(goes__isnull=False).order_by("goes", "pk")
 
-    def untold(self) -> ProjectQuerySet:
-        """Return those of `going` whose owner is still to be told by letter.
+    def awaiting_letter(self) -> ProjectQuerySet:
+        """Return those of `expiring` whose owner is still to be told by letter.
 
         Owners who get no letters, for want of an address or of a mail server, are told by pages
         alone.
         """
-        return self.going().filter(_UNTOLD) if settings.PORTAL_EMAIL_URL else self.none()
+        return self.expiring().filter(_UNTOLD) if settings.PORTAL_EMAIL_URL else self.none()
 
-    def undecided(self) -> ProjectQuerySet:
+    def with_refused_letter(self) -> ProjectQuerySet:
         """Return those whose owner's letter was refused for so long that staff have to decide."""
-        long_ago = timezone.now() - REFUSED
-        return self.untold().filter(warned__lte=long_ago, letter__attempts__gte=ATTEMPTS)
+        long_ago = timezone.now() - UNDELIVERABLE_AFTER
+        return self.awaiting_letter().filter(warned__lte=long_ago, letter__attempts__gte=ATTEMPTS)
 
     def own(self, user: User) -> list[Project]:
         """Return this person's own, the last used first."""
         return _OWN(owner=user.pk) if user.may_enter else []
 
-    def going_from(self, user: User) -> list[Project]:
+    def expiring_of(self, user: User) -> list[Project]:
         """Return this person's own that are about to be deleted, the next one first."""
         return _GOING(owner=user.pk) if user.may_enter else []
 
-    def gone_from(self, user: User, since: datetime) -> list[Project]:
+    def deleted_of(self, user: User, since: datetime) -> list[Project]:
         """Return this person's deleted projects that can be restored, the latest deletion first.
 
         Also return those that the portal itself has deleted after ``since``.
@@ -240,7 +240,7 @@ class Project(models.Model):
 
         Only its owner may open its notebook: `sessions.gateway.authorize` sees to that.
         """
-        return self.owner_id == user.pk or _may_as_staff(user, SEE, ACT)
+        return self.owner_id == user.pk or _may_as_staff(user, VIEW_PERMISSION, ACT_PERMISSION)
 
     @property
     def state(self) -> ProjectState:
@@ -253,7 +253,7 @@ class Project(models.Model):
         return ProjectState(self.current.state)
 
     @property
-    def is_set_aside(self) -> bool:
+    def is_restorable(self) -> bool:
         """Whether it was deleted and can be restored."""
         return bool(self.removed and self.drops and self.drops > self.removed)
 
@@ -263,7 +263,7 @@ class Project(models.Model):
         return is_private(self.url)
 
     @property
-    def is_strangers(self) -> bool:
+    def is_third_party(self) -> bool:
         """Whether somebody else may have written the repository.
 
         This is assumed unless it is fetched with its owner's key or is one of the portal's own
@@ -284,7 +284,7 @@ class Project(models.Model):
             return ""
         if self.shows_log_to(user):
             return self.current.message
-        return disclosure.shown(self.current.message, self.current.code)
+        return disclosure.redact(self.current.message, self.current.code)
 
     @property
     def notebook_url(self) -> str:
@@ -297,15 +297,15 @@ class Project(models.Model):
         return self.state not in {ProjectState.STOPPED, ProjectState.FAILED}
 
 
-_NAMED = Prepared(
+_NAMED = CompiledQuery(
     lambda: (
         Project.objects.existing()
-        .filter(name=Given("name", models.CharField()))
+        .filter(name=Param("name", models.CharField()))
         .select_related("owner", "current__build")
     )
 )
-_OWNER = Given("owner", models.BigIntegerField())
-_OWN = Prepared(
+_OWNER = Param("owner", models.BigIntegerField())
+_OWN = CompiledQuery(
     lambda: (
         Project.objects.existing()
         .filter(owner=_OWNER)
@@ -313,21 +313,21 @@ _OWN = Prepared(
         .order_by("-last_activity")
     )
 )
-_GOING = Prepared(lambda: Project.objects.filter(owner=_OWNER).going())
-_GONE = Prepared(
+_GOING = CompiledQuery(lambda: Project.objects.filter(owner=_OWNER).expiring())
+_GONE = CompiledQuery(
     lambda: Project.objects.filter(
-        models.Q(removed__gt=Given("since", models.DateTimeField()), goes__isnull=False)
+        models.Q(removed__gt=Param("since", models.DateTimeField()), goes__isnull=False)
         | _SET_ASIDE,
         owner=_OWNER,
     ).order_by("-removed", "-pk")
 )
 
 
-def _shown_to(user: User | AnonymousUser, rows: ProjectQuerySet) -> ProjectQuerySet:
+def _visible_to(user: User | AnonymousUser, rows: ProjectQuerySet) -> ProjectQuerySet:
     if not user.is_authenticated or not user.may_enter:
         return rows.none()
     rows = rows.select_related("owner", "current__build")
-    return rows if _may_as_staff(user, SEE) else rows.filter(owner=user)
+    return rows if _may_as_staff(user, VIEW_PERMISSION) else rows.filter(owner=user)
 
 
 def _may_as_staff(user: User, *permissions: str) -> bool:

@@ -138,7 +138,7 @@ class LogChunk(models.Model):
         return f"{self.build_id}/{self.seq}"
 
 
-class Removed(models.TextChoices):
+class RemovalKind(models.TextChoices):
     """The kinds of things that the portal removes."""
 
     PROJECT = "project", _("project")
@@ -158,7 +158,7 @@ class Removal(models.Model):
     sentence.
     """
 
-    kind = models.CharField(_("kind"), max_length=16, choices=Removed.choices)
+    kind = models.CharField(_("kind"), max_length=16, choices=RemovalKind.choices)
     name = models.CharField(_("name"), max_length=255, blank=True)
     count = models.PositiveIntegerField(_("number"), default=1)
     size = models.PositiveBigIntegerField(_("bytes"), null=True, blank=True)
@@ -178,7 +178,7 @@ class Removal(models.Model):
 class SetAsideQuerySet(models.QuerySet["SetAside"]):
     """Queries on things set aside."""
 
-    def over(self) -> SetAsideQuerySet:
+    def expired(self) -> SetAsideQuerySet:
         """Return those whose time is over."""
         return self.filter(since__lte=timezone.now() - keep_time())
 

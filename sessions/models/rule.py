@@ -20,7 +20,7 @@ from sessions.git import patterns
 
 
 class Launchable(Protocol):
-    """A project, or the result of `sessions.providers.understand`."""
+    """A project, or the result of `sessions.providers.parse_repository`."""
 
     @property
     def repository(self) -> str: ...
@@ -29,21 +29,21 @@ class Launchable(Protocol):
     def url(self) -> str: ...
 
 
-class Verdict(NamedTuple):
+class RuleDecision(NamedTuple):
     """A decision and the rule that made it; None where no rule matches the repository."""
 
     allowed: bool
     rule: RepositoryRule | None
 
 
-def place(url: str) -> str:
+def repository_location(url: str) -> str:
     """Return ``host/path`` of what git clones, the same however it is written or fetched."""
-    return str(patterns.place(url))
+    return str(patterns.location(url))
 
 
 def is_pattern(text: str) -> None:
     """Raise `ValidationError` for a pattern that could never match an address."""
-    pattern = patterns.Pattern.of(text)
+    pattern = patterns.Pattern.parse(text)
     if re.search(r"\s", text):
         raise ValidationError(_("Take the blanks out of the pattern."))
     named = pattern.path or "*" in pattern.host
@@ -55,25 +55,27 @@ def is_pattern(text: str) -> None:
 class RepositoryRuleQuerySet(models.QuerySet["RepositoryRule"]):
     """Queries on rules for repositories."""
 
-    def require(self, wish: Launchable) -> None:
+    def require_allowed(self, repository: Launchable) -> None:
         """Raise `UserError` with the reason if this repository may not be launched here."""
-        verdict = judge(self.all(), wish.url)
+        verdict = evaluate_rules(self.all(), repository.url)
         if verdict.allowed:
             return
         if verdict.rule:
-            raise UserError("launch.repository-banned", _banned(wish.repository, verdict.rule))
+            raise UserError(
+                "launch.repository-banned", _banned(repository.repository, verdict.rule)
+            )
         raise UserError(
             "launch.repository-not-allowed",
             gettext("%(repository)s is not among the repositories that may be launched here.")
-            % {"repository": wish.repository},
+            % {"repository": repository.repository},
         )
 
 
 class RepositoryRule(models.Model):
     """A rule that bans or allows repositories.
 
-    ``pattern`` matches a whole `place`, whatever its case. A ban wins, and covers every reading of
-    its pattern; where anything is allowed, everything else is banned.
+    ``pattern`` matches a whole `repository_location`, whatever its case. A ban wins, and covers
+    every reading of its pattern; where anything is allowed, everything else is banned.
     """
 
     class Kind(models.TextChoices):
@@ -117,7 +119,7 @@ class RepositoryRule(models.Model):
 
     def clean(self) -> None:
         """Refuse to allow more hosts than whoever writes the rule can know of."""
-        host = patterns.Pattern.of(self.pattern).host
+        host = patterns.Pattern.parse(self.pattern).host
         if not self.is_ban and host.endswith("*") and host != "*":
             sentence = _(
                 "Write the host to its end: with a * there, it would be those of strangers, too."
@@ -125,20 +127,20 @@ class RepositoryRule(models.Model):
             raise ValidationError({"pattern": sentence})
 
     def matches(self, url: str) -> bool:
-        """Return whether the rule covers what git clones from ``url``, or covers this `place`."""
-        pattern, where = patterns.Pattern.of(self.pattern), patterns.place(url)
+        """Return whether the rule covers what git clones from ``url``, or covers this `repository_location`."""
+        pattern, where = patterns.Pattern.parse(self.pattern), patterns.location(url)
         return pattern.bans(where) if self.is_ban else pattern.allows(where)
 
 
-def judge(rules: Iterable[RepositoryRule], url: str) -> Verdict:
+def evaluate_rules(rules: Iterable[RepositoryRule], url: str) -> RuleDecision:
     """Return whether what git clones from ``url`` may be launched under these rules."""
     rules = list(rules)
     matching = [rule for rule in rules if rule.matches(url)]
     ban = next((rule for rule in matching if rule.is_ban), None)
     if ban:
-        return Verdict(allowed=False, rule=ban)
+        return RuleDecision(allowed=False, rule=ban)
     allow = next(iter(matching), None)
-    return Verdict(allow is not None or all(rule.is_ban for rule in rules), allow)
+    return RuleDecision(allow is not None or all(rule.is_ban for rule in rules), allow)
 
 
 def _banned(repository: str, ban: RepositoryRule) -> str:

@@ -18,7 +18,7 @@ from django.db.models.functions import Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from keys.sealing import open_sealed, seal
+from keys.sealing import seal, unseal
 from quotas.resources import Resources
 from sessions import disclosure
 from sessions.models.build import Build
@@ -26,7 +26,7 @@ from sessions.models.project import Project
 from sessions.models.record import Transition
 from sessions.states import SESSION_HOLDING, SESSION_LIVE, SESSION_TRANSITIONS, SessionState
 
-USE = "server-token"
+SEAL_PURPOSE = "server-token"
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -36,11 +36,11 @@ class SessionQuerySet(models.QuerySet["Session"]):
         """Return those that have not ended."""
         return self.filter(state__in=SESSION_LIVE)
 
-    def holding(self) -> SessionQuerySet:
+    def holding_resources(self) -> SessionQuerySet:
         """Return those that hold their guaranteed resources: on their way, or running."""
         return self.filter(state__in=SESSION_HOLDING)
 
-    def untouched_for(self, age: timedelta) -> SessionQuerySet:
+    def unchanged_for(self, age: timedelta) -> SessionQuerySet:
         """Return those whose last change of state is older than ``age``: a task may have been lost.
 
         A change that lies in the future counts as older, too: the clock was set back.
@@ -59,7 +59,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
 def new_token() -> str:
     """Return a new random token for a notebook's server, encrypted."""
-    return seal(secrets.token_urlsafe(32), USE)
+    return seal(secrets.token_urlsafe(32), SEAL_PURPOSE)
 
 
 class Session(models.Model):
@@ -129,13 +129,13 @@ class Session(models.Model):
     @property
     def public_message(self) -> str:
         """The message as staff may read it, whoever the project belongs to."""
-        shown = disclosure.shown(self.message, self.code)
+        shown = disclosure.redact(self.message, self.code)
         return shown if self.project.is_private else self.message
 
     @property
     def server_token(self) -> str:
-        """The notebook server's own token. Raises `keys.sealing.CannotOpen`."""
-        return open_sealed(self.sealed_token, USE)
+        """The notebook server's own token. Raises `keys.sealing.UnsealError`."""
+        return unseal(self.sealed_token, SEAL_PURPOSE)
 
     @property
     def resources(self) -> Resources:

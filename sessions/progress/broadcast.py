@@ -30,17 +30,17 @@ from django.conf import settings
 from django.db.models import Count, Max, Q, Sum
 
 from sessions.models import Build, Project
-from sessions.outages import is_database_away as is_away
+from sessions.outages import is_database_away_error as is_away
 
 from . import journal
-from .notify import GROUP, failures
+from .notify import GROUP, redis_errors
 
 log = logging.getLogger(__name__)
 
 TICK = 0.05
-SHELF_PAUSE = 0.5
+PROJECT_LIST_TICK = 0.5
 LAYER_TICK = 1.0
-TROUBLE_PAUSE = 1.0
+ERROR_PAUSE = 1.0
 
 Batch = list[tuple[str, int]]
 """Items as JSON, each with its cursor."""
@@ -63,7 +63,7 @@ class Topic:
         self.next: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.pages: dict[int, asyncio.Task[tuple[Batch, int]]] = {}
 
-    def changed(self, version: Version) -> None:
+    def publish(self, version: Version) -> None:
         """Store the new version and wake the readers."""
         self.version = version
         self.pages = {}
@@ -75,44 +75,44 @@ class Hub:
     """Everything that is followed in this process. There is one for each event loop, see `hub`."""
 
     def __init__(self) -> None:
-        self.stories: dict[int, Topic] = {}
+        self.timelines: dict[int, Topic] = {}
         self.events: dict[int, Topic] = {}
         self.logs: dict[int, Topic] = {}
-        self.shelves: dict[int, Topic] = {}
+        self.project_lists: dict[int, Topic] = {}
         self.ticker: asyncio.Task[None] | None = None
 
-    def story(self, project_id: int, after: int, *, log: bool = True) -> AsyncGenerator[Batch]:
+    def timeline(self, project_id: int, after: int, *, log: bool = True) -> AsyncGenerator[Batch]:
         """Yield a project's timeline after a cursor, as JSON, in batches; then new items, for ever.
 
         Without ``log``, yield the events alone. A silence of a few seconds yields an empty batch,
         so that a reader can check whether the other side is still there and still allowed to read.
         """
         if log:
-            return self._read(self.stories, project_id, journal.read, after)
+            return self._read(self.timelines, project_id, journal.read, after)
         return self._read(self.events, project_id, journal.read_events, after)
 
     def log(self, build_id: int, after: int) -> AsyncGenerator[Batch]:
         """Yield a build's log after a cursor in the same way, whoever waits for the build."""
         return self._read(self.logs, build_id, journal.read_log, after)
 
-    async def shelf(self, user_id: int) -> AsyncGenerator[bool]:
+    async def project_list_changes(self, user_id: int) -> AsyncGenerator[bool]:
         """Yield True each time that one of a person's projects has changed, False in silence."""
-        with self._following(self.shelves, user_id) as topic:
+        with self._subscribe(self.project_lists, user_id) as topic:
             while True:
-                yield await _comes(topic.next)
+                yield await _wait_for_news(topic.next)
 
     async def _read(
         self, topics: dict[int, Topic], key: int, read: Read, after: int
     ) -> AsyncGenerator[Batch]:
-        with self._following(topics, key) as topic:
+        with self._subscribe(topics, key) as topic:
             while True:
                 news = topic.next
                 batch, after = await _page(topic, read, key, after)
-                if batch or not await _comes(news):
+                if batch or not await _wait_for_news(news):
                     yield batch
 
     @contextlib.contextmanager
-    def _following(self, topics: dict[int, Topic], key: int) -> Iterator[Topic]:
+    def _subscribe(self, topics: dict[int, Topic], key: int) -> Iterator[Topic]:
         topic = topics.setdefault(key, Topic())
         topic.readers += 1
         if self.ticker is None or self.ticker.done():
@@ -129,13 +129,13 @@ class Hub:
         clock = asyncio.get_running_loop().time
         async with _pause() as pause:
             shelves_due = 0.0
-            while self.stories or self.events or self.logs or self.shelves:
-                await _compare(self.stories, _story_versions)
-                await _compare(self.events, _event_versions)
-                await _compare(self.logs, _log_versions)
+            while self.timelines or self.events or self.logs or self.project_lists:
+                await _publish_changes(self.timelines, _timeline_versions)
+                await _publish_changes(self.events, _event_versions)
+                await _publish_changes(self.logs, _log_versions)
                 if clock() >= shelves_due:
-                    shelves_due = clock() + SHELF_PAUSE
-                    await _compare(self.shelves, _shelf_versions)
+                    shelves_due = clock() + PROJECT_LIST_TICK
+                    await _publish_changes(self.project_lists, _project_list_versions)
                 await pause()
 
 
@@ -147,22 +147,22 @@ def hub() -> Hub:
     return _hubs.setdefault(asyncio.get_running_loop(), Hub())
 
 
-async def _compare(topics: dict[int, Topic], versions: Versions) -> None:
+async def _publish_changes(topics: dict[int, Topic], versions: Versions) -> None:
     if not topics:
         return
     try:
         found = await versions(list(topics))
     except Exception as error:
         log.warning("cannot look for news, trying again: %s", error, exc_info=not is_away(error))
-        await asyncio.sleep(TROUBLE_PAUSE)
+        await asyncio.sleep(ERROR_PAUSE)
         return
     for key, version in found:
         topic = topics.get(key)
         if topic and topic.version != version:
-            topic.changed(version)
+            topic.publish(version)
 
 
-async def _comes(news: asyncio.Future[None]) -> bool:
+async def _wait_for_news(news: asyncio.Future[None]) -> bool:
     """Return whether something new comes before the silence gets too long."""
     done, _waiting = await asyncio.wait([news], timeout=settings.PORTAL_LIVE_RECHECK)
     return bool(done)
@@ -175,7 +175,7 @@ async def _pause() -> AsyncIterator[Callable[[], Awaitable[None]]]:
     It waits for a short time, or up to a longer one for a message from Redis.
     """
     layer = get_channel_layer()
-    channel = layer and await _subscribed(layer)
+    channel = layer and await _join_group(layer)
     if not layer or not channel:
         yield lambda: asyncio.sleep(TICK)
         return
@@ -187,16 +187,16 @@ async def _pause() -> AsyncIterator[Callable[[], Awaitable[None]]]:
     try:
         yield told
     finally:
-        with contextlib.suppress(*failures()):
+        with contextlib.suppress(*redis_errors()):
             await layer.group_discard(GROUP, channel)
 
 
-async def _subscribed(layer: Any) -> str | None:
+async def _join_group(layer: Any) -> str | None:
     """Return the channel for Redis's messages, or None while Redis does not answer."""
     try:
         channel: str = await layer.new_channel()
         await layer.group_add(GROUP, channel)
-    except failures() as error:
+    except redis_errors() as error:
         log.warning("live readers do without Redis: %s", error)
         return None
     return channel
@@ -223,7 +223,7 @@ def _read(read: Read, key: int, after: int) -> tuple[Batch, int]:
 
 
 @database_sync_to_async
-def _story_versions(project_ids: list[int]) -> list[tuple[int, Version]]:
+def _timeline_versions(project_ids: list[int]) -> list[tuple[int, Version]]:
     fields = ("pk", "events_written", "current__build__chunks")
     return _split(Project.objects.filter(pk__in=project_ids).values_list(*fields))
 
@@ -239,7 +239,7 @@ def _log_versions(build_ids: list[int]) -> list[tuple[int, Version]]:
 
 
 @database_sync_to_async
-def _shelf_versions(user_ids: list[int]) -> list[tuple[int, Version]]:
+def _project_list_versions(user_ids: list[int]) -> list[tuple[int, Version]]:
     """Return a version for each person's projects.
 
     Deleted ones count too, so that a deletion and a restore between two looks are a change.

@@ -20,38 +20,41 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.urls import path
 
 from keys import authentication
-from keys.authentication import bearer
+from keys.authentication import bearer_token
 from keys.models import Token
 from portal.models import User, may_enter
-from sessions.gateway.authorize import signs_in
+from sessions.gateway.authorize import is_session_of
 from sessions.models import Build, Project
 
 from . import journal
 from .broadcast import hub
 
 NOT_FOUND = 4404
-READ = "read"
+READ_SCOPE = "read"
 RESPONSE = "websocket.http.response"
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
-    """A WebSocket that sends what `messages` yields, as long as `allowed` says so."""
+    """A WebSocket that sends what `messages` yields, as long as `is_allowed` says so."""
 
-    pump: asyncio.Task[None] | None = None
+    sender: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         try:
-            self.user = await person_behind(self.scope)
+            self.user = await authenticate(self.scope)
         except authentication.MissingScope as missing:
             await self.refuse(
-                403, json.dumps({"code": authentication.CODE, "detail": str(missing.detail)})
+                403,
+                json.dumps(
+                    {"code": authentication.MISSING_SCOPE_CODE, "detail": str(missing.detail)}
+                ),
             )
             return
-        if not await self.allowed():
+        if not await self.is_allowed():
             await self.refuse()
             return
         await self.accept()
-        self.pump = asyncio.create_task(self.run())
+        self.sender = asyncio.create_task(self.run())
 
     async def refuse(self, status: int = 404, body: str = "") -> None:
         """Answer the handshake with this status; close the socket if the server cannot do that."""
@@ -76,17 +79,17 @@ class LiveConsumer(AsyncWebsocketConsumer):
             async for batch in batches:
                 if clock() - checked > settings.PORTAL_LIVE_RECHECK:
                     checked = clock()
-                    if not (await is_signed_in(self.scope) and await self.allowed()):
+                    if not (await is_signed_in(self.scope) and await self.is_allowed()):
                         await self.close(NOT_FOUND)
                         return
                 for message in batch:
                     await self.send(text_data=message)
 
     async def disconnect(self, code: int) -> None:
-        if self.pump:
-            self.pump.cancel()
+        if self.sender:
+            self.sender.cancel()
 
-    async def allowed(self) -> bool:
+    async def is_allowed(self) -> bool:
         """Return whether this person may (still) read this."""
         raise NotImplementedError
 
@@ -95,20 +98,22 @@ class LiveConsumer(AsyncWebsocketConsumer):
         raise NotImplementedError
 
 
-class StoryConsumer(LiveConsumer):
+class TimelineConsumer(LiveConsumer):
     """``/ws/projects/<name>/?after=<cursor>``: a project's events and log, then new ones.
 
     Only its owner gets the log of a private repository's build.
     """
 
-    async def allowed(self) -> bool:
+    async def is_allowed(self) -> bool:
         self.project_id = await find_project(self.user, self.scope["url_route"]["kwargs"]["name"])
         return self.project_id is not None
 
     async def messages(self) -> AsyncGenerator[list[str]]:
         project_id = self.project_id or 0
         log = await shows_log(self.user, project_id)
-        async with aclosing(hub().story(project_id, place(self.scope), log=log)) as story:
+        async with aclosing(
+            hub().timeline(project_id, cursor_from_scope(self.scope), log=log)
+        ) as story:
             async for batch in story:
                 yield [item for item, _place in batch]
 
@@ -119,50 +124,50 @@ class LogConsumer(LiveConsumer):
     Only its owner gets the log of a private repository's build.
     """
 
-    async def allowed(self) -> bool:
+    async def is_allowed(self) -> bool:
         return await may_see_build(self.user, self.scope["url_route"]["kwargs"]["pk"])
 
     async def messages(self) -> AsyncGenerator[list[str]]:
         build_id = self.scope["url_route"]["kwargs"]["pk"]
-        async with aclosing(hub().log(build_id, place(self.scope))) as log:
+        async with aclosing(hub().log(build_id, cursor_from_scope(self.scope))) as log:
             async for batch in log:
                 yield [item for item, _place in batch]
 
 
-class ShelfConsumer(LiveConsumer):
+class ProjectListConsumer(LiveConsumer):
     """``/ws/projects/``: ``{"changed": true}`` when one of the person's projects has changed."""
 
-    async def allowed(self) -> bool:
+    async def is_allowed(self) -> bool:
         return self.user is not None and await is_active(self.user)
 
     async def messages(self) -> AsyncGenerator[list[str]]:
-        async with aclosing(hub().shelf(self.user.pk if self.user else 0)) as shelf:
+        async with aclosing(hub().project_list_changes(self.user.pk if self.user else 0)) as shelf:
             async for changed in shelf:
                 yield ['{"changed": true}'] if changed else []
 
 
-def place(scope: Any) -> int:
+def cursor_from_scope(scope: Any) -> int:
     """Return the cursor in the address, or the beginning if there is none that makes sense."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     try:
-        return journal.parse(query.get("after", [""])[0])
+        return journal.parse_cursor(query.get("after", [""])[0])
     except ValueError:
         return 0
 
 
-def secret_in(scope: Any) -> str:
+def token_from_scope(scope: Any) -> str:
     """Return the API token that came with the handshake, or ""."""
     headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
-    return bearer(headers.get("authorization", ""))
+    return bearer_token(headers.get("authorization", ""))
 
 
 @database_sync_to_async
-def person_behind(scope: Any) -> User | None:
+def authenticate(scope: Any) -> User | None:
     """Return who connects: by API token, or signed in in this browser. Raises `MissingScope`."""
-    if secret := secret_in(scope):
-        token = Token.objects.of_secret(secret)
-        if token and not token.allows(READ):
-            raise authentication.MissingScope(READ)
+    if secret := token_from_scope(scope):
+        token = Token.objects.find_by_secret(secret)
+        if token and not token.allows(READ_SCOPE):
+            raise authentication.MissingScope(READ_SCOPE)
         return token.user if token else None
     user = scope["user"]
     return User.objects.get(pk=user.pk) if user.is_authenticated else None
@@ -171,15 +176,15 @@ def person_behind(scope: Any) -> User | None:
 @database_sync_to_async
 def find_project(user: User | None, name: str) -> int | None:
     """Return the number of the project of this name, or None if the person may not see it."""
-    now = still(user)
-    project = Project.objects.named(name, now) if now else None
+    now = reload_user(user)
+    project = Project.objects.get_visible(name, now) if now else None
     return project.pk if project else None
 
 
 @database_sync_to_async
 def may_see_build(user: User | None, pk: int) -> bool:
     """Return whether the person may see this build and read its log."""
-    now = still(user)
+    now = reload_user(user)
     build = Build.objects.visible_to(now).filter(pk=pk).first() if now else None
     return now is not None and build is not None and build.shows_log_to(now)
 
@@ -191,7 +196,7 @@ def shows_log(user: User | None, project_id: int) -> bool:
     return user is not None and project is not None and project.shows_log_to(user)
 
 
-def still(user: User | None) -> User | None:
+def reload_user(user: User | None) -> User | None:
     """Return the person as they are now: rights may be taken away while a socket is open."""
     return User.objects.filter(may_enter(), pk=user.pk).first() if user else None
 
@@ -199,23 +204,23 @@ def still(user: User | None) -> User | None:
 @database_sync_to_async
 def is_signed_in(scope: Any) -> bool:
     """Return whether the token or the browser's sign-in that they came with is still valid."""
-    if secret := secret_in(scope):
-        token = Token.objects.of_secret(secret)
-        return token is not None and token.allows(READ)
-    user = still(scope["user"])
+    if secret := token_from_scope(scope):
+        token = Token.objects.find_by_secret(secret)
+        return token is not None and token.allows(READ_SCOPE)
+    user = reload_user(scope["user"])
     # Read again: the sign-in may have ended since the handshake, here or everywhere.
     browser = SessionStore(scope["session"].session_key).load()
-    return user is not None and signs_in(user, browser)
+    return user is not None and is_session_of(user, browser)
 
 
 @database_sync_to_async
 def is_active(user: User) -> bool:
     """Return whether the person may still use the portal."""
-    return still(user) is not None
+    return reload_user(user) is not None
 
 
 routes: list[Any] = [
-    path("ws/projects/", cast(Any, ShelfConsumer.as_asgi())),
-    path("ws/projects/<slug:name>/", cast(Any, StoryConsumer.as_asgi())),
+    path("ws/projects/", cast(Any, ProjectListConsumer.as_asgi())),
+    path("ws/projects/<slug:name>/", cast(Any, TimelineConsumer.as_asgi())),
     path("ws/builds/<int:pk>/", cast(Any, LogConsumer.as_asgi())),
 ]

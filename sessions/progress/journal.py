@@ -18,17 +18,17 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models import BigIntegerField, F, Min
 
-from portal.lib.db import Given, Prepared
-from portal.lib.logs.formats import EMOJI, visible
+from portal.lib.db import CompiledQuery, Param
+from portal.lib.logs.formats import EMOJI, escape_invisible
 from sessions import disclosure
-from sessions.backends import LogPiece
+from sessions.backends import LogLines
 from sessions.models import Build, Event, LogChunk, Project, Session
 from sessions.states import FOLLOWS_BUILD, Phase
 
 from .notify import wake_readers
 
 CHUNK_BITS = 32
-HIGHEST = 2**53 - 1
+MAX_CURSOR = 2**53 - 1
 
 
 class Cursor(NamedTuple):
@@ -42,14 +42,14 @@ class Cursor(NamedTuple):
         return self.event << CHUNK_BITS | self.chunk
 
 
-def unpack(number: int) -> Cursor:
+def unpack_cursor(number: int) -> Cursor:
     """Return the cursor that `Cursor.pack` wrote; the beginning if the number is not valid."""
-    if not 0 <= number <= HIGHEST:
+    if not 0 <= number <= MAX_CURSOR:
         return Cursor()
     return Cursor(number >> CHUNK_BITS, number & (1 << CHUNK_BITS) - 1)
 
 
-def parse(text: str) -> int:
+def parse_cursor(text: str) -> int:
     """Parse a cursor from outside; an empty one is the beginning.
 
     Raises `ValueError` for nonsense.
@@ -57,13 +57,13 @@ def parse(text: str) -> int:
     return int(text) if text.strip() else 0
 
 
-PAGE = 500
+PAGE_SIZE = 500
 
-_PROJECT, _SEQ = Given("project", BigIntegerField()), Given("seq", BigIntegerField())
-_WRITTEN: Prepared[int] = Prepared(
+_PROJECT, _SEQ = Param("project", BigIntegerField()), Param("seq", BigIntegerField())
+_WRITTEN: CompiledQuery[int] = CompiledQuery(
     lambda: Project.objects.filter(pk=_PROJECT).values_list("events_written", flat=True)
 )
-_BEFORE: Prepared[tuple[int | None, str]] = Prepared(
+_BEFORE: CompiledQuery[tuple[int | None, str]] = CompiledQuery(
     lambda: Event.objects.filter(project=_PROJECT, seq=_SEQ).values_list("build", "phase")
 )
 
@@ -98,13 +98,13 @@ def record(
         build_id=build.pk if build else followed,
         upto=upto,
         phase=phase,
-        message=visible(message, kept=EMOJI),
+        message=escape_invisible(message, kept=EMOJI),
         code=code,
     )
     wake_readers()
 
 
-def append(build: Build, piece: LogPiece) -> bool:
+def append(build: Build, piece: LogLines) -> bool:
     """Add output to a build's log, with invisible characters made visible.
 
     Return False if another process has added it already. The position in the back end's output
@@ -116,16 +116,16 @@ def append(build: Build, piece: LogPiece) -> bool:
         if not row.update(position=piece.position, chunks=F("chunks") + 1):
             return False
         seq = Build.objects.values_list("chunks", flat=True).get(pk=build.pk)
-        text = visible(piece.text.removesuffix("\n"), kept=EMOJI)
+        text = escape_invisible(piece.text.removesuffix("\n"), kept=EMOJI)
         LogChunk.objects.create(build=build, seq=seq, phase=piece.phase, text=text)
         wake_readers()
     build.position = piece.position
     return True
 
 
-def read(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
+def read(project_id: int, after: int = 0, limit: int = PAGE_SIZE) -> Page:
     """Return the next items of a project's timeline after a cursor, at most about ``limit``."""
-    cursor = unpack(after)
+    cursor = unpack_cursor(after)
     before = Event.objects.filter(project=project_id, seq=cursor.event).first()
     events = Event.objects.filter(project=project_id, seq__gt=cursor.event).order_by("seq")
     items: list[dict[str, Any]] = []
@@ -140,18 +140,18 @@ def read(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
     return Page(items, cursor.pack())
 
 
-def read_events(project_id: int, after: int = 0, limit: int = PAGE) -> Page:
+def read_events(project_id: int, after: int = 0, limit: int = PAGE_SIZE) -> Page:
     """Return the next events after a cursor, without the log.
 
     This is for people who may see the project but not the output of its builds and notebooks.
     """
-    events = Event.objects.filter(project=project_id, seq__gt=unpack(after).event)
+    events = Event.objects.filter(project=project_id, seq__gt=unpack_cursor(after).event)
     shown = events.order_by("seq").select_related("project")[:limit]
-    items = [_event_item(undisclosed(event), Cursor(event.seq)) for event in shown]
+    items = [_event_item(redacted(event), Cursor(event.seq)) for event in shown]
     return Page(items, items[-1]["cursor"] if items else after)
 
 
-def read_log(build_id: int, after: int = 0, limit: int = PAGE) -> Page:
+def read_log(build_id: int, after: int = 0, limit: int = PAGE_SIZE) -> Page:
     """Return the next pieces of a build's log after a cursor, which here is a piece's number.
 
     Staff follow this: the whole log, whichever projects wait for the build.
@@ -161,9 +161,9 @@ def read_log(build_id: int, after: int = 0, limit: int = PAGE) -> Page:
     return Page(items, items[-1]["cursor"] if items else after)
 
 
-def undisclosed(event: Event) -> Event:
+def redacted(event: Event) -> Event:
     """Return the event as anyone but a private project's owner may read it; never save it."""
-    event.message = disclosure.shown(event.message, event.code, event.phase)
+    event.message = disclosure.redact(event.message, event.code, event.phase)
     return event
 
 

@@ -15,23 +15,25 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
 
-SECONDS = 2.0
+TIMEOUT_SECONDS = 2.0
 
 
-def failures() -> tuple[type[Exception], ...]:
+def redis_errors() -> tuple[type[Exception], ...]:
     """Return the exceptions to catch around calls to Redis; call it in the ``except`` clause."""
     return OSError, import_string("redis.RedisError")
 
 
-def answers() -> bool:
-    """Return whether Redis answers within `SECONDS`."""
+def is_answering() -> bool:
+    """Return whether Redis answers within `TIMEOUT_SECONDS`."""
     connect = import_string("redis.Redis").from_url
     try:
         with connect(
-            settings.REDIS_URL, socket_timeout=SECONDS, socket_connect_timeout=SECONDS
+            settings.REDIS_URL,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
         ) as redis:
             redis.ping()
-    except failures():
+    except redis_errors():
         return False
     return True
 

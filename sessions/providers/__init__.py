@@ -14,7 +14,7 @@ from typing import Protocol
 from django.utils.translation import gettext as _
 
 from sessions.errors import UserError
-from sessions.providers.address import Address, Git, parse, refuse, rules
+from sessions.providers.address import Address, Git, egress_rules, parse_address, refuse
 from sessions.providers.forges import Doi, GitHub, GitLab
 from sessions.providers.repository import (
     Repository,
@@ -31,9 +31,9 @@ __all__ = [
     "Provider",
     "Repository",
     "describe",
+    "egress_rules",
     "is_private",
-    "rules",
-    "understand",
+    "parse_repository",
 ]
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
@@ -52,7 +52,7 @@ class Provider(Protocol):
         """Return whether the text is this provider's although nobody named the provider."""
         ...
 
-    def understand(self, text: str, address: Address | None) -> Repository:
+    def parse(self, text: str, address: Address | None) -> Repository:
         """Return the repository that the text names. Raises UserError."""
         ...
 
@@ -62,7 +62,7 @@ PROVIDERS: dict[str, Provider] = {
 }
 
 
-def understand(text: str, ref: str = "", path: str = "", provider: str = "") -> Repository:
+def parse_repository(text: str, ref: str = "", path: str = "", provider: str = "") -> Repository:
     """Return the repository that a person means by the fields of a launch.
 
     ``provider`` is a key of `PROVIDERS`, or "" to go by the text. A typed ``ref`` and ``path`` win
@@ -71,10 +71,10 @@ def understand(text: str, ref: str = "", path: str = "", provider: str = "") -> 
     text, ref, path = clean_repository(text), clean_ref(ref), clean_path(path)
     if has_invisible(text):
         refuse(_("There is an invisible character in the repository's address. Type it anew."))
-    address = None if _doi(text) else parse(text)
+    address = None if _is_doi(text) else parse_address(text)
     if re.search(r"\s", text):
         refuse(_("There is a blank in the repository's address. Take it out."))
-    found = _provider(provider, text, address).understand(text, address)
+    found = _provider(provider, text, address).parse(text, address)
     require_length(found.url)
     return _with_typed(found, ref, path)
 
@@ -91,7 +91,7 @@ def _provider(key: str, text: str, address: Address | None) -> Provider:
     return PROVIDERS[key]
 
 
-def _doi(text: str) -> bool:
+def _is_doi(text: str) -> bool:
     """Return whether the text is a bare DOI, which looks like other addresses."""
     return PROVIDERS["doi"].claims(text, None)
 
@@ -100,7 +100,7 @@ def _with_typed(found: Repository, ref: str, path: str) -> Repository:
     """Return the repository at the ref and path that were typed beside its address."""
     if not ref:
         return replace(found, path=path or found.path)
-    readings = dict(found.readings())
+    readings = dict(found.candidates())
     if found.ref and ref not in readings:
         raise UserError(
             "launch.ref-not-understood",

@@ -34,7 +34,7 @@ class Git:
     def claims(self, text: str, address: Address | None) -> bool:
         return address is not None
 
-    def understand(self, text: str, address: Address | None) -> Repository:
+    def parse(self, text: str, address: Address | None) -> Repository:
         if address is None:
             refuse()
         if address.query:
@@ -62,8 +62,8 @@ _FORBIDDEN = re.compile(r"[/\\]|^\.{1,2}$")
 class Address:
     """A repository's address in parts.
 
-    ``host`` is in its canonical spelling; ``segments`` are the path's, without %-escapes. ``bare``
-    means that no scheme was written, so the host is a guess.
+    ``host`` is in its canonical spelling; ``segments`` are the path's, without %-escapes.
+    ``without_scheme`` means that no scheme was written, so the host is a guess.
     """
 
     scheme: str
@@ -72,7 +72,7 @@ class Address:
     port: int | None
     segments: tuple[str, ...]
     query: str = ""
-    bare: bool = False
+    without_scheme: bool = False
 
     @property
     def url(self) -> str:
@@ -84,17 +84,17 @@ class Address:
         return f"{self.scheme}://{user}{host}{port}/{path}"
 
 
-def rules() -> addresses.Rules:
+def egress_rules() -> addresses.EgressRules:
     """Return what git may reach: public addresses, and the hosts that the site trusts."""
-    return addresses.Rules(
+    return addresses.EgressRules(
         trusted=frozenset(settings.PORTAL_TRUSTED_GIT_HOSTS),
-        closed=frozenset(settings.PORTAL_CLOSED_PORTS),
-        named=frozenset(settings.PORTAL_NAMED_PORTS),
-        front=f"{settings.GATEWAY_SCHEME}://{settings.PORTAL_OWN_ADDRESS}",
+        closed_ports=frozenset(settings.PORTAL_CLOSED_PORTS),
+        named_ports=frozenset(settings.PORTAL_NAMED_PORTS),
+        portal_address=f"{settings.GATEWAY_SCHEME}://{settings.PORTAL_OWN_ADDRESS}",
     )
 
 
-def parse(text: str) -> Address | None:
+def parse_address(text: str) -> Address | None:
     """Parse an address; return None if the text does not look like one.
 
     Raises UserError for an address that cannot or must not be used.
@@ -170,7 +170,7 @@ def _user(scheme: str, user: str | None) -> str:
 
 def _host(text: str) -> str:
     try:
-        return addresses.canonical(text)
+        return addresses.canonical_host(text)
     except addresses.Unresolvable:
         refuse(_("The address has no valid host name, such as github.com."))
 
@@ -184,15 +184,15 @@ def _port(scheme: str, text: str | None) -> int | None:
 
 def _check_reachable(scheme: str, host: str, port: int, path: str) -> None:
     """Refuse at once what needs no lookup; `sessions.git.process` checks the rest."""
-    known = rules()
-    address = addresses.literal(host)
+    known = egress_rules()
+    address = addresses.as_ip_address(host)
     if known.trusts(host, port) and not (address and addresses.is_metadata(address)):
         is_example = scheme == settings.GATEWAY_SCHEME and known.is_example(host, port, path)
         if known.is_portal(host, port) and not is_example:
             _refuse_portal(host)
         return
     local = host == "localhost" or host.endswith(".localhost")
-    if local or (address and addresses.refusal(address)):
+    if local or (address and addresses.refusal_reason(address)):
         raise UserError(
             "launch.address-private",
             _(

@@ -39,16 +39,16 @@ class Forge:
         """
         return address is not None and address.host in self.hosts and address.scheme != "ssh"
 
-    def understand(self, text: str, address: Address | None) -> Repository:
+    def parse(self, text: str, address: Address | None) -> Repository:
         """Return the repository, with branch and file if the text is the address of a page.
 
         Raises UserError.
         """
         if address is not None and address.scheme == "ssh":
-            return Git().understand(text, address)
+            return Git().parse(text, address)
         if address is not None and address.host in self.hosts:
             segments: Sequence[str] = address.segments
-        elif address is None or address.bare:
+        elif address is None or address.without_scheme:
             segments = text.strip("/").split("/")
         else:
             self.refuse_host(address.host)
@@ -121,17 +121,21 @@ class GitHub(Forge):
         return short or super().claims(text, address)
 
     def split(self, segments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-        if len(segments) < 2 or not _OWNER.fullmatch(segments[0]) or not _repository(segments[1]):
+        if (
+            len(segments) < 2
+            or not _OWNER.fullmatch(segments[0])
+            or not _is_repository_name(segments[1])
+        ):
             refuse(_("On GitHub a repository is written owner/repository, such as ada/flowers."))
         return segments[:2], segments[2:]
 
 
-def _repository(name: str) -> bool:
+def _is_repository_name(name: str) -> bool:
     return bool(_GITHUB_NAME.fullmatch(name)) and name != ".git"
 
 
 _GITLAB_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
-_MOST_GROUPS = 21
+_MAX_GROUPS = 21
 
 
 class GitLab(Forge):
@@ -144,7 +148,7 @@ class GitLab(Forge):
     def split(self, segments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
         end = segments.index("-") if "-" in segments else len(segments)
         names = segments[:end]
-        if not 2 <= len(names) <= _MOST_GROUPS or not all(map(_GITLAB_NAME.fullmatch, names)):
+        if not 2 <= len(names) <= _MAX_GROUPS or not all(map(_GITLAB_NAME.fullmatch, names)):
             refuse(_("On GitLab a repository is written group/repository, such as ada/flowers."))
         return names, segments[end + 1 :]
 
@@ -162,7 +166,7 @@ class Doi:
     def claims(self, text: str, address: Address | None) -> bool:
         return bool(_DOI.fullmatch(text)) or (address is not None and address.host in _RESOLVERS)
 
-    def understand(self, text: str, address: Address | None) -> NoReturn:
+    def parse(self, text: str, address: Address | None) -> NoReturn:
         raise UserError(
             "launch.doi-not-supported",
             _(

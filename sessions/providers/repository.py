@@ -44,7 +44,7 @@ class Repository:
     path: str = ""
     ambiguous_tail: str = ""
 
-    def readings(self) -> list[tuple[str, str]]:
+    def candidates(self) -> list[tuple[str, str]]:
         """Return every (ref, path) that may be meant, the longest ref first; only one can exist."""
         if not self.ambiguous_tail:
             return [(self.ref, self.path)]
@@ -57,9 +57,9 @@ class Repository:
         return [(ref, self.path if typed else path) for ref, path in splits]
 
 
-LONGEST_REPOSITORY = 2000
-LONGEST_REF = 255
-LONGEST_PATH = 1000
+MAX_REPOSITORY_LENGTH = 2000
+MAX_REF_LENGTH = 255
+MAX_PATH_LENGTH = 1000
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _AROUND = " \t\r\n\u00a0\u200b\u2060\ufeff"
@@ -94,11 +94,11 @@ def clean_repository(text: str) -> str:
 
 def require_length(text: str) -> None:
     """Raise UserError for a repository, as typed or as git gets it, that is too long to store."""
-    if len(text) > LONGEST_REPOSITORY:
+    if len(text) > MAX_REPOSITORY_LENGTH:
         raise UserError(
             "launch.repository-too-long",
             _("The repository may have %(most)s characters at most. Paste its address only.")
-            % {"most": LONGEST_REPOSITORY},
+            % {"most": MAX_REPOSITORY_LENGTH},
         )
 
 
@@ -112,7 +112,7 @@ def _unquoted(text: str) -> str:
 def clean_ref(text: str) -> str:
     """Return a branch, tag or commit in the form that git accepts. Raises UserError."""
     ref = text.strip(_AROUND)
-    if len(ref) > LONGEST_REF or _BAD_REF.search(ref) or has_invisible(ref):
+    if len(ref) > MAX_REF_LENGTH or _BAD_REF.search(ref) or has_invisible(ref):
         raise UserError(
             "launch.ref-not-understood",
             _(
@@ -127,7 +127,7 @@ def clean_path(text: str) -> str:
     """Return a file or folder of the repository, relative to its root. Raises UserError."""
     path = text.strip(_AROUND).removeprefix("./").rstrip("/")
     absolute = text.strip(_AROUND).startswith("/")
-    if absolute or len(path) > LONGEST_PATH or _BAD_PATH.search(path) or has_invisible(path):
+    if absolute or len(path) > MAX_PATH_LENGTH or _BAD_PATH.search(path) or has_invisible(path):
         raise UserError(
             "launch.path-not-understood",
             _(

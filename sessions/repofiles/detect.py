@@ -4,7 +4,7 @@
 
 It reads the current directory, which strangers fill, so it runs in a sandbox that has repo2docker
 and no network. The arguments are the available versions of Python, the preferred one first. The
-answer is JSON: either what was found (`_found`), or ``{"error": code, "message": …}``.
+answer is JSON: either what was found (`_detect`), or ``{"error": code, "message": …}``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from repo2docker.app import Repo2Docker
 from repo2docker.buildpacks import python as python_rules
 
 # Files that make repo2docker choose a pack, to name the one in the message.
-SIGNS = {
+MARKER_FILES = {
     "DockerBuildPack": ["Dockerfile"],
     "LegacyBinderDockerBuildPack": ["Dockerfile"],
     "JuliaProjectTomlBuildPack": ["Project.toml", "JuliaProject.toml"],
@@ -31,7 +31,7 @@ SIGNS = {
     "CondaBuildPack": ["environment.yml", "environment.yaml"],
 }
 is_package = python_rules.PythonBuildPack._is_python_package  # noqa: SLF001  (has no public name)
-PYTHON = {"PythonBuildPack": "python", "PipfileBuildPack": "pipfile"}
+PYTHON_PACKS = {"PythonBuildPack": "python", "PipfileBuildPack": "pipfile"}
 
 
 def main() -> None:
@@ -39,25 +39,25 @@ def main() -> None:
     answer_path, *versions = sys.argv[1:]
     logging.disable(logging.WARNING)  # warnings about a default that is not ours
     try:
-        answer = _found(versions)
+        answer = _detect(versions)
     except Exception as error:  # noqa: BLE001  (whatever a stranger's file makes a parser raise)
-        answer = {"error": "build.configuration", "message": _sentence(error)}
+        answer = {"error": "build.configuration", "message": _error_message(error)}
     with open(answer_path, "w") as file:
         json.dump(answer, file)
 
 
-def _found(versions: list[str]) -> dict[str, Any]:
+def _detect(versions: list[str]) -> dict[str, Any]:
     pack = _pack(versions)
     name = type(pack).__name__
-    if name not in PYTHON:
-        return {"pack": name, "containers": _first(pack, SIGNS.get(name, [])) or name}
+    if name not in PYTHON_PACKS:
+        return {"pack": name, "containers": _first(pack, MARKER_FILES.get(name, [])) or name}
     if os.path.lexists(pack.binder_path("apt.txt")):
         return {"pack": name, "containers": pack.binder_path("apt.txt")}
     version = ".".join(str(pack.python_version).split(".")[:2])
     if version not in versions:
         return {"error": "build.python-missing", "message": version}
     return {
-        "pack": PYTHON[name],
+        "pack": PYTHON_PACKS[name],
         "python": version,
         "requirements": _first(pack, ["requirements.txt"]) if name == "PythonBuildPack" else "",
         "package": name == "PythonBuildPack" and bool(is_package(pack)),
@@ -85,7 +85,7 @@ def _first(pack: Any, names: list[str]) -> str:
     return next((path for path in paths if os.path.exists(path)), "")
 
 
-def _sentence(error: Exception) -> str:
+def _error_message(error: Exception) -> str:
     return (str(error) or type(error).__name__).strip()[:500]
 
 

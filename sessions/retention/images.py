@@ -20,13 +20,13 @@ from sessions import capacity
 from sessions.backends import get_backend
 from sessions.errors import NotAllowed
 from sessions.installation import ownership
-from sessions.installation.known import is_too_much
-from sessions.models import Build, Condition, Removal, Removed
+from sessions.installation.known import has_too_many_unknown
+from sessions.models import Build, Condition, Removal, RemovalKind
 from sessions.models.build import BuildQuerySet
-from sessions.retention.rows import before
+from sessions.retention.rows import cutoff
 from sessions.states import BuildState
 
-from .rows import Patience
+from .rows import Deadline
 
 PART = "images"
 """The name of the `Condition` that says whether images can be removed at all."""
@@ -35,7 +35,7 @@ PART = "images"
 def drop(build: Build, why: str) -> bool:
     """Remove the image of a build unless it is in use; return whether it was removed."""
     with transaction.atomic():
-        rows = Build.objects.kept().filter(pk=build.pk, used=build.used)
+        rows = Build.objects.with_image().filter(pk=build.pk, used=build.used)
         if rows.select_for_update().first() is None:
             return False
         if not rows.unused().update(dropped=True):  # use is checked under the lock
@@ -43,16 +43,16 @@ def drop(build: Build, why: str) -> bool:
     return _remove(build, why)
 
 
-def finish(patience: Patience) -> None:
+def finish_removals(deadline: Deadline) -> None:
     """Remove images that were dropped but not removed, or that were found to be gone."""
     begun = Build.objects.filter(state=BuildState.BUILT, dropped=True).exclude(size=0)
     for build in list(begun.select_related("owner").order_by("pk")):
-        if patience.is_over:
+        if deadline.is_over:
             return
         _remove(build, _("It was given up before, or was not there any more."))
 
 
-def remove_unknown(patience: Patience) -> None:
+def remove_unknown(deadline: Deadline) -> None:
     """Remove images that only this back end can own and that no build's row names.
 
     Nothing is set aside: an environment can be built again from its repository, and a person's
@@ -63,14 +63,14 @@ def remove_unknown(patience: Patience) -> None:
     names = {image.name: image.size for image in backend.images()}
     known = set(Build.objects.filter(image__in=list(names)).values_list("image", flat=True))
     unknown = sorted(names.keys() - known)
-    if is_too_much(len(unknown), len(names)) or not ownership.are_one():
+    if has_too_many_unknown(len(unknown), len(names)) or not ownership.ids_match():
         return
     for name in unknown:
-        if patience.is_over:
+        if deadline.is_over:
             return
         backend.remove_image(name)
         why = _("No build is known that it belongs to.")
-        Removal.objects.create(kind=Removed.LEFTOVER, name=name, size=names[name], why=why)
+        Removal.objects.create(kind=RemovalKind.LEFTOVER, name=name, size=names[name], why=why)
 
 
 def _remove(build: Build, why: str) -> bool:
@@ -78,19 +78,19 @@ def _remove(build: Build, why: str) -> bool:
         get_backend().remove_image(build.image)
     except NotAllowed as refusal:  # the image is still there, and usable
         Build.objects.filter(pk=build.pk).update(dropped=False)
-        Condition.objects.note(PART, refusal.code)
+        Condition.objects.record(PART, refusal.code)
         raise
     erased = build.owner.username if build.owner and is_alias(build.owner.username) else ""
     image = "" if erased else build.image  # which has the repository's name in it
     if not Build.objects.filter(pk=build.pk).exclude(size=0).update(size=0, image=image):
         return False
     name = erased or build.image
-    Removal.objects.create(kind=Removed.IMAGE, name=name, size=build.size, why=why)
-    Condition.objects.note(PART, "")
+    Removal.objects.create(kind=RemovalKind.IMAGE, name=name, size=build.size, why=why)
+    Condition.objects.record(PART, "")
     return True
 
 
-def tidy(patience: Patience) -> None:
+def tidy(deadline: Deadline) -> None:
     """Remove all images that are due, as far as there is time.
 
     Raises `TemporaryError` if the back end is away, `NotAllowed` if the portal may not remove
@@ -98,15 +98,15 @@ def tidy(patience: Patience) -> None:
     """
     if not ownership.is_usable():
         return
-    finish(patience)
+    finish_removals(deadline)
     for build, why in _due():
-        if patience.is_over:
+        if deadline.is_over:
             return
         drop(build, why)
-    remove_unknown(patience)
+    remove_unknown(deadline)
 
 
-def relieve(patience: Patience) -> None:
+def free_disk_space(deadline: Deadline) -> None:
     """Drop unused images, least recently used first, until the disk has room again.
 
     Do so only where the disk is measured: elsewhere nobody could tell when it is enough.
@@ -115,19 +115,19 @@ def relieve(patience: Patience) -> None:
         return
     why = _("The disk was nearly full, and nobody used it.")
     for build in _least_used(Build.objects.all()):
-        there_is = capacity.known()
+        there_is = capacity.latest()
         measured = there_is is not None and there_is.disk_gb is not None
-        if patience.is_over or not measured or not capacity.is_short(there_is):
+        if deadline.is_over or not measured or not capacity.is_disk_nearly_full(there_is):
             return
         if drop(build, why):
-            capacity.look()
+            capacity.refresh()
 
 
-def weigh(patience: Patience) -> None:
+def measure(deadline: Deadline) -> None:
     """Store the sizes of the newest images."""
-    unknown = Build.objects.kept().filter(size=None).order_by("-pk")
+    unknown = Build.objects.with_image().filter(size=None).order_by("-pk")
     for pk, image in list(unknown.values_list("pk", "image")[:100]):
-        if patience.is_over:
+        if deadline.is_over:
             return
         Build.objects.filter(pk=pk, dropped=False).update(size=get_backend().image_size(image))
 
@@ -138,17 +138,17 @@ def _due() -> Iterator[tuple[Build, str]]:
     theirs = Build.objects.filter(owner__username__regex=f"^{erased}$")
     yield from ((build, _("Its owner was erased.")) for build in _least_used(theirs))
     days = settings.PORTAL_KEEP_IMAGE_DAYS
-    if moment := before(days):
+    if moment := cutoff(days):
         why = _("Nobody had used it for %(days)d days.") % {"days": days}
         yield from ((build, why) for build in _least_used(Build.objects.filter(used__lt=moment)))
-    yield from _too_many()
+    yield from _over_limit()
 
 
-def _too_many() -> Iterator[tuple[Build, str]]:
+def _over_limit() -> Iterator[tuple[Build, str]]:
     """Yield the images to drop so that the others stay within the limit."""
     most = settings.PORTAL_KEEP_IMAGES_GB
     why = _("All images together took more than %(gb)d GB, and nobody used it.") % {"gb": most}
-    there = Build.objects.kept().aggregate(there=Sum("size", default=0))["there"]
+    there = Build.objects.with_image().aggregate(there=Sum("size", default=0))["there"]
     for build in _least_used(Build.objects.filter(size__gt=0)) if most else ():
         if there <= most * 10**9:
             return
@@ -157,5 +157,5 @@ def _too_many() -> Iterator[tuple[Build, str]]:
 
 
 def _least_used(rows: BuildQuerySet) -> list[Build]:
-    unused = rows.kept().unused().order_by("used", "pk")
+    unused = rows.with_image().unused().order_by("used", "pk")
     return list(unused.select_related("owner"))

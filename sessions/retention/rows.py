@@ -30,12 +30,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.models import Letter
-from sessions.models import Build, Event, LogChunk, Project, Removal, Removed, Session
+from sessions.models import Build, Event, LogChunk, Project, Removal, RemovalKind, Session
 from sessions.models.build import BuildQuerySet
 from sessions.states import BUILD_ACTIVE, SESSION_LIVE, BuildState
 
 
-class Patience:
+class Deadline:
     """Seconds that a task may still take."""
 
     def __init__(self, seconds: float) -> None:
@@ -46,20 +46,26 @@ class Patience:
         return time.monotonic() >= self._end
 
 
-def before(days: int, now: datetime | None = None) -> datetime | None:
+def cutoff(days: int, now: datetime | None = None) -> datetime | None:
     """Return the moment before which rows are deleted; None if ``days`` is 0: no limit."""
     return (now or timezone.now()) - timedelta(days=days) if days else None
 
 
-def sweep(
-    rows: QuerySet[Any], patience: Patience, kind: Removed, *, days: int, name: str = "", most: int
+def delete_in_batches(
+    rows: QuerySet[Any],
+    deadline: Deadline,
+    kind: RemovalKind,
+    *,
+    days: int,
+    name: str = "",
+    batch_size: int,
 ) -> None:
     """Delete the rows, ``most`` at a time, and record how many there were.
 
     Between two slices others can use the database: a long deletion holds up whoever writes.
     """
     count = 0
-    while not patience.is_over and (helping := _helping(rows, most)):
+    while not deadline.is_over and (helping := _batch(rows, batch_size)):
         gone = rows.model._default_manager.filter(pk__in=helping).delete()[1]
         count += gone.get(rows.model._meta.label, 0)
     if count:
@@ -67,30 +73,30 @@ def sweep(
         Removal.objects.create(kind=kind, name=name, count=count, why=why)
 
 
-def _helping(rows: QuerySet[Any], most: int) -> Sequence[Any]:
+def _batch(rows: QuerySet[Any], most: int) -> Sequence[Any]:
     return list(rows.order_by("pk").values_list("pk", flat=True)[:most])
 
 
-MANY = 1000
-FEW = 50
+LARGE_BATCH = 1000
+SMALL_BATCH = 50
 """Rows at a time, where each takes many others along."""
 
-Old = Callable[[datetime], QuerySet[Any]]
+OlderThan = Callable[[datetime], QuerySet[Any]]
 
 
-def tidy_rows(patience: Patience) -> None:
+def tidy_rows(deadline: Deadline) -> None:
     """Delete all rows that are due, as far as there is time."""
     event_days, session_days = settings.PORTAL_KEEP_EVENT_DAYS, settings.PORTAL_KEEP_SESSION_DAYS
-    _sweep(events, patience, Removed.EVENT, event_days, MANY)
-    _sweep(projects, patience, Removed.PROJECT, session_days, FEW)
-    _sweep(sessions, patience, Removed.SESSION, session_days, FEW)
-    _sweep(builds, patience, Removed.RECORD, session_days, FEW)
-    for old in ATTEMPTS:
-        _sweep(old, patience, Removed.RECORD, event_days, MANY)
+    _delete_old(events, deadline, RemovalKind.EVENT, event_days, LARGE_BATCH)
+    _delete_old(projects, deadline, RemovalKind.PROJECT, session_days, SMALL_BATCH)
+    _delete_old(sessions, deadline, RemovalKind.SESSION, session_days, SMALL_BATCH)
+    _delete_old(builds, deadline, RemovalKind.RECORD, session_days, SMALL_BATCH)
+    for old in SIGN_IN_ATTEMPTS:
+        _delete_old(old, deadline, RemovalKind.RECORD, event_days, LARGE_BATCH)
     for old in _records():
-        _sweep(old, patience, Removed.RECORD, session_days, MANY)
+        _delete_old(old, deadline, RemovalKind.RECORD, session_days, LARGE_BATCH)
     ended = PortalSession.objects.filter(expire_date__lt=timezone.now())
-    ended.filter(pk__in=list(ended.values_list("pk", flat=True)[:MANY])).delete()
+    ended.filter(pk__in=list(ended.values_list("pk", flat=True)[:LARGE_BATCH])).delete()
 
 
 def events(moment: datetime) -> QuerySet[Event]:
@@ -123,46 +129,50 @@ def builds(moment: datetime) -> QuerySet[Build]:
     return ended.exclude(there).filter(~Exists(told), ~Exists(had))
 
 
-def _of(model: type[Model], field: str) -> Old:
+def _older_rows(model: type[Model], field: str) -> OlderThan:
     """Return a function for the rows of a model that are as old as the field says."""
     return lambda moment: model._default_manager.filter(**{f"{field}__lt": moment})
 
 
-ATTEMPTS = tuple(_of(each, "attempt_time") for each in (AccessAttempt, AccessFailureLog, AccessLog))
+SIGN_IN_ATTEMPTS = tuple(
+    _older_rows(each, "attempt_time") for each in (AccessAttempt, AccessFailureLog, AccessLog)
+)
 """Attempts to sign in, with the addresses that they came from."""
 
 
-def _records() -> Iterator[Old]:
+def _records() -> Iterator[OlderThan]:
     """Yield who changed what, what was sent and removed, and which tasks failed.
 
     The model of the queue's results is looked up by its name: reading them is not enqueuing.
     """
-    yield _of(LogEntry, "timestamp")
-    yield _of(AdminEntry, "action_time")
-    yield _of(Letter, "created")
-    yield _of(Removal, "at")
-    yield _of(apps.get_model("django_q", "Task"), "stopped")
+    yield _older_rows(LogEntry, "timestamp")
+    yield _older_rows(AdminEntry, "action_time")
+    yield _older_rows(Letter, "created")
+    yield _older_rows(Removal, "at")
+    yield _older_rows(apps.get_model("django_q", "Task"), "stopped")
 
 
-def _sweep(old: Old, patience: Patience, kind: Removed, days: int, most: int) -> None:
-    if moment := before(days):
+def _delete_old(
+    old: OlderThan, deadline: Deadline, kind: RemovalKind, days: int, batch_size: int
+) -> None:
+    if moment := cutoff(days):
         rows = old(moment)
-        named = str(rows.model._meta.verbose_name_plural) if kind == Removed.RECORD else ""
-        sweep(rows, patience, kind, days=days, name=named, most=most)
+        named = str(rows.model._meta.verbose_name_plural) if kind == RemovalKind.RECORD else ""
+        delete_in_batches(rows, deadline, kind, days=days, name=named, batch_size=batch_size)
 
 
-def tidy_logs(patience: Patience) -> None:
+def tidy_logs(deadline: Deadline) -> None:
     """Measure new logs, and remove those that are too old or too many."""
-    _count(patience)
+    _measure(deadline)
     days = settings.PORTAL_KEEP_LOG_DAYS
-    if moment := before(days):
+    if moment := cutoff(days):
         notice = _("The log was removed after %(days)d days.") % {"days": days}
-        _remove(removable().filter(finished__lt=moment), None, notice, patience)
+        _remove(removable().filter(finished__lt=moment), None, notice, deadline)
     if most := settings.PORTAL_KEEP_LOGS_GB * 10**9:
         there = Build.objects.aggregate(there=Sum("log_size", default=0))["there"]
         notice = _("The log was removed because all logs together took more than %(gb)d GB.")
         values = {"gb": settings.PORTAL_KEEP_LOGS_GB}
-        _remove(removable(), there - most, notice % values, patience)
+        _remove(removable(), there - most, notice % values, deadline)
 
 
 def removable() -> BuildQuerySet:
@@ -171,27 +181,27 @@ def removable() -> BuildQuerySet:
     return Build.objects.exclude(state__in=BUILD_ACTIVE).filter(~Exists(shown), log_size__gt=0)
 
 
-def _count(patience: Patience) -> None:
+def _measure(deadline: Deadline) -> None:
     uncounted = Build.objects.exclude(state__in=BUILD_ACTIVE).filter(log_size=None)
     uncounted.filter(chunks=0).update(log_size=0)
     for pk in uncounted.order_by("pk").values_list("pk", flat=True).iterator():
-        if patience.is_over:
+        if deadline.is_over:
             return
         texts = LogChunk.objects.filter(build=pk)
         size = texts.aggregate(size=Sum(Length("text"), default=0))["size"]
         Build.objects.filter(pk=pk, log_size=None).update(log_size=size)
 
 
-def _remove(rows: BuildQuerySet, enough: int | None, notice: str, patience: Patience) -> None:
+def _remove(rows: BuildQuerySet, max_bytes: int | None, notice: str, deadline: Deadline) -> None:
     """Remove the oldest logs until ``enough`` bytes are gone; all of them if it is None."""
     count = size = 0
     for pk, log_size in list(rows.order_by("finished", "pk").values_list("pk", "log_size")):
-        if patience.is_over or (enough is not None and size >= enough):
+        if deadline.is_over or (max_bytes is not None and size >= max_bytes):
             break
         if _replace(pk, notice):
             count, size = count + 1, size + (log_size or 0)
     if count:
-        Removal.objects.create(kind=Removed.LOG, count=count, size=size, why=notice)
+        Removal.objects.create(kind=RemovalKind.LOG, count=count, size=size, why=notice)
 
 
 @transaction.atomic

@@ -22,29 +22,29 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from sessions.models import Removal, Tally, Transition
 from sessions.states import BUILD_ACTIVE, BuildState, SessionState
 
-Key = tuple[str, str]
+SeriesKey = tuple[str, str]
 """The name of a metric and its labels, as Prometheus writes them."""
-Found = Iterator[tuple[Key, float]]
+Samples = Iterator[tuple[SeriesKey, float]]
 
-LAUNCHES, ENDS, BUILDS = "launches", "notebooks_ended", "builds"
+LAUNCHES, NOTEBOOKS_ENDED, BUILDS = "launches", "notebooks_ended", "builds"
 LAUNCH_SECONDS, BUILD_SECONDS = "launch_phase_seconds", "build_seconds"
 REMOVED, REMOVED_BYTES = "removed", "removed_bytes"
-BOUNDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+BUCKET_BOUNDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 """Seconds: a duration is counted under each bound that it does not exceed."""
 PACKS = frozenset({"python", "pipfile", "conda", "r", "julia", "nix", "dockerfile"})
 
-OUTCOMES = {
+LAUNCH_OUTCOMES = {
     SessionState.READY: "ready",
     SessionState.FAILED: "failed",
     SessionState.STOPPED: "cancelled",
     SessionState.STOPPING: "cancelled",
 }
-ON_ITS_WAY = frozenset({SessionState.WAITING, SessionState.SPAWNING})
-RAN = frozenset({SessionState.READY, SessionState.STOPPING})
-FOLLOWING = frozenset({SessionState.SPAWNING, SessionState.READY})
+LAUNCHING_STATES = frozenset({SessionState.WAITING, SessionState.SPAWNING})
+RUNNING_STATES = frozenset({SessionState.READY, SessionState.STOPPING})
+NEXT_STATES = frozenset({SessionState.SPAWNING, SessionState.READY})
 
 
-def of_transitions(rows: QuerySet[Transition]) -> Found:
+def transition_samples(rows: QuerySet[Transition]) -> Samples:
     """Yield launches that came to an end, notebooks and builds that ended, and how long each took.
 
     A launch ends with a running notebook, or without one.
@@ -54,10 +54,10 @@ def of_transitions(rows: QuerySet[Transition]) -> Found:
     about = ("session__created", "build__started", "build__pack", "session_id")
     columns = ("before", "after", "at", *about)
     for row in rows.annotate(since=before).values("since", *columns):
-        yield from _of_session(row) if row["session_id"] else _of_build(row)
+        yield from _session_samples(row) if row["session_id"] else _build_samples(row)
 
 
-def of_removals(rows: QuerySet[Removal]) -> Found:
+def removal_samples(rows: QuerySet[Removal]) -> Samples:
     """Yield how many rows or things were removed, and their bytes, by kind."""
     for row in rows.values("kind", "count", "size"):
         label = f'kind="{row["kind"]}"'
@@ -65,31 +65,33 @@ def of_removals(rows: QuerySet[Removal]) -> Found:
         yield (REMOVED_BYTES, label), row["size"] or 0
 
 
-def _of_session(row: dict[str, Any]) -> Found:
+def _session_samples(row: dict[str, Any]) -> Samples:
     before, after = row["before"], row["after"]
-    if before in ON_ITS_WAY and after in OUTCOMES:
-        yield (LAUNCHES, f'outcome="{OUTCOMES[after]}"'), 1
-    if before in ON_ITS_WAY and after in FOLLOWING:
+    if before in LAUNCHING_STATES and after in LAUNCH_OUTCOMES:
+        yield (LAUNCHES, f'outcome="{LAUNCH_OUTCOMES[after]}"'), 1
+    if before in LAUNCHING_STATES and after in NEXT_STATES:
         begun = row["since"] or row["session__created"]
-        yield from _took(LAUNCH_SECONDS, f'phase="{before}"', begun, row["at"])
-    if before in RAN and after in {SessionState.STOPPED, SessionState.FAILED}:
-        yield (ENDS, f'outcome="{after}"'), 1
+        yield from _histogram(LAUNCH_SECONDS, f'phase="{before}"', begun, row["at"])
+    if before in RUNNING_STATES and after in {SessionState.STOPPED, SessionState.FAILED}:
+        yield (NOTEBOOKS_ENDED, f'outcome="{after}"'), 1
 
 
-def _of_build(row: dict[str, Any]) -> Found:
+def _build_samples(row: dict[str, Any]) -> Samples:
     outcome = row["after"]
     if outcome in BUILD_ACTIVE:
         return
     pack = str(row["build__pack"]).lower()
     yield (BUILDS, f'outcome="{outcome}",pack="{pack if pack in PACKS else "other"}"'), 1
     if outcome != BuildState.CANCELLED and row["build__started"]:
-        yield from _took(BUILD_SECONDS, f'outcome="{outcome}"', row["build__started"], row["at"])
+        yield from _histogram(
+            BUILD_SECONDS, f'outcome="{outcome}"', row["build__started"], row["at"]
+        )
 
 
-def _took(metric: str, label: str, begun: datetime, ended: datetime) -> Found:
+def _histogram(metric: str, label: str, begun: datetime, ended: datetime) -> Samples:
     """Yield a Prometheus histogram: a count for each bound, the count of all, and the sum."""
     seconds = max((ended - begun).total_seconds(), 0.0)
-    for bound in BOUNDS:
+    for bound in BUCKET_BOUNDS:
         yield (f"{metric}_bucket", f'{label},le="{bound}"'), float(seconds <= bound)
     yield (f"{metric}_count", label), 1
     yield (f"{metric}_sum", label), seconds
@@ -98,23 +100,23 @@ def _took(metric: str, label: str, begun: datetime, ended: datetime) -> Found:
 PAUSE = 15.0
 """Seconds between two counts."""
 BATCH = 2000
-SOON = "1s"
+LOCK_TIMEOUT = "1s"
 """The longest wait for others who write the rows; then the next round tries again."""
 CURSOR = "cursor"
-UNAVAILABLE = "55P03"
+LOCK_NOT_AVAILABLE = "55P03"
 
-Told = Callable[[models.QuerySet[Any]], Iterable[tuple[Key, float]]]
+ToSamples = Callable[[models.QuerySet[Any]], Iterable[tuple[SeriesKey, float]]]
 
-SOURCES: dict[str, tuple[type[models.Model], Told]] = {
-    "transition": (Transition, of_transitions),
-    "removal": (Removal, of_removals),
+SOURCES: dict[str, tuple[type[models.Model], ToSamples]] = {
+    "transition": (Transition, transition_samples),
+    "removal": (Removal, removal_samples),
 }
 
 
 def count(batch: int = BATCH) -> None:
     """Count everything new, ``batch`` rows at a time."""
     for name, (model, told) in SOURCES.items():
-        while _is_behind(name, model) and _count_some(name, model, told, batch):
+        while _is_behind(name, model) and _count_batch(name, model, told, batch):
             pass
 
 
@@ -126,19 +128,19 @@ def _cursor(name: str) -> Tally:
     return Tally.objects.get_or_create(metric=CURSOR, labels=name)[0]
 
 
-def _count_some(name: str, model: type[models.Model], told: Told, most: int) -> bool:
+def _count_batch(name: str, model: type[models.Model], collect: ToSamples, batch: int) -> bool:
     """Count a batch; return False if writers keep the table locked for too long."""
     try:
         with transaction.atomic():
             _wait_for_writers(model)
             cursor = Tally.objects.select_for_update().get(metric=CURSOR, labels=name)
             newer = model._default_manager.filter(pk__gt=cursor.value).order_by("pk")
-            some = list(newer.values_list("pk", flat=True)[:most])
+            some = list(newer.values_list("pk", flat=True)[:batch])
             if some:
-                _add(told(newer.filter(pk__lte=some[-1])))
+                _add(collect(newer.filter(pk__lte=some[-1])))
                 Tally.objects.filter(pk=cursor.pk).update(value=some[-1])
     except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", "") != UNAVAILABLE:
+        if getattr(error.__cause__, "sqlstate", "") != LOCK_NOT_AVAILABLE:
             raise
         return False
     return True
@@ -153,13 +155,13 @@ def _wait_for_writers(model: type[models.Model]) -> None:
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{SOON}'")
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             cursor.execute(f'LOCK TABLE "{model._meta.db_table}" IN SHARE MODE')
 
 
-def _add(found: Iterable[tuple[Key, float]]) -> None:
+def _add(found: Iterable[tuple[SeriesKey, float]]) -> None:
     """Add to the tallies, with two queries however many there are."""
-    more: defaultdict[Key, float] = defaultdict(float)
+    more: defaultdict[SeriesKey, float] = defaultdict(float)
     for key, value in found:
         more[key] += value
     known = {(row.metric, row.labels): row.value for row in Tally.objects.all()}

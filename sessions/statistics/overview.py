@@ -1,8 +1,8 @@
 """Summarise what runs now and how the last day and month went, in a fixed number of queries.
 
-Figures that staff act on (`now`) are read each time. Figures that look back over many rows
-(`history`) may be up to 30 seconds old and carry their time. They are grouped into days and hours:
-counts, failures and medians.
+Figures that staff act on (`current_usage`) are read each time. Figures that look back over many
+rows (`history`) may be up to 30 seconds old and carry their time. They are grouped into days and
+hours: counts, failures and medians.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .usage import Median, Month, Seconds
 
 
 @dataclass(frozen=True)
-class Slot:
+class Bucket:
     """A day or an hour, from ``begin`` to ``end``.
 
     It counts the launches begun or the builds ended in it, and how many of those failed.
@@ -39,38 +39,40 @@ class Slot:
     seconds: float | None = None
 
     @property
-    def fine(self) -> int:
+    def succeeded(self) -> int:
         return self.total - self.failed
 
 
-def day_buckets(at: datetime, count: int) -> list[Slot]:
+def day_buckets(at: datetime, count: int) -> list[Bucket]:
     """Return the last ``count`` days up to today, in the portal's time zone, without figures."""
     today = timezone.localdate(at, timezone.get_default_timezone())
     dates = [today - timedelta(days=ago) for ago in reversed(range(count))]
-    return [Slot(_midnight(day), _midnight(day + timedelta(days=1))) for day in dates]
+    return [Bucket(_midnight(day), _midnight(day + timedelta(days=1))) for day in dates]
 
 
-def hour_buckets(at: datetime, count: int) -> list[Slot]:
+def hour_buckets(at: datetime, count: int) -> list[Bucket]:
     """Return the last ``count`` hours, without figures; in UTC, where each hour comes once."""
     this, hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0), timedelta(hours=1)
-    return [Slot(this - hour * ago, this - hour * (ago - 1)) for ago in reversed(range(count))]
+    return [Bucket(this - hour * ago, this - hour * (ago - 1)) for ago in reversed(range(count))]
 
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), tzinfo=timezone.get_default_timezone())
 
 
-def by_date(column: str) -> TruncDate:
+def truncate_to_date(column: str) -> TruncDate:
     """Truncate a column to the day in the portal's time zone."""
     return TruncDate(column, tzinfo=timezone.get_default_timezone())
 
 
-def by_hour(column: str) -> TruncHour:
+def truncate_to_hour(column: str) -> TruncHour:
     """Truncate a column to the hour in UTC."""
     return TruncHour(column, tzinfo=UTC)
 
 
-def filled(slots: list[Slot], rows: Any, when: TruncDate | TruncHour, took: Seconds) -> list[Slot]:
+def fill_buckets(
+    slots: list[Bucket], rows: Any, when: TruncDate | TruncHour, took: Seconds
+) -> list[Bucket]:
     """Return the slots with the figures of the rows in each; one query."""
     failed = Q(state=SessionState.FAILED)  # a build's state has the same name
     grouped = rows.order_by().annotate(slot=when).values("slot").annotate(
@@ -81,43 +83,43 @@ def filled(slots: list[Slot], rows: Any, when: TruncDate | TruncHour, took: Seco
     found = {row.pop("slot"): row for row in grouped}
     by_day = isinstance(when, TruncDate)
     return [
-        Slot(slot.begin, slot.end, **found.get(slot.begin.date() if by_day else slot.begin, {}))
+        Bucket(slot.begin, slot.end, **found.get(slot.begin.date() if by_day else slot.begin, {}))
         for slot in slots
     ]
 
 
-DAYS, HOURS, SHOWN = 30, 24, 8
-KEPT_SECONDS = 30
+DAYS, HOURS, MAX_ROWS = 30, 24, 8
+CACHE_SECONDS = 30
 _KEY = "bindery.statistics.overview"
 
 
 @dataclass(frozen=True)
-class Now:
+class CurrentUsage:
     """A snapshot of what runs now.
 
     ``states`` counts live sessions. ``cpu``, ``memory_gb`` (GB) and ``gpu`` are what is guaranteed
-    to those that start or run. ``there_is`` is None if nobody has read the capacity yet.
+    to those that start or run. ``capacity`` is None if nobody has read the capacity yet.
     """
 
     states: dict[str, int]
     cpu: float
     memory_gb: float
     gpu: float
-    there_is: Capacity | None
+    capacity: Capacity | None
 
 
 @dataclass(frozen=True)
 class Failure:
     """Failures with the same code.
 
-    ``newest`` is the number of the last session that failed so, at ``last``.
+    ``newest_session`` is the number of the last session that failed so, at ``last``.
     """
 
     code: str
     count: int
     people: int
     last: datetime
-    newest: int
+    newest_session: int
 
 
 @dataclass(frozen=True)
@@ -128,16 +130,16 @@ class History:
     """
 
     at: datetime
-    launches: list[Slot]
-    hours: list[Slot]
-    builds: list[Slot]
+    launches: list[Bucket]
+    hours: list[Bucket]
+    builds: list[Bucket]
     launch_seconds: float | None
     build_seconds: float | None
     failures: list[Failure] = field(default_factory=list)
-    most: list[usage.Line] = field(default_factory=list)
+    top_users: list[usage.UsageRow] = field(default_factory=list)
 
 
-def now() -> Now:
+def current_usage() -> CurrentUsage:
     """Return what runs now; two queries."""
     sums = {"cpu": Sum("cpu_request"), "memory_gb": Sum("memory_request_gb"), "gpu": Sum("gpu")}
     rows = Session.objects.live().order_by().values("state").annotate(count=Count("pk"), **sums)
@@ -145,12 +147,12 @@ def now() -> Now:
     held = [row for state, row in found.items() if state in SESSION_HOLDING]
     totals = {name: sum(row[name] for row in held) for name in sums}
     counts = {state: row["count"] for state, row in found.items()}
-    return Now(counts, there_is=capacity.known(), **totals)
+    return CurrentUsage(counts, capacity=capacity.latest(), **totals)
 
 
 def history() -> History:
     """Return figures from the last 30 seconds' cache, or compute them now: seven queries."""
-    kept: History = cache.get_or_set(_KEY, _history, KEPT_SECONDS)  # type: ignore[assignment]
+    kept: History = cache.get_or_set(_KEY, _history, CACHE_SECONDS)  # type: ignore[assignment]
     return kept
 
 
@@ -163,15 +165,18 @@ def _history() -> History:
     took, ready_after = Seconds("started", "finished"), Seconds("created", "ready")
     return History(
         at=at,
-        launches=filled(days, launches, by_date("created"), ready_after),
-        hours=filled(
-            hours, launches.filter(created__gte=hours[0].begin), by_hour("created"), ready_after
+        launches=fill_buckets(days, launches, truncate_to_date("created"), ready_after),
+        hours=fill_buckets(
+            hours,
+            launches.filter(created__gte=hours[0].begin),
+            truncate_to_hour("created"),
+            ready_after,
         ),
-        builds=filled(days, builds, by_date("finished"), took),
+        builds=fill_buckets(days, builds, truncate_to_date("finished"), took),
         launch_seconds=launches.aggregate(found=Median(ready_after))["found"],
         build_seconds=builds.filter(state=BuildState.BUILT).aggregate(found=Median(took))["found"],
         failures=_failures(days[0].begin),
-        most=usage.most(Month.of(at), SHOWN),
+        top_users=usage.top_users(Month.of(at), MAX_ROWS),
     )
 
 
@@ -181,6 +186,6 @@ def _failures(since: datetime) -> list[Failure]:
         count=Count("pk"),
         people=Count("project__owner", distinct=True),
         last=Max("ended"),
-        newest=Max("pk"),
+        newest_session=Max("pk"),
     )  # fmt: skip
-    return [Failure(**row) for row in counted.order_by("-count", "code")[:SHOWN]]
+    return [Failure(**row) for row in counted.order_by("-count", "code")[:MAX_ROWS]]

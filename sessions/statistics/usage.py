@@ -111,7 +111,7 @@ class Month:
         return cls(local.year, local.month)
 
     @classmethod
-    def parsed(cls, text: str) -> Self | None:
+    def parse(cls, text: str) -> Self | None:
         """Parse ``2026-01``; return None if the text is not a month."""
         found = _TEXT.fullmatch(text)
         year, number = (int(found[1]), int(found[2])) if found else (0, 0)
@@ -142,7 +142,7 @@ class Month:
         return self.plus(1).begin
 
 
-def span(first: Month, last: Month) -> Iterator[Month]:
+def month_range(first: Month, last: Month) -> Iterator[Month]:
     """Yield all months from the first to the last, including both."""
     while first <= last:
         yield first
@@ -161,7 +161,7 @@ class Hours:
     gpu: float = 0
 
 
-class By(TextChoices):
+class GroupBy(TextChoices):
     """The grouping of use: whose use is added up in one line."""
 
     PERSON = "person", _("person")
@@ -170,30 +170,30 @@ class By(TextChoices):
     ALL = "all", _("person and repository")
 
 
-FIELDS: dict[str, tuple[str, ...]] = {
-    By.PERSON: ("project__owner__username",),
-    By.GROUP: ("project__owner__groups__name",),
-    By.REPOSITORY: ("project__repository",),
-    By.ALL: ("project__owner__username", "project__repository"),
+GROUP_FIELDS: dict[str, tuple[str, ...]] = {
+    GroupBy.PERSON: ("project__owner__username",),
+    GroupBy.GROUP: ("project__owner__groups__name",),
+    GroupBy.REPOSITORY: ("project__repository",),
+    GroupBy.ALL: ("project__owner__username", "project__repository"),
 }
 
 
 @dataclass(frozen=True)
-class Line:
+class UsageRow:
     """The use of one person, group or repository in one month.
 
-    ``who`` has the values of `FIELDS`: "" for people in no group. ``sessions`` is how many ran in
-    that month; ``owner`` is the primary key of a person whom the line is about.
+    ``group`` has the values of `GROUP_FIELDS`: "" for people in no group. ``sessions`` is how many
+    ran in that month; ``owner`` is the primary key of a person whom the line is about.
     """
 
     month: Month
-    who: tuple[str, ...]
+    group: tuple[str, ...]
     sessions: int
     hours: Hours
     owner: int
 
 
-def of_person(user: User, months: Sequence[Month]) -> dict[Month, Hours]:
+def monthly_hours(user: User, months: Sequence[Month]) -> dict[Month, Hours]:
     """Return what a person has used in each of the months; at least one is needed; one query."""
     now = timezone.now()
     mine = _since(min(months).begin).filter(project__owner=user, ready__isnull=False)
@@ -206,23 +206,23 @@ def of_person(user: User, months: Sequence[Month]) -> dict[Month, Hours]:
     }
 
 
-def lines(by: By, months: Iterable[Month]) -> Iterator[Line]:
+def usage_rows(by: GroupBy, months: Iterable[Month]) -> Iterator[UsageRow]:
     """Yield everybody's use, ordered by month and name; one query for each month."""
     for month in months:
-        rows = _grouped(month, FIELDS[by]).order_by(*FIELDS[by])
+        rows = _grouped(month, GROUP_FIELDS[by]).order_by(*GROUP_FIELDS[by])
         for row in rows.iterator():
-            yield _line(month, row, FIELDS[by])
+            yield _line(month, row, GROUP_FIELDS[by])
 
 
-def most(month: Month, count: int) -> list[Line]:
+def top_users(month: Month, count: int) -> list[UsageRow]:
     """Return the ``count`` people who used the most CPU-hours in a month."""
-    fields = FIELDS[By.PERSON]
+    fields = GROUP_FIELDS[GroupBy.PERSON]
     rows = _grouped(month, fields).order_by(F("cpu").desc(), *fields)[:count]
     return [_line(month, row, fields) for row in rows]
 
 
 def _grouped(month: Month, fields: tuple[str, ...]) -> QuerySet[Session, Any]:
-    """Return dictionaries of the fields, the totals and the other values of a `Line`."""
+    """Return dictionaries of the fields, the totals and the other values of a `UsageRow`."""
     now = timezone.now()
     rows = _since(month.begin).filter(ready__lt=min(month.end, now))
     grouped = (rows if month.begin < now else rows.none()).values(*fields)
@@ -236,10 +236,10 @@ def _since(begin: datetime) -> SessionQuerySet:
     return Session.objects.filter(Q(ended__isnull=True) | Q(ended__gt=begin))
 
 
-def _line(month: Month, row: dict[str, Any], fields: tuple[str, ...]) -> Line:
+def _line(month: Month, row: dict[str, Any], fields: tuple[str, ...]) -> UsageRow:
     hours = Hours(**{name: row[name] or 0.0 for name in COLUMNS})
     who = tuple(row[field] or "" for field in fields)
-    return Line(month, who, row["sessions"], hours, row["owner"])
+    return UsageRow(month, who, row["sessions"], hours, row["owner"])
 
 
 def _sums(month: Month, now: datetime) -> dict[str, Sum]:

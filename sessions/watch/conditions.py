@@ -2,7 +2,7 @@
 
 `loop` looks every few beats, and `reconcile` whenever it has asked the back end. The findings are
 stored in rows, so that neither a page nor ``/health`` waits for anything. Whether watch itself is
-alive and the database answers, `portal.health.checks` has to find out. `in_words` turns the
+alive and the database answers, `portal.health.checks` has to find out. `describe_problem` turns the
 findings into sentences.
 """
 
@@ -19,95 +19,112 @@ from django.utils.translation import gettext as _
 from portal.mail import outbox
 from sessions import capacity
 from sessions.backends import Problem, get_backend
-from sessions.culling.policy import WARNING
+from sessions.culling.policy import WARNING_PERIOD
 from sessions.errors import TemporaryError
-from sessions.installation.known import Verdict
+from sessions.installation.known import OwnershipStatus
 from sessions.lifecycle import queue
-from sessions.models import Condition, Heartbeat, Project, Sign
-from sessions.models.operations import SIGN_IN
+from sessions.models import Condition, Heartbeat, HeartbeatName, Project
+from sessions.models.operations import SIGN_IN_CONDITION
 from sessions.progress import notify
 
 PAUSE = 15.0
 """Seconds between two looks."""
 BACKEND = "backend"
-IN_VAIN = 4
+MAX_FAILED_ROUNDS = 4
 """Rounds of probing notebooks that may fail before it counts as a problem."""
 
 # Words for programs and operators: short, in English, and nothing that outsiders must not know.
-DEAF = "tasks wait for too long"
-UNASKED = "notebooks have not been asked what they do"
-NO_ROOM = "little room is left"
-NO_CHANNEL = "Redis does not answer"
-NO_MAIL = "the mail server does not take letters"
-UNTOLD = "deletions are put off: letters about them could not be sent"
+WORKER_STALLED = "tasks wait for too long"
+NOT_PROBED = "notebooks have not been asked what they do"
+DISK_NEARLY_FULL = "little room is left"
+REDIS_AWAY = "Redis does not answer"
+MAIL_AWAY = "the mail server does not take letters"
+LETTERS_UNSENT = "deletions are put off: letters about them could not be sent"
 
 
-def look() -> None:
+def record_all() -> None:
     """Note the condition of each part that this portal has, and forget parts it no longer has."""
     optional = {
         "channel": (bool(settings.REDIS_URL), _channel),
-        "mail": (outbox.are_sent(), _mail),
-        "deletions": (outbox.are_sent(), _deletions),
+        "mail": (outbox.is_mail_enabled(), _mail),
+        "deletions": (outbox.is_mail_enabled(), _deletions),
     }
     there = {part: ask for part, (is_set, ask) in optional.items() if is_set}
-    gone = optional.keys() - there.keys() | (set() if settings.OIDC_PROVIDERS else {SIGN_IN})
+    gone = optional.keys() - there.keys() | (
+        set() if settings.OIDC_PROVIDERS else {SIGN_IN_CONDITION}
+    )
     Condition.objects.filter(part__in=gone).delete()
-    asked: dict[str, Callable[[], str]] = {"worker": worker, "activity": _activity, "disk": _disk}
+    asked: dict[str, Callable[[], str]] = {
+        "worker": worker_problem,
+        "activity": _activity,
+        "disk": _disk,
+    }
     for part, ask in (asked | there).items():
-        Condition.objects.note(part, ask())
+        Condition.objects.record(part, ask())
 
 
 @contextmanager
-def asking_backend() -> Iterator[None]:
+def record_backend_condition() -> Iterator[None]:
     """Note whether the back end answers, and its problems if it does."""
     try:
         yield
     except TemporaryError as error:
-        Condition.objects.note(BACKEND, error.code)
+        Condition.objects.record(BACKEND, error.code)
         raise
-    Condition.objects.note(BACKEND, ", ".join(each.id for each in get_backend().problems()))
+    Condition.objects.record(BACKEND, ", ".join(each.id for each in get_backend().problems()))
 
 
-def worker() -> str:
+def worker_problem() -> str:
     """Return the problem of the task queue, or ""."""
-    return DEAF if queue.is_deaf() else ""
+    return WORKER_STALLED if queue.is_stalled() else ""
 
 
 def _activity() -> str:
     """Check the thread that probes notebooks; while it fails, no notebook counts as idle."""
-    patience = timedelta(seconds=IN_VAIN * settings.PORTAL_ACTIVITY_SECONDS)
-    begun = Heartbeat.objects.filter(name=Sign.WATCH, since__lt=timezone.now() - patience).exists()
+    patience = timedelta(seconds=MAX_FAILED_ROUNDS * settings.PORTAL_ACTIVITY_SECONDS)
+    begun = Heartbeat.objects.filter(
+        name=HeartbeatName.WATCH, since__lt=timezone.now() - patience
+    ).exists()
     return (
-        UNASKED if begun and not Heartbeat.objects.is_alive(Sign.ACTIVITY, within=patience) else ""
+        NOT_PROBED
+        if begun and not Heartbeat.objects.is_alive(HeartbeatName.ACTIVITY, within=patience)
+        else ""
     )
 
 
 def _disk() -> str:
-    return NO_ROOM if capacity.is_short() else ""
+    return DISK_NEARLY_FULL if capacity.is_disk_nearly_full() else ""
 
 
 def _channel() -> str:
-    return "" if notify.answers() else NO_CHANNEL
+    return "" if notify.is_answering() else REDIS_AWAY
 
 
 def _mail() -> str:
-    return NO_MAIL if outbox.server_is_away() else ""
+    return MAIL_AWAY if outbox.is_server_unavailable() else ""
 
 
 def _deletions() -> str:
     """Return the problem if a deletion that is due waits for its letter."""
-    due = Project.objects.untold().filter(warned__lte=timezone.now() - WARNING)
-    return UNTOLD if due.exists() else ""
+    due = Project.objects.awaiting_letter().filter(warned__lte=timezone.now() - WARNING_PERIOD)
+    return LETTERS_UNSENT if due.exists() else ""
 
 
 def _of_installation(problem: str) -> tuple[str, str]:
     message = {
-        Verdict.FOREIGN: _("The data belong to another database than the one in use."),
-        Verdict.UNDECIDED: _("The data have projects or volumes that the database does not know."),
-        Verdict.OLDER: _("The database is older than the data: more has run than it knows of."),
-        Verdict.UNREADABLE: _("The portal may not read to whom its namespace belongs."),
-    }.get(Verdict(problem) if problem in set(Verdict) else Verdict.FITS, problem)
-    if problem == Verdict.UNREADABLE:
+        OwnershipStatus.FOREIGN: _("The data belong to another database than the one in use."),
+        OwnershipStatus.UNDECIDED: _(
+            "The data have projects or volumes that the database does not know."
+        ),
+        OwnershipStatus.OLDER: _(
+            "The database is older than the data: more has run than it knows of."
+        ),
+        OwnershipStatus.UNREADABLE: _("The portal may not read to whom its namespace belongs."),
+    }.get(
+        OwnershipStatus(problem) if problem in set(OwnershipStatus) else OwnershipStatus.MATCHES,
+        problem,
+    )
+    if problem == OwnershipStatus.UNREADABLE:
         hint = _("Nothing unknown is removed meanwhile. Apply deploy/kubernetes/rbac.yaml.")
         return message, hint
     hint = _(
@@ -118,7 +135,7 @@ def _of_installation(problem: str) -> tuple[str, str]:
     return message, hint
 
 
-def in_words(part: str, problem: str) -> Problem:
+def describe_problem(part: str, problem: str) -> Problem:
     """Return the problem of a part as a sentence for staff, with what to do about it."""
     sentences = {
         "worker": (
@@ -157,7 +174,7 @@ def in_words(part: str, problem: str) -> Problem:
             _("Projects that nobody uses stay: the letters about them could not be sent."),
             _("“Letters” in the admin says why. Each goes a day after its owner was told."),
         ),
-        SIGN_IN: (
+        SIGN_IN_CONDITION: (
             _("An identity provider does not answer (%(problem)s): its people cannot sign in.")
             % {"problem": problem},
             _("Nothing of theirs is deleted meanwhile. `manage.py doctor` says what is wrong."),

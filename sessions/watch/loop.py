@@ -24,13 +24,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from portal.lib.logs import context
 from sessions.backends import BuildReport, ServerReport, get_backend
-from sessions.culling.activity import Rounds
+from sessions.culling.activity import ProbeLoop
 from sessions.culling.cull import cull
 from sessions.installation import ownership
 from sessions.lifecycle import observations
-from sessions.models import Heartbeat, Sign
-from sessions.models.operations import WATCH_BREAK
-from sessions.outages import guarded
+from sessions.models import Heartbeat, HeartbeatName
+from sessions.models.operations import WATCH_TIMEOUT
+from sessions.outages import run_safely
 from sessions.statistics import counters
 
 from . import conditions
@@ -42,7 +42,7 @@ LOCK = 0x62696E64657279  # "bindery": the number of the advisory lock
 
 
 @contextmanager
-def alone() -> Iterator[Callable[[], None]]:
+def leader_lock() -> Iterator[Callable[[], None]]:
     """Wait for the lock and hold it.
 
     Yield a function to call regularly: it takes a lost lock again, or ends the process if another
@@ -50,10 +50,10 @@ def alone() -> Iterator[Callable[[], None]]:
     """
     if connection.vendor == "postgresql":
         # A connection of its own: the lock survives when Django's connection is reopened.
-        holder = Holder(connection.copy())
-        holder.wait()
+        holder = AdvisoryLock(connection.copy())
+        holder.acquire()
         try:
-            yield holder.keep
+            yield holder.ensure_held
         finally:
             holder.close()
     else:
@@ -66,30 +66,30 @@ def _keep() -> None:
     """Do nothing: the kernel keeps the lock."""
 
 
-class Holder:
+class AdvisoryLock:
     """Holds the lock through a connection that does nothing else."""
 
-    def __init__(self, own: BaseDatabaseWrapper) -> None:
-        self._own = own
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._own = connection
 
-    def wait(self) -> None:
+    def acquire(self) -> None:
         """Return once nobody else has the lock."""
         self._ask("SELECT pg_advisory_lock(%s)")
 
-    def keep(self) -> None:
+    def ensure_held(self) -> None:
         """Take the lock again if it was lost.
 
         Raises `SystemExit` if another process has it, `OperationalError` while the database is
         away.
         """
-        if self._has_it():
+        if self._is_held():
             return
         self.close()
         if not self._ask("SELECT pg_try_advisory_lock(%s)"):
             raise SystemExit("Another watch has taken over.")
         log.warning("the database was away; watching goes on")
 
-    def _has_it(self) -> bool:
+    def _is_held(self) -> bool:
         """Return whether the connection that took the lock is still the same, and open."""
         try:
             return self._own.connection is not None and bool(self._ask("SELECT %s"))
@@ -108,8 +108,8 @@ class Holder:
 
 log = logging.getLogger(__name__)
 
-BEAT = 5.0
-RECONCILE = 60.0
+BEAT_SECONDS = 5.0
+RECONCILE_SECONDS = 60.0
 
 
 def run(alert: Alert) -> None:
@@ -118,48 +118,48 @@ def run(alert: Alert) -> None:
     def reconcile_all() -> None:
         reconcile(alert=alert)
 
-    with alone() as keep:
+    with leader_lock() as keep:
         log.info("watching")
         every = {
-            _beat: BEAT,
-            keep: BEAT,
-            refresh_sign_ins: BEAT,
-            Rounds().keep_up: BEAT,
-            conditions.look: conditions.PAUSE,
-            reconcile_all: RECONCILE,
-            cull: RECONCILE,
+            _beat: BEAT_SECONDS,
+            keep: BEAT_SECONDS,
+            refresh_sign_ins: BEAT_SECONDS,
+            ProbeLoop().run_if_due: BEAT_SECONDS,
+            conditions.record_all: conditions.PAUSE,
+            reconcile_all: RECONCILE_SECONDS,
+            cull: RECONCILE_SECONDS,
             counters.count: counters.PAUSE,
         }
         due = dict.fromkeys(every, 0.0)
         missed = False  # a report that the back end will not repeat
-        for chore in (ownership.look, ownership.mark_all):
-            guarded(chore)
-        follower = ownership.Follower()
+        for chore in (ownership.check_and_record, ownership.mark_all):
+            run_safely(chore)
+        follower = ownership.OwnershipCheck()
         for report in get_backend().changes():
-            with context.about(**_numbers(report)):
-                missed |= not guarded(_take, report, follower)
+            with context.bound_fields(**_log_fields(report)):
+                missed |= not run_safely(_handle, report, follower)
             for chore, pause in every.items():
                 if time.monotonic() >= due[chore]:
                     due[chore] = time.monotonic() + pause
-                    if guarded(chore) and chore is _beat and missed:
+                    if run_safely(chore) and chore is _beat and missed:
                         due[reconcile_all], missed = 0.0, False
 
 
-def _numbers(report: BuildReport | ServerReport | None) -> dict[str, int]:
+def _log_fields(report: BuildReport | ServerReport | None) -> dict[str, int]:
     if report is None:
         return {}
     return {"build" if isinstance(report, BuildReport) else "session": report.id}
 
 
-def _take(report: BuildReport | ServerReport | None, follower: ownership.Follower) -> None:
-    if report is None or not follower.may():
+def _handle(report: BuildReport | ServerReport | None, follower: ownership.OwnershipCheck) -> None:
+    if report is None or not follower.is_ours():
         return
     if isinstance(report, BuildReport):
-        observations.build_seen(report)
+        observations.handle_build_report(report)
     else:
-        observations.server_seen(report)
+        observations.handle_server_report(report)
 
 
 def _beat() -> None:
     close_old_connections()
-    Heartbeat.objects.beat(Sign.WATCH, within=WATCH_BREAK)
+    Heartbeat.objects.beat(HeartbeatName.WATCH, within=WATCH_TIMEOUT)

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sessions.culling.activity import LONGEST, Asked, Reading, ask
+from sessions.culling.activity import MAX_BODY_BYTES, KernelActivity, ProbeTarget, probe_servers
 from tests.activity.servers import Servers, closing, repeating, saying, silent
 
 pytestmark = pytest.mark.servers
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 BUSY = b'[{"execution_state": "busy", "connections": 1}]'
-IS_BUSY = Reading(busy=True, active=NOW)
+IS_BUSY = KernelActivity(busy=True, last_active=NOW)
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -26,14 +26,14 @@ def servers() -> Iterator[Servers]:
         yield servers
 
 
-def asked(*addresses: str, patience: float = 10) -> dict[int, Reading]:
-    notebooks = [Asked(number, each, "secret") for number, each in enumerate(addresses)]
-    return ask(notebooks, NOW, patience=patience)
+def asked(*addresses: str, patience: float = 10) -> dict[int, KernelActivity]:
+    notebooks = [ProbeTarget(number, each, "secret") for number, each in enumerate(addresses)]
+    return probe_servers(notebooks, NOW, timeout=patience)
 
 
 def test_servers_at_sockets_and_at_ports_answer(servers, tmp_path):
     at_socket = servers.add(saying(BUSY), tmp_path / "socket")
-    assert asked(at_socket, servers.add(saying(b"[]"))) == {0: IS_BUSY, 1: Reading()}
+    assert asked(at_socket, servers.add(saying(b"[]"))) == {0: IS_BUSY, 1: KernelActivity()}
 
 
 def test_each_is_asked_with_its_token_and_without_leaving_a_trace(servers):
@@ -59,7 +59,7 @@ def test_a_kernel_without_a_connection_counts_where_staff_want_it(servers, setti
         saying(BUSY, "403 Forbidden"),
         saying(BUSY, "204 No Content"),
         saying(gzip.compress(BUSY), "200 OK", "Content-Encoding: gzip"),
-        saying(b" " * LONGEST + BUSY),
+        saying(b" " * MAX_BODY_BYTES + BUSY),
         repeating(
             HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b" " * 65536 + b"\r\n"
         ),
@@ -115,4 +115,4 @@ def test_the_token_stands_in_no_log(servers, caplog):
     caplog.set_level(logging.DEBUG)
     asked(servers.add(closing), servers.add(saying(BUSY)))
     assert "secret" not in caplog.text
-    assert "secret" not in repr(Asked(1, "x", "secret"))
+    assert "secret" not in repr(ProbeTarget(1, "x", "secret"))

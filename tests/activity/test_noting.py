@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from sessions.culling.activity import Reading, note
+from sessions.culling.activity import KernelActivity, store
 from sessions.models import Project, Session
 from sessions.states import SessionState
 from tests.activity.running import BEFORE, NOW, answer_of, running, use_of
@@ -18,22 +18,22 @@ pytestmark = pytest.mark.databases
 
 def test_who_computes_is_active_and_no_longer_to_go(ada):
     session = running(ada)
-    note({session.pk: Reading(busy=True, active=NOW)}, NOW)
+    store({session.pk: KernelActivity(busy=True, last_active=NOW)}, NOW)
     assert answer_of(session) == (NOW, True)
     assert use_of(session) == (NOW, False)
 
 
 def test_who_answers_and_is_idle_stays_as_they_are(ada):
     session = running(ada)
-    note({session.pk: Reading(busy=True)}, NOW - timedelta(minutes=5))
-    note({session.pk: Reading()}, NOW)
+    store({session.pk: KernelActivity(busy=True)}, NOW - timedelta(minutes=5))
+    store({session.pk: KernelActivity()}, NOW)
     assert answer_of(session) == (NOW, False)
     assert use_of(session) == (BEFORE, True)
 
 
 def test_activity_never_moves_backwards(ada):
     session = running(ada)
-    note({session.pk: Reading(active=BEFORE - timedelta(hours=1))}, NOW)
+    store({session.pk: KernelActivity(last_active=BEFORE - timedelta(hours=1))}, NOW)
     assert use_of(session) == (BEFORE, True)
 
 
@@ -41,7 +41,7 @@ def test_what_somebody_has_done_meanwhile_stands(ada):
     session = running(ada)
     Project.objects.filter(pk=session.project_id).touch()
     touched, _goes = use_of(session)
-    note({session.pk: Reading(busy=True, active=NOW)}, NOW)
+    store({session.pk: KernelActivity(busy=True, last_active=NOW)}, NOW)
     assert touched > NOW
     assert use_of(session) == (touched, False)
 
@@ -50,14 +50,14 @@ def test_each_project_gets_its_own_time(ada):
     sessions = [running(ada, f"p{number}") for number in range(3)]
     times = [BEFORE + timedelta(hours=number) for number in range(3)]
     readings = zip(sessions, times, strict=True)
-    note({session.pk: Reading(active=time) for session, time in readings}, NOW)
+    store({session.pk: KernelActivity(last_active=time) for session, time in readings}, NOW)
     assert [use_of(each)[0] for each in sessions] == times
 
 
 def test_one_that_is_being_stopped_is_left_alone(ada):
     session = running(ada)
     assert Session.objects.advance(session.pk, SessionState.STOPPING, by="ada")
-    note({session.pk: Reading(busy=True, active=NOW)}, NOW)
+    store({session.pk: KernelActivity(busy=True, last_active=NOW)}, NOW)
     assert answer_of(session) == (None, False)
     assert use_of(session) == (BEFORE, True)
 
@@ -67,7 +67,7 @@ def test_many_answers_take_no_more_queries_than_one(ada, django_assert_num_queri
     for some in (sessions[:1], sessions):
         later = NOW + len(some) * timedelta(minutes=1)
         with django_assert_num_queries(3):
-            note({each.pk: Reading(busy=True, active=later) for each in some}, later)
+            store({each.pk: KernelActivity(busy=True, last_active=later) for each in some}, later)
         assert {use_of(each)[0] for each in some} == {later}
 
 
@@ -83,7 +83,7 @@ def test_a_touch_between_reading_and_writing_stands(ada):
         return execute(sql, *arguments)
 
     with connection.execute_wrapper(touching):
-        note({session.pk: Reading(busy=True, active=NOW)}, NOW)
+        store({session.pk: KernelActivity(busy=True, last_active=NOW)}, NOW)
     assert queries
     active, goes = use_of(session)
     assert active > NOW
@@ -102,7 +102,7 @@ def test_an_older_touch_between_gives_way_to_what_is_newer(ada):
         return execute(sql, *arguments)
 
     with connection.execute_wrapper(touching):
-        note({session.pk: Reading(busy=True, active=NOW)}, NOW)
+        store({session.pk: KernelActivity(busy=True, last_active=NOW)}, NOW)
     assert use_of(session) == (NOW, False)
 
 
@@ -118,6 +118,6 @@ def test_one_that_was_stopped_between_is_left_alone(ada):
         return execute(sql, *arguments)
 
     with connection.execute_wrapper(stopping):
-        note({session.pk: Reading(busy=True, active=NOW)}, NOW)
+        store({session.pk: KernelActivity(busy=True, last_active=NOW)}, NOW)
     assert answer_of(session) == (None, False)
     assert use_of(session) == (BEFORE, True)

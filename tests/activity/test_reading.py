@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.culling.activity import Reading, read
+from sessions.culling.activity import KernelActivity, parse_kernels
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 EARLIER = NOW - timedelta(hours=5)
@@ -20,43 +20,47 @@ def kernel(state: str = "idle", connections: object = 1, last: object = TEXT) ->
     return {"execution_state": state, "connections": connections, "last_activity": last}
 
 
-def understood(*kernels: object, unattended: bool = False) -> Reading | None:
-    return read(json.dumps(kernels).encode(), NOW, unattended=unattended)
+def understood(*kernels: object, unattended: bool = False) -> KernelActivity | None:
+    return parse_kernels(json.dumps(kernels).encode(), NOW, unattended=unattended)
 
 
 def test_without_kernels_nothing_is_active():
-    assert understood() == Reading(busy=False, active=None)
+    assert understood() == KernelActivity(busy=False, last_active=None)
 
 
 def test_a_busy_kernel_is_active_now():
-    assert understood(kernel("busy"), kernel()) == Reading(busy=True, active=NOW)
+    assert understood(kernel("busy"), kernel()) == KernelActivity(busy=True, last_active=NOW)
 
 
 def test_a_tab_that_has_just_connected_to_an_idle_kernel_tells_nothing():
-    assert understood(kernel(last="2026-03-29T01:29:59Z")) == Reading(busy=False, active=None)
+    assert understood(kernel(last="2026-03-29T01:29:59Z")) == KernelActivity(
+        busy=False, last_active=None
+    )
 
 
 def test_a_busy_kernel_to_which_nobody_is_connected_does_not_count():
-    assert understood(kernel("busy", 0)) == Reading(busy=True, active=None)
+    assert understood(kernel("busy", 0)) == KernelActivity(busy=True, last_active=None)
 
 
 def test_where_staff_want_it_such_a_kernel_counts():
-    assert understood(kernel("busy", 0), unattended=True) == Reading(busy=True, active=NOW)
+    assert understood(kernel("busy", 0), unattended=True) == KernelActivity(
+        busy=True, last_active=NOW
+    )
 
 
 def test_where_staff_want_it_an_idle_kernel_was_active_when_it_last_did_something():
     latest = understood(kernel(last="2026-03-01T00:00:00Z"), kernel(), unattended=True)
-    assert latest == Reading(busy=False, active=EARLIER)
+    assert latest == KernelActivity(busy=False, last_active=EARLIER)
 
 
 @pytest.mark.parametrize("text", ["2026-03-28T20:30:00", "2026-03-28T21:30:00+01:00"])
 def test_a_time_may_have_another_zone_or_none(text):
-    assert understood(kernel(last=text), unattended=True).active == EARLIER
+    assert understood(kernel(last=text), unattended=True).last_active == EARLIER
 
 
 @pytest.mark.parametrize("text", ["2026-03-29T03:00:00Z", "9999-12-31T23:59:59Z"])
 def test_a_clock_that_is_fast_there_is_not_believed(text):
-    assert understood(kernel(last=text), unattended=True).active == NOW
+    assert understood(kernel(last=text), unattended=True).last_active == NOW
 
 
 @pytest.mark.parametrize(
@@ -75,12 +79,14 @@ def test_a_clock_that_is_fast_there_is_not_believed(text):
     ],
 )
 def test_a_time_that_is_none_tells_nothing(last):
-    assert understood(kernel(last=last), unattended=True) == Reading(busy=False, active=None)
+    assert understood(kernel(last=last), unattended=True) == KernelActivity(
+        busy=False, last_active=None
+    )
 
 
 @pytest.mark.parametrize("connections", [None, "1", -1, [1], 1e999, float("nan")])
 def test_what_is_no_number_of_connections_is_none(connections):
-    assert understood(kernel("busy", connections)).active is None
+    assert understood(kernel("busy", connections)).last_active is None
 
 
 @pytest.mark.parametrize(
@@ -100,7 +106,7 @@ def test_what_is_no_number_of_connections_is_none(connections):
     ],
 )
 def test_what_is_no_list_of_kernels_is_no_answer(body):
-    assert read(body, NOW, unattended=True) is None
+    assert parse_kernels(body, NOW, unattended=True) is None
 
 
 ANYTHING = st.recursive(
@@ -120,5 +126,5 @@ FIELDS = st.fixed_dictionaries(
 
 @given(st.lists(FIELDS) | ANYTHING, st.booleans())
 def test_whatever_comes_nothing_was_active_later_than_now(answer, unattended):
-    reading = read(json.dumps(answer).encode(), NOW, unattended=unattended)
-    assert reading is None or reading.active is None or reading.active <= NOW
+    reading = parse_kernels(json.dumps(answer).encode(), NOW, unattended=unattended)
+    assert reading is None or reading.last_active is None or reading.last_active <= NOW

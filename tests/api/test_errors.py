@@ -99,7 +99,7 @@ def test_options_tell_the_methods(api):
 def test_an_error_of_ours_is_json_with_a_reference_and_a_page_elsewhere(settings):
     settings.ROOT_URLCONF = __name__
     client = Client(raise_request_exception=False)
-    with written() as log, context.begun() as reference:
+    with written() as log, context.log_scope() as reference:
         answer = client.get("/api/v1/broken/")
     _says(answer, 500, "error")
     assert answer.json()["reference"] == reference

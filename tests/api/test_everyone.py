@@ -15,7 +15,7 @@ from django.urls import URLPattern
 
 from keys.models import Token
 from sessions.api import urls
-from sessions.api.errors import unknown
+from sessions.api.errors import not_found
 from tests.api.conftest import REPOSITORY
 from tests.making import with_token
 
@@ -70,7 +70,7 @@ def endpoints() -> Iterator[tuple[str, str]]:
         view = getattr(pattern.callback, "cls", None)
         methods = ("get", "post", "put", "patch", "delete") if view else ("get",)
         for method in methods:
-            if (view is None or hasattr(view, method)) and pattern.callback is not unknown:
+            if (view is None or hasattr(view, method)) and pattern.callback is not not_found:
                 yield method, str(pattern.pattern)
 
 

@@ -107,7 +107,7 @@ def test_who_was_thought_to_have_crashed_and_comes_back_does_nothing(ada, api):
     late.refresh_from_db()
     _row, is_new = Idempotency.objects.claim(ada, KEY, "digest")
     assert is_new
-    assert not Idempotency.objects.settle(late, 201, {})
+    assert not Idempotency.objects.store_response(late, 201, {})
     Idempotency.objects.release(late)
     assert Idempotency.objects.count() == 1
 

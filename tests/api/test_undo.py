@@ -101,7 +101,7 @@ def test_nobody_sees_or_restores_what_somebody_else_has_deleted(api, project, bo
     for client, status in ((his, 404), (looks, 403)):
         assert post(client, f"projects/{project.name}/restore/").status_code == status
         assert client.delete(address(project, "?for_good=true")).status_code == status
-    assert Project.objects.get().is_set_aside
+    assert Project.objects.get().is_restorable
     assert post(acts, f"projects/{project.name}/restore/").status_code == 202
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sessions.backends.local import launch, owners, toolbox
 from sessions.backends.local.keeper import cgroups
-from sessions.backends.local.keeper.removal import removing
+from sessions.backends.local.keeper.removal import remove_stepwise
 from tests import scratch
 from tests.backends.waiting import until
 
@@ -131,5 +131,5 @@ def _folder(uid: int) -> Iterator[Path]:
         try:
             yield top
         finally:
-            for _step in removing(top):
+            for _step in remove_stepwise(top):
                 pass

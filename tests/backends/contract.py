@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.backends import Backend, BuildReport, BuildSpec, ServerReport, ServerSpec
 from tests.backends.waiting import (
     ask,
@@ -109,7 +109,7 @@ class BackendContract:
         assert server_report(backend, server.id) == ready
 
         assert server.name in backend.projects()
-        there = backend.found()
+        there = backend.inventory()
         assert server.name in there.projects and server.volume in there.volumes
         assert server.id in there.sessions
         twice(backend.remove_server, server.id)
@@ -121,16 +121,16 @@ class BackendContract:
         assert server.name not in backend.projects()
 
     def test_the_place_bears_the_id_that_it_was_given_first(self, backend: Backend) -> None:
-        first = backend.give_installation("a" * 32)
-        assert backend.give_installation("b" * 32) == first == backend.installation()
+        first = backend.ensure_installation("a" * 32)
+        assert backend.ensure_installation("b" * 32) == first == backend.installation()
         assert backend.foreign() == []
 
     def test_what_is_not_there_is_set_aside_and_put_back_without_a_word(
         self, backend: Backend
     ) -> None:
         twice(backend.set_aside, "nobodys-1")
-        assert backend.asides() == []
-        for do in (backend.put_back, backend.remove_aside, backend.aside_size):
+        assert backend.set_aside_items() == []
+        for do in (backend.put_back, backend.remove_set_aside, backend.set_aside_size):
             twice(do, "nobodys-1.20261130T120000Z-abcdef")
 
     def test_what_is_asked_for_at_once_by_many_is_made_once(
@@ -242,7 +242,7 @@ class BackendContract:
         server = wish(built(backend, order({"start": DEAF, "index.ipynb": "{}"})))
         backend.ensure_server(server)
         assert settled(backend, server).state == "ready"
-        twice(backend.end_server, server.id)
+        twice(backend.kill_server, server.id)
         gone = until(lambda: _gone(backend, server.id), 60)
         assert (gone.code, gone.message) == ("", "")
         backend.ensure_server(server)
@@ -293,7 +293,7 @@ class BackendContract:
 
     def test_removing_what_is_not_there_is_no_error(self, backend: Backend) -> None:
         twice(backend.remove_server, 987_654)
-        twice(backend.end_server, 987_654)
+        twice(backend.kill_server, 987_654)
         twice(backend.forget_server, 987_654)
         twice(backend.remove_project, "ada-nothing-12345678")
         twice(backend.cancel_build, 987_654)
@@ -342,7 +342,7 @@ def together(call: Callable[..., None], *arguments: Any) -> None:
     assert failures == []
 
 
-def _as_it_should(identity: Identity) -> str:
+def _as_it_should(identity: SshIdentity) -> str:
     return f"{identity.public}\n{identity.public}"
 
 

@@ -18,7 +18,7 @@ CONTAINER = "30 22 0:32 /docker/f00 /sys/fs/cgroup ro,nosuid - cgroup cgroup rw,
 
 
 def bases(mounts: str, own: str) -> list[tuple[str, int]]:
-    return [(str(path), version) for path, version in cgroups._bases(mounts, own)]
+    return [(str(path), version) for path, version in cgroups._parse_parent_groups(mounts, own)]
 
 
 def test_the_first_version_is_taken_where_it_has_the_memory():
@@ -52,16 +52,16 @@ def test_of_the_second_version_the_keeper_is_beside_what_it_starts(tmp_path: Pat
     for folder in (run_folder, run_folder / "sandbox"):  # as a real one has it from the beginning
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "cgroup.procs").touch()
-    group = cgroups._made(tmp_path, 2, Path("/data/run/server-7"), 5_000, os.geteuid())
+    group = cgroups._create(tmp_path, 2, Path("/data/run/server-7"), 5_000, os.geteuid())
     mine = group.folder.parent
     assert (mine.name, mine.parent.parent) == ("server-7", tmp_path)
     assert (group.folder / "memory.max").read_text() == "5000"
     for folder in (tmp_path, mine, mine.parent):
         assert (folder / "cgroup.subtree_control").read_text() == "+memory"
     assert (mine / "keeper/cgroup.procs").read_text() == "0"
-    assert group.kills() == 0
+    assert group.oom_kills() == 0
     (group.folder / "memory.events").write_text("low 0\nmax 7\noom 3\noom_kill 2\n")
-    assert group.kills() == 2
+    assert group.oom_kills() == 2
 
 
 def test_a_portals_groups_are_one_by_one_and_nobody_elses(tmp_path: Path):
@@ -88,8 +88,8 @@ def test_one_is_made_here_and_removed_without_a_trace(tmp_path: Path):
     run_folder.mkdir(parents=True)
     group = cgroups.make(run_folder, 100_000_000, 65_533)
     assert group is not None and group.folder.is_dir()
-    assert group.kills() == 0
+    assert group.oom_kills() == 0
     cgroups.remove(run_folder)
     assert not group.folder.exists()
     assert not any((base / cgroups._name(run_folder.parent)).exists()
-                   for base, _version in cgroups.bases())  # fmt: skip
+                   for base, _version in cgroups.parent_groups())  # fmt: skip

@@ -13,10 +13,10 @@ from django.db import OperationalError
 
 from sessions import outages
 from sessions.backends.local.keeper import status
-from sessions.backends.local.keeper.home import settle
+from sessions.backends.local.keeper.home import prepare_home
 from sessions.backends.local.keeper.jobs import Bounds, ServerJob, Site
 from sessions.backends.local.keeper.log import FILE, Log
-from sessions.backends.local.keeper.status import Ended
+from sessions.backends.local.keeper.status import JobFailed
 from sessions.errors import TemporaryError
 from tests.tightdisk import tight_disk
 
@@ -39,19 +39,19 @@ def room(log: Log, folder: Path) -> bytes:
 
 def test_lines_wait_until_there_is_room(log: Log, tmp_path: Path):
     log.phase("building")
-    log.output(b"one\ntw")
-    log.output(b"o\n")
-    log.say("three")
+    log.write_output(b"one\ntw")
+    log.write_output(b"o\n")
+    log.write_line("three")
     assert not log.flush()
     assert room(log, tmp_path) == b"\x1ebuilding\none\ntwo\nthree\n"
     assert log.flush()
-    log.say("four")
+    log.write_line("four")
     assert (tmp_path / "roomy").read_bytes().endswith(b"three\nfour\n")
 
 
 def test_what_waits_is_bounded_and_a_gap_is_said_once(log: Log, tmp_path: Path):
     for number in range(3000):
-        log.output(b"%04d" % number + b"x" * 995 + b"\n")
+        log.write_output(b"%04d" % number + b"x" * 995 + b"\n")
     *lines, gap = room(log, tmp_path).decode().splitlines()
     assert [int(line[:4]) for line in lines] == list(range(len(lines)))
     assert "the disk was full" in gap
@@ -62,11 +62,13 @@ def test_a_status_stands_until_the_next_one_is_whole(tmp_path: Path):
     with tight_disk(tmp_path / "disk", 1) as disk:
         status.write(disk.seen, status.Status(pid=7))
         disk.fill()
-        assert not status.written(disk.seen, status.Status(state=status.ENDED, message="x" * 5000))
+        assert not status.try_write(
+            disk.seen, status.Status(state=status.ENDED, message="x" * 5000)
+        )
         assert status.read(disk.seen) == status.Status(pid=7)
         assert sorted(os.listdir(disk.seen)) == [".filler", status.FILE]
         disk.make_room()
-        assert status.written(disk.seen, status.Status(state=status.ENDED))
+        assert status.try_write(disk.seen, status.Status(state=status.ENDED))
         assert status.read(disk.seen).state == status.ENDED
 
 
@@ -82,20 +84,20 @@ def test_a_status_of_another_version_is_read(tmp_path: Path):
 
 
 def test_a_full_disk_is_known_by_what_each_says_of_it(tmp_path: Path):
-    assert outages.is_full_disk(OSError(errno.ENOSPC, "No space left on device"))
-    assert outages.is_full_disk(psycopg.errors.DiskFull("could not extend file"))
+    assert outages.is_disk_full_error(OSError(errno.ENOSPC, "No space left on device"))
+    assert outages.is_disk_full_error(psycopg.errors.DiskFull("could not extend file"))
     with sqlite3.connect(tmp_path / "small.sqlite3") as small:
         small.execute("CREATE TABLE kept (text)")
         small.execute("PRAGMA max_page_count = 10")
         with pytest.raises(sqlite3.OperationalError) as full:
             small.execute("INSERT INTO kept VALUES (?)", ["x" * 100_000])
     small.close()
-    assert outages.is_full_disk(full.value)
+    assert outages.is_disk_full_error(full.value)
     wrapped = OperationalError("database or disk is full")
     wrapped.__cause__ = full.value
-    assert outages.is_full_disk(wrapped)
-    assert not outages.is_full_disk(OperationalError("database is locked"))
-    assert not outages.is_full_disk(PermissionError(errno.EACCES, "no"))
+    assert outages.is_disk_full_error(wrapped)
+    assert not outages.is_disk_full_error(OperationalError("database is locked"))
+    assert not outages.is_disk_full_error(PermissionError(errno.EACCES, "no"))
 
 
 def test_what_a_full_disk_refuses_is_worth_another_try():
@@ -111,8 +113,8 @@ def test_half_a_copy_of_the_repository_is_not_kept(tmp_path: Path):
     (tmp_path / "built" / "home" / "large").write_bytes(b"x" * 3_000_000)
     (tmp_path / "disk").mkdir()
     with tight_disk(tmp_path / "disk", 2) as disk:
-        with pytest.raises(Ended) as full:
-            settle(job(environment=tmp_path / "built", project=disk.seen))
+        with pytest.raises(JobFailed) as full:
+            prepare_home(job(environment=tmp_path / "built", project=disk.seen))
         assert full.value.code == "spawn.out-of-space"
         assert list((disk.seen / "home").iterdir()) == []
         assert disk.free() > 1_900_000

@@ -43,7 +43,7 @@ for line in sys.stdin:
 def detecting(data: Path) -> Iterator[subprocess.Popen[str]]:
     """The program that detects the build pack: it reads a folder, a file for the answer, and
     versions, by line."""
-    python = next(iter(interpreters(owners.builder()).values()))
+    python = next(iter(interpreters(owners.builder_uid()).values()))
     tools = toolbox.ensure(Folders(data).toolboxes, python)
     words = [str(tools / "bin/python"), "-I", "-c", AGAIN_AND_AGAIN, str(tools / "share")]
     with subprocess.Popen(words, stdin=PIPE, stdout=PIPE, text=True, bufsize=1) as running:
@@ -188,11 +188,11 @@ def test_all_python_files_together_make_an_environment(backend, order, wish):
     )
     backend.ensure_build(spec)
     report = finished(backend, spec)
-    assert (report.code, report.pack) == ("", "python"), log(backend, spec.id)
+    assert (report.code, report.buildpack) == ("", "python"), log(backend, spec.id)
     assert "from the package 3.10\n" in log(backend, spec.id)
     environment = backend.folders.environment(spec.image)
     assert (environment / "home/built-at").read_text() == "/home/jovyan\n"
-    there = {path.name for path in environment.iterdir()} - {files.MARK}
+    there = {path.name for path in environment.iterdir()} - {files.UNSYNCED_MARK}
     assert there == {"env", "home", files.RESULT}
     server = wish(spec)
     backend.ensure_server(server)
@@ -208,7 +208,7 @@ def test_a_pipfile_is_installed(backend, order):
     spec = order({"binder/Pipfile": pipfile, "binder/postBuild": f'#!/bin/sh\npython -c "{check}"'})
     backend.ensure_build(spec)
     report = finished(backend, spec)
-    assert (report.code, report.pack) == ("", "pipfile"), log(backend, spec.id)
+    assert (report.code, report.buildpack) == ("", "pipfile"), log(backend, spec.id)
     assert "pipfile 3.10\n" in log(backend, spec.id)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 
 from sessions.backends.local import LocalBackend
-from sessions.backends.local.reports import server
+from sessions.backends.local.reports import server_report
 
 
 def test_there_is_what_the_machine_has_and_no_gpu():
@@ -16,4 +16,4 @@ def test_there_is_what_the_machine_has_and_no_gpu():
 
 
 def test_a_notebook_is_on_this_machine(tmp_path):
-    assert server(7, tmp_path).node == platform.node() != ""
+    assert server_report(7, tmp_path).node == platform.node() != ""

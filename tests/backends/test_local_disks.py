@@ -38,21 +38,21 @@ def disk(tmp_path: Path) -> Iterator[TightDisk]:
     ],
 )
 def test_an_error_of_a_disk_has_a_code_and_a_sentence(number: int | None, why: str):
-    assert files.reason(number) == why
+    assert files.error_reason(number) == why
     if why and number:
-        assert files.number_in(f"cp: x: {os.strerror(number)}\n") == number
+        assert files.errno_in(f"cp: x: {os.strerror(number)}\n") == number
         for kind in ("build", "spawn"):
-            ended = status.Ended.by_disk(kind, why)
+            ended = status.JobFailed.from_disk(kind, why)
             assert (ended.code, ended.message.endswith(".")) == (f"{kind}.{why}", True)
 
 
 def test_why_a_disk_refuses_is_seen(disk: TightDisk):
-    assert bounds.refuses(str(disk.seen)) == ""
+    assert bounds.disk_error(str(disk.seen)) == ""
     disk.let_write(write=False)
-    assert bounds.refuses(str(disk.seen)) == files.READ_ONLY
+    assert bounds.disk_error(str(disk.seen)) == files.READ_ONLY
     disk.let_write(write=True)
     disk.fill()
-    assert bounds.refuses(str(disk.seen)) == files.FULL
+    assert bounds.disk_error(str(disk.seen)) == files.FULL
 
 
 def test_a_disk_that_cannot_be_written_is_a_problem_for_staff(tmp_path: Path, disk: TightDisk):
@@ -82,16 +82,16 @@ def test_what_a_broken_disk_refuses_is_worth_another_try(number: int, code: str)
 def test_a_status_and_a_log_wait_for_a_disk_that_cannot_be_written(disk: TightDisk):
     status.write(disk.seen, status.Status(pid=7))
     log = Log(disk.seen, 10_000)
-    log.say("before")
-    files.put(disk.seen / "kept", "old")
+    log.write_line("before")
+    files.write_atomically(disk.seen / "kept", "old")
     os.close(log._file)
     disk.let_write(write=False)
-    assert not status.written(disk.seen, status.Status(pid=8))
+    assert not status.try_write(disk.seen, status.Status(pid=8))
     with pytest.raises(OSError, match=os.strerror(errno.EROFS)):
-        files.put(disk.seen / "kept", "new")
+        files.write_atomically(disk.seen / "kept", "new")
     assert (status.read(disk.seen).pid, (disk.seen / "kept").read_text()) == (7, "old")
     disk.let_write(write=True)
-    assert status.written(disk.seen, status.Status(pid=8))
+    assert status.try_write(disk.seen, status.Status(pid=8))
     assert sorted(os.listdir(disk.seen)) == ["kept", FILE, status.FILE]
 
 
@@ -99,13 +99,13 @@ def test_who_is_told_to_end_on_such_a_disk_is_told_all_the_same(disk: TightDisk)
     folder = disk.seen / "server-1"
     folder.mkdir()
     disk.let_write(write=False)
-    launch.tell(folder, launch.CANCEL)
+    launch.request_stop(folder, launch.CANCEL)
     disk.let_write(write=True)
 
 
 def test_a_file_of_state_is_whole_private_and_alone(tmp_path: Path):
-    files.put(tmp_path / "state", "one", 0o600)
-    files.put(tmp_path / "state", "two", 0o600)
+    files.write_atomically(tmp_path / "state", "one", 0o600)
+    files.write_atomically(tmp_path / "state", "two", 0o600)
     assert (tmp_path / "state").read_text() == "two"
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o600
     assert os.listdir(tmp_path) == ["state"]
@@ -114,26 +114,26 @@ def test_a_file_of_state_is_whole_private_and_alone(tmp_path: Path):
 def test_a_log_of_which_a_power_cut_took_the_end_goes_on_with_whole_lines(tmp_path: Path):
     log = Log(tmp_path, 10_000)
     log.phase("building")
-    log.say("one")
-    log.say("two")
-    piece = reports.piece(tmp_path, "")
+    log.write_line("one")
+    log.write_line("two")
+    piece = reports.read_log_lines(tmp_path, "")
     assert piece.text == "one\ntwo\n"
     os.truncate(tmp_path / FILE, (tmp_path / FILE).stat().st_size - 6)
-    lost = reports.piece(tmp_path, piece.position)
+    lost = reports.read_log_lines(tmp_path, piece.position)
     assert "power cut" in lost.text
     log = Log(tmp_path, 10_000)
     log.phase("fetching")
-    log.say("three")
-    rest = reports.piece(tmp_path, lost.position)
+    log.write_line("three")
+    rest = reports.read_log_lines(tmp_path, lost.position)
     assert (rest.phase, rest.text) in {("building", "\n"), ("fetching", "three\n")}
     while rest.text != "three\n":
-        rest = reports.piece(tmp_path, rest.position)
+        rest = reports.read_log_lines(tmp_path, rest.position)
     assert rest.phase == "fetching"
 
 
 def test_zeros_and_halves_of_letters_in_a_log_are_no_hindrance(tmp_path: Path):
     (tmp_path / FILE).write_bytes(b"\x1ebuilding\none\0\0\n\xc3\n")
-    assert reports.piece(tmp_path, "").text == "one\n\N{REPLACEMENT CHARACTER}\n"
+    assert reports.read_log_lines(tmp_path, "").text == "one\n\N{REPLACEMENT CHARACTER}\n"
 
 
 def test_a_job_is_for_its_owners_eyes(tmp_path: Path):

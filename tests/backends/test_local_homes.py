@@ -9,7 +9,7 @@ import pytest
 
 from sessions.backends.local.keeper import home
 from sessions.backends.local.keeper.jobs import Bounds, ServerJob, Site
-from sessions.backends.local.keeper.status import Ended
+from sessions.backends.local.keeper.status import JobFailed
 from sessions.repofiles.merge import merge
 from tests.repofiles.folders import read, write
 from tests.tightdisk import tight_disk
@@ -60,29 +60,29 @@ def files(job: ServerJob) -> dict[str, object]:
 
 
 def test_it_is_filled_once_and_merged_from_then_on(job: ServerJob):
-    there, report = home.settle(job)
+    there, report = home.prepare_home(job)
     assert (there, report["state"]) == (Path(job.project, "home"), "filled")
     write(there / "a", b"mine")
-    assert home.settle(job)[1]["again"]
+    assert home.prepare_home(job)[1]["again"]
     second = at(job, SECOND, {"a": b"1", "b": b"2"})
-    assert home.settle(second)[1]["updated"] == 1
+    assert home.prepare_home(second)[1]["updated"] == 1
     assert files(second) == {"a": b"mine", "b": b"2"}
     assert read(Path(job.volume)) == {}
 
 
 def test_a_folder_of_an_earlier_version_stays_at_its_commit(job: ServerJob):
     write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1", "own": b"mine"})
-    assert home.settle(job)[1]["state"] == "adopted"
+    assert home.prepare_home(job)[1]["state"] == "adopted"
     assert files(job) == {"a": b"mine", "b": b"1", "own": b"mine"}
     second = at(job, SECOND, {"a": b"1", "b": b"2"})
-    assert home.settle(second)[1]["conflicts"] == 0
+    assert home.prepare_home(second)[1]["conflicts"] == 0
     assert files(second) == {"a": b"mine", "b": b"2", "own": b"mine"}
 
 
 def test_a_folder_of_an_earlier_version_is_merged_by_what_it_was_made_of(job: ServerJob):
     write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
     second = at(job, SECOND, {"a": b"1", "b": b"2"})
-    assert home.settle(second)[1]["conflicts"] == 0
+    assert home.prepare_home(second)[1]["conflicts"] == 0
     assert files(second) == {"a": b"mine", "b": b"2"}
 
 
@@ -90,7 +90,7 @@ def test_a_folder_of_an_earlier_version_is_all_the_persons_where_nobody_knows(jo
     write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
     second = at(job, SECOND, {"a": b"1", "b": b"2"})
     write(Path(job.environment), None)
-    assert home.settle(second)[1]["conflicts"] == 2
+    assert home.prepare_home(second)[1]["conflicts"] == 2
     assert files(second) == {
         "a": b"mine", "a.from-2222222": b"1", "b": b"1", "b.from-2222222": b"2",
     }  # fmt: skip
@@ -100,7 +100,7 @@ def test_of_several_folders_of_an_earlier_version_none_is_lost(job: ServerJob):
     write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
     write(Path(job.project, f"home-{SECOND}"), {"old": b"mine"})
     write(Path(job.project, "draft"), {"half": b"1"})
-    home.settle(job)
+    home.prepare_home(job)
     assert files(job) == {"a": b"mine", "b": b"1", "files-of-2222222": {"old": b"mine"}}
     assert sorted(path.name for path in Path(job.project).iterdir()) == [
         "home", "record", "record.lock",
@@ -114,7 +114,7 @@ def test_taking_over_goes_on_where_it_was_killed(job: ServerJob):
     former = Path(job.project, f"home-{FIRST}")
     built = Path(job.environment, "home")
     merge(str(built), str(former), str(Path(job.project, "record")), FIRST, adopt=True)
-    assert home.settle(second)[1]["conflicts"] == 0
+    assert home.prepare_home(second)[1]["conflicts"] == 0
     assert files(second) == {"a": b"mine", "b": b"2"}
 
 
@@ -134,11 +134,11 @@ def test_each_folder_may_be_on_a_disk_of_its_own(
         here = replace(job, **paths)
         write(Path(here.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
         if is_taken_over:
-            home.settle(here)
+            home.prepare_home(here)
         second = Path(here.environment).parent / f"flowers-{SECOND[:12]}-abcdef"
         second.mkdir()
         write(second / "home", {"a": b"1", "b": b"2", ".git": git(SECOND)})
-        home.settle(replace(here, environment=str(second), commit=SECOND))
+        home.prepare_home(replace(here, environment=str(second), commit=SECOND))
         assert files(here) == {"a": b"mine", "b": b"2"}
 
 
@@ -150,19 +150,19 @@ def write_inside(folder: Path, value: dict[str, object]) -> None:
 def test_a_disk_that_cannot_be_written_is_said_in_words(job: ServerJob, tmp_path: Path):
     with tight_disk(tmp_path / "projects/ada-flowers", 2) as disk:
         here = replace(job, project=str(disk.seen))
-        home.settle(here)
+        home.prepare_home(here)
         second = replace(at(job, SECOND, {"a": b"2"}), project=str(disk.seen))
         disk.let_write(write=False)
-        with pytest.raises(Ended) as ended:
-            home.settle(second)
+        with pytest.raises(JobFailed) as ended:
+            home.prepare_home(second)
         assert ended.value.code == "spawn.disk-read-only"
         disk.let_write(write=True)
-        home.settle(second)
+        home.prepare_home(second)
         assert files(here) == {"a": b"2"}
 
 
 def test_what_was_filled_is_synced_once_the_notebook_runs(job: ServerJob):
-    home.settle(job)
+    home.prepare_home(job)
     mark = Path(job.project, "record.unsynced")
     assert mark.exists()
     home.sync(job)

@@ -79,7 +79,7 @@ def test_a_notebook_whose_keeper_hangs_is_ended_with_all_that_it_runs(inside: In
     os.kill(keeper(inside.backend, "server", server.id).pid, signal.SIGSTOP)
     inside.backend.remove_server(server.id)
     assert server_report(inside.backend, server.id).state == "ready"
-    inside.backend.end_server(server.id)
+    inside.backend.kill_server(server.id)
     until(lambda: server_report(inside.backend, server.id).state == "gone", 20)
     assert server_report(inside.backend, server.id).code == ""
     until(lambda: not sleepers(), 20)
@@ -140,7 +140,7 @@ def test_a_build_whose_keeper_hangs_is_ended_when_it_is_forgotten(backend, order
     until(lambda: not sleepers(), 20)
     partial = backend.folders.partial(spec.image, spec.id)
     assert partial.name not in sweep(backend.folders)  # somebody may be about to take it over
-    until(lambda: partial.name in sweep(backend.folders, young=0), 20)
+    until(lambda: partial.name in sweep(backend.folders, min_age=0), 20)
     assert not partial.exists()
 
 
@@ -159,7 +159,7 @@ def test_what_a_living_build_makes_is_not_swept_away(backend, order):
     backend.ensure_build(spec)
     until(lambda: "ready\n" in log(backend, spec.id))
     partial = backend.folders.partial(spec.image, spec.id)
-    assert partial.exists() and partial.name not in sweep(backend.folders, young=0)
+    assert partial.exists() and partial.name not in sweep(backend.folders, min_age=0)
     backend.cancel_build(spec.id)
     assert finished(backend, spec).code == "build.cancelled"
 
@@ -229,13 +229,13 @@ def test_a_signal_never_hits_a_process_that_only_has_the_same_id(backend, order)
 
 def test_a_lock_is_asked_about_without_being_taken(tmp_path: Path):
     path = tmp_path / "lock"
-    assert not status.held(path)
-    held = status.take(path)
+    assert not status.is_locked(path)
+    held = status.acquire_lock(path)
     assert held is not None
-    assert status.held(path) and status.held(path)
-    assert status.take(path) is None
+    assert status.is_locked(path) and status.is_locked(path)
+    assert status.acquire_lock(path) is None
     os.close(held)
-    assert not status.held(path)
+    assert not status.is_locked(path)
 
 
 def test_the_files_of_a_project_stay_from_start_to_start(inside: Inside):
@@ -259,7 +259,7 @@ def test_another_commit_is_merged_into_the_files_and_what_happened_is_told(
 ):
     first = inside.start("open('/home/jovyan/index.ipynb', 'w').write('mine')")
     until((inside.volume(first) / "done").exists)
-    assert settled(inside.backend, first).files.said == ""
+    assert settled(inside.backend, first).files.message == ""
     removed(inside.backend, first.id)
     newer = built(inside.backend, order({"start": START, "index.ipynb": "[]", "new": "new"}))
     changes = {"id": first.id + 100_000, "image": newer.image, "commit": newer.commit}
@@ -272,7 +272,7 @@ def test_another_commit_is_merged_into_the_files_and_what_happened_is_told(
     beside = f"index.from-{newer.commit[:7]}.ipynb"
     assert (home / "index.ipynb").read_text() == "mine"
     assert (home / beside).read_text() == "[]"
-    assert beside in report.files.said
+    assert beside in report.files.message
     removed(inside.backend, second.id)
 
 

@@ -30,14 +30,14 @@ SEED = random.randrange(10**6)
 def kill(backend: LocalBackend, kind: str, number: int) -> None:
     """Kill the keeper, if there is one, as the machine does when memory is short."""
     found = status.read(backend.folders.keeper(kind, number))
-    if found.pid and status.started(found.pid) == found.started:
+    if found.pid and status.process_start_time(found.pid) == found.started:
         os.kill(found.pid, signal.SIGKILL)
 
 
 def forget_how_it_ended(backend: LocalBackend, spec: BuildSpec) -> None:
     """Make it look as if the keeper had been killed before it could write its last status."""
     folder = backend.folders.keeper("build", spec.id)
-    until(lambda: not launch.alive(folder))
+    until(lambda: not launch.is_alive(folder))
     there = status.read(folder)
     status.write(folder, status.Status(pid=there.pid, started=there.started))
 
@@ -111,7 +111,7 @@ def test_a_build_that_is_killed_at_any_moment_is_found_and_finished(backend, ord
         assert backend.has_image(spec.image)
         backend.forget_build(spec.id)
         until(lambda: build_report(backend, spec.id) is None)  # noqa: B023  (called at once)
-    sweep(backend.folders, young=0)
+    sweep(backend.folders, min_age=0)
     left = [path.name for path in backend.folders.environments.glob(".*.partial")]
     assert left == []
 
@@ -152,9 +152,9 @@ def finished_folder(backend: LocalBackend, name: str, started: str | None) -> Pa
     folder = backend.folders.environment(name)
     folder.mkdir()
     (folder / files.RESULT).write_text('{"pack": "venv"}')
-    files.mark(folder)
+    files.mark_unsynced(folder)
     if started:
-        (folder / files.MARK).write_text(started)
+        (folder / files.UNSYNCED_MARK).write_text(started)
     return folder
 
 
@@ -174,7 +174,7 @@ def test_who_waits_for_a_build_that_could_not_say_so_any_more_is_told_that_it_is
         status.write(folder, status.Status(pid=1))
     for _minute in range(3):
         for report in backend.builds():
-            observations.build_seen(report)
+            observations.handle_build_report(report)
         steps.start_build(build.pk)
     build.refresh_from_db()
     assert (build.state, build.pack) == (BuildState.BUILT, "venv")
@@ -184,7 +184,7 @@ def test_who_waits_for_a_build_that_could_not_say_so_any_more_is_told_that_it_is
 
 def test_what_a_power_cut_may_have_taken_of_is_not_used(backend):
     folder = finished_folder(backend, "lost-in-the-dark", "another start of the machine")
-    assert environments.result(folder) is None
+    assert environments.read_result(folder) is None
     assert not backend.has_image(folder.name)
     assert folder.name not in {image.name for image in backend.images()}
     assert folder.name in backend.sweep()
@@ -195,6 +195,6 @@ def test_what_was_finished_is_soon_on_the_disk(backend):
     folder = finished_folder(backend, "soon-on-the-disk", None)
     assert backend.has_image(folder.name)
     assert folder.name not in backend.sweep()
-    assert not (folder / files.MARK).exists()
+    assert not (folder / files.UNSYNCED_MARK).exists()
     assert backend.has_image(folder.name)
     backend.remove_image(folder.name)

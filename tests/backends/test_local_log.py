@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sessions.backends import CUT, LogPiece
+from sessions.backends import LOG_TRUNCATED, LogLines
 from sessions.backends.local.keeper.log import Log
-from sessions.backends.local.reports import piece
+from sessions.backends.local.reports import read_log_lines
 
 
 def pieces(folder: Path) -> list[tuple[str, str]]:
     found, position = [], ""
-    while read := piece(folder, position):
+    while read := read_log_lines(folder, position):
         found.append((read.phase, read.text))
         position = read.position
     return found
@@ -20,38 +20,38 @@ def pieces(folder: Path) -> list[tuple[str, str]]:
 def test_lines_carry_the_phase_that_they_were_written_in(tmp_path: Path):
     log = Log(tmp_path, 10_000)
     log.phase("fetching")
-    log.output(b"one\ntw")
+    log.write_output(b"one\ntw")
     log.phase("building")
     log.phase("pushing")
-    log.output(b"three\n")
+    log.write_output(b"three\n")
     assert pieces(tmp_path) == [("fetching", "one\ntw\n"), ("pushing", "three\n")]
 
 
 def test_a_half_written_line_is_not_read(tmp_path: Path):
     (tmp_path / "log").write_bytes(b"\x1efetching\nwhole\nhal")
-    assert piece(tmp_path, "") == LogPiece("fetching", "whole\n", "16:fetching")
-    assert piece(tmp_path, "16:fetching") is None
+    assert read_log_lines(tmp_path, "") == LogLines("fetching", "whole\n", "16:fetching")
+    assert read_log_lines(tmp_path, "16:fetching") is None
     (tmp_path / "log").write_bytes(b"\x1efetching\nwhole\nhalf\n")
-    assert piece(tmp_path, "16:fetching") == LogPiece("fetching", "half\n", "21:fetching")
+    assert read_log_lines(tmp_path, "16:fetching") == LogLines("fetching", "half\n", "21:fetching")
 
 
 def test_a_program_cannot_begin_a_phase(tmp_path: Path):
     log = Log(tmp_path, 10_000)
     log.phase("fetching")
-    log.output(b"\x1eready\nline\n")
+    log.write_output(b"\x1eready\nline\n")
     assert pieces(tmp_path) == [("fetching", "ready\nline\n")]
 
 
 def test_a_long_log_is_cut_once_and_says_so(tmp_path: Path):
     log = Log(tmp_path, 100)
     log.phase("building")
-    log.output(b"0123456789\n" * 20)
-    log.output(b"never seen\n")
-    log.say("the portal's own")
+    log.write_output(b"0123456789\n" * 20)
+    log.write_output(b"never seen\n")
+    log.write_line("the portal's own")
     (found,) = pieces(tmp_path)
     *lines, cut, own = found[1].splitlines()
     assert lines == ["0123456789"] * 9
-    assert cut == CUT
+    assert cut == LOG_TRUNCATED
     assert own == "the portal's own"
 
 
@@ -59,14 +59,14 @@ def test_a_build_that_is_started_again_goes_on_below(tmp_path: Path):
     for words in (b"first\nlost", b"second\n"):
         log = Log(tmp_path, 1000)
         log.phase("fetching")
-        log.output(words)
+        log.write_output(words)
     assert pieces(tmp_path) == [("fetching", "first\n"), ("fetching", "second\n")]
 
 
 def test_a_piece_is_never_larger_than_16_kb(tmp_path: Path):
     log = Log(tmp_path, 10_000_000)
     log.phase("building")
-    log.output(("\u20ac" * 3999 + "\n").encode() * 50)
+    log.write_output(("\u20ac" * 3999 + "\n").encode() * 50)
     found = pieces(tmp_path)
     assert max(len(text.encode()) for _phase, text in found) <= 16 * 1024
     assert "".join(text for _phase, text in found) == ("\u20ac" * 3999 + "\n") * 50

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sessions.backends import BuildSpec
-from sessions.backends.local.folders import Folders, parsed
+from sessions.backends.local.folders import Folders, parse_run_folder
 from sessions.backends.local.keeper.jobs import Site
-from sessions.backends.local.orders import build_job, site
+from sessions.backends.local.orders import build_job, sandbox_site
 from sessions.errors import InternalError
 
 FOLDERS = Folders(Path("/data"))
@@ -39,9 +39,11 @@ def test_a_build_grows_below_a_name_that_no_image_can_have():
 
 
 def test_only_the_folders_of_keepers_are_read_as_such():
-    assert parsed("build-12") == ("build", 12)
-    assert parsed("server-3") == ("server", 3)
-    assert [parsed(name) for name in ("build-", "build-1x", ".build-1", "other-1")] == [None] * 4
+    assert parse_run_folder("build-12") == ("build", 12)
+    assert parse_run_folder("server-3") == ("server", 3)
+    assert [parse_run_folder(name) for name in ("build-", "build-1x", ".build-1", "other-1")] == [
+        None
+    ] * 4
 
 
 @pytest.mark.parametrize("commit", ["", "HEAD", "--all", "c" * 39, "C" * 40])
@@ -83,7 +85,7 @@ def test_of_the_sites_variables_only_the_harmless_ones_are_handed_on():
         "DATABASE_URL": "postgres://x:y@localhost/z",
         "HTTPS_PROXY": "http://proxy.example.org",
     }
-    assert site("/toolbox", environment, ["/opt/python"]) == Site(
+    assert sandbox_site("/toolbox", environment, ["/opt/python"]) == Site(
         "/toolbox",
         {
             "PIP_INDEX_URL": "https://mirror.example.org/simple",

@@ -11,12 +11,12 @@ import pytest
 
 from sessions.backends.local import launch, owners, removal
 from sessions.backends.local.folders import Folders
-from sessions.backends.local.keeper.removal import GOING, PIECE, removing
+from sessions.backends.local.keeper.removal import ENTRIES_PER_PAUSE, TRASH, remove_stepwise
 from tests import scratch
 from tests.backends.bare import ORDINARY
 from tests.backends.waiting import until
 
-MANY = 4 * PIECE
+MANY = 4 * ENTRIES_PER_PAUSE
 
 
 @pytest.fixture
@@ -60,15 +60,15 @@ def test_what_is_not_there_is_no_error(place: Path):
 def test_what_is_large_is_gone_under_its_name_and_removed_by_another_process(place: Path):
     assert not removal.drop(wide(place / "large", MANY))
     assert not (place / "large").exists()
-    assert removal.is_going(place, "large")
+    assert removal.is_being_removed(place, "large")
     until(lambda: os.listdir(place) == [], 20)
 
 
 def test_a_name_is_going_only_where_it_is_the_whole_name(place: Path):
-    (place / GOING / "ada-1-0123abcd").mkdir(parents=True)
-    assert removal.is_going(place, "ada-1")
-    assert not removal.is_going(place, "ada")
-    removal.go_on([place])
+    (place / TRASH / "ada-1-0123abcd").mkdir(parents=True)
+    assert removal.is_being_removed(place, "ada-1")
+    assert not removal.is_being_removed(place, "ada")
+    removal.start_removal([place])
     until(lambda: os.listdir(place) == [], 20)
 
 
@@ -90,16 +90,16 @@ def test_links_lead_nowhere(place: Path, tmp_path: Path):
 
 def test_what_forbids_its_own_removal_is_removed_for_an_ordinary_user_too():
     place = scratch.folder()
-    inner = wide(place / GOING, 0) / "locked-0123abcd"
+    inner = wide(place / TRASH, 0) / "locked-0123abcd"
     for name in ("", "inner", "inner/most"):
         wide(inner / name, 3)
     paths = [place, *place.rglob("*")]
     for path in reversed(paths):
         if os.geteuid() == 0:
             os.chown(path, ORDINARY, ORDINARY)
-        if path.is_dir() and path not in {place, place / GOING}:
+        if path.is_dir() and path not in {place, place / TRASH}:
             path.chmod(0)
-    words = launch.python("removal", str(place))
+    words = launch.keeper_command("removal", str(place))
     subprocess.run(words, check=True, **owners.as_user(ORDINARY))
     assert os.listdir(place) == []
     place.rmdir()
@@ -107,14 +107,14 @@ def test_what_forbids_its_own_removal_is_removed_for_an_ordinary_user_too():
 
 def test_what_was_begun_is_gone_on_with(place: Path):
     folder = wide(place / "cut", 50)
-    steps = removing(folder)
+    steps = remove_stepwise(folder)
     for _ in range(20):
         next(steps)
     steps.close()
     assert 0 < len(os.listdir(folder)) < 50
-    (place / GOING).mkdir()
-    folder.rename(place / GOING / "cut-0123abcd")
-    removal.go_on([place])
+    (place / TRASH).mkdir()
+    folder.rename(place / TRASH / "cut-0123abcd")
+    removal.start_removal([place])
     until(lambda: os.listdir(place) == [], 20)
 
 
@@ -130,5 +130,5 @@ def folders(tmp_path: Path) -> Iterator[Folders]:
 
 
 def test_watch_does_not_wait_for_what_a_notebook_left_in_its_folder(folders: Folders):
-    assert list(launch.all_of(folders.run, "server")) == []
-    assert os.listdir(folders.run) == [GOING]  # so it has not waited
+    assert list(launch.list_keepers(folders.run, "server")) == []
+    assert os.listdir(folders.run) == [TRASH]  # so it has not waited

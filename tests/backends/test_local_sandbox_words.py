@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sessions.backends.local.keeper import jupyter, steps
 from sessions.backends.local.keeper.jobs import Bounds, BuildJob, ServerJob, Site
-from sessions.backends.local.keeper.sandbox import Bind, Handed, Sandbox, arguments, command
+from sessions.backends.local.keeper.sandbox import Bind, Descriptors, Sandbox, arguments, command
 
 SITE = Site("/data/toolbox/1", {"SSL_CERT_FILE": "/certs/all.pem"}, ["/certs/all.pem"])
 BOUNDS = Bounds(memory=1000, processes=50, disk=2000, seconds=60)
@@ -52,7 +52,7 @@ def test_a_sandbox_shows_the_system_and_what_it_is_given_and_nothing_else():
         environment={"TOKENS": "none"},
     )
     proxy = "http://127.0.0.1:3128"
-    assert arguments(sandbox, Handed(init=5, seccomp=6)) == [
+    assert arguments(sandbox, Descriptors(init=5, seccomp=6)) == [
         "--unshare-user", "--uid", "1000", "--gid", "1000", "--disable-userns",
         "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net",
         "--unshare-cgroup-try", "--hostname", "ada-x-12345678",
@@ -105,7 +105,7 @@ def test_a_sandbox_shows_the_system_and_what_it_is_given_and_nothing_else():
 
 def test_folders_in_memory_may_be_mounted_already():
     plain = Sandbox(hostname="x", binds=(), site=SITE, bounds=BOUNDS, scratch=500)
-    words = arguments(replace(plain, memory="/data/run/server-1/memory"), Handed(5))
+    words = arguments(replace(plain, memory="/data/run/server-1/memory"), Descriptors(5))
     place = words.index("--bind")
     assert words[place : place + 12] == [
         "--bind", "/data/run/server-1/memory/tmp", "/tmp",
@@ -118,7 +118,7 @@ def test_folders_in_memory_may_be_mounted_already():
 
 def test_a_machine_without_a_filter_gets_none():
     plain = Sandbox(hostname="x", binds=(), site=SITE, bounds=BOUNDS, scratch=500)
-    assert "--seccomp" not in arguments(plain, Handed(5))
+    assert "--seccomp" not in arguments(plain, Descriptors(5))
 
 
 def test_the_limits_of_each_process_are_set_inside_below_the_first():
@@ -131,16 +131,16 @@ def test_the_limits_of_each_process_are_set_inside_below_the_first():
 
 
 def test_what_came_from_people_is_a_word_of_its_own():
-    step = steps.fetch(build_job(url="--upload-pack=x", ref='"; rm -rf /'))
-    assert step.words == (
+    step = steps.fetch_step(build_job(url="--upload-pack=x", ref='"; rm -rf /'))
+    assert step.argv == (
         "sh", "-euc", steps.FETCH, "fetch", "--upload-pack=x", "c" * 40, '"; rm -rf /',
     )  # fmt: skip
     assert 'clone --no-checkout --progress --template= -- "$1"' in steps.FETCH
 
 
 def test_git_speaks_plain_http_only_where_the_address_does():
-    assert steps.fetch(build_job()).environment["GIT_ALLOW_PROTOCOL"] == "https:ssh"
-    plain = steps.fetch(build_job(url="http://example.org/x.git"))
+    assert steps.fetch_step(build_job()).environment["GIT_ALLOW_PROTOCOL"] == "https:ssh"
+    plain = steps.fetch_step(build_job(url="http://example.org/x.git"))
     assert plain.environment["GIT_ALLOW_PROTOCOL"] == "https:ssh:http"
 
 
@@ -149,19 +149,23 @@ def test_what_is_shared_between_builds_is_never_writable_to_strangers():
     everything = found(
         requirements="requirements.txt", package=True, post_build=["postBuild"], pipfile="Pipfile"
     )
-    for step in [steps.fetch(job), steps.detect(job), *steps.own(job, everything)]:
+    for step in [
+        steps.fetch_step(job),
+        steps.detect_step(job),
+        *steps.repository_steps(job, everything),
+    ]:
         for bind in step.binds:
             assert bind.source.startswith(job.partial) or not bind.writable
             assert not bind.source.startswith(job.cache)
 
 
 def test_a_repository_that_asks_for_nothing_gets_the_base_as_it_is():
-    assert steps.own(build_job(), found()) == []
+    assert steps.repository_steps(build_job(), found()) == []
 
 
 def test_files_are_installed_in_the_order_of_repo2docker():
     everything = found(requirements="binder/requirements.txt", package=True, post_build=["b/p"])
-    words = [step.words for step in steps.own(build_job(), everything)]
+    words = [step.argv for step in steps.repository_steps(build_job(), everything)]
     install = ("/opt/toolbox/bin/uv", "pip", "install", "--python", "/opt/env/bin/python")
     assert words == [
         (*install, "-r", "binder/requirements.txt"),
@@ -210,7 +214,7 @@ def test_a_notebook_sees_its_environment_its_files_and_the_persons_volume():
 def test_the_token_stands_in_the_configuration_and_nowhere_else():
     job = server_job()
     assert "c.IdentityProvider.token = 'secret'\n" in jupyter.configuration(job.token)
-    assert "secret" not in repr([jupyter.words("3.11", ""), jupyter.variables(job), job])
+    assert "secret" not in repr([jupyter.command("3.11", ""), jupyter.variables(job), job])
 
 
 def test_the_server_has_a_socket_of_its_own_and_answers_by_every_host_name():
@@ -226,7 +230,7 @@ def test_the_server_has_a_socket_of_its_own_and_answers_by_every_host_name():
 
 
 def test_the_start_script_runs_the_command():
-    assert jupyter.words("3.11", "binder/start")[3:] == [
+    assert jupyter.command("3.11", "binder/start")[3:] == [
         "sh",
         "/home/jovyan/.local/lib/python3.11/site-packages",
         "/home/jovyan/binder/start",
@@ -238,8 +242,8 @@ def test_the_start_script_runs_the_command():
 def test_a_text_that_is_poured_in_is_for_its_owner_alone_and_cannot_be_changed():
     """A private key among them: ssh refuses one that others can read."""
     sandbox = Sandbox(hostname="x", binds=(), site=SITE, bounds=BOUNDS, scratch=1)
-    words = arguments(sandbox, Handed(5, 6, {"/run/bindery/ssh/ssh.priv": 7, "/etc/two": 8}))
-    without = arguments(sandbox, Handed(5, 6))
+    words = arguments(sandbox, Descriptors(5, 6, {"/run/bindery/ssh/ssh.priv": 7, "/etc/two": 8}))
+    without = arguments(sandbox, Descriptors(5, 6))
     place = words.index("0600") - 1
     assert words[place : place + 10] == [
         "--perms", "0600", "--ro-bind-data", "7", "/run/bindery/ssh/ssh.priv",

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.backends import BuildSpec, ServerSpec
 from sessions.backends.local import LocalBackend, keyfiles
 from sessions.backends.local.folders import SERVER
 from sessions.backends.local.keeper.files import remove
-from sessions.backends.local.keeper.home import link_key
+from sessions.backends.local.keeper.home import link_keys
 from tests import scratch
 from tests.backends.inside import Inside, image
 from tests.backends.waiting import removed, settled, until
@@ -35,7 +35,7 @@ def links(home: Path) -> list[str]:
 # --- What the keeper makes of the person's files ---------------------------------------------
 def test_links_lead_to_the_key_and_the_folder_is_the_persons_alone(tmp_path: Path) -> None:
     for _time in range(2):
-        link_key(tmp_path)
+        link_keys(tmp_path)
         assert links(tmp_path) == [PRIVATE, PUBLIC]
         assert stat.S_IMODE((tmp_path / ".ssh").stat().st_mode) == 0o700
         assert sorted(os.listdir(tmp_path / ".ssh")) == ["ssh.priv", "ssh.pub"]
@@ -44,7 +44,7 @@ def test_links_lead_to_the_key_and_the_folder_is_the_persons_alone(tmp_path: Pat
 def test_what_else_is_in_the_folder_stays(tmp_path: Path) -> None:
     (tmp_path / ".ssh").mkdir(0o755)
     (tmp_path / ".ssh/known_hosts").write_text("known")
-    link_key(tmp_path)
+    link_keys(tmp_path)
     assert (tmp_path / ".ssh/known_hosts").read_text() == "known"
     assert stat.S_IMODE((tmp_path / ".ssh").stat().st_mode) == 0o755
 
@@ -55,7 +55,7 @@ def test_a_link_in_place_of_the_folder_is_moved_aside(tmp_path: Path, target: st
     home.mkdir()
     out.mkdir()
     (home / ".ssh").symlink_to(out if target == "out" else target)
-    link_key(home)
+    link_keys(home)
     assert links(home) == [PRIVATE, PUBLIC]
     assert (home / ".ssh.1").is_symlink()
     assert list(out.iterdir()) == []
@@ -64,7 +64,7 @@ def test_a_link_in_place_of_the_folder_is_moved_aside(tmp_path: Path, target: st
 def test_a_file_in_place_of_the_folder_is_moved_aside(tmp_path: Path) -> None:
     (tmp_path / ".ssh").write_text("mine")
     (tmp_path / ".ssh.1").write_text("from before")
-    link_key(tmp_path)
+    link_keys(tmp_path)
     assert links(tmp_path) == [PRIVATE, PUBLIC]
     assert (tmp_path / ".ssh.2").read_text() == "mine"
     assert (tmp_path / ".ssh.1").read_text() == "from before"
@@ -82,7 +82,7 @@ def test_what_is_in_place_of_a_link_is_moved_aside(tmp_path: Path, kind: str) ->
         "pipe": lambda: os.mkfifo(there),
     }
     make[kind]()
-    link_key(home)
+    link_keys(home)
     assert links(home) == [PRIVATE, PUBLIC]
     assert os.path.lexists(home / ".ssh/ssh.priv.1")
     assert not out.exists()
@@ -110,7 +110,7 @@ def test_a_folder_that_the_person_has_closed_is_no_obstacle(passable: Path, mode
         try:
             if os.geteuid() == 0:
                 os.setresuid(SOMEBODY, SOMEBODY, SOMEBODY)
-            link_key(home)
+            link_keys(home)
             os._exit(0)
         finally:
             os._exit(1)
@@ -146,7 +146,7 @@ print(json.dumps({
 class Keyed(Inside):
     """A local back end that uses a key of the test's for whoever starts a notebook."""
 
-    identity: Identity
+    identity: SshIdentity
 
     def start(self, program: str, owner: str = "ada", memory: float = 2.0) -> ServerSpec:
         plain = self.wish

@@ -31,37 +31,37 @@ def test_a_first_fill_is_nothing_to_tell():
 def test_a_merge_says_what_followed_the_repository():
     said = "Your files follow the repository to commit c0ffee1: 2 updated, 1 added."
     assert files_report(MERGED) == FilesReport(said)
-    assert files_report({**MERGED, "again": True}) == FilesReport(said, again=True)
+    assert files_report({**MERGED, "again": True}) == FilesReport(said, is_repeated=True)
 
 
 def test_a_merge_that_changed_nothing_says_so():
     nothing = {**MERGED, "added": 0, "updated": 0}
-    assert files_report(nothing).said.endswith("c0ffee1: nothing had to change.")
+    assert files_report(nothing).message.endswith("c0ffee1: nothing had to change.")
 
 
 def test_conflicts_are_named():
     pairs = [["notes.txt", "notes.txt.from-c0ffee1"]]
-    said = files_report({**MERGED, "conflicts": 1, "conflict_names": pairs}).said
+    said = files_report({**MERGED, "conflicts": 1, "conflict_names": pairs}).message
     assert said.endswith(
         "One file that you had changed is as you left it, and the repository's version is beside "
         "it: notes.txt.from-c0ffee1."
     )
     many = [[f"{n}", f"{n}.from-c0ffee1"] for n in range(20)]
-    said = files_report({**MERGED, "conflicts": 31, "conflict_names": many}).said
+    said = files_report({**MERGED, "conflicts": 31, "conflict_names": many}).message
     assert "31 files that you had changed" in said
     assert said.endswith("9.from-c0ffee1, 21 more.")
 
 
 def test_what_could_not_be_read_is_named_at_the_first_fill_too():
     left = {"state": "filled", "left_out": 2, "left_out_names": ["a", "b\u202e\n"]}
-    said = files_report({**MERGED, **left}).said
+    said = files_report({**MERGED, **left}).message
     assert said == (
         "2 files of the repository could not be read and are not here: a, b\ufffd\ufffd."
     )
 
 
 def test_ones_own_commits_are_said_to_be_kept():
-    assert "Your own commits are kept" in files_report({**MERGED, "git": "keep"}).said
+    assert "Your own commits are kept" in files_report({**MERGED, "git": "keep"}).message
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_ones_own_commits_are_said_to_be_kept():
     ids=range(6),
 )
 def test_whatever_a_stranger_reports_is_bounded_and_can_be_stored(report):
-    said = files_report(report).said
+    said = files_report(report).message
     assert len(said) < 1000
     said.encode()
     assert "\0" not in said

@@ -100,7 +100,7 @@ def test_keepers_and_what_they_are_forked_from_do_not_have_it(
 def test_a_sandbox_hands_on_nothing_even_where_its_keeper_has_it(backend) -> None:
     (toolbox,) = backend.folders.toolboxes.glob("[!.]*")
     uid = os.geteuid() or 65_533
-    served = owners.folder(backend.folders.root / "served", uid, 0o700)
+    served = owners.make_folder(backend.folders.root / "served", uid, 0o700)
     words = [sys.executable, "-I", "-S", "-c", RUN_WITH_SECRET]
     words += [str(launch.HERE), str(launch.HERE.parents[2]), str(toolbox), str(served)]
     with socket.socket(socket.AF_UNIX) as way_out:

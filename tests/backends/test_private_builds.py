@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.backends import BuildSpec
 from sessions.backends.local import LocalBackend
 from sessions.backends.local.folders import BUILD
@@ -60,12 +60,12 @@ NUMBERS = count(7_000)
 @pytest.fixture
 def private(
     backend: LocalBackend, ssh_server: SshServer, settings
-) -> Callable[..., tuple[BuildSpec, Identity]]:
+) -> Callable[..., tuple[BuildSpec, SshIdentity]]:
     """Return a function that makes a private repository of files, the spec of its build and the key
     for it."""
     settings.PORTAL_TRUSTED_GIT_HOSTS = [ssh_server.host]
 
-    def make(files: dict[str, str], name: str = "") -> tuple[BuildSpec, Identity]:
+    def make(files: dict[str, str], name: str = "") -> tuple[BuildSpec, SshIdentity]:
         number = next(NUMBERS)
         name = name or f"ada/private-{number}"
         commit = ssh_server.repository(name, files)
@@ -155,7 +155,7 @@ def test_its_owners_key_fetches_it_and_what_is_built_is_theirs_alone(backend, pr
     removed(backend, server.id)
 
 
-def _holding(root: Path, identity: Identity) -> list[Path]:
+def _holding(root: Path, identity: SshIdentity) -> list[Path]:
     line = identity.private.splitlines()[1]
     found = []
     for folder, folders, names in os.walk(root):

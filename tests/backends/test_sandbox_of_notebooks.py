@@ -44,7 +44,7 @@ print(json.dumps([look(path) for path in ("/home", "/", "/opt", {str(data)!r}, "
 
 def test_whoever_was_renamed_finds_their_files_under_both_names(inside: Inside):
     inside.output("open('/home/ada-nfs-pvc/kept.txt', 'w').write('mine')")
-    spec = replace(inside.wish(inside.image), owner="countess", former=("ada", "ada-l"))
+    spec = replace(inside.wish(inside.image), owner="countess", former_names=("ada", "ada-l"))
     (inside.volume(spec) / "done").unlink(missing_ok=True)
     (inside.volume(spec) / "probe.py").write_text("""
 import os

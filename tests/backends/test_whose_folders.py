@@ -50,16 +50,16 @@ def owners(folder: Path) -> dict[str, int]:
 @as_root
 def test_a_folder_is_made_for_the_person_and_stays_theirs(homes):
     for _again in range(2):
-        folder = people.owned(homes / "ada", ADA, homes)
+        folder = people.make_person_folder(homes / "ada", ADA, homes)
     assert folder.stat().st_uid == BASE + ADA
-    assert uids.given(homes).bases == (BASE,)
+    assert uids.known_uids(homes).bases == (BASE,)
 
 
 @as_root
 def test_a_folder_of_another_account_is_refused_and_left_as_it_is(homes):
     folder = volume(homes, uid=1234)
     with pytest.raises(UserError) as refused:
-        people.owned(folder, ADA, homes)
+        people.make_person_folder(folder, ADA, homes)
     assert refused.value.code == "spawn.folder-owner"
     assert "homes/ada" in refused.value.message and "1234" in refused.value.message
     assert set(owners(folder).values()) == {1234}
@@ -67,21 +67,21 @@ def test_a_folder_of_another_account_is_refused_and_left_as_it_is(homes):
 
 @as_root
 def test_another_persons_folder_is_refused_whatever_its_name(homes):
-    people.owned(homes / "bob", ADA + 1, homes)
+    people.make_person_folder(homes / "bob", ADA + 1, homes)
     os.rename(homes / "bob", homes / "ada")
     with pytest.raises(UserError):
-        people.owned(homes / "ada", ADA, homes)
+        people.make_person_folder(homes / "ada", ADA, homes)
 
 
 @as_root
 def test_under_another_base_of_uids_a_person_keeps_their_files_and_nobody_elses(homes, settings):
-    people.owned(homes / "bob", ADA + 1, homes)
+    people.make_person_folder(homes / "bob", ADA + 1, homes)
     folder = volume(homes, uid=BASE + ADA, others=1234)
     settings.PORTAL_SANDBOX_UID_BASE = 800_000
-    people.owned(folder, ADA, homes)
+    people.make_person_folder(folder, ADA, homes)
     assert owners(folder) == {"ada": 800_000 + ADA, "hers": 800_000 + ADA, "another's": 1234}
     assert Path("/etc/passwd").stat().st_uid == 0
-    assert uids.given(homes).bases == (BASE, 800_000)
+    assert uids.known_uids(homes).bases == (BASE, 800_000)
 
 
 @as_root
@@ -90,8 +90,8 @@ def test_what_lies_there_from_before_this_was_noted_is_known_by_the_environments
     environments.mkdir()
     os.chown(environments, BASE, BASE)
     settings.PORTAL_SANDBOX_UID_BASE = 800_000
-    LocalBackend()._note_earlier_uids()
-    people.owned(folder, ADA, homes)
+    LocalBackend()._record_earlier_uids()
+    people.make_person_folder(folder, ADA, homes)
     assert folder.stat().st_uid == 800_000 + ADA
 
 
@@ -101,10 +101,10 @@ def test_what_an_ordinary_user_ran_for_all_is_each_persons_under_root(homes):
     environments.mkdir()
     for path in (environments, homes):
         os.chown(path, 1234, 1234)
-    LocalBackend()._note_earlier_uids()
-    people.shelf(homes, 0o711)
+    LocalBackend()._record_earlier_uids()
+    people.make_shared_folder(homes, 0o711)
     assert (homes.stat().st_uid, folder.stat().st_uid) == (0, 1234)
-    people.owned(folder, ADA, homes)
+    people.make_person_folder(folder, ADA, homes)
     assert owners(folder) == dict.fromkeys(("ada", "hers", "another's"), BASE + ADA)
 
 
@@ -120,7 +120,7 @@ def test_staff_may_say_that_a_folder_is_somebodys(homes):
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"bases": "x", "own": 1}', "\0"])
 def test_a_note_that_cannot_be_read_proves_nothing(homes, text):
-    (homes / uids.FILE).write_text(text)
-    assert uids.before(homes, ADA) == frozenset()
-    uids.note(homes, base=BASE)
-    assert json.loads((homes / uids.FILE).read_text()) == {"bases": [BASE], "own": []}
+    (homes / uids.UIDS_FILE).write_text(text)
+    assert uids.former_uids(homes, ADA) == frozenset()
+    uids.record_uids(homes, base=BASE)
+    assert json.loads((homes / uids.UIDS_FILE).read_text()) == {"bases": [BASE], "own": []}

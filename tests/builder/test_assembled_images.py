@@ -9,19 +9,21 @@ from typing import Any
 
 import pytest
 from bindery_builder import assemble, export
-from bindery_builder.order import Order
-from bindery_builder.result import Failed
+from bindery_builder.order import BuildSpec
+from bindery_builder.result import BuildFailed
 
 CONTENT = f"sha256:{'1' * 64}"
 
 
 @pytest.fixture
-def order(tmp_path) -> Order:
-    order = Order("https://example.org/a.git", "c0ffee", "r/a:1")
+def order(tmp_path) -> BuildSpec:
+    order = BuildSpec("https://example.org/a.git", "c0ffee", "r/a:1")
     return dataclasses.replace(order, work=tmp_path, trusted=tmp_path / "trusted")
 
 
-def leave(order: Order, layers: Any, contents: Any = (CONTENT,), blob: bytes = b"packed") -> str:
+def leave(
+    order: BuildSpec, layers: Any, contents: Any = (CONTENT,), blob: bytes = b"packed"
+) -> str:
     """Write the files that `build` leaves; return the digest of the one layer."""
     digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
     export.blob(order.images, digest).parent.mkdir(parents=True)
@@ -33,10 +35,10 @@ def leave(order: Order, layers: Any, contents: Any = (CONTENT,), blob: bytes = b
     return digest
 
 
-def put(order: Order, **kept: str) -> dict[str, Any]:
+def put(order: BuildSpec, **kept: str) -> dict[str, Any]:
     folder = order.work / "put"
     folder.mkdir()
-    assemble.Images(order.images, {CONTENT: kept} if kept else {}).put(export.FINAL, folder)
+    assemble.Images(order.images, {CONTENT: kept} if kept else {}).write_image(export.FINAL, folder)
     return dict(json.loads((folder / "manifest.json").read_text()))
 
 
@@ -85,14 +87,14 @@ def test_an_image_may_have_no_layers(order):
 )
 def test_a_layer_that_is_none_ends_the_push(layers: Any, order):
     leave(order, layers)
-    with pytest.raises(Failed, match="not an image"):
+    with pytest.raises(BuildFailed, match="not an image"):
         put(order)
 
 
 @pytest.mark.parametrize("contents", [7, [CONTENT, {}], [f"{CONTENT}0"]])
 def test_a_configuration_that_names_no_layers_ends_the_push(contents: Any, order):
     leave(order, None, contents=contents)
-    with pytest.raises(Failed, match="not an image"):
+    with pytest.raises(BuildFailed, match="not an image"):
         put(order)
 
 
@@ -100,10 +102,10 @@ def test_a_configuration_that_names_no_layers_ends_the_push(contents: Any, order
 def test_a_configuration_that_is_none_ends_the_push(config: str, order):
     leave(order, None)
     export.config(order.images, export.FINAL).write_text(config)
-    with pytest.raises(Failed, match="not an image"):
+    with pytest.raises(BuildFailed, match="not an image"):
         put(order)
 
 
 def test_nothing_built_ends_the_push(order):
-    with pytest.raises(Failed, match="not an image"):
+    with pytest.raises(BuildFailed, match="not an image"):
         put(order)

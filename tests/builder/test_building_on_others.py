@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from bindery_builder import instructions, plainreader, plan
 from bindery_builder.dockerfile import read
-from bindery_builder.order import Order
-from bindery_builder.result import Failed
+from bindery_builder.order import BuildSpec
+from bindery_builder.result import BuildFailed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,8 +112,8 @@ ATTACKS = {
 }  # fmt: skip
 
 
-def order(work: Path = Path("/")) -> Order:
-    return Order(url="", commit="", image="", own_prefix=OWN, work=work)
+def order(work: Path = Path("/")) -> BuildSpec:
+    return BuildSpec(url="", commit="", image="", own_prefix=OWN, work=work)
 
 
 SWALLOWED = {
@@ -134,8 +134,8 @@ def test_nobody_builds_on_what_was_built_for_somebody(attack: str, reader, monke
     text = ATTACKS[attack].format(evil=EVIL, own=OWN)
     found, code = None, ""
     try:
-        found = plan._read(text, order())
-    except Failed as failed:
+        found = plan._parse_dockerfile(text, order())
+    except BuildFailed as failed:
         code = failed.code
     assert code in ({"build.base-image", "build.dockerfile"} if found is None else {""})
     if found is not None:
@@ -156,7 +156,7 @@ LINES = [
 def test_buildah_sees_no_image_that_was_not_checked(lines, reader):
     try:
         found = read("\n".join(lines), reader=reader)
-    except Failed:
+    except BuildFailed:
         return
     text = found.text({"PIP_CERT": "/x"})
     if found.has_here_documents:
@@ -172,6 +172,6 @@ def test_what_the_plain_reader_takes_buildkits_takes_for_the_same(lines):
     text = "\n".join(lines)
     try:
         plain, other = read(text, reader=plainreader.read), read(text)
-    except Failed:
+    except BuildFailed:
         return
     assert other.text({}) == plain.text({})

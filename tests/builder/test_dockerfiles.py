@@ -7,7 +7,7 @@ import platform
 import pytest
 from bindery_builder import instructions, native, plainreader
 from bindery_builder.dockerfile import Dockerfile, read
-from bindery_builder.result import Failed
+from bindery_builder.result import BuildFailed
 
 HAS_BUILDKIT = platform.machine() == "x86_64"
 READERS = {"the plain one": plainreader.read, **({"BuildKit's": None} if HAS_BUILDKIT else {})}
@@ -22,14 +22,14 @@ def reader(request: pytest.FixtureRequest) -> instructions.Reader | None:
 
 
 def refusal(text: str, reader: instructions.Reader | None = None) -> str:
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(BuildFailed) as failed:
         read(text, reader=reader)
     assert failed.value.message.endswith(".")
     return failed.value.code
 
 
 def test_buildkits_parser_is_used_where_there_is_one():
-    assert (instructions.usual() is not plainreader.read) == HAS_BUILDKIT
+    assert (instructions.default_reader() is not plainreader.read) == HAS_BUILDKIT
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from bindery_builder import memory
-from bindery_builder.blame import Steps, code_of
+from bindery_builder.blame import StepTracker, error_code
 from bindery_builder.plan import Plan
 
-OWN = Plan(pack="dockerfile", own=True, context="", images=[], declared=2)
-RENDERED = Plan(pack="python", own=False, context="", images=[], declared=1)
+OWN = Plan(buildpack="dockerfile", has_own_dockerfile=True, context="", images=[], declared_lines=2)
+RENDERED = Plan(
+    buildpack="python", has_own_dockerfile=False, context="", images=[], declared_lines=1
+)
 
 FAILED = """\
 STEP 1/9: FROM r.example/jupyter:1
@@ -58,10 +60,10 @@ Error: building at STEP "RUN --mount=type=bind,source=prepare.py python3 prepare
 """
 
 
-def seen(text: str, plan: Plan) -> Steps:
-    steps = Steps(plan)
+def seen(text: str, plan: Plan) -> StepTracker:
+    steps = StepTracker(plan)
     for line in text.splitlines():
-        steps.see(line)
+        steps.feed(line)
     return steps
 
 
@@ -130,4 +132,4 @@ def test_the_images_of_all_steps_are_known_in_their_order():
     ],
 )  # fmt: skip
 def test_a_rendered_step_says_whose_business_it_is(step: str, code: str):
-    assert code_of(step) == code
+    assert error_code(step) == code

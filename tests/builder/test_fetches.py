@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from bindery_builder import fetch, links
-from bindery_builder.order import Order
+from bindery_builder.order import BuildSpec
 from bindery_builder.output import Output
-from bindery_builder.result import Failed
+from bindery_builder.result import BuildFailed
 
 from tests.githttp import GitServer
 
@@ -32,8 +32,10 @@ def commit(git_server: GitServer) -> str:
     return git_server.commit("ada/flowers")
 
 
-def order(git: GitServer, work: Path, commit: str, limit: int = 10**9, plain: bool = True) -> Order:
-    return Order(
+def order(
+    git: GitServer, work: Path, commit: str, limit: int = 10**9, plain: bool = True
+) -> BuildSpec:
+    return BuildSpec(
         url=git.url("ada/flowers"),
         commit=commit,
         image="r.example/a:1",
@@ -44,8 +46,8 @@ def order(git: GitServer, work: Path, commit: str, limit: int = 10**9, plain: bo
     )
 
 
-def code(ordered: Order, log: io.BytesIO) -> str:
-    with pytest.raises(Failed) as failed:
+def code(ordered: BuildSpec, log: io.BytesIO) -> str:
+    with pytest.raises(BuildFailed) as failed:
         fetch.stage(ordered, Output(log, 10_000))
     return failed.value.code
 
@@ -86,8 +88,8 @@ def test_a_link_out_of_the_repository_is_refused_where_it_matters(link, target, 
     repository = tmp_path / "repository"
     (repository / link).parent.mkdir(parents=True)
     (repository / link).symlink_to(target)
-    with pytest.raises(Failed, match="leads out of the repository") as failed:
-        links.check(repository)
+    with pytest.raises(BuildFailed, match="leads out of the repository") as failed:
+        links.check_links(repository)
     assert failed.value.code == "build.symlink-outside"
     assert link in failed.value.message
 
@@ -96,7 +98,7 @@ def test_other_links_are_left_alone(tmp_path):
     (tmp_path / "deps.txt").write_text("")
     (tmp_path / "requirements.txt").symlink_to("deps.txt")
     (tmp_path / "data").symlink_to("/etc")
-    links.check(tmp_path)
+    links.check_links(tmp_path)
 
 
 @pytest.mark.parametrize("raw", [b"x" * 2001, b"\xff", "\u20ac".encode() * 1999, None])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bindery_builder import held
-from bindery_builder.order import Order
+from bindery_builder.order import BuildSpec
 
 DOCKER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 OCI = "application/vnd.oci.image.layer.v1.tar"
@@ -19,20 +19,20 @@ def sha(letter: str) -> str:
 
 
 @pytest.fixture
-def order(tmp_path) -> Order:
+def order(tmp_path) -> BuildSpec:
     (tmp_path / "work/storage/overlay-layers").mkdir(parents=True)
     (tmp_path / "trusted").mkdir()
-    order = Order("https://example.org/a.git", "c0ffee", "r/a:1")
+    order = BuildSpec("https://example.org/a.git", "c0ffee", "r/a:1")
     return dataclasses.replace(order, work=tmp_path / "work", trusted=tmp_path / "trusted")
 
 
-def unpacks(order: Order, pairs: dict[str, str]) -> None:
+def unpacks(order: BuildSpec, pairs: dict[str, str]) -> None:
     layers = [{"compressed-diff-digest": k, "diff-digest": v} for k, v in pairs.items()]
     (order.work / "storage/overlay-layers/layers.json").write_text(json.dumps(layers))
 
 
-def pulls(order: Order, layers: dict[str, str]) -> Path:
-    folder = held.folder(order, 0)
+def pulls(order: BuildSpec, layers: dict[str, str]) -> Path:
+    folder = held.base_folder(order, 0)
     folder.mkdir()
     said = [{"digest": digest, "mediaType": kind, "size": 1} for digest, kind in layers.items()]
     (folder / "manifest.json").write_text(json.dumps({"layers": said}))
@@ -41,8 +41,8 @@ def pulls(order: Order, layers: dict[str, str]) -> Path:
     return folder
 
 
-def noted(order: Order) -> dict[str, dict[str, str]]:
-    held.note(order, 1, cache=order.work / "cache")
+def noted(order: BuildSpec) -> dict[str, dict[str, str]]:
+    held.record(order, 1, cache=order.work / "cache")
     return dict(json.loads((order.trusted / held.LAYERS).read_text()))
 
 
@@ -93,8 +93,8 @@ def test_everybody_may_read_what_is_kept(order):
 
 
 def test_without_the_folder_nothing_is_kept(order):
-    assert not held.possible(order)
+    assert not held.is_available(order)
     assert held.layers(order) == {}
     assert held.unpacked(order) == []
-    with held.knowledge(order) as variables:
+    with held.registry_cache(order) as variables:
         assert list(Path(variables["XDG_DATA_HOME"]).iterdir()) == []

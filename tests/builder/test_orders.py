@@ -10,7 +10,7 @@ LEAST = {"BUILD_URL": "https://example.org/a.git", "BUILD_COMMIT": "c0ffee", "BU
 
 def test_what_is_not_said_is_off():
     ordered = order.read({**LEAST, "BUILD_CACHE": "", "BUILD_LOG_LIMIT": "", "BUILD_FRESH": "0"})
-    assert ordered == order.Order("https://example.org/a.git", "c0ffee", "r/a:1")
+    assert ordered == order.BuildSpec("https://example.org/a.git", "c0ffee", "r/a:1")
 
 
 def test_everything_that_is_said_is_taken():
@@ -24,7 +24,7 @@ def test_everything_that_is_said_is_taken():
             "BUILD_STEP_VARIABLES": '{"PIP_CERT": "/c", "https_proxy": "http://p", "NO_PROXY": ""}',
         }
     )
-    assert (ordered.fresh, ordered.plain_http, ordered.repository_limit) == (True, True, 5)
+    assert (ordered.no_cache, ordered.plain_http, ordered.repository_limit) == (True, True, 5)
     assert ordered.insecure == ("a:5000", "b")
     assert ordered.declared == {"PIP_CERT": "/c"}
     assert ordered.proxies == {"https_proxy": "http://p", "NO_PROXY": ""}

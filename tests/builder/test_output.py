@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 
 import pytest
-from bindery_builder.lines import CUT_MARK, LONGEST, clean
+from bindery_builder.lines import CUT_MARK, MAX_LINE_LENGTH, clean
 from bindery_builder.output import Output
 
-from sessions.backends import CUT
+from sessions.backends import LOG_TRUNCATED
 
 
 @pytest.fixture
@@ -22,23 +22,23 @@ def lines(written: io.BytesIO) -> list[str]:
 
 def test_every_line_has_its_number(written):
     output = Output(written, 1000)
-    output.title("Fetching")
+    output.write_heading("Fetching")
     output.feed(b"one\ntw")
     output.feed(b"o\n\nthr")
-    output.say("ours")
+    output.write_line("ours")
     assert lines(written) == ["1 ── Fetching", "2 one", "3 two", "4 ", "5 thr", "6 ours"]
 
 
 def test_a_text_of_ours_is_one_line_whatever_it_quotes(written):
-    Output(written, 1000).say("not\nfound: \x1b[31mred")
+    Output(written, 1000).write_line("not\nfound: \x1b[31mred")
     assert lines(written) == ["1 not found: red"]
 
 
 def test_after_the_limit_one_line_says_so_and_nothing_follows(written):
     output = Output(written, 20)
     output.feed(b"12345\n12345\n12345\n12345\n")
-    output.title("Later")
-    assert lines(written) == ["1 12345", "2 12345", f"3 {CUT}"]
+    output.write_heading("Later")
+    assert lines(written) == ["1 12345", "2 12345", f"3 {LOG_TRUNCATED}"]
     assert output.last[-1] == "── Later"
 
 
@@ -50,7 +50,7 @@ def test_after_the_limit_one_line_says_so_and_nothing_follows(written):
         (b"\x1b]0;a title\x07text", "text"),
         (b"bell\x07 \x1e", "bell "),
         (b"broken \xff", "broken \ufffd"),
-        (b"x" * (LONGEST + 1), "x" * LONGEST + CUT_MARK),
+        (b"x" * (MAX_LINE_LENGTH + 1), "x" * MAX_LINE_LENGTH + CUT_MARK),
     ],
 )
 def test_a_line_is_shown_without_what_is_not_text(raw: bytes, shown: str):
@@ -62,4 +62,4 @@ def test_a_line_without_end_takes_no_memory(written):
     for _ in range(100):
         output.feed(b"x" * 65_536)
     output.end_line()
-    assert lines(written) == [f"1 {'x' * LONGEST}{CUT_MARK}"]
+    assert lines(written) == [f"1 {'x' * MAX_LINE_LENGTH}{CUT_MARK}"]

@@ -7,33 +7,33 @@ from pathlib import Path
 
 import pytest
 from bindery_builder import context, push
-from bindery_builder.result import Failed
+from bindery_builder.result import BuildFailed
 
 
 def test_folders_and_plain_files_are_taken(tmp_path):
     (tmp_path / "final").mkdir()
     (tmp_path / "final/manifest.json").write_text("{}")
-    push.check(tmp_path)
+    push.check_plain_files(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["final", "final/manifest.json"])
 def test_a_link_is_not_followed(name: str, tmp_path):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).symlink_to("/run")
-    with pytest.raises(Failed, match="not an image"):
-        push.check(tmp_path)
+    with pytest.raises(BuildFailed, match="not an image"):
+        push.check_plain_files(tmp_path)
 
 
 def test_the_folder_itself_is_no_link(tmp_path):
     (tmp_path / "image").symlink_to(tmp_path)
-    with pytest.raises(Failed, match="not an image"):
-        push.check(tmp_path / "image")
+    with pytest.raises(BuildFailed, match="not an image"):
+        push.check_plain_files(tmp_path / "image")
 
 
 def test_nothing_waits_for_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "manifest.json")
-    with pytest.raises(Failed, match="not an image"):
-        push.check(tmp_path)
+    with pytest.raises(BuildFailed, match="not an image"):
+        push.check_plain_files(tmp_path)
 
 
 def test_a_context_holds_the_same_files_and_the_links_as_they_are(tmp_path):

@@ -27,7 +27,9 @@ def runs(tmp_path: Path) -> int:
 
 def insist(words: list[str], output: Output, seconds: float = 30) -> bool:
     again = {"patience": seconds, "pause": 0.01}
-    return patience.insist(words, output, {}, worth=lambda: pull._passes(output), **again)
+    return patience.run_with_retries(
+        words, output, {}, should_retry=lambda: pull._is_transient(output), **again
+    )
 
 
 @pytest.mark.parametrize(

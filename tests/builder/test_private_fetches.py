@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from bindery_builder import fetch
-from bindery_builder.order import Order
+from bindery_builder.order import BuildSpec
 from bindery_builder.output import Output
-from bindery_builder.result import Failed
+from bindery_builder.result import BuildFailed
 
 from tests.sshd import SshServer
 
@@ -33,15 +33,17 @@ def public(key: Path) -> str:
     return (key / "ssh.priv.pub").read_text()
 
 
-def order(server: SshServer, key: Path, commit: str, name: str = NAME) -> Order:
+def order(server: SshServer, key: Path, commit: str, name: str = NAME) -> BuildSpec:
     work = key.parent / "work"
     work.mkdir()
-    return Order(url=server.url(name), commit=commit, image="r/a:1", ref="main", work=work, key=key)
+    return BuildSpec(
+        url=server.url(name), commit=commit, image="r/a:1", ref="main", work=work, key=key
+    )
 
 
-def refusal(ordered: Order) -> str:
+def refusal(ordered: BuildSpec) -> str:
     log = io.BytesIO()
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(BuildFailed) as failed:
         fetch.stage(ordered, Output(log, 10_000))
     assert failed.value.code == "build.fetch"
     return log.getvalue().decode()

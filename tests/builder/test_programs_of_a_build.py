@@ -18,7 +18,7 @@ def log() -> io.BytesIO:
 def test_both_outputs_are_passed_on_in_their_order(log):
     seen: list[str] = []
     words = ["sh", "-c", "echo one; echo two >&2; printf three; exit 7"]
-    assert programs.run(words, Output(log, 1000), each=seen.append) == 7
+    assert programs.run(words, Output(log, 1000), on_line=seen.append) == 7
     assert log.getvalue() == b"1 one\n2 two\n3 three\n"
     assert seen == ["one", "two", "three"]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from bindery_builder import build, plan, pull, registries
-from bindery_builder.order import Order
+from bindery_builder.order import BuildSpec
 from bindery_builder.output import Output
-from bindery_builder.result import Failed
+from bindery_builder.result import BuildFailed
 
 from tests.kubernetes.registryserver import GuardedRegistry, RegistryServer
 
@@ -37,19 +37,19 @@ def door() -> Iterator[GuardedRegistry]:
 
 
 @pytest.fixture
-def order(door: GuardedRegistry, tmp_path: Path) -> Order:
+def order(door: GuardedRegistry, tmp_path: Path) -> BuildSpec:
     """A build that has both accounts."""
     door.asked.clear()
     made = of(door.address, tmp_path)
-    for account, person in ((pull.BASES, "stranger"), (pull.PORTAL, "portal")):
+    for account, person in ((pull.BASE_ACCOUNT, "stranger"), (pull.PORTAL_ACCOUNT, "portal")):
         (made.accounts / account).mkdir(parents=True)
         (made.accounts / account / "config.json").write_text(door.config(person))
     return made
 
 
-def of(address: str, folder: Path) -> Order:
+def of(address: str, folder: Path) -> BuildSpec:
     (folder / "work/plan").mkdir(parents=True)
-    return Order(
+    return BuildSpec(
         url="https://git.example.org/a.git",
         commit="c0ffee",
         image=f"{address}/own/x:built",
@@ -72,14 +72,16 @@ def tidy(tmp_path: Path) -> Iterator[None]:
             subprocess.run(["umount", "--lazy", "--", place], check=True)
 
 
-def pulled(order: Order, *images: str) -> str:
+def pulled(order: BuildSpec, *images: str) -> str:
     """Return what the stage prints for a plan with these images."""
-    planned = plan.Plan("dockerfile", own=True, context=str(order.work), images=list(images))
+    planned = plan.Plan(
+        "dockerfile", has_own_dockerfile=True, context=str(order.work), images=list(images)
+    )
     (order.plan / plan.FILE).write_text(json.dumps(dataclasses.asdict(planned)))
     log = io.BytesIO()
     try:
         pull.stage(order, Output(log, 100_000))
-    except Failed as failed:
+    except BuildFailed as failed:
         return f"{failed.code}\n{log.getvalue().decode()}"
     return log.getvalue().decode()
 
@@ -107,7 +109,7 @@ def test_what_the_operator_has_chosen_and_earlier_steps_are_pulled_with_the_port
 def test_another_name_of_the_registry_opens_it_no_more(order, door):
     """Reading cannot find that out: the account for base images has no right there."""
     other = door.address.replace("127.0.0.1", "localhost")
-    for account in (pull.BASES, pull.PORTAL):
+    for account in (pull.BASE_ACCOUNT, pull.PORTAL_ACCOUNT):
         file = order.accounts / account / "config.json"
         file.write_text(file.read_text().replace("127.0.0.1", "localhost"))
     order = dataclasses.replace(order, insecure=(door.address, other))
@@ -118,9 +120,12 @@ def test_another_name_of_the_registry_opens_it_no_more(order, door):
 
 def test_the_programs_themselves_get_nothing_from_below_the_portals_path(order, door):
     name = f"{door.address}/own/ada:1"
-    with_all = registries.authentication(order, pull.PORTAL)
-    closed, opened = registries.variables(order), registries.variables(order, closed=False)
-    words = [*registries.buildah(order), "pull", *with_all, "--", name]
+    with_all = registries.authfile_options(order, pull.PORTAL_ACCOUNT)
+    closed, opened = (
+        registries.buildah_environment(order),
+        registries.buildah_environment(order, closed=False),
+    )
+    words = [*registries.buildah_command(order), "pull", *with_all, "--", name]
     done = subprocess.run(words, env={**os.environ, **closed}, capture_output=True, text=True)
     assert done.returncode != 0
     assert "blocked" in done.stderr
@@ -129,7 +134,9 @@ def test_the_programs_themselves_get_nothing_from_below_the_portals_path(order, 
     door.asked.clear()
     for is_closed in (True, False):
         target = f"dir:{order.work}/copy-{is_closed}"
-        words = registries.copy(order, pull.PORTAL, f"docker://{name}", target, closed=is_closed)
+        words = registries.copy_command(
+            order, pull.PORTAL_ACCOUNT, f"docker://{name}", target, closed=is_closed
+        )
         done = subprocess.run(words, capture_output=True, text=True)
         assert (done.returncode != 0, "blocked" in done.stderr, door.asked == []) == (
             is_closed, is_closed, is_closed
@@ -152,6 +159,6 @@ def test_a_build_gets_no_image_that_was_not_pulled(dockerfile: str, place: str, 
         order = of(registry.address, tmp_path)
         assert not pulled(order, f"{public}/hooked:1").startswith("build.")
         (order.plan / "Dockerfile").write_text(dockerfile.format(there=there, public=public))
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(BuildFailed) as failed:
             build.stage(order, Output(io.BytesIO(), 100_000))
         assert failed.value.code == "build.dockerfile"

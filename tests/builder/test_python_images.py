@@ -50,7 +50,7 @@ def test_what_can_be_installed_early_comes_before_the_rest():
         python="3.12",
         apt=("g++", "tree=2.1"),
         requirements="binder/requirements.txt",
-        early=True,
+        preassemble=True,
         post_build=("binder/postBuild",),
         start="binder/start",
     )

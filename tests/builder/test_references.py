@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from bindery_builder import bases, references, registries
-from bindery_builder.order import Order
-from bindery_builder.result import Failed
+from bindery_builder.order import BuildSpec
+from bindery_builder.result import BuildFailed
 
 DIGEST = f"sha256:{'0' * 64}"
 
@@ -51,8 +51,10 @@ def test_what_is_no_name_in_a_registry_is_refused(name: str):
         references.resolve(name)
 
 
-def order(prefix: str) -> Order:
-    return Order(url="", commit="", image="", own_prefix=prefix, python_image="r:5000/own/base:1")
+def order(prefix: str) -> BuildSpec:
+    return BuildSpec(
+        url="", commit="", image="", own_prefix=prefix, python_image="r:5000/own/base:1"
+    )
 
 
 SOMEBODYS = [
@@ -77,8 +79,8 @@ SOMEBODYS = [
 
 @pytest.mark.parametrize(("prefix", "name"), SOMEBODYS)
 def test_an_image_that_is_somebodys_is_refused(prefix: str, name: str):
-    with pytest.raises(Failed) as failed:
-        bases.check(references.resolve(name), order(prefix))
+    with pytest.raises(BuildFailed) as failed:
+        bases.check_base_image(references.resolve(name), order(prefix))
     assert failed.value.code == "build.base-image"
     assert "built for somebody" in failed.value.message
 
@@ -88,27 +90,27 @@ def test_an_image_that_is_somebodys_is_refused(prefix: str, name: str):
     ["debian", "r:5000/other/x", "r:5000/own/base:1", "own/ada", "r:5000/owner/x", "r:5001/own/x"],
 )  # fmt: skip
 def test_any_other_image_is_taken(name: str):
-    bases.check(references.resolve(name), order("r:5000/own/"))
+    bases.check_base_image(references.resolve(name), order("r:5000/own/"))
 
 
 @pytest.mark.parametrize("name", ["debian", "dir:/run", "R:5000/x:1", ""])
 def test_only_full_names_get_past(name: str):
-    with pytest.raises(Failed):
-        bases.check(name, order(""))
+    with pytest.raises(BuildFailed):
+        bases.check_base_image(name, order(""))
 
 
-def settings(ordered: Order, **how: bool) -> str:
-    with open(registries.variables(ordered, **how)["CONTAINERS_REGISTRIES_CONF"]) as file:
+def settings(ordered: BuildSpec, **how: bool) -> str:
+    with open(registries.buildah_environment(ordered, **how)["CONTAINERS_REGISTRIES_CONF"]) as file:
         return file.read()
 
 
 def test_the_portals_own_path_is_closed_to_the_programs_as_well():
-    plain = Order(url="", commit="", image="", own_prefix="r:5000/own/", insecure=("r:5000",))
+    plain = BuildSpec(url="", commit="", image="", own_prefix="r:5000/own/", insecure=("r:5000",))
     assert 'location = "r:5000/own"\nblocked = true' in settings(plain)
     assert 'location = "r:5000"\ninsecure = true' in settings(plain)
     assert "blocked" not in settings(plain, closed=False)
-    secure = Order(url="", commit="", image="", own_prefix="r.example/own/")
+    secure = BuildSpec(url="", commit="", image="", own_prefix="r.example/own/")
     for place in ("r.example/own", "r.example:443/own", "r.example:80/own"):
         assert f'location = "{place}"\nblocked = true' in settings(secure)
-    whole = Order(url="", commit="", image="", own_prefix="r:5000/", insecure=("r:5000",))
+    whole = BuildSpec(url="", commit="", image="", own_prefix="r:5000/", insecure=("r:5000",))
     assert settings(whole).count("[[registry]]") == 1

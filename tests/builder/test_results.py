@@ -7,11 +7,11 @@ import json
 import pytest
 from bindery_builder import result
 from bindery_builder.main import run
-from bindery_builder.order import Order
+from bindery_builder.order import BuildSpec
 from bindery_builder.output import Output
-from bindery_builder.result import MOST, Failed, bounded
+from bindery_builder.result import MAX_BYTES, BuildFailed, bounded_json
 
-ORDER = Order(url="https://example.org/a.git", commit="c" * 40, image="r.example/a:1")
+ORDER = BuildSpec(url="https://example.org/a.git", commit="c" * 40, image="r.example/a:1")
 
 
 def test_a_short_result_is_left_as_it_is(tmp_path):
@@ -24,8 +24,8 @@ def test_a_short_result_is_left_as_it_is(tmp_path):
 
 @pytest.mark.parametrize("letter", ["x", "\u20ac", "\U0001f600", '"', "\n"])
 def test_a_long_one_is_cut_and_says_so(letter: str):
-    raw = bounded({"code": "build.dockerfile", "message": letter * 10_000})
-    assert len(raw) <= MOST
+    raw = bounded_json({"code": "build.dockerfile", "message": letter * 10_000})
+    assert len(raw) <= MAX_BYTES
     cut = json.loads(raw)
     assert cut["code"] == "build.dockerfile"
     assert cut["message"].endswith("…")
@@ -34,14 +34,14 @@ def test_a_long_one_is_cut_and_says_so(letter: str):
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (Failed("build.fetch", "No."), "build.fetch"),
+        (BuildFailed("build.fetch", "No."), "build.fetch"),
         (OSError(28, "No space left on device"), "build.disk-full"),
         (OSError(2, "No such file"), "build.internal"),
         (KeyError("x"), "build.internal"),
     ],
 )
 def test_whatever_goes_wrong_has_a_code(error: Exception, code: str, tmp_path):
-    def stage(order: Order, output: Output) -> dict[str, str]:
+    def stage(order: BuildSpec, output: Output) -> dict[str, str]:
         raise error
 
     with (tmp_path / "log").open("wb") as log:

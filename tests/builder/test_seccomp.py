@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from bindery_builder import seccomp
-from bindery_builder.order import Order
+from bindery_builder.order import BuildSpec
 
 PROFILE = {
     "defaultAction": "SCMP_ACT_ERRNO",
@@ -19,25 +19,25 @@ PROFILE = {
 
 
 def test_what_no_step_needs_is_in_no_rule():
-    made = seccomp.stricter(PROFILE)
+    made = seccomp.restrict(PROFILE)
     names = [name for group in made["syscalls"] for name in group["names"]]
     assert names == ["read", "socket", "socket", "socket", "socket"]
     assert made["defaultAction"] == "SCMP_ACT_ERRNO"
 
 
 def test_each_rule_about_sockets_names_a_family():
-    rules = [each for each in seccomp.stricter(PROFILE)["syscalls"] if each["names"] == ["socket"]]
+    rules = [each for each in seccomp.restrict(PROFILE)["syscalls"] if each["names"] == ["socket"]]
     families = [each["args"][0] for each in rules]
     assert {each["op"] for each in families} == {"SCMP_CMP_EQ"}
     assert [each["value"] for each in families] == [1, 2, 10, 16]
 
 
 def test_it_is_set_where_the_system_has_one(tmp_path: Path, monkeypatch):
-    order = Order(url="https://example.org/x", commit="a" * 40, image="i", work=tmp_path)
+    order = BuildSpec(url="https://example.org/x", commit="a" * 40, image="i", work=tmp_path)
     monkeypatch.setattr(seccomp, "SYSTEM", tmp_path / "none")
     assert seccomp.options(order) == []
     system = tmp_path / "system.json"
     system.write_text(json.dumps(PROFILE))
     monkeypatch.setattr(seccomp, "SYSTEM", system)
     assert seccomp.options(order) == ["--security-opt", f"seccomp={tmp_path}/seccomp.json"]
-    assert json.loads((tmp_path / "seccomp.json").read_text()) == seccomp.stricter(PROFILE)
+    assert json.loads((tmp_path / "seccomp.json").read_text()) == seccomp.restrict(PROFILE)

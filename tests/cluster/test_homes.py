@@ -68,7 +68,7 @@ def test_what_was_written_is_there_after_a_stop_and_an_eviction(
 ) -> None:
     mine = notebook()
     ready = mine.start()
-    assert (ready.state, ready.files and ready.files.said) == ("ready", "")
+    assert (ready.state, ready.files and ready.files.message) == ("ready", "")
     assert ready.files and ready.files.size
     assert mine.run("ls; stat -c %u . index.ipynb") == "index.ipynb\n1000\n1000\n"
     mine.run("echo mine > mine.txt; echo edited > index.ipynb")
@@ -96,8 +96,8 @@ def test_a_new_commit_is_merged_and_the_persons_edits_win(
     beside = f"index.from-{second.commit[:7]}.ipynb"
     assert mine.run(f"cat mine.txt index.ipynb data.txt {beside}") == "mine\nedited\nnewnew"
     assert ready.files
-    assert f"commit {second.commit[:7]}: 1 added" in ready.files.said
-    assert beside in ready.files.said
+    assert f"commit {second.commit[:7]}: 1 added" in ready.files.message
+    assert beside in ready.files.message
 
 
 def test_the_keys_lie_over_it_and_are_not_kept(

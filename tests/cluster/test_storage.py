@@ -53,7 +53,7 @@ def test_a_claim_that_was_restored_by_hand_is_the_persons_again_by_whichever_nam
         wish(image),
         name="carol-restored",
         owner="caroline",
-        former=("carol",),
+        former_names=("carol",),
         volume="carol",
         owner_id=3,
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from keys.keypairs import Identity
-from sessions.backends import BuildSpec, Found, ServerSpec
+from keys.keypairs import SshIdentity
+from sessions.backends import BuildSpec, Inventory, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
 from sessions.backends.kubernetes.labels import INSTALLATION, OURS
@@ -79,7 +79,7 @@ def test_known_things_get_the_id_and_others_are_left_alone(
     plain: BuildSpec,
     wish: Callable[..., ServerSpec],
 ) -> None:
-    identity = Identity("the private key", "ssh-ed25519 AAAAada", "known")
+    identity = SshIdentity("the private key", "ssh-ed25519 AAAAada", "known")
     server = replace(wish(plain), identity=identity)
     unlabelled = marking._cluster
     unlabelled._labels = dict
@@ -88,21 +88,21 @@ def test_known_things_get_the_id_and_others_are_left_alone(
     assert ids(marking) == {""}
     unlabelled._labels = marking._namespace.labels
 
-    assert marking.give_installation(MINE) == MINE
-    assert marking.give_installation(THEIRS) == MINE
-    marking.mark(Found())
+    assert marking.ensure_installation(MINE) == MINE
+    assert marking.ensure_installation(THEIRS) == MINE
+    marking.assign_installation(Inventory())
     assert ids(marking) == {""}
-    there = marking.found()
+    there = marking.inventory()
     assert (server.name in there.projects, server.volume in there.volumes) == (True, True)
-    marking.mark(there)
+    marking.assign_installation(there)
     assert ids(marking) == {MINE}
-    assert [report.marked for report in marking.servers()] == [True]
+    assert [report.has_installation_id for report in marking.servers()] == [True]
 
     change = {"metadata": {"labels": {INSTALLATION: THEIRS}}}
     for kind in KINDS:
         for each in marking._cluster.list(kind, _ours()).items:
             marking._cluster.patch(kind, each["metadata"]["name"], change)
-    assert (marking.servers(), marking.found()) == ([], Found())
+    assert (marking.servers(), marking.inventory()) == ([], Inventory())
     assert others(marking, server) == 4  # pod, two Secrets, claim
     marking.remove_server(server.id)
     marking.forget_server(server.id)

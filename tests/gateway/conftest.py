@@ -196,7 +196,7 @@ def browser_of(user: User, project: Project) -> Browser:
 
 def ticket_for(browser: Browser, user: User, project: Project, path: str = "") -> str:
     key, entrant = str(browser.portal.session.session_key), digest(browser.entrant)
-    return tickets.issue(user, project, key, entrant, path)
+    return tickets.issue_ticket(user, project, key, entrant, path)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from keys.models import Token, digest
 from portal.models import User
-from sessions.gateway.authorize import Credential, Ruling, authorize, decide, signs_in
+from sessions.gateway.authorize import Credential, Decision, authorize, decide, is_session_of
 from sessions.models import Access, Project, Session
 from sessions.states import SessionState
 from tests.gateway.conftest import make_project
@@ -42,14 +42,14 @@ def access(user: User, project: Project, **more: object) -> Access:
     return Access.objects.create(user=user, project=project, **{**fields, **more})
 
 
-def ruling(label: str = NAME, cookie: str = COOKIE) -> Ruling:
-    return authorize(label, cookie).ruling
+def ruling(label: str = NAME, cookie: str = COOKIE) -> Decision:
+    return authorize(label, cookie).decision
 
 
 def test_a_good_cookie_leads_to_the_notebook(ada, project):
     access(ada, project)
     verdict = authorize(NAME, COOKIE)
-    assert verdict.ruling is Ruling.ALLOWED
+    assert verdict.decision is Decision.ALLOWED
     assert (verdict.user_id, verdict.project_id) == (ada.pk, project.pk)
     assert (verdict.address, verdict.token) == (ADDRESS, project.current.server_token)
 
@@ -57,18 +57,18 @@ def test_a_good_cookie_leads_to_the_notebook(ada, project):
 @pytest.mark.parametrize("label", [OTHER, NOBODYS, "", NAME.upper()])
 def test_it_opens_no_other(ada, project, label):
     access(ada, project)
-    assert ruling(label) is Ruling.SIGN_IN
+    assert ruling(label) is Decision.SIGN_IN
 
 
 @pytest.mark.parametrize("cookie", ["", "another", digest(COOKIE)])
 def test_no_other_cookie_opens_it(ada, project, cookie):
     access(ada, project)
-    assert ruling(cookie=cookie) is Ruling.SIGN_IN
+    assert ruling(cookie=cookie) is Decision.SIGN_IN
 
 
 def test_a_ticket_that_was_not_redeemed_is_no_cookie(ada, project):
     access(ada, project, cookie=None)
-    assert ruling(cookie="t") is ruling(cookie="") is Ruling.SIGN_IN
+    assert ruling(cookie="t") is ruling(cookie="") is Decision.SIGN_IN
 
 
 @pytest.mark.parametrize(
@@ -79,94 +79,94 @@ def test_a_ticket_that_was_not_redeemed_is_no_cookie(ada, project):
 )  # fmt: skip
 def test_it_opens_nothing_for_whoever_is(ada, project, change):
     access(ada, project)
-    assert ruling() is Ruling.ALLOWED
+    assert ruling() is Decision.ALLOWED
     User.objects.filter(pk=ada.pk).update(**change)
-    assert ruling() is Ruling.SIGN_IN
+    assert ruling() is Decision.SIGN_IN
 
 
 def test_nor_for_a_project_that_was_deleted(ada, project):
     access(ada, project)
     Project.objects.filter(pk=project.pk).update(removed=timezone.now())
-    assert ruling() is Ruling.SIGN_IN
+    assert ruling() is Decision.SIGN_IN
 
 
 def test_nor_for_anybody_but_its_owner(bob, vera, sue, stan, root, project):
     for number, user in enumerate((bob, vera, sue, stan, root)):
         cookie = f"{COOKIE} {number}"
         access(user, project, cookie=digest(cookie), ticket=digest(cookie))
-        assert ruling(cookie=cookie) is Ruling.SIGN_IN
+        assert ruling(cookie=cookie) is Decision.SIGN_IN
 
 
 def test_nor_when_the_browser_is_signed_in_no_more(ada, project):
     row = access(ada, project)
     mine = PortalSession.objects.filter(session_key=row.browser)
     mine.update(expire_date=timezone.now() - timedelta(seconds=1))
-    assert ruling() is Ruling.SIGN_IN
+    assert ruling() is Decision.SIGN_IN
     mine.update(expire_date=timezone.now() + timedelta(days=1))
-    assert ruling() is Ruling.ALLOWED
+    assert ruling() is Decision.ALLOWED
     mine.delete()
-    assert ruling() is Ruling.SIGN_IN
+    assert ruling() is Decision.SIGN_IN
 
 
 def test_nor_when_somebody_else_is_signed_in_there_by_now(ada, bob, project):
     access(ada, project, browser=browser_of(bob))
-    assert ruling() is Ruling.SIGN_IN
+    assert ruling() is Decision.SIGN_IN
 
 
 def test_a_sign_in_is_of_one_person_and_one_password(ada, bob):
     good = {SESSION_KEY: str(ada.pk), HASH_SESSION_KEY: ada.get_session_auth_hash()}
-    assert signs_in(ada, good)
-    assert not signs_in(ada, {})
-    assert not signs_in(ada, {SESSION_KEY: str(ada.pk)})
-    assert not signs_in(ada, {**good, SESSION_KEY: str(bob.pk)})
-    assert not signs_in(ada, {**good, HASH_SESSION_KEY: bob.get_session_auth_hash()})
-    assert not signs_in(bob, good)
+    assert is_session_of(ada, good)
+    assert not is_session_of(ada, {})
+    assert not is_session_of(ada, {SESSION_KEY: str(ada.pk)})
+    assert not is_session_of(ada, {**good, SESSION_KEY: str(bob.pk)})
+    assert not is_session_of(ada, {**good, HASH_SESSION_KEY: bob.get_session_auth_hash()})
+    assert not is_session_of(bob, good)
 
 
 def test_a_sign_in_under_an_earlier_secret_key_counts(ada, settings):
     held = {SESSION_KEY: str(ada.pk), HASH_SESSION_KEY: ada.get_session_auth_hash()}
     old, settings.SECRET_KEY = settings.SECRET_KEY, "x" * 50
-    assert not signs_in(ada, held)
+    assert not is_session_of(ada, held)
     settings.SECRET_KEY_FALLBACKS = [old]
-    assert signs_in(ada, held)
+    assert is_session_of(ada, held)
 
 
 # --- By a token ---
-def by_token(user: User, label: str = NAME, scopes: tuple[str, ...] = ("notebook",)) -> Ruling:
-    return authorize(label, bearer=Token.objects.issue(user, "x", scopes)[1]).ruling
+def by_token(user: User, label: str = NAME, scopes: tuple[str, ...] = ("notebook",)) -> Decision:
+    return authorize(label, bearer=Token.objects.issue(user, "x", scopes)[1]).decision
 
 
 def test_a_token_opens_all_of_its_owners_and_nothing_else(ada, bob, vera, sue, stan, root, project):
-    assert by_token(ada) is by_token(ada, OTHER) is Ruling.ALLOWED
-    assert by_token(ada, NOBODYS) is Ruling.NOT_FOUND
+    assert by_token(ada) is by_token(ada, OTHER) is Decision.ALLOWED
+    assert by_token(ada, NOBODYS) is Decision.NOT_FOUND
     for user in (bob, vera, sue, stan, root):
-        assert by_token(user) is by_token(user, NOBODYS) is Ruling.NOT_FOUND
+        assert by_token(user) is by_token(user, NOBODYS) is Decision.NOT_FOUND
 
 
 @pytest.mark.parametrize("scopes", [("read",), ("launch",), ("read", "launch")])
 def test_it_has_to_be_for_notebooks(ada, project, scopes):
     for label in (NAME, NOBODYS):
-        assert by_token(ada, label, scopes) is Ruling.NO_SCOPE
+        assert by_token(ada, label, scopes) is Decision.NO_SCOPE
 
 
 def test_it_opens_nothing_that_was_deleted(ada, project):
     Project.objects.update(removed=timezone.now())
-    assert by_token(ada) is Ruling.NOT_FOUND
+    assert by_token(ada) is Decision.NOT_FOUND
 
 
 def test_a_token_that_is_not_good_is_none(ada, project):
     token, secret = Token.objects.issue(ada, "x")
     for bad in ("", "bdy_nothing", token.digest):
-        assert authorize(NAME, bearer=bad).ruling is Ruling.SIGN_IN
+        assert authorize(NAME, bearer=bad).decision is Decision.SIGN_IN
     token.expires = timezone.now()
     token.save()
-    assert authorize(NAME, bearer=secret).ruling is Ruling.SIGN_IN
+    assert authorize(NAME, bearer=secret).decision is Decision.SIGN_IN
 
 
 def test_a_token_goes_before_a_cookie(ada, bob, project):
     access(ada, project)
     secret = Token.objects.issue(bob, "x")[1]
-    assert authorize(NAME, COOKIE, secret).ruling is Ruling.NOT_FOUND
+    assert authorize(NAME, COOKIE, secret).decision is Decision.NOT_FOUND
 
 
 # --- What is there ---
@@ -175,25 +175,25 @@ def test_only_a_notebook_that_is_ready_is_reached(ada, project, state):
     access(ada, project)
     Session.objects.filter(project=project).update(state=state)
     verdict = authorize(NAME, COOKIE)
-    assert (verdict.ruling, verdict.state) == (Ruling.NOT_RUNNING, state)
+    assert (verdict.decision, verdict.state) == (Decision.NOT_RUNNING, state)
     assert (verdict.address, verdict.token) == ("", "")
 
 
 def test_one_that_never_ran_is_not_reached(ada):
     access(ada, make_project(ada, NAME))
-    assert ruling() is Ruling.NOT_RUNNING
+    assert ruling() is Decision.NOT_RUNNING
 
 
 def test_a_notebook_whose_token_no_key_opens_is_not_reached(ada, project, settings):
     access(ada, project)
     settings.PORTAL_ENCRYPTION_KEYS = ["a new key, which is as long as a key has to be"]
     verdict = authorize(NAME, COOKIE)
-    assert (verdict.ruling, verdict.address, verdict.token) == (Ruling.UNREADABLE, "", "")
+    assert (verdict.decision, verdict.address, verdict.token) == (Decision.UNREADABLE, "", "")
 
 
 def test_of_many_who_ask_at_once_each_is_told_about_themselves(ada, bob, project):
     access(ada, project)
     secret = Token.objects.issue(bob, "x")[1]
     asked = [Credential(NAME, COOKIE), Credential(OTHER, COOKIE), Credential(NAME, bearer=secret)]
-    found = [verdict.ruling for verdict in decide(asked).values()]
-    assert found == [Ruling.ALLOWED, Ruling.SIGN_IN, Ruling.NOT_FOUND]
+    found = [verdict.decision for verdict in decide(asked).values()]
+    assert found == [Decision.ALLOWED, Decision.SIGN_IN, Decision.NOT_FOUND]

@@ -85,7 +85,7 @@ def test_what_does_not_come_is_not_waited_for(port, monkeypatch):
     assert time.monotonic() - began < SOON
 
 
-@pytest.mark.parametrize("size", [0, 1, bodies.MOST])
+@pytest.mark.parametrize("size", [0, 1, bodies.MAX_BYTES])
 def test_what_is_within_the_bound_is_read_as_ever(port, size):
     request = post("/sign-in/", f"Content-Length: {size}", "Connection: close") + b"x" * size
     assert not ask(port, request, within=20).startswith(b"HTTP/1.1 413 ")
@@ -97,7 +97,7 @@ def test_a_notebook_takes_any(browser):
 
 
 def test_the_admin_takes_more(port):
-    size = bodies.most("/admin/portal/user/")
-    assert size > bodies.MOST
+    size = bodies.max_bytes("/admin/portal/user/")
+    assert size > bodies.MAX_BYTES
     request = post("/admin/portal/user/", f"Content-Length: {size}", "Connection: close")
     assert not ask(port, request + b"x" * size, within=20).startswith(b"HTTP/1.1 413 ")

@@ -110,8 +110,8 @@ def test_a_look_at_the_headers_alone_does_not_use_the_ticket_up(ada, project):
 
 def test_only_the_owner_gets_a_ticket(ada, bob, vera, sue, stan, root, project):
     for person in (bob, vera, sue, stan, root):
-        with pytest.raises(tickets.NotYours) as refusal:
-            tickets.issue(person, project, "key", "entrant")
+        with pytest.raises(tickets.NotOwner) as refusal:
+            tickets.issue_ticket(person, project, "key", "entrant")
         assert refusal.value.code == "gateway.not-yours"
     assert not Access.objects.exists()
 

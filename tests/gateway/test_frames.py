@@ -10,7 +10,15 @@ from websockets.frames import Frame
 from websockets.frames import Opcode as Theirs
 from websockets.protocol import Protocol, Side
 
-from sessions.gateway.websocket import PIECE, Control, Frames, Opcode, Wrong, control, frame
+from sessions.gateway.websocket import (
+    MAX_WHOLE_FRAME,
+    ControlFrame,
+    FrameError,
+    FrameParser,
+    Opcode,
+    build_control_frame,
+    build_frame,
+)
 
 Item = tuple[str, bytes]
 
@@ -53,16 +61,28 @@ def messages_in(data: bytes, side: Side) -> list[bytes]:
 @pytest.mark.parametrize("is_masked", [True, False])
 def test_whatever_way_they_come_the_same_messages_go_on(seed, is_masked):
     chance = random.Random(seed)
-    sizes = [0, 1, 125, 126, 127, 65535, 65536, PIECE - 1, PIECE, PIECE + 1, 300_000]
+    sizes = [
+        0,
+        1,
+        125,
+        126,
+        127,
+        65535,
+        65536,
+        MAX_WHOLE_FRAME - 1,
+        MAX_WHOLE_FRAME,
+        MAX_WHOLE_FRAME + 1,
+        300_000,
+    ]
     messages = [
         [chance.randbytes(chance.choice(sizes)) for _part in range(chance.choice([1, 1, 2, 5]))]
         for _each in range(12)
     ]
-    frames, onward, pings = Frames(is_masked=is_masked), b"", 0
+    frames, onward, pings = FrameParser(is_masked=is_masked), b"", 0
     for piece in cut(written(messages, is_masked=is_masked), chance):
         for each in frames.feed(piece):
-            if isinstance(each, Control):
-                assert each == Control(Opcode.PING, b"there?")
+            if isinstance(each, ControlFrame):
+                assert each == ControlFrame(Opcode.PING, b"there?")
                 pings += 1
             else:
                 onward += each
@@ -73,7 +93,7 @@ def test_whatever_way_they_come_the_same_messages_go_on(seed, is_masked):
 
 def test_a_small_frame_goes_on_as_it_was():
     whole = Frame(Theirs.TEXT, b"hello").serialize(mask=True)
-    frames = Frames(is_masked=True)
+    frames = FrameParser(is_masked=True)
     assert list(frames.feed(whole[:5])) == []
     assert list(frames.feed(whole[5:])) == [whole]
 
@@ -81,26 +101,26 @@ def test_a_small_frame_goes_on_as_it_was():
 @pytest.mark.parametrize("is_masked", [True, False])
 @pytest.mark.parametrize("sizes", [[100], [50, 50], [1] * 100, [0, 99, 0, 1, 0]])
 def test_a_message_at_the_bound_goes_on_and_a_larger_one_does_not(is_masked, sizes):
-    frames = Frames(is_masked=is_masked, limit=100)
+    frames = FrameParser(is_masked=is_masked, limit=100)
     fits = [b"x" * size for size in sizes]
     assert list(frames.feed(written([fits], is_masked=is_masked)))
-    with pytest.raises(Wrong) as wrong:
+    with pytest.raises(FrameError) as wrong:
         list(frames.feed(written([[*fits, b"x"]], is_masked=is_masked)))
     assert wrong.value.code == 1009
 
 
 def test_a_frame_that_is_too_large_is_refused_by_its_head():
-    with pytest.raises(Wrong) as wrong:
-        list(Frames(is_masked=False).feed(b"\x82\x7f" + (64 * 1024**2 + 1).to_bytes(8, "big")))
+    with pytest.raises(FrameError) as wrong:
+        list(FrameParser(is_masked=False).feed(b"\x82\x7f" + (64 * 1024**2 + 1).to_bytes(8, "big")))
     assert (wrong.value.code, wrong.value.reason) == (1009, "a message larger than 64 MB")
 
 
 def test_what_came_before_goes_on_and_a_close_is_seen_after_it():
-    frames = Frames(is_masked=False, limit=10)
-    good, bad = frame(Opcode.BINARY, b"good"), frame(Opcode.BINARY, b"x" * 11)
-    feeding = frames.feed(good + bad + control(Opcode.CLOSE, b"", is_masked=False))
+    frames = FrameParser(is_masked=False, limit=10)
+    good, bad = build_frame(Opcode.BINARY, b"good"), build_frame(Opcode.BINARY, b"x" * 11)
+    feeding = frames.feed(good + bad + build_control_frame(Opcode.CLOSE, b"", is_masked=False))
     assert next(feeding) == good
-    with pytest.raises(Wrong):
+    with pytest.raises(FrameError):
         next(feeding)
     assert frames.skip_to_close(b"")
 
@@ -120,25 +140,25 @@ def test_what_came_before_goes_on_and_a_close_is_seen_after_it():
     ],
 )
 def test_what_is_no_frame_ends_it(data, is_masked):
-    with pytest.raises(Wrong) as wrong:
-        list(Frames(is_masked=is_masked).feed(data))
+    with pytest.raises(FrameError) as wrong:
+        list(FrameParser(is_masked=is_masked).feed(data))
     assert wrong.value.code == 1002
 
 
 @pytest.mark.parametrize("fragment", [b"", b"x"])
 def test_fragments_without_an_end_take_no_room(fragment):
-    frames = Frames(is_masked=False)
-    flood = frame(Opcode.CONTINUATION, fragment, fin=False) * 5000
-    list(frames.feed(frame(Opcode.BINARY, b"x", fin=False)))
+    frames = FrameParser(is_masked=False)
+    flood = build_frame(Opcode.CONTINUATION, fragment, fin=False) * 5000
+    list(frames.feed(build_frame(Opcode.BINARY, b"x", fin=False)))
     onward = 0
     for _round in range(20):
         onward += sum(len(each) for each in frames.feed(flood) if isinstance(each, bytes))
-        assert len(frames._buffer) < PIECE
+        assert len(frames._buffer) < MAX_WHOLE_FRAME
     assert onward == len(fragment) * 20 * len(flood)
 
 
 def test_the_beginnings_of_messages_are_seen_unmasked():
-    frames = Frames(is_masked=True)
+    frames = FrameParser(is_masked=True)
     messages = [[b"hel", b"lo"], [b"x" * 100_000], [b""]]
     list(frames.feed(written(messages, is_masked=True)))
     assert [len(each) for each in frames.samples] == [5, 4097, 0]

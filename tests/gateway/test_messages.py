@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.gateway.activity import LONGEST, is_by_hand
+from sessions.gateway.activity import MAX_AUTOMATIC_BYTES, is_user_message
 
 KERNEL = "/api/kernels/f35347b5-7a19-47ba-aa5d-9b1035960472/channels"
 TERMINAL = "/terminals/websocket/1"
@@ -46,39 +46,41 @@ def in_parts(kind: str, **content: object) -> bytes:
 @pytest.mark.parametrize("form", [in_words, in_parts])
 @pytest.mark.parametrize("kind", BY_ITSELF)
 def test_what_a_tab_sends_when_it_connects_is_no_work(form, kind):
-    assert not is_by_hand(KERNEL, form(kind))
-    assert not is_by_hand(KERNEL, form(kind, text='"msg_type": "execute_request"'))
+    assert not is_user_message(KERNEL, form(kind))
+    assert not is_user_message(KERNEL, form(kind, text='"msg_type": "execute_request"'))
 
 
 @pytest.mark.parametrize("form", [in_words, in_parts])
 @pytest.mark.parametrize("kind", BY_HAND)
 def test_what_somebody_does_in_a_notebook_is_work(form, kind):
-    assert is_by_hand(KERNEL, form(kind))
-    assert is_by_hand(KERNEL, form(kind, code="x = 1\n" * LONGEST))
-    assert is_by_hand(KERNEL, form(kind, code='"msg_type": "comm_open"'))
+    assert is_user_message(KERNEL, form(kind))
+    assert is_user_message(KERNEL, form(kind, code="x = 1\n" * MAX_AUTOMATIC_BYTES))
+    assert is_user_message(KERNEL, form(kind, code='"msg_type": "comm_open"'))
 
 
 @pytest.mark.parametrize("form", [in_words, in_parts])
 def test_moving_a_widget_is_work(form):
-    assert is_by_hand(KERNEL, form("comm_msg", data={"method": "update", "state": {"value": 3}}))
-    assert not is_by_hand(KERNEL, form("comm_msg", data={"method": "request_states"}))
+    assert is_user_message(
+        KERNEL, form("comm_msg", data={"method": "update", "state": {"value": 3}})
+    )
+    assert not is_user_message(KERNEL, form("comm_msg", data={"method": "request_states"}))
 
 
 def test_typing_into_a_terminal_is_work_and_its_size_is_not():
-    assert is_by_hand(TERMINAL, '["stdin","l"]')
-    assert not is_by_hand(TERMINAL, '["set_size",40,131,623,950]')
+    assert is_user_message(TERMINAL, '["stdin","l"]')
+    assert not is_user_message(TERMINAL, '["set_size",40,131,623,950]')
 
 
 def test_changing_a_shared_document_is_work_and_being_there_is_not():
-    assert is_by_hand(DOCUMENT, b"\x00\x02\x10change")
+    assert is_user_message(DOCUMENT, b"\x00\x02\x10change")
     for being_there in (b"\x01\x20somebody", b"\x00\x00\x01", b"\x00\x01\x02"):
-        assert not is_by_hand(DOCUMENT, being_there)
+        assert not is_user_message(DOCUMENT, being_there)
 
 
 def test_what_other_sockets_take_counts():
-    assert is_by_hand("/proxy/8501/_stcore/stream", b"\x01")
+    assert is_user_message("/proxy/8501/_stcore/stream", b"\x01")
 
 
 @given(st.binary() | st.text(), st.sampled_from([KERNEL, TERMINAL, DOCUMENT]))
 def test_any_message_can_be_looked_at(message, path):
-    assert is_by_hand(path, message) in {True, False}
+    assert is_user_message(path, message) in {True, False}

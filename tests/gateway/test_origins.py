@@ -8,7 +8,7 @@ from websockets.exceptions import InvalidStatus
 
 from keys.models import Token
 from sessions.gateway.hosts import origin_of
-from sessions.gateway.request import Arrival, is_foreign
+from sessions.gateway.request import GatewayRequest, is_cross_site
 
 EVIL = ["http://evil.example", "null", "http://bob-x-aaaaaaaa.localhost", "https://", ""]
 FETCH = {"Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "script", "Origin": None}
@@ -93,7 +93,7 @@ TOKEN = {"authorization": "Bearer bdy_x"}
 def foreign(headers: dict[str, str], kind: str = "http", method: str = "GET") -> bool:
     words = [(name.encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": kind, "method": method, "headers": words, "query_string": b""}
-    return is_foreign(Arrival.of({**scope, "raw_path": b"/x"}, LABEL))
+    return is_cross_site(GatewayRequest.from_scope({**scope, "raw_path": b"/x"}, LABEL))
 
 
 def from_site(name: str) -> dict[str, str]:

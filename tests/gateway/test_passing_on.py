@@ -13,7 +13,7 @@ from functools import partial
 import httpx
 import pytest
 
-from sessions.gateway.connections import Upstreams
+from sessions.gateway.connections import UpstreamPool
 from sessions.models import Session
 from tests.backends.waiting import until
 from tests.gateway.conftest import Browser
@@ -157,14 +157,14 @@ def test_a_server_on_a_port_is_reached_as_well(browser):
 
 
 def test_more_notebooks_than_connections_are_kept_for(monkeypatch):
-    monkeypatch.setattr("sessions.gateway.connections.MOST", 2)
+    monkeypatch.setattr("sessions.gateway.connections.MAX_CLIENTS", 2)
 
     async def use() -> list[bool]:
-        upstreams = Upstreams()
-        async with upstreams.at("unix:/busy") as busy:
+        upstreams = UpstreamPool()
+        async with upstreams.acquire("unix:/busy") as busy:
             used = [busy.client]
             for number in range(4):
-                async with upstreams.at(f"unix:/{number}") as other:
+                async with upstreams.acquire(f"unix:/{number}") as other:
                     used.append(other.client)
             closed = [client.closed for client in used]
         await upstreams.close()

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from django.test import Client
 
-from portal.server.heads import deleting, without_doubtful
+from portal.server.heads import deletion_headers, drop_conflicting
 from sessions.gateway.hosts import cookie_name
 from tests.gateway.conftest import browser_of, ticket_for
 
@@ -58,14 +58,16 @@ def test_one_planted_for_a_notebooks_host_leads_to_a_new_one(ada, project, port)
 
 
 def test_all_domains_and_paths_that_it_may_be_for_are_named():
-    headers = [value.decode() for _name, value in deleting("c", "a.b.example.org", "/x/y/")]
+    headers = [value.decode() for _name, value in deletion_headers("c", "a.b.example.org", "/x/y/")]
     assert {each.partition("Domain=")[2].partition(";")[0] for each in headers} == {
         "a.b.example.org", "b.example.org", "example.org",
     }  # fmt: skip
     paths = {each.partition("Path=")[2] for each in headers}
     assert paths == {"/", "/x", "/x/", "/x/y", "/x/y/"}
-    assert all(b"\r" not in v and b"\n" not in v for _n, v in deleting("c", "a", "/\r\nx;/ü"))
-    assert len(deleting("c", "a.b", "/x" * 1000)) < 40
+    assert all(
+        b"\r" not in v and b"\n" not in v for _n, v in deletion_headers("c", "a", "/\r\nx;/ü")
+    )
+    assert len(deletion_headers("c", "a.b", "/x" * 1000)) < 40
 
 
 @pytest.mark.parametrize(
@@ -82,5 +84,5 @@ def test_all_domains_and_paths_that_it_may_be_for_are_named():
 def test_what_contradicts_itself_is_left_out(settings, cookies, left):
     settings.SESSION_COOKIE_NAME = "S"
     headers = [(b"host", b"x"), *((b"cookie", each.encode()) for each in cookies)]
-    kept, _doubtful = without_doubtful(headers)
+    kept, _doubtful = drop_conflicting(headers)
     assert [value.decode() for name, value in kept if name == b"cookie"] == left

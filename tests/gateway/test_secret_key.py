@@ -10,7 +10,7 @@ from django.utils import timezone
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from sessions.gateway.authorize import Ruling, authorize
+from sessions.gateway.authorize import Decision, authorize
 from tests.backends.waiting import until
 from tests.gateway.conftest import Browser, browser_of, ticket_for
 
@@ -49,7 +49,7 @@ def test_a_notebook_stays_open_before_and_after_a_page_of_the_portal(browser, re
         replaced(kept=True)
         assert browser.ask("/mine").status_code == 200
         assert is_signed_in(browser)
-        assert authorize(browser.project, browser.cookie).ruling is Ruling.ALLOWED
+        assert authorize(browser.project, browser.cookie).decision is Decision.ALLOWED
         assert browser.ask("/mine").status_code == 200
         assert browser.portal.session.session_key == key
         socket.send("still there")
@@ -61,7 +61,7 @@ def test_the_sign_in_is_one_under_the_new_key_from_then_on(browser, replaced, se
     assert is_signed_in(browser)
     settings.SECRET_KEY_FALLBACKS = []
     assert is_signed_in(browser)
-    assert authorize(browser.project, browser.cookie).ruling is Ruling.ALLOWED
+    assert authorize(browser.project, browser.cookie).decision is Decision.ALLOWED
 
 
 def test_a_socket_signs_nobody_out(browser, replaced) -> None:
@@ -87,7 +87,7 @@ def test_it_holds_for_somebody_who_was_signed_out_everywhere_once(ada, project, 
     browser = browser_of(ada, project)
     browser.enter(ticket_for(browser, ada, project))
     replaced(kept=True)
-    assert authorize(browser.project, browser.cookie).ruling is Ruling.ALLOWED
+    assert authorize(browser.project, browser.cookie).decision is Decision.ALLOWED
     assert is_signed_in(browser)
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from keys.models import digest
 from portal.models import User
 from sessions.gateway import tickets
-from sessions.gateway.tickets import LIFE, SALT, NotYours, destination
+from sessions.gateway.tickets import LIFETIME_SECONDS, SALT, NotOwner, safe_path
 from sessions.models import Access, Project
 from tests.gateway.conftest import make_project
 
@@ -31,7 +31,7 @@ def project(ada) -> Project:
 
 
 def issued(user: User, project: Project, browser: str = BROWSER, path: str = "") -> str:
-    address = tickets.issue(user, project, browser, ENTRANT, path)
+    address = tickets.issue_ticket(user, project, browser, ENTRANT, path)
     return parse_qs(urlsplit(address).query)["ticket"][0]
 
 
@@ -58,9 +58,9 @@ def test_on_another_host_it_is_nothing_and_stays_good(ada, project, label):
 def test_it_is_good_for_some_seconds(ada, project, monkeypatch):
     late, ticket = issued(ada, project), issued(ada, project)
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + LIFE - 2)
+    monkeypatch.setattr(time, "time", lambda: now + LIFETIME_SECONDS - 2)
     assert tickets.redeem(ticket, NAME, ENTRANT)
-    monkeypatch.setattr(time, "time", lambda: now + LIFE + 2)
+    monkeypatch.setattr(time, "time", lambda: now + LIFETIME_SECONDS + 2)
     assert tickets.redeem(late, NAME, ENTRANT) is None
 
 
@@ -85,8 +85,8 @@ def test_nobody_else_signs_one(ada, project, salt):
 
 def test_it_is_for_its_owner_alone(bob, stan, root, project):
     for user in (bob, stan, root):
-        with pytest.raises(NotYours):
-            tickets.issue(user, project, BROWSER, ENTRANT)
+        with pytest.raises(NotOwner):
+            tickets.issue_ticket(user, project, BROWSER, ENTRANT)
     assert not Access.objects.exists()
 
 
@@ -188,7 +188,7 @@ def test_a_ticket_that_two_reasons_make_worthless_is_swept_away_as_well(ada, pro
     "path", ["/lab", "/lab/tree/a%20b", "/lab?x=1&y#z", "/", "/a//b", f"/{'x' * 3999}"]
 )
 def test_a_path_of_the_same_host_is_gone_on_to(path):
-    assert destination(path) == path
+    assert safe_path(path) == path
 
 
 @pytest.mark.parametrize(
@@ -200,14 +200,14 @@ def test_a_path_of_the_same_host_is_gone_on_to(path):
     ],
 )  # fmt: skip
 def test_no_other_is(ada, project, path):
-    assert destination(path) == ""
+    assert safe_path(path) == ""
     entry = tickets.redeem(issued(ada, project, path=path), NAME, ENTRANT)
     assert entry
     assert entry.path == "/lab"
 
 
 def test_letters_beyond_ascii_are_written_as_addresses_write_them():
-    assert destination("/lab/tree/ä b") == "/lab/tree/%C3%A4%20b"
+    assert safe_path("/lab/tree/ä b") == "/lab/tree/%C3%A4%20b"
 
 
 def test_without_a_path_the_projects_own_file_is_opened(ada, project):

@@ -7,7 +7,7 @@ from asgiref.sync import sync_to_async
 
 from keys.models import digest
 from sessions.gateway import authorize
-from sessions.gateway.authorize import Credential, Ruling, Verdicts
+from sessions.gateway.authorize import AuthorizationCache, Credential, Decision
 from sessions.models import Access
 from tests.gateway.conftest import make_project
 from tests.gateway.test_authorizing import access
@@ -38,37 +38,37 @@ def right(ada) -> Access:
 
 
 async def test_an_allowance_is_believed_for_two_seconds(right, clock):
-    known = Verdicts()
-    assert (await known.of(MINE)).ruling is Ruling.ALLOWED
+    known = AuthorizationCache()
+    assert (await known.get(MINE)).decision is Decision.ALLOWED
     await Access.objects.all().adelete()
     clock.now += 1.9
-    assert (await known.of(MINE)).ruling is Ruling.ALLOWED
+    assert (await known.get(MINE)).decision is Decision.ALLOWED
     clock.now += 0.2
-    assert (await known.of(MINE)).ruling is Ruling.SIGN_IN
+    assert (await known.get(MINE)).decision is Decision.SIGN_IN
 
 
 async def test_a_refusal_for_less(right, clock):
-    known = Verdicts()
+    known = AuthorizationCache()
     await sync_to_async(Access.objects.update)(cookie=None)
-    assert (await known.of(MINE)).ruling is Ruling.SIGN_IN
+    assert (await known.get(MINE)).decision is Decision.SIGN_IN
     await sync_to_async(Access.objects.update)(cookie=digest(MINE.cookie))
     clock.now += 0.4
-    assert (await known.of(MINE)).ruling is Ruling.SIGN_IN
+    assert (await known.get(MINE)).decision is Decision.SIGN_IN
     clock.now += 0.2
-    assert (await known.of(MINE)).ruling is Ruling.ALLOWED
+    assert (await known.get(MINE)).decision is Decision.ALLOWED
 
 
 async def test_what_was_allowed_is_asked_again_at_once_where_that_matters(right, clock):
-    known = Verdicts()
-    assert (await known.of(MINE)).ruling is Ruling.ALLOWED
+    known = AuthorizationCache()
+    assert (await known.get(MINE)).decision is Decision.ALLOWED
     await Access.objects.all().adelete()
-    assert (await known.anew(MINE)).ruling is Ruling.SIGN_IN
-    assert (await known.of(MINE)).ruling is Ruling.SIGN_IN
+    assert (await known.get_fresh(MINE)).decision is Decision.SIGN_IN
+    assert (await known.get(MINE)).decision is Decision.SIGN_IN
 
 
 async def test_whoever_brings_nothing_is_told_so_and_each_credential_is_its_own(right, clock):
-    known = Verdicts()
-    assert (await known.of(MINE)).ruling is Ruling.ALLOWED
+    known = AuthorizationCache()
+    assert (await known.get(MINE)).decision is Decision.ALLOWED
     for other in (Credential(MINE.label), MINE._replace(label="ada-other"),
                   MINE._replace(cookie="another"), MINE._replace(bearer="bdy_x")):  # fmt: skip
-        assert (await known.of(other)).ruling is Ruling.SIGN_IN
+        assert (await known.get(other)).decision is Decision.SIGN_IN

@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from keys.models import Token
 from portal.models import User
 from sessions.gateway import authorize
-from sessions.gateway.authorize import Ruling
+from sessions.gateway.authorize import Decision
 from sessions.models import Project
 from tests.gateway.conftest import Browser, browser_of, make_project, ticket_for
 from tests.gateway.notebook import Notebook
@@ -111,14 +111,14 @@ def test_a_bad_token_is_not_helped_by_a_good_cookie(browser):
 
 def test_an_expired_token_opens_nothing(ada, project):
     token, secret = Token.objects.issue(ada, "old")
-    assert authorize.authorize(project.name, bearer=secret).ruling is Ruling.ALLOWED
+    assert authorize.authorize(project.name, bearer=secret).decision is Decision.ALLOWED
     Token.objects.filter(pk=token.pk).update(expires=timezone.now() - timedelta(seconds=1))
-    assert authorize.authorize(project.name, bearer=secret).ruling is Ruling.SIGN_IN
+    assert authorize.authorize(project.name, bearer=secret).decision is Decision.SIGN_IN
 
 
 def test_the_right_ends_with_whatever_it_rests_on(ada, bob, project, browser):
-    def ruling() -> Ruling:
-        return authorize.authorize(project.name, browser.cookie).ruling
+    def ruling() -> Decision:
+        return authorize.authorize(project.name, browser.cookie).decision
 
     mine = Project.objects.filter(pk=project.pk)
     signed_in = PortalSession.objects.filter(pk=browser.portal.session.session_key)
@@ -131,11 +131,11 @@ def test_the_right_ends_with_whatever_it_rests_on(ada, bob, project, browser):
         (signed_in, {"expire_date": timezone.now()}, {"expire_date": later}),
     ):
         rows.update(**broken)
-        assert ruling() is Ruling.SIGN_IN, broken
+        assert ruling() is Decision.SIGN_IN, broken
         rows.update(**whole)
-        assert ruling() is Ruling.ALLOWED
+        assert ruling() is Decision.ALLOWED
     browser.portal.force_login(bob)
-    assert ruling() is Ruling.SIGN_IN
+    assert ruling() is Decision.SIGN_IN
 
 
 def test_many_rights_are_looked_up_in_two_queries(
@@ -149,7 +149,7 @@ def test_many_rights_are_looked_up_in_two_queries(
         credentials.append(authorize.Credential(other.name, browser.cookie))
     with django_assert_num_queries(2):
         verdicts = authorize.decide(credentials)
-    assert {verdict.ruling for verdict in verdicts.values()} == {Ruling.ALLOWED}
+    assert {verdict.decision for verdict in verdicts.values()} == {Decision.ALLOWED}
 
 
 def test_a_page_of_many_requests_asks_the_database_once(browser, project):

@@ -11,7 +11,7 @@ from portal.models import Installation
 from sessions.backends import ServerReport
 from sessions.errors import TemporaryError
 from sessions.installation import ownership
-from sessions.installation.known import Verdict, last
+from sessions.installation.known import OwnershipStatus, highest_number
 from sessions.models import Build, Project, Session
 from sessions.watch.reconcile import reconcile
 from tests.scripted import ScriptedBackend
@@ -29,9 +29,9 @@ def apart(ada, settled: ScriptedBackend) -> ScriptedBackend:
     settled.place = THEIRS
     settled.kept_projects = {"flowers-1", "nobodys-1"}
     settled.volumes = {"ada", "carl"}
-    number = last(Session) + 100
+    number = highest_number(Session) + 100
     settled.server_reports[number] = ServerReport(number, "nobodys-1", "ready")
-    ownership.look()
+    ownership.check_and_record()
     return settled
 
 
@@ -62,8 +62,8 @@ def test_adopted_the_data_are_this_databases(apart, worker):
     (number,) = apart.server_reports
     assert "belong together" in adopt("--yes")
     assert Installation.objects.current_id() == apart.place == THEIRS
-    assert ownership.noted() == Verdict.FITS
-    assert last(Session) >= number  # no new notebook is taken for the one that runs
+    assert ownership.recorded() == OwnershipStatus.MATCHES
+    assert highest_number(Session) >= number  # no new notebook is taken for the one that runs
     for _minute in range(3):
         reconcile()
         worker.run()
@@ -77,7 +77,7 @@ def test_adopted_the_data_are_this_databases(apart, worker):
 def test_typed_yes_does_as_well(apart, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
     adopt()
-    assert ownership.are_one()
+    assert ownership.ids_match()
 
 
 def test_a_place_without_an_id_gets_the_databases(apart):
@@ -89,9 +89,9 @@ def test_a_place_without_an_id_gets_the_databases(apart):
 
 def test_an_older_database_counts_on_from_what_is_there(apart):
     apart.place = Installation.objects.current_id()
-    assert ownership.look() == Verdict.OLDER
+    assert ownership.check_and_record() == OwnershipStatus.OLDER
     adopt("--yes")
-    assert ownership.noted() == Verdict.FITS
+    assert ownership.recorded() == OwnershipStatus.MATCHES
 
 
 def test_where_much_is_unknown_it_says_that_nothing_goes(apart, worker):
@@ -118,12 +118,12 @@ def test_parted_the_database_has_an_id_of_its_own_and_the_data_are_left(apart, w
 def test_a_copy_of_a_database_is_parted_from_what_fits(settled):
     """A copy for trials has the id of the original, and must not end its notebooks."""
     adopt("--part", "--yes")
-    assert ownership.noted() == Verdict.FOREIGN
+    assert ownership.recorded() == OwnershipStatus.FOREIGN
 
 
 def test_a_first_start_has_nothing_to_adopt_and_gets_its_id(backend):
     adopt("--yes")
-    assert ownership.are_one()
+    assert ownership.ids_match()
 
 
 def test_a_back_end_that_is_away_is_said_to_be(settled):
@@ -134,6 +134,6 @@ def test_a_back_end_that_is_away_is_said_to_be(settled):
 
 def test_builds_count_on_as_well(settled):
     settled.place = THEIRS
-    newest = last(Build)
+    newest = highest_number(Build)
     adopt("--yes")
-    assert last(Build) == newest
+    assert highest_number(Build) == newest

@@ -12,9 +12,9 @@ from sessions.backends import BuildReport, ServerReport
 from sessions.errors import NotAllowed, TemporaryError
 from sessions.installation import known as numbers
 from sessions.installation import ownership
-from sessions.installation.known import Verdict
-from sessions.models import Build, Condition, Heartbeat, Project, Session, Sign
-from sessions.models.operations import WATCH_BREAK
+from sessions.installation.known import OwnershipStatus
+from sessions.models import Build, Condition, Heartbeat, HeartbeatName, Project, Session
+from sessions.models.operations import WATCH_TIMEOUT
 from sessions.watch.reconcile import reconcile
 from tests.scripted import ScriptedBackend
 
@@ -50,9 +50,9 @@ def is_as_filled(backend: ScriptedBackend) -> bool:
 
 
 def test_a_first_start_gives_both_one_id(backend):
-    assert ownership.look() == Verdict.FITS
+    assert ownership.check_and_record() == OwnershipStatus.MATCHES
     assert backend.place == Installation.objects.current_id() != ""
-    assert ownership.look() == Verdict.FITS
+    assert ownership.check_and_record() == OwnershipStatus.MATCHES
     assert Installation.objects.count() == 1
 
 
@@ -60,15 +60,15 @@ def test_an_installation_from_before_gets_its_id_if_it_knows_all_that_is_there(a
     Project.objects.create(owner=ada, name="flowers-1", provider="git", url="u")
     Erasure.objects.create(username=digest("carl"), volume="carl-nfs-pvc")
     backend.kept_projects, backend.volumes = {"flowers-1"}, {"ada", "carl"}
-    assert ownership.look() == Verdict.FITS
-    assert ownership.are_one()
+    assert ownership.check_and_record() == OwnershipStatus.MATCHES
+    assert ownership.ids_match()
 
 
 @pytest.mark.parametrize("unknown", ["projects", "volumes"])
 def test_it_gets_none_if_anything_is_unknown(ada, backend, unknown):
     backend.kept_projects = {"nobodys-1"} if unknown == "projects" else set()
     backend.volumes = {"nobody"} if unknown == "volumes" else set()
-    assert ownership.look() == Verdict.UNDECIDED
+    assert ownership.check_and_record() == OwnershipStatus.UNDECIDED
     assert (backend.place, Installation.objects.current_id()) == ("", "")
     with pytest.raises(TemporaryError):
         ownership.require()
@@ -77,16 +77,16 @@ def test_it_gets_none_if_anything_is_unknown(ada, backend, unknown):
 def test_an_empty_place_gets_the_databases_id_and_an_empty_database_the_places(backend, settled):
     mine = settled.place
     settled.place = ""
-    assert (ownership.look(), settled.place) == (Verdict.FITS, mine)
+    assert (ownership.check_and_record(), settled.place) == (OwnershipStatus.MATCHES, mine)
     Installation.objects.all().delete()
-    assert ownership.look() == Verdict.FITS
+    assert ownership.check_and_record() == OwnershipStatus.MATCHES
     assert Installation.objects.current_id() == mine
 
 
 def test_of_two_who_come_at_once_the_first_ones_id_is_everybodys(settled):
     settled.place = ""
     settled.give_installation(THEIRS)
-    assert ownership.look() == Verdict.FOREIGN
+    assert ownership.check_and_record() == OwnershipStatus.FOREIGN
 
 
 def test_where_the_place_is_another_databases_nothing_is_touched(foreign, worker, caplog):
@@ -95,7 +95,7 @@ def test_where_the_place_is_another_databases_nothing_is_touched(foreign, worker
         reconcile()
         worker.lose()
     retention.tidy()
-    retention.relieve()
+    retention.free_disk_space()
     assert is_as_filled(foreign)
     errors = [each.message for each in caplog.records if each.levelname == "ERROR"]
     assert len(errors) == 1 and "manage.py adopt" in errors[0]
@@ -117,7 +117,7 @@ def test_the_same_numbers_there_are_not_taken_for_ones_own(ada, url, foreign, wo
 
 
 def test_nothing_is_started_there_and_people_are_told_why(ada, url, foreign):
-    ownership.look()
+    ownership.check_and_record()
     with pytest.raises(TemporaryError, match="do not belong together") as refused:
         lifecycle.launch(ada, url)
     assert refused.value.code == "installation.foreign"
@@ -133,15 +133,15 @@ def test_an_older_database_leaves_alone_what_it_does_not_know(ada, url, settled,
     for _minute in range(3):
         reconcile()
         worker.run()
-    assert ownership.noted() == Verdict.OLDER
+    assert ownership.recorded() == OwnershipStatus.OLDER
     assert {report.state for report in settled.servers()} == {"ready"}
     assert settled.kept_aside == {}
     assert Project.objects.get(pk=project.pk).state == "ready"
 
 
 def test_health_and_staff_are_told(foreign, as_stan):
-    Heartbeat.objects.beat(Sign.WATCH, within=WATCH_BREAK)
-    ownership.look()
+    Heartbeat.objects.beat(HeartbeatName.WATCH, within=WATCH_TIMEOUT)
+    ownership.check_and_record()
     answer = Client().get("/health")
     assert answer.status_code == 503
     assert answer.json()["checks"]["installation"] == "the data belong to another database"
@@ -150,7 +150,7 @@ def test_health_and_staff_are_told(foreign, as_stan):
 
 
 def test_without_the_right_to_look_launches_go_on_and_nothing_is_removed(settled, worker):
-    Heartbeat.objects.beat(Sign.WATCH, within=WATCH_BREAK)
+    Heartbeat.objects.beat(HeartbeatName.WATCH, within=WATCH_TIMEOUT)
     settled.withheld = NotAllowed("kubernetes.rights", "It may not.")
     fill(settled)
     for _minute in range(2):
@@ -160,19 +160,19 @@ def test_without_the_right_to_look_launches_go_on_and_nothing_is_removed(settled
     ownership.require()
     answer = Client().get("/health")
     assert answer.status_code == 200
-    assert answer.json()["checks"]["installation"] == Verdict.UNREADABLE
+    assert answer.json()["checks"]["installation"] == OwnershipStatus.UNREADABLE
 
 
 def test_while_the_back_end_is_away_nothing_is_known(settled):
     settled.withheld = TemporaryError("cluster.unreachable", "It is away.")
     with pytest.raises(TemporaryError):
-        ownership.look()
+        ownership.check_and_record()
     ownership.require()  # whoever tells the back end something finds out by themselves
     assert not Condition.objects.filter(part=ownership.PART).exists()
 
 
 def test_what_was_made_before_is_marked_as_soon_as_it_is_seen(ada, settled):
-    settled.server_reports[99] = ServerReport(99, "flowers-1", "ready", marked=False)
+    settled.server_reports[99] = ServerReport(99, "flowers-1", "ready", has_installation_id=False)
     settled.volumes = {"ada", "nobody"}
     reconcile()
     (known,) = settled.marked
@@ -180,21 +180,21 @@ def test_what_was_made_before_is_marked_as_soon_as_it_is_seen(ada, settled):
 
 
 def test_watch_follows_reports_only_where_they_are_its_own(settled):
-    assert ownership.Follower().may()
+    assert ownership.OwnershipCheck().is_ours()
     settled.place = THEIRS
-    assert not ownership.Follower().may()
+    assert not ownership.OwnershipCheck().is_ours()
 
 
 @pytest.mark.parametrize("model", [Session, Build])
 def test_numbers_that_were_given_stay_given(model, db):
-    before = numbers.last(model)
-    numbers.skip_to(model, before + 500)
-    assert numbers.last(model) == before + 500
-    numbers.skip_to(model, before + 3)
-    assert numbers.last(model) == before + 500
+    before = numbers.highest_number(model)
+    numbers.advance_sequence(model, before + 500)
+    assert numbers.highest_number(model) == before + 500
+    numbers.advance_sequence(model, before + 3)
+    assert numbers.highest_number(model) == before + 500
 
 
 def test_the_next_row_gets_the_next_number(ada, url, settled):
-    before = numbers.last(Session)
+    before = numbers.highest_number(Session)
     lifecycle.launch(ada, url)
     assert Session.objects.get().pk == before + 1

@@ -6,38 +6,45 @@ import itertools
 
 import pytest
 
-from sessions.backends import Found
-from sessions.installation.known import Newest, Verdict, decide, is_too_much
+from sessions.backends import Inventory
+from sessions.installation.known import (
+    HighestNumbers,
+    OwnershipStatus,
+    has_too_many_unknown,
+    ownership_status,
+)
 
 MINE, THEIRS = "a" * 32, "b" * 32
-NEWEST = Newest(session=10, build=20)
-NOTHING = Found()
-PROJECTS = Found(projects=frozenset({"flowers-1", "flowers-2"}))
-VOLUMES = Found(volumes=frozenset({"ada", "bob"}))
-HALF = Found(projects=frozenset({"flowers-1"}), volumes=frozenset({"ada"}))
-RUNNING = Found(sessions=frozenset({10}), builds=frozenset({20}))
-LATER = [Found(sessions=frozenset({3, 11})), Found(builds=frozenset({21}))]
+NEWEST = HighestNumbers(session=10, build=20)
+NOTHING = Inventory()
+PROJECTS = Inventory(projects=frozenset({"flowers-1", "flowers-2"}))
+VOLUMES = Inventory(volumes=frozenset({"ada", "bob"}))
+HALF = Inventory(projects=frozenset({"flowers-1"}), volumes=frozenset({"ada"}))
+RUNNING = Inventory(sessions=frozenset({10}), builds=frozenset({20}))
+LATER = [Inventory(sessions=frozenset({3, 11})), Inventory(builds=frozenset({21}))]
 
 
-def decided(database: str, place: str, there: Found, known: Found = NOTHING) -> Verdict:
-    return decide(database, place, there, known, NEWEST)
+def decided(
+    database: str, place: str, there: Inventory, known: Inventory = NOTHING
+) -> OwnershipStatus:
+    return ownership_status(database, place, there, known, NEWEST)
 
 
 @pytest.mark.parametrize("there", [NOTHING, PROJECTS, VOLUMES, RUNNING, *LATER])
 @pytest.mark.parametrize("known", [NOTHING, PROJECTS, VOLUMES])
 def test_two_different_ids_are_foreign_whatever_there_is(there, known):
-    assert decided(MINE, THEIRS, there, known) == Verdict.FOREIGN
+    assert decided(MINE, THEIRS, there, known) == OwnershipStatus.FOREIGN
 
 
 @pytest.mark.parametrize("there", [NOTHING, PROJECTS, VOLUMES, RUNNING])
 def test_one_id_fits_whatever_is_unknown(there):
     """Unknown objects are then dealt with one by one."""
-    assert decided(MINE, MINE, there) == Verdict.FITS
+    assert decided(MINE, MINE, there) == OwnershipStatus.MATCHES
 
 
 @pytest.mark.parametrize("there", LATER)
 def test_numbers_that_the_database_has_never_given_tell_that_it_is_older(there):
-    assert decided(MINE, MINE, there, there) == Verdict.OLDER
+    assert decided(MINE, MINE, there, there) == OwnershipStatus.OLDER
 
 
 ONE_MISSING = [("", ""), (MINE, ""), ("", MINE)]
@@ -46,16 +53,18 @@ ONE_MISSING = [("", ""), (MINE, ""), ("", MINE)]
 @pytest.mark.parametrize(("database", "place"), ONE_MISSING)
 def test_a_missing_id_is_given_where_there_is_nothing_or_all_of_it_is_known(database, place):
     for there in (NOTHING, PROJECTS, VOLUMES):
-        assert decided(database, place, there, there) == Verdict.GIVE
-    assert decided(database, place, RUNNING) == Verdict.GIVE  # numbers that were given
+        assert decided(database, place, there, there) == OwnershipStatus.UNASSIGNED
+    assert (
+        decided(database, place, RUNNING) == OwnershipStatus.UNASSIGNED
+    )  # numbers that were given
 
 
 @pytest.mark.parametrize(("database", "place"), ONE_MISSING)
 def test_a_missing_id_is_not_given_where_anything_is_unknown(database, place):
     for there, known in itertools.product((PROJECTS, VOLUMES), (NOTHING, HALF)):
-        assert decided(database, place, there, known) == Verdict.UNDECIDED
+        assert decided(database, place, there, known) == OwnershipStatus.UNDECIDED
     for there in LATER:
-        assert decided(database, place, there) == Verdict.UNDECIDED
+        assert decided(database, place, there) == OwnershipStatus.UNDECIDED
 
 
 @pytest.mark.parametrize(
@@ -72,4 +81,4 @@ def test_a_missing_id_is_not_given_where_anything_is_unknown(database, place):
     ],
 )
 def test_much_is_more_than_five_and_more_than_a_fifth(unknown, there, much):
-    assert is_too_much(unknown, there) is much
+    assert has_too_many_unknown(unknown, there) is much

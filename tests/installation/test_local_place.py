@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.backends import Aside
+from sessions.backends import SetAsideItem
 from sessions.backends.local import LocalBackend, installation, orphans
 from sessions.backends.local.folders import Folders
 from sessions.errors import StateConflict
@@ -76,7 +76,7 @@ def test_what_is_there_is_found(backend, flowers):
 
 
 def test_nothing_is_found_where_there_is_no_folder(backend):
-    assert installation.found(backend.folders) == installation.found(
+    assert installation.inventory(backend.folders) == installation.inventory(
         Folders(backend.folders.root / "none")
     )
     assert backend.found().projects == frozenset()
@@ -143,4 +143,4 @@ def test_no_name_leads_out_of_what_was_set_aside(backend, flowers, name):
     backend.remove_aside(name)
     backend.put_back(name)
     assert flowers.exists()
-    assert orphans.there(backend.folders) == list[Aside]()
+    assert orphans.set_aside_items(backend.folders) == list[SetAsideItem]()

@@ -71,7 +71,7 @@ def test_revoking_is_for_ones_own(as_ada, as_bob, as_root, ada):
         assert other.delete(f"{ADDRESS}{token.pk}/").status_code == 404
     assert as_ada.delete(f"{ADDRESS}{token.pk}/").status_code == 204
     assert as_ada.delete(f"{ADDRESS}{token.pk}/").status_code == 404
-    assert Token.objects.of_secret(secret) is None
+    assert Token.objects.find_by_secret(secret) is None
     client = Client(headers={"Authorization": f"Bearer {secret}"})
     answer = client.get("/api/v1/me/")
     assert (answer.status_code, answer.json()["code"]) == (401, "token.invalid")
@@ -143,7 +143,7 @@ def test_a_token_of_before_that_has_no_end_makes_those_that_have_one(ada):
 
 
 def test_nobody_has_more_than_so_many(as_ada, as_bob, ada, monkeypatch):
-    for number in range(issuing.MOST):
+    for number in range(issuing.MAX_TOKENS):
         Token.objects.issue(ada, f"number {number}")
     answer = post(as_ada, name="one more")
     assert answer.status_code == 400

@@ -15,7 +15,7 @@ from keys.models import Token
 def test_it_prints_a_token_of_that_person(ada):
     out = StringIO()
     call_command("create_token", "ada", stdout=out)
-    token = Token.objects.of_secret(out.getvalue().strip())
+    token = Token.objects.find_by_secret(out.getvalue().strip())
     assert token is not None
     assert token.user == ada
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keys.checks import kept_somewhere
+from keys.checks import check_key_is_shared
 from portal.lib.env import Environment
 from tests.stack import PROJECT
 
@@ -64,7 +64,7 @@ def test_with_a_key_of_its_own_it_is_not_warned(
 def warnings(settings, variables: dict[str, str]) -> list[str | None]:
     settings.ENVIRONMENT = Environment(variables)
     settings.PORTAL_BACKEND = variables.get("PORTAL_BACKEND", "local")
-    return [message.id for message in kept_somewhere()]
+    return [message.id for message in check_key_is_shared()]
 
 
 def test_the_embedded_one_makes_a_key_that_is_good_and_nobody_elses(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from keys import keypairs
 from keys.models import KeyPair
-from keys.sealing import CannotOpen
+from keys.sealing import UnsealError
 from portal.models import User
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
@@ -24,7 +24,7 @@ def test_openssh_reads_both_halves_and_agrees_about_them(ada: User, tmp_path: Pa
     pair = keypairs.ensure(ada)
     private, public = tmp_path / "key", tmp_path / "key.pub"
     private.touch(0o600)
-    private.write_text(keypairs.private(pair))
+    private.write_text(keypairs.private_key(pair))
     public.write_text(pair.public)
 
     def keygen(*words: str | Path) -> str:
@@ -40,12 +40,12 @@ def test_openssh_reads_both_halves_and_agrees_about_them(ada: User, tmp_path: Pa
 
 def test_replacing_it_leaves_nothing_of_the_old_one(ada: User) -> None:
     before = keypairs.ensure(ada)
-    old = keypairs.private(before)
+    old = keypairs.private_key(before)
     after = keypairs.rotate(ada)
     assert after.pk == before.pk
     assert after.fingerprint != before.fingerprint
     assert after.created > before.created
-    assert keypairs.private(after) != old
+    assert keypairs.private_key(after) != old
 
 
 def test_replacing_one_that_is_not_there_makes_it(ada: User) -> None:
@@ -56,8 +56,8 @@ def test_a_copy_of_the_database_does_not_hold_it(ada: User, settings) -> None:
     pair = keypairs.ensure(ada)
     assert "PRIVATE KEY" not in "".join(map(str, KeyPair.objects.values_list().get()))
     settings.PORTAL_ENCRYPTION_KEYS = ["another key, as long as a key has to be"]
-    with pytest.raises(CannotOpen):
-        keypairs.private(pair)
+    with pytest.raises(UnsealError):
+        keypairs.private_key(pair)
 
 
 def test_it_shows_in_no_representation(ada: User) -> None:

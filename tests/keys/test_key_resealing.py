@@ -43,7 +43,7 @@ def sign_in(user: User) -> SignIn:
 
 
 def test_every_kind_of_secret_is_read_with_the_new_key_alone(ada: User, settings) -> None:
-    private = keypairs.private(keypairs.ensure(ada))
+    private = keypairs.private_key(keypairs.ensure(ada))
     project_in(ProjectState.READY, ada)
     token = Session.objects.get().server_token
     sign_in(ada)
@@ -54,9 +54,9 @@ def test_every_kind_of_secret_is_read_with_the_new_key_alone(ada: User, settings
     assert "no other is needed" in words
 
     settings.PORTAL_ENCRYPTION_KEYS = [NEW]
-    assert keypairs.private(KeyPair.objects.get()) == private
+    assert keypairs.private_key(KeyPair.objects.get()) == private
     assert Session.objects.get().server_token == token
-    assert sealing.open_sealed(SignIn.objects.get().sealed, REFRESH_TOKEN) == "refresh"
+    assert sealing.unseal(SignIn.objects.get().sealed, REFRESH_TOKEN) == "refresh"
 
 
 def test_it_may_be_done_again(ada: User, settings) -> None:
@@ -78,7 +78,7 @@ def test_what_no_key_opens_is_named_and_left_and_the_rest_is_done(
     with pytest.raises(CommandError, match=r"SSH key pairs: 1 cannot be read .* those of bob"):
         said()
     assert KeyPair.objects.get(user=bob).sealed == lost
-    assert sealing.is_current(KeyPair.objects.get(user=ada).sealed, keypairs.USE)
+    assert sealing.is_current(KeyPair.objects.get(user=ada).sealed, keypairs.SEAL_PURPOSE)
 
 
 def test_sign_ins_without_a_refresh_token_are_no_trouble(ada: User) -> None:
@@ -90,10 +90,10 @@ def test_sign_ins_without_a_refresh_token_are_no_trouble(ada: User) -> None:
 def test_there_may_be_more_than_are_looked_at_at_once(settings) -> None:
     people = [User(username=f"person-{number}") for number in range(BATCH + 5)]
     User.objects.bulk_create(people)
-    sealed = sealing.seal("secret", keypairs.USE)
+    sealed = sealing.seal("secret", keypairs.SEAL_PURPOSE)
     KeyPair.objects.bulk_create(KeyPair(user=user, sealed=sealed) for user in people)
     settings.PORTAL_ENCRYPTION_KEYS = [NEW, OLD]
-    assert reseal(COLUMNS[0]).moved == BATCH + 5
+    assert reseal(COLUMNS[0]).resealed == BATCH + 5
 
 
 @pytest.mark.django_db(transaction=True)
@@ -116,8 +116,8 @@ def test_a_key_that_is_replaced_meanwhile_stays_the_newer_one(ada: User, setting
         for number in range(30):
             settings.PORTAL_ENCRYPTION_KEYS = [OLD, NEW] if number % 2 else [NEW, OLD]
             pair = keypairs.rotate(ada)
-            private = keypairs.private(pair)
-            assert keypairs.private(KeyPair.objects.get()) == private
+            private = keypairs.private_key(pair)
+            assert keypairs.private_key(KeyPair.objects.get()) == private
     finally:
         over.set()
         beside.join()

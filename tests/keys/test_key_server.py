@@ -15,9 +15,9 @@ def test_a_key_reads_what_it_was_allowed_and_nothing_else(ada: User, bob: User) 
         server.allow(of_ada.public, "ada/secret")
 
         assert len(commit) == 40
-        assert server.reads(keypairs.private(of_ada), "ada/secret")
-        assert not server.reads(keypairs.private(of_ada), "ada/diary")
-        assert not server.reads(keypairs.private(of_bob), "ada/secret")
+        assert server.reads(keypairs.private_key(of_ada), "ada/secret")
+        assert not server.reads(keypairs.private_key(of_ada), "ada/diary")
+        assert not server.reads(keypairs.private_key(of_bob), "ada/secret")
 
         server.forbid(of_ada.public)
-        assert not server.reads(keypairs.private(of_ada), "ada/secret")
+        assert not server.reads(keypairs.private_key(of_ada), "ada/secret")

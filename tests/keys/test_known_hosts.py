@@ -16,8 +16,10 @@ OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJxWKNs9zJEVYsi3bNKHXxqa3c2RZXDjd1b
 
 def test_a_server_is_remembered_once_with_its_first_key_and_person(ada, bob):
     for user in (ada, bob):
-        keypairs.record([f"git.example.org {KEY}", f"[git.example.org]:2222 {OTHER}"], user.pk)
-    keypairs.record([f"git.example.org {OTHER}"], bob.pk)
+        keypairs.record_hosts(
+            [f"git.example.org {KEY}", f"[git.example.org]:2222 {OTHER}"], user.pk
+        )
+    keypairs.record_hosts([f"git.example.org {OTHER}"], bob.pk)
     rows = KnownHost.objects.order_by("pk").values_list("host", "key", "first_user")
     assert list(rows) == [
         ("git.example.org", KEY, ada.pk),
@@ -27,12 +29,12 @@ def test_a_server_is_remembered_once_with_its_first_key_and_person(ada, bob):
 
 def test_what_the_operator_names_comes_first(settings):
     settings.PORTAL_KNOWN_HOSTS = f"*.example.org {OTHER}"
-    keypairs.record([f"git.example.org {KEY}"], None)
-    assert keypairs.text() == f"*.example.org {OTHER}\ngit.example.org {KEY}\n"
+    keypairs.record_hosts([f"git.example.org {KEY}"], None)
+    assert keypairs.known_hosts_text() == f"*.example.org {OTHER}\ngit.example.org {KEY}\n"
 
 
 def test_staff_with_the_right_forget_one(ada, as_root, as_ada, as_vera):
-    keypairs.record([f"git.example.org {KEY}"], ada.pk)
+    keypairs.record_hosts([f"git.example.org {KEY}"], ada.pk)
     row = KnownHost.objects.get()
     page = as_root.get(reverse("admin:keys_knownhost_changelist")).content.decode()
     assert "git.example.org" in page
@@ -46,7 +48,7 @@ def test_staff_with_the_right_forget_one(ada, as_root, as_ada, as_vera):
 
 
 def test_nobody_adds_or_changes_one_by_hand(ada, as_root):
-    keypairs.record([f"git.example.org {KEY}"], ada.pk)
+    keypairs.record_hosts([f"git.example.org {KEY}"], ada.pk)
     assert as_root.get(reverse("admin:keys_knownhost_add")).status_code == 403
     change = reverse("admin:keys_knownhost_change", args=[KnownHost.objects.get().pk])
     assert b'name="_save"' not in as_root.get(change).content

@@ -43,16 +43,16 @@ def read_only() -> Iterator[None]:
 @pytest.mark.django_db
 def test_the_use_of_a_token_is_noted_once_a_minute(ada, django_assert_num_queries):
     token, secret = Token.objects.issue(ada, "laptop")
-    assert Token.objects.of_secret(secret) == token
+    assert Token.objects.find_by_secret(secret) == token
     token.refresh_from_db()
     noted = token.last_used
     assert noted is not None
     with django_assert_num_queries(1):
-        assert Token.objects.of_secret(secret) == token
+        assert Token.objects.find_by_secret(secret) == token
     token.refresh_from_db()
     assert token.last_used == noted
     Token.objects.update(last_used=noted - timedelta(minutes=2))
-    Token.objects.of_secret(secret)
+    Token.objects.find_by_secret(secret)
     token.refresh_from_db()
     assert token.last_used >= noted
 

@@ -11,8 +11,8 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from keys import issuing
-from keys.authentication import HasScope, MissingScope, still_good
-from keys.models import SCOPES, Token, with_needed
+from keys.authentication import HasScope, MissingScope, is_still_valid
+from keys.models import SCOPES, Token, with_implied
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=timezone.get_default_timezone())
 DAY = timedelta(days=1)
@@ -31,7 +31,7 @@ def test_it_is_for_what_is_named_word_by_word(scopes):
      (set(SCOPES), list(SCOPES)), ({"notebook", "launch"}, list(SCOPES)), (set(), [])],
 )  # fmt: skip
 def test_who_may_launch_may_look_and_no_other_scope_brings_another(asked, given):
-    assert with_needed(asked) == given
+    assert with_implied(asked) == given
 
 
 @pytest.mark.parametrize(
@@ -47,15 +47,15 @@ def test_who_may_launch_may_look_and_no_other_scope_brings_another(asked, given)
     ],
 )
 def test_it_makes_none_that_does_more_than_itself(scopes, wanted, may):
-    assert Token(scope=scopes, expires=NOW).may_make(wanted, NOW) is may
+    assert Token(scope=scopes, expires=NOW).may_issue(wanted, NOW) is may
 
 
 def test_nor_one_that_lasts_longer():
     token = Token(scope="read", expires=NOW)
-    assert token.may_make(["read"], NOW)
-    assert token.may_make(["read"], NOW - DAY)
-    assert not token.may_make(["read"], NOW + timedelta(seconds=1))
-    assert Token(scope="read", expires=None).may_make(["read"], NOW + 1000 * DAY)
+    assert token.may_issue(["read"], NOW)
+    assert token.may_issue(["read"], NOW - DAY)
+    assert not token.may_issue(["read"], NOW + timedelta(seconds=1))
+    assert Token(scope="read", expires=None).may_issue(["read"], NOW + 1000 * DAY)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])
@@ -97,14 +97,14 @@ def test_what_cannot_be_is_not_issued(ada, settings, monkeypatch):
     assert not Token.objects.exists()
     for days in (0, -1, 31):
         with pytest.raises(ValidationError):
-            issuing.in_days(days)
-    assert [issuing.in_days(days) for days in (1, 30)] == [NOW + DAY, NOW + 30 * DAY]
+            issuing.expiry_in_days(days)
+    assert [issuing.expiry_in_days(days) for days in (1, 30)] == [NOW + DAY, NOW + 30 * DAY]
     assert issuing.issue(ada, "x", ["read"], NOW + 30 * DAY)[0].expires == NOW + 30 * DAY
 
 
 @pytest.mark.django_db
 def test_the_most_of_one_person_is_a_hundred_whoever_else_has_some(ada, bob):
-    for user, number in ((ada, issuing.MOST - 1), (bob, 3)):
+    for user, number in ((ada, issuing.MAX_TOKENS - 1), (bob, 3)):
         rows = (Token(user=user, name="x", digest=f"{user}{each}") for each in range(number))
         Token.objects.bulk_create(rows)
     issuing.issue(ada, "the last")
@@ -116,14 +116,14 @@ def test_the_most_of_one_person_is_a_hundred_whoever_else_has_some(ada, bob):
 @pytest.mark.django_db
 def test_an_answer_goes_on_only_while_its_token_is_good(ada):
     token, _secret = Token.objects.issue(ada, "x")
-    assert still_good(token)
-    assert still_good(None)
+    assert is_still_valid(token)
+    assert is_still_valid(None)
     Token.objects.update(expires=timezone.now())
-    assert not still_good(token)
+    assert not is_still_valid(token)
     Token.objects.update(expires=timezone.now() + DAY)
     type(ada).objects.update(is_active=False)
-    assert not still_good(token)
+    assert not is_still_valid(token)
     type(ada).objects.update(is_active=True)
-    assert still_good(token)
+    assert is_still_valid(token)
     token.delete()
-    assert not still_good(Token(pk=token.pk or 1))
+    assert not is_still_valid(Token(pk=token.pk or 1))

@@ -149,7 +149,7 @@ def test_a_site_with_nothing_set_has_a_pod_without_credentials_or_authorities():
 
 
 def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
-    spec = replace(BUILD, url="http://git.example.org/ada/flowers", ref=COMMIT, fresh=True)
+    spec = replace(BUILD, url="http://git.example.org/ada/flowers", ref=COMMIT, no_cache=True)
     items = [{"key": ".dockerconfigjson", "path": "config.json"}]
     assert build_pod(spec, FULL) == {
         "apiVersion": "v1",

@@ -11,10 +11,10 @@ import pytest
 from sessions.backends import BuildReport
 from sessions.backends.kubernetes.buildpod import STAGES
 from sessions.backends.kubernetes.reports import (
-    begun_stages,
     build_report,
     finished_stages,
-    keys_of_nobody,
+    orphaned_keys,
+    started_stages,
 )
 from tests.kubernetes.things import Pod
 
@@ -96,12 +96,12 @@ def test_a_key_without_its_pod_is_nobodys_once_it_is_old():
 
     now = datetime(2026, 1, 1, 12, tzinfo=UTC)
     keys = [key(7, 10), key(8, 10), key(9, 59)]
-    assert keys_of_nobody(keys, [pod("Running")], now) == ["build-8-key"]
+    assert orphaned_keys(keys, [pod("Running")], now) == ["build-8-key"]
 
 
 def test_a_build_is_done_when_its_pod_has_left_a_digest():
     thing = pod("Succeeded", DONE, PLANNED, DONE, DONE, ended({"digest": DIGEST}))
-    done = BuildReport(7, True, pack="Python", digest=DIGEST, resources="gpu: 1\n")
+    done = BuildReport(7, True, buildpack="Python", digest=DIGEST, resources="gpu: 1\n")
     assert build_report(thing) == done
     assert build_report(removed(thing)) == done
 
@@ -118,7 +118,7 @@ def test_each_container_can_say_why_it_failed(stage):
     assert (found.finished, found.code) == (True, "build.requirements")
     assert found.message == "It cannot be installed."
     assert found.digest == ""
-    assert found.pack == ("Python" if stage > 1 else "")
+    assert found.buildpack == ("Python" if stage > 1 else "")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_the_clusters_own_end_of_a_pod_has_its_code(reason, message, code, sente
 def test_a_container_that_was_killed_used_too_much_memory(last):
     found = build_report(pod("Failed", DONE, PLANNED, DONE, last))
     assert found.code == "build.out-of-memory"
-    assert found.pack == "Python"
+    assert found.buildpack == "Python"
 
 
 def test_what_the_builder_says_counts_more_than_how_it_ended():
@@ -233,9 +233,9 @@ def test_a_builder_that_cannot_be_pulled_ends_the_build(waiting):
 
 def test_stages_are_known_as_begun_and_as_finished():
     thing = pod("Pending", DONE, RUNS, WAITS, {})
-    assert begun_stages(thing) == ["fetch", "plan"]
+    assert started_stages(thing) == ["fetch", "plan"]
     assert finished_stages(thing) == ["fetch"]
-    assert begun_stages({"metadata": {}}) == finished_stages({"metadata": {}}) == []
+    assert started_stages({"metadata": {}}) == finished_stages({"metadata": {}}) == []
 
 
 @pytest.mark.parametrize("said", ["[" * 4000, '{"a":' * 800, "[" * 2000 + "]" * 2000])

@@ -72,7 +72,7 @@ def test_there_is_nothing_to_adopt_where_there_is_no_claim(backend):
 
 def test_whoever_was_renamed_keeps_claim_keys_and_node_and_finds_both_paths(api, backend):
     backend.ensure_server(SERVER)
-    later = replace(SERVER, id=10, owner="countess", former=("ada",))
+    later = replace(SERVER, id=10, owner="countess", former_names=("ada",))
     backend.ensure_server(later)
     assert list(api.things[CLAIMS]) == ["ada-nfs-pvc"]
     pod = api.things["pods"]["ada-flowers-lrkajvgx-10"]

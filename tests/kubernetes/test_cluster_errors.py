@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sessions.backends.kubernetes.cluster import LONGEST_LINE, Cluster, Expired
+from sessions.backends.kubernetes.cluster import MAX_LINE_BYTES, Cluster, Expired
 from sessions.errors import InternalError, TemporaryError
 from tests.kubernetes.apiserver import BREAK, END
 
@@ -89,7 +89,7 @@ def test_a_stream_that_is_refused_raises_the_same(api, cluster, status):
 
 
 def test_a_server_that_says_nothing_is_given_up(api):
-    impatient = Cluster("test", api.kubeconfig, patience=0.1, silence=0.1)
+    impatient = Cluster("test", api.kubeconfig, read_timeout=0.1, stream_timeout=0.1)
     api.hang()
     with pytest.raises(TemporaryError, match="it does not answer") as raised:
         impatient.get("pods", "run-9")
@@ -198,5 +198,5 @@ def test_a_followed_log_that_breaks_is_an_error(api, cluster):
 
 
 def test_a_line_without_an_end_is_not_kept_for_ever(api, cluster):
-    api.log("build-7", "fetch", b"x" * (LONGEST_LINE + 1) + b"\\", b"rest", b"next", END)
+    api.log("build-7", "fetch", b"x" * (MAX_LINE_BYTES + 1) + b"\\", b"rest", b"next", END)
     assert list(cluster.log("build-7", "fetch")) == [b"rest", b"next"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
 from tests.kubernetes.things import BUILD, SERVER
@@ -39,7 +39,9 @@ def test_stopping_one_lets_it_end_kindly(api, backend):
 
 
 def test_a_key_whose_build_never_came_is_swept_away(api, backend):
-    private = replace(BUILD, identity=Identity("the private key", "ssh-ed25519 AAAAada", "known"))
+    private = replace(
+        BUILD, identity=SshIdentity("the private key", "ssh-ed25519 AAAAada", "known")
+    )
     backend.ensure_build(private)
     assert backend.sweep() == []
     api.drop("pods", "build-7")

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from sessions.backends.kubernetes.cluster import Cluster
-from sessions.backends.kubernetes.preflight import RIGHTS, examine
-from sessions.backends.kubernetes.site import Site, configured
+from sessions.backends.kubernetes.preflight import REQUIRED_RIGHTS, examine
+from sessions.backends.kubernetes.site import Site, site_from_settings
 from sessions.errors import TemporaryError
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.registryserver import GuardedRegistry, RegistryServer
@@ -23,7 +23,7 @@ RBAC = Path(__file__).resolve().parents[2] / "deploy/kubernetes/rbac.yaml"
 @pytest.fixture
 def site() -> Site:
     return dataclasses.replace(
-        configured(),
+        site_from_settings(),
         builder_image="registry.example.org/builder@sha256:0123",
         push_secret="push",
         pull_secret="pull",
@@ -59,7 +59,7 @@ def test_secrets_and_storage_classes_that_are_not_there(api, cluster, site):
 
 
 def test_what_the_portal_may_not_look_at_is_no_finding(well, api, cluster, site):
-    calls = sum(len(verbs) for verbs in RIGHTS.values()) + 2
+    calls = sum(len(verbs) for verbs in REQUIRED_RIGHTS.values()) + 2
     api.wrong += [(200, b"")] * calls + [(403, b"{}")]
     elsewhere = dataclasses.replace(site, storage_class="slow")
     assert found(cluster, elsewhere) == {}
@@ -127,4 +127,4 @@ def test_the_rights_are_those_of_the_manifest():
     documents = yaml.safe_load_all(RBAC.read_text())
     rules = next(each for each in documents if each["kind"] == "Role")["rules"]
     given = {rule["resources"][0]: set(rule["verbs"]) for rule in rules}
-    assert given == {kind: set(verbs) for kind, verbs in RIGHTS.items()}
+    assert given == {kind: set(verbs) for kind, verbs in REQUIRED_RIGHTS.items()}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sessions.backends.kubernetes.homes import folders, helper, program, settle
-from sessions.repofiles.merge import Failed, merge
+from sessions.repofiles.merge import MergeFailed, merge
 from tests.tightdisk import tight_disk
 
 NAME = "ada-flowers-lrkajvgx"
@@ -44,12 +44,12 @@ def image(tmp_path: Path) -> Path:
 def merging(source: str, target: str, record: str, commit: str) -> dict[str, Any]:
     try:
         return merge(source, target, record, commit)
-    except Failed as failed:
+    except MergeFailed as failed:
         return {"error": {"code": failed.code, "message": failed.message}}
 
 
 def settled(image: Path, volume: Path, name: str = NAME, commit: str = COMMIT) -> dict[str, Any]:
-    return settle.settled(name, commit, merging, str(image), str(volume))
+    return settle.prepare_home(name, commit, merging, str(image), str(volume))
 
 
 def home(volume: Path, name: str = NAME) -> Path:
@@ -136,16 +136,16 @@ def test_there_is_a_folder_for_the_keys_to_lie_over_and_nothing_is_lost_for_it(i
 def test_the_images_working_folder_is_there_where_it_is_one_of_the_project(
     volume, working, is_made
 ):
-    folder = folders.opened(str(volume), ("project",), make=True)
-    settle.make_working_folder(folder, "/home/jovyan", working.format("/home/jovyan"))
+    folder = folders.open_path(str(volume), ("project",), make=True)
+    settle.ensure_working_folder(folder, "/home/jovyan", working.format("/home/jovyan"))
     os.close(folder)
     assert (volume / "project/notes/deep").is_dir() == is_made
 
 
 def test_a_working_folder_that_is_a_link_of_the_persons_is_left_to_them(volume):
-    folder = folders.opened(str(volume), ("project",), make=True)
+    folder = folders.open_path(str(volume), ("project",), make=True)
     (volume / "project/work").symlink_to(volume / "thesis")
-    settle.make_working_folder(folder, "/home/jovyan", "/home/jovyan/notes/deep")
+    settle.ensure_working_folder(folder, "/home/jovyan", "/home/jovyan/notes/deep")
     os.close(folder)
     assert os.listdir(volume / "thesis") == ["chapter.txt"]
 
@@ -165,10 +165,10 @@ def failing(code: str) -> Any:
 def test_a_first_fill_that_fails_says_why_and_a_merge_that_fails_leaves_the_old_files(
     image, volume, code, said
 ):
-    first = settle.settled(NAME, COMMIT, failing(code), str(image), str(volume))
+    first = settle.prepare_home(NAME, COMMIT, failing(code), str(image), str(volume))
     assert (first["code"], first["why"]) == (said, "Why.")
     settled(image, volume)
-    again = settle.settled(NAME, "f00d" * 10, failing(code), str(image), str(volume))
+    again = settle.prepare_home(NAME, "f00d" * 10, failing(code), str(image), str(volume))
     assert (again["left"], "code" in again) == (said, False)
 
 
@@ -186,18 +186,18 @@ def test_a_volume_that_cannot_be_used_says_why(image, volume, number, said):
     def fails(*_words: str) -> dict[str, Any]:
         raise OSError(number, os.strerror(number))
 
-    told = settle.settled(NAME, COMMIT, fails, str(image), str(volume))
+    told = settle.prepare_home(NAME, COMMIT, fails, str(image), str(volume))
     assert told == {"code": said, "why": f"[Errno {number}] {os.strerror(number)}"}
 
 
 def test_last_words_are_short_enough_for_the_cluster_to_keep():
     names = [["n" * 200, "m" * 200] for _each in range(20)]
     told = {"merge": {"state": "merged", "conflicts": 20, "conflict_names": names}, "size": 5}
-    short = json.loads(settle.bounded(told))
-    assert len(json.dumps(short)) <= settle.MOST
+    short = json.loads(settle.bounded_json(told))
+    assert len(json.dumps(short)) <= settle.MAX_MESSAGE_BYTES
     assert (short["merge"]["conflicts"], short["size"]) == (20, 5)
     assert 0 < len(short["merge"]["conflict_names"]) < 20
-    assert json.loads(settle.bounded({"why": "x" * 9000})) == {"size": None}
+    assert json.loads(settle.bounded_json({"why": "x" * 9000})) == {"size": None}
 
 
 def run(volume: Path, task: str, name: str = NAME) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def test_a_helper_measures_what_the_folder_takes(image, volume):
 
 
 def test_measuring_that_takes_too_long_is_given_up(volume):
-    folder = folders.opened(str(volume), (), make=False)
+    folder = folders.open_path(str(volume), (), make=False)
     assert folders.size(folder, 0.0) is None
     os.close(folder)
 
@@ -255,20 +255,20 @@ def test_a_helper_follows_no_link_on_its_way(volume, tmp_path, task):
 def test_what_cannot_be_removed_is_said(volume):
     home(volume).parent.mkdir(parents=True)
     (volume / ".bindery/records").mkdir()
-    folder = folders.opened(str(volume), folders.HOMES, make=False)
+    folder = folders.open_path(str(volume), folders.HOMES, make=False)
     with pytest.raises(OSError, match="refusing to remove"):
         folders.remove(folder, ".")
     os.close(folder)
 
 
-@pytest.mark.parametrize("name", sorted(program.texts()))
+@pytest.mark.parametrize("name", sorted(program.file_texts()))
 def test_it_runs_on_the_oldest_python_that_images_may_have(name):
-    ast.parse(program.texts()[name], feature_version=(3, 8))
+    ast.parse(program.file_texts()[name], feature_version=(3, 8))
 
 
 def test_the_files_of_a_pod_are_all_that_it_needs(image, volume, tmp_path):
     (tmp_path / "homes").mkdir()
-    for name, text in program.texts().items():
+    for name, text in program.file_texts().items():
         (tmp_path / "homes" / name).write_text(text)
     script = """
 import json, sys

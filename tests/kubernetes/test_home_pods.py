@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.backends.kubernetes import serverpod
 from sessions.backends.kubernetes.homes import pods, program
 from tests.kubernetes.things import BARE, FULL, SERVER, containers
@@ -31,10 +31,10 @@ POD_RIGHTS = {
 
 def test_the_init_container_is_the_notebooks_own_image_with_its_rights_and_no_gpu():
     image = "registry.example.org/ada-flowers-c0ffee:built"
-    assert pods.settling(replace(SERVER, digest=""), BARE) == {
+    assert pods.prepare_container(replace(SERVER, digest=""), BARE) == {
         "name": "bindery-files",
         "image": image,
-        "command": [*program.SETTLE, SERVER.name, SERVER.commit],
+        "command": [*program.PREPARE_COMMAND, SERVER.name, SERVER.commit],
         "resources": {
             "requests": {"cpu": "500m", "memory": "1000000000", "ephemeral-storage": "100M"},
             "limits": {
@@ -50,7 +50,7 @@ def test_the_init_container_is_the_notebooks_own_image_with_its_rights_and_no_gp
 
 
 def test_a_helper_on_a_plain_site():
-    assert pods.helper("drop", SERVER.name, "ada", BARE) == {
+    assert pods.helper_pod("drop", SERVER.name, "ada", BARE) == {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
@@ -75,7 +75,7 @@ def test_a_helper_on_a_plain_site():
                 {
                     "name": "helper",
                     "image": "builder:1",
-                    "command": [*program.HELP, "drop", SERVER.name],
+                    "command": [*program.HELPER_COMMAND, "drop", SERVER.name],
                     "resources": {
                         "requests": {"cpu": "10m", "memory": "32M", "ephemeral-storage": "1M"},
                         "limits": {"cpu": "500m", "memory": "256M", "ephemeral-storage": "10M"},
@@ -107,7 +107,7 @@ def test_a_helper_goes_where_the_volume_is_and_notebooks_may_go():
         "initContainers": [{"name": "x"}],
     }
     site = replace(FULL, pod_template={"spec": {**where, **widening}})
-    spec = pods.helper("measure", SERVER.name, "ada", site)["spec"]
+    spec = pods.helper_pod("measure", SERVER.name, "ada", site)["spec"]
     assert where.items() <= spec.items()
     assert not widening.keys() & spec.keys()
     assert spec["imagePullSecrets"] == [{"name": "pull"}]
@@ -119,12 +119,12 @@ def test_a_helper_goes_where_the_volume_is_and_notebooks_may_go():
 @pytest.mark.parametrize("template", [{}, {"spec": None}, {"spec": {}}], ids=str)
 def test_a_site_without_a_part_of_its_own_has_helpers_too(template):
     site = replace(BARE, pod_template=template)
-    assert pods.helper("drop", "p", "ada", site) == pods.helper("drop", "p", "ada", BARE)
+    assert pods.helper_pod("drop", "p", "ada", site) == pods.helper_pod("drop", "p", "ada", BARE)
 
 
 @pytest.mark.parametrize("site", [BARE, FULL])
 def test_the_home_is_a_folder_of_the_volume_and_the_keys_lie_over_it(site):
-    spec = replace(SERVER, identity=Identity("private", "ssh-ed25519 AAAA", "known"))
+    spec = replace(SERVER, identity=SshIdentity("private", "ssh-ed25519 AAAA", "known"))
     pod = serverpod.pod(spec, site, "uid-1")
     paths = [each["mountPath"] for each in containers(pod)["notebook"]["volumeMounts"]]
     assert MOUNT in containers(pod)["notebook"]["volumeMounts"]
@@ -163,6 +163,6 @@ def test_the_programs_are_named_by_their_text():
 
 
 def test_the_longest_project_has_names_that_the_cluster_takes():
-    pod = pods.helper("measure", "a" * 63, "ada", BARE)
+    pod = pods.helper_pod("measure", "a" * 63, "ada", BARE)
     assert len(pod["metadata"]["name"]) <= 253
     assert all(len(value) <= 63 for value in pod["metadata"]["labels"].values())

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.backends.kubernetes import keysecret, serverpod
 from sessions.backends.kubernetes.buildpod import build_pod
 from tests.kubernetes.things import BARE, BUILD, FULL, SERVER, containers
 
 PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nada's own\n-----END OPENSSH PRIVATE KEY-----\n"
-ADA = Identity(PRIVATE, "ssh-ed25519 AAAAada ada@bindery", "git.example.org ssh-ed25519 AAAAhost\n")
-BOB = Identity(PRIVATE, "ssh-ed25519 AAAAbob bob@bindery")
+ADA = SshIdentity(
+    PRIVATE, "ssh-ed25519 AAAAada ada@bindery", "git.example.org ssh-ed25519 AAAAhost\n"
+)
+BOB = SshIdentity(PRIVATE, "ssh-ed25519 AAAAbob bob@bindery")
 RUN = {"metadata": {"name": "ada-flowers-lrkajvgx-9", "uid": "uid-1"}}
 OWN = replace(SERVER, identity=ADA)
 SECRET_BUILD = replace(BUILD, url="ssh://git@git.example.org/ada/flowers", identity=ADA)
@@ -31,7 +33,7 @@ Host *
 
 
 def test_a_person_has_one_secret_that_belongs_to_the_runs_of_their_notebooks():
-    assert keysecret.of_person("ada", ADA, RUN) == {
+    assert keysecret.person_secret("ada", ADA, RUN) == {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
@@ -60,7 +62,7 @@ def test_a_person_has_one_secret_that_belongs_to_the_runs_of_their_notebooks():
 
 
 def test_a_private_build_has_one_of_its_own_that_belongs_to_its_pod():
-    assert keysecret.of_build(7, ADA) == {
+    assert keysecret.build_secret(7, ADA) == {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
@@ -78,7 +80,7 @@ def test_a_private_build_has_one_of_its_own_that_belongs_to_its_pod():
     }
     pod = {"metadata": {"name": "build-7", "uid": "uid-2"}}
     owner = {"apiVersion": "v1", "kind": "Pod", "name": "build-7", "uid": "uid-2"}
-    assert keysecret.belonging_to(pod) == {"metadata": {"ownerReferences": [owner]}}
+    assert keysecret.owner_patch(pod) == {"metadata": {"ownerReferences": [owner]}}
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[list[Any], list[Any]]:
@@ -134,8 +136,8 @@ def test_only_the_container_that_fetches_has_the_key_of_a_private_repository(sit
 
 @pytest.mark.parametrize("site", [BARE, FULL])
 def test_the_key_is_in_the_secrets_and_nowhere_else(site):
-    assert "ada's own" in str(keysecret.of_person("ada", ADA, RUN))
-    assert "ada's own" in str(keysecret.of_build(7, ADA))
+    assert "ada's own" in str(keysecret.person_secret("ada", ADA, RUN))
+    assert "ada's own" in str(keysecret.build_secret(7, ADA))
     assert "ada's own" not in str(serverpod.pod(OWN, site, "uid-1"))
     assert "ada's own" not in str(serverpod.secret(OWN))
     assert "ada's own" not in str(build_pod(SECRET_BUILD, site))
@@ -160,7 +162,7 @@ def test_an_operators_own_part_cannot_put_another_key_in_the_place_of_it():
     assert {"/datasets", "/run/bindery/ssh", "/home/jovyan/.ssh"} <= mounts
 
 
-def cache(identity: Identity | None) -> str:
+def cache(identity: SshIdentity | None) -> str:
     pod = build_pod(replace(SECRET_BUILD, identity=identity), BARE)
     env = containers(pod)["build"]["env"]
     return next(str(each["value"]) for each in env if each["name"] == "BUILD_CACHE")

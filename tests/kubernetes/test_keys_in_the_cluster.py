@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.things import BUILD, SERVER
 
-ADA = Identity("the private key", "ssh-ed25519 AAAAada ada@bindery", "known")
-NEW = Identity("the next one", "ssh-ed25519 AAAAnew ada@bindery", "known")
+ADA = SshIdentity("the private key", "ssh-ed25519 AAAAada ada@bindery", "known")
+NEW = SshIdentity("the next one", "ssh-ed25519 AAAAnew ada@bindery", "known")
 OWN = replace(SERVER, identity=ADA)
 SECRET_BUILD = replace(BUILD, identity=ADA)
 

@@ -9,7 +9,7 @@ import pytest
 
 from sessions.backends.kubernetes import KubernetesBackend, serverpod
 from sessions.backends.kubernetes.preflight import problems
-from sessions.backends.kubernetes.site import merged
+from sessions.backends.kubernetes.site import merge_template
 from tests.kubernetes.things import BARE, SERVER, containers
 
 HOSTILE = {
@@ -118,7 +118,7 @@ def test_a_template_adds_what_the_portal_says_nothing_of():
     ],
 )  # fmt: skip
 def test_ours_is_put_over_the_template(template, ours, result):
-    assert merged(template, ours) == result
+    assert merge_template(template, ours) == result
 
 
 @pytest.mark.parametrize("key", ["hostNetwork", "hostPID", "hostIPC"])

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from keys.keypairs import Identity
-from sessions.backends import Found
+from keys.keypairs import SshIdentity
+from sessions.backends import Inventory
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
 from sessions.backends.kubernetes.labels import INSTALLATION
@@ -17,7 +17,7 @@ from tests.kubernetes.things import BUILD, SERVER
 
 MINE, THEIRS = "a" * 32, "b" * 32
 RUN = "ada-flowers-lrkajvgx-9"
-KEY = Identity("the private key", "ssh-ed25519 AAAAada", "known")
+KEY = SshIdentity("the private key", "ssh-ed25519 AAAAada", "known")
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def backend(api: ApiServer) -> KubernetesBackend:
 
 @pytest.fixture
 def ours(backend: KubernetesBackend) -> KubernetesBackend:
-    backend.give_installation(MINE)
+    backend.ensure_installation(MINE)
     return backend
 
 
@@ -58,7 +58,7 @@ def test_everything_that_is_made_bears_it(api, ours):
     ours.ensure_server(replace(SERVER, identity=KEY))
     assert ids(api) == {MINE}
     assert {report.marked for report in (*ours.builds(), *ours.servers())} == {True}
-    assert ours.found() == Found(
+    assert ours.found() == Inventory(
         projects=frozenset({SERVER.name}),
         volumes=frozenset({"ada"}),
         sessions=frozenset({SERVER.id}),
@@ -71,7 +71,7 @@ def test_known_things_from_before_get_it_and_others_do_not(api, backend):
     backend.ensure_server(replace(SERVER, identity=KEY))
     assert ids(api) == {""}
     backend.give_installation(MINE)
-    backend.mark(Found())
+    backend.mark(Inventory())
     assert ids(api) == {""}
     assert {report.marked for report in (*backend.builds(), *backend.servers())} == {False}
     backend.mark(replace(backend.found(), builds=frozenset()))
@@ -91,7 +91,7 @@ def test_what_bears_another_id_is_left_alone_and_listed(api, ours):
     ):
         belongs_to(api, kind, name, THEIRS)
     assert (ours.builds(), ours.servers(), ours.projects()) == ([], [], [])
-    assert ours.found() == Found()
+    assert ours.found() == Inventory()
     assert ours.foreign() == [
         f"persistentvolumeclaims ada-nfs-pvc ({THEIRS})",
         f"pods {RUN} ({THEIRS})",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sessions.backends import Capacity
-from sessions.backends.kubernetes.podstatus import capacity, quantity
+from sessions.backends.kubernetes.podstatus import capacity, parse_quantity
 from sessions.errors import InternalError, TemporaryError
 
 GPU = "nvidia.com/gpu"
@@ -49,7 +49,7 @@ def node(
     ],
 )
 def test_quantities_are_read_as_the_cluster_writes_them(text, number):
-    assert quantity(text) == pytest.approx(number)
+    assert parse_quantity(text) == pytest.approx(number)
 
 
 def test_everything_that_takes_pods_is_counted():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessions.backends.kubernetes.output import PIECE, Piece, Place
+from sessions.backends.kubernetes.output import MAX_LINES_BYTES, LogBuffer, LogCursor
 
 
 def at(seconds: float, zone: str = "Z") -> str:
@@ -19,49 +19,49 @@ def said(words: str, seconds: float = 0) -> bytes:
 
 
 def test_the_beginning_is_before_the_first_line_of_the_first_container():
-    place = Place.parsed("")
-    assert place == Place() == Place.parsed(str(place))
+    place = LogCursor.parse("")
+    assert place == LogCursor() == LogCursor.parse(str(place))
     assert (place.container, place.since, place.is_last_stage) == ("fetch", "", False)
 
 
 def test_numbered_lines_are_taken_in_turn_and_lose_their_number():
-    place, first = Place().read(said("1 one", 1))
-    place, second = place.read(said("2 two  words ", 2))
+    place, first = LogCursor().read_line(said("1 one", 1))
+    place, second = place.read_line(said("2 two  words ", 2))
     assert (first, second) == (["one"], ["two  words "])
-    assert place == Place(0, 2, at(2))
+    assert place == LogCursor(0, 2, at(2))
 
 
 def test_an_empty_line_is_a_line():
-    place, lines = Place().read(said("1 "))
+    place, lines = LogCursor().read_line(said("1 "))
     assert (place.number, lines) == (1, [""])
 
 
 def test_a_line_that_was_read_is_not_read_again():
-    place = Place(2, 5, at(9))
+    place = LogCursor(2, 5, at(9))
     for number in (1, 4, 5):
-        assert place.read(said(f"{number} again", 1)) == (place, [])
+        assert place.read_line(said(f"{number} again", 1)) == (place, [])
 
 
 def test_a_gap_is_said():
-    place, lines = Place(0, 3, at(1)).read(said("7 seven", 2))
+    place, lines = LogCursor(0, 3, at(1)).read_line(said("7 seven", 2))
     assert lines == ["… 3 lines are missing here …", "seven"]
     assert place.number == 7
 
 
 def test_a_clock_that_is_set_back_loses_no_numbered_line():
-    place, lines = Place(0, 3, at(50)).read(said("4 four", 10))
-    assert (place, lines) == (Place(0, 4, at(50)), ["four"])
+    place, lines = LogCursor(0, 3, at(50)).read_line(said("4 four", 10))
+    assert (place, lines) == (LogCursor(0, 4, at(50)), ["four"])
 
 
 def test_words_without_a_number_are_read_by_their_time():
-    place, lines = Place(0, 3, at(1)).read(said("panic: no more", 2))
-    assert (place, lines) == (Place(0, 3, at(2)), ["panic: no more"])
-    assert place.read(said("panic: no more", 2)) == (place, [])
+    place, lines = LogCursor(0, 3, at(1)).read_line(said("panic: no more", 2))
+    assert (place, lines) == (LogCursor(0, 3, at(2)), ["panic: no more"])
+    assert place.read_line(said("panic: no more", 2)) == (place, [])
 
 
 @pytest.mark.parametrize("words", ["7", "", "x 1", "-1 x", "1.5 x", "٣ x", "9" * 5000 + " x"])
 def test_what_the_builder_does_not_say_is_no_number(words):
-    place, lines = Place(0, 3, at(1)).read(said(words, 2))
+    place, lines = LogCursor(0, 3, at(1)).read_line(said(words, 2))
     assert (place.number, lines) == (3, [words])
     assert len(str(place)) <= 255
 
@@ -70,13 +70,13 @@ def test_what_the_builder_does_not_say_is_no_number(words):
     "raw", [b"", b"unable to retrieve container logs for containerd://abc", b"2026 1 one"]
 )
 def test_what_a_node_says_in_place_of_a_log_is_no_line(raw):
-    assert Place(0, 3, at(1)).read(raw) == (Place(0, 3, at(1)), [])
+    assert LogCursor(0, 3, at(1)).read_line(raw) == (LogCursor(0, 3, at(1)), [])
 
 
 def test_a_line_holds_nothing_that_a_database_refuses():
-    _place, lines = Place().read(said("1 a\0b\r\n") + b"\xff")
+    _place, lines = LogCursor().read_line(said("1 a\0b\r\n") + b"\xff")
     assert "\0" not in lines[0]
-    _place, lines = Place().read(said("1 ") + b"\xff\xfe")
+    _place, lines = LogCursor().read_line(said("1 ") + b"\xff\xfe")
     assert lines == ["\N{REPLACEMENT CHARACTER}" * 2]
 
 
@@ -90,19 +90,19 @@ def test_a_line_holds_nothing_that_a_database_refuses():
     ],
 )
 def test_reading_goes_on_in_the_second_of_the_place_whatever_the_nodes_zone(time, since):
-    assert Place(0, 1, time).since == since
+    assert LogCursor(0, 1, time).since == since
 
 
 def test_the_next_container_is_read_from_its_beginning():
-    place = Place(1, 40, at(9)).next_stage()
-    assert (place, place.container) == (Place(2), "pull")
-    assert Place(4, 1, at(1)).is_last_stage
+    place = LogCursor(1, 40, at(9)).next_stage()
+    assert (place, place.container) == (LogCursor(2), "pull")
+    assert LogCursor(4, 1, at(1)).is_last_stage
 
 
 @given(st.integers(0, 4), st.integers(0, 10**9 - 1), st.sampled_from(["", at(1), at(2, "+02:00")]))
 def test_a_place_survives_as_text(stage, number, time):
-    place = Place(stage, number, time)
-    assert Place.parsed(str(place)) == place
+    place = LogCursor(stage, number, time)
+    assert LogCursor.parse(str(place)) == place
 
 
 words = st.text(st.characters(exclude_characters="\n\r\0", codec="utf-8"), max_size=30)
@@ -123,21 +123,21 @@ def written(log: list[tuple[bool, str]]) -> list[bytes]:
 @given(log_lines, st.lists(st.floats(0, 1), max_size=12))
 def test_however_a_log_is_read_each_line_comes_once(log, shares):
     lines = written(log)
-    place, found = Place(), []
+    place, found = LogCursor(), []
     for share in [*shares, 1]:
         near = [line for line in lines if line.decode()[:19] >= place.since[:19]]
         for line in near[: round(share * len(near))]:
-            place, new = place.read(line)
+            place, new = place.read_line(line)
             found += new
-        place = Place.parsed(str(place))
+        place = LogCursor.parse(str(place))
     assert found == [text if numbered else f"- {text}" for numbered, text in log]
 
 
 def test_a_piece_is_bounded_but_never_empty():
-    piece = Piece(Place())
-    assert piece.made() is None
-    assert piece.take(said("1 " + "x" * 2 * PIECE))
-    assert not piece.take(said("2 more"))
-    made = piece.made()
-    assert (made.phase, made.position) == ("fetching", str(Place(0, 1, at(0))))
-    assert made.text == "x" * 2 * PIECE + "\n"
+    piece = LogBuffer(LogCursor())
+    assert piece.to_log_lines() is None
+    assert piece.add(said("1 " + "x" * 2 * MAX_LINES_BYTES))
+    assert not piece.add(said("2 more"))
+    made = piece.to_log_lines()
+    assert (made.phase, made.position) == ("fetching", str(LogCursor(0, 1, at(0))))
+    assert made.text == "x" * 2 * MAX_LINES_BYTES + "\n"

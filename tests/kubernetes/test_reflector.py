@@ -37,7 +37,7 @@ def start(api, cluster, told):
 
     yield start
     for reflector in started:
-        reflector.leave()
+        reflector.stop()
     api.let_go()
     for reflector in started:
         reflector._thread.join(10)

@@ -155,8 +155,8 @@ def test_an_answer_without_a_digest_is_counted_out(scripted):
         (404, b'{"errors": []}', "registry.unreachable"),
         (404, b'{"errors": [{"code": "UNAVAILABLE"}]}', "registry.unreachable"),
         (404, b'{"errors": "none"}', "registry.unreachable"),
-        (404, b" " * registry_http.LONGEST + b'{"errors": []}', "registry.unreachable"),
-        (200, b" " * registry_http.LONGEST, "registry.unreachable"),
+        (404, b" " * registry_http.MAX_BODY_BYTES + b'{"errors": []}', "registry.unreachable"),
+        (200, b" " * registry_http.MAX_BODY_BYTES, "registry.unreachable"),
     ],
 )
 def test_what_is_no_word_of_a_registry_is_not_taken_for_absent(scripted, status, body, code):

@@ -7,7 +7,12 @@ import json
 
 import pytest
 
-from sessions.backends.kubernetes.registry_http import Challenge, challenge, login, token
+from sessions.backends.kubernetes.registry_http import (
+    Challenge,
+    parse_challenge,
+    parse_token,
+    registry_login,
+)
 from tests.kubernetes.registryserver import PERSON
 
 ENCODED = base64.b64encode(PERSON.encode()).decode()
@@ -27,7 +32,7 @@ ENCODED = base64.b64encode(PERSON.encode()).decode()
     ],
 )  # fmt: skip
 def test_credentials_are_looked_up_as_docker_does(auths, found):
-    assert login(json.dumps({"auths": auths}), "reg.example:5000") == found
+    assert registry_login(json.dumps({"auths": auths}), "reg.example:5000") == found
 
 
 @pytest.mark.parametrize(
@@ -36,7 +41,7 @@ def test_credentials_are_looked_up_as_docker_does(auths, found):
 )  # fmt: skip
 def test_a_text_that_is_no_config_is_said_to_be_none_and_not_shown(text):
     with pytest.raises(ValueError, match=r"config\.json|base64") as raised:
-        login(text, "r")
+        registry_login(text, "r")
     assert "secret" not in str(raised.value)
 
 
@@ -52,7 +57,7 @@ def test_a_text_that_is_no_config_is_said_to_be_none_and_not_shown(text):
     ],
 )  # fmt: skip
 def test_a_challenge_is_understood(header, wanted):
-    assert challenge(header, "own") == wanted
+    assert parse_challenge(header, "own") == wanted
 
 
 def test_a_realm_with_a_query_of_its_own_keeps_it():
@@ -61,4 +66,4 @@ def test_a_realm_with_a_query_of_its_own_keeps_it():
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"token": 1}', b'{"token": "a\\nb: c"}'])
 def test_what_is_no_token_is_none(body):
-    assert token(body) == ""
+    assert parse_token(body) == ""

@@ -150,7 +150,7 @@ def test_a_site_with_nothing_set_has_a_plain_pod():
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 10,
             "securityContext": POD_RIGHTS,
-            "initContainers": [pods.settling(spec, BARE)],  # see test_home_pods
+            "initContainers": [pods.prepare_container(spec, BARE)],  # see test_home_pods
             "containers": [
                 {
                     "name": "notebook",
@@ -220,7 +220,7 @@ def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 10,
             "securityContext": {**POD_RIGHTS, "seccompProfile": profile},
-            "initContainers": [pods.settling(SERVER, FULL)],
+            "initContainers": [pods.prepare_container(SERVER, FULL)],
             "containers": [
                 {
                     "name": "notebook",

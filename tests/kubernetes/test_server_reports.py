@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sessions.backends import ServerReport
-from sessions.backends.kubernetes.reports import Sight, reports
+from sessions.backends.kubernetes.reports import Snapshot, reports
 from sessions.backends.messages import NO_GPU, NO_ROOM
 from tests.kubernetes.things import BARE, FULL, Pod
 
@@ -69,9 +69,9 @@ def unplaced(reason: str, *, number: int = 9, age: float = 500) -> Pod:
     return pod("Pending", number=number, placed=False, age=age, conditions=[condition])
 
 
-def sight(secrets: list[Pod], pods: list[Pod], **more: Any) -> Sight:
+def sight(secrets: list[Pod], pods: list[Pod], **more: Any) -> Snapshot:
     rest: dict[str, Any] = {"answering": frozenset(), "warnings": {}, "had_pod": frozenset()}
-    return Sight(
+    return Snapshot(
         secrets={each["metadata"]["name"]: each for each in secrets},
         pods={each["metadata"]["name"]: each for each in pods},
         now=NOW,

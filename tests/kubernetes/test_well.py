@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from portal.health.checks import OK, SILENT
-from sessions.watch.conditions import DEAF
+from portal.health.checks import NO_HEARTBEAT, OK
+from sessions.watch.conditions import WORKER_STALLED
 from tests.kubernetes.registryserver import Scripted
 
 PROGRAM = Path(__file__).resolve().parents[2] / "deploy/portal/well.py"
@@ -46,5 +46,5 @@ def test_nobody_is_taken_for_sick_where_web_says_nothing(body):
 
 
 def test_the_words_are_those_that_health_uses():
-    for words in (DEAF, SILENT):
+    for words in (WORKER_STALLED, NO_HEARTBEAT):
         assert f'"{words}"' in PROGRAM.read_text()

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.backends.kubernetes import buildpod, serverpod
 from sessions.backends.kubernetes.homes import pods as homes
 from tests.kubernetes.things import BARE, BUILD, FULL, SERVER, Pod, containers
 
-IDENTITY = Identity("PRIVATE", "ssh-ed25519 AAAA ada", "hosts")
+IDENTITY = SshIdentity("PRIVATE", "ssh-ed25519 AAAA ada", "hosts")
 SOURCES = {"emptyDir", "secret", "configMap", "persistentVolumeClaim"}
 """Allowed kinds of volumes: none from the node, and none that tells of pod or cluster (downwardAPI,
 projected)."""
@@ -27,7 +27,7 @@ def pods() -> Iterator[tuple[str, Pod]]:
             build, server = replace(BUILD, identity=identity), replace(SERVER, identity=identity)
             yield f"build, {whose}", buildpod.build_pod(build, site)
             yield f"notebook, {whose}", serverpod.pod(server, site, "uid")
-        yield f"helper, {named}", homes.helper("drop", SERVER.name, SERVER.volume, site)
+        yield f"helper, {named}", homes.helper_pod("drop", SERVER.name, SERVER.volume, site)
 
 
 every_pod = pytest.mark.parametrize("pod", [pytest.param(pod, id=name) for name, pod in pods()])

@@ -16,7 +16,7 @@ from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
 from sessions.errors import TemporaryError
 from sessions.installation import ownership
-from sessions.installation.known import Verdict
+from sessions.installation.known import OwnershipStatus
 from sessions.models import Build, Session
 from sessions.states import ProjectState, SessionState
 from sessions.watch.reconcile import reconcile
@@ -43,7 +43,7 @@ def backend(api: ApiServer, settings) -> Iterator[KubernetesBackend]:
     backend = backends.get_backend()
     assert isinstance(backend, KubernetesBackend)
     backend._cluster = Cluster("test", api.kubeconfig, labels=backend._namespace.labels)
-    backend.give_installation(MINE)
+    backend.ensure_installation(MINE)
     yield backend
     backends.get_backend.cache_clear()
 
@@ -65,7 +65,8 @@ def changes_in(api: ApiServer, worker: Worker) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("installation", "verdict"), [("", Verdict.UNDECIDED), (THEIRS, Verdict.FOREIGN)]
+    ("installation", "verdict"),
+    [("", OwnershipStatus.UNDECIDED), (THEIRS, OwnershipStatus.FOREIGN)],
 )
 def test_an_empty_or_another_database_ends_and_removes_nothing(
     api: ApiServer,
@@ -73,17 +74,17 @@ def test_an_empty_or_another_database_ends_and_removes_nothing(
     worker: Worker,
     ada: User,
     installation: str,
-    verdict: Verdict,
+    verdict: OwnershipStatus,
 ) -> None:
     """Not even what has the number of a notebook or build of its own that is over."""
     if installation:
-        Installation.objects.take(installation)
+        Installation.objects.set_id(installation)
     over = Session.objects.get(project=project_in(ProjectState.STOPPED, ada))
     build = Build.objects.get()
     worker.lose()
     runs(backend, over.pk, build.pk)
     assert changes_in(api, worker) == []
-    assert ownership.noted() == verdict
+    assert ownership.recorded() == verdict
     for remove, number in ((tasks.remove_server, over.pk), (tasks.cancel_build, build.pk)):
         with pytest.raises(TemporaryError, match="do not belong together"):
             remove(number)
@@ -93,14 +94,14 @@ def test_an_empty_or_another_database_ends_and_removes_nothing(
 def test_an_older_database_ends_nothing_that_it_does_not_know_and_goes_on_with_the_rest(
     api: ApiServer, backend: KubernetesBackend, worker: Worker, ada: User
 ) -> None:
-    Installation.objects.take(MINE)
+    Installation.objects.set_id(MINE)
     project = project_in(ProjectState.READY, ada)
     known = Session.objects.get(project=project)
     runs(backend, LATER, LATER)
     backend.ensure_server(replace(SERVER, id=known.pk, name=project.name))
     worker.lose()
     assert changes_in(api, worker) == []
-    assert ownership.noted() == Verdict.OLDER
+    assert ownership.recorded() == OwnershipStatus.OLDER
     assert {report.id for report in backend.servers()} == {known.pk, LATER}
     known.refresh_from_db()
     assert known.state == SessionState.READY

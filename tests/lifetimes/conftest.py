@@ -13,8 +13,8 @@ from portal.mail import outbox
 from portal.models import User
 from sessions import capacity, tasks
 from sessions.culling.cull import cull
-from sessions.culling.policy import Clock, are_to_be_asked, unbroken_since
-from sessions.models import Heartbeat, Project, Session, Sign
+from sessions.culling.policy import JumpDetector, continuous_since, needs_provider_check
+from sessions.models import Heartbeat, HeartbeatName, Project, Session
 from sessions.states import ProjectState, SessionState
 from tests.scripted import ScriptedBackend
 from tests.stages import project_in
@@ -35,26 +35,26 @@ class Portal:
         self.sends_letters = True
         monkeypatch.setattr(timezone, "now", lambda: self.now)
 
-    def _started(self) -> Clock:
-        return Clock(lambda: self.now, lambda: self.steady)
+    def _started(self) -> JumpDetector:
+        return JumpDetector(lambda: self.now, lambda: self.steady)
 
     def look(self) -> None:
         """Do what `watch` does each minute, as far as culling goes."""
         self._see()
         cull(self.clock)
-        if outbox.are_sent() and self.sends_letters:
+        if outbox.is_mail_enabled() and self.sends_letters:
             outbox.deliver_due()
 
     def _see(self) -> None:
         """Have all notebooks report that they are idle, except those of the projects in
         ``mute``."""
-        capacity.look()
-        if are_to_be_asked():  # as `reconcile` has the worker do it
+        capacity.refresh()
+        if needs_provider_check():  # as `reconcile` has the worker do it
             tasks.ask_providers()
         if self.notebooks_answer:
             running = Session.objects.filter(state=SessionState.READY)
             running.exclude(project__in=self.mute).update(asked=self.now)
-            Heartbeat.objects.beat(Sign.ACTIVITY, within=HOUR)
+            Heartbeat.objects.beat(HeartbeatName.ACTIVITY, within=HOUR)
 
     def live(self, time: timedelta) -> None:
         """Let this much time pass with the portal at work. To save time, it notes now and then that
@@ -66,7 +66,7 @@ class Portal:
                 self.look()
             else:
                 self._see()
-                unbroken_since(self.clock)
+                continuous_since(self.clock)
 
     def sleep(self, time: timedelta) -> None:
         """Let this much time pass without a check."""
@@ -81,7 +81,7 @@ class Portal:
         self.clock = self._started()
 
     def beats_since(self) -> datetime:
-        return Heartbeat.objects.get(name=Sign.CULLING).since
+        return Heartbeat.objects.get(name=HeartbeatName.CULLING).since
 
 
 @pytest.fixture

@@ -55,15 +55,15 @@ def test_it_is_said_in_its_story_and_in_what_was_removed(ada, portal, unused):
 
 
 def test_nothing_is_deleted_while_the_data_are_another_databases(ada, portal, unused, backend):
-    Installation.objects.take("a" * 32)
+    Installation.objects.set_id("a" * 32)
     project = unused(ada)
     portal.live(2 * DAY - MINUTE)
     backend.place = "b" * 32
-    ownership.look()
+    ownership.check_and_record()
     portal.live(DAY)
     assert not now_is(project).removed
-    Installation.objects.take("b" * 32)
-    ownership.look()
+    Installation.objects.set_id("b" * 32)
+    ownership.check_and_record()
     portal.live(MINUTE)
     assert now_is(project).removed == portal.now
 
@@ -183,7 +183,7 @@ def test_of_keep_and_deletion_one_wins_whichever_comes_first(ada, portal, unused
     seen = [now_is(first), now_is(second)]
     lifecycle.keep(seen[0], ada)
     for project in seen:
-        cull.delete(project, 7)
+        cull.delete_unused(project, 7)
     assert not now_is(first).removed
     assert now_is(second).removed
     with pytest.raises(StateConflict, match=r"project\.deleted"):
@@ -196,7 +196,7 @@ def test_two_passes_at_once_delete_once(ada, portal, unused):
     portal.live(2 * DAY - MINUTE)
     seen = now_is(project)
     portal.live(MINUTE)
-    cull.delete(seen, 7)
+    cull.delete_unused(seen, 7)
     portal.look()
     assert Removal.objects.count() == 1
     assert Event.objects.filter(project=project, message__startswith="Deleted").count() == 1
@@ -208,7 +208,7 @@ def test_a_project_of_which_a_person_disposes_is_not_said_to_have_gone_by_itself
     project = unused(ada)
     portal.live(DAY)
     lifecycle.delete(now_is(project), ada)
-    assert [each.goes for each in Project.objects.gone_from(ada, portal.now - DAY)] == [None]
+    assert [each.goes for each in Project.objects.deleted_of(ada, portal.now - DAY)] == [None]
 
 
 def test_queries_do_not_grow_with_the_people(ada, bob, portal, unused):

@@ -10,7 +10,7 @@ import pytest
 
 from portal.models import Letter
 from sessions.culling import cull
-from sessions.models import Heartbeat, Project, Removal, Session, Sign
+from sessions.models import Heartbeat, HeartbeatName, Project, Removal, Session
 from sessions.states import ProjectState, SessionState
 from tests.lifetimes.conftest import DAY, HOUR, MINUTE, Portal, now_is
 
@@ -21,7 +21,7 @@ MONTH = 30 * DAY
 
 def watched(portal: Portal, time: timedelta) -> None:
     """Make it look as if checks had run without a break for this long."""
-    Heartbeat.objects.filter(name=Sign.CULLING).update(since=portal.now - time)
+    Heartbeat.objects.filter(name=HeartbeatName.CULLING).update(since=portal.now - time)
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_not_if_anything_was_done_with_it_since_it_was_looked_at(portal, due, fi
         "last_activity": portal.now, "warned": None, "goes": None, "current": None,
     }  # fmt: skip
     changed(due, **{field: later[field]})
-    cull.delete(due, 7)
+    cull.delete_unused(due, 7)
     assert now_is(due).removed is None
     assert not Removal.objects.exists()
 
@@ -160,7 +160,7 @@ def quiet(ada, portal, unused, settings) -> Project:
 
 
 def stop(portal: Portal, since: timedelta = MONTH) -> str:
-    cull.stop(portal.now - since, portal.now)
+    cull.stop_idle(portal.now - since, portal.now)
     return str(Session.objects.get().state)
 
 

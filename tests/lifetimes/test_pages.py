@@ -55,14 +55,14 @@ def test_to_look_keeps_nothing(as_ada, going):
     for address in ("/going/", "/going/keep/", f"/projects/{going[0].name}/keep/"):
         as_ada.get(address)
         as_ada.head(address)
-    assert Project.objects.going().count() == 2
+    assert Project.objects.expiring().count() == 2
 
 
 def test_all_are_kept_by_one_click_that_says_so(as_ada, going):
     answer = as_ada.post("/going/keep/", {"next": "/account/"}, follow=True)
     assert answer.redirect_chain == [("/account/", 303)]
     assert "2 projects stay." in answer.content.decode()
-    assert not Project.objects.going().exists()
+    assert not Project.objects.expiring().exists()
 
 
 def test_one_is_kept_and_the_other_goes_on_going(as_ada, portal, going):
@@ -84,7 +84,7 @@ def test_nobody_keeps_without_a_token_against_forgery(ada, going):
     client.force_login(ada)
     assert client.post("/going/keep/").status_code == 403
     assert client.post(f"/projects/{going[0].name}/keep/").status_code == 403
-    assert Project.objects.going().count() == 2
+    assert Project.objects.expiring().count() == 2
 
 
 def test_what_went_for_good_stands_on_the_first_page_for_a_week(as_ada, portal, going, settings):

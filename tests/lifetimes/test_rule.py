@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sessions.culling.policy import WARNING, deletes_at, patience
+from sessions.culling.policy import WARNING_PERIOD, deletes_at, idle_period
 
 pytestmark = pytest.mark.databases
 
@@ -20,12 +20,12 @@ def test_it_goes_when_its_days_have_passed(days):
 
 
 def test_who_has_a_single_day_is_left_alone_for_half_of_it():
-    assert patience(1) == timedelta(hours=12)
+    assert idle_period(1) == timedelta(hours=12)
     assert deletes_at(NOW, None, 1, NOW) == NOW + timedelta(hours=36)
 
 
 def test_one_that_is_overdue_goes_after_a_full_warning():
-    assert deletes_at(NOW - YEAR, None, 7, NOW) == NOW + WARNING
+    assert deletes_at(NOW - YEAR, None, 7, NOW) == NOW + WARNING_PERIOD
 
 
 def test_what_was_announced_holds():
@@ -34,7 +34,7 @@ def test_what_was_announced_holds():
 
 @pytest.mark.parametrize("days", [0, 36_501, 1_000_000])
 def test_zero_and_what_nobody_lives_to_see_is_never(days):
-    assert patience(days) is None
+    assert idle_period(days) is None
     assert deletes_at(NOW - YEAR, NOW, days, NOW) is None
 
 

@@ -11,7 +11,7 @@ from portal.accounts.oidc.provider import Provider
 from portal.models import User
 from sessions.culling import policy
 from sessions.models import Condition, Heartbeat
-from sessions.models.operations import SIGN_IN
+from sessions.models.operations import SIGN_IN_CONDITION
 from sessions.watch import conditions
 from tests.lifetimes.conftest import DAY, HOUR, MINUTE, now_is
 from tests.oidc.hostile import Hostile
@@ -38,8 +38,8 @@ def is_away(campus: Hostile, *, away: bool = True) -> None:
 
 
 def noted() -> str:
-    conditions.look()
-    return Condition.objects.get(part=SIGN_IN).problem
+    conditions.record_all()
+    return Condition.objects.get(part=SIGN_IN_CONDITION).problem
 
 
 def test_nothing_goes_of_those_who_cannot_sign_in_and_afterwards_they_have_a_whole_day(
@@ -103,20 +103,20 @@ def test_one_that_is_described_by_hand_is_asked_for_its_keys(settings, campus, p
 
 def test_a_provider_is_asked_every_few_minutes_and_each_minute_while_it_is_away(campus, portal):
     portal.look()
-    assert not policy.are_to_be_asked()
+    assert not policy.needs_provider_check()
     portal.sleep(4 * MINUTE)
-    assert not policy.are_to_be_asked()
+    assert not policy.needs_provider_check()
     portal.sleep(2 * MINUTE)
-    assert policy.are_to_be_asked()
+    assert policy.needs_provider_check()
     is_away(campus)
     portal.look()
-    assert policy.are_to_be_asked()
+    assert policy.needs_provider_check()
 
 
 def test_without_providers_nobody_is_asked_and_health_says_nothing(campus, portal, settings):
     portal.look()
     settings.OIDC_PROVIDERS = {}
-    conditions.look()
-    assert not Condition.objects.filter(part=SIGN_IN).exists()
-    assert not policy.are_to_be_asked()
+    conditions.record_all()
+    assert not Condition.objects.filter(part=SIGN_IN_CONDITION).exists()
+    assert not policy.needs_provider_check()
     assert Heartbeat.objects.filter(name__startswith="provider-").count() == 1

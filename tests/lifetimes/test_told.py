@@ -42,7 +42,7 @@ class Away:
 
 
 def mail_condition(part: str) -> str:
-    conditions.look()
+    conditions.record_all()
     return Condition.objects.get(part=part).problem
 
 
@@ -74,7 +74,7 @@ def test_while_the_mail_server_is_away_the_deletion_is_put_off_until_a_day_after
         portal.live(3 * DAY)
         assert not now_is(project).removed
         assert now_is(project).goes > portal.now + 22 * HOUR  # as pages and API say
-        assert mail_condition("deletions") == conditions.UNTOLD
+        assert mail_condition("deletions") == conditions.LETTERS_UNSENT
     portal.sleep(MINUTE)
     portal.look()
     (letter,) = server.letters
@@ -138,7 +138,7 @@ def test_a_project_that_is_kept_as_its_letter_is_written_stays_kept(ada, portal,
     portal.sends_letters = False
     portal.look()
     lifecycle.keep(now_is(project), ada)
-    warn._move(Project.objects.filter(pk=project.pk), portal.now + DAY)
+    warn._reschedule(Project.objects.filter(pk=project.pk), portal.now + DAY)
     assert now_is(project).goes is None
 
 
@@ -158,9 +158,11 @@ def test_after_two_weeks_of_refusals_staff_decide(
     portal.look()
     refused(portal, 2)
     assert (bool(now_is(his).removed), now_is(hers).removed) == (True, None)
-    assert Letter.objects.get(to=ada).attempts < ATTEMPTS or not Project.objects.undecided()
+    assert (
+        Letter.objects.get(to=ada).attempts < ATTEMPTS or not Project.objects.with_refused_letter()
+    )
     refused(portal, 13)
-    assert set(Project.objects.undecided()) == {hers, untold}
+    assert set(Project.objects.with_refused_letter()) == {hers, untold}
     assert "portal.undecided" in as_vera.get("/admin/").content.decode()
     address = "/admin/notebook_sessions/project/"
     page = as_stan.get(f"{address}?deletion=undecided").content.decode()
@@ -176,7 +178,7 @@ def test_after_two_weeks_of_refusals_staff_decide(
     decide("delete", untold)
     assert now_is(hers).goes is None
     assert now_is(untold).removed
-    assert not Project.objects.undecided()
+    assert not Project.objects.with_refused_letter()
 
 
 @pytest.mark.slow("two weeks go by, with a look every six hours", seconds=120)

@@ -12,8 +12,8 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
 from portal.accounts.oidc.flow import safe_next
-from portal.pages.responses import came_from
-from portal.pages.sign_in import SignIn, SignOut
+from portal.pages.responses import return_address
+from portal.pages.sign_in import SignInView, SignOutView
 from tests.conftest import signed_in
 from tests.oidc.conftest import Arrive, come_back, leave
 from tests.oidc.hostile import Hostile
@@ -68,7 +68,7 @@ def stays(address: str) -> bool:
     return urljoin("http://testserver/sign-in/", read).startswith("http://testserver/")
 
 
-def by_view(view: type[SignIn | SignOut], request: HttpRequest) -> str:
+def by_view(view: type[SignInView | SignOutView], request: HttpRequest) -> str:
     asked = view()
     asked.setup(request)
     return asked.get_redirect_url()
@@ -77,11 +77,11 @@ def by_view(view: type[SignIn | SignOut], request: HttpRequest) -> str:
 ASK = RequestFactory()
 RULES: dict[str, Callable[[str], str]] = {
     "for a provider": lambda where: safe_next(ASK.get("/"), where),
-    "after a form": lambda where: came_from(ASK.post("/", {"next": where})),
-    "sign in, query": lambda where: by_view(SignIn, ASK.get("/", {"next": where})),
-    "sign in, form": lambda where: by_view(SignIn, ASK.post("/", {"next": where})),
-    "sign out, query": lambda where: by_view(SignOut, ASK.get("/", {"next": where})),
-    "sign out, form": lambda where: by_view(SignOut, ASK.post("/", {"next": where})),
+    "after a form": lambda where: return_address(ASK.post("/", {"next": where})),
+    "sign in, query": lambda where: by_view(SignInView, ASK.get("/", {"next": where})),
+    "sign in, form": lambda where: by_view(SignInView, ASK.post("/", {"next": where})),
+    "sign out, query": lambda where: by_view(SignOutView, ASK.get("/", {"next": where})),
+    "sign out, form": lambda where: by_view(SignOutView, ASK.post("/", {"next": where})),
 }
 
 

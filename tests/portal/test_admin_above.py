@@ -125,7 +125,7 @@ def test_an_operator_takes_no_token_and_no_grant_from_a_superuser(as_stan, as_ro
 def test_whoever_was_given_a_role_may_not_do_more_with_its_group(as_stan, stan):
     """Roles keep their names, and what they may is a superuser's to say."""
     for role in roles.ROLES:
-        group = roles.ensure(role)
+        group = roles.ensure_group(role)
         address = f"{GROUPS}{group.pk}/change/"
         as_stan.post(address, {**filled_in(as_stan.get(address)), "name": "mine"})
         group.refresh_from_db()

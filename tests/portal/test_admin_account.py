@@ -21,7 +21,7 @@ def kept(settings, tmp_path: Path) -> Path:
 
 def started() -> str:
     """Return what a start prints about the password."""
-    return bootstrap.ensure() or bootstrap.known()
+    return bootstrap.ensure_admin() or bootstrap.describe_password()
 
 
 def account() -> User:
@@ -38,14 +38,14 @@ def test_the_first_start_makes_up_a_password_and_shows_it(kept):
 
 
 def test_a_later_start_says_only_where_the_password_stands(kept):
-    bootstrap.ensure()
+    bootstrap.ensure_admin()
     said = started()
     assert str(kept) in said
     assert kept.read_text().strip() not in said
 
 
 def test_a_password_that_was_changed_is_no_longer_told_of(kept):
-    bootstrap.ensure()
+    bootstrap.ensure_admin()
     admin = account()
     admin.set_password("another one")
     admin.save()
@@ -63,5 +63,5 @@ def test_a_given_password_is_used_and_not_written_down(kept, settings):
 
 
 def test_nobody_gets_an_account_where_there_are_some(kept, ada):
-    bootstrap.ensure()
+    bootstrap.ensure_admin()
     assert not User.objects.filter(username="admin").exists()

@@ -87,7 +87,7 @@ def test_once_its_removal_is_confirmed_its_name_is_forgotten(as_root, ada, root,
     assert row.volume == ""
     assert row.removed
     assert not re.search(r"\bada\b", text_of(as_root.get(f"{LIST}{row.pk}/change/")))
-    assert erase.is_taken("ada")
+    assert erase.is_erased_name("ada")
 
 
 @pytest.mark.parametrize("who", ["eve", "ada", "bob", "vera", "sue"])

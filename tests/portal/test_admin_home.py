@@ -19,7 +19,7 @@ from portal.models import User
 from quotas.models import LimitRequest
 from sessions import backends, capacity
 from sessions.backends import Problem
-from sessions.models import Capacity, Heartbeat, Session, Sign
+from sessions.models import Capacity, Heartbeat, HeartbeatName, Session
 from tests.sessions.ran import ran
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
@@ -94,7 +94,7 @@ def test_an_empty_portal_explains_itself(as_root):
 
 
 def test_what_runs_stands_against_what_there_is(as_root, busy):
-    capacity.look()
+    capacity.refresh()
     page = home(as_root)
     for words in ("4 of 16 CPU", "8 of 64 GB", "1 of 2 GPU"):
         assert words in page
@@ -106,7 +106,7 @@ def test_what_runs_stands_against_what_there_is(as_root, busy):
 
 def test_where_the_portal_may_not_look_it_says_so(as_root, busy, backend):
     backend.there_is = None
-    capacity.look()
+    capacity.refresh()
     page = home(as_root)
     assert "nodes.yaml" in page
     assert "4 CPU" in page
@@ -114,7 +114,7 @@ def test_where_the_portal_may_not_look_it_says_so(as_root, busy, backend):
 
 def test_without_gpus_none_are_shown(as_root, ada, backend):
     backend.there_is = backends.Capacity(cpu=4, memory_gb=8, gpu=0)
-    capacity.look()
+    capacity.refresh()
     assert "<dt>GPU" not in home(as_root)
     ran(ada, hours_ago(1), None, gpu=1)
     assert "<dt>GPU" in home(as_root)
@@ -137,7 +137,7 @@ def test_each_figure_leads_to_the_list_behind_it(as_root, busy):
 
 
 def test_what_is_wrong_is_said_first_with_what_to_do(as_root, backend):
-    Heartbeat.objects.beat(Sign.WATCH, within=timedelta(minutes=1))
+    Heartbeat.objects.beat(HeartbeatName.WATCH, within=timedelta(minutes=1))
     assert "Nothing that the portal knows of" in home(as_root)
     backend.troubles = [Problem("local.no-git", "The program git is missing.", "Install it.")]
     Heartbeat.objects.update(at=hours_ago(1))

@@ -15,7 +15,7 @@ from django.test import Client
 import portal.urls  # noqa: F401  which has the admin find all that is in it
 from keys.models import Token
 from portal import roles
-from portal.adminsite.guard import Guarded
+from portal.adminsite.guard import AdminGuard
 from portal.models import Letter, User
 from quotas.models import LimitSet
 from sessions.models import Project, Session
@@ -80,7 +80,7 @@ def filters_of(site: Any) -> tuple[set[str], set[str]]:
 
 
 def test_every_admin_is_guarded():
-    assert all(isinstance(site, Guarded) for site in admin.site._registry.values())
+    assert all(isinstance(site, AdminGuard) for site in admin.site._registry.values())
 
 
 @pytest.mark.parametrize("model", LISTS, ids=lambda model: model._meta.label)
@@ -161,7 +161,7 @@ def test_a_search_leaves_out_rows_that_its_reader_may_not_see(ada):
         return len(page.context["cl"].result_list)
 
     assert (rows("laptop"), rows("ada@example.org")) == (1, 0)
-    roles.give(clerk, "viewer")
+    roles.assign_role(clerk, "viewer")
     assert rows("ada@example.org") == 1
 
 

@@ -16,8 +16,8 @@ from django.utils import timezone
 from portal.models import User
 from quotas.models import LimitSet
 from sessions import lifecycle
-from sessions.admin.bulk_action import MOST
-from sessions.admin.display import took
+from sessions.admin.bulk_action import MAX_ROWS
+from sessions.admin.display import format_duration
 from sessions.models import Build, Project, Session
 from sessions.states import BuildState, ProjectState, SessionState
 from tests.conftest import signed_in
@@ -203,7 +203,7 @@ def test_what_builds_print_is_text(shelf, vera):
 )
 def test_durations_are_read_at_a_glance(seconds, text):
     begin = timezone.now()
-    assert took(begin, begin + timedelta(seconds=seconds)) == text
+    assert format_duration(begin, begin + timedelta(seconds=seconds)) == text
 
 
 # --- Acting ---
@@ -253,10 +253,10 @@ def test_support_restores_several_and_deletes_one_for_good_which_is_written_down
     assert "It is there again with its files, stopped" in asked
     said = told(act(sue, "project", "restore", *gone))
     assert "Restore: " in said
-    assert not Project.objects.set_aside().exists()
+    assert not Project.objects.restorable().exists()
     act(sue, "project", "delete_for_good", gone[0])
     [row] = Project.objects.filter(removed__isnull=False)
-    assert not row.is_set_aside
+    assert not row.is_restorable
     said = told(act(sue, "project", "restore", row, by="?deleted=yes"))
     assert f"Not possible for {row.name}: It is gone for good" in said
     entries = LogEntry.objects.filter(object_id=str(row.pk)).order_by("pk")
@@ -332,7 +332,7 @@ def test_too_many_at_once_are_refused_in_words(ada, sue, backend):
     project = project_in(ProjectState.STOPPED, ada)
     rows = [
         Project(owner=ada, name=f"p{n}", provider="git", repository="r", url="u")
-        for n in range(MOST + 1)
+        for n in range(MAX_ROWS + 1)
     ]
     Project.objects.bulk_create(rows)
     data = {"action": "delete", "select_across": "1", "_selected_action": [project.pk]}

@@ -49,7 +49,7 @@ def test_by_the_admin(ada, root, as_root):
 def test_by_a_claim_of_the_identity_provider(ada):
     before = changes_of(ada, "is_superuser")
     for names in (["chiefs"], []):
-        people.settle(ada, names, POLICY)
+        people.sync_groups(ada, names, POLICY)
         ada.save()
     found = changes_of(ada, "is_superuser")[len(before) :]
     assert found == [(["False", "True"], None), (["True", "False"], None)]
@@ -64,7 +64,7 @@ def test_by_erasing(root, backend):
 
 def test_by_commands_and_at_the_first_start(settings):
     settings.PORTAL_ADMIN_PASSWORD = "long enough to be one"
-    bootstrap.ensure()
+    bootstrap.ensure_admin()
     call_command("createsuperuser", interactive=False, username="second", email="s@example.org",
                  stdout=StringIO())  # fmt: skip
     for user in User.objects.filter(username__in=[bootstrap.USERNAME, "second"]):
@@ -90,7 +90,7 @@ def test_disabling_enabling_and_signing_out_are_told_as_they_are(ada, backend):
 
 
 def test_roles_and_single_rights_stand_there_with_their_names(ada):
-    roles.give(ada, "support")
+    roles.assign_role(ada, "support")
     ada.groups.remove(Group.objects.get(name="support"))
     ada.user_permissions.add(Permission.objects.get(codename="view_token"))
     entries = LogEntry.objects.get_for_object(ada).order_by("pk")

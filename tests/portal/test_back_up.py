@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from keys.keypairs import ensure
 from keys.models import KeyPair, Token
-from portal.lib.datafolder import only_one
+from portal.lib.datafolder import exclusive_lock
 from portal.models import User
 from portal.privacy import erase
 from sessions.backends import ServerReport
@@ -81,7 +81,7 @@ def test_people_find_their_keys_tokens_and_projects(
 
     assert User.objects.get().check_password("ada's password")
     assert KeyPair.objects.get().public == pair.public
-    assert Token.objects.of_secret(secret)
+    assert Token.objects.find_by_secret(secret)
     assert Project.objects.get().name == name
 
 
@@ -191,7 +191,7 @@ def test_another_kind_of_database_is_refused(new: Path, kept: Path):
 
 
 def test_a_portal_that_runs_is_not_replaced(new: Path, kept: Path):
-    with only_one(), pytest.raises(CommandError, match="A portal runs"):
+    with exclusive_lock(), pytest.raises(CommandError, match="A portal runs"):
         call_command("restore", kept)
 
 

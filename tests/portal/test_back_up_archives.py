@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from portal.backup import archives
-from portal.backup.archives import DIFFERENT, NOT_IN_IT, Contents
+from portal.backup.archives import DIFFERENT, NOT_IN_ARCHIVE, Contents
 from portal.backup.programs import BackupError
-from portal.backup.survey import LONGEST, SOCKET, TOO_LONG, digest, survey
+from portal.backup.survey import MAX_PATH_BYTES, SOCKET, TOO_LONG, digest, survey
 from tests.tightdisk import tight_disk
 
 READ_ALL = bytes.fromhex("02000000 01000600 ffffffff 02000400 e8030000 04000400 ffffffff")
@@ -52,7 +52,7 @@ def test_hidden_files_are_in_it_whatever_the_folder_around_them_is_called(folder
         (folder / name).write_text(name)
     new, _contents = again(folder, tmp_path)
     assert (new / "projects/.git/HEAD").read_text() == "projects/.git/HEAD"
-    assert {"homes/.x", ".env", "x/projects/.env"} <= survey(new).facts.keys()
+    assert {"homes/.x", ".env", "x/projects/.env"} <= survey(new).files.keys()
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_what_no_program_can_open_is_left_out_and_listed(folder, tmp_path):
     new, contents = again(folder, tmp_path)
     left = reasons(contents.left_out)
     assert left[SOCKET] == ["door"]
-    assert len(left[TOO_LONG][0]) >= LONGEST - 2
+    assert len(left[TOO_LONG][0]) >= MAX_PATH_BYTES - 2
     assert contents.missing == []
-    assert max(map(len, survey(new).facts)) < LONGEST
+    assert max(map(len, survey(new).files)) < MAX_PATH_BYTES
 
 
 def test_contents_are_counted_and_sampled(folder, tmp_path):
@@ -135,7 +135,7 @@ def test_contents_are_counted_and_sampled(folder, tmp_path):
     contents = archives.pack(folder, tmp_path / "ada.tar")
     assert contents.entries == 31
     assert len(contents.samples) == archives.SAMPLES
-    facts = survey(folder).facts
+    facts = survey(folder).files
     assert all(digest(folder, p, facts[p]) == made for p, made in contents.samples.items())
 
 
@@ -160,7 +160,7 @@ def test_an_archive_that_lacks_a_file_is_noticed(folder, tmp_path, monkeypatch):
     """Such as `tar` made when a pattern hit more than it should, and reported success."""
     tar_that(tmp_path, monkeypatch, 'exec $tar --exclude=notes.txt "$@"')
     contents = archives.pack(folder, tmp_path / "ada.tar")
-    assert reasons(contents.missing) == {NOT_IN_IT: ["notes.txt"]}
+    assert reasons(contents.missing) == {NOT_IN_ARCHIVE: ["notes.txt"]}
 
 
 def test_an_archive_with_other_bytes_is_noticed(folder, tmp_path, monkeypatch):
@@ -210,7 +210,7 @@ def test_a_link_that_takes_a_folders_place_leads_nowhere(folder, tmp_path, monke
     tar_that(tmp_path, monkeypatch, f'{swap}; exec $tar "$@"')
     archives.pack(folder, tmp_path / "ada.tar")
     assert b"secret\n" not in (tmp_path / "ada.tar").read_bytes().replace(b"secret/", b"")
-    facts = survey(folder).facts
+    facts = survey(folder).files
     assert facts["sub"].kind == "link"
     assert "sub/key" not in facts
 
@@ -220,7 +220,7 @@ def test_a_file_that_cannot_be_read_is_missing_and_the_rest_is_there(folder, tmp
     said = "tar: ./broken: Read error at byte 0: Input/output error"
     tar_that(tmp_path, monkeypatch, f'$tar --exclude=./broken "$@"; echo "{said}" >&2; exit 2')
     contents = archives.pack(folder, tmp_path / "ada.tar")
-    assert reasons(contents.missing) == {NOT_IN_IT: ["broken"]}
+    assert reasons(contents.missing) == {NOT_IN_ARCHIVE: ["broken"]}
     assert contents.entries == 1
 
 
@@ -252,5 +252,5 @@ def test_an_archive_of_the_first_format_is_unpacked_without_its_folders_name(tmp
     os.link(tmp_path / "homes" / "ada" / "a", tmp_path / "homes" / "ada" / "b")
     subprocess.run(["tar", "-cf", tmp_path / "homes.tar", "-C", tmp_path, "homes"], check=True)
     (tmp_path / "new").mkdir()
-    assert archives.unpack(tmp_path / "homes.tar", tmp_path / "new", inner=1) == ""
+    assert archives.unpack(tmp_path / "homes.tar", tmp_path / "new", strip_components=1) == ""
     assert (tmp_path / "new" / "ada" / "a").samefile(tmp_path / "new" / "ada" / "b")

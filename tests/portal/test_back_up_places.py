@@ -47,7 +47,7 @@ def files(folder: Path) -> set[str]:
     """Return the files below, also behind links directly in it, without those that were moved
     aside."""
     found = subprocess.check_output(
-        ["find", "-L", ".", "-name", f"*{swap.NAME}*", "-prune", "-o", "-type", "f", "-print"],
+        ["find", "-L", ".", "-name", f"*{swap.ASIDE_PREFIX}*", "-prune", "-o", "-type", "f", "-print"],
         cwd=folder, text=True,
     )  # fmt: skip
     return {path.removeprefix("./") for path in found.splitlines()}
@@ -94,7 +94,7 @@ def test_a_link_to_another_disk_stays_one_and_what_was_there_is_beside_it(
     assert restored(settings, tmp_path / "kept", data, "--force") == HERS
     assert (data / name).is_symlink()
     (kept,) = disk.rglob("later")
-    assert f".{swap.NAME}" in str(kept)
+    assert f".{swap.ASIDE_PREFIX}" in str(kept)
 
 
 def test_a_new_disk_with_nothing_but_its_lost_and_found_counts_as_empty(
@@ -121,7 +121,7 @@ def test_a_mount_point_is_restored_into(data, tmp_path, settings, name):
         assert restored(settings, tmp_path / "kept", data, "--force") == HERS
         assert os.path.ismount(seen)
         assert (seen / "lost+found").is_dir()
-        assert len([*seen.glob(f".{swap.NAME}*/later")]) == 1
+        assert len([*seen.glob(f".{swap.ASIDE_PREFIX}*/later")]) == 1
 
 
 def test_what_is_hidden_at_the_top_is_left_out_and_listed(data, tmp_path, capsys):
@@ -135,14 +135,14 @@ def test_what_is_hidden_at_the_top_is_left_out_and_listed(data, tmp_path, capsys
 
 
 def test_under_which_uids_the_files_lie_comes_along(data, tmp_path, settings, capsys):
-    owners.note(data / "homes", base=700_000)
-    owners.note(data / "homes", own=1234)
+    owners.record_uids(data / "homes", base=700_000)
+    owners.record_uids(data / "homes", own=1234)
     call_command("back_up", tmp_path / "kept")
     assert "hidden" not in capsys.readouterr().out
     new = tmp_path / "new" / "homes"
     assert restored(settings, tmp_path / "kept", new.parent) == {*HERS, "homes/.uids"}
-    owners.note(new, base=800_000)
-    assert owners.before(new, 7) == {700_007, 800_007, 1234}
+    owners.record_uids(new, base=800_000)
+    assert owners.former_uids(new, 7) == {700_007, 800_007, 1234}
 
 
 def test_a_link_whose_disk_is_not_there_makes_no_whole_backup(data, tmp_path, capsys, settings):
@@ -240,7 +240,7 @@ def test_a_restore_that_broke_off_is_begun_again(data, tmp_path, settings, ada, 
     Erasure.objects.create(username="0" * 64)
     database = next((tmp_path / "kept").glob("database.*"))
     whole = database.read_bytes()
-    real = swap.put
+    real = swap.move_into_place
     calls = []
 
     def breaking(grown: Path, target: Path) -> None:
@@ -262,18 +262,18 @@ def test_a_restore_that_broke_off_is_begun_again(data, tmp_path, settings, ada, 
     call_command("restore", tmp_path / "kept")
 
     assert files(data) >= HERS
-    (place,) = data.glob(f"{swap.NAME}*")
+    (place,) = data.glob(f"{swap.ASIDE_PREFIX}*")
     assert [path.read_text() for path in place.rglob("later")] == ["later"]
-    assert not [*data.rglob(swap.GROWING)]
+    assert not [*data.rglob(swap.STAGING)]
     call_command("back_up", tmp_path / "other")
 
 
 def test_backups_keep_apart_from_a_restore_and_not_from_each_other(data, tmp_path):
-    with preconditions.lock(alone=False):
+    with preconditions.lock(exclusive=False):
         call_command("back_up", tmp_path / "kept")
         with pytest.raises(CommandError, match="under way"):
             call_command("restore", tmp_path / "kept", "--force")
-    with preconditions.lock(alone=True), pytest.raises(CommandError, match="under way"):
+    with preconditions.lock(exclusive=True), pytest.raises(CommandError, match="under way"):
         call_command("back_up", tmp_path / "other")
 
 
@@ -287,17 +287,17 @@ def test_what_a_killed_backup_left_is_removed_by_the_next(data, tmp_path):
 
 
 def test_what_is_noted_of_uids_travels_with_the_folders(data, tmp_path, settings, capsys):
-    owners.note(data / "homes", base=70_000)
+    owners.record_uids(data / "homes", base=70_000)
     call_command("back_up", tmp_path / "kept")
     assert "Left out" not in capsys.readouterr().out
-    owners.note(data / "homes", base=80_000)
+    owners.record_uids(data / "homes", base=80_000)
     for new in (tmp_path / "new", data):
         restored(settings, tmp_path / "kept", new, "--force")
-        assert owners.given(new / "homes").bases == (70_000,)
+        assert owners.known_uids(new / "homes").bases == (70_000,)
 
 
 def test_the_installations_id_comes_along(data, tmp_path, settings):
-    Installation.objects.take("a" * 32)
+    Installation.objects.set_id("a" * 32)
     (data / "installation").write_text("a" * 32 + "\n")
     call_command("back_up", tmp_path / "kept")
     restored(settings, tmp_path / "kept", tmp_path / "new")

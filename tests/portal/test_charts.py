@@ -8,10 +8,20 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from portal.lib.charts import FOOT, HEIGHT, TOP, Place, columns, gauge, line, swatch, top_of
+from portal.lib.charts import (
+    FOOT,
+    HEIGHT,
+    TOP,
+    DataPoint,
+    column_chart,
+    gauge,
+    line_chart,
+    scale_maximum,
+    swatch,
+)
 
 HOSTILE = "\"><script>alert(1)</script>&amp;'{0}%(x)s"
-THREE = [Place((4, 1), "one", "A"), Place((0, 0), "two"), Place((10, 0), "three", "C")]
+THREE = [DataPoint((4, 1), "one", "A"), DataPoint((0, 0), "two"), DataPoint((10, 0), "three", "C")]
 
 
 def read(drawn: str) -> ET.Element:
@@ -28,7 +38,7 @@ def parts(drawn: str, name: str) -> list[ET.Element]:
 
 
 def test_a_chart_says_what_it_is_and_what_it_shows():
-    chart = read(columns("days", "Launches", "15 in all", THREE))
+    chart = read(column_chart("days", "Launches", "15 in all", THREE))
     title, summary = chart.find("title"), chart.find("desc")
     assert (title.text, summary.text) == ("Launches", "15 in all")
     assert chart.get("role") == "img"
@@ -36,7 +46,7 @@ def test_a_chart_says_what_it_is_and_what_it_shows():
 
 
 def test_columns_are_as_high_as_their_values_and_upon_one_another():
-    drawn = columns("days", "t", "s", THREE)
+    drawn = column_chart("days", "t", "s", THREE)
     room = HEIGHT - TOP - FOOT
     fine, failed = parts(drawn, "part-0"), parts(drawn, "part-1")
     assert [number(each, "height") for each in fine] == pytest.approx([room * 0.4, room])
@@ -46,8 +56,8 @@ def test_columns_are_as_high_as_their_values_and_upon_one_another():
 
 
 def test_columns_stand_side_by_side_within_the_chart():
-    many = [Place((each,), str(each)) for each in range(1, 31)]
-    found = parts(columns("days", "t", "s", many), "part-0")
+    many = [DataPoint((each,), str(each)) for each in range(1, 31)]
+    found = parts(column_chart("days", "t", "s", many), "part-0")
     edges = [(number(each, "x"), number(each, "x") + number(each, "width")) for each in found]
     assert len(edges) == 30
     assert all(before[1] < after[0] for before, after in pairwise(edges))
@@ -55,22 +65,26 @@ def test_columns_stand_side_by_side_within_the_chart():
 
 
 def test_each_place_has_its_hint_and_some_a_word_on_the_axis():
-    chart = read(columns("days", "t", "s", THREE))
+    chart = read(column_chart("days", "t", "s", THREE))
     assert [each.findtext("title") for each in chart.iter("g")] == ["one", "three"]
     words = [each.text for each in chart.iter("text") if "label" in each.attrib["class"]]
     assert words == ["A", "C"]
 
 
 def test_a_line_joins_its_points_and_leaves_out_what_has_no_figure():
-    chart = read(line("ready", "t", "s", [Place((2,), "a"), Place((), "b"), Place((4,), "c")]))
+    chart = read(
+        line_chart(
+            "ready", "t", "s", [DataPoint((2,), "a"), DataPoint((), "b"), DataPoint((4,), "c")]
+        )
+    )
     curves = [each for each in chart.iter("line") if each.get("class") == "curve"]
     dots = list(chart.iter("circle"))
     assert (len(curves), [dot.findtext("title") for dot in dots]) == (1, ["a", "c"])
     assert number(dots[1], "cy") == TOP
 
 
-@pytest.mark.parametrize("draw", [columns, line])
-@pytest.mark.parametrize("places", [[], [Place((0,), "nothing", "A")]])
+@pytest.mark.parametrize("draw", [column_chart, line_chart])
+@pytest.mark.parametrize("places", [[], [DataPoint((0,), "nothing", "A")]])
 def test_nothing_is_drawn_of_nothing(draw, places):
     chart = read(draw("days", "t", "s", places))
     assert len(list(chart.iter("g"))) == 0
@@ -83,7 +97,7 @@ def test_nothing_is_drawn_of_nothing(draw, places):
      (99, 100), (100, 100), (101, 200), (3333, 4000), (1e9, 1e9)],
 )  # fmt: skip
 def test_a_scale_ends_with_a_round_number(most, top):
-    assert top_of(most) == top
+    assert scale_maximum(most) == top
 
 
 @pytest.mark.parametrize(
@@ -91,7 +105,7 @@ def test_a_scale_ends_with_a_round_number(most, top):
     [((8,), ["0", "4", "8"]), ((19_000,), ["0", "10k", "20k"]), ((5e6,), ["0", "3M", "6M"])],
 )
 def test_the_words_of_a_scale_are_short(values, words):
-    chart = read(columns("days", "t", "s", [Place(values, "")]))
+    chart = read(column_chart("days", "t", "s", [DataPoint(values, "")]))
     assert [each.text for each in chart.iter("text")] == words
 
 
@@ -107,9 +121,9 @@ def test_a_gauge_is_filled_by_its_share_and_says_when_that_is_too_much(used, tot
     assert ("over" in drawn.attrib["class"]) == over
 
 
-@pytest.mark.parametrize("draw", [columns, line])
+@pytest.mark.parametrize("draw", [column_chart, line_chart])
 def test_hostile_words_stay_words(draw):
-    drawn = draw("days", HOSTILE, HOSTILE, [Place((1,), HOSTILE, HOSTILE)])
+    drawn = draw("days", HOSTILE, HOSTILE, [DataPoint((1,), HOSTILE, HOSTILE)])
     chart = read(drawn)
     assert "<script" not in drawn
     assert {chart.findtext("title"), chart.findtext("desc")} == {HOSTILE}
@@ -117,6 +131,10 @@ def test_hostile_words_stay_words(draw):
 
 
 def test_nothing_is_styled_in_place_or_loaded():
-    for drawn in (columns("d", "t", "s", THREE), line("l", "t", "s", THREE), gauge(1, 2)):
+    for drawn in (
+        column_chart("d", "t", "s", THREE),
+        line_chart("l", "t", "s", THREE),
+        gauge(1, 2),
+    ):
         assert not re.search(r"style=|<style|href|src=|\bon\w+=", drawn)
     assert 'fill="url(#days-hatch)"' in swatch("days", 1)

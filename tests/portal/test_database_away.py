@@ -69,12 +69,12 @@ def of_sqlite(number: int) -> sqlite3.OperationalError:
     ],
 )
 def test_what_passes_by_itself_is_known(cause):
-    assert outages.is_database_away(caused(cause))
+    assert outages.is_database_away_error(caused(cause))
 
 
 @pytest.mark.parametrize(
     "cause", [of_sqlite(sqlite3.SQLITE_ERROR), psycopg.errors.LockNotAvailable()]
 )
 def test_what_is_our_own_mistake_is_not_taken_for_it(cause):
-    assert not outages.is_database_away(caused(cause))
-    assert not outages.is_database_away(ProgrammingError("no such column"))
+    assert not outages.is_database_away_error(caused(cause))
+    assert not outages.is_database_away_error(ProgrammingError("no such column"))

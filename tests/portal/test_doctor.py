@@ -24,11 +24,11 @@ from portal.health import sealed
 from portal.health.doctor import configuration, network, services, storage
 from portal.health.doctor import services as of_backend
 from portal.health.doctor.finding import Finding
-from portal.health.doctor.runner import Check, checks, examine
+from portal.health.doctor.runner import Check, all_checks, run_checks
 from portal.models.mail import ATTEMPTS, Letter
 from sessions.backends import Problem
 from sessions.errors import TemporaryError
-from sessions.models import Capacity, Heartbeat, Sign
+from sessions.models import Capacity, Heartbeat, HeartbeatName
 from tests.oidc.hostile import Hostile
 from tests.smtp import MailServer
 from tests.threadserver import ThreadServer
@@ -103,16 +103,16 @@ def test_migrations_that_are_missing_or_unknown():
 
 def test_clocks_that_are_apart():
     now = timezone.now()
-    assert ids(storage._skewed(now + timedelta(seconds=2), now)) == WELL
-    assert ids(storage._skewed(now - timedelta(seconds=20), now)) == {"doctor.clock"}
+    assert ids(storage._check_clock(now + timedelta(seconds=2), now)) == WELL
+    assert ids(storage._check_clock(now - timedelta(seconds=20), now)) == {"doctor.clock"}
 
 
 def test_a_folder_on_a_network_disk(tmp_path):
     mounts = tmp_path / "mounts"
     mounts.write_text("/dev/a / ext4 rw 0 0\nserver:/b /srv nfs4 rw 0 0\n/dev/c /srv/own xfs rw\n")
-    assert storage.is_far(Path("/srv/bindery"), mounts) == "nfs4"
-    assert storage.is_far(Path("/srv/own/bindery"), mounts) == ""
-    assert storage.is_far(Path("/var"), mounts) == ""
+    assert storage.network_filesystem(Path("/srv/bindery"), mounts) == "nfs4"
+    assert storage.network_filesystem(Path("/srv/own/bindery"), mounts) == ""
+    assert storage.network_filesystem(Path("/var"), mounts) == ""
 
 
 # --- what else it stands on ---
@@ -157,12 +157,12 @@ def test_a_git_host_that_is_this_machine_with_all_its_ports(settings, entry):
 # --- the portal's processes, and its addresses ---
 def test_processes_that_are_not_there(backend):
     assert ids(services.check_processes(patience=0.2)) == {"doctor.watch", "doctor.worker"}
-    Heartbeat.objects.beat(Sign.WATCH, within=timedelta(minutes=1))
+    Heartbeat.objects.beat(HeartbeatName.WATCH, within=timedelta(minutes=1))
     assert ids(services.check_processes(patience=0.2)) == {"doctor.worker"}
 
 
 def test_a_worker_of_another_version():
-    assert ids(services._of_worker("0.0.1")) == {"doctor.versions"}
+    assert ids(services._check_worker("0.0.1")) == {"doctor.versions"}
 
 
 class WebServer(ThreadServer):
@@ -271,9 +271,9 @@ def test_a_mail_server(server: MailServer, settings):
 
 @pytest.mark.django_db
 def test_letters_that_nobody_got():
-    assert ids(services.stored()) == WELL
+    assert ids(services.check_letters()) == WELL
     Letter.objects.create(key="lost", attempts=ATTEMPTS)
-    assert ids(services.stored()) == {"doctor.letters"}
+    assert ids(services.check_letters()) == {"doctor.letters"}
 
 
 # --- all of it ---
@@ -292,13 +292,13 @@ def test_a_check_that_fails_or_does_not_end_is_a_finding():
         over.wait()
 
     made = [Check("a", refused), Check("b", broken), Check("c", endless, seconds=0.2)]
-    found = [ids(findings) for _check, findings in examine(made)]
+    found = [ids(findings) for _check, findings in run_checks(made)]
     over.set()
     assert found == [{"cluster.unreachable"}, {"one", "doctor.broken"}, {"two", "doctor.slow"}]
 
 
 def test_each_check_has_a_name_of_its_own():
-    names = [check.name for check in checks()]
+    names = [check.name for check in all_checks()]
     assert len(set(names)) == len(names) > 10
 
 

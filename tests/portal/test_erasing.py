@@ -32,7 +32,7 @@ from sessions.models import (
     Transition,
 )
 from sessions.states import ProjectState, SessionState
-from sessions.statistics.usage import By, Month, lines
+from sessions.statistics.usage import GroupBy, Month, usage_rows
 from sessions.watch.reconcile import reconcile
 from tests.conftest import signed_in
 from tests.portal.whole import NAMES, SAID, fill
@@ -80,12 +80,12 @@ def telling(words: Iterable[str]) -> list[str]:
 def stop_all() -> None:
     """End the sessions that are stopping, as watch does."""
     for session in Session.objects.filter(state=SessionState.STOPPING).select_related("project"):
-        observations.server_gone(session, "", "")
+        observations.handle_server_gone(session, "", "")
 
 
 def drop_all() -> None:
     """Remove the projects that nobody can restore any more, as the worker does."""
-    for project in Project.objects.dropping():
+    for project in Project.objects.pending_removal():
         steps.remove_project(project.pk)
 
 
@@ -109,11 +109,11 @@ def test_nothing_tells_of_an_erased_person(root, backend):
 def test_their_use_is_still_counted(ada, root, backend):
     fill(ada, root)
     month = Month.of(timezone.now())
-    used = [line.hours for line in lines(By.PERSON, [month])]
+    used = [line.hours for line in usage_rows(GroupBy.PERSON, [month])]
     sessions = Session.objects.filter(project__owner=ada).count()
     erase_wholly(ada, root)
     assert Session.objects.filter(project__owner__username=f"erased-{ada.pk}").count() == sessions
-    assert [line.hours for line in lines(By.PERSON, [month])] == used
+    assert [line.hours for line in usage_rows(GroupBy.PERSON, [month])] == used
 
 
 def test_a_public_address_stays_for_what_is_counted_by_it_unless_it_has_their_name(
@@ -146,12 +146,12 @@ def test_while_a_notebook_stops_the_volume_is_said_to_be_in_use(ada, root, backe
     row = erase.erase(ada, root)
     for _minute in range(2):
         erase.finish()
-        assert erase.awaited([row]) == {row.pk}
+        assert erase.unfinished_erasures([row]) == {row.pk}
         assert User.objects.get(pk=ada.pk).username == "ada"
     stop_all()
     drop_all()
     erase.finish()
-    assert erase.awaited([row]) == set()
+    assert erase.unfinished_erasures([row]) == set()
     assert (row.volume, row.by) == ("ada-nfs-pvc", root)
 
 
@@ -177,10 +177,10 @@ def test_a_back_end_that_is_away_delays_it(ada, root, backend: ScriptedBackend):
     away = TemporaryError("backend.away", "It does not answer.")
     forget, backend.forget_identity = backend.forget_identity, _raising(away)  # type: ignore[method-assign]
     erase.finish()
-    assert erase.awaited([row])
+    assert erase.unfinished_erasures([row])
     backend.forget_identity = forget  # type: ignore[method-assign]
     erase.finish()
-    assert not erase.awaited([row])
+    assert not erase.unfinished_erasures([row])
 
 
 def _raising(error: Exception) -> Any:
@@ -221,7 +221,7 @@ def test_what_slips_in_meanwhile_goes_as_well(ada, root, backend):
     erase.finish()
     drop_all()
     erase.finish()
-    assert not erase.awaited([row])
+    assert not erase.unfinished_erasures([row])
     assert not Project.objects.existing().exists()
     assert not User.objects.get(pk=ada.pk).is_active
 
@@ -231,21 +231,21 @@ def test_what_they_had_deleted_goes_at_once_and_before_its_name(ada, root, backe
     backend.kept_projects = {project.name}
     lifecycle.delete(project, ada)
     row = erase.erase(ada, root)
-    assert not Project.objects.set_aside().exists()
+    assert not Project.objects.restorable().exists()
     for _minute in range(2):  # the worker has not come to it
         erase.finish()
-        assert erase.awaited([row])
+        assert erase.unfinished_erasures([row])
         assert Project.objects.get().name == project.name
     drop_all()
     erase.finish()
-    assert (backend.projects(), erase.awaited([row])) == ([], set())
+    assert (backend.projects(), erase.unfinished_erasures([row])) == ([], set())
 
 
 def test_a_name_is_never_given_again(ada, root, backend):
-    assert not erase.is_taken("ada")
+    assert not erase.is_erased_name("ada")
     erase_wholly(ada, root)
-    assert erase.is_taken("ada")
-    assert erase.is_taken(f"erased-{ada.pk}")
+    assert erase.is_erased_name("ada")
+    assert erase.is_erased_name(f"erased-{ada.pk}")
     for name in ("ada", f"erased-{ada.pk}", "erased-99999"):
         with pytest.raises(ValidationError, match="erased"):
             User.objects.create_user(name)
@@ -299,7 +299,7 @@ def test_answers_that_could_be_given_again_go_from_the_first_moment_on(ada, bob,
         for key in ("answered", "under way"):
             Idempotency.objects.claim(person, key, "digest")
         row = Idempotency.objects.get(user=person, key="answered")
-        Idempotency.objects.settle(row, 201, {"name": "ada-secret-flowers"})
+        Idempotency.objects.store_response(row, 201, {"name": "ada-secret-flowers"})
     project_in(ProjectState.READY, ada)
     erase.erase(ada, root)
     assert set(Idempotency.objects.values_list("user__username", flat=True)) == {"bob"}

@@ -85,7 +85,7 @@ def test_an_example_is_read_only(published):
 
 def test_the_home_page_learns_where_the_examples_are(settings):
     settings.PORTAL_URL = "https://portal.example"
-    assert [example.url for example in examples.example_urls()] == [
+    assert [example.url for example in examples.list_examples()] == [
         "https://portal.example/examples/hello.git",
         "https://portal.example/examples/flowers.git",
     ]

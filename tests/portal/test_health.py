@@ -15,7 +15,7 @@ from django_q.models import OrmQ
 from portal.health import checks as health
 from sessions.backends import Problem
 from sessions.errors import TemporaryError
-from sessions.models import Condition, Heartbeat, Sign
+from sessions.models import Condition, Heartbeat, HeartbeatName
 from sessions.watch import conditions
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 @pytest.fixture
 def alive(db, backend):
     """A portal in which everything works."""
-    Heartbeat.objects.beat(Sign.WATCH, within=timedelta(minutes=1))
+    Heartbeat.objects.beat(HeartbeatName.WATCH, within=timedelta(minutes=1))
     return backend
 
 
@@ -97,9 +97,9 @@ def test_each_part_says_since_when(alive):
 
 def test_watch_is_well_since_its_first_sign_of_life_and_gone_since_its_last(alive):
     began, last = hours_ago(3), hours_ago(2)
-    Heartbeat.objects.filter(name=Sign.WATCH).update(since=began)
+    Heartbeat.objects.filter(name=HeartbeatName.WATCH).update(since=began)
     assert since("watch") == began
-    Heartbeat.objects.filter(name=Sign.WATCH).update(at=last)
+    Heartbeat.objects.filter(name=HeartbeatName.WATCH).update(at=last)
     assert since("watch") == last
 
 
@@ -109,7 +109,7 @@ def test_what_was_noted_of_a_part_has_its_time(alive):
     assert since("worker") == well
     OrmQ.objects.create(key="bindery", payload="", lock=hours_ago(1))
     assert since("worker") > hours_ago(1)  # seen here first, just now
-    conditions.look()
+    conditions.record_all()
     Condition.objects.filter(part="worker").update(since=ill)
     assert since("worker") == ill
 
@@ -122,11 +122,11 @@ def test_a_trouble_that_keeps_no_launch_from_working_is_only_said(alive):
 
 
 def test_a_back_end_that_does_not_answer_is_known_from_reconcile(alive):
-    with pytest.raises(TemporaryError), conditions.asking_backend():
+    with pytest.raises(TemporaryError), conditions.record_backend_condition():
         raise TemporaryError("cluster.unreachable", "10.0.0.1 does not answer")
     assert answer()[0] == 503
     assert answer()[1]["backend"] == "cluster.unreachable"
-    with conditions.asking_backend():
+    with conditions.record_backend_condition():
         pass
     assert answer()[0] == 200
 
@@ -151,7 +151,7 @@ def test_without_a_database_a_process_says_since_when_it_has_none(alive):
 
 
 def test_it_asks_the_database_no_more_than_six_times(alive, django_assert_max_num_queries):
-    conditions.look()
+    conditions.record_all()
     with django_assert_max_num_queries(6):
         answer()
 

@@ -133,7 +133,7 @@ def test_once_the_mail_server_is_back_all_go_out_at_once_however_long_it_was_awa
     write(ada, "two")
     for _minute in range(20):
         assert outbox.deliver_due() == 0
-    assert outbox.server_is_away()
+    assert outbox.is_server_unavailable()
     assert len(caplog.records) == 1  # said once, not each minute
     settings.EMAIL_PORT = port
     assert outbox.deliver_due() == 2
@@ -258,7 +258,7 @@ def test_the_minutely_look_hands_unsent_letters_to_the_worker(ada, backend, serv
 
 def test_a_request_and_its_answer_are_told_to_those_whom_they_concern(ada, vera, stan, server):
     until = timezone.localdate() + timedelta(days=30)
-    wish = requests.ask(ada, "projects", 10, until, "A course, with <many>.")
+    wish = requests.submit(ada, "projects", 10, until, "A course, with <many>.")
     outbox.deliver_due()
     (asked,) = server.letters
     assert asked["To"] == "stan@example.org"
@@ -282,11 +282,11 @@ def test_a_mail_server_that_hangs_is_left_alone_and_the_letter_keeps_its_name(
     write(ada)
     write(ada, "two")
     assert outbox.deliver_due() == 0
-    assert outbox.server_is_away()
+    assert outbox.is_server_unavailable()
     server.silent = False
     later(minutes=11)
     assert outbox.deliver_due() == 2
-    assert not outbox.server_is_away()
+    assert not outbox.is_server_unavailable()
     names = [letter["Message-ID"] for letter in server.letters]
     assert len(names) == 3 and len(set(names)) == 2  # mail programs show it once
 
@@ -295,7 +295,7 @@ def test_a_refused_address_does_not_mean_that_the_server_is_away(ada, server):
     server.refused = {"ada@example.org"}
     write(ada)
     outbox.deliver_due()
-    assert not outbox.server_is_away()
+    assert not outbox.is_server_unavailable()
     assert "nobody of that name" in Letter.objects.get().error
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from portal.lib.logs import context, formats
-from portal.lib.logs.formats import visible
+from portal.lib.logs.formats import escape_invisible
 from tests.logs import written
 
 log = logging.getLogger("tests.log")
@@ -21,7 +21,7 @@ def fail() -> None:
 
 
 def test_people_read_when_how_bad_where_and_what():
-    with written("line") as output, context.begun(session=7) as reference:
+    with written("line") as output, context.log_scope(session=7) as reference:
         log.warning("the %s is full", "disk")
     time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00"
     about = rf"\[reference={reference} session=7\]"
@@ -31,7 +31,7 @@ def test_people_read_when_how_bad_where_and_what():
 
 
 def test_programs_read_one_object_a_line():
-    with written() as output, context.begun(session=7) as reference:
+    with written() as output, context.log_scope(session=7) as reference:
         log.warning("first\nsecond “line”")
     [found] = output.objects()
     time = datetime.fromisoformat(found.pop("time"))
@@ -68,7 +68,7 @@ def test_what_libraries_bring_along_is_left_out():
 
 def test_what_one_thing_is_about_ends_with_it():
     with written() as output:
-        with context.begun(task="spawn"), context.about(session=1):
+        with context.log_scope(task="spawn"), context.bound_fields(session=1):
             log.info("inside")
         log.info("outside")
     inside, outside = output.objects()
@@ -78,7 +78,7 @@ def test_what_one_thing_is_about_ends_with_it():
 
 def test_what_is_noted_while_nothing_is_under_way_stays_with_no_line():
     with written() as output:
-        context.note(user=1)
+        context.bind_fields(user=1)
         log.info("outside")
     [found] = output.objects()
     assert "user" not in found
@@ -96,23 +96,23 @@ def test_what_is_noted_while_nothing_is_under_way_stays_with_no_line():
     ],
 )
 def test_each_process_says_which_it_is(arguments, part):
-    assert formats.part(arguments) == part
+    assert formats.process_name(arguments) == part
 
 
 def test_talkative_libraries_are_not_let_debug():
-    found = formats.configuration("line", "DEBUG")
+    found = formats.logging_config("line", "DEBUG")
     assert found["root"]["level"] == "DEBUG"
-    assert {found["loggers"][name]["level"] for name in formats.TALKATIVE} == {"INFO"}
-    quiet = formats.configuration("line", "ERROR")
-    assert {quiet["loggers"][name]["level"] for name in formats.TALKATIVE} == {"ERROR"}
+    assert {found["loggers"][name]["level"] for name in formats.VERBOSE_LOGGERS} == {"INFO"}
+    quiet = formats.logging_config("line", "ERROR")
+    assert {quiet["loggers"][name]["level"] for name in formats.VERBOSE_LOGGERS} == {"ERROR"}
 
 
 def test_the_supervisor_hands_on_objects_and_wraps_what_is_none():
     line = '{"message": "ready"}'
-    assert formats.as_object("watch", line) == line
-    wrapped = json.loads(formats.as_object("watch", "Killed"))
+    assert formats.as_json_line("watch", line) == line
+    wrapped = json.loads(formats.as_json_line("watch", "Killed"))
     assert (wrapped["part"], wrapped["message"]) == ("watch", "Killed")
-    assert formats.prefixed("web", line) == f"   web | {line}"
+    assert formats.with_prefix("web", line) == f"   web | {line}"
 
 
 UNSEEN = ["\x00", "\x07", "\x1b[31m", "\r", "\x85", "\xad", "\u200b", "\u200f", "\u2028", "\u202e"]
@@ -123,7 +123,7 @@ UNSEEN += ["\u2066", "\u061c", "\ufeff", "\U000e0041", "\x9b", "\u3164"]
 @pytest.mark.parametrize("form", ["line", "json"])
 def test_what_cannot_be_seen_is_written_as_what_it_is(form, unseen):
     escaped = unseen[0].encode("unicode_escape", "surrogatepass").decode()
-    with written(form) as output, context.begun(name=f"a{unseen}b"):
+    with written(form) as output, context.log_scope(name=f"a{unseen}b"):
         error = LookupError(f"c{unseen}d")
         log.error("branch %s is gone", f"e{unseen}f", exc_info=error)
     text = output.getvalue()
@@ -133,12 +133,14 @@ def test_what_cannot_be_seen_is_written_as_what_it_is(form, unseen):
 
 
 def test_half_a_character_is_written_too():
-    assert visible("a\ud800b") == "a\\ud800b"  # not by a logger: pytest could not tell of it
+    assert (
+        escape_invisible("a\ud800b") == "a\\ud800b"
+    )  # not by a logger: pytest could not tell of it
 
 
 def test_nobody_begins_a_line_of_their_own():
     forged = "x\n2026-01-01T00:00:00.000+00:00 WARNING portal: all is well"
-    with written("line") as output, context.begun(name=forged):
+    with written("line") as output, context.log_scope(name=forged):
         log.warning("branch %s is gone", forged)
     assert len(output.getvalue().splitlines()) == 1
     assert "x\\n2026" in output.getvalue()
@@ -151,7 +153,7 @@ def test_letters_of_all_languages_stay():
     assert words in output.getvalue()
 
 
-@pytest.mark.parametrize("pass_on", [formats.prefixed, formats.as_object])
+@pytest.mark.parametrize("pass_on", [formats.with_prefix, formats.as_json_line])
 def test_what_parts_print_is_shown_as_well(pass_on):
     line = pass_on("web", "turned \u202eround\x1b[2J")
     assert "\u202e" not in line

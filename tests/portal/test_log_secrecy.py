@@ -10,7 +10,7 @@ import pytest
 
 from keys import keypairs
 from keys.models import Token
-from portal.lib.logs.formats import masking
+from portal.lib.logs.formats import secret_masker
 from sessions.gateway import tickets
 from sessions.models import Session
 from tests.logs import written
@@ -22,7 +22,7 @@ FORMS = pytest.mark.parametrize("form", ["line", "json"])
 
 
 def private_key(session: Session) -> str:
-    return keypairs.private(keypairs.ensure(session.project.owner))
+    return keypairs.private_key(keypairs.ensure(session.project.owner))
 
 
 def api_token(session: Session) -> str:
@@ -34,7 +34,7 @@ def server_token(session: Session) -> str:
 
 
 def entrance(session: Session) -> str:
-    return tickets.issue(session.project.owner, session.project, "browser", "entrant")
+    return tickets.issue_ticket(session.project.owner, session.project, "browser", "entrant")
 
 
 def ticket(session: Session) -> str:
@@ -106,9 +106,9 @@ def test_neither_is_the_address_that_lets_a_browser_in(session, form):
     ],
 )
 def test_what_is_no_secret_stays(text):
-    assert masking()(text) == text
+    assert secret_masker()(text) == text
 
 
 def test_the_sites_own_secrets_are_known_by_themselves():
-    mask = masking(["hunter22", "no", ""])
+    mask = secret_masker(["hunter22", "no", ""])
     assert mask("said hunter22, no") == "said …, no"

@@ -16,7 +16,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from portal.health.metrics import collectors, views
-from portal.lib.logs.requests import Asked
+from portal.lib.logs.requests import RequestTrace
 from sessions.models import Build, Capacity, Heartbeat, Removal, Session
 from sessions.states import BuildState, SessionState
 from sessions.statistics import counters
@@ -29,7 +29,9 @@ LABELS = "route status kind to outcome pack phase state part name le"
 
 
 def families() -> dict[str, Metric]:
-    return {each.name: each for each in text_string_to_metric_families(views.text().decode())}
+    return {
+        each.name: each for each in text_string_to_metric_families(views.render_metrics().decode())
+    }
 
 
 def value(name: str, **labels: str) -> float:
@@ -57,9 +59,9 @@ def busy(backend, ada, bob) -> None:
         Heartbeat.objects.create(name=name, at=timezone.now())
     OrmQ.objects.create(key="bindery", payload="", lock=timezone.now())
     counters.count()
-    asked = Asked("http", "GET", 0.0, route="home")
-    asked.answered(200)
-    collectors.ended(asked)
+    asked = RequestTrace("http", "GET", 0.0, route="home")
+    asked.mark_started(200)
+    collectors.count_end(asked)
 
 
 def test_the_names_and_kinds_are_as_prometheus_wants_them(busy):
@@ -116,11 +118,11 @@ def test_notebooks_that_do_not_say_what_they_do(backend, ada):
 
 def test_the_queries_do_not_grow_with_the_rows(busy, ada):
     with CaptureQueriesContext(connection) as few:
-        views.text()
+        views.render_metrics()
     for _each in range(30):
         ran(ada, timezone.now(), None)
     with CaptureQueriesContext(connection) as many:
-        views.text()
+        views.render_metrics()
     assert len(many) == len(few) <= 16
 
 
@@ -164,11 +166,11 @@ def test_sockets_are_counted_while_they_are_open(route, to):
     def now_open() -> float:
         return collectors.REGISTRY.get_sample_value("bindery_open_sockets", {"to": to}) or 0
 
-    before, asked = now_open(), Asked("websocket", "GET", 0.0, route=route)
-    asked.answered(101)
-    collectors.begun(asked)
+    before, asked = now_open(), RequestTrace("websocket", "GET", 0.0, route=route)
+    asked.mark_started(101)
+    collectors.count_start(asked)
     assert now_open() == before + 1
-    collectors.ended(asked)
+    collectors.count_end(asked)
     assert now_open() == before
 
 

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.accounts.oidc.claims import Policy, account, allowed, groups, identity
+from portal.accounts.oidc.claims import (
+    Policy,
+    account_label,
+    group_names,
+    is_allowed,
+    parse_identity,
+)
 
 ADA = {"iss": "https://login.example.org", "sub": "1"}
 ANYTHING = st.recursive(
@@ -29,25 +35,25 @@ ANYTHING = st.recursive(
     ],
 )
 def test_groups_are_one_text_or_a_list(claims, found):
-    assert groups(claims, Policy()) == found
+    assert group_names(claims, Policy()) == found
 
 
 def test_a_claim_may_lie_within_another():
     policy = Policy(groups_claims=("realm_access.roles",))
-    assert groups({"realm_access": {"roles": ["a"]}}, policy) == ["a"]
-    assert groups({"realm_access": "a"}, policy) == []
-    assert groups({"realm_access.roles": "b"}, policy) == ["b"]
+    assert group_names({"realm_access": {"roles": ["a"]}}, policy) == ["a"]
+    assert group_names({"realm_access": "a"}, policy) == []
+    assert group_names({"realm_access.roles": "b"}, policy) == ["b"]
 
 
 def test_a_long_name_is_cut_and_stays_another_than_its_neighbour():
-    first, second = groups({"groups": ["g" * 200 + "1", "g" * 200 + "2"]}, Policy(), "far:")
+    first, second = group_names({"groups": ["g" * 200 + "1", "g" * 200 + "2"]}, Policy(), "far:")
     assert len(first) == len(second) == 150
     assert first != second
     assert first.startswith("far:g")
 
 
 def test_nobody_is_in_more_groups_than_a_page_can_show():
-    assert len(groups({"groups": [f"g{n}" for n in range(1000)]}, Policy())) == 200
+    assert len(group_names({"groups": [f"g{n}" for n in range(1000)]}, Policy())) == 200
 
 
 GROUP = Policy(allow_groups=frozenset({"members"}))
@@ -79,23 +85,26 @@ ANY = Policy(allow_groups=GROUP.allow_groups, allow_mail_domains=DOMAIN.allow_ma
     ],
 )
 def test_one_rule_of_those_that_are_set_must_hold(policy, claims, lets_in):
-    assert allowed({**ADA, **claims}, policy) is lets_in
+    assert is_allowed({**ADA, **claims}, policy) is lets_in
 
 
 def test_a_prefix_keeps_a_partners_groups_apart():
-    assert not allowed({**ADA, "groups": "members"}, GROUP, "far:")
-    assert groups({"groups": "members"}, Policy(), "far:") == ["far:members"]
+    assert not is_allowed({**ADA, "groups": "members"}, GROUP, "far:")
+    assert group_names({"groups": "members"}, Policy(), "far:") == ["far:members"]
 
 
 def test_names_are_tried_in_the_order_of_the_claims():
     claims = {**ADA, "preferred_username": "ada", "email": "lovelace@example.org"}
-    assert identity(claims, Policy()).called == ("ada", "lovelace", "1")
-    assert identity(claims, Policy(username_claim="uid")).called == ("lovelace", "1")
+    assert parse_identity(claims, Policy()).username_candidates == ("ada", "lovelace", "1")
+    assert parse_identity(claims, Policy(username_claim="uid")).username_candidates == (
+        "lovelace",
+        "1",
+    )
 
 
 def test_the_page_names_the_account_as_its_owner_knows_it():
-    assert account({**ADA, "email": "ada@example.org", "name": "Ada"}) == "ada@example.org"
-    assert account(ADA) == "1"
+    assert account_label({**ADA, "email": "ada@example.org", "name": "Ada"}) == "ada@example.org"
+    assert account_label(ADA) == "1"
 
 
 @given(
@@ -103,8 +112,8 @@ def test_the_page_names_the_account_as_its_owner_knows_it():
 )
 def test_no_claim_whatever_it_holds_breaks_anything(claims):
     said = {**ADA, **claims}
-    who = identity(said, Policy())
-    names = groups(said, Policy())
-    allowed(said, DOMAIN)
+    who = parse_identity(said, Policy())
+    names = group_names(said, Policy())
+    is_allowed(said, DOMAIN)
     assert who.subject == "1"
     assert all(0 < len(name) <= 150 and name.isprintable() for name in names)

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 def claim(user: User, *names: str) -> User:
-    people.settle(user, names, POLICY)
+    people.sync_groups(user, names, POLICY)
     user.save()
     return User.objects.get(pk=user.pk)
 
@@ -90,7 +90,7 @@ def test_a_role_given_by_hand_stays(stan):
 
 def test_a_role_given_by_hand_keeps_its_door_when_the_claimed_one_goes(ada):
     ada = claim(ada, "watchers")
-    roles.give(ada, "support")
+    roles.assign_role(ada, "support")
     ada = claim(ada)
     assert (of(ada), ada.is_staff) == ({"support"}, True)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.accounts.oidc.claims import Identity
-from portal.accounts.oidc.people import admit, free, safe
+from portal.accounts.oidc.people import free_username, safe_username, sync_user
 from portal.accounts.oidc.provider import Provider
 from portal.models import Erasure, User
 from portal.models.erasure import digest
@@ -26,7 +26,7 @@ def who(*called: str, subject: str = "1") -> Identity:
 
 
 def arrives(subject: str = "1", **claims: str) -> User:
-    return admit(CAMPUS, {"iss": CAMPUS.issuer, "sub": subject, **claims})
+    return sync_user(CAMPUS, {"iss": CAMPUS.issuer, "sub": subject, **claims})
 
 
 @pytest.mark.parametrize(
@@ -47,32 +47,32 @@ def arrives(subject: str = "1", **claims: str) -> User:
     ],
 )
 def test_a_name_is_made_safe(given_, made):
-    assert safe(given_) == made
+    assert safe_username(given_) == made
 
 
 @given(st.text())
 def test_a_safe_name_is_a_part_of_a_path_and_of_a_label(text):
-    assert re.fullmatch(r"([a-z0-9]+([._-][a-z0-9]+)*)?", safe(text))
-    assert len(safe(text)) <= 40
+    assert re.fullmatch(r"([a-z0-9]+([._-][a-z0-9]+)*)?", safe_username(text))
+    assert len(safe_username(text)) <= 40
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("reserved", ["admin", "Root", "operator", "jovyan"])
 def test_a_name_that_would_confuse_is_not_given(reserved):
-    assert free(who(reserved, "ada", "1")) == "ada"
-    assert free(who(reserved)).startswith("person-")
+    assert free_username(who(reserved, "ada", "1")) == "ada"
+    assert free_username(who(reserved)).startswith("person-")
 
 
 def test_a_name_that_somebody_has_is_not_given_however_it_is_written(ada):
     User.objects.create_user("Grace")
-    assert free(who("ada")) == "ada-2"
-    assert free(who("grace")) == "grace-2"
+    assert free_username(who("ada")) == "ada-2"
+    assert free_username(who("grace")) == "grace-2"
 
 
 def test_the_name_of_somebody_who_was_erased_is_never_given_again(ada, bob):
     Erasure.objects.create(username=digest("grace"))
-    assert free(who("grace")) == "grace-2"
-    assert free(who("erased-7")) == "erased-7-2"
+    assert free_username(who("grace")) == "grace-2"
+    assert free_username(who("erased-7")) == "erased-7-2"
 
 
 def test_many_of_one_name_all_find_one(db):
@@ -96,7 +96,7 @@ def test_nobody_is_found_by_name_or_address(ada):
     newcomer = arrives(preferred_username="ada", email="ada@example.org")
     assert newcomer.pk != ada.pk
     other = Provider("far", "Far", "portal", "secret", "https://far.example.org")
-    theirs = admit(other, {"iss": other.issuer, "sub": "1", "preferred_username": "ada"})
+    theirs = sync_user(other, {"iss": other.issuer, "sub": "1", "preferred_username": "ada"})
     assert theirs.pk not in {ada.pk, newcomer.pk}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from portal.accounts.oidc.claims import policy
-from portal.accounts.oidc.provider import any_is_meant, providers
+from portal.accounts.oidc.claims import read_policy
+from portal.accounts.oidc.provider import is_oidc_configured, read_providers
 from portal.lib.env import Environment
 
 ONE = {
@@ -34,42 +34,42 @@ TWO = {
 
 def problems(variables: dict[str, str]) -> list[tuple[str, str]]:
     environment = Environment(variables)
-    providers(environment)
+    read_providers(environment)
     return [(problem.id, problem.variable) for problem in environment.problems]
 
 
 def test_without_variables_there_is_none_and_the_password_form_stays():
-    assert providers(Environment({})) == {}
-    assert not any_is_meant(Environment({}))
+    assert read_providers(Environment({})) == {}
+    assert not is_oidc_configured(Environment({}))
 
 
 def test_one_provider_is_called_by_its_host_until_it_has_a_name():
-    (one,) = providers(Environment(ONE)).values()
+    (one,) = read_providers(Environment(ONE)).values()
     assert (one.slug, one.name) == ("provider", "login.example.org")
-    assert providers(Environment({**ONE, "OIDC_NAME": "Uni"}))["provider"].name == "Uni"
+    assert read_providers(Environment({**ONE, "OIDC_NAME": "Uni"}))["provider"].name == "Uni"
 
 
 def test_a_provider_that_is_shown_does_not_show_its_secret():
-    assert "hidden" not in repr(providers(Environment(ONE)))
+    assert "hidden" not in repr(read_providers(Environment(ONE)))
 
 
 def test_a_secret_may_be_in_a_file(tmp_path):
     (tmp_path / "secret").write_text("from a file\n")
     variables = {**ONE, "OIDC_RP_CLIENT_SECRET_FILE": str(tmp_path / "secret")}
     del variables["OIDC_RP_CLIENT_SECRET"]
-    assert providers(Environment(variables))["provider"].client_secret == "from a file"
+    assert read_providers(Environment(variables))["provider"].client_secret == "from a file"
 
 
 def test_endpoints_by_hand_need_no_issuer():
     variables = {**ONE, **BY_HAND}
     del variables["OIDC_OP_ISSUER"]
-    one = providers(Environment(variables))["provider"]
+    one = read_providers(Environment(variables))["provider"]
     assert one.is_set_by_hand
     assert one.issuer == ""
 
 
 def test_several_are_read_each_with_its_own():
-    found = providers(Environment(TWO))
+    found = read_providers(Environment(TWO))
     assert list(found) == ["campus", "far-away"]
     assert found["campus"].name == "Campus"
     assert found["far-away"].client_secret == "d"
@@ -78,7 +78,7 @@ def test_several_are_read_each_with_its_own():
 
 
 def test_without_openid_it_would_be_another_protocol():
-    one = providers(Environment({**ONE, "OIDC_RP_SCOPES": "email,groups"}))["provider"]
+    one = read_providers(Environment({**ONE, "OIDC_RP_SCOPES": "email,groups"}))["provider"]
     assert one.scopes == "openid email groups"
 
 
@@ -93,7 +93,7 @@ def test_without_openid_it_would_be_another_protocol():
 def test_what_is_missing_is_said_and_opens_no_other_door(without, said):
     variables = {name: value for name, value in ONE.items() if name != without}
     assert problems(variables) == [said]
-    assert any_is_meant(Environment(variables))
+    assert is_oidc_configured(Environment(variables))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,9 @@ def test_a_name_that_is_no_part_of_an_address_is_said(name):
 
 
 def test_names_of_groups_may_hold_blanks():
-    found = policy(Environment({"OIDC_OPERATORS": "IT Staff, root", "OIDC_VIEWERS": "IT Staff"}))
+    found = read_policy(
+        Environment({"OIDC_OPERATORS": "IT Staff, root", "OIDC_VIEWERS": "IT Staff"})
+    )
     assert found.roles == {
         "IT Staff": frozenset({"operator", "viewer"}),
         "root": frozenset({"operator"}),

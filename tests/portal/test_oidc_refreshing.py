@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from keys.models import Token
-from keys.sealing import open_sealed
+from keys.sealing import unseal
 from portal.accounts.oidc import signins
 from portal.accounts.oidc.claims import Policy
 from portal.models import SignIn, User
@@ -74,7 +74,7 @@ def test_a_sign_in_is_remembered_with_its_token_sealed(campus):
     row = SignIn.objects.get()
     assert row.user == ada()
     assert row.provider == "campus"
-    assert open_sealed(row.sealed, signins.REFRESH_TOKEN) == "r"
+    assert unseal(row.sealed, signins.REFRESH_TOKEN) == "r"
     assert not A_TOKEN.search(str(PortalSession.objects.get(pk=row.browser).get_decoded()))
     assert User.objects.filter(vouched_until__gt=timezone.now() + timedelta(days=29)).exists()
 
@@ -86,7 +86,7 @@ def test_a_yes_keeps_the_new_token_and_reads_what_is_claimed_now(campus):
     say(campus, YES, refresh_token="newer")
     ask()
     row = SignIn.objects.get()
-    assert open_sealed(row.sealed, signins.REFRESH_TOKEN) == "newer"
+    assert unseal(row.sealed, signins.REFRESH_TOKEN) == "newer"
     assert ada().email == "new@example.org"
     assert ada().groups.get().name == "physics"
     assert User.objects.filter(vouched_until__gt=timezone.now() + timedelta(days=29)).exists()
@@ -151,7 +151,7 @@ def test_a_provider_that_does_not_answer_ends_nothing_at_first(campus, status):
     assert ada().vouched_until == until
     row = SignIn.objects.get()
     assert row.due <= timezone.now() + signins.LEASE  # and is asked soon
-    assert open_sealed(row.sealed, signins.REFRESH_TOKEN) == "r"
+    assert unseal(row.sealed, signins.REFRESH_TOKEN) == "r"
 
 
 def test_a_provider_that_is_away_is_not_asked_for_each_of_many(campus):

@@ -35,36 +35,36 @@ def subjects() -> list[str]:
 
 def test_ten_minutes_are_waited_for(now):
     Condition.objects.create(part="worker", problem="tasks wait", since=now)
-    operator_alerts.tell(now + 9 * MINUTE)
+    operator_alerts.send_alerts(now + 9 * MINUTE)
     assert subjects() == []
-    operator_alerts.tell(now + 11 * MINUTE)
+    operator_alerts.send_alerts(now + 11 * MINUTE)
     assert subjects() == ["Not well: worker (tasks wait)"] * 2
 
 
 def test_an_episode_is_told_once_and_so_is_its_end(now):
     row = Condition.objects.create(part="worker", problem="tasks wait", since=now)
     for minutes in (11, 12, 60 * 24):
-        operator_alerts.tell(now + minutes * MINUTE)
-    Condition.objects.note(row.part, "")
+        operator_alerts.send_alerts(now + minutes * MINUTE)
+    Condition.objects.record(row.part, "")
     for minutes in (11, 12):
-        operator_alerts.tell(now + minutes * MINUTE)
+        operator_alerts.send_alerts(now + minutes * MINUTE)
     assert subjects() == ["Not well: worker (tasks wait)"] * 2 + ["Well again: worker"] * 2
     Condition.objects.update(problem="tasks wait", since=now + 60 * MINUTE)
-    operator_alerts.tell(now + 71 * MINUTE)
+    operator_alerts.send_alerts(now + 71 * MINUTE)
     assert len(subjects()) == 6
 
 
 def test_what_was_unwell_for_a_moment_is_told_neither_way(now):
     Condition.objects.create(part="disk", problem="little room", since=now)
-    operator_alerts.tell(now + MINUTE)
-    Condition.objects.note("disk", "")
-    operator_alerts.tell(now + 20 * MINUTE)
+    operator_alerts.send_alerts(now + MINUTE)
+    Condition.objects.record("disk", "")
+    operator_alerts.send_alerts(now + 20 * MINUTE)
     assert subjects() == []
 
 
 def test_the_letter_says_what_it_means_and_what_to_do(now, server):
     Condition.objects.create(part="activity", problem="not asked", since=now)
-    operator_alerts.tell(now + 11 * MINUTE)
+    operator_alerts.send_alerts(now + 11 * MINUTE)
     assert outbox.deliver_due() == 2
     assert {letter["To"] for letter in server.letters} == {"ops@example.org", "chief@example.org"}
     for kind in ("plain", "html"):
@@ -77,24 +77,24 @@ def test_the_letter_says_what_it_means_and_what_to_do(now, server):
 
 def test_a_part_that_nobody_has_words_for_is_told_as_it_is(now):
     Condition.objects.create(part="teapot", problem="is short and stout", since=now)
-    operator_alerts.tell(now + 11 * MINUTE)
+    operator_alerts.send_alerts(now + 11 * MINUTE)
     assert "teapot: is short and stout" in Letter.objects.earliest("pk").text
 
 
 def test_of_mail_itself_no_letter_tells(now):
     Condition.objects.create(part="mail", problem="away", since=now)
-    operator_alerts.tell(now + 11 * MINUTE)
+    operator_alerts.send_alerts(now + 11 * MINUTE)
     assert subjects() == []
 
 
 def test_nobody_is_told_where_nobody_is_named(now, settings):
     settings.PORTAL_OPERATORS_MAIL = []
     Condition.objects.create(part="worker", problem="tasks wait", since=now)
-    operator_alerts.tell(now + 11 * MINUTE)
+    operator_alerts.send_alerts(now + 11 * MINUTE)
     assert subjects() == []
 
 
 def test_reconcile_looks_each_minute(backend, now):
     Condition.objects.create(part="worker", problem="tasks wait", since=now - 11 * MINUTE)
-    reconcile(alert=operator_alerts.tell)
+    reconcile(alert=operator_alerts.send_alerts)
     assert len(subjects()) == 2

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from portal.pages.actions import VERBS
+from portal.pages.actions import ACTIONS
 from sessions.models import Project
 from sessions.states import ProjectState
 from tests.stages import project_in
@@ -72,7 +72,7 @@ def test_ada_and_staff_see_her_project_and_bob_sees_nothing(as_ada, as_bob, as_s
     assert without_tokens(theirs) == without_tokens(nobodys)
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", ACTIONS)
 def test_bob_and_eve_can_do_nothing_with_it(as_bob, as_eve, project, verb):
     address = f"/projects/{project.name}/{verb}/"
     assert as_bob.post(address).status_code == 404
@@ -80,7 +80,7 @@ def test_bob_and_eve_can_do_nothing_with_it(as_bob, as_eve, project, verb):
     assert Project.objects.get(pk=project.pk).state == ProjectState.READY
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", ACTIONS)
 def test_following_a_link_does_nothing(as_ada, project, verb):
     assert as_ada.get(f"/projects/{project.name}/{verb}/").status_code == 405
 

@@ -152,7 +152,7 @@ def test_a_request_is_taken_back_by_its_own_person_alone(as_ada, as_bob, as_stan
 
 
 def test_an_answer_stands_on_every_page_until_it_is_seen(ada, as_ada, as_bob, stan):
-    wish = requests.ask(ada, "projects", 10, in_days(30), "A course.")
+    wish = requests.submit(ada, "projects", 10, in_days(30), "A course.")
     requests.grant(wish, stan, 8, in_days(20), "Eight will do.")
     for _time in range(2):
         assert "Your request for more is granted. Projects: 8 until" in words_of(as_ada, "/")
@@ -165,7 +165,7 @@ def test_an_answer_stands_on_every_page_until_it_is_seen(ada, as_ada, as_bob, st
 
 
 def test_who_looks_at_the_account_has_seen_it(ada, as_ada, stan):
-    wish = requests.ask(ada, "projects", 10, in_days(30), "A course.")
+    wish = requests.submit(ada, "projects", 10, in_days(30), "A course.")
     requests.decline(wish, stan, "Five <b>will</b> do.")
     assert "Your request for more is declined." in words_of(as_ada, "/")
     html = as_ada.get("/account/").content.decode()
@@ -175,7 +175,7 @@ def test_who_looks_at_the_account_has_seen_it(ada, as_ada, stan):
 
 
 def test_requests_of_others_are_not_there(bob, as_ada, as_stan):
-    requests.ask(bob, "projects", 10, in_days(30), "His own course.")
+    requests.submit(bob, "projects", 10, in_days(30), "His own course.")
     for client in (as_ada, as_stan):
         assert "His own course" not in words_of(client)
 
@@ -193,7 +193,7 @@ def test_the_page_asks_as_many_questions_however_much_there_is(
     with django_assert_num_queries(16):
         as_ada.get("/account/")
     for number in range(5):
-        wish = requests.ask(ada, "projects", 10 + number, in_days(30), "A course.")
+        wish = requests.submit(ada, "projects", 10 + number, in_days(30), "A course.")
         requests.grant(wish, stan, 10 + number, in_days(30))
     as_ada.get("/account/")
     with django_assert_num_queries(16):

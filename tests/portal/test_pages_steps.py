@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from portal.pages.project import plain
+from portal.pages.project import strip_control
 from portal.pages.steps import progress_of, steps_of
 from portal.templatetags.bindery import duration, resources
 from quotas.resources import Resources
@@ -111,7 +111,7 @@ def test_the_bar_ends_where_the_launch_ends():
     ],
 )
 def test_a_line_is_shown_as_a_terminal_ends_up_with_it(line, shown):
-    assert plain(line) == shown
+    assert strip_control(line) == shown
 
 
 def test_resources_and_durations_are_written_in_one_way():

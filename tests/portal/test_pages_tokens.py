@@ -46,7 +46,7 @@ def test_the_secret_is_shown_once_and_works(as_ada):
     assert "no-store" in answer.headers["Cache-Control"]
     secret = secret_on(answer)
     assert "nobody can read it again" in words(answer)
-    token = Token.objects.of_secret(secret)
+    token = Token.objects.find_by_secret(secret)
     assert (token.name, token.scopes, token.user.username) == ("laptop", ["read"], "ada")
     assert token.expires
     assert token.expires - token.created < timedelta(days=30, minutes=5)
@@ -117,7 +117,7 @@ def test_what_cannot_be_is_said_on_the_form(as_ada, wish, says):
 
 
 def test_nobody_has_more_than_so_many(as_ada, ada):
-    for number in range(issuing.MOST):
+    for number in range(issuing.MAX_TOKENS):
         Token.objects.issue(ada, f"number {number}")
     answer = make(as_ada)
     assert answer.status_code == 400
@@ -144,8 +144,8 @@ def test_revoking_one(as_ada, ada):
     answer = as_ada.post(f"{ADDRESS}{token.pk}/revoke/")
     assert (answer.status_code, answer.url) == (303, "/account/#tokens")
     assert "The token “laptop” is revoked." in words(as_ada.get("/account/"))
-    assert Token.objects.of_secret(secret) is None
-    assert Token.objects.of_secret(other)
+    assert Token.objects.find_by_secret(secret) is None
+    assert Token.objects.find_by_secret(other)
 
 
 def test_revoking_all_is_for_ones_own(as_ada, ada, bob):
@@ -199,4 +199,4 @@ def test_signing_out_everywhere_leaves_tokens(ada):
 
     secret = Token.objects.issue(ada, "laptop")[1]
     manage.sign_out(User.objects.get(pk=ada.pk))
-    assert Token.objects.of_secret(secret)
+    assert Token.objects.find_by_secret(secret)

@@ -85,7 +85,7 @@ def test_for_good_it_is_gone_from_the_list(as_ada, deleted):
     answer = act(as_ada, deleted, "delete-for-good", "/going/")
     assert "ada/flowers is deleted for good." in words(answer)
     assert "Nothing of yours was deleted lately." in words(answer)
-    assert not now_is(deleted).is_set_aside
+    assert not now_is(deleted).is_restorable
     assert act(as_ada, deleted, "restore").status_code == 404
 
 
@@ -114,10 +114,10 @@ def test_at_the_limit_its_page_says_what_is_in_the_way_and_makes_room(ada, as_ad
     assert answer.redirect_chain == [(f"/projects/{deleted.name}/", 303)]
     assert "You have 1 of 1 project. Delete one to restore another." in words(answer)
     assert "Delete it and restore the other" in words(answer)
-    assert now_is(deleted).is_set_aside
+    assert now_is(deleted).is_restorable
     answer = act(as_ada, deleted, "restore", delete=other.name)
     assert "ada/flowers is restored" in words(answer)
-    assert now_is(other).is_set_aside
+    assert now_is(other).is_restorable
 
 
 def test_a_second_click_on_undo_says_that_it_is_there(as_ada, deleted):
@@ -134,7 +134,7 @@ def test_bob_eve_and_who_may_only_look_can_do_nothing_with_it(
     assert act(as_vera, deleted, verb).status_code == 403
     assert as_eve.post(f"/projects/{deleted.name}/{verb}/").status_code == 302
     assert as_bob.get(f"/projects/{deleted.name}/").status_code == 404
-    assert now_is(deleted).is_set_aside
+    assert now_is(deleted).is_restorable
 
 
 def test_nobody_restores_without_a_token_against_forgery(ada, deleted):
@@ -142,7 +142,7 @@ def test_nobody_restores_without_a_token_against_forgery(ada, deleted):
     client.force_login(ada)
     for verb in ("restore", "delete-for-good"):
         assert client.post(f"/projects/{deleted.name}/{verb}/").status_code == 403
-    assert now_is(deleted).is_set_aside
+    assert now_is(deleted).is_restorable
 
 
 def test_it_is_among_none_of_the_projects(as_ada, deleted):

@@ -44,7 +44,7 @@ def test_each_group_says_where_it_is_from(ada, as_ada):
     User.objects.filter(pk=ada.pk).update(**issuer, claimed=["physics"])
     for name in ("physics", "chess"):
         ada.groups.add(Group.objects.create(name=name))
-    roles.give(ada, "support")
+    roles.assign_role(ada, "support")
     text = words_of(as_ada)
     for words in ("physics from id.example.org", "chess given by staff", "support given by staff"):
         assert words in text
@@ -62,7 +62,7 @@ def test_signing_out_everywhere_ends_all_browsers_and_no_notebook(ada, as_ada, a
     other = Client()
     other.force_login(ada)
     project = project_in(ProjectState.READY, ada)
-    tickets.issue(ada, project, "some browser", "entrant")
+    tickets.issue_ticket(ada, project, "some browser", "entrant")
     answer = as_ada.post(LEAVE)
     assert (answer.status_code, answer.url) == (303, "/sign-in/")
     for client in (as_ada, other):

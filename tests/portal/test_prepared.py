@@ -12,17 +12,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from keys.models import Token
-from portal.lib.db import Given, Prepared
+from portal.lib.db import CompiledQuery, Param
 from portal.models import User
 from sessions.models import Project
 
 pytestmark = pytest.mark.databases
 
-NAME = Given("name", models.CharField())
+NAME = Param("name", models.CharField())
 
 
-def by_name() -> Prepared[User]:
-    return Prepared(lambda: User.objects.filter(username=NAME))
+def by_name() -> CompiledQuery[User]:
+    return CompiledQuery(lambda: User.objects.filter(username=NAME))
 
 
 def test_the_values_are_those_of_each_time(ada, bob) -> None:
@@ -54,7 +54,7 @@ def test_hostile_values_are_values(ada) -> None:
 
 def test_rows_have_what_was_joined(ada) -> None:
     Project.objects.create(owner=ada, name="flowers", url="u")
-    prepared = Prepared(lambda: Project.objects.filter(name=NAME).select_related("owner"))
+    prepared = CompiledQuery(lambda: Project.objects.filter(name=NAME).select_related("owner"))
     (project,) = prepared(name="flowers")
     with CaptureQueriesContext(connection) as more:
         assert project.owner == ada
@@ -64,8 +64,8 @@ def test_rows_have_what_was_joined(ada) -> None:
 
 def test_moments_and_columns_are_converted(ada) -> None:
     token, _secret = Token.objects.issue(ada, "one")
-    moment = Given("moment", models.DateTimeField())
-    prepared = Prepared(
+    moment = Param("moment", models.DateTimeField())
+    prepared = CompiledQuery(
         lambda: Token.objects.filter(expires__gt=moment).values_list("pk", "expires")
     )
     assert prepared(moment=timezone.now()) == [(token.pk, token.expires)]
@@ -84,7 +84,7 @@ def test_a_row_that_is_changed_is_a_row_like_any_other(ada) -> None:
 
 
 def test_what_changes_by_itself_is_refused(ada) -> None:
-    prepared = Prepared(lambda: Token.objects.filter(expires__gt=timezone.now()))
+    prepared = CompiledQuery(lambda: Token.objects.filter(expires__gt=timezone.now()))
     with pytest.raises(ValueError, match="changes from one moment to the next"):
         prepared()
 

@@ -13,8 +13,8 @@ from django_q.tasks import async_task
 
 from portal import urls
 from portal.lib.logs import context
-from portal.lib.logs.requests import Asked, Requests, write
-from sessions.lifecycle.ending import failures_of
+from portal.lib.logs.requests import RequestsMiddleware, RequestTrace, log_request
+from sessions.lifecycle.ending import handle_failures
 from sessions.models import Session
 from tests.logs import written
 from tests.portal.asked import ask
@@ -93,7 +93,7 @@ async def test_a_line_for_each_request_tells_its_address_by_name():
 
     scope = {"type": "http", "method": "GET", "path": "/projects/ada-secret/"}
     with written() as output:
-        await Requests(app, ends=[write])(scope, None, send)
+        await RequestsMiddleware(app, on_end=[log_request])(scope, None, send)
     [line] = output.objects("portal.lib.logs.requests")
     assert (line["method"], line["route"], line["status"]) == ("GET", "other", 404)
     assert line["milliseconds"] >= 0
@@ -101,18 +101,18 @@ async def test_a_line_for_each_request_tells_its_address_by_name():
 
 
 async def test_an_error_without_an_answer_is_told_as_a_fault():
-    told: list[Asked] = []
+    told: list[RequestTrace] = []
 
     async def app(scope, receive, send):
         raise LookupError
 
     with pytest.raises(LookupError):
-        await Requests(app, ends=[told.append])({"type": "http"}, None, None)
+        await RequestsMiddleware(app, on_end=[told.append])({"type": "http"}, None, None)
     assert [each.status for each in told] == [500]
 
 
 async def test_whoever_leaves_before_there_is_an_answer_is_none():
-    told: list[Asked] = []
+    told: list[RequestTrace] = []
 
     async def cancelled(scope, receive, send):
         raise asyncio.CancelledError
@@ -121,8 +121,8 @@ async def test_whoever_leaves_before_there_is_an_answer_is_none():
         return
 
     with pytest.raises(asyncio.CancelledError):
-        await Requests(cancelled, ends=[told.append])({"type": "http"}, None, None)
-    await Requests(ended, ends=[told.append])({"type": "http"}, None, None)
+        await RequestsMiddleware(cancelled, on_end=[told.append])({"type": "http"}, None, None)
+    await RequestsMiddleware(ended, on_end=[told.append])({"type": "http"}, None, None)
     assert [each.status for each in told] == [499, 499]
 
 
@@ -149,7 +149,7 @@ def mistake() -> None:
 
 def test_a_failed_step_tells_its_person_the_reference_of_its_task(ada):
     session = ran(ada, None, None, state="waiting", attempts=2)
-    with written() as output, context.begun() as reference, failures_of(session):
+    with written() as output, context.log_scope() as reference, handle_failures(session):
         mistake()
     [line] = output.objects("sessions.lifecycle.ending")
     assert (line["reference"], line["session"]) == (reference, session.pk)
@@ -159,7 +159,7 @@ def test_a_failed_step_tells_its_person_the_reference_of_its_task(ada):
 
 def test_without_a_task_it_is_a_number_of_its_own(ada):
     session = ran(ada, None, None, state="waiting", attempts=2)
-    with written() as output, failures_of(session):
+    with written() as output, handle_failures(session):
         mistake()
     [line] = output.objects("sessions.lifecycle.ending")
     assert line["reference"] in Session.objects.get(pk=session.pk).message

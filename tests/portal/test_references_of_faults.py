@@ -16,12 +16,12 @@ from rest_framework.views import APIView
 
 from portal import urls
 from portal.lib.logs import context
-from portal.lib.logs.requests import Requests
+from portal.lib.logs.requests import RequestsMiddleware
 from portal.urls import handler500  # noqa: F401  this module is a test's ROOT_URLCONF
 from sessions.api.endpoint import endpoint
 from sessions.errors import InternalError, NotAllowed, TemporaryError
 from sessions.gateway import responses
-from sessions.gateway.request import Arrival
+from sessions.gateway.request import GatewayRequest
 
 
 class Late(exceptions.APIException):
@@ -71,7 +71,7 @@ def ask(settings):
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_program_is_told_it(ask, name):
-    with context.begun() as reference:
+    with context.log_scope() as reference:
         answer = ask(f"/api/v1/broken/{name}/")
     assert answer.status_code == FAULTS[name][1]
     assert answer.json()["reference"] == reference
@@ -80,7 +80,7 @@ def test_a_program_is_told_it(ask, name):
 
 @pytest.mark.parametrize("name", OF_PAGES)
 def test_a_person_reads_it(ask, name):
-    with context.begun() as reference:
+    with context.log_scope() as reference:
         answer = ask(f"/broken/{name}/")
     assert answer.status_code == FAULTS[name][1]
     assert reference in answer.text
@@ -104,18 +104,18 @@ async def test_the_head_of_each_answer_has_it_whoever_answers(status):
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await Requests(app)({"type": "http"}, None, send)
+    await RequestsMiddleware(app)({"type": "http"}, None, send)
     assert dict(sent[0]["headers"])[b"x-reference"] == sent[1]["body"]
 
 
 @pytest.mark.parametrize("accept", [b"text/html", b"application/json"])
-@pytest.mark.parametrize("say", [responses.no_answer, responses.trouble])
+@pytest.mark.parametrize("say", [responses.no_answer, responses.unavailable])
 def test_the_gateway_says_it_where_it_may_be_a_fault(say, accept):
     headers = [(b"host", b"flowers-1.localhost"), (b"accept", accept)]
     scope = {"type": "http", "method": "GET", "path": "/lab", "raw_path": b"/lab",
              "query_string": b"", "scheme": "http", "headers": headers}  # fmt: skip
-    arrival = Arrival.of(scope, "flowers-1")
-    with context.begun() as reference:
+    arrival = GatewayRequest.from_scope(scope, "flowers-1")
+    with context.log_scope() as reference:
         answer = say(arrival)
     assert answer.status >= 500
     assert reference.encode() in answer.body

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from keys.keypairs import ensure
 from portal.backup import rehearsal
-from portal.backup.rehearsal import environment
+from portal.backup.rehearsal import isolated_environment
 from portal.models import User
 from tests.scripted import ScriptedBackend
 from tests.sessions.ran import ran
@@ -67,9 +67,9 @@ def test_a_good_backup_passes_and_the_portal_is_as_it_was(kept, tmp_path, capsys
 
 
 def test_keys_that_open_nothing_are_found_out(kept, settings):
-    assert [*rehearsal.sealed()] == []
+    assert [*rehearsal.find_unreadable_columns()] == []
     settings.PORTAL_ENCRYPTION_KEYS = ["another" * 8]
-    found = [*rehearsal.sealed()]
+    found = [*rehearsal.find_unreadable_columns()]
     assert len(found) == 2  # her key pair, and the token of her notebook
     assert "1 cannot be opened with this encryption key" in found[0]
 
@@ -85,7 +85,7 @@ def test_it_leads_to_nothing_outside(tmp_path):
         "REDIS_URL": "x", "PORTAL_EMAIL_URL_FILE": "x", "OIDC_ISSUER": "x", "DATABASE_URL": "x",
         "PORTAL_BACKEND": "kubernetes", "PORTAL_SECRET_KEY": "s", "PATH": "/bin",
     }  # fmt: skip
-    assert environment(outside, tmp_path, "") == {
+    assert isolated_environment(outside, tmp_path, "") == {
         "PORTAL_SECRET_KEY": "s", "PATH": "/bin", "PORTAL_DATA": str(tmp_path),
         "PORTAL_BACKEND": "local",
     }  # fmt: skip

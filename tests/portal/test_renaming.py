@@ -54,7 +54,7 @@ def test_staff_rename_ada_and_another_ada_comes_from_the_provider(ada, as_root, 
     assert (spec.volume, spec.owner) == ("ada", owner_slug("ada.lovelace"))
     assert spec.former == ("ada",)
     other = arrives("2", preferred_username="ada")
-    assert (other.username, files.of(other)) == ("ada-2", "ada-2")
+    assert (other.username, files.volume_of(other)) == ("ada-2", "ada-2")
     assert "called ada before" in as_root.get(page).content.decode()
 
 
@@ -86,17 +86,17 @@ def test_a_name_stays_taken_though_the_row_of_its_person_is_gone(ada):
 def test_of_two_who_want_a_name_at_once_one_gets_it(ada):
     UsedName.objects.create(digest=digest("grace"), name="grace", user=ada)
     with pytest.raises(ValidationError, match="nobody gets it again"):
-        UsedName.objects.note("grace", User.objects.create_user("bob"))
+        UsedName.objects.reserve("grace", User.objects.create_user("bob"))
     with pytest.raises(IntegrityError):
         UsedName.objects.create(digest=digest("grace"))
 
 
 def test_two_names_with_one_label_are_two_volumes(ada, bob):
     User.objects.filter(pk=ada.pk).update(volume="bob")  # as if their labels were the same
-    assert files.of(bob) not in {"", "bob"}
-    assert files.of(User.objects.get(pk=bob.pk)) == files.of(bob)
+    assert files.volume_of(bob) not in {"", "bob"}
+    assert files.volume_of(User.objects.get(pk=bob.pk)) == files.volume_of(bob)
     Erasure.objects.create(username=digest("x"), volume="grace-nfs-pvc")
-    assert files.of(User.objects.create_user("grace")) != "grace"
+    assert files.volume_of(User.objects.create_user("grace")) != "grace"
 
 
 def test_keys_are_renewed_and_forgotten_under_the_volume_which_stays(ada, root, backend):
@@ -131,13 +131,13 @@ def test_who_is_renamed_while_they_are_erased_is_erased_all_the_same(ada, root, 
     else:
         renamed(ada, "countess")
     erase.finish()
-    assert erase.awaited([row])
+    assert erase.unfinished_erasures([row])
     assert erase.erase(User.objects.get(pk=ada.pk), root) == row
     stop_all()
     drop_all()
     erase.finish()
     assert User.objects.get(pk=ada.pk).username == f"erased-{ada.pk}"
-    assert not erase.awaited([row])
+    assert not erase.unfinished_erasures([row])
     assert Erasure.objects.get().volume == "ada-nfs-pvc"
     for name in ("ada", "countess"):
         with pytest.raises(ValidationError):

@@ -53,8 +53,8 @@ def test_each_permission_that_is_named_anywhere_exists_and_none_is_of_djangos_we
 
 @pytest.mark.parametrize("role", roles.ROLES)
 def test_a_role_has_exactly_what_the_table_says_even_if_somebody_meddled_with_it(db, role):
-    roles.ensure(role).permissions.set(Permission.objects.all()[:3])
-    assert held(roles.ensure(role)) == set(roles.ROLES[role])
+    roles.ensure_group(role).permissions.set(Permission.objects.all()[:3])
+    assert held(roles.ensure_group(role)) == set(roles.ROLES[role])
     assert Group.objects.filter(name=role).count() == 1
 
 
@@ -94,7 +94,7 @@ def test_the_migration_makes_the_roles_and_takes_them_away_again():
 
 
 def test_whoever_is_given_a_role_gets_into_the_admin(ada):
-    roles.give(ada, "viewer")
+    roles.assign_role(ada, "viewer")
     again = User.objects.get(pk=ada.pk)
     assert again.is_staff
     assert again.has_perm("quotas.view_grant")
@@ -124,6 +124,6 @@ def test_a_group_that_may_more_is_not_for_an_operator_to_put_people_in(stan, roo
     above = Group.objects.create(name="above")
     above.permissions.add(Permission.objects.get(codename="delete_user"))
     plain = Group.objects.create(name="plain")
-    assert roles.may_hand_out(stan, Group.objects.filter(pk=plain.pk))
-    assert not roles.may_hand_out(stan, Group.objects.filter(pk__in=[plain.pk, above.pk]))
-    assert roles.may_hand_out(root, Group.objects.filter(pk=above.pk))
+    assert roles.may_assign_groups(stan, Group.objects.filter(pk=plain.pk))
+    assert not roles.may_assign_groups(stan, Group.objects.filter(pk__in=[plain.pk, above.pk]))
+    assert roles.may_assign_groups(root, Group.objects.filter(pk=above.pk))

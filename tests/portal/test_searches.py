@@ -7,7 +7,7 @@ from django.db import connection, migrations
 
 from portal.lib.db import index
 from portal.models import User
-from sessions.admin.filters import FEW, among
+from sessions.admin.filters import MAX_INLINE_KEYS, rows_in_any
 from sessions.models import Project, Session
 from sessions.states import ProjectState
 from tests.portal.test_admin_notebooks import listed
@@ -53,13 +53,13 @@ def test_each_word_stands_in_some_column(projects, vera, words, found):
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_many_rows_are_found_as_few_are(projects, ada, more):
-    names = [f"many-{number}" for number in range(FEW + more)]
+    names = [f"many-{number}" for number in range(MAX_INLINE_KEYS + more)]
     url = "https://git.example.org/many.git"
     Project.objects.bulk_create(Project(owner=ada, name=name, url=url) for name in names)
     many, hers = Project.objects.filter(name__contains="many"), Project.objects.filter(owner=ada)
-    without = among(Project.objects.exclude(name="many-0"), many)
+    without = rows_in_any(Project.objects.exclude(name="many-0"), many)
     assert set(without.values_list("name", flat=True)) == set(names[1:])
-    assert among(Project.objects.all(), many, hers).count() == len(names) + 2
+    assert rows_in_any(Project.objects.all(), many, hers).count() == len(names) + 2
 
 
 def test_a_row_that_has_it_twice_is_there_once(projects, vera, ada):

@@ -94,7 +94,7 @@ def test_a_network_of_one_household_counts_as_one_address(ada):
     ],
 )
 def test_an_address_is_one_that_the_database_takes(given, known):
-    assert login_throttle.address(RequestFactory().get("/", REMOTE_ADDR=given)) == known
+    assert login_throttle.client_address(RequestFactory().get("/", REMOTE_ADDR=given)) == known
 
 
 def test_what_is_no_address_locks_out_as_well(ada):

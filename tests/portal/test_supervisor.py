@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from portal.run import supervisor
-from portal.run.supervisor import Part
+from portal.run.supervisor import ManagedProcess
 
 pytestmark = pytest.mark.servers
 
@@ -75,23 +75,23 @@ def program(notes: Notes, tmp_path: Path) -> Callable[[str], list[str]]:
 
 
 @pytest.fixture
-def tended() -> Iterator[Callable[[Part], Part]]:
+def tended() -> Iterator[Callable[[ManagedProcess], ManagedProcess]]:
     """Return a function that registers parts, which are ended with the test."""
-    parts: list[Part] = []
+    parts: list[ManagedProcess] = []
 
-    def keep(part: Part) -> Part:
+    def keep(part: ManagedProcess) -> ManagedProcess:
         parts.append(part)
         return part
 
     yield keep
     for part in parts:
-        part.hurry()
-        part.end()
+        part.kill_soon()
+        part.wait()
 
 
-def tend_until(part: Part, condition: Callable[[], object]) -> None:
+def tend_until(part: ManagedProcess, condition: Callable[[], object]) -> None:
     def tended() -> object:
-        part.tend()
+        part.tick()
         return condition()
 
     until(tended)
@@ -131,14 +131,14 @@ STUBBORN = """
 
 
 def test_a_part_that_dies_is_started_again(program, notes, tended):
-    part = tended(Part("part", program(IDLE)))
+    part = tended(ManagedProcess("part", program(IDLE)))
     tend_until(part, lambda: notes.pids("leader"))
     os.kill(notes.pids("leader")[0], signal.SIGKILL)
     tend_until(part, lambda: len(notes.pids("leader")) == 2)
 
 
 def test_what_a_killed_part_leaves_behind_is_gone_before_it_starts_again(program, notes, tended):
-    part = tended(Part("part", program(WITH_CHILD)))
+    part = tended(ManagedProcess("part", program(WITH_CHILD)))
     tend_until(part, lambda: notes.pids("leader"))
     os.kill(notes.pids("leader")[0], signal.SIGKILL)
     tend_until(part, lambda: len(notes.pids("leader")) == 2)
@@ -148,7 +148,7 @@ def test_what_a_killed_part_leaves_behind_is_gone_before_it_starts_again(program
 
 
 def test_a_part_that_dies_at_once_is_started_less_and_less_often(program, notes, tended, capfd):
-    part = tended(Part("part", program('note("leader", os.getpid()); sys.exit(3)')))
+    part = tended(ManagedProcess("part", program('note("leader", os.getpid()); sys.exit(3)')))
     tend_until(part, lambda: len(notes.pids("leader")) == 3)
     said = capfd.readouterr().out
     assert "part | ended (exit code 3) and is started again in 0.5 s" in said
@@ -156,7 +156,7 @@ def test_a_part_that_dies_at_once_is_started_less_and_less_often(program, notes,
 
 
 def test_only_the_leader_is_told_to_end(program, notes, tended):
-    part = tended(Part("part", program(OBSERVES_SIGNALS)))
+    part = tended(ManagedProcess("part", program(OBSERVES_SIGNALS)))
     tend_until(part, lambda: notes.pids("leader"))
     part.ask_to_end()
     part.end()
@@ -164,7 +164,7 @@ def test_only_the_leader_is_told_to_end(program, notes, tended):
 
 
 def test_a_part_that_does_not_end_is_killed(program, notes, tended):
-    part = tended(Part("part", program(STUBBORN)))
+    part = tended(ManagedProcess("part", program(STUBBORN)))
     tend_until(part, lambda: notes.pids("leader"))
     part.ask_to_end()
     part.hurry()
@@ -177,14 +177,18 @@ def test_a_part_that_is_alive_but_does_nothing_is_started_again(
 ):
     monkeypatch.setattr(supervisor, "LIVED_WELL", 0.1)
     monkeypatch.setattr(supervisor, "LOOK_INTERVAL", 0.1)
-    part = tended(Part("part", program(IDLE), is_sick=lambda: len(notes.pids("leader")) == 1))
+    part = tended(
+        ManagedProcess("part", program(IDLE), is_stalled=lambda: len(notes.pids("leader")) == 1)
+    )
     tend_until(part, lambda: len(notes.pids("leader")) == 2)
     assert not is_running(notes.pids("leader")[0])
 
 
 def test_each_line_of_a_part_bears_its_name(program, notes, tended, capfd):
     lines = 'print("one\\ntwo", flush=True); print("three", file=sys.stderr, flush=True)'
-    part = tended(Part("part", program(f'{lines}; note("leader", os.getpid()); time.sleep(600)')))
+    part = tended(
+        ManagedProcess("part", program(f'{lines}; note("leader", os.getpid()); time.sleep(600)'))
+    )
     tend_until(part, lambda: notes.pids("leader"))
     said = ""
 

@@ -59,7 +59,7 @@ def test_all_that_is_known_is_in_it(ada, root, backend):
     files = archive_of(ada)
     whole = "\n".join(files.values())
     assert [word for word in ("ada", *NAMES, *SAID) if word not in whole] == []
-    assert set(files) >= {f"{part.name}.jsonl" for part in export.PARTS}
+    assert set(files) >= {f"{part.name}.jsonl" for part in export.EXPORT_FILES}
     assert {row["name"] for row in rows(files["projects.jsonl"])} == set(
         Project.objects.values_list("name", flat=True)
     )
@@ -98,10 +98,10 @@ def test_each_column_that_leads_to_a_person_is_in_it_or_left_out_for_a_reason():
         for field in model._meta.get_fields()
         if field.concrete and field.related_model is User and not field.many_to_many
     }
-    answered = {column for part in export.PARTS for column in part.about}
-    assert found - answered == set(export.LEFT_OUT)
+    answered = {column for part in export.EXPORT_FILES for column in part.covers}
+    assert found - answered == set(export.EXCLUDED_COLUMNS)
     assert answered <= found
-    assert all(export.LEFT_OUT.values())
+    assert all(export.EXCLUDED_COLUMNS.values())
 
 
 @pytest.mark.django_db(transaction=True)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from portal.checks import addresses, shares_cookies
+from portal.checks import check_addresses, shares_cookies
 from sessions.gateway.headers import from_notebook
 from tests.stack import PROJECT
 
@@ -33,7 +33,7 @@ from tests.stack import PROJECT
 def test_what_notebooks_could_do_to_it_is_said(settings, url, domain, codes):
     settings.PORTAL_URL, settings.PORTAL_GATEWAY_DOMAIN = url, domain
     settings.GATEWAY_SCHEME = url.partition(":")[0]
-    found = addresses()
+    found = check_addresses()
     assert [each.id for each in found] == codes
     assert all(each.hint and each.level < 40 for each in found)
 
@@ -41,7 +41,7 @@ def test_what_notebooks_could_do_to_it_is_said(settings, url, domain, codes):
 def test_over_http_it_is_said_in_stronger_words(settings):
     settings.PORTAL_URL, settings.PORTAL_GATEWAY_DOMAIN = "http://a.example.org", "a.example.org"
     settings.GATEWAY_SCHEME = "http"
-    assert "sign a browser in as somebody else" in str(addresses()[1].msg)
+    assert "sign a browser in as somebody else" in str(check_addresses()[1].msg)
 
 
 def test_names_of_one_part_share_nothing():

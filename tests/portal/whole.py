@@ -20,7 +20,7 @@ from portal.models import Letter, SignIn, User
 from quotas import requests, setting
 from quotas.models import Grant
 from sessions import lifecycle
-from sessions.backends import LogPiece
+from sessions.backends import LogLines
 from sessions.gateway import tickets
 from sessions.models import Build, Idempotency, Project, Session
 from sessions.progress.journal import append
@@ -36,12 +36,12 @@ def fill(user: User, by: User, *, state: ProjectState = ProjectState.READY) -> P
     else."""
     _name(user)
     with set_actor(by):
-        setting.change(user, {"projects": 20})
+        setting.set_own_limits(user, {"projects": 20})
         until = timezone.localdate() + timedelta(days=9)
         Grant.objects.create(
             user=user, limit="running", value=90, until=until, reason="Her thesis.", given_by=by
         )
-    requests.ask(user, "max_cpu", 30, until, "A course of hers.")
+    requests.submit(user, "max_cpu", 30, until, "A course of hers.")
     _keys(user)
     _letters_and_log(user, by)
     lifecycle.delete(project_in(ProjectState.STOPPED, user, "eve/bees"), user)
@@ -101,8 +101,8 @@ def _private(user: User) -> None:
     build = Build.objects.create(
         owner=user, url=where, commit="c0ffee", image=f"image-{user.pk}", state=BuildState.BUILDING
     )
-    append(build, LogPiece("building", "secret-of-the-log\nbye", "1"))
+    append(build, LogLines("building", "secret-of-the-log\nbye", "1"))
     Build.objects.filter(pk=build.pk).update(state=BuildState.BUILT)
     Session.objects.filter(project=project).update(build=build)
     lifecycle.stop(Project.objects.get(pk=project.pk), user)
-    tickets.issue(user, project, "some browser", "entrant")
+    tickets.issue_ticket(user, project, "some browser", "entrant")

@@ -22,7 +22,7 @@ LIST = "/admin/quotas/limitrequest/"
 
 @pytest.fixture
 def wish(ada) -> LimitRequest:
-    return requests.ask(ada, "projects", 10, in_days(30), "A <b>course</b>.")
+    return requests.submit(ada, "projects", 10, in_days(30), "A <b>course</b>.")
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def answer(verdict: str, **changed: object) -> dict[str, object]:
 
 def test_what_waits_longest_comes_first_and_then_the_newest_answer(ada, bob, stan, as_stan):
     limits = ["projects", "running", "builds", "max_cpu", "max_memory_gb"]
-    wishes = [requests.ask(ada, limit, 500, in_days(30), limit) for limit in limits]
+    wishes = [requests.submit(ada, limit, 500, in_days(30), limit) for limit in limits]
     for number, wish in enumerate(wishes):
         LimitRequest.objects.filter(pk=wish.pk).update(
             created=timezone.now() - timedelta(hours=number)
@@ -68,7 +68,7 @@ def test_the_list_asks_as_many_questions_for_many_as_for_one(
         as_stan.get(LIST)
     for number in range(30):
         person = User.objects.create_user(f"person{number}")
-        requests.ask(person, "projects", 10, in_days(30), "A course.")
+        requests.submit(person, "projects", 10, in_days(30), "A course.")
     with django_assert_max_num_queries(13):
         assert as_stan.get(LIST).context["cl"].result_count == 31
 

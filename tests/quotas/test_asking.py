@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 @pytest.fixture
 def wish(ada) -> LimitRequest:
-    return requests.ask(ada, "projects", 10, in_days(30), "A course.")
+    return requests.submit(ada, "projects", 10, in_days(30), "A course.")
 
 
 def state(wish: LimitRequest) -> str:
@@ -82,13 +82,13 @@ def test_nobody_takes_back_for_somebody_else(bob, wish):
 
 def test_one_request_for_a_limit_is_open_at_a_time(ada, stan, wish):
     with pytest.raises(ValidationError, match="Take that back first"):
-        requests.ask(ada, "projects", 20, in_days(30), "More.")
-    requests.ask(ada, "builds", 20, in_days(30), "More.")
+        requests.submit(ada, "projects", 20, in_days(30), "More.")
+    requests.submit(ada, "builds", 20, in_days(30), "More.")
     requests.withdraw(wish, ada)
-    again = requests.ask(ada, "projects", 20, in_days(30), "More.")
+    again = requests.submit(ada, "projects", 20, in_days(30), "More.")
     assert LimitRequest.objects.open().count() == 2
     requests.decline(again, stan, "No.")
-    requests.ask(ada, "projects", 9, in_days(30), "A little more.")
+    requests.submit(ada, "projects", 9, in_days(30), "A little more.")
 
 
 @pytest.mark.parametrize(
@@ -111,29 +111,29 @@ def test_one_request_for_a_limit_is_open_at_a_time(ada, stan, wish):
 def test_what_makes_no_sense_is_refused_in_words(ada, settings, limit, value, days, field):
     settings.PORTAL_BACKEND = "local"
     with pytest.raises(ValidationError) as refusal:
-        requests.ask(ada, limit, value, in_days(days), "Why not.")
+        requests.submit(ada, limit, value, in_days(days), "Why not.")
     assert list(refusal.value.message_dict) == [field]
     assert not LimitRequest.objects.exists()
 
 
 @pytest.mark.parametrize("days", [1, 366])
 def test_a_year_and_a_day_is_the_longest(ada, days):
-    assert requests.ask(ada, "max_cpu", 16.5, in_days(days), "Why not.").pk
+    assert requests.submit(ada, "max_cpu", 16.5, in_days(days), "Why not.").pk
 
 
 def test_it_takes_a_reason(ada):
     with pytest.raises(ValidationError) as refusal:
-        requests.ask(ada, "projects", 6, in_days(30), " \n ")
+        requests.submit(ada, "projects", 6, in_days(30), " \n ")
     assert list(refusal.value.message_dict) == ["why"]
 
 
 def test_nobody_fills_the_list_of_requests(ada):
-    for _time in range(requests.MOST_A_DAY):
-        requests.withdraw(requests.ask(ada, "projects", 9, in_days(30), "More."), ada)
+    for _time in range(requests.MAX_REQUESTS_PER_DAY):
+        requests.withdraw(requests.submit(ada, "projects", 9, in_days(30), "More."), ada)
     with pytest.raises(ValidationError, match="Ask tomorrow"):
-        requests.ask(ada, "projects", 9, in_days(30), "More.")
+        requests.submit(ada, "projects", 9, in_days(30), "More.")
     LimitRequest.objects.update(created=timezone.now() - timedelta(days=2))
-    requests.ask(ada, "projects", 9, in_days(30), "More.")
+    requests.submit(ada, "projects", 9, in_days(30), "More.")
 
 
 def test_who_may_only_look_answers_nothing(ada, bob, vera, wish):
@@ -178,18 +178,18 @@ def test_a_long_answer_becomes_a_shorter_reason(ada, stan, wish):
 
 
 def test_news_are_answers_until_they_are_seen(ada, bob, stan, wish):
-    assert not LimitRequest.objects.news_for(ada)
+    assert not LimitRequest.objects.unseen_answers_for(ada)
     requests.decline(wish, stan, "No.")
-    assert list(LimitRequest.objects.news_for(ada)) == [wish]
+    assert list(LimitRequest.objects.unseen_answers_for(ada)) == [wish]
     assert requests.mark_seen(bob) == 0
-    assert list(LimitRequest.objects.news_for(ada)) == [wish]
+    assert list(LimitRequest.objects.unseen_answers_for(ada)) == [wish]
     assert requests.mark_seen(ada) == 1
-    assert not LimitRequest.objects.news_for(ada)
+    assert not LimitRequest.objects.unseen_answers_for(ada)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_several_staff_who_answer_at_once_exactly_one_does(ada, stan, root):
-    wish = requests.ask(ada, "projects", 10, in_days(30), "A course.")
+    wish = requests.submit(ada, "projects", 10, in_days(30), "A course.")
 
     def answer(number: int) -> str:
         try:
@@ -215,7 +215,7 @@ def test_of_several_staff_who_answer_at_once_exactly_one_does(ada, stan, root):
 def test_of_several_requests_at_once_for_a_limit_one_is_taken(ada):
     def ask(number: int) -> bool:
         try:
-            return bool(requests.ask(ada, "projects", 10 + number, in_days(30), "A course."))
+            return bool(requests.submit(ada, "projects", 10 + number, in_days(30), "A course."))
         except ValidationError:
             return False
         finally:

@@ -32,7 +32,7 @@ def soon() -> date:
 
 
 def wish_of(user: User) -> LimitRequest:
-    return requests.ask(user, "projects", MORE, soon(), "A course.")
+    return requests.submit(user, "projects", MORE, soon(), "A course.")
 
 
 def test_a_request_of_their_own_is_not_theirs_to_grant(sue):

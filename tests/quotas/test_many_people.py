@@ -20,12 +20,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 def everybody(ada, bob, stan) -> list[User]:
     """People who each have something of their own, and something that has expired."""
     today = timezone.localdate()
-    setting.change(None, {"running": 4, "idle_days": 14})
+    setting.set_own_limits(None, {"running": 4, "idle_days": 14})
     for name, person, figures in (("a", ada, {"builds": 9}), ("b", bob, {"idle_days": 0})):
         group = Group.objects.create(name=name)
-        setting.change(group, figures)
+        setting.set_own_limits(group, figures)
         person.groups.add(group)
-    setting.change(ada, {"projects": 3})
+    setting.set_own_limits(ada, {"projects": 3})
     for person, limit, value, days in (
         (ada, "projects", 50, -1),
         (ada, "max_cpu", 99, 0),

@@ -11,9 +11,9 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from quotas import requests, setting
-from quotas.effective import Figures, Source, combine
+from quotas.effective import Source, ValuesByLimit, combine
 from quotas.fields import FIELDS
-from quotas.limits import least, limits_of
+from quotas.limits import limits_of, lowest_limit
 from quotas.models import Grant, SupportBounds
 
 pytestmark = pytest.mark.databases
@@ -26,8 +26,8 @@ def soon() -> date:
 
 
 def in_force(
-    *, default: float = 7, site: Figures | None = None, groups: dict[str, float] | None = None,
-    own: Figures | None = None, granted: float | None = None,
+    *, default: float = 7, site: ValuesByLimit | None = None, groups: dict[str, float] | None = None,
+    own: ValuesByLimit | None = None, granted: float | None = None,
 ) -> tuple[float, str]:  # fmt: skip
     """Return the days in force, and their source."""
     of_groups = {name: {IDLE: days} for name, days in (groups or {}).items()}
@@ -81,7 +81,7 @@ def test_of_every_other_limit_0_is_the_least():
 def test_whoever_is_in_such_a_group_has_no_bound(ada):
     for name, days in (("guests", 30), ("forever", 0)):
         group = Group.objects.create(name=name)
-        setting.change(group, {IDLE: days})
+        setting.set_own_limits(group, {IDLE: days})
         ada.groups.add(group)
     assert limits_of(ada).idle_days == 0
 
@@ -90,28 +90,28 @@ def test_whoever_is_in_such_a_group_has_no_bound(ada):
 def test_support_does_not_grant_never_where_their_bound_is_a_number_of_days(sue, ada):
     SupportBounds.objects.create(idle_days=100, days=30)
     with pytest.raises(ValidationError) as refusal:
-        setting.require_bounds(sue, IDLE, 0, soon(), [ada])
+        setting.validate_grant(sue, IDLE, 0, soon(), [ada])
     assert list(refusal.value.message_dict) == ["value"]
-    setting.require_bounds(sue, IDLE, 100, soon(), [ada])
+    setting.validate_grant(sue, IDLE, 100, soon(), [ada])
     SupportBounds.objects.update(idle_days=0)
     for days in (0, 100_000):
-        setting.require_bounds(sue, IDLE, days, soon(), [ada])
+        setting.validate_grant(sue, IDLE, days, soon(), [ada])
 
 
 @pytest.mark.django_db
 def test_never_can_be_asked_for_and_nothing_is_more(ada):
-    requests.ask(ada, IDLE, 0, soon(), "A long course.")
-    setting.change(ada, {IDLE: 0})
+    requests.submit(ada, IDLE, 0, soon(), "A long course.")
+    setting.set_own_limits(ada, {IDLE: 0})
     for days in (0, 365):
         with pytest.raises(ValidationError, match="It must be more"):
-            requests.ask(ada, IDLE, days, soon(), "Longer.")
+            requests.submit(ada, IDLE, days, soon(), "Longer.")
 
 
 @pytest.mark.django_db
 def test_never_is_not_the_smallest_figure_that_anybody_has(ada, bob):
     """By which is looked for projects that may be due."""
-    setting.change(None, {IDLE: 0})
-    assert least(IDLE) == 7
-    setting.change(ada, {IDLE: 0})
-    setting.change(bob, {IDLE: 3})
-    assert least(IDLE) == 3
+    setting.set_own_limits(None, {IDLE: 0})
+    assert lowest_limit(IDLE) == 7
+    setting.set_own_limits(ada, {IDLE: 0})
+    setting.set_own_limits(bob, {IDLE: 3})
+    assert lowest_limit(IDLE) == 3

@@ -7,8 +7,8 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quotas.resources import Resources, settle
-from quotas.resourcesfile import KEYS, Asked, ResourcesRefused, parse
+from quotas.resources import Resources, compute_resources
+from quotas.resourcesfile import KEYS, RequestedResources, ResourcesRefused, parse
 from tests.quotas.test_resources_file import SiteLimits
 
 CODES = {
@@ -53,10 +53,12 @@ files = st.one_of(
 anything = st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
-def outcome(content: bytes, allowed: SiteLimits) -> tuple[Asked, Resources] | ResourcesRefused:
+def outcome(
+    content: bytes, allowed: SiteLimits
+) -> tuple[RequestedResources, Resources] | ResourcesRefused:
     try:
         asked = parse(content)
-        return asked, settle(asked, allowed)
+        return asked, compute_resources(asked, allowed)
     except ResourcesRefused as refusal:
         return refusal
 
@@ -82,7 +84,7 @@ def refusal_is_told(refusal: ResourcesRefused) -> None:
     assert is_sentence(refusal.message)
     assert not refusal.line or f"Line {refusal.line} " in refusal.message
     if refusal.limit:
-        assert (refusal.asked or 0) > (refusal.allowed or 0)
+        assert (refusal.requested or 0) > (refusal.allowed or 0)
 
 
 def is_sentence(text: str) -> bool:
@@ -96,7 +98,7 @@ def is_within(resources: Resources, allowed: SiteLimits) -> None:
     assert 0 <= resources.gpu <= allowed.max_gpu
 
 
-def is_as_asked(asked: Asked, resources: Resources) -> None:
+def is_as_asked(asked: RequestedResources, resources: Resources) -> None:
     for wanted, got in (
         (asked.cpur, resources.cpu_request),
         (asked.cpul, resources.cpu_limit),

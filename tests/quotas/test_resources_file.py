@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from quotas.resources import Resources, settle
+from quotas.resources import Resources, compute_resources
 from quotas.resourcesfile import ResourcesRefused, parse
 
 
@@ -120,7 +120,7 @@ FILES: dict[str, tuple[bytes, Resources | tuple[str, int], int]] = {
 
 def told(content: bytes) -> ResourcesRefused:
     with pytest.raises(ResourcesRefused) as caught:
-        settle(parse(content), SiteLimits())
+        compute_resources(parse(content), SiteLimits())
     return caught.value
 
 
@@ -128,7 +128,7 @@ def told(content: bytes) -> ResourcesRefused:
 def test_each_file_gives_exactly_what_it_asks_for_or_is_refused(content, follows, warnings):
     if isinstance(follows, Resources):
         asked = parse(content)
-        assert settle(asked, SiteLimits()) == follows
+        assert compute_resources(asked, SiteLimits()) == follows
         assert len(asked.warnings) == warnings
         return
     refusal = told(content)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from quotas.resources import Resources, settle
+from quotas.resources import Resources, compute_resources
 from quotas.resourcesfile import ResourcesRefused, parse
 from tests.quotas.test_resources_file import SiteLimits
 
 
 def settled(text: str, **limits: Any) -> Resources:
-    return settle(parse(text.encode()), SiteLimits(**limits))
+    return compute_resources(parse(text.encode()), SiteLimits(**limits))
 
 
 def refusal(text: str, **limits: Any) -> ResourcesRefused:
@@ -70,7 +70,7 @@ def test_cpu_and_memory_are_settled_apart():
 def test_more_than_the_most_allowed_is_refused_with_the_figures(text, code, limit, asked, allowed):
     told = refusal(text)
     assert (told.code, told.line, told.limit) == (code, 2, limit)
-    assert (told.asked, told.allowed) == (asked, allowed)
+    assert (told.requested, told.allowed) == (asked, allowed)
 
 
 def test_the_refusal_says_the_line_the_figures_and_what_to_do():
@@ -91,7 +91,7 @@ def test_without_a_right_to_gpus_one_is_refused_and_none_is_given():
 
 def test_where_both_are_too_much_the_refusal_names_the_larger():
     told = refusal("cpur=20\ncpul=24")
-    assert (told.line, told.asked) == (2, 24)
+    assert (told.line, told.requested) == (2, 24)
 
 
 def test_a_request_above_the_limit_is_refused_with_both_lines():
@@ -101,7 +101,7 @@ def test_a_request_above_the_limit_is_refused_with_both_lines():
         "Line 1 of .resources asks for 4 CPU to be guaranteed (cpur), and line 3 allows 2 CPU at"
         " most (cpul). Lower cpur or raise cpul."
     )
-    assert (told.limit, told.asked, told.allowed) == ("", None, None)
+    assert (told.limit, told.requested, told.allowed) == ("", None, None)
 
 
 def test_a_contradiction_is_told_before_what_is_too_much():

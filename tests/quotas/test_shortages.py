@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from quotas.admission import Shortage, Use, exceeds, notebook_shortage, project_shortage
+from quotas.admission import Shortage, Usage, exceeds, notebook_shortage, project_shortage
 from quotas.limits import Limits
 from quotas.resources import Resources
 
@@ -16,7 +16,7 @@ LIMITS = Limits(
     max_cpu=4, max_memory_gb=8, max_gpu=1, total_cpu=6, total_memory_gb=12, total_gpu=2,
     idle_days=7, volume_gb=10, builds=2,
 )  # fmt: skip
-USE = Use(projects=2, running=2, cpu=4, memory_gb=8, gpu=1)
+USE = Usage(projects=2, running=2, cpu=4, memory_gb=8, gpu=1)
 WANTED = Resources(cpu_request=2, cpu_limit=4, memory_request_gb=4, memory_limit_gb=8, gpu=1)
 """Resources that are exactly what is left."""
 
@@ -88,7 +88,7 @@ def test_what_was_let_in_earlier_exceeds_a_limit_that_was_lowered(given: Any):
 
 
 def test_of_several_the_first_is_named():
-    use = Use(projects=9, running=9, cpu=99, memory_gb=99, gpu=9)
+    use = Usage(projects=9, running=9, cpu=99, memory_gb=99, gpu=9)
     found = []
     limits = LIMITS
     while shortage := notebook_shortage(limits, use, WANTED):

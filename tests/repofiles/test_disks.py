@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.repofiles.merge import Failed, main, merge, synced
+from sessions.repofiles.merge import MergeFailed, main, merge, sync_target
 from tests.repofiles.folders import BESIDE, FIRST, SECOND, Sides, write
 from tests.tightdisk import TightDisk, tight_disk
 
@@ -39,7 +39,7 @@ def sides(tmp_path: Path, disk: TightDisk) -> Sides:
 
 def test_on_a_full_disk_nothing_changes(sides: Sides, disk: TightDisk):
     disk.fill()
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(MergeFailed) as failed:
         sides.again()
     assert failed.value.code == "merge.full"
     assert sides.has() == MINE
@@ -56,7 +56,7 @@ def test_with_any_room_it_is_all_or_nothing(sides: Sides, disk: TightDisk):
             filler.truncate(max(0, filler.seek(0, os.SEEK_END) - room))
         try:
             sides.again()
-        except Failed as failed:
+        except MergeFailed as failed:
             assert failed.code == "merge.full"  # noqa: PT017  (of many tries, most fail)
             assert sides.has() == MINE
         else:
@@ -71,7 +71,7 @@ def test_an_empty_folder_stays_empty_on_a_full_disk(tmp_path: Path, disk: TightD
     sides = Sides(disk.seen)
     sides.built = tmp_path / "large"
     write(sides.built, {"small": b"1", "large": os.urandom(5_000_000)})
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(MergeFailed) as failed:
         sides.again()
     assert failed.value.code == "merge.full"
     assert sides.has() == {}
@@ -80,7 +80,7 @@ def test_an_empty_folder_stays_empty_on_a_full_disk(tmp_path: Path, disk: TightD
 
 def test_a_disk_that_cannot_be_written_is_said_in_words(sides: Sides, disk: TightDisk):
     disk.let_write(write=False)
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(MergeFailed) as failed:
         sides.again()
     assert failed.value.code == "merge.read-only"
     disk.let_write(write=True)
@@ -101,7 +101,7 @@ def test_a_disk_that_cannot_be_written_is_said_in_words(sides: Sides, disk: Tigh
     ],
 )
 def test_whatever_a_file_server_answers_has_a_code_and_a_sentence(number: int, code: str):
-    failed = main._failed(OSError(number, os.strerror(number)))
+    failed = main._failure_for(OSError(number, os.strerror(number)))
     assert (failed.code, failed.message.endswith(".")) == (code, True)
 
 
@@ -130,7 +130,7 @@ def test_once_it_is_on_the_disk_there_is_no_doubt(tmp_path: Path):
     sides = Sides(tmp_path)
     write(sides.built, {"a": b"1"})
     merge(str(sides.built), str(sides.mine), str(sides.record), FIRST, sync=False)
-    synced(str(sides.mine), str(sides.record))
+    sync_target(str(sides.mine), str(sides.record))
     assert not (tmp_path / "record.unsynced").exists()
     write(sides.mine / "a", b"")
     assert sides.again(FIRST)["again"]

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from sessions.repofiles import program
-from sessions.repofiles.merge import Failed
-from sessions.repofiles.merge.main import shown
-from sessions.repofiles.merge.rule import beside
+from sessions.repofiles.merge import MergeFailed
+from sessions.repofiles.merge.main import printable_path
+from sessions.repofiles.merge.rule import conflict_name
 from tests.repofiles.folders import BESIDE, FIRST, SECOND, THIRD, Sides, read, remove, write
 
 ODD = [
@@ -54,17 +54,17 @@ def test_odd_names_have_conflicts_beside_them(sides: Sides):
 
 def test_names_beside_are_names():
     for name in ODD:
-        there = beside(name, SECOND)
+        there = conflict_name(name, SECOND)
         assert len(there) <= 255 and there.endswith(BESIDE.encode())
-    assert beside(b"a.ipynb", SECOND) == b"a.from-2222222.ipynb"
-    assert beside(b"a.ipynb", SECOND, 2) == b"a.from-2222222-2.ipynb"
-    assert beside(b".ipynb", SECOND) == b".ipynb.from-2222222"
-    beside("ü".encode() * 127, SECOND).decode()
+    assert conflict_name(b"a.ipynb", SECOND) == b"a.from-2222222.ipynb"
+    assert conflict_name(b"a.ipynb", SECOND, 2) == b"a.from-2222222-2.ipynb"
+    assert conflict_name(b".ipynb", SECOND) == b".ipynb.from-2222222"
+    conflict_name("ü".encode() * 127, SECOND).decode()
 
 
 def test_names_are_shown_in_one_short_line():
-    assert shown(b"a\nb\x1b[1m\xff") == "a\ufffdb\ufffd[1m\ufffd"
-    assert len(shown(b"x/" * 1000)) <= 201
+    assert printable_path(b"a\nb\x1b[1m\xff") == "a\ufffdb\ufffd[1m\ufffd"
+    assert len(printable_path(b"x/" * 1000)) <= 201
 
 
 def test_a_name_beside_that_is_taken_is_passed_over(sides: Sides):
@@ -171,7 +171,7 @@ def test_the_folder_itself_is_no_link(sides: Sides):
     write(sides.built, {"a": b"1"})
     write(sides.mine.parent / "outside", {})
     write(sides.mine, str(sides.mine.parent / "outside"))
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(MergeFailed) as failed:
         sides.again()
     assert failed.value.code == "merge.not-a-folder"
     assert read(sides.mine.parent / "outside") == {}
@@ -185,7 +185,7 @@ def test_links_in_the_place_of_the_record_are_not_written_through(sides: Sides):
         (sides.mine.parent / name).symlink_to(victim)
     try:
         sides.again()
-    except Failed as failed:
+    except MergeFailed as failed:
         assert failed.code == "merge.not-a-folder"  # noqa: PT017
     assert victim.read_text() == "victim"
 

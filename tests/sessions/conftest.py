@@ -9,8 +9,8 @@ from django_q.models import OrmQ
 from portal.models import Installation, User
 from portal.models.installation import new_id
 from sessions import lifecycle
-from sessions.clock import Elapsed
-from sessions.installation.known import skip_to
+from sessions.clock import SteadyClock
+from sessions.installation.known import advance_sequence
 from sessions.lifecycle import observations
 from sessions.models import Build, Project, Session
 from tests.githttp import GitServer
@@ -35,9 +35,9 @@ def project(ada: User, url: str, backend: ScriptedBackend) -> Project:
     return lifecycle.launch(ada, url)
 
 
-def long_watched() -> Elapsed:
+def long_watched() -> SteadyClock:
     """The elapsed time of a watch that has been running all the time."""
-    return Elapsed(began=float("-inf"))
+    return SteadyClock(began=float("-inf"))
 
 
 class Worker:
@@ -72,9 +72,9 @@ class Watch:
     def look(self) -> None:
         for _time in range(2):
             for build in self.backend.builds():
-                observations.build_seen(build)
+                observations.handle_build_report(build)
             for server in self.backend.servers():
-                observations.server_seen(server)
+                observations.handle_server_report(server)
 
 
 @pytest.fixture
@@ -86,9 +86,9 @@ def watch(backend: ScriptedBackend) -> Watch:
 def settled(backend: ScriptedBackend, transactional_db) -> ScriptedBackend:
     """The back end of a long-running portal: database and place bear one id, and more has run than
     there are rows for."""
-    Installation.objects.take(backend.give_installation(new_id()))
+    Installation.objects.set_id(backend.ensure_installation(new_id()))
     for model in (Session, Build):
-        skip_to(model, 1000)
+        advance_sequence(model, 1000)
     return backend
 
 

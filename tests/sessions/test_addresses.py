@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions.egress.addresses import (
+    EgressRules,
     Refused,
-    Rules,
     Unresolvable,
     _is_our_own,
-    canonical,
-    literal,
-    refusal,
+    as_ip_address,
+    canonical_host,
+    refusal_reason,
     require_public,
-    usable,
+    resolve_allowed,
 )
 
 PRIVATE = [
@@ -59,20 +59,22 @@ LOOPBACK += ["①②⑦.0.0.1", "127。0。0。1", "localhost", "LocalHost", "lo
 @pytest.mark.parametrize("address", PRIVATE)
 async def test_a_private_address_is_refused(address: str):
     with pytest.raises(Refused):
-        await usable(Rules(), address, 443)
+        await resolve_allowed(EgressRules(), address, 443)
     with pytest.raises(Refused):
-        await usable(Rules(), f"[{address}]" if ":" in address else address, 443)
+        await resolve_allowed(EgressRules(), f"[{address}]" if ":" in address else address, 443)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 async def test_a_public_address_is_used_as_it_is(address: str):
-    assert [literal(found) for found in await usable(Rules(), address, 443)] == [literal(address)]
+    assert [
+        as_ip_address(found) for found in await resolve_allowed(EgressRules(), address, 443)
+    ] == [as_ip_address(address)]
 
 
 @pytest.mark.parametrize("spelling", LOOPBACK)
 async def test_no_spelling_of_the_loopback_address_gets_past(spelling: str):
     with pytest.raises(Refused, match="this machine itself"):
-        await usable(Rules(), spelling, 80)
+        await resolve_allowed(EgressRules(), spelling, 80)
 
 
 @pytest.mark.parametrize(
@@ -83,12 +85,12 @@ async def test_no_spelling_of_the_loopback_address_gets_past(spelling: str):
 )  # fmt: skip
 async def test_what_is_no_host_is_said_to_be_none(text: str):
     with pytest.raises(Unresolvable):
-        await usable(Rules(), text, 80)
+        await resolve_allowed(EgressRules(), text, 80)
 
 
 async def test_a_name_without_an_address_is_unresolvable():
     with pytest.raises(Unresolvable):
-        await usable(Rules(), "nowhere.invalid", 443)
+        await resolve_allowed(EgressRules(), "nowhere.invalid", 443)
 
 
 def test_an_address_of_this_machine_is_known_by_its_interfaces():
@@ -105,30 +107,30 @@ def test_one_private_address_refuses_a_name_that_has_public_ones_too():
 @pytest.mark.parametrize("entry", ["127.0.0.1", "127.0.0.1:8000", "LOCALHOST:8000", "[::1]:8000"])
 async def test_a_trusted_host_is_reached_although_it_is_private(entry: str):
     host = entry.removesuffix(":8000")
-    assert await usable(Rules(frozenset({entry})), host, 8000)
+    assert await resolve_allowed(EgressRules(frozenset({entry})), host, 8000)
 
 
 async def test_trust_is_for_one_port_and_one_spelling_of_the_host():
-    rules = Rules(frozenset({"127.0.0.1:8000", "git.example:443"}))
-    assert await usable(rules, "127.1", 8000) == ["127.0.0.1"]
+    rules = EgressRules(frozenset({"127.0.0.1:8000", "git.example:443"}))
+    assert await resolve_allowed(rules, "127.1", 8000) == ["127.0.0.1"]
     for host, port in [("127.0.0.1", 8001), ("localhost", 8000), ("127.0.0.2", 8000)]:
         with pytest.raises(Refused):
-            await usable(rules, host, port)
+            await resolve_allowed(rules, host, port)
 
 
 @pytest.mark.parametrize("entry", ["", ":80", "a:b", "a b", "https://a", "a/b", "-a", "[::1]x"])
 def test_a_trusted_host_that_is_none_is_reported_at_once(entry: str):
     with pytest.raises(ValueError, match="is not host"):
-        Rules(frozenset({entry}))
+        EgressRules(frozenset({entry}))
 
 
 @given(st.text())
 def test_whatever_is_written_a_host_has_one_spelling_or_none(text: str):
     try:
-        name = canonical(text)
+        name = canonical_host(text)
     except Unresolvable:
         return
-    assert canonical(name) == name
+    assert canonical_host(name) == name
     assert name.isascii()
     assert name.isprintable()
     assert not set(name) & set(" /@%[]")
@@ -137,4 +139,4 @@ def test_whatever_is_written_a_host_has_one_spelling_or_none(text: str):
 
 @given(st.ip_addresses(v=4, network="10.0.0.0/8"), st.sampled_from(["::ffff:{}", "64:ff9b::{}"]))
 def test_no_form_of_ipv6_hides_a_private_address(address, form: str):
-    assert refusal(ip_address(form.format(address))) == "a private network"
+    assert refusal_reason(ip_address(form.format(address))) == "a private network"

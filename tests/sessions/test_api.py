@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from keys.models import Token
-from sessions.backends import LogPiece
+from sessions.backends import LogLines
 from sessions.models import Build, Project
 from sessions.progress.journal import append
 from tests.making import with_token
@@ -167,7 +167,7 @@ def test_events_are_paged_by_cursor(ada, project):
     from sessions.states import Phase
 
     record(project.current, Phase.FETCHING, "building", build=build)
-    append(build, LogPiece("building", "one\ntwo", "7"))
+    append(build, LogLines("building", "one\ntwo", "7"))
     later = api.get(address, {"after": page["next"]}).json()
     assert [event["message"] for event in later["events"]] == ["building", "one\ntwo"]
     assert later["events"][-1]["cursor"] == later["next"]

@@ -11,7 +11,7 @@ import pytest
 from sessions import lifecycle
 from sessions.errors import TemporaryError, UserError
 from sessions.git import resolve
-from sessions.git.read_file import look
+from sessions.git.read_file import read_entry
 from sessions.git.resolve import require_reachable
 from sessions.models import Build, Project, RepositoryRule
 from tests.githttp import GitServer
@@ -61,7 +61,7 @@ def test_a_commit_of_a_branch_or_tag_passes(git, course, ref):
 @pytest.mark.parametrize("ref", ["", "refs/pull/1/head", "refs/forks/eve/heads/main", "refs/x"])
 def test_a_commit_that_no_branch_and_no_tag_leads_to_does_not(git, course, ref):
     commit = copied(git, course, ref)
-    assert look(git.url(course), commit, "a", 10).file.content == b"4"  # the server gives it
+    assert read_entry(git.url(course), commit, "a", 10).entry.content == b"4"  # the server gives it
     assert refused(git, course, commit) == "launch.commit-elsewhere"
 
 

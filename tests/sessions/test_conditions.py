@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from portal.models import Letter
-from sessions.models import Capacity, Condition, Heartbeat, Sign
+from sessions.models import Capacity, Condition, Heartbeat, HeartbeatName
 from sessions.watch import conditions
 from sessions.watch.reconcile import reconcile
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 def noted() -> dict[str, str]:
-    conditions.look()
+    conditions.record_all()
     return dict(Condition.objects.values_list("part", "problem"))
 
 
@@ -29,25 +29,25 @@ def test_a_part_keeps_its_time_until_it_changes(backend):
     noted()
     assert set(Condition.objects.values_list("since", flat=True)) == {old}
     OrmQ.objects.create(key="bindery", payload="", lock=old)
-    assert noted()["worker"] == conditions.DEAF
+    assert noted()["worker"] == conditions.WORKER_STALLED
     assert Condition.objects.get(part="worker").since > old
 
 
 def test_notebooks_that_nobody_asks_are_a_trouble_once_watch_has_had_the_time(backend, settings):
     now = timezone.now()
-    Heartbeat.objects.create(name=Sign.WATCH, at=now, since=now)
+    Heartbeat.objects.create(name=HeartbeatName.WATCH, at=now, since=now)
     assert noted()["activity"] == ""
     long_ago = now - timedelta(seconds=settings.PORTAL_ACTIVITY_SECONDS * 10)
     Heartbeat.objects.update(since=long_ago)
-    assert noted()["activity"] == conditions.UNASKED
-    Heartbeat.objects.beat(Sign.ACTIVITY, within=timedelta(hours=1))
+    assert noted()["activity"] == conditions.NOT_PROBED
+    Heartbeat.objects.beat(HeartbeatName.ACTIVITY, within=timedelta(hours=1))
     assert noted()["activity"] == ""
 
 
 def test_a_full_disk_is_a_trouble(backend, settings):
     settings.PORTAL_MIN_FREE_GB = 5
     Capacity.objects.create(pk=1, at=timezone.now(), disk_gb=100, disk_free_gb=4)
-    assert noted()["disk"] == conditions.NO_ROOM
+    assert noted()["disk"] == conditions.DISK_NEARLY_FULL
     Capacity.objects.update(disk_free_gb=6)
     assert noted()["disk"] == ""
 
@@ -56,7 +56,7 @@ def test_redis_is_looked_at_where_there_is_one(backend, redis, settings):
     assert noted()["channel"] == ""
     redis.kill()
     redis.wait()
-    assert noted()["channel"] == conditions.NO_CHANNEL
+    assert noted()["channel"] == conditions.REDIS_AWAY
     settings.REDIS_URL = ""
     assert "channel" not in noted()
 
@@ -64,7 +64,7 @@ def test_redis_is_looked_at_where_there_is_one(backend, redis, settings):
 def test_a_redis_that_takes_calls_and_says_nothing_is_no_redis(backend, settings):
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         settings.REDIS_URL = f"redis://127.0.0.1:{deaf.getsockname()[1]}"
-        assert noted()["channel"] == conditions.NO_CHANNEL
+        assert noted()["channel"] == conditions.REDIS_AWAY
 
 
 def test_a_mail_server_that_was_away_when_it_was_tried_last_is_a_trouble(backend, ada, settings):
@@ -72,7 +72,7 @@ def test_a_mail_server_that_was_away_when_it_was_tried_last_is_a_trouble(backend
     assert noted()["mail"] == ""
     away = {"claimed": timezone.now(), "attempts": 1, "error": "the mail server is away: refused"}
     Letter.objects.create(key="one", to=ada, **away)
-    assert noted()["mail"] == conditions.NO_MAIL
+    assert noted()["mail"] == conditions.MAIL_AWAY
     Letter.objects.create(key="two", to=ada, claimed=timezone.now(), sent=timezone.now())
     assert noted()["mail"] == ""
     settings.PORTAL_EMAIL_URL = ""

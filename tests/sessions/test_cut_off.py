@@ -124,9 +124,9 @@ class Stage:
 
     def watch(self) -> None:
         for build in self.backend.builds():
-            observations.build_seen(build)
+            observations.handle_build_report(build)
         for server in self.backend.servers():
-            observations.server_seen(server)
+            observations.handle_server_report(server)
 
     def minutes(self) -> None:
         """Let minutes pass until nothing changes any more."""

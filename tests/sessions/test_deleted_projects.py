@@ -38,7 +38,7 @@ def test_the_task_that_removes_it_waits(deleted, backend):
 
 
 def test_so_does_the_search_for_leftovers(deleted, backend):
-    assert list(orphans.unwanted([deleted.name])) == []
+    assert list(orphans.droppable([deleted.name])) == []
     orphans.drop_project(deleted.name)
     assert backend.projects() == [deleted.name]
 
@@ -49,9 +49,9 @@ def test_when_the_notebook_has_ended_it_goes(
 ):
     OrmQ.objects.all().delete()
     with django_capture_on_commit_callbacks(execute=True):
-        observations.server_gone(Session.objects.get(), "", "")
+        observations.handle_server_gone(Session.objects.get(), "", "")
     assert ("remove_project", deleted.pk) in queued()
-    assert list(orphans.unwanted([deleted.name])) == [deleted.name]
+    assert list(orphans.droppable([deleted.name])) == [deleted.name]
     for _time in range(2):
         remove(deleted.pk if remove is steps.remove_project else deleted.name)
     assert backend.projects() == []
@@ -64,7 +64,7 @@ def test_the_end_of_a_notebook_takes_no_folder_of_a_project_that_is_kept(
     project_in(ProjectState.STOPPING, ada)
     OrmQ.objects.all().delete()
     with django_capture_on_commit_callbacks(execute=True):
-        observations.server_gone(Session.objects.get(), "", "")
+        observations.handle_server_gone(Session.objects.get(), "", "")
     assert queued() == set()
 
 
@@ -85,5 +85,5 @@ def test_the_folder_of_a_project_that_nobody_has_deleted_stays(ada, backend, sta
     backend.kept_projects = {project.name}
     steps.remove_project(project.pk)
     orphans.drop_project(project.name)
-    assert list(orphans.unwanted([project.name])) == []
+    assert list(orphans.droppable([project.name])) == []
     assert backend.projects() == [project.name]

@@ -10,7 +10,7 @@ from django.utils import timezone
 from sessions import capacity, lifecycle, retention
 from sessions.backends import Capacity
 from sessions.models import Build, Project, Removal, Session
-from sessions.watch.reconcile import PATIENCE, reconcile
+from sessions.watch.reconcile import STALE_AFTER, reconcile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,7 +23,7 @@ def disk(backend):
 
     def free(gb: float | None, disk_gb: float | None = 100) -> None:
         backend.there_is = replace(ROOMY, disk_gb=disk_gb, disk_free_gb=gb)
-        capacity.look()
+        capacity.refresh()
 
     return free
 
@@ -41,18 +41,18 @@ def stopped(project: Project, worker, watch) -> None:
 
 @pytest.mark.parametrize(("disk_gb", "bound"), [(40, 2), (100, 5), (4000, 5), (None, 5)], ids=str)
 def test_a_share_of_the_disk_stays_free_and_no_more_than_is_needed(disk_gb, bound):
-    assert capacity.bound_gb(disk_gb) == bound
+    assert capacity.min_free_gb(disk_gb) == bound
 
 
 def test_what_the_operator_sets_counts(settings):
     settings.PORTAL_MIN_FREE_GB = 50
-    assert capacity.bound_gb(100) == 50
+    assert capacity.min_free_gb(100) == 50
 
 
 def test_where_nobody_measures_the_disk_nothing_waits(disk):
-    assert not capacity.is_short()
+    assert not capacity.is_disk_nearly_full()
     disk(None, None)
-    assert not capacity.is_short()
+    assert not capacity.is_disk_nearly_full()
 
 
 def test_a_build_waits_says_so_once_and_goes_on_by_itself(ada, url, backend, disk, worker):
@@ -65,7 +65,7 @@ def test_a_build_waits_says_so_once_and_goes_on_by_itself(ada, url, backend, dis
     assert project.events.filter(code="build.no-space").count() == 1
     assert not Build.objects.exists()
     disk(50)
-    Session.objects.update(changed=timezone.now() - 2 * PATIENCE)
+    Session.objects.update(changed=timezone.now() - 2 * STALE_AFTER)
     reconcile()
     worker.run()
     assert Project.objects.get().state == "building"
@@ -87,7 +87,7 @@ def test_unused_images_go_the_least_used_first_until_there_is_room(
         stopped(project, worker, watch)
     oldest, second, newest = Build.objects.order_by("used")
     disk(3.5)  # an image gives back one
-    retention.relieve()
+    retention.free_disk_space()
     assert list(backend.kept_images) == [newest.image]
     assert list(Build.objects.filter(dropped=True).order_by("pk")) == [oldest, second]
     assert {removal.name for removal in Removal.objects.all()} == {oldest.image, second.image}
@@ -97,7 +97,7 @@ def test_unused_images_go_the_least_used_first_until_there_is_room(
 def test_an_image_in_use_stays_however_full_the_disk_is(ada, url, backend, disk, bring_up):
     bring_up(lifecycle.launch(ada, url))
     disk(0)
-    retention.relieve()
+    retention.free_disk_space()
     assert len(backend.kept_images) == 1
     assert not Removal.objects.exists()
 
@@ -107,8 +107,8 @@ def test_nothing_goes_where_nobody_could_tell_that_it_was_enough(
 ):
     stopped(bring_up(lifecycle.launch(ada, url)), worker, watch)
     disk(0, None)
-    assert capacity.is_short()
-    retention.relieve()
+    assert capacity.is_disk_nearly_full()
+    retention.free_disk_space()
     assert len(backend.kept_images) == 1
 
 

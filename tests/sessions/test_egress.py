@@ -11,7 +11,7 @@ import pytest
 
 from sessions.egress import proxy as egress
 from sessions.egress import proxy as relay
-from sessions.egress.addresses import Refused, Rules, Unresolvable
+from sessions.egress.addresses import EgressRules, Refused, Unresolvable
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -68,7 +68,7 @@ def way(tmp_path):
         target = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = target.sockets[0].getsockname()[1]
         made = Way(str(tmp_path / "out"), port)
-        rules = Rules(frozenset({f"127.0.0.1:{port}"}))
+        rules = EgressRules(frozenset({f"127.0.0.1:{port}"}))
         proxy = await egress.serve(rules, path=made.path, observe=made.unreached.append, **options)
         try:
             yield made
@@ -153,7 +153,7 @@ async def test_a_name_without_an_address_and_a_closed_port_are_bad_gateways(tmp_
     port = unused.sockets[0].getsockname()[1]
     unused.close()
     await unused.wait_closed()
-    rules = Rules(frozenset({"127.0.0.1"}))
+    rules = EgressRules(frozenset({"127.0.0.1"}))
     path = str(tmp_path / "out")
     proxy = await egress.serve(rules, path=path, observe=unreached.append)
     out = Way(path, port)
@@ -235,7 +235,7 @@ async def test_a_server_that_breaks_off_ends_the_tunnel(way):
 
 
 async def test_it_serves_on_a_port_of_the_loopback_address_too():
-    proxy = await egress.serve(Rules(), port=0)
+    proxy = await egress.serve(EgressRules(), port=0)
     [listening] = proxy.sockets
     host, port = listening.getsockname()
     assert host == "127.0.0.1"

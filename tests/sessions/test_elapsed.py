@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sessions.clock import Elapsed
+from sessions.clock import SteadyClock
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -16,21 +16,21 @@ class Clocks:
 
     def __init__(self) -> None:
         self.wall, self.steady = NOON, 1000.0
-        self.elapsed = Elapsed(lambda: self.wall, lambda: self.steady)
+        self.elapsed = SteadyClock(lambda: self.wall, lambda: self.steady)
 
     def pass_by(self, minutes: int) -> None:
         """Let this many minutes pass, with a look in each."""
         for _minute in range(minutes):
             self.wall += timedelta(minutes=1)
             self.steady += 60
-            self.elapsed.look()
+            self.elapsed.detect_jump()
 
     def set(self, **change: int) -> None:
         self.wall += timedelta(**change)
-        self.elapsed.look()
+        self.elapsed.detect_jump()
 
     def is_over(self, since: datetime, minutes: int) -> bool:
-        return self.elapsed.is_over(since, 60 * minutes)
+        return self.elapsed.has_elapsed(since, 60 * minutes)
 
 
 @pytest.fixture

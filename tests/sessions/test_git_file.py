@@ -12,7 +12,7 @@ import pytest
 
 from sessions.errors import BinderyError, TemporaryError, UserError
 from sessions.git import process, read_file
-from sessions.git.read_file import FileFound, look
+from sessions.git.read_file import TreeEntry, read_entry
 from tests.githttp import GitServer
 
 pytestmark = pytest.mark.servers
@@ -36,8 +36,8 @@ ODD_NAMES = ["--help", "-z", "*", "[a]", ":(glob)*", ":", "a b", "ü", "a:b", "$
 FILES = {NAME: "gpu=1\n", "empty": "", "long": "x" * 5000, "just": "y" * MOST, "folder/a": "1"}
 
 
-def read(*where: Any, **how: Any) -> FileFound | None:
-    return look(*where, **how).file
+def read(*where: Any, **how: Any) -> TreeEntry | None:
+    return read_entry(*where, **how).entry
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def refusal(
 @pytest.mark.parametrize("name", [NAME, "empty", "folder/a"])
 def test_a_file_is_read(server, flowers, name):
     found = read(server.url(flowers), server.commit(flowers, "first"), name, MOST, "first")
-    assert found == FileFound("file", FILES[name].encode())
+    assert found == TreeEntry("file", FILES[name].encode())
 
 
 @pytest.mark.parametrize("flowers", ["a forge", "one that can do nothing"], indirect=True)
@@ -88,13 +88,13 @@ def test_a_file_that_is_not_there_is_none(server, flowers, name):
 
 def test_of_a_long_file_there_is_one_byte_more_than_wanted(server, flowers):
     url, commit = server.url(flowers), server.commit(flowers, "first")
-    assert read(url, commit, "long", MOST) == FileFound("file", b"x" * (MOST + 1))
-    assert read(url, commit, "just", MOST) == FileFound("file", b"y" * MOST)
+    assert read(url, commit, "long", MOST) == TreeEntry("file", b"x" * (MOST + 1))
+    assert read(url, commit, "just", MOST) == TreeEntry("file", b"y" * MOST)
 
 
 def test_a_folder_is_no_file(server, flowers):
     url = server.url(flowers)
-    assert read(url, server.commit(flowers, "first"), "folder", MOST) == FileFound("folder")
+    assert read(url, server.commit(flowers, "first"), "folder", MOST) == TreeEntry("folder")
 
 
 @pytest.mark.parametrize("flowers", ASKED_BY_REF, indirect=True)
@@ -121,20 +121,20 @@ def test_a_commit_that_is_not_there_is_said_to_be_none(server, flowers, commit):
 def test_a_link_is_no_file(server):
     url = server.repository("ada/link", {"a": "1"})
     commit = server.symlink("ada/link", NAME, "/etc/passwd")
-    assert read(url, commit, NAME, MOST) == FileFound("link")
+    assert read(url, commit, NAME, MOST) == TreeEntry("link")
 
 
 def test_a_submodule_looks_like_a_folder(server):
     url = server.repository("ada/parts", {"a": "1"})
     commit = server.submodule("ada/parts", NAME, server.commit("ada/parts"))
-    assert read(url, commit, NAME, MOST) == FileFound("folder")
+    assert read(url, commit, NAME, MOST) == TreeEntry("folder")
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_a_name_is_nothing_but_a_name(server, name):
     url = server.repository("ada/names", {each: f"this is {each}" for each in ["a", *ODD_NAMES]})
     found = read(url, server.commit("ada/names"), name, MOST)
-    assert found == FileFound("file", f"this is {name}".encode())
+    assert found == TreeEntry("file", f"this is {name}".encode())
 
 
 @pytest.mark.parametrize("name", ["*.txt", "[ab]", "?", ":(icase)A", "c"])
@@ -144,7 +144,7 @@ def test_a_pattern_finds_nothing(server, name):
 
 
 def rest(server: GitServer, name: str, ref: str = "HEAD") -> str:
-    return look(server.url(name), server.commit(name, ref), NAME, MOST).rest
+    return read_entry(server.url(name), server.commit(name, ref), NAME, MOST).rest_digest
 
 
 def test_the_rest_is_the_same_whatever_the_file_says(server, flowers):
@@ -217,7 +217,7 @@ def test_a_missing_repository_and_a_private_one_look_the_same(server):
 def test_a_huge_file_that_was_small_on_its_way_is_cut(server, monkeypatch):
     monkeypatch.setattr(process, "MOST_MEMORY_BYTES", 96 * 2**20)
     url = server.repository("ada/zeros", {NAME: bytes(2**27)})
-    assert read(url, server.commit("ada/zeros"), NAME, MOST) == FileFound("file", bytes(MOST + 1))
+    assert read(url, server.commit("ada/zeros"), NAME, MOST) == TreeEntry("file", bytes(MOST + 1))
 
 
 def test_a_repository_that_is_too_large_is_refused(server, settings):

@@ -18,9 +18,9 @@ from cryptography.x509.oid import NameOID
 
 from sessions.errors import BinderyError, TemporaryError, UserError
 from sessions.git import process
-from sessions.git.errors import clean
-from sessions.git.resolve import Resolved, resolve
-from sessions.providers import Repository, understand
+from sessions.git.errors import sanitize
+from sessions.git.resolve import ResolvedRef, resolve
+from sessions.providers import Repository, parse_repository
 from tests.githttp import GitServer
 
 pytestmark = pytest.mark.servers
@@ -42,25 +42,25 @@ def trusted(server: GitServer, settings):
     settings.PORTAL_TRUSTED_GIT_HOSTS = [server.host]
 
 
-def look_up(url: str, ref: str = "", path: str = "") -> Resolved:
-    return resolve(understand(url, ref, path))
+def look_up(url: str, ref: str = "", path: str = "") -> ResolvedRef:
+    return resolve(parse_repository(url, ref, path))
 
 
 def refusal(repository: str | Repository, ref: str = "") -> BinderyError:
     with pytest.raises(BinderyError) as refused:
-        resolve(understand(repository, ref) if isinstance(repository, str) else repository)
+        resolve(parse_repository(repository, ref) if isinstance(repository, str) else repository)
     return refused.value
 
 
 def test_without_a_ref_it_is_the_default_branch(server):
     url = server.repository("ada/trunk", {"a": "1"}, branch="trunk")
-    assert look_up(url, path="a") == Resolved(server.commit("ada/trunk"), "trunk", "a")
+    assert look_up(url, path="a") == ResolvedRef(server.commit("ada/trunk"), "trunk", "a")
 
 
 @pytest.mark.parametrize("ref", ["main", "feature/blue", "v1", "v1.0", "v1.1"])
 def test_a_branch_or_tag_stands_for_the_commit_that_it_leads_to(server, ref):
     found = look_up(server.url("ada/flowers"), ref)
-    assert found == Resolved(server.commit("ada/flowers", ref), ref, "")
+    assert found == ResolvedRef(server.commit("ada/flowers", ref), ref, "")
 
 
 def test_the_full_name_of_a_ref_is_understood_too(server):
@@ -78,7 +78,7 @@ def test_a_branch_goes_before_a_tag_of_the_same_name(server):
 @pytest.mark.parametrize("ref", ["0123456789ABCDEF0123456789abcdef01234567", "a" * 64])
 def test_a_full_commit_is_taken_without_asking(server, ref):
     asked = len(server.requests)
-    assert look_up(server.url("no/such"), ref, "x") == Resolved(ref.lower(), ref.lower(), "x")
+    assert look_up(server.url("no/such"), ref, "x") == ResolvedRef(ref.lower(), ref.lower(), "x")
     assert len(server.requests) == asked
 
 
@@ -107,7 +107,7 @@ def test_a_file_at_a_commit_needs_no_guess(server):
     commit = "0123456789abcdef0123456789abcdef01234567"
     url = server.url("ada/flowers")
     found = resolve(Repository("gh", "a/b", url, commit, "x/y", f"{commit}/x/y"))
-    assert found == Resolved(commit, commit, "x/y")
+    assert found == ResolvedRef(commit, commit, "x/y")
 
 
 def test_a_ref_that_is_not_there_is_answered_with_those_that_are(server):
@@ -275,5 +275,5 @@ def self_signed(path: Path) -> Path:
 
 
 def test_what_a_server_says_is_made_fit_to_be_shown():
-    assert clean("fatal:\x1b[31m no\n\u202eway\0 ") == "fatal: [31m no way"
-    assert len(clean("x" * 5000)) == 500
+    assert sanitize("fatal:\x1b[31m no\n\u202eway\0 ") == "fatal: [31m no way"
+    assert len(sanitize("x" * 5000)) == 500

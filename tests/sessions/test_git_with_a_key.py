@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from django.db import connections
 
-from keys.keypairs import Identity, identity_of
+from keys.keypairs import SshIdentity, identity_of
 from keys.models import KnownHost
 from portal.models import User
 from sessions.errors import BinderyError, TemporaryError, UserError
 from sessions.git import read_file, ssh
-from sessions.git.resolve import Resolved, resolve
-from sessions.providers import Repository, describe, understand
+from sessions.git.resolve import ResolvedRef, resolve
+from sessions.providers import Repository, describe, parse_repository
 from tests.sshd import SshServer, new_identity
 
 pytestmark = pytest.mark.django_db
@@ -33,16 +33,16 @@ def sshd(settings) -> Iterator[SshServer]:
         yield server
 
 
-def allowed(sshd: SshServer, user: User, name: str = "ada/diary") -> Identity:
+def allowed(sshd: SshServer, user: User, name: str = "ada/diary") -> SshIdentity:
     identity = identity_of(user)
     sshd.allow(identity.public, name)
     return identity
 
 
 def look_up(
-    sshd: SshServer, identity: Identity, name: str = "ada/diary", ref: str = ""
-) -> Resolved:
-    return resolve(understand(sshd.url(name), ref), identity)
+    sshd: SshServer, identity: SshIdentity, name: str = "ada/diary", ref: str = ""
+) -> ResolvedRef:
+    return resolve(parse_repository(sshd.url(name), ref), identity)
 
 
 def refusal(ask: Callable[[], object]) -> BinderyError:
@@ -61,16 +61,16 @@ def other_key(kind: str = "ed25519", *, folder: Path) -> str:
 def test_a_commit_is_found_with_the_key_of_its_person(sshd, ada):
     identity = allowed(sshd, ada)
     commit = sshd.git.commit("ada/diary")
-    assert look_up(sshd, identity) == Resolved(commit, "main", "")
+    assert look_up(sshd, identity) == ResolvedRef(commit, "main", "")
     assert look_up(sshd, identity, ref="main").commit == commit
 
 
 def test_a_file_is_read_with_it_too(sshd, ada):
     identity = allowed(sshd, ada)
     commit, url = sshd.git.commit("ada/diary"), sshd.url("ada/diary")
-    found = read_file.look(url, commit, ".resources", 100, "main", identity=identity)
-    assert found.file == read_file.FileFound("file", b"cpur=1\n")
-    assert read_file.look(url, commit, "nothing", 100, identity=identity).file is None
+    found = read_file.read_entry(url, commit, ".resources", 100, "main", identity=identity)
+    assert found.entry == read_file.TreeEntry("file", b"cpur=1\n")
+    assert read_file.read_entry(url, commit, "nothing", 100, identity=identity).entry is None
 
 
 def test_a_key_that_the_host_does_not_know_is_said_to_be_so(sshd, ada, bob):
@@ -87,7 +87,7 @@ def test_a_key_that_may_not_read_this_repository_is_told_whom_to_ask(sshd, ada):
     commit, url = sshd.git.commit("ada/diary"), sshd.url("ada/diary")
     for ask in (
         lambda: look_up(sshd, identity),
-        lambda: read_file.look(url, commit, ".resources", 100, identity=identity),
+        lambda: read_file.read_entry(url, commit, ".resources", 100, identity=identity),
     ):
         error = refusal(ask)
         assert (type(error), error.code) == (UserError, "launch.repository-not-found")
@@ -100,7 +100,7 @@ def test_a_branch_that_is_not_there_is_answered_with_those_that_are(sshd, ada):
 
 
 def test_without_a_key_nothing_is_asked_by_ssh(sshd):
-    repository = understand(sshd.url("ada/diary"))
+    repository = parse_repository(sshd.url("ada/diary"))
     assert isinstance(refusal(lambda: resolve(repository)), UserError)
     assert "key" not in sshd.log
 
@@ -173,7 +173,7 @@ def test_hashed_names_and_patterns_of_the_operator_count(sshd, ada, settings, tm
 
 
 def test_a_host_that_is_not_there_is_unreachable_for_now():
-    repository = understand("ssh://git@nowhere.invalid/a")
+    repository = parse_repository("ssh://git@nowhere.invalid/a")
     error = refusal(lambda: resolve(repository, new_identity()))
     assert (type(error), error.code) == (TemporaryError, "launch.host-unreachable")
 
@@ -190,7 +190,7 @@ def test_a_server_is_reached_by_the_proxy_and_its_silence_is_unreachable(setting
 
         thread = threading.Thread(target=take)
         thread.start()
-        repository = understand(f"ssh://git@{host}/a")
+        repository = parse_repository(f"ssh://git@{host}/a")
         error = refusal(lambda: resolve(repository, new_identity()))
         thread.join()
     assert error.code == "launch.host-unreachable"
@@ -226,5 +226,5 @@ def test_an_identity_does_not_show_its_key_where_it_is_printed():
 
 
 def test_an_address_for_ssh_is_said_to_take_the_key():
-    assert describe(understand("git@github.com:ada/diary.git"))[-1] == "with your SSH key"
-    assert "with your SSH key" not in describe(understand("ada/diary"))
+    assert describe(parse_repository("git@github.com:ada/diary.git"))[-1] == "with your SSH key"
+    assert "with your SSH key" not in describe(parse_repository("ada/diary"))

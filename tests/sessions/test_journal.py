@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from sessions.backends import LogPiece
+from sessions.backends import LogLines
 from sessions.models import Build, LogChunk, Session
 from sessions.progress import journal
-from sessions.progress.journal import HIGHEST, Cursor, parse, unpack
+from sessions.progress.journal import MAX_CURSOR, Cursor, parse_cursor, unpack_cursor
 from sessions.states import Phase
 from tests.making import say, session_of
 
@@ -120,13 +120,13 @@ def test_a_second_session_begins_where_its_own_story_begins(ada, session, build)
 def test_output_that_somebody_has_stored_already_is_not_stored_again(build):
     stale = Build.objects.get(pk=build.pk)
     say(build, "one")
-    assert not journal.append(stale, LogPiece("building", "one", "x"))
+    assert not journal.append(stale, LogLines("building", "one", "x"))
     assert LogChunk.objects.count() == 1
 
 
 def test_cursors_from_anywhere_are_harmless():
-    assert unpack(-1) == unpack(HIGHEST + 1) == Cursor()
-    assert unpack(Cursor(7, 9).pack()) == Cursor(7, 9)
-    assert parse("") == 0
+    assert unpack_cursor(-1) == unpack_cursor(MAX_CURSOR + 1) == Cursor()
+    assert unpack_cursor(Cursor(7, 9).pack()) == Cursor(7, 9)
+    assert parse_cursor("") == 0
     with pytest.raises(ValueError, match="invalid literal"):
-        parse("x")
+        parse_cursor("x")

@@ -36,7 +36,7 @@ def test_the_notebook_starts_with_it(project, bring_up, backend) -> None:
     given = backend.started_servers[running.current.pk].identity
     pair = KeyPair.objects.get()
     assert given.public == pair.public
-    assert given.private == keypairs.private(pair)
+    assert given.private == keypairs.private_key(pair)
     assert backend.identities == {}  # nothing to renew
 
 
@@ -44,7 +44,7 @@ def test_a_running_notebook_gets_the_one_that_replaces_it(
     ada, project, bring_up, backend, worker
 ) -> None:
     bring_up(project)
-    pair = sshkey.replace(ada)
+    pair = sshkey.replace_key_pair(ada)
     assert worker.run().count("renew_identity") == 1
     assert backend.identities["ada"].public == pair.public
 
@@ -90,7 +90,7 @@ def test_the_last_of_several_is_the_one_that_stays(ada, project, bring_up, backe
 
 def test_a_lost_task_is_made_up_for(ada, project, bring_up, backend, worker) -> None:
     bring_up(project)
-    pair = sshkey.replace(ada)
+    pair = sshkey.replace_key_pair(ada)
     worker.lose()
     reconcile()
     assert worker.run().count("renew_identity") == 1
@@ -103,7 +103,7 @@ def test_it_is_not_repeated_for_ever_nor_for_who_has_nothing_running(
     bring_up(project)
     reconcile()
     assert "renew_identity" not in worker.run()  # the key is older than the notebook
-    sshkey.replace(ada)
+    sshkey.replace_key_pair(ada)
     worker.run()
     KeyPair.objects.update(created=timezone.now() - timedelta(hours=2))
     Session.objects.update(created=timezone.now() - timedelta(hours=3))
@@ -130,7 +130,7 @@ def test_a_key_that_cannot_be_read_is_said_and_not_tried_again(
     assert failed.current.code == "ssh-key.unreadable"
     assert "Replace it on your account page" in failed.current.message
 
-    sshkey.replace(ada)
+    sshkey.replace_key_pair(ada)
     worker.run()
     lifecycle.start(failed, ada)
     worker.run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from portal.models import User
-from sessions.lifecycle.admission import Contents, known
+from sessions.lifecycle.admission import Contents, stored_contents
 from sessions.models import Build, Project
 
 pytestmark = pytest.mark.django_db
@@ -25,18 +25,18 @@ def built(commit: str = HERE, resources: str | None = "gpu=1", **more: object) -
 
 def test_a_project_knows_the_commit_that_it_was_read_at_and_no_other(ada):
     project = project_at(ada, commit=HERE, resources="cpur=2", content="mine")
-    assert known(project, HERE) == Contents("cpur=2", "mine")
-    assert known(project, ELSEWHERE) is None
-    assert known(project, "") is None
+    assert stored_contents(project, HERE) == Contents("cpur=2", "mine")
+    assert stored_contents(project, ELSEWHERE) is None
+    assert stored_contents(project, "") is None
 
 
 def test_a_project_that_was_never_read_knows_nothing_of_its_own_commit(ada):
-    assert known(project_at(ada, commit=HERE), HERE) is None
+    assert stored_contents(project_at(ada, commit=HERE), HERE) is None
 
 
 def test_that_it_asks_for_nothing_is_known_as_well(ada):
     project = project_at(ada, commit=HERE, resources="")
-    assert known(project, HERE) == Contents("", "")
+    assert stored_contents(project, HERE) == Contents("", "")
 
 
 def test_of_others_builds_the_newest_one_that_was_read_tells(ada):
@@ -45,11 +45,11 @@ def test_of_others_builds_the_newest_one_that_was_read_tells(ada):
     built(resources=None)
     built(ELSEWHERE, "gpu=3")
     built(url="https://git.example.org/bob/x.git", resources="gpu=4")
-    assert known(project_at(ada, commit=ELSEWHERE), HERE) == Contents("gpu=1", "files")
+    assert stored_contents(project_at(ada, commit=ELSEWHERE), HERE) == Contents("gpu=1", "files")
 
 
 def test_of_a_private_repository_only_ones_own_builds_tell(ada, bob):
     built(url=PRIVATE, owner=ada)
     built(url=PRIVATE)  # from before builds had owners
-    assert known(project_at(ada, PRIVATE), HERE) == Contents("gpu=1", "files")
-    assert known(project_at(bob, PRIVATE), HERE) is None
+    assert stored_contents(project_at(ada, PRIVATE), HERE) == Contents("gpu=1", "files")
+    assert stored_contents(project_at(bob, PRIVATE), HERE) is None

@@ -11,7 +11,7 @@ import pytest
 from sessions import lifecycle, tasks
 from sessions.git import process
 from sessions.lifecycle import lookups
-from sessions.lifecycle.lookups import Lane, Work
+from sessions.lifecycle.lookups import Lookup, LookupPool
 from sessions.models import Project, Session
 from tests.githttp import GitServer
 from tests.pauses import looked
@@ -26,12 +26,12 @@ class Server:
         self.asked: SimpleQueue[int] = SimpleQueue()
         self.over = Event()
 
-    def work(self, key: int, host: str, person: int) -> Work:
+    def work(self, key: int, host: str, person: int) -> Lookup:
         def ask() -> None:
             self.asked.put(key)
             assert self.over.wait(PATIENCE)
 
-        return Work(key, host, person, ask)
+        return Lookup(key, host, person, ask)
 
     def asked_by(self, count: int) -> list[int]:
         """Return who is asking now, and assert that there are ``count`` of them."""
@@ -56,19 +56,19 @@ def quick() -> Server:
 
 def test_forty_launches_from_a_silent_server_hold_nobody_elses(silent, quick):
     """Neither of another server, nor of other people."""
-    lane = Lane(at_once=8, of_host=3, of_person=1)
+    lane = LookupPool(max_threads=8, max_per_host=3, max_per_user=1)
     for number in range(40):
-        lane.take(silent.work(number, "silent.example.org", person=number % 10))
-    lane.take(quick.work(100, "git.example.org", person=100))
+        lane.submit(silent.work(number, "silent.example.org", person=number % 10))
+    lane.submit(quick.work(100, "git.example.org", person=100))
     assert quick.asked.get(timeout=PATIENCE) == 100
     assert len(silent.asked_by(3)) == 3
 
 
 def test_one_person_has_one_at_a_time_of_however_many_servers(silent, quick):
-    lane = Lane(at_once=8, of_host=3, of_person=1)
+    lane = LookupPool(max_threads=8, max_per_host=3, max_per_user=1)
     for number in range(20):
-        lane.take(silent.work(number, f"s{number}.example.org", person=1))
-    lane.take(quick.work(100, "s3.example.org", person=2))
+        lane.submit(silent.work(number, f"s{number}.example.org", person=1))
+    lane.submit(quick.work(100, "s3.example.org", person=2))
     assert quick.asked.get(timeout=PATIENCE) == 100
     assert silent.asked_by(1) == [0]
     silent.over.set()
@@ -76,17 +76,17 @@ def test_one_person_has_one_at_a_time_of_however_many_servers(silent, quick):
 
 
 def test_there_are_never_more_threads_than_that(silent):
-    lane = Lane(at_once=5, of_host=9, of_person=9)
+    lane = LookupPool(max_threads=5, max_per_host=9, max_per_user=9)
     for number in range(30):
-        lane.take(silent.work(number, f"s{number}", person=number))
+        lane.submit(silent.work(number, f"s{number}", person=number))
     assert sorted(silent.asked_by(5)) == [0, 1, 2, 3, 4]
 
 
 def test_what_waits_or_is_under_way_is_not_done_twice(silent):
     """`reconcile` hands it in again each minute."""
-    lane = Lane(at_once=2, of_host=1, of_person=1)
+    lane = LookupPool(max_threads=2, max_per_host=1, max_per_user=1)
     for number in (1, 2, 1, 2):
-        lane.take(silent.work(number, "one", person=1))
+        lane.submit(silent.work(number, "one", person=1))
     silent.over.set()
     assert [silent.asked.get(timeout=PATIENCE) for _each in range(2)] == [1, 2]
     assert silent.asked.empty()
@@ -96,22 +96,22 @@ def test_what_fails_gives_its_place_to_the_next(quick):
     def fail() -> None:
         raise RuntimeError("on purpose")
 
-    lane = Lane(at_once=1, of_host=1, of_person=1)
+    lane = LookupPool(max_threads=1, max_per_host=1, max_per_user=1)
     for number in range(3):
-        lane.take(Work(number, "one", 1, fail))
-    lane.take(quick.work(100, "one", person=1))
+        lane.submit(Lookup(number, "one", 1, fail))
+    lane.submit(quick.work(100, "one", person=1))
     assert quick.asked.get(timeout=PATIENCE) == 100
 
 
 @pytest.fixture
-def lane(settings, monkeypatch) -> Iterator[Lane]:
+def lane(settings, monkeypatch) -> Iterator[LookupPool]:
     """The lane of a worker's process; waits at the end for running tasks."""
     settings.IN_WORKER = True
-    lane = Lane(lookups.AT_ONCE, lookups.OF_HOST, lookups.OF_PERSON)
+    lane = LookupPool(lookups.MAX_THREADS, lookups.MAX_PER_HOST, lookups.MAX_PER_USER)
     monkeypatch.setattr(lookups, "_lane", lane)
     monkeypatch.setattr(process, "DEADLINE_SECONDS", 2)
     yield lane
-    assert looked(lambda: not lane._under_way and not lane._waiting, PATIENCE)
+    assert looked(lambda: not lane._running and not lane._waiting, PATIENCE)
 
 
 def is_looked_up(project: Project) -> bool:

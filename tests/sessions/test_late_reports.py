@@ -35,7 +35,7 @@ def building(owner: User) -> Build:
 
 
 def report(build: Build, code: str) -> BuildReport:
-    return BuildReport(build.pk, finished=True, code=code, message="late", pack="Python")
+    return BuildReport(build.pk, finished=True, code=code, message="late", buildpack="Python")
 
 
 @pytest.mark.parametrize("code", [BUILT, FAILED])
@@ -50,8 +50,8 @@ def test_a_cancelled_build_stays_cancelled(ada, stan, given, code):
     before = how_it_is()
     assert Build.objects.get().state == BuildState.CANCELLED
     # watch had read the row while the build was going on, or reads it now
-    observations.build_ended(build, report(build, code))
-    observations.build_seen(report(build, code))
+    observations.store_build_result(build, report(build, code))
+    observations.handle_build_report(report(build, code))
     assert how_it_is() == before
     assert Project.objects.get().state in {ProjectState.FAILED, ProjectState.STOPPED}
 
@@ -60,10 +60,10 @@ def test_a_cancelled_build_stays_cancelled(ada, stan, given, code):
 @pytest.mark.parametrize("late", [BUILT, FAILED, "cancelled"])
 def test_a_build_that_has_ended_stays_as_it_ended(ada, ended, late):
     build = building(ada)
-    observations.build_ended(build, report(build, ended))
+    observations.store_build_result(build, report(build, ended))
     before = how_it_is()
-    observations.build_ended(build, report(build, late))
-    observations.build_seen(report(build, late))
+    observations.store_build_result(build, report(build, late))
+    observations.handle_build_report(report(build, late))
     assert how_it_is() == before
 
 
@@ -72,14 +72,18 @@ def test_a_build_that_has_ended_stays_as_it_ended(ada, ended, late):
 def test_a_notebook_that_has_ended_does_not_come_back(ada, state, reported):
     session = project_in(state, ada).current
     before = how_it_is()
-    observations.server_seen(ServerReport(session.pk, "ada-1", reported, address="unix:/late"))
+    observations.handle_server_report(
+        ServerReport(session.pk, "ada-1", reported, address="unix:/late")
+    )
     assert how_it_is() == before
 
 
 def test_a_notebook_that_is_being_stopped_is_not_ready_again(ada):
     session = project_in(ProjectState.STOPPING, ada).current
     before = how_it_is()
-    observations.server_seen(ServerReport(session.pk, "ada-1", "ready", address="unix:/late"))
+    observations.handle_server_report(
+        ServerReport(session.pk, "ada-1", "ready", address="unix:/late")
+    )
     assert how_it_is() == before
 
 
@@ -89,7 +93,7 @@ def test_a_launch_that_was_given_up_is_not_started_by_its_build(ada, bob):
     mine = Project.objects.get(owner=ada)
     Session.objects.filter(project=theirs).update(build=build)
     lifecycle.cancel(mine, ada)
-    observations.build_ended(build, report(build, BUILT))
+    observations.store_build_result(build, report(build, BUILT))
     states = dict(Session.objects.values_list("project__owner__username", "state"))
     assert states == {"ada": SessionState.STOPPED, "bob": SessionState.SPAWNING}
 
@@ -98,7 +102,7 @@ def test_who_still_waits_for_a_cancelled_build_is_told_so_and_not_started(ada):
     """Somebody cancelled the build, and the process ended before it could tell anybody."""
     build = building(ada)
     assert Build.objects.advance(build.pk, BuildState.CANCELLED, by="stan")
-    observations.build_ended(build, report(build, BUILT))
+    observations.store_build_result(build, report(build, BUILT))
     session = Session.objects.get()
     assert (session.state, session.code) == (SessionState.FAILED, "build.cancelled")
 
@@ -109,7 +113,7 @@ def test_a_build_that_goes_on_after_its_end_is_ended_in_the_back_end(ada, stan, 
     backend.build_reports[build.pk] = BuildReport(build.pk)
     backend.say(build.pk, "more of it")
     before = how_it_is()
-    observations.build_seen(BuildReport(build.pk))
+    observations.handle_build_report(BuildReport(build.pk))
     assert backend.build_reports[build.pk].finished
     assert how_it_is() == before
     assert Build.objects.get().chunks == build.chunks
@@ -119,7 +123,7 @@ def test_a_build_that_goes_on_after_its_end_is_ended_in_the_back_end(ada, stan, 
 def test_a_build_that_is_settled_again_leaves_those_alone_who_have_gone_on(ada, state):
     """Although there would be no room for them today."""
     project_in(state, ada)
-    setting.change(ada, {"running": 0, "total_cpu": 0})
+    setting.set_own_limits(ada, {"running": 0, "total_cpu": 0})
     before = how_it_is()
-    observations.settle(Build.objects.get())
+    observations.continue_sessions(Build.objects.get())
     assert how_it_is() == before

@@ -10,8 +10,8 @@ from portal.health import checks
 from sessions import lifecycle, retention
 from sessions.backends import BuildReport, ServerReport
 from sessions.lifecycle import orphans
-from sessions.models import Heartbeat, Project, Removal, Session, SetAside, Sign
-from sessions.models.operations import WATCH_BREAK
+from sessions.models import Heartbeat, HeartbeatName, Project, Removal, Session, SetAside
+from sessions.models.operations import WATCH_TIMEOUT
 from sessions.states import ProjectState
 from sessions.watch.reconcile import reconcile
 from tests.stages import project_in
@@ -38,8 +38,8 @@ def known(ada, backend, settled) -> None:
 
 
 def what_health_says() -> str:
-    Heartbeat.objects.beat(Sign.WATCH, within=WATCH_BREAK)
-    return checks.states()["leftovers"].problem
+    Heartbeat.objects.beat(HeartbeatName.WATCH, within=WATCH_TIMEOUT)
+    return checks.part_states()["leftovers"].problem
 
 
 def removed() -> list[str]:
@@ -64,8 +64,8 @@ def test_a_build_without_a_row_is_ended(known, backend, minutes):
 
 def test_what_does_not_bear_the_id_is_left_alone(known, backend, minutes):
     """On a cluster: it may be another portal's, from before there were ids."""
-    backend.build_reports[99] = BuildReport(99, marked=False)
-    backend.server_reports[99] = ServerReport(99, "nobodys-1", "ready", marked=False)
+    backend.build_reports[99] = BuildReport(99, has_installation_id=False)
+    backend.server_reports[99] = ServerReport(99, "nobodys-1", "ready", has_installation_id=False)
     minutes()
     assert not backend.build_reports[99].finished
     assert backend.server_reports[99].state == "ready"
@@ -144,7 +144,7 @@ def test_a_deleted_project_whose_removal_was_lost_goes_and_is_no_leftover(
     project = bring_up(lifecycle.launch(ada, url))
     lifecycle.delete(project, ada, for_good=True)
     worker.lose()
-    Session.objects.update(changed=project.created - orphans.ONCE)
+    Session.objects.update(changed=project.created - orphans.DUPLICATE_WINDOW)
     minutes()
     assert (backend.servers(), backend.projects()) == ([], [])
     assert removed() == []
@@ -164,5 +164,5 @@ def test_thousands_of_projects_are_looked_up_together(ada):
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        assert list(orphans.unwanted([*names, "nobodys"])) == ["nobodys"]
+        assert list(orphans.droppable([*names, "nobodys"])) == ["nobodys"]
     assert len(queries) <= 14

@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from sessions import lifecycle
-from sessions.backends import CUT
-from sessions.clock import Elapsed
+from sessions.backends import LOG_TRUNCATED
+from sessions.clock import SteadyClock
 from sessions.models import Build, Condition, LogChunk, Project, Session
 from sessions.watch.reconcile import reconcile
 from tests.sessions.conftest import long_watched
@@ -46,7 +46,7 @@ def older(seconds: int) -> None:
         LogChunk.objects.filter(pk=chunk.pk).update(at=chunk.at - by)
 
 
-def looked(elapsed: Elapsed | None = None) -> Session:
+def looked(elapsed: SteadyClock | None = None) -> Session:
     """Run the reconciler twice and return the session."""
     for _time in range(2):
         reconcile(elapsed or long_watched())
@@ -108,7 +108,7 @@ def test_a_build_that_says_nothing_is_ended_before_its_time_is_over(building, ba
 
 
 def test_a_build_whose_log_was_cut_is_not_taken_for_silent(building, backend, watch):
-    backend.say(building.pk, f"{CUT}\n")
+    backend.say(building.pk, f"{LOG_TRUNCATED}\n")
     watch.look()
     assert code_after(1500) == ""
     assert code_after(500) == "build.timeout"
@@ -197,7 +197,7 @@ def test_of_one_that_does_not_even_end_by_force_staff_are_told(stopping, backend
 
 def test_a_clock_that_jumps_ahead_by_an_hour_fails_nobody(building, backend, watch, worker):
     ahead = [timedelta()]
-    elapsed = Elapsed(lambda: timezone.now() + ahead[0], began=float("-inf"))
+    elapsed = SteadyClock(lambda: timezone.now() + ahead[0], began=float("-inf"))
     backend.finish(building.pk)
     watch.look()
     worker.run()
@@ -215,7 +215,7 @@ def test_a_portal_that_was_away_for_a_week_fails_nobody_when_it_is_back(
     watch.look()
     worker.run()
     older(7 * 86_400)
-    assert looked(Elapsed()).state == "spawning"
+    assert looked(SteadyClock()).state == "spawning"
     backend.answer(Session.objects.get().pk)
     older(7 * 86_400)
     assert looked().state == "ready"

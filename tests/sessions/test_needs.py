@@ -134,7 +134,7 @@ def test_of_fifty_launches_at_once_that_want_the_last_gpu_one_goes_on(ada, askin
         list(pool.map(prepare, Session.objects.values_list("pk", flat=True)))
     codes = Counter(Session.objects.values_list("state", "code"))
     assert codes == {("waiting", ""): 1, ("failed", "quota.gpu"): 49}
-    assert admission.use_of(ada).gpu == 1
+    assert admission.usage_of(ada).gpu == 1
 
 
 def test_a_notebook_that_is_being_stopped_makes_room(ada, asking, worker, bring_up):

@@ -13,9 +13,9 @@ import pytest
 from django.db import InterfaceError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from sessions.outages import guarded
+from sessions.outages import run_safely
 from sessions.watch import loop
-from sessions.watch.loop import LOCK, Holder, alone
+from sessions.watch.loop import LOCK, AdvisoryLock, leader_lock
 
 
 class Server:
@@ -75,9 +75,9 @@ def server() -> Server:
 
 
 @pytest.fixture
-def active(server: Server) -> Holder:
-    holder = Holder(Connection(server))  # type: ignore[arg-type]
-    holder.wait()
+def active(server: Server) -> AdvisoryLock:
+    holder = AdvisoryLock(Connection(server))  # type: ignore[arg-type]
+    holder.acquire()
     return holder
 
 
@@ -90,21 +90,21 @@ def test_who_has_it_goes_on(active, server):
 
 def test_who_has_lost_it_to_another_stops(active, server):
     server.restart()
-    other = Holder(Connection(server))  # type: ignore[arg-type]
-    other.wait()
+    other = AdvisoryLock(Connection(server))  # type: ignore[arg-type]
+    other.acquire()
     theirs = server.holder
     with pytest.raises(SystemExit, match="taken over"):
         active.keep()
     assert server.holder is theirs
-    other.keep()
+    other.ensure_held()
 
 
 def test_it_stops_although_failures_of_what_watch_does_are_survived(active, server):
     """Everything that watch does is guarded, this too."""
     server.restart()
-    Holder(Connection(server)).wait()  # type: ignore[arg-type]
+    AdvisoryLock(Connection(server)).acquire()  # type: ignore[arg-type]
     with pytest.raises(SystemExit):
-        guarded(active.keep)
+        run_safely(active.keep)
 
 
 def test_a_lost_lock_that_nobody_has_is_taken_again(active, server):
@@ -126,7 +126,7 @@ def test_while_the_database_is_away_nobody_stops_and_nobody_takes_over(active, s
     server.is_away = True
     with pytest.raises(OperationalError):
         active.keep()
-    assert not guarded(active.keep)
+    assert not run_safely(active.keep)
     server.restart()
     server.is_away = False
     active.keep()
@@ -140,11 +140,11 @@ def test_a_second_watch_waits_until_the_first_has_ended(settings, tmp_path):
     watches = threading.Event()
 
     def watch_beside() -> None:
-        with alone():
+        with leader_lock():
             watches.set()
         connection.close()
 
-    with alone():
+    with leader_lock():
         second = threading.Thread(target=watch_beside, daemon=True)
         second.start()
         assert not watches.wait(0.3)

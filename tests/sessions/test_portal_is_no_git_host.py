@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sessions.egress import proxy as egress
-from sessions.egress.addresses import Refused, Rules, require_open, usable
+from sessions.egress.addresses import EgressRules, Refused, require_allowed, resolve_allowed
 from sessions.errors import UserError
 from sessions.git.resolve import resolve
-from sessions.providers import Repository, understand
+from sessions.providers import Repository, parse_repository
 from tests.githttp import GitServer
 
 HERE = ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "git.localhost", "127.8.9.10"]
@@ -20,8 +20,8 @@ SPELLINGS = ["127.0.0.1", "127.1", "0x7f.1", "2130706433", "127.0.0.1."]
 EXAMPLE = "/examples/hello.git"
 
 
-def rules(*trusted: str, front: str = "") -> Rules:
-    return Rules(frozenset(trusted), frozenset({8000, 5432}), frozenset({8888}), front)
+def rules(*trusted: str, front: str = "") -> EgressRules:
+    return EgressRules(frozenset(trusted), frozenset({8000, 5432}), frozenset({8888}), front)
 
 
 @pytest.mark.parametrize("host", HERE)
@@ -30,25 +30,25 @@ def rules(*trusted: str, front: str = "") -> Rules:
 async def test_no_trust_opens_the_portals_own_ports(host: str, entry: str, port: int):
     trusting = rules(entry.format(host), *HERE)
     with pytest.raises(Refused, match="is the portal itself"):
-        await usable(trusting, host, port)
+        await resolve_allowed(trusting, host, port)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 async def test_no_spelling_of_a_trusted_address_opens_them(spelling: str):
     with pytest.raises(Refused, match="is the portal itself"):
-        await usable(rules("127.0.0.1"), spelling, 8000)
+        await resolve_allowed(rules("127.0.0.1"), spelling, 8000)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"])
 def test_a_trusted_name_that_leads_here_opens_them_no_more(address: str):
-    require_open(rules("git.example"), "git.example", 3000, [address])
+    require_allowed(rules("git.example"), "git.example", 3000, [address])
     with pytest.raises(Refused, match="is the portal itself"):
-        require_open(rules("git.example"), "git.example", 8000, ["10.0.0.1", address])
+        require_allowed(rules("git.example"), "git.example", 8000, ["10.0.0.1", address])
 
 
 async def test_a_git_server_beside_the_portal_is_reached():
-    assert await usable(rules("127.0.0.1"), "127.0.0.1", 3000) == ["127.0.0.1"]
-    assert await usable(rules("127.0.0.1:3000"), "127.0.0.1", 3000) == ["127.0.0.1"]
+    assert await resolve_allowed(rules("127.0.0.1"), "127.0.0.1", 3000) == ["127.0.0.1"]
+    assert await resolve_allowed(rules("127.0.0.1:3000"), "127.0.0.1", 3000) == ["127.0.0.1"]
 
 
 @pytest.mark.parametrize("front", ["http://localhost:80", "https://portal.example:443"])
@@ -56,8 +56,8 @@ async def test_neither_does_the_web_server_in_front_by_its_address(front: str):
     port = 80 if front.startswith("http:") else 443
     for host in ("127.0.0.1", "localhost", "127.1"):
         with pytest.raises(Refused, match="is the portal itself"):
-            await usable(rules("127.0.0.1", "localhost", front=front), host, port)
-    require_open(rules("git.example", front=front), "git.example", port, ["127.0.0.1"])
+            await resolve_allowed(rules("127.0.0.1", "localhost", front=front), host, port)
+    require_allowed(rules("git.example", front=front), "git.example", port, ["127.0.0.1"])
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ async def test_neither_does_the_web_server_in_front_by_its_address(front: str):
 async def test_no_trust_opens_a_metadata_service(address: str):
     for host in (address, "git.example"):
         with pytest.raises(Refused, match="metadata service"):
-            require_open(rules(host), host, 80, [address])
+            require_allowed(rules(host), host, 80, [address])
     with pytest.raises(Refused, match="metadata service"):
-        await usable(rules(address), address, 80)
+        await resolve_allowed(rules(address), address, 80)
 
 
 def test_ports_of_notebooks_are_open_only_if_they_are_named():
@@ -104,17 +104,17 @@ async def test_of_the_portals_own_address_there_are_the_examples_alone(path, is_
     assert not own.is_example("127.0.0.1", 8001, path)
     assert not own.is_example("localhost", 8000, path)
     if is_example:
-        assert await usable(own, "127.0.0.1", 8000, path) == ["127.0.0.1"]
+        assert await resolve_allowed(own, "127.0.0.1", 8000, path) == ["127.0.0.1"]
     else:
         with pytest.raises(Refused, match="is the portal itself"):
-            await usable(own, "127.0.0.1", 8000, path)
+            await resolve_allowed(own, "127.0.0.1", 8000, path)
 
 
 async def test_a_portal_with_https_is_reached_as_by_everybody():
     own = rules("127.0.0.1:8443", front="https://127.0.0.1:8443")
-    assert await usable(own, "127.0.0.1", 8443) == ["127.0.0.1"]
+    assert await resolve_allowed(own, "127.0.0.1", 8443) == ["127.0.0.1"]
     with pytest.raises(Refused):
-        await usable(own, "127.0.0.1", 8443, "/admin/")
+        await resolve_allowed(own, "127.0.0.1", 8443, "/admin/")
 
 
 @asynccontextmanager
@@ -132,7 +132,9 @@ async def portal() -> AsyncIterator[tuple[int, int, list[bytes]]]:
     port = listener.sockets[0].getsockname()[1]
     front = f"http://localhost:{port}"
     trusted = frozenset({"127.0.0.1", "localhost", f"127.0.0.1:{port}", f"localhost:{port}"})
-    proxy = await egress.serve(Rules(trusted, frozenset({port}), front=front), port=0)
+    proxy = await egress.serve(
+        EgressRules(trusted, frozenset({port}), portal_address=front), port=0
+    )
     try:
         yield port, proxy.sockets[0].getsockname()[1], heard
     finally:
@@ -197,7 +199,7 @@ def test_the_form_says_so_at_once(settings, text, code):
     settings.PORTAL_CLOSED_PORTS = [8000]
     settings.PORTAL_OWN_ADDRESS = "localhost:8000"
     with pytest.raises(UserError) as refused:
-        understand(text)
+        parse_repository(text)
     assert refused.value.code == code
 
 
@@ -205,9 +207,10 @@ def test_the_form_takes_examples_and_git_servers_beside_the_portal(settings):
     settings.PORTAL_TRUSTED_GIT_HOSTS = ["127.0.0.1", "localhost:8000"]
     settings.PORTAL_CLOSED_PORTS = [8000]
     settings.PORTAL_OWN_ADDRESS = "localhost:8000"
-    assert understand("http://localhost:8000/examples/hello.git").url.endswith("/hello.git")
+    assert parse_repository("http://localhost:8000/examples/hello.git").url.endswith("/hello.git")
     assert (
-        understand("http://127.0.0.1:3000/ada/flowers").url == "http://127.0.0.1:3000/ada/flowers"
+        parse_repository("http://127.0.0.1:3000/ada/flowers").url
+        == "http://127.0.0.1:3000/ada/flowers"
     )
 
 

@@ -76,10 +76,10 @@ def test_who_is_not_let_in_learns_nothing_from_who_is(sshd, ada, bob, backend, w
     project = launched(sshd, bob, worker, ref=hers.commit)
     assert (project.state, project.current.code) == ("failed", "launch.key-not-accepted")
     assert project.current.build is None
-    assert admission.known(hers, hers.commit).resources == "cpur=0.5\n"
+    assert admission.stored_contents(hers, hers.commit).resources == "cpur=0.5\n"
     Project.objects.filter(pk=project.pk).update(commit=hers.commit)
     project.refresh_from_db()
-    assert admission.known(project, hers.commit) is None
+    assert admission.stored_contents(project, hers.commit) is None
     assert Build.objects.newest_built(project, hers.commit) is None
 
 

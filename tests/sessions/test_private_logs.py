@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from keys.models import Token
 from portal.models import User
-from sessions.backends import LogPiece
+from sessions.backends import LogLines
 from sessions.models import Build, Project
 from sessions.progress import journal
 from sessions.states import Phase, ProjectState
@@ -130,7 +130,7 @@ async def test_the_socket_of_its_story_tells_staff_events_alone(ada, vera, backe
     for reader in (of_ada, of_vera):
         assert (await reader.connect())[0]
     await sync_to_async(build.refresh_from_db)()
-    await sync_to_async(journal.append)(build, LogPiece("building", "secret line", "2"))
+    await sync_to_async(journal.append)(build, LogLines("building", "secret line", "2"))
     await sync_to_async(journal.record)(project.current, Phase.BUILT, "done", build=build)
     told = {"ada": await heard(of_ada), "vera": await heard(of_vera)}
     assert [item["message"] for item in told["ada"] if item.get("log")] == [LOG, "secret line"]

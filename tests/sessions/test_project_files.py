@@ -31,7 +31,7 @@ def is_ready(project: Project, report: FilesReport | None) -> None:
     assert project.current
     answers = ServerReport(project.current.pk, project.name, "ready", "unix:/x", files=report)
     for _time in range(2):
-        observations.server_seen(answers)
+        observations.handle_server_report(answers)
 
 
 @pytest.fixture
@@ -48,11 +48,11 @@ def test_what_became_of_the_files_is_told_once_and_their_size_is_known(starting)
 
 
 def test_what_an_earlier_start_has_told_is_not_told_again(starting):
-    is_ready(starting, FilesReport(MERGED, again=True))
+    is_ready(starting, FilesReport(MERGED, is_repeated=True))
     assert told(starting) == ["launching"], "it was never told"
-    files.note(starting.current, FilesReport(MERGED, again=True))
+    files.record_report(starting.current, FilesReport(MERGED, is_repeated=True))
     assert told(starting) == ["launching"]
-    files.note(starting.current, FilesReport(MERGED))
+    files.record_report(starting.current, FilesReport(MERGED))
     assert told(starting) == ["launching", "launching"]
 
 
@@ -64,14 +64,14 @@ def test_a_back_end_that_says_nothing_of_files_is_fine(starting):
 
 def test_the_volume_is_noted_before_the_notebook_starts(ada, backend, worker):
     project = project_in(ProjectState.SPAWNING, ada)
-    files.keep_in(project, "ada")
+    files.store_volume(project, "ada")
     project.refresh_from_db()
     assert project.files_volume == "ada"
 
 
 def test_where_homes_are_not_kept_there_is_no_volume_to_note(starting, settings):
     settings.PORTAL_KEEP_HOMES = False
-    files.keep_in(starting, "ada")
+    files.store_volume(starting, "ada")
     starting.refresh_from_db()
     assert starting.files_volume == ""
 

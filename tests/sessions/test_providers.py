@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sessions.errors import UserError
-from sessions.providers import Repository, describe, understand
+from sessions.providers import Repository, describe, parse_repository
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FLOWERS = "https://github.com/ada/flowers.git"
@@ -56,7 +56,7 @@ def trusted(settings):
     ],
 )
 def test_the_usual_ways_to_name_a_repository_are_understood(text: str, url: str):
-    assert understand(text).url == url
+    assert parse_repository(text).url == url
 
 
 @pytest.mark.parametrize(
@@ -74,42 +74,44 @@ def test_the_usual_ways_to_name_a_repository_are_understood(text: str, url: str)
     ],
 )
 def test_branch_and_file_are_taken_from_the_address_of_a_page(page, ref, path, tail):
-    assert understand(f"https://github.com/ada/flowers{page}") == Repository(
+    assert parse_repository(f"https://github.com/ada/flowers{page}") == Repository(
         "gh", "ada/flowers", FLOWERS, ref, path, tail
     )
 
 
 def test_a_page_of_gitlab_stands_behind_a_minus_sign():
-    found = understand("https://gitlab.com/group/sub/flowers/-/tree/main/x.ipynb")
+    found = parse_repository("https://gitlab.com/group/sub/flowers/-/tree/main/x.ipynb")
     assert found.repository == "group/sub/flowers"
-    assert found.readings() == [("main/x.ipynb", ""), ("main", "x.ipynb")]
+    assert found.candidates() == [("main/x.ipynb", ""), ("main", "x.ipynb")]
 
 
 def test_the_ref_typed_settles_where_the_path_begins():
     page = "https://github.com/ada/flowers/tree/feature/blue/a.ipynb"
-    found = understand(page, ref="feature/blue")
+    found = parse_repository(page, ref="feature/blue")
     assert (found.ref, found.path, found.ambiguous_tail) == ("feature/blue", "a.ipynb", "")
 
 
 def test_the_path_typed_wins_over_the_one_in_the_address():
-    found = understand("https://github.com/ada/flowers/tree/feature/blue", path="b.ipynb")
-    assert found.readings() == [("feature/blue", "b.ipynb"), ("feature", "b.ipynb")]
+    found = parse_repository("https://github.com/ada/flowers/tree/feature/blue", path="b.ipynb")
+    assert found.candidates() == [("feature/blue", "b.ipynb"), ("feature", "b.ipynb")]
 
 
 def test_a_named_provider_reads_the_short_form_its_own_way():
-    assert understand("ada/flowers", provider="gl").url == "https://gitlab.com/ada/flowers.git"
-    assert understand("my.group/a/b", provider="gl").repository == "my.group/a/b"
-    assert understand("https://github.com/ada/flowers", provider="git").provider == "git"
+    assert (
+        parse_repository("ada/flowers", provider="gl").url == "https://gitlab.com/ada/flowers.git"
+    )
+    assert parse_repository("my.group/a/b", provider="gl").repository == "my.group/a/b"
+    assert parse_repository("https://github.com/ada/flowers", provider="git").provider == "git"
 
 
 def test_what_was_understood_is_understood_the_same_again():
     for text in ("ada/flowers", "gitlab.com/a/b/c", "git@git.example.org:a/b"):
-        found = understand(text, "main", "a.ipynb")
-        assert understand(found.repository, found.ref, found.path, found.provider) == found
+        found = parse_repository(text, "main", "a.ipynb")
+        assert parse_repository(found.repository, found.ref, found.path, found.provider) == found
 
 
 def test_the_default_branch_may_be_called_head():
-    assert understand("ada/flowers", ref=" HEAD ").ref == ""
+    assert parse_repository("ada/flowers", ref=" HEAD ").ref == ""
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_the_default_branch_may_be_called_head():
     ],
 )
 def test_what_was_understood_is_described_in_a_few_words(arguments, parts):
-    assert describe(understand(*arguments)) == parts
+    assert describe(parse_repository(*arguments)) == parts
 
 
 REPOSITORY = "launch.repository-not-understood"
@@ -241,7 +243,7 @@ PASSWORD = "launch.repository-has-password"
 )
 def test_what_cannot_be_a_repository_is_refused_in_words(text: str, code: str):
     with pytest.raises(UserError) as refused:
-        understand(text)
+        parse_repository(text)
     assert refused.value.code == code
     assert len(refused.value.message) > 30
     assert "secret" not in refused.value.message
@@ -255,7 +257,7 @@ def test_what_cannot_be_a_repository_is_refused_in_words(text: str, code: str):
 )  # fmt: skip
 def test_what_git_would_not_take_for_a_ref_is_refused(ref: str):
     with pytest.raises(UserError) as refused:
-        understand("ada/flowers", ref=ref)
+        parse_repository("ada/flowers", ref=ref)
     assert refused.value.code == "launch.ref-not-understood"
 
 
@@ -266,19 +268,19 @@ def test_what_git_would_not_take_for_a_ref_is_refused(ref: str):
 )  # fmt: skip
 def test_a_path_that_could_lead_out_of_the_repository_is_refused(path: str):
     with pytest.raises(UserError) as refused:
-        understand("ada/flowers", path=path)
+        parse_repository("ada/flowers", path=path)
     assert refused.value.code == "launch.path-not-understood"
 
 
 def test_a_ref_beside_another_ref_is_a_contradiction_that_is_said():
     with pytest.raises(UserError, match="“main” and the field beside it “dev”") as refused:
-        understand("https://github.com/ada/flowers/tree/main/a.ipynb", ref="dev")
+        parse_repository("https://github.com/ada/flowers/tree/main/a.ipynb", ref="dev")
     assert refused.value.code == "launch.ref-not-understood"
 
 
 def test_an_address_elsewhere_is_not_taken_for_the_named_provider():
     with pytest.raises(UserError, match=r"git\.example\.org is not GitHub"):
-        understand("https://git.example.org/ada/flowers", provider="gh")
+        parse_repository("https://git.example.org/ada/flowers", provider="gh")
     with pytest.raises(UserError) as refused:
-        understand("ada/flowers", provider="svn")
+        parse_repository("ada/flowers", provider="svn")
     assert refused.value.code == "launch.provider-unknown"

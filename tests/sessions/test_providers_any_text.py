@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions.errors import UserError
-from sessions.providers import describe, understand
-from sessions.providers.address import rules
+from sessions.providers import describe, parse_repository
+from sessions.providers.address import egress_rules
 
 PIECES = [
     "https://", "http://", "ssh://", "ext::", "file://", "git@", "github.com", "gitlab.com",
@@ -30,19 +30,19 @@ providers = st.sampled_from(["", "git", "gh", "gl", "doi", "x"])
 @given(text=texts, ref=st.just("") | texts, path=st.just("") | texts, provider=providers)
 def test_any_text_gives_a_safe_repository_or_a_sentence(text, ref, path, provider):
     try:
-        found = understand(text, ref, path, provider)
+        found = parse_repository(text, ref, path, provider)
     except UserError:
         return
     for handed_on in (found.url, found.ref, found.path, found.repository, *describe(found)):
         assert not handed_on.startswith("-")
         assert not any(unicodedata.category(each)[0] == "C" for each in handed_on)
-    assert not any(".." in path.split("/") for _, path in found.readings())
+    assert not any(".." in path.split("/") for _, path in found.candidates())
     address = urlsplit(found.url)
     assert found.url.isascii()
     host = address.hostname or "-"
-    assert address.scheme in {"https", "ssh"} or rules().trusts(host, address.port)
+    assert address.scheme in {"https", "ssh"} or egress_rules().trusts(host, address.port)
     assert address.password is None
     assert not host.startswith("-")
     assert not (address.username or "").startswith("-")
     if not found.ambiguous_tail:
-        assert understand(found.repository, found.ref, found.path, found.provider) == found
+        assert parse_repository(found.repository, found.ref, found.path, found.provider) == found

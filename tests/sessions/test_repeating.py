@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from sessions import lifecycle
-from sessions.lifecycle.queue import Again
+from sessions.lifecycle.queue import Requeue
 from sessions.models import Build, Session
 from sessions.watch.reconcile import reconcile
 from tests.sessions.conftest import long_watched
@@ -35,16 +35,16 @@ def test_the_queue_does_not_grow_while_nobody_takes_from_it(ada, git, backend):
 
 
 def test_what_a_worker_has_taken_may_be_lost_and_is_asked_for_again(db):
-    Again()("prepare", 7)
-    Again()("prepare", 7)
+    Requeue()("prepare", 7)
+    Requeue()("prepare", 7)
     assert queued() == [("prepare", 7)]
     OrmQ.objects.update(lock=timezone.now() + timedelta(minutes=4))
-    Again()("prepare", 7)
+    Requeue()("prepare", 7)
     assert queued() == [("prepare", 7)] * 2
 
 
 def test_the_same_step_for_another_row_is_another_one(db):
-    step = Again()
+    step = Requeue()
     for row in (7, 8, 7):
         step("prepare", row)
     step("spawn", 7)
@@ -52,16 +52,16 @@ def test_the_same_step_for_another_row_is_another_one(db):
 
 
 def test_a_long_queue_is_not_made_longer(db):
-    step = Again(most=3)
+    step = Requeue(max_queued=3)
     for row in range(9):
         step("prepare", row)
-    Again(most=3)("prepare", 10)
+    Requeue(max_queued=3)("prepare", 10)
     assert len(queued()) == 3
 
 
 def test_a_task_that_nobody_can_read_is_no_reason_to_stop(db):
     OrmQ.objects.create(key="bindery", payload="nonsense", lock=timezone.now())
-    Again()("prepare", 7)
+    Requeue()("prepare", 7)
     assert OrmQ.objects.count() == 2
 
 

@@ -15,7 +15,7 @@ from portal.privacy import erase
 from sessions import lifecycle, retention
 from sessions.errors import NotAllowed, TemporaryError
 from sessions.lifecycle import steps
-from sessions.models import Build, Condition, Project, Removal, Removed, Session
+from sessions.models import Build, Condition, Project, Removal, RemovalKind, Session
 from sessions.retention import images
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,7 +51,7 @@ def age(*builds: Build, by: timedelta = LONG_AGO) -> None:
 
 
 def gone() -> set[str]:
-    return set(Removal.objects.filter(kind=Removed.IMAGE).values_list("name", flat=True))
+    return set(Removal.objects.filter(kind=RemovalKind.IMAGE).values_list("name", flat=True))
 
 
 def test_an_image_that_nobody_has_used_for_long_goes_and_staff_can_read_why(stopped, backend):
@@ -59,7 +59,7 @@ def test_an_image_that_nobody_has_used_for_long_goes_and_staff_can_read_why(stop
     age(old)
     retention.tidy()
     assert list(backend.kept_images) == [young.image]
-    removal = Removal.objects.get(kind=Removed.IMAGE)
+    removal = Removal.objects.get(kind=RemovalKind.IMAGE)
     assert removal.name == old.image
     assert removal.why == "Nobody had used it for 30 days."
     old.refresh_from_db()
@@ -139,7 +139,7 @@ def test_an_interrupted_removal_is_done_again(stopped, backend):
     for _time in range(2):
         retention.tidy()
     assert backend.kept_images == {}
-    assert Removal.objects.filter(kind=Removed.IMAGE).count() == 1
+    assert Removal.objects.filter(kind=RemovalKind.IMAGE).count() == 1
 
 
 def test_where_the_registry_keeps_all_the_image_stays_in_use_and_staff_are_told_once(
@@ -165,7 +165,7 @@ def test_the_private_images_of_erased_people_go_at_once_and_nothing_has_their_na
 ):
     private, other = stopped("ada/diary"), stopped("ada/public")
     Build.objects.filter(pk=private.pk).update(owner=ada)
-    Removal.objects.create(kind=Removed.IMAGE, name=private.image, why="Some time ago.")
+    Removal.objects.create(kind=RemovalKind.IMAGE, name=private.image, why="Some time ago.")
     retention.tidy()
     erase.erase(ada, root)
     worker.run()
@@ -206,13 +206,13 @@ def test_what_no_build_tells_of_goes(stopped, backend):
     backend.kept_images["nobodys"] = 5
     retention.tidy()
     assert list(backend.kept_images) == [kept.image]
-    assert Removal.objects.get().kind == Removed.LEFTOVER
+    assert Removal.objects.get().kind == RemovalKind.LEFTOVER
 
 
 def test_the_next_look_is_an_hour_away_unless_there_was_too_little_time(backend):
-    retention.tidy(seconds=0)
+    retention.tidy(max_seconds=0)
     assert retention.is_due()
     retention.tidy()
     assert not retention.is_due()
-    retention.hurry()
+    retention.run_soon()
     assert retention.is_due()

@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 
 from sessions import lifecycle, retention
-from sessions.backends import LogPiece
-from sessions.models import Build, LogChunk, Project, Removal, Removed
+from sessions.backends import LogLines
+from sessions.models import Build, LogChunk, Project, Removal, RemovalKind
 from sessions.progress import journal
 from sessions.states import ProjectState
 from tests.stages import COMMIT, LOG, project_in
@@ -33,7 +33,7 @@ def build(days: float, *texts: str, state: str = "built") -> Build:
         finished=None if state == "building" else ended, dropped=True, size=0,
     )  # fmt: skip
     for number, text in enumerate(texts, 1):
-        journal.append(made, LogPiece("building", text, str(number)))
+        journal.append(made, LogLines("building", text, str(number)))
     return made
 
 
@@ -45,7 +45,7 @@ def test_an_old_log_goes_and_says_so_where_it_was(ada):
     old, young = build(91, "one", "two", "three"), build(89, "one")
     retention.tidy()
     assert (lines(old), lines(young)) == ([NOTICE], ["one"])
-    removal = Removal.objects.get(kind=Removed.LOG)
+    removal = Removal.objects.get(kind=RemovalKind.LOG)
     assert (removal.count, removal.size, removal.why) == (1, 11, NOTICE)
 
 
@@ -53,7 +53,7 @@ def test_it_goes_once(ada):
     build(91, "one")
     for _time in range(3):
         retention.tidy()
-    assert Removal.objects.filter(kind=Removed.LOG).count() == 1
+    assert Removal.objects.filter(kind=RemovalKind.LOG).count() == 1
 
 
 @pytest.mark.parametrize(("after", "left"), [(0, [NOTICE]), (2, [NOTICE]), (3, [])])

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from portal.models import Letter
 from sessions import lifecycle, retention
-from sessions.models import Build, Event, Project, Removal, Removed, Session, Transition
+from sessions.models import Build, Event, Project, Removal, RemovalKind, Session, Transition
 from sessions.retention import rows
-from sessions.retention.rows import Patience
+from sessions.retention.rows import Deadline
 from sessions.states import ProjectState
 from tests.stages import project_in
 
@@ -51,22 +51,22 @@ def project(ada) -> Project:
 def test_old_events_go_and_those_of_the_current_session_stay(project):
     retention.tidy()
     assert list(Event.objects.values_list("seq", flat=True)) == [101, 102]
-    assert Removal.objects.get(kind=Removed.EVENT).why == "Older than 180 days."
+    assert Removal.objects.get(kind=RemovalKind.EVENT).why == "Older than 180 days."
 
 
 def test_young_events_stay(project):
     Event.objects.update(at=ago(179))
     count = Event.objects.count()
-    rows.tidy_rows(Patience(10))
+    rows.tidy_rows(Deadline(10))
     assert Event.objects.filter(session=project.current).count() == 2
-    assert not Removal.objects.filter(kind=Removed.EVENT).exists()
+    assert not Removal.objects.filter(kind=RemovalKind.EVENT).exists()
     assert Event.objects.count() < count  # those of a session that went itself
 
 
 def test_old_sessions_go_and_the_last_one_of_a_project_stays(project):
     retention.tidy()
     assert Session.objects.get() == project.current
-    assert Removal.objects.get(kind=Removed.SESSION).count == 1
+    assert Removal.objects.get(kind=RemovalKind.SESSION).count == 1
 
 
 def test_a_live_session_stays_however_old(project):
@@ -82,7 +82,7 @@ def test_a_deleted_project_goes_with_all_that_was_its_own(project, ada):
     for model in (Project, Session, Event):
         assert not model.objects.exists()
     assert not Transition.objects.filter(build=None).exists()
-    assert Removal.objects.get(kind=Removed.PROJECT).count == 1
+    assert Removal.objects.get(kind=RemovalKind.PROJECT).count == 1
 
 
 @pytest.mark.parametrize("for_good", [True, False])
@@ -115,7 +115,7 @@ def test_a_build_goes_when_nothing_tells_of_it_and_its_image_is_gone(ada):
         Build.objects.create(
             commit=commit, image=commit, state=state, dropped=dropped, size=size, **told
         )
-    rows.tidy_rows(Patience(10))
+    rows.tidy_rows(Deadline(10))
     assert [build.commit for build in Build.objects.all()] == ["there"]
 
 
@@ -131,7 +131,7 @@ def test_records_of_other_kinds_go_and_are_counted_by_their_name(ada):
     retention.tidy()
     assert [model.objects.count() for model in (Letter, AccessAttempt)] == [1, 1]
     assert LogEntry.objects.get_for_object(ada).count() == 1  # the installation may have one
-    removed = Removal.objects.filter(kind=Removed.RECORD).values_list("name", "count")
+    removed = Removal.objects.filter(kind=RemovalKind.RECORD).values_list("name", "count")
     assert set(removed) == {("log entries", 1), ("letters", 1), ("access attempts", 1)}
 
 
@@ -144,14 +144,14 @@ def test_sign_ins_that_have_run_out_go(ada):
 
 def test_without_time_nothing_goes_and_the_next_task_goes_on(project):
     count = Event.objects.count()
-    retention.tidy(seconds=0)
+    retention.tidy(max_seconds=0)
     assert Event.objects.count() == count
     retention.tidy()
     assert Event.objects.count() == 2
 
 
 def test_more_rows_than_go_at_a_time_go_in_one_task(project):
-    seqs = range(1000, 1000 + 2 * rows.MANY)
+    seqs = range(1000, 1000 + 2 * rows.LARGE_BATCH)
     Event.objects.bulk_create(
         Event(project=project, seq=seq, phase="ready", at=ago(200)) for seq in seqs
     )
@@ -163,6 +163,6 @@ def test_whoever_comes_second_counts_nothing_again(project):
     Event.objects.filter(session=project.current).update(session=None)
     there = Event.objects.count()
     for _time in range(2):
-        rows.tidy_rows(Patience(10))
-    counted = Removal.objects.filter(kind=Removed.EVENT).values_list("count", flat=True)
+        rows.tidy_rows(Deadline(10))
+    counted = Removal.objects.filter(kind=RemovalKind.EVENT).values_list("count", flat=True)
     assert sum(counted) == there - Event.objects.count() == there

@@ -7,7 +7,7 @@ from asgiref.sync import sync_to_async
 
 from portal.models import User
 from sessions import lifecycle
-from sessions.api.views import VerbView
+from sessions.api.views import ActionView
 from sessions.errors import NotAllowed, StateConflict
 from sessions.models import Access, Build, Project, Session
 from sessions.states import BuildState, ProjectState, SessionState
@@ -59,7 +59,7 @@ def test_a_viewer_may_look_and_not_touch_on_the_page(project, vera, verb):
     assert Project.objects.existing().get(pk=project.pk).state == ProjectState.READY
 
 
-@pytest.mark.parametrize("verb", [*VerbView.verbs, "delete"])
+@pytest.mark.parametrize("verb", [*ActionView.actions, "delete"])
 def test_a_viewer_may_look_and_not_touch_by_api(project, vera, verb):
     api, address = with_token(vera), f"/api/v1/projects/{project.name}/"
     assert api.get(address).status_code == 200
@@ -160,7 +160,7 @@ def test_the_back_end_ends_it_too(ada, sue, backend, worker):
     worker.lose()
     from sessions.backends import BuildSpec
 
-    spec = BuildSpec(build.pk, build.url, build.commit, "", build.image, fresh=False)
+    spec = BuildSpec(build.pk, build.url, build.commit, "", build.image, no_cache=False)
     backend.ensure_build(spec)
     lifecycle.cancel_build(build, sue)
     worker.run()

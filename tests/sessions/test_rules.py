@@ -10,8 +10,8 @@ from keys.models import Token
 from sessions import lifecycle
 from sessions.errors import UserError
 from sessions.models import Project, RepositoryRule
-from sessions.models.rule import is_pattern, place
-from sessions.providers import understand
+from sessions.models.rule import is_pattern, repository_location
+from sessions.providers import parse_repository
 from sessions.states import ProjectState
 from tests.stages import project_in
 
@@ -56,7 +56,7 @@ def allow(pattern: str) -> RepositoryRule:
     ],
 )
 def test_a_repository_has_one_place_however_it_is_written(typed, where):
-    assert place(understand(typed).url) == where
+    assert repository_location(parse_repository(typed).url) == where
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_pattern_that_could_match_nothing_is_refused(pattern):
 def test_a_pattern_may_be_written_like_an_address(pattern, kind):
     is_pattern(pattern)
     for typed in ("course/lesson", "ssh://git@ssh.github.com:443/course/lesson.git"):
-        assert RepositoryRule(kind=kind, pattern=pattern).matches(understand(typed).url)
+        assert RepositoryRule(kind=kind, pattern=pattern).matches(parse_repository(typed).url)
 
 
 @pytest.mark.parametrize(

@@ -40,20 +40,20 @@ def built(seconds: float, *, state: str = BuildState.BUILT, **age: float) -> Bui
 
 def test_nothing_at_all_is_nothing(django_assert_num_queries):
     with django_assert_num_queries(2):
-        now = overview.now()
-    assert (now.states, now.cpu, now.memory_gb, now.gpu, now.there_is) == ({}, 0, 0, 0, None)
+        now = overview.current_usage()
+    assert (now.states, now.cpu, now.memory_gb, now.gpu, now.capacity) == ({}, 0, 0, 0, None)
     with django_assert_num_queries(7):
         history = overview.history()
     assert (len(history.launches), len(history.hours), len(history.builds)) == (30, 24, 30)
     assert sum(slot.total for slot in (*history.launches, *history.hours, *history.builds)) == 0
     assert (history.launch_seconds, history.build_seconds) == (None, None)
-    assert (history.failures, history.most) == ([], [])
+    assert (history.failures, history.top_users) == ([], [])
 
 
 def test_what_is_on_its_way_and_runs_holds_and_what_is_being_stopped_does_not(ada):
     for state in SessionState:
         ran(ada, ago(hours=1), None, state=state, gpu=1)
-    now = overview.now()
+    now = overview.current_usage()
     assert now.states == {"waiting": 1, "spawning": 1, "ready": 1, "stopping": 1}
     assert (now.cpu, now.memory_gb, now.gpu) == (6, 12, 3)
 
@@ -121,7 +121,7 @@ def test_builds_are_counted_when_they_end_and_those_that_were_cancelled_are_not(
     built(90, days=2)
     history = overview.history()
     today, before = history.builds[-1], history.builds[-3]
-    assert (today.total, today.failed, today.fine, today.seconds) == (4, 1, 3, 120)
+    assert (today.total, today.failed, today.succeeded, today.seconds) == (4, 1, 3, 120)
     assert (before.total, before.failed, before.seconds) == (1, 0, 90)
     assert history.build_seconds == 105
 
@@ -134,7 +134,7 @@ def test_what_fails_most_comes_first_with_its_newest_one(ada, bob):
     ran(ada, None, ago(days=40), state=SessionState.FAILED, code="build.timeout")
     first, second = overview.history().failures
     assert (first.code, first.count, first.people) == ("spawn.crashed", 2, 2)
-    assert (first.last, first.newest) == (ago(hours=2), newest.pk)
+    assert (first.last, first.newest_session) == (ago(hours=2), newest.pk)
     assert (second.code, second.count, second.people) == ("build.timeout", 1, 1)
 
 
@@ -144,8 +144,8 @@ def test_what_looks_back_may_be_half_a_minute_old_and_what_runs_is_not(ada, monk
     assert overview.history().at == NOW
     ran(ada, ago(minutes=1), None)
     assert sum(slot.total for slot in overview.history().launches) == 0
-    assert overview.now().states == {"ready": 1}
-    later = time.time() + overview.KEPT_SECONDS + 1
+    assert overview.current_usage().states == {"ready": 1}
+    later = time.time() + overview.CACHE_SECONDS + 1
     monkeypatch.setattr(time, "time", lambda: later)
     assert sum(slot.total for slot in overview.history().launches) == 1
 
@@ -155,7 +155,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(ada, django_assert_nu
         ran(ada, ago(hours=number), ago(minutes=number), code=f"code.{number}", state="failed")
         built(5, hours=number)
     with django_assert_num_queries(2):
-        overview.now()
+        overview.current_usage()
     with django_assert_num_queries(7):
         overview.history()
 
@@ -163,29 +163,29 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(ada, django_assert_nu
 def test_a_look_stores_what_there_is_in_one_row(backend):
     for cpu in (16, 24):
         backend.there_is = backends.Capacity(cpu=cpu, memory_gb=64, gpu=2)
-        capacity.look()
+        capacity.refresh()
     assert Capacity.objects.count() == 1
-    found = capacity.known()
+    found = capacity.latest()
     assert (found.cpu, found.memory_gb, found.gpu, found.at) == (24, 64, 2, NOW)
 
 
 def test_where_the_portal_may_not_look_nothing_is_known(backend):
     backend.there_is = None
-    capacity.look()
-    found = capacity.known()
+    capacity.refresh()
+    found = capacity.latest()
     assert (found.cpu, found.memory_gb, found.gpu) == (None, None, None)
 
 
 def test_while_nobody_can_say_what_was_known_stays(backend):
-    capacity.look()
+    capacity.refresh()
     backend.refusal = TemporaryError("cluster.unreachable", "It does not answer.")
-    capacity.look()
-    assert capacity.known().cpu == 16
+    capacity.refresh()
+    assert capacity.latest().cpu == 16
 
 
 def test_the_reconciler_looks(backend):
     reconcile()
-    assert capacity.known().cpu == 16
+    assert capacity.latest().cpu == 16
 
 
 def test_the_machine_of_a_notebook_is_kept_when_it_is_ready(ada, backend):
@@ -193,6 +193,6 @@ def test_the_machine_of_a_notebook_is_kept_when_it_is_ready(ada, backend):
     report = backends.ServerReport(
         session.pk, session.project.name, "ready", "unix:/run/1", node="node-7"
     )
-    observations.server_seen(report)
+    observations.handle_server_report(report)
     session.refresh_from_db()
     assert (session.state, session.node, session.address) == ("ready", "node-7", "unix:/run/1")

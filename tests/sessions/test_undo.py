@@ -17,7 +17,7 @@ from sessions import lifecycle
 from sessions.errors import NotAllowed, QuotaExceeded, StateConflict, TemporaryError
 from sessions.lifecycle import ending, orphans
 from sessions.models import Event, Project, Session
-from sessions.progress.broadcast import _shelf_versions
+from sessions.progress.broadcast import _project_list_versions
 from sessions.states import ProjectState
 from sessions.watch.reconcile import reconcile
 from tests.making import project_of
@@ -62,7 +62,7 @@ def days_later(project: Project, days: float) -> None:
 
 
 def let_go_due() -> int:
-    return ending.let_go_due(timezone.now() - DAY, {}, timezone.now())
+    return ending.delete_for_good_due(timezone.now() - DAY, {}, timezone.now())
 
 
 def test_its_files_stay_where_they_are_and_it_can_be_restored(project, ada, backend, minutes):
@@ -73,7 +73,7 @@ def test_its_files_stay_where_they_are_and_it_can_be_restored(project, ada, back
     assert not Project.objects.visible_to(ada).exists()
     assert lifecycle.restore(project, ada) == project
     minutes()
-    assert Project.objects.named(project.name, ada) == project
+    assert Project.objects.get_visible(project.name, ada) == project
     assert (now_is(project).removed, now_is(project).drops) == (None, None)
     assert backend.projects() == [project.name]
 
@@ -130,9 +130,9 @@ def test_whoever_could_not_come_in_for_a_while_has_a_day_for_it(project, ada):
     lifecycle.delete(project, ada)
     days_later(project, 30)
     now = timezone.now()
-    assert ending.let_go_due(now - 0.9 * DAY, {}, now) == 0
+    assert ending.delete_for_good_due(now - 0.9 * DAY, {}, now) == 0
     assert now_is(project).is_set_aside
-    assert ending.let_go_due(now - DAY, {}, now) == 1
+    assert ending.delete_for_good_due(now - DAY, {}, now) == 1
 
 
 def test_while_a_persons_provider_is_away_nothing_of_theirs_is_let_go(project, ada, bob):
@@ -143,8 +143,8 @@ def test_while_a_persons_provider_is_away_nothing_of_theirs_is_let_go(project, a
     now = timezone.now()
     for moment, count in ((None, 1), (now - 0.9 * DAY, 0), (now - DAY, 1)):
         by_provider = {"https://id.example.org": moment, "https://other.example.org": None}
-        assert ending.let_go_due(now - 9 * DAY, by_provider, now) == count
-    assert not Project.objects.set_aside().exists()
+        assert ending.delete_for_good_due(now - 9 * DAY, by_provider, now) == count
+    assert not Project.objects.restorable().exists()
 
 
 def test_it_is_restored_however_late_as_long_as_it_is_there(project, ada):
@@ -164,10 +164,10 @@ def test_a_back_end_that_is_away_drops_it_when_it_is_back(project, ada, backend,
     for _minute in range(2):
         with pytest.raises(TemporaryError):
             minutes(1)
-    assert Project.objects.dropping().get() == project
+    assert Project.objects.pending_removal().get() == project
     backend.remove_project = remove
     minutes(1)
-    assert not Project.objects.dropping().exists()
+    assert not Project.objects.pending_removal().exists()
     assert backend.projects() == []
 
 
@@ -188,10 +188,10 @@ def test_it_is_dropped_until_all_of_it_is_gone_from_the_volume(project, ada, bac
     backend.lingering.add(project.name)
     lifecycle.delete(project, ada, for_good=True)
     minutes()
-    assert Project.objects.dropping().get() == project
+    assert Project.objects.pending_removal().get() == project
     backend.lingering.clear()
     minutes()
-    assert not Project.objects.dropping().exists()
+    assert not Project.objects.pending_removal().exists()
     assert backend.removed_from == {project.name: "ada"}
     assert now_is(project).files_volume == "", "nothing tells of it any more"
 
@@ -208,7 +208,7 @@ def test_the_time_is_a_setting_and_none_is_at_once(project, ada, minutes, backen
 def test_rows_from_before_are_gone(project, ada, backend, minutes):
     """Deleted by an earlier version: nothing of them was kept."""
     Project.objects.update(removed=timezone.now())
-    assert list(orphans.unwanted([project.name])) == [project.name]
+    assert list(orphans.droppable([project.name])) == [project.name]
     with pytest.raises(StateConflict):
         lifecycle.restore(project, ada)
     minutes()
@@ -297,11 +297,11 @@ def test_of_restoring_and_dropping_one_wins(project, ada, backend, minutes):
 
 
 async def test_a_page_that_looks_seldom_sees_what_was_deleted_and_restored(project, ada):
-    before = dict(await _shelf_versions([ada.pk]))
+    before = dict(await _project_list_versions([ada.pk]))
     await sync_to_async(lifecycle.delete)(project, ada)
-    deleted = dict(await _shelf_versions([ada.pk]))
+    deleted = dict(await _project_list_versions([ada.pk]))
     await sync_to_async(lifecycle.restore)(project, ada)
-    restored = dict(await _shelf_versions([ada.pk]))
+    restored = dict(await _project_list_versions([ada.pk]))
     await sync_to_async(lifecycle.delete)(project, ada)
-    again = dict(await _shelf_versions([ada.pk]))
+    again = dict(await _project_list_versions([ada.pk]))
     assert len({each[ada.pk] for each in (before, deleted, restored, again)}) == 4

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from sessions.states import SessionState
 from sessions.statistics import usage
-from sessions.statistics.usage import By, Hours, Month, span
+from sessions.statistics.usage import GroupBy, Hours, Month, month_range
 from tests.sessions.ran import ran
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
@@ -24,7 +24,7 @@ def at(month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
 
 
 def of(user, *months: Month) -> list[Hours]:
-    found = usage.of_person(user, months)
+    found = usage.monthly_hours(user, months)
     return [
         Hours(*(round(each, 4) for each in (h.cpu, h.memory_gb, h.gpu))) for h in found.values()
     ]
@@ -54,7 +54,7 @@ def test_the_wait_until_it_was_ready_does_not_count(ada):
 def test_a_launch_that_failed_before_it_was_ready_has_used_nothing(ada):
     ran(ada, None, at(11, 3, 11), created=at(11, 3, 4), state=SessionState.FAILED)
     assert of(ada, NOVEMBER) == [Hours(0, 0, 0)]
-    assert list(usage.lines(By.PERSON, [NOVEMBER])) == []
+    assert list(usage.usage_rows(GroupBy.PERSON, [NOVEMBER])) == []
 
 
 def test_one_that_failed_later_has_used_what_it_had_until_then(ada):
@@ -79,7 +79,7 @@ def test_one_that_runs_over_the_border_of_months_counts_in_each_for_its_part(ada
 
 def test_one_that_runs_for_months_fills_those_between(ada):
     ran(ada, at(8, 31), at(11, 1, 1), cpu_request=1)
-    hours = [each.cpu for each in of(ada, *span(Month(2026, 8), NOVEMBER))]
+    hours = [each.cpu for each in of(ada, *month_range(Month(2026, 8), NOVEMBER))]
     assert hours == [24, 30 * 24, 31 * 24, 1]
 
 
@@ -97,19 +97,19 @@ def test_a_month_with_a_change_of_clocks_has_its_real_hours(ada, berlin):
 def test_a_month_that_is_yet_to_come_has_nothing(ada):
     ran(ada, at(11, 3, 10), None)
     assert of(ada, Month(2026, 12)) == [Hours()]
-    assert list(usage.lines(By.PERSON, [Month(2026, 12)])) == []
+    assert list(usage.usage_rows(GroupBy.PERSON, [Month(2026, 12)])) == []
 
 
 def test_each_has_their_own(ada, bob):
     ran(ada, at(11, 3, 10), at(11, 3, 11))
     ran(bob, at(11, 3, 10), at(11, 3, 13))
     assert (of(ada, NOVEMBER), of(bob, NOVEMBER)) == ([Hours(2, 4, 0)], [Hours(6, 12, 0)])
-    found = list(usage.lines(By.PERSON, [OCTOBER, NOVEMBER]))
-    assert [(f"{each.month}", each.who, each.sessions) for each in found] == [
+    found = list(usage.usage_rows(GroupBy.PERSON, [OCTOBER, NOVEMBER]))
+    assert [(f"{each.month}", each.group, each.sessions) for each in found] == [
         ("2026-11", ("ada",), 1),
         ("2026-11", ("bob",), 1),
     ]
-    assert [line.who for line in usage.most(NOVEMBER, 1)] == [("bob",)]
+    assert [line.group for line in usage.top_users(NOVEMBER, 1)] == [("bob",)]
 
 
 def test_repositories_groups_and_both_are_added_up(ada, bob):
@@ -119,15 +119,18 @@ def test_repositories_groups_and_both_are_added_up(ada, bob):
     ran(ada, at(11, 3, 10), at(11, 3, 11), repository="a/a")
     ran(ada, at(11, 3, 10), at(11, 3, 11), repository="b/b")
     ran(bob, at(11, 3, 10), at(11, 3, 11), repository="a/a")
-    cpu = {by: {x.who: round(x.hours.cpu, 4) for x in usage.lines(by, [NOVEMBER])} for by in By}
-    assert cpu[By.REPOSITORY] == {("a/a",): 4, ("b/b",): 2}
-    assert cpu[By.GROUP] == {("physics",): 6, ("maths",): 4}
-    assert cpu[By.ALL] == {("ada", "a/a"): 2, ("ada", "b/b"): 2, ("bob", "a/a"): 2}
+    cpu = {
+        by: {x.group: round(x.hours.cpu, 4) for x in usage.usage_rows(by, [NOVEMBER])}
+        for by in GroupBy
+    }
+    assert cpu[GroupBy.REPOSITORY] == {("a/a",): 4, ("b/b",): 2}
+    assert cpu[GroupBy.GROUP] == {("physics",): 6, ("maths",): 4}
+    assert cpu[GroupBy.ALL] == {("ada", "a/a"): 2, ("ada", "b/b"): 2, ("bob", "a/a"): 2}
 
 
 def test_who_is_in_no_group_is_a_line_of_its_own(ada):
     ran(ada, at(11, 3, 10), at(11, 3, 11))
-    assert [line.who for line in usage.lines(By.GROUP, [NOVEMBER])] == [("",)]
+    assert [line.group for line in usage.usage_rows(GroupBy.GROUP, [NOVEMBER])] == [("",)]
 
 
 @pytest.mark.parametrize("count", [1, 12])
@@ -135,14 +138,14 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(ada, django_assert_nu
     for _time in range(count):
         ran(ada, at(10, 31, 22), at(11, 1, 3))
     with django_assert_num_queries(1):
-        usage.of_person(ada, list(span(Month(2026, 1), NOVEMBER)))
+        usage.monthly_hours(ada, list(month_range(Month(2026, 1), NOVEMBER)))
     with django_assert_num_queries(2):
-        list(usage.lines(By.ALL, [OCTOBER, NOVEMBER]))
+        list(usage.usage_rows(GroupBy.ALL, [OCTOBER, NOVEMBER]))
 
 
 def test_months_are_written_read_and_counted():
     assert f"{Month(2026, 3)}" == "2026-03"
-    assert Month.parsed("2026-03") == Month(2026, 3)
+    assert Month.parse("2026-03") == Month(2026, 3)
     for nonsense in (
         "",
         "2026",
@@ -153,8 +156,8 @@ def test_months_are_written_read_and_counted():
         "2026-03-01",
         "٢٠٢٦-٠٣",
     ):
-        assert Month.parsed(nonsense) is None
+        assert Month.parse(nonsense) is None
     assert Month(2026, 1).plus(-1) == Month(2025, 12)
     assert Month(2026, 12).plus(1) == Month(2027, 1)
     assert Month(2026, 11).end - Month(2026, 11).begin == timedelta(days=30)
-    assert list(span(Month(2026, 2), Month(2026, 1))) == []
+    assert list(month_range(Month(2026, 2), Month(2026, 1))) == []

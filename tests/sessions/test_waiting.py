@@ -156,7 +156,7 @@ def test_a_queue_that_is_over_gives_the_start_its_own_time(project, say, later):
 
 def test_what_a_notebook_waits_for_is_no_news_once_it_is_stopped(project, ada, say):
     lifecycle.stop(Session.objects.get().project, ada)
-    observations.server_seen(
+    observations.handle_server_report(
         ServerReport(Session.objects.get().pk, project.name, "starting", "", PULL)
     )
     assert told(project) == []

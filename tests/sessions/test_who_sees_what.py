@@ -69,7 +69,9 @@ def seen_by(user: User | AnonymousUser) -> set[str]:
     """Return the projects that the user finds, and assert that all ways of finding one agree."""
     found = set(Project.objects.visible_to(user).values_list("name", flat=True))
     named = {
-        name for name in ("ada-1", "bob-1", "ada-deleted") if Project.objects.named(name, user)
+        name
+        for name in ("ada-1", "bob-1", "ada-deleted")
+        if Project.objects.get_visible(name, user)
     }
     assert named == found
     return found
@@ -97,28 +99,28 @@ def test_who_may_not_enter_sees_nothing_of_their_own_either(ada, vera, root, her
         User.objects.filter(pk=person.pk).update(**OUTSIDE[why])
         user = User.objects.get(pk=person.pk)
         assert seen_by(user) == set()
-        assert Project.objects.own(user) == Project.objects.going_from(user) == []
+        assert Project.objects.own(user) == Project.objects.expiring_of(user) == []
 
 
 def test_ones_own_are_ones_own_alone_also_for_staff(ada, bob, vera, hers, his, deleted):
     assert [each.name for each in Project.objects.own(ada)] == ["ada-1"]
     assert [each.name for each in Project.objects.own(bob)] == ["bob-1"]
     assert Project.objects.own(vera) == []
-    assert [each.name for each in Project.objects.going_from(ada)] == ["ada-1"]
-    assert Project.objects.going_from(bob) == Project.objects.going_from(vera) == []
+    assert [each.name for each in Project.objects.expiring_of(ada)] == ["ada-1"]
+    assert Project.objects.expiring_of(bob) == Project.objects.expiring_of(vera) == []
 
 
 def test_what_the_portal_has_deleted_is_told_its_owner_and_not_what_they_deleted(ada, bob, deleted):
     project(ada, "by-herself", removed=timezone.now())
     before = timezone.now() - timedelta(days=1)
-    assert [each.name for each in Project.objects.gone_from(ada, before)] == ["ada-deleted"]
-    assert Project.objects.gone_from(ada, timezone.now()) == []
-    assert Project.objects.gone_from(bob, before) == []
+    assert [each.name for each in Project.objects.deleted_of(ada, before)] == ["ada-deleted"]
+    assert Project.objects.deleted_of(ada, timezone.now()) == []
+    assert Project.objects.deleted_of(bob, before) == []
 
 
 def test_whose_projects_one_may_ask_for(ada, bob, vera, hers, his, strangers):
     def names(owner: str, asks: User) -> set[str]:
-        return set(Project.objects.of(owner, asks).values_list("name", flat=True))
+        return set(Project.objects.owned_by(owner, asks).values_list("name", flat=True))
 
     assert names("", ada) == names("ada", ada) == {"ada-1"}
     assert names("", vera) == set()
@@ -127,9 +129,9 @@ def test_whose_projects_one_may_ask_for(ada, bob, vera, hers, his, strangers):
     for user in (ada, *strangers):
         for owner in ("bob", "all", "nobody-of-this-name"):
             with pytest.raises(User.DoesNotExist):
-                Project.objects.of(owner, user)
+                Project.objects.owned_by(owner, user)
     with pytest.raises(User.DoesNotExist):
-        Project.objects.of("nobody-of-this-name", vera)
+        Project.objects.owned_by("nobody-of-this-name", vera)
 
 
 def test_who_changes_a_project(ada, bob, vera, sue, root, hers):
@@ -193,9 +195,9 @@ def test_a_project_uses_its_owners_private_builds_or_everybodys(ada, bob):
     mine, theirs = build(PRIVATE, ada), build(PRIVATE, bob)
     everybodys, once_private = build(PUBLIC), build(PUBLIC, bob)
     stray = build(PRIVATE)
-    assert list(Build.objects.of(project(ada, "a", PRIVATE))) == [mine]
-    assert list(Build.objects.of(project(bob, "b", PRIVATE))) == [theirs]
-    assert list(Build.objects.of(project(ada, "c"))) == [everybodys]
+    assert list(Build.objects.usable_by(project(ada, "a", PRIVATE))) == [mine]
+    assert list(Build.objects.usable_by(project(bob, "b", PRIVATE))) == [theirs]
+    assert list(Build.objects.usable_by(project(ada, "c"))) == [everybodys]
     assert stray.owner is None
     assert once_private.owner == bob
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from sessions.jupyter import WEBSOCKET_MAX
+from sessions.jupyter import MAX_WEBSOCKET_MESSAGE
 from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack
@@ -42,11 +42,11 @@ def test_large_messages_arrive_and_too_large_ones_are_told_of(
 
 
 def visitor_speaks(kernel: Kernel) -> None:
-    kernel.begin("x" * WEBSOCKET_MAX)
+    kernel.begin("x" * MAX_WEBSOCKET_MESSAGE)
 
 
 def kernel_speaks(kernel: Kernel) -> None:
-    kernel.begin(SAY.format(size=WEBSOCKET_MAX))
+    kernel.begin(SAY.format(size=MAX_WEBSOCKET_MESSAGE))
 
 
 def memory(stack: Stack) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import export, held
-from .result import Failed
+from .result import BuildFailed
 
 _DOCKER = "application/vnd.docker"
 _MANIFEST = f"{_DOCKER}.distribution.manifest.v2+json"
@@ -22,7 +22,7 @@ _CONFIG = f"{_DOCKER}.container.image.v1+json"
 _LAYER = f"{_DOCKER}.image.rootfs.diff.tar.gzip"
 _VERSION = "Directory Transport Version: 1.1\n"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
-_LARGEST = 4_000_000  # bytes of a configuration; registries take no larger one
+_MAX_JSON_BYTES = 4_000_000  # bytes of a configuration; registries take no larger one
 
 
 class Images:
@@ -31,9 +31,9 @@ class Images:
     def __init__(self, folder: Path, kept: held.Layers) -> None:
         self._folder = folder
         self._kept = kept
-        self._built = _object(export.layers(folder))
+        self._built = _read_object(export.layers(folder))
 
-    def put(self, name: str, folder: Path) -> str:
+    def write_image(self, name: str, folder: Path) -> str:
         """Write the image of this name into ``folder``; return its id. Raises `Failed`."""
         config = _read(export.config(self._folder, name))
         digest = hashlib.sha256(config).hexdigest()
@@ -41,7 +41,7 @@ class Images:
             "schemaVersion": 2,
             "mediaType": _MANIFEST,
             "config": {"mediaType": _CONFIG, "size": len(config), "digest": f"sha256:{digest}"},
-            "layers": [self._layer(content, folder) for content in contents(config)],
+            "layers": [self._layer(content, folder) for content in layer_digests(config)],
         }
         (folder / digest).write_bytes(config)
         (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -53,47 +53,47 @@ class Images:
         if there := self._kept.get(content):
             digest, path = there["digest"], Path(there["path"])
         else:
-            digest = _digest(self._built.get(content))
+            digest = _checked_digest(self._built.get(content))
             path = export.blob(self._folder, digest)
         if not path.exists():
-            raise _broken()
+            raise _invalid_image()
         link = folder / digest.partition(":")[2]
         if not link.is_symlink():
             link.symlink_to(path)
         return {"mediaType": _LAYER, "size": path.stat().st_size, "digest": digest}
 
 
-def contents(config: bytes) -> list[str]:
+def layer_digests(config: bytes) -> list[str]:
     """Return the digests of the uncompressed layers of an image. Raises `Failed`."""
     try:
         found = json.loads(config)["rootfs"].get("diff_ids") or []  # without layers, there is none
         return [str(each) for each in found]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise _broken() from None
+        raise _invalid_image() from None
 
 
-def _object(file: Path) -> dict[str, Any]:
+def _read_object(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(_read(file))
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise _broken()
+        raise _invalid_image()
     return found
 
 
-def _digest(layer: Any) -> str:
+def _checked_digest(layer: Any) -> str:
     digest = layer.get("digest") if isinstance(layer, dict) else None
     if not isinstance(digest, str) or not _DIGEST.match(digest):
-        raise _broken()
+        raise _invalid_image()
     return digest
 
 
 def _read(file: Path) -> bytes:
-    if not file.exists() or file.stat().st_size > _LARGEST:
-        raise _broken()
+    if not file.exists() or file.stat().st_size > _MAX_JSON_BYTES:
+        raise _invalid_image()
     return file.read_bytes()
 
 
-def _broken() -> Failed:
-    return Failed("build.internal", "The build left something that is not an image.")
+def _invalid_image() -> BuildFailed:
+    return BuildFailed("build.internal", "The build left something that is not an image.")

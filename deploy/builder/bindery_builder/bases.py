@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 from . import references
-from .order import Order
-from .result import Failed
+from .order import BuildSpec
+from .result import BuildFailed
 
 
-def check(name: str, order: Order) -> None:
+def check_base_image(name: str, spec: BuildSpec) -> None:
     """Raise `Failed` unless this is the full name of an image that a build may start from."""
     if not _is_full(name):
-        raise Failed("build.base-image", f"{name!r} is not the full name of an image.")
-    if is_ours(name, order) or not order.own_prefix:
+        raise BuildFailed("build.base-image", f"{name!r} is not the full name of an image.")
+    if is_operator_image(name, spec) or not spec.own_prefix:
         return
-    if references.is_below(name, order.own_prefix):
-        raise Failed(
+    if references.is_below(name, spec.own_prefix):
+        raise BuildFailed(
             "build.base-image",
             f"The Dockerfile starts from {name}, which this portal has built for somebody. "
             "Start from the image that it was made of.",
@@ -31,7 +31,7 @@ def _is_full(name: str) -> bool:
         return False
 
 
-def is_ours(name: str, order: Order) -> bool:
+def is_operator_image(name: str, spec: BuildSpec) -> bool:
     """Return whether the operator has chosen the image: the portal's own account may read it."""
-    ours = filter(None, (order.base_image, order.python_image))
+    ours = filter(None, (spec.base_image, spec.python_image))
     return name in map(references.resolve, ours)

@@ -6,14 +6,14 @@ import re
 from collections import deque
 
 from .plan import Plan
-from .result import Failed
+from .result import BuildFailed
 
 _STEP = re.compile(r"(?:\[(\d+)/(\d+)\] )?STEP (\d+)/(\d+): (.*)\Z")
 _COMMITTED = re.compile(r"--> ([0-9a-f]{11,64})\Z")
 _KILLED = re.compile(r"exit status 137\b")
 _FULL = re.compile(r"no space left on device", re.IGNORECASE)
 _OTHER_PYTHON = re.compile(r"The repository asks for Python \S+; this portal has \S+\Z")
-_LONGEST = 300
+_MAX_STEP_LENGTH = 300
 _LAST = 30
 
 _RULES = (
@@ -35,7 +35,7 @@ _SENTENCES = {
 }
 
 
-class Steps:
+class StepTracker:
     """The steps of a build, followed line by line.
 
     ``committed`` are the images of its steps in order, ``final`` the one of the last step: the
@@ -49,7 +49,7 @@ class Steps:
         self.committed: dict[str, None] = {}
         self.final = ""
 
-    def see(self, line: str) -> None:
+    def feed(self, line: str) -> None:
         """Take the next line that buildah wrote."""
         if step := _STEP.match(line):
             self._step = step
@@ -59,45 +59,45 @@ class Steps:
         if line:
             self._last.append(line)
 
-    def failure(self, *, out_of_memory: bool = False) -> Failed:
+    def failure(self, *, out_of_memory: bool = False) -> BuildFailed:
         """Return why the build failed, from its last lines and from ``out_of_memory``."""
         end = "\n".join(self._last)
         if _FULL.search(end):
-            return Failed("build.disk-full", "The build wrote more than there is room for.")
+            return BuildFailed("build.disk-full", "The build wrote more than there is room for.")
         if out_of_memory or (self._last and _KILLED.search(self._last[-1])):
-            return Failed(
+            return BuildFailed(
                 "build.out-of-memory",
                 f"The build used more than its memory, and this step was ended: {self._where()}",
             )
         if other := next((m for line in self._last if (m := _OTHER_PYTHON.match(line))), None):
-            return Failed("build.python-missing", other[0])
-        return self._of_step()
+            return BuildFailed("build.python-missing", other[0])
+        return self._step_failure()
 
-    def _of_step(self) -> Failed:
+    def _step_failure(self) -> BuildFailed:
         why = "the last lines of the log say why."
         if self._step is None:
-            code = "build.dockerfile" if self._plan.own else "build.internal"
-            return Failed(code, f"The Dockerfile could not be read; {why}")
-        if self._plan.own:
-            return Failed("build.dockerfile", f"{self._where()} failed; {why}")
-        code = code_of(self._step[5])
-        return Failed(code, f"{_SENTENCES[code]} ({self._text()}); {why}")
+            code = "build.dockerfile" if self._plan.has_own_dockerfile else "build.internal"
+            return BuildFailed(code, f"The Dockerfile could not be read; {why}")
+        if self._plan.has_own_dockerfile:
+            return BuildFailed("build.dockerfile", f"{self._where()} failed; {why}")
+        code = error_code(self._step[5])
+        return BuildFailed(code, f"{_SENTENCES[code]} ({self._text()}); {why}")
 
     def _where(self) -> str:
         """Return ``Step 2 of 5 (RUN make)``, counting the repository's own lines."""
         if self._step is None:
             return "The build"
         number, count = int(self._step[3]), int(self._step[4])
-        ours = self._plan.declared
+        ours = self._plan.declared_lines
         shown = number - ours if number > ours + 1 else number
         stage = f" in stage {self._step[1]} of {self._step[2]}" if self._step[1] else ""
         return f"Step {shown} of {count - ours}{stage} ({self._text()})"
 
     def _text(self) -> str:
         text = self._step[5] if self._step else ""
-        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+        return text if len(text) <= _MAX_STEP_LENGTH else f"{text[:_MAX_STEP_LENGTH]}…"
 
 
-def code_of(step: str) -> str:
+def error_code(step: str) -> str:
     """Return the error code for a failed step that was rendered for the repository."""
     return next((code for code, sign in _RULES if sign.search(step)), "build.internal")

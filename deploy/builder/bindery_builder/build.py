@@ -7,38 +7,40 @@ credentials, and `push` treats everything it leaves as untrusted.
 from __future__ import annotations
 
 from . import export, memory, plan, programs, registries, seccomp
-from .blame import Steps
-from .order import Order
+from .blame import StepTracker
+from .order import BuildSpec
 from .output import Output
 
 
-def stage(order: Order, output: Output) -> dict[str, str]:
+def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
     """Build what the plan says. Raises `Failed`."""
-    planned = plan.read(order)
-    buildah = registries.buildah(order)
-    steps = Steps(planned)
-    output.title("Building the image")
-    words = [*buildah, *_words(order, planned)]
-    if programs.run(words, output, variables=registries.variables(order), each=steps.see):
+    planned = plan.read(spec)
+    buildah = registries.buildah_command(spec)
+    steps = StepTracker(planned)
+    output.write_heading("Building the image")
+    words = [*buildah, *_build_options(spec, planned)]
+    if programs.run(
+        words, output, variables=registries.buildah_environment(spec), on_line=steps.feed
+    ):
         raise steps.failure(out_of_memory=memory.ran_out())
-    output.title("Packing the image")
-    export.write(order, buildah, steps.final, list(steps.committed), output)
+    output.write_heading("Packing the image")
+    export.write(spec, buildah, steps.final, list(steps.committed), output)
     return {}
 
 
-def _words(order: Order, planned: plan.Plan) -> list[str]:
-    arguments = {**planned.arguments, **order.proxies}
-    lent = ["--volume", f"{order.ca}:{order.ca}:ro"] if order.ca else []
+def _build_options(spec: BuildSpec, planned: plan.Plan) -> list[str]:
+    arguments = {**planned.arguments, **spec.proxies}
+    lent = ["--volume", f"{spec.ca}:{spec.ca}:ro"] if spec.ca else []
     return [
         "build",
         # Unlike OCI's, this format keeps SHELL and HEALTHCHECK.
         "--format", "docker",
         "--isolation", "chroot",
         "--network", "host",
-        *seccomp.options(order),
+        *seccomp.options(spec),
         "--layers",
         "--pull=never",  # also for what a base image names in its ONBUILD
-        "--file", str(order.plan / "Dockerfile"),
+        "--file", str(spec.plan / "Dockerfile"),
         *(f"--build-arg={name}={value}" for name, value in arguments.items()),
         *lent,
         "--", planned.context,

@@ -14,7 +14,7 @@ from typing import Final
 
 from . import emitted, instructions
 from .plainreader import Unreadable
-from .result import Failed
+from .result import BuildFailed
 from .stages import Stages
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -49,24 +49,26 @@ class Dockerfile:
 
 
 def read(
-    text: str, given: Mapping[str, str] | None = None, reader: instructions.Reader | None = None
+    text: str,
+    build_arguments: Mapping[str, str] | None = None,
+    reader: instructions.Reader | None = None,
 ) -> Dockerfile:
     """Return the parsed text; ``given`` are the arguments that the build will get.
 
     Raises `Failed` if it is ambiguous, or if it names something that is not an image in a registry.
     """
-    stages = Stages(given or {})
+    stages = Stages(build_arguments or {})
     try:
         found = instructions.read(text, reader)
         stages.escape = found.escape
         stages.mention(found.syntax)
-        lines = [emitted.head(found.escape), *map(stages.line, found.instructions)]
+        lines = [emitted.escape_directive(found.escape), *map(stages.translate, found.instructions)]
     except Unreadable as error:
         where = f"Line {error.line} of the" if error.line else "The"
         why = f"{where} Dockerfile cannot be read for sure: {str(error).rstrip('.')}."
-        raise Failed("build.dockerfile", f"{why} Write it in a plainer way.") from None
+        raise BuildFailed("build.dockerfile", f"{why} Write it in a plainer way.") from None
     if not stages.starts:
-        raise Failed("build.dockerfile", "The Dockerfile has no FROM, so there is no image to "
+        raise BuildFailed("build.dockerfile", "The Dockerfile has no FROM, so there is no image to "
                      "start from. Add one and try again.")  # fmt: skip
     return Dockerfile(
         images=tuple(stages.images),

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from . import held, programs
-from .order import Order
+from .order import BuildSpec
 from .output import Output
-from .result import Failed
+from .result import BuildFailed
 
 FINAL = "final"
 _FORMAT = '{"imageLayoutVersion": "1.0.0"}'
@@ -41,32 +41,34 @@ def blob(images: Path, digest: str) -> Path:
     return _layout(images) / "blobs" / digest.replace(":", "/")
 
 
-def write(order: Order, buildah: list[str], image: str, steps: list[str], output: Output) -> None:
+def write(
+    spec: BuildSpec, buildah: list[str], image: str, steps: list[str], output: Output
+) -> None:
     """Write the image and, if there is a cache to fill, the images of all steps."""
-    pack = _Pack(order.images, buildah, held.unpacked(order), output)
+    pack = _LayerFolder(spec.images, buildah, held.unpacked(spec), output)
     pack.add(FINAL, image)
-    if order.cache:
+    if spec.cache:
         # Later ones first: they include the layers of the earlier ones.
-        for number, step in reversed(list(enumerate(_known(buildah, steps), 1))):
+        for number, step in reversed(list(enumerate(_full_image_ids(buildah, steps), 1))):
             pack.add(step_name(number), step)
-    layers(order.images).write_text(json.dumps(pack.layers))
-    subprocess.run(["chmod", "-R", "a+rX", "--", order.images], check=True)
+    layers(spec.images).write_text(json.dumps(pack.layers))
+    subprocess.run(["chmod", "-R", "a+rX", "--", spec.images], check=True)
 
 
 def _layout(images: Path) -> Path:
     return images / "layout"
 
 
-def _known(buildah: list[str], steps: list[str]) -> list[str]:
+def _full_image_ids(buildah: list[str], steps: list[str]) -> list[str]:
     """Return the full ids of these steps' images: the log has the beginning of each."""
     listed = json.loads(
-        programs.answer([*buildah, "images", "--all", "--no-trunc", "--json"]).stdout
+        programs.capture([*buildah, "images", "--all", "--no-trunc", "--json"]).stdout
     )
     ids = [image["id"].removeprefix("sha256:") for image in listed]
     return [each for step in steps for each in ids if each.startswith(step)]
 
 
-class _Pack:
+class _LayerFolder:
     """A folder of the form ``oci:`` to which buildah writes layers, skipping existing ones.
 
     Only layers are taken from there: the format cannot hold everything in a configuration.
@@ -77,7 +79,7 @@ class _Pack:
     ) -> None:
         self._folder = folder
         self._buildah = buildah
-        self._left_out = set(left_out)
+        self._known_layers = set(left_out)
         self._output = output
         self.layers: dict[str, dict[str, Any]] = {}
         blob(folder, "sha256:").mkdir(parents=True)
@@ -88,22 +90,22 @@ class _Pack:
     def add(self, name: str, image: str) -> None:
         """Write the parts of this image that are not there yet."""
         words = [*self._buildah, "inspect", "--type", "image", "--format", "{{.Config}}", image]
-        said = programs.answer(words).stdout.removesuffix(b"\n")
+        said = programs.capture(words).stdout.removesuffix(b"\n")
         config(self._folder, name).write_bytes(said)
         contents = json.loads(said)["rootfs"].get("diff_ids") or []
-        if set(contents) - self._left_out - self.layers.keys():
+        if set(contents) - self._known_layers - self.layers.keys():
             self._write(image)
-            written = zip(contents, self._written(), strict=True)
-            self.layers |= {key: value for key, value in written if key not in self._left_out}
+            written = zip(contents, self._last_layers(), strict=True)
+            self.layers |= {key: value for key, value in written if key not in self._known_layers}
 
     def _write(self, image: str) -> None:
         words = [*self._buildah, "push", "--quiet", "--disable-compression=false", image]
         if programs.run([*words, f"oci:{_layout(self._folder)}:{FINAL}"], self._output):
             if "no space left on device" in " ".join(self._output.last):
-                raise Failed("build.disk-full", "There is no room left to pack the image.")
+                raise BuildFailed("build.disk-full", "There is no room left to pack the image.")
             raise RuntimeError("the image could not be packed")
 
-    def _written(self) -> list[dict[str, Any]]:
+    def _last_layers(self) -> list[dict[str, Any]]:
         """Return the layers of the image that was written last, from its manifest."""
         index = json.loads((_layout(self._folder) / "index.json").read_text())
         manifest = json.loads(blob(self._folder, index["manifests"][-1]["digest"]).read_text())

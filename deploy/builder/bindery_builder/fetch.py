@@ -15,9 +15,9 @@ from pathlib import Path
 from threading import Thread
 
 from . import programs
-from .order import Order
+from .order import BuildSpec
 from .output import Output
-from .result import Failed
+from .result import BuildFailed
 
 SCRIPT = """
 git clone --no-checkout --progress --template= -- "$1" .
@@ -37,47 +37,47 @@ git submodule update --init --recursive --progress
 _PAUSE = 0.5
 
 
-def stage(order: Order, output: Output) -> dict[str, str]:
+def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
     """Fetch into the folder of the repository. Raises `Failed`."""
-    output.title(f"Fetching {order.url} at {order.commit}")
-    order.repository.mkdir()
-    limit = order.repository_limit
-    status = _run(order, output)
-    if size(order.repository) > limit:
-        raise Failed(
+    output.write_heading(f"Fetching {spec.url} at {spec.commit}")
+    spec.repository.mkdir()
+    limit = spec.repository_limit
+    status = _run(spec, output)
+    if size(spec.repository) > limit:
+        raise BuildFailed(
             "build.repository-too-large",
             f"The repository is larger than {limit / 1e9:.3g} GB, which is the most here. "
             "Take large files out of it and fetch them when the notebook runs.",
         )
     if status:
-        raise Failed(
+        raise BuildFailed(
             "build.fetch",
             "The repository could not be fetched; the last lines of the log say why.",
         )
     return {}
 
 
-def _run(order: Order, output: Output) -> int:
-    words = ["sh", "-euc", SCRIPT, "fetch", order.url, order.commit, order.ref]
-    with programs.started(words, order.repository, variables(order)) as process:
-        watch = Thread(target=_watch, args=(order, process), daemon=True)
+def _run(spec: BuildSpec, output: Output) -> int:
+    words = ["sh", "-euc", SCRIPT, "fetch", spec.url, spec.commit, spec.ref]
+    with programs.open_process(words, spec.repository, variables(spec)) as process:
+        watch = Thread(target=_watch, args=(spec, process), daemon=True)
         watch.start()
         programs.follow(process, output)
     watch.join()
     return process.returncode
 
 
-def variables(order: Order) -> dict[str, str]:
+def variables(spec: BuildSpec) -> dict[str, str]:
     """Return git's environment: the allowed protocols, no prompts, nobody's settings."""
-    plain = ":http" if order.plain_http else ""
-    authority = {"GIT_SSL_CAINFO": order.ca} if order.ca else {}
+    plain = ":http" if spec.plain_http else ""
+    authority = {"GIT_SSL_CAINFO": spec.ca} if spec.ca else {}
     return {
         "GIT_ALLOW_PROTOCOL": f"https:ssh{plain}",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",
         **authority,
-        **_ssh(order.key),
+        **_ssh(spec.key),
     }
 
 
@@ -101,11 +101,11 @@ def _ssh(key: Path) -> dict[str, str]:
     return {"GIT_SSH_COMMAND": shlex.join([*words, *(f"-o{option}" for option in options)])}
 
 
-def _watch(order: Order, process: subprocess.Popen[bytes]) -> None:
+def _watch(spec: BuildSpec, process: subprocess.Popen[bytes]) -> None:
     """End the program as soon as the folder is too large."""
     while process.poll() is None:
-        if size(order.repository) > order.repository_limit:
-            programs.end(process)
+        if size(spec.repository) > spec.repository_limit:
+            programs.kill(process)
         time.sleep(_PAUSE)
 
 

@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from .order import Order
+from .order import BuildSpec
 
 LAYERS: Final = "layers.json"
 UNPACKED: Final = "unpacked.json"
 _CACHE: Final = "cache"
 _DATABASE: Final = "blob-info-cache*"
-_OF_ROOT: Final = Path("/var/lib/containers/cache")
+_ROOT_CACHE: Final = Path("/var/lib/containers/cache")
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  (a fresh folder is made in it)
 _GZIP: Final = "gzip"
 
@@ -31,43 +31,43 @@ Layers = dict[str, dict[str, str]]
 """Each layer's ``digest`` and the ``path`` of its file, by the digest of its content."""
 
 
-def possible(order: Order) -> bool:
+def is_available(spec: BuildSpec) -> bool:
     """Return whether this pod has the folder."""
-    return os.path.ismount(order.trusted)
+    return os.path.ismount(spec.trusted)
 
 
-def folder(order: Order, number: int) -> Path:
+def base_folder(spec: BuildSpec, number: int) -> Path:
     """Return where the base image of this number is kept, in skopeo's form ``dir:``."""
-    return order.trusted / f"base-{number}"
+    return spec.trusted / f"base-{number}"
 
 
-def note(order: Order, images: int, cache: Path = _OF_ROOT) -> None:
+def record(spec: BuildSpec, images: int, cache: Path = _ROOT_CACHE) -> None:
     """Record which layers are kept, and where the registry was seen to have which."""
-    contents = _contents(order.work / "storage")
+    contents = _contents(spec.work / "storage")
     found: Layers = {}
     for number in range(images):
-        found.update(_layers(folder(order, number), contents))
-    (order.trusted / LAYERS).write_text(json.dumps(found))
-    (order.work / UNPACKED).write_text(json.dumps(list(found)))
-    _copy(cache, order.trusted / _CACHE)
-    for path in order.trusted.rglob("*"):
+        found.update(_layers(base_folder(spec, number), contents))
+    (spec.trusted / LAYERS).write_text(json.dumps(found))
+    (spec.work / UNPACKED).write_text(json.dumps(list(found)))
+    _copy(cache, spec.trusted / _CACHE)
+    for path in spec.trusted.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def layers(order: Order) -> Layers:
+def layers(spec: BuildSpec) -> Layers:
     """Return what was recorded: for `push`, which can trust it."""
-    file = order.trusted / LAYERS
-    return dict(json.loads(file.read_text())) if possible(order) and file.exists() else {}
+    file = spec.trusted / LAYERS
+    return dict(json.loads(file.read_text())) if is_available(spec) and file.exists() else {}
 
 
-def unpacked(order: Order) -> list[str]:
+def unpacked(spec: BuildSpec) -> list[str]:
     """Return the content digests of layers that `build` need not pack."""
-    file = order.work / UNPACKED
+    file = spec.work / UNPACKED
     return list(json.loads(file.read_text())) if file.exists() else []
 
 
 @contextmanager
-def knowledge(order: Order) -> Iterator[dict[str, str]]:
+def registry_cache(spec: BuildSpec) -> Iterator[dict[str, str]]:
     """Yield variables that give skopeo a writable copy of what `pull` saw of the registry.
 
     Only with it can skopeo have the registry mount a layer from where it is, instead of sending it.
@@ -75,8 +75,8 @@ def knowledge(order: Order) -> Iterator[dict[str, str]]:
     """
     there = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=there) as home:
-        if possible(order):
-            _copy(order.trusted / _CACHE, Path(home, "containers/cache"))
+        if is_available(spec):
+            _copy(spec.trusted / _CACHE, Path(home, "containers/cache"))
         yield {"XDG_DATA_HOME": home}
 
 

@@ -20,11 +20,11 @@ try:
 except ImportError:  # no wheel for this machine
     buildkit = None
 
-WORDS: Final = frozenset({
+KEYWORDS: Final = frozenset({
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL",
     "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 })  # fmt: skip
-LARGEST: Final = 200_000
+MAX_TEXT_LENGTH: Final = 200_000
 _DIRECTIVE = re.compile(r"\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(\S.*?)\s*")
 _FLAG = re.compile(r"--[a-z][a-z-]*(?:=[!-~]*)?")
 _BREAKS = re.compile(r"[\0\r\n]")
@@ -33,7 +33,7 @@ Reader = Callable[[str, str], list[Instruction]]
 
 
 @dataclass(frozen=True)
-class Text:
+class ParsedText:
     """The instructions, the escape character, and the image of ``# syntax=``."""
 
     instructions: tuple[Instruction, ...]
@@ -41,10 +41,10 @@ class Text:
     syntax: str = ""
 
 
-def read(text: str, reader: Reader | None = None) -> Text:
+def read(text: str, reader: Reader | None = None) -> ParsedText:
     """Return the parsed text. Raises `Unreadable` if it is ambiguous."""
-    if len(text) > LARGEST:
-        raise Unreadable(0, f"it is longer than {LARGEST:,} characters")
+    if len(text) > MAX_TEXT_LENGTH:
+        raise Unreadable(0, f"it is longer than {MAX_TEXT_LENGTH:,} characters")
     if "\0" in text:
         raise Unreadable(0, "it is not text")
     lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
@@ -52,13 +52,13 @@ def read(text: str, reader: Reader | None = None) -> Text:
     escape = directives.get("escape", "\\")
     if escape not in {"\\", "`"}:
         raise Unreadable(1, "the directive “escape” takes \\ or ` only")
-    found = (reader or usual())("\n".join(rest), escape)
+    found = (reader or default_reader())("\n".join(rest), escape)
     for each in found:
-        _check(each, escape)
-    return Text(tuple(found), escape, directives.get("syntax", ""))
+        _check_unambiguous(each, escape)
+    return ParsedText(tuple(found), escape, directives.get("syntax", ""))
 
 
-def usual() -> Reader:
+def default_reader() -> Reader:
     """Return the reader for this machine."""
     return _buildkit if buildkit else plainreader.read
 
@@ -85,13 +85,13 @@ def _buildkit(text: str, escape: str) -> list[Instruction]:
     except ValueError as error:
         raise Unreadable(0, str(error)) from None
     # BuildKit returns a line that only continues as an instruction without a word.
-    return [_of_buildkit(each, escape) for each in commands if each.original]
+    return [_from_buildkit(each, escape) for each in commands if each.original]
 
 
-def _of_buildkit(command: Any, escape: str) -> Instruction:
+def _from_buildkit(command: Any, escape: str) -> Instruction:
     original, _, body = command.original.partition("\n")
     found = Instruction(
-        word=command.cmd.upper(),
+        keyword=command.cmd.upper(),
         flags=command.flags,
         values=command.value,
         is_json=command.json,
@@ -99,7 +99,7 @@ def _of_buildkit(command: Any, escape: str) -> Instruction:
         body=body,
         line=command.start_line - 1,
     )
-    if found.word != "ONBUILD":
+    if found.keyword != "ONBUILD":
         return found
     triggered = _buildkit(found.rest, escape)
     if len(triggered) != 1 or body:
@@ -107,13 +107,13 @@ def _of_buildkit(command: Any, escape: str) -> Instruction:
     return replace(found, triggers=triggered[0])
 
 
-def _check(found: Instruction, escape: str) -> None:
+def _check_unambiguous(found: Instruction, escape: str) -> None:
     """Refuse what another reader could understand differently."""
-    if found.word not in WORDS:
-        raise Unreadable(found.line, f"there is no instruction {found.word[:20]!r}")
+    if found.keyword not in KEYWORDS:
+        raise Unreadable(found.line, f"there is no instruction {found.keyword[:20]!r}")
     if wrong := next((flag for flag in found.flags if not _FLAG.fullmatch(flag)), ""):
         raise Unreadable(found.line, f"the option {wrong[:80]!r} has characters that none has")
     if _BREAKS.search(found.original) or found.original.rstrip("\t ").endswith(escape):
         raise Unreadable(found.line, f"it is not sure where the line ends (with {escape} or not)")
     if found.triggers:
-        _check(found.triggers, escape)
+        _check_unambiguous(found.triggers, escape)

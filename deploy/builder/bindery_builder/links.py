@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from .result import Failed
+from .result import BuildFailed
 
 FOLDERS = ("", "binder", ".binder")
 NAMES = (
@@ -16,11 +16,11 @@ NAMES = (
     "Manifest.toml", "REQUIRE", "default.nix", ".dockerignore", ".containerignore",
 )  # fmt: skip
 _RESOURCES = ".resources"
-_LONGEST_RESOURCES = 2000
-_ROOM = 3800  # bytes, in a result
+_MAX_RESOURCES_LENGTH = 2000
+_MAX_RESULT_BYTES = 3800  # bytes, in a result
 
 
-def check(repository: Path) -> None:
+def check_links(repository: Path) -> None:
     """Raise `Failed` if a file that a build reads is outside the repository."""
     inside = os.path.realpath(repository)
     for folder in FOLDERS:
@@ -28,7 +28,7 @@ def check(repository: Path) -> None:
             path = os.path.join(folder, name)
             real = os.path.realpath(repository / path)
             if real != inside and not real.startswith(f"{inside}/"):
-                raise Failed(
+                raise BuildFailed(
                     "build.symlink-outside",
                     f"The symbolic link {path.rstrip('/')} leads out of the repository. "
                     "Put the file itself in its place and try again.",
@@ -40,8 +40,8 @@ def resources(repository: Path) -> str | None:
     try:
         descriptor = os.open(repository / _RESOURCES, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
-            text = file.read(4 * _LONGEST_RESOURCES + 1).decode()
+            text = file.read(4 * _MAX_RESOURCES_LENGTH + 1).decode()
     except (OSError, UnicodeDecodeError):
         return None
-    fits = len(json.dumps(text, ensure_ascii=False).encode()) <= _ROOM
-    return text if fits and len(text) <= _LONGEST_RESOURCES else None
+    fits = len(json.dumps(text, ensure_ascii=False).encode()) <= _MAX_RESULT_BYTES
+    return text if fits and len(text) <= _MAX_RESOURCES_LENGTH else None

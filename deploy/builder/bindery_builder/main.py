@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from . import build, fetch, order, plan, pull, push, result
 from .output import Output
 
-Stage = Callable[[order.Order, Output], dict[str, str]]
+Stage = Callable[[order.BuildSpec, Output], dict[str, str]]
 STAGES: Mapping[str, Stage] = {
     "fetch": fetch.stage,
     "plan": plan.stage,
@@ -27,8 +27,8 @@ STAGES: Mapping[str, Stage] = {
     "build": build.stage,
     "push": push.stage,
 }
-_FULL = {"code": "build.disk-full", "message": "The build wrote more than there is room for."}
-_OURS = {"code": "build.internal", "message": "Something went wrong with the build that is not "
+_DISK_FULL = {"code": "build.disk-full", "message": "The build wrote more than there is room for."}
+_INTERNAL_ERROR = {"code": "build.internal", "message": "Something went wrong with the build that is not "
          "the repository's fault; the last lines of the log say what."}  # fmt: skip
 
 
@@ -43,15 +43,15 @@ def main() -> None:
     sys.exit("code" in answer)
 
 
-def run(stage: Stage, ordered: order.Order, output: Output) -> dict[str, str]:
+def run(stage: Stage, spec: order.BuildSpec, output: Output) -> dict[str, str]:
     """Return the stage's result, or the code and the message of its failure."""
     try:
-        return stage(ordered, output)
-    except result.Failed as failed:
+        return stage(spec, output)
+    except result.BuildFailed as failed:
         return {"code": failed.code, "message": failed.message}
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return _FULL
+            return _DISK_FULL
         return _failure(output)
     except Exception:  # noqa: BLE001  (the portal is told, whatever it was)
         return _failure(output)
@@ -59,5 +59,5 @@ def run(stage: Stage, ordered: order.Order, output: Output) -> dict[str, str]:
 
 def _failure(output: Output) -> dict[str, str]:
     for line in traceback.format_exc().splitlines():
-        output.say(line)
-    return _OURS
+        output.write_line(line)
+    return _INTERNAL_ERROR

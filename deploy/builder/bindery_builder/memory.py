@@ -13,9 +13,9 @@ _FILES = (
     Path("/sys/fs/cgroup/memory.events"),
     Path("/sys/fs/cgroup/memory/memory.oom_control"),  # where cgroups are of the first version
 )
-_ENDED = re.compile(r"^oom_kill [1-9]", re.MULTILINE)
+_OOM_KILLED = re.compile(r"^oom_kill [1-9]", re.MULTILINE)
 
 
 def ran_out(files: Sequence[Path] = _FILES) -> bool:
     """Return whether it has happened since the container began."""
-    return any(_ENDED.search(file.read_text()) for file in files if file.exists())
+    return any(_OOM_KILLED.search(file.read_text()) for file in files if file.exists())

@@ -11,11 +11,11 @@ from typing import Final
 _ARCHITECTURES: Final = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
 
 
-def _common(architecture: str) -> str:
+def _oci_architecture(architecture: str) -> str:
     return _ARCHITECTURES.get(architecture, architecture)
 
 
-ARCHITECTURE: Final = _common(platform.machine())
+ARCHITECTURE: Final = _oci_architecture(platform.machine())
 ARGUMENTS: Final = {
     f"{prefix}{name}": value
     for prefix in ("BUILD", "TARGET")
@@ -29,11 +29,11 @@ ARGUMENTS: Final = {
 """The arguments that every Dockerfile has without declaring them."""
 
 
-def require(wanted: str) -> None:
+def require_native(wanted: str) -> None:
     """Raise `ValueError` if an image is requested for another platform than this machine's."""
     if not wanted:
         return
     parts = wanted.lower().split("/")
     architecture = next((part for part in parts if part != "linux"), ARCHITECTURE)
-    if _common(architecture) != ARCHITECTURE:
+    if _oci_architecture(architecture) != ARCHITECTURE:
         raise ValueError(f"images for {wanted[:80]} are not built here, only for {ARCHITECTURE}")

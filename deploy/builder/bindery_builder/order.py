@@ -20,7 +20,7 @@ PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_
 
 
 @dataclass(frozen=True)
-class Order:
+class BuildSpec:
     """The parameters of one build. Sizes are bytes; an empty text means that there is none."""
 
     url: str
@@ -28,7 +28,7 @@ class Order:
     image: str
     ref: str = ""
     cache: str = ""
-    fresh: bool = False
+    no_cache: bool = False
     base_image: str = ""
     python_image: str = ""
     insecure: tuple[str, ...] = ()
@@ -66,25 +66,25 @@ class Order:
         return {k: v for k, v in self.variables.items() if k.lower() in PROXIES}
 
 
-def read(environment: Mapping[str, str]) -> Order:
+def read(environment: Mapping[str, str]) -> BuildSpec:
     """Return the order in the variables `BUILD_…`. Raises `KeyError`, `ValueError`."""
 
     def text(name: str) -> str:
         return environment.get(f"BUILD_{name}", "")
 
-    return Order(
+    return BuildSpec(
         url=environment["BUILD_URL"],
         commit=environment["BUILD_COMMIT"],
         image=environment["BUILD_IMAGE"],
         ref=text("REF"),
         cache=text("CACHE"),
-        fresh=text("FRESH") == "1",
+        no_cache=text("FRESH") == "1",
         base_image=text("BASE_IMAGE"),
         python_image=text("PYTHON_IMAGE"),
         insecure=tuple(host for host in text("INSECURE").split(",") if host),
         own_prefix=text("OWN_PREFIX"),
-        repository_limit=int(text("REPOSITORY_LIMIT") or Order.repository_limit),
-        log_limit=int(text("LOG_LIMIT") or Order.log_limit),
+        repository_limit=int(text("REPOSITORY_LIMIT") or BuildSpec.repository_limit),
+        log_limit=int(text("LOG_LIMIT") or BuildSpec.log_limit),
         plain_http=text("PLAIN_HTTP") == "1",
         ca=text("CA"),
         variables=json.loads(text("STEP_VARIABLES") or "{}"),

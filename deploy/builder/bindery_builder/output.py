@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import deque
 from typing import BinaryIO
 
-from .lines import Lines, clean
+from .lines import LineSplitter, clean
 
 _LAST = 30
-_CUT = "… the log is too long: what follows was cut …"
+_TRUNCATED = "… the log is too long: what follows was cut …"
 
 
 class Output:
@@ -23,16 +23,16 @@ class Output:
 
     def __init__(self, stream: BinaryIO, limit: int) -> None:
         self._stream = stream
-        self._left = limit
+        self._remaining = limit
         self._number = 0
-        self._lines = Lines()
+        self._lines = LineSplitter()
         self.last: deque[str] = deque(maxlen=_LAST)
 
-    def title(self, text: str) -> None:
+    def write_heading(self, text: str) -> None:
         """Write the heading of a section."""
-        self.say(f"── {text}")
+        self.write_line(f"── {text}")
 
-    def say(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """Write a line of ours; text that it quotes may be untrusted."""
         self.end_line()
         self._write([clean(text.replace("\n", " ").encode("utf-8", "replace"))])
@@ -52,15 +52,15 @@ class Output:
     def _write(self, lines: list[str]) -> None:
         self.last.extend(lines)
         for line in lines:
-            if self._left > 0:
+            if self._remaining > 0:
                 self._put(line)
         self._stream.flush()
 
     def _put(self, line: str) -> None:
         text = f"{self._number + 1} {line}\n".encode()
-        if len(text) > self._left:
-            text = f"{self._number + 1} {_CUT}\n".encode()
-            self._left = 0
+        if len(text) > self._remaining:
+            text = f"{self._number + 1} {_TRUNCATED}\n".encode()
+            self._remaining = 0
         self._number += 1
-        self._left -= len(text)
+        self._remaining -= len(text)
         self._stream.write(text)

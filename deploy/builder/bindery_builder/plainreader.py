@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
-_HERE: Final = re.compile(r"(?:^|\s)[0-9]*<<-?[^<\s]")
+_HERE_DOCUMENT: Final = re.compile(r"(?:^|\s)[0-9]*<<-?[^<\s]")
 _QUOTED = r"""(?:[^\s"'\\`]|"[^"\\`]*"|'[^'\\`]*')+"""
 _ARGUMENT = re.compile(_QUOTED)
 _ARGUMENTS = re.compile(rf"(?:{_QUOTED}(?:\s+{_QUOTED})*)?")
@@ -33,12 +33,12 @@ class Unreadable(ValueError):
 class Instruction:
     """One instruction of a Dockerfile.
 
-    ``word`` in capitals, ``flags`` without their quotes; ``values`` are the words of FROM, ARG,
+    ``keyword`` in capitals, ``flags`` without their quotes; ``values`` are the words of FROM, ARG,
     COPY and ADD, and one text for the others. ``original`` is all of it in one line, except the
     ``body`` of here-documents, which has lines. ``triggers`` is the instruction in ONBUILD.
     """
 
-    word: str
+    keyword: str
     flags: tuple[str, ...]
     values: tuple[str, ...]
     original: str
@@ -56,11 +56,11 @@ class Instruction:
 
 def read(text: str, escape: str) -> list[Instruction]:
     """Return the instructions. Raises `Unreadable`."""
-    whole = _joined(text, escape)
+    whole = _join_continuations(text, escape)
     return [_instruction(line, number, escape) for number, line in whole if line.strip()]
 
 
-def _joined(text: str, escape: str) -> Iterator[tuple[int, str]]:
+def _join_continuations(text: str, escape: str) -> Iterator[tuple[int, str]]:
     """Yield each instruction as one line, with the number of its first line."""
     parts: list[str] = []
     start = 0
@@ -85,7 +85,7 @@ def _instruction(line: str, number: int, escape: str) -> Instruction:
     word, *rest = _BLANKS.split(line.strip(), maxsplit=1)
     word = word.upper()
     flags, text = _flags(rest[0].strip() if rest else "", number)
-    if word in _WITH_FILES and _HERE.search(text):
+    if word in _WITH_FILES and _HERE_DOCUMENT.search(text):
         raise Unreadable(number, "it has a here-document, which is not read on this machine")
     listed = _list(text, number) if word in _WITH_LISTS else None
     values = listed if listed is not None else _values(word, text, number)

@@ -11,7 +11,7 @@ import sys
 import sysconfig
 
 HOME = "/home/jovyan"
-PERSON = 1000
+NB_UID = 1000
 
 
 def main() -> None:
@@ -22,19 +22,19 @@ def main() -> None:
         print(f"The repository asks for Python {asked[0]}; this portal has {there}.")  # noqa: T201
         sys.exit(3)
     os.makedirs(HOME, exist_ok=True)
-    os.chown(HOME, PERSON, PERSON)
+    os.chown(HOME, NB_UID, NB_UID)
     paths = sysconfig.get_paths()
     for folder in {paths["purelib"], paths["platlib"], paths["scripts"]}:
-        _give(folder)
+        _chown(folder)
     for name in ("etc", "share", "include"):
         folder = os.path.join(paths["data"], name)
         os.makedirs(folder, exist_ok=True)
-        _give(folder)
+        _chown(folder)
 
 
-def _give(folder: str) -> None:
+def _chown(folder: str) -> None:
     for path, _, _ in os.walk(folder):
-        os.chown(path, PERSON, PERSON)
+        os.chown(path, NB_UID, NB_UID)
 
 
 if __name__ == "__main__":

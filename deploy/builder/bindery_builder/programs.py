@@ -17,10 +17,10 @@ from typing import Final
 from .output import Output
 
 _CHUNK: Final = 65536
-_TOO_LONG: Final = 600.0
-_A_DAY: Final = 86_400.0
+_ANSWER_TIMEOUT: Final = 600.0
+_RUN_TIMEOUT: Final = 86_400.0
 
-Each = Callable[[str], None]
+LineCallback = Callable[[str], None]
 
 
 def ignore(line: str) -> None:
@@ -28,12 +28,12 @@ def ignore(line: str) -> None:
 
 
 @contextmanager
-def started(
-    words: Sequence[str | Path], cwd: Path | None = None, variables: Mapping[str, str] | None = None
+def open_process(
+    argv: Sequence[str | Path], cwd: Path | None = None, variables: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run the program; nothing of it outlives the ``with`` block."""
     with subprocess.Popen(
-        words,
+        argv,
         cwd=cwd,
         env={**os.environ, **(variables or {})},
         stdin=subprocess.DEVNULL,
@@ -44,17 +44,17 @@ def started(
         try:
             yield process
         finally:
-            end(process)
+            kill(process)
 
 
 def run(
-    words: Sequence[str | Path],
+    argv: Sequence[str | Path],
     output: Output,
     *,
     cwd: Path | None = None,
     variables: Mapping[str, str] | None = None,
-    each: Each = ignore,
-    seconds: float = _A_DAY,
+    on_line: LineCallback = ignore,
+    seconds: float = _RUN_TIMEOUT,
 ) -> int:
     """Run the program and return its exit status; ``each`` gets every line that it writes.
 
@@ -64,51 +64,53 @@ def run(
 
     def give_up() -> None:
         late.set()
-        end(process)
+        kill(process)
 
-    with started(words, cwd, variables) as process:
+    with open_process(argv, cwd, variables) as process:
         timer = Timer(seconds, give_up)
         timer.daemon = True
         timer.start()
-        follow(process, output, each)
+        follow(process, output, on_line)
         timer.cancel()
     if late.is_set():
         raise TimeoutError
     return process.returncode
 
 
-def follow(process: subprocess.Popen[bytes], output: Output, each: Each = ignore) -> None:
+def follow(
+    process: subprocess.Popen[bytes], output: Output, on_line: LineCallback = ignore
+) -> None:
     """Pass on the program's output until it closes it, then wait for the program to exit."""
     if process.stdout is None:
         raise ValueError("the program's output goes elsewhere")
     while piece := os.read(process.stdout.fileno(), _CHUNK):
         for line in output.feed(piece):
-            each(line)
+            on_line(line)
     for line in output.end_line():
-        each(line)
+        on_line(line)
     process.wait()
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def kill(process: subprocess.Popen[bytes]) -> None:
     """Kill the program and everything in its process group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def answer(
-    words: Sequence[str | Path],
+def capture(
+    argv: Sequence[str | Path],
     *,
     cwd: Path | None = None,
     variables: Mapping[str, str] | None = None,
-    seconds: float = _TOO_LONG,
+    seconds: float = _ANSWER_TIMEOUT,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program and return its output, which does not go to the log.
 
     Raises `subprocess.TimeoutExpired`.
     """
     return subprocess.run(
-        words,
+        argv,
         cwd=cwd,
         env={**os.environ, **(variables or {})},
         stdin=subprocess.DEVNULL,

@@ -13,95 +13,99 @@ import re
 from collections.abc import Iterator
 
 from . import bases, held, patience, plan, programs, registries
-from .order import Order
+from .order import BuildSpec
 from .output import Output
-from .result import Failed
+from .result import BuildFailed
 
 CACHED = "cached.json"
-BASES = "base"
+BASE_ACCOUNT = "base"
 """The account for images that repositories name: it can read nothing below the portal's path."""
-PORTAL = "pull"
+PORTAL_ACCOUNT = "pull"
 """The account for names made only by this code: earlier builds' layers, the operator's images."""
 
-_PASSING = re.compile(
+_TRANSIENT_ERROR = re.compile(
     r"time(?:d )?out|connection (?:refused|reset)|unreachable|temporary failure"
     r"|unexpected EOF|too many requests|StatusCode: 50\d|status code 50\d",
     re.IGNORECASE,
 )
 
 
-def stage(order: Order, output: Output) -> dict[str, str]:
+def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
     """Pull the images that the plan names. Raises `Failed`."""
-    buildah = registries.buildah(order)
-    images = plan.read(order).images
+    buildah = registries.buildah_command(spec)
+    images = plan.read(spec).images
     for number, image in enumerate(images):
-        _base(order, buildah, number, image, output)
-    if order.cache and not order.fresh:
-        output.title("Looking for steps of an earlier build")
-        options = registries.authentication(order, PORTAL)
-        words = [*buildah, "pull", "--quiet", "--all-tags", *options, "--", order.cache]
-        programs.answer(words, variables=registries.variables(order, closed=False))
-        cached = _cached(order, buildah)
-        (order.work / CACHED).write_text(json.dumps(cached))
-        output.say(f"Found {len(cached)} steps." if cached else "There are none yet.")
-    if held.possible(order):
-        held.note(order, len(images))
+        _pull_base(spec, buildah, number, image, output)
+    if spec.cache and not spec.no_cache:
+        output.write_heading("Looking for steps of an earlier build")
+        options = registries.authfile_options(spec, PORTAL_ACCOUNT)
+        words = [*buildah, "pull", "--quiet", "--all-tags", *options, "--", spec.cache]
+        programs.capture(words, variables=registries.buildah_environment(spec, closed=False))
+        cached = _cached_images(spec, buildah)
+        (spec.work / CACHED).write_text(json.dumps(cached))
+        output.write_line(f"Found {len(cached)} steps." if cached else "There are none yet.")
+    if held.is_available(spec):
+        held.record(spec, len(images))
     return {}
 
 
-def _base(order: Order, buildah: list[str], number: int, image: str, output: Output) -> None:
+def _pull_base(
+    spec: BuildSpec, buildah: list[str], number: int, image: str, output: Output
+) -> None:
     """Pull an image that the repository names, with an account that cannot read environments.
 
     Images that the operator has chosen are read with the portal's own account, wherever they are.
     """
-    bases.check(image, order)
-    closed = not bases.is_ours(image, order)
-    variables = registries.variables(order, closed=closed)
-    output.title(f"Pulling {image}")
-    for words in _words(order, buildah, number, image, closed=closed):
-        if not patience.insist(words, output, variables, worth=lambda: _passes(output)):
-            raise Failed(
+    bases.check_base_image(image, spec)
+    closed = not bases.is_operator_image(image, spec)
+    variables = registries.buildah_environment(spec, closed=closed)
+    output.write_heading(f"Pulling {image}")
+    for words in _pull_commands(spec, buildah, number, image, closed=closed):
+        if not patience.run_with_retries(
+            words, output, variables, should_retry=lambda: _is_transient(output)
+        ):
+            raise BuildFailed(
                 "build.base-image",
-                f"The image {image} could not be pulled: {_why(output)}. "
+                f"The image {image} could not be pulled: {_failure_reason(output)}. "
                 "Look whether its name is right and whether this portal may read it.",
             )
 
 
-def _words(
-    order: Order, buildah: list[str], number: int, image: str, *, closed: bool
+def _pull_commands(
+    spec: BuildSpec, buildah: list[str], number: int, image: str, *, closed: bool
 ) -> Iterator[list[str]]:
     """Yield the commands that get an image, in order."""
-    account = BASES if closed else PORTAL
-    if held.possible(order):
-        kept = f"dir:{held.folder(order, number)}"
-        yield registries.copy(order, account, f"docker://{image}", kept, closed=closed)
+    account = BASE_ACCOUNT if closed else PORTAL_ACCOUNT
+    if held.is_available(spec):
+        kept = f"dir:{held.base_folder(spec, number)}"
+        yield registries.copy_command(spec, account, f"docker://{image}", kept, closed=closed)
         yield [*buildah, "pull", "--quiet", "--", kept]
     # After the above, this finds every layer in its storage, and only names the image.
-    yield [*buildah, "pull", *registries.authentication(order, account), "--", image]
+    yield [*buildah, "pull", *registries.authfile_options(spec, account), "--", image]
 
 
-def _cached(order: Order, buildah: list[str]) -> dict[str, str]:
+def _cached_images(spec: BuildSpec, buildah: list[str]) -> dict[str, str]:
     """Return the image id of each tag of the cache that was pulled."""
     listed = json.loads(
-        programs.answer([*buildah, "images", "--no-trunc", "--json"]).stdout or "[]"
+        programs.capture([*buildah, "images", "--no-trunc", "--json"]).stdout or "[]"
     )
     return {
-        name.removeprefix(f"{order.cache}:"): image["id"].removeprefix("sha256:")
+        name.removeprefix(f"{spec.cache}:"): image["id"].removeprefix("sha256:")
         for image in listed or []
         for name in image.get("names") or []
-        if name.startswith(f"{order.cache}:")
+        if name.startswith(f"{spec.cache}:")
     }
 
 
-def _passes(output: Output) -> bool:
+def _is_transient(output: Output) -> bool:
     """Return whether the reason of the failure is likely to go away by itself."""
-    return _PASSING.search(_last(output)) is not None
+    return _TRANSIENT_ERROR.search(_last_line(output)) is not None
 
 
-def _why(output: Output) -> str:
+def _failure_reason(output: Output) -> str:
     """Return the last message, without the prefix of the program that wrote it."""
-    return _last(output).rpartition(": ")[2].strip('." ')
+    return _last_line(output).rpartition(": ")[2].strip('." ')
 
 
-def _last(output: Output) -> str:
+def _last_line(output: Output) -> str:
     return next((line for line in reversed(output.last) if line), "")

@@ -25,14 +25,14 @@ RUN apt-get -qq update && \\
 class Needs:
     """The files of a repository that decide what is installed.
 
-    Paths are relative, and names that repo2docker knows. ``early`` means that the requirements can
-    be installed without the rest of the repository.
+    Paths are relative, and names that repo2docker knows. ``preassemble`` means that the
+    requirements can be installed without the rest of the repository.
     """
 
     python: str = ""
     apt: tuple[str, ...] = ()
     requirements: str = ""
-    early: bool = False
+    preassemble: bool = False
     pipfile: str = ""
     package: bool = False
     post_build: tuple[str, ...] = ()
@@ -56,10 +56,10 @@ def dockerfile(image: str, needs: Needs, labels: Mapping[str, str]) -> str:
     lines += ["USER 1000", f"WORKDIR {HOME}", f"ENV HOME={HOME} REPO_DIR={HOME}"]
     lines += ["ENV PYTHONUNBUFFERED=1"]
     install = _install(needs)
-    if needs.early:
+    if needs.preassemble:
         lines += [_copy(needs.requirements), *install]
     lines.append(_copy(""))
-    lines += _with_all(needs, [] if needs.early else install)
+    lines += _steps_with_repository(needs, [] if needs.preassemble else install)
     lines += [_label(name, value) for name, value in sorted(labels.items())]
     return "\n".join(lines) + "\n"
 
@@ -79,7 +79,7 @@ def _install(needs: Needs) -> list[str]:
     return [f'RUN {PIP} -r "{needs.requirements}"'] if needs.requirements else []
 
 
-def _with_all(needs: Needs, install: list[str]) -> list[str]:
+def _steps_with_repository(needs: Needs, install: list[str]) -> list[str]:
     """Return the steps for which the whole repository has to be there."""
     lines = [*install]
     if needs.package:

@@ -16,7 +16,7 @@ HUB: Final = "docker.io"
 _HUBS: Final = frozenset(
     {HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
 )
-_LONGEST: Final = 255
+_MAX_NAME_LENGTH: Final = 255
 _DEFAULT_PORTS: Final = frozenset({"80", "443"})
 
 _TRANSPORT = re.compile(
@@ -28,9 +28,9 @@ _HOST = re.compile(
     r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
     r"(?::(?:0|[1-9][0-9]{0,4}))?"
 )
-_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_REST = re.compile(
-    rf"(?P<path>{_PART}(?:/{_PART})*)"
+_PATH_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_PATH_TAG_DIGEST = re.compile(
+    rf"(?P<path>{_PATH_COMPONENT}(?:/{_PATH_COMPONENT})*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
     r"(?:@(?P<digest>sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}))?"
 )
@@ -47,8 +47,8 @@ def resolve(name: str) -> str:
     if _ID.match(name):
         raise ValueError("it is the id of an image and not its name")
     host, rest = _split(name)
-    found = _REST.fullmatch(rest)
-    if not found or not _HOST.fullmatch(host) or len(host) + len(found["path"]) >= _LONGEST:
+    found = _PATH_TAG_DIGEST.fullmatch(rest)
+    if not found or not _HOST.fullmatch(host) or len(host) + len(found["path"]) >= _MAX_NAME_LENGTH:
         raise ValueError("it is not the name of an image")
     if host == "localhost":
         raise ValueError("it is of somebody's own machine and in no registry")
@@ -75,18 +75,18 @@ def is_below(name: str, prefix: str) -> bool:
     """
     host, rest = _split(resolve(name))
     where, path = _split(prefix)
-    return _place(host) == _place(where) and f"{rest}/".startswith(path)
+    return _host_and_port(host) == _host_and_port(where) and f"{rest}/".startswith(path)
 
 
-def spellings(prefix: str) -> list[str]:
+def port_variants(prefix: str) -> list[str]:
     """Return a registry's path, without its final slash, with each port that it may have."""
     host, path = _split(prefix)
     name = host.partition(":")[0]
     hosts = [name, *(f"{name}:{each}" for each in sorted(_DEFAULT_PORTS))]
-    return [f"{each}/{path}".rstrip("/") for each in ([host] if _place(host)[1] else hosts)]
+    return [f"{each}/{path}".rstrip("/") for each in ([host] if _host_and_port(host)[1] else hosts)]
 
 
-def _place(host: str) -> tuple[str, str]:
+def _host_and_port(host: str) -> tuple[str, str]:
     name, _, port = host.partition(":")
     with suppress(OSError):
         name = socket.inet_ntoa(socket.inet_aton(name))

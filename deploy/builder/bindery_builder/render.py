@@ -27,7 +27,7 @@ from repo2docker.buildpacks import base
 
 from . import context, python_image
 
-PACKS = {
+BUILDPACKS = {
     "DockerBuildPack": "dockerfile",
     "JuliaProjectTomlBuildPack": "julia",
     "JuliaRequireBuildPack": "julia",
@@ -40,7 +40,7 @@ PACKS = {
 _PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 _IGNORES = (".dockerignore", ".containerignore")
 _SCRIPTS = ("repo2docker-entrypoint", "python3-login")
-_UNASKED = "3"
+_UNSPECIFIED_PYTHON = "3"
 ARGUMENTS = {"NB_USER": "jovyan", "NB_UID": "1000"}
 
 
@@ -49,19 +49,19 @@ def main() -> None:
     wanted, answer_path = json.loads(sys.argv[1]), sys.argv[2]
     logging.basicConfig(format="%(message)s", level=logging.ERROR)
     try:
-        answer = _rendered(wanted)
+        answer = _render(wanted)
     except Exception as error:  # noqa: BLE001  (whatever a stranger's file makes a parser raise)
-        code = "build.render" if _asked_the_internet(error) else "build.configuration"
-        answer = {"error": code, "message": _sentence(error)}
+        code = "build.render" if _is_network_error(error) else "build.configuration"
+        answer = {"error": code, "message": _error_message(error)}
     Path(answer_path).write_text(json.dumps(answer))
 
 
-def _rendered(wanted: dict[str, Any]) -> dict[str, Any]:
+def _render(wanted: dict[str, Any]) -> dict[str, Any]:
     app = Repo2Docker()
     pack = _pack(app, wanted["base_image"] or app.base_image)
     pack.platform = _PLATFORMS[platform.machine()]
     pack.labels.update(wanted["labels"])
-    name = PACKS[type(pack).__name__]
+    name = BUILDPACKS[type(pack).__name__]
     if name == "dockerfile":
         return {"pack": name, "dockerfile": pack.binder_path("Dockerfile")}
     folder = Path(wanted["context"])
@@ -112,51 +112,51 @@ def _ignored(pack: Any) -> list[str]:
 
 def _needs(kind: Any, name: str) -> python_image.Needs:
     """Return what a plain Python repository needs, by repo2docker's own rules."""
-    majors = {"major_pythons": {**kind.major_pythons, "3": _UNASKED}}
+    majors = {"major_pythons": {**kind.major_pythons, "3": _UNSPECIFIED_PYTHON}}
     pack = type(kind.__name__, (kind,), majors)("unused")
     start = pack.binder_path("start")
     apt = Path(pack.binder_path("apt.txt"))
     return python_image.Needs(
-        python=_asked(pack),
+        python=_required_python(pack),
         apt=python_image.apt_packages(apt.read_text()) if apt.exists() else (),
-        requirements=_first(pack, ["requirements.txt"]) if name == "python" else "",
-        early=name == "python" and _early(pack),
-        pipfile=_first(pack, ["Pipfile.lock", "Pipfile"]) if name == "pipfile" else "",
+        requirements=_first_existing(pack, ["requirements.txt"]) if name == "python" else "",
+        preassemble=name == "python" and _preassembles(pack),
+        pipfile=_first_existing(pack, ["Pipfile.lock", "Pipfile"]) if name == "pipfile" else "",
         package=name == "python" and bool(pack._is_python_package()),  # noqa: SLF001
         post_build=tuple(pack.get_post_build_scripts()),
         start=start if os.path.exists(start) else "",
     )
 
 
-def _asked(pack: Any) -> str:
+def _required_python(pack: Any) -> str:
     """Return the required version of Python, such as ``3.11``, or "".
 
     A lower bound in pyproject.toml is left to pip, which knows the installed version.
     """
     version = str(pack.python_version)
-    if version == _UNASKED or getattr(pack, "_python_version_source", "") == "fallback":
+    if version == _UNSPECIFIED_PYTHON or getattr(pack, "_python_version_source", "") == "fallback":
         return ""
     return ".".join(version.split(".")[:2])
 
 
-def _early(pack: Any) -> bool:
-    return bool(_first(pack, ["requirements.txt"]) and pack._should_preassemble_pip)  # noqa: SLF001
+def _preassembles(pack: Any) -> bool:
+    return bool(_first_existing(pack, ["requirements.txt"]) and pack._should_preassemble_pip)  # noqa: SLF001
 
 
-def _first(pack: Any, names: list[str]) -> str:
+def _first_existing(pack: Any, names: list[str]) -> str:
     """Return the first of these files that exists, as a path in the repository."""
     paths = [pack.binder_path(name) for name in names]
     return next((path for path in paths if os.path.exists(path)), "")
 
 
-def _asked_the_internet(error: BaseException | None) -> bool:
+def _is_network_error(error: BaseException | None) -> bool:
     """Return whether the error comes from a request to the internet, however it was wrapped."""
     return error is not None and (
-        isinstance(error, requests.RequestException) or _asked_the_internet(error.__context__)
+        isinstance(error, requests.RequestException) or _is_network_error(error.__context__)
     )
 
 
-def _sentence(error: Exception) -> str:
+def _error_message(error: Exception) -> str:
     return (str(error) or type(error).__name__).strip()[:500]
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from . import emitted, native
 from .plainreader import Instruction, Unreadable
 from .references import resolve
-from .result import Failed
+from .result import BuildFailed
 from .words import expand
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -21,45 +21,45 @@ _STAGE: Final = re.compile(r"[a-z][a-z0-9_.-]*\Z")
 _INDEX: Final = re.compile(r"[0-9]{1,4}\Z")
 _EMPTY: Final = "scratch"
 _WITH_FILES: Final = frozenset({"COPY", "ADD", "RUN"})
-_PLACES: Final = frozenset({"target", "dst", "destination", "source", "src", "id"})
+_MOUNT_FIELDS: Final = frozenset({"target", "dst", "destination", "source", "src", "id"})
 _QUOTES: Final = frozenset("\"'\\`")
 
 
 class Stages:
     """The stages, images and arguments of the instructions seen so far."""
 
-    def __init__(self, given: Mapping[str, str]) -> None:
+    def __init__(self, build_arguments: Mapping[str, str]) -> None:
         self.escape = "\\"
         self.images: dict[str, None] = {}
         self.mentioned: dict[str, None] = {}
         self.arguments: set[str] = set()
         self.starts: list[int] = []
-        self._given = given
+        self._build_arguments = build_arguments
         self._values = {**native.ARGUMENTS}
         self._stages: list[str] = []
         self._number = 0
 
-    def line(self, found: Instruction) -> str:
+    def translate(self, found: Instruction) -> str:
         """Return the instruction as buildah gets it. Raises `Unreadable` or `Failed`."""
         self._number += 1
         try:
-            return self._line(found)
+            return self._translate(found)
         except Unreadable:
             raise
         except ValueError as error:
             raise Unreadable(found.line, str(error)) from None
 
-    def _line(self, found: Instruction) -> str:
-        if found.word == "FROM":
+    def _translate(self, found: Instruction) -> str:
+        if found.keyword == "FROM":
             return self._from(found)
-        if not self._stages and found.word != "ARG":
+        if not self._stages and found.keyword != "ARG":
             raise ValueError("only ARG may stand before the first FROM")
-        if found.word == "ARG":
+        if found.keyword == "ARG":
             self._argument(found)
         elif found.triggers:
             self._trigger(found.triggers)
-        flags = tuple(map(self._flag, found.flags)) if found.word in _WITH_FILES else found.flags
-        return emitted.line(found, flags, self.escape)
+        flags = tuple(map(self._flag, found.flags)) if found.keyword in _WITH_FILES else found.flags
+        return emitted.instruction_text(found, flags, self.escape)
 
     def mention(self, name: str) -> None:
         """Note an image that this build does not use; ignores invalid names."""
@@ -76,8 +76,8 @@ class Stages:
                 continue
             if not _NAME.match(name):
                 raise ValueError(f"{name[:80]!r} is not the name of an argument")
-            if name in self._given:
-                self._values[name] = self._given[name]
+            if name in self._build_arguments:
+                self._values[name] = self._build_arguments[name]
             elif has_default:
                 self._values[name] = expand(value, self._values, self.escape)
 
@@ -85,7 +85,9 @@ class Stages:
         name, *rest = found.values or ("",)
         if rest and (len(rest) != 2 or rest[0].upper() != "AS"):
             raise ValueError("FROM takes an image, and AS with the name of a stage")
-        native.require(expand(_only(found.flags, "--platform"), self._values, self.escape))
+        native.require_native(
+            expand(_only_value(found.flags, "--platform"), self._values, self.escape)
+        )
         source = self._source(expand(name, self._values, self.escape), self._stages)
         alias = rest[1].lower() if rest else ""
         if alias and (not _STAGE.match(alias) or alias == _EMPTY):
@@ -109,7 +111,7 @@ class Stages:
         key, _, value = field.partition("=")
         if key.lower() == "from":
             return f"from={self._origin(value)}"
-        if "$" in key or ("$" in value and key.lower() not in _PLACES):
+        if "$" in key or ("$" in value and key.lower() not in _MOUNT_FIELDS):
             raise ValueError(f"the variable in {field[:80]!r} could stand for anything")
         return field
 
@@ -136,7 +138,7 @@ class Stages:
         try:
             full = resolve(name)
         except ValueError as error:
-            raise Failed(
+            raise BuildFailed(
                 "build.base-image",
                 f"The Dockerfile takes files from {name[:200]!r}, which is not the name of an "
                 f"image in a registry: {error}. Variables in it need a value above the first FROM.",
@@ -146,8 +148,8 @@ class Stages:
 
     def _trigger(self, found: Instruction) -> None:
         """Note the images in ONBUILD, which are for builds based on this one."""
-        if found.word in {"FROM", "ONBUILD", "MAINTAINER"}:
-            raise ValueError(f"ONBUILD does not take {found.word}")
+        if found.keyword in {"FROM", "ONBUILD", "MAINTAINER"}:
+            raise ValueError(f"ONBUILD does not take {found.keyword}")
         for flag in found.flags:
             name, _, value = flag.partition("=")
             fields = value.split(",") if name == "--mount" else [f"from={value}"]
@@ -156,7 +158,7 @@ class Stages:
                     self.mention(named)
 
 
-def _only(flags: tuple[str, ...], name: str) -> str:
+def _only_value(flags: tuple[str, ...], name: str) -> str:
     """Return the value of the only flag allowed."""
     values = [flag.partition("=")[2] for flag in flags if flag.startswith(f"{name}=")]
     if len(values) != len(flags) or len(values) > 1:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_KINDS: Final = re.compile(r":?[-+]")
-_DEEPEST: Final = 20
+_OPERATORS: Final = re.compile(r":?[-+]")
+_MAX_DEPTH: Final = 20
 
 
 def expand(text: str, values: Mapping[str, str], escape: str = "\\") -> str:
@@ -37,7 +37,7 @@ class _Word:
         found = []
         self._depth += 1
         while (character := self._next()) != end:
-            if not character or self._depth > _DEEPEST:
+            if not character or self._depth > _MAX_DEPTH:
                 raise ValueError(f"{self._text!r} has no {end} where one is needed")
             found.append(self._piece(character, end))
         self._depth -= 1
@@ -72,7 +72,7 @@ class _Word:
         if self._peek() == "}":
             self._next()
             return value or ""
-        kind = _KINDS.match(self._text, self._at)
+        kind = _OPERATORS.match(self._text, self._at)
         if not kind:
             raise ValueError(f"{self._text!r} has a form of variables that is not known here")
         self._at = kind.end()

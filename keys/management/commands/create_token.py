@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from keys.issuing import in_days, issue
+from keys.issuing import expiry_in_days, issue
 from keys.models import SCOPES
 from portal.models import User
 
@@ -47,4 +47,4 @@ class Command(BaseCommand):
 
 
 def _end(days: int | None) -> datetime | None:
-    return None if days is None else in_days(days)
+    return None if days is None else expiry_in_days(days)

@@ -18,18 +18,18 @@ from sessions.errors import NotAllowed
 
 from . import people
 from .calls import Client
-from .flow import Answer, callback
-from .problems import unproven
+from .flow import AuthorizationResponse, callback_url
+from .problems import unverified_response
 
 
-class _WhoMayEnter(ModelBackend):
+class _AccessBackend(ModelBackend):
     """Base of both backends; `get_user` asks it about whoever is signed in, at each request."""
 
     def user_can_authenticate(self, user: User | AnonymousUser | None) -> bool:
         return isinstance(user, User) and user.may_enter
 
 
-class Password(_WhoMayEnter):
+class Password(_AccessBackend):
     """Sign in with a password of this portal, if the site allows that."""
 
     def authenticate(
@@ -44,25 +44,27 @@ class Password(_WhoMayEnter):
         return super().authenticate(request, username, password, **kwargs)
 
 
-class ByProvider(_WhoMayEnter):
+class ByProvider(_AccessBackend):
     """Sign in with an identity provider's answer."""
 
     def authenticate(  # type: ignore[override]  # only called with an answer
-        self, request: HttpRequest | None, *, answer: Answer
+        self, request: HttpRequest | None, *, response: AuthorizationResponse
     ) -> User:
         """Return the person, and leave the tokens in ``answer``.
 
         Raises the errors of `problems`, and `NotAllowed` for an account that is closed here.
         """
-        client = Client(answer.provider)
-        tokens = client.redeem(answer.code, answer.verifier, callback(answer.provider))
+        client = Client(response.provider)
+        tokens = client.exchange_code(
+            response.code, response.verifier, callback_url(response.provider)
+        )
         if not tokens.id_token:
-            raise unproven(answer.provider)
-        user = people.admit(answer.provider, client.claims(tokens, answer.nonce))
+            raise unverified_response(response.provider)
+        user = people.sync_user(response.provider, client.claims(tokens, response.nonce))
         if not user.may_enter:
             raise NotAllowed(
                 "oidc.closed",
                 _("This account is closed. Whoever runs this portal can open it again."),
             )
-        answer.tokens = tokens
+        response.tokens = tokens
         return user

@@ -22,12 +22,17 @@ from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 from mozilla_django_oidc.utils import import_from_settings
 
 from . import idtoken
-from .problems import ProviderAway, away, refused, unproven
+from .problems import (
+    ProviderUnavailable,
+    provider_refused,
+    provider_unavailable,
+    unverified_response,
+)
 from .provider import Provider
 
-KEPT = 3600
+METADATA_CACHE_SECONDS = 3600
 """Seconds for which a description is cached."""
-NAMES = {
+METADATA_KEYS = {
     "authorization": "authorization_endpoint",
     "token": "token_endpoint",
     "userinfo": "userinfo_endpoint",
@@ -36,52 +41,60 @@ NAMES = {
     "revocation": "revocation_endpoint",
 }
 
-UNREADABLE = (requests.RequestException, ValueError, RecursionError)
+RESPONSE_ERRORS = (requests.RequestException, ValueError, RecursionError)
 """Errors for an answer that does not come, or makes no sense."""
 
 logger = logging.getLogger(__name__)
 
 
 def endpoint(provider: Provider, name: str) -> str:
-    """Return the address of an endpoint, "" if the provider has none. Raises `ProviderAway`."""
+    """Return the address of an endpoint, "" if the provider has none.
+
+    Raises `ProviderUnavailable`.
+    """
     if provider.is_set_by_hand:
         return provider.endpoints.get(name, "")
-    return provider.endpoints.get(name) or _web_address(description(provider).get(NAMES[name]))
+    return provider.endpoints.get(name) or _web_address(
+        provider_metadata(provider).get(METADATA_KEYS[name])
+    )
 
 
-def offers(provider: Provider, what: str, value: str) -> bool:
-    """Return whether the list ``what`` of the description has ``value``. Raises `ProviderAway`."""
-    listed = {} if provider.is_set_by_hand else description(provider)
+def supports(provider: Provider, what: str, value: str) -> bool:
+    """Return whether the list ``what`` of the description has ``value``.
+
+    Raises `ProviderUnavailable`.
+    """
+    listed = {} if provider.is_set_by_hand else provider_metadata(provider)
     return value in (listed.get(what) or [])
 
 
-def description(provider: Provider) -> Mapping[str, Any]:
+def provider_metadata(provider: Provider) -> Mapping[str, Any]:
     """Return the provider's description of itself, cached.
 
-    Raises `ProviderAway`, also if it names another issuer: then it is not the provider that is
-    meant.
+    Raises `ProviderUnavailable`, also if it names another issuer: then it is not the provider that
+    is meant.
     """
     key = f"oidc.description.{provider.slug}.{provider.issuer}"
     found: dict[str, Any] | None = cache.get(key)
     if found is None:
-        found = fetched(provider)
-        cache.set(key, found, KEPT)
+        found = fetch_metadata(provider)
+        cache.set(key, found, METADATA_CACHE_SECONDS)
     return found
 
 
-def fetched(provider: Provider) -> dict[str, Any]:
-    """Return the description like `description`, but never from the cache."""
+def fetch_metadata(provider: Provider) -> dict[str, Any]:
+    """Return the description like `provider_metadata`, but never from the cache."""
     address = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
     try:
         answer = requests.get(address, timeout=settings.OIDC_TIMEOUT)
         answer.raise_for_status()
         found = answer.json()
-    except UNREADABLE as error:
+    except RESPONSE_ERRORS as error:
         logger.warning("%s: no description at %s: %s", provider.slug, address, type(error).__name__)
-        raise away(provider) from None
+        raise provider_unavailable(provider) from None
     if not isinstance(found, dict) or found.get("issuer") != provider.issuer:
         logger.error("%s: the description at %s is another issuer's", provider.slug, address)
-        raise away(provider)
+        raise provider_unavailable(provider)
     return found
 
 
@@ -102,29 +115,29 @@ class Tokens:
 class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published without types
     """The portal as a client of one provider.
 
-    All calls raise `ProviderAway` if the provider does not answer as it should.
+    All calls raise `ProviderUnavailable` if the provider does not answer as it should.
     """
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
-        self.by_header = _prefers_header(provider)
+        self.uses_basic_auth = _prefers_basic_auth(provider)
         self.OIDC_OP_TOKEN_ENDPOINT = endpoint(provider, "token")
         self.OIDC_OP_USER_ENDPOINT = endpoint(provider, "userinfo")
         self.OIDC_OP_JWKS_ENDPOINT = endpoint(provider, "keys")
 
     def get_settings(self, attr: str, *default: Any) -> Any:
         if attr == "OIDC_TOKEN_USE_BASIC_AUTH":
-            return self.by_header
+            return self.uses_basic_auth
         return import_from_settings(attr, *default)
 
-    def redeem(self, code: str, verifier: str, callback: str) -> Tokens:
+    def exchange_code(self, code: str, verifier: str, callback: str) -> Tokens:
         """Return the tokens for a code. Raises `Refused` if it is invalid or was used before."""
         given = {"code": code, "code_verifier": verifier, "redirect_uri": callback}
-        return self._tokens(grant_type="authorization_code", **given)
+        return self._request_tokens(grant_type="authorization_code", **given)
 
     def refresh(self, token: str) -> Tokens:
         """Return new tokens for a refresh token. Raises `Refused` if that is no longer valid."""
-        return self._tokens(grant_type="refresh_token", refresh_token=token)
+        return self._request_tokens(grant_type="refresh_token", refresh_token=token)
 
     def claims(self, tokens: Tokens, nonce: str | None = None) -> dict[str, Any]:
         """Return the proven claims about the person.
@@ -135,7 +148,7 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         more = self._userinfo(tokens) if self.OIDC_OP_USER_ENDPOINT and tokens.access_token else {}
         if more and proven and more.get("sub") != proven["sub"]:
             logger.warning("%s: userinfo is about somebody else", self.provider.slug)
-            raise unproven(self.provider)
+            raise unverified_response(self.provider)
         return {**proven, **more, **{name: proven[name] for name in ("iss", "sub") if proven}}
 
     def verify_token(self, token: str, **kwargs: Any) -> dict[str, Any]:
@@ -143,27 +156,31 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         ours = {"audience": self.provider.client_id}
         try:
             if "nonce" not in kwargs:  # a signed userinfo response
-                return idtoken.signed(token, self.keys(), needed=("sub",), **ours)
+                return idtoken.verify_signature(
+                    token, self.keys(), required_claims=("sub",), **ours
+                )
             where = {"issuer": self.provider.issuer, "keys_at": self.OIDC_OP_JWKS_ENDPOINT}
-            return idtoken.believed(token, self.keys(), nonce=kwargs["nonce"], **ours, **where)
-        except idtoken.Forged as why:
+            return idtoken.verify_id_token(
+                token, self.keys(), nonce=kwargs["nonce"], **ours, **where
+            )
+        except idtoken.InvalidJwt as why:
             logger.warning("%s: a token was refused: %s", self.provider.slug, why)
-            raise unproven(self.provider) from None
+            raise unverified_response(self.provider) from None
 
-    def _tokens(self, **payload: str) -> Tokens:
+    def _request_tokens(self, **payload: str) -> Tokens:
         ours = {"client_id": self.provider.client_id, "client_secret": self.provider.client_secret}
         try:
-            answer = self._asked({**ours, **payload})
+            answer = self._post_token_request({**ours, **payload})
         except requests.HTTPError as error:
-            raise self._meaning(error) from None
-        except UNREADABLE as error:
-            raise self._away("tokens", error) from None
+            raise self._refusal_error(error) from None
+        except RESPONSE_ERRORS as error:
+            raise self._unavailable("tokens", error) from None
         if not isinstance(answer, dict):
-            raise self._away("tokens", ValueError())
+            raise self._unavailable("tokens", ValueError())
         names = ("id_token", "access_token", "refresh_token")
         return Tokens(**{name: answer[name] for name in names if isinstance(answer.get(name), str)})
 
-    def _asked(self, payload: dict[str, str]) -> Any:
+    def _post_token_request(self, payload: dict[str, str]) -> Any:
         """Authenticate in the header or in the form; if refused, try the other.
 
         Some providers know only one way.
@@ -171,27 +188,27 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         try:
             return self.get_token(dict(payload))
         except requests.HTTPError as error:
-            if _error(error) != "invalid_client":
+            if _oauth_error_code(error) != "invalid_client":
                 raise
-        self.by_header = not self.by_header
+        self.uses_basic_auth = not self.uses_basic_auth
         return self.get_token(dict(payload))
 
-    def _meaning(self, error: requests.HTTPError) -> Exception:
+    def _refusal_error(self, error: requests.HTTPError) -> Exception:
         """Return the error for a refusal.
 
         Only ``invalid_grant`` is about the person; all others are about the provider or the portal.
         """
-        if _error(error) == "invalid_grant":
-            return refused(self.provider)
-        return self._away("tokens", error)
+        if _oauth_error_code(error) == "invalid_grant":
+            return provider_refused(self.provider)
+        return self._unavailable("tokens", error)
 
     def _userinfo(self, tokens: Tokens) -> dict[str, Any]:
         try:
             found = self.get_userinfo(tokens.access_token, tokens.id_token, None)
-        except UNREADABLE as error:
-            raise self._away("userinfo", error) from None
+        except RESPONSE_ERRORS as error:
+            raise self._unavailable("userinfo", error) from None
         if not isinstance(found, dict) or not isinstance(found.get("sub"), str):
-            raise self._away("userinfo", ValueError())
+            raise self._unavailable("userinfo", ValueError())
         return found
 
     def keys(self) -> Any:
@@ -200,17 +217,17 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
             answer = requests.get(self.OIDC_OP_JWKS_ENDPOINT, timeout=settings.OIDC_TIMEOUT)
             answer.raise_for_status()
             return answer.json()
-        except UNREADABLE as error:
-            raise self._away("keys", error) from None
+        except RESPONSE_ERRORS as error:
+            raise self._unavailable("keys", error) from None
 
-    def _away(self, what: str, error: Exception) -> Exception:
+    def _unavailable(self, what: str, error: Exception) -> Exception:
         """Log the problem and return the error.
 
         The text of ``error`` is left out: it may quote the answer.
         """
-        told = _error(error) or type(error).__name__
+        told = _oauth_error_code(error) or type(error).__name__
         logger.warning("%s: no %s: %s", self.provider.slug, what, told)
-        return away(self.provider)
+        return provider_unavailable(self.provider)
 
 
 def revoke(provider: Provider, refresh_token: str) -> None:
@@ -223,22 +240,24 @@ def revoke(provider: Provider, refresh_token: str) -> None:
         if address:
             data = {"token": refresh_token, "token_type_hint": "refresh_token"}
             ours = (provider.client_id, provider.client_secret)
-            if not _prefers_header(provider):
+            if not _prefers_basic_auth(provider):
                 data |= {"client_id": ours[0], "client_secret": ours[1]}
-            auth = ours if _prefers_header(provider) else None
+            auth = ours if _prefers_basic_auth(provider) else None
             requests.post(address, data=data, auth=auth, timeout=settings.OIDC_TIMEOUT)
-    except (requests.RequestException, ProviderAway) as error:
+    except (requests.RequestException, ProviderUnavailable) as error:
         logger.warning("%s: a token was not revoked: %s", provider.slug, type(error).__name__)
 
 
-def _prefers_header(provider: Provider) -> bool:
+def _prefers_basic_auth(provider: Provider) -> bool:
     """Return whether to authenticate in the header, the default of OpenID Connect Core 9."""
     methods = "token_endpoint_auth_methods_supported"
-    header, form = (offers(provider, methods, f"client_secret_{way}") for way in ("basic", "post"))
+    header, form = (
+        supports(provider, methods, f"client_secret_{way}") for way in ("basic", "post")
+    )
     return header or not form
 
 
-def _error(error: Exception) -> str:
+def _oauth_error_code(error: Exception) -> str:
     """Return the error code of a refusal (RFC 6749, 5.2), "" if there is none."""
     response = getattr(error, "response", None)
     try:

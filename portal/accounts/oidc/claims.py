@@ -1,6 +1,6 @@
 """The site's policy for claims: names, groups, roles, and who is let in. From the environment.
 
-`settings` reads it once; `claims` and `groups` obey it.
+`settings` reads it once; `claims` and `group_names` obey it.
 
 Translate a provider's claims into our terms: pure functions of claims and `Policy`.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from portal.lib.env import Environment
 
-ROLES = {
+ROLE_VARIABLES = {
     "OIDC_VIEWERS": "viewer",
     "OIDC_SUPPORT": "support",
     "OIDC_OPERATORS": "operator",
@@ -42,34 +42,35 @@ class Policy:
         return not (self.allow_groups or self.allow_entitlements or self.allow_mail_domains)
 
 
-def policy(environment: Environment) -> Policy:
+def read_policy(environment: Environment) -> Policy:
     """Return the policy that the variables set.
 
     Group names may contain blanks, so only commas separate them.
     """
     roles: dict[str, frozenset[str]] = {}
-    for variable, role in ROLES.items():
-        for group in _listed(environment, variable):
+    for variable, role in ROLE_VARIABLES.items():
+        for group in _comma_separated(environment, variable):
             roles[group] = roles.get(group, frozenset()) | {role}
-    domains = _listed(environment, "OIDC_ALLOW_MAIL_DOMAINS")
+    domains = _comma_separated(environment, "OIDC_ALLOW_MAIL_DOMAINS")
     return Policy(
         username_claim=environment.text("OIDC_USERNAME_CLAIM").strip() or Policy.username_claim,
-        groups_claims=tuple(_listed(environment, "OIDC_GROUPS_CLAIM")) or Policy.groups_claims,
+        groups_claims=tuple(_comma_separated(environment, "OIDC_GROUPS_CLAIM"))
+        or Policy.groups_claims,
         roles=roles,
-        allow_groups=frozenset(_listed(environment, "OIDC_ALLOW_GROUPS")),
-        allow_entitlements=frozenset(_listed(environment, "OIDC_ALLOW_ENTITLEMENTS")),
+        allow_groups=frozenset(_comma_separated(environment, "OIDC_ALLOW_GROUPS")),
+        allow_entitlements=frozenset(_comma_separated(environment, "OIDC_ALLOW_ENTITLEMENTS")),
         allow_mail_domains=frozenset(each.lower().lstrip("@") for each in domains),
     )
 
 
-def _listed(environment: Environment, name: str) -> list[str]:
+def _comma_separated(environment: Environment, name: str) -> list[str]:
     return [each.strip() for each in environment.text(name).split(",") if each.strip()]
 
 
 Claims = Mapping[str, Any]
 
-GROUPS_AT_MOST = 200
-GROUP_NAME = 150
+MAX_GROUPS = 200
+MAX_GROUP_NAME = 150
 """Longest name of a Django group, in characters."""
 ENTITLEMENTS = "eduperson_entitlement"
 
@@ -78,58 +79,60 @@ ENTITLEMENTS = "eduperson_entitlement"
 class Identity:
     """A person as the provider knows them.
 
-    ``called`` are candidates for their user name, the best first.
+    ``username_candidates`` are candidates for their user name, the best first.
     """
 
     issuer: str
     subject: str
-    called: tuple[str, ...]
+    username_candidates: tuple[str, ...]
     email: str
     first_name: str
     last_name: str
 
 
-def identity(claims: Claims, policy: Policy) -> Identity:
+def parse_identity(claims: Claims, policy: Policy) -> Identity:
     """Return the identity in proven claims, which have an issuer and a subject."""
-    email = text(claims.get("email"))
-    names = (text(claims.get(policy.username_claim)), email.partition("@")[0], claims["sub"])
+    email = clean_text(claims.get("email"))
+    names = (clean_text(claims.get(policy.username_claim)), email.partition("@")[0], claims["sub"])
     return Identity(
         issuer=claims["iss"],
         subject=claims["sub"],
-        called=tuple(name for name in names if name),
+        username_candidates=tuple(name for name in names if name),
         email=email if "@" in email and len(email) <= 254 else "",
-        first_name=text(claims.get("given_name") or claims.get("name"))[:150],
-        last_name=text(claims.get("family_name"))[:150],
+        first_name=clean_text(claims.get("given_name") or claims.get("name"))[:150],
+        last_name=clean_text(claims.get("family_name"))[:150],
     )
 
 
-def groups(claims: Claims, policy: Policy, prefix: str = "") -> list[str]:
+def group_names(claims: Claims, policy: Policy, prefix: str = "") -> list[str]:
     """Return the groups that the provider puts the person into, by their names here; each once."""
-    said = [name for claim in policy.groups_claims for name in listed(claims, claim)]
-    return list(dict.fromkeys(fitting(prefix + name) for name in said))[:GROUPS_AT_MOST]
+    said = [name for claim in policy.groups_claims for name in claim_values(claims, claim)]
+    return list(dict.fromkeys(fit_group_name(prefix + name) for name in said))[:MAX_GROUPS]
 
 
-def allowed(claims: Claims, policy: Policy, prefix: str = "") -> bool:
+def is_allowed(claims: Claims, policy: Policy, prefix: str = "") -> bool:
     """Return whether the site lets this person in: one of the rules that are set must hold."""
     if policy.allows_everybody:
         return True
-    named = {prefix + name for claim in policy.groups_claims for name in listed(claims, claim)}
+    named = {
+        prefix + name for claim in policy.groups_claims for name in claim_values(claims, claim)
+    }
     return (
         not policy.allow_groups.isdisjoint(named)
-        or not policy.allow_entitlements.isdisjoint(listed(claims, ENTITLEMENTS))
+        or not policy.allow_entitlements.isdisjoint(claim_values(claims, ENTITLEMENTS))
         or _domain(claims) in policy.allow_mail_domains
     )
 
 
-def account(claims: Claims) -> str:
+def account_label(claims: Claims) -> str:
     """Return the name by which people recognise the account that they came with."""
     for claim in ("email", "preferred_username", "name", "sub"):
-        if name := text(claims.get(claim)):
+        if name := clean_text(claims.get(claim)):
             return name[:100]
     return ""
 
 
-def listed(claims: Claims, name: str) -> list[str]:
+def claim_values(claims: Claims, name: str) -> list[str]:
     """Return the texts of a claim.
 
     A claim may be one text or a list, and may be nested in another (``a.b``).
@@ -140,10 +143,10 @@ def listed(claims: Claims, name: str) -> list[str]:
         for part in name.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
     values = value if isinstance(value, list) else [value]
-    return [found for each in values if (found := text(each))]
+    return [found for each in values if (found := clean_text(each))]
 
 
-def text(value: object) -> str:
+def clean_text(value: object) -> str:
     """Return a text on one line, without characters that a database or a page could not hold.
 
     Anything but a text becomes "".
@@ -153,12 +156,12 @@ def text(value: object) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in value).split())
 
 
-def fitting(name: str) -> str:
+def fit_group_name(name: str) -> str:
     """Return the name, shortened to what a group can have; a hash keeps shortened names apart."""
-    if len(name) <= GROUP_NAME:
+    if len(name) <= MAX_GROUP_NAME:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-    return f"{name[: GROUP_NAME - 13]}-{digest}"
+    return f"{name[: MAX_GROUP_NAME - 13]}-{digest}"
 
 
 def _domain(claims: Claims) -> str:
@@ -166,5 +169,5 @@ def _domain(claims: Claims) -> str:
     verified = claims.get("email_verified", True)
     if verified is False or str(verified).lower() == "false":
         return ""
-    name, _at, domain = text(claims.get("email")).rpartition("@")
+    name, _at, domain = clean_text(claims.get("email")).rpartition("@")
     return domain.lower() if name else ""

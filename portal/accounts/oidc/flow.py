@@ -26,17 +26,17 @@ from mozilla_django_oidc.utils import (
 )
 
 from . import signins
-from .calls import Tokens, endpoint, offers
-from .problems import ProviderAway, declined, not_ours
+from .calls import Tokens, endpoint, supports
+from .problems import ProviderUnavailable, authorization_declined, unexpected_response
 from .provider import Provider
 
 STATES = "oidc_states"
-PATIENCE = 3600
+SIGN_IN_SECONDS = 3600
 """Seconds that people may spend at the provider."""
 
 
 @dataclass
-class Answer:
+class AuthorizationResponse:
     """A provider's answer, with the secrets that only the browser that had asked knows.
 
     `backends` redeems it and adds the ``tokens``.
@@ -46,23 +46,25 @@ class Answer:
     code: str = field(repr=False)
     nonce: str = field(repr=False)
     verifier: str = field(repr=False)
-    then: str = ""
+    next_url: str = ""
     tokens: Tokens = field(default_factory=Tokens)
 
 
-def begin(request: HttpRequest, provider: Provider, *, another: bool = False) -> str:
+def authorization_url(
+    request: HttpRequest, provider: Provider, *, select_account: bool = False
+) -> str:
     """Return the address at the provider to send this browser to.
 
-    ``another`` has the provider ask who it is even if it knows. Raises `ProviderAway`.
+    ``another`` has the provider ask who it is even if it knows. Raises `ProviderUnavailable`.
     """
     state, nonce, verifier = (get_random_string(length) for length in (32, 32, 64))
     params = {
         **provider.extra,
-        **(_ask_again(provider) if another else {}),
+        **(_prompt(provider) if select_account else {}),
         "response_type": "code",
         "scope": provider.scopes,
         "client_id": provider.client_id,
-        "redirect_uri": callback(provider),
+        "redirect_uri": callback_url(provider),
         "state": state,
         "nonce": nonce,
         "code_challenge": generate_code_challenge(verifier, "S256"),
@@ -76,7 +78,7 @@ def begin(request: HttpRequest, provider: Provider, *, another: bool = False) ->
     return f"{start}{'&' if urlsplit(start).query else '?'}{urlencode(params)}"
 
 
-def answer(request: HttpRequest, provider: Provider) -> Answer:
+def take_response(request: HttpRequest, provider: Provider) -> AuthorizationResponse:
     """Return the provider's answer, once, if this browser has asked for it.
 
     Raises `Unproven` for any other answer, and `Refused` if the provider says no.
@@ -85,15 +87,17 @@ def answer(request: HttpRequest, provider: Provider) -> Answer:
     if asked:
         request.session.save()  # at once: the same answer a second time finds nothing
     if not asked or not _fits(request, provider, asked):
-        raise not_ours()
+        raise unexpected_response()
     if error := request.GET.get("error", ""):
-        raise declined(provider, error)
+        raise authorization_declined(provider, error)
     if not (code := request.GET.get("code", "")):
-        raise not_ours()
-    return Answer(provider, code, asked["nonce"], asked["code_verifier"], asked["then"])
+        raise unexpected_response()
+    return AuthorizationResponse(
+        provider, code, asked["nonce"], asked["code_verifier"], asked["then"]
+    )
 
 
-def callback(provider: Provider) -> str:
+def callback_url(provider: Provider) -> str:
     """Return where the provider sends browsers back to.
 
     It is registered with the provider, so it does not depend on the request.
@@ -117,13 +121,13 @@ def _fits(request: HttpRequest, provider: Provider, asked: dict[str, object]) ->
     named = request.GET.get("iss", "")
     return (
         asked.get("provider") == provider.slug
-        and time.time() - float(str(asked["added_on"])) < PATIENCE
+        and time.time() - float(str(asked["added_on"])) < SIGN_IN_SECONDS
         and (not named or not provider.issuer or named == provider.issuer)
     )
 
 
-def _ask_again(provider: Provider) -> dict[str, str]:
-    chooses = offers(provider, "prompt_values_supported", "select_account")
+def _prompt(provider: Provider) -> dict[str, str]:
+    chooses = supports(provider, "prompt_values_supported", "select_account")
     return {"prompt": "select_account" if chooses else "login"}
 
 
@@ -133,46 +137,53 @@ LIFE = 3600
 
 
 @dataclass(frozen=True)
-class WayOut:
-    """Where to send the browser next; ``there`` is true if the provider ends its sign-in, too."""
+class SignOutRedirect:
+    """Where to send the browser next.
+
+    ``ends_provider_session`` is true if the provider ends its sign-in, too.
+    """
 
     provider: Provider
     address: str
-    there: bool
+    ends_provider_session: bool
 
 
-def way_out(browser: SessionBase) -> WayOut | None:
+def sign_out_redirect(browser: SessionBase) -> SignOutRedirect | None:
     """Return where to send the browser next, or None if no provider opened the session.
 
     Call it before the session ends.
     """
-    opened = signins.opened(browser)
+    opened = signins.provider_of_session(browser)
     provider = settings.OIDC_PROVIDERS.get(opened[0]) if opened else None
     if opened is None or provider is None:
         return None
     try:
         logout = endpoint(provider, "logout")
-    except ProviderAway:
+    except ProviderUnavailable:
         logout = ""
     if not logout:
-        return WayOut(provider, f"{back(provider)}?{_state(there=False)}", there=False)
+        return SignOutRedirect(
+            provider,
+            f"{signed_out_url(provider)}?{_state(there=False)}",
+            ends_provider_session=False,
+        )
     hint = {"id_token_hint": opened[1]} if opened[1] else {}
     params = {
         **hint,
         "client_id": provider.client_id,
-        "post_logout_redirect_uri": settings.PORTAL_URL + back(provider),
+        "post_logout_redirect_uri": settings.PORTAL_URL + signed_out_url(provider),
     }
     link = "&" if urlsplit(logout).query else "?"
     address = f"{logout}{link}{urlencode(params)}&{_state(there=True)}"
-    return WayOut(provider, address, there=True)
+    return SignOutRedirect(provider, address, ends_provider_session=True)
 
 
-def back(provider: Provider) -> str:
+def signed_out_url(provider: Provider) -> str:
     """Return where browsers arrive after signing out; it is registered with the provider."""
     return reverse("oidc-signed-out", args=[provider.slug])
 
 
-def was_there(state: str) -> bool | None:
+def ended_provider_session(state: str) -> bool | None:
     """Return whether the sign-in at the provider ended, too.
 
     None if nobody has just been signed out.

@@ -19,70 +19,74 @@ provider.
 """
 LEEWAY = 60
 """Seconds that two clocks may differ."""
-LONGEST = 64 * 1024
-NEEDED = ("iss", "sub", "aud", "exp", "iat")
+MAX_LENGTH = 64 * 1024
+REQUIRED_CLAIMS = ("iss", "sub", "aud", "exp", "iat")
 
 
-class Forged(Exception):
+class InvalidJwt(Exception):
     """A token that proves nothing; the text says why and quotes nothing of the token."""
 
 
-def believed(
-    token: object, key_set: object, *, audience: str, issuer: str, keys_at: str, nonce: str | None
+def verify_id_token(
+    token: object, key_set: object, *, audience: str, issuer: str, jwks_url: str, nonce: str | None
 ) -> dict[str, Any]:
-    """Return the claims of an id token. Raises `Forged`.
+    """Return the claims of an id token. Raises `InvalidJwt`.
 
     If the ``issuer`` is unknown, the token's issuer must be on the host that the keys are from.
     ``nonce`` is None for a refreshed token, which need not have one.
     """
-    claims = signed(token, key_set, audience=audience)
-    if not _is_issuer(claims["iss"], issuer, keys_at):
-        raise Forged("it is another issuer's")
+    claims = verify_signature(token, key_set, audience=audience)
+    if not _is_issuer(claims["iss"], issuer, jwks_url):
+        raise InvalidJwt("it is another issuer's")
     audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     party = claims.get("azp")
     if party not in {None, audience} or (len(audiences) > 1 and party is None):
-        raise Forged("it was given to another party")
+        raise InvalidJwt("it was given to another party")
     given = claims.get("nonce")
     if nonce is not None and not (isinstance(given, str) and constant_time_compare(given, nonce)):
-        raise Forged("its nonce is another one")
+        raise InvalidJwt("its nonce is another one")
     if not isinstance(claims["sub"], str) or not 0 < len(claims["sub"]) <= 255:
-        raise Forged("it names no subject")
+        raise InvalidJwt("it names no subject")
     return claims
 
 
-def signed(
-    token: object, key_set: object, *, audience: str, needed: Sequence[str] = NEEDED
+def verify_signature(
+    token: object,
+    key_set: object,
+    *,
+    audience: str,
+    required_claims: Sequence[str] = REQUIRED_CLAIMS,
 ) -> dict[str, Any]:
     """Return the claims of an unexpired token that one of the keys has signed for us.
 
-    Raises `Forged`.
+    Raises `InvalidJwt`.
     """
-    if not isinstance(token, str) or len(token) > LONGEST:
-        raise Forged("there is none")
+    if not isinstance(token, str) or len(token) > MAX_LENGTH:
+        raise InvalidJwt("there is none")
     try:
         return jwt.decode(
             token,
-            _key(token, key_set),
+            _signing_key(token, key_set),
             algorithms=[ALGORITHM],
             audience=audience,
             leeway=LEEWAY,
-            options={"require": list(needed)},
+            options={"require": list(required_claims)},
         )
     except (jwt.PyJWTError, ValueError, TypeError) as error:
-        raise Forged(f"{type(error).__name__}") from None
+        raise InvalidJwt(f"{type(error).__name__}") from None
 
 
-def _key(token: str, key_set: object) -> jwt.PyJWK:
+def _signing_key(token: str, key_set: object) -> jwt.PyJWK:
     """Return the key that the token names; if it names none, the only key in the set."""
     header = jwt.get_unverified_header(token)
     if header.get("alg") != ALGORITHM:
-        raise Forged("it is signed in another way")
+        raise InvalidJwt("it is signed in another way")
     listed = key_set.get("keys") if isinstance(key_set, Mapping) else None
     keys = [key for key in listed or [] if isinstance(key, Mapping) and _can_sign(key)]
     if header.get("kid") is not None:
         keys = [key for key in keys if key.get("kid") == header["kid"]]
     if len(keys) != 1:
-        raise Forged("its key is not the provider's")
+        raise InvalidJwt("its key is not the provider's")
     return jwt.PyJWK(dict(keys[0]), algorithm=ALGORITHM)
 
 
@@ -94,12 +98,12 @@ def _can_sign(key: Mapping[str, Any]) -> bool:
     )
 
 
-def _is_issuer(given: object, issuer: str, keys_at: str) -> bool:
+def _is_issuer(given: object, issuer: str, jwks_url: str) -> bool:
     if not isinstance(given, str) or len(given) > 255:
         return False
     if issuer:
         return given == issuer
     try:
-        return urlsplit(given)[:2] == urlsplit(keys_at)[:2]
+        return urlsplit(given)[:2] == urlsplit(jwks_url)[:2]
     except ValueError:
         return False

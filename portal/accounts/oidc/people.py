@@ -31,30 +31,38 @@ from sessions.names import owner_slug
 from . import claims as said
 from . import signins
 from .claims import Claims, Identity, Policy
-from .problems import NotLetIn
+from .problems import AccountNotAllowed
 from .provider import Provider
 
 TRIES = 10
-KEPT = ["email", "first_name", "last_name", "is_staff", "is_superuser", "claimed", "vouched_until"]
+UPDATED_FIELDS = [
+    "email",
+    "first_name",
+    "last_name",
+    "is_staff",
+    "is_superuser",
+    "claimed",
+    "vouched_until",
+]
 
 
-def admit(provider: Provider, claims: Claims) -> User:
+def sync_user(provider: Provider, claims: Claims) -> User:
     """Return the person's row, created at the first sign-in and updated with the present claims.
 
-    Raises `NotLetIn` if the site's rules exclude them: then no row is created, and their open
-    sign-ins end.
+    Raises `AccountNotAllowed` if the site's rules exclude them: then no row is created, and their
+    open sign-ins end.
     """
-    who = said.identity(claims, settings.OIDC_POLICY)
-    if not said.allowed(claims, settings.OIDC_POLICY, provider.prefix):
-        _turn_away(who)
-        raise NotLetIn(provider, said.account(claims))
+    who = said.parse_identity(claims, settings.OIDC_POLICY)
+    if not said.is_allowed(claims, settings.OIDC_POLICY, provider.prefix):
+        _end_sign_ins(who)
+        raise AccountNotAllowed(provider, said.account_label(claims))
     with transaction.atomic():
-        user = _known(who) or _made(who)
+        user = _find_user(who) or _create_user(who)
         user.email, user.first_name, user.last_name = who.email, who.first_name, who.last_name
-        named = said.groups(claims, settings.OIDC_POLICY, provider.prefix)
-        settle(user, named, settings.OIDC_POLICY)
+        named = said.group_names(claims, settings.OIDC_POLICY, provider.prefix)
+        sync_groups(user, named, settings.OIDC_POLICY)
         user.vouched_until = vouched_until()
-        user.save(update_fields=KEPT)
+        user.save(update_fields=UPDATED_FIELDS)
     return user
 
 
@@ -68,13 +76,13 @@ def vouched_until() -> datetime:
     return timezone.now() + timedelta(days=settings.OIDC_VOUCH_DAYS)
 
 
-def _known(who: Identity) -> User | None:
+def _find_user(identity: Identity) -> User | None:
     """Return the person's row, locked so that two sign-ins at once do not mix their groups."""
-    mine = User.objects.filter(issuer=who.issuer, subject=who.subject)
+    mine = User.objects.filter(issuer=identity.issuer, subject=identity.subject)
     return mine.select_for_update().first()
 
 
-def _made(who: Identity) -> User:
+def _create_user(identity: Identity) -> User:
     """Create the row.
 
     Two at once may want the same name, or be the same person: the database decides, and the loser
@@ -84,21 +92,24 @@ def _made(who: Identity) -> User:
         try:
             with transaction.atomic():
                 return User.objects.create_user(
-                    free(who), who.email, issuer=who.issuer, subject=who.subject
+                    free_username(identity),
+                    identity.email,
+                    issuer=identity.issuer,
+                    subject=identity.subject,
                 )
         except (IntegrityError, ValidationError):  # the name was taken, or erased, just now
-            if found := _known(who):
+            if found := _find_user(identity):
                 return found
     raise RuntimeError(f"no free name in {TRIES} tries")
 
 
-def _turn_away(who: Identity) -> None:
-    if user := User.objects.filter(issuer=who.issuer, subject=who.subject).first():
+def _end_sign_ins(identity: Identity) -> None:
+    if user := User.objects.filter(issuer=identity.issuer, subject=identity.subject).first():
         signins.end_all(user)
 
 
-LONGEST = 40
-NOT_GIVEN = frozenset(
+MAX_USERNAME = 40
+RESERVED_USERNAMES = frozenset(
     {
         *("admin", "administrator", "moderator", "operator", "staff", "superuser", "support"),
         *("bindery", "git", "jovyan", "owner", "portal", "root", "shared", "system", "viewer"),
@@ -109,7 +120,7 @@ NOT_GIVEN = frozenset(
 """Names that nobody gets: their owner would be taken for somebody else."""
 
 
-def free(identity: Identity) -> str:
+def free_username(identity: Identity) -> str:
     """Return the best name that nobody has or had.
 
     Only creating the row takes it: two callers may get the same one.
@@ -124,12 +135,12 @@ def is_taken(name: str) -> bool:
     return (
         User.objects.filter(called).exists()
         or UsedName.objects.filter(known_by).exists()
-        or UsedName.objects.of_others(name)
-        or Erasure.objects.has_taken(name)
+        or UsedName.objects.is_used_by_other(name)
+        or Erasure.objects.is_reserved(name)
     )
 
 
-def safe(text: str) -> str:
+def safe_username(text: str) -> str:
     """Return the text in small letters and digits, with single ``-``, ``.`` or ``_`` between them.
 
     May be empty.
@@ -138,12 +149,12 @@ def safe(text: str) -> str:
     ascii_ = "".join(c for c in plain if not unicodedata.combining(c)).lower()
     tidy = re.sub(r"[^a-z0-9._-]+", "-", ascii_)
     tidy = re.sub(r"[._-]*-[._-]*|([._])[._]+", lambda m: m[1] or "-", tidy)
-    return tidy[:LONGEST].strip("-._")
+    return tidy[:MAX_USERNAME].strip("-._")
 
 
 def _candidates(identity: Identity) -> Iterator[str]:
-    names = [name for called in identity.called if (name := safe(called))]
-    good = [name for name in dict.fromkeys(names) if name not in NOT_GIVEN]
+    names = [name for called in identity.username_candidates if (name := safe_username(called))]
+    good = [name for name in dict.fromkeys(names) if name not in RESERVED_USERNAMES]
     for name in good[:1]:
         yield name
         yield from (f"{name}-{number}" for number in range(2, 10))
@@ -157,22 +168,22 @@ def _digest(identity: Identity) -> str:
 
 
 STAFF, SUPERUSER = "staff", "superuser"
-OURS = frozenset({*roles.ROLES, STAFF, SUPERUSER})
+RESERVED_NAMES = frozenset({*roles.ROLES, STAFF, SUPERUSER})
 """No claim puts anybody into a group with one of these names: only `Policy.roles` gives roles."""
 
 
-def settle(user: User, names: Iterable[str], policy: Policy) -> None:
+def sync_groups(user: User, names: Iterable[str], policy: Policy) -> None:
     """Set groups, roles and the two flags; the caller has locked the person's row and saves it."""
     before = set(user.claimed)
     has = set(user.groups.values_list("name", flat=True))
     by_hand = has - before
     named = set(names)
     given = {role for name in named for role in policy.roles.get(name, frozenset())}
-    wanted = _joinable(named - OURS, policy) | (given & roles.ROLES.keys())
+    wanted = _joinable(named - RESERVED_NAMES, policy) | (given & roles.ROLES.keys())
     user.groups.remove(*Group.objects.filter(name__in=(before & has) - wanted))
     for name in sorted(wanted - has):
         user.groups.add(_group(name))
-    _mark(user, given, before, by_hand | wanted)
+    _set_flags(user, given, before, by_hand | wanted)
     marks = {mark for mark in (STAFF, SUPERUSER) if mark in user.claimed}
     user.claimed = sorted((wanted - by_hand) | marks)
 
@@ -187,10 +198,14 @@ def _joinable(names: set[str], policy: Policy) -> set[str]:
 
 
 def _group(name: str) -> Group:
-    return roles.ensure(name) if name in roles.ROLES else Group.objects.get_or_create(name=name)[0]
+    return (
+        roles.ensure_group(name)
+        if name in roles.ROLES
+        else Group.objects.get_or_create(name=name)[0]
+    )
 
 
-def _mark(user: User, given: set[str], before: set[str], groups: set[str]) -> None:
+def _set_flags(user: User, given: set[str], before: set[str], groups: set[str]) -> None:
     """Set or clear the two flags; clear only those that a claim has set."""
     claimed = set(user.claimed) - {STAFF, SUPERUSER}
     if SUPERUSER in given and (not user.is_superuser or SUPERUSER in before):

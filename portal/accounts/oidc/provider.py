@@ -1,4 +1,4 @@
-"""Read the identity providers from the environment. Only `settings` calls `providers`.
+"""Read the identity providers from the environment. Only `settings` calls `read_providers`.
 
 A single provider is set by ``OIDC_RP_CLIENT_ID`` and so on. Several are named in
 ``OIDC_PROVIDERS``, and each has ``OIDC_<NAME>_RP_CLIENT_ID`` and so on.
@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from portal.lib.env import Environment
 
-ONLY = "provider"
+DEFAULT_SLUG = "provider"
 """Slug of a single provider in its addresses."""
-ENDPOINTS = {
+ENDPOINT_VARIABLES = {
     "authorization": "OP_AUTHORIZATION_ENDPOINT",
     "token": "OP_TOKEN_ENDPOINT",
     "userinfo": "OP_USER_ENDPOINT",
@@ -22,8 +22,8 @@ ENDPOINTS = {
     "logout": "OP_LOGOUT_ENDPOINT",
     "revocation": "OP_REVOCATION_ENDPOINT",
 }
-NEEDED = ("authorization", "token", "keys")
-SIGNS = ("RP_CLIENT_ID", "RP_CLIENT_SECRET", "OP_ISSUER", *ENDPOINTS.values())
+REQUIRED_ENDPOINTS = ("authorization", "token", "keys")
+PROVIDER_VARIABLES = ("RP_CLIENT_ID", "RP_CLIENT_SECRET", "OP_ISSUER", *ENDPOINT_VARIABLES.values())
 """If any of these is set, a provider is meant."""
 
 
@@ -32,8 +32,8 @@ class Provider:
     """An identity provider.
 
     ``slug`` is in its addresses here, ``name`` on its button. ``endpoints`` are those set by hand,
-    by the names in `ENDPOINTS`; the others come from the description of ``issuer``. ``prefix`` is
-    put before the name of each of its groups.
+    by the names in `ENDPOINT_VARIABLES`; the others come from the description of ``issuer``.
+    ``prefix`` is put before the name of each of its groups.
     """
 
     slug: str
@@ -49,32 +49,36 @@ class Provider:
     @property
     def is_set_by_hand(self) -> bool:
         """Whether it can be used without its own description."""
-        return all(self.endpoints.get(name) for name in NEEDED)
+        return all(self.endpoints.get(name) for name in REQUIRED_ENDPOINTS)
 
 
-def any_is_meant(environment: Environment) -> bool:
+def is_oidc_configured(environment: Environment) -> bool:
     """Return whether somebody wants to use a provider, even if it is misconfigured."""
-    return bool(environment.text("OIDC_PROVIDERS").strip()) or _is_meant(environment, "OIDC_")
+    return bool(environment.text("OIDC_PROVIDERS").strip()) or _is_configured(environment, "OIDC_")
 
 
-def providers(environment: Environment) -> dict[str, Provider]:
+def read_providers(environment: Environment) -> dict[str, Provider]:
     """Return the usable providers by slug; problems are recorded (portal.E010 … E014)."""
     words = environment.words("OIDC_PROVIDERS")
     if not words:
-        found = [_read(environment, "OIDC_", ONLY)] if _is_meant(environment, "OIDC_") else []
+        found = (
+            [_read(environment, "OIDC_", DEFAULT_SLUG)]
+            if _is_configured(environment, "OIDC_")
+            else []
+        )
     else:
         slugs = [word for word in words if _is_slug(environment, word)]
-        found = [_read(environment, f"OIDC_{variable(slug)}_", slug) for slug in slugs]
+        found = [_read(environment, f"OIDC_{variable_part(slug)}_", slug) for slug in slugs]
     return {provider.slug: provider for provider in found if provider}
 
 
-def variable(slug: str) -> str:
+def variable_part(slug: str) -> str:
     """Return the provider's name in the names of variables."""
     return slug.upper().replace("-", "_")
 
 
-def _is_meant(environment: Environment, start: str) -> bool:
-    names = [start + sign for sign in SIGNS]
+def _is_configured(environment: Environment, start: str) -> bool:
+    names = [start + sign for sign in PROVIDER_VARIABLES]
     return any(environment.variables.get(name + end) for name in names for end in ("", "_FILE"))
 
 
@@ -82,21 +86,23 @@ def _is_slug(environment: Environment, word: str) -> bool:
     fits = re.fullmatch(r"[a-z][a-z0-9-]{0,39}", word) is not None
     if not fits:
         hint = "Give names of small letters, digits and -, such as campus."
-        environment.wrong("portal.E014", "OIDC_PROVIDERS", f"has “{word}”", hint)
+        environment.add_problem("portal.E014", "OIDC_PROVIDERS", f"has “{word}”", hint)
     return fits
 
 
 def _read(environment: Environment, start: str, slug: str) -> Provider | None:
     """Return the provider whose variables begin with ``start``; None if it cannot be used."""
     problems = len(environment.problems)
-    client_id = _needed(environment, "portal.E010", f"{start}RP_CLIENT_ID")
-    secret = _needed(environment, "portal.E011", f"{start}RP_CLIENT_SECRET")
+    client_id = _required(environment, "portal.E010", f"{start}RP_CLIENT_ID")
+    secret = _required(environment, "portal.E011", f"{start}RP_CLIENT_SECRET")
     issuer = _address(environment, f"{start}OP_ISSUER")
-    given = {name: _address(environment, start + end) for name, end in ENDPOINTS.items()}
+    given = {name: _address(environment, start + end) for name, end in ENDPOINT_VARIABLES.items()}
     endpoints = {name: address for name, address in given.items() if address}
-    if not issuer and any(not environment.text(start + ENDPOINTS[each]) for each in NEEDED):
+    if not issuer and any(
+        not environment.text(start + ENDPOINT_VARIABLES[each]) for each in REQUIRED_ENDPOINTS
+    ):
         hint = "Give the provider's issuer, or all of its endpoints."
-        environment.wrong("portal.E013", f"{start}OP_ISSUER", "is missing", hint)
+        environment.add_problem("portal.E013", f"{start}OP_ISSUER", "is missing", hint)
     if len(environment.problems) > problems:
         return None
     host = urlsplit(issuer or endpoints["authorization"]).hostname or slug
@@ -113,11 +119,11 @@ def _read(environment: Environment, start: str, slug: str) -> Provider | None:
     )
 
 
-def _needed(environment: Environment, id_: str, name: str) -> str:
+def _required(environment: Environment, id_: str, name: str) -> str:
     value = environment.text(name).strip()
     if not value:
         hint = "Give what the provider's staff gave you for this portal."
-        environment.wrong(id_, name, "is missing", hint)
+        environment.add_problem(id_, name, "is missing", hint)
     return value
 
 
@@ -133,7 +139,7 @@ def _address(environment: Environment, name: str) -> str:
     except ValueError:
         fits = False
     if value and not fits:
-        environment.wrong("portal.E012", name, f"is “{value}”", "Give an address, https://….")
+        environment.add_problem("portal.E012", name, f"is “{value}”", "Give an address, https://….")
         return ""
     return value
 

@@ -4,9 +4,9 @@ A row and the browser's portal session end together.
 
 Check that providers answer, and refresh sign-ins while they last.
 
-The worker calls `ask` every few minutes to see whether each provider is there. While one is away,
-none of its people can press Keep: `sessions.culling.policy` reads since when they could without
-a break, and the health page says which provider does not answer.
+The worker calls `probe_providers` every few minutes to see whether each provider is there. While
+one is away, none of its people can press Keep: `sessions.culling.policy` reads since when they
+could without a break, and the health page says which provider does not answer.
 
 While somebody is signed in, `refresh` asks their provider again whether it still stands for them.
 `sessions.watch.reconcile` looks for sign-ins that are due and has the worker call it. A clear no
@@ -29,26 +29,32 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from keys import sealing
-from keys.sealing import CannotOpen, open_sealed
+from keys.sealing import UnsealError, unseal
 from portal.models import SignIn, User
-from sessions.culling.policy import OUTAGE, sign_of
+from sessions.culling.policy import OUTAGE, heartbeat_name
 from sessions.gateway import tickets
 from sessions.models import Condition, Heartbeat
-from sessions.models.operations import SIGN_IN
+from sessions.models.operations import SIGN_IN_CONDITION
 
 from . import calls, people
 from .calls import Client, Tokens, revoke
-from .problems import NotLetIn, ProviderAway, Refused, Unproven, unproven
+from .problems import (
+    AccountNotAllowed,
+    ProviderRefused,
+    ProviderUnavailable,
+    UnverifiedResponse,
+    unverified_response,
+)
 from .provider import Provider
 
 REFRESH_TOKEN = "refresh-token"  # noqa: S105  a purpose, for `keys.sealing`
 ID_TOKEN = "id-token"  # noqa: S105
-KEPT = "oidc"
+PROVIDER_KEY = "oidc"
 """Key in the browser's session for the provider, and for the id token that signing out needs."""
 
 
-def begin(
-    user: User, provider: Provider, browser: SessionBase, tokens: Tokens, instead_of: str | None
+def record_sign_in(
+    user: User, provider: Provider, browser: SessionBase, tokens: Tokens, previous_key: str | None
 ) -> None:
     """Record that this provider opened this browser's session.
 
@@ -59,8 +65,8 @@ def begin(
     new one, too.
     """
     key = str(browser.session_key)
-    SignIn.objects.filter(browser__in=[instead_of or "", key]).delete()
-    browser[KEPT] = [provider.slug, sealing.seal(tokens.id_token, ID_TOKEN)]
+    SignIn.objects.filter(browser__in=[previous_key or "", key]).delete()
+    browser[PROVIDER_KEY] = [provider.slug, sealing.seal(tokens.id_token, ID_TOKEN)]
     hours = timedelta(hours=settings.OIDC_SESSION_HOURS)
     browser.set_expiry(None if tokens.refresh_token else hours)
     every = timedelta(seconds=settings.OIDC_REFRESH_SECONDS)
@@ -68,31 +74,31 @@ def begin(
         user=user,
         provider=provider.slug,
         browser=key,
-        sealed=sealed(tokens),
+        sealed=seal_refresh_token(tokens),
         due=timezone.now() + (every if tokens.refresh_token else hours),
     )
 
 
-def sealed(tokens: Tokens) -> str:
+def seal_refresh_token(tokens: Tokens) -> str:
     """Return the refresh token encrypted, as a row may hold it; "" if there is none."""
     return sealing.seal(tokens.refresh_token, REFRESH_TOKEN) if tokens.refresh_token else ""
 
 
-def opened(browser: SessionBase) -> tuple[str, str] | None:
+def provider_of_session(browser: SessionBase) -> tuple[str, str] | None:
     """Return the provider of this browser's sign-in and its id token, or None without a provider.
 
     The id token is "" if it can no longer be decrypted.
     """
-    if KEPT not in browser:
+    if PROVIDER_KEY not in browser:
         return None
-    slug, hidden = browser[KEPT]
+    slug, hidden = browser[PROVIDER_KEY]
     try:
-        return slug, sealing.open_sealed(hidden, ID_TOKEN)
-    except sealing.CannotOpen:
+        return slug, sealing.unseal(hidden, ID_TOKEN)
+    except sealing.UnsealError:
         return slug, ""
 
 
-def lasts(row: SignIn) -> bool:
+def is_still_signed_in(row: SignIn) -> bool:
     """Return whether the row's browser is still signed in here, as this person."""
     kept = PortalSession.objects.filter(session_key=row.browser, expire_date__gt=timezone.now())
     data = session.get_decoded() if (session := kept.first()) else {}
@@ -135,31 +141,31 @@ def revoke_token(row: SignIn) -> None:
     if not provider or not row.sealed:
         return
     try:
-        revoke(provider, sealing.open_sealed(row.sealed, REFRESH_TOKEN))
-    except sealing.CannotOpen:
+        revoke(provider, sealing.unseal(row.sealed, REFRESH_TOKEN))
+    except sealing.UnsealError:
         return
 
 
-def ask() -> None:
+def probe_providers() -> None:
     """Record which providers answer now, and note in one condition which do not."""
     away = []
     for provider in settings.OIDC_PROVIDERS.values():
-        if _answers(provider):
-            Heartbeat.objects.beat(sign_of(provider.issuer), within=OUTAGE)
+        if _is_available(provider):
+            Heartbeat.objects.beat(heartbeat_name(provider.issuer), within=OUTAGE)
         else:
             away.append(provider.slug)
     problem = f"no answer of {', '.join(away)}" if away else ""
-    Condition.objects.note(SIGN_IN, problem)
+    Condition.objects.record(SIGN_IN_CONDITION, problem)
 
 
-def _answers(provider: Provider) -> bool:
+def _is_available(provider: Provider) -> bool:
     """Return whether the provider gives what a sign-in needs first: its description or its keys."""
     try:
         if provider.is_set_by_hand:
             Client(provider).keys()
         else:
-            calls.fetched(provider)
-    except ProviderAway:
+            calls.fetch_metadata(provider)
+    except ProviderUnavailable:
         return False
     return True
 
@@ -182,56 +188,56 @@ def refresh(pk: int) -> None:
     if row is None:
         return
     provider = settings.OIDC_PROVIDERS.get(row.provider)
-    if not lasts(row):
+    if not is_still_signed_in(row):
         row.delete()
         revoke_token(row)
     elif provider and row.sealed:
-        _ask(row, provider)
+        _refresh_from_provider(row, provider)
     else:  # nobody to ask: the session and `vouched_until` expire by themselves
         _postpone(row, _next())
 
 
-def _ask(row: SignIn, provider: Provider) -> None:
+def _refresh_from_provider(row: SignIn, provider: Provider) -> None:
     try:
         client = Client(provider)
-        tokens = client.refresh(open_sealed(row.sealed, REFRESH_TOKEN))
-        _keep(row, provider, tokens)
-        _take(row.user, provider, client, tokens)
-    except Refused:
-        _refuse(row)
-    except NotLetIn as no:
+        tokens = client.refresh(unseal(row.sealed, REFRESH_TOKEN))
+        _store_refresh_token(row, provider, tokens)
+        _apply_claims(row.user, provider, client, tokens)
+    except ProviderRefused:
+        _end_refused(row)
+    except AccountNotAllowed as no:
         log.info("%s does not let %s in any more", provider.slug, no.account)
-    except ProviderAway:
-        _pause(row)
-    except Unproven:
+    except ProviderUnavailable:
+        _postpone_provider(row)
+    except UnverifiedResponse:
         _postpone(row, _soon())
-    except CannotOpen:
+    except UnsealError:
         log.exception("sign-in %d was sealed with a key that is not there any more", row.pk)
         _postpone(row, _next())
     else:
         SignIn.objects.filter(pk=row.pk).update(refreshed=timezone.now(), due=_next())
 
 
-def _keep(row: SignIn, provider: Provider, tokens: Tokens) -> None:
+def _store_refresh_token(row: SignIn, provider: Provider, tokens: Tokens) -> None:
     """Store the new refresh token before anything else can fail: the old one may be used up."""
     if not tokens.refresh_token:
         return
-    if not SignIn.objects.filter(pk=row.pk).update(sealed=sealed(tokens)):
+    if not SignIn.objects.filter(pk=row.pk).update(sealed=seal_refresh_token(tokens)):
         revoke(provider, tokens.refresh_token)  # signed out here in the meantime
 
 
-def _take(user: User, provider: Provider, client: Client, tokens: Tokens) -> None:
+def _apply_claims(user: User, provider: Provider, client: Client, tokens: Tokens) -> None:
     claims = client.claims(tokens)
     if not claims:
         people.vouch(user)
         return
     if claims["sub"] != user.subject or claims.get("iss", user.issuer) != user.issuer:
         log.error("%s answered about somebody else than asked", provider.slug)
-        raise unproven(provider)
-    people.admit(provider, {**claims, "iss": user.issuer})
+        raise unverified_response(provider)
+    people.sync_user(provider, {**claims, "iss": user.issuer})
 
 
-def _refuse(row: SignIn) -> None:
+def _end_refused(row: SignIn) -> None:
     """End this sign-in, and have the person's others asked about at once.
 
     They tell whether the refusal was about the person or only about this browser. One that is due
@@ -248,7 +254,7 @@ def _refuse(row: SignIn) -> None:
             end_all(user)
 
 
-def _pause(row: SignIn) -> None:
+def _postpone_provider(row: SignIn) -> None:
     """Ask a provider that is away about nobody for a while.
 
     Hundreds of calls that each wait for their timeout would keep the worker from everything else.

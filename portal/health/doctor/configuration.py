@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from .finding import Finding
 
-ELSEWHERE = frozenset(
+SKIPPED_CHECKS = frozenset(
     {"security.W004", "security.W005", "security.W008", "security.W021", "portal.W001"}
 )
 """Django's checks that are left out.
@@ -29,20 +29,20 @@ _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 def check_settings() -> Iterator[Finding]:
     """Yield Django's own findings, and those on sign-in, addresses, services and notebooks."""
     for message in run_checks(include_deployment_checks=settings.GATEWAY_SCHEME == "https"):
-        if message.id not in ELSEWHERE and not message.is_silenced():
-            yield _of_django(message)
-    yield from _who_comes_in()
-    yield from _where_it_is()
-    yield from _what_it_stands_on()
-    yield from _what_a_notebook_gets()
+        if message.id not in SKIPPED_CHECKS and not message.is_silenced():
+            yield _from_django(message)
+    yield from _check_sign_in()
+    yield from _check_addresses()
+    yield from _check_services()
+    yield from _check_resources()
 
 
-def _of_django(message: CheckMessage) -> Finding:
+def _from_django(message: CheckMessage) -> Finding:
     hint = message.hint or _("See docs/configure.md.")
     return Finding(message.id or "django", str(message.msg), hint, advice=message.level < ERROR)
 
 
-def _who_comes_in() -> Iterator[Finding]:
+def _check_sign_in() -> Iterator[Finding]:
     if not settings.PORTAL_PASSWORD_SIGN_IN and not settings.OIDC_PROVIDERS:
         yield Finding(
             "doctor.no-sign-in",
@@ -51,7 +51,7 @@ def _who_comes_in() -> Iterator[Finding]:
         )
 
 
-def _where_it_is() -> Iterator[Finding]:
+def _check_addresses() -> Iterator[Finding]:
     host = urlsplit(settings.PORTAL_URL).hostname
     gateway = settings.PORTAL_GATEWAY_DOMAIN.partition(":")[0]
     if host not in _LOCAL and gateway == "localhost":
@@ -75,7 +75,7 @@ def _where_it_is() -> Iterator[Finding]:
         )
 
 
-def _what_it_stands_on() -> Iterator[Finding]:
+def _check_services() -> Iterator[Finding]:
     on_cluster = settings.PORTAL_BACKEND == "kubernetes"
     if on_cluster and not settings.ENVIRONMENT.text("DATABASE_URL"):
         yield Finding(
@@ -98,7 +98,7 @@ def _what_it_stands_on() -> Iterator[Finding]:
         )
 
 
-def _what_a_notebook_gets() -> Iterator[Finding]:
+def _check_resources() -> Iterator[Finding]:
     for low, high in (
         ("PORTAL_CPU_REQUEST", "PORTAL_CPU_LIMIT"),
         ("PORTAL_MEMORY_REQUEST_GB", "PORTAL_MEMORY_LIMIT_GB"),
@@ -112,7 +112,7 @@ def _what_a_notebook_gets() -> Iterator[Finding]:
 FILES = ("secret-key", "encryption-key", "admin-password", "db.sqlite3")
 """Files in the data folder that only the portal's user may read."""
 KEYS = ("PORTAL_SECRET_KEY", "PORTAL_ENCRYPTION_KEYS")
-SHORTEST = 32
+MIN_KEY_LENGTH = 32
 
 
 def check_secrets() -> Iterator[Finding]:
@@ -134,10 +134,10 @@ def check_secrets() -> Iterator[Finding]:
                 _("Put one into a Secret that all of them get (docs/kubernetes.md)."),
             )
     for key in (settings.SECRET_KEY, *settings.PORTAL_ENCRYPTION_KEYS):
-        if len(key) < SHORTEST:
+        if len(key) < MIN_KEY_LENGTH:
             yield Finding(
                 "doctor.short-key",
                 _("One of the site's keys has fewer than %(count)d characters: it can be guessed.")
-                % {"count": SHORTEST},
+                % {"count": MIN_KEY_LENGTH},
                 _("Replace PORTAL_SECRET_KEY or PORTAL_ENCRYPTION_KEYS as docs/keys.md says."),
             )

@@ -17,15 +17,15 @@ class Finding(Problem):
     advice: bool = False
 
 
-LONGEST = 300
+MAX_LENGTH = 300
 
 
-def in_a_line(error: Exception) -> str:
-    """Return the error's message as part of a sentence, at most `LONGEST` characters."""
-    return " ".join(str(error).split()).rstrip(".")[:LONGEST]
+def short_message(error: Exception) -> str:
+    """Return the error's message as part of a sentence, at most `MAX_LENGTH` characters."""
+    return " ".join(str(error).split()).rstrip(".")[:MAX_LENGTH]
 
 
-def reason(error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
     """Return why an HTTP request failed; the library's own messages are long and about itself."""
     if isinstance(error, requests.exceptions.SSLError):
         return _("its certificate is not believed")
@@ -36,4 +36,4 @@ def reason(error: Exception) -> str:
         return _("its name leads nowhere") if is_unknown else _("the connection fails")
     if isinstance(error, ValueError) and not isinstance(error, requests.exceptions.InvalidURL):
         return _("its answer makes no sense")
-    return in_a_line(error)
+    return short_message(error)

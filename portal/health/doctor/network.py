@@ -19,9 +19,9 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from portal.health import checks
-from sessions.providers import rules
+from sessions.providers import egress_rules
 
-from .finding import Finding, reason
+from .finding import Finding, failure_reason
 
 SECONDS = 5
 SOON_DAYS = 21
@@ -38,7 +38,7 @@ def check_address() -> Iterator[Finding]:
     except requests.exceptions.JSONDecodeError:
         proof = None
     except (requests.RequestException, AttributeError) as error:
-        yield _away(error)
+        yield _unreachable(error)
         return
     if proof != checks.proof(nonce):
         yield Finding(
@@ -51,9 +51,9 @@ def check_address() -> Iterator[Finding]:
         yield from certificate(settings.PORTAL_URL)
 
 
-def _away(error: Exception) -> Finding:
+def _unreachable(error: Exception) -> Finding:
     message = _("%(url)s does not answer from here: %(why)s.")
-    words = {"url": settings.PORTAL_URL, "why": reason(error)}
+    words = {"url": settings.PORTAL_URL, "why": failure_reason(error)}
     hint = _(
         "Start the portal, look at PORTAL_URL, and at names, web server and certificate on the way."
     )
@@ -94,21 +94,21 @@ def check_gateway() -> Iterator[Finding]:
     url = f"{settings.GATEWAY_SCHEME}://{host}/"
     try:
         answer = requests.get(
-            _reached_from_here(url),
+            _resolve_localhost(url),
             headers={**_NAVIGATION, "Host": host},
             allow_redirects=False,
             timeout=SECONDS,
         )
     except requests.RequestException as error:
-        yield _finding(url, reason(error))
+        yield _gateway_finding(url, failure_reason(error))
         return
     if not answer.headers.get("Location", "").startswith(f"{settings.PORTAL_URL}/projects/{name}/"):
-        yield _finding(url, _("something else than the portal answers"))
+        yield _gateway_finding(url, _("something else than the portal answers"))
     elif settings.GATEWAY_SCHEME == "https":
         yield from certificate(url)
 
 
-def _reached_from_here(url: str) -> str:
+def _resolve_localhost(url: str) -> str:
     """Replace a name below localhost by its address: browsers know it, other programs may not."""
     parts = urlsplit(url)
     if not (parts.hostname or "").endswith(".localhost"):
@@ -117,7 +117,7 @@ def _reached_from_here(url: str) -> str:
     return f"{parts.scheme}://{socket.gethostbyname('localhost')}{port}/"
 
 
-def _finding(url: str, why: str) -> Finding:
+def _gateway_finding(url: str, why: str) -> Finding:
     message = _("Notebooks cannot be opened: %(url)s does not lead to this portal (%(why)s).")
     hint = _(
         "Have a wildcard name (*.%(domain)s) lead to the portal, with a certificate for it, and "
@@ -147,12 +147,12 @@ def check_git_hosts() -> Iterator[Finding]:
                 advice=True,
             )
         else:
-            yield from _of_this_machine(entry, host.strip("[]"))
+            yield from _check_own_machine(entry, host.strip("[]"))
 
 
-def _of_this_machine(entry: str, host: str) -> Iterator[Finding]:
+def _check_own_machine(entry: str, host: str) -> Iterator[Finding]:
     """Warn of an entry without a port: it opens everything that listens on this machine to git."""
-    if not rules().is_portal(host, settings.PORTAL_PORT):
+    if not egress_rules().is_portal(host, settings.PORTAL_PORT):
         return
     if entry.endswith(f":{settings.PORTAL_PORT}"):
         message = _("%(host)s of PORTAL_TRUSTED_GIT_HOSTS is the portal itself, and stays closed.")

@@ -15,22 +15,25 @@ from portal.health import sealed
 from sessions.errors import BinderyError
 
 from . import configuration, network, services, storage
-from .finding import Finding, in_a_line
+from .finding import Finding, short_message
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check: ``ask`` may take ``seconds``; if ``stored``, it needs a working database."""
+    """One check: ``run`` may take ``seconds``.
+
+    If ``needs_database``, it needs a working database.
+    """
 
     name: str
-    ask: Callable[[], Iterable[Finding]]
+    run: Callable[[], Iterable[Finding]]
     seconds: float = 15
-    stored: bool = False
+    needs_database: bool = False
 
 
-def checks(mail_to: str = "", patience: float = 10) -> list[Check]:
+def all_checks(mail_to: str = "", patience: float = 10) -> list[Check]:
     """Return all checks in order of importance.
 
     ``mail_to`` is sent a letter if it is given. ``patience``: seconds to wait for a worker.
@@ -39,42 +42,42 @@ def checks(mail_to: str = "", patience: float = 10) -> list[Check]:
         Check("settings", configuration.check_settings),
         Check("keys", configuration.check_secrets),
         Check("database", storage.check_database),
-        Check("what is encrypted", sealed.check_sealed, stored=True),
+        Check("what is encrypted", sealed.check_sealed, needs_database=True),
         Check("Redis", storage.check_redis),
         Check("back end", services.check_backend, seconds=60),
-        Check("database and data", storage.check_installation, seconds=60, stored=True),
-        Check("disk", storage.check_disk, stored=True),
+        Check("database and data", storage.check_installation, seconds=60, needs_database=True),
+        Check("disk", storage.check_disk, needs_database=True),
         Check(
             "worker and watch",
             partial(services.check_processes, patience),
             seconds=patience + 10,
-            stored=True,
+            needs_database=True,
         ),
         Check("address", network.check_address, seconds=20),
         Check("addresses of notebooks", network.check_gateway, seconds=20),
         Check("sign-in", services.check_providers, seconds=40),
         Check("mail", partial(services.check_mail, mail_to), seconds=30),
-        Check("letters", services.stored, stored=True),
+        Check("letters", services.check_letters, needs_database=True),
         Check("trusted Git hosts", network.check_git_hosts, seconds=20),
     ]
 
 
-def examine(them: Iterable[Check]) -> Iterator[tuple[Check, list[Finding]]]:
+def run_checks(checks: Iterable[Check]) -> Iterator[tuple[Check, list[Finding]]]:
     """Run the checks one by one and yield each with its findings.
 
     Without a database, checks that need one are left out.
     """
     there_is_a_database = True
-    for check in them:
-        if check.stored and not there_is_a_database:
+    for check in checks:
+        if check.needs_database and not there_is_a_database:
             continue
-        found = _ask(check)
-        if check.ask is storage.check_database:
+        found = _run_with_deadline(check)
+        if check.run is storage.check_database:
             there_is_a_database = all(finding.advice for finding in found)
         yield check, found
 
 
-def _ask(check: Check) -> list[Finding]:
+def _run_with_deadline(check: Check) -> list[Finding]:
     found: list[Finding] = []
     thread = Thread(target=_collect, args=(check, found), daemon=True)
     thread.start()
@@ -88,14 +91,14 @@ def _ask(check: Check) -> list[Finding]:
 
 def _collect(check: Check, found: list[Finding]) -> None:
     try:
-        for finding in check.ask():
+        for finding in check.run():
             found.append(finding)  # noqa: PERF402  findings before the deadline count
     except BinderyError as error:
         found.append(Finding(error.code, error.message, _("The launches of people end so, too.")))
     except Exception as error:
         log.debug("the check of %s failed", check.name, exc_info=True)
         message = _("This could not be looked at: %(kind)s: %(why)s.")
-        why = {"kind": type(error).__name__, "why": in_a_line(error)}
+        why = {"kind": type(error).__name__, "why": short_message(error)}
         hint = _("Say so to the developers, with this line.")
         found.append(Finding("doctor.broken", message % why, hint))
     finally:

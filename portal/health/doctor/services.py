@@ -20,7 +20,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.translation import gettext as _
 
-from portal.accounts.oidc.calls import NAMES, UNREADABLE
+from portal.accounts.oidc.calls import METADATA_KEYS, RESPONSE_ERRORS
 from portal.accounts.oidc.idtoken import ALGORITHM
 from portal.accounts.oidc.provider import Provider
 from portal.health import checks
@@ -29,11 +29,11 @@ from portal.mail import outbox
 from portal.models import Letter
 from sessions.backends import get_backend
 from sessions.lifecycle import queue
-from sessions.watch.conditions import in_words
+from sessions.watch.conditions import describe_problem
 
-from .finding import Finding, in_a_line, reason
+from .finding import Finding, failure_reason, short_message
 
-LOOKED_AT = frozenset(
+CHECKED_DIRECTLY = frozenset(
     {"database", "worker", "watch", "backend", "disk", "channel", "mail", "installation"}
 )
 """Parts that are checked directly, here or by another check."""
@@ -44,7 +44,7 @@ def check_processes(patience: float) -> Iterator[Finding]:
 
     ``patience``: seconds that a worker has to take a task.
     """
-    states = checks.states()
+    states = checks.part_states()
     if states["watch"].problem:
         yield Finding(
             "doctor.watch",
@@ -53,13 +53,13 @@ def check_processes(patience: float) -> Iterator[Finding]:
             _("Start it: `manage.py up` or `manage.py watch`. Its log says why it ended."),
         )
     for part, state in states.items():
-        if part not in LOOKED_AT and state.problem and state.problem != checks.UNWATCHED:
-            said = in_words(part, state.problem)
+        if part not in CHECKED_DIRECTLY and state.problem and state.problem != checks.UNWATCHED:
+            said = describe_problem(part, state.problem)
             yield Finding(said.id, said.message, said.hint)
-    yield from _of_worker(queue.call_worker(patience))
+    yield from _check_worker(queue.ping_worker(patience))
 
 
-def _of_worker(version: str | None) -> Iterator[Finding]:
+def _check_worker(version: str | None) -> Iterator[Finding]:
     if version is None:
         yield Finding(
             "doctor.worker",
@@ -84,7 +84,7 @@ def check_backend() -> Iterator[Finding]:
 
 def check_mail(mail_to: str = "") -> Iterator[Finding]:
     """Yield a finding if the mail server takes no letters; with ``mail_to``, send one there."""
-    if not outbox.are_sent():
+    if not outbox.is_mail_enabled():
         return
     try:
         with get_connection() as connection:
@@ -93,12 +93,13 @@ def check_mail(mail_to: str = "") -> Iterator[Finding]:
     except (OSError, ValueError) as error:
         yield Finding(
             "doctor.mail",
-            _("The mail server takes no letters from here: %(why)s.") % {"why": in_a_line(error)},
+            _("The mail server takes no letters from here: %(why)s.")
+            % {"why": short_message(error)},
             _("Look at PORTAL_EMAIL_URL and PORTAL_EMAIL_FROM, and at firewalls on the way."),
         )
 
 
-def stored() -> Iterator[Finding]:
+def check_letters() -> Iterator[Finding]:
     """Yield a finding if letters could not be sent."""
     if failed := Letter.objects.failed().count():
         yield Finding(
@@ -124,28 +125,28 @@ def check_providers() -> Iterator[Finding]:
     """Yield findings on each identity provider."""
     for provider in settings.OIDC_PROVIDERS.values():
         try:
-            yield from _of(provider)
-        except UNREADABLE as error:
+            yield from _check_provider(provider)
+        except RESPONSE_ERRORS as error:
             why = _("%(name)s does not answer as it should: %(why)s.")
-            words = {"name": provider.name, "why": reason(error)}
+            words = {"name": provider.name, "why": failure_reason(error)}
             hint = _("Nobody can sign in by it. Look at OIDC_…_OP_ISSUER and at the network.")
             yield Finding("doctor.provider", why % words, hint)
 
 
-def _of(provider: Provider) -> Iterator[Finding]:
+def _check_provider(provider: Provider) -> Iterator[Finding]:
     said: dict[str, Any] = {}
     if not provider.is_set_by_hand:
         where = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
-        said = _fetched(where)
-        yield from _wrong(provider, said)
-    keys = provider.endpoints.get("keys") or said.get(NAMES["keys"], "")
-    if not _fetched(keys).get("keys"):
+        said = _fetch_json(where)
+        yield from _check_metadata(provider, said)
+    keys = provider.endpoints.get("keys") or said.get(METADATA_KEYS["keys"], "")
+    if not _fetch_json(keys).get("keys"):
         message = _("%(name)s shows no keys at %(url)s, so nothing that it says can be believed.")
         words = {"name": provider.name, "url": keys}
         yield Finding("doctor.provider-keys", message % words, _("Tell its staff."))
 
 
-def _wrong(provider: Provider, said: dict[str, Any]) -> Iterator[Finding]:
+def _check_metadata(provider: Provider, said: dict[str, Any]) -> Iterator[Finding]:
     if said.get("issuer") != provider.issuer:
         yield Finding(
             "doctor.issuer",
@@ -163,7 +164,7 @@ def _wrong(provider: Provider, said: dict[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _fetched(url: str) -> dict[str, Any]:
+def _fetch_json(url: str) -> dict[str, Any]:
     answer = requests.get(url, timeout=SECONDS)
     answer.raise_for_status()
     return dict(answer.json())

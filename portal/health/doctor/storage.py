@@ -28,13 +28,13 @@ from redis import Redis, RedisError
 from sessions import capacity
 from sessions.backends import get_backend
 from sessions.installation import ownership
-from sessions.installation.known import Verdict, known
-from sessions.watch.conditions import in_words
+from sessions.installation.known import OwnershipStatus, having_rows
+from sessions.watch.conditions import describe_problem
 
-from .finding import Finding, in_a_line
+from .finding import Finding, short_message
 
-OURS = frozenset({"portal", "notebook_sessions", "quotas", "keys"})
-SKEW = timedelta(seconds=5)
+OWN_APPS = frozenset({"portal", "notebook_sessions", "quotas", "keys"})
+MAX_CLOCK_SKEW = timedelta(seconds=5)
 
 
 def check_database() -> Iterator[Finding]:
@@ -42,44 +42,44 @@ def check_database() -> Iterator[Finding]:
     try:
         connection.ensure_connection()
         connection.check_database_version_supported()
-        yield from _migrations()
-        yield from _server() if connection.vendor == "postgresql" else _file()
+        yield from _check_migrations()
+        yield from _check_server() if connection.vendor == "postgresql" else _check_file()
     except NotSupportedError as error:
         yield Finding("doctor.old-database", str(error), _("Use a newer database server."))
     except (DatabaseError, InterfaceError) as error:
         yield Finding(
             "doctor.database",
-            _("The database cannot be reached: %(why)s.") % {"why": in_a_line(error)},
+            _("The database cannot be reached: %(why)s.") % {"why": short_message(error)},
             _("Look at the disk, or at the server that DATABASE_URL names."),
         )
 
 
-def _migrations() -> Iterator[Finding]:
+def _check_migrations() -> Iterator[Finding]:
     loader = MigrationLoader(connection)
     applied = set(loader.applied_migrations)
     if missing := sorted(loader.disk_migrations.keys() - applied):
         yield Finding(
             "doctor.migrations",
             _("The database is older than this portal: %(names)s.")
-            % {"names": _database_named(missing)},
+            % {"names": _migration_names(missing)},
             _("`manage.py migrate` brings it up to date; back up first (docs/upgrade.md)."),
         )
-    strange = {key for key in applied if key[0] in OURS} - loader.disk_migrations.keys()
+    strange = {key for key in applied if key[0] in OWN_APPS} - loader.disk_migrations.keys()
     if strange:
         yield Finding(
             "doctor.newer-database",
             _("The database is newer than this portal: %(names)s.")
-            % {"names": _database_named(sorted(strange))},
+            % {"names": _migration_names(sorted(strange))},
             _("Run the version that it was brought up to date with, or restore a backup."),
         )
 
 
-def _database_named(migrations: list[tuple[str, str]]) -> str:
+def _migration_names(migrations: list[tuple[str, str]]) -> str:
     return ", ".join(f"{label}.{name}" for label, name in migrations[:5])
 
 
-def _server() -> Iterator[Finding]:
-    encoding, there = _said("SHOW server_encoding"), _said("SELECT clock_timestamp()")
+def _check_server() -> Iterator[Finding]:
+    encoding, there = _query_value("SHOW server_encoding"), _query_value("SELECT clock_timestamp()")
     if encoding != "UTF8":
         yield Finding(
             "doctor.encoding",
@@ -87,11 +87,11 @@ def _server() -> Iterator[Finding]:
             % {"encoding": encoding},
             _("Make a new one with ENCODING 'UTF8', and restore into it."),
         )
-    yield from _skewed(there, timezone.now())
+    yield from _check_clock(there, timezone.now())
 
 
-def _skewed(there: datetime, here: datetime) -> Iterator[Finding]:
-    if abs(there - here) > SKEW:
+def _check_clock(there: datetime, here: datetime) -> Iterator[Finding]:
+    if abs(there - here) > MAX_CLOCK_SKEW:
         yield Finding(
             "doctor.clock",
             _("The clock here and that of the database server are %(seconds)d seconds apart.")
@@ -100,14 +100,14 @@ def _skewed(there: datetime, here: datetime) -> Iterator[Finding]:
         )
 
 
-def _said(question: str) -> Any:
+def _query_value(question: str) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(question)
         return cursor.fetchone()[0]
 
 
-def _file() -> Iterator[Finding]:
-    if kind := is_far(settings.PORTAL_DATA):
+def _check_file() -> Iterator[Finding]:
+    if kind := network_filesystem(settings.PORTAL_DATA):
         yield Finding(
             "doctor.far-database",
             _("The database is a file on a network disk (%(kind)s), where its locks do not hold.")
@@ -124,11 +124,11 @@ def check_redis() -> Iterator[Finding]:
     if not settings.REDIS_URL:
         return
     try:
-        if _comes_back():
+        if _delivers_messages():
             return
         why = _("what was published did not arrive")
     except (RedisError, OSError, ValueError) as error:
-        why = in_a_line(error)
+        why = short_message(error)
     yield Finding(
         "doctor.redis",
         _("Redis cannot be used: %(why)s. Logs and states on pages come late.") % {"why": why},
@@ -136,7 +136,7 @@ def check_redis() -> Iterator[Finding]:
     )
 
 
-def _comes_back() -> bool:
+def _delivers_messages() -> bool:
     """Return whether a published message reaches a listener."""
     name, over = f"bindery-doctor-{secrets.token_hex(8)}", time.monotonic() + SECONDS
     with (
@@ -155,20 +155,22 @@ def _comes_back() -> bool:
 
 
 MOUNTS = Path("/proc/self/mounts")
-FAR = frozenset({"nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "lustre", "fuse.sshfs"})
-FEW_GB = 1.0
+NETWORK_FILESYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "lustre", "fuse.sshfs"}
+)
+MIN_FREE_GB = 1.0
 
 
 def check_disk() -> Iterator[Finding]:
     """Yield findings if the data folder or the disk of environments is nearly full."""
     free = shutil.disk_usage(settings.PORTAL_DATA).free / 1e9
-    if free < FEW_GB:
+    if free < MIN_FREE_GB:
         yield Finding(
             "doctor.data-folder",
             _("Only %(free).1f GB are free where the portal keeps its data.") % {"free": free},
             _("Make room: a full disk ends builds, and a database that is a file stands still."),
         )
-    if capacity.is_short():
+    if capacity.is_disk_nearly_full():
         yield Finding(
             "doctor.disk",
             _("The disk of environments and people's files is nearly full: new builds wait."),
@@ -176,22 +178,22 @@ def check_disk() -> Iterator[Finding]:
         )
 
 
-def is_far(path: Path, mounts: Path = MOUNTS) -> str:
+def network_filesystem(path: Path, mounts: Path = MOUNTS) -> str:
     """Return the kind of network disk that a path is on; "" for a local disk."""
     lines = (line.split() for line in mounts.read_text().splitlines())
     above = [(point, kind) for _device, point, kind, *_rest in lines if path.is_relative_to(point)]
     _point, kind = max(above, key=lambda each: len(each[0]), default=("", ""))
-    return kind if kind in FAR else ""
+    return kind if kind in NETWORK_FILESYSTEMS else ""
 
 
-NAMED = 5
+MAX_NAMES = 5
 
 
 def check_installation() -> Iterator[Finding]:
     """Yield findings if database and data do not fit, and on what is another's or nobody's."""
-    verdict = ownership.judge()
-    if verdict not in {Verdict.FITS, Verdict.GIVE}:
-        said = in_words(ownership.PART, verdict.value)
+    verdict = ownership.compare()
+    if verdict not in {OwnershipStatus.MATCHES, OwnershipStatus.UNASSIGNED}:
+        said = describe_problem(ownership.PART, verdict.value)
         yield Finding(said.id, said.message, said.hint)
         return
     backend = get_backend()
@@ -203,8 +205,8 @@ def check_installation() -> Iterator[Finding]:
         )
         hint = _("They are left alone. Give each portal a namespace of its own.")
         yield Finding("doctor.foreign", message % _named(others), hint, advice=True)
-    there = backend.found()
-    if nobodys := sorted(there.volumes - known(there).volumes):
+    there = backend.inventory()
+    if nobodys := sorted(there.volumes - having_rows(there).volumes):
         message = ngettext(
             "%(count)d volume belongs to nobody that the database knows: %(names)s.",
             "%(count)d volumes belong to nobody that the database knows: %(names)s.",
@@ -215,4 +217,4 @@ def check_installation() -> Iterator[Finding]:
 
 
 def _named(names: Sequence[str]) -> dict[str, object]:
-    return {"count": len(names), "names": ", ".join(names[:NAMED])}
+    return {"count": len(names), "names": ", ".join(names[:MAX_NAMES])}

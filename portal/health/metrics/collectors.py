@@ -28,7 +28,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from portal.lib.logs.requests import NOTEBOOK, Asked
+from portal.lib.logs.requests import NOTEBOOK, RequestTrace
 from portal.models import User
 from sessions.lifecycle import queue
 from sessions.models import Build, Capacity, Heartbeat, Project, Session, Tally
@@ -36,7 +36,7 @@ from sessions.states import BUILD_ACTIVE, SESSION_LIVE, SessionState
 from sessions.statistics import counters, overview
 
 REGISTRY = CollectorRegistry()
-BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series each, of no use
 ProcessCollector(registry=REGISTRY)
@@ -50,7 +50,7 @@ _seconds = Histogram(
     "bindery_http_request_seconds",
     "Time until an answer began, by the name of its address.",
     ["route"],
-    buckets=BOUNDS,
+    buckets=BUCKETS,
     registry=REGISTRY,
 )
 _gateway = Counter(
@@ -68,115 +68,117 @@ _sockets = Gauge(
 )
 
 
-def begun(asked: Asked) -> None:
+def count_start(trace: RequestTrace) -> None:
     """Count an answer that begins, or a socket that is open."""
-    if asked.is_open_socket:
-        _sockets.labels(_to(asked)).inc()
+    if trace.is_open_socket:
+        _sockets.labels(_socket_target(trace)).inc()
 
 
-def ended(asked: Asked) -> None:
+def count_end(trace: RequestTrace) -> None:
     """Count an answer or a socket that has ended."""
-    status = f"{asked.status // 100}xx"
-    if asked.is_open_socket:
-        _sockets.labels(_to(asked)).dec()
-    if asked.route == NOTEBOOK:
-        _gateway.labels(asked.kind, status).inc()
-    elif asked.kind == "http":
-        route = _route(asked)
+    status = f"{trace.status // 100}xx"
+    if trace.is_open_socket:
+        _sockets.labels(_socket_target(trace)).dec()
+    if trace.route == NOTEBOOK:
+        _gateway.labels(trace.kind, status).inc()
+    elif trace.kind == "http":
+        route = _route(trace)
         _requests.labels(route, status).inc()
-        _seconds.labels(route).observe(asked.seconds)
+        _seconds.labels(route).observe(trace.seconds)
 
 
-def _to(asked: Asked) -> str:
-    return "notebook" if asked.route == NOTEBOOK else "page"
+def _socket_target(trace: RequestTrace) -> str:
+    return "notebook" if trace.route == NOTEBOOK else "page"
 
 
-def _route(asked: Asked) -> str:
+def _route(trace: RequestTrace) -> str:
     """Count the admin as one route: it has hundreds of addresses and few users."""
-    return "admin" if asked.route.startswith("admin:") else asked.route
+    return "admin" if trace.route.startswith("admin:") else trace.route
 
 
 GB = 10**9
-SILENT = timedelta(minutes=15)
+SILENT_AFTER = timedelta(minutes=15)
 """A notebook that has not reported its activity for so long counts as neither idle nor busy."""
 
 
 def current_values() -> Iterator[Metric]:
     """Yield all current values. Raises `django.db.DatabaseError`."""
-    now = overview.now()
-    yield _by("notebooks", "Sessions that are on their way, running or being stopped.", "state",
+    now = overview.current_usage()
+    yield _labelled_gauge("notebooks", "Sessions that are on their way, running or being stopped.", "state",
               dict.fromkeys(SESSION_LIVE, 0) | now.states)  # fmt: skip
-    yield _one("promised_cpus", "CPUs that notebooks are guaranteed.", now.cpu)
-    yield _one("promised_memory_bytes", "Memory that they are guaranteed.", now.memory_gb * GB)
-    yield _one("promised_gpus", "GPUs that they have or wait for.", now.gpu)
-    if now.there_is:
-        yield from _capacity(now.there_is)
+    yield _gauge("promised_cpus", "CPUs that notebooks are guaranteed.", now.cpu)
+    yield _gauge("promised_memory_bytes", "Memory that they are guaranteed.", now.memory_gb * GB)
+    yield _gauge("promised_gpus", "GPUs that they have or wait for.", now.gpu)
+    if now.capacity:
+        yield from _capacity(now.capacity)
     yield from _builds()
     yield from _notebooks()
     yield from _people()
     yield from _queue()
     ages = {beat.name: _age(beat.at) for beat in Heartbeat.objects.all()}
-    yield _by("heartbeat_age_seconds", "Since the last sign of life of watch and its chores.",
+    yield _labelled_gauge("heartbeat_age_seconds", "Since the last sign of life of watch and its chores.",
               "name", ages)  # fmt: skip
 
 
-def _capacity(there_is: Capacity) -> Iterator[Metric]:
+def _capacity(capacity: Capacity) -> Iterator[Metric]:
     """Leave out values that the back end may not read."""
     scaled = (
-        ("capacity_cpus", "CPUs of all machines together.", there_is.cpu, 1),
-        ("capacity_memory_bytes", "Memory of all machines together.", there_is.memory_gb, GB),
-        ("capacity_gpus", "GPUs of all machines together.", there_is.gpu, 1),
-        ("disk_bytes", "The disk of environments and people's files.", there_is.disk_gb, GB),
-        ("disk_free_bytes", "What is free of it.", there_is.disk_free_gb, GB),
+        ("capacity_cpus", "CPUs of all machines together.", capacity.cpu, 1),
+        ("capacity_memory_bytes", "Memory of all machines together.", capacity.memory_gb, GB),
+        ("capacity_gpus", "GPUs of all machines together.", capacity.gpu, 1),
+        ("disk_bytes", "The disk of environments and people's files.", capacity.disk_gb, GB),
+        ("disk_free_bytes", "What is free of it.", capacity.disk_free_gb, GB),
     )
     for name, text, value, scale in scaled:
         if value is not None:
-            yield _one(name, text, value * scale)
-    yield _one("capacity_age_seconds", "Since all this was seen last.", _age(there_is.at))
+            yield _gauge(name, text, value * scale)
+    yield _gauge("capacity_age_seconds", "Since all this was seen last.", _age(capacity.at))
 
 
 def _builds() -> Iterator[Metric]:
     rows = Build.objects.active().order_by().values_list("state").annotate(Count("pk"))
     states: dict[str, float] = {**dict.fromkeys(BUILD_ACTIVE, 0), **dict(rows)}
-    yield _by("active_builds", "Builds that wait for a place or are under way.", "state", states)
+    yield _labelled_gauge(
+        "active_builds", "Builds that wait for a place or are under way.", "state", states
+    )
 
 
 def _notebooks() -> Iterator[Metric]:
-    silent = Q(asked=None) | Q(asked__lt=timezone.now() - SILENT)
-    silent &= Q(ready__lt=timezone.now() - SILENT)
+    silent = Q(asked=None) | Q(asked__lt=timezone.now() - SILENT_AFTER)
+    silent &= Q(ready__lt=timezone.now() - SILENT_AFTER)
     ready = Session.objects.filter(state=SessionState.READY).aggregate(
         busy=Count("pk", filter=Q(busy=True)),
         silent=Count("pk", filter=silent),
         people=Count("project__owner", distinct=True),
     )
-    yield _one("busy_notebooks", "Notebooks in which a kernel computes.", ready["busy"])
-    yield _one(
+    yield _gauge("busy_notebooks", "Notebooks in which a kernel computes.", ready["busy"])
+    yield _gauge(
         "silent_notebooks",
-        f"Notebooks that have not said for {SILENT.seconds // 60} minutes what they do.",
+        f"Notebooks that have not said for {SILENT_AFTER.seconds // 60} minutes what they do.",
         ready["silent"],
     )
-    yield _one("people_with_notebooks", "People with a running notebook.", ready["people"])
+    yield _gauge("people_with_notebooks", "People with a running notebook.", ready["people"])
 
 
 def _people() -> Iterator[Metric]:
     people = User.objects.filter(is_active=True).count()
-    yield _one("people", "Accounts that are not disabled.", people)
-    yield _one("projects", "Projects, running or not.", Project.objects.existing().count())
-    aside = Project.objects.set_aside().count()
-    yield _one("restorable_projects", "Deleted projects that can be restored.", aside)
+    yield _gauge("people", "Accounts that are not disabled.", people)
+    yield _gauge("projects", "Projects, running or not.", Project.objects.existing().count())
+    aside = Project.objects.restorable().count()
+    yield _gauge("restorable_projects", "Deleted projects that can be restored.", aside)
 
 
 def _queue() -> Iterator[Metric]:
-    length, age = queue.waiting()
-    yield _one("queue_length", "Tasks that no worker has taken yet.", length)
-    yield _one("queue_age_seconds", "How long the oldest of them waits; 0 without one.", age)
+    length, age = queue.backlog()
+    yield _gauge("queue_length", "Tasks that no worker has taken yet.", length)
+    yield _gauge("queue_age_seconds", "How long the oldest of them waits; 0 without one.", age)
 
 
-def _one(name: str, text: str, value: float) -> Metric:
+def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"bindery_{name}", text, value=value)
 
 
-def _by(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+def _labelled_gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(f"bindery_{name}", text, labels=[label])
     for key, value in sorted(values.items()):
         family.add_metric([str(key)], value)
@@ -191,16 +193,16 @@ LABEL = re.compile(r'(\w+)="([^"]*)"')
 INFINITE = "+Inf"
 
 
-class Meaning(NamedTuple):
+class MetricDescription(NamedTuple):
     """A metric's type and help text.
 
-    ``beginnings`` are label sets that exist from the start, at zero, so that the first event counts
-    as an increase.
+    ``initial_labels`` are label sets that exist from the start, at zero, so that the first event
+    counts as an increase.
     """
 
     kind: str
     help: str
-    beginnings: tuple[str, ...] = ()
+    initial_labels: tuple[str, ...] = ()
 
 
 _OUTCOMES = tuple(f'outcome="{one}"' for one in ("ready", "failed", "cancelled"))
@@ -208,25 +210,25 @@ _ENDS = ('outcome="stopped"', 'outcome="failed"')
 _BUILDS = tuple(f'outcome="{one}",pack="other"' for one in ("built", "failed", "cancelled"))
 
 METRICS = {
-    counters.LAUNCHES: Meaning(
+    counters.LAUNCHES: MetricDescription(
         "counter", "Launches that have ended with a running notebook, or without.", _OUTCOMES
     ),
-    counters.ENDS: Meaning(
+    counters.NOTEBOOKS_ENDED: MetricDescription(
         "counter", "Notebooks that ran and run no more: as they were told, or by a failure.", _ENDS
     ),
-    counters.BUILDS: Meaning(
+    counters.BUILDS: MetricDescription(
         "counter", "Builds that have ended, by the kind of repository.", _BUILDS
     ),
-    counters.REMOVED: Meaning(
+    counters.REMOVED: MetricDescription(
         "counter", "What the portal has removed by its own rules; projects are the culled ones."
     ),
-    counters.REMOVED_BYTES: Meaning(
+    counters.REMOVED_BYTES: MetricDescription(
         "counter", "Bytes of what the portal has removed by its own rules, where they are known."
     ),
-    counters.LAUNCH_SECONDS: Meaning(
+    counters.LAUNCH_SECONDS: MetricDescription(
         "histogram", "Time of a launch: waiting for its environment, and spawning its notebook."
     ),
-    counters.BUILD_SECONDS: Meaning(
+    counters.BUILD_SECONDS: MetricDescription(
         "histogram", "Time of a build from its start to its end; cancelled ones are left out."
     ),
 }
@@ -238,7 +240,7 @@ def totals() -> Iterator[Metric]:
     for name, meaning in METRICS.items():
         family = Metric(f"bindery_{name}", meaning.help, meaning.kind)
         add = _add_counter if meaning.kind == "counter" else _add_histogram
-        beginnings = {(name, labels): 0.0 for labels in meaning.beginnings}
+        beginnings = {(name, labels): 0.0 for labels in meaning.initial_labels}
         add(family, name, beginnings | rows)
         yield family
 
@@ -247,15 +249,18 @@ Rows = dict[tuple[str, str], float]
 
 
 def _add_counter(family: Metric, name: str, rows: Rows) -> None:
-    for labels, value in sorted(_of(rows, name).items()):
-        family.add_sample(f"{family.name}_total", _read(labels), value)
+    for labels, value in sorted(_samples_of(rows, name).items()):
+        family.add_sample(f"{family.name}_total", _parse_labels(labels), value)
 
 
 def _add_histogram(family: Metric, name: str, rows: Rows) -> None:
-    buckets = [(_read(labels), value) for labels, value in _of(rows, f"{name}_bucket").items()]
-    sums = _of(rows, f"{name}_sum")
-    for labels, count in sorted(_of(rows, f"{name}_count").items()):
-        own = _read(labels)
+    buckets = [
+        (_parse_labels(labels), value)
+        for labels, value in _samples_of(rows, f"{name}_bucket").items()
+    ]
+    sums = _samples_of(rows, f"{name}_sum")
+    for labels, count in sorted(_samples_of(rows, f"{name}_count").items()):
+        own = _parse_labels(labels)
         mine = [each for each in buckets if own.items() <= each[0].items()]
         for bucket, value in sorted(mine, key=lambda each: float(each[0]["le"])):
             family.add_sample(f"{family.name}_bucket", bucket, value)
@@ -264,9 +269,9 @@ def _add_histogram(family: Metric, name: str, rows: Rows) -> None:
         family.add_sample(f"{family.name}_sum", own, sums.get(labels, 0.0))
 
 
-def _of(rows: Rows, metric: str) -> dict[str, float]:
+def _samples_of(rows: Rows, metric: str) -> dict[str, float]:
     return {labels: value for (name, labels), value in rows.items() if name == metric}
 
 
-def _read(labels: str) -> dict[str, str]:
+def _parse_labels(labels: str) -> dict[str, str]:
     return dict(LABEL.findall(labels))

@@ -20,38 +20,38 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from keys.authentication import bearer
+from keys.authentication import bearer_token
 from portal.health import checks
-from portal.lib.logs.requests import present
+from portal.lib.logs.requests import current_trace
 
 from . import collectors
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
-def text() -> bytes:
+def render_metrics() -> bytes:
     """Return this process's counts, and the database's metrics if it can be reached."""
     return generate_latest(collectors.REGISTRY) + generate_latest(_registry)
 
 
-class _Rows(Collector):
+class _DatabaseCollector(Collector):
     def collect(self) -> Iterable[Metric]:
-        found = _found()
+        found = _collect_from_database()
         yield _gauge(
             "bindery_database_up", "Whether the database answers.", float(found is not None)
         )
         yield from found or []
-        yield from _parts()
+        yield from _part_metrics()
 
 
-def _found() -> list[Metric] | None:
+def _collect_from_database() -> list[Metric] | None:
     try:
         return [*collectors.totals(), *collectors.current_values()]
     except (DatabaseError, InterfaceError):
         return None
 
 
-def _parts() -> Iterator[Metric]:
+def _part_metrics() -> Iterator[Metric]:
     """Report each part as ``/health`` does."""
     up = GaugeMetricFamily(
         "bindery_part_up", "Whether a part of the portal works.", labels=["part"]
@@ -59,7 +59,7 @@ def _parts() -> Iterator[Metric]:
     since = GaugeMetricFamily(
         "bindery_part_since_seconds", "When it began to be as it is (Unix time).", labels=["part"]
     )
-    for part, state in sorted(checks.states().items()):
+    for part, state in sorted(checks.part_states().items()):
         up.add_metric([part], float(not state.problem))
         since.add_metric([part], state.since.timestamp())
     yield from (up, since)
@@ -70,15 +70,15 @@ def _gauge(name: str, help_: str, value: float) -> Metric:
 
 
 _registry = CollectorRegistry(auto_describe=False)
-_registry.register(_Rows())
+_registry.register(_DatabaseCollector())
 
 
 PATH = "/metrics"
-MAY = "notebook_sessions.view_session"
-PLAIN = "text/plain; charset=utf-8"
+VIEW_PERMISSION = "notebook_sessions.view_session"
+PLAIN_TEXT = "text/plain; charset=utf-8"
 
 
-class ByToken(MiddlewareMixin):
+class MetricsTokenAuth(MiddlewareMixin):
     """Middleware that answers ``/metrics`` for a bearer token, before all other middleware.
 
     Prometheus asks each process by its own address, which is none of the portal's hosts, and the
@@ -86,10 +86,10 @@ class ByToken(MiddlewareMixin):
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        token = bearer(request.headers.get("Authorization", ""))
+        token = bearer_token(request.headers.get("Authorization", ""))
         if request.path_info != PATH or not token:
             return None
-        if asked := present():
+        if asked := current_trace():
             asked.route = "metrics"
         return _by_token(request, token)
 
@@ -121,15 +121,20 @@ def metrics(request: HttpRequest) -> HttpResponse:
 def _is_staff(request: HttpRequest) -> bool:
     try:
         user = request.user
-        return user.is_authenticated and user.may_enter and user.is_staff and user.has_perm(MAY)
+        return (
+            user.is_authenticated
+            and user.may_enter
+            and user.is_staff
+            and user.has_perm(VIEW_PERMISSION)
+        )
     except (DatabaseError, InterfaceError):
         return False
 
 
 def _scrape() -> HttpResponse:
-    return HttpResponse(text(), content_type=CONTENT_TYPE)
+    return HttpResponse(render_metrics(), content_type=CONTENT_TYPE)
 
 
 def _refusal(status: int, sentence: str) -> HttpResponse:
     headers = {"WWW-Authenticate": "Bearer"}
-    return HttpResponse(f"{sentence}\n", status=status, content_type=PLAIN, headers=headers)
+    return HttpResponse(f"{sentence}\n", status=status, content_type=PLAIN_TEXT, headers=headers)

@@ -14,65 +14,65 @@ from contextvars import ContextVar
 REFERENCE = "reference"
 
 _NOTHING: Mapping[str, int | str] = {}
-_said: ContextVar[Mapping[str, int | str]] = ContextVar("said with each line", default=_NOTHING)
+_fields: ContextVar[Mapping[str, int | str]] = ContextVar("said with each line", default=_NOTHING)
 
 
-def said() -> Mapping[str, int | str]:
+def current_fields() -> Mapping[str, int | str]:
     """Return the fields to write with a line that is logged now."""
-    return _said.get()
+    return _fields.get()
 
 
 def reference() -> str:
     """Return the reference of the current request or task; the log has the rest under it.
 
-    Outside of one, return a fresh reference, which `about` can bind to what is logged.
+    Outside of one, return a fresh reference, which `bound_fields` can bind to what is logged.
     """
-    return str(said().get(REFERENCE) or _fresh())
+    return str(current_fields().get(REFERENCE) or _new_reference())
 
 
 @contextmanager
-def begun(**numbers: int | str) -> Iterator[str]:
+def log_scope(**fields: int | str) -> Iterator[str]:
     """Begin something with a reference of its own; at its end, restore the fields of before.
 
-    Yields the reference. ``numbers`` are fields as in `about`.
+    Yields the reference. ``numbers`` are fields as in `bound_fields`.
     """
-    before = said()
+    before = current_fields()
     try:
-        yield begin(**numbers)
+        yield begin_log_scope(**fields)
     finally:
-        _said.set(before)
+        _fields.set(before)
 
 
-def begin(**numbers: int | str) -> str:
-    """Begin something whose end is reported by `end`, and return its reference."""
-    number = _fresh()
-    _said.set({REFERENCE: number, **numbers})
+def begin_log_scope(**fields: int | str) -> str:
+    """Begin something whose end is reported by `end_log_scope`, and return its reference."""
+    number = _new_reference()
+    _fields.set({REFERENCE: number, **fields})
     return number
 
 
-def end() -> None:
-    """End what `begin` began: log lines carry no fields any more."""
-    _said.set(_NOTHING)
+def end_log_scope() -> None:
+    """End what `begin_log_scope` began: log lines carry no fields any more."""
+    _fields.set(_NOTHING)
 
 
 @contextmanager
-def about(**numbers: int | str) -> Iterator[None]:
+def bound_fields(**fields: int | str) -> Iterator[None]:
     """Bind fields to the lines logged meanwhile, such as ``session=17``; never a person's name."""
-    before = said()
-    _said.set({**before, **numbers})
+    before = current_fields()
+    _fields.set({**before, **fields})
     try:
         yield
     finally:  # keep fields that were noted meanwhile
-        ours = {name: before[name] for name in numbers if name in before}
-        others = {name: value for name, value in said().items() if name not in numbers}
-        _said.set({**others, **ours})
+        ours = {name: before[name] for name in fields if name in before}
+        others = {name: value for name, value in current_fields().items() if name not in fields}
+        _fields.set({**others, **ours})
 
 
-def note(**numbers: int | str) -> None:
+def bind_fields(**fields: int | str) -> None:
     """Bind fields until the request or task ends; does nothing outside of one."""
-    if REFERENCE in said():
-        _said.set({**said(), **numbers})
+    if REFERENCE in current_fields():
+        _fields.set({**current_fields(), **fields})
 
 
-def _fresh() -> str:
+def _new_reference() -> str:
     return secrets.token_hex(4)

@@ -11,9 +11,9 @@ masked before it is written.
 
 Format log lines for people or as JSON, for every process of the portal.
 
-`configuration` makes `settings.LOGGING`. Libraries use `logging` as we do, so one formatter serves
-all. `prefixed` and `as_object` are how `manage.py up` relays the output of its processes in the
-same format.
+`logging_config` makes `settings.LOGGING`. Libraries use `logging` as we do, so one formatter serves
+all. `with_prefix` and `as_json_line` are how `manage.py up` relays the output of its processes in
+the same format.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from .context import REFERENCE, said
+from .context import REFERENCE, current_fields
 
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad"  # controls; tabs and line feeds are left
     "\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2"
     "\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
@@ -41,25 +41,25 @@ EMOJI = "\u200d\ufe0e\ufe0f"
 """Characters that choose how an emoji is drawn: programs write many, and they hide nothing."""
 
 
-def visible(text: str, kept: str = "") -> str:
+def escape_invisible(text: str, kept: str = "") -> str:
     """Return the text with invisible characters escaped, such as ``\\x1b`` or ``\\u202e``.
 
     Tabs, line feeds and the characters in ``kept`` stay.
     """
-    return _UNSEEN.sub(lambda found: found[0] if found[0] in kept else _escaped(found), text)
+    return _INVISIBLE.sub(lambda found: found[0] if found[0] in kept else _escaped(found), text)
 
 
 def one_line(text: str) -> str:
-    """Return the text on one line: like `visible`, with ``\\n`` for each line feed."""
-    return visible(text.rstrip("\n")).replace("\n", "\\n")
+    """Return the text on one line: like `escape_invisible`, with ``\\n`` for each line feed."""
+    return escape_invisible(text.rstrip("\n")).replace("\n", "\\n")
 
 
 def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape", "surrogatepass").decode()
 
 
-HIDDEN = "…"
-SHORTEST = 8
+MASK = "…"
+MIN_SECRET_LENGTH = 8
 """Least length of a secret to search for literally; a shorter one would be found in any text."""
 
 _PRIVATE_KEY = re.compile(
@@ -67,7 +67,7 @@ _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.DOTALL,
 )
-_SHAPES = (
+_SECRET_PATTERNS = (
     # The portal's tokens, and anything that a header calls a token.
     r"\bbdy_[\w-]+",
     r"(?i:(?<=\bbearer )|(?<=\btoken )|(?<=\bbasic ))[\w.~+/=-]{20,}",
@@ -82,28 +82,30 @@ _SHAPES = (
 )
 
 
-def masking(secrets: Iterable[str] = ()) -> Callable[[str], str]:
+def secret_masker(secrets: Iterable[str] = ()) -> Callable[[str], str]:
     """Return a function that replaces every secret in a text by “…”.
 
     It finds secrets by their shape, and those in ``secrets`` literally.
     """
-    known = sorted((re.escape(one) for one in secrets if len(one) >= SHORTEST), reverse=True)
-    shapes = re.compile("|".join([*known, *_SHAPES]))
+    known = sorted(
+        (re.escape(one) for one in secrets if len(one) >= MIN_SECRET_LENGTH), reverse=True
+    )
+    shapes = re.compile("|".join([*known, *_SECRET_PATTERNS]))
     # Keys first: their lines belong together, and another pattern would take the first one away.
-    return lambda text: shapes.sub(HIDDEN, _PRIVATE_KEY.sub(HIDDEN, text))
+    return lambda text: shapes.sub(MASK, _PRIVATE_KEY.sub(MASK, text))
 
 
 FORMS = frozenset({"line", "json"})
 LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
-FIGURES = ("method", "route", "status", "milliseconds")
+EXTRA_FIELDS = ("method", "route", "status", "milliseconds")
 """Attributes that a record may carry through ``extra``; Django's records carry whole requests."""
-TALKATIVE = ("uvicorn.error", "websockets", "kubernetes.client.rest", "django.db.backends")
+VERBOSE_LOGGERS = ("uvicorn.error", "websockets", "kubernetes.client.rest", "django.db.backends")
 """Loggers that write whole messages at level DEBUG, with what people type and with secrets."""
 
 Event = MutableMapping[str, Any]
 
 
-def configuration(form: str, level: str, secrets: Iterable[str] = ()) -> dict[str, Any]:
+def logging_config(form: str, level: str, secrets: Iterable[str] = ()) -> dict[str, Any]:
     """Return Django's ``LOGGING`` for any process of the portal."""
     quiet = level if level != "DEBUG" else "INFO"
     ours: dict[str, Any] = {"handlers": [], "propagate": True}
@@ -111,11 +113,15 @@ def configuration(form: str, level: str, secrets: Iterable[str] = ()) -> dict[st
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "ours": {"()": "portal.lib.logs.formats.Lines", "form": form, "secrets": [*secrets]}
+            "ours": {
+                "()": "portal.lib.logs.formats.LogFormatter",
+                "form": form,
+                "secrets": [*secrets],
+            }
         },
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "ours"}},
         "loggers": {
-            **{name: {"level": quiet} for name in TALKATIVE},
+            **{name: {"level": quiet} for name in VERBOSE_LOGGERS},
             "uvicorn": ours,  # it comes with handlers of its own
             "uvicorn.access": {**ours, "level": "WARNING"},  # its lines lack the reference
             "portal.lib.logs.requests": {"level": "INFO"},  # PORTAL_LOG_REQUESTS turns it on
@@ -126,37 +132,37 @@ def configuration(form: str, level: str, secrets: Iterable[str] = ()) -> dict[st
     }
 
 
-class Lines(logging.Formatter):
+class LogFormatter(logging.Formatter):
     """The formatter: writes any record in the chosen form, with secrets masked."""
 
     def __init__(self, form: str, secrets: Iterable[str]) -> None:
         super().__init__()
         self._is_json = form == "json"
-        self._mask = masking(secrets)
-        self._part = part(sys.argv)
+        self._mask = secret_masker(secrets)
+        self._part = process_name(sys.argv)
 
     def format(self, record: logging.LogRecord) -> str:
         head = {"time": _time(record), "level": record.levelname, "logger": record.name}
-        event = {name: self._cleared(value) for name, value in self._event(record).items()}
+        event = {name: self._redact(value) for name, value in self._event(record).items()}
         return (
             as_json(head | {"part": self._part}, event) if self._is_json else _as_line(head, event)
         )
 
     def _event(self, record: logging.LogRecord) -> Event:
         """Return the message, then the reference, the other fields and the figures."""
-        figures = {name: getattr(record, name) for name in FIGURES if hasattr(record, name)}
-        about = sorted(said().items(), key=lambda each: each[0] != REFERENCE)
+        figures = {name: getattr(record, name) for name in EXTRA_FIELDS if hasattr(record, name)}
+        about = sorted(current_fields().items(), key=lambda each: each[0] != REFERENCE)
         event = {"event": record.getMessage(), **dict(about), **figures}
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)
         return event
 
-    def _cleared(self, value: Any) -> Any:
+    def _redact(self, value: Any) -> Any:
         """Mask secrets in a text, and escape invisible characters."""
-        return visible(self._mask(value)) if isinstance(value, str) else value
+        return escape_invisible(self._mask(value)) if isinstance(value, str) else value
 
 
-def part(arguments: Sequence[str]) -> str:
+def process_name(arguments: Sequence[str]) -> str:
     """Return the name of this process: ``web``, ``worker``, ``watch``, or the command."""
     if not arguments or not arguments[0].endswith("manage.py"):
         return "web"
@@ -186,12 +192,12 @@ def _time(record: logging.LogRecord) -> str:
 LOGGER = "portal.run.supervisor"
 
 
-def prefixed(part: str, text: str) -> str:
+def with_prefix(part: str, text: str) -> str:
     """Return a line for people: which process wrote it, then its text."""
-    return f"{part:>6} | {visible(text)}"
+    return f"{part:>6} | {escape_invisible(text)}"
 
 
-def as_object(part: str, text: str) -> str:
+def as_json_line(part: str, text: str) -> str:
     """Return a line for programs: a JSON object as it is, any other text as the message of one.
 
     Other text is, for instance, an interpreter's last words.
@@ -201,4 +207,4 @@ def as_object(part: str, text: str) -> str:
     time = datetime.now(UTC).isoformat(timespec="milliseconds")
     level = logging.getLevelName(logging.WARNING)
     head = {"time": time, "level": level, "logger": LOGGER, "part": part}
-    return as_json(head, {"event": visible(text)})
+    return as_json(head, {"event": escape_invisible(text)})

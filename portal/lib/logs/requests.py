@@ -1,15 +1,17 @@
 """Bind references to the log lines of requests and tasks.
 
-`Requests` is the outermost layer in `portal.asgi`, around portal and gateway alike. It gives every
-request a reference, which stands in all its log lines and in the answer as ``X-Reference``. When an
-answer begins and when it has ended, it calls those who count and those who log.
+`RequestsMiddleware` is the outermost layer in `portal.asgi`, around portal and gateway alike. It
+gives every request a reference, which stands in all its log lines and in the answer as
+``X-Reference``. When an answer begins and when it has ended, it calls those who count and those who
+log.
 
-`Person` is middleware: it binds the number of the person to the log lines, and notes which page
-the request is for. The person is looked up only once something reads ``request.user``, so a page
-that does not need them makes no query.
+`PersonMiddleware` is middleware: it binds the number of the person to the log lines, and notes
+which page the request is for. The person is looked up only once something reads ``request.user``,
+so a page that does not need them makes no query.
 
-`listen` does the same for tasks, by the queue's own signals, so that no task can forget it. A
-task's lines say which rows it is about: an argument ``session_id`` becomes the field ``session``.
+`connect_task_signals` does the same for tasks, by the queue's own signals, so that no task can
+forget it. A task's lines say which rows it is about: an argument ``session_id`` becomes the field
+``session``.
 """
 
 from __future__ import annotations
@@ -35,13 +37,15 @@ log = logging.getLogger(__name__)
 HEADER = b"x-reference"
 NOTEBOOK, OTHER = "notebook", "other"
 """Routes for requests that match no address of the portal: notebooks' hosts, and all others."""
-BEGINS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
-OPENED, REFUSED, LEFT, FAILED = 101, 403, 499, 500
-"""``LEFT``: the client left before the answer, which is no error of ours."""
+RESPONSE_STARTS = frozenset(
+    {"http.response.start", "websocket.http.response.start", "websocket.accept"}
+)
+OPENED, REFUSED, CLIENT_LEFT, FAILED = 101, 403, 499, 500
+"""``CLIENT_LEFT``: the client left before the answer, which is no error of ours."""
 
 
 @dataclass
-class Asked:
+class RequestTrace:
     """One request or WebSocket.
 
     ``kind`` is ``http`` or ``websocket``. ``route`` is the name of the URL pattern, one of a fixed
@@ -55,7 +59,7 @@ class Asked:
     status: int = 0
     seconds: float = 0.0
 
-    def answered(self, status: int) -> None:
+    def mark_started(self, status: int) -> None:
         """Note that the answer begins now; only the first call counts."""
         if not self.status:
             self.status, self.seconds = status, monotonic() - self.began
@@ -65,97 +69,101 @@ class Asked:
         return self.status == OPENED
 
 
-Told = Callable[[Asked], None]
-_present: ContextVar[Asked | None] = ContextVar("asked", default=None)
+RequestListener = Callable[[RequestTrace], None]
+_current: ContextVar[RequestTrace | None] = ContextVar("asked", default=None)
 
 
-def present() -> Asked | None:
+def current_trace() -> RequestTrace | None:
     """Return the request that is being answered here, or None outside of one."""
-    return _present.get()
+    return _current.get()
 
 
-class Requests:
+class RequestsMiddleware:
     """ASGI middleware that gives each request a reference and reports its answer.
 
     It calls each of ``begins`` when an answer begins, and each of ``ends`` when it has ended.
     """
 
     def __init__(
-        self, inner: Any, *, begins: Iterable[Told] = (), ends: Iterable[Told] = ()
+        self,
+        inner: Any,
+        *,
+        on_start: Iterable[RequestListener] = (),
+        on_end: Iterable[RequestListener] = (),
     ) -> None:
-        self._inner, self._begins, self._ends = inner, tuple(begins), tuple(ends)
+        self._inner, self._begins, self._ends = inner, tuple(on_start), tuple(on_end)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] not in {"http", "websocket"}:
             await self._inner(scope, receive, send)
             return
-        asked = Asked(scope["type"], scope.get("method", "GET"), monotonic())
-        with context.begun() as reference:
-            _present.set(asked)
+        asked = RequestTrace(scope["type"], scope.get("method", "GET"), monotonic())
+        with context.log_scope() as reference:
+            _current.set(asked)
             try:
-                await self._inner(scope, receive, self._marking(send, asked, reference))
+                await self._inner(scope, receive, self._wrap_send(send, asked, reference))
             except Exception:
-                asked.answered(FAILED)
+                asked.mark_started(FAILED)
                 raise
             finally:
-                asked.answered(LEFT)
-                _tell(self._ends, asked)
+                asked.mark_started(CLIENT_LEFT)
+                _notify(self._ends, asked)
 
-    def _marking(self, send: Any, asked: Asked, reference: str) -> Any:
+    def _wrap_send(self, send: Any, trace: RequestTrace, reference: str) -> Any:
         mark = (HEADER, reference.encode())
 
         async def marked(message: Any) -> None:
-            if message["type"] in BEGINS:
+            if message["type"] in RESPONSE_STARTS:
                 others = [each for each in message.get("headers", ()) if each[0].lower() != HEADER]
                 message = {**message, "headers": [*others, mark]}
-                self._begun(asked, message.get("status", OPENED))
+                self._start(trace, message.get("status", OPENED))
             elif message["type"] == "websocket.close":
-                self._begun(asked, REFUSED)
+                self._start(trace, REFUSED)
             await send(message)
 
         return marked
 
-    def _begun(self, asked: Asked, status: int) -> None:
-        if not asked.status:
-            asked.answered(status)
-            _tell(self._begins, asked)
+    def _start(self, trace: RequestTrace, status: int) -> None:
+        if not trace.status:
+            trace.mark_started(status)
+            _notify(self._begins, trace)
 
 
-def write(asked: Asked) -> None:
+def log_request(trace: RequestTrace) -> None:
     """Log a request that has ended; leave out its path and query, which are personal."""
-    figures = {"method": asked.method, "route": asked.route, "status": asked.status}
-    figures["milliseconds"] = round(asked.seconds * 1000)
-    log.info("answered %s", asked.kind, extra=figures)
+    figures = {"method": trace.method, "route": trace.route, "status": trace.status}
+    figures["milliseconds"] = round(trace.seconds * 1000)
+    log.info("answered %s", trace.kind, extra=figures)
 
 
-def _tell(those: tuple[Told, ...], asked: Asked) -> None:
-    for told in those:
-        told(asked)
+def _notify(listeners: tuple[RequestListener, ...], trace: RequestTrace) -> None:
+    for told in listeners:
+        told(trace)
 
 
-class Person(MiddlewareMixin):
+class PersonMiddleware(MiddlewareMixin):
     """Middleware that binds the person and the page to the request's log lines."""
 
     def process_request(self, request: HttpRequest) -> None:
-        request.user = SimpleLazyObject(lambda: _noted(request))  # type: ignore[assignment]
+        request.user = SimpleLazyObject(lambda: _bind_user(request))  # type: ignore[assignment]
 
     def process_view(self, request: HttpRequest, *_view: Any) -> None:
-        asked = present()
+        asked = current_trace()
         if asked and request.resolver_match:
             asked.route = request.resolver_match.view_name or asked.route
 
 
-def _noted(request: HttpRequest) -> Any:
+def _bind_user(request: HttpRequest) -> Any:
     user = get_user(request)
     if user.is_authenticated:
-        context.note(user=user.pk)
+        context.bind_fields(user=user.pk)
     return user
 
 
 NUMBER = "_id"
 
 
-def listen() -> None:
+def connect_task_signals() -> None:
     """Bind references to all tasks of this process from now on."""
     pre_execute.connect(_begin, dispatch_uid="portal.lib.logs")
     post_execute_in_worker.connect(_end, dispatch_uid="portal.lib.logs")
@@ -163,11 +171,11 @@ def listen() -> None:
 
 def _begin(sender: Any, func: Callable[..., Any] | None, task: Mapping[str, Any], **_: Any) -> None:
     numbers = _numbers(func, task["args"]) if func else {}
-    context.begin(task=str(task["func"]), **numbers)
+    context.begin_log_scope(task=str(task["func"]), **numbers)
 
 
 def _end(**_: Any) -> None:
-    context.end()
+    context.end_log_scope()
 
 
 def _numbers(func: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, Any]:

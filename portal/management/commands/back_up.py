@@ -39,13 +39,13 @@ class Command(BaseCommand):
         except BackupError as error:
             raise CommandError(str(error)) from error
         text = _("The backup is in %(folder)s: %(what)s.")
-        self.stdout.write(text % {"folder": target, "what": manifest.amount(made)})
-        for line in manifest.lacking(made, "left_out"):
+        self.stdout.write(text % {"folder": target, "what": manifest.describe_size(made)})
+        for line in manifest.describe_omissions(made, "left_out"):
             self.stdout.write(line)
         if absent := [key for key in KEYS if key not in made.files]:
             text = _("Not in it: %(keys)s. Without them a restore is of little use: keep them too.")
             self.stdout.write(text % {"keys": ", ".join(absent)})
-        if not made.is_whole:
+        if not made.is_complete:
             text = _("The backup is kept, but it is not whole. Missing from it:")
-            lines = [text, *manifest.lacking(made, "missing")]
+            lines = [text, *manifest.describe_omissions(made, "missing")]
             raise CommandError("\n".join(lines), returncode=INCOMPLETE)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from portal.health.doctor.finding import Finding
-from portal.health.doctor.runner import checks, examine
+from portal.health.doctor.runner import all_checks, run_checks
 
 
 class Command(BaseCommand):
@@ -38,7 +38,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json = options["json"]
         found: list[tuple[str, Finding]] = []
-        for check, findings in examine(checks(options["mail_to"], options["patience"])):
+        for check, findings in run_checks(all_checks(options["mail_to"], options["patience"])):
             self._say(check.name, findings)
             found += [(check.name, finding) for finding in findings]
         if self.as_json:

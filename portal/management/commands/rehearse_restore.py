@@ -52,7 +52,10 @@ class Command(BaseCommand):
         source, keep = options["folder"].absolute(), options["keep"]
         url = options["database"]
         made = nullcontext(url) if url else rehearsal.scratch_database(keep=keep)
-        with rehearsal.scratch(options["place"], source, keep=keep) as folder, made as address:
+        with (
+            rehearsal.scratch_folder(options["place"], source, keep=keep) as folder,
+            made as address,
+        ):
             for said in rehearsal.rehearse(source, folder, address, options["keys"]):
                 self.stdout.write(said)
             if keep:
@@ -60,6 +63,6 @@ class Command(BaseCommand):
                 self.stdout.write(_("It is kept: %s") % variables)
 
     def _inspect(self) -> None:
-        if wrong := list(rehearsal.findings()):
+        if wrong := list(rehearsal.find_problems()):
             raise CommandError("\n".join(wrong))
         self.stdout.write(_("Keys open what is sealed, and pages show people what they had."))

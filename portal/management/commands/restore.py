@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from portal.backup import manifest
 from portal.backup.programs import BackupError
-from portal.backup.restore import Restored, restore
+from portal.backup.restore import RestoreResult, restore
 
 INCOMPLETE = 3
 """The exit status if everything is restored except something that could not be unpacked."""
@@ -37,15 +37,15 @@ class Command(BaseCommand):
             done = restore(options["folder"].absolute(), force=options["force"])
         except BackupError as error:
             raise CommandError(str(error)) from error
-        for line in _said(done):
+        for line in _summary(done):
             self.stdout.write(line)
-        if done.lacking:
-            lines = [f"{folder}: {'; '.join(said)}" for folder, said in done.lacking.items()]
+        if done.incomplete:
+            lines = [f"{folder}: {'; '.join(said)}" for folder, said in done.incomplete.items()]
             text = _("All is done, but these could not be unpacked as they were packed:")
             raise CommandError("\n".join([text, *lines]), returncode=INCOMPLETE)
 
 
-def _said(done: Restored) -> list[str]:
+def _summary(done: RestoreResult) -> list[str]:
     words = {"when": done.made.made, "people": done.people, "ended": done.ended}
     lines = [
         _(
@@ -62,9 +62,9 @@ def _said(done: Restored) -> list[str]:
             "Tables that this version does not know were moved to the schema %(schema)s: %(names)s."
         )
         lines.append(text % {"schema": done.schema, "names": ", ".join(done.tables)})
-    if not done.made.is_whole:
+    if not done.made.is_complete:
         lines.append(_("That backup was not whole. Missing from it:"))
-        lines += manifest.lacking(done.made, "missing")
+        lines += manifest.describe_omissions(done.made, "missing")
     if done.erased:
         text = _("These people were erased since then and are back; erase them again: %(names)s.")
         lines.append(text % {"names": ", ".join(done.erased)})

@@ -26,22 +26,22 @@ from django.utils.translation import gettext as _
 from portal.accounts import bootstrap
 from portal.backup import preconditions
 from portal.backup.programs import BackupError
-from portal.lib.datafolder import only_one
-from portal.lib.logs.formats import as_object, prefixed
+from portal.lib.datafolder import exclusive_lock
+from portal.lib.logs.formats import as_json_line, with_prefix
 from portal.run import examples, static_files
-from portal.run.listener import listen, what_is_wrong
-from portal.run.supervisor import Part, supervise
+from portal.run.listener import listen, unhealthy_parts
+from portal.run.supervisor import ManagedProcess, supervise
 from sessions import outages
 from sessions.backends import Problem, get_backend
 from sessions.backends.local import launch
 from sessions.errors import BinderyError
 from sessions.installation import ownership
-from sessions.installation.known import Verdict
+from sessions.installation.known import OwnershipStatus
 from sessions.lifecycle import queue
 from sessions.models import Heartbeat
-from sessions.watch.conditions import in_words
+from sessions.watch.conditions import describe_problem
 
-COMPLAIN_EVERY = 30.0
+WARN_INTERVAL = 30.0
 RECOVERY = 60.0
 """Seconds that the parts have to give a sign of life once the database is back."""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -70,10 +70,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # no part runs yet that would have to end
         _set_variables()
-        _refuse_half()
-        with only_one(), listen() as door, launch.doors() as doors:
+        _refuse_interrupted_restore()
+        with exclusive_lock(), listen() as door, launch.fork_server_sockets() as doors:
             password = self._prepare()
-            supervise(_parts(door, *doors), self._announcement(door, password))
+            supervise(_parts(door, *doors), self._ready_announcer(door, password))
 
     def _prepare(self) -> str:
         """Prepare what the parts need; return the account's password if it was made just now."""
@@ -85,55 +85,55 @@ class Command(BaseCommand):
         try:
             get_backend().prepare()
         except BinderyError as error:
-            self._shout(error.message)
-        for problem in (*get_backend().problems(), *_of_installation()):
-            self._shout(f"{problem.message}\n{problem.hint}")
-        return bootstrap.ensure()
+            self._print_warning(error.message)
+        for problem in (*get_backend().problems(), *_installation_problems()):
+            self._print_warning(f"{problem.message}\n{problem.hint}")
+        return bootstrap.ensure_admin()
 
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
 
-    def _shout(self, text: str) -> None:
+    def _print_warning(self, text: str) -> None:
         line = "!" * 78
         body = "\n".join(f"!!  {each}" for each in text.splitlines() if each.strip())
         self.stderr.write(f"\n{line}\n{body}\n{line}\n")
 
-    def _announcement(self, door: socket.socket, password: str) -> Callable[[], None]:
+    def _ready_announcer(self, listener: socket.socket, password: str) -> Callable[[], None]:
         """Return a function to call repeatedly, until it has said that the portal is ready."""
         ready = _(
             "\nBindery is ready at %(url)s\n%(who)sCtrl-C ends it; notebooks go on running.\n"
         )
-        complain_at = time.monotonic() + COMPLAIN_EVERY
+        complain_at = time.monotonic() + WARN_INTERVAL
         said = False
 
         def announce() -> None:
             nonlocal said, complain_at
             if said:
                 return
-            wrong = what_is_wrong(door)
+            wrong = unhealthy_parts(listener)
             # Problems of these two have been reported, and pages report them to staff.
             said = not wrong.keys() - {"backend", ownership.PART}
             if said:
                 who = _who_may_sign_in(password)
                 self._say(ready % {"url": settings.PORTAL_URL, "who": who})
             elif time.monotonic() >= complain_at:
-                complain_at = time.monotonic() + COMPLAIN_EVERY
+                complain_at = time.monotonic() + WARN_INTERVAL
                 self.stderr.write(_("Bindery is not ready yet: %(why)s") % {"why": wrong})
 
         return announce
 
 
-def _of_installation() -> Iterator[Problem]:
+def _installation_problems() -> Iterator[Problem]:
     """Decide whether database and data belong together, before any part runs."""
     try:
-        verdict = ownership.look()
+        verdict = ownership.check_and_record()
     except (BinderyError, OSError) as error:
         hint = _("It is tried again each minute. Until then nothing unknown is removed.")
         yield Problem("portal.installation", str(error), hint)
         return
-    if verdict != Verdict.FITS:
-        yield in_words(ownership.PART, verdict.value)
+    if verdict != OwnershipStatus.MATCHES:
+        yield describe_problem(ownership.PART, verdict.value)
 
 
 def _who_may_sign_in(password: str) -> str:
@@ -142,13 +142,13 @@ def _who_may_sign_in(password: str) -> str:
         return _("  sign in:  by %(names)s\n") % {
             "names": names or _("nobody; see docs/sign-in.md")
         }
-    words = {"name": bootstrap.USERNAME, "password": password or bootstrap.known()}
+    words = {"name": bootstrap.USERNAME, "password": password or bootstrap.describe_password()}
     return _("  account:  %(name)s\n  password: %(password)s\n") % words
 
 
-def _refuse_half() -> None:
+def _refuse_interrupted_restore() -> None:
     try:
-        preconditions.refuse_half()
+        preconditions.refuse_interrupted()
     except BackupError as error:
         raise CommandError(str(error)) from error
 
@@ -170,28 +170,41 @@ def _keep_database_private() -> None:
         file.chmod(0o600)
 
 
-def _parts(door: socket.socket, inside: socket.socket, outside: socket.socket) -> list[Part]:
+def _parts(
+    listener: socket.socket, inside: socket.socket, outside: socket.socket
+) -> list[ManagedProcess]:
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
     quick = ["--skip-checks"]  # this command has run them
     web = [sys.executable, "-m", "uvicorn", "portal.asgi:application", "--lifespan", "on"]
-    web += ["--app-dir", str(settings.BASE_DIR), "--fd", str(door.fileno())]
+    web += ["--app-dir", str(settings.BASE_DIR), "--fd", str(listener.fileno())]
     web += ["--no-access-log", "--log-level", os.environ["PORTAL_LOG_LEVEL"].lower()]
     web += ["--timeout-graceful-shutdown", "3"]
     web += ["--no-proxy-headers"]  # `portal.asgi` reads them, from trusted proxies only
     web += ["--http", "portal.server.connection:Http"]  # with limits on what strangers send
-    written = as_object if settings.PORTAL_LOG_FORMAT == "json" else prefixed
-    part = partial(Part, written=written)
+    written = as_json_line if settings.PORTAL_LOG_FORMAT == "json" else with_prefix
+    part = partial(ManagedProcess, format_line=written)
     yielding = ["nice", "-n", "5"]  # pages come first: whoever waits for these looks at one
     sick = partial(launch.is_frozen, outside)
-    forks = [*yielding, *launch.server(inside)]
-    fork = part("keepers", forks, descriptors=[inside.fileno()], is_sick=sick)
-    asks = [*yielding, "env", f"{launch.VARIABLE}={outside.fileno()}", *manage, "qcluster", *quick]
-    deaf = _if_known(queue.is_deaf)
+    forks = [*yielding, *launch.fork_server_command(inside)]
+    fork = part("keepers", forks, descriptors=[inside.fileno()], is_stalled=sick)
+    asks = [
+        *yielding,
+        "env",
+        f"{launch.FORK_SERVER_VARIABLE}={outside.fileno()}",
+        *manage,
+        "qcluster",
+        *quick,
+    ]
+    deaf = _unless_database_unavailable(queue.is_stalled)
     return [
-        part("web", web, descriptors=[door.fileno()]),
+        part("web", web, descriptors=[listener.fileno()]),
         *([fork] if settings.PORTAL_BACKEND == "local" else []),
-        part("worker", asks, descriptors=[outside.fileno()], is_sick=deaf),
-        part("watch", [*manage, "watch", *quick], is_sick=_if_known(_is_unwatched)),
+        part("worker", asks, descriptors=[outside.fileno()], is_stalled=deaf),
+        part(
+            "watch",
+            [*manage, "watch", *quick],
+            is_stalled=_unless_database_unavailable(_is_unwatched),
+        ),
     ]
 
 
@@ -199,7 +212,7 @@ def _is_unwatched() -> bool:
     return not Heartbeat.objects.is_watched()
 
 
-def _if_known(ask: Callable[[], bool]) -> Callable[[], bool]:
+def _unless_database_unavailable(ask: Callable[[], bool]) -> Callable[[], bool]:
     """Count no part as sick while the database cannot be reached or written to."""
 
     trusted_from = 0.0

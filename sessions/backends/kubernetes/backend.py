@@ -15,51 +15,51 @@ from datetime import UTC, datetime
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.backends import (
-    Aside,
     BuildReport,
     BuildSpec,
     Capacity,
-    Found,
     Image,
-    LogPiece,
+    Inventory,
+    LogLines,
     Problem,
     ProjectSize,
     ServerReport,
     ServerSpec,
+    SetAsideItem,
 )
 from sessions.errors import TemporaryError
 
 from . import keysecret, namespace, output, podstatus, preflight, reports, serverpod
 from .buildpod import build_pod
-from .changes import WARNINGS, Changes, latest, unanswered
+from .changes import WARNING_EVENTS, Changes, latest_warnings, probe_addresses
 from .cluster import Cluster, Manifest
 from .homes import program
-from .homes.errands import Errands
+from .homes.errands import HelperPods
 from .labels import (
     BUILD_KEYS,
     BUILDS,
     CANCEL,
-    KEYS,
+    KEYS_HASH,
     OURS,
     OWNER,
     PROJECT,
+    REQUESTED_ACTION,
     SERVERS,
     SESSION,
     STOP,
-    TOLD,
     build_key_name,
     build_name,
     key_name,
     server_name,
 )
 from .namespace import Namespace
-from .output import Place
-from .podstatus import Answering, annotation, label, leaves
+from .output import LogCursor
+from .podstatus import ReadinessProbe, annotation, is_terminating, label
 from .registry import Registry
-from .reports import Sight
-from .site import TAG, configured
+from .reports import Snapshot
+from .site import IMAGE_TAG, site_from_settings
 
 _AT_ONCE = {"gracePeriodSeconds": 0}
 
@@ -68,10 +68,10 @@ class KubernetesBackend:
     """The back end for a cluster; `sessions.backends.Backend` says what each method promises."""
 
     def __init__(self) -> None:
-        self.site = configured()
+        self.site = site_from_settings()
         self._namespace = Namespace(lambda: self._cluster)
         self._cluster = Cluster(self.site.namespace, labels=self._namespace.labels)
-        self._answering = Answering()
+        self._readiness = ReadinessProbe()
         self._changes: Changes | None = None
 
     def problems(self) -> list[Problem]:
@@ -98,35 +98,35 @@ class KubernetesBackend:
     def installation(self) -> str:
         return self._namespace.id()
 
-    def give_installation(self, wanted: str) -> str:
-        return self._namespace.give(wanted)
+    def ensure_installation(self, installation_id: str) -> str:
+        return self._namespace.ensure_id(installation_id)
 
-    def found(self) -> Found:
-        return self._namespace.found()
+    def inventory(self) -> Inventory:
+        return self._namespace.inventory()
 
     def foreign(self) -> list[str]:
         return self._namespace.foreign()
 
-    def mark(self, known: Found) -> None:
-        self._namespace.mark(known)
+    def assign_installation(self, known: Inventory) -> None:
+        self._namespace.assign_installation(known)
 
     def set_aside(self, name: str) -> None:
         """Do nothing: a project's objects belong to its runs and end with them."""
 
-    def asides(self) -> list[Aside]:
+    def set_aside_items(self) -> list[SetAsideItem]:
         return []
 
-    def aside_size(self, aside: str) -> int | None:
+    def set_aside_size(self, item_id: str) -> int | None:
         return None
 
-    def put_back(self, aside: str) -> None:
+    def put_back(self, item_id: str) -> None:
         """Do nothing, as in `set_aside`."""
 
-    def remove_aside(self, aside: str) -> None:
+    def remove_set_aside(self, item_id: str) -> None:
         """Do nothing, as in `set_aside`."""
 
     def has_image(self, image: str) -> bool:
-        return self._registry().digest(self.site.repository(image), TAG) is not None
+        return self._registry().digest(self.site.repository(image), IMAGE_TAG) is not None
 
     def images(self) -> list[Image]:
         """Return no images: a registry lists names, but cannot say whose they are. If two portals
@@ -134,10 +134,10 @@ class KubernetesBackend:
         return []
 
     def image_size(self, image: str) -> int | None:
-        return self._registry().size(self.site.repository(image), TAG)
+        return self._registry().size(self.site.repository(image), IMAGE_TAG)
 
     def remove_image(self, image: str) -> None:
-        self._registry().remove(self.site.repository(image), TAG)
+        self._registry().remove(self.site.repository(image), IMAGE_TAG)
 
     def _registry(self) -> Registry:
         return Registry(
@@ -148,11 +148,11 @@ class KubernetesBackend:
 
     def ensure_build(self, spec: BuildSpec) -> None:
         if spec.identity:  # first, or the pod would wait for it
-            self._cluster.put("secrets", keysecret.of_build(spec.id, spec.identity))
+            self._cluster.put("secrets", keysecret.build_secret(spec.id, spec.identity))
         if not self._cluster.create("pods", build_pod(spec, self.site)):
             self._require_own(self._cluster.get("pods", build_name(spec.id)))
         if spec.identity:
-            self._tie_key(spec.id)
+            self._set_key_owner(spec.id)
 
     def _require_own(self, there: Manifest | None) -> None:
         """Raise `TemporaryError` if the existing object belongs to another portal."""
@@ -161,10 +161,10 @@ class KubernetesBackend:
             words = {"name": there["metadata"]["name"]}
             raise TemporaryError("kubernetes.foreign", message % words)
 
-    def _tie_key(self, build_id: int) -> None:
+    def _set_key_owner(self, build_id: int) -> None:
         """Have the cluster remove the key with the build's pod, at the latest."""
         if pod := self._cluster.get("pods", build_name(build_id)):
-            change = keysecret.belonging_to(pod)
+            change = keysecret.owner_patch(pod)
             self._cluster.patch("secrets", build_key_name(build_id), change)
         else:  # it was forgotten just now
             self._cluster.delete("secrets", build_key_name(build_id))
@@ -172,39 +172,42 @@ class KubernetesBackend:
     def cancel_build(self, build_id: int) -> None:
         """End the build's pod, which stays to report it. Kubernetes can only express that as an
         exceeded deadline."""
-        if self._is_others(build_id):
+        if self._is_foreign_build(build_id):
             return
-        change = {"metadata": {"annotations": {TOLD: CANCEL}}, "spec": {"activeDeadlineSeconds": 1}}
+        change = {
+            "metadata": {"annotations": {REQUESTED_ACTION: CANCEL}},
+            "spec": {"activeDeadlineSeconds": 1},
+        }
         self._cluster.patch("pods", build_name(build_id), change)
         self._cluster.delete("secrets", build_key_name(build_id))
 
-    def _is_others(self, build_id: int) -> bool:
+    def _is_foreign_build(self, build_id: int) -> bool:
         """Return whether another portal in this namespace has a build with this number."""
         pod = self._build_pod(build_id)
         return pod is not None and self._namespace.is_foreign(pod)
 
     def forget_build(self, build_id: int) -> None:
-        if self._is_others(build_id):
+        if self._is_foreign_build(build_id):
             return
         self._cluster.delete("pods", build_name(build_id), **_AT_ONCE)
         self._cluster.delete("secrets", build_key_name(build_id))
 
-    def read_log(self, build_id: int, position: str) -> LogPiece | None:
+    def read_log(self, build_id: int, position: str) -> LogLines | None:
         pod = self._build_pod(build_id)
         if pod is None:
             return None
-        ended, place = reports.finished_stages(pod), Place.parsed(position)
+        ended, place = reports.finished_stages(pod), LogCursor.parse(position)
         while place.container in ended:
-            if piece := output.read(self._cluster, build_id, place).made():
+            if piece := output.read_available(self._cluster, build_id, place).to_log_lines():
                 return piece
             if place.is_last_stage:
                 return None
             place = place.next_stage()
-        if place.container not in reports.begun_stages(pod):
+        if place.container not in reports.started_stages(pod):
             return None
         if self._changes:
-            return self._changes.piece(build_id, place)
-        return output.read(self._cluster, build_id, place).made()
+            return self._changes.read_log_lines(build_id, place)
+        return output.read_available(self._cluster, build_id, place).to_log_lines()
 
     def _build_pod(self, build_id: int) -> Manifest | None:
         if self._changes and (pod := self._changes.build_pod(build_id)):
@@ -212,126 +215,130 @@ class KubernetesBackend:
         return self._cluster.get("pods", build_name(build_id))
 
     def ensure_server(self, spec: ServerSpec) -> None:
-        self._require_own(namespace.ensure(self._cluster, serverpod.claim(spec, self.site)))
+        self._require_own(namespace.ensure_claim(self._cluster, serverpod.claim(spec, self.site)))
         self._cluster.create("secrets", serverpod.secret(spec))
-        secret = self._wanted(spec)
+        secret = self._run_secret(spec)
         if secret is None:
             return
         uid = secret["metadata"]["uid"]
-        self._hand_key_over(spec, secret)
+        self._put_person_key(spec, secret)
         if self.site.keep_homes:
             self._cluster.create("configmaps", program.configmap())
         self._cluster.create("pods", serverpod.pod(spec, self.site, uid))
-        self._hand_key_over(spec, secret)  # the cluster may have cleared it away just before
-        if self._wanted(spec) is None:  # it was taken back just now
+        self._put_person_key(spec, secret)  # the cluster may have cleared it away just before
+        if self._run_secret(spec) is None:  # it was taken back just now
             self._cluster.delete("pods", server_name(spec))
 
-    def _hand_key_over(self, spec: ServerSpec, run: Manifest) -> None:
+    def _put_person_key(self, spec: ServerSpec, run: Manifest) -> None:
         if spec.identity:
-            self._cluster.put("secrets", keysecret.of_person(spec.volume, spec.identity, run))
+            self._cluster.put("secrets", keysecret.person_secret(spec.volume, spec.identity, run))
 
-    def _wanted(self, spec: ServerSpec) -> Manifest | None:
+    def _run_secret(self, spec: ServerSpec) -> Manifest | None:
         """Return the Secret that stands for the run, or None if the run is to end."""
         secret = self._cluster.get("secrets", server_name(spec))
-        return secret if secret and annotation(secret, TOLD) != STOP else None
+        return secret if secret and annotation(secret, REQUESTED_ACTION) != STOP else None
 
     def remove_server(self, session_id: int) -> None:
-        self._tell_to_stop(session_id)
-        for name in self._names("pods", session_id):
+        self._request_stop(session_id)
+        for name in self._session_object_names("pods", session_id):
             self._cluster.delete("pods", name)
 
-    def end_server(self, session_id: int) -> None:
+    def kill_server(self, session_id: int) -> None:
         """Remove the pod without waiting for its node to confirm the end. A node that does not
         answer never confirms. If it comes back, it ends the pod then."""
-        self._tell_to_stop(session_id)
-        for name in self._names("pods", session_id):
+        self._request_stop(session_id)
+        for name in self._session_object_names("pods", session_id):
             self._cluster.delete("pods", name, **_AT_ONCE)
 
-    def _tell_to_stop(self, session_id: int) -> None:
-        for name in self._names("secrets", session_id):
-            self._cluster.patch("secrets", name, {"metadata": {"annotations": {TOLD: STOP}}})
+    def _request_stop(self, session_id: int) -> None:
+        for name in self._session_object_names("secrets", session_id):
+            self._cluster.patch(
+                "secrets", name, {"metadata": {"annotations": {REQUESTED_ACTION: STOP}}}
+            )
 
     def forget_server(self, session_id: int) -> None:
-        for name in self._names("pods", session_id):
+        for name in self._session_object_names("pods", session_id):
             self._cluster.delete("pods", name, **_AT_ONCE)
-        for name in self._names("secrets", session_id):
+        for name in self._session_object_names("secrets", session_id):
             self._cluster.delete("secrets", name)
 
-    def renew_identity(self, volume: str, identity: Identity) -> None:
+    def renew_identity(self, volume: str, identity: SshIdentity) -> None:
         """Update the person's Secret and annotate their pods. The kubelet looks for changed Secrets
         about once a minute, but at once when the pod itself has changed. A person without a
         notebook has no Secret, and does not get one."""
-        if self._cluster.patch("secrets", key_name(volume), keysecret.renewed(identity)):
-            change = {"metadata": {"annotations": {KEYS: keysecret.mark(identity)}}}
-            for name in self._of("pods", f"{SERVERS},{OWNER}={volume}"):
+        if self._cluster.patch("secrets", key_name(volume), keysecret.keys_patch(identity)):
+            change = {"metadata": {"annotations": {KEYS_HASH: keysecret.keys_hash(identity)}}}
+            for name in self._object_names("pods", f"{SERVERS},{OWNER}={volume}"):
                 self._cluster.patch("pods", name, change)
 
     def adopt_volume(self, volume: str, owner_id: int) -> bool:
-        return namespace.adopt(self._cluster, volume)
+        return namespace.adopt_claim(self._cluster, volume)
 
     def forget_identity(self, volume: str) -> None:
         """Delete the person's Secret; running pods keep their files. The cluster itself does this
         with the last of their runs."""
         self._cluster.delete("secrets", key_name(volume))
 
-    def _names(self, kind: str, session_id: int) -> list[str]:
-        return self._of(kind, f"{SERVERS},{SESSION}={session_id}")
+    def _session_object_names(self, kind: str, session_id: int) -> list[str]:
+        return self._object_names(kind, f"{SERVERS},{SESSION}={session_id}")
 
-    def _of(self, kind: str, selector: str) -> list[str]:
+    def _object_names(self, kind: str, selector: str) -> list[str]:
         items = self._cluster.list(kind, {"labelSelector": selector}).items
-        return [item["metadata"]["name"] for item in self._namespace.own(items)]
+        return [item["metadata"]["name"] for item in self._namespace.exclude_foreign(items)]
 
     def remove_project(self, name: str, volume: str = "") -> bool:
         for kind in ("pods", "secrets"):
-            for each in self._of(kind, f"{SERVERS},{PROJECT}={name}"):
+            for each in self._object_names(kind, f"{SERVERS},{PROJECT}={name}"):
                 self._cluster.delete(kind, each)
-        return not volume or self._errands.drop(name, volume)
+        return not volume or self._helper_pods.drop(name, volume)
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:
-        return self._errands.measure(name, volume)
+        return self._helper_pods.measure(name, volume)
 
     @property
-    def _errands(self) -> Errands:
-        return Errands(self._cluster, self._namespace, self.site)
+    def _helper_pods(self) -> HelperPods:
+        return HelperPods(self._cluster, self._namespace, self.site)
 
     def projects(self) -> list[str]:
-        things = [*self._all("secrets"), *self._all("pods")]
-        return sorted({label(thing, PROJECT) for thing in things if not leaves(thing)})
+        things = [*self._server_objects("secrets"), *self._server_objects("pods")]
+        return sorted({label(thing, PROJECT) for thing in things if not is_terminating(thing)})
 
     def sweep(self) -> list[str]:
         """Delete keys of builds whose pod was never made, or went before the key was tied to it.
         Anything else left half made carries its run's number and is reported with it."""
         query = {"labelSelector": BUILD_KEYS}
-        secrets = self._namespace.own(self._cluster.list("secrets", query).items)
+        secrets = self._namespace.exclude_foreign(self._cluster.list("secrets", query).items)
         pods = self._cluster.list("pods", {"labelSelector": BUILDS}).items  # made after its key
-        found = reports.keys_of_nobody(secrets, pods, datetime.now(UTC))
+        found = reports.orphaned_keys(secrets, pods, datetime.now(UTC))
         for name in found:
             self._cluster.delete("secrets", name)
-        self._errands.sweep(datetime.now(UTC))
+        self._helper_pods.sweep(datetime.now(UTC))
         return found
 
     def builds(self) -> list[BuildReport]:
         query = {"labelSelector": BUILDS}
-        pods = self._namespace.own(self._cluster.list("pods", query).items)
+        pods = self._namespace.exclude_foreign(self._cluster.list("pods", query).items)
         return [reports.build_report(pod) for pod in pods]
 
     def servers(self) -> list[ServerReport]:
-        pods = self._all("pods")
-        secrets = self._all("secrets")  # after the pods: one may be made meanwhile
-        self._answering.ask(unanswered(pods))
-        sight = Sight(
+        pods = self._server_objects("pods")
+        secrets = self._server_objects("secrets")  # after the pods: one may be made meanwhile
+        self._readiness.probe(probe_addresses(pods))
+        sight = Snapshot(
             secrets={secret["metadata"]["name"]: secret for secret in secrets},
             pods={pod["metadata"]["name"]: pod for pod in pods},
-            answering=self._answering.uids,
-            warnings=latest(self._cluster.list("events", WARNINGS).items),
+            ready_uids=self._readiness.ready_uids,
+            warnings=latest_warnings(self._cluster.list("events", WARNING_EVENTS).items),
             had_pod=frozenset(),
             now=datetime.now(UTC),
         )
         return reports.reports(sight, self.site)
 
-    def _all(self, kind: str) -> list[Manifest]:
-        return self._namespace.own(self._cluster.list(kind, {"labelSelector": SERVERS}).items)
+    def _server_objects(self, kind: str) -> list[Manifest]:
+        return self._namespace.exclude_foreign(
+            self._cluster.list(kind, {"labelSelector": SERVERS}).items
+        )
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
-        self._changes = Changes(self._cluster, self.site, self._answering, self._namespace)
+        self._changes = Changes(self._cluster, self.site, self._readiness, self._namespace)
         yield from self._changes

@@ -16,12 +16,12 @@ from sessions.backends import BuildSpec
 
 from . import keysecret
 from .labels import build_labels, build_name
-from .site import CA_FILE, CA_FOLDER, Site, cpus
+from .site import CA_FILE, CA_FOLDER, Site, millicpus
 
 STAGES = ("fetch", "plan", "pull", "build", "push")
 PHASES = dict(zip(STAGES, ("fetching", "building", "building", "building", "pushing"), strict=True))
 
-_AUTH = {"pull": ("base", "pull"), "push": ("push",)}
+_ACCOUNTS = {"pull": ("base", "pull"), "push": ("push",)}
 """The registry accounts of each stage; ``base`` is for images that repositories name."""
 _UNPACKS = {"pull", "build"}
 """The containers that unpack images, and so create files of many owners."""
@@ -58,17 +58,17 @@ def _container(stage: str, spec: BuildSpec, site: Site) -> dict[str, Any]:
         "resources": {
             "requests": {"cpu": "100m", "memory": "256M", "ephemeral-storage": "1G"},
             "limits": {
-                "cpu": cpus(site.build_cpu),
+                "cpu": millicpus(site.build_cpu),
                 "memory": str(site.build_memory),
                 "ephemeral-storage": str(site.build_disk),
             },
         },
-        "securityContext": _rights(stage),
+        "securityContext": _security_context(stage),
         "volumeMounts": _mounts(stage, spec, site),
     }
 
 
-def _rights(stage: str) -> dict[str, Any]:
+def _security_context(stage: str) -> dict[str, Any]:
     """Return the smallest security context that works for a stage.
 
     See ``docs/kubernetes.md``, "What a build pod may do".
@@ -97,7 +97,7 @@ def _environment(spec: BuildSpec, site: Site) -> dict[str, str]:
         "BUILD_REF": spec.ref,
         "BUILD_IMAGE": site.reference(spec.image),
         "BUILD_CACHE": _cache(spec, site),
-        "BUILD_FRESH": "1" if spec.fresh else "",
+        "BUILD_FRESH": "1" if spec.no_cache else "",
         "BUILD_BASE_IMAGE": site.base_image,
         "BUILD_PYTHON_IMAGE": site.python_image,
         "BUILD_INSECURE": site.registry_address if site.plain_http else "",
@@ -133,9 +133,9 @@ def _mounts(stage: str, spec: BuildSpec, site: Site) -> list[dict[str, Any]]:
     mounts: list[dict[str, Any]] = [{"name": "work", "mountPath": "/build"}]
     if site.ca_configmap:
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
-    if stage in _AUTH:
+    if stage in _ACCOUNTS:
         mounts.append({"name": "trusted", "mountPath": "/trusted"})
-    for account in _AUTH.get(stage, ()):
+    for account in _ACCOUNTS.get(stage, ()):
         if account in _secrets(site):
             place = f"/run/bindery/{account}"
             mounts.append({"name": f"{account}-auth", "mountPath": place, "readOnly": True})

@@ -16,16 +16,16 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 
-from sessions.backends import BuildReport, LogPiece, ServerReport
+from sessions.backends import BuildReport, LogLines, ServerReport
 from sessions.errors import BinderyError
 
 from . import reports
 from .cluster import Cluster, Expired, Listing, Manifest, Query
 from .labels import BUILD, BUILDS, SERVERS, build_name
 from .namespace import Namespace
-from .output import Follower, Place
-from .podstatus import Answering, is_running, label
-from .reports import Sight
+from .output import Follower, LogCursor
+from .podstatus import ReadinessProbe, is_running, label
+from .reports import Snapshot
 from .site import Site
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,8 @@ class Reflector:
     """A local copy of the cluster's objects of one kind, kept up to date by a thread.
 
     ``changed`` is called, in that thread, with the name of each object that is new, different or
-    gone. ``things`` maps names to objects; copy it before iterating. The thread ends with the
-    process, or soon after `leave`.
+    gone. ``objects`` maps names to objects; copy it before iterating. The thread ends with the
+    process, or soon after `stop`.
     """
 
     def __init__(
@@ -51,26 +51,26 @@ class Reflector:
         *,
         pause: float = PAUSE,
     ) -> None:
-        self.things: dict[str, Manifest] = {}
+        self.objects: dict[str, Manifest] = {}
         self.listed = threading.Event()
         self._cluster = cluster
         self._kind = kind
         self._query = query
         self._changed = changed
         self._pause = pause
-        self._left = threading.Event()
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch {kind}", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def leave(self) -> None:
+    def stop(self) -> None:
         """Stop the thread after the watch that is open now."""
-        self._left.set()
+        self._stopped.set()
 
     def _run(self) -> None:
-        while not self._left.is_set():
+        while not self._stopped.is_set():
             try:
                 self._follow(self._list())
             except Expired as error:
@@ -79,13 +79,13 @@ class Reflector:
                 log.warning("%s are not watched: %s", self._kind, error)
             except Exception:
                 log.exception("%s are not watched", self._kind)
-            self._left.wait(self._pause)
+            self._stopped.wait(self._pause)
 
     def _list(self) -> str:
         """Load everything as it is now; return the version from which to watch."""
         listing: Listing = self._cluster.list(self._kind, self._query)
         now = {thing["metadata"]["name"]: thing for thing in listing.items}
-        before, self.things = self.things, now
+        before, self.objects = self.objects, now
         for name in before.keys() | now.keys():
             if _version(before.get(name)) != _version(now.get(name)):
                 self._changed(name)
@@ -94,18 +94,18 @@ class Reflector:
 
     def _follow(self, version: str) -> None:
         """Watch until something breaks; a watch that ends normally is opened again."""
-        while not self._left.is_set():
+        while not self._stopped.is_set():
             for what, thing in self._cluster.watch(self._kind, self._query, version):
                 version = thing["metadata"]["resourceVersion"]
                 if what != "BOOKMARK":
-                    self._take(what, thing)
+                    self._apply_event(what, thing)
 
-    def _take(self, what: str, thing: Manifest) -> None:
+    def _apply_event(self, what: str, thing: Manifest) -> None:
         name = thing["metadata"]["name"]
         if what == "DELETED":
-            self.things.pop(name, None)
+            self.objects.pop(name, None)
         else:
-            self.things[name] = thing
+            self.objects[name] = thing
         self._changed(name)
 
 
@@ -115,98 +115,98 @@ def _version(thing: Manifest | None) -> str:
 
 Report = BuildReport | ServerReport
 
-WARNINGS = {"fieldSelector": "involvedObject.kind=Pod,type=Warning"}
-_TICK = 0.1
+WARNING_EVENTS = {"fieldSelector": "involvedObject.kind=Pod,type=Warning"}
+_PROBE_SECONDS = 0.1
 """Seconds between two polls of the notebooks that do not answer yet."""
-_GATHER = 0.03
+_DEBOUNCE_SECONDS = 0.03
 """Seconds during which simultaneous events are collected."""
-_SECOND = 1.0
+_POLL_SECONDS = 1.0
 
 
 class Changes:
     """An endless iterable of changes; see `sessions.backends.Backend.changes`."""
 
     def __init__(
-        self, cluster: Cluster, site: Site, answering: Answering, namespace: Namespace
+        self, cluster: Cluster, site: Site, readiness: ReadinessProbe, namespace: Namespace
     ) -> None:
         self._cluster = cluster
         self._namespace = namespace
         self._site = site
-        self._answering = answering
-        self._awake: SimpleQueue[int] = SimpleQueue()  # a build that has lines, or 0
+        self._readiness = readiness
+        self._wakeups: SimpleQueue[int] = SimpleQueue()  # a build that has lines, or 0
         self._followers: dict[int, Follower] = {}
-        self._begun: dict[int, list[str]] = {}
-        self._grown: set[int] = set()
-        self._left = threading.Event()
+        self._started_stages: dict[int, list[str]] = {}
+        self._builds_with_output: set[int] = set()
+        self._stopped = threading.Event()
         self._seen: dict[tuple[type[Report], int], Report] = {}
         self._had_pod: set[str] = set()
         self._builds = self._reflector("pods", {"labelSelector": BUILDS})
         self._pods = self._reflector("pods", {"labelSelector": SERVERS})
         self._secrets = self._reflector("secrets", {"labelSelector": SERVERS})
-        self._events = self._reflector("events", WARNINGS)
+        self._events = self._reflector("events", WARNING_EVENTS)
 
     def _reflector(self, kind: str, query: dict[str, str]) -> Reflector:
-        return Reflector(self._cluster, kind, query, lambda _name: self._awake.put(0))
+        return Reflector(self._cluster, kind, query, lambda _name: self._wakeups.put(0))
 
     def __iter__(self) -> Iterator[Report | None]:
         reflectors = (self._builds, self._pods, self._secrets, self._events)
         for reflector in reflectors:
             reflector.start()
-        threading.Thread(target=self._look_for_answers, daemon=True).start()
+        threading.Thread(target=self._probe_readiness, daemon=True).start()
         try:
-            yield from self._for_ever()
+            yield from self._yield_forever()
         finally:
-            self._left.set()
+            self._stopped.set()
             for reflector in reflectors:
-                reflector.leave()
+                reflector.stop()
 
-    def _for_ever(self) -> Iterator[Report | None]:
+    def _yield_forever(self) -> Iterator[Report | None]:
         looked = time.monotonic()
         while True:
             self._wait()
-            yield from self._new()
-            if time.monotonic() - looked >= _SECOND:
+            yield from self._changed_reports()
+            if time.monotonic() - looked >= _POLL_SECONDS:
                 looked = time.monotonic()
                 yield None
 
-    def piece(self, build_id: int, place: Place) -> LogPiece | None:
+    def read_log_lines(self, build_id: int, cursor: LogCursor) -> LogLines | None:
         """Return new output of the running container at this place, or None."""
         follower = self._followers.get(build_id)
-        if follower and (follower.place != place or follower.has_ended()):
-            follower.leave()
+        if follower and (follower.cursor != cursor or follower.has_ended()):
+            follower.stop()
             follower = None
         if follower is None:
-            follower = Follower(self._cluster, build_id, place, self._awake.put)
+            follower = Follower(self._cluster, build_id, cursor, self._wakeups.put)
             self._followers[build_id] = follower
-        return follower.piece().made()
+        return follower.take_lines().to_log_lines()
 
     def build_pod(self, build_id: int) -> Manifest | None:
         """Return the pod of a build as last seen, or None."""
-        return self._builds.things.get(build_name(build_id))
+        return self._builds.objects.get(build_name(build_id))
 
     def _wait(self) -> None:
         """Wait until something happens, at most a second; many simultaneous events count as one."""
         try:
-            self._grown.add(self._awake.get(timeout=_SECOND))
-            time.sleep(_GATHER)
+            self._builds_with_output.add(self._wakeups.get(timeout=_POLL_SECONDS))
+            time.sleep(_DEBOUNCE_SECONDS)
             while True:
-                self._grown.add(self._awake.get_nowait())
+                self._builds_with_output.add(self._wakeups.get_nowait())
         except Empty:
             pass
 
-    def _look_for_answers(self) -> None:
+    def _probe_readiness(self) -> None:
         """Poll notebooks in a thread of its own: a slow one must not hold up the rest."""
-        while not self._left.wait(_TICK):
-            if self._answering.ask(unanswered(list(self._pods.things.values()))):
-                self._awake.put(0)
+        while not self._stopped.wait(_PROBE_SECONDS):
+            if self._readiness.probe(probe_addresses(list(self._pods.objects.values()))):
+                self._wakeups.put(0)
 
-    def _new(self) -> Iterator[Report]:
+    def _changed_reports(self) -> Iterator[Report]:
         """Yield reports that differ from those seen last, and builds whose output has grown."""
         if not self._all_listed():
             return
-        grown, self._grown = self._grown, set()
+        grown, self._builds_with_output = self._builds_with_output, set()
         now: dict[tuple[type[Report], int], Report] = {}
-        for report in self._everything():
+        for report in self._all_reports():
             now[type(report), report.id] = report
         for key, report in now.items():
             has_lines = isinstance(report, BuildReport) and report.id in grown
@@ -214,11 +214,11 @@ class Changes:
                 yield report
         for kind, number in self._seen.keys() - now.keys():
             if kind is BuildReport:
-                self._leave(number)
-                yield BuildReport(number, True, *reports.lost())
+                self._stop_follower(number)
+                yield BuildReport(number, True, *reports.build_lost())
         self._seen = now
 
-    def _everything(self) -> Iterator[Report]:
+    def _all_reports(self) -> Iterator[Report]:
         yield from self._build_reports()
         yield from self._server_reports()
 
@@ -227,39 +227,44 @@ class Changes:
         return all(reflector.listed.is_set() for reflector in kinds)
 
     def _build_reports(self) -> Iterator[BuildReport]:
-        for pod in self._namespace.own(list(self._builds.things.values())):
+        for pod in self._namespace.exclude_foreign(list(self._builds.objects.values())):
             number = int(label(pod, BUILD))
-            stages = reports.begun_stages(pod)
-            if stages and (number not in self._followers or stages != self._begun.get(number)):
-                self._grown.add(number)
-            self._begun[number] = stages
+            stages = reports.started_stages(pod)
+            if stages and (
+                number not in self._followers or stages != self._started_stages.get(number)
+            ):
+                self._builds_with_output.add(number)
+            self._started_stages[number] = stages
             yield reports.build_report(pod)
 
     def _server_reports(self) -> list[ServerReport]:
         pods, secrets = (
-            {each["metadata"]["name"]: each for each in self._namespace.own(list(things.values()))}
-            for things in (self._pods.things, self._secrets.things)
+            {
+                each["metadata"]["name"]: each
+                for each in self._namespace.exclude_foreign(list(things.values()))
+            }
+            for things in (self._pods.objects, self._secrets.objects)
         )
         self._had_pod = (self._had_pod | pods.keys()) & secrets.keys()
-        self._answering.keep(pod["metadata"]["uid"] for pod in pods.values())
-        warnings = latest(list(self._events.things.values()))
+        self._readiness.keep(pod["metadata"]["uid"] for pod in pods.values())
+        warnings = latest_warnings(list(self._events.objects.values()))
         had_pod = frozenset(self._had_pod)
         now = datetime.now(UTC)
-        sight = Sight(secrets, pods, self._answering.uids, warnings, had_pod, now)
+        sight = Snapshot(secrets, pods, self._readiness.ready_uids, warnings, had_pod, now)
         return reports.reports(sight, self._site)
 
-    def _leave(self, build_id: int) -> None:
-        self._begun.pop(build_id, None)
+    def _stop_follower(self, build_id: int) -> None:
+        self._started_stages.pop(build_id, None)
         if follower := self._followers.pop(build_id, None):
-            follower.leave()
+            follower.stop()
 
 
-def unanswered(pods: list[Manifest]) -> dict[str, str]:
+def probe_addresses(pods: list[Manifest]) -> dict[str, str]:
     """Return uid and address of each pod that could answer."""
     return {pod["metadata"]["uid"]: pod["status"]["podIP"] for pod in pods if is_running(pod)}
 
 
-def latest(events: list[Manifest]) -> dict[str, str]:
+def latest_warnings(events: list[Manifest]) -> dict[str, str]:
     """Return the last warning for each pod, by the pod's uid."""
     events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
     return {

@@ -22,14 +22,14 @@ from sessions.errors import InternalError, TemporaryError
 Manifest = dict[str, Any]
 Query = Mapping[str, str | int]
 
-CONNECTIONS = 256
+MAX_CONNECTIONS = 256
 """Most connections kept open: each followed log holds one."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
-SILENCE_SECONDS = 90
+STREAM_SILENCE_SECONDS = 90
 """A stream silent for this long is considered broken; the server ends a watch before that."""
 WATCH_SECONDS = 60
-LONGEST_LINE = 1_000_000
+MAX_LINE_BYTES = 1_000_000
 FORBIDDEN = "cluster.forbidden"
 _API = "/api/v1"
 _REVIEWING, _REVIEWS = "/apis/authorization.k8s.io/v1", "selfsubjectaccessreviews"
@@ -59,21 +59,21 @@ class Cluster:
         namespace: str,
         kubeconfig: str = "",
         *,
-        silence: float = SILENCE_SECONDS,
-        patience: float = READ_SECONDS,
+        stream_timeout: float = STREAM_SILENCE_SECONDS,
+        read_timeout: float = READ_SECONDS,
         labels: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._namespace = namespace
         self._root = f"{_API}/namespaces/{namespace}"
-        self._place = {"config_file": kubeconfig} if kubeconfig else {}
-        self._silence = silence
-        self._patience = patience
+        self._config_arguments = {"config_file": kubeconfig} if kubeconfig else {}
+        self._stream_timeout = stream_timeout
+        self._read_timeout = read_timeout
         self._labels = labels
 
     def create(self, kind: str, manifest: Manifest) -> bool:
         """Create it; return False if one with that name exists."""
         body = manifest if kind == "configmaps" else self._labelled(manifest)
-        status, _answer = self._ask("POST", kind, body=body, tolerated={409})
+        status, _answer = self._call("POST", kind, body=body, tolerated={409})
         return status != 409
 
     def put(self, kind: str, manifest: Manifest) -> None:
@@ -84,27 +84,27 @@ class Cluster:
 
     def get(self, kind: str, name: str) -> Manifest | None:
         """Return the object, or None if it does not exist."""
-        status, answer = self._ask("GET", f"{kind}/{name}", tolerated={404})
+        status, answer = self._call("GET", f"{kind}/{name}", tolerated={404})
         return None if status == 404 else answer
 
     def patch(self, kind: str, name: str, change: Manifest) -> bool:
         """Merge the change into it; return False if nothing has that name."""
-        status, _answer = self._ask("PATCH", f"{kind}/{name}", body=change, tolerated={404})
+        status, _answer = self._call("PATCH", f"{kind}/{name}", body=change, tolerated={404})
         return status != 404
 
     def delete(self, kind: str, name: str, **options: Any) -> None:
         """Delete it; does nothing if it does not exist."""
-        self._ask("DELETE", f"{kind}/{name}", body=options, tolerated={404, 409})
+        self._call("DELETE", f"{kind}/{name}", body=options, tolerated={404, 409})
 
     def list(self, kind: str, query: Query) -> Listing:
         """Return all objects of a kind that match the query."""
-        _status, answer = self._ask("GET", kind, query=query)
+        _status, answer = self._call("GET", kind, query=query)
         return Listing(answer["items"], answer["metadata"]["resourceVersion"])
 
     def nodes(self) -> Sequence[Manifest] | None:
         """Return all nodes of the cluster; None where the portal may not read them."""
         try:
-            items: Sequence[Manifest] = self._ask("GET", "nodes", root=_API)[1]["items"]
+            items: Sequence[Manifest] = self._call("GET", "nodes", root=_API)[1]["items"]
         except InternalError as error:
             if error.code == FORBIDDEN:
                 return None
@@ -116,14 +116,14 @@ class Cluster:
         resource, _slash, subresource = kind.partition("/")
         wanted = {"verb": verb, "resource": resource, "subresource": subresource}
         spec = {"resourceAttributes": {"namespace": self._namespace, **wanted}}
-        _status, answer = self._ask("POST", _REVIEWS, body={"spec": spec}, root=_REVIEWING)
+        _status, answer = self._call("POST", _REVIEWS, body={"spec": spec}, root=_REVIEWING)
         return bool(answer["status"]["allowed"])
 
-    def is_there(self, path: str) -> bool | None:
+    def exists(self, path: str) -> bool | None:
         """Return whether an object outside the namespace exists; None if looking is forbidden."""
         try:
             root, _slash, name = path.rpartition("/")
-            status, _answer = self._ask("GET", name, tolerated={404}, root=root)
+            status, _answer = self._call("GET", name, tolerated={404}, root=root)
         except InternalError as error:
             if error.code == FORBIDDEN:
                 return None
@@ -174,16 +174,16 @@ class Cluster:
         configuration = client.Configuration()
         try:
             config.load_config(  # type: ignore[no-untyped-call]
-                client_configuration=configuration, **self._place
+                client_configuration=configuration, **self._config_arguments
             )
         except config.ConfigException as error:
             message = _("No cluster is configured: %(why)s") % {"why": error}
             raise TemporaryError("cluster.unreachable", message) from None
-        configuration.connection_pool_maxsize = CONNECTIONS
+        configuration.connection_pool_maxsize = MAX_CONNECTIONS
         configuration.retries = False
         return client.ApiClient(configuration)
 
-    def _ask(
+    def _call(
         self,
         method: str,
         path: str,
@@ -194,24 +194,26 @@ class Cluster:
         root: str = "",
     ) -> tuple[int, Any]:
         whole = f"{root or self._root}/{path}"
-        with _our_errors():
-            response = self._request(method, whole, query or {}, body, self._patience)
+        with _translate_errors():
+            response = self._request(method, whole, query or {}, body, self._read_timeout)
             raw = response.data
         if response.status >= 400 and response.status not in tolerated:
-            raise _refusal(response.status, raw)
+            raise _error_from_response(response.status, raw)
         return response.status, json.loads(raw or b"{}")
 
     @contextmanager
     def _stream(self, path: str, query: Query) -> Iterator[Iterator[bytes]]:
-        with _our_errors():
-            response = self._request("GET", f"{self._root}/{path}", query, None, self._silence)
+        with _translate_errors():
+            response = self._request(
+                "GET", f"{self._root}/{path}", query, None, self._stream_timeout
+            )
             try:
                 if response.status == 410:
                     raise Expired
                 if response.status in {400, 404}:  # not started yet, or gone
                     yield iter(())
                 elif response.status >= 400:
-                    raise _refusal(response.status, response.data)
+                    raise _error_from_response(response.status, response.data)
                 else:
                     yield _lines(response)
             finally:
@@ -242,12 +244,12 @@ def _lines(response: BaseHTTPResponse) -> Iterator[bytes]:
     for piece in response.stream(None):
         *lines, rest = (rest + piece).split(b"\n")
         yield from lines
-        if len(rest) > LONGEST_LINE:
+        if len(rest) > MAX_LINE_BYTES:
             rest = b""
 
 
 @contextmanager
-def _our_errors() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except (HTTPError, ConnectionError, TimeoutError, client.ApiException) as error:
@@ -256,7 +258,7 @@ def _our_errors() -> Iterator[None]:
         raise TemporaryError("cluster.unreachable", message % {"why": silent[:200]}) from error
 
 
-def _refusal(status: int, raw: bytes) -> TemporaryError | InternalError:
+def _error_from_response(status: int, raw: bytes) -> TemporaryError | InternalError:
     try:
         why = str(json.loads(raw)["message"])
     except (ValueError, KeyError, TypeError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions.backends import BuildSpec
 
 from .labels import build_key_labels, build_key_name, key_labels, key_name
@@ -19,10 +19,10 @@ FOLDER = "/run/bindery/ssh"
 """In a notebook: the Secret as it is now. The kubelet updates the files here."""
 BUILD_FOLDER = "/run/bindery/key"
 """In the container that fetches."""
-OWN = "/home/jovyan/.ssh"
-"""The person's own folder; the links that `LINKS` puts there point into `FOLDER`."""
+USER_SSH_FOLDER = "/home/jovyan/.ssh"
+"""The person's own folder; the links that `LINK_SCRIPT` puts there point into `FOLDER`."""
 
-_PRIVATE, _PUBLIC, _KNOWN, _CONFIG = "ssh.priv", "ssh.pub", "known_hosts", "ssh_config"
+_PRIVATE, _PUBLIC, _KNOWN_HOSTS, _CONFIG = "ssh.priv", "ssh.pub", "known_hosts", "ssh_config"
 _SYSTEM = "/etc/ssh/ssh_config.d/bindery.conf"
 _VOLUME, _OWN_VOLUME = "ssh-key", "ssh-own"
 
@@ -33,23 +33,23 @@ Host *
     IdentityFile ~/.ssh/id_ed25519
     IdentityFile ~/.ssh/id_ecdsa
     IdentityFile ~/.ssh/id_rsa
-    GlobalKnownHostsFile {FOLDER}/{_KNOWN} /etc/ssh/ssh_known_hosts
+    GlobalKnownHostsFile {FOLDER}/{_KNOWN_HOSTS} /etc/ssh/ssh_known_hosts
     StrictHostKeyChecking accept-new
 """
 
 # Links, not mounts of single files: those would keep the key that was there at the start. conda's
 # ssh reads nothing below /etc, but does read the person's own configuration.
-LINKS = f"""
+LINK_SCRIPT = f"""
 if [ -d {FOLDER} ]; then (
     umask 077
-    cd {OWN} || exit
+    cd {USER_SSH_FOLDER} || exit
     ln -sf {FOLDER}/{_PRIVATE} {FOLDER}/{_PUBLIC} .
     [ -e config ] || echo 'Include {FOLDER}/{_CONFIG}' >config
 ) fi
 """
 
 
-def of_person(volume: str, identity: Identity, run: dict[str, Any]) -> dict[str, Any]:
+def person_secret(volume: str, identity: SshIdentity, run: dict[str, Any]) -> dict[str, Any]:
     """Return the Secret with everything ssh needs in notebooks of the person with this volume.
 
     ``run`` is the Secret of a run that needs it, as the cluster has it.
@@ -61,45 +61,49 @@ def of_person(volume: str, identity: Identity, run: dict[str, Any]) -> dict[str,
         "metadata": {
             "name": key_name(volume),
             "labels": key_labels(volume),
-            "ownerReferences": [_owner("Secret", metadata["name"], metadata["uid"])],
+            "ownerReferences": [_owner_reference("Secret", metadata["name"], metadata["uid"])],
         },
-        **renewed(identity),
+        **keys_patch(identity),
     }
 
 
-def renewed(identity: Identity) -> dict[str, Any]:
+def keys_patch(identity: SshIdentity) -> dict[str, Any]:
     """Return the patch of a person's Secret that replaces the keys."""
     texts = {
         _PRIVATE: identity.private,
         _PUBLIC: f"{identity.public.rstrip()}\n",
-        _KNOWN: identity.known_hosts,
+        _KNOWN_HOSTS: identity.known_hosts,
         _CONFIG: CONFIGURATION,
     }
     return {"stringData": texts}
 
 
-def mark(identity: Identity) -> str:
+def keys_hash(identity: SshIdentity) -> str:
     """Return a hash that tells these keys from others and reveals nothing of them."""
     return hashlib.sha256(f"{identity.public}\0{identity.known_hosts}".encode()).hexdigest()[:16]
 
 
-def of_build(build_id: int, identity: Identity) -> dict[str, Any]:
+def build_secret(build_id: int, identity: SshIdentity) -> dict[str, Any]:
     """Return the Secret with the key that fetches a private repository."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": build_key_name(build_id), "labels": build_key_labels(build_id)},
-        "stringData": {_PRIVATE: identity.private, _KNOWN: identity.known_hosts},
+        "stringData": {_PRIVATE: identity.private, _KNOWN_HOSTS: identity.known_hosts},
     }
 
 
-def belonging_to(pod: dict[str, Any]) -> dict[str, Any]:
+def owner_patch(pod: dict[str, Any]) -> dict[str, Any]:
     """Return the patch of a build's Secret that has it removed with this pod."""
     metadata = pod["metadata"]
-    return {"metadata": {"ownerReferences": [_owner("Pod", metadata["name"], metadata["uid"])]}}
+    return {
+        "metadata": {
+            "ownerReferences": [_owner_reference("Pod", metadata["name"], metadata["uid"])]
+        }
+    }
 
 
-def _owner(kind: str, name: str, uid: str) -> dict[str, str]:
+def _owner_reference(kind: str, name: str, uid: str) -> dict[str, str]:
     return {"apiVersion": "v1", "kind": kind, "name": name, "uid": uid}
 
 
@@ -108,7 +112,7 @@ def server_mounts() -> list[dict[str, Any]]:
     return [
         {"name": _VOLUME, "mountPath": FOLDER, "readOnly": True},
         {"name": _VOLUME, "mountPath": _SYSTEM, "subPath": _CONFIG, "readOnly": True},
-        {"name": _OWN_VOLUME, "mountPath": OWN},
+        {"name": _OWN_VOLUME, "mountPath": USER_SSH_FOLDER},
     ]
 
 

@@ -5,7 +5,7 @@ belongs to another portal: it is listed, and left alone. An object without one w
 were ids.
 
 Whoever has a volume claim has its files. So a claim that the portal has not made counts as a
-person's only after staff have said so: `adopt` then puts the portal's labels on it.
+person's only after staff have said so: `adopt_claim` then puts the portal's labels on it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from sessions.backends import Found
+from sessions.backends import Inventory
 from sessions.errors import BinderyError, InternalError, NotAllowed, UserError
 
 from .cluster import FORBIDDEN, Cluster, Manifest
@@ -38,21 +38,21 @@ from .labels import (
 from .podstatus import label
 
 CLAIMS = "persistentvolumeclaims"
-OUR_LABELS = (MANAGED, KIND, OWNER)
+CLAIM_LABELS = (MANAGED, KIND, OWNER)
 
 
-def ensure(cluster: Cluster, wanted: Manifest) -> Manifest | None:
+def ensure_claim(cluster: Cluster, claim: Manifest) -> Manifest | None:
     """Create the claim unless it exists; return the existing one, or None.
 
     Raises `UserError` if the existing one is not the portal's.
     """
-    name = wanted["metadata"]["name"]
+    name = claim["metadata"]["name"]
     found = cluster.get(CLAIMS, name)
     if found is None:
-        if cluster.create(CLAIMS, wanted):
+        if cluster.create(CLAIMS, claim):
             return None
         found = cluster.get(CLAIMS, name)  # somebody has made it just now
-    if found is None or is_ours(found, wanted["metadata"]["labels"]):
+    if found is None or is_our_claim(found, claim["metadata"]["labels"]):
         return found
     message = _(
         "The cluster has a volume claim “%(name)s” that this portal has not made, so nobody knows"
@@ -62,28 +62,28 @@ def ensure(cluster: Cluster, wanted: Manifest) -> Manifest | None:
     raise UserError("spawn.volume-unknown", message % {"name": name})
 
 
-def is_ours(found: Manifest, labels: Manifest) -> bool:
+def is_our_claim(found: Manifest, labels: Manifest) -> bool:
     """Return whether the claim has the labels by which the portal knows a person's volume."""
     there = found["metadata"].get("labels") or {}
-    return all(there.get(label) == labels[label] for label in OUR_LABELS)
+    return all(there.get(label) == labels[label] for label in CLAIM_LABELS)
 
 
-def adopt(cluster: Cluster, volume: str) -> bool:
+def adopt_claim(cluster: Cluster, volume: str) -> bool:
     """Make the claim with this volume's name its person's.
 
     Return False if there is none, or if it already is theirs.
     """
     found = cluster.get(CLAIMS, volume_name(volume))
     labels = volume_labels(volume)
-    if found is None or is_ours(found, labels):
+    if found is None or is_our_claim(found, labels):
         return False
     return cluster.patch(CLAIMS, volume_name(volume), {"metadata": {"labels": labels}})
 
 
 CONFIGMAP = "bindery-installation"
-SECONDS = 10.0
+ID_CACHE_SECONDS = 10.0
 """How long an id that was read stays valid: adopting it changes the database, nothing here."""
-KINDS = ("pods", "secrets", "persistentvolumeclaims")
+LABELLED_KINDS = ("pods", "secrets", "persistentvolumeclaims")
 
 
 class Namespace:
@@ -104,27 +104,27 @@ class Namespace:
             try:
                 found = self._cluster().get("configmaps", CONFIGMAP)
             except InternalError as error:
-                raise _refused(error) from error
+                raise _translate_forbidden(error) from error
             self._known = str((found or {}).get("data", {}).get("id", ""))
-            self._until = time.monotonic() + (SECONDS if self._known else 1)
+            self._until = time.monotonic() + (ID_CACHE_SECONDS if self._known else 1)
         return self._known
 
-    def give(self, wanted: str) -> str:
+    def ensure_id(self, installation_id: str) -> str:
         """Give the namespace this id unless it has one; return the one that it has now."""
         manifest = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": CONFIGMAP, "labels": dict([OURS.split("=")])},
-            "data": {"id": wanted},
+            "data": {"id": installation_id},
         }
         try:
             self._cluster().create("configmaps", manifest)
         except InternalError as error:
-            raise _refused(error) from error
+            raise _translate_forbidden(error) from error
         self._until = 0.0
         return self.id()
 
-    def mine(self) -> str:
+    def last_known_id(self) -> str:
         """Return the id, or the one last read if it cannot be read now."""
         try:
             return self.id()
@@ -133,23 +133,23 @@ class Namespace:
 
     def labels(self) -> dict[str, str]:
         """Return the labels to put on every object that is made."""
-        mine = self.mine()
+        mine = self.last_known_id()
         return {INSTALLATION: mine} if mine else {}
 
     def is_foreign(self, thing: Manifest) -> bool:
         """Return whether it belongs to another installation."""
         other = label(thing, INSTALLATION)
-        return bool(other) and other != (self.mine() or other)
+        return bool(other) and other != (self.last_known_id() or other)
 
-    def own(self, things: list[Manifest]) -> list[Manifest]:
+    def exclude_foreign(self, things: list[Manifest]) -> list[Manifest]:
         """Return those that do not belong to another installation."""
         return [thing for thing in things if not self.is_foreign(thing)]
 
-    def found(self) -> Found:
+    def inventory(self) -> Inventory:
         """Return all that exists, without other installations' objects. Raises as `id`."""
         runs = [*self._list("secrets", SERVERS), *self._list("pods", SERVERS)]
         claims = self._list("persistentvolumeclaims", VOLUMES)
-        return Found(
+        return Inventory(
             projects=frozenset(label(each, PROJECT) for each in runs),
             volumes=frozenset(label(each, OWNER) for each in claims),
             sessions=frozenset(_numbers(runs, SESSION)),
@@ -160,17 +160,17 @@ class Namespace:
         """Return other installations' objects, as ``kind name (id)``."""
         selector = f"{OURS},{INSTALLATION}"
         found = []
-        for kind in KINDS:
+        for kind in LABELLED_KINDS:
             for each in self._cluster().list(kind, {"labelSelector": selector}).items:
                 if self.is_foreign(each):
                     about = f"{each['metadata']['name']} ({label(each, INSTALLATION)})"
                     found.append(f"{kind} {about}")
         return sorted(found)
 
-    def mark(self, known: Found) -> None:
+    def assign_installation(self, known: Inventory) -> None:
         """Put the namespace's id on objects that have a row and no id."""
         change: Manifest = {"metadata": {"labels": self.labels()}}
-        for kind in KINDS if self.mine() else ():
+        for kind in LABELLED_KINDS if self.last_known_id() else ():
             selector = f"{OURS},!{INSTALLATION}"
             for each in self._cluster().list(kind, {"labelSelector": selector}).items:
                 if _is_known(each, known):
@@ -178,12 +178,14 @@ class Namespace:
 
     def _list(self, kind: str, selector: str) -> list[Manifest]:
         try:
-            return self.own(self._cluster().list(kind, {"labelSelector": selector}).items)
+            return self.exclude_foreign(
+                self._cluster().list(kind, {"labelSelector": selector}).items
+            )
         except InternalError as error:
-            raise _refused(error) from error
+            raise _translate_forbidden(error) from error
 
 
-def _is_known(thing: dict[str, Any], known: Found) -> bool:
+def _is_known(thing: dict[str, Any], known: Inventory) -> bool:
     """Return whether a row exists: by its number, or for things without one, by the person."""
     for key, numbers in ((SESSION, known.sessions), (BUILD, known.builds)):
         if label(thing, key):
@@ -199,7 +201,7 @@ def _numbers(things: list[Manifest], key: str) -> Iterator[int]:
             yield int(text)
 
 
-def _refused(error: InternalError) -> InternalError | NotAllowed:
+def _translate_forbidden(error: InternalError) -> InternalError | NotAllowed:
     if error.code != FORBIDDEN:
         return error
     message = _("The portal may not look at whose the things in its namespace are: %(why)s")

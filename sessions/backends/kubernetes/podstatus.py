@@ -21,39 +21,39 @@ from sessions.backends import Capacity
 
 from .serverpod import PORT
 
-SECONDS = 1.0
-AT_ONCE = 16
-PATH = "/api"
+PROBE_SECONDS = 1.0
+MAX_CONCURRENT_PROBES = 16
+PROBE_PATH = "/api"
 """Jupyter returns its version there, to anyone."""
 
 
-class Answering:
+class ReadinessProbe:
     """The uids of pods that have answered at least once."""
 
     def __init__(self) -> None:
-        self.uids: frozenset[str] = frozenset()
+        self.ready_uids: frozenset[str] = frozenset()
         self._pool: ThreadPoolExecutor | None = None
 
-    def ask(self, addresses: Mapping[str, str]) -> set[str]:
+    def probe(self, addresses: Mapping[str, str]) -> set[str]:
         """Return the uids in ``addresses`` that answer now and had not before."""
-        asked = {uid: host for uid, host in addresses.items() if uid not in self.uids}
+        asked = {uid: host for uid, host in addresses.items() if uid not in self.ready_uids}
         if not asked:
             return set()
-        self._pool = self._pool or ThreadPoolExecutor(AT_ONCE, "answering")
-        answers = self._pool.map(_answers, asked.values())
+        self._pool = self._pool or ThreadPoolExecutor(MAX_CONCURRENT_PROBES, "answering")
+        answers = self._pool.map(_is_answering, asked.values())
         new = {uid for uid, answers in zip(asked, answers, strict=True) if answers}
-        self.uids |= new
+        self.ready_uids |= new
         return new
 
     def keep(self, uids: Iterable[str]) -> None:
         """Forget all others."""
-        self.uids &= frozenset(uids)
+        self.ready_uids &= frozenset(uids)
 
 
-def _answers(host: str) -> bool:
+def _is_answering(host: str) -> bool:
     try:
-        with closing(http.client.HTTPConnection(host, PORT, timeout=SECONDS)) as connection:
-            connection.request("GET", PATH)
+        with closing(http.client.HTTPConnection(host, PORT, timeout=PROBE_SECONDS)) as connection:
+            connection.request("GET", PROBE_PATH)
             return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
@@ -72,7 +72,7 @@ def annotation(thing: Pod, key: str) -> str:
     return str(thing["metadata"].get("annotations", {}).get(key, ""))
 
 
-def containers(pod: Pod) -> Iterator[tuple[str, Pod]]:
+def container_statuses(pod: Pod) -> Iterator[tuple[str, Pod]]:
     """Yield name and status of each container that has a status, in order."""
     status = pod.get("status", {})
     for kind in ("initContainerStatuses", "containerStatuses"):
@@ -86,7 +86,7 @@ def condition(pod: Pod, kind: str) -> Pod:
     return next(found, {})
 
 
-def unscheduled(pod: Pod) -> str | None:
+def unscheduled_reason(pod: Pod) -> str | None:
     """Return why no node has taken the pod; None if one has, "" if nobody has tried yet."""
     if pod.get("spec", {}).get("nodeName"):
         return None
@@ -94,17 +94,17 @@ def unscheduled(pod: Pod) -> str | None:
     return str(scheduled.get("message", "")) if scheduled.get("status") == "False" else ""
 
 
-def created(thing: Pod) -> datetime:
+def created_at(thing: Pod) -> datetime:
     """Return when it was created."""
-    return moment(thing["metadata"]["creationTimestamp"])
+    return parse_time(thing["metadata"]["creationTimestamp"])
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """Parse a time as the cluster writes it."""
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def leaves(thing: Pod) -> bool:
+def is_terminating(thing: Pod) -> bool:
     """Return whether its removal has begun."""
     return "deletionTimestamp" in thing["metadata"]
 
@@ -112,7 +112,9 @@ def leaves(thing: Pod) -> bool:
 def is_running(pod: Pod) -> bool:
     """Return whether its containers run and it has an address."""
     status = pod.get("status", {})
-    return status.get("phase") == "Running" and bool(status.get("podIP")) and not leaves(pod)
+    return (
+        status.get("phase") == "Running" and bool(status.get("podIP")) and not is_terminating(pod)
+    )
 
 
 Node = dict[str, Any]
@@ -141,7 +143,7 @@ def capacity(nodes: Iterable[Node], gpu: str) -> Capacity:
     )
 
 
-def quantity(text: str) -> float:
+def parse_quantity(text: str) -> float:
     """Return ``2``, ``1500m``, ``16Gi`` or ``1e3`` as a number; 0 if it cannot be read."""
     unit = text[-2:] if text[-2:] in _UNITS else text[-1:]
     unit = unit if unit in _UNITS else ""
@@ -153,7 +155,7 @@ def quantity(text: str) -> float:
 
 def _sum(nodes: Iterable[Node], resource: str) -> float:
     found = (node.get("status", {}).get("allocatable", {}).get(resource, "0") for node in nodes)
-    return sum(quantity(str(each)) for each in found)
+    return sum(parse_quantity(str(each)) for each in found)
 
 
 def _is_ready(node: Node) -> bool:

@@ -19,16 +19,16 @@ from sessions.errors import TemporaryError
 
 from .cluster import Cluster
 from .registry import Registry
-from .registry_http import login
+from .registry_http import registry_login
 from .serverpod import CONTAINER
-from .site import TAG, Site
+from .site import IMAGE_TAG, Site
 
 _IDS = {
     "PORTAL_POD_TEMPLATE": "kubernetes.template",
     "PORTAL_SITE_VARIABLES": "kubernetes.variables",
     "PORTAL_REGISTRY_AUTH": "kubernetes.registry-auth",
 }
-_OF_THE_NODE = ("hostNetwork", "hostPID", "hostIPC")
+_HOST_NAMESPACES = ("hostNetwork", "hostPID", "hostIPC")
 
 
 def problems(site: Site) -> Iterator[Problem]:
@@ -41,10 +41,10 @@ def problems(site: Site) -> Iterator[Problem]:
         if not value:
             message = _("%(variable)s is not set.") % {"variable": variable}
             yield Problem(id_, message, _hint())
-    for variable, why in {**site.unusable, **_wrong_login(site)}.items():
+    for variable, why in {**site.invalid_settings, **_wrong_login(site)}.items():
         message = _("%(variable)s cannot be used: %(why)s.")
         yield Problem(_IDS[variable], message % {"variable": variable, "why": why}, _hint())
-    if dangers := ", ".join(_dangers(site.pod_template)):
+    if dangers := ", ".join(_unsafe_keys(site.pod_template)):
         message = _("PORTAL_POD_TEMPLATE would open the node to notebooks: %(what)s.")
         hint = _("Take that out of the file: notebooks run what strangers wrote.")
         yield Problem("kubernetes.template", message % {"what": dangers}, hint)
@@ -56,13 +56,13 @@ def _hint() -> str:
 
 def _wrong_login(site: Site) -> dict[str, str]:
     try:
-        login(settings.PORTAL_REGISTRY_AUTH, site.registry_address)
+        registry_login(settings.PORTAL_REGISTRY_AUTH, site.registry_address)
     except ValueError as error:
         return {"PORTAL_REGISTRY_AUTH": _("it %(why)s") % {"why": error}}
     return {}
 
 
-def _dangers(template: dict[str, Any]) -> Iterator[str]:
+def _unsafe_keys(template: dict[str, Any]) -> Iterator[str]:
     """Yield what a template adds that `merge` lets through and that breaks isolation.
 
     The notebook's own container is skipped: the template cannot change its rights.
@@ -70,21 +70,24 @@ def _dangers(template: dict[str, Any]) -> Iterator[str]:
     pod = template.get("spec")
     if not isinstance(pod, dict):
         return
-    yield from (key for key in _OF_THE_NODE if pod.get(key))
-    named = [*_named(pod.get("initContainers")), *_named(pod.get("containers"))]
+    yield from (key for key in _HOST_NAMESPACES if pod.get(key))
+    named = [
+        *_named_containers(pod.get("initContainers")),
+        *_named_containers(pod.get("containers")),
+    ]
     for name, container in named:
         rights = container.get("securityContext")
         if name != CONTAINER and isinstance(rights, dict) and rights.get("privileged"):
             yield _("privileged %(name)s") % {"name": name}
 
 
-def _named(containers: object) -> Iterator[tuple[str, dict[str, Any]]]:
+def _named_containers(containers: object) -> Iterator[tuple[str, dict[str, Any]]]:
     for each in containers if isinstance(containers, list) else []:
         if isinstance(each, dict):
             yield str(each.get("name", "?")), each
 
 
-RIGHTS = {
+REQUIRED_RIGHTS = {
     "pods": ("create", "get", "list", "watch", "delete", "patch"),
     "pods/log": ("get",),
     "secrets": ("create", "get", "list", "watch", "delete", "patch"),
@@ -93,7 +96,7 @@ RIGHTS = {
     "events": ("list", "watch"),
 }
 """As ``deploy/kubernetes/rbac.yaml`` grants them."""
-CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
+STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 
 
 def examine(cluster: Cluster, site: Site, registry: Callable[[], object]) -> Iterator[Problem]:
@@ -107,7 +110,7 @@ def examine(cluster: Cluster, site: Site, registry: Callable[[], object]) -> Ite
     yield from _storage(cluster, site)
     yield from _builder(site)
     if site.registry:
-        yield from _strangers(cluster, site)
+        yield from _anonymous_access(cluster, site)
 
 
 def _registry(ask: Callable[[], object]) -> Iterator[Problem]:
@@ -119,7 +122,7 @@ def _registry(ask: Callable[[], object]) -> Iterator[Problem]:
 
 
 def _rights(cluster: Cluster) -> Iterator[Problem]:
-    for kind, verbs in RIGHTS.items():
+    for kind, verbs in REQUIRED_RIGHTS.items():
         if missing := [verb for verb in verbs if not cluster.may(verb, kind)]:
             message = _("The portal may not %(verbs)s %(kind)s in its namespace.")
             words = {"verbs": ", ".join(missing), "kind": kind}
@@ -144,7 +147,7 @@ def _secrets(cluster: Cluster, site: Site) -> Iterator[Problem]:
 def _storage(cluster: Cluster, site: Site) -> Iterator[Problem]:
     """Check the storage class. An operator need not grant the right to read those."""
     name = site.storage_class
-    if name and cluster.is_there(f"{CLASSES}/{name}") is False:
+    if name and cluster.exists(f"{STORAGE_CLASSES}/{name}") is False:
         message = _("There is no StorageClass “%(name)s”: people's volumes stay unbound.")
         hint = _("Set PORTAL_STORAGE_CLASS to one that `kubectl get storageclass` lists.")
         yield Problem("kubernetes.storage-class", message % {"name": name}, hint)
@@ -157,18 +160,18 @@ def _builder(site: Site) -> Iterator[Problem]:
         yield Problem("kubernetes.builder-tag", message, hint)
 
 
-def _strangers(cluster: Cluster, site: Site) -> Iterator[Problem]:
+def _anonymous_access(cluster: Cluster, site: Site) -> Iterator[Problem]:
     """Check whether outsiders can read what is below the portal's own path.
 
     Asks for an image that does not exist: being told "not found" means being let in.
     """
-    if _lets_in(site, ""):
+    if _can_read(site, ""):
         message = _("Anybody can read what is below PORTAL_REGISTRY, without an account.")
         hint = _("Have the registry ask for a login (docs/kubernetes.md, “The registry”).")
         yield Problem("registry.open", message, hint)
         return
     try:
-        may = bool(site.base_secret) and _lets_in(site, _config(cluster, site.base_secret))
+        may = bool(site.base_secret) and _can_read(site, _docker_config(cluster, site.base_secret))
     except ValueError as error:
         message = _("The Secret of PORTAL_BASE_SECRET cannot be used: %(why)s.")
         hint = _("Make it as the other two (docs/kubernetes.md, “The registry”).")
@@ -183,16 +186,16 @@ def _strangers(cluster: Cluster, site: Site) -> Iterator[Problem]:
         yield Problem("registry.base-account", message, hint)
 
 
-def _lets_in(site: Site, auth: str) -> bool:
+def _can_read(site: Site, auth: str) -> bool:
     registry = Registry(site.registry_address, plain_http=site.plain_http, auth=auth)
     try:
-        registry.digest(site.repository("doctor"), TAG)
+        registry.digest(site.repository("doctor"), IMAGE_TAG)
     except TemporaryError:  # it refuses, as it should; or it is away, which was told before
         return False
     return True
 
 
-def _config(cluster: Cluster, name: str) -> str:
+def _docker_config(cluster: Cluster, name: str) -> str:
     """Return the docker ``config.json`` in a Secret, "" if it has none.
 
     Raises ValueError if that is not text in base64.

@@ -17,46 +17,46 @@ from sessions.backends.messages import NO_GPU, NO_ROOM
 
 from .homes import errands
 from .homes.pods import CONTAINER as FILES
-from .podstatus import containers
+from .podstatus import container_statuses
 from .serverpod import CONTAINER
 from .site import Site
 
 Pod = dict[str, Any]
-Problem = tuple[str, str]
+Reason = tuple[str, str]
 
-_REFUSED = re.compile(
+_PERMANENT_PULL_ERROR = re.compile(
     r"not found|manifest unknown|name unknown|unauthorized|denied|forbidden|"
     r"invalid reference|authentication required|no match for platform",
     re.IGNORECASE,
 )
-_SHORT = {
+_RESOURCE_NAMES = {
     "cpu": gettext_lazy("processors"),
     "memory": gettext_lazy("memory"),
     "ephemeral-storage": gettext_lazy("disk"),
     "pods": gettext_lazy("places for pods"),
 }
-_NOTHING = ("", "")
+_NO_REASON = ("", "")
 NO_JUPYTERLAB = "spawn.no-jupyterlab"
 """Reported by the notebook's container, or by the one before it if there is no Python either."""
 
 
-def why_unplaced(reason: str, place: int, site: Site) -> Problem:
+def why_unscheduled(reason: str, queue_position: int, site: Site) -> Reason:
     """Explain why the scheduler has found no node.
 
     ``reason`` is the scheduler's message, ``place`` the position in the queue for GPUs.
     """
     if not reason:
-        return _NOTHING
+        return _NO_REASON
     if f"Insufficient {site.gpu}" in reason:
         message = _(
             "No GPU is free at present. Your notebook is number %(place)d in the queue and "
             "starts by itself."
         )
-        return NO_GPU, message % {"place": place}
+        return NO_GPU, message % {"place": queue_position}
     if "unbound immediate PersistentVolumeClaims" in reason:
         return "spawn.volume", _("Your folder is being made; the notebook starts when it is there.")
     names = re.findall(r"Insufficient ([\w./-]*\w)", reason)
-    if short := [str(_SHORT.get(each, each)) for each in names]:
+    if short := [str(_RESOURCE_NAMES.get(each, each)) for each in names]:
         message = _(
             "The cluster has no room for it at present: too little is free of %(what)s. It "
             "starts by itself when there is; or cancel it and ask for less."
@@ -66,42 +66,42 @@ def why_unplaced(reason: str, place: int, site: Site) -> Problem:
     return NO_ROOM, message % {"why": reason[:300]}
 
 
-def why_not_running(pod: Pod, warning: str) -> Problem:
+def why_not_running(pod: Pod, warning: str) -> Reason:
     """Explain what a scheduled pod waits for; ``warning`` is the cluster's latest."""
-    for _name, status in containers(pod):
+    for _name, status in container_statuses(pod):
         waiting = status.get("state", {}).get("waiting", {})
         if waiting.get("reason") in {"ErrImagePull", "ImagePullBackOff"}:
             message = _("Its image cannot be pulled at present; it is tried again. %(why)s")
-            return "spawn.image-pull", message % {"why": _brief(waiting)}
+            return "spawn.image-pull", message % {"why": _short_message(waiting)}
         if status.get("state", {}).get("running"):
-            return _NOTHING
+            return _NO_REASON
     if "FailedMount" in warning or "FailedAttachVolume" in warning:
         message = _("Your files cannot be reached at present; it is tried again. %(why)s")
         return "spawn.volume", message % {"why": warning[:300]}
-    return _NOTHING
+    return _NO_REASON
 
 
 def is_pull_refused(waiting: Pod) -> bool:
     """Return whether pulling the image again would end the same way."""
     pulling = waiting.get("reason") in {"ErrImagePull", "ImagePullBackOff"}
-    return pulling and bool(_REFUSED.search(waiting.get("message", "")))
+    return pulling and bool(_PERMANENT_PULL_ERROR.search(waiting.get("message", "")))
 
 
-def hopeless(pod: Pod) -> Problem | None:
+def permanent_problem(pod: Pod) -> Reason | None:
     """Return a problem that waiting cannot fix, or None."""
-    for _name, status in containers(pod):
+    for _name, status in container_statuses(pod):
         waiting = status.get("state", {}).get("waiting", {})
         reason = waiting.get("reason", "")
         if reason == "InvalidImageName" or is_pull_refused(waiting):
             message = _("Its image cannot be pulled: rebuild it, or ask the staff. %(why)s")
-            return "spawn.image-pull", message % {"why": _brief(waiting)}
+            return "spawn.image-pull", message % {"why": _short_message(waiting)}
         if reason in {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}:
             message = _("Its container cannot be started. Rebuild it, or ask the staff. %(why)s")
-            return "spawn.crashed", message % {"why": _brief(waiting)}
+            return "spawn.crashed", message % {"why": _short_message(waiting)}
     return None
 
 
-def why_ended(pod: Pod) -> Problem:
+def why_ended(pod: Pod) -> Reason:
     """Explain how a pod ended; empty if JupyterLab exited normally."""
     status = pod.get("status", {})
     if status.get("reason") == "Evicted":
@@ -112,17 +112,17 @@ def why_ended(pod: Pod) -> Problem:
         return "spawn.evicted", message % {"why": status.get("message", "")[:300]}
     if status.get("reason") == "NodeLost":
         return node_lost()
-    for name, each in containers(pod):
+    for name, each in container_statuses(pod):
         ended = each.get("state", {}).get("terminated")
         if ended and name == FILES and ended.get("exitCode"):
-            is_without = _said(ended) == NO_JUPYTERLAB
-            return _last_words(ended) if is_without else errands.problem(ended)
+            is_without = _reported_code(ended) == NO_JUPYTERLAB
+            return _exit_reason(ended) if is_without else errands.prepare_problem(ended)
         if ended and (name == CONTAINER or ended.get("exitCode")):  # or one of the operator's
-            return _last_words(ended)
-    return deleted()
+            return _exit_reason(ended)
+    return pod_deleted()
 
 
-def node_lost() -> Problem:
+def node_lost() -> Reason:
     """Return code and sentence for a notebook whose node is gone."""
     message = _(
         "The machine that ran the notebook is gone. Your own folder is kept: start it again."
@@ -130,7 +130,7 @@ def node_lost() -> Problem:
     return "spawn.node-lost", message
 
 
-def given_up() -> str:
+def node_unreachable() -> str:
     """Return the message for a notebook that was to stop on a node that does not answer."""
     return _(
         "The machine that ran the notebook does not answer, so it was given up. If that machine "
@@ -138,7 +138,7 @@ def given_up() -> str:
     )
 
 
-def deleted() -> Problem:
+def pod_deleted() -> Reason:
     """Return code and sentence for a notebook whose pod somebody else has deleted."""
     message = _(
         "The notebook was removed from the cluster by somebody else than the portal. Your own "
@@ -147,8 +147,8 @@ def deleted() -> Problem:
     return "spawn.deleted", message
 
 
-def _last_words(ended: Pod) -> Problem:
-    code = "spawn.out-of-memory" if ended.get("reason") == "OOMKilled" else _said(ended)
+def _exit_reason(ended: Pod) -> Reason:
+    code = "spawn.out-of-memory" if ended.get("reason") == "OOMKilled" else _reported_code(ended)
     if code == "spawn.out-of-memory":
         message = _(
             "The notebook used more than its memory and was ended. Your own folder is kept: start "
@@ -162,13 +162,13 @@ def _last_words(ended: Pod) -> Problem:
         )
         return code, message
     if ended.get("exitCode") == 0:
-        return _NOTHING
+        return _NO_REASON
     message = _("JupyterLab ended by itself (status %(status)d). Its last lines:\n%(lines)s")
     lines = "\n".join(ended.get("message", "").replace("\0", "").splitlines()[-10:])
     return "spawn.crashed", message % {"status": ended.get("exitCode", -1), "lines": lines}
 
 
-def _said(ended: Pod) -> str:
+def _reported_code(ended: Pod) -> str:
     """Return the code that our own start script has left."""
     try:
         return str(json.loads(ended.get("message", ""))["code"])
@@ -176,5 +176,5 @@ def _said(ended: Pod) -> str:
         return ""
 
 
-def _brief(waiting: Pod) -> str:
+def _short_message(waiting: Pod) -> str:
     return str(waiting.get("message", ""))[:300]

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from sessions.errors import NotAllowed, TemporaryError
 
-from .registry_http import LONGEST, REFUSED, Answer, Questions, login
+from .registry_http import MAX_BODY_BYTES, REFUSED, RegistryClient, RegistryResponse, registry_login
 
 _ACCEPT = ", ".join([
     "application/vnd.oci.image.index.v1+json",
@@ -29,7 +29,7 @@ _ACCEPT = ", ".join([
 _ABSENT = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
 """The specification's codes, and the one that Harbor uses for both."""
 _REMOVED = frozenset({200, 202, 204})
-_NOT_FOR_US = frozenset({400, 405})
+_DELETION_UNSUPPORTED = frozenset({400, 405})
 """Statuses from registries that accept no deletions at all."""
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}")
 
@@ -44,7 +44,7 @@ class Registry:
     def __init__(self, address: str, *, plain_http: bool = False, auth: str = "") -> None:
         self.address = address
         self._plain_http = plain_http
-        self._login = login(auth, address)
+        self._login = registry_login(auth, address)
 
     def digest(self, repository: str, reference: str) -> str | None:
         """Return the digest of a tag or digest; None if the registry does not have it.
@@ -52,18 +52,18 @@ class Registry:
         Takes seconds at most. Raises `TemporaryError` (``registry.unreachable``,
         ``registry.refused``) when nobody can say.
         """
-        path, questions = _path(repository, reference), self._questions(repository)
+        path, questions = _path(repository, reference), self._client(repository)
         with closing(questions):
-            answer = questions.ask("HEAD", path, _ACCEPT)
+            answer = questions.request("HEAD", path, _ACCEPT)
             if found := _digest(answer):
                 return found
             # Only the body of a 404 says whether it is the registry's own.
-            answer = questions.ask("GET", path, _ACCEPT)
-            if answer.status == 404 and _says_absent(answer.body):
+            answer = questions.request("GET", path, _ACCEPT)
+            if answer.status == 404 and _is_absent(answer.body):
                 return None
-            if answer.status == 200 and len(answer.body) < LONGEST:
+            if answer.status == 200 and len(answer.body) < MAX_BODY_BYTES:
                 return _digest(answer) or f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
-        raise questions.unreachable(_status(answer))
+        raise questions.unreachable_error(_status(answer))
 
     def size(self, repository: str, reference: str) -> int | None:
         """Return the bytes of an image; None if the registry does not have it.
@@ -71,8 +71,8 @@ class Registry:
         Counts the compressed layers as the registry keeps them, even if other images share them.
         Raises `TemporaryError` as `digest` does.
         """
-        with closing(self._questions(repository)) as questions:
-            answer = questions.ask("GET", _path(repository, reference), _ACCEPT)
+        with closing(self._client(repository)) as questions:
+            answer = questions.request("GET", _path(repository, reference), _ACCEPT)
         try:
             manifest = json.loads(answer.body)
             parts = [manifest["config"], *manifest["layers"]]
@@ -90,20 +90,22 @@ class Registry:
         digest = self.digest(repository, reference)
         if digest is None:
             return
-        with closing(self._questions(repository, "delete")) as questions:
+        with closing(self._client(repository, "delete")) as questions:
             try:
-                answer = questions.ask("DELETE", _path(repository, digest), "application/json")
+                answer = questions.request("DELETE", _path(repository, digest), "application/json")
             except TemporaryError as error:
-                raise self._keeps(error.message) if error.code == REFUSED else error from None
-        if answer.status in _NOT_FOR_US:
-            raise self._keeps(_status(answer))
-        if answer.status not in _REMOVED and not _says_absent(answer.body):
-            raise questions.unreachable(_status(answer))
+                raise (
+                    self._deletion_refused(error.message) if error.code == REFUSED else error
+                ) from None
+        if answer.status in _DELETION_UNSUPPORTED:
+            raise self._deletion_refused(_status(answer))
+        if answer.status not in _REMOVED and not _is_absent(answer.body):
+            raise questions.unreachable_error(_status(answer))
 
-    def _questions(self, repository: str, action: str = "pull") -> Questions:
-        return Questions(self.address, repository, self._plain_http, self._login, action)
+    def _client(self, repository: str, action: str = "pull") -> RegistryClient:
+        return RegistryClient(self.address, repository, self._plain_http, self._login, action)
 
-    def _keeps(self, why: str) -> NotAllowed:
+    def _deletion_refused(self, why: str) -> NotAllowed:
         message = _(
             "The registry %(registry)s does not remove environments for the portal: %(why)s Let "
             "the account of PORTAL_REGISTRY_AUTH delete there and the registry take deletions, or "
@@ -116,17 +118,17 @@ def _path(repository: str, reference: str) -> str:
     return f"/v2/{quote(repository)}/manifests/{quote(reference, safe=':')}"
 
 
-def _status(answer: Answer) -> str:
+def _status(answer: RegistryResponse) -> str:
     return _("status %(status)d") % {"status": answer.status}
 
 
-def _digest(answer: Answer) -> str:
+def _digest(answer: RegistryResponse) -> str:
     """Return the digest that the registry names; "" if it names none."""
     named = answer.headers.get("Docker-Content-Digest", "")
     return named if answer.status == 200 and _DIGEST.fullmatch(named) else ""
 
 
-def _says_absent(body: bytes) -> bool:
+def _is_absent(body: bytes) -> bool:
     try:
         errors = json.loads(body)["errors"]
         return bool(errors) and {error["code"] for error in errors} <= _ABSENT

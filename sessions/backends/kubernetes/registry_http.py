@@ -47,7 +47,7 @@ class Challenge:
         return f"{self.realm}{'&' if urlsplit(self.realm).query else '?'}{query}"
 
 
-def login(config: str, address: str) -> str:
+def registry_login(config: str, address: str) -> str:
     """Return a docker ``config.json``'s login for a registry: ``user:password`` in base64, or "".
 
     As docker does: the entry with that name, else the one with that host. Raises ValueError,
@@ -55,13 +55,13 @@ def login(config: str, address: str) -> str:
     """
     if not config.strip():
         return ""
-    entries = _entries(config)
+    entries = _parse_config(config)
     named = [entries[address]] if address in entries else []
     hosted = [entry for name, entry in entries.items() if _host(name) == address]
-    return _encoded(next(iter(named + hosted), {}))
+    return _encode_login(next(iter(named + hosted), {}))
 
 
-def _entries(config: str) -> Mapping[str, Any]:
+def _parse_config(config: str) -> Mapping[str, Any]:
     try:
         entries = json.loads(config).get("auths", {})
         if all(isinstance(entry, dict) for entry in entries.values()):
@@ -75,16 +75,16 @@ def _host(name: str) -> str:
     return re.sub(r"^https?://", "", name).partition("/")[0]
 
 
-def _encoded(entry: Mapping[str, Any]) -> str:
+def _encode_login(entry: Mapping[str, Any]) -> str:
     if entry.get("auth"):
-        return _checked(str(entry["auth"]))
+        return _validate_login(str(entry["auth"]))
     if entry.get("username"):
         plain = f"{entry['username']}:{entry.get('password', '')}"
         return base64.b64encode(plain.encode()).decode()
     return ""
 
 
-def _checked(encoded: str) -> str:
+def _validate_login(encoded: str) -> str:
     try:
         if b":" in base64.b64decode(encoded, validate=True):
             return encoded
@@ -93,7 +93,7 @@ def _checked(encoded: str) -> str:
     raise ValueError("has an “auth” that is not user:password in base64")
 
 
-def challenge(header: str, scope: str) -> Challenge | None:
+def parse_challenge(header: str, scope: str) -> Challenge | None:
     """Parse a ``WWW-Authenticate`` header; ``scope`` is used if it names none."""
     if bearer := _BEARER.search(header):
         fields: dict[str, str] = {}
@@ -105,7 +105,7 @@ def challenge(header: str, scope: str) -> Challenge | None:
     return Challenge() if _BASIC.search(header) else None
 
 
-def token(body: bytes) -> str:
+def parse_token(body: bytes) -> str:
     """Return the token in a realm's answer, or "" if there is none that could be sent on."""
     try:
         answer = json.loads(body)
@@ -115,14 +115,14 @@ def token(body: bytes) -> str:
     return found if isinstance(found, str) and _TOKEN.fullmatch(found) else ""
 
 
-LONGEST = 4 * 1024 * 1024
+MAX_BODY_BYTES = 4 * 1024 * 1024
 """Longest body in bytes: registries accept no longer manifest."""
 REFUSED = "registry.refused"
 TIMEOUT = urllib3.Timeout(connect=3, read=5)
 
 
 @dataclass(frozen=True)
-class Answer:
+class RegistryResponse:
     """A registry's answer, of any status."""
 
     status: int
@@ -131,12 +131,12 @@ class Answer:
 
 
 @dataclass
-class Questions:
+class RegistryClient:
     """A few consecutive requests to one registry, for one repository in it.
 
-    ``login`` is sent when the registry asks for it, ``action`` is what it has to allow. Connections
-    are kept between these requests and no longer: the worker forks, and a connection must not be
-    shared by two processes.
+    ``registry_login`` is sent when the registry asks for it, ``action`` is what it has to allow.
+    Connections are kept between these requests and no longer: the worker forks, and a connection
+    must not be shared by two processes.
     """
 
     address: str
@@ -147,7 +147,7 @@ class Questions:
     _authorization: dict[str, str] = field(default_factory=dict, repr=False)
     _pools: dict[str, urllib3.PoolManager] = field(default_factory=dict, repr=False)
 
-    def ask(self, method: str, path: str, accept: str) -> Answer:
+    def request(self, method: str, path: str, accept: str) -> RegistryResponse:
         """Return the answer, unless its status says nothing about the question.
 
         Raises `TemporaryError`: ``registry.unreachable`` or `REFUSED`.
@@ -157,50 +157,50 @@ class Questions:
         if answer.status == 401 and not self._authorization:
             self._authorization = self._sign_in(answer)
             answer = self._send(method, url, {"Accept": accept, **self._authorization})
-        return self._telling(answer)
+        return self._raise_for_status(answer)
 
     def close(self) -> None:
         """Close the connections."""
         for pool in self._pools.values():
             pool.clear()
 
-    def _telling(self, answer: Answer) -> Answer:
+    def _raise_for_status(self, answer: RegistryResponse) -> RegistryResponse:
         if answer.status in {401, 403}:
-            raise self.refused(_("status %(status)d") % {"status": answer.status})
+            raise self.refused_error(_("status %(status)d") % {"status": answer.status})
         if answer.status == 429 or answer.status >= 500:
-            raise self.unreachable(_("status %(status)d") % {"status": answer.status})
+            raise self.unreachable_error(_("status %(status)d") % {"status": answer.status})
         return answer
 
-    def _sign_in(self, answer: Answer) -> dict[str, str]:
+    def _sign_in(self, answer: RegistryResponse) -> dict[str, str]:
         scope = f"repository:{self.repository}:{self.action}"
-        asked = challenge(answer.headers.get("WWW-Authenticate", ""), scope)
+        asked = parse_challenge(answer.headers.get("WWW-Authenticate", ""), scope)
         if asked and asked.realm:
             return {"Authorization": f"Bearer {self._token(asked)}"}
         if asked and self.login:
             return {"Authorization": f"Basic {self.login}"}
-        raise self.refused(_("it asks for credentials, and there are none for it"))
+        raise self.refused_error(_("it asks for credentials, and there are none for it"))
 
     def _token(self, asked: Challenge) -> str:
         """Fetch a token; without credentials if there are none, as for public images."""
         if urlsplit(asked.realm).scheme not in {"https"} | ({"http"} if self.plain_http else set()):
-            raise self.refused(_("it wants the credentials to be sent without encryption"))
+            raise self.refused_error(_("it wants the credentials to be sent without encryption"))
         headers = {"Authorization": f"Basic {self.login}"} if self.login else {}
-        answer = self._telling(self._send("GET", asked.token_url(), headers))
-        if found := token(answer.body) if answer.status == 200 else "":
+        answer = self._raise_for_status(self._send("GET", asked.token_url(), headers))
+        if found := parse_token(answer.body) if answer.status == 200 else "":
             return found
-        raise self.refused(_("its sign-in gives no token"))
+        raise self.refused_error(_("its sign-in gives no token"))
 
-    def _send(self, method: str, url: str, headers: dict[str, str]) -> Answer:
+    def _send(self, method: str, url: str, headers: dict[str, str]) -> RegistryResponse:
         try:
             answer = self._pool(url).request(
                 method, url, headers=headers, timeout=TIMEOUT, retries=False, redirect=False,
                 preload_content=False,
             )  # fmt: skip
             with closing(answer):  # a connection with nothing left in it is kept all the same
-                body = answer.read(LONGEST)
+                body = answer.read(MAX_BODY_BYTES)
         except (HTTPError, OSError, ValueError) as error:
-            raise self.unreachable(_why(error)) from error
-        return Answer(answer.status, answer.headers, body)
+            raise self.unreachable_error(_failure_reason(error)) from error
+        return RegistryResponse(answer.status, answer.headers, body)
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         """Return the pool for a URL, with the CA bundle and proxy that the environment names."""
@@ -214,27 +214,27 @@ class Questions:
                 self._pools[proxy] = urllib3.PoolManager(ca_certs=trusted)
         return self._pools[proxy]
 
-    def unreachable(self, why: str) -> TemporaryError:
+    def unreachable_error(self, why: str) -> TemporaryError:
         """Return the error for a registry that gives no usable answer."""
         message = _(
             "The registry %(registry)s, where the environments are kept, gives no answer that "
             "can be used: %(why)s. Try again later; if it goes on, tell the staff."
         )
-        return TemporaryError("registry.unreachable", message % self._words(why))
+        return TemporaryError("registry.unreachable", message % self._message_parameters(why))
 
-    def refused(self, why: str) -> TemporaryError:
+    def refused_error(self, why: str) -> TemporaryError:
         """Return the error for a registry that does not let the portal in."""
         message = _(
             "The registry %(registry)s, where the environments are kept, does not let the portal "
             "in: %(why)s. Tell the staff, who have to look at PORTAL_REGISTRY_AUTH."
         )
-        return TemporaryError(REFUSED, message % self._words(why))
+        return TemporaryError(REFUSED, message % self._message_parameters(why))
 
-    def _words(self, why: str) -> dict[str, str]:
+    def _message_parameters(self, why: str) -> dict[str, str]:
         return {"registry": self.address, "why": why}
 
 
-def _why(error: Exception) -> str:
+def _failure_reason(error: Exception) -> str:
     if isinstance(error, SSLError):
         return _("its certificate is not trusted, or it does not speak TLS")
     if isinstance(error, ConnectTimeoutError | ReadTimeoutError):

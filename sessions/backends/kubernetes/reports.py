@@ -23,23 +23,23 @@ from sessions.backends.messages import NO_ROOM_TO_BUILD
 from . import problems
 from .buildpod import STAGES
 from .homes import errands
-from .labels import BUILD, CANCEL, INSTALLATION, PROJECT, SESSION, STOP, TOLD
+from .labels import BUILD, CANCEL, INSTALLATION, PROJECT, REQUESTED_ACTION, SESSION, STOP
 from .podstatus import (
     annotation,
-    containers,
-    created,
+    container_statuses,
+    created_at,
     is_running,
+    is_terminating,
     label,
-    leaves,
-    moment,
-    unscheduled,
+    parse_time,
+    unscheduled_reason,
 )
 from .problems import is_pull_refused
 from .serverpod import PORT
 from .site import Site
 
 Pod = dict[str, Any]
-MAX_UNSEEN_BUILD = timedelta(minutes=2)
+MIN_KEY_AGE = timedelta(minutes=2)
 """How old a build's key may get without its pod, which is made right after it."""
 _CODE = re.compile(r"build\.[a-z-]{1,50}")
 """The codes that are believed: a build that has taken over its container may leave any text."""
@@ -52,7 +52,7 @@ def build_id(pod: Pod) -> int:
 
 def build_report(pod: Pod) -> BuildReport:
     """Return the build's report; it succeeded when its pod did **and** left a digest."""
-    return replace(_report(pod), marked=bool(label(pod, INSTALLATION)))
+    return replace(_report(pod), has_installation_id=bool(label(pod, INSTALLATION)))
 
 
 def _report(pod: Pod) -> BuildReport:
@@ -63,42 +63,48 @@ def _report(pod: Pod) -> BuildReport:
     }
     if phase == "Succeeded" and (digest := results.get("push", {}).get("digest")):
         return BuildReport(number, True, digest=digest, **about)
-    if annotation(pod, TOLD) == CANCEL and (phase not in {"Running", "Pending"} or _idle(pod)):
+    if annotation(pod, REQUESTED_ACTION) == CANCEL and (
+        phase not in {"Running", "Pending"} or _is_unscheduled(pod)
+    ):
         return BuildReport(number, True, "build.cancelled", _("The build was cancelled."))
-    if phase in {"Failed", "Succeeded", "Unknown"} or leaves(pod):
+    if phase in {"Failed", "Succeeded", "Unknown"} or is_terminating(pod):
         code, message = _failure(pod, results)
         return BuildReport(number, True, code, message, **about)
-    if hopeless := _hopeless(pod):
+    if hopeless := _permanent_problem(pod):
         return BuildReport(number, True, *hopeless)
     return BuildReport(number, False, *_build_wait(pod))
 
 
-def keys_of_nobody(secrets: Iterable[Pod], pods: Iterable[Pod], now: datetime) -> list[str]:
+def orphaned_keys(secrets: Iterable[Pod], pods: Iterable[Pod], now: datetime) -> list[str]:
     """Return the names of builds' keys without a pod, except those made just now."""
     there = {label(pod, BUILD) for pod in pods}
     return [
         secret["metadata"]["name"]
         for secret in secrets
-        if label(secret, BUILD) not in there and now - created(secret) > MAX_UNSEEN_BUILD
+        if label(secret, BUILD) not in there and now - created_at(secret) > MIN_KEY_AGE
     ]
 
 
 def finished_stages(pod: Pod) -> list[str]:
     """Return the containers that have ended, and whose output is therefore complete."""
-    return [name for name, status in containers(pod) if "terminated" in status.get("state", {})]
+    return [
+        name for name, status in container_statuses(pod) if "terminated" in status.get("state", {})
+    ]
 
 
-def begun_stages(pod: Pod) -> list[str]:
+def started_stages(pod: Pod) -> list[str]:
     """Return the containers that may have output, in order."""
     begun = {
-        name for name, status in containers(pod) if status.get("state", {}).keys() - {"waiting"}
+        name
+        for name, status in container_statuses(pod)
+        if status.get("state", {}).keys() - {"waiting"}
     }
     return [stage for stage in STAGES if stage in begun]
 
 
 def _results(pod: Pod) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield each container's termination message, parsed."""
-    for name, status in containers(pod):
+    for name, status in container_statuses(pod):
         text = status.get("state", {}).get("terminated", {}).get("message", "")
         try:
             found = json.loads(text or "{}")
@@ -119,32 +125,32 @@ def _failure(pod: Pod, results: dict[str, dict[str, str]]) -> tuple[str, str]:
         message = _("The build was ended because it took longer than %(minutes).3g minutes.")
         return "build.timeout", message % {"minutes": minutes}
     if reason == "Evicted":
-        return _evicted(pod["status"].get("message", ""))
-    for _name, status in containers(pod):
+        return _eviction_reason(pod["status"].get("message", ""))
+    for _name, status in container_statuses(pod):
         ended = status.get("state", {}).get("terminated", {})
         if ended.get("reason") == "OOMKilled" or ended.get("exitCode") == 137:
             return "build.out-of-memory", _("The build used more than the memory it may have.")
         if ended.get("exitCode"):
             message = _("The build ended with status %(status)d. Its log says what it did last.")
             return "build.failed", message % {"status": ended["exitCode"]}
-    return lost()
+    return build_lost()
 
 
-def lost() -> tuple[str, str]:
+def build_lost() -> tuple[str, str]:
     """Return code and sentence for a build of which nothing is left."""
     return "build.lost", _("The build was interrupted because its machine in the cluster is gone.")
 
 
-def _evicted(why: str) -> tuple[str, str]:
+def _eviction_reason(why: str) -> tuple[str, str]:
     if "limit" in why:  # of the volume, or of the pod's storage
         return "build.disk-full", _("The build wrote more than it may.")
     message = _("The build was ended because its machine ran out of room: %(why)s")
     return "build.lost", message % {"why": why}
 
 
-def _hopeless(pod: Pod) -> tuple[str, str] | None:
+def _permanent_problem(pod: Pod) -> tuple[str, str] | None:
     """Return a problem that waiting cannot fix, or None."""
-    for _name, status in containers(pod):
+    for _name, status in container_statuses(pod):
         waiting = status.get("state", {}).get("waiting", {})
         if waiting.get("reason") == "InvalidImageName" or is_pull_refused(waiting):
             message = _("The builder's image cannot be pulled. Tell the staff: %(why)s")
@@ -154,7 +160,7 @@ def _hopeless(pod: Pod) -> tuple[str, str] | None:
 
 def _build_wait(pod: Pod) -> tuple[str, str]:
     """Return why no node has taken the build yet; empty if it is on its way."""
-    if not (reason := unscheduled(pod)):
+    if not (reason := unscheduled_reason(pod)):
         return "", ""
     message = _(
         "The cluster has no room for this build at present. It begins by itself when there is "
@@ -163,113 +169,122 @@ def _build_wait(pod: Pod) -> tuple[str, str]:
     return NO_ROOM_TO_BUILD, message % {"why": reason[:300]}
 
 
-def _idle(pod: Pod) -> bool:
+def _is_unscheduled(pod: Pod) -> bool:
     """Return whether no node has taken it: once cancelled, none ever will."""
-    return unscheduled(pod) is not None
+    return unscheduled_reason(pod) is not None
 
 
-Thing = dict[str, Any]
+Manifest = dict[str, Any]
 
-MAX_UNSEEN_SERVER = timedelta(seconds=30)
+POD_CREATION_GRACE = timedelta(seconds=30)
 """How old a Secret may get without its pod, which is made right after it."""
-OVERDUE = timedelta(seconds=60)
+NODE_LOST_AFTER = timedelta(seconds=60)
 """How long after it should have gone a pod's node is considered lost."""
 
 
 @dataclass(frozen=True)
-class Sight:
+class Snapshot:
     """Everything known about all notebooks at one moment.
 
-    ``answering`` are the uids of pods whose JupyterLab has answered, ``warnings`` the latest
+    ``ready_uids`` are the uids of pods whose JupyterLab has answered, ``warnings`` the latest
     warning for each pod's uid, ``had_pod`` the names of Secrets whose pod was once seen.
     """
 
-    secrets: Mapping[str, Thing]
-    pods: Mapping[str, Thing]
-    answering: frozenset[str]
+    secrets: Mapping[str, Manifest]
+    pods: Mapping[str, Manifest]
+    ready_uids: frozenset[str]
     warnings: Mapping[str, str]
     had_pod: frozenset[str]
     now: datetime
 
 
-def reports(sight: Sight, site: Site) -> list[ServerReport]:
+def reports(snapshot: Snapshot, site: Site) -> list[ServerReport]:
     """Return the report of every notebook."""
-    queue = _queue(sight.pods.values(), site)
-    names = sorted(sight.secrets.keys() | sight.pods.keys())
-    return [found for name in names if (found := server_report(name, sight, site, queue))]
+    queue = _gpu_queue(snapshot.pods.values(), site)
+    names = sorted(snapshot.secrets.keys() | snapshot.pods.keys())
+    return [found for name in names if (found := server_report(name, snapshot, site, queue))]
 
 
-def server_report(name: str, sight: Sight, site: Site, queue: list[str]) -> ServerReport | None:
+def server_report(
+    name: str, snapshot: Snapshot, site: Site, queue: list[str]
+) -> ServerReport | None:
     """Return one notebook's report; None if it is all but gone and stands for no run."""
-    secret, pod = sight.secrets.get(name), sight.pods.get(name)
+    secret, pod = snapshot.secrets.get(name), snapshot.pods.get(name)
     if secret is None:
-        return _orphan(pod) if pod else None
-    if pod is None or _is_over(pod, sight.now):
-        return _over(secret, pod, sight)
+        return _orphan_report(pod) if pod else None
+    if pod is None or _is_over(pod, snapshot.now):
+        return _ended_report(secret, pod, snapshot)
     uid = pod["metadata"]["uid"]
-    if uid in sight.answering and is_running(pod):
+    if uid in snapshot.ready_uids and is_running(pod):
         address = f"http://{pod['status']['podIP']}:{PORT}"
-        return _made(pod, "ready", address=address, files=errands.report(pod))
-    if not _is_told(secret) and (hopeless := problems.hopeless(pod)):
-        return _made(pod, "gone", *hopeless)
-    return _made(pod, "starting", *_server_wait(pod, sight, site, queue))
+        return _make_report(pod, "ready", address=address, files=errands.files_report_of(pod))
+    if not _is_stop_requested(secret) and (hopeless := problems.permanent_problem(pod)):
+        return _make_report(pod, "gone", *hopeless)
+    return _make_report(pod, "starting", *_server_wait(pod, snapshot, site, queue))
 
 
-def _orphan(pod: Thing) -> ServerReport | None:
+def _orphan_report(pod: Manifest) -> ServerReport | None:
     """Report a pod that nobody wants any more, so that it is removed.
 
     None if the cluster is removing it already.
     """
-    return None if leaves(pod) else _made(pod, "starting")
+    return None if is_terminating(pod) else _make_report(pod, "starting")
 
 
-def _over(secret: Thing, pod: Thing | None, sight: Sight) -> ServerReport:
-    if _is_told(secret):
-        is_lost = pod is not None and _node(pod) and _is_overdue(pod, sight.now)
-        return _made(secret, "gone", message=problems.given_up() if is_lost else "")
+def _ended_report(secret: Manifest, pod: Manifest | None, snapshot: Snapshot) -> ServerReport:
+    if _is_stop_requested(secret):
+        is_lost = pod is not None and _node(pod) and _is_overdue(pod, snapshot.now)
+        return _make_report(secret, "gone", message=problems.node_unreachable() if is_lost else "")
     if pod is not None:
         lost = pod["status"].get("phase") == "Running"
-        return _made(secret, "gone", *(problems.node_lost() if lost else problems.why_ended(pod)))
+        return _make_report(
+            secret, "gone", *(problems.node_lost() if lost else problems.why_ended(pod))
+        )
     name = secret["metadata"]["name"]
-    if name not in sight.had_pod and sight.now - created(secret) < MAX_UNSEEN_SERVER:
-        return _made(secret, "starting")
-    return _made(secret, "gone", *problems.deleted())
+    if name not in snapshot.had_pod and snapshot.now - created_at(secret) < POD_CREATION_GRACE:
+        return _make_report(secret, "starting")
+    return _make_report(secret, "gone", *problems.pod_deleted())
 
 
-def _is_told(secret: Thing) -> bool:
+def _is_stop_requested(secret: Manifest) -> bool:
     """Return whether it was told to stop."""
-    return annotation(secret, TOLD) == STOP
+    return annotation(secret, REQUESTED_ACTION) == STOP
 
 
-def _server_wait(pod: Thing, sight: Sight, site: Site, queue: list[str]) -> problems.Problem:
-    reason = unscheduled(pod)
+def _server_wait(
+    pod: Manifest, snapshot: Snapshot, site: Site, queue: list[str]
+) -> problems.Reason:
+    reason = unscheduled_reason(pod)
     name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-    if reason is None and (filling := errands.filling(pod, sight.now)):
+    if reason is None and (filling := errands.filling_status(pod, snapshot.now)):
         return filling
     if reason is None:
-        return problems.why_not_running(pod, sight.warnings.get(uid, ""))
+        return problems.why_not_running(pod, snapshot.warnings.get(uid, ""))
     place = queue.index(name) + 1 if name in queue else 1
-    return problems.why_unplaced(reason, place, site)
+    return problems.why_unscheduled(reason, place, site)
 
 
-def _queue(pods: Iterable[Thing], site: Site) -> list[str]:
+def _gpu_queue(pods: Iterable[Manifest], site: Site) -> list[str]:
     """Return the names of pods that wait for a GPU, oldest first."""
-    waiting = [pod for pod in pods if f"Insufficient {site.gpu}" in (unscheduled(pod) or "")]
-    return [pod["metadata"]["name"] for pod in sorted(waiting, key=created)]
+    waiting = [pod for pod in pods if f"Insufficient {site.gpu}" in (unscheduled_reason(pod) or "")]
+    return [pod["metadata"]["name"] for pod in sorted(waiting, key=created_at)]
 
 
-def _is_over(pod: Thing, now: datetime) -> bool:
+def _is_over(pod: Manifest, now: datetime) -> bool:
     if pod.get("status", {}).get("phase") in {"Failed", "Succeeded"}:
         return True
     return _is_overdue(pod, now)
 
 
-def _is_overdue(pod: Thing, now: datetime) -> bool:
-    return leaves(pod) and now - moment(pod["metadata"]["deletionTimestamp"]) > OVERDUE
+def _is_overdue(pod: Manifest, now: datetime) -> bool:
+    return (
+        is_terminating(pod)
+        and now - parse_time(pod["metadata"]["deletionTimestamp"]) > NODE_LOST_AFTER
+    )
 
 
-def _made(
-    thing: Thing,
+def _make_report(
+    thing: Manifest,
     state: str,
     code: str = "",
     message: str = "",
@@ -280,10 +295,10 @@ def _made(
     number, name = int(label(thing, SESSION)), label(thing, PROJECT)
     marked = bool(label(thing, INSTALLATION))
     return ServerReport(
-        number, name, state, address, code, message, _node(thing), files, marked=marked
+        number, name, state, address, code, message, _node(thing), files, has_installation_id=marked
     )
 
 
-def _node(thing: Thing) -> str:
+def _node(thing: Manifest) -> str:
     """Return the node of a scheduled pod, or ""."""
     return str(thing.get("spec", {}).get("nodeName", ""))

@@ -15,7 +15,7 @@ from . import keysecret
 from .homes import pods as homes
 from .homes import program
 from .labels import server_labels, server_name, volume_labels, volume_name
-from .site import CA_FOLDER, Site, merged
+from .site import CA_FOLDER, Site, merge_template
 
 PORT = 8888
 CONFIG = "/run/bindery/jupyter"
@@ -27,7 +27,7 @@ _RUNTIME = "/tmp/jupyter"  # noqa: S108  (the container's own; sockets want a sh
 # nobody is told. The loop notices it and writes the termination message. It holds none of the
 # container's streams, because the container's end would wait for them.
 _START = (
-    keysecret.LINKS
+    keysecret.LINK_SCRIPT
     + """
 trap 'exit 143' TERM
 if command -v jupyter-lab >/dev/null; then lab=jupyter-lab
@@ -68,7 +68,7 @@ def secret(spec: ServerSpec) -> dict[str, Any]:
 
     Not environment variables: every process in the container sees those.
     """
-    configuration = jupyter.configuration(
+    configuration = jupyter.server_config(
         {
             "IdentityProvider.token": spec.token,
             "ServerApp.allow_remote_access": True,
@@ -79,7 +79,7 @@ def secret(spec: ServerSpec) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": server_name(spec), "labels": server_labels(spec)},
-        "stringData": {jupyter.CONFIGURATION: configuration, _SETTINGS_KEY: jupyter.settings()},
+        "stringData": {jupyter.CONFIG_FILE: configuration, _SETTINGS_KEY: jupyter.lab_overrides()},
     }
 
 
@@ -101,22 +101,24 @@ def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 10,
-            "securityContext": homes.rights_of_pod(site),
-            **({"initContainers": [homes.settling(spec, site)]} if site.keep_homes else {}),
+            "securityContext": homes.pod_security_context(site),
+            **(
+                {"initContainers": [homes.prepare_container(spec, site)]} if site.keep_homes else {}
+            ),
             "containers": [_container(spec, site)],
             "volumes": _volumes(spec, site),
             **site.pull_secrets,
-            **homes.together(spec.volume, site),
+            **homes.same_node_affinity(spec.volume, site),
         },
     }
-    result: dict[str, Any] = merged(site.pod_template, ours)
+    result: dict[str, Any] = merge_template(site.pod_template, ours)
     return result
 
 
 def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
     mounts: list[dict[str, Any]] = [
         *_home(spec),
-        *([homes.mount(spec.name)] if site.keep_homes else []),
+        *([homes.home_mount(spec.name)] if site.keep_homes else []),
         {"name": "jupyter", "mountPath": CONFIG, "readOnly": True},
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  (the container's own)
     ]
@@ -133,8 +135,8 @@ def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
                  f"--ServerApp.port={PORT}", "--ServerApp.port_retries=0"],
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         "ports": [{"name": "notebook", "containerPort": PORT}],
-        "resources": site.machine_resources(spec.resources),
-        "securityContext": homes.RIGHTS,
+        "resources": site.container_resources(spec.resources),
+        "securityContext": homes.CONTAINER_SECURITY_CONTEXT,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounts,
     }  # fmt: skip
@@ -142,7 +144,7 @@ def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
 
 def _home(spec: ServerSpec) -> list[dict[str, Any]]:
     """Mount the person's volume under their name, and under their former ones."""
-    names = dict.fromkeys((spec.owner, *spec.former))
+    names = dict.fromkeys((spec.owner, *spec.former_names))
     return [{"name": "home", "mountPath": f"/home/{volume_name(name)}"} for name in names]
 
 
@@ -161,12 +163,12 @@ def _variables(spec: ServerSpec) -> dict[str, str]:
 
 def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
     files = [
-        {"key": jupyter.CONFIGURATION, "path": jupyter.CONFIGURATION},
-        {"key": _SETTINGS_KEY, "path": jupyter.SETTINGS},
+        {"key": jupyter.CONFIG_FILE, "path": jupyter.CONFIG_FILE},
+        {"key": _SETTINGS_KEY, "path": jupyter.OVERRIDES_FILE},
     ]
     memory = int(spec.resources.memory_limit_gb * 1e9)
     volumes: list[dict[str, Any]] = [
-        homes.home(spec.volume),
+        homes.home_volume(spec.volume),
         *([program.volume()] if site.keep_homes else []),
         {
             "name": "jupyter",

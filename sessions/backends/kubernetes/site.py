@@ -39,8 +39,8 @@ class Site:
     into build steps and notebooks. ``base_secret`` gives access to the images that repositories
     name, and to nothing of the portal's own. With ``keep_homes``, /home/jovyan is kept in the
     person's volume. ``pod_template`` is an operator's part of the notebooks' pods.
-    ``seccomp_profile`` is a file on each node, below the kubelet's folder of profiles. ``unusable``
-    maps names of settings that could not be read to the reason.
+    ``seccomp_profile`` is a file on each node, below the kubelet's folder of profiles.
+    ``invalid_settings`` maps names of settings that could not be read to the reason.
     """
 
     namespace: str
@@ -67,7 +67,7 @@ class Site:
     seccomp_profile: str = ""
     variables: dict[str, str] = field(default_factory=dict)
     pod_template: dict[str, Any] = field(default_factory=dict)
-    unusable: dict[str, str] = field(default_factory=dict)
+    invalid_settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def registry_address(self) -> str:
@@ -102,20 +102,20 @@ class Site:
     def reference(self, image: str, digest: str = "") -> str:
         """Return the image as a pod names it; with a digest, it cannot be swapped for another."""
         name = f"{self.registry_address}/{self.repository(image)}"
-        return f"{name}@{digest}" if digest else f"{name}:{TAG}"
+        return f"{name}@{digest}" if digest else f"{name}:{IMAGE_TAG}"
 
-    def machine_resources(self, wanted: Resources) -> dict[str, dict[str, str]]:
+    def container_resources(self, wanted: Resources) -> dict[str, dict[str, str]]:
         """Return requests and limits of a notebook's container."""
         gpu = {self.gpu: str(wanted.gpu)} if wanted.gpu else {}
         return {
             "requests": {
-                "cpu": cpus(wanted.cpu_request),
+                "cpu": millicpus(wanted.cpu_request),
                 "memory": str(int(wanted.memory_request_gb * 1e9)),
                 "ephemeral-storage": "100M",  # without it, the limit is what is set aside
                 **gpu,
             },
             "limits": {
-                "cpu": cpus(wanted.cpu_limit),
+                "cpu": millicpus(wanted.cpu_limit),
                 "memory": str(int(wanted.memory_limit_gb * 1e9)),
                 "ephemeral-storage": str(self.notebook_disk),
                 **gpu,
@@ -123,10 +123,10 @@ class Site:
         }
 
 
-TAG = "built"
+IMAGE_TAG = "built"
 
 
-def cpus(number: float) -> str:
+def millicpus(number: float) -> str:
     """Return a number of CPUs in Kubernetes' thousandths."""
     return f"{int(number * 1000)}m"
 
@@ -136,7 +136,7 @@ def _own_namespace() -> str:
     return _OWN_NAMESPACE.read_text().strip() if _OWN_NAMESPACE.exists() else "bindery"
 
 
-def _template() -> tuple[dict[str, Any], str]:
+def _read_template() -> tuple[dict[str, Any], str]:
     """Return the operator's part of a pod, or why it cannot be used."""
     name = settings.PORTAL_POD_TEMPLATE
     try:
@@ -146,17 +146,17 @@ def _template() -> tuple[dict[str, Any], str]:
     return (found, "") if isinstance(found, dict) else ({}, _("it is no part of a pod"))
 
 
-def _variables() -> tuple[dict[str, str], str]:
+def _parse_variables() -> tuple[dict[str, str], str]:
     pairs = [word.partition("=") for word in settings.PORTAL_SITE_VARIABLES]
     wrong = [name for name, equals, _value in pairs if not (name and equals)]
     found = {name: value for name, equals, value in pairs if name and equals}
     return found, _("“%(word)s” is not NAME=value") % {"word": wrong[0]} if wrong else ""
 
 
-def configured() -> Site:
-    """Return the site from the settings; never fails, see `Site.unusable`."""
-    template, wrong_template = _template()
-    variables, wrong_variables = _variables()
+def site_from_settings() -> Site:
+    """Return the site from the settings; never fails, see `Site.invalid_settings`."""
+    template, wrong_template = _read_template()
+    variables, wrong_variables = _parse_variables()
     wrong = {"PORTAL_POD_TEMPLATE": wrong_template, "PORTAL_SITE_VARIABLES": wrong_variables}
     return Site(
         namespace=settings.PORTAL_NAMESPACE or _own_namespace(),
@@ -183,47 +183,47 @@ def configured() -> Site:
         seccomp_profile=settings.PORTAL_SECCOMP_PROFILE,
         variables=variables,
         pod_template=template,
-        unusable={name: why for name, why in wrong.items() if why},
+        invalid_settings={name: why for name, why in wrong.items() if why},
     )
 
 
-_WHOLE = {"securityContext"}
+_NOT_MERGED = {"securityContext"}
 """Keys whose value is not merged: an addition would widen what the portal restricts."""
 _THEIRS_FIRST = {"initContainers"}
 """Keys of lists whose order matters: an operator's part prepares what ours needs, such as a volume
 whose folders belong to somebody else."""
 
 
-def merged(template: Any, ours: Any) -> Any:
+def merge_template(template: Any, manifest: Any) -> Any:
     """Return ``ours`` with everything that only ``template`` has.
 
     Mappings are merged key by key; lists of named things (containers, volumes, variables) by name;
     other lists are concatenated, ours first except for `_THEIRS_FIRST`. If both have a value,
-    ``ours`` wins. A `_WHOLE` key is taken from ours alone.
+    ``ours`` wins. A `_NOT_MERGED` key is taken from ours alone.
     """
-    if isinstance(template, dict) and isinstance(ours, dict):
-        shared = (template.keys() & ours.keys()) - _WHOLE
-        both = {key: merged(template[key], ours[key]) for key in shared - _THEIRS_FIRST}
+    if isinstance(template, dict) and isinstance(manifest, dict):
+        shared = (template.keys() & manifest.keys()) - _NOT_MERGED
+        both = {key: merge_template(template[key], manifest[key]) for key in shared - _THEIRS_FIRST}
         for key in shared & _THEIRS_FIRST:
-            both[key] = _joined(template[key], ours[key], theirs_first=True)
-        return {**template, **ours, **both}
-    if isinstance(template, list) and isinstance(ours, list):
-        return _joined(template, ours)
-    return ours
+            both[key] = _merge_lists(template[key], manifest[key], theirs_first=True)
+        return {**template, **manifest, **both}
+    if isinstance(template, list) and isinstance(manifest, list):
+        return _merge_lists(template, manifest)
+    return manifest
 
 
-def _joined(template: Any, ours: list[Any], *, theirs_first: bool = False) -> list[Any]:
+def _merge_lists(template: Any, ours: list[Any], *, theirs_first: bool = False) -> list[Any]:
     if not isinstance(template, list):
         return ours
     theirs = {item["name"]: item for item in template if _is_named(item)}
     known = {item["name"] for item in ours if _is_named(item)}
     more = [item for item in template if not _is_named(item) or item["name"] not in known]
-    both = [_of_same_name(theirs, item) for item in ours]
+    both = [_find_same_name(theirs, item) for item in ours]
     return more + both if theirs_first else both + more
 
 
-def _of_same_name(theirs: dict[str, Any], item: Any) -> Any:
-    return merged(theirs.get(item["name"], {}), item) if _is_named(item) else item
+def _find_same_name(theirs: dict[str, Any], item: Any) -> Any:
+    return merge_template(theirs.get(item["name"], {}), item) if _is_named(item) else item
 
 
 def _is_named(item: Any) -> bool:

@@ -19,20 +19,20 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from keys.keypairs import Identity
+from keys.keypairs import SshIdentity
 from sessions import outages
 from sessions.backends import (
-    Aside,
     BuildReport,
     BuildSpec,
     Capacity,
-    Found,
     Image,
-    LogPiece,
+    Inventory,
+    LogLines,
     Problem,
     ProjectSize,
     ServerReport,
     ServerSpec,
+    SetAsideItem,
 )
 from sessions.errors import TemporaryError, UserError
 
@@ -89,72 +89,72 @@ class LocalBackend:
 
     def prepare(self) -> None:
         """Make the folders and the build tools. Raises `TemporaryError` without a network."""
-        folders, builder = self.folders, owners.builder()
+        folders, builder = self.folders, owners.builder_uid()
         folders.root.mkdir(parents=True, exist_ok=True)
-        health.usable_by_sandboxes(folders.root)
-        self._note_earlier_uids()
+        health.allow_traversal(folders.root)
+        self._record_earlier_uids()
         for path in (folders.run, folders.projects, folders.homes):
-            owners.shelf(path, 0o711)
-        owners.note_uids(folders.homes)
-        owners.folder(folders.toolboxes, 0, 0o755)
-        owners.folder(folders.environments, builder, 0o755)
-        owners.folder(folders.cache, builder, 0o700)
+            owners.make_shared_folder(path, 0o711)
+        owners.record_current_uids(folders.homes)
+        owners.make_folder(folders.toolboxes, 0, 0o755)
+        owners.make_folder(folders.environments, builder, 0o755)
+        owners.make_folder(folders.cache, builder, 0o700)
         for python in list(interpreters(builder).values())[:1]:
             toolbox.ensure(folders.toolboxes, python)
         self._problems = None
 
-    def _note_earlier_uids(self) -> None:
+    def _record_earlier_uids(self) -> None:
         """Note the uid of the environments if nothing is noted yet.
 
         It is either the base that people's uids were counted from, or the one ordinary user that
         owned everything.
         """
         homes, environments = self.folders.homes, self.folders.environments
-        if not homes.exists() or not environments.exists() or (homes / owners.FILE).exists():
+        if not homes.exists() or not environments.exists() or (homes / owners.UIDS_FILE).exists():
             return
         there = environments.stat().st_uid
         if homes.stat().st_uid == 0:
-            owners.note(homes, base=there)
+            owners.record_uids(homes, base=there)
         else:
-            owners.note(homes, own=there)
+            owners.record_uids(homes, own=there)
 
     def installation(self) -> str:
-        return place.installation(self.folders)
+        return place.read_id(self.folders)
 
     @outages.retry_on_disk_error()
-    def give_installation(self, wanted: str) -> str:
-        return place.give(self.folders, wanted)
+    def ensure_installation(self, installation_id: str) -> str:
+        return place.ensure_id(self.folders, installation_id)
 
-    def found(self) -> Found:
-        return place.found(self.folders)
+    def inventory(self) -> Inventory:
+        return place.inventory(self.folders)
 
     def foreign(self) -> list[str]:
         """Return nothing: the id is that of the whole folder."""
         return []
 
-    def mark(self, known: Found) -> None:
+    def assign_installation(self, known: Inventory) -> None:
         """Do nothing: single things carry no mark here."""
 
     def set_aside(self, name: str) -> None:
         orphans.set_aside(self.folders, name)
 
-    def asides(self) -> list[Aside]:
-        return orphans.there(self.folders)
+    def set_aside_items(self) -> list[SetAsideItem]:
+        return orphans.set_aside_items(self.folders)
 
-    def aside_size(self, aside: str) -> int | None:
-        return orphans.size(self.folders, aside)
+    def set_aside_size(self, item_id: str) -> int | None:
+        return orphans.set_aside_size(self.folders, item_id)
 
-    def put_back(self, aside: str) -> None:
-        orphans.put_back(self.folders, aside)
+    def put_back(self, item_id: str) -> None:
+        orphans.put_back(self.folders, item_id)
 
-    def remove_aside(self, aside: str) -> None:
-        orphans.remove(self.folders, aside)
+    def remove_set_aside(self, item_id: str) -> None:
+        orphans.remove_set_aside(self.folders, item_id)
 
     def has_image(self, image: str) -> bool:
-        return environments.result(self.folders.environment(image)) is not None
+        return environments.read_result(self.folders.environment(image)) is not None
 
     def images(self) -> list[Image]:
-        return environments.finished(self.folders)
+        return environments.finished_images(self.folders)
 
     def image_size(self, image: str) -> int | None:
         return environments.size(self.folders, image)
@@ -167,20 +167,20 @@ class LocalBackend:
         folder = self.folders.keeper(BUILD, spec.id)
         if _is_over(folder):
             return
-        if (found := environments.result(self.folders.environment(spec.image))) is not None:
-            launch.say_built(folder, owners.builder(), str(found.get("pack", "")))
+        if (found := environments.read_result(self.folders.environment(spec.image))) is not None:
+            launch.write_built_status(folder, owners.builder_uid(), str(found.get("pack", "")))
             return
         job = orders.build_job(spec, self.folders, self._toolbox())
-        launch.start(folder, owners.builder(), job, orders.key(spec))
+        launch.start(folder, owners.builder_uid(), job, orders.fetch_key(spec))
 
     def cancel_build(self, build_id: int) -> None:
-        launch.tell(self.folders.keeper(BUILD, build_id), launch.CANCEL)
+        launch.request_stop(self.folders.keeper(BUILD, build_id), launch.CANCEL)
 
     def forget_build(self, build_id: int) -> None:
-        launch.end(self.folders.keeper(BUILD, build_id), launch.REMOVE)
+        launch.kill(self.folders.keeper(BUILD, build_id), launch.REMOVE)
 
-    def read_log(self, build_id: int, position: str) -> LogPiece | None:
-        return reports.piece(self.folders.keeper(BUILD, build_id), position)
+    def read_log(self, build_id: int, position: str) -> LogLines | None:
+        return reports.read_log_lines(self.folders.keeper(BUILD, build_id), position)
 
     @outages.retry_on_disk_error()
     def ensure_server(self, spec: ServerSpec) -> None:
@@ -191,54 +191,58 @@ class LocalBackend:
             message = _("Its environment is not there any more. Start it again: it is built anew.")
             raise UserError("spawn.no-image", message)
         job = orders.server_job(spec, self.folders, self._toolbox())
-        uid = owners.person(spec.owner_id)
-        owners.hand_over(self.folders.environment(spec.image), uid)
-        owners.owned(self.folders.volume(spec.volume), spec.owner_id, self.folders.homes)
-        owners.owned(self.folders.project(spec.name), spec.owner_id, self.folders.homes)
-        owners.folder(folder, uid, 0o700)
+        uid = owners.person_uid(spec.owner_id)
+        owners.chown_private(self.folders.environment(spec.image), uid)
+        owners.make_person_folder(
+            self.folders.volume(spec.volume), spec.owner_id, self.folders.homes
+        )
+        owners.make_person_folder(
+            self.folders.project(spec.name), spec.owner_id, self.folders.homes
+        )
+        owners.make_folder(folder, uid, 0o700)
         if spec.identity:
             keyfiles.write(folder, uid, spec.identity)
         launch.start(folder, uid, job)
 
     def remove_server(self, session_id: int) -> None:
-        launch.tell(self.folders.keeper(SERVER, session_id), launch.CANCEL)
+        launch.request_stop(self.folders.keeper(SERVER, session_id), launch.CANCEL)
 
-    def end_server(self, session_id: int) -> None:
-        launch.end(self.folders.keeper(SERVER, session_id), launch.CANCEL)
+    def kill_server(self, session_id: int) -> None:
+        launch.kill(self.folders.keeper(SERVER, session_id), launch.CANCEL)
 
     def forget_server(self, session_id: int) -> None:
-        launch.tell(self.folders.keeper(SERVER, session_id), launch.REMOVE)
+        launch.request_stop(self.folders.keeper(SERVER, session_id), launch.REMOVE)
 
-    def renew_identity(self, volume: str, identity: Identity) -> None:
+    def renew_identity(self, volume: str, identity: SshIdentity) -> None:
         keyfiles.renew(self.folders.run, volume, identity)
 
     def forget_identity(self, volume: str) -> None:
         keyfiles.forget(self.folders.run, volume)
 
     def adopt_volume(self, volume: str, owner_id: int) -> bool:
-        folder, uid = self.folders.volume(volume), owners.person(owner_id)
-        return folder.exists() and os.geteuid() == 0 and owners.hand_over_all(folder, uid)
+        folder, uid = self.folders.volume(volume), owners.person_uid(owner_id)
+        return folder.exists() and os.geteuid() == 0 and owners.chown_all(folder, uid)
 
     def remove_project(self, name: str, volume: str = "") -> bool:
         removal.drop(self.folders.project(name))
-        return not removal.is_going(self.folders.projects, name)
+        return not removal.is_being_removed(self.folders.projects, name)
 
     def measure_project(self, name: str, volume: str) -> ProjectSize:
-        return ProjectSize(environments.taken(self.folders.project(name)))
+        return ProjectSize(environments.disk_usage(self.folders.project(name)))
 
     def builds(self) -> list[BuildReport]:
-        found = launch.all_of(self.folders.run, BUILD)
+        found = launch.list_keepers(self.folders.run, BUILD)
         forgotten = launch.REMOVE
         return [
-            reports.build(number, folder)
+            reports.build_report(number, folder)
             for number, folder in found
             if not (folder / forgotten).exists()
         ]
 
     def servers(self) -> list[ServerReport]:
-        found = launch.all_of(self.folders.run, SERVER)
+        found = launch.list_keepers(self.folders.run, SERVER)
         return [
-            reports.server(number, folder)
+            reports.server_report(number, folder)
             for number, folder in found
             if not (folder / launch.REMOVE).exists()
         ]
@@ -250,22 +254,22 @@ class LocalBackend:
         return orphans.sweep(self.folders)
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
-        owners.shelf(self.folders.run, 0o711)
-        yield from Changes(self.folders.run, self._everything)
+        owners.make_shared_folder(self.folders.run, 0o711)
+        yield from Changes(self.folders.run, self._all_reports)
 
-    def _everything(self) -> list[Report]:
+    def _all_reports(self) -> list[Report]:
         return [*self.builds(), *self.servers()]
 
     def _toolbox(self) -> Path:
         """Return the toolbox if sandboxes have everything they need. Raises `TemporaryError`."""
         for problem in self.problems():
             raise TemporaryError(problem.id, problem.message)
-        python = next(iter(interpreters(owners.builder()).values()))
-        return self.folders.toolboxes / toolbox.name(python)
+        python = next(iter(interpreters(owners.builder_uid()).values()))
+        return self.folders.toolboxes / toolbox.toolbox_name(python)
 
 
 def _is_over(folder: Path) -> bool:
     """Return whether this run has ended or is to end; a lost one may be started again."""
     if (folder / launch.REMOVE).exists() or (folder / launch.CANCEL).exists():
         return True
-    return reports.build(0, folder).code != "build.lost" if folder.exists() else False
+    return reports.build_report(0, folder).code != "build.lost" if folder.exists() else False

@@ -29,7 +29,7 @@ _DROPPED = ".dropped"
 _SECONDS = 20
 
 
-def result(environment: Path) -> dict[str, Any] | None:
+def read_result(environment: Path) -> dict[str, Any] | None:
     """Return the result that a build has left in an environment's folder.
 
     None if none is finished there, or if the machine restarted before all of it was on disk.
@@ -38,22 +38,24 @@ def result(environment: Path) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads((environment / files.RESULT).read_text())
     except (OSError, ValueError):
         return None
-    return None if files.is_in_doubt(environment) else found
+    return None if files.may_be_incomplete(environment) else found
 
 
-def finished(folders: Folders) -> list[Image]:
+def finished_images(folders: Folders) -> list[Image]:
     """Return the environments that notebooks can use; remains of dropped ones are removed."""
     sweep(folders)
     there = folders.environments.glob(f"[!.]*/{files.RESULT}")
-    return [Image(path.parent.name) for path in sorted(there) if result(path.parent) is not None]
+    return [
+        Image(path.parent.name) for path in sorted(there) if read_result(path.parent) is not None
+    ]
 
 
 def size(folders: Folders, image: str) -> int | None:
-    """Return the bytes that an image's environment takes on disk, as `taken`."""
-    return taken(folders.environment(image))
+    """Return the bytes that an image's environment takes on disk, as `disk_usage`."""
+    return disk_usage(folders.environment(image))
 
 
-def taken(folder: Path) -> int | None:
+def disk_usage(folder: Path) -> int | None:
     """Return the folder's bytes on disk; None if it does not exist or counting takes too long."""
     words = ["du", "--summarize", "--block-size=1", "--", str(folder)]
     try:
@@ -74,7 +76,7 @@ def drop(folders: Folders, image: str) -> None:
 def sweep(folders: Folders) -> None:
     """Remove dropped environments that no notebook uses any more."""
     dropped = list(folders.environments.glob(f".*{_DROPPED}"))
-    used = set(_used(folders)) if dropped else set()
+    used = set(_names_in_use(folders)) if dropped else set()
     for path in dropped:
         if path.name[1:].rsplit(".", 2)[0] not in used:
             _remove(path)
@@ -88,9 +90,9 @@ def _remove(path: Path) -> None:
         raise TemporaryError("local.not-removed", message % {"name": path.name}) from None
 
 
-def _used(folders: Folders) -> Iterator[str]:
+def _names_in_use(folders: Folders) -> Iterator[str]:
     """Yield the names that running notebooks' environments had when those were started."""
-    for _number, folder in launch.all_of(folders.run, SERVER):
+    for _number, folder in launch.list_keepers(folders.run, SERVER):
         with suppress(FileNotFoundError, ValueError, KeyError):
-            if launch.alive(folder):
+            if launch.is_alive(folder):
                 yield Path(json.loads((folder / jobs.FILE).read_text())["environment"]).name

@@ -21,7 +21,7 @@ from sessions.errors import InternalError
 
 BUILD = "build"
 SERVER = "server"
-ASIDE = ".set-aside"
+SET_ASIDE = ".set-aside"
 
 _NAME = re.compile(r"(?![.-])[\w@.+-]{1,200}")
 
@@ -57,57 +57,57 @@ class Folders:
         return self.root / "installation"
 
     @property
-    def aside(self) -> Path:
+    def set_aside(self) -> Path:
         return self.root / "set-aside" / "projects"
 
     @property
-    def aside_there(self) -> Path:
-        """Like `aside`, if projects have a disk of their own: a rename cannot leave it."""
-        return self.projects / ASIDE
+    def set_aside_beside_projects(self) -> Path:
+        """Like `set_aside`, if projects have a disk of their own: a rename cannot leave it."""
+        return self.projects / SET_ASIDE
 
     @property
     def run(self) -> Path:
         return self.root / "run"
 
-    def all_with_strangers_files(self) -> tuple[Path, ...]:
+    def all_untrusted(self) -> tuple[Path, ...]:
         """Return the folders that may contain files made by untrusted code."""
-        return (self.run, self.projects, self.environments, self.cache, self.aside,
-                self.aside_there)  # fmt: skip
+        return (self.run, self.projects, self.environments, self.cache, self.set_aside,
+                self.set_aside_beside_projects)  # fmt: skip
 
     def environment(self, image: str) -> Path:
         """Return the folder of an image's environment."""
-        return self.environments / checked(image)
+        return self.environments / validate_name(image)
 
     def partial(self, image: str, build_id: int) -> Path:
         """Return the folder in which a build works; no image can have its name."""
-        return self.environments / f".{checked(image)}.{build_id}.partial"
+        return self.environments / f".{validate_name(image)}.{build_id}.partial"
 
     def project(self, name: str) -> Path:
         """Return a project's folder."""
-        return self.projects / checked(name)
+        return self.projects / validate_name(name)
 
     def volume(self, name: str) -> Path:
         """Return the folder of a person's volume."""
-        return self.homes / checked(name)
+        return self.homes / validate_name(name)
 
     def keeper(self, kind: str, number: int) -> Path:
         """Return the run folder of a build or notebook."""
         return self.run / f"{kind}-{int(number)}"
 
 
-def checked(name: str) -> str:
+def validate_name(name: str) -> str:
     """Return ``name`` if it is safe as the name of a folder. Raises `InternalError`."""
     if not _NAME.fullmatch(name):
         raise InternalError("local.name", f"{name!r} cannot be the name of a folder")
     return name
 
 
-def is_name(name: str) -> bool:
+def is_valid_name(name: str) -> bool:
     """Return whether the portal can have named this folder: ``lost+found`` belongs to its disk."""
     return name != "lost+found" and _NAME.fullmatch(name) is not None
 
 
-def parsed(folder: str) -> tuple[str, int] | None:
+def parse_run_folder(folder: str) -> tuple[str, int] | None:
     """Return kind and number of a keeper's folder, or None for any other name."""
     found = re.fullmatch(rf"({BUILD}|{SERVER})-(\d+)", folder)
     return (found[1], int(found[2])) if found else None

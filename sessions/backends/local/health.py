@@ -25,9 +25,9 @@ from sessions.backends import Problem
 from . import launch, owners
 from .folders import Folders
 from .keeper import cgroups, seccomp
-from .toolbox import interpreters, name
+from .toolbox import interpreters, toolbox_name
 
-_PEOPLE = 100_000
+_RESERVED_UIDS = 100_000
 """Uids that are kept free for people's notebooks."""
 _SECONDS = 20
 
@@ -41,17 +41,19 @@ def examine() -> Iterator[Problem]:
 def _shared_uids() -> Iterator[Problem]:
     if os.geteuid() != 0:
         return
-    first = owners.builder()
-    taken = [each.pw_name for each in pwd.getpwall() if first <= each.pw_uid < first + _PEOPLE]
+    first = owners.builder_uid()
+    taken = [
+        each.pw_name for each in pwd.getpwall() if first <= each.pw_uid < first + _RESERVED_UIDS
+    ]
     if taken:
         message = _("Accounts of this machine have uids that notebooks get, too: %(names)s.")
         hint = _("Set PORTAL_SANDBOX_UID_BASE to where %(count)d uids are free.")
         names = ", ".join(taken[:5])
-        yield Problem("local.uids", message % {"names": names}, hint % {"count": _PEOPLE})
+        yield Problem("local.uids", message % {"names": names}, hint % {"count": _RESERVED_UIDS})
 
 
 def _missing_limits() -> Iterator[Problem]:
-    tried = _tried()
+    tried = _try_limits()
     if not tried.get("group"):
         yield Problem(
             "local.no-memory-group",
@@ -78,12 +80,12 @@ def _missing_limits() -> Iterator[Problem]:
         yield Problem("local.no-seccomp", message % {"kind": platform.machine()}, hint)
 
 
-def _tried() -> dict[str, Any]:
+def _try_limits() -> dict[str, Any]:
     """Return what a keeper started now can use; one started by another service may have more."""
     folder = Path(tempfile.mkdtemp(prefix="bindery-trial-"))
     try:
         folder.chmod(0o755)
-        words = launch.python("trial", str(folder), str(owners.builder()))
+        words = launch.keeper_command("trial", str(folder), str(owners.builder_uid()))
         done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS)
         with suppress(ValueError):
             found: dict[str, Any] = json.loads(done.stdout)
@@ -96,7 +98,7 @@ def _tried() -> dict[str, Any]:
     return {}
 
 
-_LONGEST_PATH = 80
+_MAX_PATH_BYTES = 80
 """The kernel takes 107 bytes as the path of a socket; ours need up to 27 below the folder."""
 _PROBE = (
     "bwrap", "--unshare-user", "--disable-userns", "--unshare-net", "--unshare-pid",
@@ -107,7 +109,7 @@ _PROBE = (
 def problems(folders: Folders) -> Iterator[Problem]:
     """Yield everything that is wrong; takes a moment, so call it rarely."""
     yield from _missing_programs()
-    if shutil.which("bwrap") and (why := _fails(_PROBE)):
+    if shutil.which("bwrap") and (why := _failure_reason(_PROBE)):
         yield Problem(
             "local.no-sandbox",
             _("Notebooks and builds cannot run: there is no sandbox (%(why)s).") % {"why": why},
@@ -134,13 +136,13 @@ def _missing_programs() -> Iterator[Problem]:
 
 def _wrong_folder(folders: Folders) -> Iterator[Problem]:
     root = str(folders.root)
-    if len(os.fsencode(root)) > _LONGEST_PATH:
+    if len(os.fsencode(root)) > _MAX_PATH_BYTES:
         yield Problem(
             "local.long-path",
             _("The path of the data folder, %(folder)s, is too long.") % {"folder": root},
-            _("Set PORTAL_DATA to a path of at most %(most)s bytes.") % {"most": _LONGEST_PATH},
+            _("Set PORTAL_DATA to a path of at most %(most)s bytes.") % {"most": _MAX_PATH_BYTES},
         )
-    if _fails(("test", "-x", root)):
+    if _failure_reason(("test", "-x", root)):
         yield Problem(
             "local.data-unreachable",
             _("The user of the notebooks cannot reach %(folder)s.") % {"folder": root},
@@ -173,14 +175,14 @@ def _wrong_disk(folders: Folders) -> Iterator[Problem]:
 
 
 def _wrong_python(folders: Folders) -> Iterator[Problem]:
-    pythons = list(interpreters(owners.builder()).values())
+    pythons = list(interpreters(owners.builder_uid()).values())
     if not pythons:
         yield Problem(
             "local.no-python",
             _("There is no Python that the user of the notebooks can run."),
             _("Install a python3 package of your system."),
         )
-    elif not (folders.toolboxes / name(pythons[0])).exists():
+    elif not (folders.toolboxes / toolbox_name(pythons[0])).exists():
         yield Problem(
             "local.no-toolbox",
             _("The build tools are not installed yet."),
@@ -188,19 +190,19 @@ def _wrong_python(folders: Folders) -> Iterator[Problem]:
         )
 
 
-def _fails(command: tuple[str, ...]) -> str:
+def _failure_reason(command: tuple[str, ...]) -> str:
     """Return why the command fails under the uid of builds; "" if it succeeds."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=10, cwd="/",
-            **owners.as_user(owners.builder()),
+            **owners.as_user(owners.builder_uid()),
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     return "" if done.returncode == 0 else done.stderr.strip()[-300:] or _("no reason given")
 
 
-def usable_by_sandboxes(path: Path) -> None:
+def allow_traversal(path: Path) -> None:
     """Let sandbox users pass through a folder of ours without listing it."""
     if os.geteuid() == 0:
         path.chmod(0o711)

@@ -7,20 +7,20 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from sessions.backends import Found
+from sessions.backends import Inventory
 
 from . import launch, reports
-from .folders import BUILD, SERVER, Folders, is_name
+from .folders import BUILD, SERVER, Folders, is_valid_name
 
 
-def installation(folders: Folders) -> str:
+def read_id(folders: Folders) -> str:
     """Return the id, "" if there is none."""
     with suppress(FileNotFoundError, NotADirectoryError):
         return folders.installation.read_text("utf-8", "replace").strip()
     return ""
 
 
-def give(folders: Folders, wanted: str) -> str:
+def ensure_id(folders: Folders, installation_id: str) -> str:
     """Write the id unless there is one; return the one that counts.
 
     If two processes come at once, both get the first one's id.
@@ -28,8 +28,8 @@ def give(folders: Folders, wanted: str) -> str:
     folders.root.mkdir(parents=True, exist_ok=True)
     draft = folders.root / f".installation-{secrets.token_hex(4)}"
     try:
-        _write(draft, wanted)
-        if folders.installation.exists() and not installation(folders):
+        _write(draft, installation_id)
+        if folders.installation.exists() and not read_id(folders):
             os.replace(draft, folders.installation)  # the disk was full, or the power went
         else:
             with suppress(FileExistsError):
@@ -37,18 +37,18 @@ def give(folders: Folders, wanted: str) -> str:
     finally:
         draft.unlink(missing_ok=True)
     _sync(folders.root)
-    return installation(folders)
+    return read_id(folders)
 
 
-def found(folders: Folders) -> Found:
+def inventory(folders: Folders) -> Inventory:
     """Return what is kept there. Raises `OSError` if a folder cannot be read."""
-    servers = dict(launch.all_of(folders.run, SERVER))
-    names = {reports.project(folder) for folder in servers.values()} - {""}
-    return Found(
+    servers = dict(launch.list_keepers(folders.run, SERVER))
+    names = {reports.project_name(folder) for folder in servers.values()} - {""}
+    return Inventory(
         projects=frozenset(names | set(projects(folders))),
         volumes=frozenset(_names(folders.homes)),
         sessions=frozenset(servers),
-        builds=frozenset(number for number, _folder in launch.all_of(folders.run, BUILD)),
+        builds=frozenset(number for number, _folder in launch.list_keepers(folders.run, BUILD)),
     )
 
 
@@ -60,7 +60,7 @@ def projects(folders: Folders) -> list[str]:
 def _names(folder: Path) -> list[str]:
     """Return the entries that we may have made; none if there is no folder yet."""
     try:
-        return sorted(name for name in os.listdir(folder) if is_name(name))
+        return sorted(name for name in os.listdir(folder) if is_valid_name(name))
     except FileNotFoundError:
         return []
 

@@ -25,55 +25,57 @@ from django.conf import settings
 from sessions.errors import InternalError
 
 from . import owners, removal
-from .folders import parsed
+from .folders import parse_run_folder
 from .keeper import cgroups, files, jobs, status
 
 HERE = Path(__file__).resolve().parent
-VARIABLE = "BINDERY_FORK_SERVER"
+FORK_SERVER_VARIABLE = "BINDERY_FORK_SERVER"
 """Environment variable of the worker with the descriptor of the server's socket."""
-LOOKS = 10
+FROZEN_CHECKS = 10
 
 
-def python(entry: str, *words: str) -> list[str]:
+def keeper_command(module: str, *arguments: str) -> list[str]:
     """Return the command that runs ``entry`` of the keeper's package with these arguments.
 
     Its environment is built from scratch: the portal's contains secrets, and keepers run under the
     uid of the untrusted code that they start.
     """
     nothing_else = ["env", "-i", f"PATH={os.environ.get('PATH', os.defpath)}", "LANG=C.UTF-8"]
-    program = f"import sys; sys.path[:0] = sys.argv[1:3]; from keeper.{entry} import main; main()"
-    words = (str(HERE), str(HERE.parents[2]), *words)
-    return [*nothing_else, sys.executable, "-I", "-S", "-c", program, *words]
+    program = f"import sys; sys.path[:0] = sys.argv[1:3]; from keeper.{module} import main; main()"
+    arguments = (str(HERE), str(HERE.parents[2]), *arguments)
+    return [*nothing_else, sys.executable, "-I", "-S", "-c", program, *arguments]
 
 
 @contextmanager
-def doors() -> Iterator[tuple[socket.socket, socket.socket]]:
+def fork_server_sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Yield a pair of sockets to pass on: the server's, and its clients'."""
     inside, outside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with inside, outside:
         yield inside, outside
 
 
-def server(door: socket.socket) -> Sequence[str]:
+def fork_server_command(server_socket: socket.socket) -> Sequence[str]:
     """Return the command of the server, which has to inherit its socket."""
-    return python("forkserver", str(door.fileno()))
+    return keeper_command("forkserver", str(server_socket.fileno()))
 
 
-def is_frozen(door: socket.socket) -> bool:
+def is_frozen(client_socket: socket.socket) -> bool:
     """Return whether the server leaves requests unread, which it takes at once; waits a little."""
-    for _look in range(LOOKS):
-        if not int.from_bytes(fcntl.ioctl(door, termios.TIOCOUTQ, bytes(4)), sys.byteorder):
+    for _look in range(FROZEN_CHECKS):
+        if not int.from_bytes(
+            fcntl.ioctl(client_socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder
+        ):
             return False
         time.sleep(0.05)
     return True
 
 
-def ask(folder: Path, uid: int, secret: str) -> tuple[int, str] | None:
+def request_start(folder: Path, uid: int, secret: str) -> tuple[int, str] | None:
     """Have the server start a keeper; return its exit code and its output until it detached.
 
     None if there was no answer: it may have been started all the same.
     """
-    asked = door()
+    asked = fork_server_client()
     if asked is None:
         return None
     given = os.memfd_create("given")
@@ -86,12 +88,12 @@ def ask(folder: Path, uid: int, secret: str) -> tuple[int, str] | None:
                 message = os.fsencode(f"{uid} {folder}")
                 socket.send_fds(asked, [message], [given, theirs.fileno()], socket.MSG_DONTWAIT)
             theirs.close()
-            return _answer(mine)
+            return _read_reply(mine)
         except OSError:
             return None
 
 
-def _answer(asked: socket.socket) -> tuple[int, str] | None:
+def _read_reply(asked: socket.socket) -> tuple[int, str] | None:
     asked.settimeout(settings.PORTAL_FORK_SECONDS)
     said = b""
     while b"\0" not in said:
@@ -104,9 +106,9 @@ def _answer(asked: socket.socket) -> tuple[int, str] | None:
 
 
 @cache
-def door() -> socket.socket | None:
+def fork_server_client() -> socket.socket | None:
     """Return this process's socket to the server, if it was given one."""
-    number = os.environ.get(VARIABLE)
+    number = os.environ.get(FORK_SERVER_VARIABLE)
     return socket.socket(fileno=int(number)) if number else None
 
 
@@ -124,85 +126,85 @@ def start(
     ``key`` is passed without a file, an argument or a variable that others could read. Raises
     `InternalError` if the keeper does not start.
     """
-    if alive(folder):
+    if is_alive(folder):
         return
-    owners.folder(folder, uid, 0o700)
-    owners.folder(folder / "io", uid, 0o700)
+    owners.make_folder(folder, uid, 0o700)
+    owners.make_folder(folder / "io", uid, 0o700)
     jobs.write(folder, job, uid if os.geteuid() == 0 else None)
-    secret = jobs.sent(key)
-    code, said = ask(folder, uid, secret) or _run(folder, uid, secret)
+    secret = jobs.dump_key(key)
+    code, said = request_start(folder, uid, secret) or _run(folder, uid, secret)
     if code:
         raise InternalError("local.keeper", f"The keeper did not start: {said[-500:]}")
 
 
 def _run(folder: Path, uid: int, secret: str) -> tuple[int, str]:
-    words = python("main", str(folder), str(uid))
+    words = keeper_command("main", str(folder), str(uid))
     done = subprocess.run(words, input=secret, capture_output=True, text=True, timeout=_SECONDS)
     return done.returncode, done.stderr
 
 
-def say_built(folder: Path, uid: int, pack: str) -> None:
+def write_built_status(folder: Path, uid: int, buildpack: str) -> None:
     """Write the status of a build whose environment exists and that has no keeper."""
-    owners.folder(folder, uid, 0o700)
-    status.write(folder, status.Status(state=status.ENDED, pack=pack))
+    owners.make_folder(folder, uid, 0o700)
+    status.write(folder, status.Status(state=status.ENDED, pack=buildpack))
 
 
-def alive(folder: Path) -> bool:
+def is_alive(folder: Path) -> bool:
     """Return whether a keeper works there."""
-    return status.held(folder / "lock")
+    return status.is_locked(folder / "lock")
 
 
-def tell(folder: Path, wish: str) -> None:
+def request_stop(folder: Path, marker: str) -> None:
     """Tell the keeper to end; the file ``wish`` tells one that takes no signals yet."""
     with suppress(FileNotFoundError):
-        _note(folder / wish)
+        _touch_marker(folder / marker)
         _signal(status.read(folder), signal.SIGTERM)
 
 
-def end(folder: Path, wish: str) -> None:
-    """Kill the keeper at once; its sandbox ends with it. ``wish`` as in `tell`."""
+def kill(folder: Path, marker: str) -> None:
+    """Kill the keeper at once; its sandbox ends with it. ``wish`` as in `request_stop`."""
     with suppress(FileNotFoundError):
-        _note(folder / wish)
+        _touch_marker(folder / marker)
         _signal(status.read(folder), signal.SIGKILL)
 
 
-def _note(wish: Path) -> None:
+def _touch_marker(marker: Path) -> None:
     """Leave the file. On a full or read-only disk only the signal is sent, again with each call."""
     try:
-        wish.touch()
+        marker.touch()
     except OSError as error:
-        if error.errno not in files.NOT_NOW:
+        if error.errno not in files.RETRYABLE_ERRNOS:
             raise
 
 
-def all_of(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
+def list_keepers(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
     """Yield number and folder of each keeper of a kind.
 
     Those that were to be removed and have ended are removed now.
     """
     for entry in sorted(os.listdir(run) if run.exists() else []):
-        found = parsed(entry)
+        found = parse_run_folder(entry)
         if not found or found[0] != kind:
             continue
         folder = run / entry
-        if alive(folder):
+        if is_alive(folder):
             yield found[1], folder
         elif (folder / REMOVE).exists():
             with suppress(OSError):  # the disk refuses: the next look does it
                 removal.drop(folder)
                 cgroups.remove(folder)
-        elif not _begins(folder):
+        elif not is_starting(folder):
             yield found[1], folder
 
 
-def living(run: Path) -> Iterator[str]:
+def running_folders(run: Path) -> Iterator[str]:
     """Yield the names of the folders in which a keeper works."""
     for name in os.listdir(run) if run.exists() else []:
-        if parsed(name) and alive(run / name):
+        if parse_run_folder(name) and is_alive(run / name):
             yield name
 
 
-def _begins(folder: Path) -> bool:
+def is_starting(folder: Path) -> bool:
     """Return whether the keeper is starting: without a lock yet, but not given up either."""
     try:
         young = time.time() - folder.stat().st_mtime < 2 * _SECONDS
@@ -218,7 +220,7 @@ def _signal(found: status.Status, number: signal.Signals) -> None:
     except (OSError, ValueError):
         return
     try:
-        if found.pid and status.started(found.pid) == found.started:
+        if found.pid and status.process_start_time(found.pid) == found.started:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(process, number)
     finally:

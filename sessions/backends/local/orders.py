@@ -16,23 +16,23 @@ from django.conf import settings
 from sessions.backends import BuildSpec, ServerSpec
 from sessions.egress.addresses import Unresolvable
 from sessions.errors import InternalError
-from sessions.providers import rules
+from sessions.providers import egress_rules
 
 from . import owners
 from .folders import Folders
 from .keeper.jobs import Bounds, BuildJob, Key, ServerJob, Site
-from .toolbox import interpreters, prefix
+from .toolbox import interpreter_prefix, interpreters
 
 # Certificates: their files are shown in the sandbox at the same path.
-_FILES = frozenset({
+_FILE_VARIABLES = frozenset({
     "AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "PIP_CERT",
     "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE",
 })  # fmt: skip
-_ADDRESSES = frozenset({
+_INDEX_VARIABLES = frozenset({
     "CONDA_CHANNEL_ALIAS", "NPM_CONFIG_REGISTRY", "PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL",
     "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_INDEX", "UV_INDEX_URL",
 })  # fmt: skip
-_PLAIN = frozenset({
+_PLAIN_VARIABLES = frozenset({
     "LC_ALL", "PIP_DEFAULT_TIMEOUT", "PIP_TRUSTED_HOST", "TZ", "UV_HTTP_TIMEOUT",
     "UV_INSECURE_HOST", "UV_SYSTEM_CERTS",
 })  # fmt: skip
@@ -40,15 +40,15 @@ _PLAIN = frozenset({
 _TRUST = {"UV_SYSTEM_CERTS": "true"}  # a site's own authority counts as it does for its machine
 
 
-def site(toolbox: str, environment: Mapping[str, str], extra: list[str]) -> Site:
+def sandbox_site(toolbox: str, environment: Mapping[str, str], extra: list[str]) -> Site:
     """Return what every sandbox gets; ``extra`` are further files and folders to show in it."""
-    files = {name: environment[name] for name in _FILES & environment.keys()}
+    files = {name: environment[name] for name in _FILE_VARIABLES & environment.keys()}
     addresses = {
         name: environment[name]
-        for name in _ADDRESSES & environment.keys()
+        for name in _INDEX_VARIABLES & environment.keys()
         if all(_is_public(word) for word in environment[name].split())
     }
-    plain = _TRUST | {name: environment[name] for name in _PLAIN & environment.keys()}
+    plain = _TRUST | {name: environment[name] for name in _PLAIN_VARIABLES & environment.keys()}
     index = addresses.get("UV_DEFAULT_INDEX") or addresses.get("PIP_INDEX_URL")
     if index:  # one is uv's, one is pip's, and both run in sandboxes
         addresses = {"UV_DEFAULT_INDEX": index, "PIP_INDEX_URL": index, **addresses}
@@ -68,8 +68,8 @@ _LOG_OF_NOTEBOOK = 1_000_000
 
 def build_job(spec: BuildSpec, folders: Folders, toolbox: Path) -> BuildJob:
     """Return the job of a build's keeper."""
-    pythons = interpreters(owners.builder())
-    allowed = rules()
+    pythons = interpreters(owners.builder_uid())
+    allowed = egress_rules()
     return BuildJob(
         url=spec.url,
         commit=_commit(spec.commit),
@@ -80,16 +80,16 @@ def build_job(spec: BuildSpec, folders: Folders, toolbox: Path) -> BuildJob:
         pythons=pythons,
         repository_limit=settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6,
         bounds=_build_bounds(),
-        site=site(str(toolbox), os.environ, _prefixes(pythons)),
+        site=sandbox_site(str(toolbox), os.environ, _interpreter_folders(pythons)),
         fetch_trusted=list(settings.PORTAL_TRUSTED_GIT_HOSTS),
         trusted=_trusted(spec.url),
         private=spec.identity is not None,
-        closed=sorted(allowed.closed),
-        fetch_front=allowed.front,
+        closed=sorted(allowed.closed_ports),
+        fetch_front=allowed.portal_address,
     )
 
 
-def key(spec: BuildSpec) -> Key | None:
+def fetch_key(spec: BuildSpec) -> Key | None:
     """Return the key that opens a private repository.
 
     It is not part of the job, since that is stored in a file.
@@ -99,22 +99,22 @@ def key(spec: BuildSpec) -> Key | None:
 
 def server_job(spec: ServerSpec, folders: Folders, toolbox: Path) -> ServerJob:
     """Return the job of a notebook's keeper."""
-    memory = min(int(spec.resources.memory_limit_gb * 1e9), _machine())
+    memory = min(int(spec.resources.memory_limit_gb * 1e9), _machine_memory())
     bounds = Bounds(memory, settings.PORTAL_SANDBOX_PROCESSES, log=_LOG_OF_NOTEBOOK)
-    pythons = interpreters(owners.builder())
+    pythons = interpreters(owners.builder_uid())
     return ServerJob(
         name=spec.name,
         owner=spec.owner,
         environment=str(folders.environment(spec.image)),
         project=str(folders.project(spec.name)),
         volume=str(folders.volume(spec.volume)),
-        former=list(spec.former),
+        former=list(spec.former_names),
         commit=_commit(spec.commit),
         url=spec.url,
         token=spec.token,
         cpus=min(spec.resources.cpu_limit, os.cpu_count() or 1),
         bounds=bounds,
-        site=site(str(toolbox), os.environ, _prefixes(pythons)),
+        site=sandbox_site(str(toolbox), os.environ, _interpreter_folders(pythons)),
         trusted=_trusted(spec.url),
         closed=list(settings.PORTAL_CLOSED_PORTS),
     )
@@ -122,7 +122,7 @@ def server_job(spec: ServerSpec, folders: Folders, toolbox: Path) -> ServerJob:
 
 def _build_bounds() -> Bounds:
     return Bounds(
-        memory=min(int(settings.PORTAL_BUILD_MEMORY_GB * 1e9), _machine()),
+        memory=min(int(settings.PORTAL_BUILD_MEMORY_GB * 1e9), _machine_memory()),
         processes=settings.PORTAL_SANDBOX_PROCESSES,
         disk=settings.PORTAL_BUILD_DISK_MB * 10**6,
         seconds=settings.PORTAL_BUILD_TIMEOUT,
@@ -130,13 +130,13 @@ def _build_bounds() -> Bounds:
     )
 
 
-def _machine() -> int:
+def _machine_memory() -> int:
     """Return the memory of this machine, in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _prefixes(pythons: dict[str, str]) -> list[str]:
-    return [top for path in pythons.values() if (top := prefix(path))]
+def _interpreter_folders(pythons: dict[str, str]) -> list[str]:
+    return [top for path in pythons.values() if (top := interpreter_prefix(path))]
 
 
 def _commit(text: str) -> str:
@@ -151,7 +151,7 @@ def _trusted(url: str) -> list[str]:
     These are package mirrors, and its own repository.
     """
     host, port = _host(url)
-    allowed = rules()
+    allowed = egress_rules()
     try:
         # Examples are fetched from the portal, but notebooks do not reach it.
         own = allowed.trusts(host, port) and not allowed.is_portal(host, port)

@@ -21,48 +21,48 @@ from pathlib import Path
 
 from django.utils.translation import gettext as _
 
-from sessions.backends import Aside
+from sessions.backends import SetAsideItem
 from sessions.errors import StateConflict, TemporaryError
 
 from . import environments, launch, removal
 from .folders import BUILD, Folders
 from .keeper import cgroups
-from .keeper.files import MARK, is_in_doubt, sync_all
+from .keeper.files import UNSYNCED_MARK, may_be_incomplete, sync_all
 
-YOUNG = 60.0
+MIN_AGE_SECONDS = 60.0
 """Seconds: whoever makes a folder may be about to take the lock of the next attempt."""
 _PARTIAL = re.compile(r"\..+\.(\d+)\.partial")
 _RENAMED = re.compile(r"\..+-[0-9a-f]{8}")
-_DRAFT = re.compile(rf"\.{BUILD}-(\d+)")
+_BASE_DRAFT = re.compile(rf"\.{BUILD}-(\d+)")
 
 
-def sweep(folders: Folders, *, young: float = YOUNG) -> list[str]:
+def sweep(folders: Folders, *, min_age: float = MIN_AGE_SECONDS) -> list[str]:
     """Remove leftovers of dead builds and return their names.
 
     Also removes projects that were renamed for removal, syncs what was finished since the last
     call, and drops environments that were not synced when the machine went down.
     """
     _sync_finished(folders)
-    found = [*_of_dead_builds(folders, young), *_renamed(folders)]
+    found = [*_dead_build_folders(folders, min_age), *_renamed_projects(folders)]
     for path in found:
         removal.drop(path)
-    doubtful = [path.name for path in folders.environments.glob("[!.]*") if is_in_doubt(path)]
+    doubtful = [path.name for path in folders.environments.glob("[!.]*") if may_be_incomplete(path)]
     for name in doubtful:
         environments.drop(folders, name)
-    removal.go_on(folders.all_with_strangers_files())
-    cgroups.sweep(folders.run, set(launch.living(folders.run)))
+    removal.start_removal(folders.all_untrusted())
+    cgroups.sweep(folders.run, set(launch.running_folders(folders.run)))
     return [*(path.name for path in found), *doubtful]
 
 
 def _sync_finished(folders: Folders) -> None:
     """Sync what builds did not wait for; if that fails, the next call does it."""
     for there, pattern in ((folders.environments, "[!.]*"), (folders.cache, "base-*")):
-        marked = [path.parent for path in there.glob(f"{pattern}/{MARK}")]
+        marked = [path.parent for path in there.glob(f"{pattern}/{UNSYNCED_MARK}")]
         with suppress(OSError):
-            sync_all(there, [each for each in marked if not is_in_doubt(each)])
+            sync_all(there, [each for each in marked if not may_be_incomplete(each)])
 
 
-def _renamed(folders: Folders) -> Iterator[Path]:
+def _renamed_projects(folders: Folders) -> Iterator[Path]:
     """Yield projects' folders that an older portal renamed to remove them.
 
     Anything else hidden beside them is somebody's: a restore keeps there what was on the disk
@@ -71,17 +71,17 @@ def _renamed(folders: Folders) -> Iterator[Path]:
     return (path for path in folders.projects.glob(".*") if _RENAMED.fullmatch(path.name))
 
 
-def _of_dead_builds(folders: Folders, young: float) -> Iterator[Path]:
+def _dead_build_folders(folders: Folders, young: float) -> Iterator[Path]:
     """Yield environments and bases that were being made when their build's keeper ended."""
-    for home, pattern in ((folders.environments, _PARTIAL), (folders.cache, _DRAFT)):
+    for home, pattern in ((folders.environments, _PARTIAL), (folders.cache, _BASE_DRAFT)):
         for path in home.glob(".*"):
             name = pattern.fullmatch(path.name)
-            if name and _is_old(path, young) and not _is_grown(folders, int(name[1])):
+            if name and _is_old(path, young) and not _is_build_alive(folders, int(name[1])):
                 yield path
 
 
-def _is_grown(folders: Folders, build: int) -> bool:
-    return launch.alive(folders.keeper(BUILD, build))
+def _is_build_alive(folders: Folders, build: int) -> bool:
+    return launch.is_alive(folders.keeper(BUILD, build))
 
 
 def _is_old(path: Path, young: float) -> bool:
@@ -91,36 +91,37 @@ def _is_old(path: Path, young: float) -> bool:
         return False
 
 
-_NAMED = re.compile(r"(?P<name>.+)\.\d{8}T\d{6}Z-[0-9a-f]{6}")
+_ITEM_ID = re.compile(r"(?P<name>.+)\.\d{8}T\d{6}Z-[0-9a-f]{6}")
 _SECONDS = 20
 
 
 def set_aside(folders: Folders, name: str) -> None:
     """Move a project's folder to where nothing uses it. Does nothing if it does not exist."""
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    for place in _places(folders):
+    for place in _set_aside_folders(folders):
         try:
             _make(place)
             os.rename(folders.project(name), place / f"{name}.{stamp}")
         except FileNotFoundError:
             return
         except OSError as error:
-            if error.errno != errno.EXDEV or place == folders.aside_there:
+            if error.errno != errno.EXDEV or place == folders.set_aside_beside_projects:
                 raise
         else:
             return
 
 
-def there(folders: Folders) -> list[Aside]:
+def set_aside_items(folders: Folders) -> list[SetAsideItem]:
     """Return all that was set aside, by name."""
     return sorted(
-        (Aside(path.name, found["name"]) for path, found in _all(folders)), key=lambda each: each.id
+        (SetAsideItem(path.name, found["name"]) for path, found in _find_all(folders)),
+        key=lambda each: each.id,
     )
 
 
-def size(folders: Folders, aside: str) -> int | None:
+def set_aside_size(folders: Folders, item_id: str) -> int | None:
     """Return its bytes on disk; None if it does not exist or counting takes too long."""
-    path = _find(folders, aside)
+    path = _find(folders, item_id)
     if path is None:
         return None
     words = ["du", "--summarize", "--block-size=1", "--", str(path)]
@@ -131,47 +132,47 @@ def size(folders: Folders, aside: str) -> int | None:
     return None if done.returncode else int(done.stdout.split()[0])
 
 
-def put_back(folders: Folders, aside: str) -> None:
+def put_back(folders: Folders, item_id: str) -> None:
     """Give the folder its name again. Raises `StateConflict` if the project has a folder."""
-    path = _find(folders, aside)
+    path = _find(folders, item_id)
     if path is None:
         return
-    name = _NAMED.fullmatch(aside)
-    target = folders.project(name["name"]) if name else folders.project(aside)
+    name = _ITEM_ID.fullmatch(item_id)
+    target = folders.project(name["name"]) if name else folders.project(item_id)
     if os.path.lexists(target):
         message = _("The project %(name)s has a folder by now. Move that away first.")
         raise StateConflict("aside.taken", message % {"name": target.name})
     os.rename(path, target)
 
 
-def remove(folders: Folders, aside: str) -> None:
+def remove_set_aside(folders: Folders, item_id: str) -> None:
     """Remove it. Raises `TemporaryError` if the disk refuses."""
-    path = _find(folders, aside)
+    path = _find(folders, item_id)
     if path is None:
         return
     try:
         removal.drop(path)
     except OSError:
         message = _("%(name)s cannot be removed from the disk at present.")
-        raise TemporaryError("local.not-removed", message % {"name": aside}) from None
+        raise TemporaryError("local.not-removed", message % {"name": item_id}) from None
 
 
-def _places(folders: Folders) -> tuple[Path, Path]:
-    return folders.aside, folders.aside_there
+def _set_aside_folders(folders: Folders) -> tuple[Path, Path]:
+    return folders.set_aside, folders.set_aside_beside_projects
 
 
 def _make(place: Path) -> None:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _all(folders: Folders) -> Iterator[tuple[Path, re.Match[str]]]:
-    for place in _places(folders):
+def _find_all(folders: Folders) -> Iterator[tuple[Path, re.Match[str]]]:
+    for place in _set_aside_folders(folders):
         with suppress(FileNotFoundError):
             for name in os.listdir(place):
-                if found := _NAMED.fullmatch(name):
+                if found := _ITEM_ID.fullmatch(name):
                     yield place / name, found
 
 
 def _find(folders: Folders, aside: str) -> Path | None:
     """Return where it is; no name leads out of these places."""
-    return next((path for path, _found in _all(folders) if path.name == aside), None)
+    return next((path for path, _found in _find_all(folders) if path.name == aside), None)

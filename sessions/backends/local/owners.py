@@ -22,11 +22,11 @@ from django.utils.translation import gettext as _
 
 from sessions.errors import UserError
 
-FILE = ".uids"
+UIDS_FILE = ".uids"
 
 
 @dataclass(frozen=True)
-class Given:
+class KnownUids:
     """The uids used so far.
 
     ``bases`` are those that people's were counted from, ``own`` those of the portal itself, which
@@ -37,35 +37,35 @@ class Given:
     own: Sequence[int] = ()
 
 
-def note(homes: Path, *, base: int | None = None, own: int | None = None) -> None:
+def record_uids(homes: Path, *, base: int | None = None, own: int | None = None) -> None:
     """Record that people's folders may also have these uids."""
-    known = given(homes)
-    after = replace(known, bases=_with(known.bases, base), own=_with(known.own, own))
+    known = known_uids(homes)
+    after = replace(known, bases=_add_uid(known.bases, base), own=_add_uid(known.own, own))
     if after != known:
-        _write(homes / FILE, json.dumps(asdict(after)))
+        _write(homes / UIDS_FILE, json.dumps(asdict(after)))
 
 
-def given(homes: Path) -> Given:
+def known_uids(homes: Path) -> KnownUids:
     """Return what was noted; empty if there is no readable note."""
     try:
-        said = json.loads((homes / FILE).read_text())
-        return Given(tuple(map(int, said["bases"])), tuple(map(int, said["own"])))
+        said = json.loads((homes / UIDS_FILE).read_text())
+        return KnownUids(tuple(map(int, said["bases"])), tuple(map(int, said["own"])))
     except (OSError, ValueError, KeyError, TypeError):
-        return Given()
+        return KnownUids()
 
 
-def before(homes: Path, owner_id: int) -> frozenset[int]:
+def former_uids(homes: Path, owner_id: int) -> frozenset[int]:
     """Return the uids that this person's folders may have."""
-    known = given(homes)
+    known = known_uids(homes)
     return frozenset([*(base + owner_id for base in known.bases), *known.own])
 
 
-def _with(known: Sequence[int], uid: int | None) -> Sequence[int]:
+def _add_uid(known: Sequence[int], uid: int | None) -> Sequence[int]:
     return known if uid is None or uid in known else (*known, uid)
 
 
 def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f"{FILE}-{uuid.uuid4().hex[:8]}")
+    draft = path.with_name(f"{UIDS_FILE}-{uuid.uuid4().hex[:8]}")
     try:
         with open(draft, "w", encoding="utf-8") as file:
             file.write(text)
@@ -76,45 +76,46 @@ def _write(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
-def builder() -> int:
+def builder_uid() -> int:
     """Return the uid of builds, which belong to nobody."""
     return settings.PORTAL_SANDBOX_UID_BASE if os.geteuid() == 0 else os.geteuid()
 
 
-def person(owner_id: int) -> int:
+def person_uid(owner_id: int) -> int:
     """Return the uid of a person's notebooks. Only root can assign one; otherwise it is our own."""
-    return builder() + owner_id if os.geteuid() == 0 else os.geteuid()
+    return builder_uid() + owner_id if os.geteuid() == 0 else os.geteuid()
 
 
-def folder(path: Path, uid: int, mode: int) -> Path:
+def make_folder(path: Path, uid: int, mode: int) -> Path:
     """Make a folder for the portal's own work if it does not exist, owned by ``uid``.
 
     If it exists under another uid, it is handed over with everything of that uid in it. Folders
-    that people keep are for `owned` alone, and the folders above those for `shelf`.
+    that people keep are for `make_person_folder` alone, and the folders above those for
+    `make_shared_folder`.
     """
-    if not _made(path, uid, mode) and os.geteuid() == 0:
-        hand_over_all(path, uid)
+    if not _make(path, uid, mode) and os.geteuid() == 0:
+        chown_all(path, uid)
     return path
 
 
-def shelf(path: Path, mode: int) -> Path:
+def make_shared_folder(path: Path, mode: int) -> Path:
     """Make a folder that holds people's folders or runs; those inside are left alone."""
-    if not _made(path, 0, mode) and os.geteuid() == 0 and path.stat().st_uid != 0:
+    if not _make(path, 0, mode) and os.geteuid() == 0 and path.stat().st_uid != 0:
         os.chown(path, 0, 0)
     return path
 
 
-def owned(path: Path, owner_id: int, homes: Path) -> Path:
+def make_person_folder(path: Path, owner_id: int, homes: Path) -> Path:
     """Make a person's own folder if it does not exist.
 
-    If it exists under another uid, it is theirs if they were given that uid before (see `before`).
-    Raises `UserError` otherwise: it may be somebody else's, and is left as it is.
+    If it exists under another uid, it is theirs if they were given that uid before (see
+    `former_uids`). Raises `UserError` otherwise: it may be somebody else's, and is left as it is.
     """
-    uid = person(owner_id)
-    note_uids(homes)
-    if _made(path, uid, 0o700) or os.geteuid() != 0 or (there := path.stat().st_uid) == uid:
+    uid = person_uid(owner_id)
+    record_current_uids(homes)
+    if _make(path, uid, 0o700) or os.geteuid() != 0 or (there := path.stat().st_uid) == uid:
         return path
-    if there not in before(homes, owner_id):
+    if there not in former_uids(homes, owner_id):
         message = _(
             "The folder %(path)s belongs to another account of this machine (uid %(there)d and not"
             " %(uid)d), so the notebook was not started and no file was touched. Tell the staff:"
@@ -122,19 +123,19 @@ def owned(path: Path, owner_id: int, homes: Path) -> Path:
         )
         words = {"path": f"{path.parent.name}/{path.name}", "there": there, "uid": uid}
         raise UserError("spawn.folder-owner", message % words)
-    hand_over_all(path, uid)
+    chown_all(path, uid)
     return path
 
 
-def note_uids(homes: Path) -> None:
+def record_current_uids(homes: Path) -> None:
     """Note the uids under which people's folders are made from now on."""
     if os.geteuid() == 0:
-        note(homes, base=builder())
+        record_uids(homes, base=builder_uid())
     else:
-        note(homes, own=os.geteuid())
+        record_uids(homes, own=os.geteuid())
 
 
-def hand_over_all(path: Path, uid: int) -> bool:
+def chown_all(path: Path, uid: int) -> bool:
     """Give ``uid`` the folder and everything its owner has in it, but nobody else's files.
 
     Return whether it had another owner. Links are not followed.
@@ -146,7 +147,7 @@ def hand_over_all(path: Path, uid: int) -> bool:
     return there != uid
 
 
-def hand_over(path: Path, uid: int) -> None:
+def chown_private(path: Path, uid: int) -> None:
     """Make ``uid`` the owner of a private folder, as its only reader; leave others as they are."""
     there = path.stat()
     if os.geteuid() == 0 and there.st_uid != uid and not there.st_mode & 0o077:
@@ -160,7 +161,7 @@ def as_user(uid: int) -> dict[str, Any]:
     return {"user": uid, "group": uid, "extra_groups": []}
 
 
-def _made(path: Path, uid: int, mode: int) -> bool:
+def _make(path: Path, uid: int, mode: int) -> bool:
     """Make the folder, owned by ``uid``; False if it exists. Its parents are ours."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

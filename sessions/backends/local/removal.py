@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import launch
-from .keeper.removal import GOING, PIECE, removing
+from .keeper.removal import ENTRIES_PER_PAUSE, TRASH, remove_stepwise
 
-_LONGEST_NAME = 200
+_MAX_NAME_LENGTH = 200
 
 
 def drop(path: Path) -> bool:
@@ -26,40 +26,51 @@ def drop(path: Path) -> bool:
 
     Does nothing if it does not exist. Raises `OSError` if its disk refuses: then it stays.
     """
-    target = _renamed(path)
+    target = _move_to_trash(path)
     if target is None:
         return True
-    for done, _step in enumerate(removing(target)):
-        if done >= PIECE:
+    for done, _step in enumerate(remove_stepwise(target)):
+        if done >= ENTRIES_PER_PAUSE:
             break
     if target.exists():
-        go_on([path.parent])
+        start_removal([path.parent])
         return False
     with suppress(OSError):  # there may be more in it
         target.parent.rmdir()
     return True
 
 
-def is_going(place: Path, name: str) -> bool:
+def is_being_removed(place: Path, name: str) -> bool:
     """Return whether something that had this name in ``place`` is not completely removed yet."""
-    return any(re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{8}}", each) for each in _left(place))
+    return any(
+        re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{8}}", each) for each in _trash_entries(place)
+    )
 
 
-def go_on(places: Iterable[Path]) -> None:
+def start_removal(places: Iterable[Path]) -> None:
     """Start a separate process that removes what is left in these places."""
-    busy = [str(place) for place in places if _left(place)]
+    busy = [str(place) for place in places if _trash_entries(place)]
     if busy:
-        words = ["setsid", "--fork", "ionice", "--class", "3", *launch.python("removal", *busy)]
+        words = [
+            "setsid",
+            "--fork",
+            "ionice",
+            "--class",
+            "3",
+            *launch.keeper_command("removal", *busy),
+        ]
         nothing = subprocess.DEVNULL
         subprocess.run(words, stdin=nothing, stdout=nothing, stderr=nothing, check=True)
 
 
-def _renamed(path: Path) -> Path | None:
+def _move_to_trash(path: Path) -> Path | None:
     """Move it into ``.going`` and return its path there; None if it is gone.
 
     Another process may remove ``.going`` at any time, once that is empty.
     """
-    target = path.parent / GOING / f"{path.name.strip('.')[:_LONGEST_NAME]}-{secrets.token_hex(4)}"
+    target = (
+        path.parent / TRASH / f"{path.name.strip('.')[:_MAX_NAME_LENGTH]}-{secrets.token_hex(4)}"
+    )
     while os.path.lexists(path):
         with suppress(FileNotFoundError):
             target.parent.mkdir(mode=0o700, exist_ok=True)
@@ -68,8 +79,8 @@ def _renamed(path: Path) -> Path | None:
     return None
 
 
-def _left(place: Path) -> list[str]:
+def _trash_entries(place: Path) -> list[str]:
     try:
-        return os.listdir(place / GOING)
+        return os.listdir(place / TRASH)
     except FileNotFoundError:
         return []

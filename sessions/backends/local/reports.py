@@ -18,30 +18,30 @@ from django.utils.translation import gettext as _
 from watchfiles import watch
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
-from sessions.backends import BuildReport, LogPiece, ServerReport
+from sessions.backends import BuildReport, LogLines, ServerReport
 from sessions.backends.messages import files_report
 
 from . import environments, launch
-from .folders import BUILD, parsed
+from .folders import BUILD, parse_run_folder
 from .keeper import jobs, log, status
 from .keeper.status import Status
 
-_PIECE = 16_000
+_MAX_READ_BYTES = 16_000
 
 
-def build(number: int, folder: Path) -> BuildReport:
+def build_report(number: int, folder: Path) -> BuildReport:
     """Return the build's report.
 
     One whose keeper vanished is finished with ``build.lost``, unless it had already put its result
     in place and only could not report it.
     """
-    working, found = launch.alive(folder), status.read(folder)
+    working, found = launch.is_alive(folder), status.read(folder)
     if found.state == status.ENDED:
         return BuildReport(number, True, found.code, found.message, found.pack)
     if working:
         return BuildReport(number)
-    if (pack := _built(folder)) is not None:
-        return BuildReport(number, True, pack=pack)
+    if (pack := _finished_buildpack(folder)) is not None:
+        return BuildReport(number, True, buildpack=pack)
     if (folder / launch.CANCEL).exists():
         return BuildReport(number, True, "build.cancelled", _("The build was cancelled."))
     return BuildReport(
@@ -50,23 +50,23 @@ def build(number: int, folder: Path) -> BuildReport:
     )  # fmt: skip
 
 
-def _built(folder: Path) -> str | None:
+def _finished_buildpack(folder: Path) -> str | None:
     """Return the pack of what a build has finished; None if it has not."""
     try:
         environment = Path(json.loads((folder / jobs.FILE).read_text())["environment"])
     except (FileNotFoundError, ValueError, KeyError):
         return None
-    found = environments.result(environment)
+    found = environments.read_result(environment)
     return None if found is None else str(found.get("pack", ""))
 
 
-def server(number: int, folder: Path) -> ServerReport:
+def server_report(number: int, folder: Path) -> ServerReport:
     """Return the notebook's report; one whose keeper vanished is gone with ``spawn.lost``."""
-    working, found = launch.alive(folder), status.read(folder)
+    working, found = launch.is_alive(folder), status.read(folder)
     told = (folder / launch.CANCEL).exists()
     state, code, message = _server_state(found, working, told)
     address = found.address if state == "ready" else ""
-    name, node = project(folder), platform.node()
+    name, node = project_name(folder), platform.node()
     files = files_report(found.files) if found.files else None
     return ServerReport(number, name, state, address, code, message, node, files)
 
@@ -88,7 +88,7 @@ def _server_state(found: Status, working: bool, told: bool) -> tuple[str, str, s
     return ("ready" if found.state == status.READY else "starting"), "", ""
 
 
-def project(folder: Path) -> str:
+def project_name(folder: Path) -> str:
     """Return the name of the project whose notebook runs there, "" if unknown."""
     try:
         return str(json.loads((folder / jobs.FILE).read_text())["name"])
@@ -96,25 +96,25 @@ def project(folder: Path) -> str:
         return ""
 
 
-def piece(folder: Path, position: str) -> LogPiece | None:
+def read_log_lines(folder: Path, position: str) -> LogLines | None:
     """Return the next whole lines of the log, all of one phase; a position is "<byte>:<phase>"."""
     offset, _colon, phase = position.partition(":")
     try:
         with open(folder / log.FILE, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if int(offset or 0) > size:
-                return LogPiece(
+                return LogLines(
                     phase, _("… a power cut has taken lines …") + "\n", f"{size}:{phase}"
                 )
             file.seek(int(offset or 0))
-            read = file.read(_PIECE)
+            read = file.read(_MAX_READ_BYTES)
     except FileNotFoundError:
         return None
-    return _piece(read[: read.rfind(b"\n") + 1], int(offset or 0), phase)
+    return _parse_lines(read[: read.rfind(b"\n") + 1], int(offset or 0), phase)
 
 
-def _piece(lines: bytes, offset: int, phase: str) -> LogPiece | None:
-    mark = log.MARK.encode()
+def _parse_lines(lines: bytes, offset: int, phase: str) -> LogLines | None:
+    mark = log.PHASE_MARK.encode()
     while lines.startswith(mark):
         marker, _end, lines = lines.partition(b"\n")
         offset, phase = offset + len(marker) + 1, marker[1:].decode()
@@ -122,12 +122,12 @@ def _piece(lines: bytes, offset: int, phase: str) -> LogPiece | None:
     if not text:
         return None
     said = text.replace(b"\0", b"").decode("utf-8", "replace")  # a power cut leaves zeros
-    return LogPiece(phase, said, f"{offset + len(text)}:{phase}")
+    return LogLines(phase, said, f"{offset + len(text)}:{phase}")
 
 
 Report = BuildReport | ServerReport
-_SECOND = 1.0
-_POLLS = 30
+_POLL_SECONDS = 1.0
+_POLLS_BEFORE_RETRY = 30
 """Polls without inotify before that is tried again."""
 
 logger = logging.getLogger(__name__)
@@ -141,38 +141,38 @@ class Changes:
     log's size shows that it has grown.
     """
 
-    def __init__(self, run: Path, everything: Callable[[], list[Report]]) -> None:
+    def __init__(self, run: Path, list_reports: Callable[[], list[Report]]) -> None:
         self._run = run
-        self._everything = everything
+        self._list_reports = list_reports
         self._seen: dict[tuple[type[Report], int], Report] = {}
         self._sizes: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Report | None]:
-        yield from self._new()
+        yield from self._changed_reports()
         yield None
         looked = time.monotonic()
-        for grown in self._grown():
-            yield from self._new(grown)
-            if time.monotonic() - looked >= _SECOND:
+        for grown in self._changed_logs():
+            yield from self._changed_reports(grown)
+            if time.monotonic() - looked >= _POLL_SECONDS:
                 looked = time.monotonic()
                 yield None
 
-    def _grown(self) -> Iterator[Set[str]]:
+    def _changed_logs(self) -> Iterator[Set[str]]:
         """Yield, forever, the folders whose log may have grown; an empty set about each second."""
         known = self._folders()
         while True:
             try:
-                yield from self._noticed(known)
+                yield from self._inotify_changes(known)
             except FileNotFoundError:
                 pass  # a keeper's folder went away before it was watched
             except (OSError, WatchfilesRustInternalError) as error:
                 logger.warning("looking each second, because files cannot be watched: %s", error)
-                yield from self._polled()
+                yield from self._polled_changes()
             there = self._folders()
             yield there - known  # what was written there before it is watched
             known = there
 
-    def _noticed(self, folders: Set[str]) -> Iterator[Set[str]]:
+    def _inotify_changes(self, folders: Set[str]) -> Iterator[Set[str]]:
         """Yield changes of these folders from the kernel, until the set of folders changes.
 
         Only files that keepers themselves write are watched, and nothing below: a notebook may
@@ -181,36 +181,36 @@ class Changes:
         for changes in watch(
             self._run, *(self._run / name for name in folders), recursive=False,
             debounce=200, step=20, rust_timeout=1000, yield_on_timeout=True,
-            watch_filter=self._tells, raise_interrupt=True,
+            watch_filter=self._is_relevant, raise_interrupt=True,
         ):  # fmt: skip
             yield {Path(path).parent.name for _change, path in changes if path.endswith("/log")}
             if self._folders() != folders:
                 return
 
-    def _polled(self) -> Iterator[Set[str]]:
-        for _look in range(_POLLS):
-            time.sleep(_SECOND)
-            before, self._sizes = self._sizes, dict(self._logs())
+    def _polled_changes(self) -> Iterator[Set[str]]:
+        for _look in range(_POLLS_BEFORE_RETRY):
+            time.sleep(_POLL_SECONDS)
+            before, self._sizes = self._sizes, dict(self._log_sizes())
             yield {name for name, size in self._sizes.items() if before.get(name) != size}
 
-    def _logs(self) -> Iterator[tuple[str, int]]:
+    def _log_sizes(self) -> Iterator[tuple[str, int]]:
         for name in self._folders():
             with suppress(FileNotFoundError):
                 yield name, (self._run / name / log.FILE).stat().st_size
 
     def _folders(self) -> Set[str]:
-        return {name for name in os.listdir(self._run) if parsed(name)}
+        return {name for name in os.listdir(self._run) if parse_run_folder(name)}
 
-    def _new(self, grown: Set[str] = frozenset()) -> Iterator[Report]:
+    def _changed_reports(self, grown: Set[str] = frozenset()) -> Iterator[Report]:
         """Yield reports that differ from those seen last, and builds whose log has grown."""
-        logs = {found for name in grown if (found := parsed(name)) and found[0] == BUILD}
-        now = {(type(report), report.id): report for report in self._everything()}
+        logs = {found for name in grown if (found := parse_run_folder(name)) and found[0] == BUILD}
+        now = {(type(report), report.id): report for report in self._list_reports()}
         for key, report in now.items():
             has_lines = isinstance(report, BuildReport) and (BUILD, report.id) in logs
             if has_lines or self._seen.get(key) != report:
                 yield report
         self._seen = now
 
-    def _tells(self, change: object, path: str) -> bool:
+    def _is_relevant(self, change: object, path: str) -> bool:
         is_own = os.path.dirname(path) == str(self._run)
         return is_own or path.endswith((f"/{log.FILE}", f"/{status.FILE}"))

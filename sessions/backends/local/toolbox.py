@@ -26,11 +26,11 @@ from sessions.errors import TemporaryError
 
 from . import owners
 from .keeper import files, home
-from .keeper.files import make_readable, remove, rename_unless_there
+from .keeper.files import make_readable, remove, rename_unless_exists
 
 _PLACES = ("/usr/bin", "/usr/local/bin", "/opt/*/bin")
-_OLDEST = (3, 10)
-_ASK = "import sys; print('%d.%d' % sys.version_info[:2], sys.base_prefix)"
+_MIN_PYTHON = (3, 10)
+_VERSION_SCRIPT = "import sys; print('%d.%d' % sys.version_info[:2], sys.base_prefix)"
 
 
 @cache
@@ -47,7 +47,7 @@ def interpreters(uid: int) -> dict[str, str]:
     return found
 
 
-def prefix(path: str) -> str:
+def interpreter_prefix(path: str) -> str:
     """Return the folder that an interpreter needs at its place, or "" if it is in /usr."""
     top = str(Path(path).resolve().parent.parent)
     return "" if f"{top}/".startswith("/usr/") else top
@@ -65,13 +65,13 @@ def _version(path: str, uid: int) -> str:
     """Return the version, or "" unless ``uid`` can run the interpreter and it is new enough."""
     try:
         done = subprocess.run(
-            [path, "-I", "-c", _ASK], capture_output=True, text=True, timeout=10,
+            [path, "-I", "-c", _VERSION_SCRIPT], capture_output=True, text=True, timeout=10,
             cwd="/", **owners.as_user(uid),
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""
     words = done.stdout.split()
-    new_enough = words and tuple(map(int, words[0].split("."))) >= _OLDEST
+    new_enough = words and tuple(map(int, words[0].split("."))) >= _MIN_PYTHON
     return words[0] if done.returncode == 0 and new_enough else ""
 
 
@@ -79,7 +79,7 @@ _HERE = Path(__file__).parent
 _TOOLS = _HERE / "toolbox.txt"
 _SHARED = (_HERE / "notebook.txt", _HERE.parents[1] / "repofiles" / "detect.py")
 _SECONDS = 300
-_TRY = ("-I", "share/detect.py", os.devnull, "3.11")
+_WARM_UP = ("-I", "share/detect.py", os.devnull, "3.11")
 
 _ETC = {
     "passwd": "root:x:0:0::/root:/usr/sbin/nologin\njovyan:x:1000:1000::/home/jovyan:/bin/bash\n",
@@ -100,9 +100,9 @@ _ETC = {
 }
 
 
-def name(python: str) -> str:
+def toolbox_name(python: str) -> str:
     """Return the name of the toolbox made from the current requirements with an interpreter."""
-    parts = [python, *(path.read_text() for path in (_TOOLS, *_SHARED)), repr((_ETC, _TRY))]
+    parts = [python, *(path.read_text() for path in (_TOOLS, *_SHARED)), repr((_ETC, _WARM_UP))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -111,7 +111,7 @@ def ensure(toolboxes: Path, python: str) -> Path:
 
     Raises `TemporaryError` if the packages cannot be installed.
     """
-    target = toolboxes / name(python)
+    target = toolboxes / toolbox_name(python)
     if target.exists():
         return target
     draft = toolboxes / f".{target.name}-{uuid.uuid4().hex[:8]}"
@@ -121,7 +121,7 @@ def ensure(toolboxes: Path, python: str) -> Path:
         _compile(draft)
         make_readable(draft)
         files.sync(draft)  # it is made once, and nothing works without it
-        rename_unless_there(draft, target)
+        rename_unless_exists(draft, target)
     finally:
         remove(draft)
     return target
@@ -138,7 +138,7 @@ def _compile(folder: Path) -> None:
 
     Builds see the toolbox read-only: each of them would compile it again, for a second.
     """
-    _run([str(folder / "bin/python"), *_TRY], cwd=folder)
+    _run([str(folder / "bin/python"), *_WARM_UP], cwd=folder)
 
 
 def _uv(*words: str) -> None:

@@ -11,11 +11,11 @@ from django.utils.translation import gettext as _
 
 from sessions.errors import BinderyError
 from sessions.installation import adopt, ownership
-from sessions.installation.adopt import Stock
-from sessions.installation.known import Verdict, is_too_much
-from sessions.watch.conditions import in_words
+from sessions.installation.adopt import InstallationReport
+from sessions.installation.known import OwnershipStatus, has_too_many_unknown
+from sessions.watch.conditions import describe_problem
 
-NAMED = 10
+MAX_NAMED = 10
 
 
 class Command(BaseCommand):
@@ -33,19 +33,19 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            stock = adopt.take_stock()
-            for line in shown(stock):
+            stock = adopt.take_inventory()
+            for line in describe(stock):
                 self.stdout.write(line)
-            if stock.verdict == Verdict.FITS and not options["part"]:
+            if stock.verdict == OwnershipStatus.MATCHES and not options["part"]:
                 self.stdout.write(_("They belong together: there is nothing to do."))
                 return
-            self.stdout.write(_will_part() if options["part"] else _will_adopt(stock))
-            if options["yes"] or self._agreed():
-                self.stdout.write(_conclusion(_done(options["part"]), parted=options["part"]))
+            self.stdout.write(_separation_notice() if options["part"] else _adoption_notice(stock))
+            if options["yes"] or self._confirm():
+                self.stdout.write(_conclusion(_apply(options["part"]), parted=options["part"]))
         except BinderyError as error:
             raise CommandError(error.message) from error
 
-    def _agreed(self) -> bool:
+    def _confirm(self) -> bool:
         self.stdout.write(_("Type yes to do so: "), ending="")
         self.stdout.flush()
         try:
@@ -57,23 +57,23 @@ class Command(BaseCommand):
         return False
 
 
-def shown(stock: Stock) -> Iterator[str]:
+def describe(stock: InstallationReport) -> Iterator[str]:
     """Yield lines that describe the data and what the database knows of them."""
     none = _("none yet")
-    yield _("Id of the database: %(id)s") % {"id": stock.database or none}
+    yield _("Id of the database: %(id)s") % {"id": stock.database_id or none}
     yield _("Id of the data:     %(id)s  (%(place)s)") % {
-        "id": stock.place or none,
+        "id": stock.place_id or none,
         "place": _place(),
     }
-    there, known = stock.there, stock.known
+    there, known = stock.found, stock.known
     yield _line(_("Projects"), there.projects, known.projects)
     yield _line(_("Volumes"), there.volumes, known.volumes)
     yield _line(_("Notebooks"), there.sessions, known.sessions)
     yield _line(_("Builds"), there.builds, known.builds)
     if stock.foreign:
         yield _("With another id, and left alone: %(names)s") % {"names": _some(stock.foreign)}
-    if stock.verdict != Verdict.FITS:
-        words = {"why": in_words(ownership.PART, stock.verdict.value).message}
+    if stock.verdict != OwnershipStatus.MATCHES:
+        words = {"why": describe_problem(ownership.PART, stock.verdict.value).message}
         yield _("Why nothing is done by itself: %(why)s") % words
 
 
@@ -94,11 +94,11 @@ def _line(title: str, there: Collection[Any], known: Collection[Any]) -> str:
 
 
 def _some(names: Collection[Any]) -> str:
-    shown = ", ".join(str(name) for name in sorted(names)[:NAMED])
-    return f"{shown}, …" if len(names) > NAMED else shown
+    shown = ", ".join(str(name) for name in sorted(names)[:MAX_NAMED])
+    return f"{shown}, …" if len(names) > MAX_NAMED else shown
 
 
-def _will_adopt(stock: Stock) -> str:
+def _adoption_notice(stock: InstallationReport) -> str:
     """Return what adopting does with unknown things."""
     text = _(
         "\nTo adopt: the database and the data belong together from now on. Known things go on. "
@@ -107,14 +107,14 @@ def _will_adopt(stock: Stock) -> str:
     unknown = [
         (len(there - known), len(there))
         for there, known in (
-            (stock.there.projects, stock.known.projects),
+            (stock.found.projects, stock.known.projects),
             (
-                stock.there.sessions | stock.there.builds,
+                stock.found.sessions | stock.found.builds,
                 stock.known.sessions | stock.known.builds,
             ),
         )
     ]
-    if any(is_too_much(*each) for each in unknown):
+    if any(has_too_many_unknown(*each) for each in unknown):
         return text + _(
             " So much is unknown that none of it is ended or set aside before the database that "
             "knows it is restored."
@@ -125,22 +125,22 @@ def _will_adopt(stock: Stock) -> str:
     )
 
 
-def _will_part() -> str:
+def _separation_notice() -> str:
     return _(
         "\nTo part: the database gets an id that nothing else has. Nothing of the data is touched."
     )
 
 
-def _done(parted: bool) -> Verdict:
-    return adopt.part() if parted else adopt.adopt()
+def _apply(parted: bool) -> OwnershipStatus:
+    return adopt.separate() if parted else adopt.adopt()
 
 
-def _conclusion(verdict: Verdict, *, parted: bool) -> str:
+def _conclusion(verdict: OwnershipStatus, *, parted: bool) -> str:
     if parted:
         return _(
             "The database has an id of its own. Set PORTAL_DATA (or PORTAL_NAMESPACE) to a place "
             "that is this portal's alone, and start it again."
         )
-    if verdict != Verdict.FITS:
-        raise CommandError(in_words(ownership.PART, verdict.value).message)
+    if verdict != OwnershipStatus.MATCHES:
+        raise CommandError(describe_problem(ownership.PART, verdict.value).message)
     return _("Database and data belong together. A portal that runs goes on within some minutes.")

@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
 
 def _adopt(person: User) -> str:
-    volume = files.of(person)
+    volume = files.volume_of(person)
     try:
         if get_backend().adopt_volume(volume, person.pk):
             return f"{person.username}: “{volume}” is their volume from now on."

@@ -21,4 +21,4 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         with contextlib.suppress(KeyboardInterrupt):  # ends the following of files, at any signal
-            loop.run(operator_alerts.tell)
+            loop.run(operator_alerts.send_alerts)

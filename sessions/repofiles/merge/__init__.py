@@ -26,10 +26,17 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from .main import merge, synced
-from .rule import AWAY, NO_ROOM, Failed
+from .main import merge, sync_target
+from .rule import DISK_FULL_ERRNOS, DISK_UNREACHABLE_ERRNOS, MergeFailed
 
-__all__ = ["AWAY", "NO_ROOM", "Failed", "merge", "program", "synced"]
+__all__ = [
+    "DISK_FULL_ERRNOS",
+    "DISK_UNREACHABLE_ERRNOS",
+    "MergeFailed",
+    "merge",
+    "program",
+    "sync_target",
+]
 
 _MODULES = ("rule", "content", "tree", "record", "gitfolders",
             "gitplan", "plan", "stage", "change", "main")  # fmt: skip
@@ -38,11 +45,11 @@ _MODULES = ("rule", "content", "tree", "record", "gitfolders",
 
 def program() -> str:
     """Return all of it as the text of one program."""
-    texts = (_without_imports(Path(__file__).with_name(f"{name}.py")) for name in _MODULES)
+    texts = (_text_without_imports(Path(__file__).with_name(f"{name}.py")) for name in _MODULES)
     return "from __future__ import annotations\n" + "".join(texts)
 
 
-def _without_imports(path: Path) -> str:
+def _text_without_imports(path: Path) -> str:
     """The text of a module, but for what it imports of its neighbours: that stands above."""
     text = path.read_text()
     left_out = set()

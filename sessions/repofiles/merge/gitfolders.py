@@ -10,8 +10,8 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 
-from .rule import FILE, FOLDER, LINK, OTHER, Entry, Git
-from .tree import Tree, as_text, kind_of, rights_of
+from .rule import FILE, FOLDER, LINK, OTHER, Entry, GitState
+from .tree import Tree, as_text, kind_of, permissions_of
 
 
 def git_folders(paths: Iterable[bytes]) -> set[bytes]:
@@ -36,20 +36,20 @@ def is_object(path: bytes, git: set[bytes]) -> bool:
     return home is not None and path.startswith(home + b"/objects/")
 
 
-_BUSY = (b"MERGE_HEAD", b"CHERRY_PICK_HEAD", b"REVERT_HEAD", b"BISECT_LOG", b"rebase-merge",
+_IN_PROGRESS_FILES = (b"MERGE_HEAD", b"CHERRY_PICK_HEAD", b"REVERT_HEAD", b"BISECT_LOG", b"rebase-merge",
          b"rebase-apply", b"sequencer")  # fmt: skip
-TABLES = "reftable"
+REFTABLE = "reftable"
 REMOTES = "refs/remotes/"
 TAGS = "refs/tags/"
 
 
-def read_git(tree: Tree, home: bytes) -> Git | None:
+def read_git(tree: Tree, home: bytes) -> GitState | None:
     """Return how a git folder is; None where it is none."""
     head = tree.read(home + b"/HEAD", 10_000)
-    if head is None or kind_of(tree.look(home + b"/objects")) != FOLDER:
+    if head is None or kind_of(tree.lstat(home + b"/objects")) != FOLDER:
         return None
-    busy = any(tree.look(home + b"/" + name) for name in _BUSY)
-    return Git(as_text(head).strip(), _refs(tree, home), _index(tree, home), busy)
+    busy = any(tree.lstat(home + b"/" + name) for name in _IN_PROGRESS_FILES)
+    return GitState(as_text(head).strip(), _refs(tree, home), _index_digest(tree, home), busy)
 
 
 def _refs(tree: Tree, home: bytes) -> dict[str, str]:
@@ -58,37 +58,37 @@ def _refs(tree: Tree, home: bytes) -> dict[str, str]:
         value, _blank, name = as_text(line).partition(" ")
         if name.startswith("refs/"):
             found[name] = value
-    if kind_of(tree.look(home + b"/refs")) == FOLDER:
-        for path, there in tree.listing(home + b"/refs"):
+    if kind_of(tree.lstat(home + b"/refs")) == FOLDER:
+        for path, there in tree.walk(home + b"/refs"):
             if kind_of(there) == FILE and not path.endswith(b".lock"):
                 found[as_text(path[len(home) + 1 :])] = as_text(
                     tree.read(path, 10_000) or b""
                 ).strip()
     tables = tree.read(home + b"/reftable/tables.list")
-    return found if tables is None else {**found, TABLES: as_text(tables)}
+    return found if tables is None else {**found, REFTABLE: as_text(tables)}
 
 
-def _index(tree: Tree, home: bytes) -> str:
+def _index_digest(tree: Tree, home: bytes) -> str:
     """Return a digest of what is staged, the same after a `git status`; "" without an index."""
     content = tree.read(home + b"/index")
     if content is None:
         return ""
     found = hashlib.sha256()
     try:
-        for part in _staged(content, width(tree, home)):
+        for part in _index_entries(content, object_name_bytes(tree, home)):
             found.update(part)
     except (struct.error, IndexError, ValueError):
         return "unknown " + hashlib.sha256(content).hexdigest()
     return found.hexdigest()
 
 
-def width(tree: Tree, home: bytes) -> int:
+def object_name_bytes(tree: Tree, home: bytes) -> int:
     """Return the bytes of an object's name."""
     settings = tree.read(home + b"/config", 1_000_000) or b""
     return 32 if b"objectformat = sha256" in settings.lower() else 20
 
 
-def _staged(index: bytes, wide: int) -> Iterator[bytes]:
+def _index_entries(index: bytes, wide: int) -> Iterator[bytes]:
     """Yield mode, flags, object and path of each entry of an index (gitformat-index)."""
     mark, version, count = struct.unpack_from(">4sLL", index)
     if mark != b"DIRC" or version not in {2, 3, 4}:
@@ -100,7 +100,7 @@ def _staged(index: bytes, wide: int) -> Iterator[bytes]:
         (flags,) = struct.unpack_from(">H", index, at + 40 + wide)
         name = at + 42 + wide + (2 if flags & 0x4000 else 0)
         if version == 4:
-            cut, name = _number(index, name)
+            cut, name = _read_varint(index, name)
             end = index.index(b"\0", name)
             path, at = path[: len(path) - cut] + index[name:end], end + 1
         else:
@@ -111,7 +111,7 @@ def _staged(index: bytes, wide: int) -> Iterator[bytes]:
         yield index[start + 40 : start + 40 + wide] + path + b"\0"
 
 
-def _number(index: bytes, at: int) -> tuple[int, int]:
+def _read_varint(index: bytes, at: int) -> tuple[int, int]:
     """Return a number of variable length as git writes it, and where it ends."""
     value = index[at] & 0x7F
     while index[at] & 0x80:
@@ -120,32 +120,32 @@ def _number(index: bytes, at: int) -> tuple[int, int]:
     return value, at + 1
 
 
-def is_untouched(mine: Git, bases: list[Git]) -> bool:
+def is_untouched(mine: GitState, bases: list[GitState]) -> bool:
     """Return whether nothing in it is the person's: no commit, branch, tag, or staged change."""
     own = {name for git in (mine, *bases) for name in git.refs if not name.startswith(REMOTES)}
     return (
-        not mine.busy
+        not mine.in_progress
         and mine.head in {base.head for base in bases}
         and mine.staged in {base.staged for base in bases}
         and all(mine.refs.get(name) in {base.refs.get(name) for base in bases} for name in own)
     )
 
 
-def is_same(mine: Git, theirs: Git) -> bool:
+def is_same(mine: GitState, theirs: GitState) -> bool:
     """Return whether the person has that very commit: pulled it, or made and pushed it."""
     branch = theirs.head[5:] if theirs.head.startswith("ref: ") else ""
     return (
-        not mine.busy
+        not mine.in_progress
         and (mine.head, mine.staged) == (theirs.head, theirs.staged)
         and mine.refs.get(branch) == theirs.refs.get(branch)
     )
 
 
-GITS_OWN = (b"objects/", b"refs/", b"logs/", b"index", b"HEAD", b"packed-refs", b"FETCH_HEAD",
+GIT_FILES = (b"objects/", b"refs/", b"logs/", b"index", b"HEAD", b"packed-refs", b"FETCH_HEAD",
              b"ORIG_HEAD", b"COMMIT_EDITMSG")  # fmt: skip
 
 
-def moves(name: str, old: str | None, new: str, bases: list[Git], mode: str) -> bool:
+def should_move_ref(name: str, old: str | None, new: str, bases: list[GitState], mode: str) -> bool:
     """Return whether a ref of the person's becomes what the repository has."""
     if old == new:
         return False
@@ -157,32 +157,32 @@ def moves(name: str, old: str | None, new: str, bases: list[Git], mode: str) -> 
     return old is None or old in was
 
 
-def scan(tree: Tree) -> tuple[dict[bytes, Entry], set[bytes]]:
+def scan_repository(tree: Tree) -> tuple[dict[bytes, Entry], set[bytes]]:
     """Return everything in the repository as built, and what of it cannot be read or taken."""
-    found, unreadable = _looked(tree)
+    found, unreadable = _stat_all(tree)
     git = git_folders(found)
     entries: dict[bytes, Entry] = {}
     for path, there in found.items():
         kind = kind_of(there)
         try:
             if kind == FILE and not is_object(path, git):
-                entries[path] = Entry(FILE, rights_of(there), there.st_size, tree.digest(path))
+                entries[path] = Entry(FILE, permissions_of(there), there.st_size, tree.digest(path))
             elif kind == LINK:
-                entries[path] = Entry(LINK, mark=tree.link(path))
+                entries[path] = Entry(LINK, digest_or_target=tree.readlink(path))
             elif kind == OTHER:
                 unreadable.add(path)
             else:  # the name of one of git's objects tells its content
                 size = there.st_size if kind == FILE else 0
-                entries[path] = Entry(str(kind), rights_of(there), size)
+                entries[path] = Entry(str(kind), permissions_of(there), size)
         except PermissionError:
             unreadable.add(path)
     return entries, unreadable
 
 
-def _looked(tree: Tree) -> tuple[dict[bytes, os.stat_result], set[bytes]]:
+def _stat_all(tree: Tree) -> tuple[dict[bytes, os.stat_result], set[bytes]]:
     found: dict[bytes, os.stat_result] = {}
     unreadable = set()
-    for path, there in tree.listing():
+    for path, there in tree.walk():
         if there:
             found[path] = there
         else:

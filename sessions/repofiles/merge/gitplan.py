@@ -13,41 +13,43 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from .gitfolders import (
-    GITS_OWN,
-    TABLES,
+    GIT_FILES,
+    REFTABLE,
     git_folder_of,
     is_same,
     is_untouched,
-    moves,
+    object_name_bytes,
     read_git,
-    width,
+    should_move_ref,
 )
-from .rule import FILE, FOLDER, Git, State
+from .rule import FILE, FOLDER, GitState, State
 from .tree import Tree, as_bytes, kind_of
 
 _MAGIC = b"\xfftOc\0\0\0\2"
 _FANOUT = 256
-_ENDINGS = (b".pack", b".rev", b".idx")
+_PACK_SUFFIXES = (b".pack", b".rev", b".idx")
 """In the order of removal: git passes over an index without its pack, and we can still read it."""
 
 
-def superseded(
+def superseded_packs(
     source: Tree,
     target: Tree,
     home: bytes,
     theirs: Iterable[bytes],
     ours: Iterable[bytes],
     *,
-    come: bool,
+    are_arriving: bool,
 ) -> list[bytes]:
     """Return the files in ``target`` of those packs among ``ours`` that the packs of ``source``
     among ``theirs`` make superfluous. ``come``: these are put into ``target``; otherwise those
     count that are there already, brought by a run that was killed."""
     folder = home + b"/objects/pack/"
-    if width(source, home) != width(target, home) or target.look(folder + b"multi-pack-index"):
+    if object_name_bytes(source, home) != object_name_bytes(target, home) or target.lstat(
+        folder + b"multi-pack-index"
+    ):
         return []
     cloned = _packs(folder, theirs)
-    new = [pack for pack in cloned if come or target.look(pack + b".pack")]
+    new = [pack for pack in cloned if are_arriving or target.lstat(pack + b".pack")]
     old = {pack: files for pack, files in _packs(folder, ours).items() if pack not in cloned}
     if not old:
         return []
@@ -56,9 +58,9 @@ def superseded(
         path
         for pack, files in sorted(old.items())
         if (objects := _objects(target, home, pack)) and objects <= there
-        if not target.look(pack + b".keep")
+        if not target.lstat(pack + b".keep")
         for path in files
-        if target.look(path)
+        if target.lstat(path)
     ]
 
 
@@ -66,14 +68,14 @@ def _packs(folder: bytes, paths: Iterable[bytes]) -> dict[bytes, list[bytes]]:
     """Return the packs among the paths, and the files of each in the order of their removal."""
     inside = {path for path in paths if path.startswith(folder)}
     packs = sorted(path[: -len(b".pack")] for path in inside if path.endswith(b".pack"))
-    return {pack: [pack + end for end in _ENDINGS if pack + end in inside] for pack in packs}
+    return {pack: [pack + end for end in _PACK_SUFFIXES if pack + end in inside] for pack in packs}
 
 
 def _objects(tree: Tree, home: bytes, pack: bytes) -> set[bytes] | None:
     """Return the names of the objects in a pack (gitformat-pack, version 2); None where its index
     cannot be read."""
     index = tree.read(pack + b".idx")
-    start, wide = len(_MAGIC) + 4 * _FANOUT, width(tree, home)
+    start, wide = len(_MAGIC) + 4 * _FANOUT, object_name_bytes(tree, home)
     if index is None or not index.startswith(_MAGIC) or len(index) < start:
         return None
     (count,) = struct.unpack_from(">L", index, start - 4)
@@ -98,58 +100,60 @@ class GitPlan:
         self,
         target: Tree,
         base: State,
-        begun: State | None,
-        theirs: dict[bytes, Git],
+        interrupted: State | None,
+        theirs: dict[bytes, GitState],
         *,
         is_new: bool = False,
     ) -> None:
         self._target, self._theirs, self._is_new = target, theirs, is_new
-        self._known = [base, *([begun] if begun else [])]
+        self._known = [base, *([interrupted] if interrupted else [])]
         self.states = dict(theirs)
         self.modes: dict[bytes, str] = {}
 
     def decide(self) -> None:
         for home in {*self._theirs, *self._known[0].git}:
-            self.modes[home] = self._mode(home)
+            self.modes[home] = self._decide_mode(home)
 
-    def home(self, path: bytes) -> bytes | None:
+    def git_folder(self, path: bytes) -> bytes | None:
         """Return the git folder that the path lies in."""
         return git_folder_of(path, self.modes)
 
     def rule(self, path: bytes) -> str:
         """Return how a path is decided."""
-        home = self.home(path)
+        home = self.git_folder(path)
         if home is None or self.modes[home] == "fill":
             return ORDINARY
         mode, inside = self.modes[home], path[len(home) + 1 :]
-        if mode == "follow" and not inside.startswith(GITS_OWN):
+        if mode == "follow" and not inside.startswith(GIT_FILES):
             return ORDINARY
         if mode in {"follow", "keep"} and inside.startswith(b"objects/"):
             return IF_MISSING
         return IF_OTHER if mode == "follow" and inside in {b"index", b"HEAD"} else LEAVE
 
-    def refs(self) -> Iterator[tuple[bytes, os.stat_result | None, bytes]]:
+    def moving_refs(self) -> Iterator[tuple[bytes, os.stat_result | None, bytes]]:
         """Yield each ref that moves: its path, what is there now, and its new content."""
         for home, mode in self.modes.items():
             mine = read_git(self._target, home) if mode in {"follow", "keep"} else None
-            if mine and TABLES not in {*mine.refs, *self._theirs[home].refs}:
-                for name, value in self._moving(home, mode, mine):
+            if mine and REFTABLE not in {*mine.refs, *self._theirs[home].refs}:
+                for name, value in self._moving_refs_of(home, mode, mine):
                     path = home + b"/" + as_bytes(name)
-                    yield path, self._target.look(path), as_bytes(value) + b"\n"
+                    yield path, self._target.lstat(path), as_bytes(value) + b"\n"
 
-    def superseded(
+    def superseded_files(
         self, source: Tree, theirs: Iterable[bytes], ours: Iterable[bytes]
     ) -> dict[bytes, list[bytes]]:
         """Return by git folder the files of packs that can go once all that is new is there."""
         return {
-            home: superseded(source, self._target, home, theirs, ours, come=mode != "same")
+            home: superseded_packs(
+                source, self._target, home, theirs, ours, are_arriving=mode != "same"
+            )
             for home, mode in self.modes.items()
             if mode in {"follow", "keep", "same"}
         }
 
-    def turn(self, path: bytes) -> int:
+    def install_order(self, path: bytes) -> int:
         """Return when it is put in place: in a git folder what is named before what names it."""
-        home = self.home(path)
+        home = self.git_folder(path)
         if home is None or self.modes[home] == "fill":
             return 1
         inside = path[len(home) + 1 :]
@@ -158,9 +162,9 @@ class GitPlan:
                 return turn
         return 1
 
-    def _mode(self, home: bytes) -> str:
+    def _decide_mode(self, home: bytes) -> str:
         try:
-            there = self._target.look(home)
+            there = self._target.lstat(home)
             mine = read_git(self._target, home) if kind_of(there) == FOLDER else None
         except PermissionError:
             return "leave"
@@ -169,29 +173,29 @@ class GitPlan:
         if there is None:
             return "leave" if home in self._known[0].git else "fill"
         theirs = self._theirs.get(home)
-        return self._mode_of(home, mine, theirs) if mine and theirs else "leave"
+        return self._mode_of_existing(home, mine, theirs) if mine and theirs else "leave"
 
-    def _mode_of(self, home: bytes, mine: Git, theirs: Git) -> str:
+    def _mode_of_existing(self, home: bytes, mine: GitState, theirs: GitState) -> str:
         if is_same(mine, theirs):
             self.states[home] = mine
             return "same"
         bases = self._bases(home)
-        is_alike = (TABLES in mine.refs) == (TABLES in theirs.refs)
+        is_alike = (REFTABLE in mine.refs) == (REFTABLE in theirs.refs)
         branch = as_bytes(theirs.head[5:] if theirs.head.startswith("ref: ") else "HEAD")
         if bases and is_alike and is_untouched(mine, bases) and self._is_free(home, branch):
             self.states[home] = theirs._replace(refs={**mine.refs, **theirs.refs})
             return "follow"
         return "keep"
 
-    def _bases(self, home: bytes) -> list[Git]:
+    def _bases(self, home: bytes) -> list[GitState]:
         return [state.git[home] for state in self._known if home in state.git]
 
-    def _moving(self, home: bytes, mode: str, mine: Git) -> Iterator[tuple[str, str]]:
+    def _moving_refs_of(self, home: bytes, mode: str, mine: GitState) -> Iterator[tuple[str, str]]:
         bases, known = self._bases(home), set(mine.refs)
         refs = self._theirs[home].refs.items()
         for name, value in sorted(refs, key=lambda ref: ref[1].startswith("ref: ")):
             leads_nowhere = value.startswith("ref: ") and value[5:] not in known
-            is_moving = moves(name, mine.refs.get(name), value, bases, mode)
+            is_moving = should_move_ref(name, mine.refs.get(name), value, bases, mode)
             if is_moving and not leads_nowhere and self._is_free(home, as_bytes(name)):
                 known.add(name)
                 yield name, value
@@ -199,10 +203,10 @@ class GitPlan:
     def _is_free(self, home: bytes, name: bytes) -> bool:
         """Return whether a ref can be written: no ``a`` is in the way of ``a/b``."""
         path = home + b"/" + name
-        if kind_of(self._target.look(path)) not in {None, FILE}:
+        if kind_of(self._target.lstat(path)) not in {None, FILE}:
             return False
         while (path := os.path.dirname(path)) != home:
-            there = self._target.look(path)
+            there = self._target.lstat(path)
             if there:
                 return kind_of(there) == FOLDER
         return True

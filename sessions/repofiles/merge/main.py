@@ -15,94 +15,98 @@ from typing import Any
 
 from .plan import Plan
 from .record import Record
-from .rule import AWAY, FILE, FOLDER, LINK, NO_ROOM, Failed, State
-from .stage import Change, Stage
-from .tree import Tree, kind_of, opened, seen_of, sync_disk
+from .rule import DISK_FULL_ERRNOS, DISK_UNREACHABLE_ERRNOS, FILE, FOLDER, LINK, MergeFailed, State
+from .stage import PlanApplier, StagingArea
+from .tree import Tree, kind_of, opened_folder, stat_data_of, sync_disk
 
-_SYNCED_ONE_BY_ONE = 300
+_MAX_SYNCED_SINGLY = 300
 """Files; of more, all that waits for the disk is written out at once, also that of others."""
-_NAMES = 20
-_LONGEST_NAME = 200
+_MAX_NAMES = 20
+_MAX_NAME_LENGTH = 200
 _STAGING = b".bindery-merge-"
 
 
-class Run:
+class MergeRun:
     """One merge under the record's lock."""
 
     def __init__(self, source: Tree, target: Tree, record: Record, commit: str) -> None:
         self._source, self._target, self._record, self._commit = source, target, record, commit
-        self._each = False
+        self._sync_each = False
 
     def adopt(self) -> dict[str, Any]:
         """Record the target as filled from this very source; no file of it is touched."""
         plan = Plan(self._source, self._target, State(), None, self._commit)
         report = self._report(plan, "adopted", "")
-        self._record.keep(State(self._commit, plan.theirs, plan.git.states, report))
+        self._record.save(State(self._commit, plan.theirs, plan.git.states, report))
         return report
 
     def merge(self, *, sync: bool) -> dict[str, Any]:
         """Merge; the report is kept in the record, too. Without ``sync`` what fills an empty
-        folder is not waited for, see `synced`."""
+        folder is not waited for, see `sync_target`."""
         base, begun = self._record.state() or State(), self._record.plan()
         if begun and begun.staging:
             self._remove(_STAGING + begun.staging.encode())
         is_empty = not os.listdir(self._target.root)
-        in_doubt = self._record.is_in_doubt()
+        in_doubt = self._record.may_be_incomplete()
         if base.commit == self._commit and not (begun or is_empty or in_doubt):
             return {**base.report, "again": True}
         if is_empty:
             base, begun = State(), None
         going_on = begun if begun and begun.entries else None
-        plan = Plan(self._source, self._target, base, going_on, self._commit, in_doubt=in_doubt)
+        plan = Plan(
+            self._source, self._target, base, going_on, self._commit, may_be_incomplete=in_doubt
+        )
         plan.decide()
-        self._each = not is_empty and len(plan.puts) <= _SYNCED_ONE_BY_ONE
+        self._sync_each = not is_empty and len(plan.puts) <= _MAX_SYNCED_SINGLY
         self._carry_out(plan, is_empty=is_empty)
         report = self._report(plan, "filled" if is_empty else "merged", base.commit)
         if is_empty and not sync:
             self._record.mark_unsynced()
-        elif not self._each:
+        elif not self._sync_each:
             sync_disk(self._target.root)
-        self._record.keep(State(self._commit, plan.entries, plan.git.states, report))
+        self._record.save(State(self._commit, plan.entries, plan.git.states, report))
         if sync or not is_empty:
-            self._record.unmark()
+            self._record.clear_unsynced()
         return report
 
     def _remove(self, staging: bytes) -> None:
-        if kind_of(self._target.look(staging)) == FOLDER:
+        if kind_of(self._target.lstat(staging)) == FOLDER:
             self._target.remove(staging)
-            self._target.forget()
+            self._target.close_folders()
 
     def _carry_out(self, plan: Plan, *, is_empty: bool) -> None:
         written: dict[bytes, tuple[int, ...]] = {}
         if plan.puts or plan.drops or plan.clears or plan.modes:
             token = os.urandom(8).hex()
             staging = _STAGING + token.encode()
-            stage = self._staged(plan, staging, token, is_empty=is_empty)
-            self._target.forget()
-            with opened(staging, self._target.root) as at:
-                Change(plan, stage, self._target, at).apply()
-            if self._each:
+            stage = self._write_staging(plan, staging, token, is_empty=is_empty)
+            self._target.close_folders()
+            with opened_folder(staging, self._target.root) as at:
+                PlanApplier(plan, stage, self._target, at).apply()
+            if self._sync_each:
                 self._sync_folders({*stage.tops, *plan.drops, *plan.clears, *plan.modes})
             self._remove(staging)
             written = stage.written
-        self._see(plan, written)
+        self._record_stat_data(plan, written)
 
-    def _staged(self, plan: Plan, staging: bytes, token: str, *, is_empty: bool) -> Stage:
+    def _write_staging(
+        self, plan: Plan, staging: bytes, token: str, *, is_empty: bool
+    ) -> StagingArea:
         """Write all that is new, then what it leads to. Where that fails nothing has changed.
 
         In a folder that was empty nothing can be taken for the person's: the plan is not needed,
         and one sync at the end is enough.
         """
-        self._record.keep_plan(State(self._commit, staging=token))
+        self._record.save_plan(State(self._commit, staging=token))
         try:
             self._target.change(staging, lambda folder, name: os.mkdir(name, 0o700, dir_fd=folder))
-            with opened(staging, self._target.root) as at:
-                stage = Stage(Tree(at), self._source, plan, each=self._each)
+            with opened_folder(staging, self._target.root) as at:
+                stage = StagingArea(Tree(at), self._source, plan, sync_each=self._sync_each)
                 stage.write_all()
-                if not is_empty and not self._each:
+                if not is_empty and not self._sync_each:
                     sync_disk(at)
             if not is_empty:
-                self._record.keep_plan(
+                self._record.save_plan(
                     State(self._commit, plan.entries, plan.git.states, staging=token)
                 )
         except OSError:
@@ -113,27 +117,29 @@ class Run:
         return stage
 
     def _sync_folders(self, changed: set[bytes]) -> None:
-        self._target.forget()
+        self._target.close_folders()
         for above in {os.path.dirname(path) for path in changed}:
             with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                 os.fsync(self._target.folder(above))
 
-    def _see(self, plan: Plan, written: dict[bytes, tuple[int, ...]]) -> None:
+    def _record_stat_data(self, plan: Plan, written: dict[bytes, tuple[int, ...]]) -> None:
         """Note mode and times of what stands as the repository has it."""
-        for path in plan.settled:
+        for path in plan.up_to_date:
             entry = plan.entries.get(path)
             if entry is None or entry.kind == LINK or path in plan.left_out:
                 continue
             is_new = path in plan.puts or path in plan.modes
-            there = self._target.look(path) if is_new else plan.stats[path]
+            there = self._target.lstat(path) if is_new else plan.stats[path]
             if kind_of(there) != entry.kind or there is None:
                 continue
             known = written.get(path) if entry.kind == FILE else None
             if known in {None, (there.st_ino, there.st_size, there.st_mtime_ns)}:
-                plan.entries[path] = entry._replace(seen=seen_of(there))
+                plan.entries[path] = entry._replace(stat_data=stat_data_of(there))
 
     def _report(self, plan: Plan, state: str, was: str) -> dict[str, Any]:
-        beside_each = [[shown(path), shown(name)] for path, name in sorted(plan.conflicts)]
+        beside_each = [
+            [printable_path(path), printable_path(name)] for path, name in sorted(plan.conflicts)
+        ]
         return {
             "state": state,
             "commit": self._commit,
@@ -141,18 +147,18 @@ class Run:
             "git": plan.git.modes.get(b".git", ""),
             **plan.counts,
             "conflicts": len(beside_each),
-            "conflict_names": beside_each[:_NAMES],
+            "conflict_names": beside_each[:_MAX_NAMES],
             "left_out": len(plan.left_out),
-            "left_out_names": [shown(path) for path in sorted(plan.left_out)[:_NAMES]],
+            "left_out_names": [printable_path(path) for path in sorted(plan.left_out)[:_MAX_NAMES]],
         }
 
 
-def shown(path: bytes) -> str:
+def printable_path(path: bytes) -> str:
     """Return a name as it can be shown to anybody: bounded, and nothing in it is a control."""
     text = "".join(
         each if each.isprintable() else "\ufffd" for each in path.decode("utf-8", "replace")
     )
-    return text if len(text) <= _LONGEST_NAME else "…" + text[-_LONGEST_NAME:]
+    return text if len(text) <= _MAX_NAME_LENGTH else "…" + text[-_MAX_NAME_LENGTH:]
 
 
 def merge(
@@ -168,63 +174,65 @@ def merge(
     ``same`` (they have that commit), ``keep`` (their own history stays, and the repository's is in
     it as a remote's), ``leave`` (not touched).
 
-    Without ``sync``, what fills an empty folder is not on the disk yet: `synced` is to be called
-    soon. Raises `Failed`.
+    Without ``sync``, what fills an empty folder is not on the disk yet: `sync_target` is to be
+    called soon. Raises `Failed`.
     """
     try:
         with ExitStack() as stack:
             held = Record(os.fsencode(record))
             stack.callback(held.close)
             stack.enter_context(held.locked())
-            source_tree = Tree(stack.enter_context(opened(source)))
-            stack.callback(source_tree.forget)
-            target_tree = Tree(stack.enter_context(_made(target)))
-            stack.callback(target_tree.forget)
-            run = Run(source_tree, target_tree, held, commit)
+            source_tree = Tree(stack.enter_context(opened_folder(source)))
+            stack.callback(source_tree.close_folders)
+            target_tree = Tree(stack.enter_context(_ensured_folder(target)))
+            stack.callback(target_tree.close_folders)
+            run = MergeRun(source_tree, target_tree, held, commit)
             return run.adopt() if adopt else run.merge(sync=sync)
     except OSError as error:
-        raise _failed(error) from error
+        raise _failure_for(error) from error
 
 
-def synced(target: str, record: str) -> None:
+def sync_target(target: str, record: str) -> None:
     """Have on the disk what was filled without waiting for it. Raises `OSError`."""
     with ExitStack() as stack:
         held = Record(os.fsencode(record))
         stack.callback(held.close)
-        sync_disk(stack.enter_context(opened(target)))
-        held.unmark()
+        sync_disk(stack.enter_context(opened_folder(target)))
+        held.clear_unsynced()
 
 
 @contextmanager
-def _made(target: str) -> Iterator[int]:
+def _ensured_folder(target: str) -> Iterator[int]:
     with suppress(FileExistsError):
         os.mkdir(target, 0o755)
-    with opened(target) as descriptor:
+    with opened_folder(target) as descriptor:
         yield descriptor
 
 
-def _failed(error: OSError) -> Failed:
+def _failure_for(error: OSError) -> MergeFailed:
     for numbers, code, message in (
-        (NO_ROOM, "merge.full", "There is no room for the repository's files."),
+        (DISK_FULL_ERRNOS, "merge.full", "There is no room for the repository's files."),
         ({errno.EROFS}, "merge.read-only", "The disk of your files can only be read at present."),
-        (AWAY, "merge.away", "The disk of your files does not answer."),
+        (DISK_UNREACHABLE_ERRNOS, "merge.away", "The disk of your files does not answer."),
         ({errno.ENOTDIR, errno.ELOOP}, "merge.not-a-folder",
          "Something else stands in the place of the folder of your files."),
         ({errno.EACCES, errno.EPERM}, "merge.refused",
          "The folder of your files cannot be written."),
     ):  # fmt: skip
         if error.errno in numbers:
-            return Failed(code, message)
-    return Failed("merge.failed", f"The repository's files could not be merged: {error.strerror}.")
+            return MergeFailed(code, message)
+    return MergeFailed(
+        "merge.failed", f"The repository's files could not be merged: {error.strerror}."
+    )
 
 
-def main(words: list[str]) -> int:
+def main(argv: list[str]) -> int:
     """See the module. Returns the status of the program."""
-    adopt = words[:1] == ["--adopt"]
+    adopt = argv[:1] == ["--adopt"]
     try:
-        source, target, record, commit = words[1:] if adopt else words
+        source, target, record, commit = argv[1:] if adopt else argv
         report = merge(source, target, record, commit, adopt=adopt)
-    except Failed as failed:
+    except MergeFailed as failed:
         print(json.dumps({"error": {"code": failed.code, "message": failed.message}}))  # noqa: T201
         return 1
     print(json.dumps(report))  # noqa: T201

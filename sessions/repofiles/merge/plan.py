@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
-from .gitfolders import git_folders, read_git, scan
+from .gitfolders import git_folders, read_git, scan_repository
 from .gitplan import IF_MISSING, IF_OTHER, ORDINARY, GitPlan
 from .rule import (
-    AWAY,
     BESIDE,
     CLEAR,
+    DISK_UNREACHABLE_ERRNOS,
     DROP,
     FILE,
     FOLDER,
@@ -21,12 +21,12 @@ from .rule import (
     PUT,
     REPLACE,
     Entry,
-    Failed,
+    MergeFailed,
     State,
-    beside,
-    verdict,
+    conflict_name,
+    decide_action,
 )
-from .tree import Tree, blocks, kind_of, rights_of
+from .tree import Tree, blocks, kind_of, permissions_of
 
 
 class Put(NamedTuple):
@@ -41,7 +41,7 @@ class Plan:
     """What is to be done, decided path by path; nothing is changed here.
 
     ``puts``, ``drops``, ``clears``, ``modes`` and ``packs`` are the work; ``entries`` and ``git``
-    the record that it leads to; ``settled`` those paths that stand as the repository has them.
+    the record that it leads to; ``up_to_date`` those paths that stand as the repository has them.
     """
 
     def __init__(
@@ -49,19 +49,26 @@ class Plan:
         source: Tree,
         target: Tree,
         base: State,
-        begun: State | None,
+        interrupted: State | None,
         commit: str,
         *,
-        in_doubt: bool = False,
+        may_be_incomplete: bool = False,
     ) -> None:
-        self._source, self._target, self._base, self._begun = source, target, base, begun
-        self._commit, self._in_doubt = commit, in_doubt
-        self.theirs, unreadable = scan(source)
+        self._source, self._target, self._base, self._interrupted = (
+            source,
+            target,
+            base,
+            interrupted,
+        )
+        self._commit, self._may_be_incomplete = commit, may_be_incomplete
+        self.theirs, unreadable = scan_repository(source)
         if b"" in unreadable:
-            raise Failed("merge.unreadable", "The files of the repository cannot be read.")
+            raise MergeFailed("merge.unreadable", "The files of the repository cannot be read.")
         found = {home: read_git(source, home) for home in git_folders(self.theirs)}
         theirs = {home: git for home, git in found.items() if git}
-        self.git = GitPlan(target, base, begun, theirs, is_new=in_doubt and base.commit == commit)
+        self.git = GitPlan(
+            target, base, interrupted, theirs, is_new=may_be_incomplete and base.commit == commit
+        )
         self.stats: dict[bytes, os.stat_result | None] = {}
         self.puts: dict[bytes, Put] = {}
         self.drops: list[bytes] = []
@@ -69,34 +76,38 @@ class Plan:
         self.modes: dict[bytes, int] = {}
         self.packs: dict[bytes, list[bytes]] = {}
         self.entries: dict[bytes, Entry] = {}
-        self.settled: set[bytes] = set()
+        self.up_to_date: set[bytes] = set()
         self.counts = dict.fromkeys(("added", "updated", "removed", "kept"), 0)
         self.conflicts: list[tuple[bytes, bytes]] = []
         self.left_out = set(unreadable)
         self._unreadable = unreadable
         self._digests: dict[bytes, str] = {}
-        self._held: set[bytes] = set()
+        self._kept: set[bytes] = set()
         self._unknown: set[bytes] = set()
         self._replaced: list[bytes] = []
 
     def decide(self) -> None:
         self.git.decide()
-        paths = {*self.theirs, *self._base.entries, *(self._begun.entries if self._begun else ())}
-        for path in sorted(paths, key=parts):
+        paths = {
+            *self.theirs,
+            *self._base.entries,
+            *(self._interrupted.entries if self._interrupted else ()),
+        }
+        for path in sorted(paths, key=path_parts):
             try:
                 self._decide(path)
             except PermissionError:
                 self._leave_out(path)
-        for path, there, text in self.git.refs():
+        for path, there, text in self.git.moving_refs():
             self.stats[path] = there
             self.puts[path] = Put(Entry(FILE, 0o644), text=text)
         self._refuse_folders_in_use()
-        self.packs = self.git.superseded(self._source, self.theirs, self._base.entries)
+        self.packs = self.git.superseded_files(self._source, self.theirs, self._base.entries)
         for path in (path for paths in self.packs.values() for path in paths):
             self.entries.pop(path, None)
 
-    def look(self, path: bytes) -> os.stat_result | None:
-        return self._target.look(path)
+    def lstat(self, path: bytes) -> os.stat_result | None:
+        return self._target.lstat(path)
 
     def give_up(self, path: bytes) -> None:
         """Note that it could not be done: the next merge tries again."""
@@ -108,37 +119,39 @@ class Plan:
     def _bases(self, path: bytes) -> list[Entry | None]:
         """Return how the path may have been left: as recorded, or as a killed run wanted it."""
         bases = [self._base.entries.get(path)]
-        return [*bases, self._begun.entries.get(path)] if self._begun else bases
+        return [*bases, self._interrupted.entries.get(path)] if self._interrupted else bases
 
     def _decide(self, path: bytes) -> None:
         base, theirs = self._base.entries.get(path), self.theirs.get(path)
         above = os.path.dirname(path)
-        if above in self._held or above in self._unknown:
-            self._hold(path, theirs if above in self._held else base, above in self._held)
+        if above in self._kept or above in self._unknown:
+            self._keep_as_is(path, theirs if above in self._kept else base, above in self._kept)
             return
         is_there = not above or kind_of(self.stats.get(above)) == FOLDER
-        there = self.stats[path] = self._target.look(path) if is_there else None
+        there = self.stats[path] = self._target.lstat(path) if is_there else None
         if path in self._unreadable:
-            self._hold(path, base, False)
+            self._keep_as_is(path, base, False)
         elif (rule := self.git.rule(path)) == ORDINARY:
-            self._judge(path, there, theirs)
+            self._decide_by_rule(path, there, theirs)
         else:
-            self._obey(rule, path, there, theirs or base)
+            self._apply_git_rule(rule, path, there, theirs or base)
 
-    def _obey(
+    def _apply_git_rule(
         self, rule: str, path: bytes, there: os.stat_result | None, entry: Entry | None
     ) -> None:
         """Do with one of git's own files what `GitPlan` says."""
         theirs = self.theirs.get(path)
         is_missing = rule == IF_MISSING and there is None
-        if theirs and (is_missing or (rule == IF_OTHER and not self._is(path, there, theirs))):
+        if theirs and (is_missing or (rule == IF_OTHER and not self._matches(path, there, theirs))):
             self._put(path, there, theirs)
         if entry:
             self.entries[path] = entry
 
-    def _judge(self, path: bytes, there: os.stat_result | None, theirs: Entry | None) -> None:
-        untouched, same = self._is_untouched(path, there), self._is(path, there, theirs)
-        kind = verdict(
+    def _decide_by_rule(
+        self, path: bytes, there: os.stat_result | None, theirs: Entry | None
+    ) -> None:
+        untouched, same = self._is_untouched(path, there), self._matches(path, there, theirs)
+        kind = decide_action(
             self._base_kind(path, there),
             kind_of(there),
             theirs.kind if theirs else None,
@@ -146,11 +159,11 @@ class Plan:
             same=same,
             unchanged=self._is_unchanged(path),
         )
-        self._act(kind, path, there, theirs)
+        self._record_action(kind, path, there, theirs)
         if theirs:
             self.entries[path] = theirs
             if kind in {PUT, MAKE, REPLACE} or (same and kind == NOTHING):
-                self.settled.add(path)
+                self.up_to_date.add(path)
                 self._take_mode(path, there, theirs)
 
     def _base_kind(self, path: bytes, there: os.stat_result | None) -> str | None:
@@ -160,22 +173,22 @@ class Plan:
 
     def _leave_out(self, path: bytes) -> None:
         self.left_out.add(path)
-        self._hold(path, self._base.entries.get(path), False)
+        self._keep_as_is(path, self._base.entries.get(path), False)
 
-    def _hold(self, path: bytes, entry: Entry | None, known: bool) -> None:
+    def _keep_as_is(self, path: bytes, entry: Entry | None, known: bool) -> None:
         """All there stays as it is."""
-        (self._held if known else self._unknown).add(path)
+        (self._kept if known else self._unknown).add(path)
         if entry:
             self.entries[path] = entry
 
     def _is_untouched(self, path: bytes, there: os.stat_result | None) -> bool:
         bases = self._bases(path)
-        if self._in_doubt and bases[0] and self._is_blank(path, there):
+        if self._may_be_incomplete and bases[0] and self._is_blank(path, there):
             return True
         if there is None:
             kinds = {base.kind == FOLDER for base in bases if base}
             return None in bases or len(kinds) > 1  # killed while a file became a folder
-        return any(self._is(path, there, base) for base in bases)
+        return any(self._matches(path, there, base) for base in bases)
 
     def _is_blank(self, path: bytes, there: os.stat_result | None) -> bool:
         """Return whether nothing is in it, as a power cut leaves files that were just written."""
@@ -190,34 +203,40 @@ class Plan:
         finally:
             os.close(descriptor)
 
-    def _is(self, path: bytes, there: os.stat_result | None, entry: Entry | None) -> bool:
+    def _matches(self, path: bytes, there: os.stat_result | None, entry: Entry | None) -> bool:
         """Return whether the person's file is this one; its mode does not matter."""
         if there is None or entry is None or kind_of(there) != entry.kind:
             return there is None and entry is None
         if entry.kind == LINK:
-            return self._target.link(path) == entry.mark
+            return self._target.readlink(path) == entry.digest_or_target
         if entry.kind != FILE:
             return True
-        return there.st_size == entry.size and self._mark(path, there, entry) == entry.mark
+        return (
+            there.st_size == entry.size
+            and self._cached_digest(path, there, entry) == entry.digest_or_target
+        )
 
-    def _mark(self, path: bytes, there: os.stat_result, entry: Entry) -> str:
+    def _cached_digest(self, path: bytes, there: os.stat_result, entry: Entry) -> str:
         """Return the digest of the person's file; known without reading where its times are those
         with which it was left. A clock of whole seconds is not believed."""
-        if not entry.mark:
+        if not entry.digest_or_target:
             return ""
         if path not in self._digests:
-            is_left = entry.seen and entry.seen[1:] == (there.st_mtime_ns, there.st_ctime_ns)
+            is_left = entry.stat_data and entry.stat_data[1:] == (
+                there.st_mtime_ns,
+                there.st_ctime_ns,
+            )
             if is_left and there.st_ctime_ns % 10**9:
-                self._digests[path] = entry.mark
+                self._digests[path] = entry.digest_or_target
             else:
-                self._digests[path] = self._digested(path)
+                self._digests[path] = self._read_digest(path)
         return self._digests[path]
 
-    def _digested(self, path: bytes) -> str:
+    def _read_digest(self, path: bytes) -> str:
         try:
             return self._target.digest(path)
         except OSError as error:
-            if error.errno in AWAY:
+            if error.errno in DISK_UNREACHABLE_ERRNOS:
                 raise
             return "unreadable"
 
@@ -227,24 +246,26 @@ class Plan:
         if not theirs or not base or theirs.kind != FOLDER or base.kind != FOLDER:
             return content_of(theirs) == content_of(base)
         is_theirs = kind_of(self.stats[path]) == FOLDER  # then nobody asks
-        return is_theirs or below(self.theirs, path) == below(self._base.entries, path)
+        return is_theirs or contents_below(self.theirs, path) == contents_below(
+            self._base.entries, path
+        )
 
     def _take_mode(self, path: bytes, there: os.stat_result | None, theirs: Entry) -> None:
         """The mode follows the repository unless the person has set one."""
         bases = [base for base in self._bases(path) if base and base.kind == theirs.kind]
         if not bases or there is None or theirs.kind == LINK or kind_of(there) != theirs.kind:
             return
-        left = {base.seen[0] if base.seen else base.mode for base in bases}
-        wanted = theirs.mode if rights_of(there) in left else rights_of(there)
+        left = {base.stat_data[0] if base.stat_data else base.mode for base in bases}
+        wanted = theirs.mode if permissions_of(there) in left else permissions_of(there)
         is_new = any(base.mode != theirs.mode for base in bases)
         if path in self.puts:
             self.puts[path] = Put(theirs._replace(mode=wanted), path)
-        elif is_new and wanted != rights_of(there) and theirs.kind == FOLDER:
+        elif is_new and wanted != permissions_of(there) and theirs.kind == FOLDER:
             self.modes[path] = wanted
-        elif is_new and wanted != rights_of(there):
+        elif is_new and wanted != permissions_of(there):
             self._put(path, there, theirs)
 
-    def _act(
+    def _record_action(
         self, kind: str, path: bytes, there: os.stat_result | None, theirs: Entry | None
     ) -> None:
         if kind == DROP or (kind == MAKE and there):
@@ -259,7 +280,7 @@ class Plan:
         if kind == KEEP:
             self._count("kept", path)
         if kind in {KEEP, BESIDE} and theirs and theirs.kind == FOLDER:
-            self._held.add(path)
+            self._kept.add(path)
         if kind == BESIDE and theirs:
             self._put_beside(path, theirs)
 
@@ -269,56 +290,58 @@ class Plan:
             self._count("updated" if there else "added", path)
 
     def _count(self, what: str, path: bytes) -> None:
-        if self.git.home(path) is None:
+        if self.git.git_folder(path) is None:
             self.counts[what] += 1
 
     def _put_beside(self, path: bytes, theirs: Entry) -> None:
-        if theirs.kind == FOLDER and (path in self.git.modes or self.git.home(path) is not None):
+        if theirs.kind == FOLDER and (
+            path in self.git.modes or self.git.git_folder(path) is not None
+        ):
             return  # git's folders are of no use beside
         free = self._free_name(path, theirs)
         self.conflicts.append((path, free))
-        if self._target.look(free):
+        if self._target.lstat(free):
             return
         self.puts[free] = Put(theirs, path)
-        for inner in under(self.theirs, path) if theirs.kind == FOLDER else ():
+        for inner in paths_below(self.theirs, path) if theirs.kind == FOLDER else ():
             self.puts[free + inner[len(path) :]] = Put(self.theirs[inner], inner)
 
     def _free_name(self, path: bytes, theirs: Entry) -> bytes:
         """Return the name beside; that of an earlier run where it has put there the very same."""
         above, name = os.path.split(path)
         for number in range(1, 10_000):
-            free = os.path.join(above, beside(name, self._commit, number))
+            free = os.path.join(above, conflict_name(name, self._commit, number))
             if free in self.theirs or free in self.puts:
                 continue
-            there = self._target.look(free)
-            if there is None or self._is(free, there, theirs):
+            there = self._target.lstat(free)
+            if there is None or self._matches(free, there, theirs):
                 return free
-        raise Failed("merge.failed", "There are too many versions of one file.")
+        raise MergeFailed("merge.failed", "There are too many versions of one file.")
 
     def _refuse_folders_in_use(self) -> None:
         """A folder that became a file stays where something of the person's is in it."""
         going = {*self.drops, *self.clears}
         for path in self._replaced:
-            inside = self._target.listing(path)
+            inside = self._target.walk(path)
             if any(there is None or inner not in going for inner, there in inside):
                 theirs = self.puts.pop(path).entry
-                self.settled.discard(path)
+                self.up_to_date.discard(path)
                 self.clears.remove(path)
                 self.counts["updated"] -= 1
                 self._put_beside(path, theirs)
 
 
-def parts(path: bytes) -> list[bytes]:
+def path_parts(path: bytes) -> list[bytes]:
     return path.split(b"/")
 
 
 def content_of(entry: Entry | None) -> tuple[str, int, str] | None:
-    return (entry.kind, entry.size, entry.mark) if entry else None
+    return (entry.kind, entry.size, entry.digest_or_target) if entry else None
 
 
-def under(entries: dict[bytes, Entry], top: bytes) -> list[bytes]:
+def paths_below(entries: dict[bytes, Entry], top: bytes) -> list[bytes]:
     return [path for path in entries if path.startswith(top + b"/")]
 
 
-def below(entries: dict[bytes, Entry], top: bytes) -> dict[bytes, Any]:
-    return {path: content_of(entries[path]) for path in under(entries, top)}
+def contents_below(entries: dict[bytes, Entry], top: bytes) -> dict[bytes, Any]:
+    return {path: content_of(entries[path]) for path in paths_below(entries, top)}

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from .rule import Entry, Failed, Git, State
+from .rule import Entry, GitState, MergeFailed, State
 from .tree import Tree, as_bytes, as_text, open_folder
 
 _VERSION = 1
 _LOCK_SECONDS = 60
-_LONGEST = 500_000_000
+_MAX_RECORD_BYTES = 500_000_000
 
 
 class Record:
@@ -48,12 +48,12 @@ class Record:
     def plan(self) -> State | None:
         return self._read(self._name + b".next")
 
-    def keep(self, state: State) -> None:
+    def save(self, state: State) -> None:
         """Make it the record, whole also after a power cut, and drop the plan."""
         self._write(self._name, state)
         self.drop_plan()
 
-    def keep_plan(self, state: State) -> None:
+    def save_plan(self, state: State) -> None:
         self._write(self._name + b".next", state)
 
     def drop_plan(self) -> None:
@@ -62,28 +62,28 @@ class Record:
 
     def mark_unsynced(self) -> None:
         """Note that a power cut from now on may take what was written."""
-        self._replace(self._name + b".unsynced", _boot())
+        self._replace(self._name + b".unsynced", _boot_id())
 
-    def unmark(self) -> None:
+    def clear_unsynced(self) -> None:
         with suppress(FileNotFoundError):
             os.unlink(self._name + b".unsynced", dir_fd=self._folder)
 
-    def is_in_doubt(self) -> bool:
+    def may_be_incomplete(self) -> bool:
         """Return whether the machine has been started anew before all was on the disk."""
         mark = Tree(self._folder).read(self._name + b".unsynced", 1000)
-        return mark is not None and mark != _boot()
+        return mark is not None and mark != _boot_id()
 
     def _read(self, name: bytes) -> State | None:
-        content = Tree(self._folder).read(name, _LONGEST)
+        content = Tree(self._folder).read(name, _MAX_RECORD_BYTES)
         if content is None:
             return None
         try:
-            return _state(json.loads(content))
+            return _state_from_json(json.loads(content))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None  # not ours, or of another time: nothing is known, so nothing is dropped
 
     def _write(self, name: bytes, state: State) -> None:
-        self._replace(name, json.dumps(_plain(state)).encode())
+        self._replace(name, json.dumps(_state_to_json(state)).encode())
 
     def _replace(self, name: bytes, content: bytes) -> None:
         draft = name + b".draft"
@@ -102,7 +102,7 @@ class Record:
         os.fsync(self._folder)
 
 
-def _boot() -> bytes:
+def _boot_id() -> bytes:
     """Return what names the time since the machine was started; b"" where nothing does."""
     try:
         with open("/proc/sys/kernel/random/boot_id", "rb") as file:
@@ -121,10 +121,10 @@ def _lock(descriptor: int) -> None:
             return
         else:
             return
-    raise Failed("merge.busy", "These files are being merged by another process.")
+    raise MergeFailed("merge.busy", "These files are being merged by another process.")
 
 
-def _plain(state: State) -> dict[str, Any]:
+def _state_to_json(state: State) -> dict[str, Any]:
     return {
         "version": _VERSION,
         "commit": state.commit,
@@ -135,11 +135,13 @@ def _plain(state: State) -> dict[str, Any]:
     }
 
 
-def _state(plain: dict[str, Any]) -> State:
+def _state_from_json(plain: dict[str, Any]) -> State:
     if plain["version"] != _VERSION:
         raise ValueError("another version")
-    entries = {as_bytes(path): _entry(*fields) for path, fields in plain["entries"].items()}
-    git = {as_bytes(path): Git(*fields) for path, fields in plain["git"].items()}
+    entries = {
+        as_bytes(path): _entry_from_json(*fields) for path, fields in plain["entries"].items()
+    }
+    git = {as_bytes(path): GitState(*fields) for path, fields in plain["git"].items()}
     if not all(map(_is_inside, (*entries, *git))):
         raise ValueError("leads out")
     if not isinstance(plain["report"], dict) or not set(plain["staging"]) <= set(
@@ -153,5 +155,5 @@ def _is_inside(path: bytes) -> bool:
     return b"\0" not in path and not {b"", b".", b".."} & set(path.split(b"/"))
 
 
-def _entry(kind: str, mode: int, size: int, mark: str, seen: list[int] | None) -> Entry:
+def _entry_from_json(kind: str, mode: int, size: int, mark: str, seen: list[int] | None) -> Entry:
     return Entry(kind, int(mode), int(size), str(mark), tuple(seen) if seen else None)  # type: ignore[arg-type]

@@ -10,13 +10,13 @@ import os
 from typing import Any, NamedTuple
 
 FILE, LINK, FOLDER, OTHER = "file", "link", "folder", "other"
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
-AWAY = frozenset({errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT,
+DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
+DISK_UNREACHABLE_ERRNOS = frozenset({errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT,
                   errno.EHOSTDOWN, errno.ENXIO})  # fmt: skip
 """A disk or file server that does not answer: nothing can be said of any file."""
 
 
-class Failed(Exception):
+class MergeFailed(Exception):
     """Nothing could be merged, or not all of it; another run goes on. ``code`` is stable."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -26,23 +26,26 @@ class Failed(Exception):
 
 
 class Entry(NamedTuple):
-    """What stands at a path: ``mark`` is a file's digest or a link's target. ``seen`` tells how the
+    """What stands at a path: ``digest_or_target`` is a file's digest or a link's target. ``stat_data`` tells how the
     target's file was left: mode, mtime and ctime (ns)."""
 
     kind: str
     mode: int = 0
     size: int = 0
-    mark: str = ""
-    seen: tuple[int, int, int] | None = None
+    digest_or_target: str = ""
+    stat_data: tuple[int, int, int] | None = None
 
 
-class Git(NamedTuple):
-    """How a git folder is, apart from its objects; ``busy``: in the middle of a merge, say."""
+class GitState(NamedTuple):
+    """How a git folder is, apart from its objects; ``in_progress``.
+
+    In the middle of a merge, say.
+    """
 
     head: str
     refs: dict[str, str]
     staged: str
-    busy: bool = False
+    in_progress: bool = False
 
 
 class State(NamedTuple):
@@ -50,21 +53,26 @@ class State(NamedTuple):
 
     commit: str = ""
     entries: dict[bytes, Entry] = {}  # noqa: RUF012  (never written to)
-    git: dict[bytes, Git] = {}  # noqa: RUF012
+    git: dict[bytes, GitState] = {}  # noqa: RUF012
     report: dict[str, Any] = {}  # noqa: RUF012
     staging: str = ""
 
 
-def is_general(error: OSError) -> bool:
+def is_disk_failure(error: OSError) -> bool:
     """Return whether it is the disk that fails, and not a single file."""
-    return error.errno in NO_ROOM | AWAY | {errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+    return error.errno in DISK_FULL_ERRNOS | DISK_UNREACHABLE_ERRNOS | {
+        errno.EROFS,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+    }
 
 
 NOTHING, PUT, MAKE, DROP, CLEAR, KEEP, BESIDE, REPLACE = (
     "nothing", "put", "make", "drop", "clear", "keep", "beside", "replace")  # fmt: skip
 
 
-def verdict(
+def decide_action(
     base: str | None,
     mine: str | None,
     theirs: str | None,
@@ -80,9 +88,9 @@ def verdict(
     person's is in them.
     """
     if theirs is None:
-        return _gone(base, mine, untouched=untouched)
+        return _action_if_removed(base, mine, untouched=untouched)
     if theirs == FOLDER:
-        return _became_folder(base, mine, untouched=untouched, unchanged=unchanged)
+        return _action_if_folder(base, mine, untouched=untouched, unchanged=unchanged)
     if mine == FOLDER and base == FOLDER:
         return REPLACE
     if same:
@@ -92,7 +100,7 @@ def verdict(
     return KEEP if unchanged else BESIDE
 
 
-def _gone(base: str | None, mine: str | None, *, untouched: bool) -> str:
+def _action_if_removed(base: str | None, mine: str | None, *, untouched: bool) -> str:
     if mine is None:
         return NOTHING
     if mine == FOLDER:
@@ -100,7 +108,9 @@ def _gone(base: str | None, mine: str | None, *, untouched: bool) -> str:
     return DROP if untouched else KEEP
 
 
-def _became_folder(base: str | None, mine: str | None, *, untouched: bool, unchanged: bool) -> str:
+def _action_if_folder(
+    base: str | None, mine: str | None, *, untouched: bool, unchanged: bool
+) -> str:
     if mine == FOLDER:
         return NOTHING
     if mine is None:  # a folder that the person removed comes back only for what is new in it
@@ -110,7 +120,7 @@ def _became_folder(base: str | None, mine: str | None, *, untouched: bool, uncha
     return KEEP if unchanged else BESIDE
 
 
-def beside(name: bytes, commit: str, number: int = 1) -> bytes:
+def conflict_name(name: bytes, commit: str, number: int = 1) -> bytes:
     """Return the name for the repository's version of a file that the person changed, too.
 
     Notebooks keep their ending, without which Jupyter does not open them.
@@ -119,10 +129,10 @@ def beside(name: bytes, commit: str, number: int = 1) -> bytes:
     stem, ending = os.path.splitext(name)
     if ending != b".ipynb":
         stem, ending = name, b""
-    return _cut(stem, 255 - len(tail) - len(ending)) + tail + ending
+    return _truncate_name(stem, 255 - len(tail) - len(ending)) + tail + ending
 
 
-def _cut(name: bytes, most: int) -> bytes:
+def _truncate_name(name: bytes, most: int) -> bytes:
     """Return at most so many bytes of a name; no half of a letter, where it is UTF-8."""
     try:
         name.decode()

@@ -16,11 +16,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from .rule import AWAY, FILE, FOLDER, LINK, NO_ROOM, OTHER
+from .rule import DISK_FULL_ERRNOS, DISK_UNREACHABLE_ERRNOS, FILE, FOLDER, LINK, OTHER
 
 _BLOCK = 1 << 17
 _ZEROS = bytes(_BLOCK)
-_CLONE = 0x40049409  # FICLONE
+_FICLONE = 0x40049409  # FICLONE
 
 
 def blocks(descriptor: int) -> Iterator[tuple[int, bytes]]:
@@ -28,14 +28,14 @@ def blocks(descriptor: int) -> Iterator[tuple[int, bytes]]:
     at, size = 0, os.fstat(descriptor).st_size
     while at < size:
         if size > _BLOCK:
-            at = _data(descriptor, at, size) // _BLOCK * _BLOCK
-        block = _block(descriptor, at)
+            at = _next_data(descriptor, at, size) // _BLOCK * _BLOCK
+        block = _read_block(descriptor, at)
         if block != _ZEROS[: len(block)]:
             yield at, block
         at += _BLOCK
 
 
-def _data(descriptor: int, at: int, size: int) -> int:
+def _next_data(descriptor: int, at: int, size: int) -> int:
     """Return where the next data of a file with holes lies; its end where there is none."""
     try:
         return max(at, os.lseek(descriptor, at, os.SEEK_DATA))
@@ -43,7 +43,7 @@ def _data(descriptor: int, at: int, size: int) -> int:
         return size if error.errno == errno.ENXIO else at
 
 
-def _block(descriptor: int, at: int) -> bytes:
+def _read_block(descriptor: int, at: int) -> bytes:
     block = os.pread(descriptor, _BLOCK, at)
     while 0 < len(block) < _BLOCK:
         more = os.pread(descriptor, _BLOCK - len(block), at + len(block))
@@ -66,9 +66,9 @@ def digest_of(descriptor: int) -> str:
 def copy_content(source: int, target: int) -> None:
     """Copy the content; shares the data where the file system can, and keeps holes."""
     try:
-        fcntl.ioctl(target, _CLONE, source)
+        fcntl.ioctl(target, _FICLONE, source)
     except OSError as error:
-        if error.errno in NO_ROOM | AWAY:
+        if error.errno in DISK_FULL_ERRNOS | DISK_UNREACHABLE_ERRNOS:
             raise
     else:
         return
@@ -90,8 +90,8 @@ def sync_disk(descriptor: int) -> None:
 
 
 _OPEN_FOLDERS = 64
-_SMALL = 50_000_000
-_RIGHTS = 0o777
+_MAX_READ_BYTES = 50_000_000
+_PERMISSION_BITS = 0o777
 
 
 class Tree:
@@ -117,21 +117,21 @@ class Tree:
                 os.close(self._open.popitem(last=False)[1])
         return at
 
-    def at(self, path: bytes) -> tuple[int, bytes]:
+    def locate(self, path: bytes) -> tuple[int, bytes]:
         """Return the descriptor of the folder that holds the path, and the last name."""
         return self.folder(os.path.dirname(path)), os.path.basename(path)
 
-    def look(self, path: bytes) -> os.stat_result | None:
+    def lstat(self, path: bytes) -> os.stat_result | None:
         """Return what stands at the path, None where nothing does."""
         try:
-            folder, name = self.at(path)
+            folder, name = self.locate(path)
             return os.stat(name, dir_fd=folder, follow_symlinks=False)
         except OSError as error:
             if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
                 return None
             raise
 
-    def listing(self, top: bytes = b"") -> Iterator[tuple[bytes, os.stat_result | None]]:
+    def walk(self, top: bytes = b"") -> Iterator[tuple[bytes, os.stat_result | None]]:
         """Yield everything below ``top``, folders before what is in them; None as the second where
         a folder cannot be read."""
         todo = [top]
@@ -158,7 +158,7 @@ class Tree:
 
     def open(self, path: bytes) -> int:
         """Return a descriptor of the file. Raises `OSError` where it is anything else."""
-        folder, name = self.at(path)
+        folder, name = self.locate(path)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(name, flags, dir_fd=folder)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -173,23 +173,23 @@ class Tree:
         finally:
             os.close(descriptor)
 
-    def link(self, path: bytes) -> str:
-        folder, name = self.at(path)
+    def readlink(self, path: bytes) -> str:
+        folder, name = self.locate(path)
         return as_text(os.readlink(name, dir_fd=folder))
 
-    def read(self, path: bytes, most: int = _SMALL) -> bytes | None:
+    def read(self, path: bytes, max_bytes: int = _MAX_READ_BYTES) -> bytes | None:
         """Return the content of a small file; None where there is none, or it is too large."""
         try:
             descriptor = self.open(path)
         except OSError as error:
-            if error.errno in AWAY:
+            if error.errno in DISK_UNREACHABLE_ERRNOS:
                 raise
             return None
         with open(descriptor, "rb") as file:
-            content = file.read(most + 1)
-        return content if len(content) <= most else None
+            content = file.read(max_bytes + 1)
+        return content if len(content) <= max_bytes else None
 
-    def forget(self) -> None:
+    def close_folders(self) -> None:
         """Close what is open: folders have moved."""
         while self._open:
             os.close(self._open.popitem()[1])
@@ -197,18 +197,18 @@ class Tree:
     def remove(self, top: bytes) -> None:
         """Remove a folder of ours and all in it."""
         folders = [top]
-        for path, there in self.listing(top):
+        for path, there in self.walk(top):
             if there and stat.S_ISDIR(there.st_mode):
                 folders.append(path)
             elif there:
                 self.change(path, lambda folder, name: os.unlink(name, dir_fd=folder))
-        self.forget()
+        self.close_folders()
         for path in reversed(folders):
             self.change(path, lambda folder, name: os.rmdir(name, dir_fd=folder))
 
     def change(self, path: bytes, action: Callable[[int, bytes], None]) -> None:
         """Do something to a name in a folder, also where its owner took away the right to."""
-        folder, name = self.at(path)
+        folder, name = self.locate(path)
         try:
             action(folder, name)
         except PermissionError:
@@ -244,28 +244,28 @@ def kind_of(there: os.stat_result | None) -> str | None:
     return OTHER
 
 
-def rights_of(there: os.stat_result) -> int:
-    return there.st_mode & _RIGHTS
+def permissions_of(there: os.stat_result) -> int:
+    return there.st_mode & _PERMISSION_BITS
 
 
-def seen_of(there: os.stat_result) -> tuple[int, int, int]:
-    return rights_of(there), there.st_mtime_ns, there.st_ctime_ns
+def stat_data_of(there: os.stat_result) -> tuple[int, int, int]:
+    return permissions_of(there), there.st_mtime_ns, there.st_ctime_ns
 
 
-def is_as(now: os.stat_result | None, looked: os.stat_result | None) -> bool:
+def is_unmodified(now: os.stat_result | None, before: os.stat_result | None) -> bool:
     """Return whether nobody changed the file since it was looked at; of a folder, whether it is
     one. A file with several names has a new ctime when we replace another of them."""
-    if now is None or looked is None or kind_of(now) != kind_of(looked):
-        return now is looked
+    if now is None or before is None or kind_of(now) != kind_of(before):
+        return now is before
     if stat.S_ISDIR(now.st_mode):
         return True
     fields = ["st_ino", "st_mode", "st_size", "st_mtime_ns"]
-    fields += ["st_ctime_ns"] if looked.st_nlink == 1 else []
-    return all(getattr(now, field) == getattr(looked, field) for field in fields)
+    fields += ["st_ctime_ns"] if before.st_nlink == 1 else []
+    return all(getattr(now, field) == getattr(before, field) for field in fields)
 
 
 @contextmanager
-def opened(name: bytes | str, at: int | None = None) -> Iterator[int]:
+def opened_folder(name: bytes | str, at: int | None = None) -> Iterator[int]:
     descriptor = open_folder(name, at)
     try:
         yield descriptor
@@ -273,7 +273,7 @@ def opened(name: bytes | str, at: int | None = None) -> Iterator[int]:
         os.close(descriptor)
 
 
-def set_rights(folder: int, name: bytes, *, mode: int) -> None:
+def set_permissions(folder: int, name: bytes, *, mode: int) -> None:
     """Set the mode of a folder; a link is not followed."""
-    with opened(name, folder) as there:
+    with opened_folder(name, folder) as there:
         os.fchmod(there, mode)

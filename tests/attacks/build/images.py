@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bindery_builder import plan
-from bindery_builder.order import Order
-from bindery_builder.result import Failed
+from bindery_builder.order import BuildSpec
+from bindery_builder.result import BuildFailed
 
 from tests.attacks.attempt import ON_A_CLUSTER, Attempt, Verdict
 from tests.attacks.build.repository import Repository
@@ -18,7 +18,7 @@ from tests.attacks.build.repository import Repository
 KIND = "base images"
 PREFIX = "registry.example.org:5000/portal"
 OTHERS = f"{PREFIX}/eves-image"
-ORDER = Order(url="https://example.org/x", commit="a" * 40, image=f"{PREFIX}/mine",
+ORDER = BuildSpec(url="https://example.org/x", commit="a" * 40, image=f"{PREFIX}/mine",
               own_prefix=f"{PREFIX}/")  # fmt: skip
 CODES = frozenset({"build.base-image", "build.dockerfile"})
 _FIRST = "FROM debian:bookworm AS first\n"
@@ -124,8 +124,8 @@ class Read(Attempt):
 def refusal(text: str) -> str:
     """Return why a build of this Dockerfile is refused before anything is pulled, or ""."""
     try:
-        plan._read(text, ORDER)
-    except Failed as failure:
+        plan._parse_dockerfile(text, ORDER)
+    except BuildFailed as failure:
         return f"{failure.code}: {failure}"[:200] if failure.code in CODES else ""
     return ""
 

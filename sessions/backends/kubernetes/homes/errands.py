@@ -25,7 +25,7 @@ from sessions.backends.kubernetes import namespace as claims
 from sessions.backends.kubernetes.cluster import Cluster, Manifest
 from sessions.backends.kubernetes.labels import HELPERS, helper_name, volume_labels, volume_name
 from sessions.backends.kubernetes.namespace import Namespace
-from sessions.backends.kubernetes.podstatus import containers, created, moment
+from sessions.backends.kubernetes.podstatus import container_statuses, created_at, parse_time
 from sessions.backends.kubernetes.site import Site
 from sessions.backends.messages import files_report, printable
 
@@ -36,25 +36,25 @@ from .pods import CONTAINER
 Pod = dict[str, Any]
 NO_PYTHON = "spawn.no-python"
 FILLING = "spawn.files"
-A_WHILE = timedelta(seconds=3)
-_SHOWN = 300
+SLOW_PREPARE = timedelta(seconds=3)
+_MAX_TEXT_LENGTH = 300
 
 
-def problem(ended: Pod) -> tuple[str, str]:
+def prepare_problem(ended: Pod) -> tuple[str, str]:
     """Return code and sentence for why the folder could not be prepared.
 
     ``ended`` is the terminated state of its container.
     """
-    said = _parsed(ended)
+    said = _parse_message(ended)
     code = str(said.get("code", ""))
-    why = printable(str(said.get("why") or ended.get("message", "")))[-_SHOWN:]
+    why = printable(str(said.get("why") or ended.get("message", "")))[-_MAX_TEXT_LENGTH:]
     if ended.get("reason") == "OOMKilled":
         why = _("it used more than the notebook's memory")
     sentences = {
-        settle.BLOCKED: _blocked(said),
-        settle.FULL: _full(),
-        settle.READ_ONLY: _read_only(why),
-        NO_PYTHON: _no_python(),
+        settle.BLOCKED: _blocked_message(said),
+        settle.FULL: _full_message(),
+        settle.READ_ONLY: _read_only_message(why),
+        NO_PYTHON: _no_python_message(),
     }
     if code in sentences:
         return code, sentences[code]
@@ -65,47 +65,47 @@ def problem(ended: Pod) -> tuple[str, str]:
     return settle.FAILED, message % {"why": why}
 
 
-def filling(pod: Pod, now: datetime) -> tuple[str, str] | None:
+def filling_status(pod: Pod, now: datetime) -> tuple[str, str] | None:
     """Return code and sentence while preparing the folder takes long, else None."""
-    for name, status in containers(pod):
+    for name, status in container_statuses(pod):
         begun = status.get("state", {}).get("running", {}).get("startedAt", "")
-        if name == CONTAINER and begun and now - moment(begun) > A_WHILE:
+        if name == CONTAINER and begun and now - parse_time(begun) > SLOW_PREPARE:
             return FILLING, _("The project's files are being brought into your folder.")
     return None
 
 
-def report(pod: Pod) -> FilesReport | None:
+def files_report_of(pod: Pod) -> FilesReport | None:
     """Return what became of the project's files at this start; None if nothing is known."""
-    for name, status in containers(pod):
+    for name, status in container_statuses(pod):
         ended = status.get("state", {}).get("terminated")
         if name == CONTAINER and ended:
             return _report(str(ended.get("message", "")))
     return None
 
 
-def helped(pod: Pod) -> dict[str, Any]:
-    """Return a helper's result: ``size`` (None if it is not known) or ``code``."""
+def helper_result(pod: Pod) -> dict[str, Any]:
+    """Return a helper's result: ``reported_size`` (None if it is not known) or ``code``."""
     why = str(pod.get("status", {}).get("message", ""))
-    for _name, status in containers(pod):
+    for _name, status in container_statuses(pod):
         ended = status.get("state", {}).get("terminated", {})
-        said = _parsed(ended)
+        said = _parse_message(ended)
         if "code" in said or "size" in said:
             return said
         why = why or str(ended.get("message", ""))
-    return {"code": HELPER_FAILED, "why": printable(why)[:_SHOWN]}
+    return {"code": HELPER_FAILED, "why": printable(why)[:_MAX_TEXT_LENGTH]}
 
 
 @lru_cache(maxsize=4096)
 def _report(message: str) -> FilesReport:
     """Parse a message; cached, because watch looks at all notebooks each second."""
-    said = _parsed({"message": message})
+    said = _parse_message({"message": message})
     if said.get("left"):
-        return FilesReport(_left(said), size(said))
+        return FilesReport(_not_merged_message(said), reported_size(said))
     merge = said.get("merge")
-    return files_report(merge if isinstance(merge, dict) else {}, size(said))
+    return files_report(merge if isinstance(merge, dict) else {}, reported_size(said))
 
 
-def _left(said: dict[str, Any]) -> str:
+def _not_merged_message(said: dict[str, Any]) -> str:
     """Explain why the repository's changes are missing although the notebook runs."""
     if said["left"] == settle.FULL:
         return _(
@@ -116,16 +116,16 @@ def _left(said: dict[str, Any]) -> str:
         "What is new in the repository was not brought in, your files are as they were: %(why)s "
         "It is tried again at the next start."
     )
-    return message % {"why": printable(str(said.get("why", "")))[:_SHOWN]}
+    return message % {"why": printable(str(said.get("why", "")))[:_MAX_TEXT_LENGTH]}
 
 
-def size(said: dict[str, Any]) -> int | None:
+def reported_size(message: dict[str, Any]) -> int | None:
     """Return the bytes that a message names, or None."""
-    found = said.get("size")
+    found = message.get("size")
     return found if type(found) is int and 0 <= found < 2**63 else None
 
 
-def _parsed(ended: Pod) -> dict[str, Any]:
+def _parse_message(ended: Pod) -> dict[str, Any]:
     try:
         said = json.loads(ended.get("message", ""))
     except (ValueError, RecursionError):
@@ -133,16 +133,16 @@ def _parsed(ended: Pod) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _blocked(said: dict[str, Any]) -> str:
+def _blocked_message(said: dict[str, Any]) -> str:
     message = _(
         "“%(path)s” in your own folder is a link or a file. The portal keeps your projects' "
         "files there and follows no link, so the notebook was not started. Give it another name "
         "in another notebook of yours, or ask the staff to do so; then start it again."
     )
-    return message % {"path": printable(str(said.get("path", "")))[:_SHOWN]}
+    return message % {"path": printable(str(said.get("path", "")))[:_MAX_TEXT_LENGTH]}
 
 
-def _full() -> str:
+def _full_message() -> str:
     return _(
         "Your volume is full: the project's files do not fit into it, so the notebook was not "
         "started. Nothing of yours is lost. Delete what you do not need, in another notebook of "
@@ -150,7 +150,7 @@ def _full() -> str:
     )
 
 
-def _read_only(why: str) -> str:
+def _read_only_message(why: str) -> str:
     message = _(
         "Your volume cannot be written to, so the notebook was not started. Tell the staff, who "
         "have to look at its storage: %(why)s"
@@ -158,26 +158,26 @@ def _read_only(why: str) -> str:
     return message % {"why": why}
 
 
-def _no_python() -> str:
+def _no_python_message() -> str:
     return _(
         "The repository's image has no Python 3.8 or newer that could bring its files into your "
         "folder. Have the Dockerfile put the Python of its JupyterLab on PATH, and rebuild."
     )
 
 
-RETRY = timedelta(minutes=10)
+RETRY_AFTER = timedelta(minutes=10)
 """How old a failed helper has to be before the next one replaces it."""
-OLD = timedelta(minutes=20)
+MAX_AGE = timedelta(minutes=20)
 """Longer than any helper may run: an older one waits for a node or was forgotten."""
-MOST = 20
+MAX_RUNNING = 20
 """Helpers that may run at the same time."""
 _AT_ONCE = {"gracePeriodSeconds": 0}
-_NOTHING: dict[str, Any] = {"size": 0}
+_EMPTY_RESULT: dict[str, Any] = {"size": 0}
 
 log = logging.getLogger(__name__)
 
 
-class Errands:
+class HelperPods:
     """The work that helper pods do on projects' kept folders."""
 
     def __init__(self, cluster: Cluster, namespace: Namespace, site: Site) -> None:
@@ -190,56 +190,58 @@ class Errands:
 
         Anything else that the person has put in its place is left alone.
         """
-        return self._asked("drop", project, volume) is not None
+        return self._result("drop", project, volume) is not None
 
     def measure(self, project: str, volume: str) -> ProjectSize | None:
         """Have the project's folder measured; None while that goes on."""
-        told = self._asked("measure", project, volume)
-        return None if told is None else ProjectSize(size(told))
+        told = self._result("measure", project, volume)
+        return None if told is None else ProjectSize(reported_size(told))
 
     def sweep(self, now: datetime) -> None:
         """End helpers that are too old to be of use."""
         for pod in self._helpers():
-            if now - created(pod) > OLD:
+            if now - created_at(pod) > MAX_AGE:
                 self._cluster.delete("pods", pod["metadata"]["name"], **_AT_ONCE)
 
-    def _asked(self, task: str, project: str, volume: str) -> dict[str, Any] | None:
+    def _result(self, task: str, project: str, volume: str) -> dict[str, Any] | None:
         """Return the result of a helper that has ended; send one if there is none."""
         name = helper_name(task, project)
         pod = self._cluster.get("pods", name)
         if pod is None:
-            return self._sent(task, project, volume)
+            return self._start_helper(task, project, volume)
         if not _has_ended(pod):
             return None
-        told = helped(pod)
+        told = helper_result(pod)
         if failed := told.get("code") == HELPER_FAILED:
-            if datetime.now(UTC) - created(pod) < RETRY:
+            if datetime.now(UTC) - created_at(pod) < RETRY_AFTER:
                 return None
             log.warning("%s failed and is tried again: %s", name, told.get("why"))
         self._cluster.delete("pods", name, **_AT_ONCE)
         return None if failed else told
 
-    def _sent(self, task: str, project: str, volume: str) -> dict[str, Any] | None:
+    def _start_helper(self, task: str, project: str, volume: str) -> dict[str, Any] | None:
         if not self._has_volume(volume):
-            return _NOTHING
-        if self._at_work() >= MOST:
+            return _EMPTY_RESULT
+        if self._count_running() >= MAX_RUNNING:
             return None
         self._cluster.create("configmaps", program.configmap())
-        self._cluster.create("pods", pods.helper(task, project, volume, self._site))
+        self._cluster.create("pods", pods.helper_pod(task, project, volume, self._site))
         return None
 
-    def _at_work(self) -> int:
+    def _count_running(self) -> int:
         return sum(not _has_ended(pod) for pod in self._helpers())
 
     def _helpers(self) -> list[Manifest]:
-        return self._namespace.own(self._cluster.list("pods", {"labelSelector": HELPERS}).items)
+        return self._namespace.exclude_foreign(
+            self._cluster.list("pods", {"labelSelector": HELPERS}).items
+        )
 
     def _has_volume(self, volume: str) -> bool:
         """Return whether the claim exists and is this portal's."""
         found = self._cluster.get(claims.CLAIMS, volume_name(volume))
         if found is None or self._namespace.is_foreign(found):
             return False
-        return claims.is_ours(found, volume_labels(volume))
+        return claims.is_our_claim(found, volume_labels(volume))
 
 
 def _has_ended(pod: Manifest) -> bool:

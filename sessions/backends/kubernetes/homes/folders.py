@@ -36,21 +36,21 @@ class Blocked(Exception):
         self.path = path
 
 
-def opened(volume: str, parts: Sequence[str], *, make: bool) -> int:
+def open_path(volume: str, parts: Sequence[str], *, make: bool) -> int:
     """Return a descriptor of the folder at ``parts`` below ``volume``; the caller closes it.
 
     With ``make``, missing folders are created. Raises `Blocked` if a link or a file is in the way,
     and `OSError`.
     """
-    return below(os.open(volume, _FLAGS & ~os.O_NOFOLLOW), parts, make=make)
+    return open_below(os.open(volume, _FLAGS & ~os.O_NOFOLLOW), parts, make=make)
 
 
-def below(start: int, parts: Sequence[str], *, make: bool) -> int:
+def open_below(start: int, parts: Sequence[str], *, make: bool) -> int:
     """Open ``parts`` from an open folder on, and close that folder."""
     here = start
     for depth, part in enumerate(parts, 1):
         try:
-            step = _step(here, part, make)
+            step = _open_part(here, part, make)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):
                 raise Blocked("/".join(parts[:depth])) from None
@@ -61,7 +61,7 @@ def below(start: int, parts: Sequence[str], *, make: bool) -> int:
     return here
 
 
-def _step(folder: int, name: str, make: bool) -> int:
+def _open_part(folder: int, name: str, make: bool) -> int:
     if make:
         with suppress(FileExistsError):
             os.mkdir(name, _MODE, dir_fd=folder)

@@ -16,41 +16,41 @@ from typing import Any
 from . import folders
 
 VOLUME = "/run/bindery/volume"
-LAST_WORDS = "/dev/termination-log"
+TERMINATION_LOG = "/dev/termination-log"
 BLOCKED = "spawn.home-blocked"
 FAILED = "home.failed"
-SECONDS = 480.0
+MEASURE_SECONDS = 480.0
 """Time limit for measuring; shorter than the pod's."""
 
 
-def main(words: list[str], volume: str = VOLUME, last_words: str = LAST_WORDS) -> None:
+def main(argv: list[str], volume: str = VOLUME, termination_log: str = TERMINATION_LOG) -> None:
     """Do the task and report the result. May be repeated."""
-    task, name = words
+    task, name = argv
     told: dict[str, Any]
     try:
-        told = {"measure": measured, "drop": dropped}[task](volume, name)
+        told = {"measure": measure, "drop": drop}[task](volume, name)
     except folders.Blocked as blocked:
         told = {"code": BLOCKED, "path": blocked.path}
     except OSError as error:
         told = {"code": FAILED, "why": str(error)[:300]}
-    with open(last_words, "w", encoding="ascii") as file:
+    with open(termination_log, "w", encoding="ascii") as file:
         file.write(json.dumps(told))
 
 
-def measured(volume: str, name: str) -> dict[str, Any]:
+def measure(volume: str, name: str) -> dict[str, Any]:
     """Return the size of the project's folder, 0 if there is none."""
     try:
-        folder = folders.opened(volume, (*folders.HOMES, name), make=False)
+        folder = folders.open_path(volume, (*folders.HOMES, name), make=False)
     except FileNotFoundError:
         return {"size": 0}
-    return {"size": folders.size(folder, SECONDS)}
+    return {"size": folders.size(folder, MEASURE_SECONDS)}
 
 
-def dropped(volume: str, name: str) -> dict[str, Any]:
+def drop(volume: str, name: str) -> dict[str, Any]:
     """Remove the project's folder and its record, and nothing else."""
     for parts in (folders.HOMES, folders.RECORDS):
         try:
-            folder = folders.opened(volume, parts, make=False)
+            folder = folders.open_path(volume, parts, make=False)
         except FileNotFoundError:
             continue
         folders.remove(folder, name)

@@ -24,11 +24,11 @@ _START = """\
 import sys
 sys.path.insert(0, "/run/bindery")
 """
-_HELP = f"""{_START}\
+_HELPER_CODE = f"""{_START}\
 from homes import helper
 helper.main(sys.argv[1:])
 """
-_SETTLE = f"""{_START}\
+_PREPARE_CODE = f"""{_START}\
 from homes import settle
 settle.main(sys.argv[1:])
 """
@@ -36,7 +36,7 @@ settle.main(sys.argv[1:])
 # Images with JupyterLab have Python, but not always on PATH: in some, only the entry point puts it
 # there. That is not run, since it belongs to the notebook. A system's own Python may lack most of
 # the standard library; JupyterLab does not run with that.
-_FIND = """\
+_FIND_PYTHON_SCRIPT = """\
 program=$1
 shift
 needs='import ctypes, fcntl, hashlib, json, struct, subprocess, sys, tempfile'
@@ -52,22 +52,28 @@ printf '{"code": "%s"}' $code >/dev/termination-log
 exit 1
 """
 
-HELP = ["python3", "-I", "-c", _HELP]
-SETTLE = ["sh", "-c", _FIND.replace("$", "$$"), "sh", _SETTLE]  # Kubernetes reads two as one
+HELPER_COMMAND = ["python3", "-I", "-c", _HELPER_CODE]
+PREPARE_COMMAND = [
+    "sh",
+    "-c",
+    _FIND_PYTHON_SCRIPT.replace("$", "$$"),
+    "sh",
+    _PREPARE_CODE,
+]  # Kubernetes reads two as one
 
 
 @cache
-def texts() -> dict[str, str]:
+def file_texts() -> dict[str, str]:
     """Return each file's text by its name."""
     files = (Path(str(each.__file__)) for each in _MODULES)
     found = {file.name: file.read_text(encoding="utf-8") for file in files}
-    return {**found, settle.MERGE: repofiles.program()}
+    return {**found, settle.MERGE_PROGRAM: repofiles.program()}
 
 
 @cache
 def name() -> str:
     """Return the name of the ConfigMap with exactly these texts."""
-    whole = "\0".join(f"{name}\0{text}" for name, text in sorted(texts().items()))
+    whole = "\0".join(f"{name}\0{text}" for name, text in sorted(file_texts().items()))
     return f"bindery-homes-{hashlib.sha256(whole.encode()).hexdigest()[:12]}"
 
 
@@ -78,7 +84,7 @@ def configmap() -> dict[str, Any]:
         "kind": "ConfigMap",
         "metadata": {"name": name(), "labels": program_labels()},
         "immutable": True,
-        "data": texts(),
+        "data": file_texts(),
     }
 
 

@@ -28,7 +28,7 @@ from . import folders
 
 SOURCE = "/home/jovyan"
 VOLUME = "/run/bindery/volume"
-LAST_WORDS = "/dev/termination-log"
+TERMINATION_LOG = "/dev/termination-log"
 BLOCKED = "spawn.home-blocked"
 FULL = "spawn.volume-full"
 READ_ONLY = "spawn.volume-read-only"
@@ -46,39 +46,39 @@ MERGE_CODES = {
     "merge.read-only": READ_ONLY,
     "merge.refused": READ_ONLY,
 }
-MERGE = "merge.py"
+MERGE_PROGRAM = "merge.py"
 RECORD = "files.json"
 SSH = ".ssh"
 """The pod mounts a folder of its own here: the kept one has an empty folder for that."""
-SECONDS = 5.0
+MEASURE_SECONDS = 5.0
 """Time limit for measuring at a start; a helper has more time for it later."""
-MOST = 4000
+MAX_MESSAGE_BYTES = 4000
 """Bytes: the cluster keeps little more of a container's termination message."""
 
 
-def main(words: list[str]) -> None:
+def main(argv: list[str]) -> None:
     """Prepare the folder and write the termination message.
 
     Exits with 1 if the notebook cannot start.
     """
-    name, commit = words
+    name, commit = argv
     os.umask(0o022)
-    told = settled(name, commit, merged)
-    with open(LAST_WORDS, "w", encoding="ascii") as file:
-        file.write(bounded(told))
+    told = prepare_home(name, commit, run_merge)
+    with open(TERMINATION_LOG, "w", encoding="ascii") as file:
+        file.write(bounded_json(told))
     sys.exit("code" in told)
 
 
-def merged(source: str, target: str, record: str, commit: str) -> dict[str, Any]:
+def run_merge(source: str, target: str, record: str, commit: str) -> dict[str, Any]:
     """Run the merge program, which lies beside this module in the pod."""
-    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), MERGE)
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), MERGE_PROGRAM)
     words = [sys.executable, "-IS", "-X", "utf8", program, source, target, record, commit]
     done = subprocess.run(words, stdout=subprocess.PIPE)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def settled(
+def prepare_home(
     name: str,
     commit: str,
     merge: Callable[[str, str, str, str], dict[str, Any]],
@@ -92,29 +92,29 @@ def settled(
     continues.
     """
     try:
-        folder = folders.opened(volume, (*folders.HOMES, name), make=True)
-        os.close(folders.opened(volume, (*folders.RECORDS, name), make=True))
+        folder = folders.open_path(volume, (*folders.HOMES, name), make=True)
+        os.close(folders.open_path(volume, (*folders.RECORDS, name), make=True))
         record = os.path.join(volume, *folders.RECORDS, name, RECORD)
         target = os.path.join(volume, *folders.HOMES, name)
-        report = merge(_there(source), target, record, commit)
-        told = _told(report, os.path.exists(record))
+        report = merge(_source_or_empty(source), target, record, commit)
+        told = _termination_message(report, os.path.exists(record))
         if "code" not in told:
-            make_room_for_keys(folder)
-            make_working_folder(folder, source, os.getcwd())
+            ensure_ssh_folder(folder)
+            ensure_working_folder(folder, source, os.getcwd())
     except folders.Blocked as blocked:
         return {"code": BLOCKED, "path": blocked.path}
     except (OSError, ValueError) as error:
         number = getattr(error, "errno", None) or 0
         return {"code": CODES.get(number, FAILED), "why": str(error)[:300]}
-    return told if "code" in told else {**told, "size": folders.size(folder, SECONDS)}
+    return told if "code" in told else {**told, "size": folders.size(folder, MEASURE_SECONDS)}
 
 
-def _there(source: str) -> str:
+def _source_or_empty(source: str) -> str:
     """Return ``source``, or an empty folder if the image has none."""
     return source if os.path.isdir(source) else tempfile.mkdtemp()
 
 
-def _told(report: dict[str, Any], was_filled: bool) -> dict[str, Any]:
+def _termination_message(report: dict[str, Any], was_filled: bool) -> dict[str, Any]:
     """Return the message for a merge's report.
 
     A folder that was filled before is good enough to start with, whatever prevented the merge.
@@ -127,7 +127,7 @@ def _told(report: dict[str, Any], was_filled: bool) -> dict[str, Any]:
     return {"left": code, "why": why} if was_filled else {"code": code, "why": why}
 
 
-def make_room_for_keys(folder: int) -> None:
+def ensure_ssh_folder(folder: int) -> None:
     """Make sure that `SSH` is a folder; anything else of that name is renamed and kept.
 
     A mount would follow a link there, and would create a missing folder as another user.
@@ -140,7 +140,7 @@ def make_room_for_keys(folder: int) -> None:
     os.mkdir(SSH, 0o700, dir_fd=folder)
 
 
-def make_working_folder(folder: int, source: str, working: str) -> None:
+def ensure_working_folder(folder: int, source: str, working: str) -> None:
     """Create the image's working folder if it is below ``source`` and missing.
 
     Otherwise the node would create it as another user.
@@ -149,16 +149,16 @@ def make_working_folder(folder: int, source: str, working: str) -> None:
     if path == os.curdir or path.split("/")[0] == os.pardir:
         return
     with suppress(folders.Blocked, OSError):  # where the person has something else, that counts
-        os.close(folders.below(os.dup(folder), path.split("/"), make=True))
+        os.close(folders.open_below(os.dup(folder), path.split("/"), make=True))
 
 
-def bounded(told: dict[str, Any]) -> str:
-    """Return it as JSON of at most `MOST` bytes; lists of names are shortened."""
+def bounded_json(message: dict[str, Any]) -> str:
+    """Return it as JSON of at most `MAX_MESSAGE_BYTES` bytes; lists of names are shortened."""
     for most in (None, 20, 5, 1, 0):
-        text = json.dumps(_shortened(told, most))
-        if len(text) <= MOST:
+        text = json.dumps(_shortened(message, most))
+        if len(text) <= MAX_MESSAGE_BYTES:
             return text
-    return json.dumps({"size": told.get("size")})
+    return json.dumps({"size": message.get("size")})
 
 
 def _shortened(value: Any, most: Any) -> Any:

@@ -11,19 +11,19 @@ from typing import Any
 
 from . import files, usage
 from .cgroups import Group
-from .status import Ended
+from .status import JobFailed
 
-_FASTEST_GROWTH = 2_000_000_000
+_MAX_GROWTH_PER_SECOND = 2_000_000_000
 """Bytes a second: how fast a machine can fill its memory, which decides when to look again."""
 _GROUP_PAUSE = 0.5
-NETLINK = 4
+NETLINK_DIVISOR = 4
 """No cgroup counts data in netlink sockets: the limit divided by this is allowed on top."""
 _DISK_PAUSE = 3.0
-MOST_FILES = 65_536
+MAX_OPEN_FILES = 65_536
 """Open files of all processes of a sandbox together; each alone has 4,096 at most."""
 _FILES_PAUSE = 0.5
 _PROBE = 1_000_000
-LEFT_FREE = 32_000_000
+RESERVED_DISK_BYTES = 32_000_000
 """Bytes of a disk that no build may use: the portal's own database may be on the same one."""
 
 
@@ -32,7 +32,7 @@ def gigabytes(size: int) -> str:
     return f"{size / 1e9:.3g} GB"
 
 
-async def first_of(*watches: Coroutine[Any, Any, None]) -> None:
+async def run_until_first(*watches: Coroutine[Any, Any, None]) -> None:
     """Run the watches until one finishes; raise what it raised and cancel the others."""
     tasks = [asyncio.create_task(watch) for watch in watches]
     try:
@@ -45,54 +45,54 @@ async def first_of(*watches: Coroutine[Any, Any, None]) -> None:
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryLimit:
     """The memory limit of a sandbox.
 
-    It may use ``limit`` bytes, or is ended with ``ended``. ``mounts`` are its in-memory folders. If
-    it has a ``group``, the kernel enforces the limit.
+    It may use ``limit`` bytes, or is ended with ``failure``. ``mounts`` are its in-memory folders.
+    If it has a ``group``, the kernel enforces the limit.
     """
 
     limit: int
-    ended: Ended
+    failure: JobFailed
     mounts: Sequence[str]
     group: Group | None
 
     async def watch(self, process: int) -> None:
-        """Raise ``ended`` when the sandbox of ``process`` uses more, or has tried to."""
+        """Raise ``failure`` when the sandbox of ``process`` uses more, or has tried to."""
         while True:
             self.check()
-            pause = self._weigh_netlink(process) if self.group else self._weigh(process)
+            pause = self._check_netlink(process) if self.group else self._check_usage(process)
             await asyncio.sleep(pause)
 
     def check(self) -> None:
-        """Raise ``ended`` if the kernel has killed a process for lack of memory."""
-        if self.group and self.group.kills():
-            raise self.ended
+        """Raise ``failure`` if the kernel has killed a process for lack of memory."""
+        if self.group and self.group.oom_kills():
+            raise self.failure
 
-    def _weigh_netlink(self, process: int) -> float:
-        if usage.in_netlink(process) > self.limit // NETLINK:
-            raise self.ended
+    def _check_netlink(self, process: int) -> float:
+        if usage.sandbox_netlink_bytes(process) > self.limit // NETLINK_DIVISOR:
+            raise self.failure
         return _GROUP_PAUSE
 
-    def _weigh(self, process: int) -> float:
-        used = usage.memory(process, self.mounts, self.limit)
+    def _check_usage(self, process: int) -> float:
+        used = usage.memory_usage(process, self.mounts, self.limit)
         if used > self.limit:
-            raise self.ended
-        return min(1.0, max(0.1, (self.limit - used) / _FASTEST_GROWTH))
+            raise self.failure
+        return min(1.0, max(0.1, (self.limit - used) / _MAX_GROWTH_PER_SECOND))
 
 
-async def watch_files(process: int, ended: Ended) -> None:
-    """Raise ``ended`` when the sandbox of ``process`` has too many files and sockets open.
+async def watch_open_files(process: int, failure: JobFailed) -> None:
+    """Raise ``failure`` when the sandbox of ``process`` has too many files and sockets open.
 
     A machine has a fixed number of them for all its programs.
     """
-    while usage.open_files(process) <= MOST_FILES:
+    while usage.count_open_files(process) <= MAX_OPEN_FILES:
         await asyncio.sleep(_FILES_PAUSE)
-    raise ended
+    raise failure
 
 
-async def watch_disk(folders: Sequence[str], limit: int, ended: Ended) -> None:
-    """Raise ``ended`` when the folders together hold more than ``limit`` bytes.
+async def watch_disk(folders: Sequence[str], limit: int, failure: JobFailed) -> None:
+    """Raise ``failure`` when the folders together hold more than ``limit`` bytes.
 
     Adding up the files is slow, so it is done at once only if the whole disk has lost that much,
     and otherwise every few seconds.
@@ -104,26 +104,26 @@ async def watch_disk(folders: Sequence[str], limit: int, ended: Ended) -> None:
         if _disk_used(folders[0]) - base < room and pause > 0:
             continue
         before = _disk_used(folders[0])
-        held = await size(folders)
+        held = await disk_usage(folders)
         if held > limit:
-            raise ended
+            raise failure
         base, room, pause = before, limit - held, _DISK_PAUSE
 
 
-async def watch_room(folder: str, ended: Ended) -> None:
-    """Raise ``ended`` when the disk of ``folder`` is full."""
+async def watch_free_space(folder: str, failure: JobFailed) -> None:
+    """Raise ``failure`` when the disk of ``folder`` is full."""
     while not is_full(folder):
         await asyncio.sleep(0.2)
-    raise ended
+    raise failure
 
 
 def is_full(folder: str) -> bool:
     """Return whether the disk has only the reserved space left."""
     there = os.statvfs(folder)
-    return there.f_bavail * there.f_frsize < LEFT_FREE
+    return there.f_bavail * there.f_frsize < RESERVED_DISK_BYTES
 
 
-def refuses(folder: str) -> str:
+def disk_error(folder: str) -> str:
     """Return why the disk takes no more data, as in `disks`; "" if it does.
 
     Writes a file, because quotas show only then.
@@ -136,11 +136,11 @@ def refuses(folder: str) -> str:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        return files.reason(error.errno)
+        return files.error_reason(error.errno)
     return ""
 
 
-async def size(folders: Sequence[str]) -> int:
+async def disk_usage(folders: Sequence[str]) -> int:
     """Return the bytes that the files below the folders take on disk."""
     counting = await asyncio.create_subprocess_exec(
         "du", "--summarize", "--total", "--one-file-system", "--block-size=1", "--", *folders,

@@ -16,24 +16,24 @@ from pathlib import Path
 from typing import Any
 
 from sessions.egress import proxy
-from sessions.egress.addresses import Rules
+from sessions.egress.addresses import EgressRules
 
 from . import bounds, files, steps
 from .cgroups import Group
-from .files import copy, first_link_out, make_readable, remove, rename_unless_there
+from .files import copy, first_escaping_link, make_readable, remove, rename_unless_exists
 from .jobs import BuildJob, Key
-from .jupyter import own_packages
+from .jupyter import user_site_packages
 from .log import Log
 from .program import run
-from .sandbox import SERVED, Bind, Sandbox
-from .status import Ended, Status
+from .sandbox import IO_FOLDER, Bind, Sandbox
+from .status import JobFailed, Status
 
 _FOLDERS = ("env", "home", "tmp", "cache", "answer")
 _SCRATCH = 64_000_000
 _IN_MEMORY = ("/dev/shm", "/run")
-_OPENED_TOO_MANY = Ended(
+_TOO_MANY_FILES = JobFailed(
     "build.too-many-files",
-    f"The build had more than {bounds.MOST_FILES:,} files and connections open at once.",
+    f"The build had more than {bounds.MAX_OPEN_FILES:,} files and connections open at once.",
 )
 
 
@@ -51,8 +51,8 @@ class Build:
         self._group = group
         limit = job.bounds.memory
         message = f"The build used more than its {bounds.gigabytes(limit)} of memory."
-        ate = Ended("build.out-of-memory", message)
-        self._memory = bounds.Memory(limit, ate, _IN_MEMORY, group)
+        ate = JobFailed("build.out-of-memory", message)
+        self._memory = bounds.MemoryLimit(limit, ate, _IN_MEMORY, group)
 
     async def run(self) -> Status:
         """Build, and return a status with the pack. Raises `Ended` if it fails."""
@@ -65,7 +65,7 @@ class Build:
             async with asyncio.timeout(seconds):
                 return await self._steps()
         except TimeoutError:
-            raise Ended(
+            raise JobFailed(
                 "build.timeout",
                 f"The build was ended because it took longer than {seconds / 60:.3g} minutes.",
             ) from None
@@ -78,71 +78,75 @@ class Build:
         await self._fetch()
         found = await self._detect()
         self._log.phase("building")
-        async with self._way_out(job.trusted):
-            await self._base(found["python"])
-            for step in steps.own(job, found):
+        async with self._egress_proxy(job.trusted):
+            await self._install_base(found["python"])
+            for step in steps.repository_steps(job, found):
                 await self._step(step)
         self._finish(found)
         return Status(pack=found["pack"])
 
     async def _fetch(self) -> None:
         limit = self._job.repository_limit
-        too_large = Ended(
+        too_large = JobFailed(
             "build.repository-too-large",
             f"The repository is larger than {bounds.gigabytes(limit)}, which is the most here.",
         )
-        async with self._way_out(self._job.fetch_trusted, self._job.fetch_front):
-            await self._step(steps.fetch(self._job, self._key), limit, too_large)
+        async with self._egress_proxy(self._job.fetch_trusted, self._job.fetch_front):
+            await self._step(steps.fetch_step(self._job, self._key), limit, too_large)
         self._key = None
-        if await bounds.size([self._job.partial]) > limit:  # it was too quick for the watch
+        if await bounds.disk_usage([self._job.partial]) > limit:  # it was too quick for the watch
             raise too_large
-        if link := first_link_out(self._partial / "home"):
-            raise Ended(
+        if link := first_escaping_link(self._partial / "home"):
+            raise JobFailed(
                 "build.symlink-outside",
                 f"The symbolic link {link} leads out of the repository. Remove it and try again.",
             )
 
     async def _detect(self) -> dict[str, Any]:
-        async with self._way_out([]):
-            await self._step(steps.detect(self._job))
+        async with self._egress_proxy([]):
+            await self._step(steps.detect_step(self._job))
         found: dict[str, Any] = json.loads((self._partial / "answer/detected.json").read_text())
         if name := found.get("containers"):
-            raise Ended(
+            raise JobFailed(
                 "build.needs-containers",
                 f"The repository has {name}, for which containers are needed. This portal builds "
                 "Python environments only; one on Kubernetes takes it.",
             )
         if found.get("error") == "build.python-missing":
             there = ", ".join(self._job.pythons)
-            raise Ended(
+            raise JobFailed(
                 "build.python-missing",
                 f"The repository asks for Python {found['message']}; this portal has {there}.",
             )
         if code := found.get("error"):
-            raise Ended(code, f"The repository's configuration is not usable: {found['message']}")
+            raise JobFailed(
+                code, f"The repository's configuration is not usable: {found['message']}"
+            )
         return found
 
-    async def _step(self, step: steps.Step, limit: int = 0, ended: Ended | None = None) -> None:
-        self._log.say(f"── {step.title}")
+    async def _step(
+        self, step: steps.Step, limit: int = 0, failure: JobFailed | None = None
+    ) -> None:
+        self._log.write_line(f"── {step.title}")
         whole = self._job.bounds.disk
-        full = Ended("build.disk-full", f"The build wrote more than {bounds.gigabytes(whole)}.")
+        full = JobFailed("build.disk-full", f"The build wrote more than {bounds.gigabytes(whole)}.")
         status = await run(
             self._sandbox(step),
-            step.words,
-            self._log.output,
-            lambda process: self._watch(process, limit or whole, ended or full),
+            step.argv,
+            self._log.write_output,
+            lambda process: self._watch(process, limit or whole, failure or full),
         )
         self._log.end_line()
         self._memory.check()
-        if status and (why := bounds.refuses(self._job.partial)):  # too quick for the watch
-            raise Ended.by_disk("build", why)
+        if status and (why := bounds.disk_error(self._job.partial)):  # too quick for the watch
+            raise JobFailed.from_disk("build", why)
         if status:
-            raise Ended(step.code, step.sentence)
+            raise JobFailed(step.code, step.message)
 
     def _sandbox(self, step: steps.Step) -> Sandbox:
         return Sandbox(
             hostname="build",
-            binds=(*step.binds, Bind(str(self._folder / "io"), SERVED)),
+            binds=(*step.binds, Bind(str(self._folder / "io"), IO_FOLDER)),
             site=self._job.site,
             bounds=self._job.bounds,
             scratch=_SCRATCH,
@@ -153,30 +157,30 @@ class Build:
             group=self._group,
         )
 
-    async def _watch(self, process: int, disk: int, ended: Ended) -> None:
-        await bounds.first_of(
+    async def _watch(self, process: int, disk: int, failure: JobFailed) -> None:
+        await bounds.run_until_first(
             self._memory.watch(process),
-            bounds.watch_files(process, _OPENED_TOO_MANY),
-            bounds.watch_disk([self._job.partial], disk, ended),
-            bounds.watch_room(self._job.partial, Ended.by_disk("build", files.FULL)),
+            bounds.watch_open_files(process, _TOO_MANY_FILES),
+            bounds.watch_disk([self._job.partial], disk, failure),
+            bounds.watch_free_space(self._job.partial, JobFailed.from_disk("build", files.FULL)),
         )
 
     @asynccontextmanager
-    async def _way_out(self, trusted: list[str], front: str = "") -> AsyncIterator[None]:
+    async def _egress_proxy(self, trusted: list[str], front: str = "") -> AsyncIterator[None]:
         """Serve the proxy of the steps inside; refused connections are noted in the log."""
         path = self._folder / "io" / "net"
         path.unlink(missing_ok=True)
         server = await proxy.serve(
-            Rules(frozenset(trusted), frozenset(self._job.closed), front=front),
+            EgressRules(frozenset(trusted), frozenset(self._job.closed), portal_address=front),
             path=str(path),
-            observe=lambda error: self._log.note(f"Not connected: {error}"),
+            observe=lambda error: self._log.write_limited_line(f"Not connected: {error}"),
         )
         try:
             yield
         finally:
             server.close()
 
-    async def _base(self, version: str) -> None:
+    async def _install_base(self, version: str) -> None:
         """Install JupyterLab; it is the same for all environments, so it is installed only once.
 
         It is really copied, not linked: no build must be able to change what another one gets.
@@ -184,27 +188,27 @@ class Build:
         kept = base_folder(self._job, version)
         draft = kept.with_name(f".{self._folder.name}")
         remove(draft)
-        if files.is_in_doubt(kept):
+        if files.may_be_incomplete(kept):
             with suppress(FileNotFoundError):  # another build was quicker
                 os.rename(kept, draft)
             remove(draft)
         if kept.exists():
-            self._log.say(f"── Taking Python {version} and JupyterLab as installed before")
+            self._log.write_line(f"── Taking Python {version} and JupyterLab as installed before")
             await copy(kept, self._partial / "env")
-            (self._partial / "env" / files.MARK).unlink(missing_ok=True)
+            (self._partial / "env" / files.UNSYNCED_MARK).unlink(missing_ok=True)
             return
-        for step in steps.base(self._job, version):
+        for step in steps.base_steps(self._job, version):
             await self._step(step)
-        self._let_people_install(version)
+        self._add_user_site(version)
         await copy(self._partial / "env", draft)
-        files.mark(draft)
-        rename_unless_there(draft, kept)
+        files.mark_unsynced(draft)
+        rename_unless_exists(draft, kept)
 
-    def _let_people_install(self, version: str) -> None:
+    def _add_user_site(self, version: str) -> None:
         """Add to the search path the folder in people's homes where their own packages go."""
         packages = self._partial / f"env/lib/python{version}/site-packages"
-        line = f"import site; site.addsitedir({own_packages(version)!r})\n"
-        (packages / steps.MARK).write_text(line)
+        line = f"import site; site.addsitedir({user_site_packages(version)!r})\n"
+        (packages / steps.USER_SITE_FILE).write_text(line)
 
     def _finish(self, found: dict[str, Any]) -> None:
         for name in ("tmp", "cache", "answer"):
@@ -212,9 +216,9 @@ class Build:
         for name in ("env", "home"):
             make_readable(self._partial / name)
         (self._partial / files.RESULT).write_text(json.dumps(found))
-        files.mark(self._partial)
+        files.mark_unsynced(self._partial)
         os.chmod(self._partial, 0o700 if self._job.private else 0o755)
-        rename_unless_there(self._partial, Path(self._job.environment))
+        rename_unless_exists(self._partial, Path(self._job.environment))
 
 
 def base_folder(job: BuildJob, version: str) -> Path:

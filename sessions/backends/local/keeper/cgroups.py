@@ -25,7 +25,7 @@ _PORTAL = "/portal"
 """The end of the group in which systemd puts a portal to which it delegates; ours are then made
 beside it (``DelegateSubgroup=``)."""
 _NAMED, _LONGEST_NAME = "bindery", 200
-_TCP = 4
+_TCP_DIVISOR = 4
 """Version 1 does not count TCP buffers: the limit divided by this is allowed on top."""
 _KEEPER, _SANDBOX = "keeper", "sandbox"
 
@@ -41,7 +41,7 @@ class Group:
         """Move the calling process here, so that it and what it starts are counted."""
         (self.folder / "cgroup.procs").write_text("0")
 
-    def kills(self) -> int:
+    def oom_kills(self) -> int:
         """Return how often the kernel has killed a process here for lack of memory."""
         name = "memory.events" if self.version == 2 else "memory.oom_control"
         try:
@@ -57,10 +57,10 @@ def make(run_folder: Path, limit: int, uid: int) -> Group | None:
     Return None if that is not allowed here.
     """
     remove(run_folder)  # of a keeper that was killed: its counters are not ours
-    for base, version in bases():
+    for base, version in parent_groups():
         try:
             _remove_gone(base)
-            return _made(base, version, run_folder, limit, uid)
+            return _create(base, version, run_folder, limit, uid)
         except OSError:
             continue
     return None
@@ -71,7 +71,7 @@ def remove(run_folder: Path) -> bool:
 
     Return whether it is gone. It stays until the kernel is done with the last process in it.
     """
-    mine = [base / _name(run_folder.parent) / run_folder.name for base, _version in bases()]
+    mine = [base / _name(run_folder.parent) / run_folder.name for base, _version in parent_groups()]
     for group in mine:
         _remove(group)
     return not any(group.exists() for group in mine)
@@ -79,7 +79,7 @@ def remove(run_folder: Path) -> bool:
 
 def sweep(run: Path, kept: Collection[str]) -> None:
     """Remove leftover groups of keepers below ``run``, except those named in ``kept``."""
-    for base, _version in bases():
+    for base, _version in parent_groups():
         with suppress(FileNotFoundError):
             for path in (base / _name(run)).iterdir():
                 if path.name not in kept and path.is_dir():
@@ -93,13 +93,13 @@ def _remove(mine: Path) -> None:
             folder.rmdir()
 
 
-def bases() -> list[tuple[Path, int]]:
+def parent_groups() -> list[tuple[Path, int]]:
     """Return the groups below which ours may be made, best first, with their version."""
     mounts = Path(_SELF, "mountinfo").read_text()
-    return list(_bases(mounts, Path(_SELF, "cgroup").read_text()))
+    return list(_parse_parent_groups(mounts, Path(_SELF, "cgroup").read_text()))
 
 
-def _bases(mounts: str, own: str) -> Iterator[tuple[Path, int]]:
+def _parse_parent_groups(mounts: str, own: str) -> Iterator[tuple[Path, int]]:
     """Yield this process's group, so that notebooks count as its own, and the topmost one."""
     groups = dict(_groups(own))
     for line in mounts.splitlines():
@@ -140,13 +140,13 @@ def _remove_gone(base: Path) -> None:
                 top.rmdir()
 
 
-def _made(base: Path, version: int, run_folder: Path, limit: int, uid: int) -> Group:
+def _create(base: Path, version: int, run_folder: Path, limit: int, uid: int) -> Group:
     top = base / _name(run_folder.parent)
     mine = top / run_folder.name
     if version == 1:
         mine.mkdir(parents=True, exist_ok=True)
-        return _limited(Group(mine, 1), limit, uid)
-    _share(base)
+        return _set_limits(Group(mine, 1), limit, uid)
+    _enable_memory_controller(base)
     for folder in (top, mine):
         folder.mkdir(exist_ok=True)
         (folder / "cgroup.subtree_control").write_text("+memory")
@@ -154,10 +154,10 @@ def _made(base: Path, version: int, run_folder: Path, limit: int, uid: int) -> G
         (mine / name).mkdir(exist_ok=True)
     _hand_over(mine / "cgroup.procs", uid)
     Group(mine / _KEEPER, 2).join()
-    return _limited(Group(mine / _SANDBOX, 2), limit, uid)
+    return _set_limits(Group(mine / _SANDBOX, 2), limit, uid)
 
 
-def _share(base: Path) -> None:
+def _enable_memory_controller(base: Path) -> None:
     """Let groups of version 2 below ``base`` have memory limits.
 
     Raises `OSError` if it has processes itself: then it can have no such groups.
@@ -169,22 +169,24 @@ def _share(base: Path) -> None:
         control.write_text("+memory")
 
 
-def _limited(group: Group, limit: int, uid: int) -> Group:
+def _set_limits(group: Group, limit: int, uid: int) -> Group:
     """Set the limits, including swap, and let the keeper use the group."""
     if group.version == 2:
         (group.folder / "memory.max").write_text(str(limit))
-        _if_there(group.folder / "memory.swap.max", "0")
+        _write_if_exists(group.folder / "memory.swap.max", "0")
     else:
         # memsw may never be below the other: lower whichever can be lowered, and then the rest.
-        _if_there(group.folder / "memory.limit_in_bytes", str(limit))
-        _if_there(group.folder / "memory.memsw.limit_in_bytes", str(limit))
+        _write_if_exists(group.folder / "memory.limit_in_bytes", str(limit))
+        _write_if_exists(group.folder / "memory.memsw.limit_in_bytes", str(limit))
         (group.folder / "memory.limit_in_bytes").write_text(str(limit))
-        _if_there(group.folder / "memory.kmem.tcp.limit_in_bytes", str(limit // _TCP))
+        _write_if_exists(
+            group.folder / "memory.kmem.tcp.limit_in_bytes", str(limit // _TCP_DIVISOR)
+        )
     _hand_over(group.folder / "cgroup.procs", uid)
     return group
 
 
-def _if_there(file: Path, value: str) -> None:
+def _write_if_exists(file: Path, value: str) -> None:
     with suppress(OSError):
         if file.exists():
             file.write_text(value)

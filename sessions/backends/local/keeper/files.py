@@ -6,7 +6,7 @@ functions can take. They end with the keeper: the next one works in the same fol
 Recognise disks that accept no data, and mark folders that are not synced yet.
 
 A full, read-only or missing disk costs nobody their data: a file is written whole or stays as it
-was. `reason` and `sentence` turn the system's error into what people are told.
+was. `error_reason` and `failure_message` turn the system's error into what people are told.
 
 Waiting for the disk would make each build seconds longer, so a finished folder of many files is
 used before all of them are synced. Until then it has a mark that names the current boot: if the
@@ -23,9 +23,9 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from sessions.repofiles.merge import AWAY, NO_ROOM
+from sessions.repofiles.merge import DISK_FULL_ERRNOS, DISK_UNREACHABLE_ERRNOS
 
-_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+_DIE_WITH_KEEPER = ("setpriv", "--pdeathsig", "KILL")
 
 
 def remove(folder: Path) -> None:
@@ -43,7 +43,7 @@ def make_readable(folder: Path) -> None:
 
 
 def _run(*words: str | Path) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([*_WITH_US, *words], capture_output=True)
+    return subprocess.run([*_DIE_WITH_KEEPER, *words], capture_output=True)
 
 
 async def copy(source: Path, target: Path) -> None:
@@ -54,7 +54,7 @@ async def copy(source: Path, target: Path) -> None:
     """
     words = ("cp", "-dRT", "--preserve=mode,timestamps,links", "--reflink=auto")
     copying = await asyncio.create_subprocess_exec(
-        *_WITH_US, *words, "--", source, target,
+        *_DIE_WITH_KEEPER, *words, "--", source, target,
         stderr=subprocess.PIPE, env={**os.environ, "LC_ALL": "C"},
     )  # fmt: skip
     try:
@@ -64,10 +64,10 @@ async def copy(source: Path, target: Path) -> None:
             copying.kill()
             await copying.wait()
     if copying.returncode:
-        raise OSError(number_in(said), said[-500:])
+        raise OSError(errno_in(said), said[-500:])
 
 
-def rename_unless_there(draft: Path, target: Path) -> None:
+def rename_unless_exists(draft: Path, target: Path) -> None:
     """Give a finished folder its name; if somebody else was faster, theirs stays."""
     try:
         os.rename(draft, target)
@@ -78,8 +78,12 @@ def rename_unless_there(draft: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def put(
-    path: Path, text: str, mode: int = 0o644, owner: int | None = None, beside: Path | None = None
+def write_atomically(
+    path: Path,
+    text: str,
+    mode: int = 0o644,
+    owner: int | None = None,
+    draft_folder: Path | None = None,
 ) -> None:
     """Replace a file's content atomically.
 
@@ -87,7 +91,7 @@ def put(
     owner; the draft is written to ``beside``, by default the same folder. Raises `OSError`: then
     the old file stays.
     """
-    draft = (beside or path.parent) / f".{path.name}-{os.urandom(8).hex()}"
+    draft = (draft_folder or path.parent) / f".{path.name}-{os.urandom(8).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
         with open(os.open(draft, flags, 0o600), "w") as file:
@@ -113,74 +117,74 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def first_link_out(folder: Path) -> str:
+def first_escaping_link(folder: Path) -> str:
     """Return the first symbolic link (by name) that leads out of the folder, except in ``.git``."""
     inside = os.path.realpath(folder)
     todo = [inside]
     while todo:
         for entry in sorted(os.scandir(todo.pop()), key=lambda entry: entry.name):
             if entry.is_symlink():
-                if not _within(os.path.realpath(entry.path), inside):
+                if not _is_inside(os.path.realpath(entry.path), inside):
                     return os.path.relpath(entry.path, inside)
             elif entry.is_dir() and entry.name != ".git":
                 todo.append(entry.path)
     return ""
 
 
-def _within(path: str, folder: str) -> bool:
+def _is_inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
 
 
-NOT_NOW = NO_ROOM | AWAY | {errno.EROFS}
+RETRYABLE_ERRNOS = DISK_FULL_ERRNOS | DISK_UNREACHABLE_ERRNOS | {errno.EROFS}
 """Errors after which writing is retried later, when somebody has fixed the disk."""
 
 FULL, READ_ONLY, GONE = "out-of-space", "disk-read-only", "disk-away"
-_WHY = {
+_REASON_TEXTS = {
     FULL: "The portal's disk is full",
     READ_ONLY: "The portal's disk can only be read at present",
     GONE: "The portal's disk does not answer",
 }
-_ENDED = {
+_CONSEQUENCE_TEXTS = {
     "build": "so the build was ended, and what it had made was removed",
     "spawn": "so the notebook could not start. Your files are there",
 }
 
 
-def reason(number: int | None) -> str:
+def error_reason(number: int | None) -> str:
     """Return what is wrong with a disk that gave this error; "" if the disk is not the reason."""
-    if number in NO_ROOM:
+    if number in DISK_FULL_ERRNOS:
         return FULL
     if number == errno.EROFS:
         return READ_ONLY
-    return GONE if number in AWAY else ""
+    return GONE if number in DISK_UNREACHABLE_ERRNOS else ""
 
 
-def sentence(kind: str, why: str) -> str:
+def failure_message(kind: str, why: str) -> str:
     """Return the message for a ``build`` or a ``spawn`` that ends for this reason."""
     mended = "made room" if why == FULL else "mended it"
-    return f"{_WHY[why]}, {_ENDED[kind]}. The staff are told; try again when they have {mended}."
+    return f"{_REASON_TEXTS[why]}, {_CONSEQUENCE_TEXTS[kind]}. The staff are told; try again when they have {mended}."
 
 
-def number_in(text: str) -> int:
+def errno_in(text: str) -> int:
     """Return the error number that a system program complains of; EIO if none is known."""
-    numbers = (number for number in sorted(NOT_NOW) if os.strerror(number) in text)
+    numbers = (number for number in sorted(RETRYABLE_ERRNOS) if os.strerror(number) in text)
     return next(numbers, errno.EIO)
 
 
 RESULT = "result.json"
 """The file that describes a finished environment; written before that gets its name."""
-MARK = ".unsynced"
+UNSYNCED_MARK = ".unsynced"
 
 
-def mark(folder: Path) -> None:
+def mark_unsynced(folder: Path) -> None:
     """Note in a folder that it is not synced yet."""
-    (folder / MARK).write_text(_boot())
+    (folder / UNSYNCED_MARK).write_text(_boot_id())
 
 
-def is_in_doubt(folder: Path) -> bool:
+def may_be_incomplete(folder: Path) -> bool:
     """Return whether the machine restarted before the folder was synced."""
     try:
-        return (folder / MARK).read_text() != _boot()
+        return (folder / UNSYNCED_MARK).read_text() != _boot_id()
     except FileNotFoundError:
         return False
 
@@ -191,7 +195,7 @@ def sync_all(top: Path, folders: Iterable[Path]) -> None:
     if marked:
         sync(top)
     for folder in marked:
-        (folder / MARK).unlink(missing_ok=True)
+        (folder / UNSYNCED_MARK).unlink(missing_ok=True)
 
 
 def sync(folder: Path) -> None:
@@ -204,7 +208,7 @@ def sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _boot() -> str:
+def _boot_id() -> str:
     """Return an id of this boot of the machine; "" if the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

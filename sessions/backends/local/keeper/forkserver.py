@@ -18,8 +18,8 @@ from pathlib import Path
 from . import main as keeper
 from . import work
 
-LOADED = (work,)
-MESSAGE = 8192
+PRELOADED = (work,)
+MAX_MESSAGE_BYTES = 8192
 """Bytes; a path has at most half of that."""
 
 
@@ -32,41 +32,41 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # so that keepers go on sharing the memory of what is loaded
     while True:
-        message, descriptors, _flags, _from = socket.recv_fds(door, MESSAGE, 2)
+        message, descriptors, _flags, _from = socket.recv_fds(door, MAX_MESSAGE_BYTES, 2)
         if not message:
             return
         if len(descriptors) != 2:
             continue
         uid, _blank, folder = os.fsdecode(message).partition(" ")
         with socket.socket(fileno=descriptors[1]) as asker:
-            if not _is_there(asker):
+            if not _is_connected(asker):
                 os.close(descriptors[0])
                 continue
             child = os.fork()
             if not child:
                 door.close()
-                _take_streams(descriptors[0], asker)
+                _redirect_streams(descriptors[0], asker)
                 break
             os.close(descriptors[0])
-            _answer(asker, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    keeper.keep(Path(folder), int(uid))
+            _send_exit_code(asker, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    keeper.run_keeper(Path(folder), int(uid))
 
 
-def _is_there(asker: socket.socket) -> bool:
+def _is_connected(client: socket.socket) -> bool:
     """Return whether the client still waits; one that gave up has started a keeper itself."""
     state = select.poll()
-    state.register(asker, 0)
+    state.register(client, 0)
     return not state.poll(0)
 
 
-def _take_streams(given: int, asker: socket.socket) -> None:
-    for descriptor, stream in ((given, 0), (asker.fileno(), 1), (asker.fileno(), 2)):
+def _redirect_streams(stdin: int, client: socket.socket) -> None:
+    for descriptor, stream in ((stdin, 0), (client.fileno(), 1), (client.fileno(), 2)):
         os.dup2(descriptor, stream)
-    os.close(given)
+    os.close(stdin)
 
 
-def _answer(asker: socket.socket, code: int) -> None:
+def _send_exit_code(client: socket.socket, code: int) -> None:
     try:
-        asker.sendall(b"\0%d" % code)
+        client.sendall(b"\0%d" % code)
     except OSError:
         return  # it has given up by now, and asks the lock

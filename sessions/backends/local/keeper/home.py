@@ -26,19 +26,19 @@ from sessions.repofiles import merge
 from . import files
 from .files import remove, sync_folder
 from .jobs import ServerJob
-from .status import Ended
+from .status import JobFailed
 
 _FORMER = "home-"
 """Before there were merges, each commit had a folder named after it, and there was no record."""
 _SHORT = 7
-_DISK = {
+_DISK_REASONS = {
     "merge.full": files.FULL,
     "merge.read-only": files.READ_ONLY,
     "merge.away": files.GONE,
 }
 
 
-def settle(job: ServerJob) -> tuple[Path, dict[str, Any]]:
+def prepare_home(job: ServerJob) -> tuple[Path, dict[str, Any]]:
     """Return the project's files at the job's commit, and the merge's report.
 
     Raises `Ended` if that fails: then each file is either the old one or the new one.
@@ -46,15 +46,15 @@ def settle(job: ServerJob) -> tuple[Path, dict[str, Any]]:
     home, record = _home(job), _record(job)
     built = os.path.join(job.environment, "home")
     try:
-        _take_over(job, home, record)
+        _adopt_former_folder(job, home, record)
         return home, merge.merge(built, str(home), str(record), job.commit, sync=False)
-    except merge.Failed as failed:
-        raise _ended(failed) from failed
+    except merge.MergeFailed as failed:
+        raise _job_failure(failed) from failed
 
 
 def sync(job: ServerJob) -> None:
-    """Sync what `settle` has not waited for. Raises `OSError`."""
-    merge.synced(str(_home(job)), str(_record(job)))
+    """Sync what `prepare_home` has not waited for. Raises `OSError`."""
+    merge.sync_target(str(_home(job)), str(_record(job)))
 
 
 def _home(job: ServerJob) -> Path:
@@ -65,36 +65,38 @@ def _record(job: ServerJob) -> Path:
     return Path(job.project, "record")
 
 
-def _ended(failed: merge.Failed) -> Ended:
-    if why := _DISK.get(failed.code):
-        return Ended.by_disk("spawn", why)
-    return Ended(
+def _job_failure(failed: merge.MergeFailed) -> JobFailed:
+    if why := _DISK_REASONS.get(failed.code):
+        return JobFailed.from_disk("spawn", why)
+    return JobFailed(
         "spawn.files",
         f"{failed.message} So the notebook could not start ({failed.code}). Nothing of yours was "
         "removed. Tell the staff, and start it again when they have mended it.",
     )
 
 
-def _take_over(job: ServerJob, home: Path, record: Path) -> None:
+def _adopt_former_folder(job: ServerJob, home: Path, record: Path) -> None:
     """Adopt a folder from before there were merges.
 
     If the tree that it was filled from still exists, a merge can tell what is the person's;
     otherwise it takes everything for theirs.
     """
     remove(Path(job.project, "draft"))
-    former = sorted(_former(job), key=lambda folder: (_commit(folder) == job.commit, _age(folder)))
+    former = sorted(
+        _former_folders(job), key=lambda folder: (_commit(folder) == job.commit, _age(folder))
+    )
     if former and not home.exists():
         newest = former.pop()
-        built = _built(job, _commit(newest))
+        built = _repository_at(job, _commit(newest))
         if built and not record.exists():
             merge.merge(str(built), str(newest), str(record), _commit(newest), adopt=True)
         os.rename(newest, home)
     for other in former:  # of a move that was interrupted: it is shown to its person
-        os.rename(other, _free(home / f"files-of-{_commit(other)[:_SHORT]}"))
+        os.rename(other, _free_path(home / f"files-of-{_commit(other)[:_SHORT]}"))
     sync_folder(Path(job.project))
 
 
-def _former(job: ServerJob) -> Iterator[Path]:
+def _former_folders(job: ServerJob) -> Iterator[Path]:
     for folder in Path(job.project).glob(f"{_FORMER}*"):
         if folder.is_dir() and not folder.is_symlink():
             yield folder
@@ -108,7 +110,7 @@ def _age(folder: Path) -> float:
     return folder.stat().st_mtime
 
 
-def _built(job: ServerJob, commit: str) -> Path | None:
+def _repository_at(job: ServerJob, commit: str) -> Path | None:
     """Return the repository at a commit as it was built, if it exists and we may read it."""
     if commit == job.commit:
         return Path(job.environment, "home")
@@ -129,7 +131,7 @@ def _head(home: Path) -> str:
         return ""
 
 
-def _free(path: Path) -> Path:
+def _free_path(path: Path) -> Path:
     tries = (path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 1000)))
     return next(each for each in tries if not os.path.lexists(each))
 
@@ -141,13 +143,13 @@ KNOWN_HOSTS = "known_hosts"
 KEY_MOUNT = "/run/ssh"
 """Where the sandbox shows the folder; its ssh_config (see `toolbox`) names this path too."""
 
-_HERE = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SSH = ".ssh"
 
 
-def link_key(home: Path) -> None:
+def link_keys(home: Path) -> None:
     """Make ``.ssh/ssh.priv`` and ``.ssh/ssh.pub`` in the person's files link to the key."""
-    there = _opened(home, None)
+    there = _open_folder(home, None)
     try:
         folder = _ssh_folder(there)
         try:
@@ -159,9 +161,9 @@ def link_key(home: Path) -> None:
         os.close(there)
 
 
-def _opened(path: str | Path, parent: int | None) -> int:
+def _open_folder(path: str | Path, parent: int | None) -> int:
     """Open the folder itself, never a link's target, and make it writable for its owner."""
-    folder = os.open(path, _HERE, dir_fd=parent)
+    folder = os.open(path, _OPEN_FLAGS, dir_fd=parent)
     mode = stat.S_IMODE(os.fstat(folder).st_mode)
     if mode & stat.S_IRWXU != stat.S_IRWXU:
         os.fchmod(folder, mode | stat.S_IRWXU)
@@ -170,13 +172,13 @@ def _opened(path: str | Path, parent: int | None) -> int:
 
 def _ssh_folder(home: int) -> int:
     try:
-        return _opened(_SSH, home)
+        return _open_folder(_SSH, home)
     except FileNotFoundError:
         pass
     except OSError:  # a link, a file, or a folder that cannot be read
         _set_aside(home, _SSH)
     os.mkdir(_SSH, 0o700, dir_fd=home)
-    return _opened(_SSH, home)
+    return _open_folder(_SSH, home)
 
 
 def _link(folder: int, name: str) -> None:

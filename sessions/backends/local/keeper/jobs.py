@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .files import put
+from .files import write_atomically
 
 FILE = "job.json"
 
@@ -55,7 +55,8 @@ class BuildJob:
     ``pythons`` maps versions (3.11) to interpreters, the preferred one first. ``fetch_trusted`` and
     ``trusted`` are hosts that may be reached despite their address: by git, and by everything after
     it; ``closed`` and, for git alone, ``fetch_front`` are those of
-    `sessions.egress.addresses.Rules`. ``private`` means that the result is for one person only.
+    `sessions.egress.addresses.EgressRules`. ``private`` means that the result is for one person
+    only.
     """
 
     url: str
@@ -103,7 +104,7 @@ class ServerJob:
 def write(folder: Path, job: BuildJob | ServerJob, owner: int | None = None) -> None:
     """Store the job in ``folder``, readable by its owner only, atomically even on a power cut."""
     kind = "build" if isinstance(job, BuildJob) else "server"
-    put(folder / FILE, json.dumps({"kind": kind, **asdict(job)}), 0o600, owner)
+    write_atomically(folder / FILE, json.dumps({"kind": kind, **asdict(job)}), 0o600, owner)
 
 
 def read(folder: Path) -> BuildJob | ServerJob:
@@ -115,11 +116,11 @@ def read(folder: Path) -> BuildJob | ServerJob:
     return BuildJob(**fields) if kind == "build" else ServerJob(**fields)
 
 
-def sent(key: Key | None) -> str:
-    """Return the key as text for a keeper's standard input; `taken` parses it."""
+def dump_key(key: Key | None) -> str:
+    """Return the key as text for a keeper's standard input; `load_key` parses it."""
     return json.dumps(asdict(key)) if key else ""
 
 
-def taken(text: str) -> Key | None:
-    """Return the key that `sent` has made into text, None for ""."""
+def load_key(text: str) -> Key | None:
+    """Return the key that `dump_key` has made into text, None for ""."""
     return Key(**json.loads(text)) if text else None

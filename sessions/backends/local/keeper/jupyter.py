@@ -1,6 +1,6 @@
 """JupyterLab in its sandbox: command, variables, configuration and requests to it.
 
-Pure functions, except `ask`, which sends one HTTP request to the notebook's unix socket.
+Pure functions, except `send_request`, which sends one HTTP request to the notebook's unix socket.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import asyncio
 from sessions import jupyter
 
 from .jobs import ServerJob
-from .sandbox import ENVIRONMENT, HOME, SERVED, Bind
+from .sandbox import ENVIRONMENT, HOME, IO_FOLDER, Bind
 
 _SECONDS = 5
 
 
-async def ask(socket: str, method: str, path: str, token: str) -> int:
+async def send_request(socket: str, method: str, path: str, token: str) -> int:
     """Return the status of the answer, or 0 if none comes within seconds."""
     try:
         async with asyncio.timeout(_SECONDS):
-            return await _asked(socket, f"{method} {path}", token)
+            return await _send(socket, f"{method} {path}", token)
     except (OSError, TimeoutError, ValueError, IndexError):
         return 0
 
 
-async def _asked(socket: str, request: str, token: str) -> int:
+async def _send(socket: str, request: str, token: str) -> int:
     reader, writer = await asyncio.open_unix_connection(socket)
     try:
         head = f"{request} HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {token}\r\n"
@@ -36,7 +36,7 @@ async def _asked(socket: str, request: str, token: str) -> int:
 
 CONFIG = "/run/jupyter-config"
 SOCKET = "lab"
-_OWN = "localhost,127.0.0.1,::1"
+_NO_PROXY = "localhost,127.0.0.1,::1"
 STATUS = "/api/status"
 SHUTDOWN = "/api/shutdown"
 
@@ -50,24 +50,24 @@ exec "$@"
 """
 
 
-def words(python: str, start: str) -> list[str]:
+def command(python: str, start: str) -> list[str]:
     """Return the command; ``start`` is the repository's start script or ""."""
     lab = [f"{ENVIRONMENT}/bin/jupyter-lab", "--no-browser"]
     script = f"{HOME}/{start}" if start else ""
-    return ["sh", "-c", _START, "sh", own_packages(python), script, *lab]
+    return ["sh", "-c", _START, "sh", user_site_packages(python), script, *lab]
 
 
-def own_packages(python: str) -> str:
+def user_site_packages(python: str) -> str:
     """Return where packages go that the person installs: the environment itself is read-only."""
     return f"{HOME}/.local/lib/python{python}/site-packages"
 
 
 def configuration(token: str) -> str:
     """Return the server's own configuration."""
-    return jupyter.configuration(
+    return jupyter.server_config(
         {
             "IdentityProvider.token": token,
-            "ServerApp.sock": f"{SERVED}/{SOCKET}",
+            "ServerApp.sock": f"{IO_FOLDER}/{SOCKET}",
             "ServerApp.sock_mode": "0600",
             "ServerApp.root_dir": HOME,
             "ServerApp.allow_remote_access": True,
@@ -76,13 +76,13 @@ def configuration(token: str) -> str:
     )
 
 
-def binds(job: ServerJob, home: str, served: str, config: str) -> list[Bind]:
+def binds(job: ServerJob, home: str, io_folder: str, config: str) -> list[Bind]:
     """Return the notebook's mounts; only its own files and the person's volume are writable."""
     return [
         Bind(f"{job.environment}/env", ENVIRONMENT),
         Bind(home, HOME, writable=True),
         Bind(job.volume, volume_target(job.owner), writable=True),
-        Bind(served, SERVED, writable=True),
+        Bind(io_folder, IO_FOLDER, writable=True),
         Bind(config, CONFIG),
     ]
 
@@ -111,6 +111,6 @@ def variables(job: ServerJob) -> dict[str, str]:
         "MEM_LIMIT": str(job.bounds.memory),
         "OMP_NUM_THREADS": str(max(1, int(job.cpus))),
         "PIP_PREFIX": f"{HOME}/.local",
-        "NO_PROXY": _OWN,
-        "no_proxy": _OWN,
+        "NO_PROXY": _NO_PROXY,
+        "no_proxy": _NO_PROXY,
     }

@@ -1,8 +1,9 @@
 """Write a keeper's log: clean lines in UTF-8, and markers where a phase begins.
 
-Programs in a sandbox write progress bars, colours, broken UTF-8 and endless lines: `Lines` turns
-them into whole lines of bounded length without control characters. A marker starts with the record
-separator, which `Lines` never lets through: nothing that a sandbox writes can pass for one.
+Programs in a sandbox write progress bars, colours, broken UTF-8 and endless lines: `LineSplitter`
+turns them into whole lines of bounded length without control characters. A marker starts with the
+record separator, which `LineSplitter` never lets through: nothing that a sandbox writes can pass
+for one.
 
 Only whole lines are read, so a reader never sees half a line at a position that it was given; a
 build that is started again appends. Data that the disk does not accept waits in memory: the writer
@@ -16,13 +17,13 @@ import re
 from collections import deque
 from pathlib import Path
 
-from .files import NOT_NOW
+from .files import RETRYABLE_ERRNOS
 
-LONGEST = 4000
+MAX_LINE_LENGTH = 4000
 CUT_MARK = " … (line cut)"
 
 # Four bytes a character, and room for the colours that are removed.
-_KEPT = 5 * LONGEST
+_MAX_KEPT_BYTES = 5 * MAX_LINE_LENGTH
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
     r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)"  # titles, links and other strings
@@ -31,7 +32,7 @@ _ESCAPES = re.compile(
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-class Lines:
+class LineSplitter:
     """A splitter that takes bytes as they come and returns complete lines."""
 
     def __init__(self) -> None:
@@ -40,7 +41,7 @@ class Lines:
     def feed(self, piece: bytes) -> list[str]:
         """Return the lines that end in this piece."""
         *whole, rest = (self._rest + piece).split(b"\n")
-        self._rest = _shown(rest)[: _KEPT + 1] if len(rest) > _KEPT else rest
+        self._rest = _visible(rest)[: _MAX_KEPT_BYTES + 1] if len(rest) > _MAX_KEPT_BYTES else rest
         return [clean(line) for line in whole]
 
     def end(self) -> list[str]:
@@ -51,24 +52,24 @@ class Lines:
 
 def clean(line: bytes) -> str:
     """Return one line for reading: the last state of a progress bar, no colours, limited length."""
-    shown = _shown(line)
-    text = _ESCAPES.sub("", shown[:_KEPT].decode("utf-8", "replace"))
+    shown = _visible(line)
+    text = _ESCAPES.sub("", shown[:_MAX_KEPT_BYTES].decode("utf-8", "replace"))
     text = _CONTROLS.sub("", text)
-    if len(text) > LONGEST or len(shown) > _KEPT:
-        return text[:LONGEST] + CUT_MARK
+    if len(text) > MAX_LINE_LENGTH or len(shown) > _MAX_KEPT_BYTES:
+        return text[:MAX_LINE_LENGTH] + CUT_MARK
     return text
 
 
-def _shown(line: bytes) -> bytes:
+def _visible(line: bytes) -> bytes:
     """Return what is on the screen when each carriage return restarts the line."""
     states = [state for state in line.split(b"\r") if state]
     return states[-1] if states else b""
 
 
 FILE = "log"
-MARK = "\x1e"
+PHASE_MARK = "\x1e"
 _LAST = 10
-_HELD = 1_000_000
+_MAX_PENDING_BYTES = 1_000_000
 """Bytes that may wait for disk space; anything beyond is lost, and the log says so."""
 
 
@@ -81,9 +82,9 @@ class Log:
     def __init__(self, folder: Path, limit: int) -> None:
         self._file = os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         size = os.fstat(self._file).st_size
-        self._left = limit - size
-        self._lines = Lines()
-        self._waiting = b""
+        self._remaining = limit - size
+        self._lines = LineSplitter()
+        self._pending = b""
         self._has_gap = False
         if size and _last_byte(folder / FILE, size) != b"\n":  # a power cut has taken the rest
             self._write(b"\n")
@@ -92,18 +93,18 @@ class Log:
     def phase(self, name: str) -> None:
         """Start a phase; everything that follows belongs to it."""
         self.end_line()
-        self._write(f"{MARK}{name}\n".encode())
+        self._write(f"{PHASE_MARK}{name}\n".encode())
 
-    def say(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """Write a line of the keeper's own, even if the limit is reached."""
         self.end_line()
         self._write(f"{text}\n".encode())
 
-    def note(self, text: str) -> None:
+    def write_limited_line(self, text: str) -> None:
         """Write a line of the keeper's own that a program in the sandbox can trigger at will."""
         self._append([text])
 
-    def output(self, piece: bytes) -> None:
+    def write_output(self, piece: bytes) -> None:
         """Write output of a program in the sandbox."""
         self._append(self._lines.feed(piece))
 
@@ -114,10 +115,10 @@ class Log:
     def flush(self) -> bool:
         """Write what waits; False while the disk does not accept all of it."""
         try:
-            while self._waiting:
-                self._waiting = self._waiting[os.write(self._file, self._waiting) :]
+            while self._pending:
+                self._pending = self._pending[os.write(self._file, self._pending) :]
         except OSError as error:
-            if error.errno not in NOT_NOW:
+            if error.errno not in RETRYABLE_ERRNOS:
                 raise
             return False
         self._has_gap = False
@@ -125,22 +126,22 @@ class Log:
 
     def _append(self, lines: list[str]) -> None:
         self.last.extend(lines)
-        if not lines or self._left <= 0:
+        if not lines or self._remaining <= 0:
             return
         text = "".join(f"{line}\n" for line in lines).encode()
-        if len(text) > self._left:
-            text = text[: text.rfind(b"\n", 0, self._left) + 1]
+        if len(text) > self._remaining:
+            text = text[: text.rfind(b"\n", 0, self._remaining) + 1]
             text += "… the log is too long: what follows was cut …\n".encode()
-            self._left = 0
+            self._remaining = 0
         self._write(text)
-        self._left -= len(text)
+        self._remaining -= len(text)
 
     def _write(self, text: bytes) -> None:
-        if len(self._waiting) < _HELD:
-            self._waiting += text
+        if len(self._pending) < _MAX_PENDING_BYTES:
+            self._pending += text
         elif not self._has_gap:
             self._has_gap = True
-            self._waiting += "… lines are missing here: the disk was full …\n".encode()
+            self._pending += "… lines are missing here: the disk was full …\n".encode()
         self.flush()
 
 

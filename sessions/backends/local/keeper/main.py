@@ -14,23 +14,23 @@ from . import cgroups, jobs, privileges, status
 
 def main() -> None:
     """Run the keeper that the arguments name."""
-    keep(Path(sys.argv[-2]), int(sys.argv[-1]))
+    run_keeper(Path(sys.argv[-2]), int(sys.argv[-1]))
 
 
-def keep(folder: Path, uid: int) -> None:
+def run_keeper(folder: Path, uid: int) -> None:
     """Return in the caller's process at once, and in the keeper's when its work is done."""
-    if status.take(folder / "lock") is None:
+    if status.acquire_lock(folder / "lock") is None:
         return
     secret = sys.stdin.read()
     privileges.detach(folder / "keeper.log")
     from . import work  # noqa: PLC0415  (a tenth of a second that the caller does not wait)
 
-    group = _group(folder, uid)
+    group = _make_group(folder, uid)
     privileges.drop(uid)
-    work.do(folder, secret, group)
+    work.run_job(folder, secret, group)
 
 
-def _group(folder: Path, uid: int) -> cgroups.Group | None:
+def _make_group(folder: Path, uid: int) -> cgroups.Group | None:
     """Make the cgroup, which needs privileges; `work` reports a job that cannot be read."""
     try:
         return cgroups.make(folder, jobs.read(folder).bounds.memory, uid)

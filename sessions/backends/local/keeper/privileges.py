@@ -27,7 +27,7 @@ from pathlib import Path
 from . import cgroups
 
 _PR_SET_NO_NEW_PRIVS = 38
-_SOONER_THAN_THE_PORTAL = "500"
+_OOM_SCORE_ADJ = "500"
 _OPEN_FILES = 4096
 
 
@@ -57,7 +57,7 @@ def drop(uid: int) -> None:
     os.umask(0o022)
     files = min(_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    Path("/proc/self/oom_score_adj").write_text(_SOONER_THAN_THE_PORTAL)
+    Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE_ADJ)
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
@@ -78,13 +78,13 @@ _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _PTS = b"newinstance,ptmxmode=0666,mode=620,max=64"
 """A machine has 4,096 terminals for everyone, so each sandbox gets a limit of its own."""
 _PR_SET_DUMPABLE = 4
-_SHARE = 8
+_LIMIT_DIVISOR = 8
 """One sandbox gets what a user of the machine may have, divided by this."""
-_OF_USER = {
+_USER_LIMITS = {
     "max_inotify_instances": "/proc/sys/fs/inotify/max_user_instances",
     "max_inotify_watches": "/proc/sys/fs/inotify/max_user_watches",
 }
-_NAMESPACES = "2"
+_MAX_USER_NAMESPACES = "2"
 """Most user namespaces: bubblewrap's own, and the one with which it forbids others inside."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -97,7 +97,7 @@ def enter(memory: Path, size: int, files: int) -> None:
     """
     uid, gid = os.getuid(), os.getgid()
     _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # or its own entries in /proc were root's
-    _checked(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS))
+    _check_result(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS))
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
@@ -107,9 +107,9 @@ def enter(memory: Path, size: int, files: int) -> None:
         options = f"size={size},nr_inodes={files},mode={'755' if name == 'run' else '1777'}"
         target = os.fsencode(memory / name)
         flags = _MS_NOSUID | _MS_NODEV
-        _checked(_libc.mount(b"tmpfs", target, b"tmpfs", flags, options.encode()))
+        _check_result(_libc.mount(b"tmpfs", target, b"tmpfs", flags, options.encode()))
     target = os.fsencode(memory / TERMINALS)
-    _checked(_libc.mount(b"devpts", target, b"devpts", _MS_NOSUID | _MS_NOEXEC, _PTS))
+    _check_result(_libc.mount(b"devpts", target, b"devpts", _MS_NOSUID | _MS_NOEXEC, _PTS))
 
 
 def prepare(memory: Path) -> None:
@@ -119,13 +119,13 @@ def prepare(memory: Path) -> None:
 
 
 def _limit() -> None:
-    Path("/proc/sys/user/max_user_namespaces").write_text(_NAMESPACES)
-    for name, of_machine in _OF_USER.items():
-        most = int(Path(of_machine).read_text()) // _SHARE
+    Path("/proc/sys/user/max_user_namespaces").write_text(_MAX_USER_NAMESPACES)
+    for name, of_machine in _USER_LIMITS.items():
+        most = int(Path(of_machine).read_text()) // _LIMIT_DIVISOR
         Path("/proc/sys/user", name).write_text(str(most))
 
 
-def _checked(result: int) -> None:
+def _check_result(result: int) -> None:
     if result:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import privileges, seccomp, usage
-from .sandbox import SHELL, Handed, Sandbox, arguments, command
+from .sandbox import SHELL, Descriptors, Sandbox, arguments, command
 
 _CHUNK: Final = 65536
-_FEW_FILES: Final = 10_000
-_BYTES_FOR_A_FILE: Final = 8192
+_MIN_FILES: Final = 10_000
+_BYTES_PER_FILE: Final = 8192
 """Bytes of an in-memory folder per file in it: eight times what an empty one takes."""
 
 Output = Callable[[bytes], None]
@@ -26,44 +26,44 @@ Watch = Callable[[int], Coroutine[Any, Any, None]]
 
 
 @asynccontextmanager
-async def started(sandbox: Sandbox, words: Sequence[str]) -> AsyncIterator[Process]:
+async def open_process(sandbox: Sandbox, argv: Sequence[str]) -> AsyncIterator[Process]:
     """Run the program ``words`` in its sandbox; nothing of it outlives the ``with`` block.
 
     Raises `PermissionError` if called as root.
     """
     if os.geteuid() == 0:
         raise PermissionError("a sandbox started by root would not hold")
-    starting = asyncio.create_task(_start(sandbox, words))
+    starting = asyncio.create_task(_start(sandbox, argv))
     try:
         yield await asyncio.shield(starting)
     finally:
-        process = await _at_any_rate(starting)
+        process = await _await_uncancelled(starting)
         if process.returncode is None:
             _kill(process.pid)
-        await end_of(process)
+        await wait_for_exit(process)
 
 
-async def _start(sandbox: Sandbox, words: Sequence[str]) -> Process:
+async def _start(sandbox: Sandbox, argv: Sequence[str]) -> Process:
     """Start bubblewrap, within namespaces of ours if the machine allows that."""
     if sandbox.memory:
         privileges.prepare(Path(sandbox.memory))
         with suppress(subprocess.SubprocessError):
-            return await _bubblewrap(sandbox, words)
-    return await _bubblewrap(replace(sandbox, memory=""), words)
+            return await _bubblewrap(sandbox, argv)
+    return await _bubblewrap(replace(sandbox, memory=""), argv)
 
 
-async def _bubblewrap(sandbox: Sandbox, words: Sequence[str]) -> Process:
+async def _bubblewrap(sandbox: Sandbox, argv: Sequence[str]) -> Process:
     """Start bubblewrap.
 
     Its options name folders of the machine, so they are passed through a file in memory, and its
     environment is built from scratch.
     """
-    handed = _handed(sandbox)
-    options = _in_memory(_ended_by_nul(arguments(sandbox, handed)))
+    handed = _open_descriptors(sandbox)
+    options = _open_memfd(_nul_terminated(arguments(sandbox, handed)))
     descriptors = [options, *handed.all()]
     try:
         return await asyncio.create_subprocess_exec(
-            "bwrap", "--args", str(options), "--", *command(sandbox.bounds, words),
+            "bwrap", "--args", str(options), "--", *command(sandbox.bounds, argv),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -77,12 +77,12 @@ async def _bubblewrap(sandbox: Sandbox, words: Sequence[str]) -> Process:
             os.close(descriptor)
 
 
-def _handed(sandbox: Sandbox) -> Handed:
+def _open_descriptors(sandbox: Sandbox) -> Descriptors:
     calls = seccomp.program(os.uname().machine, has_memfd=sandbox.group is not None)
-    return Handed(
-        init=_in_memory(Path(SHELL).read_bytes()),
-        seccomp=_in_memory(calls) if calls else None,
-        files={path: _in_memory(text.encode()) for path, text in sandbox.files.items()},
+    return Descriptors(
+        init=_open_memfd(Path(SHELL).read_bytes()),
+        seccomp=_open_memfd(calls) if calls else None,
+        files={path: _open_memfd(text.encode()) for path, text in sandbox.files.items()},
     )
 
 
@@ -91,11 +91,11 @@ def _enter(sandbox: Sandbox) -> None:
     if sandbox.group:
         sandbox.group.join()
     if sandbox.memory:
-        files = max(_FEW_FILES, sandbox.scratch // _BYTES_FOR_A_FILE)
+        files = max(_MIN_FILES, sandbox.scratch // _BYTES_PER_FILE)
         privileges.enter(Path(sandbox.memory), sandbox.scratch, files)
 
 
-async def _at_any_rate(starting: asyncio.Task[Process]) -> Process:
+async def _await_uncancelled(starting: asyncio.Task[Process]) -> Process:
     """Return the process, however often the wait is cancelled.
 
     If a start were cancelled, asyncio would kill it but not what the process itself has started.
@@ -106,19 +106,19 @@ async def _at_any_rate(starting: asyncio.Task[Process]) -> Process:
     return starting.result()
 
 
-async def run(sandbox: Sandbox, words: Sequence[str], output: Output, watch: Watch) -> int:
+async def run(sandbox: Sandbox, argv: Sequence[str], output: Output, watch: Watch) -> int:
     """Run the program, pass on its output as it comes, and return its exit status.
 
     ``watch`` gets the process id and raises `Ended` when a limit is exceeded: that ends the program
     and is raised here.
     """
-    async with started(sandbox, words) as process:
-        return await followed(process, output, watch)
+    async with open_process(sandbox, argv) as process:
+        return await follow(process, output, watch)
 
 
-async def followed(process: Process, output: Output, watch: Watch) -> int:
+async def follow(process: Process, output: Output, watch: Watch) -> int:
     """Do the same as `run`, for a program that is running already."""
-    reading = asyncio.create_task(_pass_on(process, output))
+    reading = asyncio.create_task(_forward_output(process, output))
     watching = asyncio.create_task(watch(process.pid))
     waiting = asyncio.create_task(process.wait())
     try:
@@ -134,13 +134,13 @@ async def followed(process: Process, output: Output, watch: Watch) -> int:
         await asyncio.wait((reading, watching, waiting))
 
 
-async def end_of(process: Process) -> None:
+async def wait_for_exit(process: Process) -> None:
     """Wait for the process to exit, discarding its output: while that is unread, no end is seen."""
-    await _pass_on(process, lambda _piece: None)
+    await _forward_output(process, lambda _piece: None)
     await process.wait()
 
 
-async def _pass_on(process: Process, output: Output) -> None:
+async def _forward_output(process: Process, output: Output) -> None:
     while process.stdout and (piece := await process.stdout.read(_CHUNK)):
         output(piece)
 
@@ -159,14 +159,14 @@ def _kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
-def _ended_by_nul(words: list[str]) -> bytes:
+def _nul_terminated(argv: list[str]) -> bytes:
     """Return the words in the form in which bubblewrap reads them."""
-    if any("\0" in word for word in words):
+    if any("\0" in word for word in argv):
         raise ValueError("an option holds NUL")
-    return b"".join(os.fsencode(word) + b"\0" for word in words)
+    return b"".join(os.fsencode(word) + b"\0" for word in argv)
 
 
-def _in_memory(content: bytes) -> int:
+def _open_memfd(content: bytes) -> int:
     """Return a descriptor from which bubblewrap reads the content."""
     descriptor = os.memfd_create("content", 0)
     with open(os.dup(descriptor), "wb") as file:

@@ -17,8 +17,8 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-GOING = ".going"
-PIECE = 500
+TRASH = ".going"
+ENTRIES_PER_PAUSE = 500
 """Entries after which it pauses for as long as they took."""
 
 
@@ -29,11 +29,11 @@ def main() -> None:
     """
     places = [Path(each) for each in sys.argv[3:]]
     os.nice(19)
-    while any(_work(place) for place in places):
+    while any(_empty_trash(place) for place in places):
         pass
 
 
-def removing(folder: Path) -> Generator[None]:
+def remove_stepwise(folder: Path) -> Generator[None]:
     """Remove the folder and everything in it, one entry per step.
 
     Entries that cannot be removed stay, and links are not followed.
@@ -41,7 +41,7 @@ def removing(folder: Path) -> Generator[None]:
     try:
         os.unlink(folder)
     except (IsADirectoryError, PermissionError):
-        top = _opened(folder)
+        top = _open_folder(folder)
     except FileNotFoundError:
         return
     else:
@@ -51,7 +51,7 @@ def removing(folder: Path) -> Generator[None]:
         while names := os.listdir(top):
             left = 0
             for name in names:
-                left += yield from _entry(top, name, numbers)
+                left += yield from _remove_entry(top, name, numbers)
             if left == len(names):
                 return
         with suppress(OSError):
@@ -60,9 +60,9 @@ def removing(folder: Path) -> Generator[None]:
         os.close(top)
 
 
-def _work(place: Path) -> bool:
+def _empty_trash(place: Path) -> bool:
     """Remove what is in ``.going`` there; return whether to look again."""
-    going = place / GOING
+    going = place / TRASH
     try:
         lock = os.open(going, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -71,7 +71,7 @@ def _work(place: Path) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         names = os.listdir(lock)
         for name in names:
-            _slowly(removing(going / name))
+            _run_throttled(remove_stepwise(going / name))
         after = set(os.listdir(lock))
         with suppress(OSError):
             going.rmdir()
@@ -82,15 +82,15 @@ def _work(place: Path) -> bool:
     return bool(after - set(names))
 
 
-def _slowly(steps: Iterator[None]) -> None:
+def _run_throttled(steps: Iterator[None]) -> None:
     began = time.monotonic()
     for done, _step in enumerate(steps, 1):
-        if not done % PIECE:
+        if not done % ENTRIES_PER_PAUSE:
             time.sleep(time.monotonic() - began)
             began = time.monotonic()
 
 
-def _entry(top: int, name: str, numbers: Iterator[int]) -> Generator[None, None, bool]:
+def _remove_entry(top: int, name: str, numbers: Iterator[int]) -> Generator[None, None, bool]:
     """Remove an entry of the folder ``top``; return whether it stays.
 
     Its subfolders move up to ``top``.
@@ -98,46 +98,46 @@ def _entry(top: int, name: str, numbers: Iterator[int]) -> Generator[None, None,
     try:
         os.unlink(name, dir_fd=top)
     except (IsADirectoryError, PermissionError):
-        yield from _emptied(top, name, numbers)
+        yield from _empty_folder(top, name, numbers)
     except OSError:
         pass
     yield
     return _is_there(top, name)
 
 
-def _emptied(top: int, name: str, numbers: Iterator[int]) -> Generator[None]:
+def _empty_folder(top: int, name: str, numbers: Iterator[int]) -> Generator[None]:
     with suppress(OSError):
-        folder = _opened(name, top)
+        folder = _open_folder(name, top)
         try:
             for entry in os.listdir(folder):
                 with suppress(OSError):
                     if not _is_folder(folder, entry):
                         os.unlink(entry, dir_fd=folder)
                     else:
-                        _lift(folder, entry, top, numbers)
+                        _move_up(folder, entry, top, numbers)
                 yield
         finally:
             os.close(folder)
         os.rmdir(name, dir_fd=top)
 
 
-def _lift(folder: int, entry: str, top: int, numbers: Iterator[int]) -> None:
+def _move_up(folder: int, entry: str, top: int, numbers: Iterator[int]) -> None:
     with suppress(OSError):
         os.rmdir(entry, dir_fd=folder)
         return
-    _let_us(folder, entry)  # who may not write to a folder cannot move it elsewhere
+    _make_accessible(folder, entry)  # who may not write to a folder cannot move it elsewhere
     target = f"{next(numbers)}-{os.urandom(4).hex()}"
     os.rename(entry, target, src_dir_fd=folder, dst_dir_fd=top)
 
 
-def _opened(name: str | Path, within: int | None = None) -> int:
+def _open_folder(name: str | Path, within: int | None = None) -> int:
     """Open a folder, even where a build took away the right to do so."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-    _let_us(within, os.fspath(name))
+    _make_accessible(within, os.fspath(name))
     return os.open(name, flags, dir_fd=within)
 
 
-def _let_us(folder: int | None, name: str) -> None:
+def _make_accessible(folder: int | None, name: str) -> None:
     """Restore a permission that a build took away.
 
     Root has it anyway and changes no mode: the name may have become a link by now, to a file of

@@ -21,8 +21,8 @@ SHARE = f"{TOOLBOX}/share"
 INIT = "/run/init"
 SHELL = "/bin/sh"
 """The machine's shell, of which the sandbox's first process is a copy."""
-SERVED = "/run/bindery"
-EGRESS = f"{SERVED}/net"
+IO_FOLDER = "/run/bindery"
+EGRESS = f"{IO_FOLDER}/net"
 PROXY_PORT = 3128
 PROXY = f"http://127.0.0.1:{PROXY_PORT}"
 
@@ -37,10 +37,10 @@ _OWN_ETC = ("group", "hosts", "nsswitch.conf", "passwd", "ssh/ssh_config")
 # and ends with the program and its status. Its file can be executed but not read, so the kernel
 # shows nobody its memory, its environment and its files. A command after the program keeps the
 # shell from becoming the program.
-_FIRST = (INIT, "-c", '"$@"; exit $?', "init")
+_INIT_COMMAND = (INIT, "-c", '"$@"; exit $?', "init")
 # A sandbox ends with its keeper from here on; only the socket tells whether that died earlier.
 # Open the way to the proxy before the command begins, and wait for it: 2 s at most.
-_ENTER = f"""
+_PROXY_SCRIPT = f"""
 socat -u /dev/null UNIX-CONNECT:{EGRESS} || exit
 socat TCP4-LISTEN:{PROXY_PORT},bind=127.0.0.1,fork,reuseaddr,max-children=100 \\
     UNIX-CONNECT:{EGRESS} 2>/dev/null &
@@ -86,7 +86,7 @@ class Sandbox:
 
 
 @dataclass(frozen=True)
-class Handed:
+class Descriptors:
     """Descriptors from which bubblewrap reads.
 
     The program of the first process, the seccomp filter if there is one, and the sandbox's
@@ -103,25 +103,25 @@ class Handed:
         return [self.init, *one, *self.files.values()]
 
 
-def arguments(sandbox: Sandbox, handed: Handed) -> list[str]:
+def arguments(sandbox: Sandbox, descriptors: Descriptors) -> list[str]:
     """Return the options of bubblewrap for this sandbox."""
     return [
         *_isolation(sandbox.hostname),
-        *(() if handed.seccomp is None else ("--seccomp", str(handed.seccomp))),
+        *(() if descriptors.seccomp is None else ("--seccomp", str(descriptors.seccomp))),
         "--proc", "/proc", "--dev", "/dev",
-        *_in_memory(sandbox),
-        *_poured(handed.init, INIT, "0111"),
+        *_memory_mounts(sandbox),
+        *_file_from_descriptor(descriptors.init, INIT, "0111"),
         *_system(sandbox.site),
-        *(word for bind in sandbox.binds for word in _bound(bind)),
+        *(word for bind in sandbox.binds for word in _bind_options(bind)),
         *(word for path, place in sandbox.links.items() for word in ("--symlink", place, path)),
-        *(word for path, file in handed.files.items() for word in _poured(file, path, "0600")),
+        *(word for path, file in descriptors.files.items() for word in _file_from_descriptor(file, path, "0600")),
         "--remount-ro", "/dev", "--remount-ro", "/",
         *_variables(sandbox),
         "--chdir", sandbox.workdir,
     ]  # fmt: skip
 
 
-def command(bounds: Bounds, words: Sequence[str]) -> list[str]:
+def command(bounds: Bounds, argv: Sequence[str]) -> list[str]:
     """Return ``words`` with limits for each process, and with the way to the proxy opened.
 
     The limits are set inside: the number of processes is counted per user namespace.
@@ -133,7 +133,7 @@ def command(bounds: Bounds, words: Sequence[str]) -> list[str]:
     ]
     if bounds.disk:
         limits.append(f"--fsize={bounds.disk}")
-    return [*_FIRST, "prlimit", *limits, "--", "sh", "-c", _ENTER, "sh", *words]
+    return [*_INIT_COMMAND, "prlimit", *limits, "--", "sh", "-c", _PROXY_SCRIPT, "sh", *argv]
 
 
 def _isolation(hostname: str) -> list[str]:
@@ -145,11 +145,11 @@ def _isolation(hostname: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _in_memory(sandbox: Sandbox) -> list[str]:
+def _memory_mounts(sandbox: Sandbox) -> list[str]:
     if sandbox.memory:
         binds = [Bind(f"{sandbox.memory}/{name}", at, True) for name, at in FOLDERS.items()]
         terminals = ("--dev-bind", f"{sandbox.memory}/{TERMINALS}", "/dev/pts")
-        return [*(word for bind in binds for word in _bound(bind)), *terminals]
+        return [*(word for bind in binds for word in _bind_options(bind)), *terminals]
     size = ["--size", str(sandbox.scratch)]
     modes = {"/run": "0755"}
     return [
@@ -165,18 +165,18 @@ def _system(site: Site) -> list[str]:
     binds += [Bind(f"{site.toolbox}/share/etc/{name}", f"/etc/{name}") for name in _OWN_ETC]
     binds += [Bind(path, path, optional=True) for path in site.files]
     return [
-        *(word for bind in binds for word in _bound(bind)),
+        *(word for bind in binds for word in _bind_options(bind)),
         "--symlink", "usr/bin", "/bin", "--symlink", "usr/sbin", "/sbin",
         "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
     ]  # fmt: skip
 
 
-def _bound(bind: Bind) -> list[str]:
+def _bind_options(bind: Bind) -> list[str]:
     option = "--bind" if bind.writable else "--ro-bind"
     return [f"{option}-try" if bind.optional else option, bind.source, bind.target]
 
 
-def _poured(descriptor: int, path: str, mode: str) -> list[str]:
+def _file_from_descriptor(descriptor: int, path: str, mode: str) -> list[str]:
     return ["--perms", mode, "--ro-bind-data", str(descriptor), path]
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from types import MappingProxyType
 
-NEWEST = 456
+NEWEST_SYSCALL = 456
 """The last call that was reviewed (futex_requeue, Linux 6.7); its number is the same for both."""
 
 _X86_64 = {
@@ -119,15 +119,15 @@ def program(machine: str, *, has_memfd: bool) -> bytes:
     return b"".join(
         struct.pack("=HBBI", *instruction)
         for instruction in (
-            *_of_machine(_ARCHITECTURES[machine]),
-            *_refused(denied),
-            *_weighed(numbers, has_memfd=has_memfd),
+            *_check_architecture(_ARCHITECTURES[machine]),
+            *_deny_calls(denied),
+            *_conditional_calls(numbers, has_memfd=has_memfd),
             _return(_ALLOW),
         )
     )
 
 
-def _of_machine(architecture: int) -> Iterator[_Instruction]:
+def _check_architecture(architecture: int) -> Iterator[_Instruction]:
     """Load the number of the call; refuse other architectures.
 
     32-bit programs, and calls made their way, get none; x32 has numbers beyond all others.
@@ -136,80 +136,90 @@ def _of_machine(architecture: int) -> Iterator[_Instruction]:
     yield (_EQUAL, 1, 0, architecture)
     yield _return(_ERROR | errno.ENOSYS)
     yield (_LOAD, 0, 0, 0)
-    yield (_GREATER, 0, 1, NEWEST)
+    yield (_GREATER, 0, 1, NEWEST_SYSCALL)
     yield _return(_ERROR | errno.ENOSYS)
 
 
-def _refused(numbers: Iterable[int]) -> Iterator[_Instruction]:
+def _deny_calls(numbers: Iterable[int]) -> Iterator[_Instruction]:
     for number in sorted(numbers):
-        yield from _of_call(number, [_return(_ERROR | errno.EPERM)])
+        yield from _if_call(number, [_return(_ERROR | errno.EPERM)])
 
 
-def _weighed(numbers: dict[str, int], *, has_memfd: bool) -> Iterator[_Instruction]:
+def _conditional_calls(numbers: dict[str, int], *, has_memfd: bool) -> Iterator[_Instruction]:
     """Decide calls by their arguments."""
     for name in ("clone3", "io_setup", "seccomp"):
-        yield from _of_call(numbers[name], [_return(_ERROR | errno.ENOSYS)])
-    filters = [*_where(0, _PR_SET_SECCOMP), *_but(1, (_MODE_FILTER,), errno.EINVAL)]
-    yield from _of_call(numbers["prctl"], filters)
-    attached = [*_where(1, _SOL_SOCKET), *_but(2, _ATTACHED, errno.EPERM)]
-    yield from _of_call(numbers["setsockopt"], attached)
-    families = _only(0, _FAMILIES, errno.EAFNOSUPPORT)
-    yield from _of_call(numbers["socket"], [*_of_netlink(), *families])
-    yield from _of_call(numbers["socketpair"], families)
-    yield from _of_call(numbers["personality"], _only(0, _PERSONALITIES, errno.EPERM))
-    yield from _of_call(numbers["clone"], _without(0, _NAMESPACES, errno.EPERM))
-    yield from _of_call(numbers["ptrace"], _but(0, (_ATTACH, _SEIZE), errno.EPERM))
-    yield from _of_call(numbers["mmap"], _without(3, _MAP_HUGETLB, errno.ENOMEM))
+        yield from _if_call(numbers[name], [_return(_ERROR | errno.ENOSYS)])
+    filters = [*_if_argument(0, _PR_SET_SECCOMP), *_deny_values(1, (_MODE_FILTER,), errno.EINVAL)]
+    yield from _if_call(numbers["prctl"], filters)
+    attached = [*_if_argument(1, _SOL_SOCKET), *_deny_values(2, _ATTACHED, errno.EPERM)]
+    yield from _if_call(numbers["setsockopt"], attached)
+    families = _allow_only(0, _FAMILIES, errno.EAFNOSUPPORT)
+    yield from _if_call(numbers["socket"], [*_netlink_rules(), *families])
+    yield from _if_call(numbers["socketpair"], families)
+    yield from _if_call(numbers["personality"], _allow_only(0, _PERSONALITIES, errno.EPERM))
+    yield from _if_call(numbers["clone"], _deny_bits(0, _NAMESPACES, errno.EPERM))
+    yield from _if_call(numbers["ptrace"], _deny_values(0, (_ATTACH, _SEIZE), errno.EPERM))
+    yield from _if_call(numbers["mmap"], _deny_bits(3, _MAP_HUGETLB, errno.ENOMEM))
     if has_memfd:
-        yield from _of_call(numbers["memfd_create"], _without(1, _MFD_HUGETLB, errno.ENOMEM))
-    segment = [*_up_to(1, SEGMENT_BYTES, errno.ENOSPC), *_without(2, _SHM_HUGETLB, errno.ENOSPC)]
-    yield from _of_call(numbers["shmget"], segment)
-    yield from _of_call(numbers["semget"], [*_up_to(1, SEMAPHORES, errno.ENOSPC), _return(_ALLOW)])
+        yield from _if_call(numbers["memfd_create"], _deny_bits(1, _MFD_HUGETLB, errno.ENOMEM))
+    segment = [
+        *_deny_above(1, SEGMENT_BYTES, errno.ENOSPC),
+        *_deny_bits(2, _SHM_HUGETLB, errno.ENOSPC),
+    ]
+    yield from _if_call(numbers["shmget"], segment)
+    yield from _if_call(
+        numbers["semget"], [*_deny_above(1, SEMAPHORES, errno.ENOSPC), _return(_ALLOW)]
+    )
 
 
-def _of_call(number: int, body: list[_Instruction]) -> list[_Instruction]:
+def _if_call(number: int, body: list[_Instruction]) -> list[_Instruction]:
     """Run ``body``, which always returns, if the call has this number."""
     return [(_EQUAL, 0, len(body), number), *body]
 
 
-def _of_netlink() -> list[_Instruction]:
+def _netlink_rules() -> list[_Instruction]:
     """Decide netlink sockets by their protocol, and continue with all others."""
-    body = _only(2, (_ROUTES,), errno.EPROTONOSUPPORT)
-    return [_low(0), (_EQUAL, 0, len(body), _NETLINK), *body]
+    body = _allow_only(2, (_ROUTES,), errno.EPROTONOSUPPORT)
+    return [_load_argument(0), (_EQUAL, 0, len(body), _NETLINK), *body]
 
 
-def _where(argument: int, value: int) -> list[_Instruction]:
+def _if_argument(argument: int, value: int) -> list[_Instruction]:
     """Allow all other values, and continue with this one."""
-    return [_low(argument), (_EQUAL, 1, 0, value), _return(_ALLOW)]
+    return [_load_argument(argument), (_EQUAL, 1, 0, value), _return(_ALLOW)]
 
 
-def _only(argument: int, values: tuple[int, ...], error: int) -> list[_Instruction]:
+def _allow_only(argument: int, values: tuple[int, ...], error: int) -> list[_Instruction]:
     """Allow these values and refuse all others."""
     after = len(values)
     tests = [(_EQUAL, after - at, 0, value) for at, value in enumerate(values)]
-    return [_low(argument), *tests, _return(_ERROR | error), _return(_ALLOW)]
+    return [_load_argument(argument), *tests, _return(_ERROR | error), _return(_ALLOW)]
 
 
-def _but(argument: int, values: tuple[int, ...], error: int) -> list[_Instruction]:
+def _deny_values(argument: int, values: tuple[int, ...], error: int) -> list[_Instruction]:
     """Refuse these values and allow all others."""
     after = len(values)
     tests = [(_EQUAL, after - at, 0, value) for at, value in enumerate(values)]
-    return [_low(argument), *tests, _return(_ALLOW), _return(_ERROR | error)]
+    return [_load_argument(argument), *tests, _return(_ALLOW), _return(_ERROR | error)]
 
 
-def _without(argument: int, bits: int, error: int) -> list[_Instruction]:
+def _deny_bits(argument: int, bits: int, error: int) -> list[_Instruction]:
     """Refuse what has any of these bits."""
-    return [_low(argument), (_ANY_BIT, 0, 1, bits), _return(_ERROR | error), _return(_ALLOW)]
+    return [
+        _load_argument(argument),
+        (_ANY_BIT, 0, 1, bits),
+        _return(_ERROR | error),
+        _return(_ALLOW),
+    ]
 
 
-def _up_to(argument: int, most: int, error: int) -> list[_Instruction]:
+def _deny_above(argument: int, most: int, error: int) -> list[_Instruction]:
     """Refuse a larger 64-bit number, and continue otherwise."""
     refuse = _return(_ERROR | error)
-    high, low = (_LOAD, 0, 0, 20 + 8 * argument), _low(argument)
+    high, low = (_LOAD, 0, 0, 20 + 8 * argument), _load_argument(argument)
     return [high, (_EQUAL, 1, 0, 0), refuse, low, (_GREATER, 0, 1, most), refuse]
 
 
-def _low(argument: int) -> _Instruction:
+def _load_argument(argument: int) -> _Instruction:
     """Load the lower half of an argument; both machines have it first."""
     return (_LOAD, 0, 0, 16 + 8 * argument)
 

@@ -12,19 +12,19 @@ from pathlib import Path
 
 from sessions import jupyter as lab
 from sessions.egress import proxy
-from sessions.egress.addresses import Rules
+from sessions.egress.addresses import EgressRules
 
 from . import bounds, jupyter, status
 from .cgroups import Group
-from .home import KEY_FOLDER, KEY_MOUNT, link_key, settle, sync
+from .home import KEY_FOLDER, KEY_MOUNT, link_keys, prepare_home, sync
 from .jobs import ServerJob
-from .jupyter import ask
+from .jupyter import send_request
 from .log import Log
-from .program import end_of, followed, started
+from .program import follow, open_process, wait_for_exit
 from .sandbox import Bind, Sandbox
-from .status import Ended, Status
+from .status import JobFailed, Status
 
-_KIND_SECONDS = 5
+_SHUTDOWN_SECONDS = 5
 _PAUSE = 0.02
 _IN_MEMORY = ("/tmp", "/dev/shm", "/run")
 
@@ -33,42 +33,42 @@ class Server:
     """One run of a notebook. ``folder`` is the keeper's run folder."""
 
     def __init__(
-        self, folder: Path, job: ServerJob, log: Log, mine: Status, group: Group | None
+        self, folder: Path, job: ServerJob, log: Log, initial_status: Status, group: Group | None
     ) -> None:
         self._folder = folder
         self._job = job
         self._log = log
-        self._mine = mine
-        self._served = folder / "io"
+        self._status = initial_status
+        self._io_folder = folder / "io"
         self._socket = folder / jupyter.SOCKET
         self._ready = False
         self._group = group
-        self._memory = bounds.Memory(job.bounds.memory, _ate(job), _IN_MEMORY, group)
+        self._memory = bounds.MemoryLimit(job.bounds.memory, _out_of_memory(job), _IN_MEMORY, group)
 
     async def run(self) -> Status:
         """Serve until the notebook ends by itself. Raises `Ended` if it fails."""
-        home, files = settle(self._job)
-        self._mine = replace(self._mine, files=files)
+        home, files = prepare_home(self._job)
+        self._status = replace(self._status, files=files)
         if (self._folder / KEY_FOLDER).is_dir():
-            link_key(home)
-        for old in (self._served / "net", self._served / jupyter.SOCKET, self._socket):
+            link_keys(home)
+        for old in (self._io_folder / "net", self._io_folder / jupyter.SOCKET, self._socket):
             old.unlink(missing_ok=True)
         self._write_configuration()
-        rules = Rules(frozenset(self._job.trusted), frozenset(self._job.closed))
-        way_out = await proxy.serve(rules, path=str(self._served / "net"))
+        rules = EgressRules(frozenset(self._job.trusted), frozenset(self._job.closed))
+        way_out = await proxy.serve(rules, path=str(self._io_folder / "net"))
         try:
-            async with started(self._sandbox(home), self._words()) as process:
+            async with open_process(self._sandbox(home), self._command()) as process:
                 try:
-                    code = await followed(process, self._log.output, self._watch)
+                    code = await follow(process, self._log.write_output, self._watch)
                 except asyncio.CancelledError:
-                    await self._end_kindly(process)
+                    await self._shut_down(process)
                     raise
         finally:
             way_out.close()
         self._log.end_line()
         self._memory.check()
         if code or not self._ready:
-            raise Ended("spawn.crashed", self._obituary(code))
+            raise JobFailed("spawn.crashed", self._exit_message(code))
         return Status()
 
     def _sandbox(self, home: Path) -> Sandbox:
@@ -76,7 +76,7 @@ class Server:
         return Sandbox(
             hostname=job.name,
             binds=[
-                *jupyter.binds(job, str(home), str(self._served), str(folder / "config")),
+                *jupyter.binds(job, str(home), str(self._io_folder), str(folder / "config")),
                 Bind(str(folder / KEY_FOLDER), KEY_MOUNT, optional=True),
             ],
             site=job.site,
@@ -91,37 +91,37 @@ class Server:
     def _write_configuration(self) -> None:
         folder = self._folder / "config"
         folder.mkdir(exist_ok=True)
-        path = folder / lab.CONFIGURATION
+        path = folder / lab.CONFIG_FILE
         path.touch(0o600)
         path.write_text(jupyter.configuration(self._job.token))
-        settings = folder / lab.SETTINGS
+        settings = folder / lab.OVERRIDES_FILE
         settings.parent.mkdir(exist_ok=True)
-        settings.write_text(lab.settings())
+        settings.write_text(lab.lab_overrides())
 
-    def _words(self) -> list[str]:
+    def _command(self) -> list[str]:
         built = json.loads(Path(self._job.environment, "result.json").read_text())
-        return jupyter.words(built["python"], built["start"])
+        return jupyter.command(built["python"], built["start"])
 
     async def _watch(self, process: int) -> None:
-        await bounds.first_of(
+        await bounds.run_until_first(
             self._memory.watch(process),
-            bounds.watch_files(process, _opened_too_many()),
-            self._announce(),
+            bounds.watch_open_files(process, _too_many_files()),
+            self._report_ready(),
         )
 
-    async def _announce(self) -> None:
+    async def _report_ready(self) -> None:
         """Report that the notebook is ready once it answers."""
         try:
             async with asyncio.timeout(self._job.start_seconds):
                 while not await self._answers():
                     await asyncio.sleep(_PAUSE)
         except TimeoutError:
-            raise Ended("spawn.timeout", self._silence()) from None
+            raise JobFailed("spawn.timeout", self._timeout_message()) from None
         self._ready = True
         address = f"unix:{self._socket}"
-        ready = replace(self._mine, state=status.READY, address=address)
-        while not status.written(self._folder, ready):
-            await asyncio.sleep(status.PAUSE)
+        ready = replace(self._status, state=status.READY, address=address)
+        while not status.try_write(self._folder, ready):
+            await asyncio.sleep(status.RETRY_SECONDS)
         with suppress(
             OSError
         ):  # then a power cut may still take of it, and the next start mends it
@@ -129,9 +129,9 @@ class Server:
         await asyncio.Event().wait()
 
     async def _answers(self) -> bool:
-        return self._taken_out() and await self._ask("GET", jupyter.STATUS) == 200
+        return self._link_socket() and await self._ask("GET", jupyter.STATUS) == 200
 
-    def _taken_out(self) -> bool:
+    def _link_socket(self) -> bool:
         """Return whether the socket exists, under a name that the notebook cannot reassign.
 
         The socket lies in a folder that the notebook may write: a link put in its place would lead
@@ -139,7 +139,7 @@ class Server:
         """
         with suppress(FileExistsError):
             try:
-                os.link(self._served / jupyter.SOCKET, self._socket, follow_symlinks=False)
+                os.link(self._io_folder / jupyter.SOCKET, self._socket, follow_symlinks=False)
             except FileNotFoundError:
                 return False
         if not stat.S_ISSOCK(os.lstat(self._socket).st_mode):
@@ -148,19 +148,19 @@ class Server:
         return True
 
     async def _ask(self, method: str, path: str) -> int:
-        return await ask(str(self._socket), method, path, self._job.token)
+        return await send_request(str(self._socket), method, path, self._job.token)
 
-    async def _end_kindly(self, process: asyncio.subprocess.Process) -> None:
+    async def _shut_down(self, process: asyncio.subprocess.Process) -> None:
         """Let it stop its kernels and write what it has to write."""
         if self._ready and await self._ask("POST", jupyter.SHUTDOWN) == 200:
             with suppress(TimeoutError):
-                await asyncio.wait_for(end_of(process), _KIND_SECONDS)
+                await asyncio.wait_for(wait_for_exit(process), _SHUTDOWN_SECONDS)
 
-    def _silence(self) -> str:
+    def _timeout_message(self) -> str:
         minutes = self._job.start_seconds / 60
         return f"JupyterLab did not answer within {minutes:.3g} minutes. {self._last_lines()}"
 
-    def _obituary(self, code: int) -> str:
+    def _exit_message(self, code: int) -> str:
         when = "ended by itself" if self._ready else "did not start"
         return f"JupyterLab {when} (status {code}). {self._last_lines()}"
 
@@ -168,17 +168,17 @@ class Server:
         return "\n".join(["Its last lines:", *self._log.last])
 
 
-def _ate(job: ServerJob) -> Ended:
-    return Ended(
+def _out_of_memory(job: ServerJob) -> JobFailed:
+    return JobFailed(
         "spawn.out-of-memory",
         f"The notebook used more than its {bounds.gigabytes(job.bounds.memory)} of memory and was "
         "ended. Your files are there: start it again, and work on less at a time or ask for more.",
     )
 
 
-def _opened_too_many() -> Ended:
-    return Ended(
+def _too_many_files() -> JobFailed:
+    return JobFailed(
         "spawn.too-many-files",
-        f"The notebook had more than {bounds.MOST_FILES:,} files and connections open at once and "
+        f"The notebook had more than {bounds.MAX_OPEN_FILES:,} files and connections open at once and "
         "was ended. Your files are there: start it again, and close what you no longer use.",
     )

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from . import files
-from .files import put
+from .files import write_atomically
 
 _WHOLE_FILE = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
-def take(path: Path) -> int | None:
+def acquire_lock(path: Path) -> int | None:
     """Take the lock; return its descriptor, or None if another process has it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -33,7 +33,7 @@ def take(path: Path) -> int | None:
     return descriptor
 
 
-def held(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Return whether a living process holds the lock."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -48,7 +48,7 @@ def held(path: Path) -> bool:
 
 
 FILE = "status.json"
-PAUSE = 0.5
+RETRY_SECONDS = 0.5
 """Seconds before writing again what a disk did not accept."""
 
 RUNNING = "running"
@@ -61,8 +61,8 @@ class Status:
     """The status of a keeper.
 
     ``state`` is running, ready or ended; an ``ended`` one without ``code`` ended well. ``pid`` and
-    ``started`` (the kernel's clock ticks) identify the keeper's process for signals. ``files`` is
-    the report of the merge into the project's files (`sessions.repofiles.merge`).
+    ``process_start_time`` (the kernel's clock ticks) identify the keeper's process for signals.
+    ``files`` is the report of the merge into the project's files (`sessions.repofiles.merge`).
     """
 
     state: str = RUNNING
@@ -75,7 +75,7 @@ class Status:
     files: dict[str, Any] = field(default_factory=dict)
 
 
-class Ended(Exception):
+class JobFailed(Exception):
     """The work is over for a reason that has a code and a sentence for a person."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -84,22 +84,22 @@ class Ended(Exception):
         self.message = message
 
     @classmethod
-    def by_disk(cls, kind: str, why: str) -> Ended:
+    def from_disk(cls, kind: str, why: str) -> JobFailed:
         """Return the end of a ``build`` or a ``spawn`` that a disk has caused."""
-        return cls(f"{kind}.{why}", files.sentence(kind, why))
+        return cls(f"{kind}.{why}", files.failure_message(kind, why))
 
 
 def write(folder: Path, status: Status) -> None:
     """Replace the status in ``folder`` by this one, atomically even on a power cut."""
-    put(folder / FILE, json.dumps(asdict(status)))
+    write_atomically(folder / FILE, json.dumps(asdict(status)))
 
 
-def written(folder: Path, status: Status) -> bool:
+def try_write(folder: Path, status: Status) -> bool:
     """Write the status; False if the disk does not accept it now, and then the old one stays."""
     try:
         write(folder, status)
     except OSError as error:
-        if error.errno not in files.NOT_NOW:
+        if error.errno not in files.RETRYABLE_ERRNOS:
             raise
         return False
     return True
@@ -121,7 +121,7 @@ def read(folder: Path) -> Status:
     return Status(**{name: value for name, value in said.items() if name in known})
 
 
-def started(pid: int) -> int:
+def process_start_time(pid: int) -> int:
     """Return when the process began, in clock ticks since boot; 0 if there is none."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()

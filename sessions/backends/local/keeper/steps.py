@@ -1,8 +1,8 @@
 """List a build's steps as data: which programs run, with which folders and variables.
 
-Pure functions of the job and of what `detect` found. Each step runs in its own sandbox with no more
-than it needs. Words that came from people are always whole arguments of a program, never part of a
-script or an option.
+Pure functions of the job and of what `detect_step` found. Each step runs in its own sandbox with no
+more than it needs. Words that came from people are always whole arguments of a program, never part
+of a script or an option.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .jobs import BuildJob, Key
 from .sandbox import ENVIRONMENT, HOME, PROXY_PORT, SHARE, TOOLBOX, Bind
 
 CACHE = "/var/cache/uv"
-ANSWER = "/run/answer/detected.json"
+DETECT_RESULT = "/run/answer/detected.json"
 PYTHON = f"{ENVIRONMENT}/bin/python"
 UV = f"{TOOLBOX}/bin/uv"
 _PIPENV = (UV, "tool", "run", "--python", PYTHON, "pipenv")
@@ -41,9 +41,11 @@ COMPILE = """
 find "$2" -mindepth 1 -maxdepth 1 -newer "$3" ! -name "*-info" \\
     -exec "$1" -I -m compileall -q -j 0 {} + > /dev/null || true
 """
-MARK = "bindery.pth"
+USER_SITE_FILE = "bindery.pth"
 """The file written last into an environment's base: anything newer is the repository's."""
-_AT_START = "ipykernel.kernelapp, ipykernel.zmqshell, jupyterlab.labapp, jupyter_lsp, notebook.app"
+_STARTUP_MODULES = (
+    "ipykernel.kernelapp, ipykernel.zmqshell, jupyterlab.labapp, jupyter_lsp, notebook.app"
+)
 _KEY = "/run/key/private"
 _KNOWN_HOSTS = "/run/key/known_hosts"
 _SSH_OPTIONS = {
@@ -67,22 +69,22 @@ POST_BUILD = 'chmod +x "$1" && exec "./$1"'
 
 @dataclass(frozen=True)
 class Step:
-    """One program of a build: it failed with ``code`` and ``sentence`` unless it returns 0.
+    """One program of a build: it failed with ``code`` and ``message`` unless it returns 0.
 
     ``files`` are in its sandbox alone, see `sandbox.Sandbox`.
     """
 
     title: str
-    words: tuple[str, ...]
+    argv: tuple[str, ...]
     binds: tuple[Bind, ...]
     code: str
-    sentence: str
+    message: str
     workdir: str = HOME
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def fetch(job: BuildJob, key: Key | None = None) -> Step:
+def fetch_step(job: BuildJob, key: Key | None = None) -> Step:
     """Fetch the whole repository at the commit, as one would clone it to work on it.
 
     ``key`` opens it. Only git runs here, and nothing that the repository brings.
@@ -90,10 +92,10 @@ def fetch(job: BuildJob, key: Key | None = None) -> Step:
     plain = ":http" if job.url.startswith("http://") else ""
     return Step(
         title=f"Fetching {job.url} at {job.commit}",
-        words=("sh", "-euc", FETCH, "fetch", job.url, job.commit, job.ref),
+        argv=("sh", "-euc", FETCH, "fetch", job.url, job.commit, job.ref),
         binds=(_home(job), _tmp(job)),
         code="build.fetch",
-        sentence="The repository could not be fetched; the last lines of the log say why.",
+        message="The repository could not be fetched; the last lines of the log say why.",
         environment={
             "GIT_ALLOW_PROTOCOL": f"https:ssh{plain}",
             "GIT_TERMINAL_PROMPT": "0",
@@ -105,18 +107,18 @@ def fetch(job: BuildJob, key: Key | None = None) -> Step:
     )
 
 
-def detect(job: BuildJob) -> Step:
+def detect_step(job: BuildJob) -> Step:
     """Find what the repository needs."""
     return Step(
         title="Looking for what the repository needs",
-        words=(f"{TOOLBOX}/bin/python", "-I", f"{SHARE}/detect.py", ANSWER, *job.pythons),
-        binds=(_home(job, writable=False), _toolbox(job), _answer(job)),
+        argv=(f"{TOOLBOX}/bin/python", "-I", f"{SHARE}/detect.py", DETECT_RESULT, *job.pythons),
+        binds=(_home(job, writable=False), _toolbox(job), _result_mount(job)),
         code="build.configuration",
-        sentence="The repository's configuration could not be read.",
+        message="The repository's configuration could not be read.",
     )
 
 
-def base(job: BuildJob, version: str) -> list[Step]:
+def base_steps(job: BuildJob, version: str) -> list[Step]:
     """Make an environment with JupyterLab; runs no untrusted code, so its cache is shared."""
     binds = (_environment(job), _toolbox(job), Bind(job.cache, CACHE, True), _tmp(job))
     install = (UV, "pip", "install", "--python", PYTHON, "--no-deps", "--require-hashes",
@@ -126,49 +128,49 @@ def base(job: BuildJob, version: str) -> list[Step]:
     return [
         Step(
             title=title,
-            words=words,
+            argv=words,
             binds=binds,
             code="build.base",
-            sentence="JupyterLab could not be installed; the last lines of the log say why.",
+            message="JupyterLab could not be installed; the last lines of the log say why.",
             workdir="/tmp",
             environment=_UV,
         )
         for title, words in (
             (f"Making an environment with Python {version}", make),
             ("Installing JupyterLab", install),
-            ("Compiling what each start needs", (PYTHON, "-I", "-c", f"import {_AT_START}")),
+            ("Compiling what each start needs", (PYTHON, "-I", "-c", f"import {_STARTUP_MODULES}")),
         )
     ]
 
 
-def own(job: BuildJob, found: Mapping[str, Any]) -> list[Step]:
+def repository_steps(job: BuildJob, detected: Mapping[str, Any]) -> list[Step]:
     """Return the steps that the repository's own files ask for, in repo2docker's order."""
     steps = []
     install = (UV, "pip", "install", "--python", PYTHON)
-    if path := found["requirements"]:
-        steps.append(_install(job, path, (*install, "-r", path)))
-    if path := found["pipfile"]:
+    if path := detected["requirements"]:
+        steps.append(_install_step(job, path, (*install, "-r", path)))
+    if path := detected["pipfile"]:
         locked = "--ignore-pipfile" if path.endswith(".lock") else "--skip-lock"
-        pipenv = _install(job, path, (*_PIPENV, "install", "--dev", locked))
+        pipenv = _install_step(job, path, (*_PIPENV, "install", "--dev", locked))
         steps.append(replace(pipenv, workdir=os.path.join(HOME, os.path.dirname(path))))
-    if found["package"]:
-        steps.append(_install(job, "the repository's package", (*install, ".")))
-    steps += [_post_build(job, path) for path in found["post_build"]]
-    return [*steps, _compiled(job, found["python"]), _check(job)] if steps else []
+    if detected["package"]:
+        steps.append(_install_step(job, "the repository's package", (*install, ".")))
+    steps += [_post_build_step(job, path) for path in detected["post_build"]]
+    return [*steps, _compile_step(job, detected["python"]), _check_step(job)] if steps else []
 
 
-def _post_build(job: BuildJob, path: str) -> Step:
+def _post_build_step(job: BuildJob, path: str) -> Step:
     return Step(
         title=f"Running {path}",
-        words=("sh", "-c", POST_BUILD, "sh", path),
-        binds=_everything(job),
+        argv=("sh", "-c", POST_BUILD, "sh", path),
+        binds=_all_mounts(job),
         code="build.post-build",
-        sentence=f"{path} failed; the last lines of the log say why.",
+        message=f"{path} failed; the last lines of the log say why.",
         environment=_VIRTUAL,
     )
 
 
-def _compiled(job: BuildJob, version: str) -> Step:
+def _compile_step(job: BuildJob, version: str) -> Step:
     """Compile new packages, because notebooks cannot write to the environment.
 
     Errors are ignored: a package that does not compile may never be used.
@@ -176,22 +178,22 @@ def _compiled(job: BuildJob, version: str) -> Step:
     packages = f"{ENVIRONMENT}/lib/python{version}/site-packages"
     return Step(
         title="Compiling packages",
-        words=("sh", "-c", COMPILE, "sh", PYTHON, packages, f"{packages}/{MARK}"),
+        argv=("sh", "-c", COMPILE, "sh", PYTHON, packages, f"{packages}/{USER_SITE_FILE}"),
         binds=(_environment(job),),
         code="build.internal",
-        sentence="The packages could not be compiled.",
+        message="The packages could not be compiled.",
         workdir="/tmp",
     )
 
 
-def _check(job: BuildJob) -> Step:
+def _check_step(job: BuildJob) -> Step:
     """Check that the notebook server survived what the repository installed."""
     return Step(
         title="Checking the environment",
-        words=(PYTHON, "-I", "-c", "import ipykernel, jupyterlab.labapp"),
+        argv=(PYTHON, "-I", "-c", "import ipykernel, jupyterlab.labapp"),
         binds=(_environment(job, writable=False),),
         code="build.no-jupyterlab",
-        sentence="JupyterLab no longer works with what the repository installs: its versions of "
+        message="JupyterLab no longer works with what the repository installs: its versions of "
         "packages do not fit. Loosen the pins that the log names.",
         workdir="/tmp",
     )
@@ -207,7 +209,7 @@ _UV = {
 _VIRTUAL = {"VIRTUAL_ENV": ENVIRONMENT, "PIP_NO_CACHE_DIR": "1"}
 
 
-def _install(job: BuildJob, what: str, words: tuple[str, ...]) -> Step:
+def _install_step(job: BuildJob, what: str, argv: tuple[str, ...]) -> Step:
     """Install what the repository's files ask for.
 
     The cache is this build's alone, because packages run code. The index strategy is pip's, for
@@ -215,10 +217,10 @@ def _install(job: BuildJob, what: str, words: tuple[str, ...]) -> Step:
     """
     return Step(
         title=f"Installing {what}",
-        words=words,
-        binds=(*_everything(job), _toolbox(job), Bind(f"{job.partial}/cache", CACHE, True)),
+        argv=argv,
+        binds=(*_all_mounts(job), _toolbox(job), Bind(f"{job.partial}/cache", CACHE, True)),
         code="build.requirements",
-        sentence=f"What the repository asks for could not be installed ({what}); "
+        message=f"What the repository asks for could not be installed ({what}); "
         "the last lines of the log say why.",
         environment={
             **_UV,
@@ -230,7 +232,7 @@ def _install(job: BuildJob, what: str, words: tuple[str, ...]) -> Step:
     )
 
 
-def _everything(job: BuildJob) -> tuple[Bind, ...]:
+def _all_mounts(job: BuildJob) -> tuple[Bind, ...]:
     return (_environment(job), _home(job), _tmp(job))
 
 
@@ -246,7 +248,7 @@ def _tmp(job: BuildJob) -> Bind:
     return Bind(f"{job.partial}/tmp", "/tmp", writable=True)
 
 
-def _answer(job: BuildJob) -> Bind:
+def _result_mount(job: BuildJob) -> Bind:
     return Bind(f"{job.partial}/answer", "/run/answer", writable=True)
 
 

@@ -29,7 +29,7 @@ from .privileges import BYTES_OF_INODE
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def members(root: int) -> list[int]:
+def process_tree(root: int) -> list[int]:
     """Return the process ``root`` and all of its descendants."""
     found = [root]
     for process in found:  # grows while it is walked
@@ -37,43 +37,45 @@ def members(root: int) -> list[int]:
     return found
 
 
-def memory(root: int, mounts: Sequence[str], enough: int) -> int:
+def memory_usage(root: int, mounts: Sequence[str], threshold: int) -> int:
     """Return the bytes used by the sandbox that the process ``root`` started.
 
     ``mounts`` are its in-memory folders. Below ``enough`` the answer may be too high: telling apart
     shared pages and measuring sockets is expensive, so it is done only when it matters.
     """
-    processes = members(root)
-    files = _files(processes, mounts)
-    netlink = in_netlink(root, processes)
-    rough = sum(_resident(process) for process in processes) + files + netlink
-    most = rough + of_machine() + open_files(root, processes) * most_in_socket()
-    return rough if most <= enough else _exact(processes, files) + netlink
+    processes = process_tree(root)
+    files = _memory_file_bytes(processes, mounts)
+    netlink = sandbox_netlink_bytes(root, processes)
+    rough = sum(_resident_bytes(process) for process in processes) + files + netlink
+    most = rough + machine_shared_memory() + count_open_files(root, processes) * max_socket_bytes()
+    return rough if most <= threshold else _exact_memory(processes, files) + netlink
 
 
-def in_netlink(root: int, processes: Sequence[int] = ()) -> int:
+def sandbox_netlink_bytes(root: int, processes: Sequence[int] = ()) -> int:
     """Return the bytes waiting in the sandbox's netlink sockets, which no cgroup counts."""
-    inside = [*(processes or members(root))][1:2]  # bubblewrap itself is in the machine's network
-    return sum(of_netlink(process) for process in inside)
+    inside = [*(processes or process_tree(root))][
+        1:2
+    ]  # bubblewrap itself is in the machine's network
+    return sum(namespace_netlink_bytes(process) for process in inside)
 
 
-def open_files(root: int, processes: Sequence[int] = ()) -> int:
+def count_open_files(root: int, processes: Sequence[int] = ()) -> int:
     """Return how many descriptors the processes have; shared ones count once per process."""
-    return sum(_open(process) for process in processes or members(root))
+    return sum(_count_descriptors(process) for process in processes or process_tree(root))
 
 
-def _exact(processes: list[int], files: int) -> int:
+def _exact_memory(processes: list[int], files: int) -> int:
     private = shared = 0
     held: Sizes = {}
     mapped: Sizes = {}
     for process in processes:
-        sizes = _rollup(process)
+        sizes = _read_smaps_rollup(process)
         if not sizes:  # hides itself from us: then its rough size counts
-            private += _resident(process)
+            private += _resident_bytes(process)
         private += sizes.get("Pss", 0) - sizes.get("Pss_Shmem", 0)
         shared += sizes.get("Pss_Shmem", 0)
-        held |= of_descriptors(process)
-        for key, size in of_mappings(process).items():
+        held |= descriptor_sizes(process)
+        for key, size in shared_mapping_sizes(process).items():
             mapped[key] = max(size, mapped.get(key, 0))
     return private + sum(held.values()) + max(shared, files + sum(mapped.values()))
 
@@ -85,27 +87,27 @@ def children(process: int) -> Iterator[int]:
     except OSError:
         return
     for thread in threads:
-        yield from map(int, _text(f"/proc/{process}/task/{thread}/children").split())
+        yield from map(int, _read_text(f"/proc/{process}/task/{thread}/children").split())
 
 
-def _resident(process: int) -> int:
-    fields = _text(f"/proc/{process}/statm").split()
+def _resident_bytes(process: int) -> int:
+    fields = _read_text(f"/proc/{process}/statm").split()
     return int(fields[1]) * _PAGE if fields else 0
 
 
-def _rollup(process: int) -> dict[str, int]:
-    lines = _text(f"/proc/{process}/smaps_rollup").splitlines()[1:]
+def _read_smaps_rollup(process: int) -> dict[str, int]:
+    lines = _read_text(f"/proc/{process}/smaps_rollup").splitlines()[1:]
     fields = [line.split() for line in lines]
     return {field[0].rstrip(":"): int(field[1]) * 1024 for field in fields}
 
 
-def _files(processes: list[int], mounts: Sequence[str]) -> int:
+def _memory_file_bytes(processes: list[int], mounts: Sequence[str]) -> int:
     """Return all bytes in the sandbox's in-memory file systems, including inodes."""
     # the first two are bubblewrap outside and the first process inside, which cannot be inspected
-    return max((_mounted(process, mounts) for process in processes[2:]), default=0)
+    return max((_mount_bytes(process, mounts) for process in processes[2:]), default=0)
 
 
-def _mounted(process: int, mounts: Sequence[str]) -> int:
+def _mount_bytes(process: int, mounts: Sequence[str]) -> int:
     used = 0
     for path in mounts:
         try:
@@ -117,7 +119,7 @@ def _mounted(process: int, mounts: Sequence[str]) -> int:
     return used
 
 
-def _open(process: int) -> int:
+def _count_descriptors(process: int) -> int:
     folder = f"/proc/{process}/fd"
     try:
         return os.stat(folder).st_size or len(os.listdir(folder))  # the size since Linux 6.2
@@ -125,22 +127,22 @@ def _open(process: int) -> int:
         return 0
 
 
-def _text(path: str) -> str:
+def _read_text(path: str) -> str:
     try:
         return Path(path).read_text()
     except OSError:
         return ""
 
 
-SOCKET_BYTES = 425_984
+USUAL_SOCKET_BYTES = 425_984
 """The most that usually waits in a socket: twice the usual ``net.core.wmem_max``."""
 _SYSCTLS = Path("/proc/sys/net")
 _PIDFD_GETFD = 438
 _SO_MEMINFO, _MEMINFO = 55, "9I"
-_QUEUED = 11
+_MAX_QUEUED_MESSAGES = 11
 """Messages that a datagram socket queues, whoever sent them."""
-_MOST_NUMBERS = 4096
-_SHARED = re.compile(
+_MAX_DESCRIPTORS = 4096
+_SHARED_MAPPING = re.compile(
     r"^([0-9a-f]+)-([0-9a-f]+) \S*s \S+ \S+ (\d+) +/dev/zero \(deleted\)$", re.MULTILINE
 )
 
@@ -149,39 +151,41 @@ Sizes = dict[tuple[int, int], int]
 """Bytes by the id of a thing, which several processes may share."""
 
 
-def of_descriptors(process: int) -> Sizes:
+def descriptor_sizes(process: int) -> Sizes:
     """Return the bytes in the sockets, pipes and nameless files that the process has open."""
     sizes: Sizes = {}
     with suppress(OSError):
         watched = os.pidfd_open(process)
         try:
-            for number in _numbers(process):
-                with suppress(OSError), _copied(watched, number) as (copy, there):
-                    sizes[there.st_dev, there.st_ino] = _size(copy, there)
+            for number in _descriptor_numbers(process):
+                with suppress(OSError), _copied_descriptor(watched, number) as (copy, there):
+                    sizes[there.st_dev, there.st_ino] = _descriptor_size(copy, there)
                     if stat.S_ISSOCK(there.st_mode):
-                        sizes[-there.st_dev, there.st_ino] = _travelling(process, number)
+                        sizes[-there.st_dev, there.st_ino] = _in_flight_bytes(process, number)
         finally:
             os.close(watched)
     return sizes
 
 
-def of_mappings(process: int) -> Sizes:
+def shared_mapping_sizes(process: int) -> Sizes:
     """Return the sizes of the process's nameless shared mappings."""
     sizes: Sizes = {}
     with suppress(OSError):
-        for first, after, inode in _SHARED.findall(Path(f"/proc/{process}/maps").read_text()):
+        for first, after, inode in _SHARED_MAPPING.findall(
+            Path(f"/proc/{process}/maps").read_text()
+        ):
             key = (0, int(inode))
             sizes[key] = sizes.get(key, 0) + int(after, 16) - int(first, 16)
     return sizes
 
 
-def of_machine() -> int:
+def machine_shared_memory() -> int:
     """Return the bytes of all shared memory of the machine: a sandbox cannot have more."""
     found = re.search(r"^Shmem: +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
-def of_netlink(process: int) -> int:
+def namespace_netlink_bytes(process: int) -> int:
     """Return the bytes waiting in all netlink sockets of the process's network namespace."""
     try:
         lines = Path(f"/proc/{process}/net/netlink").read_text().splitlines()
@@ -192,10 +196,10 @@ def of_netlink(process: int) -> int:
     )
 
 
-def most_in_socket() -> int:
+def max_socket_bytes() -> int:
     """Return the most bytes that this machine lets wait in one socket, both ways."""
     asked = sum(2 * _sysctl(f"core/{way}mem_max") for way in "rw")
-    return max(SOCKET_BYTES, asked, sum(_sysctl(f"ipv4/tcp_{way}mem") for way in "rw"))
+    return max(USUAL_SOCKET_BYTES, asked, sum(_sysctl(f"ipv4/tcp_{way}mem") for way in "rw"))
 
 
 def _sysctl(name: str) -> int:
@@ -206,14 +210,14 @@ def _sysctl(name: str) -> int:
         return 0
 
 
-def _numbers(process: int) -> Iterator[int]:
+def _descriptor_numbers(process: int) -> Iterator[int]:
     try:
         yield from map(int, os.listdir(f"/proc/{process}/fd"))
     except PermissionError:  # it has made itself hard to look at
-        yield from range(_MOST_NUMBERS)
+        yield from range(_MAX_DESCRIPTORS)
 
 
-class _copied:  # noqa: N801  (used as a function)
+class _copied_descriptor:  # noqa: N801  (used as a function)
     """A descriptor of another process, copied while it is examined."""
 
     def __init__(self, process: int, number: int) -> None:
@@ -228,36 +232,36 @@ class _copied:  # noqa: N801  (used as a function)
         os.close(self._copy)
 
 
-def _size(copy: int, there: os.stat_result) -> int:
+def _descriptor_size(copy: int, there: os.stat_result) -> int:
     if stat.S_ISSOCK(there.st_mode):
-        return _of_socket(copy)
+        return _socket_size(copy)
     if stat.S_ISFIFO(there.st_mode):
-        return fcntl.fcntl(copy, fcntl.F_GETPIPE_SZ) if _waiting(copy) else 0
+        return fcntl.fcntl(copy, fcntl.F_GETPIPE_SZ) if _unread_bytes(copy) else 0
     is_nameless = stat.S_ISREG(there.st_mode) and not there.st_nlink
     return there.st_blocks * 512 if is_nameless else 0
 
 
-def _of_socket(copy: int) -> int:
+def _socket_size(copy: int) -> int:
     with socket.socket(fileno=os.dup(copy)) as asked:
         if asked.family == socket.AF_NETLINK:
-            return 0  # `of_netlink` has it
+            return 0  # `namespace_netlink_bytes` has it
         said = asked.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, struct.calcsize(_MEMINFO))
         received, _, sent, _, ahead, queued, _, backlog, _ = memoryview(said).cast("I")
         counted: int = received + max(sent, queued) + ahead + backlog
-        if asked.family != socket.AF_UNIX or not (waiting := _waiting(copy)):
+        if asked.family != socket.AF_UNIX or not (waiting := _unread_bytes(copy)):
             return counted
         # Only the sender is charged here, and it may be gone.
         if asked.type == socket.SOCK_STREAM:
             return max(counted, waiting)
-        return _QUEUED * SOCKET_BYTES // 2
+        return _MAX_QUEUED_MESSAGES * USUAL_SOCKET_BYTES // 2
 
 
-def _waiting(copy: int) -> int:
+def _unread_bytes(copy: int) -> int:
     return int.from_bytes(fcntl.ioctl(copy, termios.FIONREAD, bytes(4)), "little")
 
 
-def _travelling(process: int, number: int) -> int:
+def _in_flight_bytes(process: int, number: int) -> int:
     """Return the most that descriptors may hold which are waiting in a socket to be received."""
     text = Path(f"/proc/{process}/fdinfo/{number}").read_text()
     found = re.search(r"^scm_fds: *(\d+)", text, re.MULTILINE)
-    return int(found[1]) * SOCKET_BYTES if found else 0
+    return int(found[1]) * USUAL_SOCKET_BYTES if found else 0
