@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 
 from portal import roles
 from portal.models import User
-from quotas import setting
+from quotas import changes
 from quotas.effective import Effective
 from quotas.limits import effective_of
 
@@ -91,7 +91,7 @@ class LimitsView(APIView):
             raise PermissionDenied
         figures = _parse_limits(request.data)
         try:
-            setting.set_own_limits(user, figures)
+            changes.set_own_limits(user, figures)
         except Refused as refusal:
             raise ValidationError(refusal.message_dict) from None
         return Response(_serialize(user))

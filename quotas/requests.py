@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from portal.mail import outbox
 from portal.models import User
 
-from . import setting
+from . import changes
 from .admission import usage_by_user, usage_of_limit
 from .effective import format_day, format_limit
 from .fields import FIELDS
@@ -146,7 +146,7 @@ def grant(
             limit_request, LimitRequest.State.GRANTED, by, answer
         )  # first, so that nobody else can
         _require_valid_values(limit_request.user, limit_request.limit, value, until)
-        setting.validate_grant(by, limit_request.limit, value, until, [limit_request.user])
+        changes.validate_grant(by, limit_request.limit, value, until, [limit_request.user])
         given.full_clean()
         given.save(force_insert=True)
         LimitRequest.objects.filter(pk=limit_request.pk).update(grant=given)

@@ -1,6 +1,6 @@
 """Admin actions on the list of people: limits, grants, sign-out, disabling, CSV export.
 
-`asking` shows the confirmation page first; `portal.accounts.manage` and `quotas.setting` do the
+`asking` shows the confirmation page first; `portal.accounts.manage` and `quotas.changes` do the
 work.
 """
 
@@ -17,13 +17,13 @@ from django.utils.translation import gettext_lazy as lazy
 
 from portal import roles
 from portal.accounts import manage
-from portal.admin import asking
-from portal.admin.asking import PeopleAction
+from portal.admin import confirmation
 from portal.admin.columns import columns_by_user
+from portal.admin.confirmation import PeopleAction
 from portal.admin.forms import BulkGrantForm, BulkLimitsForm, DisableForm
 from portal.lib import streaming
 from portal.models import User
-from quotas import setting
+from quotas import changes
 from quotas.fields import FIELDS
 from quotas.models import Grant
 
@@ -53,11 +53,13 @@ def set_limits(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpR
             _("The figures hold for each of these people, over those of their groups."),
             _("They are in force at the next launch. What is running is left alone."),
         ],
-        act=lambda person, form: setting.set_own_limits(person, form.figures()),
+        act=lambda person, form: changes.set_own_limits(person, form.figures()),
         form=BulkLimitsForm,
         excluded=_("Only a superuser, or who may as much as they, changes these:"),
     )
-    return asking.run(site, request, deed, chosen, roles.changeable_by(staff_user(request), chosen))
+    return confirmation.run(
+        site, request, deed, chosen, roles.changeable_by(staff_user(request), chosen)
+    )
 
 
 @admin.action(permissions=["grant"], description=lazy("Grant more for a time"))
@@ -79,7 +81,7 @@ def grant(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRespon
         act=give,
         form=lambda data: BulkGrantForm(data, by=by, people=chosen),
     )
-    return asking.run(site, request, deed, chosen, chosen)
+    return confirmation.run(site, request, deed, chosen, chosen)
 
 
 @admin.action(permissions=["sign_out"], description=lazy("Sign out everywhere"))
@@ -96,7 +98,9 @@ def sign_out(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRes
         act=lambda person, _form: manage.sign_out(person),
         excluded=_("Only a superuser, or who may as much as they, signs these out:"),
     )
-    return asking.run(site, request, deed, chosen, roles.changeable_by(staff_user(request), chosen))
+    return confirmation.run(
+        site, request, deed, chosen, roles.changeable_by(staff_user(request), chosen)
+    )
 
 
 @admin.action(permissions=["disable"], description=lazy("Disable"))
@@ -120,7 +124,7 @@ def disable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResp
         form=DisableForm if may_stop else None,
         excluded=_("Left out are oneself, and who may more than oneself:"),
     )
-    return asking.run(site, request, deed, chosen, _others(request, chosen))
+    return confirmation.run(site, request, deed, chosen, _others(request, chosen))
 
 
 @admin.action(permissions=["disable"], description=lazy("Enable"))
@@ -134,7 +138,7 @@ def enable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRespo
         act=lambda person, _form: manage.enable(person),
         excluded=_("Left out are oneself, and who may more than oneself:"),
     )
-    return asking.run(site, request, deed, chosen, _others(request, chosen))
+    return confirmation.run(site, request, deed, chosen, _others(request, chosen))
 
 
 @admin.action(permissions=["view"], description=lazy("Export as CSV"))

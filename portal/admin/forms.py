@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from portal import roles
 from portal.models import User
-from quotas import setting
-from quotas.admin.figures import LimitsForm
+from quotas import changes
+from quotas.admin.limits_form import LimitsForm
 from quotas.fields import CHOICES, FIELDS
 from quotas.models import Grant
 
@@ -51,7 +51,7 @@ class BulkLimitsForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, field in FIELDS.items():
-            self.fields[name] = setting.form_field(name)
+            self.fields[name] = changes.form_field(name)
             self.fields[f"{name}_inherit"] = forms.BooleanField(
                 label=_("inherit again: %(limit)s") % {"limit": field.label}, required=False
             )
@@ -99,7 +99,7 @@ class BulkGrantForm(forms.ModelForm[Grant]):
         if {"limit", "value", "until"} <= data.keys():
             try:
                 figures = data["limit"], data["value"], data["until"]
-                setting.validate_grant(self.by, *figures, self.people)
+                changes.validate_grant(self.by, *figures, self.people)
             except ValidationError as error:
                 self.add_error(None, error)
         return data

@@ -21,8 +21,8 @@ from django.utils.translation import gettext_lazy as _
 from portal.admin.actions import staff_user
 from portal.models import User
 from portal.roles import ROLES, may_change_group
-from quotas.admin import figures
-from quotas.admin.figures import LimitsForm
+from quotas.admin import limits_form
+from quotas.admin.limits_form import LimitsForm
 from quotas.admission import Usage
 from quotas.effective import format_limit
 from quotas.fields import FIELDS
@@ -44,7 +44,9 @@ class LimitsMixin:
     ) -> HttpResponse:
         owner = context.get("original")
         if owner and request.user.has_perm("quotas.view_limitset"):
-            context["limits"] = figures.limit_rows(context["adminform"].form, owner, _usage(owner))
+            context["limits"] = limits_form.limit_rows(
+                context["adminform"].form, owner, _usage(owner)
+            )
         answer: HttpResponse = super().render_change_form(  # type: ignore[misc]
             request, context, *args, **kwargs
         )

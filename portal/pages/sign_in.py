@@ -28,7 +28,7 @@ from django.views.decorators.http import require_safe
 
 from portal.accounts import audit_actor, passwords
 from portal.accounts.oidc import flow, signins
-from portal.accounts.oidc.problems import AccountNotAllowed, ProviderRefused, UnverifiedResponse
+from portal.accounts.oidc.errors import AccountNotAllowed, ProviderRefused, UnverifiedResponse
 from portal.accounts.oidc.provider import Provider
 from portal.accounts.passwords import ChoosePasswordForm
 from portal.models import User

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portal import roles
 from portal.models import User
-from quotas import setting
+from quotas import changes
 from quotas.effective import format_limit
 from quotas.models import Grant
 
@@ -36,7 +36,7 @@ class GrantForm(forms.ModelForm[Grant]):
         if figures <= data.keys() and figures & set(self.changed_data):
             try:
                 people = [data["user"]] if data.get("user") else []
-                setting.validate_grant(self.by, data["limit"], data["value"], data["until"], people)
+                changes.validate_grant(self.by, data["limit"], data["value"], data["until"], people)
             except ValidationError as error:
                 self.add_error(None, error)
         return data

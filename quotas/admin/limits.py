@@ -14,9 +14,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
-from quotas import setting
-from quotas.admin import figures
-from quotas.admin.figures import LimitsForm
+from quotas import changes
+from quotas.admin import limits_form
+from quotas.admin.limits_form import LimitsForm
 from quotas.fields import FIELDS
 from quotas.models import LimitSet, SupportBounds
 
@@ -83,7 +83,7 @@ class SiteLimitsAdmin(SingletonAdmin[LimitSet]):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        context["limits"] = figures.limit_rows(context["adminform"].form, None)
+        context["limits"] = limits_form.limit_rows(context["adminform"].form, None)
         context["title"] = _("Limits for everybody")
         context["subtitle"] = None
         return super().render_change_form(request, context, *args, **kwargs)
@@ -119,7 +119,7 @@ class BoundsAdmin(SingletonAdmin[SupportBounds]):
 
     def initial_values(self) -> dict[str, Any]:
         """Return the default bounds."""
-        return dict(setting.default_bounds())
+        return dict(changes.default_bounds())
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

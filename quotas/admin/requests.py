@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portal.models import User
-from quotas import requests, setting
+from quotas import changes, requests
 from quotas.admission import usage_by_user, usage_of_limit
 from quotas.effective import Effective, describe_source, format_day, format_limit, format_number
 from quotas.limits import effective_of_many
@@ -245,7 +245,7 @@ def _staff_user(request: HttpRequest) -> User:
 def _grant_errors(by: User, limit_request: LimitRequest) -> list[str]:
     """Return why this person may not grant the request as asked."""
     try:
-        setting.validate_grant(
+        changes.validate_grant(
             by, limit_request.limit, limit_request.value, limit_request.until, [limit_request.user]
         )
     except ValidationError as error:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessions.backends.local import launch, owners, toolbox
+from sessions.backends.local import keeper_processes, owners, toolbox
 from sessions.backends.local.keeper import cgroups
 from sessions.backends.local.keeper.removal import remove_stepwise
 from tests import scratch
@@ -95,8 +95,8 @@ def run(
             "toolbox": str(top / "toolbox"), "uid": STRANGER if is_root else _ordinary(),
             "group": group, "memory": memory, "namespaces": namespaces,
         }  # fmt: skip
-        words = [sys.executable, "-I", "-S", "-c", _KEEPER, str(launch.HERE)]
-        words += [str(launch.HERE.parents[2]), json.dumps(given)]
+        words = [sys.executable, "-I", "-S", "-c", _KEEPER, str(keeper_processes.HERE)]
+        words += [str(keeper_processes.HERE.parents[2]), json.dumps(given)]
         done = subprocess.run(
             words, capture_output=True, text=True, errors="replace", timeout=50,
             env={"PATH": os.environ["PATH"], "PORTAL_ADMIN_PASSWORD": SECRET},

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.backends.local import LocalBackend, launch, owners
+from sessions.backends.local import LocalBackend, keeper_processes, owners
 from sessions.backends.local.keeper import status
 from sessions.backends.local.keeper.jobs import Bounds, BuildJob, Site
 from sessions.errors import InternalError
@@ -27,7 +27,7 @@ SECRET = "no key at all, but secret: 0b8f1c2e"
 @contextmanager
 def forked_by(door: socket.socket) -> Iterator[subprocess.Popen[bytes]]:
     server = subprocess.Popen(
-        launch.fork_server_command(door), pass_fds=[door.fileno()], start_new_session=True
+        keeper_processes.fork_server_command(door), pass_fds=[door.fileno()], start_new_session=True
     )
     try:
         yield server
@@ -38,13 +38,13 @@ def forked_by(door: socket.socket) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def doors(monkeypatch) -> Iterator[tuple[socket.socket, socket.socket]]:
-    launch.fork_server_client.cache_clear()
-    with launch.fork_server_sockets() as (inner, outer):
-        monkeypatch.setenv(launch.FORK_SERVER_VARIABLE, str(os.dup(outer.fileno())))
+    keeper_processes.fork_server_client.cache_clear()
+    with keeper_processes.fork_server_sockets() as (inner, outer):
+        monkeypatch.setenv(keeper_processes.FORK_SERVER_VARIABLE, str(os.dup(outer.fileno())))
         yield inner, outer
-        if mine := launch.fork_server_client():
+        if mine := keeper_processes.fork_server_client():
             mine.close()
-    launch.fork_server_client.cache_clear()
+    keeper_processes.fork_server_client.cache_clear()
 
 
 @pytest.fixture
@@ -108,13 +108,16 @@ def test_what_keeps_it_from_starting_is_told(server, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "lock").symlink_to(tmp_path / "nowhere" / "lock")
     with pytest.raises(InternalError, match="FileNotFoundError"):
-        launch.start(folder, owners.builder_uid(), job(tmp_path))
+        keeper_processes.start(folder, owners.builder_uid(), job(tmp_path))
     assert server.poll() is None
 
 
 def test_a_key_is_handed_on_and_not_kept(server, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    code, said = launch.request_start(tmp_path / "run", os.geteuid(), SECRET) or (None, "")
+    code, said = keeper_processes.request_start(tmp_path / "run", os.geteuid(), SECRET) or (
+        None,
+        "",
+    )
     assert (code, said) == (0, "")
     with open(f"/proc/{server.pid}/maps") as maps, open(f"/proc/{server.pid}/mem", "rb") as memory:
         for line in maps:
@@ -131,7 +134,7 @@ def test_without_an_answer_keepers_start_by_themselves(
     os.kill(server.pid, number)
     wanted = inside.start("")
     assert settled(inside.backend, wanted).state == "ready"
-    assert launch.is_frozen(doors[1])
+    assert keeper_processes.is_frozen(doors[1])
     removed(inside.backend, wanted.id)
 
 
@@ -151,9 +154,9 @@ def test_whoever_gave_up_gets_no_keeper_later(server, doors, impatient, tmp_path
     a second run."""
     os.kill(server.pid, signal.SIGSTOP)
     (tmp_path / "run").mkdir()
-    assert launch.request_start(tmp_path / "run", os.geteuid(), "") is None
+    assert keeper_processes.request_start(tmp_path / "run", os.geteuid(), "") is None
     os.kill(server.pid, signal.SIGCONT)
-    until(lambda: not launch.is_frozen(doors[1]), 10)
+    until(lambda: not keeper_processes.is_frozen(doors[1]), 10)
     time.sleep(0.3)
     assert not any((tmp_path / "run").iterdir())
 
@@ -163,7 +166,7 @@ def test_who_asks_while_another_keeper_works_gets_none(server, inside: Inside) -
     settled(inside.backend, wanted)
     folder = inside.backend.folders.keeper("server", wanted.id)
     first = keeper(inside.backend, wanted.id)
-    assert launch.request_start(folder, os.geteuid(), "") == (0, "")
+    assert keeper_processes.request_start(folder, os.geteuid(), "") == (0, "")
     assert keeper(inside.backend, wanted.id) == first
     assert status.is_locked(folder / "lock")
     removed(inside.backend, wanted.id)
@@ -173,12 +176,12 @@ def test_nonsense_does_not_end_it(server, doors, tmp_path: Path) -> None:
     for nonsense in (b"x", b"\xff\xff", b"-1 /nowhere"):
         doors[1].send(nonsense)
     (tmp_path / "run").mkdir()
-    assert launch.request_start(tmp_path / "run", os.geteuid(), "") == (0, "")
+    assert keeper_processes.request_start(tmp_path / "run", os.geteuid(), "") == (0, "")
     assert server.poll() is None
 
 
 def test_it_ends_when_nobody_can_ask_any_more() -> None:
-    with launch.fork_server_sockets() as (inner, outer), forked_by(inner) as server:
+    with keeper_processes.fork_server_sockets() as (inner, outer), forked_by(inner) as server:
         outer.close()
         inner.close()
         assert server.wait(10) == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sessions import outages
-from sessions.backends.local import health, launch, reports
+from sessions.backends.local import health, keeper_processes, reports
 from sessions.backends.local.folders import Folders
 from sessions.backends.local.keeper import bounds, files, jobs, status
 from sessions.backends.local.keeper.log import FILE, Log
@@ -99,7 +99,7 @@ def test_who_is_told_to_end_on_such_a_disk_is_told_all_the_same(disk: TightDisk)
     folder = disk.seen / "server-1"
     folder.mkdir()
     disk.let_write(write=False)
-    launch.request_stop(folder, launch.CANCEL)
+    keeper_processes.request_stop(folder, keeper_processes.CANCEL)
     disk.let_write(write=True)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sessions.backends import BuildSpec
-from sessions.backends.local import LocalBackend, environments, launch
+from sessions.backends.local import LocalBackend, environments, keeper_processes
 from sessions.backends.local.keeper import files, jobs, status
 from sessions.backends.local.orphans import sweep
 from sessions.lifecycle import observations, steps
@@ -37,7 +37,7 @@ def kill(backend: LocalBackend, kind: str, number: int) -> None:
 def forget_how_it_ended(backend: LocalBackend, spec: BuildSpec) -> None:
     """Make it look as if the keeper had been killed before it could write its last status."""
     folder = backend.folders.keeper("build", spec.id)
-    until(lambda: not launch.is_alive(folder))
+    until(lambda: not keeper_processes.is_alive(folder))
     there = status.read(folder)
     status.write(folder, status.Status(pid=there.pid, started=there.started))
 

@@ -9,7 +9,7 @@ import pytest
 from sessions.backends import BuildSpec
 from sessions.backends.local.folders import Folders, parse_run_folder
 from sessions.backends.local.keeper.jobs import Site
-from sessions.backends.local.orders import build_job, sandbox_site
+from sessions.backends.local.keeper_jobs import build_job, sandbox_site
 from sessions.errors import InternalError
 
 FOLDERS = Folders(Path("/data"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.backends.local import launch, owners, removal
+from sessions.backends.local import keeper_processes, owners, removal
 from sessions.backends.local.folders import Folders
 from sessions.backends.local.keeper.removal import ENTRIES_PER_PAUSE, TRASH, remove_stepwise
 from tests import scratch
@@ -99,7 +99,7 @@ def test_what_forbids_its_own_removal_is_removed_for_an_ordinary_user_too():
             os.chown(path, ORDINARY, ORDINARY)
         if path.is_dir() and path not in {place, place / TRASH}:
             path.chmod(0)
-    words = launch.keeper_command("removal", str(place))
+    words = keeper_processes.keeper_command("removal", str(place))
     subprocess.run(words, check=True, **owners.as_user(ORDINARY))
     assert os.listdir(place) == []
     place.rmdir()
@@ -123,12 +123,12 @@ def folders(tmp_path: Path) -> Iterator[Folders]:
     folders = Folders(tmp_path)
     ended = folders.keeper("server", 7)
     ended.mkdir(parents=True)
-    (ended / launch.REMOVE).touch()
+    (ended / keeper_processes.REMOVE).touch()
     wide(ended / "io", MANY)
     yield folders
     until(lambda: os.listdir(folders.run) == [], 20)
 
 
 def test_watch_does_not_wait_for_what_a_notebook_left_in_its_folder(folders: Folders):
-    assert list(launch.list_keepers(folders.run, "server")) == []
+    assert list(keeper_processes.list_keepers(folders.run, "server")) == []
     assert os.listdir(folders.run) == [TRASH]  # so it has not waited

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.backends.local import launch, owners
+from sessions.backends.local import keeper_processes, owners
 from sessions.backends.local.keeper import status
 from sessions.backends.local.keeper.files import remove
 from tests import scratch
@@ -102,7 +102,12 @@ def test_a_sandbox_hands_on_nothing_even_where_its_keeper_has_it(backend) -> Non
     uid = os.geteuid() or 65_533
     served = owners.make_folder(backend.folders.root / "served", uid, 0o700)
     words = [sys.executable, "-I", "-S", "-c", RUN_WITH_SECRET]
-    words += [str(launch.HERE), str(launch.HERE.parents[2]), str(toolbox), str(served)]
+    words += [
+        str(keeper_processes.HERE),
+        str(keeper_processes.HERE.parents[2]),
+        str(toolbox),
+        str(served),
+    ]
     with socket.socket(socket.AF_UNIX) as way_out:
         way_out.bind(str(served / "net"))
         os.chown(served / "net", uid, uid)

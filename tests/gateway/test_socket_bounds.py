@@ -206,7 +206,7 @@ def test_a_visitor_who_sleeps_is_waited_for(browser, no_goodbyes, monkeypatch):
 def test_too_many_who_wait_cost_the_one_with_the_most_of_them(browser, monkeypatch):
     """Each that waits holds half a megabyte, so their number bounds the process's memory."""
     assert connections.MAX_BLOCKED * connections.MAX_BUFFERED_BYTES <= 128 * 1024 * 1024
-    monkeypatch.setattr(connections, "MAX_HELD", 2)
+    monkeypatch.setattr(connections, "MAX_BLOCKED", 2)
     data = Frame(Kind.BINARY, b"x" * 100_000).serialize(mask=False) * 10
     with sending(lambda: data, 400_000_000), ExitStack() as ends:
         visitors = [ends.enter_context(raw_socket(browser)) for _each in range(3)]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sessions.backends.kubernetes.homes import folders, helper, program, settle
+from sessions.backends.kubernetes.homes import folders, helper, prepare, program
 from sessions.repofiles.merge import MergeFailed, merge
 from tests.tightdisk import tight_disk
 
@@ -49,7 +49,7 @@ def merging(source: str, target: str, record: str, commit: str) -> dict[str, Any
 
 
 def settled(image: Path, volume: Path, name: str = NAME, commit: str = COMMIT) -> dict[str, Any]:
-    return settle.prepare_home(name, commit, merging, str(image), str(volume))
+    return prepare.prepare_home(name, commit, merging, str(image), str(volume))
 
 
 def home(volume: Path, name: str = NAME) -> Path:
@@ -137,7 +137,7 @@ def test_the_images_working_folder_is_there_where_it_is_one_of_the_project(
     volume, working, is_made
 ):
     folder = folders.open_path(str(volume), ("project",), make=True)
-    settle.ensure_working_folder(folder, "/home/jovyan", working.format("/home/jovyan"))
+    prepare.ensure_working_folder(folder, "/home/jovyan", working.format("/home/jovyan"))
     os.close(folder)
     assert (volume / "project/notes/deep").is_dir() == is_made
 
@@ -145,7 +145,7 @@ def test_the_images_working_folder_is_there_where_it_is_one_of_the_project(
 def test_a_working_folder_that_is_a_link_of_the_persons_is_left_to_them(volume):
     folder = folders.open_path(str(volume), ("project",), make=True)
     (volume / "project/work").symlink_to(volume / "thesis")
-    settle.ensure_working_folder(folder, "/home/jovyan", "/home/jovyan/notes/deep")
+    prepare.ensure_working_folder(folder, "/home/jovyan", "/home/jovyan/notes/deep")
     os.close(folder)
     assert os.listdir(volume / "thesis") == ["chapter.txt"]
 
@@ -165,10 +165,10 @@ def failing(code: str) -> Any:
 def test_a_first_fill_that_fails_says_why_and_a_merge_that_fails_leaves_the_old_files(
     image, volume, code, said
 ):
-    first = settle.prepare_home(NAME, COMMIT, failing(code), str(image), str(volume))
+    first = prepare.prepare_home(NAME, COMMIT, failing(code), str(image), str(volume))
     assert (first["code"], first["why"]) == (said, "Why.")
     settled(image, volume)
-    again = settle.prepare_home(NAME, "f00d" * 10, failing(code), str(image), str(volume))
+    again = prepare.prepare_home(NAME, "f00d" * 10, failing(code), str(image), str(volume))
     assert (again["left"], "code" in again) == (said, False)
 
 
@@ -186,18 +186,18 @@ def test_a_volume_that_cannot_be_used_says_why(image, volume, number, said):
     def fails(*_words: str) -> dict[str, Any]:
         raise OSError(number, os.strerror(number))
 
-    told = settle.prepare_home(NAME, COMMIT, fails, str(image), str(volume))
+    told = prepare.prepare_home(NAME, COMMIT, fails, str(image), str(volume))
     assert told == {"code": said, "why": f"[Errno {number}] {os.strerror(number)}"}
 
 
 def test_last_words_are_short_enough_for_the_cluster_to_keep():
     names = [["n" * 200, "m" * 200] for _each in range(20)]
     told = {"merge": {"state": "merged", "conflicts": 20, "conflict_names": names}, "size": 5}
-    short = json.loads(settle.bounded_json(told))
-    assert len(json.dumps(short)) <= settle.MAX_MESSAGE_BYTES
+    short = json.loads(prepare.bounded_json(told))
+    assert len(json.dumps(short)) <= prepare.MAX_MESSAGE_BYTES
     assert (short["merge"]["conflicts"], short["size"]) == (20, 5)
     assert 0 < len(short["merge"]["conflict_names"]) < 20
-    assert json.loads(settle.bounded_json({"why": "x" * 9000})) == {"size": None}
+    assert json.loads(prepare.bounded_json({"why": "x" * 9000})) == {"size": None}
 
 
 def run(volume: Path, task: str, name: str = NAME) -> dict[str, Any]:

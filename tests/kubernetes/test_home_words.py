@@ -10,7 +10,7 @@ import pytest
 
 from sessions.backends import FilesReport
 from sessions.backends.kubernetes import problems
-from sessions.backends.kubernetes.homes import errands
+from sessions.backends.kubernetes.homes import helper_pods
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MERGE = {"state": "merged", "commit": "c0ffee1234", "updated": 1}
@@ -57,16 +57,18 @@ def test_a_container_that_ran_out_of_memory_says_so():
 
 
 def test_what_became_of_the_files_is_known_once_they_are_ready():
-    report = errands.files_report_of(pod({"merge": MERGE, "size": 5_000}))
+    report = helper_pods.files_report_of(pod({"merge": MERGE, "size": 5_000}))
     said = "Your files follow the repository to commit c0ffee1: 1 updated."
     assert report == FilesReport(said, 5_000)
 
 
 def test_a_merge_that_could_not_be_done_is_said():
-    full = errands.files_report_of(pod({"left": "spawn.volume-full", "why": "x", "size": 5}))
+    full = helper_pods.files_report_of(pod({"left": "spawn.volume-full", "why": "x", "size": 5}))
     assert full
     assert full.message.startswith("Your volume is full, so what is new in the repository")
-    other = errands.files_report_of(pod({"left": "spawn.home-failed", "why": "EIO", "size": None}))
+    other = helper_pods.files_report_of(
+        pod({"left": "spawn.home-failed", "why": "EIO", "size": None})
+    )
     assert other == FilesReport(
         "What is new in the repository was not brought in, your files are as they were: EIO It is "
         "tried again at the next start."
@@ -79,18 +81,18 @@ def test_a_merge_that_could_not_be_done_is_said():
     ids=str,
 )
 def test_nonsense_is_nothing(said):
-    assert errands.files_report_of(pod(said)) == FilesReport()
+    assert helper_pods.files_report_of(pod(said)) == FilesReport()
 
 
 def test_a_pod_that_says_nothing_of_files_has_no_report():
-    assert errands.files_report_of(pod({"size": 5}, name="owner")) is None
-    assert errands.files_report_of({}) is None
+    assert helper_pods.files_report_of(pod({"size": 5}, name="owner")) is None
+    assert helper_pods.files_report_of({}) is None
 
 
 def filling(seconds: float, name: str = "bindery-files") -> tuple[str, str] | None:
     begun = (NOW - timedelta(seconds=seconds)).isoformat()
     running = {"name": name, "state": {"running": {"startedAt": begun}}}
-    return errands.filling_status({"status": {"initContainerStatuses": [running]}}, NOW)
+    return helper_pods.filling_status({"status": {"initContainerStatuses": [running]}}, NOW)
 
 
 def test_filling_that_takes_a_while_is_said():
@@ -110,9 +112,9 @@ def test_filling_that_takes_a_while_is_said():
     ],
 )
 def test_a_helper_that_says_nothing_that_can_be_read_has_failed(said, found):
-    assert errands.helper_result(pod(said, name="helper")) == found
+    assert helper_pods.helper_result(pod(said, name="helper")) == found
 
 
 def test_a_helper_that_ran_out_of_time_has_failed():
     ended = {"status": {"phase": "Failed", "message": "active longer than specified deadline"}}
-    assert errands.helper_result(ended)["code"] == "home.failed"
+    assert helper_pods.helper_result(ended)["code"] == "home.failed"

@@ -18,7 +18,7 @@ from keys.models import Token
 from portal import roles
 from portal.accounts import manage
 from portal.models import Announcement, User
-from quotas import setting
+from quotas import changes
 from quotas.limits import defaults, limits_of
 from quotas.models import Grant, LimitSet
 from sessions import lifecycle
@@ -76,8 +76,8 @@ def test_the_page_tells_the_whole_story(as_vera, ada, backend):
 def test_each_limit_stands_side_by_side_with_where_it_comes_from(as_stan, ada, backend):
     physics = Group.objects.create(name="physics")
     ada.groups.add(physics)
-    setting.set_own_limits(physics, {"running": 3})
-    setting.set_own_limits(ada, {"projects": 8})
+    changes.set_own_limits(physics, {"running": 3})
+    changes.set_own_limits(ada, {"projects": 8})
     project_in(ProjectState.READY, ada)
     rows = {row.field.name: row for row in as_stan.get(page_of(ada)).context["limits"]}
     assert (rows["projects"].found.own, rows["projects"].found.inherited) == (8, 5)
@@ -89,7 +89,7 @@ def test_each_limit_stands_side_by_side_with_where_it_comes_from(as_stan, ada, b
 
 def test_use_above_a_limit_that_was_lowered_is_said(as_stan, ada, backend):
     project_in(ProjectState.READY, ada)
-    setting.set_own_limits(ada, {"running": 0})
+    changes.set_own_limits(ada, {"running": 0})
     assert "more than allowed now" in text_of(as_stan.get(page_of(ada)))
 
 
@@ -105,7 +105,7 @@ def test_an_operator_sets_a_limit_and_the_next_launch_sees_it(as_stan, stan, ada
 
 
 def test_an_emptied_field_is_inherited_again(as_stan, ada):
-    setting.set_own_limits(ada, {"projects": 8, "running": 2})
+    changes.set_own_limits(ada, {"projects": 8, "running": 2})
     save(as_stan, ada, limit_projects="")
     assert (limits_of(ada).projects, limits_of(ada).running) == (5, 2)
 
@@ -212,7 +212,7 @@ def test_an_action_says_first_what_will_happen_and_does_nothing_yet(as_stan, ada
 
 
 def test_limits_are_set_for_many_and_what_is_empty_is_left_alone(as_stan, stan, ada, bob):
-    setting.set_own_limits(ada, {"running": 2, "builds": 9})
+    changes.set_own_limits(ada, {"running": 2, "builds": 9})
     fields = {"projects": "12", "running_inherit": "on", "confirmed": "yes"}
     assert act(as_stan, "set_limits", ada, bob, **fields).status_code == 302
     for user in (ada, bob):
@@ -296,7 +296,7 @@ def test_an_action_that_one_may_not_do_is_not_there(as_sue, as_vera, ada):
 
 # --- The list ---
 def test_the_list_shows_what_is_set_and_what_is_granted(as_vera, ada):
-    setting.set_own_limits(ada, {"projects": 8})
+    changes.set_own_limits(ada, {"projects": 8})
     until = timezone.localdate()
     Grant.objects.create(user=ada, limit="max_gpu", value=3, until=until, reason="course")
     text = text_of(as_vera.get(LIST))
@@ -320,7 +320,7 @@ def test_the_list_shows_what_is_set_and_what_is_granted(as_vera, ada):
     ],
 )
 def test_the_list_is_narrowed(as_vera, vera, ada, bob, root, query, found):
-    setting.set_own_limits(ada, {"projects": 8})
+    changes.set_own_limits(ada, {"projects": 8})
     Grant.objects.create(user=bob, limit="builds", value=3, until=timezone.localdate())
     User.objects.filter(pk=bob.pk).update(is_active=False)
     rows = as_vera.get(f"{LIST}?{query}").context["cl"].result_list
@@ -338,8 +338,8 @@ def test_a_list_asks_no_more_with_more_rows(as_stan, backend, path):
             group = Group.objects.create(name=f"group {number}")
             user.groups.add(group)
             Announcement.objects.create(text=f"It is {number}.")
-            setting.set_own_limits(user, {"projects": 5})
-            setting.set_own_limits(group, {"running": 5})
+            changes.set_own_limits(user, {"projects": 5})
+            changes.set_own_limits(group, {"running": 5})
             Grant.objects.create(user=user, limit="builds", value=9, until=timezone.localdate())
             Token.objects.issue(user, "laptop")
             project_in(ProjectState.READY, user)

@@ -249,7 +249,7 @@ def test_a_restore_that_broke_off_is_begun_again(data, tmp_path, settings, ada, 
             raise OSError(5, "Input/output error")
         real(grown, target)
 
-    monkeypatch.setattr(swap, "put", breaking)
+    monkeypatch.setattr(swap, "move_into_place", breaking)
     with pytest.raises(CommandError, match="broken off"):
         call_command("restore", tmp_path / "kept", "--force")
     monkeypatch.undo()

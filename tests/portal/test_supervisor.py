@@ -175,8 +175,8 @@ def test_a_part_that_does_not_end_is_killed(program, notes, tended):
 def test_a_part_that_is_alive_but_does_nothing_is_started_again(
     program, notes, tended, monkeypatch
 ):
-    monkeypatch.setattr(supervisor, "LIVED_WELL", 0.1)
-    monkeypatch.setattr(supervisor, "LOOK_INTERVAL", 0.1)
+    monkeypatch.setattr(supervisor, "STABLE_AFTER", 0.1)
+    monkeypatch.setattr(supervisor, "CHECK_INTERVAL", 0.1)
     part = tended(
         ManagedProcess("part", program(IDLE), is_stalled=lambda: len(notes.pids("leader")) == 1)
     )

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.xdist_group("loaded")
 
 NOBODYS = {"redis", "psycopg", "kubernetes", "django_stubs_ext"}
 """Modules that no process needs on one machine with SQLite."""
-PROVIDERS = {"portal.accounts.oidc.calls"}
+PROVIDERS = {"portal.accounts.oidc.client"}
 PAGES = {"portal.urls", "portal.admin", "sessions.api.views", "rest_framework.views"}
 
 PROCESSES = {

@@ -17,7 +17,7 @@ from keys import keypairs
 from keys.models import KnownHost, Token
 from keys.sealing import seal
 from portal.models import Letter, SignIn, User
-from quotas import requests, setting
+from quotas import changes, requests
 from quotas.models import Grant
 from sessions import lifecycle
 from sessions.backends import LogLines
@@ -36,7 +36,7 @@ def fill(user: User, by: User, *, state: ProjectState = ProjectState.READY) -> P
     else."""
     _name(user)
     with set_actor(by):
-        setting.set_own_limits(user, {"projects": 20})
+        changes.set_own_limits(user, {"projects": 20})
         until = timezone.localdate() + timedelta(days=9)
         Grant.objects.create(
             user=user, limit="running", value=90, until=until, reason="Her thesis.", given_by=by

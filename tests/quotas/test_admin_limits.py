@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 
-from quotas import setting
+from quotas import changes
 from quotas.limits import limits_of
 from quotas.models import Grant, LimitSet, SupportBounds
 from tests.portal.adminpages import filled_in
@@ -46,7 +46,7 @@ def bounded(db) -> SupportBounds:
 
 # --- The site ---
 def test_the_list_of_limits_is_the_one_row_of_the_site(as_stan, ada):
-    setting.set_own_limits(ada, {"projects": 9})
+    changes.set_own_limits(ada, {"projects": 9})
     for _time in range(2):
         page = as_stan.get(SITE, follow=True)
         assert "Limits for everybody" in page.content.decode()
@@ -55,7 +55,7 @@ def test_the_list_of_limits_is_the_one_row_of_the_site(as_stan, ada):
 
 
 def test_a_persons_limits_are_not_set_past_their_page(as_stan, ada):
-    setting.set_own_limits(ada, {"projects": 9})
+    changes.set_own_limits(ada, {"projects": 9})
     answer = as_stan.post(f"{SITE}{ada.limit_set.pk}/change/", {"limit_projects": "50"})
     assert answer.status_code == 302
     assert limits_of(ada).projects == 9
@@ -78,7 +78,7 @@ def test_an_empty_field_shows_what_it_inherits(as_stan):
 
 
 def test_a_group_has_limits_on_its_page_and_shows_what_it_inherits(as_stan, ada):
-    setting.set_own_limits(None, {"projects": 7})
+    changes.set_own_limits(None, {"projects": 7})
     physics = Group.objects.create(name="physics")
     ada.groups.add(physics)
     address = f"/admin/auth/group/{physics.pk}/change/"
@@ -185,21 +185,21 @@ def test_a_grant_stays_with_its_person(as_stan, ada, bob):
 
 # --- The rule ---
 def test_the_bounds_count_from_today_to_the_last_day(sue, bounded):
-    setting.validate_grant(sue, "max_cpu", 4.5, day(30))
-    setting.validate_grant(sue, "projects", 10, day(0))
+    changes.validate_grant(sue, "max_cpu", 4.5, day(30))
+    changes.validate_grant(sue, "projects", 10, day(0))
     with pytest.raises(ValidationError) as refusal:
-        setting.validate_grant(sue, "max_cpu", 4.6, day(31))
+        changes.validate_grant(sue, "max_cpu", 4.6, day(31))
     assert set(refusal.value.message_dict) == {"value", "until"}
 
 
 @pytest.mark.parametrize("who", ["ada", "vera"])
 def test_whoever_is_not_free_of_them_is_bound_by_them(who, request, bounded):
     with pytest.raises(ValidationError):
-        setting.validate_grant(request.getfixturevalue(who), "projects", 11, day(1))
+        changes.validate_grant(request.getfixturevalue(who), "projects", 11, day(1))
 
 
 def test_a_superuser_is_bound_by_nothing(root):
-    setting.validate_grant(root, "projects", 999, day(3000))
+    changes.validate_grant(root, "projects", 999, day(3000))
 
 
 def test_support_grants_nothing_to_themselves(as_sue, sue, bounded):

@@ -7,7 +7,7 @@ from auditlog.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 
-from quotas import setting
+from quotas import changes
 from quotas.fields import FIELDS
 from quotas.limits import defaults, limits_of
 from quotas.models import Grant, LimitSet
@@ -23,7 +23,7 @@ def patch(client: Client, data, address: str = ADDRESS):
 
 
 def test_staff_read_each_limit_with_its_source(ada, vera):
-    setting.set_own_limits(ada, {"projects": 8})
+    changes.set_own_limits(ada, {"projects": 8})
     today = timezone.localdate()
     Grant.objects.create(user=ada, limit="running", value=90, until=today)
     answer = with_token(vera).get(ADDRESS)
@@ -47,7 +47,7 @@ def test_staff_read_each_limit_with_its_source(ada, vera):
 
 
 def test_operators_set_some_and_the_others_stay(ada, stan):
-    setting.set_own_limits(ada, {"projects": 8, "running": 2})
+    changes.set_own_limits(ada, {"projects": 8, "running": 2})
     answer = patch(with_token(stan), {"projects": None, "max_cpu": 2.5})
     assert answer.status_code == 200
     assert answer.json()["limits"]["max_cpu"]["own"] == 2.5
@@ -56,7 +56,7 @@ def test_operators_set_some_and_the_others_stay(ada, stan):
 
 @pytest.mark.parametrize("way", ["token", "browser"])
 def test_who_changed_what_from_what_to_what_is_kept(ada, stan, as_stan, way):
-    setting.set_own_limits(ada, {"projects": 8})
+    changes.set_own_limits(ada, {"projects": 8})
     patch(with_token(stan) if way == "token" else as_stan, {"projects": 9, "max_cpu": 4})
     entry = LogEntry.objects.get_for_object(LimitSet.objects.get()).latest()
     assert entry.actor == stan
@@ -67,7 +67,7 @@ def test_who_changed_what_from_what_to_what_is_kept(ada, stan, as_stan, way):
 
 def test_the_next_change_in_the_same_process_is_not_recorded_as_the_last_ones(ada, stan):
     patch(with_token(stan), {"projects": 9})
-    setting.set_own_limits(ada, {"projects": 10})
+    changes.set_own_limits(ada, {"projects": 10})
     assert LogEntry.objects.get_for_object(LimitSet.objects.get()).latest().actor is None
 
 

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from quotas import setting
+from quotas import changes
 from quotas.effective import Source
 from quotas.fields import FIELDS
 from quotas.limits import defaults, effective_of, effective_of_many, limits_of
@@ -35,7 +35,7 @@ def at(monkeypatch, settings):
 
 def group(name: str, **figures: float) -> Group:
     made = Group.objects.create(name=name)
-    setting.set_own_limits(made, figures)
+    changes.set_own_limits(made, figures)
     return made
 
 
@@ -47,15 +47,15 @@ def test_where_nothing_is_set_the_portals_defaults_hold(ada):
 
 
 def test_what_is_set_nearer_wins_and_what_is_not_set_is_inherited(ada):
-    setting.set_own_limits(None, {"projects": 7, "running": 3})
+    changes.set_own_limits(None, {"projects": 7, "running": 3})
     assert effective_of(ada)["projects"].source == Source.SITE
     ada.groups.add(group("physics", projects=9))
     assert (limits_of(ada).projects, limits_of(ada).running) == (9, 3)
     assert effective_of(ada)["projects"].group == "physics"
-    setting.set_own_limits(ada, {"projects": 2})
+    changes.set_own_limits(ada, {"projects": 2})
     own = effective_of(ada)["projects"]
     assert (own.value, own.source, own.inherited, own.own) == (2, Source.PERSON, 9, 2)
-    setting.set_own_limits(ada, {"projects": None})
+    changes.set_own_limits(ada, {"projects": None})
     assert limits_of(ada).projects == 9
 
 
@@ -66,20 +66,20 @@ def test_of_several_groups_the_most_generous_counts_figure_by_figure(ada):
 
 
 def test_a_group_may_have_less_than_the_site(ada):
-    setting.set_own_limits(None, {"projects": 7})
+    changes.set_own_limits(None, {"projects": 7})
     ada.groups.add(group("guests", projects=0))
     assert limits_of(ada).projects == 0
 
 
 def test_the_limits_of_others_are_theirs_alone(ada, bob):
-    setting.set_own_limits(ada, {"projects": 1})
+    changes.set_own_limits(ada, {"projects": 1})
     Grant.objects.create(user=ada, limit="running", value=50, until=timezone.localdate())
     assert {name: each.value for name, each in effective_of(bob).items()} == defaults()
 
 
 def test_a_grant_raises_and_never_lowers(ada):
     today = timezone.localdate()
-    setting.set_own_limits(ada, {"projects": 8})
+    changes.set_own_limits(ada, {"projects": 8})
     Grant.objects.create(user=ada, limit="projects", value=6, until=today)
     assert effective_of(ada)["projects"].source == Source.PERSON
     Grant.objects.create(user=ada, limit="projects", value=20, until=today)
@@ -98,15 +98,15 @@ def test_a_grant_holds_to_the_end_of_its_last_day_in_the_portals_time_zone(ada, 
 
 def test_a_limit_that_is_changed_is_in_force_at_the_next_launch(ada, backend):
     lifecycle.launch(ada, "github.com/ada/flowers")
-    setting.set_own_limits(ada, {"projects": 1})
+    changes.set_own_limits(ada, {"projects": 1})
     with pytest.raises(QuotaExceeded):
         lifecycle.launch(ada, "github.com/ada/flowers")
-    setting.set_own_limits(ada, {"projects": 2})
+    changes.set_own_limits(ada, {"projects": 2})
     lifecycle.launch(ada, "github.com/ada/flowers")
 
 
 def test_a_launch_sees_that_a_grant_has_ended(ada, backend, at):
-    setting.set_own_limits(ada, {"projects": 0})
+    changes.set_own_limits(ada, {"projects": 0})
     Grant.objects.create(user=ada, limit="projects", value=2, until=date(2030, 5, 1))
     at("2030-05-01 20:00")
     lifecycle.launch(ada, "github.com/ada/flowers")
@@ -118,13 +118,13 @@ def test_a_launch_sees_that_a_grant_has_ended(ada, backend, at):
 @pytest.mark.parametrize("value", [-1, "a", 1_000_001, float("nan"), float("inf"), 1.5])
 def test_a_figure_that_cannot_be_is_refused_and_nothing_is_changed(ada, value):
     with pytest.raises(ValidationError) as refusal:
-        setting.set_own_limits(ada, {"running": 2, "projects": value})
+        changes.set_own_limits(ada, {"running": 2, "projects": value})
     assert list(refusal.value.message_dict) == ["projects"]
     assert not LimitSet.objects.exists()
 
 
 def test_inheriting_again_what_was_never_set_leaves_no_row(ada):
-    setting.set_own_limits(ada, {"projects": None})
+    changes.set_own_limits(ada, {"projects": None})
     assert not LimitSet.objects.exists()
 
 
@@ -132,7 +132,7 @@ def test_the_number_of_queries_is_the_same_for_one_and_for_many(ada, bob, stan, 
     people = [ada, bob, stan]
     for number, user in enumerate(people):
         user.groups.add(group(f"group {number}", projects=number))
-        setting.set_own_limits(user, {"running": number})
+        changes.set_own_limits(user, {"running": number})
         until = timezone.localdate() + timedelta(days=1)
         Grant.objects.create(user=user, limit="builds", value=9, until=until)
     assert make_count(lambda: effective_of_many(people)) == 3
@@ -151,6 +151,6 @@ def make_count(django_assert_max_num_queries):
 
 def test_a_limit_that_means_no_limit_to_a_container_is_not_set(ada):
     with pytest.raises(ValidationError):
-        setting.set_own_limits(ada, {"max_cpu": 0.0001})
-    setting.set_own_limits(ada, {"max_gpu": 0, "max_cpu": 0.001})
+        changes.set_own_limits(ada, {"max_cpu": 0.0001})
+    changes.set_own_limits(ada, {"max_gpu": 0, "max_cpu": 0.001})
     assert limits_of(ada).max_cpu == 0.001

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from portal.models import User
-from quotas import setting
+from quotas import changes
 from quotas.limits import effective_of, effective_of_many, limits_of, limits_of_many
 from quotas.models import Grant
 
@@ -20,12 +20,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 def everybody(ada, bob, stan) -> list[User]:
     """People who each have something of their own, and something that has expired."""
     today = timezone.localdate()
-    setting.set_own_limits(None, {"running": 4, "idle_days": 14})
+    changes.set_own_limits(None, {"running": 4, "idle_days": 14})
     for name, person, figures in (("a", ada, {"builds": 9}), ("b", bob, {"idle_days": 0})):
         group = Group.objects.create(name=name)
-        setting.set_own_limits(group, figures)
+        changes.set_own_limits(group, figures)
         person.groups.add(group)
-    setting.set_own_limits(ada, {"projects": 3})
+    changes.set_own_limits(ada, {"projects": 3})
     for person, limit, value, days in (
         (ada, "projects", 50, -1),
         (ada, "max_cpu", 99, 0),

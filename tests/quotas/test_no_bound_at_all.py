@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from quotas import requests, setting
+from quotas import changes, requests
 from quotas.effective import Source, ValuesByLimit, combine
 from quotas.fields import FIELDS
 from quotas.limits import limits_of, lowest_limit
@@ -81,7 +81,7 @@ def test_of_every_other_limit_0_is_the_least():
 def test_whoever_is_in_such_a_group_has_no_bound(ada):
     for name, days in (("guests", 30), ("forever", 0)):
         group = Group.objects.create(name=name)
-        setting.set_own_limits(group, {IDLE: days})
+        changes.set_own_limits(group, {IDLE: days})
         ada.groups.add(group)
     assert limits_of(ada).idle_days == 0
 
@@ -90,18 +90,18 @@ def test_whoever_is_in_such_a_group_has_no_bound(ada):
 def test_support_does_not_grant_never_where_their_bound_is_a_number_of_days(sue, ada):
     SupportBounds.objects.create(idle_days=100, days=30)
     with pytest.raises(ValidationError) as refusal:
-        setting.validate_grant(sue, IDLE, 0, soon(), [ada])
+        changes.validate_grant(sue, IDLE, 0, soon(), [ada])
     assert list(refusal.value.message_dict) == ["value"]
-    setting.validate_grant(sue, IDLE, 100, soon(), [ada])
+    changes.validate_grant(sue, IDLE, 100, soon(), [ada])
     SupportBounds.objects.update(idle_days=0)
     for days in (0, 100_000):
-        setting.validate_grant(sue, IDLE, days, soon(), [ada])
+        changes.validate_grant(sue, IDLE, days, soon(), [ada])
 
 
 @pytest.mark.django_db
 def test_never_can_be_asked_for_and_nothing_is_more(ada):
     requests.submit(ada, IDLE, 0, soon(), "A long course.")
-    setting.set_own_limits(ada, {IDLE: 0})
+    changes.set_own_limits(ada, {IDLE: 0})
     for days in (0, 365):
         with pytest.raises(ValidationError, match="It must be more"):
             requests.submit(ada, IDLE, days, soon(), "Longer.")
@@ -110,8 +110,8 @@ def test_never_can_be_asked_for_and_nothing_is_more(ada):
 @pytest.mark.django_db
 def test_never_is_not_the_smallest_figure_that_anybody_has(ada, bob):
     """By which is looked for projects that may be due."""
-    setting.set_own_limits(None, {IDLE: 0})
+    changes.set_own_limits(None, {IDLE: 0})
     assert lowest_limit(IDLE) == 7
-    setting.set_own_limits(ada, {IDLE: 0})
-    setting.set_own_limits(bob, {IDLE: 3})
+    changes.set_own_limits(ada, {IDLE: 0})
+    changes.set_own_limits(bob, {IDLE: 3})
     assert lowest_limit(IDLE) == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django_q.models import OrmQ
 
-from quotas import setting
+from quotas import changes
 from sessions.backends import BuildReport
 from sessions.lifecycle import observations
 from sessions.models import Build, Project, Session
@@ -36,7 +36,7 @@ def building(ada) -> Project:
     """A project that is building: the resources it asks for were found to fit."""
     project = project_in(ProjectState.BUILDING, ada)
     Project.objects.filter(pk=project.pk).update(resources=RESOURCES)
-    setting.set_own_limits(ada, ENOUGH)
+    changes.set_own_limits(ada, ENOUGH)
     OrmQ.objects.all().delete()
     return project
 
@@ -72,7 +72,7 @@ def test_what_still_fits_starts_and_does_not_count_against_itself(building, buil
 @pytest.mark.parametrize("limit", LITTLE_LESS)
 def test_a_limit_that_was_lowered_meanwhile_holds(ada, building, limit, built):
     value, code = LITTLE_LESS[limit]
-    setting.set_own_limits(ada, {limit: value})
+    changes.set_own_limits(ada, {limit: value})
     session = built(building)
     assert (session.state, session.code) == ("failed", code)
     assert session.message
@@ -85,19 +85,19 @@ def test_a_limit_that_was_lowered_meanwhile_holds(ada, building, limit, built):
      ("running", "quota.running")],
 )  # fmt: skip
 def test_what_the_person_has_started_meanwhile_counts(ada, building, limit, code, built):
-    setting.set_own_limits(ada, dict.fromkeys(ENOUGH, 100))
+    changes.set_own_limits(ada, dict.fromkeys(ENOUGH, 100))
     other = project_in(ProjectState.READY, ada, "ada/other")
     Session.objects.filter(pk=other.current.pk).update(cpu_request=2, memory_request_gb=3, gpu=1)
-    setting.set_own_limits(ada, {limit: ENOUGH[limit]})
+    changes.set_own_limits(ada, {limit: ENOUGH[limit]})
     OrmQ.objects.all().delete()
     assert built(building).code == code
     assert spawned() == []
 
 
 def test_what_is_being_stopped_counts_no_more(ada, building, built):
-    setting.set_own_limits(ada, dict.fromkeys(ENOUGH, 100))
+    changes.set_own_limits(ada, dict.fromkeys(ENOUGH, 100))
     project_in(ProjectState.STOPPING, ada, "ada/other")
-    setting.set_own_limits(ada, ENOUGH)
+    changes.set_own_limits(ada, ENOUGH)
     assert built(building).state == "spawning"
 
 

@@ -215,7 +215,7 @@ async def test_more_connections_than_allowed_are_told_so_and_fit_again_later(way
 
 
 async def test_a_connection_on_which_nothing_moves_is_ended(way, monkeypatch):
-    monkeypatch.setattr(relay, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(relay, "IDLE_SECONDS", 0.1)
     async with way() as out:
         reader, writer = await out.tunnel()
         assert await reader.read() == b""

@@ -215,7 +215,7 @@ def test_a_missing_repository_and_a_private_one_look_the_same(server):
 
 
 def test_a_huge_file_that_was_small_on_its_way_is_cut(server, monkeypatch):
-    monkeypatch.setattr(process, "MOST_MEMORY_BYTES", 96 * 2**20)
+    monkeypatch.setattr(process, "MAX_MEMORY_BYTES", 96 * 2**20)
     url = server.repository("ada/zeros", {NAME: bytes(2**27)})
     assert read(url, server.commit("ada/zeros"), NAME, MOST) == TreeEntry("file", bytes(MOST + 1))
 
@@ -257,7 +257,7 @@ def test_a_host_that_takes_its_time_is_given_up(server, kind):
 
 
 def test_git_that_wants_too_much_memory_gets_none(server, monkeypatch):
-    monkeypatch.setattr(process, "MOST_MEMORY_BYTES", 2**20)
+    monkeypatch.setattr(process, "MAX_MEMORY_BYTES", 2**20)
     url = server.repository("ada/modest", FILES)
     assert isinstance(refusal(url, server.commit("ada/modest")), UserError)
 

@@ -193,13 +193,13 @@ def test_a_server_that_talks_for_ever_is_given_up(server, monkeypatch):
 
 
 def test_a_server_that_says_too_much_is_not_believed(server, monkeypatch):
-    monkeypatch.setattr(process, "MOST_OUTPUT_BYTES", 100)
+    monkeypatch.setattr(process, "MAX_OUTPUT_BYTES", 100)
     error = refusal(server.url("ada/flowers"), "main")
     assert error.code == "launch.repository-not-readable"
 
 
 def test_git_that_wants_too_much_memory_gets_none(server, monkeypatch):
-    monkeypatch.setattr(process, "MOST_MEMORY_BYTES", 2**20)
+    monkeypatch.setattr(process, "MAX_MEMORY_BYTES", 2**20)
     assert isinstance(refusal(server.url("ada/flowers")), UserError)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from portal.models import User
-from quotas import setting
+from quotas import changes
 from sessions import lifecycle
 from sessions.backends import BuildReport, ServerReport
 from sessions.lifecycle import observations, steps
@@ -123,7 +123,7 @@ def test_a_build_that_goes_on_after_its_end_is_ended_in_the_back_end(ada, stan, 
 def test_a_build_that_is_settled_again_leaves_those_alone_who_have_gone_on(ada, state):
     """Although there would be no room for them today."""
     project_in(state, ada)
-    setting.set_own_limits(ada, {"running": 0, "total_cpu": 0})
+    changes.set_own_limits(ada, {"running": 0, "total_cpu": 0})
     before = how_it_is()
     observations.continue_sessions(Build.objects.get())
     assert how_it_is() == before

@@ -17,9 +17,9 @@ from portal.models import User
 from sessions.errors import NotAllowed
 
 from . import people
-from .calls import Client
+from .client import Client
+from .errors import unverified_response
 from .flow import AuthorizationResponse, callback_url
-from .problems import unverified_response
 
 
 class _AccessBackend(ModelBackend):

@@ -26,8 +26,8 @@ from mozilla_django_oidc.utils import (
 )
 
 from . import signins
-from .calls import Tokens, endpoint, supports
-from .problems import ProviderUnavailable, authorization_declined, unexpected_response
+from .client import Tokens, endpoint, supports
+from .errors import ProviderUnavailable, authorization_declined, unexpected_response
 from .provider import Provider
 
 STATES = "oidc_states"

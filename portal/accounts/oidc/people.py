@@ -31,7 +31,7 @@ from sessions.names import owner_slug
 from . import claims as said
 from . import signins
 from .claims import Claims, Identity, Policy
-from .problems import AccountNotAllowed
+from .errors import AccountNotAllowed
 from .provider import Provider
 
 TRIES = 10

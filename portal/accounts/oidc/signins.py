@@ -36,9 +36,9 @@ from sessions.gateway import tickets
 from sessions.models import Condition, Heartbeat
 from sessions.models.operations import SIGN_IN_CONDITION
 
-from . import calls, people
-from .calls import Client, Tokens, revoke
-from .problems import (
+from . import client, people
+from .client import Client, Tokens, revoke
+from .errors import (
     AccountNotAllowed,
     ProviderRefused,
     ProviderUnavailable,
@@ -164,7 +164,7 @@ def _is_available(provider: Provider) -> bool:
         if provider.is_set_by_hand:
             Client(provider).keys()
         else:
-            calls.fetch_metadata(provider)
+            client.fetch_metadata(provider)
     except ProviderUnavailable:
         return False
     return True

@@ -20,7 +20,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.translation import gettext as _
 
-from portal.accounts.oidc.calls import METADATA_KEYS, RESPONSE_ERRORS
+from portal.accounts.oidc.client import METADATA_KEYS, RESPONSE_ERRORS
 from portal.accounts.oidc.idtoken import ALGORITHM
 from portal.accounts.oidc.provider import Provider
 from portal.health import checks

@@ -33,7 +33,7 @@ from portal.run.listener import listen, unhealthy_parts
 from portal.run.supervisor import ManagedProcess, supervise
 from sessions import outages
 from sessions.backends import Problem, get_backend
-from sessions.backends.local import launch
+from sessions.backends.local import keeper_processes
 from sessions.errors import BinderyError
 from sessions.installation import ownership
 from sessions.installation.known import OwnershipStatus
@@ -71,7 +71,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # no part runs yet that would have to end
         _set_variables()
         _refuse_interrupted_restore()
-        with exclusive_lock(), listen() as door, launch.fork_server_sockets() as doors:
+        with exclusive_lock(), listen() as door, keeper_processes.fork_server_sockets() as doors:
             password = self._prepare()
             supervise(_parts(door, *doors), self._ready_announcer(door, password))
 
@@ -184,13 +184,13 @@ def _parts(
     written = as_json_line if settings.PORTAL_LOG_FORMAT == "json" else with_prefix
     part = partial(ManagedProcess, format_line=written)
     yielding = ["nice", "-n", "5"]  # pages come first: whoever waits for these looks at one
-    sick = partial(launch.is_frozen, outside)
-    forks = [*yielding, *launch.fork_server_command(inside)]
+    sick = partial(keeper_processes.is_frozen, outside)
+    forks = [*yielding, *keeper_processes.fork_server_command(inside)]
     fork = part("keepers", forks, descriptors=[inside.fileno()], is_stalled=sick)
     asks = [
         *yielding,
         "env",
-        f"{launch.FORK_SERVER_VARIABLE}={outside.fileno()}",
+        f"{keeper_processes.FORK_SERVER_VARIABLE}={outside.fileno()}",
         *manage,
         "qcluster",
         *quick,

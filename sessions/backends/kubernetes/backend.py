@@ -36,7 +36,7 @@ from .buildpod import build_pod
 from .changes import WARNING_EVENTS, Changes, latest_warnings, probe_addresses
 from .cluster import Cluster, Manifest
 from .homes import program
-from .homes.errands import HelperPods
+from .homes.helper_pods import HelperPods
 from .labels import (
     BUILD_KEYS,
     BUILDS,

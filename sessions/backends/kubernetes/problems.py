@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from sessions.backends.messages import NO_GPU, NO_ROOM
 
-from .homes import errands
+from .homes import helper_pods
 from .homes.pods import CONTAINER as FILES
 from .podstatus import container_statuses
 from .serverpod import CONTAINER
@@ -116,7 +116,7 @@ def why_ended(pod: Pod) -> Reason:
         ended = each.get("state", {}).get("terminated")
         if ended and name == FILES and ended.get("exitCode"):
             is_without = _reported_code(ended) == NO_JUPYTERLAB
-            return _exit_reason(ended) if is_without else errands.prepare_problem(ended)
+            return _exit_reason(ended) if is_without else helper_pods.prepare_problem(ended)
         if ended and (name == CONTAINER or ended.get("exitCode")):  # or one of the operator's
             return _exit_reason(ended)
     return pod_deleted()

@@ -22,7 +22,7 @@ from sessions.backends.messages import NO_ROOM_TO_BUILD
 
 from . import problems
 from .buildpod import STAGES
-from .homes import errands
+from .homes import helper_pods
 from .labels import BUILD, CANCEL, INSTALLATION, PROJECT, REQUESTED_ACTION, SESSION, STOP
 from .podstatus import (
     annotation,
@@ -217,7 +217,7 @@ def server_report(
     uid = pod["metadata"]["uid"]
     if uid in snapshot.ready_uids and is_running(pod):
         address = f"http://{pod['status']['podIP']}:{PORT}"
-        return _make_report(pod, "ready", address=address, files=errands.files_report_of(pod))
+        return _make_report(pod, "ready", address=address, files=helper_pods.files_report_of(pod))
     if not _is_stop_requested(secret) and (hopeless := problems.permanent_problem(pod)):
         return _make_report(pod, "gone", *hopeless)
     return _make_report(pod, "starting", *_server_wait(pod, snapshot, site, queue))
@@ -256,7 +256,7 @@ def _server_wait(
 ) -> problems.Reason:
     reason = unscheduled_reason(pod)
     name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-    if reason is None and (filling := errands.filling_status(pod, snapshot.now)):
+    if reason is None and (filling := helper_pods.filling_status(pod, snapshot.now)):
         return filling
     if reason is None:
         return problems.why_not_running(pod, snapshot.warnings.get(uid, ""))

@@ -39,9 +39,9 @@ from sessions.errors import TemporaryError, UserError
 from . import (
     environments,
     health,
+    keeper_jobs,
+    keeper_processes,
     keyfiles,
-    launch,
-    orders,
     orphans,
     owners,
     removal,
@@ -168,16 +168,18 @@ class LocalBackend:
         if _is_over(folder):
             return
         if (found := environments.read_result(self.folders.environment(spec.image))) is not None:
-            launch.write_built_status(folder, owners.builder_uid(), str(found.get("pack", "")))
+            keeper_processes.write_built_status(
+                folder, owners.builder_uid(), str(found.get("pack", ""))
+            )
             return
-        job = orders.build_job(spec, self.folders, self._toolbox())
-        launch.start(folder, owners.builder_uid(), job, orders.fetch_key(spec))
+        job = keeper_jobs.build_job(spec, self.folders, self._toolbox())
+        keeper_processes.start(folder, owners.builder_uid(), job, keeper_jobs.fetch_key(spec))
 
     def cancel_build(self, build_id: int) -> None:
-        launch.request_stop(self.folders.keeper(BUILD, build_id), launch.CANCEL)
+        keeper_processes.request_stop(self.folders.keeper(BUILD, build_id), keeper_processes.CANCEL)
 
     def forget_build(self, build_id: int) -> None:
-        launch.kill(self.folders.keeper(BUILD, build_id), launch.REMOVE)
+        keeper_processes.kill(self.folders.keeper(BUILD, build_id), keeper_processes.REMOVE)
 
     def read_log(self, build_id: int, position: str) -> LogLines | None:
         return reports.read_log_lines(self.folders.keeper(BUILD, build_id), position)
@@ -190,7 +192,7 @@ class LocalBackend:
         if not self.has_image(spec.image):
             message = _("Its environment is not there any more. Start it again: it is built anew.")
             raise UserError("spawn.no-image", message)
-        job = orders.server_job(spec, self.folders, self._toolbox())
+        job = keeper_jobs.server_job(spec, self.folders, self._toolbox())
         uid = owners.person_uid(spec.owner_id)
         owners.chown_private(self.folders.environment(spec.image), uid)
         owners.make_person_folder(
@@ -202,16 +204,20 @@ class LocalBackend:
         owners.make_folder(folder, uid, 0o700)
         if spec.identity:
             keyfiles.write(folder, uid, spec.identity)
-        launch.start(folder, uid, job)
+        keeper_processes.start(folder, uid, job)
 
     def remove_server(self, session_id: int) -> None:
-        launch.request_stop(self.folders.keeper(SERVER, session_id), launch.CANCEL)
+        keeper_processes.request_stop(
+            self.folders.keeper(SERVER, session_id), keeper_processes.CANCEL
+        )
 
     def kill_server(self, session_id: int) -> None:
-        launch.kill(self.folders.keeper(SERVER, session_id), launch.CANCEL)
+        keeper_processes.kill(self.folders.keeper(SERVER, session_id), keeper_processes.CANCEL)
 
     def forget_server(self, session_id: int) -> None:
-        launch.request_stop(self.folders.keeper(SERVER, session_id), launch.REMOVE)
+        keeper_processes.request_stop(
+            self.folders.keeper(SERVER, session_id), keeper_processes.REMOVE
+        )
 
     def renew_identity(self, volume: str, identity: SshIdentity) -> None:
         keyfiles.renew(self.folders.run, volume, identity)
@@ -231,8 +237,8 @@ class LocalBackend:
         return ProjectSize(environments.disk_usage(self.folders.project(name)))
 
     def builds(self) -> list[BuildReport]:
-        found = launch.list_keepers(self.folders.run, BUILD)
-        forgotten = launch.REMOVE
+        found = keeper_processes.list_keepers(self.folders.run, BUILD)
+        forgotten = keeper_processes.REMOVE
         return [
             reports.build_report(number, folder)
             for number, folder in found
@@ -240,11 +246,11 @@ class LocalBackend:
         ]
 
     def servers(self) -> list[ServerReport]:
-        found = launch.list_keepers(self.folders.run, SERVER)
+        found = keeper_processes.list_keepers(self.folders.run, SERVER)
         return [
             reports.server_report(number, folder)
             for number, folder in found
-            if not (folder / launch.REMOVE).exists()
+            if not (folder / keeper_processes.REMOVE).exists()
         ]
 
     def projects(self) -> list[str]:
@@ -270,6 +276,6 @@ class LocalBackend:
 
 def _is_over(folder: Path) -> bool:
     """Return whether this run has ended or is to end; a lost one may be started again."""
-    if (folder / launch.REMOVE).exists() or (folder / launch.CANCEL).exists():
+    if (folder / keeper_processes.REMOVE).exists() or (folder / keeper_processes.CANCEL).exists():
         return True
     return reports.build_report(0, folder).code != "build.lost" if folder.exists() else False

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from sessions.backends import Image
 from sessions.errors import TemporaryError
 
-from . import launch, removal
+from . import keeper_processes, removal
 from .folders import SERVER, Folders
 from .keeper import files, jobs
 
@@ -92,7 +92,7 @@ def _remove(path: Path) -> None:
 
 def _names_in_use(folders: Folders) -> Iterator[str]:
     """Yield the names that running notebooks' environments had when those were started."""
-    for _number, folder in launch.list_keepers(folders.run, SERVER):
+    for _number, folder in keeper_processes.list_keepers(folders.run, SERVER):
         with suppress(FileNotFoundError, ValueError, KeyError):
-            if launch.is_alive(folder):
+            if keeper_processes.is_alive(folder):
                 yield Path(json.loads((folder / jobs.FILE).read_text())["environment"]).name

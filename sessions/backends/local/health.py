@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 
 from sessions.backends import Problem
 
-from . import launch, owners
+from . import keeper_processes, owners
 from .folders import Folders
 from .keeper import cgroups, seccomp
 from .toolbox import interpreters, toolbox_name
@@ -85,7 +85,7 @@ def _try_limits() -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="bindery-trial-"))
     try:
         folder.chmod(0o755)
-        words = launch.keeper_command("trial", str(folder), str(owners.builder_uid()))
+        words = keeper_processes.keeper_command("privileges", str(folder), str(owners.builder_uid()))
         done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS)
         with suppress(ValueError):
             found: dict[str, Any] = json.loads(done.stdout)

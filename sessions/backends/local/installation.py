@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sessions.backends import Inventory
 
-from . import launch, reports
+from . import keeper_processes, reports
 from .folders import BUILD, SERVER, Folders, is_valid_name
 
 
@@ -42,13 +42,15 @@ def ensure_id(folders: Folders, installation_id: str) -> str:
 
 def inventory(folders: Folders) -> Inventory:
     """Return what is kept there. Raises `OSError` if a folder cannot be read."""
-    servers = dict(launch.list_keepers(folders.run, SERVER))
+    servers = dict(keeper_processes.list_keepers(folders.run, SERVER))
     names = {reports.project_name(folder) for folder in servers.values()} - {""}
     return Inventory(
         projects=frozenset(names | set(projects(folders))),
         volumes=frozenset(_names(folders.homes)),
         sessions=frozenset(servers),
-        builds=frozenset(number for number, _folder in launch.list_keepers(folders.run, BUILD)),
+        builds=frozenset(
+            number for number, _folder in keeper_processes.list_keepers(folders.run, BUILD)
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from keys.keypairs import SshIdentity
 
-from . import launch, owners, reports
+from . import keeper_processes, owners, reports
 from .folders import SERVER
 from .keeper import home, jobs
 from .keeper.files import remove, write_atomically
@@ -43,7 +43,7 @@ def forget(run: Path, volume: str) -> None:
 
 def _run_folders(run: Path, volume: str) -> Iterator[Path]:
     """Yield the run folders of this volume's owner; people may be renamed while notebooks run."""
-    for _number, folder in launch.list_keepers(run, SERVER):
+    for _number, folder in keeper_processes.list_keepers(run, SERVER):
         if _volume(folder) == volume:
             yield folder
 

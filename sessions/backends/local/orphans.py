@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from sessions.backends import SetAsideItem
 from sessions.errors import StateConflict, TemporaryError
 
-from . import environments, launch, removal
+from . import environments, keeper_processes, removal
 from .folders import BUILD, Folders
 from .keeper import cgroups
 from .keeper.files import UNSYNCED_MARK, may_be_incomplete, sync_all
@@ -50,7 +50,7 @@ def sweep(folders: Folders, *, min_age: float = MIN_AGE_SECONDS) -> list[str]:
     for name in doubtful:
         environments.drop(folders, name)
     removal.start_removal(folders.all_untrusted())
-    cgroups.sweep(folders.run, set(launch.running_folders(folders.run)))
+    cgroups.sweep(folders.run, set(keeper_processes.running_folders(folders.run)))
     return [*(path.name for path in found), *doubtful]
 
 
@@ -81,7 +81,7 @@ def _dead_build_folders(folders: Folders, young: float) -> Iterator[Path]:
 
 
 def _is_build_alive(folders: Folders, build: int) -> bool:
-    return launch.is_alive(folders.keeper(BUILD, build))
+    return keeper_processes.is_alive(folders.keeper(BUILD, build))
 
 
 def _is_old(path: Path, young: float) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from . import launch
+from . import keeper_processes
 from .keeper.removal import ENTRIES_PER_PAUSE, TRASH, remove_stepwise
 
 _MAX_NAME_LENGTH = 200
@@ -57,7 +57,7 @@ def start_removal(places: Iterable[Path]) -> None:
             "ionice",
             "--class",
             "3",
-            *launch.keeper_command("removal", *busy),
+            *keeper_processes.keeper_command("removal", *busy),
         ]
         nothing = subprocess.DEVNULL
         subprocess.run(words, stdin=nothing, stdout=nothing, stderr=nothing, check=True)

@@ -21,7 +21,7 @@ from watchfiles._rust_notify import WatchfilesRustInternalError
 from sessions.backends import BuildReport, LogLines, ServerReport
 from sessions.backends.messages import files_report
 
-from . import environments, launch
+from . import environments, keeper_processes
 from .folders import BUILD, parse_run_folder
 from .keeper import jobs, log, status
 from .keeper.status import Status
@@ -35,14 +35,14 @@ def build_report(number: int, folder: Path) -> BuildReport:
     One whose keeper vanished is finished with ``build.lost``, unless it had already put its result
     in place and only could not report it.
     """
-    working, found = launch.is_alive(folder), status.read(folder)
+    working, found = keeper_processes.is_alive(folder), status.read(folder)
     if found.state == status.ENDED:
         return BuildReport(number, True, found.code, found.message, found.pack)
     if working:
         return BuildReport(number)
     if (pack := _finished_buildpack(folder)) is not None:
         return BuildReport(number, True, buildpack=pack)
-    if (folder / launch.CANCEL).exists():
+    if (folder / keeper_processes.CANCEL).exists():
         return BuildReport(number, True, "build.cancelled", _("The build was cancelled."))
     return BuildReport(
         number, True, "build.lost",
@@ -62,8 +62,8 @@ def _finished_buildpack(folder: Path) -> str | None:
 
 def server_report(number: int, folder: Path) -> ServerReport:
     """Return the notebook's report; one whose keeper vanished is gone with ``spawn.lost``."""
-    working, found = launch.is_alive(folder), status.read(folder)
-    told = (folder / launch.CANCEL).exists()
+    working, found = keeper_processes.is_alive(folder), status.read(folder)
+    told = (folder / keeper_processes.CANCEL).exists()
     state, code, message = _server_state(found, working, told)
     address = found.address if state == "ready" else ""
     name, node = project_name(folder), platform.node()

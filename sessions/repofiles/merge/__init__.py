@@ -38,8 +38,7 @@ __all__ = [
     "sync_target",
 ]
 
-_MODULES = ("rule", "content", "tree", "record", "gitfolders",
-            "gitplan", "plan", "stage", "change", "main")  # fmt: skip
+_MODULES = ("rule", "tree", "record", "gitfolders", "gitplan", "plan", "staging", "main")
 """Each after those that it imports."""
 
 

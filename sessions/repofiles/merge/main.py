@@ -16,7 +16,7 @@ from typing import Any
 from .plan import Plan
 from .record import Record
 from .rule import DISK_FULL_ERRNOS, DISK_UNREACHABLE_ERRNOS, FILE, FOLDER, LINK, MergeFailed, State
-from .stage import PlanApplier, StagingArea
+from .staging import PlanApplier, StagingArea
 from .tree import Tree, kind_of, opened_folder, stat_data_of, sync_disk
 
 _MAX_SYNCED_SINGLY = 300

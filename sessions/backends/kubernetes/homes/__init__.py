@@ -2,6 +2,6 @@
 
 /home/jovyan of a notebook is the folder ``.bindery/projects/<project>`` of its person's volume.
 `pods` and `program` make what the cluster is given, `errands` sends helper pods, `words` reads what
-containers report. Inside pods run `settle` (before the notebook starts) and `helper` (while nothing
+containers report. Inside pods run `prepare` (before the notebook starts) and `helper` (while nothing
 runs), with `way` and `tree`.
 """

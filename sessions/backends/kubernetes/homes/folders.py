@@ -2,12 +2,12 @@
 
 The volume is the person's, so it may contain anything. Each part of the path is opened from the one
 above it and no link is followed: nothing outside is filled, measured or deleted because somebody
-has put a link there. Neighbours: `settle` and `helper`, which use it. Standard library and Python
+has put a link there. Neighbours: `prepare` and `helper`, which use it. Standard library and Python
 3.8 only, like everything that runs in other people's images.
 
 Measure and remove folders; a module of pods' programs. No link is followed.
 
-Uses ``du`` and ``rm``, which handle trees of any depth. Neighbours: `settle` and `helper`.
+Uses ``du`` and ``rm``, which handle trees of any depth. Neighbours: `prepare` and `helper`.
 """
 
 from __future__ import annotations

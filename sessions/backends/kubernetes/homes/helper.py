@@ -4,7 +4,7 @@
     python3 … drop NAME
 
 The termination message is one line of JSON: ``size`` in bytes (None if it is not known in time), or
-``code`` and ``path`` of the obstacle. Neighbours: `way`, `tree`, and `errands`, which reads it.
+``code`` and ``path`` of the obstacle. Neighbours: `way`, `tree`, and `helper_pods`, which reads it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The notebook's own pod has an init container that fills or merges the kept folder: it has the
 image's files at hand, the volume is on its node already, and no second pod has to be scheduled.
 Work to be done while nothing runs goes to a helper pod. Neighbours: `serverpod`, which uses the
-parts; `errands`, which runs helpers; `settle` and `helper_pod`, which run inside.
+parts; `helper_pods`, which runs helpers; `prepare` and `helper`, which run inside.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sessions.backends.kubernetes.site import Site, merge_template
 
 from . import program
 from .folders import HOMES
-from .settle import SOURCE, VOLUME
+from .prepare import SOURCE, VOLUME
 
 CONTAINER = "bindery-files"
 USER = 1000

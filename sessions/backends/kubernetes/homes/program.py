@@ -14,11 +14,11 @@ from typing import Any
 from sessions import repofiles
 from sessions.backends.kubernetes.labels import program_labels
 
-from . import folders, helper, settle
+from . import folders, helper, prepare
 
 FOLDER = "/run/bindery/homes"
 _VOLUME = "homes"
-_MODULES = (folders, helper, settle)
+_MODULES = (folders, helper, prepare)
 
 _START = """\
 import sys
@@ -29,8 +29,8 @@ from homes import helper
 helper.main(sys.argv[1:])
 """
 _PREPARE_CODE = f"""{_START}\
-from homes import settle
-settle.main(sys.argv[1:])
+from homes import prepare
+prepare.main(sys.argv[1:])
 """
 
 # Images with JupyterLab have Python, but not always on PATH: in some, only the entry point puts it
@@ -67,7 +67,7 @@ def file_texts() -> dict[str, str]:
     """Return each file's text by its name."""
     files = (Path(str(each.__file__)) for each in _MODULES)
     found = {file.name: file.read_text(encoding="utf-8") for file in files}
-    return {**found, settle.MERGE_PROGRAM: repofiles.program()}
+    return {**found, prepare.MERGE_PROGRAM: repofiles.program()}
 
 
 @cache

@@ -22,12 +22,7 @@ from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 from mozilla_django_oidc.utils import import_from_settings
 
 from . import idtoken
-from .problems import (
-    ProviderUnavailable,
-    provider_refused,
-    provider_unavailable,
-    unverified_response,
-)
+from .errors import ProviderUnavailable, provider_refused, provider_unavailable, unverified_response
 from .provider import Provider
 
 METADATA_CACHE_SECONDS = 3600

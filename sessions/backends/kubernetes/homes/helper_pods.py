@@ -1,7 +1,7 @@
 """Turn containers' reports about kept folders into sentences for people.
 
 Whatever runs in an image may leave any termination message, so it is untrusted: it is bounded, and
-only known codes count. Pure functions; neighbours: `settle` and `helper`, which write them.
+only known codes count. Pure functions; neighbours: `prepare` and `helper`, which write them.
 
 Send helper pods to people's volumes, and read their results.
 
@@ -29,7 +29,7 @@ from sessions.backends.kubernetes.podstatus import container_statuses, created_a
 from sessions.backends.kubernetes.site import Site
 from sessions.backends.messages import files_report, printable
 
-from . import pods, program, settle
+from . import pods, prepare, program
 from .helper import FAILED as HELPER_FAILED
 from .pods import CONTAINER
 
@@ -51,9 +51,9 @@ def prepare_problem(ended: Pod) -> tuple[str, str]:
     if ended.get("reason") == "OOMKilled":
         why = _("it used more than the notebook's memory")
     sentences = {
-        settle.BLOCKED: _blocked_message(said),
-        settle.FULL: _full_message(),
-        settle.READ_ONLY: _read_only_message(why),
+        prepare.BLOCKED: _blocked_message(said),
+        prepare.FULL: _full_message(),
+        prepare.READ_ONLY: _read_only_message(why),
         NO_PYTHON: _no_python_message(),
     }
     if code in sentences:
@@ -62,7 +62,7 @@ def prepare_problem(ended: Pod) -> tuple[str, str]:
         "The project's files could not be brought into your folder, so the notebook was not "
         "started. What is in your folder is as it was. Try again, or tell the staff: %(why)s"
     )
-    return settle.FAILED, message % {"why": why}
+    return prepare.FAILED, message % {"why": why}
 
 
 def filling_status(pod: Pod, now: datetime) -> tuple[str, str] | None:
@@ -107,7 +107,7 @@ def _report(message: str) -> FilesReport:
 
 def _not_merged_message(said: dict[str, Any]) -> str:
     """Explain why the repository's changes are missing although the notebook runs."""
-    if said["left"] == settle.FULL:
+    if said["left"] == prepare.FULL:
         return _(
             "Your volume is full, so what is new in the repository was not brought in: your "
             "files are as they were. Make room, stop the notebook and start it again."

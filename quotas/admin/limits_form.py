@@ -1,6 +1,6 @@
 """Show limits in a form: a field for each figure, beside what is inherited, in force and in use.
 
-It serves the page of an owner of limits: a person, a group or the site. `quotas.setting` stores the
+It serves the page of an owner of limits: a person, a group or the site. `quotas.changes` stores the
 changes.
 """
 
@@ -16,12 +16,12 @@ from django.db import models
 from django.forms.boundfield import BoundField
 
 from portal.models import User
-from quotas import admission, setting
+from quotas import admission, changes
 from quotas.admission import Usage
+from quotas.changes import Owner
 from quotas.effective import Effective, combine, describe_source, format_number
 from quotas.fields import FIELDS, LimitField
 from quotas.limits import defaults, effective_of
-from quotas.setting import Owner
 
 M = TypeVar("M", bound=models.Model)
 PREFIX = "limit_"
@@ -56,9 +56,9 @@ class LimitsForm(forms.ModelForm[M]):
         super().__init__(*args, **kwargs)
         if not self.may_set_limits:
             return
-        own = setting.get_own_limits(owner_of(self.instance))
+        own = changes.get_own_limits(owner_of(self.instance))
         for name in FIELDS:
-            self.fields[PREFIX + name] = setting.form_field(name)
+            self.fields[PREFIX + name] = changes.form_field(name)
             self.initial[PREFIX + name] = own.get(name)
 
     def set_limits(self) -> None:
@@ -69,7 +69,7 @@ class LimitsForm(forms.ModelForm[M]):
             if PREFIX + name in self.changed_data
         }
         if changed:
-            setting.set_own_limits(owner_of(self.instance), changed)
+            changes.set_own_limits(owner_of(self.instance), changed)
 
 
 def owner_of(instance: models.Model) -> Owner:
@@ -95,5 +95,5 @@ def effective_limits(owner: Owner) -> Mapping[str, Effective]:
     """Return the limits in force for this owner, with their sources."""
     if isinstance(owner, User):
         return effective_of(owner)
-    above = {} if owner is None else setting.get_own_limits(None)
-    return combine(defaults(), above, {}, setting.get_own_limits(owner), ())
+    above = {} if owner is None else changes.get_own_limits(None)
+    return combine(defaults(), above, {}, changes.get_own_limits(owner), ())
