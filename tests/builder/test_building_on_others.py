@@ -130,7 +130,7 @@ SWALLOWED = {
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nobody_builds_on_what_was_built_for_somebody(attack: str, reader, monkeypatch):
-    monkeypatch.setattr(instructions, "usual", lambda: reader)
+    monkeypatch.setattr(instructions, "default_reader", lambda: reader)
     text = ATTACKS[attack].format(evil=EVIL, own=OWN)
     found, code = None, ""
     try:

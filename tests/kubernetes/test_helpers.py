@@ -11,6 +11,7 @@ import pytest
 from sessions.backends import ProjectSize
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
+from sessions.backends.kubernetes.homes import helper_pods
 from sessions.backends.kubernetes.labels import volume_labels
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.things import SERVER
@@ -116,7 +117,7 @@ def test_a_folder_is_measured_by_a_helper(api, backend):
 
 
 def test_no_more_than_so_many_are_at_work(api, backend, monkeypatch):
-    monkeypatch.setattr(errands, "MAX_CLIENTS", 2)
+    monkeypatch.setattr(helper_pods, "MAX_RUNNING", 2)
     for number in range(4):
         assert backend.remove_project(f"project-{number}", "ada") is False
     assert list(api.things["pods"]) == ["helper-drop-project-0", "helper-drop-project-1"]
