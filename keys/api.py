@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, cast
 
-from django.core.exceptions import ValidationError as Refused
+from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -51,7 +51,7 @@ class NewTokenSerializer(TokenSerializer):
 
 
 class TokenWishSerializer(serializers.Serializer[Any]):
-    """A token to make. Without `scopes_field` it has all scopes of the token or person that makes it;
+    """A token to make. Without `scopes` it has all scopes of the token or person that makes it;
     without `expires` or `days` it lasts as long as it may.
     """
 
@@ -103,10 +103,10 @@ class OwnTokens(generics.GenericAPIView[Token]):
 class TokensView(OwnTokens, generics.ListAPIView[Token]):
     """The list of tokens.
 
-    ``secret_answers``: its answers to a POST are not stored to be given again.
+    ``has_secret_response``: its answers to a POST are not stored to be given again.
     """
 
-    secret_answers = True
+    has_secret_response = True
 
     @extend_schema(operation_id="list_tokens", summary="My tokens")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -123,9 +123,9 @@ class TokensView(OwnTokens, generics.ListAPIView[Token]):
         """Make a token. Its secret is in this answer only: nobody can read it again. If you make it
         with a token, it can have no more scopes and no later end than that one.
         """
-        wish = TokenWishSerializer(data=request.data)
-        wish.is_valid(raise_exception=True)
-        token, secret = _issue_token(request, **wish.validated_data)
+        given = TokenWishSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        token, secret = _issue_token(request, **given.validated_data)
         body = {**TokenSerializer(token).data, "secret": secret}
         return Response(body, status=201, headers={"Cache-Control": "no-store"})
 
@@ -154,9 +154,9 @@ def _issue_token(
         raise ExceedsIssuingToken
     try:
         return issue(cast(User, request.user), name, wanted, expires)
-    except Refused as refusal:
+    except DjangoValidationError as refusal:
         raise ValidationError(_errors_by_field(refusal)) from None
 
 
-def _errors_by_field(refusal: Refused) -> dict[str, Any]:
+def _errors_by_field(refusal: DjangoValidationError) -> dict[str, Any]:
     return dict(refusal.message_dict)

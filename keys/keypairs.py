@@ -36,9 +36,9 @@ from .models import KnownHost
 class SshIdentity:
     """Everything ssh needs to act as a person.
 
-    ``private_key`` is in OpenSSH's form, ``public`` a line of ``authorized_keys``, ``known_hosts``
-    the text of such a file. ``user_id`` is the person's row, for the servers that they are the
-    first to meet.
+    ``private`` is in OpenSSH's form, ``public`` a line of ``authorized_keys``, ``known_hosts`` the
+    text of such a file. ``user_id`` is the person's row, for the servers that they are the first to
+    meet.
     """
 
     private: str = field(repr=False)

@@ -1,8 +1,7 @@
-"""SSH key pairs of people, and the host keys of servers as the portal first saw them.
+"""SSH key pairs of people, host keys of servers as the portal first saw them, and API tokens.
 
-The public half of a pair may be seen by everybody; the private half is sealed.
-
-API tokens, stored as digests: nobody can read a secret again after it was shown once.
+The public half of a pair may be seen by everybody; the private half is sealed. Tokens are stored as
+digests: nobody can read a secret again after it was shown once.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ class SealedColumn:
 class ResealResult:
     """Counts of a run of `reseal`.
 
-    ``reseal_text`` rows were sealed anew, and ``already_current`` had the first key already.
-    ``count_unreadable`` counts those that no key opens, by owner; they are left unchanged.
+    ``resealed`` rows were sealed anew, and ``already_current`` had the first key already.
+    ``unreadable`` counts those that no key opens, by owner; they are left unchanged.
     """
 
     resealed: int = 0
@@ -52,16 +52,16 @@ class ResealResult:
 
 def reseal(column: SealedColumn) -> ResealResult:
     """Seal all rows of the column with the first key."""
-    outcome = ResealResult()
+    result = ResealResult()
     for rows in _batches(column):
         with transaction.atomic():  # one per batch: each would wait for the disk
-            for pk, sealed, whose in rows:
-                _reseal(column, outcome, pk, sealed, whose)
-    return outcome
+            for pk, sealed, owner in rows:
+                _reseal(column, result, pk, sealed, owner)
+    return result
 
 
 def count_unreadable(column: SealedColumn, limit: int) -> int:
-    """Return how many of the ``most`` newest rows no key opens."""
+    """Return how many of the ``limit`` newest rows no key opens."""
     rows = _rows(column).exclude(**{column.name: ""}).order_by("-pk")
     sealed = rows.values_list(column.name, flat=True)[:limit]
     return sum(not _is_readable(text, column.purpose) for text in sealed)
@@ -75,17 +75,17 @@ def _is_readable(sealed: str, purpose: str) -> bool:
     return True
 
 
-def _reseal(column: SealedColumn, outcome: ResealResult, pk: Any, sealed: str, whose: str) -> None:
+def _reseal(column: SealedColumn, result: ResealResult, pk: Any, sealed: str, owner: str) -> None:
     if is_current(sealed, column.purpose):
-        outcome.already_current += 1
+        result.already_current += 1
         return
     try:
         fresh = reseal_text(sealed, column.purpose)
     except UnsealError:
-        outcome.unreadable[whose] += 1
+        result.unreadable[owner] += 1
         return
     same = _rows(column).filter(pk=pk, **{column.name: sealed})
-    outcome.resealed += same.update(**{column.name: fresh})
+    result.resealed += same.update(**{column.name: fresh})
 
 
 def _batches(column: SealedColumn) -> Iterator[Sequence[tuple[Any, str, str]]]:

@@ -113,11 +113,11 @@ def changeable_by(by: User, people: QuerySet[User]) -> QuerySet[User]:
     """
     if by.is_superuser:
         return people
-    beyond = _lacking_permissions(by)
+    lacking = _lacking_permissions(by)
     own = Exists(User.user_permissions.through.objects.filter(
-        user=OuterRef("pk"), permission__in=beyond))  # fmt: skip
+        user=OuterRef("pk"), permission__in=lacking))  # fmt: skip
     by_group = Exists(User.groups.through.objects.filter(
-        user=OuterRef("pk"), group__permissions__in=beyond))  # fmt: skip
+        user=OuterRef("pk"), group__permissions__in=lacking))  # fmt: skip
     return people.filter(~own, ~by_group, is_superuser=False)
 
 

@@ -269,7 +269,7 @@ Q_CLUSTER = {
 
 # --- Signing in ------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = [
-    "portal.accounts.login_throttle.LoginThrottle",  # first: who is locked out reaches no other backend
+    "portal.accounts.login_throttle.LoginThrottle",  # first: a lockout shuts all others
     "django.contrib.auth.backends.ModelBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [

@@ -43,7 +43,7 @@ class Usage:
 class Shortage:
     """A limit that is too small.
 
-    ``requested`` more of ``limit`` (a name of `quotas.limits.FIELDS`) do not fit: ``allowed`` are
+    ``requested`` more of ``limit`` (a name of `quotas.fields.FIELDS`) do not fit: ``allowed`` are
     allowed, and ``in_use`` are in use.
     """
 
@@ -93,9 +93,9 @@ def exceeds(limits: Limits, resources: Resources) -> bool:
 
 def _first_shortage(rows: list[tuple[str, float, float, float]]) -> Shortage | None:
     short = (
-        Shortage(name, allowed, in_use, asked)
-        for name, allowed, in_use, asked in rows
-        if asked and in_use + asked > allowed + _ROUNDING
+        Shortage(name, allowed, in_use, requested)
+        for name, allowed, in_use, requested in rows
+        if requested and in_use + requested > allowed + _ROUNDING
     )
     return next(short, None)
 

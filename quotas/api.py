@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.core.exceptions import PermissionDenied
-from django.core.exceptions import ValidationError as Refused
+from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
@@ -92,7 +92,7 @@ class LimitsView(APIView):
         figures = _parse_limits(request.data)
         try:
             changes.set_own_limits(user, figures)
-        except Refused as refusal:
+        except DjangoValidationError as refusal:
             raise ValidationError(refusal.message_dict) from None
         return Response(_serialize(user))
 

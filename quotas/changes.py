@@ -1,9 +1,7 @@
-"""Bound what staff may grant: support stays within the bounds that operators set.
-
-Set limits: the only way to change the figures of a person, a group or the site.
+"""Set limits: the only way to change the figures of a person, a group or the site.
 
 The audit log records each change, with the person who made it. `limits` computes from them what is
-in force.
+in force. What staff may grant is bounded: support stays within the bounds that operators set.
 """
 
 from __future__ import annotations
@@ -80,7 +78,7 @@ def limit_set_of(owner: Owner) -> LimitSet | None:
 
 
 def get_own_limits(owner: Owner) -> dict[str, float]:
-    """Return the figures set for this owner alone, by the names of `quotas.limits.FIELDS`."""
+    """Return the figures set for this owner alone, by the names of `quotas.fields.FIELDS`."""
     row = limit_set_of(owner)
     return row.values() if row else {}
 

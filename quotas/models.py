@@ -1,8 +1,8 @@
-"""Limits as they are set: for the site, a group or a person. An empty field inherits.
+"""Limits as they are set, grants of higher limits until a day, and requests for them.
 
-Grants of higher limits until a day, and the bounds within which support may give them.
-
-Requests for higher limits: what a person wants, why and until when, and staff's answer.
+Limits are those of the site, a group or a person; an empty field inherits. Grants come with the
+bounds within which support may give them. A request says what a person wants, why and until when,
+and holds staff's answer.
 """
 
 from __future__ import annotations

@@ -93,7 +93,6 @@ def _absolute_url(name: str, *arguments: object) -> str:
 MAX_DAYS = 366
 MAX_REQUESTS_PER_DAY = 10
 """Requests per person and day: each writes to all staff."""
-ANSWER_PERMISSION = "quotas.answer_limitrequest"
 _GPU = frozenset({"max_gpu", "total_gpu"})
 
 
@@ -110,16 +109,16 @@ def submit(user: User, limit: str, value: float, until: date, why: str) -> Limit
     if not can_request(limit):
         raise ValidationError({"limit": _("There is no more of this to ask for here.")})
     _require_below_daily_maximum(user)
-    wish = LimitRequest(user=user, limit=limit, value=value, until=until, why=why.strip())
+    limit_request = LimitRequest(user=user, limit=limit, value=value, until=until, why=why.strip())
     _require_valid_values(user, limit, value, until)
-    wish.full_clean(validate_constraints=False)
+    limit_request.full_clean(validate_constraints=False)
     try:
         with transaction.atomic():
-            wish.save(force_insert=True)
-            notify_staff(wish)
+            limit_request.save(force_insert=True)
+            notify_staff(limit_request)
     except IntegrityError:
         raise ValidationError(_already_open_message(user, limit)) from None
-    return wish
+    return limit_request
 
 
 def withdraw(limit_request: LimitRequest, user: User) -> None:
@@ -142,9 +141,8 @@ def grant(
     )
     given.reason = _truncate(answer.strip() or limit_request.why)
     with transaction.atomic():
-        _close(
-            limit_request, LimitRequest.State.GRANTED, by, answer
-        )  # first, so that nobody else can
+        # First, so that nobody else can.
+        _close(limit_request, LimitRequest.State.GRANTED, by, answer)
         _require_valid_values(limit_request.user, limit_request.limit, value, until)
         changes.validate_grant(by, limit_request.limit, value, until, [limit_request.user])
         given.full_clean()
@@ -169,8 +167,8 @@ def decline(limit_request: LimitRequest, by: User, answer: str) -> None:
 
 def mark_seen(user: User, **which: Any) -> int:
     """Mark the answers to this person's requests as seen; return how many were new."""
-    news = LimitRequest.objects.unseen_answers_for(user).filter(**which)
-    return news.update(seen=timezone.now()) if news.exists() else 0  # viewing takes no lock
+    unseen = LimitRequest.objects.unseen_answers_for(user).filter(**which)
+    return unseen.update(seen=timezone.now()) if unseen.exists() else 0  # viewing takes no lock
 
 
 def _close(limit_request: LimitRequest, state: LimitRequest.State, by: User, answer: str) -> None:

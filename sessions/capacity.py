@@ -29,7 +29,7 @@ MAX_RESERVE_GB = 5.0
 def is_disk_nearly_full(current: Capacity | None = None) -> bool:
     """Return whether less is free than has to be; False if nobody can tell.
 
-    ``there_is`` saves a query.
+    ``current`` saves a query.
     """
     current = current or latest()
     if current is None or current.disk_free_gb is None:

@@ -117,10 +117,10 @@ def variables_of_providers() -> list[str]:
     """Return the variables of providers, named as for a single provider."""
     texts = {
         name: (ROOT / f"portal/accounts/oidc/{name}.py").read_text()
-        for name in ("policy", "provider")
+        for name in ("claims", "provider")
     }
     of_each = [*re.findall(r"\{start\}([A-Z_]+)", texts["provider"]), *ENDPOINT_VARIABLES.values()]
-    of_the_site = re.findall(r"\"(OIDC_[A-Z_]+[A-Z])\"", texts["policy"] + texts["provider"])
+    of_the_site = re.findall(r"\"(OIDC_[A-Z_]+[A-Z])\"", texts["claims"] + texts["provider"])
     return [*(f"OIDC_{name}" for name in of_each), *of_the_site]
 
 

@@ -1,7 +1,7 @@
 """Admin actions on the list of people: limits, grants, sign-out, disabling, CSV export.
 
-`asking` shows the confirmation page first; `portal.accounts.manage` and `quotas.changes` do the
-work.
+`confirmation` shows the confirmation page first; `portal.accounts.manage` and `quotas.changes` do
+the work.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _others(request: HttpRequest, chosen: QuerySet[User]) -> QuerySet[User]:
 @admin.action(permissions=["set_limits"], description=lazy("Set limits"))
 def set_limits(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
     """Set limits for each of the chosen people, after a confirmation page."""
-    deed = PeopleAction(
+    action = PeopleAction(
         name="set_limits",
         title=_("Set limits"),
         button=_("Set them"),
@@ -53,12 +53,12 @@ def set_limits(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpR
             _("The figures hold for each of these people, over those of their groups."),
             _("They are in force at the next launch. What is running is left alone."),
         ],
-        act=lambda person, form: changes.set_own_limits(person, form.figures()),
+        act=lambda person, form: changes.set_own_limits(person, form.changes()),
         form=BulkLimitsForm,
         excluded=_("Only a superuser, or who may as much as they, changes these:"),
     )
     return confirmation.run(
-        site, request, deed, chosen, roles.changeable_by(staff_user(request), chosen)
+        site, request, action, chosen, roles.changeable_by(staff_user(request), chosen)
     )
 
 
@@ -70,7 +70,7 @@ def grant(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRespon
     def give(person: User, form: BulkGrantForm) -> None:
         Grant.objects.create(user=person, given_by=by, **form.cleaned_data)
 
-    deed = PeopleAction(
+    action = PeopleAction(
         name="grant",
         title=_("Grant more for a time"),
         button=_("Grant it"),
@@ -81,13 +81,13 @@ def grant(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRespon
         act=give,
         form=lambda data: BulkGrantForm(data, by=by, people=chosen),
     )
-    return confirmation.run(site, request, deed, chosen, chosen)
+    return confirmation.run(site, request, action, chosen, chosen)
 
 
 @admin.action(permissions=["sign_out"], description=lazy("Sign out everywhere"))
 def sign_out(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
     """Sign the chosen people out everywhere, after a confirmation page."""
-    deed = PeopleAction(
+    action = PeopleAction(
         name="sign_out",
         title=_("Sign out everywhere"),
         button=_("Sign them out"),
@@ -99,7 +99,7 @@ def sign_out(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRes
         excluded=_("Only a superuser, or who may as much as they, signs these out:"),
     )
     return confirmation.run(
-        site, request, deed, chosen, roles.changeable_by(staff_user(request), chosen)
+        site, request, action, chosen, roles.changeable_by(staff_user(request), chosen)
     )
 
 
@@ -112,7 +112,7 @@ def disable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResp
     def act(person: User, form: DisableForm | None) -> None:
         manage.disable(person, by, stop=bool(form and form.cleaned_data["stop"]))
 
-    deed = PeopleAction(
+    action = PeopleAction(
         name="disable",
         title=_("Disable"),
         button=_("Disable them"),
@@ -124,13 +124,13 @@ def disable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResp
         form=DisableForm if may_stop else None,
         excluded=_("Left out are oneself, and who may more than oneself:"),
     )
-    return confirmation.run(site, request, deed, chosen, _others(request, chosen))
+    return confirmation.run(site, request, action, chosen, _others(request, chosen))
 
 
 @admin.action(permissions=["disable"], description=lazy("Enable"))
 def enable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponseBase | None:
     """Enable the accounts of the chosen people, after a confirmation page."""
-    deed = PeopleAction(
+    action = PeopleAction(
         name="enable",
         title=_("Enable"),
         button=_("Enable them"),
@@ -138,7 +138,7 @@ def enable(site: Any, request: HttpRequest, chosen: QuerySet[User]) -> HttpRespo
         act=lambda person, _form: manage.enable(person),
         excluded=_("Left out are oneself, and who may more than oneself:"),
     )
-    return confirmation.run(site, request, deed, chosen, _others(request, chosen))
+    return confirmation.run(site, request, action, chosen, _others(request, chosen))
 
 
 @admin.action(permissions=["view"], description=lazy("Export as CSV"))

@@ -48,7 +48,7 @@ class Change:
 
 
 def history_of(user: User, limit: int = 30) -> Any:
-    """Return the newest entries about a person, at most ``most``.
+    """Return the newest entries about a person, at most ``limit``.
 
     These are their row, limits and grants, and those of their tokens that somebody else revoked.
     """
@@ -178,12 +178,12 @@ class HistoryAdmin(admin.ModelAdmin[Any]):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    @admin.display(description=gettext_lazy("actor_name"))
+    @admin.display(description=gettext_lazy("who"))
     def actor_name(self, entry: Any) -> str:
         """Return the name of whoever made the change."""
         return actor(entry)
 
-    @admin.display(description=gettext_lazy("changed_object"))
+    @admin.display(description=gettext_lazy("what"))
     def changed_object(self, entry: Any) -> SafeString | str:
         """Return the model and name of the changed row, linked to its page if it has one."""
         name = f"{capfirst(entry.content_type.name)}: {entry.object_repr}"

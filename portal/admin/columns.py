@@ -135,11 +135,11 @@ def _groups(users: Collection[User]) -> Mapping[int, list[str]]:
 
 
 class PeopleChangeList(ChangeList):
-    """The change list of people; each row has its ``glance``."""
+    """The change list of people; each row has its ``columns``."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list: Any = list(self.result_list)
         found = columns_by_user(self.result_list)
         for user in self.result_list:
-            user.glance = found[user.pk]
+            user.columns = found[user.pk]

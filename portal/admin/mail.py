@@ -43,7 +43,7 @@ class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
         """Return the first 80 characters of the text."""
         return Truncator(announcement.text).chars(80)
 
-    @admin.display(description=gettext_lazy("status"))
+    @admin.display(description=gettext_lazy("now"))
     def status(self, announcement: Announcement) -> Any:
         """Return whether it is to come, shown or over."""
         moment = timezone.now()
@@ -61,7 +61,7 @@ class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
         may_mail = outbox.is_mail_enabled() and not fixed
         return ["mail_progress"] if may_mail else ["by_mail", "group", "mail_progress"]
 
-    @admin.display(description=gettext_lazy("mail_progress"))
+    @admin.display(description=gettext_lazy("mail"))
     def mail_progress(self, announcement: Announcement) -> str:
         """Return how many letters were sent, are waiting and failed."""
         if not announcement.by_mail:

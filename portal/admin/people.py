@@ -255,7 +255,7 @@ class PersonAdmin(
     @admin.display(description=_("username"), ordering="username")
     def name_and_roles(self, user: Any) -> SafeString:
         """Return the username and the person's roles."""
-        held = [str(roles.TITLES[name]) for name in user.glance.groups if name in roles.TITLES]
+        held = [str(roles.TITLES[name]) for name in user.columns.groups if name in roles.TITLES]
         rights = [*([str(_("superuser"))] if user.is_superuser else []), *held]
         return format_html(
             '{}<span class="second-line">{}</span>', user.username, ", ".join(rights)
@@ -275,23 +275,23 @@ class PersonAdmin(
     @admin.display(description=_("projects"))
     def projects(self, user: Any) -> SafeString | str:
         """Return the number of projects, linked to the list of them."""
-        if not user.glance.projects:
+        if not user.columns.projects:
             return "0"
         address = reverse("admin:notebook_sessions_project_changelist")
         link = '<a href="{}?owner__id__exact={}">{}</a>'
-        return format_html(link, address, user.pk, user.glance.projects)
+        return format_html(link, address, user.pk, user.columns.projects)
 
     @admin.display(description=_("running"))
     def running(self, user: Any) -> int:
         """Return the number of running notebooks."""
-        return int(user.glance.running)
+        return int(user.columns.running)
 
     @admin.display(description=_("own limits"))
     def limits(self, user: Any) -> SafeString:
         """Return the limits set for or granted to this person, grants with their last day."""
         own = [
             (FIELDS[name], format_limit(name, found.value), _until(found))
-            for name, found in user.glance.limits.items()
+            for name, found in user.columns.limits.items()
             if found.source in {Source.PERSON, Source.GRANT}
         ]
         return format_html_join("", '<div class="own-limit">{}: <b>{}</b>{}</div>', own)

@@ -1,9 +1,8 @@
 """Build the admin's home page, with only the parts that each person's role may see.
 
-`sessions.statistics.overview` counts, `trends` draws charts, `alerts` lists problems; the templates
-are in ``templates/admin/home``.
-
-Tell staff in sentences what is wrong with the portal; `portal.health.checks` tells programs.
+`sessions.statistics.overview` counts, `trends` draws charts; the templates are in
+``templates/admin/home``. The alerts tell staff in sentences what is wrong with the portal;
+`portal.health.checks` tells programs.
 """
 
 from __future__ import annotations
@@ -71,18 +70,17 @@ def overview(user: User) -> dict[str, Any]:
 
 
 def _running(now: CurrentUsage) -> dict[str, Any]:
-    there_is = now.capacity
-    has = there_is or Capacity()
+    known = now.capacity or Capacity()
     shares = [
-        Share(_("CPU"), now.cpu, has.cpu, _("CPU")),
-        Share(_("Memory"), now.memory_gb, has.memory_gb, _("GB")),
-        Share(_("GPU"), now.gpu, has.gpu, _("GPU")),
+        Share(_("CPU"), now.cpu, known.cpu, _("CPU")),
+        Share(_("Memory"), now.memory_gb, known.memory_gb, _("GB")),
+        Share(_("GPU"), now.gpu, known.gpu, _("GPU")),
     ]
     states = [state for state in SessionState if state in SESSION_LIVE]
     return {
         "states": [(state.value, now.states.get(state, 0)) for state in states],
         "shares": [share for share in shares if share.used or share.total != 0],
-        "capacity": there_is,
+        "capacity": now.capacity,
     }
 
 
@@ -134,7 +132,7 @@ class Alert(Problem):
 def current_alerts(capacity: Capacity | None) -> list[Alert]:
     """Return everything staff should know, in five queries.
 
-    ``there_is`` is the capacity that was last read.
+    ``capacity`` is the capacity that was last read.
     """
     noted = list(Condition.objects.exclude(problem=""))
     of_parts = [*_backend_alerts(noted), *_watch_alerts(), *_condition_alerts(noted)]
@@ -163,8 +161,8 @@ def _condition_alerts(noted: Iterable[Condition]) -> Iterator[Alert]:
     seen_here = bool(get_backend().problems())
     for row in noted:
         if row.part != conditions.BACKEND or not seen_here:
-            said = describe_problem(row.part, row.problem)
-            yield Alert(said.id, said.message, said.hint, row.since)
+            problem = describe_problem(row.part, row.problem)
+            yield Alert(problem.id, problem.message, problem.hint, row.since)
 
 
 def _capacity_alerts(capacity: Capacity | None) -> Iterator[Alert]:

@@ -10,6 +10,6 @@ missing.
   beside the target, `swap` exchanges; sessions and builds in the restored rows are ended.
 - `rehearsal` does the same beside the portal, where nothing is at stake, and inspects the result.
 - `volume`: the same archives for one volume of a cluster, as a program in a pod.
-- `database`, `postgresql`, `tables`: the copy of the database, and which tables are the portal's.
+- `database`, `postgresql`: the copy of the database, and which tables are the portal's.
 - `manifest` writes and reads the manifest; `programs` runs tar and PostgreSQL's programs.
 """

@@ -79,8 +79,8 @@ def pack(folder: Path, target: Path) -> Contents:
     before = survey(folder)
     lost = [f"--exclude=./{LOST_AND_FOUND}"] if is_lost_and_found(folder / LOST_AND_FOUND) else []
     done = run_unchecked([
-        "tar", "--create", "--sparse", "--format=posix", *_METADATA_OPTIONS, "--warning=no-file-ignored",
-        "--anchored", *lost, "--wildcards", "--wildcards-match-slash",
+        "tar", "--create", "--sparse", "--format=posix", *_METADATA_OPTIONS,
+        "--warning=no-file-ignored", "--anchored", *lost, "--wildcards", "--wildcards-match-slash",
         f"--exclude={'?' * MAX_PATH_BYTES}*", f"--directory={folder}", f"--file={target}", ".",
     ])  # fmt: skip
     _raise_if_fatal(done)
@@ -90,12 +90,13 @@ def pack(folder: Path, target: Path) -> Contents:
 def unpack(archive: Path, folder: Path, *, strip_components: int = 0) -> str:
     """Put back what `pack` has archived, and return what ``tar`` says if something failed.
 
-    ``inner`` leading names are stripped. Only root can give files back to their owners. Raises
-    `BackupError` if the rest could not be written either.
+    ``strip_components`` leading names are stripped. Only root can give files back to their owners.
+    Raises `BackupError` if the rest could not be written either.
     """
     done = run_unchecked([
-        "tar", "--extract", *_METADATA_OPTIONS, "--preserve-permissions", "--keep-directory-symlink",
-        "--delay-directory-restore", f"--strip-components={strip_components}",
+        "tar", "--extract", *_METADATA_OPTIONS, "--preserve-permissions",
+        "--keep-directory-symlink", "--delay-directory-restore",
+        f"--strip-components={strip_components}",
         f"--directory={folder}", f"--file={archive}",
     ])  # fmt: skip
     _raise_if_fatal(done)
@@ -104,17 +105,17 @@ def unpack(archive: Path, folder: Path, *, strip_components: int = 0) -> str:
 
 def differences(folder: Path, contents: Contents) -> list[str]:
     """Return how a folder differs from what was packed: in count, bytes and sampled files."""
-    found, said = survey(folder), []
+    found, problems = survey(folder), []
     if found.totals != (contents.entries, contents.bytes):
         words = dict(zip(("there", "size"), found.totals, strict=True))
         words |= {"entries": contents.entries, "bytes": contents.bytes}
         text = _("%(there)d of %(entries)d files and folders, %(size)d of %(bytes)d bytes")
-        said.append(text % words)
+        problems.append(text % words)
     for path, expected in contents.samples.items():
-        fact = found.files.get(path)
-        if fact is None or digest(folder, path, fact) != expected:
-            said.append(_("%(path)s is not as it was") % {"path": ascii(path)})
-    return said
+        state = found.files.get(path)
+        if state is None or digest(folder, path, state) != expected:
+            problems.append(_("%(path)s is not as it was") % {"path": ascii(path)})
+    return problems
 
 
 def _verify(folder: Path, archive: Path, before: Survey, done: ProcessResult) -> Contents:
@@ -143,9 +144,9 @@ def _unchanged_files(
 ) -> dict[str, FileState]:
     """Return what has not changed. ``before`` is used up, so there is only one list at a time."""
     steady = {}
-    for path, fact in walk(folder, Survey()):
-        if before.pop(path, None) == fact:
-            steady[path] = fact
+    for path, state in walk(folder, Survey()):
+        if before.pop(path, None) == state:
+            steady[path] = state
         else:
             contents.changed += 1
     contents.changed += len(before)
@@ -176,22 +177,22 @@ def _check_member(
         contents.samples[path] = made.hexdigest()
 
 
-def _matches(entry: tarfile.TarInfo, fact: FileState) -> bool:
+def _matches(entry: tarfile.TarInfo, state: FileState) -> bool:
     if entry.islnk():
-        return fact.is_linked
-    return _TYPES.get(entry.type, "file") == fact.kind and (
-        fact.kind != "file" or entry.size == fact.size
+        return state.is_linked
+    return _TYPES.get(entry.type, "file") == state.kind and (
+        state.kind != "file" or entry.size == state.size
     )
 
 
 def _choose_samples(steady: dict[str, FileState]) -> dict[str, FileState]:
     """Choose some files whose contents are compared; others each time."""
-    fit = [path for path, fact in steady.items() if fact.kind == "file" and _is_small(fact)]
+    fit = [path for path, state in steady.items() if state.kind == "file" and _is_small(state)]
     return {path: steady[path] for path in random.sample(fit, min(SAMPLES, len(fit)))}
 
 
-def _is_small(fact: FileState) -> bool:
-    return not fact.is_linked and fact.size <= SAMPLE_BYTES
+def _is_small(state: FileState) -> bool:
+    return not state.is_linked and state.size <= SAMPLE_BYTES
 
 
 def _members(

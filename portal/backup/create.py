@@ -40,9 +40,9 @@ def back_up(target: Path, *, with_keys: bool) -> Manifest:
         text = _("%(folder)s is there already. Name a new folder for this backup.")
         raise BackupError(text % {"folder": target})
     try:
-        with preconditions.lock(exclusive=False), draft(target) as growing:
+        with preconditions.lock(exclusive=False), draft(target) as staging:
             preconditions.refuse_interrupted()
-            return _fill(growing, with_keys=with_keys)
+            return _fill(staging, with_keys=with_keys)
     except AlreadyInProgress as error:
         text = _("Another program is making %(folder)s at this moment. Wait for it to end.")
         raise BackupError(text % {"folder": target}) from error
@@ -52,22 +52,22 @@ def back_up(target: Path, *, with_keys: bool) -> Manifest:
         raise BackupError(text % {"folder": target, "why": why}) from error
 
 
-def _fill(growing: Path, *, with_keys: bool) -> Manifest:
+def _fill(staging: Path, *, with_keys: bool) -> Manifest:
     left_out, missing = NamesByReason(), NamesByReason()
     packed = {}
     for folder in folders.FOLDERS:  # on Kubernetes they are volumes of the cluster
-        packed.update(_pack_folders(folder, growing, left_out, missing))
+        packed.update(_pack_folders(folder, staging, left_out, missing))
     for file in (*folders.FILES, *(KEYS if with_keys else ())):
         if (path := settings.PORTAL_DATA / file).exists():  # other keys are in the environment
-            shutil.copy2(path, growing / file)
+            shutil.copy2(path, staging / file)
     name = database.FILE_NAMES[database.kind()]
-    rows = database.dump(growing / name)
+    rows = database.dump(staging / name)
     made = Manifest(
         version=VERSION,
         made=timezone.now().isoformat(timespec="seconds"),
         database=database.kind(),
         migrations=applied_migrations(),
-        files=manifest.digests(growing, _files(growing)),
+        files=manifest.digests(staging, _files(staging)),
         installation=Installation.objects.current_id(),
         rows=rows,
         folders=packed,
@@ -75,7 +75,7 @@ def _fill(growing: Path, *, with_keys: bool) -> Manifest:
         left_out=left_out.as_list(),
         missing=missing.as_list(),
     )
-    manifest.write(growing, made)
+    manifest.write(staging, made)
     return made
 
 
@@ -85,33 +85,33 @@ def _uids() -> dict[str, list[int]]:
 
 
 def _pack_folders(
-    folder: str, growing: Path, left_out: NamesByReason, missing: NamesByReason
+    folder: str, staging: Path, left_out: NamesByReason, missing: NamesByReason
 ) -> dict[str, Contents]:
     """Archive each folder in a folder of the data folder by itself."""
     top, found = folders.top_folder(folder), []
     if top:
-        (growing / folder).mkdir(mode=0o700, parents=True)
+        (staging / folder).mkdir(mode=0o700, parents=True)
         found = folders.children(top, folder, left_out, missing)
     folders.record_absent(folder, found, missing)
     packed = {}
     for path in found:
         name = archive_of(folder, path.name)
         try:
-            packed[name] = archives.pack(path, growing / name)
+            packed[name] = archives.pack(path, staging / name)
             if packed[name].missing:  # perhaps somebody moved files around meanwhile
-                packed[name] = archives.pack(path, growing / name)
+                packed[name] = archives.pack(path, staging / name)
         except (FileNotFoundError, NotADirectoryError):  # it was removed meanwhile
-            (growing / name).unlink(missing_ok=True)
+            (staging / name).unlink(missing_ok=True)
             left_out.add(folders.HIDDEN, f"{folder}/{path.name}")
         except PermissionError:
             missing.add(archives.NOT_READ, f"{folder}/{path.name}")
     return packed
 
 
-def _files(growing: Path) -> list[str]:
+def _files(staging: Path) -> list[str]:
     """List all files of the backup except the lock."""
-    paths = (path for path in growing.rglob("*") if path.is_file())
-    return sorted(str(path.relative_to(growing)) for path in paths if path.name != ".lock")
+    paths = (path for path in staging.rglob("*") if path.is_file())
+    return sorted(str(path.relative_to(staging)) for path in paths if path.name != ".lock")
 
 
 def applied_migrations() -> list[str]:

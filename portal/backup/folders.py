@@ -60,10 +60,10 @@ def unpack(source: Path, made: Manifest, result: Unpacked) -> None:
 
 
 def _unpack_old(archive: Path, top: Path, result: Unpacked) -> None:
-    growing = _staging_folder(top / STAGING, result)
-    if said := archives.unpack(archive, growing, strip_components=1):
-        result.incomplete[top.name] = [said]
-    for path in growing.iterdir():
+    staging = _staging_folder(top / STAGING, result)
+    if problem := archives.unpack(archive, staging, strip_components=1):
+        result.incomplete[top.name] = [problem]
+    for path in staging.iterdir():
         result.staged[top / path.name] = path
 
 
@@ -71,15 +71,15 @@ def _unpack_one(source: Path, made: Manifest, archive: str, result: Unpacked) ->
     folder = folder_of(archive)
     target = settings.PORTAL_DATA / folder
     if swap.is_link_or_mount(target):
-        growing = _staging_folder(target / STAGING, result)
+        staging = _staging_folder(target / STAGING, result)
     else:
-        growing = _staging_folder(target.parent / STAGING, result) / target.name
-        growing.mkdir()
-    said = archives.unpack(source / archive, growing)
-    result.staged[target] = growing
-    other = archives.differences(growing, made.folders[archive])
-    if said or other:
-        result.incomplete[folder] = [*other, *([said] if said else [])]
+        staging = _staging_folder(target.parent / STAGING, result) / target.name
+        staging.mkdir()
+    problem = archives.unpack(source / archive, staging)
+    result.staged[target] = staging
+    other = archives.differences(staging, made.folders[archive])
+    if problem or other:
+        result.incomplete[folder] = [*other, *([problem] if problem else [])]
 
 
 def _staging_folder(folder: Path, result: Unpacked) -> Path:

@@ -1,4 +1,8 @@
-"""Tell which tables of a database are the portal's, also those of another version of it.
+"""Dump and load the portal's tables in a PostgreSQL database with PostgreSQL's own programs.
+
+Tables of others in the same database are neither dumped nor touched. A dump is loaded in one
+transaction that also drops the old tables: whatever happens, the database is either old or new.
+`database` calls this module.
 
 A table that any migration of this code has ever made is the portal's. An unknown table may belong
 to a newer version, and block its migrations, if its name begins with one of the portal's own apps,
@@ -6,12 +10,6 @@ or with a model that the database lists for an app that this code lacks. It may 
 stranger's, so it is never removed, only moved. All other tables are strangers' and stay.
 
 Only PostgreSQL is checked: an SQLite file belongs to the portal alone.
-
-Dump and load the portal's tables in a PostgreSQL database with PostgreSQL's own programs.
-
-Tables of others in the same database are neither dumped nor touched. A dump is loaded in one
-transaction that also drops the old tables: whatever happens, the database is either old or new.
-`tables` says which tables are the portal's; `database` calls this module.
 """
 
 from __future__ import annotations
@@ -242,10 +240,10 @@ def _has_trigram_extension() -> bool:
 def _script(source: Path, section: str, *, with_search: bool) -> Iterator[bytes]:
     """Yield the SQL of one section of a dump. Raises `BackupError` if it cannot be read."""
     words = ["pg_restore", *_PORTABLE_OPTIONS, f"--section={section}", "--file=-", str(source)]
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as errors:
         try:
             reading = subprocess.Popen(
-                words, stdout=subprocess.PIPE, stderr=said, env=untranslated_environment()
+                words, stdout=subprocess.PIPE, stderr=errors, env=untranslated_environment()
             )
         except FileNotFoundError:
             raise program_missing("pg_restore") from None
@@ -257,7 +255,9 @@ def _script(source: Path, section: str, *, with_search: bool) -> Iterator[bytes]
             else:
                 yield from _definitions(script, with_search=with_search)
         if reading.returncode:
-            raise program_failed("pg_restore", ProcessResult(reading.returncode, output_tail(said)))
+            raise program_failed(
+                "pg_restore", ProcessResult(reading.returncode, output_tail(errors))
+            )
 
 
 def _settings(script: IO[bytes]) -> Iterator[bytes]:
@@ -284,10 +284,10 @@ def _psql() -> Iterator[Callable[[bytes], object]]:
     """
     where, environment = _connection_arguments()
     words = ["psql", *where, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-"]
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as errors:
         try:
             process = subprocess.Popen(
-                words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said,
+                words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors,
                 env=untranslated_environment(environment),
             )  # fmt: skip
         except FileNotFoundError:
@@ -305,7 +305,7 @@ def _psql() -> Iterator[Callable[[bytes], object]]:
                 script.close()
             process.wait()
         if process.returncode:
-            raise program_failed("psql", ProcessResult(process.returncode, output_tail(said)))
+            raise program_failed("psql", ProcessResult(process.returncode, output_tail(errors)))
 
 
 def _connection_arguments() -> tuple[list[str], dict[str, str]]:

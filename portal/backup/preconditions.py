@@ -86,7 +86,7 @@ def refuse_interrupted() -> None:
 
 @contextmanager
 def lock(*, exclusive: bool) -> Iterator[None]:
-    """Keep a restore, which is ``alone``, apart from all backups.
+    """Keep a restore, which is ``exclusive``, apart from all backups.
 
     Raises `BackupError` if another one holds the lock.
     """

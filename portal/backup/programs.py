@@ -37,19 +37,19 @@ def run_unchecked(
 
     Raises `BackupError` if the program is not installed.
     """
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as errors:
         try:
             done = subprocess.run(
                 words,
                 env=untranslated_environment(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=said,
+                stderr=errors,
                 check=False,
             )
         except FileNotFoundError:
             raise program_missing(words[0]) from None
-        return ProcessResult(done.returncode, output_tail(said))
+        return ProcessResult(done.returncode, output_tail(errors))
 
 
 def run(words: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> None:
@@ -64,11 +64,11 @@ def untranslated_environment(environment: Mapping[str, str] | None = None) -> di
     return {**os.environ, **(environment or {}), "LC_ALL": "C"}
 
 
-def output_tail(said: BinaryIO) -> str:
+def output_tail(file: BinaryIO) -> str:
     """Return the last `_MAX_OUTPUT` bytes of a program's output as text."""
-    size = said.seek(0, os.SEEK_END)
-    said.seek(max(0, size - _MAX_OUTPUT))
-    return said.read().decode("utf-8", "replace").strip()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _MAX_OUTPUT))
+    return file.read().decode("utf-8", "replace").strip()
 
 
 def program_missing(program: str | Path) -> BackupError:

@@ -99,10 +99,10 @@ def restore(source: Path, *, force: bool) -> RestoreResult:
     with exclusive_lock(), preconditions.lock(exclusive=True):
         preconditions.refuse_while_running()
         preconditions.refuse_dependents()
-        half = preconditions.interrupted_restore()
-        if not force and half is None:
+        interrupted = preconditions.interrupted_restore()
+        if not force and interrupted is None:
             preconditions.refuse_to_replace()
-        return _unpack_and_restore(source, made, half)
+        return _unpack_and_restore(source, made, interrupted)
 
 
 def _unpack_and_restore(
@@ -130,8 +130,8 @@ def _restore(
     note.write()
     if is_in_use:
         result.aside = _move_aside(made, note.aside)
-    for target, grown in unpacked.staged.items():
-        swap.move_into_place(grown, target)
+    for target, folder in unpacked.staged.items():
+        swap.move_into_place(folder, target)
     _copy_files(source, made)
     _record_uids(made)
     name = note.aside.replace("-", "_")

@@ -88,16 +88,16 @@ class Survey:
     def totals(self) -> tuple[int, int]:
         """The number of entries, and the bytes of the files, each counted once."""
         total, seen = 0, set()
-        for fact in self.files.values():
-            if fact.kind == "file" and fact.device_inode not in seen:
-                total += fact.size
-                if fact.is_linked:
-                    seen.add(fact.device_inode)
+        for state in self.files.values():
+            if state.kind == "file" and state.device_inode not in seen:
+                total += state.size
+                if state.is_linked:
+                    seen.add(state.device_inode)
         return len(self.files), total
 
 
 def is_lost_and_found(path: Path) -> bool:
-    """Return whether this is the file system's own `LOST_AND_FOUND`, not a person's folder of that name."""
+    """Return whether this is the file system's own `LOST_AND_FOUND`, not one that a person made."""
     try:
         return (
             path.name == LOST_AND_FOUND
@@ -122,11 +122,11 @@ def walk(folder: Path, found: Survey) -> Iterator[tuple[str, FileState]]:
     try:
         todo = [("", _file_state(os.fstat(top)))]
         while todo:
-            for path, fact in _children(top, *todo.pop(), found):
+            for path, state in _children(top, *todo.pop(), found):
                 if path != without:
-                    if fact.kind == "folder":
-                        todo.append((path, fact))
-                    yield path, fact
+                    if state.kind == "folder":
+                        todo.append((path, state))
+                    yield path, state
     finally:
         os.close(top)
 
@@ -150,7 +150,7 @@ def digest(folder: Path, path: str, expected: FileState) -> str | None:
 
 
 def _children(
-    top: int, path: str, fact: FileState, found: Survey
+    top: int, path: str, state: FileState, found: Survey
 ) -> Iterator[tuple[str, FileState]]:
     """Yield what is in one folder. A folder that is gone or was replaced counts as empty."""
     try:
@@ -158,11 +158,11 @@ def _children(
     except FileNotFoundError:
         return
     except OSError as error:
-        if _is_there(top, path, fact):
+        if _is_there(top, path, state):
             found.unread.add(error.strerror or str(error), path)
         return
     try:
-        if _file_state(os.fstat(opened)).device_inode == fact.device_inode:
+        if _file_state(os.fstat(opened)).device_inode == state.device_inode:
             with os.scandir(opened) as entries:
                 for entry in entries:
                     yield from _entry_state(
@@ -200,12 +200,12 @@ def _file_state(seen: os.stat_result) -> FileState:
     return FileState(kind, seen.st_size, place, seen.st_ctime_ns, is_linked=seen.st_nlink > 1)
 
 
-def _is_there(top: int, path: str, fact: FileState) -> bool:
+def _is_there(top: int, path: str, state: FileState) -> bool:
     """Return whether the same folder is still there; if not, somebody has moved it meanwhile."""
     try:
         return (
             _file_state(os.stat(path or ".", dir_fd=top, follow_symlinks=False)).device_inode
-            == fact.device_inode
+            == state.device_inode
         )
     except OSError:
         return False

@@ -43,20 +43,20 @@ def draft(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _remove_abandoned(target.parent)
-    growing = target.with_name(f".{target.name}{_SUFFIX}")
+    staging = target.with_name(f".{target.name}{_SUFFIX}")
     try:
-        growing.mkdir(mode=0o700)
+        staging.mkdir(mode=0o700)
     except FileExistsError:
         raise AlreadyInProgress from None
     try:
-        with _locked(growing):
-            yield growing
-            (growing / _LOCK).unlink()
-            sync(growing)
-            growing.rename(target)
+        with _locked(staging):
+            yield staging
+            (staging / _LOCK).unlink()
+            sync(staging)
+            staging.rename(target)
             sync(target.parent)
     finally:
-        shutil.rmtree(growing, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def sync(folder: Path) -> None:
@@ -131,7 +131,7 @@ def move_contents(folder: Path, name: str) -> Path:
 
 
 def move_into_place(unpacked: Path, target: Path) -> None:
-    """Put what was unpacked into ``grown`` at ``target``, whose old contents are out of the way."""
+    """Put what was ``unpacked`` at ``target``, whose old contents are out of the way."""
     if not os.path.lexists(target):
         _force_rename(unpacked, target)
         return

@@ -88,19 +88,19 @@ def unpack(backup: Path, volume: Path, *, force: bool) -> int:
     there = [path for path in volume.iterdir() if swap.must_be_moved(path)]
     if there and not force:
         raise BackupError(f"There are files in {volume}: add --force, which moves them aside.")
-    growing = volume / swap.STAGING
-    swap.remove(growing)
-    growing.mkdir()
-    said = archives.unpack(archive, growing)
-    lacking = archives.differences(growing, Contents(**about["contents"]))
+    staging = volume / swap.STAGING
+    swap.remove(staging)
+    staging.mkdir()
+    problem = archives.unpack(archive, staging)
+    differing = archives.differences(staging, Contents(**about["contents"]))
     if there:
         swap.move_contents(volume, f"{swap.ASIDE_PREFIX}{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    swap.move_into_place(growing, volume)
+    swap.move_into_place(staging, volume)
     os.sync()
-    swap.remove(growing)
-    for line in filter(None, [*lacking, said]):
+    swap.remove(staging)
+    for line in filter(None, [*differing, problem]):
         sys.stderr.write(f"not as it was: {line}\n")
-    return INCOMPLETE if lacking or said else 0
+    return INCOMPLETE if differing or problem else 0
 
 
 def _archive_and_note(backup: Path) -> tuple[Path, Path]:

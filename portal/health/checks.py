@@ -29,6 +29,10 @@ from sessions.models import Condition, Heartbeat, HeartbeatName
 from sessions.watch import conditions
 
 OK = "ok"
+FAILING = "failing"
+UNCLEAR = "unknown"
+# The stable words of ``states``: `deploy/portal/healthcheck.py` and other programs compare them.
+
 REQUIRED_PARTS = ("database", "worker", "watch", "backend", ownership.PART)
 """The parts without which no launch works. Problems of other parts are only reported."""
 TOLERATED = frozenset({"", OwnershipStatus.UNREADABLE.value})
@@ -48,6 +52,13 @@ class PartState(NamedTuple):
     problem: str
     since: datetime
 
+    @property
+    def state(self) -> str:
+        """`OK`, `FAILING` or `UNCLEAR`: unlike the problem's sentence, this never changes."""
+        if not self.problem:
+            return OK
+        return UNCLEAR if self.problem in {UNKNOWN, UNWATCHED} else FAILING
+
 
 class HealthResponse(JsonResponse):
     """A JSON answer that is not logged as an error.
@@ -64,6 +75,7 @@ class HealthResponse(JsonResponse):
 def health(request: HttpRequest) -> HealthResponse:
     """Answer 200 if a launch would work, else 503; ``checks`` has the same keys either way.
 
+    ``checks`` are sentences, ``states`` the same in stable words for programs.
     With a ``nonce`` in the query string, the answer has a ``proof`` too.
     """
     found = part_states()
@@ -71,6 +83,7 @@ def health(request: HttpRequest) -> HealthResponse:
     about = {
         "status": OK if is_well else "unavailable",
         "checks": {part: state.problem or OK for part, state in found.items()},
+        "states": {part: state.state for part, state in found.items()},
         "since": {part: state.since.isoformat(timespec="seconds") for part, state in found.items()},
     }
     if nonce := request.GET.get("nonce"):

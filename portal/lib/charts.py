@@ -35,7 +35,7 @@ class DataPoint:
 
 
 def scale_maximum(largest: float) -> float:
-    """Return a round number not below ``most`` that divides into two steps of the scale."""
+    """Return a round number not below ``largest`` that divides into two steps of the scale."""
     if largest <= 2:
         return 2
     size = 10.0 ** math.floor(math.log10(largest))
@@ -58,7 +58,7 @@ def positions(places: Sequence[DataPoint]) -> Iterator[tuple[DataPoint, float, f
 def chart_svg(
     key: str, title: str, summary: str, places: Sequence[DataPoint], top: float, content: SafeString
 ) -> SafeString:
-    """Return the whole SVG: title, summary, scale and labels around what is ``drawn``."""
+    """Return the whole SVG: title, summary, scale and labels around the ``content``."""
     return format_html(
         '<svg class="chart" width="100%" height="{height}" role="img" focusable="false"'
         ' aria-labelledby="{key}-title {key}-summary">'

@@ -1,6 +1,6 @@
-"""Locate the default data folder, and keep secrets in it.
+"""Locate the default data folder, keep secrets in it, and lock it.
 
-Lock the data folder while a portal runs on it, or while none may be started.
+It is locked while a portal runs on it, or while none may be started.
 """
 
 from __future__ import annotations

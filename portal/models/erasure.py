@@ -1,6 +1,7 @@
-"""Names that people here have or had: nobody else ever gets one, nor anything stored under it.
+"""Names that people here have or had, and erased people.
 
-Erased people: what is left to remove by hand, and that their names stay taken.
+Nobody else ever gets such a name, nor anything stored under it. For an erased person, it is kept
+what is left to remove by hand, and that their name stays taken.
 """
 
 from __future__ import annotations

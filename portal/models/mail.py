@@ -1,6 +1,7 @@
-"""Announcements by staff: shown on every page for a while, and optionally sent by mail.
+"""Announcements by staff, and letters (mail to people).
 
-Letters (mail to people): stored together with what they report, sent once by the worker.
+An announcement is shown on every page for a while, and optionally sent by mail. A letter is stored
+together with what it reports, and sent once by the worker.
 """
 
 from __future__ import annotations

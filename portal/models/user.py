@@ -50,8 +50,8 @@ class SignIn(models.Model):
 
 
 FIRST_PASSWORD_WINDOW, PASSWORD_NOTICE_PERIOD = timedelta(minutes=5), timedelta(days=14)
-"""A password set within ``FIRST_PASSWORD_WINDOW`` of creating the account came with it. Others are shown for
-``PASSWORD_NOTICE_PERIOD``.
+"""A password set within ``FIRST_PASSWORD_WINDOW`` of creating the account came with it. Others are
+shown for ``PASSWORD_NOTICE_PERIOD``.
 """
 
 
@@ -61,11 +61,11 @@ def may_enter(person: str = "", now: TimeOrParam | None = None) -> models.Q:
     It is `User.may_enter` for queries. ``person`` is the lookup path from the queried rows to the
     user, ``now`` the time to check for.
     """
-    way = f"{person}__" if person else ""
-    vouched = models.Q(**{f"{way}vouched_until": None}) | models.Q(
-        **{f"{way}vouched_until__gt": now or timezone.now()}
+    prefix = f"{person}__" if person else ""
+    vouched = models.Q(**{f"{prefix}vouched_until": None}) | models.Q(
+        **{f"{prefix}vouched_until__gt": now or timezone.now()}
     )
-    return vouched & models.Q(**{f"{way}is_active": True})
+    return vouched & models.Q(**{f"{prefix}is_active": True})
 
 
 class User(AbstractUser):

@@ -130,7 +130,7 @@ class LimitRequestForm(forms.Form):
 
     @classmethod
     def for_limit(cls, user: User, limit: str, data: Any = None) -> LimitRequestForm:
-        """Return the form for one limit of this person, filled in with ``sent`` if it is given."""
+        """Return the form for one limit of this person, filled in with ``data`` if it is given."""
         until = _in_days(REQUEST_DAYS)
         form = cls(data, initial={"limit": limit, "until": until}, use_required_attribute=True)
         form.set_browser_bounds(effective_of(user)[limit].value)

@@ -27,10 +27,10 @@ from sessions.models import Project
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Show ``/``; ``?repository=…&ref=…&path=…`` fills in the launch form and launches nothing."""
-    wish = LaunchFields.from_data(request.GET)
+    fields = LaunchFields.from_data(request.GET)
     if not request.user.is_authenticated:
-        return render(request, "portal/landing.html", {"launch": wish})
-    return render_home(request, wish)
+        return render(request, "portal/landing.html", {"launch": fields})
+    return render_home(request, fields)
 
 
 @never_cache
@@ -52,7 +52,7 @@ def expiring(request: HttpRequest) -> HttpResponseBase:
     """Show ``/going/``; opening it keeps nothing: programs that read mail follow links, too."""
     user = person(request)
     context = {"days": limits_of(user).idle_days, **deleted_context(user)}
-    return render(request, "portal/going.html", context)
+    return render(request, "portal/expiry.html", context)
 
 
 @require_POST

@@ -44,7 +44,7 @@ class LaunchFields:
 
     @classmethod
     def from_data(cls, data: Mapping[str, str]) -> LaunchFields:
-        """Return the wish in submitted form data or a query string."""
+        """Return the fields in submitted form data or a query string."""
         return cls(data.get("repository", ""), data.get("ref", ""), data.get("path", ""))
 
     def __bool__(self) -> bool:
@@ -52,22 +52,22 @@ class LaunchFields:
 
     @property
     def link(self) -> str:
-        """The home page's address with this wish in its form."""
+        """The home page's address with these fields in its form."""
         named = {"repository": self.repository, "ref": self.ref, "path": self.path}
         return f"{reverse('home')}?{urlencode({k: v for k, v in named.items() if v})}"
 
     @property
     def description(self) -> tuple[str, ...]:
-        """The parts of the wish in a few words each; empty if it is not understood."""
+        """What is to be launched, in a few words a part; empty if it is not understood."""
         try:
             return self.describe()
         except BinderyError:
             return ()
 
     def describe(self) -> tuple[str, ...]:
-        """Return the parts of the wish in a few words each. Raises `UserError` if that fails.
+        """Return what is to be launched, in a few words a part.
 
-        The error says how to write it.
+        Raises `UserError`, which says how to write it.
         """
         return providers.describe(providers.parse_repository(self.repository, self.ref, self.path))
 
@@ -84,12 +84,12 @@ def make_room(request: HttpRequest) -> None:
 @signed_in
 def understand(request: HttpRequest) -> HttpResponseBase:
     """Return a fragment that says what is understood of the fields, without asking the network."""
-    wish = LaunchFields.from_data(request.GET)
+    fields = LaunchFields.from_data(request.GET)
     if not htmx(request):
-        return redirect(wish.link)
+        return redirect(fields.link)
     context: dict[str, object] = {}
     try:
-        context["repository_summary"] = wish.describe() if wish else ()
+        context["repository_summary"] = fields.describe() if fields else ()
     except BinderyError as error:
         context["error"] = error
     return render(request, "portal/_launch_preview.html", context)
@@ -104,19 +104,19 @@ def launch(request: HttpRequest) -> HttpResponseBase:
     """
     if request.method == "GET":
         return redirect("home")
-    wish = LaunchFields.from_data(request.POST)
+    fields = LaunchFields.from_data(request.POST)
     try:
         make_room(request)
-        project = lifecycle.launch(person(request), wish.repository, wish.ref, wish.path)
+        project = lifecycle.launch(person(request), fields.repository, fields.ref, fields.path)
     except BinderyError as error:
-        return render_home(request, wish, error)
+        return render_home(request, fields, error)
     return redirect_to(request, reverse("project", args=[project.name]))
 
 
 def render_home(
     request: HttpRequest, fields: LaunchFields, error: BinderyError | None = None
 ) -> HttpResponse:
-    """Return the home page with ``wish`` in the launch form and ``error`` below its field.
+    """Return the home page with ``fields`` in the launch form and ``error`` below its field.
 
     For htmx, an error returns the form alone.
     """

@@ -41,9 +41,10 @@ def request_limits(request: HttpRequest) -> HttpResponseBase:
 @signed_in
 def withdraw(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Withdraw one of the person's own requests."""
-    wish = get_object_or_404(LimitRequest.objects.filter(user=person(request)), pk=pk)
+    mine = LimitRequest.objects.filter(user=person(request))
+    limit_request = get_object_or_404(mine, pk=pk)
     try:
-        requests.withdraw(wish, person(request))
+        requests.withdraw(limit_request, person(request))
         messages.success(request, _("Your request is taken back."))
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))

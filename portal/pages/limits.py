@@ -73,13 +73,13 @@ class LimitRow:
 
 def limit_groups_of(user: User) -> list[tuple[str, list[LimitRow]]]:
     """Return all limits of this person, grouped under headings."""
-    found, use = effective_of(user), usage_of(user)
-    asked = {wish.limit: wish for wish in LimitRequest.objects.open().filter(user=user)}
+    found, usage = effective_of(user), usage_of(user)
+    requests = {each.limit: each for each in LimitRequest.objects.open().filter(user=user)}
     return [
         (
             str(heading),
             [
-                LimitRow(FIELDS[name], found[name], usage_of_limit(use, name), asked.get(name))
+                LimitRow(FIELDS[name], found[name], usage_of_limit(usage, name), requests.get(name))
                 for name in names
             ],
         )

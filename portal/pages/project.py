@@ -151,9 +151,9 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
     shows_log = project.shows_log_to(person(request))
     events = list(Event.objects.filter(project=project).order_by("-seq")[:EVENTS_SHOWN])
     events = events if shows_log else [journal.redacted(event) for event in events]
-    story = [event for event in reversed(events) if session and event.session_id == session.pk]
+    of_session = [event for event in reversed(events) if session and event.session_id == session.pk]
     refusal = None if project.is_live else admission.start_refusal(project)
-    steps = steps_of(story, timezone.now(), pushes=settings.PORTAL_BACKEND != "local")
+    steps = steps_of(of_session, timezone.now(), pushes=settings.PORTAL_BACKEND != "local")
     last_build = _last_build(project, build)
     failed = build if build and build.code and shows_log else None
     return {

@@ -140,18 +140,18 @@ class SignOutView(views.LogoutView):
     """Sign-out that also closes the browser's way to notebooks and its sign-in at a provider."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        browser, way = request.session.session_key, flow.sign_out_redirect(request.session)
+        browser, out = request.session.session_key, flow.sign_out_redirect(request.session)
         # Slow steps come before the sign-out itself: an open page that learns of it by its socket
         # goes to the sign-in page, and would no longer wait for this answer.
         signins.forget(browser)
         if browser:
             tickets.revoke_browser(browser)
         answer = super().post(request, *args, **kwargs)
-        if way is None:
+        if out is None:
             return answer
-        if not way.ends_provider_session:
-            return HttpResponseRedirect(way.address)
-        return render(request, "portal/oidc_signing_out.html", {"sign_out": way})
+        if not out.ends_provider_session:
+            return HttpResponseRedirect(out.address)
+        return render(request, "portal/oidc_signing_out.html", {"sign_out": out})
 
 
 Page = Callable[[HttpRequest, Provider], HttpResponse]
@@ -194,18 +194,16 @@ def callback(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Sign in the person whose browser the provider sends back."""
     # An answer that nobody asked for is not counted: any site can make its visitors' browsers send
     # one, and everyone who shares their address would have to wait.
-    answer = flow.take_response(request, provider)
+    response = flow.take_response(request, provider)
     try:
-        user = auth.authenticate(request, answer=answer)
+        user = auth.authenticate(request, response=response)
     except (ProviderRefused, UnverifiedResponse):
         user_login_failed.send(sender=__name__, credentials={}, request=request)
         raise
-    if not isinstance(
-        user, User
-    ):  # must wait: `portal.accounts.login_throttle` shows the page for that
-        return _redirect_to("")
-    _log_in(request, user, answer)
-    return _redirect_to(answer.next_url)
+    if not isinstance(user, User):
+        return _redirect_to("")  # must wait: `portal.accounts.login_throttle` shows the page for it
+    _log_in(request, user, response)
+    return _redirect_to(response.next_url)
 
 
 @with_provider

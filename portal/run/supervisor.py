@@ -78,9 +78,9 @@ class _Run:
 class ManagedProcess:
     """One process of the portal, started again whenever it ends.
 
-    ``is_sick`` is called now and then while it runs: true means that it is alive but does nothing
-    any more, and it is restarted. ``descriptors`` are file descriptors to inherit. ``written``
-    formats a line of output from the part's name and its text.
+    ``is_stalled`` is called now and then while it runs: true means that it is alive but does
+    nothing any more, and it is restarted. ``descriptors`` are file descriptors to inherit.
+    ``format_line`` formats a line of output from the part's name and its text.
     """
 
     def __init__(
@@ -139,12 +139,12 @@ class ManagedProcess:
         self._check_at = now + STABLE_AFTER
         threading.Thread(target=self._relay_output, args=(self._run.output,), daemon=True).start()
 
-    def _plan_restart(self, life: _Run, now: float) -> None:
+    def _plan_restart(self, run: _Run, now: float) -> None:
         self._run = None
-        self._deaths = 1 if now - life.began > STABLE_AFTER else self._deaths + 1
+        self._deaths = 1 if now - run.began > STABLE_AFTER else self._deaths + 1
         pause = RESTART_DELAYS[min(self._deaths, len(RESTART_DELAYS)) - 1]
         self._start_at = now + pause
-        self._say(f"ended ({life.reap()}) and is started again in {pause:g} s")
+        self._say(f"ended ({run.reap()}) and is started again in {pause:g} s")
 
     def _relay_output(self, lines: IO[str]) -> None:
         with lines:
@@ -161,7 +161,7 @@ class ManagedProcess:
 def supervise(parts: Sequence[ManagedProcess], on_tick: Callable[[], None]) -> None:
     """Keep ``parts`` running until SIGTERM or SIGINT, then end them and return.
 
-    ``each_time`` is called several times a second. A second signal ends the parts at once. Call it
+    ``on_tick`` is called several times a second. A second signal ends the parts at once. Call it
     from the main thread, which must live as long as the parts.
     """
     stopping = _stopping(parts)

@@ -1,14 +1,14 @@
-"""Limits of a request's head, and the answers to one that exceeds them: pure functions.
+"""Limit a request's head, and ignore session cookies that another application planted.
 
-They apply to requests and to WebSocket upgrades alike, before anything asks who sent them. The
-pages are made here because Django never sees these requests.
+The limits, and the answers to a head that exceeds them, are pure functions. They apply to requests
+and to WebSocket upgrades alike, before anything asks who sent them. The pages are made here because
+Django never sees these requests.
 
-Ignore and delete session cookies that another application planted on a domain above its own.
-
-Over https, the names of our cookies begin with ``__Host-``, and a browser accepts such a cookie
-from its own host only. Over http, any host below a domain can set a cookie for the whole domain,
-and the browser then sends two of one name. There is no telling which is the right one, so neither
-counts, and the domain's cookie is deleted: the next request has only the right one.
+A cookie may be planted on a domain above the portal's own. Over https, the names of our cookies
+begin with ``__Host-``, and a browser accepts such a cookie from its own host only. Over http, any
+host below a domain can set a cookie for the whole domain, and the browser then sends two of one
+name. There is no telling which is the right one, so neither counts, and the domain's cookie is
+deleted: the next request has only the right one.
 """
 
 from __future__ import annotations
@@ -184,8 +184,8 @@ class SessionCookieFilter:
         self._inner = inner
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        headers, doubtful = drop_conflicting(scope["headers"])
-        if not doubtful:
+        headers, conflicting = drop_conflicting(scope["headers"])
+        if not conflicting:
             await self._inner(scope, receive, send)
             return
 

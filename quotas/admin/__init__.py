@@ -1,7 +1,7 @@
 """The admin of limits: the site's, the bounds of support, grants and requests.
 
-The limits of a person or a group are on their own pages, in `portal.admin`, which use `figures`
-from here.
+The limits of a person or a group are on their own pages, in `portal.admin`, which use
+`limits_form` from here.
 """
 
 from quotas.admin import grants, limits, requests

@@ -77,7 +77,7 @@ class SiteLimitsAdmin(SingletonAdmin[LimitSet]):
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
-        form.sets_limits = self.has_change_permission(request, obj)  # type: ignore[attr-defined]
+        form.may_set_limits = self.has_change_permission(request, obj)  # type: ignore[attr-defined]
         return form
 
     def render_change_form(

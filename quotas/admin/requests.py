@@ -58,7 +58,7 @@ class AnswerForm(forms.Form):
 
     @classmethod
     def for_request(cls, limit_request: LimitRequest, data: Any = None) -> AnswerForm:
-        """Return the form for a request, bound to ``sent`` if given."""
+        """Return the form for a request, bound to ``data`` if given."""
         asked = {"value": f"{limit_request.value:g}", "until": limit_request.until}
         form = cls(data, initial=asked, use_required_attribute=False)
         form.limit_request = limit_request
@@ -74,9 +74,9 @@ class AnswerForm(forms.Form):
             self.add_error(None, error)
             return ""
 
-    def _send(self, by: User, decision: str, value: Any, until: Any, answer: str) -> str:
+    def _send(self, by: User, *, verdict: str, value: Any, until: Any, answer: str) -> str:
         name = self.limit_request.user.username
-        if decision == "decline":
+        if verdict == "decline":
             requests.decline(self.limit_request, by, answer)
             return _("Declined: %(name)s is told.") % {"name": name}
         requests.grant(self.limit_request, by, value, until, answer)
@@ -95,8 +95,8 @@ EARLIER_SHOWN = 10
 class RequesterLimits:
     """The limits and use of the people behind some requests, looked up for all of them at once."""
 
-    def __init__(self, wishes: list[LimitRequest]) -> None:
-        people = list({wish.user_id: wish.user for wish in wishes}.values())
+    def __init__(self, limit_requests: list[LimitRequest]) -> None:
+        people = list({each.user_id: each.user for each in limit_requests}.values())
         self.limits: Mapping[int, Mapping[str, Effective]] = effective_of_many(people)
         self.usage = usage_by_user(people)
 
@@ -136,13 +136,13 @@ class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
         return False
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        changes = super().get_changelist_instance(request)
-        shown = list(changes.result_list)
-        standing = RequesterLimits(shown)
-        for wish in shown:
-            wish.standing = standing
-        changes.result_list = shown
-        return changes
+        changelist = super().get_changelist_instance(request)
+        shown = list(changelist.result_list)
+        limits = RequesterLimits(shown)
+        for limit_request in shown:
+            limit_request.requester_limits = limits
+        changelist.result_list = shown
+        return changelist
 
     @admin.display(description=gettext_lazy("limit"), ordering="limit")
     def limit_label(self, limit_request: LimitRequest) -> str:
@@ -161,12 +161,11 @@ class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
         """Return what the person has and uses, while the request is open."""
         if limit_request.state != LimitRequest.State.OPEN:
             return ""
+        limits: RequesterLimits = limit_request.requester_limits
         words = {
-            "has": format_limit(
-                limit_request.limit, limit_request.standing.has(limit_request).value
-            )
+            "has": format_limit(limit_request.limit, limits.limit_of(limit_request).value),
         }
-        used = limit_request.standing.used(limit_request)
+        used = limits.usage_of(limit_request)
         if not used:
             return _("has %(has)s") % words
         return _("has %(has)s, uses %(used)s") % {**words, "used": used}
@@ -191,14 +190,14 @@ class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """Show the request; staff who may answer do so there."""
-        wish = self.get_object(request, object_id)
-        if not self.has_view_permission(request, wish):
+        limit_request = self.get_object(request, object_id)
+        if not self.has_view_permission(request, limit_request):
             raise PermissionDenied
-        if wish is None:
+        if limit_request is None:
             raise Http404
         if request.method != "POST":
-            return self._page(request, wish, AnswerForm.for_request(wish))
-        return self._answer(request, wish)
+            return self._page(request, limit_request, AnswerForm.for_request(limit_request))
+        return self._answer(request, limit_request)
 
     def _answer(self, request: HttpRequest, limit_request: LimitRequest) -> HttpResponse:
         form = AnswerForm.for_request(limit_request, request.POST)
@@ -212,18 +211,18 @@ class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
     def _page(
         self, request: HttpRequest, limit_request: LimitRequest, form: AnswerForm, status: int = 200
     ) -> HttpResponse:
-        standing = RequesterLimits([limit_request])
+        limits = RequesterLimits([limit_request])
         may = _staff_user(request).has_perm(ANSWER_PERMISSION)
         context = {
             **self.admin_site.each_context(request),
             "title": _("%(name)s asks for more") % {"name": limit_request.user.username},
             "opts": self.opts,
             "limit_request": limit_request,
-            "current_limit": standing.limit_of(limit_request),
+            "current_limit": limits.limit_of(limit_request),
             "current_limit_source": describe_source(
-                standing.limit_of(limit_request), limit_request.user.username
+                limits.limit_of(limit_request), limit_request.user.username
             ),
-            "used": standing.usage_of(limit_request),
+            "used": limits.usage_of(limit_request),
             "form": form,
             "can_answer": may and limit_request.state == LimitRequest.State.OPEN,
             "bound_errors": _grant_errors(_staff_user(request), limit_request) if may else (),

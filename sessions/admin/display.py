@@ -137,25 +137,29 @@ def project_timeline(project: Project) -> list[TimelineEntry]:
     events = list(Event.objects.filter(project=project).order_by("-seq")[:MAX_ENTRIES])
     if project.is_private:
         events = [journal.redacted(event) for event in events]
-    lines = [TimelineEntry(event.at, "", event.message, code=event.code) for event in events]
-    return sorted([*lines, *transition_entries(Q(session__project=project))], key=_at, reverse=True)
+    entries = [TimelineEntry(event.at, "", event.message, code=event.code) for event in events]
+    return sorted(
+        [*entries, *transition_entries(Q(session__project=project))], key=_at, reverse=True
+    )
 
 
 def transition_entries(rows: Q) -> list[TimelineEntry]:
     """Return the transitions among ``rows``, newest first, at most `MAX_ENTRIES`."""
-    moves = Transition.objects.filter(rows).select_related("session", "build")
-    return [_transition_entry(move) for move in moves.order_by("-pk")[:MAX_ENTRIES]]
+    transitions = Transition.objects.filter(rows).select_related("session", "build")
+    return [
+        _transition_entry(transition) for transition in transitions.order_by("-pk")[:MAX_ENTRIES]
+    ]
 
 
-def _transition_entry(move: Transition) -> TimelineEntry:
-    row: Session | Build | None = move.session or move.build
-    states: Any = SessionState if move.session_id else BuildState
-    text = f"{states(move.before).label} → {states(move.after).label}"
-    if move.why:
-        text += f": {move.why}"
+def _transition_entry(transition: Transition) -> TimelineEntry:
+    row: Session | Build | None = transition.session or transition.build
+    states: Any = SessionState if transition.session_id else BuildState
+    text = f"{states(transition.before).label} → {states(transition.after).label}"
+    if transition.why:
+        text += f": {transition.why}"
     number = link(row, f"{row._meta.verbose_name} {row.pk}") if row else ""
-    return TimelineEntry(move.at, number, text, by=move.by)
+    return TimelineEntry(transition.at, number, text, by=transition.by)
 
 
-def _at(line: TimelineEntry) -> datetime:
-    return line.at
+def _at(entry: TimelineEntry) -> datetime:
+    return entry.at

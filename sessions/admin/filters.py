@@ -52,7 +52,7 @@ class PerColumnSearchAdmin(admin.ModelAdmin[R]):
 
 
 def rows_in_any(rows: QuerySet[R], *matches: QuerySet[R]) -> QuerySet[R]:
-    """Return the rows of ``rows`` that are in one of ``found``, querysets of the same model.
+    """Return the rows of ``rows`` that are in one of ``matches``, querysets of the same model.
 
     A few are looked up by primary key: PostgreSQL expects thousands of rows from a union, and would
     then scan the whole table in the order of the list.
@@ -204,7 +204,7 @@ class DeletedFilter(TemplatedListFilter):
         if self.value() == "all":
             return rows
         if self.value() == "restorable":
-            return rows.set_aside()  # type: ignore[attr-defined, no-any-return]
+            return rows.restorable()  # type: ignore[attr-defined, no-any-return]
         return rows.filter(removed__isnull=self.value() != "yes")
 
 

@@ -191,7 +191,7 @@ class ProjectAdmin(ReadOnlyAdmin[Project]):
         ("created", lambda project: project.created),
         ("last_activity", lambda project: project.last_activity),
         ("deleted", lambda project: project.removed),
-        ("restorable_until", lambda project: project.drops if project.is_set_aside else None),
+        ("restorable_until", lambda project: project.drops if project.is_restorable else None),
     )
     fields = (
         ("name", "page_link"),
@@ -217,7 +217,7 @@ class ProjectAdmin(ReadOnlyAdmin[Project]):
             display.link(project, breakable_address(project.repository)), self.owner_link(project)
         )
 
-    @admin.display(description=gettext_lazy("links"))
+    @admin.display(description=gettext_lazy("more"))
     def links(self, project: Project) -> SafeString:
         return format_html("{} {}", self.sessions_link(project), self.page_link(project))
 
@@ -266,7 +266,7 @@ class ProjectAdmin(ReadOnlyAdmin[Project]):
     def reason(self, project: Project) -> SafeString | str:
         return display.reason(project.current) if project.current else ""
 
-    @admin.display(description=gettext_lazy("page_link"))
+    @admin.display(description=gettext_lazy("page"))
     def page_link(self, project: Project) -> SafeString | str:
         if project.removed and not project.is_restorable:
             return ""

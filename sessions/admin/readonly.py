@@ -117,9 +117,11 @@ class ReadOnlyAdmin(ReadOnlyMixin, CsvExportMixin, FastCheckboxMixin, PerColumnS
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Return Django's own actions, and those of ``bulk_actions`` that this person may do."""
-        allowed = [deed for deed in self.bulk_actions if request.user.has_perm(deed.permission)]
+        allowed = [
+            action for action in self.bulk_actions if request.user.has_perm(action.permission)
+        ]
         actions = super().get_actions(request)
-        return {**{deed.name: deed.as_action() for deed in allowed}, **actions}
+        return {**{action.name: action.as_action() for action in allowed}, **actions}
 
     def change_view(
         self,
@@ -131,7 +133,7 @@ class ReadOnlyAdmin(ReadOnlyMixin, CsvExportMixin, FastCheckboxMixin, PerColumnS
         row = self.get_object(request, object_id)
         context = self.page_context(request, row) if row else {}
         context["bulk_actions"] = [
-            deed for deed in self.bulk_actions if row and deed.is_possible(row, request.user)
+            action for action in self.bulk_actions if row and action.is_possible(row, request.user)
         ]
         return super().change_view(
             request, object_id, form_url, {**context, **(extra_context or {})}

@@ -1,9 +1,8 @@
-"""Admin of removals and of things that were set aside.
+"""Admin of removals, of things that were set aside, and of the installation's row.
 
 A removal says what the portal removed on its own, how much it was, and why. A thing that belongs to
 no row was set aside: staff can put it back, remove it at once, or leave it until its time is up.
-
-Admin of the installation's row: its id, and how many days set-aside data is kept.
+The installation's row has its id, and says how many days set-aside data is kept.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ class RemovalAdmin(ReadOnlyAdmin[Removal]):
         size = "" if removal.size is None else filesizeformat(removal.size)
         return display.labelled(_("size"), size)
 
-    @admin.display(description=gettext_lazy("removed_ago"), ordering="at")
+    @admin.display(description=gettext_lazy("when"), ordering="at")
     def removed_ago(self, removal: Removal) -> SafeString | str:
         return ago(removal.at)
 

@@ -14,7 +14,7 @@ from sessions.admin import filters
 from sessions.admin.readonly import CsvExportMixin
 from sessions.errors import UserError
 from sessions.models import RepositoryRule
-from sessions.models.rule import evaluate_rules, is_pattern, repository_location
+from sessions.models.rule import evaluate_rules, repository_location, validate_pattern
 from sessions.providers import parse_repository
 
 TRY_FIELD = "_try"
@@ -47,8 +47,8 @@ class RepositoryRuleAdmin(CsvExportMixin, admin.ModelAdmin[RepositoryRule]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show the form; trying an address stores nothing, and shows the typed rule and a
-        verdict.
+        """Show the form; trying an address stores nothing, and shows the typed rule and the
+        decision.
         """
         context = {"test_address": request.POST.get("address", ""), **(extra_context or {})}
         if TRY_FIELD in request.POST:
@@ -71,14 +71,14 @@ class RepositoryRuleAdmin(CsvExportMixin, admin.ModelAdmin[RepositoryRule]):
         stored = self.get_object(request, unquote(object_id)) if object_id else None
         typed = stored or _as_typed(request, RepositoryRule())
         try:
-            wish = parse_repository(request.POST.get("address", ""))
+            repository = parse_repository(request.POST.get("address", ""))
             if typed.pattern:
-                is_pattern(typed.pattern)
+                validate_pattern(typed.pattern)
         except UserError as error:
             return {"sentence": error.message}
         except forms.ValidationError as error:
             return {"sentence": " ".join(error.messages)}
-        return _try_rules(typed, wish.url)
+        return _try_rules(typed, repository.url)
 
 
 def _as_typed(request: HttpRequest, rule: RepositoryRule) -> RepositoryRule:

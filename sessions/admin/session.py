@@ -82,7 +82,7 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
     columns = (
         ("id", lambda session: session.pk),
         ("project", lambda session: session.project.name),
-        ("owner_link", lambda session: session.project.owner.username),
+        ("owner", lambda session: session.project.owner.username),
         ("repository", lambda session: session.project.repository),
         ("state", lambda session: session.state),
         ("cpu_request", lambda session: session.cpu_request),
@@ -134,7 +134,7 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
     def project_link(self, session: Session) -> SafeString:
         return display.link(session.project)
 
-    @admin.display(description=_("owner_link"))
+    @admin.display(description=_("owner"))
     def owner_link(self, session: Session) -> SafeString:
         return display.link(session.project.owner, session.project.owner.username)
 
@@ -163,9 +163,9 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
         took = display.format_duration(session.created, session.ready)
         return display.labelled(_("until ready"), took)
 
-    @admin.display(description=_("duration"))
+    @admin.display(description=_("lasted"))
     def duration(self, session: Session) -> SafeString | str:
-        return display.labelled(_("duration"), display.session_duration(session))
+        return display.labelled(_("lasted"), display.session_duration(session))
 
     @admin.display(description=_("why it ended"), ordering="code")
     def reason(self, session: Session) -> SafeString | str:

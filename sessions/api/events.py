@@ -23,7 +23,7 @@ from rest_framework.views import APIView
 from keys.authentication import is_still_valid
 from portal.models import User
 from sessions.api.endpoint import current_user, get_project
-from sessions.api.serializers import StorySerializer
+from sessions.api.serializers import EventPageSerializer
 from sessions.errors import UserError
 from sessions.gateway.authorize import is_session_of
 from sessions.models import Project
@@ -62,7 +62,7 @@ class EventsView(APIView):
             ),
         ],
         responses={
-            (200, "application/json"): StorySerializer,
+            (200, "application/json"): EventPageSerializer,
             (200, EVENT_STREAM): OpenApiResponse(
                 OpenApiTypes.STR, description="Live, from there on."
             ),
@@ -75,14 +75,14 @@ class EventsView(APIView):
         """
         project = get_project(request, name)
         log = project.shows_log_to(current_user(request))
-        place = _cursor(request)
+        cursor = _cursor(request)
         if request.accepted_renderer.format == EventStreamRenderer.format:
             return StreamingHttpResponse(
-                self._stream(request, name, project.pk, place, log=log),
+                self._stream(request, name, project.pk, cursor, log=log),
                 content_type=EVENT_STREAM,
                 headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
             )
-        page = (journal.read if log else journal.read_events)(project.pk, place)
+        page = (journal.read if log else journal.read_events)(project.pk, cursor)
         return Response({"events": page.items, "next": page.next})
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -96,14 +96,14 @@ class EventsView(APIView):
     ) -> AsyncGenerator[str]:
         clock = asyncio.get_running_loop().time
         check_at = clock() + settings.PORTAL_LIVE_RECHECK
-        async with aclosing(hub().timeline(project_id, after, log=log)) as story:
-            async for batch in story:
+        async with aclosing(hub().timeline(project_id, after, log=log)) as batches:
+            async for batch in batches:
                 if clock() >= check_at:
                     check_at = clock() + settings.PORTAL_LIVE_RECHECK
                     if not await self._still_visible(request, name):
                         return
-                for item, place in batch:
-                    yield f"id: {place}\ndata: {item}\n\n"
+                for item, cursor in batch:
+                    yield f"id: {cursor}\ndata: {item}\n\n"
                 if not batch:
                     yield ": still here\n\n"
 

@@ -45,10 +45,10 @@ def run_once(view: APIView, request: Request, key: str, act: Callable[[], Respon
     `StateConflict` if that request is still in progress or its answer held a secret.
     """
     _validate_key(key)
-    asked = request_digest(request)
-    row, is_new = Idempotency.objects.claim(current_user(request), key, asked)
+    digest = request_digest(request)
+    row, is_new = Idempotency.objects.claim(current_user(request), key, digest)
     if not is_new:
-        return _replay(row, asked)
+        return _replay(row, digest)
     try:
         return _run_and_store(view, row, act)
     except (APIException, BinderyError, Http404, PermissionDenied) as error:
@@ -65,21 +65,21 @@ def run_once(view: APIView, request: Request, key: str, act: Callable[[], Respon
 
 def request_digest(request: Request) -> str:
     """Return a digest of a request; the spacing and key order of its JSON do not matter."""
-    asked = [request.method, request.path, request.data]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    parts = [request.method, request.path, request.data]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @transaction.atomic
 def _run_and_store(view: APIView, row: Idempotency, act: Callable[[], Response]) -> Response:
     response = act()
-    body = None if getattr(view, "secret_answers", False) else _as_json(response.data)
+    body = None if getattr(view, "has_secret_response", False) else _as_json(response.data)
     if not Idempotency.objects.store_response(row, response.status_code, body):
         raise _in_progress()  # it took so long that another attempt began
     return response
 
 
-def _replay(row: Idempotency, asked: str) -> Response:
-    if row.request != asked:
+def _replay(row: Idempotency, digest: str) -> Response:
+    if row.request != digest:
         text = _(
             "This Idempotency-Key came with another request before. Each request needs a key of"
             " its own; only the same request is sent again with the same key."

@@ -81,11 +81,11 @@ class ProjectFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
         fields: tuple[str, ...] = ()
 
     def filter_queryset(self, queryset: ProjectQuerySet) -> ProjectQuerySet:
-        owner, asks = self.form.cleaned_data.pop("owner"), self.request.user
+        owner, user = self.form.cleaned_data.pop("owner"), self.request.user
         if self.form.cleaned_data.pop("deleted"):
-            queryset = Project.objects.restorable_by(asks).order_by("-created")
+            queryset = Project.objects.restorable_by(user).order_by("-created")
         try:
-            rows = queryset.owned_by(owner, asks)
+            rows = queryset.owned_by(owner, user)
         except User.DoesNotExist:
             raise Http404 from None
         found: ProjectQuerySet = super().filter_queryset(rows)

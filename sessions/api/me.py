@@ -1,10 +1,8 @@
-"""``/api/v1/me/``: the signed-in person, their limits and use; ``me/download/``: their data.
+"""``/api/v1/me/`` and ``/api/v1/ssh-key/``: the signed-in person, and their SSH key pair.
 
-The download is the same archive as on the account page, for programs.
-
-``/api/v1/ssh-key/``: show and replace the public half of a person's SSH key pair.
-
-The private half is only for their notebooks.
+``me/`` has the person, their limits and use; ``me/download/`` is the same archive of their data as
+on the account page, for programs. ``ssh-key/`` shows and replaces the public half of the key pair;
+the private half is only for their notebooks.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
 
 
 @extend_schema_serializer(component_name="ListedProject")
-class ListedSerializer(ProjectSerializer):
+class ListedProjectSerializer(ProjectSerializer):
     """A project in a list of other people's or deleted projects.
 
     `owner` is there in lists of other people's projects, for staff; `deleted` and
@@ -161,7 +161,8 @@ class EventSerializer(serializers.Serializer[Any]):
     log = serializers.BooleanField(required=False, help_text="Whether it is output of the build.")
 
 
-class StorySerializer(serializers.Serializer[Any]):
+@extend_schema_serializer(component_name="Story")
+class EventPageSerializer(serializers.Serializer[Any]):
     """A page of a project's events."""
 
     events = EventSerializer(many=True)

@@ -77,7 +77,7 @@ def count_anonymous(request: Request) -> None:
 
 
 def _exceeds_limit(key: str, limit: int) -> bool:
-    """Count one more call; return whether it exceeds ``most``, which is 0 for no limit."""
+    """Count one more call; return whether it exceeds ``limit``, which is 0 for no limit."""
     if not limit:
         return False
     minute, into = divmod(time.time(), MINUTE)

@@ -20,7 +20,8 @@ urlpatterns = [
     path("me/", endpoint(MeView)),
     path("me/download/", endpoint(DownloadView)),
     path(
-        "tokens/", endpoint(api.TokensView, pagination_class=KeysetPagination, secret_answers=True)
+        "tokens/",
+        endpoint(api.TokensView, pagination_class=KeysetPagination, has_secret_response=True),
     ),
     path("tokens/<int:pk>/", endpoint(api.TokenView)),
     path("ssh-key/", endpoint(me.SshKeyView)),
@@ -30,8 +31,8 @@ urlpatterns = [
     path(PROJECT, endpoint(views.ProjectView)),
     path(f"{PROJECT}events/", endpoint(EventsView)),
     *(
-        path(f"{PROJECT}{verb}/", endpoint(views.action_view(verb)))
-        for verb in views.ActionView.actions
+        path(f"{PROJECT}{action}/", endpoint(views.action_view(action)))
+        for action in views.ActionView.actions
     ),
     path("schema/", endpoint(SchemaView), name="schema"),
     path("docs/", docs, name="api"),

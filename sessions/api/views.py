@@ -20,7 +20,7 @@ from sessions.api.lists import KeysetPagination, ProjectFilter
 from sessions.api.serializers import (
     DeleteSerializer,
     LaunchSerializer,
-    ListedSerializer,
+    ListedProjectSerializer,
     ProjectSerializer,
     limits_for,
 )
@@ -49,16 +49,18 @@ class ProjectsView(GenericAPIView[Project]):
     @extend_schema(
         operation_id="list_projects",
         summary="My projects",
-        responses=ListedSerializer(many=True),
+        responses=ListedProjectSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
         """Your projects, newest first. If they do not fit on one page, the header `Link` leads to
         the next.
         """
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
-        asked = request.query_params
+        query = request.query_params
         shape = (
-            ListedSerializer if asked.get("owner") or asked.get("deleted") else ProjectSerializer
+            ListedProjectSerializer
+            if query.get("owner") or query.get("deleted")
+            else ProjectSerializer
         )
         rows = shape(
             page, many=True, context={"limits": limits_for(page), "reader": current_user(request)}
@@ -76,9 +78,9 @@ class ProjectsView(GenericAPIView[Project]):
         """Launch a repository as a new project. It runs when its `state` is `ready`: follow its
         events, or ask again.
         """
-        wish = LaunchSerializer(data=request.data)
-        wish.is_valid(raise_exception=True)
-        project = lifecycle.launch(current_user(request), **wish.validated_data)
+        serializer = LaunchSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        project = lifecycle.launch(current_user(request), **serializer.validated_data)
         return Response(_serialize(request, project), status=201)
 
 
@@ -101,16 +103,16 @@ class ProjectView(APIView):
         stay. You can restore the project with its own files for some days, unless you delete it
         for good.
         """
-        wish = DeleteSerializer(data=request.query_params)
-        wish.is_valid(raise_exception=True)
-        for_good = wish.validated_data["for_good"]
+        serializer = DeleteSerializer(data=request.query_params)
+        serializer.is_valid(raise_exception=True)
+        for_good = serializer.validated_data["for_good"]
         project = (get_project_or_deleted if for_good else get_project)(request, name)
         lifecycle.delete(project, current_user(request), for_good=for_good)
         return Response(status=202)
 
 
 class ActionView(APIView):
-    """``POST projects/<name>/<verb>/``: 202 and the project; 409 where its state forbids it."""
+    """``POST projects/<name>/<action>/``: 202 and the project; 409 where its state forbids it."""
 
     actions: ClassVar[dict[str, Action]] = {
         "start": lifecycle.start,
@@ -151,7 +153,7 @@ ACTION_DESCRIPTIONS = {
 
 
 def action_view(action: str) -> type[ActionView]:
-    """Return the view of one verb, with its own description in the schema."""
+    """Return the view of one action, with its own description in the schema."""
 
     @extend_schema(
         operation_id=f"{action}_project",
@@ -163,4 +165,4 @@ def action_view(action: str) -> type[ActionView]:
     def post(self: ActionView, request: Request, name: str) -> Response:
         return ActionView.post(self, request, name)
 
-    return type(f"{action.title()}View", (ActionView,), {"verb": action, "post": post})
+    return type(f"{action.title()}View", (ActionView,), {"action_name": action, "post": post})

@@ -1,13 +1,12 @@
-"""Codes for notebooks and builds that wait for something to be freed.
+"""Codes for what waits, and sentences about a project's files at a start, for both back ends.
 
-Such a wait may be long: `sessions.watch.timeouts` allows more time for it than for an ordinary
-start.
+The codes are for notebooks and builds that wait for something to be freed. Such a wait may be long:
+`sessions.watch.timeouts` allows more time for it than for an ordinary start.
 
-Turn a merge's report into sentences about a project's files at a start.
-
-The report comes from `sessions.repofiles.merge` and may have been made where strangers' code runs:
-only numbers and text are taken from it, and both are bounded. Pure functions; both back ends use
-them to make their `FilesReport`.
+`files_report` turns a merge's report into sentences. The report comes from
+`sessions.repofiles.merge` and may have been made where strangers' code runs: only numbers and text
+are taken from it, and both are bounded. Pure functions; both back ends use them to make their
+`FilesReport`.
 """
 
 from __future__ import annotations

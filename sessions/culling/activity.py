@@ -1,16 +1,14 @@
-"""Ask many notebook servers for their activity at once, and parse their answers.
+"""Probe all running notebooks in rounds for their activity, and store what they answer.
+
+Each round runs in a thread of its own within `sessions.watch`. So watch never waits for a notebook,
+and a round that fails or dies is followed by another. Many servers are asked at once, and the
+answers are stored in a few queries, however many notebooks there are.
 
 Each request has a deadline, and no server is trusted: it is somebody's code, so anything may stand
 in an answer, and its clock may be wrong. Its times of last activity are of little use: a tab that
 is merely open moves the one in ``/api/status`` every few seconds, and a kernel's moves whenever a
 tab connects again, as all tabs do after a restart of the portal. The gateway has seen whatever a
 person has executed. Parsing (`parse_kernels`) is pure.
-
-Probe all running notebooks in rounds, and store what they answer.
-
-Each round runs in a thread of its own within `sessions.watch`. So watch never waits for a notebook,
-and a round that fails or dies is followed by another. The answers are stored in a few queries,
-however many notebooks there are. `probe` does the asking.
 """
 
 from __future__ import annotations
@@ -66,15 +64,15 @@ def probe_servers(
 
 
 async def _probe_servers(
-    notebooks: Collection[ProbeTarget], now: datetime, timeout: float
+    notebooks: Collection[ProbeTarget], now: datetime, seconds: float
 ) -> dict[int, KernelActivity]:
     found: dict[int, KernelActivity] = {}
     waiting = iter(notebooks)
 
     async def work_off(queue: Iterable[ProbeTarget]) -> None:
         for notebook in queue:
-            if reading := await _probe_server(notebook, now, timeout):
-                found[notebook.session_id] = reading
+            if activity := await _probe_server(notebook, now, seconds):
+                found[notebook.session_id] = activity
 
     # All workers take from one iterator, so none is idle while notebooks are left.
     await asyncio.gather(
@@ -84,10 +82,10 @@ async def _probe_servers(
 
 
 async def _probe_server(
-    notebook: ProbeTarget, now: datetime, timeout: float
+    notebook: ProbeTarget, now: datetime, seconds: float
 ) -> KernelActivity | None:
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(seconds):
             body = await _fetch(notebook)
     except (ClientError, OSError, ValueError) as error:  # a timeout is an OSError, too
         log.debug("session %s does not answer: %s", notebook.session_id, type(error).__name__)
@@ -107,14 +105,14 @@ async def _fetch(notebook: ProbeTarget) -> bytes | None:
         ClientSession(
             connector=connector, cookie_jar=DummyCookieJar(), auto_decompress=False
         ) as client,
-        client.get(URL(base + KERNELS_PATH), headers=headers, allow_redirects=False) as answer,
+        client.get(URL(base + KERNELS_PATH), headers=headers, allow_redirects=False) as response,
     ):
         body = bytearray()
-        async for piece in answer.content.iter_any():
+        async for piece in response.content.iter_any():
             body += piece
             if len(body) > MAX_BODY_BYTES:
                 return None
-        return bytes(body) if answer.status == 200 else None
+        return bytes(body) if response.status == 200 else None
 
 
 KERNELS_PATH = "/api/kernels?no_track_activity=1"
@@ -221,17 +219,17 @@ class ProbeLoop:
 def probe_all(batch_size: int = BATCH_SIZE) -> None:
     """Ask every notebook that is ready what it does, and store the answers.
 
-    This is a sign of life for `Sign.ACTIVITY`, unless there are several notebooks and none has
-    answered: then the fault is more likely ours.
+    This is a sign of life for `HeartbeatName.ACTIVITY`, unless there are several notebooks and none
+    has answered: then the fault is more likely ours.
     """
-    asked = answered = 0
+    asked_count = answer_count = 0
     for some in _slices(batch_size):
         now = timezone.now()
-        readings = probe_servers(some, now)
-        store(readings, now)
-        asked, answered = asked + len(some), answered + len(readings)
-    if asked > 1 and not answered:
-        log.warning("none of %s notebooks says what it does", asked)
+        activities = probe_servers(some, now)
+        store(activities, now)
+        asked_count, answer_count = asked_count + len(some), answer_count + len(activities)
+    if asked_count > 1 and not answer_count:
+        log.warning("none of %s notebooks says what it does", asked_count)
         return
     pause = timedelta(seconds=settings.PORTAL_ACTIVITY_SECONDS)
     Heartbeat.objects.beat(HeartbeatName.ACTIVITY, within=BREAK_ROUNDS * pause)
@@ -252,25 +250,25 @@ def _target(session: Session) -> Iterator[ProbeTarget]:
         log.warning("the token of session %s cannot be opened", session.pk)
 
 
-def store(readings: Mapping[int, KernelActivity], now: datetime) -> None:
+def store(activities: Mapping[int, KernelActivity], now: datetime) -> None:
     """Store what the sessions with these numbers do; ``now`` is when they were asked.
 
     A session that is no longer ready is left alone. Activity never moves backwards: whatever
     somebody has done meanwhile stands.
     """
     for busy in (False, True):
-        some = [number for number, reading in readings.items() if reading.busy is busy]
+        some = [number for number, activity in activities.items() if activity.busy is busy]
         _ready(some).update(asked=now, busy=busy)
-    _store_activity(_later_activity(readings))
+    _store_activity(_later_activity(activities))
 
 
 def _ready(numbers: Iterable[int]) -> SessionQuerySet:
     return Session.objects.filter(pk__in=numbers, state=SessionState.READY)
 
 
-def _later_activity(readings: Mapping[int, KernelActivity]) -> dict[int, datetime]:
+def _later_activity(activities: Mapping[int, KernelActivity]) -> dict[int, datetime]:
     """Return, by project, the activity that is later than what is stored."""
-    moments = {number: each.last_active for number, each in readings.items() if each.last_active}
+    moments = {number: each.last_active for number, each in activities.items() if each.last_active}
     known = _ready(moments).values_list("pk", "project_id", "project__last_activity")
     return {project: moments[pk] for pk, project, last in known if last < moments[pk]}
 

@@ -4,7 +4,7 @@
 of those that were used again, and deletes those that were announced a full day ago. `policy` has
 the rule, `warn` tells people.
 
-Nothing is deleted unless the portal could observe it all the time (`continuity`) and its owner was
+Nothing is deleted unless the portal could observe it all the time (`policy`) and its owner was
 told (`warn`). Each step is one conditional UPDATE, so it may run twice at once, and either Keep or
 the deletion wins.
 
@@ -112,12 +112,14 @@ def _clear_warnings(mine: ProjectQuerySet, days: int, now: datetime) -> None:
     stay.update(warned=None, goes=None)
 
 
-def _delete_due(mine: ProjectQuerySet, days: int, since: datetime, now: datetime, most: int) -> int:
-    """Delete at most ``most`` projects that are due; return how many there were."""
+def _delete_due(
+    mine: ProjectQuerySet, days: int, since: datetime, now: datetime, limit: int
+) -> int:
+    """Delete at most ``limit`` projects that are due; return how many there were."""
     told = Q(goes__lte=now, warned__gte=since, warned__lte=now - WARNING_PERIOD)
     rows = mine.expiring().filter(told, _known_to_be_idle()).select_related("current")
     rows = rows.exclude(pk__in=mine.awaiting_letter().order_by().values("pk"))
-    due = list(rows[:most])
+    due = list(rows[:limit])
     for project in due:
         delete_unused(project, days)
     return len(due)

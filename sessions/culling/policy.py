@@ -1,13 +1,13 @@
-"""The rule for how long an unused project stays: pure, without the database.
+"""The rule for how long an unused project stays, and since when the portal has observed use.
 
 After some days without use it is deleted, and its owner is told a full day before.
-`sessions.culling.cull` acts on it; pages and API use it to say when a project will be deleted.
+`sessions.culling.cull` acts on it; pages and API use it to say when a project will be deleted. The
+rule itself is pure (`deletes_at`).
 
-Track since when the portal has observed use, and people could sign in, without a break.
-
-While the portal was away, nobody could press Keep and no use was noted. People whose identity
+While the portal was away, nobody could press Keep and no use was recorded. People whose identity
 provider is away cannot keep anything either, and a clock that jumped makes everything look old. So
-after a break everybody's warning begins anew: only one that was given since then counts.
+after a break everybody's warning begins anew: only one that was given since then counts
+(`continuous_since`).
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def deletes_at(
 ) -> datetime | None:
     """Return when a project will be deleted if nobody uses it from now on; None if never.
 
-    ``goes`` is the date that its owner has been told. Activity in the future, from a clock that was
-    wrong, counts as now.
+    ``announced`` is the date that its owner has been told. Activity in the future, from a clock
+    that was wrong, counts as now.
     """
     quiet = idle_period(idle_days)
     if quiet is None:
@@ -116,23 +116,23 @@ def providers_available_since(since: datetime) -> Mapping[str, datetime | None]:
     The moment is not before ``since``; it is None while they cannot sign in.
     `portal.accounts.oidc.signins` asks the providers.
     """
-    signs = {provider.issuer: heartbeat_name(provider.issuer) for provider in _providers()}
-    rows = {row.name: row for row in Heartbeat.objects.filter(name__in=signs.values())}
+    names = {provider.issuer: heartbeat_name(provider.issuer) for provider in _providers()}
+    rows = {row.name: row for row in Heartbeat.objects.filter(name__in=names.values())}
     now = timezone.now()
 
     def of(row: Heartbeat | None) -> datetime | None:
         return max(row.since, since) if row and now - MAX_PROVIDER_AGE < row.at <= now else None
 
-    return {issuer: of(rows.get(name)) for issuer, name in signs.items()}
+    return {issuer: of(rows.get(name)) for issuer, name in names.items()}
 
 
 def needs_provider_check() -> bool:
     """Return whether any provider has not shown for a while that it is there."""
-    signs = {heartbeat_name(provider.issuer) for provider in _providers()}
+    names = {heartbeat_name(provider.issuer) for provider in _providers()}
     lately = Heartbeat.objects.filter(
-        name__in=signs, at__gt=timezone.now() - PROVIDER_CHECK_INTERVAL
+        name__in=names, at__gt=timezone.now() - PROVIDER_CHECK_INTERVAL
     )
-    return bool(signs) and lately.count() < len(signs)
+    return bool(names) and lately.count() < len(names)
 
 
 def _providers() -> Collection[Any]:

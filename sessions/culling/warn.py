@@ -56,20 +56,23 @@ def warn(people: Iterable[User], groups: Sequence[IdleGroup], now: datetime) -> 
     Return how many people there are to be told.
     """
     fresh: set[int] = set()
-    again: set[int] = set()
+    repeated_ids: set[int] = set()
     for days, since, owners in groups:
         if since:
             with transaction.atomic():
                 mine = Project.objects.existing().filter(owner__in=owners)
                 first, repeated = _newly_idle(mine, days, now), _interrupted(mine, since, now)
-                again |= _announce(repeated, now)
+                repeated_ids |= _announce(repeated, now)
                 fresh |= _announce(first, now)
     if outbox.is_mail_enabled():
         days_of = {pk: group.days for group in groups if group.since for pk in group.owners}
         _ensure_letters(
-            [each for each in people if each.pk in days_of], days_of, fresh | again, again
+            [each for each in people if each.pk in days_of],
+            days_of,
+            fresh | repeated_ids,
+            repeated_ids,
         )
-    return len(fresh | again)
+    return len(fresh | repeated_ids)
 
 
 def postpone(mine: ProjectQuerySet, now: datetime) -> None:
@@ -130,7 +133,7 @@ def _reschedule(rows: ProjectQuerySet, goes: datetime) -> None:
 
 
 def _ensure_letters(
-    people: Collection[User], days: Mapping[int, int], announced: set[int], again: set[int]
+    people: Collection[User], days: Mapping[int, int], announced: set[int], repeated_ids: set[int]
 ) -> None:
     """Make sure that a letter is on its way to each of these people who have not been told yet.
 
@@ -149,7 +152,7 @@ def _ensure_letters(
     projects = _by_owner(without)
     for person in people:
         if person.pk in without:
-            kind = REPEATED_WARNING if person.pk in again else FIRST_WARNING
+            kind = REPEATED_WARNING if person.pk in repeated_ids else FIRST_WARNING
             key = f"{kind}-{person.pk}-{now:%Y%m%dT%H%M%S}"
             context = _context(projects[person.pk], days[person.pk], key)
             outbox.post(key, person, "deletion_warning", context)

@@ -228,10 +228,10 @@ async def _read_head(reader: asyncio.StreamReader) -> str:
 def _parse(head: str) -> _Request:
     """Parse a request. Raises _Answer for anything but a tunnel or plain HTTP."""
     first, *lines = head.split("\r\n")
-    asked = _REQUEST_LINE.fullmatch(first)
-    if not asked or not all(_HEADER.fullmatch(line) for line in lines):
+    request_line = _REQUEST_LINE.fullmatch(first)
+    if not request_line or not all(_HEADER.fullmatch(line) for line in lines):
         raise _ErrorResponse(400, "This is not an HTTP/1.1 request")
-    method, target = asked.groups()
+    method, target = request_line.groups()
     if method == "CONNECT":
         return _Request(*_authority(target, None), head=b"")
     return _plain(method, target, lines)

@@ -1,10 +1,9 @@
-"""Answer the nginx in front that passes plain content on itself (`deploy/nginx`).
+"""The gateway as an ASGI application: identify the visitor, authorize, then pass the request on.
 
-nginx sends the headers by which the gateway decides, and caches the answer. The answer reveals the
-token of the notebook server, so this address needs `PORTAL_NGINX_SECRET`; without it the answer is
-404. The answer leads to one server, whatever path follows.
-
-The gateway as an ASGI application: identify the visitor, authorize, then pass the request on.
+It also answers an nginx in front that passes plain content on itself (``deploy/nginx``): nginx
+sends the headers by which the gateway decides, and caches the answer. The answer reveals the token
+of the notebook server, so this address needs `PORTAL_NGINX_SECRET`; without it the answer is 404.
+The answer leads to one server, whatever path follows.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ from sessions.gateway.websocket import HandshakeRejected
 SECRET_HEADER = b"x-bindery-secret"
 CACHE_SECONDS = 1
 """Seconds that nginx caches the answer. Its clock counts whole seconds, so up to two in practice,
-as long as `authorize` caches verdicts.
+as long as `authorize` caches decisions.
 """
 
 
@@ -61,19 +60,19 @@ async def answer_nginx(
         return responses.not_found
     if is_cross_site(request):
         return _forbidden
-    verdict = await authorizations.get_fresh(request.credential)
-    way = _nginx_address(verdict.address)
-    if verdict.decision is not Decision.ALLOWED or not way:
+    authorization = await authorizations.get_fresh(request.credential)
+    upstream = _nginx_address(authorization.address)
+    if authorization.decision is not Decision.ALLOWED or not upstream:
         return _forbidden
-    onward = to_notebook(request.headers, verdict.token)
+    onward = to_notebook(request.headers, authorization.token)
     headers = {
-        "x-bindery-upstream": way,
+        "x-bindery-upstream": upstream,
         "x-bindery-authorization": onward["Authorization"],
         "x-bindery-cookie": onward.get("Cookie", ""),
         "x-accel-expires": str(CACHE_SECONDS),
     }
-    told = [(name.encode(), text.encode()) for name, text in headers.items()]
-    return lambda _arrival: GatewayResponse(204, headers=told)
+    encoded = [(name.encode(), text.encode()) for name, text in headers.items()]
+    return lambda _request: GatewayResponse(204, headers=encoded)
 
 
 def _forbidden(request: GatewayRequest) -> GatewayResponse:
@@ -115,7 +114,7 @@ class Gateway:
         self._connections = ConnectionTracker(self._authorizations)
         self._upstreams = UpstreamPool()
         self._activity = ActivityRecorder()
-        self._in_flight = BlockedWriters()
+        self._blocked_writers = BlockedWriters()
 
     async def close(self) -> None:
         """Close the connections to all notebook servers."""
@@ -123,20 +122,20 @@ class Gateway:
 
     async def __call__(self, label: str, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer a request to the host ``label``, or open its WebSocket."""
-        arrival = GatewayRequest.from_scope(scope, label)
-        if asked := requests.current_trace():
-            asked.route = requests.NOTEBOOK
-        if arrival.is_socket:
+        request = GatewayRequest.from_scope(scope, label)
+        if trace := requests.current_trace():
+            trace.route = requests.NOTEBOOK
+        if request.is_socket:
             await receive()  # the connect message
         try:
-            words = await self._respond(arrival, receive, send)
+            build_response = await self._respond(request, receive, send)
         except (DatabaseError, InterfaceError):
             log.exception("cannot look up who may open %s", label)
-            words = responses.unavailable
-        if words:
-            with translation.override(responses.language_of(arrival)):
-                answer = words(arrival)
-            await responses.send_response(answer, arrival, send)
+            build_response = responses.unavailable
+        if build_response:
+            with translation.override(responses.language_of(request)):
+                response = build_response(request)
+            await responses.send_response(response, request, send)
 
     async def _respond(
         self, request: GatewayRequest, receive: Any, send: Any
@@ -146,16 +145,16 @@ class Gateway:
             return await self._answer_gateway_path(request)
         if is_cross_site(request):
             return responses.cross_site
-        verdict = await self._authorizations.get(request.credential)
-        if verdict.project_id:
-            context.bind_fields(project=verdict.project_id, user=verdict.user_id)
-        if verdict.decision in REFUSALS:
-            return REFUSALS[verdict.decision]
+        authorization = await self._authorizations.get(request.credential)
+        if authorization.project_id:
+            context.bind_fields(project=authorization.project_id, user=authorization.user_id)
+        if authorization.decision in REFUSALS:
+            return REFUSALS[authorization.decision]
         if not request.target.startswith("/"):
             return responses.not_found
-        if verdict.decision is Decision.NOT_RUNNING:
-            return partial(responses.not_running, state=verdict.state)
-        return await self._proxy(request, verdict, receive, send)
+        if authorization.decision is Decision.NOT_RUNNING:
+            return partial(responses.not_running, state=authorization.state)
+        return await self._proxy(request, authorization, receive, send)
 
     async def _answer_gateway_path(self, request: GatewayRequest) -> ResponseBuilder:
         if request.path == AUTH_PATH:
@@ -165,17 +164,19 @@ class Gateway:
     async def _proxy(
         self, request: GatewayRequest, authorization: Authorization, receive: Any, send: Any
     ) -> ResponseBuilder | None:
-        noting = partial(self._activity.record, authorization.project_id, request)
-        noting()
-        passing: HttpProxy | WebSocketProxy
+        record = partial(self._activity.record, authorization.project_id, request)
+        record()
+        proxy: HttpProxy | WebSocketProxy
         if request.is_socket:
-            passing = WebSocketProxy(receive, send, noting, self._in_flight)
+            proxy = WebSocketProxy(receive, send, record, self._blocked_writers)
         else:
-            passing = HttpProxy(receive, send)
+            proxy = HttpProxy(receive, send)
         try:
-            with self._connections.track(request.credential, authorization.project_id) as visit:
+            with self._connections.track(
+                request.credential, authorization.project_id
+            ) as connection:
                 async with self._upstreams.acquire(authorization.address) as upstream:
-                    await passing.run(request, upstream, authorization.token, visit)
+                    await proxy.run(request, upstream, authorization.token, connection)
         except TooManyConnections:
             return responses.too_many_connections
         except (InvalidStatus, ClientResponseError):
@@ -183,24 +184,24 @@ class Gateway:
         except HandshakeRejected as refusal:
             return _refused(refusal.status)
         except (ClientError, OSError):
-            return None if passing.started else responses.no_answer
-        if visit.cancelled and not passing.started:
+            return None if proxy.started else responses.no_answer
+        if connection.cancelled and not proxy.started:
             return responses.sign_in
-        if visit.cancelled and isinstance(passing, WebSocketProxy):
-            await passing.close_access_ended()
+        if connection.cancelled and isinstance(proxy, WebSocketProxy):
+            await proxy.close_access_ended()
         return None
 
 
 def _refused(status: int) -> ResponseBuilder:
     """Return the answer for a notebook server that refuses to open a WebSocket."""
     if 400 <= status < 600:
-        return lambda _arrival: GatewayResponse(status)
+        return lambda _request: GatewayResponse(status)
     return responses.no_answer if 200 <= status < 400 else responses.bad_answer
 
 
 async def _redeem_ticket(request: GatewayRequest) -> ResponseBuilder:
     if request.method != "GET" or request.is_socket:
-        return lambda _arrival: GatewayResponse(405, headers=[(b"allow", b"GET")])
+        return lambda _request: GatewayResponse(405, headers=[(b"allow", b"GET")])
     query = parse_qs(request.target.partition("?")[2], keep_blank_values=True)
     if "ticket" not in query and is_label(request.label):
         return partial(responses.redirect_to_portal, path=query.get("path", [""])[0])

@@ -6,7 +6,7 @@ token with the scope ``notebook`` opens all of its owner's projects. A person wi
 the same answer whether or not a project of that name exists.
 
 `AuthorizationCache` caches decisions, so that a page of a hundred requests asks the database once.
-There is one for each process and event loop. No verdict is used for longer than
+There is one for each process and event loop. No decision is used for longer than
 `PORTAL_GATEWAY_RECHECK` seconds, counted from before the query; a refusal is used for less.
 """
 
@@ -163,39 +163,39 @@ class AuthorizationCache:
         self._pending: dict[Credential, asyncio.Task[Authorization]] = {}
 
     async def get(self, credential: Credential) -> Authorization:
-        """Return a verdict that is recent enough; concurrent callers share one query."""
+        """Return an authorization that is recent enough; concurrent callers share one query."""
         if not credential.cookie and not credential.bearer:
             return SIGN_IN
-        until, verdict = self._cache.get(credential, (0.0, SIGN_IN))
+        until, authorization = self._cache.get(credential, (0.0, SIGN_IN))
         if until > monotonic():
-            return verdict
+            return authorization
         task = self._pending.get(credential)
         if task is None:
             task = self._pending[credential] = asyncio.create_task(self._ask(credential))
         return await asyncio.shield(task)
 
     async def get_fresh(self, credential: Credential) -> Authorization:
-        """Return a verdict like `get`, but never an "allowed" from the cache.
+        """Return an authorization like `get`, but never an "allowed" from the cache.
 
         This is for nginx, which caches the answer itself for as long again.
         """
-        _until, verdict = self._cache.get(credential, (0.0, SIGN_IN))
-        if verdict.decision is Decision.ALLOWED:
+        _until, authorization = self._cache.get(credential, (0.0, SIGN_IN))
+        if authorization.decision is Decision.ALLOWED:
             del self._cache[credential]
         return await self.get(credential)
 
     async def refresh(self, credentials: Collection[Credential]) -> dict[Credential, Authorization]:
-        """Decide again about these credentials, all at once, and cache the verdicts."""
+        """Decide again about these credentials, all at once, and cache the decisions."""
         began = monotonic()
-        verdicts: dict[Credential, Authorization] = await _decide_async(credentials)
-        for credential, verdict in verdicts.items():
-            share = 1 if verdict.decision is Decision.ALLOWED else REFUSAL_CACHE_SHARE
+        authorizations: dict[Credential, Authorization] = await _decide_async(credentials)
+        for credential, authorization in authorizations.items():
+            share = 1 if authorization.decision is Decision.ALLOWED else REFUSAL_CACHE_SHARE
             until = began + share * settings.PORTAL_GATEWAY_RECHECK
             self._cache.pop(credential, None)
-            self._cache[credential] = (until, verdict)
+            self._cache[credential] = (until, authorization)
         while len(self._cache) > MAX_CACHED:
             del self._cache[next(iter(self._cache))]
-        return verdicts
+        return authorizations
 
     async def _ask(self, credential: Credential) -> Authorization:
         try:

@@ -1,9 +1,8 @@
-"""Connections to notebook servers, kept open between requests.
+"""Keep connections to notebook servers, bound what waits in them, and end them with access.
 
-There is one client per address, and only the most recently used ones are kept. A notebook that is
-gone has no connections left, and its client is closed when others need the place.
-
-Track open connections, bound what waits in them, and close them when access ends.
+`UpstreamPool` has one client per address, whose connections stay open between requests, and only
+the most recently used ones are kept. A notebook that is gone has no connections left, and its
+client is closed when others need the place.
 
 `BlockedWriters` bounds the memory of a process. Data that passes through a socket is in memory only
 until its reader takes it. Each direction that waits holds at most `MAX_BUFFERED_BYTES` bytes, and
@@ -144,8 +143,8 @@ class BlockedWriters:
         those[give_up] = those.get(give_up, 0) + 1
         self._count += 1
         if self._count > MAX_BLOCKED:
-            most = max(self._waiting.values(), key=len)
-            next(iter(most))()
+            largest = max(self._waiting.values(), key=len)
+            next(iter(largest))()
         try:
             yield
         finally:
@@ -188,8 +187,8 @@ class Connection:
 class ConnectionTracker:
     """The open requests and sockets of one process, by credential."""
 
-    def __init__(self, verdicts: AuthorizationCache) -> None:
-        self._authorizations = verdicts
+    def __init__(self, authorizations: AuthorizationCache) -> None:
+        self._authorizations = authorizations
         self._open: dict[Credential, set[Connection]] = {}
         self._counts: Counter[int] = Counter()
         self._recheck_task: asyncio.Task[None] | None = None
@@ -198,41 +197,41 @@ class ConnectionTracker:
     def track(self, credential: Credential, project_id: int) -> Iterator[Connection]:
         """Track a request or socket for the length of the block.
 
-        If the visit was ended from outside, execution continues after the block.
+        If the connection was ended from outside, execution continues after the block.
 
         Raises `TooManyConnections` if the notebook has `MAX_CONNECTIONS` open already.
         """
         if self._counts[project_id] >= MAX_CONNECTIONS:
             raise TooManyConnections
-        visit = Connection(project_id)
+        connection = Connection(project_id)
         self._counts[project_id] += 1
-        visits = self._open.setdefault(credential, set())
-        visits.add(visit)
+        connections = self._open.setdefault(credential, set())
+        connections.add(connection)
         if self._recheck_task is None or self._recheck_task.done():
             self._recheck_task = asyncio.create_task(self._recheck())
         try:
-            yield visit
+            yield connection
         except asyncio.CancelledError:
-            if not visit.cancelled:
+            if not connection.cancelled:
                 raise
-            visit.task.uncancel()
+            connection.task.uncancel()
         finally:
             self._counts[project_id] -= 1
             if not self._counts[project_id]:
                 del self._counts[project_id]
-            visits.discard(visit)
-            if not visits and self._open.get(credential) is visits:
+            connections.discard(connection)
+            if not connections and self._open.get(credential) is connections:
                 del self._open[credential]
 
     async def _recheck(self) -> None:
         while self._open:
             await asyncio.sleep(settings.PORTAL_GATEWAY_RECHECK)
             try:
-                verdicts = await self._authorizations.refresh(list(self._open))
+                authorizations = await self._authorizations.refresh(list(self._open))
             except Exception:
                 log.exception("cannot ask whether open notebooks may stay open; trying again")
                 continue
-            for credential, verdict in verdicts.items():
-                if verdict.decision is not Decision.ALLOWED:
-                    for visit in list(self._open.get(credential, ())):
-                        visit.cancel()
+            for credential, authorization in authorizations.items():
+                if authorization.decision is not Decision.ALLOWED:
+                    for connection in list(self._open.get(credential, ())):
+                        connection.cancel()

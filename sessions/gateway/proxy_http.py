@@ -50,22 +50,22 @@ class HttpProxy:
                 headers=headers.to_notebook(request.headers, token),
                 data=body,
                 allow_redirects=False,
-            ) as answer:
-                await self._send_response(answer)
+            ) as response:
+                await self._send_response(response)
         finally:
             if self._listener:
                 self._listener.cancel()
 
-    async def _send_response(self, answer: ClientResponse) -> None:
-        if not 200 <= answer.status < 600:
-            answer.close()
+    async def _send_response(self, response: ClientResponse) -> None:
+        if not 200 <= response.status < 600:
+            response.close()
             raise InvalidStatus
         self.started = True
-        onward = headers.from_notebook(answer.raw_headers)
+        onward = headers.from_notebook(response.raw_headers)
         await self._send(
-            {"type": "http.response.start", "status": answer.status, "headers": onward}
+            {"type": "http.response.start", "status": response.status, "headers": onward}
         )
-        async for piece in answer.content.iter_any():
+        async for piece in response.content.iter_any():
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         await self._send({"type": "http.response.body", "body": b""})
 

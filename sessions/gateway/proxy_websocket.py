@@ -1,6 +1,6 @@
 """Pass a WebSocket on to a notebook server: frames, subprotocol and closing, in both directions.
 
-Only a piece of a message is held at a time (`frames`). While one side reads slowly, the other is
+Only a piece of a message is held at a time (`websocket`). While one side reads slowly, the other is
 not read; `connections` bounds what waits. Pings end here, so that a laptop may sleep.
 """
 
@@ -60,10 +60,10 @@ class WebSocketProxy:
         receive: Any,
         send: Any,
         on_message: Callable[[bytes], None],
-        in_flight: BlockedWriters,
+        blocked_writers: BlockedWriters,
     ) -> None:
         self._receive, self._send, self._on_message = receive, send, on_message
-        self._in_flight, self._project = in_flight, 0
+        self._blocked_writers, self._project = blocked_writers, 0
         self._tasks: list[asyncio.Task[CloseReason]] = []
         self._last_received = monotonic()
         self._aborted = self._closed = False
@@ -78,7 +78,7 @@ class WebSocketProxy:
     ) -> None:
         """Connect both sides and pass frames until one of them closes.
 
-        Raises `OSError` if the server cannot be reached, `handshake.Refused` if it does not open
+        Raises `OSError` if the server cannot be reached, `HandshakeRejected` if it does not open
         the socket.
         """
         self._project = connection.project_id
@@ -114,11 +114,11 @@ class WebSocketProxy:
         left, ended, lost = [each if isinstance(each, CloseReason) else None for each in ends]
         if self._aborted:
             left = ended = OVERLOADED
-        told = [
+        closing = [
             self._close_to_visitor(ended or left or lost or _log_failures(ends)),
             self._close_to_notebook(server, left or ended or CloseReason(GOING_AWAY)),
         ]
-        await asyncio.gather(*told)
+        await asyncio.gather(*closing)
 
     # --- Both directions ---
     async def _pass_from_visitor(self, server: NotebookSocket) -> CloseReason:
@@ -158,7 +158,7 @@ class WebSocketProxy:
     async def _pass(
         self, frames: FrameParser, data: bytes, onward: SendBytes, pong: SendBytes
     ) -> CloseReason | None:
-        """Pass data on; return the farewell once a side has closed or broken the protocol."""
+        """Pass data on; return the close reason once a side has closed or broken the protocol."""
         try:
             for each in frames.feed(data):
                 if isinstance(each, bytes):
@@ -182,17 +182,17 @@ class WebSocketProxy:
         await self._while_waiting(self._send({"type": BYTES, "bytes": piece}))
 
     async def _while_waiting(self, sending: Awaitable[None]) -> None:
-        with self._in_flight.blocked(self._project, self._abort):
+        with self._blocked_writers.blocked(self._project, self._abort):
             await sending
 
     # --- Closing ---
-    async def _close_to_visitor(self, farewell: CloseReason) -> None:
+    async def _close_to_visitor(self, close_reason: CloseReason) -> None:
         """Send the reason and leave time to read it: a visitor still sending would miss it."""
         if self._closed:
             return
         self._closed = True
         words = build_control_frame(
-            Opcode.CLOSE, _close_payload(farewell, INTERNAL_ERROR), is_masked=False
+            Opcode.CLOSE, _close_payload(close_reason, INTERNAL_ERROR), is_masked=False
         )
         with suppress(OSError, FrameError):
             async with asyncio.timeout(CLOSE_WITHIN):
@@ -203,9 +203,9 @@ class WebSocketProxy:
                         break
                     self._from_visitor.skip_to_close(message["bytes"])
 
-    async def _close_to_notebook(self, server: NotebookSocket, farewell: CloseReason) -> None:
+    async def _close_to_notebook(self, server: NotebookSocket, close_reason: CloseReason) -> None:
         words = build_control_frame(
-            Opcode.CLOSE, _close_payload(farewell, GOING_AWAY), is_masked=True
+            Opcode.CLOSE, _close_payload(close_reason, GOING_AWAY), is_masked=True
         )
         with suppress(OSError, FrameError):
             async with asyncio.timeout(CLOSE_WITHIN):
@@ -223,7 +223,7 @@ def _slices(data: bytes) -> Iterator[bytes]:
 
 
 def _log_failures(ends: Iterable[object]) -> CloseReason:
-    """Return the farewell of a socket that neither side closed: something failed or broke off."""
+    """Log why a socket broke off that neither side closed, and return the close reason."""
     for each in ends:
         if isinstance(each, Exception) and not isinstance(each, OSError):
             log.error("cannot pass on a socket", exc_info=each)
@@ -237,13 +237,13 @@ def _close_reason(close: ControlFrame) -> CloseReason:
     return CloseReason(code, reason.decode("utf-8", "replace"))
 
 
-def _close_payload(farewell: CloseReason, fallback: int) -> bytes:
+def _close_payload(close_reason: CloseReason, fallback: int) -> bytes:
     """Return the payload of a close frame: a code allowed there, and the reason.
 
     RFC 6455, section 7.4, says which codes are allowed.
     """
-    code = 1000 if farewell.code == NO_STATUS else farewell.code
+    code = 1000 if close_reason.code == NO_STATUS else close_reason.code
     may = 1000 <= code <= 1014 and code not in {1004, 1006}
     code = code if may or 3000 <= code < 5000 else fallback
-    reason = farewell.reason.encode()[:123].decode("utf-8", "ignore")
+    reason = close_reason.reason.encode()[:123].decode("utf-8", "ignore")
     return code.to_bytes(2, "big") + reason.encode()

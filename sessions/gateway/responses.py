@@ -66,14 +66,14 @@ class Notice:
 def render_notice(request: GatewayRequest, notice: Notice) -> GatewayResponse:
     """Return a notice in the format and language that the visitor asks for."""
     form = _page_response if request.wants_page else _json_response
-    answer = form(notice)
-    answer.headers += [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
-    answer.headers.append((b"content-length", str(len(answer.body)).encode()))
+    response = form(notice)
+    response.headers += [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
+    response.headers.append((b"content-length", str(len(response.body)).encode()))
     if notice.refresh:
-        answer.headers.append((b"retry-after", str(notice.refresh).encode()))
+        response.headers.append((b"retry-after", str(notice.refresh).encode()))
     if notice.status == 401:
-        answer.headers.append((b"www-authenticate", b"Bearer"))
-    return answer
+        response.headers.append((b"www-authenticate", b"Bearer"))
+    return response
 
 
 def _page_response(notice: Notice) -> GatewayResponse:
@@ -102,11 +102,11 @@ def _json_response(notice: Notice) -> GatewayResponse:
     return GatewayResponse(notice.status, json.dumps(content).encode(), headers)
 
 
-def language_of(arrival: GatewayRequest) -> str:
+def language_of(request: GatewayRequest) -> str:
     """Return the visitor's language, from those that the site has."""
-    request = HttpRequest()
-    request.META["HTTP_ACCEPT_LANGUAGE"] = arrival.header(b"accept-language")
-    return translation.get_language_from_request(request)
+    django_request = HttpRequest()
+    django_request.META["HTTP_ACCEPT_LANGUAGE"] = request.header(b"accept-language")
+    return translation.get_language_from_request(django_request)
 
 
 def project_page(label: str) -> str:
@@ -168,9 +168,11 @@ def no_scope(request: GatewayRequest) -> GatewayResponse:
         _("Refused"),
         authentication.missing_scope_message(NOTEBOOK_SCOPE),
     )
-    answer = render_notice(request, notice)
-    answer.headers.append((b"www-authenticate", authentication.challenge(NOTEBOOK_SCOPE).encode()))
-    return answer
+    response = render_notice(request, notice)
+    response.headers.append(
+        (b"www-authenticate", authentication.challenge(NOTEBOOK_SCOPE).encode())
+    )
+    return response
 
 
 def cross_site(request: GatewayRequest) -> GatewayResponse:

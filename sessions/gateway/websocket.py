@@ -1,12 +1,11 @@
-"""Open a WebSocket to a notebook server (RFC 6455, section 4).
+"""Open a WebSocket to a notebook server, and check and bound its frames as they pass (RFC 6455).
 
-It uses plain streams, because WebSocket client libraries only deliver whole messages.
+The handshake (section 4) uses plain streams, because WebSocket client libraries only deliver whole
+messages.
 
-Check and bound the frames of a WebSocket (RFC 6455, section 5) as they pass.
-
-A small frame is passed on unchanged. Each piece of a large frame is passed on as a fragment of its
-own, so that a control frame fits between any two, and a message of any size takes the memory of one
-piece.
+A small frame (section 5) is passed on unchanged. Each piece of a large frame is passed on as a
+fragment of its own, so that a control frame fits between any two, and a message of any size takes
+the memory of one piece.
 """
 
 from __future__ import annotations
@@ -67,8 +66,8 @@ async def open_socket(
         key = base64.b64encode(secrets.token_bytes(16))
         writer.write(_build_request(request, upstream, token, key))
         async with asyncio.timeout(HANDSHAKE_TIMEOUT):
-            answer = await _read_response(reader)
-        yield NotebookSocket(reader, writer, _subprotocol(answer, request, key))
+            response = await _read_response(reader)
+        yield NotebookSocket(reader, writer, _subprotocol(response, request, key))
     finally:
         _close(writer)
 
@@ -109,31 +108,31 @@ async def _read_response(reader: StreamReader) -> _HandshakeResponse:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         raise ConnectionError("no whole answer to a handshake") from error
-    answer = _HandshakeResponse()
-    parser = HttpResponseParser(answer)
+    response = _HandshakeResponse()
+    parser = HttpResponseParser(response)
     try:
         parser.feed_data(head)
     except HttpParserUpgrade:
         pass
     except HttpParserError as error:
         raise HandshakeRejected(_INVALID_STATUS) from error
-    answer.status = parser.get_status_code()
-    return answer
+    response.status = parser.get_status_code()
+    return response
 
 
-def _subprotocol(answer: _HandshakeResponse, request: GatewayRequest, key: bytes) -> str | None:
+def _subprotocol(response: _HandshakeResponse, request: GatewayRequest, key: bytes) -> str | None:
     """Return the subprotocol that both sides speak.
 
     Raises `HandshakeRejected` or `ConnectionError` if the answer does not fit the request.
     """
-    if answer.status != 101:
-        raise HandshakeRejected(answer.status)
+    if response.status != 101:
+        raise HandshakeRejected(response.status)
     digest = hashlib.sha1(key + GUID, usedforsecurity=False).digest()
-    if answer.fields.get(b"sec-websocket-accept", b"") != base64.b64encode(digest):
+    if response.fields.get(b"sec-websocket-accept", b"") != base64.b64encode(digest):
         raise ConnectionError("a handshake that fits another key")
-    if answer.fields.get(b"sec-websocket-extensions"):
+    if response.fields.get(b"sec-websocket-extensions"):
         raise ConnectionError("an extension that nobody asked for")
-    chosen = answer.fields.get(b"sec-websocket-protocol", b"").decode("latin-1")
+    chosen = response.fields.get(b"sec-websocket-protocol", b"").decode("latin-1")
     return chosen if chosen in request.subprotocols else None
 
 
@@ -142,7 +141,7 @@ MAX_MESSAGE = MAX_WEBSOCKET_MESSAGE
 MAX_WHOLE_FRAME = 16 * 1024
 """Bytes up to which a frame stays whole; a multiple of four, the length of a mask."""
 SAMPLE_BYTES = 4097
-"""Bytes of each message that are shown to observers: one more than `activity.MAX_BODY_BYTES`."""
+"""Bytes of each message that observers see: one more than `activity.MAX_AUTOMATIC_BYTES`."""
 PROTOCOL_ERROR, TOO_BIG = 1002, 1009
 
 

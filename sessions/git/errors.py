@@ -157,8 +157,8 @@ def failure(
     if commit and _NO_COMMIT.search(outcome.stderr):
         return commit_not_found(commit, url)
     if identity:
-        complaint = outcome.stderr
-        about_keys = ssh_failure(complaint, url, identity, sanitize(complaint))
+        stderr = outcome.stderr
+        about_keys = ssh_failure(stderr, url, identity, sanitize(stderr))
         if about_keys:
             return about_keys
     return _explain_stderr(outcome.stderr, url, host)

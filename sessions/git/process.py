@@ -100,7 +100,7 @@ class Git:
     async def run(
         self, arguments: Sequence[str], operands: Sequence[str], max_bytes: int | None = None
     ) -> Outcome:
-        """Run ``git <arguments> -- <operands>`` until it ends or has written ``most`` bytes.
+        """Run ``git <arguments> -- <operands>`` until it ends or has written ``max_bytes`` bytes.
 
         No operand is taken for an option.
         """
@@ -142,15 +142,15 @@ def run_with_git(
     that ``identity`` is the first to meet is known from then on.
     """
     result: Future[Result] = Future()
-    met: list[str] = []
+    new_hosts: list[str] = []
 
     async def take() -> None:
         deadline = asyncio.get_running_loop().time() + (seconds or DEADLINE_SECONDS)
         try:
             with tempfile.TemporaryDirectory(prefix="git-") as home:
                 git = Git(url, home, deadline, file_bytes, identity)
-                answer = await _with_proxy(git, work, rules, met)
-            result.set_result(answer)
+                value = await _with_proxy(git, work, rules, new_hosts)
+            result.set_result(value)
         except BaseException as error:  # noqa: BLE001 -- whatever it is, it is the caller's
             result.set_exception(error)
 
@@ -159,7 +159,7 @@ def run_with_git(
         return result.result()
     finally:
         if identity:
-            keypairs.record_hosts(met, identity.user_id)
+            keypairs.record_hosts(new_hosts, identity.user_id)
 
 
 async def _with_proxy(
@@ -222,13 +222,13 @@ async def _run_git(
         start_new_session=True,
         restore_signals=False,  # a file that is too large is an error with a message, no signal
     )
-    complaint = asyncio.create_task(_drain(process.stderr, MAX_STDERR_BYTES))
+    stderr_task = asyncio.create_task(_drain(process.stderr, MAX_STDERR_BYTES))
     try:
         async with asyncio.timeout_at(deadline):
             outcome.output = await _read_up_to(process.stdout, max_bytes)
             outcome.truncated = len(outcome.output) == max_bytes
             if not outcome.truncated:
-                outcome.stderr = (await complaint).decode("utf-8", "replace")
+                outcome.stderr = (await stderr_task).decode("utf-8", "replace")
                 outcome.status = await process.wait()
     except TimeoutError:
         outcome.timed_out = True
@@ -238,11 +238,11 @@ async def _run_git(
                 os.killpg(process.pid, signal.SIGKILL)
             await _drain(process.stdout, 0)  # the end shows only when nothing is left to read
             await process.wait()
-        await complaint
+        await stderr_task
 
 
 async def _read_up_to(stream: asyncio.StreamReader | None, max_bytes: int) -> bytes:
-    """Return the first ``most`` bytes of a stream, and read no more of it."""
+    """Return the first ``max_bytes`` bytes of a stream, and read no more of it."""
     kept = bytearray()
     while stream and (chunk := await stream.read(min(64 * 1024, max_bytes - len(kept)))):
         kept += chunk
@@ -250,7 +250,7 @@ async def _read_up_to(stream: asyncio.StreamReader | None, max_bytes: int) -> by
 
 
 async def _drain(stream: asyncio.StreamReader | None, max_bytes: int) -> bytes:
-    """Return the first ``most`` bytes of a stream, and read it to its end."""
+    """Return the first ``max_bytes`` bytes of a stream, and read it to its end."""
     kept = bytearray()
     while stream and (chunk := await stream.read(64 * 1024)):
         kept += chunk[: max_bytes - len(kept)]

@@ -73,10 +73,10 @@ def read_entry(
 ) -> EntryAndRest:
     """Return the entry that a commit has under a name, and a digest of everything else in its root.
 
-    ``name`` is a path from the root. Of a file longer than ``most`` bytes, ``most`` + 1 are
-    returned. ``ref`` is the branch or tag that the commit was found under, for servers that need
-    one. ``identity`` is for a repository that a person's key opens. This blocks for at most
-    ``seconds``.
+    ``name`` is a path from the root. Of a file longer than ``max_bytes``, that many bytes and one
+    more are returned. ``ref`` is the branch or tag that the commit was found under, for servers
+    that need one. ``identity`` is for a repository that a person's key opens. This blocks for at
+    most ``seconds``.
 
     Raises UserError if the commit or repository is not there for us or is too large, TemporaryError
     if the server is not there.
@@ -123,8 +123,8 @@ class _PartialClone:
         await self._run([*self._settings(), *fetch], ["origin", *refspecs])
 
     async def file(self, name: str, max_bytes: int) -> TreeEntry | None:
-        look = ["--literal-pathspecs", "ls-tree", "-z", "--full-tree", self.commit]
-        entry = _ENTRY.fullmatch(await self._run([*self._settings(), *look], [name]))
+        ls_tree = ["--literal-pathspecs", "ls-tree", "-z", "--full-tree", self.commit]
+        entry = _ENTRY.fullmatch(await self._run([*self._settings(), *ls_tree], [name]))
         if not entry or entry["name"] != os.fsencode(name):
             return None
         if entry["mode"] == _LINK or entry["type"] != b"blob":
@@ -136,8 +136,8 @@ class _PartialClone:
 
     async def rest_digest(self, name: str) -> str:
         """Return a digest of modes, names and ids of the root's other entries and submodules."""
-        look = ["ls-tree", "-z", "--full-tree", self.commit]
-        outcome = await self.git.run([*self._settings(), *look], [])
+        ls_tree = ["ls-tree", "-z", "--full-tree", self.commit]
+        outcome = await self.git.run([*self._settings(), *ls_tree], [])
         if not outcome.succeeded:
             return ""
         entries = [entry.groups() for entry in _ENTRY.finditer(outcome.output)]

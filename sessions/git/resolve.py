@@ -60,8 +60,8 @@ def resolve(repository: Repository, identity: SshIdentity | None = None) -> Reso
     Raises UserError if the repository or ref is not there for us, TemporaryError if the server is
     not there.
     """
-    readings = repository.candidates()
-    ref, path = readings[-1]
+    candidates = repository.candidates()
+    ref, path = candidates[-1]
     if _FULL_COMMIT.fullmatch(ref):
         return ResolvedRef(ref.lower(), ref.lower(), path)
     if not ref:
@@ -69,19 +69,19 @@ def resolve(repository: Repository, identity: SshIdentity | None = None) -> Reso
     refs = _advertised(_ask(repository, identity, "--heads", "--tags"))
     if not refs:
         raise _no_commits(repository)
-    for reading, opens in readings:
-        if found := _find(reading, refs):
+    for candidate, opens in candidates:
+        if found := _find(candidate, refs):
             return ResolvedRef(*found, opens)
     raise _no_such_ref(repository, ref, refs)
 
 
 def _default(repository: Repository, identity: SshIdentity | None) -> ResolvedRef:
     """Return the last commit of the default branch, which the server's HEAD points to."""
-    answer = _ask(repository, identity, "--symref", pattern="HEAD")
-    commit = _advertised(answer).get("HEAD")
+    advertisement = _ask(repository, identity, "--symref", pattern="HEAD")
+    commit = _advertised(advertisement).get("HEAD")
     if commit is None:
         raise _no_commits(repository)
-    branch = _DEFAULT_BRANCH.search(answer)
+    branch = _DEFAULT_BRANCH.search(advertisement)
     return ResolvedRef(commit, _valid_branch(branch[1]) if branch else "", repository.path)
 
 
@@ -104,10 +104,10 @@ def _ask(
     return outcome.output.decode("utf-8", "replace")
 
 
-def _advertised(answer: str) -> dict[str, str]:
+def _advertised(advertisement: str) -> dict[str, str]:
     """Return commits by full ref name; for an annotated tag, the commit that it tags."""
     refs = {}
-    for line in answer.splitlines():
+    for line in advertisement.splitlines():
         if found := _ADVERTISED_REF.fullmatch(line):
             refs[found[2].removesuffix("^{}")] = found[1]  # the peeled line comes second
     return refs

@@ -4,8 +4,8 @@ A *place* is where a back end keeps things: the data folder of one machine, a na
 cluster. Place and database bear one id; while they do not, nothing is removed by inference and
 nothing is started.
 
-- `rules`: the rules, as pure functions.
-- `known`: which of the things found have a row, and the numbers that rows were given.
+- `known`: which of the things found have a row, the numbers that rows were given, and what follows
+  from them.
 - `ownership`: compares the ids, and records the result.
 - `adopt`: brings database and place together, for ``manage.py adopt``.
 - `set_aside`: folders without a row that were set aside.

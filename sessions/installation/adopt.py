@@ -25,7 +25,7 @@ class InstallationReport:
     ``foreign`` names the objects that bear another id than the place.
     """
 
-    verdict: OwnershipStatus
+    status: OwnershipStatus
     database_id: str
     place_id: str
     found: Inventory
@@ -39,32 +39,32 @@ def take_inventory() -> InstallationReport:
     Raises `BinderyError` if the back end cannot be read.
     """
     backend = get_backend()
-    there = backend.inventory()
+    found = backend.inventory()
     return InstallationReport(
-        verdict=ownership.compare(there),
+        status=ownership.compare(found),
         database_id=Installation.objects.current_id(),
         place_id=backend.installation(),
-        found=there,
-        known=having_rows(there),
+        found=found,
+        known=having_rows(found),
         foreign=backend.foreign(),
     )
 
 
 def adopt() -> OwnershipStatus:
-    """Give both the place's id, or the database's where the place has none; return the new verdict.
+    """Give both the place's id, or the database's where the place has none; return the new status.
 
     New rows get higher numbers than anything that is there: otherwise a new notebook would be taken
     for one that runs already.
     """
     backend = get_backend()
-    there = backend.inventory()
-    numbers.advance_sequence(Session, max(there.sessions, default=0))
-    numbers.advance_sequence(Build, max(there.builds, default=0))
+    found = backend.inventory()
+    numbers.advance_sequence(Session, max(found.sessions, default=0))
+    numbers.advance_sequence(Build, max(found.builds, default=0))
     mine = Installation.objects.current_id()
     place = backend.installation() or backend.ensure_installation(mine or new_id())
     Installation.objects.set_id(place)
     ownership.mark_all()
-    return ownership.check_and_record(there)
+    return ownership.check_and_record(found)
 
 
 def separate() -> OwnershipStatus:

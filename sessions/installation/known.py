@@ -1,9 +1,8 @@
-"""The rules, as pure functions: do database and place belong together, and is too much unknown?
-
-Tell which of the things found in a place have a row, or had one.
+"""Tell which of the things found in a place have a row, or had one, and what follows from that.
 
 This includes the numbers that a table has given to its rows: the next one is higher, whatever was
-deleted since.
+deleted since. The rules are pure functions: whether database and place belong together
+(`ownership_status`), and whether too much is unknown (`has_too_many_unknown`).
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def ownership_status(
 ) -> OwnershipStatus:
     """Return whether a database and a place belong together, by the ids they bear ("" is none).
 
-    ``there`` is what was found in the place, ``having_rows`` the part of it that has a row. A
+    ``found`` is what was found in the place, ``known`` the part of it that has a row. A
     missing id is given only if a mistake loses nothing: the place is empty, or all of it is known.
     """
     if database and place and database != place:

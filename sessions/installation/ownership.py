@@ -2,7 +2,7 @@
 
 `sessions.watch` calls `check_and_record` at its start and then each minute; `check_and_record`
 records what it sees in the `Condition` called `PART`. `require` guards everything that changes
-something in the back end. `rules` decides.
+something in the back end. `known` decides.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ PART = "installation"
 MISMATCHED = frozenset({OwnershipStatus.UNDECIDED, OwnershipStatus.FOREIGN})
 """Reports of the back end may be about anything: there, the same numbers mean other things."""
 USABLE = frozenset({OwnershipStatus.MATCHES, OwnershipStatus.UNREADABLE})
-"""Launches go on with these verdicts."""
+"""Launches go on with these."""
 CHECK_INTERVAL = 5.0
 
 log = logging.getLogger(__name__)
 
 
 def check_and_record(found: Inventory | None = None) -> OwnershipStatus:
-    """Decide, assign an id where the rule allows it, and record the verdict.
+    """Decide, assign an id where the rule allows it, and record the status.
 
-    ``there`` saves the listing if both have their id: numbers of what was listed just now. Raises
+    ``found`` saves the listing if both have their id: numbers of what was listed just now. Raises
     `TemporaryError` if the back end is away.
     """
-    verdict = compare(found)
-    if verdict == OwnershipStatus.UNASSIGNED:
-        verdict = _assign_id()
-    _record(verdict)
-    return verdict
+    status = compare(found)
+    if status == OwnershipStatus.UNASSIGNED:
+        status = _assign_id()
+    _record(status)
+    return status
 
 
 def compare(found: Inventory | None = None) -> OwnershipStatus:
@@ -72,15 +72,15 @@ def ids_match() -> bool:
 def require() -> None:
     """Raise `TemporaryError` unless the back end may be told something.
 
-    The verdict recorded last counts, and so do the ids as they are at this moment. A back end that
+    The status recorded last counts, and so do the ids as they are at this moment. A back end that
     is away does not make this fail by itself: the caller knows how to handle that.
     """
     try:
-        verdict = recorded() if ids_match() else check_and_record()
+        status = recorded() if ids_match() else check_and_record()
     except TemporaryError:
-        verdict = recorded()
-    if verdict not in USABLE:
-        raise refusal(verdict)
+        status = recorded()
+    if status not in USABLE:
+        raise refusal(status)
 
 
 def is_usable() -> bool:
@@ -93,18 +93,18 @@ def is_usable() -> bool:
 
 
 def recorded() -> OwnershipStatus:
-    """Return the verdict recorded last, by any process; one query."""
+    """Return the status recorded last, by any process; one query."""
     words = Condition.objects.filter(part=PART).values_list("problem", flat=True).first()
     return OwnershipStatus(words) if words in set(OwnershipStatus) else OwnershipStatus.MATCHES
 
 
-def refusal(verdict: OwnershipStatus) -> TemporaryError:
+def refusal(status: OwnershipStatus) -> TemporaryError:
     """Return the error that tells a person why nothing can be started."""
     message = _(
         "Notebooks cannot be started at present: the portal's database and its data do not belong "
         "together. Nothing of yours is touched. The staff can mend this."
     )
-    return TemporaryError(f"installation.{verdict.name.lower()}", message)
+    return TemporaryError(f"installation.{status.name.lower()}", message)
 
 
 def found_in_reports(builds: Iterable[BuildReport], servers: Iterable[ServerReport]) -> Inventory:
@@ -161,7 +161,7 @@ def _assign_id() -> OwnershipStatus:
     return OwnershipStatus.MATCHES
 
 
-def _record(verdict: OwnershipStatus) -> None:
-    if verdict != OwnershipStatus.MATCHES and recorded() != verdict:
-        log.error("nothing is removed: %s; `manage.py adopt` shows what there is", verdict.value)
-    Condition.objects.record(PART, verdict.value)
+def _record(status: OwnershipStatus) -> None:
+    if status != OwnershipStatus.MATCHES and recorded() != status:
+        log.error("nothing is removed: %s; `manage.py adopt` shows what there is", status.value)
+    Condition.objects.record(PART, status.value)

@@ -1,11 +1,11 @@
-"""Work out a notebook's resources: the repository's ``.resources`` within its owner's limits.
+"""Decide whether a person's limits leave room for a notebook, and with which resources.
 
-The repository's server is asked for the text once for each commit. Every build of that commit keeps
-it, and so does every project at that commit.
+A notebook gets what the repository's ``.resources`` asks for, within its owner's limits. The
+repository's server is asked for the text once for each commit. Every build of that commit keeps it,
+and so does every project at that commit.
 
-Count what a person has in use, and decide whether their limits leave room for more.
-
-`quotas.admission` locks and compares; this module counts, and says which projects hold what.
+`quotas.admission` locks and compares; this module counts what a person has in use, and says which
+projects hold what.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def read_contents(project: Project, found: ResolvedRef) -> Contents:
 
 
 def _fetch_contents(project: Project, found: ResolvedRef) -> Contents:
-    looked = read_file.read_entry(
+    result = read_file.read_entry(
         project.url,
         found.commit,
         FILE_NAME,
@@ -84,14 +84,14 @@ def _fetch_contents(project: Project, found: ResolvedRef) -> Contents:
         found.ref,
         identity=sshkey.identity_for(project.owner) if project.is_private else None,
     )
-    file = looked.entry
+    file = result.entry
     if file is None or file.kind != "file":
-        return Contents("", looked.rest_digest)
+        return Contents("", result.rest_digest)
     try:
         parse(file.content)
     except ResourcesRefused as refusal:
         raise _error(refusal) from None
-    return Contents(file.content.decode(), looked.rest_digest)
+    return Contents(file.content.decode(), result.rest_digest)
 
 
 def expected_resources(project: Project, limits: Limits) -> Resources:
@@ -111,8 +111,8 @@ def within_limits(text: str, limits: Limits) -> tuple[Resources, tuple[str, ...]
     it asks for more than the limits allow.
     """
     try:
-        asked: RequestedResources = parse(text.encode())
-        return compute_resources(asked, limits), asked.warnings
+        requested: RequestedResources = parse(text.encode())
+        return compute_resources(requested, limits), requested.warnings
     except ResourcesRefused as refusal:
         raise _error(refusal) from None
 
@@ -168,7 +168,7 @@ class UserQuota:
 def lock(user: User, excluding: Session | None = None) -> UserQuota:
     """Return the person's room and lock it until the end of the transaction; others who ask wait.
 
-    ``beside`` is a session that is counted already and that is now asked about itself.
+    ``excluding`` is a session that is counted already and that is now asked about itself.
     """
     return UserQuota(user, admission.lock(user), usage_of(user, excluding))
 

@@ -38,9 +38,9 @@ def attach_build(
 ) -> None:
     """Have the session wait for the build of its commit, or continue at once if one is finished.
 
-    The build of another commit also serves if the two differ only in ``.resources``. ``there`` is
-    the contents of the commit, from which ``wanted`` and ``warnings`` follow. Raises
-    `QuotaExceeded` if there is no room for the notebook.
+    The build of another commit also serves if the two differ only in ``.resources``. ``contents``
+    are those of the commit, from which ``wanted`` and ``warnings`` follow. Raises `QuotaExceeded`
+    if there is no room for the notebook.
     """
     kept = (
         None if session.force_build else _finished_build(session.project, resolved.commit, contents)
@@ -55,14 +55,14 @@ def attach_build(
             _continue(session, build)
 
 
-def _store_resolved(project: Project, found: ResolvedRef, there: Contents) -> None:
+def _store_resolved(project: Project, found: ResolvedRef, contents: Contents) -> None:
     Project.objects.filter(pk=project.pk).update(
         commit=found.commit,
         ref=found.ref,
         path=found.path,
         tail="",
-        resources=there.resources,
-        content=there.content,
+        resources=contents.resources,
+        content=contents.content,
     )
 
 
@@ -103,8 +103,8 @@ def _hold_image(build: Build) -> Build | None:
     return build if kept.update(used=timezone.now()) else None
 
 
-def _finished_build(project: Project, commit: str, there: Contents) -> Build | None:
-    build = Build.objects.newest_built(project, commit, there.content)
+def _finished_build(project: Project, commit: str, contents: Contents) -> Build | None:
+    build = Build.objects.newest_built(project, commit, contents.content)
     if build and _is_absent(build.image):
         Build.objects.filter(pk=build.pk).update(dropped=True)
         return None
@@ -122,13 +122,13 @@ def _is_absent(image: str) -> bool:
         return False
 
 
-def _active_build(session: Session, found: ResolvedRef, there: Contents) -> Build | None:
+def _active_build(session: Session, found: ResolvedRef, contents: Contents) -> Build | None:
     """Return the build in progress, or a new one.
 
     Return None if none can be started at present; the session then says why.
     """
     project = session.project
-    content = "" if session.force_build else there.content
+    content = "" if session.force_build else contents.content
     active = Build.objects.active().usable_by(project).with_content(found.commit, content)
     if build := active.select_for_update().first():
         return build
@@ -147,15 +147,15 @@ def _active_build(session: Session, found: ResolvedRef, there: Contents) -> Buil
                 commit=found.commit,
                 image=image_name(project.repository, found.commit),
                 fresh=session.force_build,
-                resources=there.resources,
-                content=there.content,
+                resources=contents.resources,
+                content=contents.content,
             )
     except IntegrityError:  # another launch inserted it first
         return active.filter(commit=found.commit).get()
 
 
 def _wait(session: Session, code: str, message: str) -> None:
-    """Record once why a build cannot be started yet. `prepare` is tried again."""
+    """Record once why a build cannot be started yet. `steps.prepare` is tried again."""
     waiting = Session.objects.filter(pk=session.pk, state=SessionState.WAITING, build=None)
     if waiting.exclude(code=code).update(code=code, message=message):
         journal.record(session, Phase.WAITING, message, code=code)

@@ -36,8 +36,8 @@ def launch(user: User, repository: str, ref: str = "", path: str = "") -> Projec
     Raises `UserError` if the address is not understood or not allowed, `QuotaExceeded` at a limit;
     nothing is left behind then.
     """
-    wish = parse_repository(repository, ref, path)
-    RepositoryRule.objects.require_allowed(wish)
+    parsed = parse_repository(repository, ref, path)
+    RepositoryRule.objects.require_allowed(parsed)
     _require_backend()
     with transaction.atomic():
         mine = admission.lock(user)
@@ -45,13 +45,13 @@ def launch(user: User, repository: str, ref: str = "", path: str = "") -> Projec
         keypairs.ensure(user)
         project = Project.objects.create(
             owner=user,
-            name=project_name(wish.repository),
-            provider=wish.provider,
-            repository=wish.repository,
-            url=wish.url,
-            ref=wish.ref,
-            path=wish.path,
-            tail=wish.ambiguous_tail,
+            name=project_name(parsed.repository),
+            provider=parsed.provider,
+            repository=parsed.repository,
+            url=parsed.url,
+            ref=parsed.ref,
+            path=parsed.path,
+            tail=parsed.ambiguous_tail,
         )
         _begin(project, user, mine)
     return project
@@ -152,7 +152,7 @@ def cancel_build(build: Build, user: User) -> Build:
     if not build.may_be_cancelled_by(user):
         raise NotAllowed("build.look-only", _("You may look at builds, and not cancel them."))
     why = _("Cancelled by %(user)s.") % {"user": user.username}
-    told = {
+    failure = {
         "code": "build.cancelled",
         "message": _(
             "The staff cancelled this build. Start it again in a while, or ask them for the reason."
@@ -161,7 +161,7 @@ def cancel_build(build: Build, user: User) -> Build:
     with transaction.atomic():
         advance, now = Build.objects.advance, timezone.now()
         if not advance(
-            build.pk, BuildState.CANCELLED, by=user.username, why=why, finished=now, **told
+            build.pk, BuildState.CANCELLED, by=user.username, why=why, finished=now, **failure
         ):
             message = _("It has ended already, so there is nothing to cancel.")
             raise StateConflict("build.state", message)
@@ -219,8 +219,8 @@ def _require_backend() -> None:
     for problem in get_backend().problems():
         message = _("Notebooks cannot be started at present: %(problem)s The staff can mend this.")
         raise TemporaryError(problem.id, message % {"problem": problem.message})
-    if (verdict := ownership.recorded()) not in ownership.USABLE:
-        raise ownership.refusal(verdict)
+    if (status := ownership.recorded()) not in ownership.USABLE:
+        raise ownership.refusal(status)
 
 
 def _running(project: Project) -> StateConflict:

@@ -1,8 +1,7 @@
-"""End sessions and projects.
+"""End sessions and projects, on demand or after an error in a step.
 
-A person asks for it (`commands`), or the portal does so itself (`sessions.culling.cull`).
-
-Handle an error in a step: fail the session with a sentence, or try again.
+A person asks for it (`commands`), or the portal does so itself (`sessions.culling.cull`). After an
+error, the session fails with a sentence, or the step is tried again (`handle_failures`).
 """
 
 from __future__ import annotations

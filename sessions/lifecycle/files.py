@@ -71,8 +71,8 @@ def record_report(session: Session, report: FilesReport | None) -> None:
     """Record on the project's timeline what became of its files, and store their size."""
     if report is None:
         return
-    told = Event.objects.filter(project=session.project_id, message=report.message)
-    if report.message and not (report.is_repeated and told.exists()):
+    events = Event.objects.filter(project=session.project_id, message=report.message)
+    if report.message and not (report.is_repeated and events.exists()):
         journal.record(session, Phase.LAUNCHING, report.message)
     if report.size is not None:
         _store(session.project_id, report.size)

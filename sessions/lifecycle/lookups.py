@@ -1,7 +1,7 @@
 """Look up a launch's commit in a thread of its own, beside the worker's short tasks.
 
 A worker does one task after another, and all workers together four at once: forty launches from a
-server that never answers held up every other launch for as long. In a lane many such waits are
+server that never answers held up every other launch for as long. In a pool many such waits are
 under way at once, but only a few for one server and one person; beyond that, a launch waits only
 for others from the same server or person.
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Lookup:
-    """One piece of work in a lane.
+    """One piece of work of the pool.
 
     ``key`` identifies it: work that is waiting or under way already is not taken twice.
     """
@@ -42,50 +42,54 @@ class Lookup:
 
 
 class LookupPool:
-    """A pool of at most ``at_once`` threads in this process.
+    """A pool of at most ``max_threads`` threads in this process.
 
-    At most ``of_host`` of them are for one server, and at most ``of_person`` for one person.
+    At most ``max_per_host`` of them are for one server, at most ``max_per_user`` for one person.
     """
 
     def __init__(self, max_threads: int, max_per_host: int, max_per_user: int) -> None:
-        self._at_once, self._of_host, self._of_person = max_threads, max_per_host, max_per_user
+        self._max_threads = max_threads
+        self._max_per_host, self._max_per_user = max_per_host, max_per_user
         self._lock = Lock()
         self._waiting: dict[int, tuple[Lookup, Callable[[], None]]] = {}
         self._running: dict[int, Lookup] = {}
 
-    def submit(self, work: Lookup) -> None:
+    def submit(self, lookup: Lookup) -> None:
         """Have the work done as soon as there is room; return at once."""
         with self._lock:
-            if work.key in self._waiting or work.key in self._running:
+            if lookup.key in self._waiting or lookup.key in self._running:
                 return
             context = copy_context()  # log lines keep the task's fields
-            self._waiting[work.key] = (work, lambda: context.run(work.run))
+            self._waiting[lookup.key] = (lookup, lambda: context.run(lookup.run))
             self._begin()
 
     def _begin(self) -> None:
         """Begin all the work there is room for, in order of arrival; the caller holds the lock."""
-        hosts = Counter(work.host for work in self._running.values())
-        people = Counter(work.person for work in self._running.values())
-        for key, (work, do) in list(self._waiting.items()):
-            if len(self._running) >= self._at_once:
+        hosts = Counter(lookup.host for lookup in self._running.values())
+        people = Counter(lookup.person for lookup in self._running.values())
+        for key, (lookup, do) in list(self._waiting.items()):
+            if len(self._running) >= self._max_threads:
                 return
-            if hosts[work.host] >= self._of_host or people[work.person] >= self._of_person:
+            if (
+                hosts[lookup.host] >= self._max_per_host
+                or people[lookup.person] >= self._max_per_user
+            ):
                 continue
             del self._waiting[key]
-            self._running[key] = work
-            hosts[work.host] += 1
-            people[work.person] += 1
+            self._running[key] = lookup
+            hosts[lookup.host] += 1
+            people[lookup.person] += 1
             # Not a daemon: a worker that has done its share of tasks ends when these have ended.
-            Thread(target=self._run, args=(work, do), name=f"lane-{key}", daemon=False).start()
+            Thread(target=self._run, args=(lookup, do), name=f"lookup-{key}", daemon=False).start()
 
-    def _run(self, work: Lookup, do: Callable[[], None]) -> None:
+    def _run(self, lookup: Lookup, do: Callable[[], None]) -> None:
         try:
             do()
         except Exception:
-            log.exception("what a lane was given failed")
+            log.exception("a lookup failed")
         finally:
             with self._lock:
-                del self._running[work.key]
+                del self._running[lookup.key]
                 self._begin()
 
 
@@ -93,7 +97,7 @@ MAX_THREADS, MAX_PER_HOST, MAX_PER_USER = 8, 3, 1
 """Limits for each of the four worker processes: a launch takes two seconds on a server that is
 well, and at most fifty on one that is not."""
 
-_lane = LookupPool(MAX_THREADS, MAX_PER_HOST, MAX_PER_USER)
+_pool = LookupPool(MAX_THREADS, MAX_PER_HOST, MAX_PER_USER)
 
 
 def prepare(session_id: int) -> None:
@@ -106,7 +110,7 @@ def prepare(session_id: int) -> None:
     if session is None:
         return
     if settings.IN_WORKER and _needs_server(session):
-        _lane.submit(_lookup(session.pk, session.project))
+        _pool.submit(_lookup(session.pk, session.project))
     else:
         steps.prepare(session_id)
 

@@ -39,14 +39,14 @@ log = logging.getLogger(__name__)
 def clear_orphans(
     builds: Sequence[BuildReport],
     servers: Sequence[ServerReport],
-    verdict: OwnershipStatus,
+    status: OwnershipStatus,
     requeue: Requeue,
 ) -> None:
     """Deal with everything in these lists, and in the list of projects, that has no row.
 
     The lists must be fresh and complete.
     """
-    if verdict == OwnershipStatus.MATCHES:
+    if status == OwnershipStatus.MATCHES:
         names = get_backend().projects()
         unknown = set(names) - existing_values(Project.objects.all(), "name", names)
         for name in droppable(set(names) - unknown):

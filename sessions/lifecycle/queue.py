@@ -61,23 +61,23 @@ Step = tuple[object, ...]
 class Requeue:
     """The queue during one pass of `reconcile`: call it like `enqueue`.
 
-    ``most`` is the most tasks that may be in the queue.
+    ``max_queued`` is the most tasks that may be in the queue.
     """
 
     def __init__(self, max_queued: int = MAX_QUEUED) -> None:
-        self._most = max_queued
+        self._max_queued = max_queued
         self._waiting = set(_waiting(max_queued))
 
     def __call__(self, step: str, *rows: int | str) -> None:
         wanted = (step, *rows)
-        if wanted not in self._waiting and len(self._waiting) < self._most:
+        if wanted not in self._waiting and len(self._waiting) < self._max_queued:
             self._waiting.add(wanted)
             enqueue(step, *rows)
 
 
-def _waiting(most: int) -> Iterator[Step]:
+def _waiting(limit: int) -> Iterator[Step]:
     """Yield the steps that no worker has taken yet; one that was taken may be lost."""
     due = OrmQ.objects.filter(lock__lte=timezone.now()).order_by("pk")
-    for row in due[:most]:
+    for row in due[:limit]:
         task = row.task
         yield (str(task.get("func", row.pk)).removeprefix(_PREFIX), *task.get("args", ()))

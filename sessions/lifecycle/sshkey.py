@@ -38,7 +38,7 @@ def replace_key_pair(user: User) -> KeyPair:
 def renew(user_id: int, current: SshIdentity | None = None) -> None:
     """Give the person's running notebooks the current key.
 
-    ``given`` is the key that they have already. The function looks again until there is no newer
+    ``current`` is the key that they have already. The function looks again until there is no newer
     key: if two run at once, the last one to write has the latest key.
     """
     user = User.objects.filter(pk=user_id, key_pair__isnull=False).first()

@@ -41,9 +41,9 @@ def prepare(session_id: int) -> None:
         else:
             found = ResolvedRef(project.commit, project.ref, project.path)
         _require_own_commit(project, found)
-        there = admission.read_contents(project, found)
-        wanted, warnings = admission.within_limits(there.resources, limits_of(project.owner))
-        attach_build(session, found, there, wanted, warnings)
+        contents = admission.read_contents(project, found)
+        wanted, warnings = admission.within_limits(contents.resources, limits_of(project.owner))
+        attach_build(session, found, contents, wanted, warnings)
 
 
 def _identity(project: Project) -> SshIdentity | None:

@@ -1,14 +1,12 @@
-"""Models of the portal's own operation: capacity, conditions, heartbeats, tallies.
+"""Models of the portal's own operation: capacity, conditions, heartbeats, tallies, answers.
 
 - `Capacity`: what the back end has to hand out; `sessions.capacity` writes it.
 - `Condition`: how each part of the portal is, and since when: for health, staff and alerts.
 - `Heartbeat`: signs of life of processes that nobody can ask directly.
 - `Tally`: what has happened since the portal was installed, for metrics. It is counted in the
   database, because the counters of many processes that come and go add up to nothing.
-
-Keep answers to POST requests, so that one sent twice with the same key takes effect once.
-
-`sessions.api.idempotency` says what that means to a client.
+- `Idempotency`: the answer to a POST request, so that one sent twice with the same key takes effect
+  once. `sessions.api.idempotency` says what that means to a client.
 """
 
 from __future__ import annotations

@@ -30,10 +30,10 @@ _STALE = timedelta(hours=1)
 """A letter that went out this long before the warning told of an earlier one: older code leaves it.
 Clocks of two machines differ by less.
 """
-_UNTOLD = (models.Q(letter__sent=None) | models.Q(letter__sent__lt=models.F("warned") - _STALE)) & (
-    models.Q(owner__is_active=True) & ~models.Q(owner__email="")
-)
-_SET_ASIDE = models.Q(removed__isnull=False, drops__gt=models.F("removed"))
+_AWAITING_LETTER = (
+    models.Q(letter__sent=None) | models.Q(letter__sent__lt=models.F("warned") - _STALE)
+) & (models.Q(owner__is_active=True) & ~models.Q(owner__email=""))
+_RESTORABLE = models.Q(removed__isnull=False, drops__gt=models.F("removed"))
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -49,11 +49,11 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         All that is theirs is kept until ``drops``, and until `mark_unrestorable` has said so. No
         clock is read here: either a restore or the removal wins.
         """
-        return self.filter(_SET_ASIDE)
+        return self.filter(_RESTORABLE)
 
     def kept(self) -> ProjectQuerySet:
         """Return those of which everything is kept: they exist, or they can be restored."""
-        return self.filter(models.Q(removed__isnull=True) | _SET_ASIDE)
+        return self.filter(models.Q(removed__isnull=True) | _RESTORABLE)
 
     def mark_unrestorable(self) -> int:
         """Mark deleted projects as no longer restorable; return how many there were."""
@@ -88,7 +88,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return _visible_to(user, self.restorable())
 
     def get_visible(self, name: str, user: User | AnonymousUser) -> Project | None:
-        """Return the project of this name if ``asks`` may see it, else None.
+        """Return the project of this name if ``user`` may see it, else None.
 
         Nearly every request calls this, so its query is prepared.
         """
@@ -100,13 +100,13 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return None
 
     def get_restorable(self, name: str, user: User | AnonymousUser) -> Project | None:
-        """Return the project of this name if it can be restored and ``asks`` may see it."""
+        """Return the project of this name if it can be restored and ``user`` may see it."""
         return self.restorable_by(user).filter(name=name).first()
 
     def owned_by(self, owner: str, user: User) -> ProjectQuerySet:
-        """Return those of this owner: "" is the person who asks, `ALL_OWNERS` all people, for staff.
+        """Return those of this owner: "" is ``user``, `ALL_OWNERS` all people, for staff.
 
-        Raises `User.DoesNotExist` for an owner whom ``asks`` may know nothing of.
+        Raises `User.DoesNotExist` for an owner whom ``user`` may know nothing of.
         """
         if owner in {"", user.username}:
             return self.filter(owner=user)
@@ -138,7 +138,9 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         Owners who get no letters, for want of an address or of a mail server, are told by pages
         alone.
         """
-        return self.expiring().filter(_UNTOLD) if settings.PORTAL_EMAIL_URL else self.none()
+        return (
+            self.expiring().filter(_AWAITING_LETTER) if settings.PORTAL_EMAIL_URL else self.none()
+        )
 
     def with_refused_letter(self) -> ProjectQuerySet:
         """Return those whose owner's letter was refused for so long that staff have to decide."""
@@ -317,7 +319,7 @@ _GOING = CompiledQuery(lambda: Project.objects.filter(owner=_OWNER).expiring())
 _GONE = CompiledQuery(
     lambda: Project.objects.filter(
         models.Q(removed__gt=Param("since", models.DateTimeField()), goes__isnull=False)
-        | _SET_ASIDE,
+        | _RESTORABLE,
         owner=_OWNER,
     ).order_by("-removed", "-pk")
 )

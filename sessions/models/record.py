@@ -1,12 +1,10 @@
-"""Models of rows that are only ever added: transitions, events and log chunks.
+"""Models that record what happened: transitions, events, log chunks, removals, things set aside.
 
-A transition says who moved what, and why. A progress page replays events and log chunks;
-`sessions.progress.journal` writes and reads them.
+Transitions, events and log chunks are only ever added. A transition says who moved what, and why. A
+progress page replays events and log chunks; `sessions.progress.journal` writes and reads them.
 
-Models of what the portal has removed on its own, and of what was set aside.
-
-Removals are kept so that staff can see them. Whatever no row knew was set aside; it is removed when
-the time that staff have set is over.
+Removals say what the portal has removed on its own, so that staff can see it. Whatever no row knew
+was set aside; it is removed when the time that staff have set is over.
 """
 
 from __future__ import annotations

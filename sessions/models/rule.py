@@ -41,7 +41,7 @@ def repository_location(url: str) -> str:
     return str(patterns.location(url))
 
 
-def is_pattern(text: str) -> None:
+def validate_pattern(text: str) -> None:
     """Raise `ValidationError` for a pattern that could never match an address."""
     pattern = patterns.Pattern.parse(text)
     if re.search(r"\s", text):
@@ -57,12 +57,12 @@ class RepositoryRuleQuerySet(models.QuerySet["RepositoryRule"]):
 
     def require_allowed(self, repository: Launchable) -> None:
         """Raise `UserError` with the reason if this repository may not be launched here."""
-        verdict = evaluate_rules(self.all(), repository.url)
-        if verdict.allowed:
+        decision = evaluate_rules(self.all(), repository.url)
+        if decision.allowed:
             return
-        if verdict.rule:
+        if decision.rule:
             raise UserError(
-                "launch.repository-banned", _banned(repository.repository, verdict.rule)
+                "launch.repository-banned", _banned(repository.repository, decision.rule)
             )
         raise UserError(
             "launch.repository-not-allowed",
@@ -88,7 +88,7 @@ class RepositoryRule(models.Model):
     pattern = models.CharField(
         _("pattern"),
         max_length=500,
-        validators=[is_pattern],
+        validators=[validate_pattern],
         help_text=_(
             "The whole address, such as github.com/somebody/*. A * stands for any characters,"
             " a ? for one; https:// and .git make no difference."
@@ -127,7 +127,7 @@ class RepositoryRule(models.Model):
             raise ValidationError({"pattern": sentence})
 
     def matches(self, url: str) -> bool:
-        """Return whether the rule covers what git clones from ``url``, or covers this `repository_location`."""
+        """Return whether the rule covers the place that git clones from, ``url``."""
         pattern, where = patterns.Pattern.parse(self.pattern), patterns.location(url)
         return pattern.bans(where) if self.is_ban else pattern.allows(where)
 

@@ -113,8 +113,8 @@ class TimelineConsumer(LiveConsumer):
         log = await shows_log(self.user, project_id)
         async with aclosing(
             hub().timeline(project_id, cursor_from_scope(self.scope), log=log)
-        ) as story:
-            async for batch in story:
+        ) as batches:
+            async for batch in batches:
                 yield [item for item, _place in batch]
 
 
@@ -141,8 +141,10 @@ class ProjectListConsumer(LiveConsumer):
         return self.user is not None and await is_active(self.user)
 
     async def messages(self) -> AsyncGenerator[list[str]]:
-        async with aclosing(hub().project_list_changes(self.user.pk if self.user else 0)) as shelf:
-            async for changed in shelf:
+        async with aclosing(
+            hub().project_list_changes(self.user.pk if self.user else 0)
+        ) as changes:
+            async for changed in changes:
                 yield ['{"changed": true}'] if changed else []
 
 

@@ -100,8 +100,8 @@ def _with_typed(found: Repository, ref: str, path: str) -> Repository:
     """Return the repository at the ref and path that were typed beside its address."""
     if not ref:
         return replace(found, path=path or found.path)
-    readings = dict(found.candidates())
-    if found.ref and ref not in readings:
+    candidates = dict(found.candidates())
+    if found.ref and ref not in candidates:
         raise UserError(
             "launch.ref-not-understood",
             _(
@@ -110,7 +110,7 @@ def _with_typed(found: Repository, ref: str, path: str) -> Repository:
             )
             % {"found": found.ref, "typed": ref},
         )
-    return replace(found, ref=ref, path=path or readings.get(ref, ""), ambiguous_tail="")
+    return replace(found, ref=ref, path=path or candidates.get(ref, ""), ambiguous_tail="")
 
 
 def describe(repository: Repository) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 `sessions.watch.reconcile` has the worker call `tidy` about once an hour, and `free_disk_space`
 while the disk is nearly full. Each works for a bounded time and continues the next time where it
-stopped; two at once do no harm. `images`, `logs` and `rows` say what is removed and why; a
+stopped; two at once do no harm. `images` and `rows` (with logs) say what is removed and why; a
 `Removal` tells staff about it.
 """
 
@@ -38,12 +38,12 @@ def run_soon() -> None:
 
 def tidy(max_seconds: float = MAX_SECONDS) -> None:
     """Remove what is due, as far as there is time. Time that is left is used to measure images."""
-    patience = Deadline(max_seconds)
+    deadline = Deadline(max_seconds)
     for chore in CHORES:
-        _run_chore(chore, patience)
-    if not patience.is_over:
+        _run_chore(chore, deadline)
+    if not deadline.is_over:
         Heartbeat.objects.beat(HeartbeatName.RETENTION, within=INTERVAL)
-        _run_chore(images.measure, patience)
+        _run_chore(images.measure, deadline)
 
 
 def free_disk_space(seconds: float = MAX_SECONDS) -> None:

@@ -115,9 +115,9 @@ def free_disk_space(deadline: Deadline) -> None:
         return
     why = _("The disk was nearly full, and nobody used it.")
     for build in _least_used(Build.objects.all()):
-        there_is = capacity.latest()
-        measured = there_is is not None and there_is.disk_gb is not None
-        if deadline.is_over or not measured or not capacity.is_disk_nearly_full(there_is):
+        current = capacity.latest()
+        measured = current is not None and current.disk_gb is not None
+        if deadline.is_over or not measured or not capacity.is_disk_nearly_full(current):
             return
         if drop(build, why):
             capacity.refresh()
@@ -146,11 +146,11 @@ def _due() -> Iterator[tuple[Build, str]]:
 
 def _over_limit() -> Iterator[tuple[Build, str]]:
     """Yield the images to drop so that the others stay within the limit."""
-    most = settings.PORTAL_KEEP_IMAGES_GB
-    why = _("All images together took more than %(gb)d GB, and nobody used it.") % {"gb": most}
+    max_gb = settings.PORTAL_KEEP_IMAGES_GB
+    why = _("All images together took more than %(gb)d GB, and nobody used it.") % {"gb": max_gb}
     there = Build.objects.with_image().aggregate(there=Sum("size", default=0))["there"]
-    for build in _least_used(Build.objects.filter(size__gt=0)) if most else ():
-        if there <= most * 10**9:
+    for build in _least_used(Build.objects.filter(size__gt=0)) if max_gb else ():
+        if there <= max_gb * 10**9:
             return
         there -= build.size or 0
         yield build, why

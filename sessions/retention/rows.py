@@ -4,10 +4,9 @@ These are events, sessions, builds, deleted projects, and other records. Events 
 exists stay as long as its current session does. Sessions are the record of use that
 `sessions.statistics.usage` adds up: operators who want to look back further keep them longer.
 
-Remove build logs: by age, and the oldest first if all together are too large.
-
-One sentence that says so replaces a log, at the log's end: a reader at an earlier place finds it,
-and cursors stay valid. A log stays whole while a project that exists or can be restored shows it.
+Build logs go by age, and the oldest first if all together are too large. One sentence that says so
+replaces a log, at the log's end: a reader at an earlier place finds it, and cursors stay valid. A
+log stays whole while a project that exists or can be restored shows it.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def delete_in_batches(
     name: str = "",
     batch_size: int,
 ) -> None:
-    """Delete the rows, ``most`` at a time, and record how many there were.
+    """Delete the rows, ``batch_size`` at a time, and record how many there were.
 
     Between two slices others can use the database: a long deletion holds up whoever writes.
     """
@@ -73,8 +72,8 @@ def delete_in_batches(
         Removal.objects.create(kind=kind, name=name, count=count, why=why)
 
 
-def _batch(rows: QuerySet[Any], most: int) -> Sequence[Any]:
-    return list(rows.order_by("pk").values_list("pk", flat=True)[:most])
+def _batch(rows: QuerySet[Any], batch_size: int) -> Sequence[Any]:
+    return list(rows.order_by("pk").values_list("pk", flat=True)[:batch_size])
 
 
 LARGE_BATCH = 1000
@@ -168,11 +167,11 @@ def tidy_logs(deadline: Deadline) -> None:
     if moment := cutoff(days):
         notice = _("The log was removed after %(days)d days.") % {"days": days}
         _remove(removable().filter(finished__lt=moment), None, notice, deadline)
-    if most := settings.PORTAL_KEEP_LOGS_GB * 10**9:
+    if max_bytes := settings.PORTAL_KEEP_LOGS_GB * 10**9:
         there = Build.objects.aggregate(there=Sum("log_size", default=0))["there"]
         notice = _("The log was removed because all logs together took more than %(gb)d GB.")
         values = {"gb": settings.PORTAL_KEEP_LOGS_GB}
-        _remove(removable(), there - most, notice % values, deadline)
+        _remove(removable(), there - max_bytes, notice % values, deadline)
 
 
 def removable() -> BuildQuerySet:
@@ -193,7 +192,7 @@ def _measure(deadline: Deadline) -> None:
 
 
 def _remove(rows: BuildQuerySet, max_bytes: int | None, notice: str, deadline: Deadline) -> None:
-    """Remove the oldest logs until ``enough`` bytes are gone; all of them if it is None."""
+    """Remove the oldest logs until ``max_bytes`` bytes are gone; all of them if it is None."""
     count = size = 0
     for pk, log_size in list(rows.order_by("finished", "pk").values_list("pk", "log_size")):
         if deadline.is_over or (max_bytes is not None and size >= max_bytes):

@@ -71,26 +71,30 @@ def truncate_to_hour(column: str) -> TruncHour:
 
 
 def fill_buckets(
-    slots: list[Bucket], rows: Any, when: TruncDate | TruncHour, took: Seconds
+    buckets: list[Bucket], rows: Any, when: TruncDate | TruncHour, took: Seconds
 ) -> list[Bucket]:
-    """Return the slots with the figures of the rows in each; one query."""
+    """Return the buckets with the figures of the rows in each; one query."""
     failed = Q(state=SessionState.FAILED)  # a build's state has the same name
-    grouped = rows.order_by().annotate(slot=when).values("slot").annotate(
+    grouped = rows.order_by().annotate(bucket=when).values("bucket").annotate(
         total=Count("pk"),
         failed=Count("pk", filter=failed),
         seconds=Median(took, filter=~failed),
     )  # fmt: skip
-    found = {row.pop("slot"): row for row in grouped}
+    found = {row.pop("bucket"): row for row in grouped}
     by_day = isinstance(when, TruncDate)
     return [
-        Bucket(slot.begin, slot.end, **found.get(slot.begin.date() if by_day else slot.begin, {}))
-        for slot in slots
+        Bucket(
+            bucket.begin,
+            bucket.end,
+            **found.get(bucket.begin.date() if by_day else bucket.begin, {}),
+        )
+        for bucket in buckets
     ]
 
 
 DAYS, HOURS, MAX_ROWS = 30, 24, 8
 CACHE_SECONDS = 30
-_KEY = "bindery.statistics.overview"
+_KEY = "bindery.statistics.history"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,4 @@
-"""Durations that the database itself adds up and sorts, on PostgreSQL and SQLite alike.
-
-Add up CPU-, memory- and GPU-hours by month, from the session rows.
+"""Add up CPU-, memory- and GPU-hours by month, from the session rows.
 
 An hour of use is what a notebook was *guaranteed*, times the time in which it could be used: from
 ready until it ended, or until now. Whatever it could have used beyond that, nobody could count on.
@@ -9,7 +7,8 @@ used nothing. Months begin in the portal's time zone, hours are real ones (a mon
 clocks has one more or less). Groups are those that people are in now: somebody in two of them
 counts in both.
 
-The database adds up, so nothing here grows with the number of rows.
+The database adds up, so nothing here grows with the number of rows: `Seconds` and `Median` are
+durations that PostgreSQL and SQLite add up and sort alike.
 """
 
 from __future__ import annotations
@@ -238,8 +237,8 @@ def _since(begin: datetime) -> SessionQuerySet:
 
 def _line(month: Month, row: dict[str, Any], fields: tuple[str, ...]) -> UsageRow:
     hours = Hours(**{name: row[name] or 0.0 for name in COLUMNS})
-    who = tuple(row[field] or "" for field in fields)
-    return UsageRow(month, who, row["sessions"], hours, row["owner"])
+    group = tuple(row[field] or "" for field in fields)
+    return UsageRow(month, group, row["sessions"], hours, row["owner"])
 
 
 def _sums(month: Month, now: datetime) -> dict[str, Sum]:

@@ -81,13 +81,13 @@ def worker_problem() -> str:
 
 def _activity() -> str:
     """Check the thread that probes notebooks; while it fails, no notebook counts as idle."""
-    patience = timedelta(seconds=MAX_FAILED_ROUNDS * settings.PORTAL_ACTIVITY_SECONDS)
+    period = timedelta(seconds=MAX_FAILED_ROUNDS * settings.PORTAL_ACTIVITY_SECONDS)
     begun = Heartbeat.objects.filter(
-        name=HeartbeatName.WATCH, since__lt=timezone.now() - patience
+        name=HeartbeatName.WATCH, since__lt=timezone.now() - period
     ).exists()
     return (
         NOT_PROBED
-        if begun and not Heartbeat.objects.is_alive(HeartbeatName.ACTIVITY, within=patience)
+        if begun and not Heartbeat.objects.is_alive(HeartbeatName.ACTIVITY, within=period)
         else ""
     )
 

@@ -1,13 +1,11 @@
-"""Let one watch process be active while others stand by: a lock that ends with its process.
-
-On PostgreSQL the lock belongs to a connection, so a restart of the server releases it, and whoever
-comes first gets it. With any other database the data folder is on one machine, and the kernel keeps
-the lock.
-
-Run the process that observes the back end and moves states: one is active, others stand by.
+"""Run the process that observes the back end and moves states: one is active, others stand by.
 
 ``manage.py watch`` starts it. It keeps no state: killed at any moment and started again, it
 continues from what the rows and the back end say.
+
+A lock that ends with its process lets one be active (`leader_lock`). On PostgreSQL the lock belongs
+to a connection, so a restart of the server releases it, and whoever comes first gets it. With any
+other database the data folder is on one machine, and the kernel keeps the lock.
 """
 
 from __future__ import annotations
@@ -134,10 +132,10 @@ def run(alert: Alert) -> None:
         missed = False  # a report that the back end will not repeat
         for chore in (ownership.check_and_record, ownership.mark_all):
             run_safely(chore)
-        follower = ownership.OwnershipCheck()
+        ownership_check = ownership.OwnershipCheck()
         for report in get_backend().changes():
             with context.bound_fields(**_log_fields(report)):
-                missed |= not run_safely(_handle, report, follower)
+                missed |= not run_safely(_handle, report, ownership_check)
             for chore, pause in every.items():
                 if time.monotonic() >= due[chore]:
                     due[chore] = time.monotonic() + pause
@@ -151,8 +149,10 @@ def _log_fields(report: BuildReport | ServerReport | None) -> dict[str, int]:
     return {"build" if isinstance(report, BuildReport) else "session": report.id}
 
 
-def _handle(report: BuildReport | ServerReport | None, follower: ownership.OwnershipCheck) -> None:
-    if report is None or not follower.is_ours():
+def _handle(
+    report: BuildReport | ServerReport | None, ownership_check: ownership.OwnershipCheck
+) -> None:
+    if report is None or not ownership_check.is_ours():
         return
     if isinstance(report, BuildReport):
         observations.handle_build_report(report)

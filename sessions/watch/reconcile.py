@@ -37,37 +37,37 @@ MAX_REFRESHES = 100
 """Sign-ins per pass; a task for one that is being refreshed already ends at once."""
 
 
-_elapsed = SteadyClock()
+_clock = SteadyClock()
 
 Alert = Callable[[datetime], None]
 """Writes to operators what is wrong at a time."""
 
 
-def reconcile(clock: SteadyClock = _elapsed, alert: Alert | None = None) -> None:
+def reconcile(clock: SteadyClock = _clock, alert: Alert | None = None) -> None:
     """Do everything once. Chores that do not need the back end come first: it may be away."""
     clock.detect_jump()
-    again = Requeue()
+    requeue = Requeue()
     if alert and outbox.is_mail_enabled():
         run_safely(alert, timezone.now())
     for chore in (_send_letters, _ask_providers, _renew_keys):
-        run_safely(chore, again)
-    run_safely(_repeat_waiting, clock, again)
+        run_safely(chore, requeue)
+    run_safely(_repeat_waiting, clock, requeue)
     for forget in (tickets.sweep, Idempotency.objects.sweep):
         run_safely(forget)
-    run_safely(_reconcile_backend, clock, again)
-    run_safely(_drop_deleted, again)
-    for look in (_finish_erasures, capacity.refresh):
-        run_safely(look)
-    run_safely(_make_room, again)
-    run_safely(_measure, again)
+    run_safely(_reconcile_backend, clock, requeue)
+    run_safely(_drop_deleted, requeue)
+    for work in (_finish_erasures, capacity.refresh):
+        run_safely(work)
+    run_safely(_make_room, requeue)
+    run_safely(_measure, requeue)
 
 
 def refresh_sign_ins() -> None:
     """Enqueue the refresh of sign-ins at their identity providers, where it is due."""
     due = list(SignIn.objects.due().values_list("pk", flat=True)[:MAX_REFRESHES])
-    again = Requeue() if due else enqueue
+    requeue = Requeue() if due else enqueue
     for pk in due:
-        again("refresh_sign_in", pk)
+        requeue("refresh_sign_in", pk)
 
 
 def _finish_erasures() -> None:
@@ -128,8 +128,8 @@ def _reconcile_backend(clock: SteadyClock, requeue: Requeue) -> None:
     backend = get_backend()
     with conditions.record_backend_condition():
         builds, servers = backend.builds(), backend.servers()
-    verdict = ownership.check_and_record(ownership.found_in_reports(builds, servers))
-    if verdict in ownership.MISMATCHED:
+    status = ownership.check_and_record(ownership.found_in_reports(builds, servers))
+    if status in ownership.MISMATCHED:
         return
     for build in builds:
         run_safely(_check_build, build, clock)
@@ -141,7 +141,7 @@ def _reconcile_backend(clock: SteadyClock, requeue: Requeue) -> None:
     _repeat_builds(builds, requeue)
     timeouts.record_stuck_stops(clock)
     run_safely(ownership.mark_if_needed, builds, servers)
-    orphans.clear_orphans(builds, servers, verdict, requeue)
+    orphans.clear_orphans(builds, servers, status, requeue)
 
 
 def _under_way() -> SessionQuerySet:

@@ -49,8 +49,8 @@ def test_what_somebody_has_done_meanwhile_stands(ada):
 def test_each_project_gets_its_own_time(ada):
     sessions = [running(ada, f"p{number}") for number in range(3)]
     times = [BEFORE + timedelta(hours=number) for number in range(3)]
-    readings = zip(sessions, times, strict=True)
-    store({session.pk: KernelActivity(last_active=time) for session, time in readings}, NOW)
+    activities = zip(sessions, times, strict=True)
+    store({session.pk: KernelActivity(last_active=time) for session, time in activities}, NOW)
     assert [use_of(each)[0] for each in sessions] == times
 
 

@@ -126,5 +126,5 @@ FIELDS = st.fixed_dictionaries(
 
 @given(st.lists(FIELDS) | ANYTHING, st.booleans())
 def test_whatever_comes_nothing_was_active_later_than_now(answer, unattended):
-    reading = parse_kernels(json.dumps(answer).encode(), NOW, unattended=unattended)
-    assert reading is None or reading.last_active is None or reading.last_active <= NOW
+    activity = parse_kernels(json.dumps(answer).encode(), NOW, unattended=unattended)
+    assert activity is None or activity.last_active is None or activity.last_active <= NOW

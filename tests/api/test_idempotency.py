@@ -50,11 +50,11 @@ def test_how_the_json_is_written_does_not_matter(api):
 
 def test_another_request_with_the_key_is_refused(api):
     name = post(api, "projects/", WISH, Idempotency_Key=KEY).json()["name"]
-    for address, wish in (
+    for address, data in (
         ("projects/", {**WISH, "ref": "main"}),
         (f"projects/{name}/stop/", None),
     ):
-        answer = post(api, address, wish, Idempotency_Key=KEY)
+        answer = post(api, address, data, Idempotency_Key=KEY)
         assert (answer.status_code, answer.json()["code"]) == (422, "idempotency.key-reused")
     assert Project.objects.count() == 1
 
@@ -131,11 +131,11 @@ def test_an_answer_is_forgotten_after_a_day(api, backend):
 
 
 def test_a_secret_is_not_kept_and_not_shown_again(ada, api):
-    wish = {"name": "laptop", "scopes": ["read"]}
-    first = post(api, "tokens/", wish, Idempotency_Key=KEY)
+    data = {"name": "laptop", "scopes": ["read"]}
+    first = post(api, "tokens/", data, Idempotency_Key=KEY)
     assert first.status_code == 201
     assert first.json()["secret"] not in str(list(Idempotency.objects.values()))
-    again = post(api, "tokens/", wish, Idempotency_Key=KEY)
+    again = post(api, "tokens/", data, Idempotency_Key=KEY)
     assert (again.status_code, again.json()["code"]) == (409, "idempotency.secret")
     assert Token.objects.filter(user=ada, name="laptop").count() == 1
 

@@ -23,7 +23,7 @@ from keys.issuing import issue
 from keys.models import Token
 from portal import roles
 from portal.models import User
-from quotas import setting
+from quotas import changes
 from portal.models.erasure import ALIAS, Erasure, digest
 from django.utils import timezone
 
@@ -38,12 +38,12 @@ for name, role in PEOPLE.items():
     if role == "superuser":
         User.objects.filter(pk=user.pk).update(is_superuser=True, is_staff=True)
     elif role:
-        roles.give(user, role)
+        roles.assign_role(user, role)
     Token.objects.filter(user=user).delete()
     tokens = {scope: issue(user, scope, [scope])[1] for scope in ("read", "launch", "notebook")}
     tokens["all"] = issue(user, "all")[1]
     number = user.tokens.last().pk
-    setting.change(user, ROOM)
+    changes.set_own_limits(user, ROOM)
     people[name] = {"pk": user.pk, "tokens": tokens, "token_pk": number, "session": entered(user)}
 erased, _ = User.objects.get_or_create(username="erased")
 if not Erasure.objects.of("erased").exists():

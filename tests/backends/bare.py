@@ -37,7 +37,7 @@ sys.path[:0] = sys.argv[1:3]
 from keeper import bounds, cgroups, privileges, program
 from keeper.jobs import Bounds, Site
 from keeper.sandbox import Bind, Sandbox
-from keeper.status import Ended
+from keeper.status import JobFailed
 
 given = json.loads(sys.argv[-1])
 folder, limit = Path(given["folder"]), given["memory"]
@@ -49,19 +49,20 @@ sandbox = Sandbox(
     binds=[Bind(str(folder / "io"), "/run/bindery", True), Bind(given["program"], "/run/program")],
     site=Site(given["toolbox"]), bounds=Bounds(memory=limit, processes=200),
 )
-memory = bounds.Memory(limit, Ended("out-of-memory", ""), ("/tmp", "/dev/shm", "/run"), group)
+out_of_memory = JobFailed("out-of-memory", "")
+memory = bounds.MemoryLimit(limit, out_of_memory, ("/tmp", "/dev/shm", "/run"), group)
 
 async def watch(process):
-    files = bounds.watch_files(process, Ended("too-many-files", ""))
-    await bounds.first_of(memory.watch(process), files)
+    files = bounds.watch_open_files(process, JobFailed("too-many-files", ""))
+    await bounds.run_until_first(memory.watch(process), files)
 
 words = ["/usr/bin/python3", "/run/program"]
 try:
     status = asyncio.run(program.run(sandbox, words, sys.stdout.buffer.write, watch))
     memory.check()
     end = str(status)
-except Ended as ended:
-    end = ended.code
+except JobFailed as failed:
+    end = failed.code
 sys.stdout.buffer.write(f"\\n{end} {group is not None}".encode())
 """
 

@@ -20,9 +20,9 @@ WITHOUT_INOTIFY = """
 import django, os, sys
 from pathlib import Path
 django.setup()
-from sessions.backends.local.keeper import namespaces
+from sessions.backends.local.keeper import privileges
 uid, gid = os.getuid(), os.getgid()
-namespaces._checked(namespaces._libc.unshare(0x10000000))
+privileges._check_result(privileges._libc.unshare(0x10000000))
 Path("/proc/self/setgroups").write_text("deny")
 Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
 Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")

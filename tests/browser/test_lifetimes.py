@@ -12,9 +12,9 @@ A_MINUTE = 100.0
 """Seconds within which watch has looked again."""
 SOME_TIME_AGO = """
 from datetime import timedelta; from django.utils import timezone
-from sessions.models import Heartbeat, Project, Sign
+from sessions.models import Heartbeat, Project, HeartbeatName
 now, day = timezone.now(), timedelta(days=1)
-Heartbeat.objects.filter(name=Sign.CULLING).update(since=now - 9 * day)
+Heartbeat.objects.filter(name=HeartbeatName.CULLING).update(since=now - 9 * day)
 project = Project.objects.filter(name='{name}')
 """
 UNUSED = SOME_TIME_AGO + "project.update(last_activity=now - 6.5 * day)"

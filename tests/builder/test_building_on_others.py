@@ -10,9 +10,9 @@ import platform
 from pathlib import Path
 
 import pytest
-from bindery_builder import instructions, plainreader, plan
+from bindery_builder import instructions, plainparser, plan
+from bindery_builder.buildspec import BuildSpec
 from bindery_builder.dockerfile import read
-from bindery_builder.order import BuildSpec
 from bindery_builder.result import BuildFailed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ from tests.builder import olderbuilder
 
 OWN = "r.example:5000/own/"
 EVIL = f"{OWN}ada:built"
-READERS = [plainreader.read, *([instructions._buildkit] if platform.machine() == "x86_64" else [])]
+READERS = [plainparser.read, *([instructions._buildkit] if platform.machine() == "x86_64" else [])]
 
 ATTACKS = {
     "a tab": "FROM\t{evil}\n",
@@ -112,7 +112,7 @@ ATTACKS = {
 }  # fmt: skip
 
 
-def order(work: Path = Path("/")) -> BuildSpec:
+def spec(work: Path = Path("/")) -> BuildSpec:
     return BuildSpec(url="", commit="", image="", own_prefix=OWN, work=work)
 
 
@@ -134,7 +134,7 @@ def test_nobody_builds_on_what_was_built_for_somebody(attack: str, reader, monke
     text = ATTACKS[attack].format(evil=EVIL, own=OWN)
     found, code = None, ""
     try:
-        found = plan._parse_dockerfile(text, order())
+        found = plan._parse_dockerfile(text, spec())
     except BuildFailed as failed:
         code = failed.code
     assert code in ({"build.base-image", "build.dockerfile"} if found is None else {""})
@@ -171,7 +171,7 @@ def test_buildah_sees_no_image_that_was_not_checked(lines, reader):
 def test_what_the_plain_reader_takes_buildkits_takes_for_the_same(lines):
     text = "\n".join(lines)
     try:
-        plain, other = read(text, reader=plainreader.read), read(text)
+        plain, other = read(text, reader=plainparser.read), read(text)
     except BuildFailed:
         return
     assert other.text({}) == plain.text({})

@@ -5,12 +5,12 @@ from __future__ import annotations
 import platform
 
 import pytest
-from bindery_builder import instructions, native, plainreader
+from bindery_builder import instructions, native, plainparser
 from bindery_builder.dockerfile import Dockerfile, read
 from bindery_builder.result import BuildFailed
 
 HAS_BUILDKIT = platform.machine() == "x86_64"
-READERS = {"the plain one": plainreader.read, **({"BuildKit's": None} if HAS_BUILDKIT else {})}
+READERS = {"the plain one": plainparser.read, **({"BuildKit's": None} if HAS_BUILDKIT else {})}
 HUB = "docker.io/library"
 DEBIAN = f"{HUB}/debian:latest"
 A, B, C = (f"{HUB}/{name}:latest" for name in "abc")
@@ -29,7 +29,7 @@ def refusal(text: str, reader: instructions.Reader | None = None) -> str:
 
 
 def test_buildkits_parser_is_used_where_there_is_one():
-    assert (instructions.default_reader() is not plainreader.read) == HAS_BUILDKIT
+    assert (instructions.default_reader() is not plainparser.read) == HAS_BUILDKIT
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ ONLY_BUILDKIT = {
 
 @pytest.mark.parametrize("text", ONLY_BUILDKIT)
 def test_what_only_buildkit_reads_is_refused_without_it(text: str):
-    assert refusal(text, plainreader.read) == "build.dockerfile"
+    assert refusal(text, plainparser.read) == "build.dockerfile"
     if HAS_BUILDKIT:
         assert list(read(text).images) == ONLY_BUILDKIT[text]
 
@@ -227,7 +227,7 @@ def test_a_line_that_is_too_long_for_buildah_is_folded(reader):
     folded = given(f"FROM a\nRUN {words}\n".replace("e p", "e \\\np", 4_000), {}, reader)
     assert max(map(len, folded.split("\n"))) < 64 * 1024
     assert folded.replace("\\\n", "").endswith(f"\nRUN {words}\n")
-    assert refusal(f"FROM a\nRUN {'- ' * 30_000}\n", plainreader.read) == "build.dockerfile"
+    assert refusal(f"FROM a\nRUN {'- ' * 30_000}\n", plainparser.read) == "build.dockerfile"
 
 
 @pytest.mark.parametrize(("name", "value"), [("A B", "x"), ("A", "x\ny"), ("A", "it's"), ("", "")])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from bindery_builder import memory
-from bindery_builder.blame import StepTracker, error_code
 from bindery_builder.plan import Plan
+from bindery_builder.step_failure import StepTracker, error_code
 
 OWN = Plan(buildpack="dockerfile", has_own_dockerfile=True, context="", images=[], declared_lines=2)
 RENDERED = Plan(

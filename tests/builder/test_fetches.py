@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bindery_builder import fetch, links
-from bindery_builder.order import BuildSpec
+from bindery_builder.buildspec import BuildSpec
 from bindery_builder.output import Output
 from bindery_builder.result import BuildFailed
 
@@ -32,7 +32,7 @@ def commit(git_server: GitServer) -> str:
     return git_server.commit("ada/flowers")
 
 
-def order(
+def make_spec(
     git: GitServer, work: Path, commit: str, limit: int = 10**9, plain: bool = True
 ) -> BuildSpec:
     return BuildSpec(
@@ -46,32 +46,31 @@ def order(
     )
 
 
-def code(ordered: BuildSpec, log: io.BytesIO) -> str:
+def code(spec: BuildSpec, log: io.BytesIO) -> str:
     with pytest.raises(BuildFailed) as failed:
-        fetch.stage(ordered, Output(log, 10_000))
+        fetch.stage(spec, Output(log, 10_000))
     return failed.value.code
 
 
 def test_the_repository_is_there_at_its_commit(git_server, commit, tmp_path, log):
-    ordered = order(git_server, tmp_path, commit)
-    assert fetch.stage(ordered, Output(log, 10_000)) == {}
-    assert (ordered.repository / "README").read_text() == "hello"
-    assert log.getvalue().decode().startswith(f"1 ── Fetching {ordered.url} at {commit}\n2 ")
-    assert links.resources(ordered.repository) == "gpu 1\n"
+    spec = make_spec(git_server, tmp_path, commit)
+    assert fetch.stage(spec, Output(log, 10_000)) == {}
+    assert (spec.repository / "README").read_text() == "hello"
+    assert log.getvalue().decode().startswith(f"1 ── Fetching {spec.url} at {commit}\n2 ")
+    assert links.resources(spec.repository) == "gpu 1\n"
 
 
 def test_a_commit_that_is_not_there_says_so(git_server, commit, tmp_path, log):
-    assert code(order(git_server, tmp_path, "d" * 40), log) == "build.fetch"
+    assert code(make_spec(git_server, tmp_path, "d" * 40), log) == "build.fetch"
 
 
 def test_a_repository_that_is_too_large_is_refused(git_server, commit, tmp_path, log):
-    assert (
-        code(order(git_server, tmp_path, commit, limit=50_000), log) == "build.repository-too-large"
-    )
+    limited = make_spec(git_server, tmp_path, commit, limit=50_000)
+    assert code(limited, log) == "build.repository-too-large"
 
 
 def test_plain_http_is_for_those_for_whom_it_is_allowed(git_server, commit, tmp_path, log):
-    assert code(order(git_server, tmp_path, commit, plain=False), log) == "build.fetch"
+    assert code(make_spec(git_server, tmp_path, commit, plain=False), log) == "build.fetch"
     assert "transport 'http' not allowed" in log.getvalue().decode()
 
 

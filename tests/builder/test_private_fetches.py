@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bindery_builder import fetch
-from bindery_builder.order import BuildSpec
+from bindery_builder.buildspec import BuildSpec
 from bindery_builder.output import Output
 from bindery_builder.result import BuildFailed
 
@@ -33,7 +33,7 @@ def public(key: Path) -> str:
     return (key / "ssh.priv.pub").read_text()
 
 
-def order(server: SshServer, key: Path, commit: str, name: str = NAME) -> BuildSpec:
+def make_spec(server: SshServer, key: Path, commit: str, name: str = NAME) -> BuildSpec:
     work = key.parent / "work"
     work.mkdir()
     return BuildSpec(
@@ -41,10 +41,10 @@ def order(server: SshServer, key: Path, commit: str, name: str = NAME) -> BuildS
     )
 
 
-def refusal(ordered: BuildSpec) -> str:
+def refusal(spec: BuildSpec) -> str:
     log = io.BytesIO()
     with pytest.raises(BuildFailed) as failed:
-        fetch.stage(ordered, Output(log, 10_000))
+        fetch.stage(spec, Output(log, 10_000))
     assert failed.value.code == "build.fetch"
     return log.getvalue().decode()
 
@@ -52,17 +52,17 @@ def refusal(ordered: BuildSpec) -> str:
 def test_a_private_repository_is_there_with_its_persons_key(ssh_server, key):
     commit = ssh_server.repository(NAME, {"README": "for ada"})
     ssh_server.allow(public(key), NAME)
-    ordered = order(ssh_server, key, commit)
+    spec = make_spec(ssh_server, key, commit)
     log = io.BytesIO()
-    assert fetch.stage(ordered, Output(log, 10_000)) == {}
-    assert (ordered.repository / "README").read_text() == "for ada"
-    kept = b"".join(path.read_bytes() for path in ordered.work.rglob("*") if path.is_file())
+    assert fetch.stage(spec, Output(log, 10_000)) == {}
+    assert (spec.repository / "README").read_text() == "for ada"
+    kept = b"".join(path.read_bytes() for path in spec.work.rglob("*") if path.is_file())
     assert str(key).encode() not in kept + log.getvalue()
 
 
 def test_another_key_fetches_nothing(ssh_server, key):
     commit = ssh_server.repository(NAME, {"README": "for ada"})
-    assert "Permission denied" in refusal(order(ssh_server, key, commit))
+    assert "Permission denied" in refusal(make_spec(ssh_server, key, commit))
 
 
 def test_a_part_of_it_that_is_private_on_the_same_server_comes_too(ssh_server, key):
@@ -71,9 +71,9 @@ def test_a_part_of_it_that_is_private_on_the_same_server_comes_too(ssh_server, k
     ssh_server.repository("ada/whole", {".gitmodules": modules})
     whole = ssh_server.git.submodule("ada/whole", "part", part)
     ssh_server.allow(public(key), "ada/part", "ada/whole")
-    ordered = order(ssh_server, key, whole, "ada/whole")
-    fetch.stage(ordered, Output(io.BytesIO(), 10_000))
-    assert (ordered.repository / "part/part.txt").read_text() == "of the whole"
+    spec = make_spec(ssh_server, key, whole, "ada/whole")
+    fetch.stage(spec, Output(io.BytesIO(), 10_000))
+    assert (spec.repository / "part/part.txt").read_text() == "of the whole"
 
 
 @pytest.mark.parametrize("known", ["", "another key"])
@@ -83,4 +83,4 @@ def test_a_server_that_is_not_known_is_sent_nothing(ssh_server, key, known):
     if known:
         known = f"{ssh_server.host_key.split()[0]} {' '.join(public(key).split()[:2])}\n"
     (key / "known_hosts").write_text(known)
-    assert "Host key verification failed" in refusal(order(ssh_server, key, commit))
+    assert "Host key verification failed" in refusal(make_spec(ssh_server, key, commit))

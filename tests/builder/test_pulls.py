@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from bindery_builder import build, plan, pull, registries
-from bindery_builder.order import BuildSpec
+from bindery_builder.buildspec import BuildSpec
 from bindery_builder.output import Output
 from bindery_builder.result import BuildFailed
 
@@ -37,7 +37,7 @@ def door() -> Iterator[GuardedRegistry]:
 
 
 @pytest.fixture
-def order(door: GuardedRegistry, tmp_path: Path) -> BuildSpec:
+def spec(door: GuardedRegistry, tmp_path: Path) -> BuildSpec:
     """A build that has both accounts."""
     door.asked.clear()
     made = of(door.address, tmp_path)
@@ -72,15 +72,15 @@ def tidy(tmp_path: Path) -> Iterator[None]:
             subprocess.run(["umount", "--lazy", "--", place], check=True)
 
 
-def pulled(order: BuildSpec, *images: str) -> str:
+def pulled(spec: BuildSpec, *images: str) -> str:
     """Return what the stage prints for a plan with these images."""
     planned = plan.Plan(
-        "dockerfile", has_own_dockerfile=True, context=str(order.work), images=list(images)
+        "dockerfile", has_own_dockerfile=True, context=str(spec.work), images=list(images)
     )
-    (order.plan / plan.FILE).write_text(json.dumps(dataclasses.asdict(planned)))
+    (spec.plan / plan.FILE).write_text(json.dumps(dataclasses.asdict(planned)))
     log = io.BytesIO()
     try:
-        pull.stage(order, Output(log, 100_000))
+        pull.stage(spec, Output(log, 100_000))
     except BuildFailed as failed:
         return f"{failed.code}\n{log.getvalue().decode()}"
     return log.getvalue().decode()
@@ -92,40 +92,40 @@ def askers(door: GuardedRegistry, path: str) -> set[str]:
     return {person for person in told if door.lets_in(person, f"/v2/{path}")}
 
 
-def test_what_repositories_name_is_pulled_with_an_account_of_its_own(order, door):
-    said = pulled(order, f"{door.address}/public/base:1")
+def test_what_repositories_name_is_pulled_with_an_account_of_its_own(spec, door):
+    said = pulled(spec, f"{door.address}/public/base:1")
     assert not said.startswith("build."), said
     assert askers(door, "public/base") == {"stranger"}
 
 
-def test_what_the_operator_has_chosen_and_earlier_steps_are_pulled_with_the_portals(order, door):
-    order = dataclasses.replace(order, cache=f"{door.address}/own/cache-1")
-    said = pulled(order, f"{door.address}/own/python:1", f"{door.address}/public/base:1")
+def test_what_the_operator_has_chosen_and_earlier_steps_are_pulled_with_the_portals(spec, door):
+    spec = dataclasses.replace(spec, cache=f"{door.address}/own/cache-1")
+    said = pulled(spec, f"{door.address}/own/python:1", f"{door.address}/public/base:1")
     assert "Found 1 steps." in said
     assert askers(door, "own/cache-1") == askers(door, "own/python") == {"portal"}
     assert askers(door, "public/base") == {"stranger"}
 
 
-def test_another_name_of_the_registry_opens_it_no_more(order, door):
+def test_another_name_of_the_registry_opens_it_no_more(spec, door):
     """Reading cannot find that out: the account for base images has no right there."""
     other = door.address.replace("127.0.0.1", "localhost")
     for account in (pull.BASE_ACCOUNT, pull.PORTAL_ACCOUNT):
-        file = order.accounts / account / "config.json"
+        file = spec.accounts / account / "config.json"
         file.write_text(file.read_text().replace("127.0.0.1", "localhost"))
-    order = dataclasses.replace(order, insecure=(door.address, other))
-    assert pulled(order, f"{other}/own/ada:1").startswith("build.base-image")
+    spec = dataclasses.replace(spec, insecure=(door.address, other))
+    assert pulled(spec, f"{other}/own/ada:1").startswith("build.base-image")
     assert ("stranger", "/v2/own/ada/manifests/1") in door.asked
     assert askers(door, "own/ada") == set()
 
 
-def test_the_programs_themselves_get_nothing_from_below_the_portals_path(order, door):
+def test_the_programs_themselves_get_nothing_from_below_the_portals_path(spec, door):
     name = f"{door.address}/own/ada:1"
-    with_all = registries.authfile_options(order, pull.PORTAL_ACCOUNT)
+    with_all = registries.authfile_options(spec, pull.PORTAL_ACCOUNT)
     closed, opened = (
-        registries.buildah_environment(order),
-        registries.buildah_environment(order, closed=False),
+        registries.buildah_environment(spec),
+        registries.buildah_environment(spec, closed=False),
     )
-    words = [*registries.buildah_command(order), "pull", *with_all, "--", name]
+    words = [*registries.buildah_command(spec), "pull", *with_all, "--", name]
     done = subprocess.run(words, env={**os.environ, **closed}, capture_output=True, text=True)
     assert done.returncode != 0
     assert "blocked" in done.stderr
@@ -133,9 +133,9 @@ def test_the_programs_themselves_get_nothing_from_below_the_portals_path(order, 
     subprocess.run(words, env={**os.environ, **opened}, capture_output=True, check=True)
     door.asked.clear()
     for is_closed in (True, False):
-        target = f"dir:{order.work}/copy-{is_closed}"
+        target = f"dir:{spec.work}/copy-{is_closed}"
         words = registries.copy_command(
-            order, pull.PORTAL_ACCOUNT, f"docker://{name}", target, closed=is_closed
+            spec, pull.PORTAL_ACCOUNT, f"docker://{name}", target, closed=is_closed
         )
         done = subprocess.run(words, capture_output=True, text=True)
         assert (done.returncode != 0, "blocked" in done.stderr, door.asked == []) == (
@@ -156,9 +156,9 @@ def test_a_build_gets_no_image_that_was_not_pulled(dockerfile: str, place: str, 
         there, public = (f"{registry.address}/{name}" for name in (place, "public"))
         registry.image(f"{place}/ada", "1")
         registry.image("public/hooked", "1", OnBuild=[f"COPY --from={there}/ada:1 / /x"])
-        order = of(registry.address, tmp_path)
-        assert not pulled(order, f"{public}/hooked:1").startswith("build.")
-        (order.plan / "Dockerfile").write_text(dockerfile.format(there=there, public=public))
+        spec = of(registry.address, tmp_path)
+        assert not pulled(spec, f"{public}/hooked:1").startswith("build.")
+        (spec.plan / "Dockerfile").write_text(dockerfile.format(there=there, public=public))
         with pytest.raises(BuildFailed) as failed:
-            build.stage(order, Output(io.BytesIO(), 100_000))
+            build.stage(spec, Output(io.BytesIO(), 100_000))
         assert failed.value.code == "build.dockerfile"

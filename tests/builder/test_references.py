@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bindery_builder import bases, references, registries
-from bindery_builder.order import BuildSpec
+from bindery_builder.buildspec import BuildSpec
 from bindery_builder.result import BuildFailed
 
 DIGEST = f"sha256:{'0' * 64}"
@@ -51,7 +51,7 @@ def test_what_is_no_name_in_a_registry_is_refused(name: str):
         references.resolve(name)
 
 
-def order(prefix: str) -> BuildSpec:
+def spec(prefix: str) -> BuildSpec:
     return BuildSpec(
         url="", commit="", image="", own_prefix=prefix, python_image="r:5000/own/base:1"
     )
@@ -80,7 +80,7 @@ SOMEBODYS = [
 @pytest.mark.parametrize(("prefix", "name"), SOMEBODYS)
 def test_an_image_that_is_somebodys_is_refused(prefix: str, name: str):
     with pytest.raises(BuildFailed) as failed:
-        bases.check_base_image(references.resolve(name), order(prefix))
+        bases.check_base_image(references.resolve(name), spec(prefix))
     assert failed.value.code == "build.base-image"
     assert "built for somebody" in failed.value.message
 
@@ -90,17 +90,17 @@ def test_an_image_that_is_somebodys_is_refused(prefix: str, name: str):
     ["debian", "r:5000/other/x", "r:5000/own/base:1", "own/ada", "r:5000/owner/x", "r:5001/own/x"],
 )  # fmt: skip
 def test_any_other_image_is_taken(name: str):
-    bases.check_base_image(references.resolve(name), order("r:5000/own/"))
+    bases.check_base_image(references.resolve(name), spec("r:5000/own/"))
 
 
 @pytest.mark.parametrize("name", ["debian", "dir:/run", "R:5000/x:1", ""])
 def test_only_full_names_get_past(name: str):
     with pytest.raises(BuildFailed):
-        bases.check_base_image(name, order(""))
+        bases.check_base_image(name, spec(""))
 
 
-def settings(ordered: BuildSpec, **how: bool) -> str:
-    with open(registries.buildah_environment(ordered, **how)["CONTAINERS_REGISTRIES_CONF"]) as file:
+def settings(spec: BuildSpec, **how: bool) -> str:
+    with open(registries.buildah_environment(spec, **how)["CONTAINERS_REGISTRIES_CONF"]) as file:
         return file.read()
 
 

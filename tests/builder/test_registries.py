@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bindery_builder import registries
-from bindery_builder.order import BuildSpec
+from bindery_builder.buildspec import BuildSpec
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from bindery_builder.order import BuildSpec
 def test_only_a_registry_that_is_said_to_speak_plain_http_is_spoken_to_so(
     source: str, target: str, plain: list[str]
 ) -> None:
-    order = BuildSpec(url="", commit="", image="", insecure=("registry:5000",))
-    words = registries.copy_command(order, "pull", source, target)
+    spec = BuildSpec(url="", commit="", image="", insecure=("registry:5000",))
+    words = registries.copy_command(spec, "pull", source, target)
     assert [word for word in words if "tls" in word] == plain
     assert words[-3:] == ["--", source, target]

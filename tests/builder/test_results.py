@@ -6,8 +6,8 @@ import json
 
 import pytest
 from bindery_builder import result
+from bindery_builder.buildspec import BuildSpec
 from bindery_builder.main import run
-from bindery_builder.order import BuildSpec
 from bindery_builder.output import Output
 from bindery_builder.result import MAX_BYTES, BuildFailed, bounded_json
 
@@ -41,7 +41,7 @@ def test_a_long_one_is_cut_and_says_so(letter: str):
     ],
 )
 def test_whatever_goes_wrong_has_a_code(error: Exception, code: str, tmp_path):
-    def stage(order: BuildSpec, output: Output) -> dict[str, str]:
+    def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
         raise error
 
     with (tmp_path / "log").open("wb") as log:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from bindery_builder import seccomp
-from bindery_builder.order import BuildSpec
+from bindery_builder.buildspec import BuildSpec
 
 PROFILE = {
     "defaultAction": "SCMP_ACT_ERRNO",
@@ -33,11 +33,11 @@ def test_each_rule_about_sockets_names_a_family():
 
 
 def test_it_is_set_where_the_system_has_one(tmp_path: Path, monkeypatch):
-    order = BuildSpec(url="https://example.org/x", commit="a" * 40, image="i", work=tmp_path)
+    spec = BuildSpec(url="https://example.org/x", commit="a" * 40, image="i", work=tmp_path)
     monkeypatch.setattr(seccomp, "SYSTEM", tmp_path / "none")
-    assert seccomp.options(order) == []
+    assert seccomp.options(spec) == []
     system = tmp_path / "system.json"
     system.write_text(json.dumps(PROFILE))
     monkeypatch.setattr(seccomp, "SYSTEM", system)
-    assert seccomp.options(order) == ["--security-opt", f"seccomp={tmp_path}/seccomp.json"]
+    assert seccomp.options(spec) == ["--security-opt", f"seccomp={tmp_path}/seccomp.json"]
     assert json.loads((tmp_path / "seccomp.json").read_text()) == seccomp.restrict(PROFILE)

@@ -34,7 +34,7 @@ echo searched
 PRIVATE = """
 from keys import keypairs
 from portal.models import User
-print(keypairs.private(keypairs.ensure(User.objects.get(username="ada"))))
+print(keypairs.private_key(keypairs.ensure(User.objects.get(username="ada"))))
 """
 
 

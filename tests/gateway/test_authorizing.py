@@ -42,33 +42,33 @@ def access(user: User, project: Project, **more: object) -> Access:
     return Access.objects.create(user=user, project=project, **{**fields, **more})
 
 
-def ruling(label: str = NAME, cookie: str = COOKIE) -> Decision:
+def decision(label: str = NAME, cookie: str = COOKIE) -> Decision:
     return authorize(label, cookie).decision
 
 
 def test_a_good_cookie_leads_to_the_notebook(ada, project):
     access(ada, project)
-    verdict = authorize(NAME, COOKIE)
-    assert verdict.decision is Decision.ALLOWED
-    assert (verdict.user_id, verdict.project_id) == (ada.pk, project.pk)
-    assert (verdict.address, verdict.token) == (ADDRESS, project.current.server_token)
+    authorization = authorize(NAME, COOKIE)
+    assert authorization.decision is Decision.ALLOWED
+    assert (authorization.user_id, authorization.project_id) == (ada.pk, project.pk)
+    assert (authorization.address, authorization.token) == (ADDRESS, project.current.server_token)
 
 
 @pytest.mark.parametrize("label", [OTHER, NOBODYS, "", NAME.upper()])
 def test_it_opens_no_other(ada, project, label):
     access(ada, project)
-    assert ruling(label) is Decision.SIGN_IN
+    assert decision(label) is Decision.SIGN_IN
 
 
 @pytest.mark.parametrize("cookie", ["", "another", digest(COOKIE)])
 def test_no_other_cookie_opens_it(ada, project, cookie):
     access(ada, project)
-    assert ruling(cookie=cookie) is Decision.SIGN_IN
+    assert decision(cookie=cookie) is Decision.SIGN_IN
 
 
 def test_a_ticket_that_was_not_redeemed_is_no_cookie(ada, project):
     access(ada, project, cookie=None)
-    assert ruling(cookie="t") is ruling(cookie="") is Decision.SIGN_IN
+    assert decision(cookie="t") is decision(cookie="") is Decision.SIGN_IN
 
 
 @pytest.mark.parametrize(
@@ -79,38 +79,38 @@ def test_a_ticket_that_was_not_redeemed_is_no_cookie(ada, project):
 )  # fmt: skip
 def test_it_opens_nothing_for_whoever_is(ada, project, change):
     access(ada, project)
-    assert ruling() is Decision.ALLOWED
+    assert decision() is Decision.ALLOWED
     User.objects.filter(pk=ada.pk).update(**change)
-    assert ruling() is Decision.SIGN_IN
+    assert decision() is Decision.SIGN_IN
 
 
 def test_nor_for_a_project_that_was_deleted(ada, project):
     access(ada, project)
     Project.objects.filter(pk=project.pk).update(removed=timezone.now())
-    assert ruling() is Decision.SIGN_IN
+    assert decision() is Decision.SIGN_IN
 
 
 def test_nor_for_anybody_but_its_owner(bob, vera, sue, stan, root, project):
     for number, user in enumerate((bob, vera, sue, stan, root)):
         cookie = f"{COOKIE} {number}"
         access(user, project, cookie=digest(cookie), ticket=digest(cookie))
-        assert ruling(cookie=cookie) is Decision.SIGN_IN
+        assert decision(cookie=cookie) is Decision.SIGN_IN
 
 
 def test_nor_when_the_browser_is_signed_in_no_more(ada, project):
     row = access(ada, project)
     mine = PortalSession.objects.filter(session_key=row.browser)
     mine.update(expire_date=timezone.now() - timedelta(seconds=1))
-    assert ruling() is Decision.SIGN_IN
+    assert decision() is Decision.SIGN_IN
     mine.update(expire_date=timezone.now() + timedelta(days=1))
-    assert ruling() is Decision.ALLOWED
+    assert decision() is Decision.ALLOWED
     mine.delete()
-    assert ruling() is Decision.SIGN_IN
+    assert decision() is Decision.SIGN_IN
 
 
 def test_nor_when_somebody_else_is_signed_in_there_by_now(ada, bob, project):
     access(ada, project, browser=browser_of(bob))
-    assert ruling() is Decision.SIGN_IN
+    assert decision() is Decision.SIGN_IN
 
 
 def test_a_sign_in_is_of_one_person_and_one_password(ada, bob):
@@ -174,26 +174,30 @@ def test_a_token_goes_before_a_cookie(ada, bob, project):
 def test_only_a_notebook_that_is_ready_is_reached(ada, project, state):
     access(ada, project)
     Session.objects.filter(project=project).update(state=state)
-    verdict = authorize(NAME, COOKIE)
-    assert (verdict.decision, verdict.state) == (Decision.NOT_RUNNING, state)
-    assert (verdict.address, verdict.token) == ("", "")
+    authorization = authorize(NAME, COOKIE)
+    assert (authorization.decision, authorization.state) == (Decision.NOT_RUNNING, state)
+    assert (authorization.address, authorization.token) == ("", "")
 
 
 def test_one_that_never_ran_is_not_reached(ada):
     access(ada, make_project(ada, NAME))
-    assert ruling() is Decision.NOT_RUNNING
+    assert decision() is Decision.NOT_RUNNING
 
 
 def test_a_notebook_whose_token_no_key_opens_is_not_reached(ada, project, settings):
     access(ada, project)
     settings.PORTAL_ENCRYPTION_KEYS = ["a new key, which is as long as a key has to be"]
-    verdict = authorize(NAME, COOKIE)
-    assert (verdict.decision, verdict.address, verdict.token) == (Decision.UNREADABLE, "", "")
+    authorization = authorize(NAME, COOKIE)
+    assert (authorization.decision, authorization.address, authorization.token) == (
+        Decision.UNREADABLE,
+        "",
+        "",
+    )
 
 
 def test_of_many_who_ask_at_once_each_is_told_about_themselves(ada, bob, project):
     access(ada, project)
     secret = Token.objects.issue(bob, "x")[1]
     asked = [Credential(NAME, COOKIE), Credential(OTHER, COOKIE), Credential(NAME, bearer=secret)]
-    found = [verdict.decision for verdict in decide(asked).values()]
+    found = [authorization.decision for authorization in decide(asked).values()]
     assert found == [Decision.ALLOWED, Decision.SIGN_IN, Decision.NOT_FOUND]

@@ -117,7 +117,7 @@ def test_an_expired_token_opens_nothing(ada, project):
 
 
 def test_the_right_ends_with_whatever_it_rests_on(ada, bob, project, browser):
-    def ruling() -> Decision:
+    def decision() -> Decision:
         return authorize.authorize(project.name, browser.cookie).decision
 
     mine = Project.objects.filter(pk=project.pk)
@@ -131,11 +131,11 @@ def test_the_right_ends_with_whatever_it_rests_on(ada, bob, project, browser):
         (signed_in, {"expire_date": timezone.now()}, {"expire_date": later}),
     ):
         rows.update(**broken)
-        assert ruling() is Decision.SIGN_IN, broken
+        assert decision() is Decision.SIGN_IN, broken
         rows.update(**whole)
-        assert ruling() is Decision.ALLOWED
+        assert decision() is Decision.ALLOWED
     browser.portal.force_login(bob)
-    assert ruling() is Decision.SIGN_IN
+    assert decision() is Decision.SIGN_IN
 
 
 def test_many_rights_are_looked_up_in_two_queries(
@@ -148,8 +148,10 @@ def test_many_rights_are_looked_up_in_two_queries(
         browser.enter(ticket_for(browser, ada, other))
         credentials.append(authorize.Credential(other.name, browser.cookie))
     with django_assert_num_queries(2):
-        verdicts = authorize.decide(credentials)
-    assert {verdict.decision for verdict in verdicts.values()} == {Decision.ALLOWED}
+        authorizations = authorize.decide(credentials)
+    assert {authorization.decision for authorization in authorizations.values()} == {
+        Decision.ALLOWED
+    }
 
 
 def test_a_page_of_many_requests_asks_the_database_once(browser, project):

@@ -33,9 +33,9 @@ def days_go_by(days: float) -> None:
     SetAside.objects.update(since=timezone.now() - timedelta(days=days))
 
 
-def act(client, aside: SetAside, deed: str) -> str:
+def act(client, aside: SetAside, action: str) -> str:
     answer = client.post(
-        LIST, {"action": deed, "_selected_action": aside.pk, "confirmed": "1"}, follow=True
+        LIST, {"action": action, "_selected_action": aside.pk, "confirmed": "1"}, follow=True
     )
     text: str = answer.content.decode()
     return text

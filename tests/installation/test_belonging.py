@@ -85,7 +85,7 @@ def test_an_empty_place_gets_the_databases_id_and_an_empty_database_the_places(b
 
 def test_of_two_who_come_at_once_the_first_ones_id_is_everybodys(settled):
     settled.place = ""
-    settled.give_installation(THEIRS)
+    settled.ensure_installation(THEIRS)
     assert ownership.check_and_record() == OwnershipStatus.FOREIGN
 
 

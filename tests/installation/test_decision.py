@@ -25,26 +25,26 @@ LATER = [Inventory(sessions=frozenset({3, 11})), Inventory(builds=frozenset({21}
 
 
 def decided(
-    database: str, place: str, there: Inventory, known: Inventory = NOTHING
+    database: str, place: str, found: Inventory, known: Inventory = NOTHING
 ) -> OwnershipStatus:
-    return ownership_status(database, place, there, known, NEWEST)
+    return ownership_status(database, place, found, known, NEWEST)
 
 
-@pytest.mark.parametrize("there", [NOTHING, PROJECTS, VOLUMES, RUNNING, *LATER])
+@pytest.mark.parametrize("found", [NOTHING, PROJECTS, VOLUMES, RUNNING, *LATER])
 @pytest.mark.parametrize("known", [NOTHING, PROJECTS, VOLUMES])
-def test_two_different_ids_are_foreign_whatever_there_is(there, known):
-    assert decided(MINE, THEIRS, there, known) == OwnershipStatus.FOREIGN
+def test_two_different_ids_are_foreign_whatever_there_is(found, known):
+    assert decided(MINE, THEIRS, found, known) == OwnershipStatus.FOREIGN
 
 
-@pytest.mark.parametrize("there", [NOTHING, PROJECTS, VOLUMES, RUNNING])
-def test_one_id_fits_whatever_is_unknown(there):
+@pytest.mark.parametrize("found", [NOTHING, PROJECTS, VOLUMES, RUNNING])
+def test_one_id_fits_whatever_is_unknown(found):
     """Unknown objects are then dealt with one by one."""
-    assert decided(MINE, MINE, there) == OwnershipStatus.MATCHES
+    assert decided(MINE, MINE, found) == OwnershipStatus.MATCHES
 
 
-@pytest.mark.parametrize("there", LATER)
-def test_numbers_that_the_database_has_never_given_tell_that_it_is_older(there):
-    assert decided(MINE, MINE, there, there) == OwnershipStatus.OLDER
+@pytest.mark.parametrize("found", LATER)
+def test_numbers_that_the_database_has_never_given_tell_that_it_is_older(found):
+    assert decided(MINE, MINE, found, found) == OwnershipStatus.OLDER
 
 
 ONE_MISSING = [("", ""), (MINE, ""), ("", MINE)]
@@ -52,8 +52,8 @@ ONE_MISSING = [("", ""), (MINE, ""), ("", MINE)]
 
 @pytest.mark.parametrize(("database", "place"), ONE_MISSING)
 def test_a_missing_id_is_given_where_there_is_nothing_or_all_of_it_is_known(database, place):
-    for there in (NOTHING, PROJECTS, VOLUMES):
-        assert decided(database, place, there, there) == OwnershipStatus.UNASSIGNED
+    for found in (NOTHING, PROJECTS, VOLUMES):
+        assert decided(database, place, found, found) == OwnershipStatus.UNASSIGNED
     assert (
         decided(database, place, RUNNING) == OwnershipStatus.UNASSIGNED
     )  # numbers that were given
@@ -61,14 +61,14 @@ def test_a_missing_id_is_given_where_there_is_nothing_or_all_of_it_is_known(data
 
 @pytest.mark.parametrize(("database", "place"), ONE_MISSING)
 def test_a_missing_id_is_not_given_where_anything_is_unknown(database, place):
-    for there, known in itertools.product((PROJECTS, VOLUMES), (NOTHING, HALF)):
-        assert decided(database, place, there, known) == OwnershipStatus.UNDECIDED
-    for there in LATER:
-        assert decided(database, place, there) == OwnershipStatus.UNDECIDED
+    for found, known in itertools.product((PROJECTS, VOLUMES), (NOTHING, HALF)):
+        assert decided(database, place, found, known) == OwnershipStatus.UNDECIDED
+    for found in LATER:
+        assert decided(database, place, found) == OwnershipStatus.UNDECIDED
 
 
 @pytest.mark.parametrize(
-    ("unknown", "there", "much"),
+    ("unknown", "found", "much"),
     [
         (0, 0, False),
         (5, 5, False),
@@ -80,5 +80,5 @@ def test_a_missing_id_is_not_given_where_anything_is_unknown(database, place):
         (201, 1000, True),
     ],
 )
-def test_much_is_more_than_five_and_more_than_a_fifth(unknown, there, much):
-    assert has_too_many_unknown(unknown, there) is much
+def test_much_is_more_than_five_and_more_than_a_fifth(unknown, found, much):
+    assert has_too_many_unknown(unknown, found) is much

@@ -45,14 +45,14 @@ def memory(tmp_path: Path) -> Iterator[Path]:
 
 def test_the_first_id_stays(backend):
     assert backend.installation() == ""
-    assert backend.give_installation(MINE) == MINE
-    assert backend.give_installation(THEIRS) == MINE
+    assert backend.ensure_installation(MINE) == MINE
+    assert backend.ensure_installation(THEIRS) == MINE
     assert [path.name for path in backend.folders.root.iterdir()] == ["installation"]
 
 
 def test_many_who_come_at_once_agree(backend):
     with ThreadPoolExecutor(8) as pool:
-        found = set(pool.map(backend.give_installation, [f"{n:032x}" for n in range(8)]))
+        found = set(pool.map(backend.ensure_installation, [f"{n:032x}" for n in range(8)]))
     assert len(found) == 1
 
 
@@ -60,7 +60,7 @@ def test_a_file_that_a_full_disk_left_empty_is_none(backend):
     backend.folders.root.mkdir()
     backend.folders.installation.touch()
     assert backend.installation() == ""
-    assert backend.give_installation(MINE) == MINE
+    assert backend.ensure_installation(MINE) == MINE
 
 
 def test_what_is_there_is_found(backend, flowers):
@@ -69,7 +69,7 @@ def test_what_is_there_is_found(backend, flowers):
         (backend.folders.projects / odd).mkdir()
     (backend.folders.keeper("build", 7)).mkdir(parents=True)
     os.utime(backend.folders.keeper("build", 7), (0, 0))
-    found = backend.found()
+    found = backend.inventory()
     assert (found.projects, found.volumes) == (frozenset({"flowers-1"}), frozenset({"ada"}))
     assert (found.sessions, found.builds) == (frozenset(), frozenset({7}))
     assert backend.projects() == ["flowers-1"]
@@ -79,37 +79,37 @@ def test_nothing_is_found_where_there_is_no_folder(backend):
     assert installation.inventory(backend.folders) == installation.inventory(
         Folders(backend.folders.root / "none")
     )
-    assert backend.found().projects == frozenset()
+    assert backend.inventory().projects == frozenset()
 
 
 def test_a_folder_that_cannot_be_read_is_not_empty(backend, flowers):
     backend.folders.homes.write_text("no folder")
     with pytest.raises(NotADirectoryError):
-        backend.found()
+        backend.inventory()
 
 
 def test_a_project_is_set_aside_and_put_back_with_all_that_is_in_it(backend, flowers):
     for _time in range(2):
         backend.set_aside("flowers-1")
     assert backend.projects() == []
-    (aside,) = backend.asides()
+    (aside,) = backend.set_aside_items()
     assert aside.name == "flowers-1"
-    assert (backend.aside_size(aside.id) or 0) > 0
+    assert (backend.set_aside_size(aside.id) or 0) > 0
     for _time in range(2):
         backend.put_back(aside.id)
     assert (flowers / "notes.txt").read_text() == "mine"
-    assert (backend.asides(), backend.aside_size(aside.id)) == ([], None)
+    assert (backend.set_aside_items(), backend.set_aside_size(aside.id)) == ([], None)
 
 
 def test_one_of_the_same_name_may_be_there_already(backend, flowers):
     backend.set_aside("flowers-1")
     flowers.mkdir()
     backend.set_aside("flowers-1")
-    assert len(backend.asides()) == 2
+    assert len(backend.set_aside_items()) == 2
     flowers.mkdir()
     with pytest.raises(StateConflict):
-        backend.put_back(backend.asides()[0].id)
-    assert len(backend.asides()) == 2
+        backend.put_back(backend.set_aside_items()[0].id)
+    assert len(backend.set_aside_items()) == 2
 
 
 def test_it_stays_where_the_projects_are_on_a_disk_of_their_own(backend, memory):
@@ -117,12 +117,12 @@ def test_it_stays_where_the_projects_are_on_a_disk_of_their_own(backend, memory)
     backend.folders.projects.symlink_to(memory)
     (memory / "flowers-1").mkdir()
     backend.set_aside("flowers-1")
-    (aside,) = backend.asides()
+    (aside,) = backend.set_aside_items()
     assert (memory / ".set-aside" / aside.id).exists()
     assert backend.projects() == []
     backend.sweep()
     backend.remove_project("another-1")
-    assert backend.asides() == [aside]
+    assert backend.set_aside_items() == [aside]
     backend.put_back(aside.id)
     assert backend.projects() == ["flowers-1"]
 
@@ -131,16 +131,16 @@ def test_it_is_removed_for_good_only_when_that_is_asked_for(backend, flowers):
     backend.set_aside("flowers-1")
     backend.sweep()
     backend.remove_project("flowers-1")
-    (aside,) = backend.asides()
+    (aside,) = backend.set_aside_items()
     for _time in range(2):
-        backend.remove_aside(aside.id)
-    assert backend.asides() == []
+        backend.remove_set_aside(aside.id)
+    assert backend.set_aside_items() == []
 
 
 @pytest.mark.parametrize("name", ["../flowers-1", "flowers-1", "", "/etc"])
 def test_no_name_leads_out_of_what_was_set_aside(backend, flowers, name):
     backend.set_aside("other-1")
-    backend.remove_aside(name)
+    backend.remove_set_aside(name)
     backend.put_back(name)
     assert flowers.exists()
     assert orphans.set_aside_items(backend.folders) == list[SetAsideItem]()

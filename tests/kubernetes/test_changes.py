@@ -85,7 +85,7 @@ def watch(api, backend) -> Iterator[Watch]:
     watch.close()
     api.let_go()
     for reflector in vars(backend._changes).values():
-        if hasattr(reflector, "leave") and reflector._thread.is_alive():
+        if hasattr(reflector, "stop") and reflector._thread.is_alive():
             reflector._thread.join(10)
 
 

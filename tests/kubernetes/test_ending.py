@@ -23,8 +23,8 @@ def backend(cluster: Cluster) -> KubernetesBackend:
 
 def test_ending_a_notebook_waits_for_no_node_and_leaves_the_word_that_it_was_told(api, backend):
     backend.ensure_server(SERVER)
-    backend.end_server(SERVER.id)
-    backend.end_server(SERVER.id)
+    backend.kill_server(SERVER.id)
+    backend.kill_server(SERVER.id)
     assert api.things["pods"] == {}
     assert api.things["secrets"][RUN]["metadata"]["annotations"]["bindery/told"] == "stop"
     assert api.bodies[f"DELETE pods/{RUN}"] == {"gracePeriodSeconds": 0}

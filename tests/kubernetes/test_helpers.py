@@ -73,7 +73,7 @@ def test_a_claim_that_is_not_the_portals_is_left_alone(api, backend):
 
 
 def test_another_portals_claims_and_helpers_are_left_alone(api, backend):
-    backend.give_installation("mine")
+    backend.ensure_installation("mine")
     backend.remove_project(NAME, "ada")
     pod = api.things["pods"][DROP]
     labels = {**pod["metadata"]["labels"], "bindery/installation": "other"}

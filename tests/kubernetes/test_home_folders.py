@@ -273,8 +273,8 @@ def test_the_files_of_a_pod_are_all_that_it_needs(image, volume, tmp_path):
     script = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from homes import helper, settle
-print(json.dumps(settle.settled(*sys.argv[2:4], settle.merged, *sys.argv[4:])))
+from homes import helper, prepare
+print(json.dumps(prepare.prepare_home(*sys.argv[2:4], prepare.run_merge, *sys.argv[4:])))
 """
     words = [sys.executable, "-IS", "-c", script, tmp_path, NAME, COMMIT, image, volume]
     told = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)

@@ -158,7 +158,7 @@ def test_the_programs_are_named_by_their_text():
     made = program.configmap()
     assert made["metadata"]["name"] == program.name()
     assert made["immutable"]
-    assert set(made["data"]) == {"helper.py", "merge.py", "settle.py", "tree.py", "way.py"}
+    assert set(made["data"]) == {"folders.py", "helper.py", "merge.py", "prepare.py"}
     assert sum(map(len, made["data"].values())) < 500_000, "the cluster takes a million"
 
 

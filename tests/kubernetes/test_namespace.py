@@ -48,8 +48,8 @@ def belongs_to(api: ApiServer, kind: str, name: str, whose: str) -> None:
 
 def test_the_first_id_stays(backend):
     assert backend.installation() == ""
-    assert backend.give_installation(MINE) == MINE
-    assert backend.give_installation(THEIRS) == MINE
+    assert backend.ensure_installation(MINE) == MINE
+    assert backend.ensure_installation(THEIRS) == MINE
     assert backend.installation() == MINE
 
 
@@ -57,8 +57,8 @@ def test_everything_that_is_made_bears_it(api, ours):
     ours.ensure_build(replace(BUILD, identity=KEY))
     ours.ensure_server(replace(SERVER, identity=KEY))
     assert ids(api) == {MINE}
-    assert {report.marked for report in (*ours.builds(), *ours.servers())} == {True}
-    assert ours.found() == Inventory(
+    assert {report.has_installation_id for report in (*ours.builds(), *ours.servers())} == {True}
+    assert ours.inventory() == Inventory(
         projects=frozenset({SERVER.name}),
         volumes=frozenset({"ada"}),
         sessions=frozenset({SERVER.id}),
@@ -70,13 +70,14 @@ def test_known_things_from_before_get_it_and_others_do_not(api, backend):
     backend.ensure_build(replace(BUILD, identity=KEY))
     backend.ensure_server(replace(SERVER, identity=KEY))
     assert ids(api) == {""}
-    backend.give_installation(MINE)
-    backend.mark(Inventory())
+    backend.ensure_installation(MINE)
+    backend.assign_installation(Inventory())
     assert ids(api) == {""}
-    assert {report.marked for report in (*backend.builds(), *backend.servers())} == {False}
-    backend.mark(replace(backend.found(), builds=frozenset()))
+    reports = (*backend.builds(), *backend.servers())
+    assert {report.has_installation_id for report in reports} == {False}
+    backend.assign_installation(replace(backend.inventory(), builds=frozenset()))
     assert ids(api) == {"", MINE}
-    backend.mark(backend.found())
+    backend.assign_installation(backend.inventory())
     assert ids(api) == {MINE}
 
 
@@ -91,7 +92,7 @@ def test_what_bears_another_id_is_left_alone_and_listed(api, ours):
     ):
         belongs_to(api, kind, name, THEIRS)
     assert (ours.builds(), ours.servers(), ours.projects()) == ([], [], [])
-    assert ours.found() == Inventory()
+    assert ours.inventory() == Inventory()
     assert ours.foreign() == [
         f"persistentvolumeclaims ada-nfs-pvc ({THEIRS})",
         f"pods {RUN} ({THEIRS})",
@@ -100,7 +101,7 @@ def test_what_bears_another_id_is_left_alone_and_listed(api, ours):
     ]
     for end in (ours.cancel_build, ours.forget_build):
         end(BUILD.id)
-    for end in (ours.remove_server, ours.end_server, ours.forget_server):
+    for end in (ours.remove_server, ours.kill_server, ours.forget_server):
         end(SERVER.id)
     ours.remove_project(SERVER.name)
     assert api.things["pods"].keys() == {"build-7", RUN}
@@ -116,7 +117,7 @@ def test_an_account_without_the_right_says_so_and_goes_on(api, backend):
         backend.installation()
     api.fail(403, b'{"message": "secrets is forbidden"}')
     with pytest.raises(NotAllowed, match="forbidden"):
-        backend.found()
+        backend.inventory()
     api.fail(403, b'{"message": "configmaps is forbidden"}')
     backend.ensure_build(BUILD)
     assert "build-7" in api.things["pods"]

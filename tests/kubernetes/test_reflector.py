@@ -58,7 +58,7 @@ def lists(api: Any) -> int:
 
 def test_it_begins_with_everything_there_is(reflector, told):
     assert sorted(told) == ["a", "b"]
-    assert reflector.things.keys() == {"a", "b"}
+    assert reflector.objects.keys() == {"a", "b"}
 
 
 def test_each_change_is_told_once(api, reflector, told):
@@ -68,8 +68,8 @@ def test_each_change_is_told_once(api, reflector, told):
     api.drop("pods", "b")
     until(lambda: len(told) == 3)
     assert told == ["c", "a", "b"]
-    assert reflector.things.keys() == {"a", "c"}
-    assert reflector.things["a"]["metadata"]["labels"] == {"x": "y"}
+    assert reflector.objects.keys() == {"a", "c"}
+    assert reflector.objects["a"]["metadata"]["labels"] == {"x": "y"}
 
 
 def test_a_watch_that_ends_in_good_order_is_taken_up_again_where_it_was(api, reflector, told):
@@ -107,8 +107,8 @@ def test_what_happened_while_it_did_not_look_is_told_once(api, reflector, told, 
     if how == "410":
         api.compact()
     api.hang_up(well=how == "410")
-    until(lambda: len(api.asked) >= before + 2 and reflector.things.keys() == {"b", "c"})
-    assert reflector.things["b"]["metadata"]["labels"] == {"x": "y"}
+    until(lambda: len(api.asked) >= before + 2 and reflector.objects.keys() == {"b", "c"})
+    assert reflector.objects["b"]["metadata"]["labels"] == {"x": "y"}
     api.put("pods", {"metadata": {"name": "last"}})
     until(lambda: "last" in told)
     assert Counter(told) == Counter(["a", "b", "c", "last"])

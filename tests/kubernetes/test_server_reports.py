@@ -70,7 +70,7 @@ def unplaced(reason: str, *, number: int = 9, age: float = 500) -> Pod:
 
 
 def sight(secrets: list[Pod], pods: list[Pod], **more: Any) -> Snapshot:
-    rest: dict[str, Any] = {"answering": frozenset(), "warnings": {}, "had_pod": frozenset()}
+    rest: dict[str, Any] = {"ready_uids": frozenset(), "warnings": {}, "had_pod": frozenset()}
     return Snapshot(
         secrets={each["metadata"]["name"]: each for each in secrets},
         pods={each["metadata"]["name"]: each for each in pods},
@@ -104,7 +104,7 @@ LIVE = ("Pending", "Running")
 def test_every_mixture_of_what_is_wanted_and_what_is(has_secret, told, phase, answers, leaves):
     a_pod = None if phase == "none" else pod(phase, leaves=leaves)
     answering = frozenset({"uid-9"} if answers else ())
-    found = seen(secret(told=told) if has_secret else None, a_pod, answering=answering)
+    found = seen(secret(told=told) if has_secret else None, a_pod, ready_uids=answering)
     state = found and found.state
     if not has_secret:
         assert state == (None if a_pod is None or leaves is not None else "starting")
@@ -120,7 +120,7 @@ def test_every_mixture_of_what_is_wanted_and_what_is(has_secret, told, phase, an
 
 
 def test_one_that_answers_is_ready_at_its_address_and_on_its_machine():
-    found = seen(secret(), pod(state=RUNS), answering=frozenset({"uid-9"}))
+    found = seen(secret(), pod(state=RUNS), ready_uids=frozenset({"uid-9"}))
     address = "http://10.0.0.1:8888"
     assert found == ServerReport(9, "project-9", "ready", address, node="node")
 
@@ -130,7 +130,7 @@ def test_one_without_a_place_is_on_no_machine():
 
 
 def test_an_answer_of_an_earlier_pod_does_not_count():
-    assert code(secret(), pod(), answering=frozenset({"uid-of-another"})) == ("starting", "")
+    assert code(secret(), pod(), ready_uids=frozenset({"uid-of-another"})) == ("starting", "")
 
 
 def test_a_secret_may_be_without_its_pod_for_a_moment():

@@ -80,9 +80,9 @@ def test_each_limit_stands_side_by_side_with_where_it_comes_from(as_stan, ada, b
     changes.set_own_limits(ada, {"projects": 8})
     project_in(ProjectState.READY, ada)
     rows = {row.field.name: row for row in as_stan.get(page_of(ada)).context["limits"]}
-    assert (rows["projects"].found.own, rows["projects"].found.inherited) == (8, 5)
+    assert (rows["projects"].effective.own, rows["projects"].effective.inherited) == (8, 5)
     assert (rows["projects"].in_use, rows["running"].in_use) == (1, 1)
-    assert rows["running"].found.group == "physics"
+    assert rows["running"].effective.group == "physics"
     assert rows["running"].input.field.widget.attrs["placeholder"] == "3"
     assert rows["idle_days"].in_use is None
 

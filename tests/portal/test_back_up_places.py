@@ -47,7 +47,8 @@ def files(folder: Path) -> set[str]:
     """Return the files below, also behind links directly in it, without those that were moved
     aside."""
     found = subprocess.check_output(
-        ["find", "-L", ".", "-name", f"*{swap.ASIDE_PREFIX}*", "-prune", "-o", "-type", "f", "-print"],
+        ["find", "-L", ".", "-name", f"*{swap.ASIDE_PREFIX}*", "-prune",
+         "-o", "-type", "f", "-print"],
         cwd=folder, text=True,
     )  # fmt: skip
     return {path.removeprefix("./") for path in found.splitlines()}

@@ -32,12 +32,12 @@ def nobody_answers(server, settings) -> None:
 
 
 def write(to: User, key: str = "one", **more: object) -> Letter:
-    wish = LimitRequest(user=to, limit="projects", value=10, why="A course, with many.")
+    limit_request = LimitRequest(user=to, limit="projects", value=10, why="A course, with many.")
     outbox.post(
         key,
         to,
         "limit_request_answered",
-        {**WORDS, "limit_request": wish, "page_url": "http://x/y", **more},
+        {**WORDS, "limit_request": limit_request, "page_url": "http://x/y", **more},
     )
     return Letter.objects.get(key=key)
 
@@ -226,11 +226,11 @@ def test_without_a_mail_server_none_is_written(ada, settings):
 
 
 def test_words_of_people_stay_words(ada, server):
-    wish = LimitRequest(
+    limit_request = LimitRequest(
         user=ada, limit="projects", value=10, answer="<b>no</b> & why\nBcc: x@y", answered_by=ada
     )
     limit = "projects\r\nBcc: eve@example.org"
-    write(ada, wish=wish, limit=limit)
+    write(ada, limit_request=limit_request, limit=limit)
     outbox.deliver_due()
     (letter,) = server.letters
     assert letter["Bcc"] is None
@@ -258,15 +258,15 @@ def test_the_minutely_look_hands_unsent_letters_to_the_worker(ada, backend, serv
 
 def test_a_request_and_its_answer_are_told_to_those_whom_they_concern(ada, vera, stan, server):
     until = timezone.localdate() + timedelta(days=30)
-    wish = requests.submit(ada, "projects", 10, until, "A course, with <many>.")
+    limit_request = requests.submit(ada, "projects", 10, until, "A course, with <many>.")
     outbox.deliver_due()
     (asked,) = server.letters
     assert asked["To"] == "stan@example.org"
     assert asked["Subject"] == "ada asks for more: projects, 10 instead of 5"
     text = asked.get_body(("plain",)).get_content()
     assert "> A course, with <many>." in text
-    assert f"/admin/quotas/limitrequest/{wish.pk}/change/" in text
-    requests.grant(wish, stan, 8, until, "Eight will do.")
+    assert f"/admin/quotas/limitrequest/{limit_request.pk}/change/" in text
+    requests.grant(limit_request, stan, 8, until, "Eight will do.")
     outbox.deliver_due()
     answered = server.letters[1]
     assert answered["To"] == "ada@example.org"

@@ -174,7 +174,7 @@ def test_the_page_knows_where_the_story_begins_and_what_it_shows(ada, as_ada):
     project = project_in(ProjectState.STOPPED, ada)
     as_ada.post(f"/projects/{project.name}/start/")
     page = as_ada.get(f"/projects/{project.name}/").content.decode()
-    begin, known = map(int, re.findall(r'data-(?:begin|known)="(\d+)"', page))
+    begin, known = map(int, re.findall(r'data-(?:start|last)-cursor="(\d+)"', page))
     written = Project.objects.get().events_written
     assert begin == (written - 1) << 32
     assert known == written << 32

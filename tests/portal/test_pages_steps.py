@@ -31,7 +31,9 @@ def steps(*story: tuple[str, int], now: int = 100, pushes: bool = False):
 
 
 def told(found) -> list[tuple[str, str, int | None]]:
-    return [(s.key, s.state, int(s.took.total_seconds()) if s.took else None) for s in found]
+    return [
+        (s.key, s.state, int(s.duration.total_seconds()) if s.duration else None) for s in found
+    ]
 
 
 BUILDING = [("waiting", 0), ("fetching", 3)]

@@ -52,7 +52,7 @@ def test_staff_rename_ada_and_another_ada_comes_from_the_provider(ada, as_root, 
 
     spec = started(backend, User.objects.get(pk=ada.pk))
     assert (spec.volume, spec.owner) == ("ada", owner_slug("ada.lovelace"))
-    assert spec.former == ("ada",)
+    assert spec.former_names == ("ada",)
     other = arrives("2", preferred_username="ada")
     assert (other.username, files.volume_of(other)) == ("ada-2", "ada-2")
     assert "called ada before" in as_root.get(page).content.decode()
@@ -73,8 +73,8 @@ def test_no_way_leads_to_a_name_that_somebody_had(ada, bob, as_root):
 def test_one_gets_ones_own_name_back_and_finds_the_files_under_each(ada, backend):
     for name in ("countess", "ada", "ada.l"):
         ada = renamed(ada, name)
-    assert set(started(backend, ada).former) == {"ada", "countess"}
-    assert started(backend, renamed(ada, "ada")).former == (owner_slug("ada.l"), "countess")
+    assert set(started(backend, ada).former_names) == {"ada", "countess"}
+    assert started(backend, renamed(ada, "ada")).former_names == (owner_slug("ada.l"), "countess")
 
 
 def test_a_name_stays_taken_though_the_row_of_its_person_is_gone(ada):

@@ -158,17 +158,17 @@ def test_a_part_that_dies_at_once_is_started_less_and_less_often(program, notes,
 def test_only_the_leader_is_told_to_end(program, notes, tended):
     part = tended(ManagedProcess("part", program(OBSERVES_SIGNALS)))
     tend_until(part, lambda: notes.pids("leader"))
-    part.ask_to_end()
-    part.end()
+    part.terminate()
+    part.wait()
     assert notes.lines("told") == ["leader"]
 
 
 def test_a_part_that_does_not_end_is_killed(program, notes, tended):
     part = tended(ManagedProcess("part", program(STUBBORN)))
     tend_until(part, lambda: notes.pids("leader"))
-    part.ask_to_end()
-    part.hurry()
-    part.end()
+    part.terminate()
+    part.kill_soon()
+    part.wait()
     assert not is_running(notes.pids("leader")[0])
 
 
@@ -203,9 +203,9 @@ def test_each_line_of_a_part_bears_its_name(program, notes, tended, capfd):
 
 SUPERVISOR = """
     sys.path.insert(0, {root!r})
-    from portal.run.supervisor import Part, supervise
+    from portal.run.supervisor import ManagedProcess, supervise
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # as on a screen, however the tests are run
-    supervise([Part("part", [sys.executable, {inner!r}])], lambda: None)
+    supervise([ManagedProcess("part", [sys.executable, {inner!r}])], lambda: None)
     note("returned", os.getpid())
 """
 

@@ -83,8 +83,8 @@ def test_a_group_has_limits_on_its_page_and_shows_what_it_inherits(as_stan, ada)
     ada.groups.add(physics)
     address = f"/admin/auth/group/{physics.pk}/change/"
     rows = {row.field.name: row for row in as_stan.get(address).context["limits"]}
-    assert rows["projects"].found.inherited == 7
-    assert rows["projects"].whence == "set for everybody"
+    assert rows["projects"].effective.inherited == 7
+    assert rows["projects"].source_text == "set for everybody"
     assert save(as_stan, address, limit_projects="11").status_code == 302
     assert limits_of(ada).projects == 11
 

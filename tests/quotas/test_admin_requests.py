@@ -53,7 +53,7 @@ def test_the_list_tells_what_they_have_use_and_ask(ada, wish, as_vera):
     project_in(ProjectState.READY, ada)
     (row,) = as_vera.get(LIST).context["cl"].result_list
     cells = as_vera.get(LIST).content.decode()
-    assert row.standing.has(row).value == 5
+    assert row.requester_limits.limit_of(row).value == 5
     assert "has 5, uses 1" in cells
     assert "10 until" in cells
     assert "A &lt;b&gt;course&lt;/b&gt;." in cells

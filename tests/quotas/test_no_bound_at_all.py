@@ -26,9 +26,13 @@ def soon() -> date:
 
 
 def in_force(
-    *, default: float = 7, site: ValuesByLimit | None = None, groups: dict[str, float] | None = None,
-    own: ValuesByLimit | None = None, granted: float | None = None,
-) -> tuple[float, str]:  # fmt: skip
+    *,
+    default: float = 7,
+    site: ValuesByLimit | None = None,
+    groups: dict[str, float] | None = None,
+    own: ValuesByLimit | None = None,
+    granted: float | None = None,
+) -> tuple[float, str]:
     """Return the days in force, and their source."""
     of_groups = {name: {IDLE: days} for name, days in (groups or {}).items()}
     grants = [] if granted is None else [Grant(limit=IDLE, value=granted, until=date.max)]

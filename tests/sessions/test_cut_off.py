@@ -176,14 +176,14 @@ def stage(ada, backend, db) -> Iterator[Stage]:
         yield Stage(ada, backend, knife)
 
 
-def told_to_its_end(stage: Stage, before: list[str], story: list[str], effects: int) -> bool:
+def told_to_its_end(stage: Stage, before: list[str], timeline: list[str], effects: int) -> bool:
     """Tell a story that is cut off after this many effects; return whether it ended before that."""
     stage.clear()
     for act in before:
         getattr(stage, act)()
     stage.knife.left = effects
     with suppress(Killed):
-        for act in story:
+        for act in timeline:
             getattr(stage, act)()
     ended, stage.knife.left = stage.knife.left >= 0, None
     if not ended:
@@ -195,7 +195,7 @@ UP = ["launch", "work", "build", "watch", "work", "serve", "watch"]
 
 
 @pytest.mark.parametrize(
-    ("before", "story"),
+    ("before", "timeline"),
     [
         ([], UP),
         (UP, ["stop", "work", "watch"]),
@@ -204,16 +204,16 @@ UP = ["launch", "work", "build", "watch", "work", "serve", "watch"]
     ],
     ids=["launch", "stop", "delete", "cancel"],
 )
-def test_a_story_that_is_cut_off_anywhere_comes_to_its_end(stage, before, story):
+def test_a_story_that_is_cut_off_anywhere_comes_to_its_end(stage, before, timeline):
     effects = 0
-    while not told_to_its_end(stage, before, story, effects):
+    while not told_to_its_end(stage, before, timeline, effects):
         project = Project.objects.select_related("current__build").first()
         wished = _wished(project) if project else None
         stage.minutes()
         assert _as_it_is(stage) == wished, f"cut off after {effects} effects"
         assert stage.is_clean(), f"cut off after {effects} effects"
         effects += 1
-    assert effects > len(story)
+    assert effects > len(timeline)
 
 
 def _wished(project: Project) -> tuple[str, int, bool]:

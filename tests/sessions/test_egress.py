@@ -202,7 +202,7 @@ async def test_a_head_is_bounded_in_size_and_in_time(way, monkeypatch):
 
 
 async def test_more_connections_than_allowed_are_told_so_and_fit_again_later(way):
-    async with way(most=2) as out:
+    async with way(max_connections=2) as out:
         first, second = await out.tunnel(), await out.tunnel()
         asked = f"CONNECT 127.0.0.1:{out.target} HTTP/1.1\r\n\r\n"
         assert (await out.ask(asked)).startswith("HTTP/1.1 503 ")

@@ -56,19 +56,19 @@ def quick() -> Server:
 
 def test_forty_launches_from_a_silent_server_hold_nobody_elses(silent, quick):
     """Neither of another server, nor of other people."""
-    lane = LookupPool(max_threads=8, max_per_host=3, max_per_user=1)
+    pool = LookupPool(max_threads=8, max_per_host=3, max_per_user=1)
     for number in range(40):
-        lane.submit(silent.work(number, "silent.example.org", person=number % 10))
-    lane.submit(quick.work(100, "git.example.org", person=100))
+        pool.submit(silent.work(number, "silent.example.org", person=number % 10))
+    pool.submit(quick.work(100, "git.example.org", person=100))
     assert quick.asked.get(timeout=PATIENCE) == 100
     assert len(silent.asked_by(3)) == 3
 
 
 def test_one_person_has_one_at_a_time_of_however_many_servers(silent, quick):
-    lane = LookupPool(max_threads=8, max_per_host=3, max_per_user=1)
+    pool = LookupPool(max_threads=8, max_per_host=3, max_per_user=1)
     for number in range(20):
-        lane.submit(silent.work(number, f"s{number}.example.org", person=1))
-    lane.submit(quick.work(100, "s3.example.org", person=2))
+        pool.submit(silent.work(number, f"s{number}.example.org", person=1))
+    pool.submit(quick.work(100, "s3.example.org", person=2))
     assert quick.asked.get(timeout=PATIENCE) == 100
     assert silent.asked_by(1) == [0]
     silent.over.set()
@@ -76,17 +76,17 @@ def test_one_person_has_one_at_a_time_of_however_many_servers(silent, quick):
 
 
 def test_there_are_never_more_threads_than_that(silent):
-    lane = LookupPool(max_threads=5, max_per_host=9, max_per_user=9)
+    pool = LookupPool(max_threads=5, max_per_host=9, max_per_user=9)
     for number in range(30):
-        lane.submit(silent.work(number, f"s{number}", person=number))
+        pool.submit(silent.work(number, f"s{number}", person=number))
     assert sorted(silent.asked_by(5)) == [0, 1, 2, 3, 4]
 
 
 def test_what_waits_or_is_under_way_is_not_done_twice(silent):
     """`reconcile` hands it in again each minute."""
-    lane = LookupPool(max_threads=2, max_per_host=1, max_per_user=1)
+    pool = LookupPool(max_threads=2, max_per_host=1, max_per_user=1)
     for number in (1, 2, 1, 2):
-        lane.submit(silent.work(number, "one", person=1))
+        pool.submit(silent.work(number, "one", person=1))
     silent.over.set()
     assert [silent.asked.get(timeout=PATIENCE) for _each in range(2)] == [1, 2]
     assert silent.asked.empty()
@@ -96,22 +96,22 @@ def test_what_fails_gives_its_place_to_the_next(quick):
     def fail() -> None:
         raise RuntimeError("on purpose")
 
-    lane = LookupPool(max_threads=1, max_per_host=1, max_per_user=1)
+    pool = LookupPool(max_threads=1, max_per_host=1, max_per_user=1)
     for number in range(3):
-        lane.submit(Lookup(number, "one", 1, fail))
-    lane.submit(quick.work(100, "one", person=1))
+        pool.submit(Lookup(number, "one", 1, fail))
+    pool.submit(quick.work(100, "one", person=1))
     assert quick.asked.get(timeout=PATIENCE) == 100
 
 
 @pytest.fixture
-def lane(settings, monkeypatch) -> Iterator[LookupPool]:
-    """The lane of a worker's process; waits at the end for running tasks."""
+def pool(settings, monkeypatch) -> Iterator[LookupPool]:
+    """The pool of a worker's process; waits at the end for running tasks."""
     settings.IN_WORKER = True
-    lane = LookupPool(lookups.MAX_THREADS, lookups.MAX_PER_HOST, lookups.MAX_PER_USER)
-    monkeypatch.setattr(lookups, "_lane", lane)
+    pool = LookupPool(lookups.MAX_THREADS, lookups.MAX_PER_HOST, lookups.MAX_PER_USER)
+    monkeypatch.setattr(lookups, "_pool", pool)
     monkeypatch.setattr(process, "DEADLINE_SECONDS", 2)
-    yield lane
-    assert looked(lambda: not lane._running and not lane._waiting, PATIENCE)
+    yield pool
+    assert looked(lambda: not pool._running and not pool._waiting, PATIENCE)
 
 
 def is_looked_up(project: Project) -> bool:
@@ -120,7 +120,7 @@ def is_looked_up(project: Project) -> bool:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_launch_goes_on_while_another_persons_git_server_says_nothing(
-    ada, bob, backend, git: GitServer, lane
+    ada, bob, backend, git: GitServer, pool
 ):
     """One worker takes the tasks one after another, as it does in a queue of many."""
     asleep = git.hang("ada/asleep")

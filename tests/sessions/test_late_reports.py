@@ -24,9 +24,9 @@ def how_it_is() -> tuple[list[Any], list[Any], list[str]]:
     """Return all rows that a report could change, with their transitions."""
     builds = Build.objects.values("state", "code", "message", "digest", "pack", "finished")
     sessions = Session.objects.values("state", "code", "message", "address", "ready", "ended")
-    moves = [f"{move}" for build in Build.objects.all() for move in build.transitions.all()]
-    moves += [f"{move}" for run in Session.objects.all() for move in run.transitions.all()]
-    return list(builds), list(sessions), moves
+    transitions = [f"{move}" for build in Build.objects.all() for move in build.transitions.all()]
+    transitions += [f"{move}" for run in Session.objects.all() for move in run.transitions.all()]
+    return list(builds), list(sessions), transitions
 
 
 def building(owner: User) -> Build:

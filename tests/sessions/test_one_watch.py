@@ -84,7 +84,7 @@ def active(server: Server) -> AdvisoryLock:
 def test_who_has_it_goes_on(active, server):
     mine = server.holder
     for _time in range(3):
-        active.keep()
+        active.ensure_held()
     assert server.holder is mine
 
 
@@ -94,7 +94,7 @@ def test_who_has_lost_it_to_another_stops(active, server):
     other.acquire()
     theirs = server.holder
     with pytest.raises(SystemExit, match="taken over"):
-        active.keep()
+        active.ensure_held()
     assert server.holder is theirs
     other.ensure_held()
 
@@ -104,12 +104,12 @@ def test_it_stops_although_failures_of_what_watch_does_are_survived(active, serv
     server.restart()
     AdvisoryLock(Connection(server)).acquire()  # type: ignore[arg-type]
     with pytest.raises(SystemExit):
-        run_safely(active.keep)
+        run_safely(active.ensure_held)
 
 
 def test_a_lost_lock_that_nobody_has_is_taken_again(active, server):
     server.restart()
-    active.keep()
+    active.ensure_held()
     assert server.holder is not None
 
 
@@ -119,17 +119,17 @@ def test_a_connection_that_breaks_is_taken_for_lost(active, server, error):
     mine.breaks = error
     server.holder = Connection(server)
     with pytest.raises(SystemExit):
-        active.keep()
+        active.ensure_held()
 
 
 def test_while_the_database_is_away_nobody_stops_and_nobody_takes_over(active, server):
     server.is_away = True
     with pytest.raises(OperationalError):
-        active.keep()
-    assert not run_safely(active.keep)
+        active.ensure_held()
+    assert not run_safely(active.ensure_held)
     server.restart()
     server.is_away = False
-    active.keep()
+    active.ensure_held()
     assert server.holder is not None
 
 

@@ -84,4 +84,4 @@ def test_one_failure_keeps_nothing_else_from_being_done(ada, git, backend, worke
     backend.builds = None
     reconcile(long_watched())
     assert "prepare" in worker.run()
-    assert "_bring_together failed" in caplog.text
+    assert "_reconcile_backend failed" in caplog.text

@@ -10,7 +10,7 @@ from keys.models import Token
 from sessions import lifecycle
 from sessions.errors import UserError
 from sessions.models import Project, RepositoryRule
-from sessions.models.rule import is_pattern, repository_location
+from sessions.models.rule import repository_location, validate_pattern
 from sessions.providers import parse_repository
 from sessions.states import ProjectState
 from tests.stages import project_in
@@ -93,7 +93,7 @@ def test_a_pattern_is_for_the_whole_address(pattern, matches):
 @pytest.mark.parametrize("pattern", ["evil/miner", "github.com", "evil", "git hub.com/a", "/", ""])
 def test_a_pattern_that_could_match_nothing_is_refused(pattern):
     with pytest.raises(ValidationError):
-        is_pattern(pattern)
+        validate_pattern(pattern)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_pattern_that_could_match_nothing_is_refused(pattern):
 )
 @pytest.mark.parametrize("kind", ["ban", "allow"])
 def test_a_pattern_may_be_written_like_an_address(pattern, kind):
-    is_pattern(pattern)
+    validate_pattern(pattern)
     for typed in ("course/lesson", "ssh://git@ssh.github.com:443/course/lesson.git"):
         assert RepositoryRule(kind=kind, pattern=pattern).matches(parse_repository(typed).url)
 
@@ -157,7 +157,7 @@ def test_what_is_allowed_is_allowed_on_the_host_that_is_named(pattern, url):
     ],
 )
 def test_it_is_allowed_there_however_it_is_written(pattern, url):
-    is_pattern(pattern)
+    validate_pattern(pattern)
     assert RepositoryRule(kind="allow", pattern=pattern).matches(url)
 
 
@@ -241,8 +241,8 @@ def test_the_api_says_so_with_a_code(ada, backend):
     ban("github.com/evil/*", "It mined coins.")
     secret = Token.objects.issue(ada, "test")[1]
     api = Client(headers={"Authorization": f"Bearer {secret}"})
-    wish = {"repository": "git@github.com:evil/miner.git"}
-    answer = api.post("/api/v1/projects/", wish, content_type="application/json")
+    repository = {"repository": "git@github.com:evil/miner.git"}
+    answer = api.post("/api/v1/projects/", repository, content_type="application/json")
     assert answer.status_code == 400
     assert answer.json()["code"] == "launch.repository-banned"
     assert answer.json()["detail"].endswith("It mined coins.")

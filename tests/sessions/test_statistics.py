@@ -45,7 +45,7 @@ def test_nothing_at_all_is_nothing(django_assert_num_queries):
     with django_assert_num_queries(7):
         history = overview.history()
     assert (len(history.launches), len(history.hours), len(history.builds)) == (30, 24, 30)
-    assert sum(slot.total for slot in (*history.launches, *history.hours, *history.builds)) == 0
+    assert sum(bucket.total for bucket in (*history.launches, *history.hours, *history.builds)) == 0
     assert (history.launch_seconds, history.build_seconds) == (None, None)
     assert (history.failures, history.top_users) == ([], [])
 
@@ -65,13 +65,16 @@ def test_launches_are_counted_on_their_day_and_in_their_hour(ada):
     ran(ada, ago(days=29), ago(days=28), created=ago(days=29))
     ran(ada, ago(days=31), ago(days=30), created=ago(days=31))
     history = overview.history()
-    days = {slot.begin.date().isoformat(): (slot.total, slot.failed) for slot in history.launches}
+    days = {
+        bucket.begin.date().isoformat(): (bucket.total, bucket.failed)
+        for bucket in history.launches
+    }
     assert {day: counts for day, counts in days.items() if counts != (0, 0)} == {
         "2026-10-26": (1, 0),
         "2026-11-23": (1, 0),
         "2026-11-24": (2, 1),
     }
-    hours = [(slot.total, slot.failed, slot.seconds) for slot in history.hours]
+    hours = [(bucket.total, bucket.failed, bucket.seconds) for bucket in history.hours]
     assert hours[-2:] == [(1, 1, None), (1, 0, 60)]
     assert sum(total for total, _failed, _seconds in hours) == 2
 
@@ -81,16 +84,18 @@ def test_days_begin_at_midnight_of_the_portals_time_zone(ada, settings):
     ran(ada, ago(hours=22), None, created=datetime(2026, 11, 23, 14, 59, tzinfo=UTC))
     ran(ada, ago(hours=21), None, created=datetime(2026, 11, 23, 15, 1, tzinfo=UTC))
     days = overview.history().launches
-    assert [slot.total for slot in days[-2:]] == [1, 1]
+    assert [bucket.total for bucket in days[-2:]] == [1, 1]
     assert days[-1].begin == datetime(2026, 11, 23, 15, tzinfo=UTC)
 
 
 def test_a_day_with_a_change_of_clocks_is_one_day(ada, settings):
     settings.TIME_ZONE = "Europe/Berlin"
-    days = {slot.begin.date(): slot.end - slot.begin for slot in overview.history().launches}
+    days = {
+        bucket.begin.date(): bucket.end - bucket.begin for bucket in overview.history().launches
+    }
     assert len(days) == 30
     assert {length for day, length in days.items()} == {timedelta(days=1)}
-    first = {slot.begin for slot in overview.history().hours}
+    first = {bucket.begin for bucket in overview.history().hours}
     assert len(first) == 24
 
 
@@ -143,11 +148,11 @@ def test_what_looks_back_may_be_half_a_minute_old_and_what_runs_is_not(ada, monk
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     assert overview.history().at == NOW
     ran(ada, ago(minutes=1), None)
-    assert sum(slot.total for slot in overview.history().launches) == 0
+    assert sum(bucket.total for bucket in overview.history().launches) == 0
     assert overview.current_usage().states == {"ready": 1}
     later = time.time() + overview.CACHE_SECONDS + 1
     monkeypatch.setattr(time, "time", lambda: later)
-    assert sum(slot.total for slot in overview.history().launches) == 1
+    assert sum(bucket.total for bucket in overview.history().launches) == 1
 
 
 def test_the_number_of_queries_does_not_grow_with_the_rows(ada, django_assert_num_queries):

@@ -31,9 +31,9 @@ def session(ada) -> Session:
 
 
 async def test_a_reader_who_waits_is_told_while_redis_is_away(nowhere, session):
-    async with aclosing(hub().timeline(session.project_id, 0)) as story, asyncio.timeout(20):
+    async with aclosing(hub().timeline(session.project_id, 0)) as timeline, asyncio.timeout(20):
         for text in ("one", "two"):
-            waiting = asyncio.ensure_future(anext(story))
+            waiting = asyncio.ensure_future(anext(timeline))
             await asyncio.sleep(0.5)  # until it has seen that there is nothing yet
             await sync_to_async(journal.record)(session, Phase.WAITING, text)
             ((item, _place),) = await waiting

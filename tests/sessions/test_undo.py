@@ -122,7 +122,7 @@ def test_after_its_time_the_back_end_drops_it_once(project, ada, backend, minute
     assert let_go_due() == 0
     minutes()
     assert backend.projects() == ([] if goes else [project.name])
-    assert now_is(project).is_set_aside != goes
+    assert now_is(project).is_restorable != goes
 
 
 def test_whoever_could_not_come_in_for_a_while_has_a_day_for_it(project, ada):
@@ -131,7 +131,7 @@ def test_whoever_could_not_come_in_for_a_while_has_a_day_for_it(project, ada):
     days_later(project, 30)
     now = timezone.now()
     assert ending.delete_for_good_due(now - 0.9 * DAY, {}, now) == 0
-    assert now_is(project).is_set_aside
+    assert now_is(project).is_restorable
     assert ending.delete_for_good_due(now - DAY, {}, now) == 1
 
 
@@ -200,7 +200,7 @@ def test_it_is_dropped_until_all_of_it_is_gone_from_the_volume(project, ada, bac
 def test_the_time_is_a_setting_and_none_is_at_once(project, ada, minutes, backend, settings, days):
     settings.PORTAL_UNDO_DAYS = days
     lifecycle.delete(project, ada)
-    assert now_is(project).is_set_aside == bool(days)
+    assert now_is(project).is_restorable == bool(days)
     minutes()
     assert backend.projects() == ([project.name] if days else [])
 
@@ -223,7 +223,7 @@ def test_it_counts_against_no_limit_until_it_is_restored(project, ada):
         lifecycle.restore(project, ada)
     assert refusal.value.code == "quota.projects"
     assert [each["name"] for each in refusal.value.details["projects"]] == [other.name]
-    assert now_is(project).is_set_aside
+    assert now_is(project).is_restorable
     lifecycle.delete(other, ada)
     assert not lifecycle.restore(project, ada).removed
 

@@ -20,12 +20,12 @@ pytestmark = [
 
 PRIVATE = """
 from keys import keypairs; from keys.models import KeyPair
-print(keypairs.private(KeyPair.objects.get(user__username='ada')))
+print(keypairs.private_key(KeyPair.objects.get(user__username='ada')))
 """
 SEED = """
 from cryptography.hazmat.primitives.serialization import *
 from keys import keypairs; from keys.models import KeyPair
-private = keypairs.private(KeyPair.objects.get(user__username='ada'))
+private = keypairs.private_key(KeyPair.objects.get(user__username='ada'))
 key = load_ssh_private_key(private.encode(), None)
 print(key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()).hex())
 """

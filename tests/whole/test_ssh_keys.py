@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow("notebooks and fetches with a 
 
 PRIVATE_OF = """
 from keys import keypairs; from keys.models import KeyPair
-print(keypairs.private(KeyPair.objects.get(user__username='{}')))
+print(keypairs.private_key(KeyPair.objects.get(user__username='{}')))
 """
 
 

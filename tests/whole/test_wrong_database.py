@@ -36,7 +36,7 @@ for _pass in range(2):
     retention.tidy()
     looked(lambda: not OrmQ.objects.exists(), 10)
 backend = get_backend()
-there = backend.found()
+there = backend.inventory()
 kept = [sorted(there.projects), sorted(there.volumes), sorted(there.sessions)]
 states = sorted([report.name, report.state] for report in backend.servers())
 print(json.dumps([kept, states, sorted(image.name for image in backend.images())]))

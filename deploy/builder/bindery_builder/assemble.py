@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from . import export, held
+from . import base_layers, export
 from .result import BuildFailed
 
 _DOCKER = "application/vnd.docker"
@@ -28,13 +28,13 @@ _MAX_JSON_BYTES = 4_000_000  # bytes of a configuration; registries take no larg
 class Images:
     """The images to push: in the folder of `build`, with layers that `pull` has kept."""
 
-    def __init__(self, folder: Path, kept: held.Layers) -> None:
+    def __init__(self, folder: Path, kept: base_layers.Layers) -> None:
         self._folder = folder
         self._kept = kept
         self._built = _read_object(export.layers(folder))
 
     def write_image(self, name: str, folder: Path) -> str:
-        """Write the image of this name into ``folder``; return its id. Raises `Failed`."""
+        """Write the image of this name into ``folder``; return its id. Raises `BuildFailed`."""
         config = _read(export.config(self._folder, name))
         digest = hashlib.sha256(config).hexdigest()
         manifest = {
@@ -64,7 +64,7 @@ class Images:
 
 
 def layer_digests(config: bytes) -> list[str]:
-    """Return the digests of the uncompressed layers of an image. Raises `Failed`."""
+    """Return the digests of the uncompressed layers of an image. Raises `BuildFailed`."""
     try:
         found = json.loads(config)["rootfs"].get("diff_ids") or []  # without layers, there is none
         return [str(each) for each in found]

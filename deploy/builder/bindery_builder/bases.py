@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from . import references
-from .order import BuildSpec
+from .buildspec import BuildSpec
 from .result import BuildFailed
 
 
 def check_base_image(name: str, spec: BuildSpec) -> None:
-    """Raise `Failed` unless this is the full name of an image that a build may start from."""
+    """Raise `BuildFailed` unless this is the full name of an image that a build may start from."""
     if not _is_full(name):
         raise BuildFailed("build.base-image", f"{name!r} is not the full name of an image.")
     if is_operator_image(name, spec) or not spec.own_prefix:

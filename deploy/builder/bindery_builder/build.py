@@ -7,13 +7,13 @@ credentials, and `push` treats everything it leaves as untrusted.
 from __future__ import annotations
 
 from . import export, memory, plan, programs, registries, seccomp
-from .blame import StepTracker
-from .order import BuildSpec
+from .buildspec import BuildSpec
 from .output import Output
+from .step_failure import StepTracker
 
 
 def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
-    """Build what the plan says. Raises `Failed`."""
+    """Build what the plan says. Raises `BuildFailed`."""
     planned = plan.read(spec)
     buildah = registries.buildah_command(spec)
     steps = StepTracker(planned)

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from . import emitted, instructions
-from .plainreader import Unreadable
+from . import emit, instructions
+from .plainparser import Unreadable
 from .result import BuildFailed
 from .stages import Stages
 
@@ -53,16 +53,17 @@ def read(
     build_arguments: Mapping[str, str] | None = None,
     reader: instructions.Reader | None = None,
 ) -> Dockerfile:
-    """Return the parsed text; ``given`` are the arguments that the build will get.
+    """Return the parsed text; ``build_arguments`` are those that the build will get.
 
-    Raises `Failed` if it is ambiguous, or if it names something that is not an image in a registry.
+    Raises `BuildFailed` if it is ambiguous, or if it names something that is not an image in a
+    registry.
     """
     stages = Stages(build_arguments or {})
     try:
         found = instructions.read(text, reader)
         stages.escape = found.escape
         stages.mention(found.syntax)
-        lines = [emitted.escape_directive(found.escape), *map(stages.translate, found.instructions)]
+        lines = [emit.escape_directive(found.escape), *map(stages.translate, found.instructions)]
     except Unreadable as error:
         where = f"Line {error.line} of the" if error.line else "The"
         why = f"{where} Dockerfile cannot be read for sure: {str(error).rstrip('.')}."

@@ -2,7 +2,7 @@
 
 There is an image for the result and, if there is a cache to fill, one per step. A step's image has
 the first layers of a later one, so it costs no more than its configuration. Layers of base images
-that `pull` has kept (`held`) are not packed.
+that `pull` has kept (`base_layers`) are not packed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from . import held, programs
-from .order import BuildSpec
+from . import base_layers, programs
+from .buildspec import BuildSpec
 from .output import Output
 from .result import BuildFailed
 
@@ -45,7 +45,7 @@ def write(
     spec: BuildSpec, buildah: list[str], image: str, steps: list[str], output: Output
 ) -> None:
     """Write the image and, if there is a cache to fill, the images of all steps."""
-    pack = _LayerFolder(spec.images, buildah, held.unpacked(spec), output)
+    pack = _LayerFolder(spec.images, buildah, base_layers.unpacked(spec), output)
     pack.add(FINAL, image)
     if spec.cache:
         # Later ones first: they include the layers of the earlier ones.

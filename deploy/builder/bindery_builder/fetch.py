@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 from . import programs
-from .order import BuildSpec
+from .buildspec import BuildSpec
 from .output import Output
 from .result import BuildFailed
 
@@ -38,7 +38,7 @@ _PAUSE = 0.5
 
 
 def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
-    """Fetch into the folder of the repository. Raises `Failed`."""
+    """Fetch into the folder of the repository. Raises `BuildFailed`."""
     output.write_heading(f"Fetching {spec.url} at {spec.commit}")
     spec.repository.mkdir()
     limit = spec.repository_limit

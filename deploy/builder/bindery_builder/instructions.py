@@ -1,4 +1,4 @@
-"""Read the instructions of a Dockerfile, by BuildKit's own parser or by `plainreader`.
+"""Read the instructions of a Dockerfile, by BuildKit's own parser or by `plainparser`.
 
 BuildKit's (the package ``dockerfile``) exists for x86_64 only. buildah has a third parser, which
 differs from both in places, so `dockerfile` rewrites what is read here in a form that all of them
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from . import plainreader
-from .plainreader import Instruction, Unreadable
+from . import plainparser
+from .plainparser import Instruction, Unreadable
 
 try:
     import dockerfile as buildkit
@@ -60,7 +60,7 @@ def read(text: str, reader: Reader | None = None) -> ParsedText:
 
 def default_reader() -> Reader:
     """Return the reader for this machine."""
-    return _buildkit if buildkit else plainreader.read
+    return _buildkit if buildkit else plainparser.read
 
 
 def _directives(lines: list[str]) -> tuple[dict[str, str], list[str]]:

@@ -21,7 +21,7 @@ _MAX_RESULT_BYTES = 3800  # bytes, in a result
 
 
 def check_links(repository: Path) -> None:
-    """Raise `Failed` if a file that a build reads is outside the repository."""
+    """Raise `BuildFailed` if a file that a build reads is outside the repository."""
     inside = os.path.realpath(repository)
     for folder in FOLDERS:
         for name in ("", *NAMES):

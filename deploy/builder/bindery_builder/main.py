@@ -16,10 +16,10 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 
-from . import build, fetch, order, plan, pull, push, result
+from . import build, buildspec, fetch, plan, pull, push, result
 from .output import Output
 
-Stage = Callable[[order.BuildSpec, Output], dict[str, str]]
+Stage = Callable[[buildspec.BuildSpec, Output], dict[str, str]]
 STAGES: Mapping[str, Stage] = {
     "fetch": fetch.stage,
     "plan": plan.stage,
@@ -28,22 +28,25 @@ STAGES: Mapping[str, Stage] = {
     "push": push.stage,
 }
 _DISK_FULL = {"code": "build.disk-full", "message": "The build wrote more than there is room for."}
-_INTERNAL_ERROR = {"code": "build.internal", "message": "Something went wrong with the build that is not "
-         "the repository's fault; the last lines of the log say what."}  # fmt: skip
+_INTERNAL_ERROR = {
+    "code": "build.internal",
+    "message": "Something went wrong with the build that is not the repository's fault; the last "
+    "lines of the log say what.",
+}
 
 
 def main() -> None:
     """Run the stage that the command line names; the exit status is 0 or 1."""
     os.umask(0o022)
     os.environ["HOME"] = tempfile.mkdtemp()
-    ordered = order.read(os.environ)
-    output = Output(sys.stdout.buffer, ordered.log_limit)
-    answer = run(STAGES[sys.argv[1]], ordered, output)
+    spec = buildspec.read(os.environ)
+    output = Output(sys.stdout.buffer, spec.log_limit)
+    answer = run(STAGES[sys.argv[1]], spec, output)
     result.write(answer)
     sys.exit("code" in answer)
 
 
-def run(stage: Stage, spec: order.BuildSpec, output: Output) -> dict[str, str]:
+def run(stage: Stage, spec: buildspec.BuildSpec, output: Output) -> dict[str, str]:
     """Return the stage's result, or the code and the message of its failure."""
     try:
         return stage(spec, output)

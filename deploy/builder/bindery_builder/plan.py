@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from . import bases, dockerfile, links, programs, registries
-from .order import BuildSpec
+from .buildspec import BuildSpec
 from .output import Output
 from .result import BuildFailed
 
@@ -40,7 +40,7 @@ class Plan:
 
 
 def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
-    """Write the plan; return the pack and the text of `.resources`. Raises `Failed`."""
+    """Write the plan; return the pack and the text of `.resources`. Raises `BuildFailed`."""
     output.write_heading("Looking for what the repository needs")
     links.check_links(spec.repository)
     spec.plan.mkdir()
@@ -64,7 +64,7 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
 
 
 def _parse_dockerfile(text: str, spec: BuildSpec) -> dockerfile.Dockerfile:
-    """Parse the Dockerfile, and check every image that it names. Raises `Failed`."""
+    """Parse the Dockerfile, and check every image that it names. Raises `BuildFailed`."""
     found = dockerfile.read(text, {**_ARGUMENTS, **spec.proxies})
     for name in (*found.images, *found.mentioned):
         bases.check_base_image(name, spec)

@@ -56,7 +56,7 @@ def run(
     on_line: LineCallback = ignore,
     seconds: float = _RUN_TIMEOUT,
 ) -> int:
-    """Run the program and return its exit status; ``each`` gets every line that it writes.
+    """Run the program and return its exit status; ``on_line`` gets every line that it writes.
 
     Raises `TimeoutError` if it was ended because it took longer than ``seconds``.
     """

@@ -3,7 +3,7 @@
 Only this container has credentials for private registries; no untrusted code runs here. It has two
 accounts, so that a name that `bases` should not have let through still gets nothing. `build`
 compares the pulled layers step by step with its own, and runs only missing steps again. Compressed
-layers from a registry are kept for `push` in that form (`held`).
+layers from a registry are kept for `push` in that form (`base_layers`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from . import bases, held, patience, plan, programs, registries
-from .order import BuildSpec
+from . import base_layers, bases, plan, programs, registries, retry
+from .buildspec import BuildSpec
 from .output import Output
 from .result import BuildFailed
 
@@ -31,7 +31,7 @@ _TRANSIENT_ERROR = re.compile(
 
 
 def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
-    """Pull the images that the plan names. Raises `Failed`."""
+    """Pull the images that the plan names. Raises `BuildFailed`."""
     buildah = registries.buildah_command(spec)
     images = plan.read(spec).images
     for number, image in enumerate(images):
@@ -44,8 +44,8 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
         cached = _cached_images(spec, buildah)
         (spec.work / CACHED).write_text(json.dumps(cached))
         output.write_line(f"Found {len(cached)} steps." if cached else "There are none yet.")
-    if held.is_available(spec):
-        held.record(spec, len(images))
+    if base_layers.is_available(spec):
+        base_layers.record(spec, len(images))
     return {}
 
 
@@ -61,7 +61,7 @@ def _pull_base(
     variables = registries.buildah_environment(spec, closed=closed)
     output.write_heading(f"Pulling {image}")
     for words in _pull_commands(spec, buildah, number, image, closed=closed):
-        if not patience.run_with_retries(
+        if not retry.run_with_retries(
             words, output, variables, should_retry=lambda: _is_transient(output)
         ):
             raise BuildFailed(
@@ -76,8 +76,8 @@ def _pull_commands(
 ) -> Iterator[list[str]]:
     """Yield the commands that get an image, in order."""
     account = BASE_ACCOUNT if closed else PORTAL_ACCOUNT
-    if held.is_available(spec):
-        kept = f"dir:{held.base_folder(spec, number)}"
+    if base_layers.is_available(spec):
+        kept = f"dir:{base_layers.base_folder(spec, number)}"
         yield registries.copy_command(spec, account, f"docker://{image}", kept, closed=closed)
         yield [*buildah, "pull", "--quiet", "--", kept]
     # After the above, this finds every layer in its storage, and only names the image.

@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import assemble, export, held, patience, programs, registries
-from .order import BuildSpec
+from . import assemble, base_layers, export, programs, registries, retry
+from .buildspec import BuildSpec
 from .output import Output
 from .pull import CACHED
 from .result import BuildFailed
@@ -23,12 +23,12 @@ _MAX_STEPS = 500
 
 
 def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
-    """Push the image; return the digest of its manifest. Raises `Failed`."""
+    """Push the image; return the digest of its manifest. Raises `BuildFailed`."""
     output.write_heading(f"Pushing {spec.image}")
     check_plain_files(spec.images)
-    with held.registry_cache(spec) as known:
+    with base_layers.registry_cache(spec) as known:
         variables = {**registries.buildah_environment(spec, closed=False), **known}
-        images = assemble.Images(spec.images, held.layers(spec))
+        images = assemble.Images(spec.images, base_layers.layers(spec))
         digest = _push_image(spec, images, output, variables)
         output.write_line(f"Pushed {digest}")
         if spec.cache:
@@ -38,7 +38,7 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
 
 
 def check_plain_files(path: Path) -> None:
-    """Raise `Failed` if this, or anything below it, is neither a folder nor a plain file."""
+    """Raise `BuildFailed` if this, or anything below it, is neither a folder nor a plain file."""
     below = [Path(at, name) for at, folders, names in os.walk(path) for name in (*folders, *names)]
     for each in (path, *below):
         mode = os.lstat(each).st_mode
@@ -54,7 +54,7 @@ def _push_image(
         target = f"docker://{spec.image}"
         options = ("--digestfile", digest.name)
         words = registries.copy_command(spec, "push", f"dir:{at}", target, *options)
-        if not patience.run_with_retries(words, output, variables):
+        if not retry.run_with_retries(words, output, variables):
             raise BuildFailed(
                 "build.push",
                 "The image was built, but the registry did not take it; the last lines of the "

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from . import programs, references
-from .order import BuildSpec
+from .buildspec import BuildSpec
 
 _SETTINGS = 'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n'
 _INSECURE = "\n[[registry]]\nlocation = {}\ninsecure = true\n"

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .order import BuildSpec
+from .buildspec import BuildSpec
 
 SYSTEM = Path("/usr/share/containers/seccomp.json")
 """The filter that comes with buildah."""

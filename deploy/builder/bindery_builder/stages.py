@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from . import emitted, native
-from .plainreader import Instruction, Unreadable
+from . import emit, native
+from .plainparser import Instruction, Unreadable
 from .references import resolve
 from .result import BuildFailed
 from .words import expand
@@ -40,7 +40,7 @@ class Stages:
         self._number = 0
 
     def translate(self, found: Instruction) -> str:
-        """Return the instruction as buildah gets it. Raises `Unreadable` or `Failed`."""
+        """Return the instruction as buildah gets it. Raises `Unreadable` or `BuildFailed`."""
         self._number += 1
         try:
             return self._translate(found)
@@ -59,7 +59,7 @@ class Stages:
         elif found.triggers:
             self._trigger(found.triggers)
         flags = tuple(map(self._flag, found.flags)) if found.keyword in _WITH_FILES else found.flags
-        return emitted.instruction_text(found, flags, self.escape)
+        return emit.instruction_text(found, flags, self.escape)
 
     def mention(self, name: str) -> None:
         """Note an image that this build does not use; ignores invalid names."""

@@ -1,12 +1,11 @@
 """Sign in with an identity provider (OpenID Connect), based on mozilla-django-oidc.
 
-- `provider`: the providers, from the environment; `policy`: how the site uses claims.
-- `calls`: requests to a provider and its own description; `idtoken`: verifies id tokens.
+- `provider`: the providers, from the environment.
+- `client`: requests to a provider and its own description; `idtoken`: verifies id tokens.
 - `flow`: to the provider and back, and signing out; `backends`: the authentication backends.
-- `claims`, `groups`, `people`: from claims to a person here.
-- `signins`, `refreshing`: sign-ins that last, and asking the provider again meanwhile.
-- `problems`: the errors.
+- `claims`: how the site uses claims; `people`: from claims to a person here and their groups.
+- `signins`: sign-ins that last, and asking the provider again meanwhile.
+- `errors`: the errors.
 
-The pages are in `portal.pages.sign_in`; `sessions.watch.reconcile` has the worker call
-`refreshing`.
+The pages are in `portal.pages.sign_in`; `sessions.watch.reconcile` has the worker call `signins`.
 """

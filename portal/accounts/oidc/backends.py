@@ -50,9 +50,9 @@ class ByProvider(_AccessBackend):
     def authenticate(  # type: ignore[override]  # only called with an answer
         self, request: HttpRequest | None, *, response: AuthorizationResponse
     ) -> User:
-        """Return the person, and leave the tokens in ``answer``.
+        """Return the person, and leave the tokens in ``response``.
 
-        Raises the errors of `problems`, and `NotAllowed` for an account that is closed here.
+        Raises the errors of `errors`, and `NotAllowed` for an account that is closed here.
         """
         client = Client(response.provider)
         tokens = client.exchange_code(

@@ -1,8 +1,7 @@
-"""The site's policy for claims: names, groups, roles, and who is let in. From the environment.
+"""Translate a provider's claims into our terms, by the site's policy: pure functions of both.
 
-`settings` reads it once; `claims` and `group_names` obey it.
-
-Translate a provider's claims into our terms: pure functions of claims and `Policy`.
+The policy, for names, groups, roles and who is let in, is from the environment: `settings` reads it
+once.
 """
 
 from __future__ import annotations
@@ -106,8 +105,8 @@ def parse_identity(claims: Claims, policy: Policy) -> Identity:
 
 def group_names(claims: Claims, policy: Policy, prefix: str = "") -> list[str]:
     """Return the groups that the provider puts the person into, by their names here; each once."""
-    said = [name for claim in policy.groups_claims for name in claim_values(claims, claim)]
-    return list(dict.fromkeys(fit_group_name(prefix + name) for name in said))[:MAX_GROUPS]
+    names = [name for claim in policy.groups_claims for name in claim_values(claims, claim)]
+    return list(dict.fromkeys(fit_group_name(prefix + name) for name in names))[:MAX_GROUPS]
 
 
 def is_allowed(claims: Claims, policy: Policy, prefix: str = "") -> bool:

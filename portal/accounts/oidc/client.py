@@ -126,18 +126,25 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         return import_from_settings(attr, *default)
 
     def exchange_code(self, code: str, verifier: str, callback: str) -> Tokens:
-        """Return the tokens for a code. Raises `Refused` if it is invalid or was used before."""
+        """Return the tokens for a code.
+
+        Raises `ProviderRefused` if it is invalid or was used before.
+        """
         given = {"code": code, "code_verifier": verifier, "redirect_uri": callback}
         return self._request_tokens(grant_type="authorization_code", **given)
 
     def refresh(self, token: str) -> Tokens:
-        """Return new tokens for a refresh token. Raises `Refused` if that is no longer valid."""
+        """Return new tokens for a refresh token.
+
+        Raises `ProviderRefused` if that is no longer valid.
+        """
         return self._request_tokens(grant_type="refresh_token", refresh_token=token)
 
     def claims(self, tokens: Tokens, nonce: str | None = None) -> dict[str, Any]:
         """Return the proven claims about the person.
 
-        Empty if the provider says nothing; only a refresh may accept that. Raises `Unproven`.
+        Empty if the provider says nothing; only a refresh may accept that. Raises
+        `UnverifiedResponse`.
         """
         proven = self.verify_token(tokens.id_token, nonce=nonce) if tokens.id_token else {}
         more = self._userinfo(tokens) if self.OIDC_OP_USER_ENDPOINT and tokens.access_token else {}
@@ -154,7 +161,7 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
                 return idtoken.verify_signature(
                     token, self.keys(), required_claims=("sub",), **ours
                 )
-            where = {"issuer": self.provider.issuer, "keys_at": self.OIDC_OP_JWKS_ENDPOINT}
+            where = {"issuer": self.provider.issuer, "jwks_url": self.OIDC_OP_JWKS_ENDPOINT}
             return idtoken.verify_id_token(
                 token, self.keys(), nonce=kwargs["nonce"], **ours, **where
             )

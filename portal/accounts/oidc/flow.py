@@ -55,7 +55,8 @@ def authorization_url(
 ) -> str:
     """Return the address at the provider to send this browser to.
 
-    ``another`` has the provider ask who it is even if it knows. Raises `ProviderUnavailable`.
+    ``select_account`` has the provider ask who it is even if it knows. Raises
+    `ProviderUnavailable`.
     """
     state, nonce, verifier = (get_random_string(length) for length in (32, 32, 64))
     params = {
@@ -81,7 +82,7 @@ def authorization_url(
 def take_response(request: HttpRequest, provider: Provider) -> AuthorizationResponse:
     """Return the provider's answer, once, if this browser has asked for it.
 
-    Raises `Unproven` for any other answer, and `Refused` if the provider says no.
+    Raises `UnverifiedResponse` for any other answer, and `ProviderRefused` if the provider says no.
     """
     asked = request.session.get(STATES, {}).pop(request.GET.get("state", ""), None)
     if asked:

@@ -1,12 +1,11 @@
-"""Find or create the person behind proven claims, and choose their user name.
+"""Find or create the person behind proven claims, choose their user name, and set their groups.
 
 People are found by issuer and subject, never by name or mail address. A new name is safe as a path,
 a label and the name of a volume, and never somebody else's.
 
-Set a person's groups and roles from the provider's, beside those that staff gave by hand.
-
-``User.claimed`` records what came from the provider; only that is ever taken away. Besides groups
-it holds our own words ``staff`` and ``superuser`` for the two flags of the row.
+Groups and roles from the provider stand beside those that staff gave by hand. ``User.claimed``
+records what came from the provider; only that is ever taken away. Besides groups it holds our own
+words ``staff`` and ``superuser`` for the two flags of the row.
 """
 
 from __future__ import annotations
@@ -28,9 +27,16 @@ from portal import roles
 from portal.models import Erasure, UsedName, User
 from sessions.names import owner_slug
 
-from . import claims as said
 from . import signins
-from .claims import Claims, Identity, Policy
+from .claims import (
+    Claims,
+    Identity,
+    Policy,
+    account_label,
+    group_names,
+    is_allowed,
+    parse_identity,
+)
 from .errors import AccountNotAllowed
 from .provider import Provider
 
@@ -52,14 +58,15 @@ def sync_user(provider: Provider, claims: Claims) -> User:
     Raises `AccountNotAllowed` if the site's rules exclude them: then no row is created, and their
     open sign-ins end.
     """
-    who = said.parse_identity(claims, settings.OIDC_POLICY)
-    if not said.is_allowed(claims, settings.OIDC_POLICY, provider.prefix):
-        _end_sign_ins(who)
-        raise AccountNotAllowed(provider, said.account_label(claims))
+    identity = parse_identity(claims, settings.OIDC_POLICY)
+    if not is_allowed(claims, settings.OIDC_POLICY, provider.prefix):
+        _end_sign_ins(identity)
+        raise AccountNotAllowed(provider, account_label(claims))
     with transaction.atomic():
-        user = _find_user(who) or _create_user(who)
-        user.email, user.first_name, user.last_name = who.email, who.first_name, who.last_name
-        named = said.group_names(claims, settings.OIDC_POLICY, provider.prefix)
+        user = _find_user(identity) or _create_user(identity)
+        user.email = identity.email
+        user.first_name, user.last_name = identity.first_name, identity.last_name
+        named = group_names(claims, settings.OIDC_POLICY, provider.prefix)
         sync_groups(user, named, settings.OIDC_POLICY)
         user.vouched_until = vouched_until()
         user.save(update_fields=UPDATED_FIELDS)

@@ -1,12 +1,9 @@
 """Keep the sign-ins that last: a row per browser, with what is needed to ask its provider again.
 
-A row and the browser's portal session end together.
-
-Check that providers answer, and refresh sign-ins while they last.
-
-The worker calls `probe_providers` every few minutes to see whether each provider is there. While
-one is away, none of its people can press Keep: `sessions.culling.policy` reads since when they
-could without a break, and the health page says which provider does not answer.
+A row and the browser's portal session end together. The worker calls `probe_providers` every few
+minutes to see whether each provider is there. While one is away, none of its people can press Keep:
+`sessions.culling.policy` reads since when they could without a break, and the health page says
+which provider does not answer.
 
 While somebody is signed in, `refresh` asks their provider again whether it still stands for them.
 `sessions.watch.reconcile` looks for sign-ins that are due and has the worker call it. A clear no
@@ -58,7 +55,7 @@ def record_sign_in(
 ) -> None:
     """Record that this provider opened this browser's session.
 
-    ``instead_of`` is the session key that the browser had before. If the provider cannot be asked
+    ``previous_key`` is the session key that the browser had before. If the provider cannot be asked
     again, the session expires by itself after ``OIDC_SESSION_HOURS``.
 
     An earlier sign-in is dropped without revoking its token: at many providers that would end the

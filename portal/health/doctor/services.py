@@ -1,9 +1,7 @@
-"""Check the portal's own processes and the back end.
+"""Check the portal's own processes, the back end, the mail server and the identity providers.
 
 The processes must be alive, do their work and have the same version. The back end reports its own
 problems, once it is asked for everything that its work needs.
-
-Check the mail server and the identity providers.
 
 The mail server must accept a connection and, if set, the name and password. Each provider must
 describe itself under the issuer that is set, sign with the algorithm we accept, and publish keys.
@@ -54,8 +52,8 @@ def check_processes(patience: float) -> Iterator[Finding]:
         )
     for part, state in states.items():
         if part not in CHECKED_DIRECTLY and state.problem and state.problem != checks.UNWATCHED:
-            said = describe_problem(part, state.problem)
-            yield Finding(said.id, said.message, said.hint)
+            problem = describe_problem(part, state.problem)
+            yield Finding(problem.id, problem.message, problem.hint)
     yield from _check_worker(queue.ping_worker(patience))
 
 
@@ -134,27 +132,27 @@ def check_providers() -> Iterator[Finding]:
 
 
 def _check_provider(provider: Provider) -> Iterator[Finding]:
-    said: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     if not provider.is_set_by_hand:
         where = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
-        said = _fetch_json(where)
-        yield from _check_metadata(provider, said)
-    keys = provider.endpoints.get("keys") or said.get(METADATA_KEYS["keys"], "")
+        metadata = _fetch_json(where)
+        yield from _check_metadata(provider, metadata)
+    keys = provider.endpoints.get("keys") or metadata.get(METADATA_KEYS["keys"], "")
     if not _fetch_json(keys).get("keys"):
         message = _("%(name)s shows no keys at %(url)s, so nothing that it says can be believed.")
         words = {"name": provider.name, "url": keys}
         yield Finding("doctor.provider-keys", message % words, _("Tell its staff."))
 
 
-def _check_metadata(provider: Provider, said: dict[str, Any]) -> Iterator[Finding]:
-    if said.get("issuer") != provider.issuer:
+def _check_metadata(provider: Provider, metadata: dict[str, Any]) -> Iterator[Finding]:
+    if metadata.get("issuer") != provider.issuer:
         yield Finding(
             "doctor.issuer",
             _("%(name)s calls itself %(said)s, and not %(set)s: nobody can sign in by it.")
-            % {"name": provider.name, "said": said.get("issuer"), "set": provider.issuer},
+            % {"name": provider.name, "said": metadata.get("issuer"), "set": provider.issuer},
             _("Set OP_ISSUER to what it calls itself, letter by letter, slash or none."),
         )
-    offered = said.get("id_token_signing_alg_values_supported", [ALGORITHM])
+    offered = metadata.get("id_token_signing_alg_values_supported", [ALGORITHM])
     if ALGORITHM not in offered:
         yield Finding(
             "doctor.algorithm",

@@ -191,10 +191,10 @@ MAX_NAMES = 5
 
 def check_installation() -> Iterator[Finding]:
     """Yield findings if database and data do not fit, and on what is another's or nobody's."""
-    verdict = ownership.compare()
-    if verdict not in {OwnershipStatus.MATCHES, OwnershipStatus.UNASSIGNED}:
-        said = describe_problem(ownership.PART, verdict.value)
-        yield Finding(said.id, said.message, said.hint)
+    status = ownership.compare()
+    if status not in {OwnershipStatus.MATCHES, OwnershipStatus.UNASSIGNED}:
+        problem = describe_problem(ownership.PART, status.value)
+        yield Finding(problem.id, problem.message, problem.hint)
         return
     backend = get_backend()
     if others := backend.foreign():

@@ -1,8 +1,7 @@
-"""Count in memory what this web process has answered, labelled by route names only.
+"""Collect the metrics: those counted in this process, and those that come from the database.
 
-A process begins at zero, as Prometheus expects, so each process must be a target of its own.
-
-Collect the metrics that come from the database.
+What this web process has answered is counted in memory, labelled by route names only. A process
+begins at zero, as Prometheus expects, so each process must be a target of its own.
 
 `current_values` says what runs, waits and exists now, from a fixed number of queries. `totals` says
 what has happened since the installation: every web process reports the same, whenever it started,
@@ -104,8 +103,12 @@ SILENT_AFTER = timedelta(minutes=15)
 def current_values() -> Iterator[Metric]:
     """Yield all current values. Raises `django.db.DatabaseError`."""
     now = overview.current_usage()
-    yield _labelled_gauge("notebooks", "Sessions that are on their way, running or being stopped.", "state",
-              dict.fromkeys(SESSION_LIVE, 0) | now.states)  # fmt: skip
+    yield _labelled_gauge(
+        "notebooks",
+        "Sessions that are on their way, running or being stopped.",
+        "state",
+        dict.fromkeys(SESSION_LIVE, 0) | now.states,
+    )
     yield _gauge("promised_cpus", "CPUs that notebooks are guaranteed.", now.cpu)
     yield _gauge("promised_memory_bytes", "Memory that they are guaranteed.", now.memory_gb * GB)
     yield _gauge("promised_gpus", "GPUs that they have or wait for.", now.gpu)
@@ -116,8 +119,12 @@ def current_values() -> Iterator[Metric]:
     yield from _people()
     yield from _queue()
     ages = {beat.name: _age(beat.at) for beat in Heartbeat.objects.all()}
-    yield _labelled_gauge("heartbeat_age_seconds", "Since the last sign of life of watch and its chores.",
-              "name", ages)  # fmt: skip
+    yield _labelled_gauge(
+        "heartbeat_age_seconds",
+        "Since the last sign of life of watch and its chores.",
+        "name",
+        ages,
+    )
 
 
 def _capacity(capacity: Capacity) -> Iterator[Metric]:

@@ -2,8 +2,8 @@
 
 - `context`: the fields of each line: the reference, and which rows it is about.
 - `requests`: binds them for each request and each task.
-- `formats`: formats lines for people or as JSON, including the output that `manage.py up` relays.
-- `redaction`: removes secrets and makes invisible characters visible.
+- `formats`: formats lines for people or as JSON, including the output that `manage.py up` relays;
+  removes secrets and makes invisible characters visible.
 
 Call `logging` with a sentence; everything else is added automatically.
 """

@@ -34,7 +34,7 @@ def reference() -> str:
 def log_scope(**fields: int | str) -> Iterator[str]:
     """Begin something with a reference of its own; at its end, restore the fields of before.
 
-    Yields the reference. ``numbers`` are fields as in `bound_fields`.
+    Yields the reference. ``fields`` are as in `bound_fields`.
     """
     before = current_fields()
     try:

@@ -1,4 +1,8 @@
-"""Keep secrets and invisible characters out of the log.
+"""Format log lines for people or as JSON, for every process of the portal.
+
+`logging_config` makes `settings.LOGGING`. Libraries use `logging` as we do, so one formatter serves
+all. `with_prefix` and `as_json_line` are how `manage.py up` relays the output of its processes in
+the same format. Secrets and invisible characters are kept out of the log.
 
 Invisible characters are written as escapes, so that a log says what it contains. A direction
 override turns a line round, a carriage return or a terminal's escape sequence paints over it, and
@@ -8,12 +12,6 @@ may anything that strangers send.
 Secrets are keys, tokens, tickets, cookies and passwords. Our own code logs none, but libraries and
 tracebacks may: an error quotes an address with a password in it, or a header. So every text is
 masked before it is written.
-
-Format log lines for people or as JSON, for every process of the portal.
-
-`logging_config` makes `settings.LOGGING`. Libraries use `logging` as we do, so one formatter serves
-all. `with_prefix` and `as_json_line` are how `manage.py up` relays the output of its processes in
-the same format.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def current_trace() -> RequestTrace | None:
 class RequestsMiddleware:
     """ASGI middleware that gives each request a reference and reports its answer.
 
-    It calls each of ``begins`` when an answer begins, and each of ``ends`` when it has ended.
+    It calls each of ``on_start`` when an answer begins, and each of ``on_end`` when it has ended.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class RequestsMiddleware:
         on_start: Iterable[RequestListener] = (),
         on_end: Iterable[RequestListener] = (),
     ) -> None:
-        self._inner, self._begins, self._ends = inner, tuple(on_start), tuple(on_end)
+        self._inner, self._on_start, self._on_end = inner, tuple(on_start), tuple(on_end)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] not in {"http", "websocket"}:
@@ -107,7 +107,7 @@ class RequestsMiddleware:
                 raise
             finally:
                 asked.mark_started(CLIENT_LEFT)
-                _notify(self._ends, asked)
+                _notify(self._on_end, asked)
 
     def _wrap_send(self, send: Any, trace: RequestTrace, reference: str) -> Any:
         mark = (HEADER, reference.encode())
@@ -126,7 +126,7 @@ class RequestsMiddleware:
     def _start(self, trace: RequestTrace, status: int) -> None:
         if not trace.status:
             trace.mark_started(status)
-            _notify(self._begins, trace)
+            _notify(self._on_start, trace)
 
 
 def log_request(trace: RequestTrace) -> None:

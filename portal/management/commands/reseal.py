@@ -24,36 +24,36 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        outcomes = {column: reseal(column) for column in COLUMNS}
-        for column, outcome in outcomes.items():
-            self.stdout.write(_summary(column, outcome))
+        results = {column: reseal(column) for column in COLUMNS}
+        for column, result in results.items():
+            self.stdout.write(_summary(column, result))
         lost = {
-            column: outcome.unreadable for column, outcome in outcomes.items() if outcome.unreadable
+            column: result.unreadable for column, result in results.items() if result.unreadable
         }
         if lost:
             raise CommandError(
-                "\n".join(_unreadable_message(column, whose) for column, whose in lost.items())
+                "\n".join(_unreadable_message(column, owners) for column, owners in lost.items())
             )
         self.stdout.write(_("All of it is under the first key; no other is needed any more."))
 
 
-def _summary(column: SealedColumn, outcome: ResealResult) -> str:
+def _summary(column: SealedColumn, result: ResealResult) -> str:
     text = _("%(what)s: %(moved)d brought to the first key, %(there)d were there already")
     return text % {
         "what": _name(column),
-        "moved": outcome.resealed,
-        "there": outcome.already_current,
+        "moved": result.resealed,
+        "there": result.already_current,
     }
 
 
-def _unreadable_message(column: SealedColumn, whose: Counter[str]) -> str:
+def _unreadable_message(column: SealedColumn, owners: Counter[str]) -> str:
     text = _(
         "%(what)s: %(count)d cannot be read with any of PORTAL_ENCRYPTION_KEYS and are left as "
         "they are. They are those of %(people)s. Add the key that they were stored with, if you "
         "still have it."
     )
-    people = ", ".join(sorted(whose))
-    return text % {"what": _name(column), "count": whose.total(), "people": people}
+    people = ", ".join(sorted(owners))
+    return text % {"what": _name(column), "count": owners.total(), "people": people}
 
 
 def _name(column: SealedColumn) -> str:

@@ -105,16 +105,16 @@ class Command(BaseCommand):
             "\nBindery is ready at %(url)s\n%(who)sCtrl-C ends it; notebooks go on running.\n"
         )
         complain_at = time.monotonic() + WARN_INTERVAL
-        said = False
+        is_announced = False
 
         def announce() -> None:
-            nonlocal said, complain_at
-            if said:
+            nonlocal is_announced, complain_at
+            if is_announced:
                 return
             wrong = unhealthy_parts(listener)
             # Problems of these two have been reported, and pages report them to staff.
-            said = not wrong.keys() - {"backend", ownership.PART}
-            if said:
+            is_announced = not wrong.keys() - {"backend", ownership.PART}
+            if is_announced:
                 who = _who_may_sign_in(password)
                 self._say(ready % {"url": settings.PORTAL_URL, "who": who})
             elif time.monotonic() >= complain_at:
@@ -127,13 +127,13 @@ class Command(BaseCommand):
 def _installation_problems() -> Iterator[Problem]:
     """Decide whether database and data belong together, before any part runs."""
     try:
-        verdict = ownership.check_and_record()
+        status = ownership.check_and_record()
     except (BinderyError, OSError) as error:
         hint = _("It is tried again each minute. Until then nothing unknown is removed.")
         yield Problem("portal.installation", str(error), hint)
         return
-    if verdict != OwnershipStatus.MATCHES:
-        yield describe_problem(ownership.PART, verdict.value)
+    if status != OwnershipStatus.MATCHES:
+        yield describe_problem(ownership.PART, status.value)
 
 
 def _who_may_sign_in(password: str) -> str:

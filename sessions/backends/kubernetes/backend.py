@@ -3,8 +3,7 @@
 It only writes the wanted objects and reads the actual ones; the cluster does the rest. Neighbours:
 `site` (the operator's settings), `buildpod`, `serverpod`, `keysecret` (manifests), `homes`
 (projects' files in people's volumes), `cluster` (the API), `namespace` (who owns an object),
-`registry` (the images), `buildreport`, `serverreport` (statuses), `output` (logs), `changes` (the
-watch).
+`registry` (the images), `reports` (statuses), `output` (logs), `changes` (the watch).
 """
 
 from __future__ import annotations
@@ -324,7 +323,7 @@ class KubernetesBackend:
         pods = self._server_objects("pods")
         secrets = self._server_objects("secrets")  # after the pods: one may be made meanwhile
         self._readiness.probe(probe_addresses(pods))
-        sight = Snapshot(
+        snapshot = Snapshot(
             secrets={secret["metadata"]["name"]: secret for secret in secrets},
             pods={pod["metadata"]["name"]: pod for pod in pods},
             ready_uids=self._readiness.ready_uids,
@@ -332,7 +331,7 @@ class KubernetesBackend:
             had_pod=frozenset(),
             now=datetime.now(UTC),
         )
-        return reports.reports(sight, self.site)
+        return reports.reports(snapshot, self.site)
 
     def _server_objects(self, kind: str) -> list[Manifest]:
         return self._namespace.exclude_foreign(

@@ -250,8 +250,8 @@ class Changes:
         warnings = latest_warnings(list(self._events.objects.values()))
         had_pod = frozenset(self._had_pod)
         now = datetime.now(UTC)
-        sight = Snapshot(secrets, pods, self._readiness.ready_uids, warnings, had_pod, now)
-        return reports.reports(sight, self._site)
+        snapshot = Snapshot(secrets, pods, self._readiness.ready_uids, warnings, had_pod, now)
+        return reports.reports(snapshot, self._site)
 
     def _stop_follower(self, build_id: int) -> None:
         self._started_stages.pop(build_id, None)

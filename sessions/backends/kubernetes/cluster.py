@@ -49,9 +49,9 @@ class Listing(NamedTuple):
 class Cluster:
     """A namespace of a cluster, reached through its API.
 
-    ``kubeconfig`` is a file; without one, the usual places are searched. ``silence`` is how many
-    seconds to wait for data on a stream, ``patience`` for an answer. ``labels`` returns the labels
-    put on everything that is created.
+    ``kubeconfig`` is a file; without one, the usual places are searched. ``stream_timeout``
+    is how many seconds to wait for data on a stream, ``read_timeout`` for an answer. ``labels``
+    returns the labels put on everything that is created.
     """
 
     def __init__(

@@ -44,7 +44,7 @@ class LogCursor:
 
     @classmethod
     def parse(cls, position: str) -> LogCursor:
-        """Return the place that a `LogPiece.position` stands for; "" is the beginning."""
+        """Return the place that a `LogLines.position` stands for; "" is the beginning."""
         stage, number, at = (position or "0 0 ").split(" ")
         return cls(int(stage), int(number), at)
 
@@ -125,12 +125,12 @@ class LogBuffer:
 
 def read_available(cluster: Cluster, build_id: int, cursor: LogCursor) -> LogBuffer:
     """Return what a container has written so far after a place. Raises `TemporaryError`."""
-    piece = LogBuffer(cursor)
+    buffer = LogBuffer(cursor)
     lines = cluster.log(build_name(build_id), cursor.container, since=cursor.since)
     for raw in lines:
-        if not piece.add(raw):
+        if not buffer.add(raw):
             break
-    return piece
+    return buffer
 
 
 class Follower:
@@ -162,12 +162,12 @@ class Follower:
 
     def take_lines(self) -> LogBuffer:
         """Return what has arrived since, without waiting for more."""
-        piece = LogBuffer(self.cursor)
-        while self._lines and piece.add(self._lines[0]):
+        buffer = LogBuffer(self.cursor)
+        while self._lines and buffer.add(self._lines[0]):
             self._lines.popleft()
             self._free_slots.release()
-        self.cursor = piece.cursor
-        return piece
+        self.cursor = buffer.cursor
+        return buffer
 
     def _follow(self) -> None:
         try:

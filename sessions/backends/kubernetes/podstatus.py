@@ -3,9 +3,8 @@
 The cluster reports labels, conditions and container states. Whether JupyterLab answers is asked
 directly: a readiness probe would know up to a second later, and so would the page.
 
-Add up the capacity of the cluster's nodes. Pure functions.
-
-Counts "allocatable": what a node does not reserve for its own system.
+`capacity` adds up the cluster's nodes. It counts "allocatable": what a node does not reserve for
+its own system.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ class ReadinessProbe:
 
     def probe(self, addresses: Mapping[str, str]) -> set[str]:
         """Return the uids in ``addresses`` that answer now and had not before."""
-        asked = {uid: host for uid, host in addresses.items() if uid not in self.ready_uids}
-        if not asked:
+        pending = {uid: host for uid, host in addresses.items() if uid not in self.ready_uids}
+        if not pending:
             return set()
         self._pool = self._pool or ThreadPoolExecutor(MAX_CONCURRENT_PROBES, "answering")
-        answers = self._pool.map(_is_answering, asked.values())
-        new = {uid for uid, answers in zip(asked, answers, strict=True) if answers}
+        answers = self._pool.map(_is_answering, pending.values())
+        new = {uid for uid, answers in zip(pending, answers, strict=True) if answers}
         self.ready_uids |= new
         return new
 

@@ -63,7 +63,7 @@ def _wrong_login(site: Site) -> dict[str, str]:
 
 
 def _unsafe_keys(template: dict[str, Any]) -> Iterator[str]:
-    """Yield what a template adds that `merge` lets through and that breaks isolation.
+    """Yield what a template adds that `merge_template` lets through and that breaks isolation.
 
     The notebook's own container is skipped: the template cannot change its rights.
     """

@@ -42,8 +42,8 @@ class Challenge:
 
     def token_url(self) -> str:
         """Return the URL that issues the token."""
-        asked = {"service": self.service, "scope": self.scope}
-        query = urlencode({name: value for name, value in asked.items() if value})
+        parameters = {"service": self.service, "scope": self.scope}
+        query = urlencode({name: value for name, value in parameters.items() if value})
         return f"{self.realm}{'&' if urlsplit(self.realm).query else '?'}{query}"
 
 
@@ -134,7 +134,7 @@ class RegistryResponse:
 class RegistryClient:
     """A few consecutive requests to one registry, for one repository in it.
 
-    ``registry_login`` is sent when the registry asks for it, ``action`` is what it has to allow.
+    ``login`` is sent when the registry asks for it, ``action`` is what it has to allow.
     Connections are kept between these requests and no longer: the worker forks, and a connection
     must not be shared by two processes.
     """
@@ -173,19 +173,21 @@ class RegistryClient:
 
     def _sign_in(self, answer: RegistryResponse) -> dict[str, str]:
         scope = f"repository:{self.repository}:{self.action}"
-        asked = parse_challenge(answer.headers.get("WWW-Authenticate", ""), scope)
-        if asked and asked.realm:
-            return {"Authorization": f"Bearer {self._token(asked)}"}
-        if asked and self.login:
+        challenge = parse_challenge(answer.headers.get("WWW-Authenticate", ""), scope)
+        if challenge and challenge.realm:
+            return {"Authorization": f"Bearer {self._token(challenge)}"}
+        if challenge and self.login:
             return {"Authorization": f"Basic {self.login}"}
         raise self.refused_error(_("it asks for credentials, and there are none for it"))
 
-    def _token(self, asked: Challenge) -> str:
+    def _token(self, challenge: Challenge) -> str:
         """Fetch a token; without credentials if there are none, as for public images."""
-        if urlsplit(asked.realm).scheme not in {"https"} | ({"http"} if self.plain_http else set()):
+        if urlsplit(challenge.realm).scheme not in {"https"} | (
+            {"http"} if self.plain_http else set()
+        ):
             raise self.refused_error(_("it wants the credentials to be sent without encryption"))
         headers = {"Authorization": f"Basic {self.login}"} if self.login else {}
-        answer = self._raise_for_status(self._send("GET", asked.token_url(), headers))
+        answer = self._raise_for_status(self._send("GET", challenge.token_url(), headers))
         if found := parse_token(answer.body) if answer.status == 200 else "":
             return found
         raise self.refused_error(_("its sign-in gives no token"))

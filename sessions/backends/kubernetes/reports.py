@@ -1,9 +1,8 @@
-"""Turn a build's pod, as the cluster describes it, into the build's report. Pure functions.
+"""Turn what the cluster says about builds and notebooks into their reports. Pure functions.
 
-Turn a notebook's Secret and pod, as the cluster describes them, into its report. Pure functions.
-
-The Secret stands for the run: it exists from the wish until the end is stored. A Secret without a
-pod is a run whose pod is not made yet, or gone.
+A build's report comes from its pod, a notebook's from its Secret and pod. The Secret stands for the
+run: it exists from the request until the end is stored. A Secret without a pod is a run whose pod
+is not made yet, or gone.
 """
 
 from __future__ import annotations
@@ -34,13 +33,17 @@ from .podstatus import (
     parse_time,
     unscheduled_reason,
 )
-from .problems import is_pull_refused
 from .serverpod import PORT
 from .site import Site
 
 Pod = dict[str, Any]
+Manifest = dict[str, Any]
 MIN_KEY_AGE = timedelta(minutes=2)
 """How old a build's key may get without its pod, which is made right after it."""
+POD_CREATION_GRACE = timedelta(seconds=30)
+"""How old a Secret may get without its pod, which is made right after it."""
+NODE_LOST_AFTER = timedelta(seconds=60)
+"""How long after it should have gone a pod's node is considered lost."""
 _CODE = re.compile(r"build\.[a-z-]{1,50}")
 """The codes that are believed: a build that has taken over its container may leave any text."""
 
@@ -58,8 +61,10 @@ def build_report(pod: Pod) -> BuildReport:
 def _report(pod: Pod) -> BuildReport:
     number, phase = build_id(pod), pod.get("status", {}).get("phase", "Pending")
     results = dict(_results(pod))
+    plan = results.get("plan", {})
     about: dict[str, Any] = {
-        key: results.get("plan", {}).get(key, "") for key in ("pack", "resources")
+        "buildpack": plan.get("pack", ""),
+        "resources": plan.get("resources", ""),
     }
     if phase == "Succeeded" and (digest := results.get("push", {}).get("digest")):
         return BuildReport(number, True, digest=digest, **about)
@@ -72,7 +77,7 @@ def _report(pod: Pod) -> BuildReport:
         return BuildReport(number, True, code, message, **about)
     if hopeless := _permanent_problem(pod):
         return BuildReport(number, True, *hopeless)
-    return BuildReport(number, False, *_build_wait(pod))
+    return BuildReport(number, False, *_build_wait_reason(pod))
 
 
 def orphaned_keys(secrets: Iterable[Pod], pods: Iterable[Pod], now: datetime) -> list[str]:
@@ -152,13 +157,13 @@ def _permanent_problem(pod: Pod) -> tuple[str, str] | None:
     """Return a problem that waiting cannot fix, or None."""
     for _name, status in container_statuses(pod):
         waiting = status.get("state", {}).get("waiting", {})
-        if waiting.get("reason") == "InvalidImageName" or is_pull_refused(waiting):
+        if waiting.get("reason") == "InvalidImageName" or problems.is_pull_refused(waiting):
             message = _("The builder's image cannot be pulled. Tell the staff: %(why)s")
             return "build.builder", message % {"why": waiting.get("message", "")[:300]}
     return None
 
 
-def _build_wait(pod: Pod) -> tuple[str, str]:
+def _build_wait_reason(pod: Pod) -> tuple[str, str]:
     """Return why no node has taken the build yet; empty if it is on its way."""
     if not (reason := unscheduled_reason(pod)):
         return "", ""
@@ -172,14 +177,6 @@ def _build_wait(pod: Pod) -> tuple[str, str]:
 def _is_unscheduled(pod: Pod) -> bool:
     """Return whether no node has taken it: once cancelled, none ever will."""
     return unscheduled_reason(pod) is not None
-
-
-Manifest = dict[str, Any]
-
-POD_CREATION_GRACE = timedelta(seconds=30)
-"""How old a Secret may get without its pod, which is made right after it."""
-NODE_LOST_AFTER = timedelta(seconds=60)
-"""How long after it should have gone a pod's node is considered lost."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +217,7 @@ def server_report(
         return _make_report(pod, "ready", address=address, files=helper_pods.files_report_of(pod))
     if not _is_stop_requested(secret) and (hopeless := problems.permanent_problem(pod)):
         return _make_report(pod, "gone", *hopeless)
-    return _make_report(pod, "starting", *_server_wait(pod, snapshot, site, queue))
+    return _make_report(pod, "starting", *_server_wait_reason(pod, snapshot, site, queue))
 
 
 def _orphan_report(pod: Manifest) -> ServerReport | None:
@@ -251,7 +248,7 @@ def _is_stop_requested(secret: Manifest) -> bool:
     return annotation(secret, REQUESTED_ACTION) == STOP
 
 
-def _server_wait(
+def _server_wait_reason(
     pod: Manifest, snapshot: Snapshot, site: Site, queue: list[str]
 ) -> problems.Reason:
     reason = unscheduled_reason(pod)
@@ -293,9 +290,16 @@ def _make_report(
     files: FilesReport | None = None,
 ) -> ServerReport:
     number, name = int(label(thing, SESSION)), label(thing, PROJECT)
-    marked = bool(label(thing, INSTALLATION))
     return ServerReport(
-        number, name, state, address, code, message, _node(thing), files, has_installation_id=marked
+        number,
+        name,
+        state,
+        address,
+        code,
+        message,
+        _node(thing),
+        files,
+        has_installation_id=bool(label(thing, INSTALLATION)),
     )
 
 

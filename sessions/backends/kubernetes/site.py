@@ -1,8 +1,7 @@
 """The operator's settings for builds and notebooks on Kubernetes, as one value.
 
-Manifests are pure functions of this and of a spec.
-
-Merge an operator's pod template under the portal's manifest, which always wins.
+Manifests are pure functions of this and of a spec. `merge_template` merges an operator's pod
+template under the portal's manifest, which always wins.
 
 The portal alone decides what the pod and its own container may do: a template cannot add a
 capability there. Other containers, and pod-level keys that only the template has, are merged in;

@@ -2,9 +2,9 @@
 
 It only writes what is wanted and reads what is: each build and each notebook has a `keeper` process
 of its own, which keeps running when the portal restarts. Neighbours: `folders` (paths),
-`environments` (finished builds), `orders` (keepers' jobs), `keyfiles` (notebooks' SSH keys),
-`launch` (starting and telling keepers), `reports` (statuses), `follow` (changes), `orphans`
-(leftovers of killed keepers, and folders without a row), `removal` (deleting folders),
+`environments` (finished builds), `keeper_jobs` (keepers' jobs), `keyfiles` (notebooks' SSH keys),
+`keeper_processes` (starting and stopping keepers), `reports` (statuses and their changes),
+`orphans` (leftovers of killed keepers, and folders without a row), `removal` (deleting folders),
 `installation` (whose data this is), `owners` (uids), `health` (problems).
 """
 

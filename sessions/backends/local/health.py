@@ -85,7 +85,9 @@ def _try_limits() -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="bindery-trial-"))
     try:
         folder.chmod(0o755)
-        words = keeper_processes.keeper_command("privileges", str(folder), str(owners.builder_uid()))
+        words = keeper_processes.keeper_command(
+            "privileges", str(folder), str(owners.builder_uid())
+        )
         done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS)
         with suppress(ValueError):
             found: dict[str, Any] = json.loads(done.stdout)

@@ -35,7 +35,7 @@ FROZEN_CHECKS = 10
 
 
 def keeper_command(module: str, *arguments: str) -> list[str]:
-    """Return the command that runs ``entry`` of the keeper's package with these arguments.
+    """Return the command that runs ``module`` of the keeper's package with these arguments.
 
     Its environment is built from scratch: the portal's contains secrets, and keepers run under the
     uid of the untrusted code that they start.
@@ -75,8 +75,8 @@ def request_start(folder: Path, uid: int, secret: str) -> tuple[int, str] | None
 
     None if there was no answer: it may have been started all the same.
     """
-    asked = fork_server_client()
-    if asked is None:
+    client = fork_server_client()
+    if client is None:
         return None
     given = os.memfd_create("given")
     mine, theirs = socket.socketpair()
@@ -86,18 +86,18 @@ def request_start(folder: Path, uid: int, secret: str) -> tuple[int, str] | None
                 file.write(secret.encode())
                 file.seek(0)
                 message = os.fsencode(f"{uid} {folder}")
-                socket.send_fds(asked, [message], [given, theirs.fileno()], socket.MSG_DONTWAIT)
+                socket.send_fds(client, [message], [given, theirs.fileno()], socket.MSG_DONTWAIT)
             theirs.close()
             return _read_reply(mine)
         except OSError:
             return None
 
 
-def _read_reply(asked: socket.socket) -> tuple[int, str] | None:
-    asked.settimeout(settings.PORTAL_FORK_SECONDS)
+def _read_reply(reply: socket.socket) -> tuple[int, str] | None:
+    reply.settimeout(settings.PORTAL_FORK_SECONDS)
     said = b""
     while b"\0" not in said:
-        piece = asked.recv(65536)
+        piece = reply.recv(65536)
         if not piece:
             return None
         said += piece
@@ -155,14 +155,14 @@ def is_alive(folder: Path) -> bool:
 
 
 def request_stop(folder: Path, marker: str) -> None:
-    """Tell the keeper to end; the file ``wish`` tells one that takes no signals yet."""
+    """Tell the keeper to end; the file ``marker`` tells one that takes no signals yet."""
     with suppress(FileNotFoundError):
         _touch_marker(folder / marker)
         _signal(status.read(folder), signal.SIGTERM)
 
 
 def kill(folder: Path, marker: str) -> None:
-    """Kill the keeper at once; its sandbox ends with it. ``wish`` as in `request_stop`."""
+    """Kill the keeper at once; its sandbox ends with it. ``marker`` as in `request_stop`."""
     with suppress(FileNotFoundError):
         _touch_marker(folder / marker)
         _signal(status.read(folder), signal.SIGKILL)

@@ -173,6 +173,6 @@ def _find_all(folders: Folders) -> Iterator[tuple[Path, re.Match[str]]]:
                     yield place / name, found
 
 
-def _find(folders: Folders, aside: str) -> Path | None:
+def _find(folders: Folders, item_id: str) -> Path | None:
     """Return where it is; no name leads out of these places."""
-    return next((path for path, _found in _find_all(folders) if path.name == aside), None)
+    return next((path for path, _found in _find_all(folders) if path.name == item_id), None)

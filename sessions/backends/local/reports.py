@@ -1,7 +1,4 @@
-"""Turn a keeper's folder into the report of its build or notebook, and read its log.
-
-Watch the run folders and yield reports as they change.
-"""
+"""Turn keepers' folders into reports of builds and notebooks, read logs, and watch for changes."""
 
 from __future__ import annotations
 
@@ -63,18 +60,18 @@ def _finished_buildpack(folder: Path) -> str | None:
 def server_report(number: int, folder: Path) -> ServerReport:
     """Return the notebook's report; one whose keeper vanished is gone with ``spawn.lost``."""
     working, found = keeper_processes.is_alive(folder), status.read(folder)
-    told = (folder / keeper_processes.CANCEL).exists()
-    state, code, message = _server_state(found, working, told)
+    is_cancelled = (folder / keeper_processes.CANCEL).exists()
+    state, code, message = _server_state(found, working, is_cancelled)
     address = found.address if state == "ready" else ""
     name, node = project_name(folder), platform.node()
     files = files_report(found.files) if found.files else None
     return ServerReport(number, name, state, address, code, message, node, files)
 
 
-def _server_state(found: Status, working: bool, told: bool) -> tuple[str, str, str]:
+def _server_state(found: Status, working: bool, is_cancelled: bool) -> tuple[str, str, str]:
     if found.state == status.ENDED:
         return "gone", found.code, found.message
-    if not working and told:  # to end, before it could take the wish
+    if not working and is_cancelled:  # before it could take the signal
         return "gone", "", ""
     if not working:
         return (

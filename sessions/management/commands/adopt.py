@@ -33,13 +33,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            stock = adopt.take_inventory()
-            for line in describe(stock):
+            report = adopt.take_inventory()
+            for line in describe(report):
                 self.stdout.write(line)
-            if stock.verdict == OwnershipStatus.MATCHES and not options["part"]:
+            if report.status == OwnershipStatus.MATCHES and not options["part"]:
                 self.stdout.write(_("They belong together: there is nothing to do."))
                 return
-            self.stdout.write(_separation_notice() if options["part"] else _adoption_notice(stock))
+            self.stdout.write(_separation_notice() if options["part"] else _adoption_notice(report))
             if options["yes"] or self._confirm():
                 self.stdout.write(_conclusion(_apply(options["part"]), parted=options["part"]))
         except BinderyError as error:
@@ -57,23 +57,23 @@ class Command(BaseCommand):
         return False
 
 
-def describe(stock: InstallationReport) -> Iterator[str]:
+def describe(report: InstallationReport) -> Iterator[str]:
     """Yield lines that describe the data and what the database knows of them."""
     none = _("none yet")
-    yield _("Id of the database: %(id)s") % {"id": stock.database_id or none}
+    yield _("Id of the database: %(id)s") % {"id": report.database_id or none}
     yield _("Id of the data:     %(id)s  (%(place)s)") % {
-        "id": stock.place_id or none,
+        "id": report.place_id or none,
         "place": _place(),
     }
-    there, known = stock.found, stock.known
-    yield _line(_("Projects"), there.projects, known.projects)
-    yield _line(_("Volumes"), there.volumes, known.volumes)
-    yield _line(_("Notebooks"), there.sessions, known.sessions)
-    yield _line(_("Builds"), there.builds, known.builds)
-    if stock.foreign:
-        yield _("With another id, and left alone: %(names)s") % {"names": _some(stock.foreign)}
-    if stock.verdict != OwnershipStatus.MATCHES:
-        words = {"why": describe_problem(ownership.PART, stock.verdict.value).message}
+    found, known = report.found, report.known
+    yield _line(_("Projects"), found.projects, known.projects)
+    yield _line(_("Volumes"), found.volumes, known.volumes)
+    yield _line(_("Notebooks"), found.sessions, known.sessions)
+    yield _line(_("Builds"), found.builds, known.builds)
+    if report.foreign:
+        yield _("With another id, and left alone: %(names)s") % {"names": _some(report.foreign)}
+    if report.status != OwnershipStatus.MATCHES:
+        words = {"why": describe_problem(ownership.PART, report.status.value).message}
         yield _("Why nothing is done by itself: %(why)s") % words
 
 
@@ -83,9 +83,9 @@ def _place() -> str:
     return _("folder %(path)s") % {"path": settings.PORTAL_DATA}
 
 
-def _line(title: str, there: Collection[Any], known: Collection[Any]) -> str:
-    unknown = sorted(set(there) - set(known))
-    words = {"title": f"{title}:", "there": len(there), "known": len(known)}
+def _line(title: str, found: Collection[Any], known: Collection[Any]) -> str:
+    unknown = sorted(set(found) - set(known))
+    words = {"title": f"{title}:", "there": len(found), "known": len(known)}
     line = _("%(title)-11s %(there)d there, %(known)d known to the database") % words
     if unknown:
         words |= {"unknown": len(unknown), "names": _some(unknown)}
@@ -98,19 +98,19 @@ def _some(names: Collection[Any]) -> str:
     return f"{shown}, …" if len(names) > MAX_NAMED else shown
 
 
-def _adoption_notice(stock: InstallationReport) -> str:
+def _adoption_notice(report: InstallationReport) -> str:
     """Return what adopting does with unknown things."""
     text = _(
         "\nTo adopt: the database and the data belong together from now on. Known things go on. "
         "Volumes stay as they are, known or not."
     )
     unknown = [
-        (len(there - known), len(there))
-        for there, known in (
-            (stock.found.projects, stock.known.projects),
+        (len(found - known), len(found))
+        for found, known in (
+            (report.found.projects, report.known.projects),
             (
-                stock.found.sessions | stock.found.builds,
-                stock.known.sessions | stock.known.builds,
+                report.found.sessions | report.found.builds,
+                report.known.sessions | report.known.builds,
             ),
         )
     ]
@@ -135,12 +135,12 @@ def _apply(parted: bool) -> OwnershipStatus:
     return adopt.separate() if parted else adopt.adopt()
 
 
-def _conclusion(verdict: OwnershipStatus, *, parted: bool) -> str:
+def _conclusion(status: OwnershipStatus, *, parted: bool) -> str:
     if parted:
         return _(
             "The database has an id of its own. Set PORTAL_DATA (or PORTAL_NAMESPACE) to a place "
             "that is this portal's alone, and start it again."
         )
-    if verdict != OwnershipStatus.MATCHES:
-        raise CommandError(describe_problem(ownership.PART, verdict.value).message)
+    if status != OwnershipStatus.MATCHES:
+        raise CommandError(describe_problem(ownership.PART, status.value).message)
     return _("Database and data belong together. A portal that runs goes on within some minutes.")

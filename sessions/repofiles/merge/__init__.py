@@ -17,8 +17,8 @@ The target belongs to a stranger's code: no link in it is followed, everything i
 descriptors, and a file that changed since it was looked at is left alone. Standard library only,
 Python 3.8 or newer: it has to run in images that people made.
 
-`run` is one merge: a `plan` (by the `rule`, and `gitplan` for git's own), then `stage`, then
-`change`; `record` remembers. `tree` and `content` are how the disk is reached.
+`main` is one merge: a `plan` (by the `rule`, and `gitplan` for git's own), then `staging`, which
+also puts everything into place; `record` remembers. `tree` is how the disk is reached.
 """
 
 from __future__ import annotations

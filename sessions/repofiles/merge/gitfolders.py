@@ -1,6 +1,6 @@
-"""Git's own folders, read without git: where it is at, what its refs are, what is staged.
+"""Read git's own folders without git: where it is at, what its refs are, what is staged.
 
-The repository as it was built: everything in it, and what of it cannot be taken.
+`scan_repository` lists the repository as it was built, and what of it cannot be taken.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ def is_object(path: bytes, git: set[bytes]) -> bool:
     return home is not None and path.startswith(home + b"/objects/")
 
 
-_IN_PROGRESS_FILES = (b"MERGE_HEAD", b"CHERRY_PICK_HEAD", b"REVERT_HEAD", b"BISECT_LOG", b"rebase-merge",
-         b"rebase-apply", b"sequencer")  # fmt: skip
+_IN_PROGRESS_FILES = (
+    b"MERGE_HEAD", b"CHERRY_PICK_HEAD", b"REVERT_HEAD", b"BISECT_LOG", b"rebase-merge",
+    b"rebase-apply", b"sequencer",
+)  # fmt: skip
 REFTABLE = "reftable"
 REMOTES = "refs/remotes/"
 TAGS = "refs/tags/"

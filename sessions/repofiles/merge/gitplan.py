@@ -1,9 +1,8 @@
-"""Packs of a git folder that are of no use any more: a new one has every object that is in them.
+"""Decide what becomes of git's own folders in a merge, so that `git status` makes sense afterwards.
 
-Each build clones anew, so each merge brings a pack with the whole history. Objects are named by
-their content: what is in another pack as well can go, whoever it belongs to.
-
-What becomes of git's own folders in a merge, so that `git status` makes sense afterwards.
+`superseded_packs` finds packs that are of no use any more, because a new one has every object that
+is in them. Each build clones anew, so each merge brings a pack with the whole history. Objects are
+named by their content: what is in another pack as well can go, whoever it belongs to.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ def superseded_packs(
     are_arriving: bool,
 ) -> list[bytes]:
     """Return the files in ``target`` of those packs among ``ours`` that the packs of ``source``
-    among ``theirs`` make superfluous. ``come``: these are put into ``target``; otherwise those
-    count that are there already, brought by a run that was killed."""
+    among ``theirs`` make superfluous. ``are_arriving``: these are put into ``target``; otherwise
+    those count that are there already, brought by a run that was killed."""
     folder = home + b"/objects/pack/"
     if object_name_bytes(source, home) != object_name_bytes(target, home) or target.lstat(
         folder + b"multi-pack-index"

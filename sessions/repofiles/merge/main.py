@@ -1,6 +1,6 @@
-"""One merge from its beginning or wherever it was killed to its end, under the record's lock.
+"""Run one merge, as a function and as a program; see the package.
 
-The merge as a function and as a program; see the package.
+It goes from its beginning, or wherever it was killed, to its end, under the record's lock.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def merge(
     it as a remote's), ``leave`` (not touched).
 
     Without ``sync``, what fills an empty folder is not on the disk yet: `sync_target` is to be
-    called soon. Raises `Failed`.
+    called soon. Raises `MergeFailed`.
     """
     try:
         with ExitStack() as stack:

@@ -33,7 +33,7 @@ class Record:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep out others that merge. Raises `Failed` where one is at it for a minute."""
+        """Keep out others that merge. Raises `MergeFailed` where one is at it for a minute."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self._name + b".lock", flags, 0o600, dir_fd=self._folder)
         try:
@@ -155,5 +155,8 @@ def _is_inside(path: bytes) -> bool:
     return b"\0" not in path and not {b"", b".", b".."} & set(path.split(b"/"))
 
 
-def _entry_from_json(kind: str, mode: int, size: int, mark: str, seen: list[int] | None) -> Entry:
-    return Entry(kind, int(mode), int(size), str(mark), tuple(seen) if seen else None)  # type: ignore[arg-type]
+def _entry_from_json(
+    kind: str, mode: int, size: int, digest_or_target: str, stat_data: list[int] | None
+) -> Entry:
+    seen = tuple(stat_data) if stat_data else None
+    return Entry(kind, int(mode), int(size), str(digest_or_target), seen)  # type: ignore[arg-type]

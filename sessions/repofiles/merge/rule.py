@@ -1,6 +1,6 @@
-"""Values of a merge: what stands at a path, how a git folder is, what a record says.
+"""The rule of a merge: what becomes of a path, and what a second version is called. Pure.
 
-The rule of a merge: what becomes of a path, and what a second version is called. Pure.
+Its values are here as well: what stands at a path, how a git folder is, what a record says.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 FILE, LINK, FOLDER, OTHER = "file", "link", "folder", "other"
 DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
-DISK_UNREACHABLE_ERRNOS = frozenset({errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT,
-                  errno.EHOSTDOWN, errno.ENXIO})  # fmt: skip
+DISK_UNREACHABLE_ERRNOS = frozenset({
+    errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT, errno.EHOSTDOWN,
+    errno.ENXIO,
+})  # fmt: skip
 """A disk or file server that does not answer: nothing can be said of any file."""
 
 
@@ -26,8 +28,11 @@ class MergeFailed(Exception):
 
 
 class Entry(NamedTuple):
-    """What stands at a path: ``digest_or_target`` is a file's digest or a link's target. ``stat_data`` tells how the
-    target's file was left: mode, mtime and ctime (ns)."""
+    """What stands at a path.
+
+    ``digest_or_target`` is a file's digest or a link's target. ``stat_data`` tells how the target's
+    file was left: mode, mtime and ctime (ns).
+    """
 
     kind: str
     mode: int = 0
@@ -37,9 +42,9 @@ class Entry(NamedTuple):
 
 
 class GitState(NamedTuple):
-    """How a git folder is, apart from its objects; ``in_progress``.
+    """How a git folder is, apart from its objects.
 
-    In the middle of a merge, say.
+    ``in_progress``: git is in the middle of a merge, say.
     """
 
     head: str

@@ -1,6 +1,7 @@
-"""Writes all that is new into a hidden folder of the target: where that fails, nothing changed.
+"""Write all that is new into a hidden folder of the target, and then put it into place.
 
-Makes a plan come true, by renaming and removing: nothing of it needs room.
+Where writing fails, nothing has changed. Putting into place is renaming and removing: nothing of it
+needs room.
 """
 
 from __future__ import annotations

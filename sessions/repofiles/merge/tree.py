@@ -1,6 +1,6 @@
-"""The content of files: read by blocks in which zeros cost nothing, copied, and put on the disk.
+"""Reach folders of strangers by descriptors: no link is followed, no path is too long.
 
-Folders of strangers, reached by descriptors: no link is followed, no path is too long.
+The content of files is read by blocks in which zeros cost nothing, copied, and put on the disk.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bindery_builder import plan
-from bindery_builder.order import BuildSpec
+from bindery_builder.buildspec import BuildSpec
 from bindery_builder.result import BuildFailed
 
 from tests.attacks.attempt import ON_A_CLUSTER, Attempt, Verdict

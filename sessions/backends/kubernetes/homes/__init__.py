@@ -1,7 +1,7 @@
 """Projects' files in people's volumes.
 
 /home/jovyan of a notebook is the folder ``.bindery/projects/<project>`` of its person's volume.
-`pods` and `program` make what the cluster is given, `errands` sends helper pods, `words` reads what
-containers report. Inside pods run `prepare` (before the notebook starts) and `helper` (while nothing
-runs), with `way` and `tree`.
+`pods` and `program` make what the cluster is given; `helper_pods` sends helper pods and reads what
+containers report. Inside pods run `prepare` (before the notebook starts) and `helper` (while
+nothing runs), with `folders`.
 """

@@ -1,13 +1,10 @@
-"""Open the path from a person's volume to a project's kept folder; a module of pods' programs.
+"""Open, measure and remove projects' kept folders in people's volumes, inside of pods.
 
 The volume is the person's, so it may contain anything. Each part of the path is opened from the one
 above it and no link is followed: nothing outside is filled, measured or deleted because somebody
-has put a link there. Neighbours: `prepare` and `helper`, which use it. Standard library and Python
-3.8 only, like everything that runs in other people's images.
-
-Measure and remove folders; a module of pods' programs. No link is followed.
-
-Uses ``du`` and ``rm``, which handle trees of any depth. Neighbours: `prepare` and `helper`.
+has put a link there. Folders are measured and removed with ``du`` and ``rm``, which handle trees of
+any depth. Neighbours: `prepare` and `helper`, which use it. Standard library and Python 3.8 only,
+like everything that runs in other people's images.
 """
 
 from __future__ import annotations
@@ -77,14 +74,14 @@ def size(folder: int, seconds: float) -> int | None:
     None if that cannot be found out within ``seconds``.
     """
     try:
-        told = subprocess.run(
+        done = subprocess.run(
             ["du", "-sk", "."],
             cwd=_path(folder),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=seconds,
         )
-        return int(told.stdout.split()[0]) * _KILO
+        return int(done.stdout.split()[0]) * _KILO
     except (OSError, ValueError, IndexError, subprocess.TimeoutExpired):
         return None
 
@@ -110,5 +107,5 @@ def _path(folder: int) -> str:
 
 def _run(folder: int, *words: str) -> str:
     """Run a program there; return the end of its error output."""
-    told = subprocess.run(words, cwd=_path(folder), stderr=subprocess.PIPE)
-    return told.stderr.decode("utf-8", "replace").strip()[-200:]
+    done = subprocess.run(words, cwd=_path(folder), stderr=subprocess.PIPE)
+    return done.stderr.decode("utf-8", "replace").strip()[-200:]

@@ -4,7 +4,7 @@
     python3 … drop NAME
 
 The termination message is one line of JSON: ``size`` in bytes (None if it is not known in time), or
-``code`` and ``path`` of the obstacle. Neighbours: `way`, `tree`, and `helper_pods`, which reads it.
+``code`` and ``path`` of the obstacle. Neighbours: `folders`, and `helper_pods`, which reads it.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ MEASURE_SECONDS = 480.0
 def main(argv: list[str], volume: str = VOLUME, termination_log: str = TERMINATION_LOG) -> None:
     """Do the task and report the result. May be repeated."""
     task, name = argv
-    told: dict[str, Any]
+    message: dict[str, Any]
     try:
-        told = {"measure": measure, "drop": drop}[task](volume, name)
+        message = {"measure": measure, "drop": drop}[task](volume, name)
     except folders.Blocked as blocked:
-        told = {"code": BLOCKED, "path": blocked.path}
+        message = {"code": BLOCKED, "path": blocked.path}
     except OSError as error:
-        told = {"code": FAILED, "why": str(error)[:300]}
+        message = {"code": FAILED, "why": str(error)[:300]}
     with open(termination_log, "w", encoding="ascii") as file:
-        file.write(json.dumps(told))
+        file.write(json.dumps(message))
 
 
 def measure(volume: str, name: str) -> dict[str, Any]:

@@ -1,13 +1,11 @@
-"""Turn containers' reports about kept folders into sentences for people.
+"""Send helper pods to people's volumes, and read what containers report about kept folders.
 
 Whatever runs in an image may leave any termination message, so it is untrusted: it is bounded, and
-only known codes count. Pure functions; neighbours: `prepare` and `helper`, which write them.
+only known codes count. `prepare` and `helper` write these messages.
 
-Send helper pods to people's volumes, and read their results.
-
-Level-based: callers ask again until they get an answer. The pod itself records what was asked; one
-that failed stays for a while, so that it is not retried all the time. `Errands.sweep` ends those
-whose caller never came back.
+Helpers are level-based: callers ask again until they get an answer. The pod itself records what was
+asked; one that failed stays for a while, so that it is not retried all the time. `HelperPods.sweep`
+ends those whose caller never came back.
 """
 
 from __future__ import annotations
@@ -37,7 +35,17 @@ Pod = dict[str, Any]
 NO_PYTHON = "spawn.no-python"
 FILLING = "spawn.files"
 SLOW_PREPARE = timedelta(seconds=3)
+RETRY_AFTER = timedelta(minutes=10)
+"""How old a failed helper has to be before the next one replaces it."""
+MAX_AGE = timedelta(minutes=20)
+"""Longer than any helper may run: an older one waits for a node or was forgotten."""
+MAX_RUNNING = 20
+"""Helpers that may run at the same time."""
 _MAX_TEXT_LENGTH = 300
+_AT_ONCE = {"gracePeriodSeconds": 0}
+_EMPTY_RESULT: dict[str, Any] = {"size": 0}
+
+log = logging.getLogger(__name__)
 
 
 def prepare_problem(ended: Pod) -> tuple[str, str]:
@@ -84,7 +92,7 @@ def files_report_of(pod: Pod) -> FilesReport | None:
 
 
 def helper_result(pod: Pod) -> dict[str, Any]:
-    """Return a helper's result: ``reported_size`` (None if it is not known) or ``code``."""
+    """Return a helper's result: ``size`` (None if it is not known) or ``code``."""
     why = str(pod.get("status", {}).get("message", ""))
     for _name, status in container_statuses(pod):
         ended = status.get("state", {}).get("terminated", {})
@@ -165,18 +173,6 @@ def _no_python_message() -> str:
     )
 
 
-RETRY_AFTER = timedelta(minutes=10)
-"""How old a failed helper has to be before the next one replaces it."""
-MAX_AGE = timedelta(minutes=20)
-"""Longer than any helper may run: an older one waits for a node or was forgotten."""
-MAX_RUNNING = 20
-"""Helpers that may run at the same time."""
-_AT_ONCE = {"gracePeriodSeconds": 0}
-_EMPTY_RESULT: dict[str, Any] = {"size": 0}
-
-log = logging.getLogger(__name__)
-
-
 class HelperPods:
     """The work that helper pods do on projects' kept folders."""
 
@@ -194,8 +190,8 @@ class HelperPods:
 
     def measure(self, project: str, volume: str) -> ProjectSize | None:
         """Have the project's folder measured; None while that goes on."""
-        told = self._result("measure", project, volume)
-        return None if told is None else ProjectSize(reported_size(told))
+        result = self._result("measure", project, volume)
+        return None if result is None else ProjectSize(reported_size(result))
 
     def sweep(self, now: datetime) -> None:
         """End helpers that are too old to be of use."""
@@ -211,13 +207,13 @@ class HelperPods:
             return self._start_helper(task, project, volume)
         if not _has_ended(pod):
             return None
-        told = helper_result(pod)
-        if failed := told.get("code") == HELPER_FAILED:
+        result = helper_result(pod)
+        if failed := result.get("code") == HELPER_FAILED:
             if datetime.now(UTC) - created_at(pod) < RETRY_AFTER:
                 return None
-            log.warning("%s failed and is tried again: %s", name, told.get("why"))
+            log.warning("%s failed and is tried again: %s", name, result.get("why"))
         self._cluster.delete("pods", name, **_AT_ONCE)
-        return None if failed else told
+        return None if failed else result
 
     def _start_helper(self, task: str, project: str, volume: str) -> dict[str, Any] | None:
         if not self._has_volume(volume):

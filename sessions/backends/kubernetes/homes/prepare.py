@@ -4,11 +4,12 @@
 
 Runs in an init container with the notebook's own image, as the notebook's user. The image's
 /home/jovyan fills the folder at the first start and is merged into it at a new commit
-(`sessions.repofiles.merge`). The termination message is one line of JSON, which `words` reads:
+(`sessions.repofiles.merge`). The termination message is one line of JSON, which
+`helper_pods` reads:
 ``code`` and ``path`` or ``why`` if the notebook cannot start; else ``size`` in bytes, ``merge``
 with the merge's report, and ``left`` with the code that prevented the merge.
 
-Neighbours: `way` and `tree`; `pods`, which makes the container.
+Neighbours: `folders`; `pods`, which makes the container.
 """
 
 from __future__ import annotations
@@ -63,10 +64,10 @@ def main(argv: list[str]) -> None:
     """
     name, commit = argv
     os.umask(0o022)
-    told = prepare_home(name, commit, run_merge)
+    message = prepare_home(name, commit, run_merge)
     with open(TERMINATION_LOG, "w", encoding="ascii") as file:
-        file.write(bounded_json(told))
-    sys.exit("code" in told)
+        file.write(bounded_json(message))
+    sys.exit("code" in message)
 
 
 def run_merge(source: str, target: str, record: str, commit: str) -> dict[str, Any]:
@@ -97,8 +98,8 @@ def prepare_home(
         record = os.path.join(volume, *folders.RECORDS, name, RECORD)
         target = os.path.join(volume, *folders.HOMES, name)
         report = merge(_source_or_empty(source), target, record, commit)
-        told = _termination_message(report, os.path.exists(record))
-        if "code" not in told:
+        message = _termination_message(report, os.path.exists(record))
+        if "code" not in message:
             ensure_ssh_folder(folder)
             ensure_working_folder(folder, source, os.getcwd())
     except folders.Blocked as blocked:
@@ -106,7 +107,9 @@ def prepare_home(
     except (OSError, ValueError) as error:
         number = getattr(error, "errno", None) or 0
         return {"code": CODES.get(number, FAILED), "why": str(error)[:300]}
-    return told if "code" in told else {**told, "size": folders.size(folder, MEASURE_SECONDS)}
+    if "code" in message:
+        return message
+    return {**message, "size": folders.size(folder, MEASURE_SECONDS)}
 
 
 def _source_or_empty(source: str) -> str:

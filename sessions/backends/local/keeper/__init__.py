@@ -1,4 +1,4 @@
-"""The keeper: a small process that runs one build or one notebook, started by `launch`.
+"""The keeper: a small process that runs one build or one notebook, started by `keeper_processes`.
 
 The portal's processes come and go; a keeper stays until its work is done. It is nobody's child,
 runs `bwrap` as its own, enforces limits, and reports in files of its run folder (`status`, `log`).

@@ -124,7 +124,7 @@ def is_full(folder: str) -> bool:
 
 
 def disk_error(folder: str) -> str:
-    """Return why the disk takes no more data, as in `disks`; "" if it does.
+    """Return why the disk takes no more data, as in `files`; "" if it does.
 
     Writes a file, because quotas show only then.
     """

@@ -55,7 +55,7 @@ class Build:
         self._memory = bounds.MemoryLimit(limit, ate, _IN_MEMORY, group)
 
     async def run(self) -> Status:
-        """Build, and return a status with the pack. Raises `Ended` if it fails."""
+        """Build, and return a status with the pack. Raises `JobFailed` if it fails."""
         remove(self._partial)
         self._partial.mkdir(mode=0o700)
         for name in _FOLDERS:

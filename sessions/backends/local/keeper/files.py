@@ -1,9 +1,7 @@
-"""Handle file trees that untrusted code made, without following their links.
+"""Handle file trees that untrusted code made, full disks, and folders that are not synced yet.
 
-System programs do the deep work: names and depths chosen by others exceed what Python's own
-functions can take. They end with the keeper: the next one works in the same folder.
-
-Recognise disks that accept no data, and mark folders that are not synced yet.
+No link is followed. System programs do the deep work: names and depths chosen by others exceed what
+Python's own functions can take. They end with the keeper: the next one works in the same folder.
 
 A full, read-only or missing disk costs nobody their data: a file is written whole or stays as it
 was. `error_reason` and `failure_message` turn the system's error into what people are told.
@@ -162,7 +160,8 @@ def error_reason(number: int | None) -> str:
 def failure_message(kind: str, why: str) -> str:
     """Return the message for a ``build`` or a ``spawn`` that ends for this reason."""
     mended = "made room" if why == FULL else "mended it"
-    return f"{_REASON_TEXTS[why]}, {_CONSEQUENCE_TEXTS[kind]}. The staff are told; try again when they have {mended}."
+    problem = f"{_REASON_TEXTS[why]}, {_CONSEQUENCE_TEXTS[kind]}."
+    return f"{problem} The staff are told; try again when they have {mended}."
 
 
 def errno_in(text: str) -> int:

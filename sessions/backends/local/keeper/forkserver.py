@@ -1,9 +1,9 @@
 """Fork keepers quickly from a process that has loaded everything they need.
 
-`launch` sends it requests, through a socket that only the portal's own processes hold. A message is
-one keeper: its uid and its run folder, and with it two descriptors: the keeper's standard input,
-and a socket for its output until it detaches, ended by NUL and its exit code. The server has no
-state: it can be replaced at any time.
+`keeper_processes` sends it requests, through a socket that only the portal's own processes hold. A
+message is one keeper: its uid and its run folder, and with it two descriptors: the keeper's
+standard input, and a socket for its output until it detaches, ended by NUL and its exit code. The
+server has no state: it can be replaced at any time.
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
-"""Prepare the files of a project: one folder that stays from start to start.
+"""Prepare a project's files, one folder that stays from start to start, and the SSH key in it.
 
 It is `home` in the project's own folder. At the first start it is filled with the repository as it
 was built; when the project moves to another commit, that is merged into it
 (`sessions.repofiles.merge`). The merge's record lies beside the folder, where the notebook does not
 see it. Nothing is ever moved to another file system: people's volumes may be on one of their own.
 
-Link the person's SSH key into their notebook's ``~/.ssh``.
-
-The portal writes the key files into a folder of the run folder, which the sandbox shows read-only:
-when it replaces one, every notebook has the new one at once. ``~/.ssh`` itself stays the person's.
-Its content may be a trap, since the notebook's code made it: no link is followed, and whatever is
-in the way is moved aside.
+`link_keys` links the person's SSH key into their notebook's ``~/.ssh``. The portal writes the key
+files into a folder of the run folder, which the sandbox shows read-only: when it replaces one,
+every notebook has the new one at once. ``~/.ssh`` itself stays the person's. Its content may be a
+trap, since the notebook's code made it: no link is followed, and whatever is in the way is moved
+aside.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _DISK_REASONS = {
 def prepare_home(job: ServerJob) -> tuple[Path, dict[str, Any]]:
     """Return the project's files at the job's commit, and the merge's report.
 
-    Raises `Ended` if that fails: then each file is either the old one or the new one.
+    Raises `JobFailed` if that fails: then each file is either the old one or the new one.
     """
     home, record = _home(job), _record(job)
     built = os.path.join(job.environment, "home")

@@ -1,4 +1,4 @@
-"""The job of a keeper: one JSON file in its run folder, written by `launch` of the back end.
+"""The job of a keeper: one JSON file in its run folder, written by `keeper_processes`.
 
 A `Key`, which must not be in any file, comes by standard input. Sizes are bytes, times seconds.
 Paths are those of the machine, not of the sandbox.

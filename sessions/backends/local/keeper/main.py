@@ -1,4 +1,4 @@
-"""The entry point of a keeper's process, see `launch`.
+"""The entry point of a keeper's process, see `keeper_processes`.
 
 Arguments are its run folder and its uid; its standard input may hold a key. The caller returns at
 once, with the lock of the run folder taken or found taken; the work goes on in a separate process.

@@ -1,14 +1,12 @@
-"""Detach a keeper's process and drop its privileges.
+"""Detach a keeper's process, drop its privileges, and put namespaces around its sandbox.
 
-Put a user and a mount namespace around a sandbox, for limits that bubblewrap has no option for.
+A user and a mount namespace are for limits that bubblewrap has no option for. `program` enters them
+between fork and exec, so they cost no further program. A user namespace has its own counts of what
+a machine otherwise counts per user, and its in-memory folders and terminals get a maximum number of
+files. bubblewrap then makes its own namespaces below and cannot exceed these limits, nor can
+anything in the sandbox. Standard library only.
 
-`program` enters them between fork and exec, so they cost no further program. A user namespace has
-its own counts of what a machine otherwise counts per user, and its in-memory folders and terminals
-get a maximum number of files. bubblewrap then makes its own namespaces below and cannot exceed
-these limits, nor can anything in the sandbox. Standard library only.
-
-Try which limits of `cgroups` and `namespaces` this machine allows, as a keeper would.
-
+As a program, it tries which of these limits and of those of `cgroups` this machine allows a keeper.
 The arguments are a folder that can be mounted on and the uid of sandboxes; the answer is a line of
 JSON for the operator: ``group`` says whether there is a memory cgroup, and ``namespaces`` why there
 are no namespaces with limits, "" if there are.

@@ -27,7 +27,7 @@ Watch = Callable[[int], Coroutine[Any, Any, None]]
 
 @asynccontextmanager
 async def open_process(sandbox: Sandbox, argv: Sequence[str]) -> AsyncIterator[Process]:
-    """Run the program ``words`` in its sandbox; nothing of it outlives the ``with`` block.
+    """Run the program ``argv`` in its sandbox; nothing of it outlives the ``with`` block.
 
     Raises `PermissionError` if called as root.
     """
@@ -109,8 +109,8 @@ async def _await_uncancelled(starting: asyncio.Task[Process]) -> Process:
 async def run(sandbox: Sandbox, argv: Sequence[str], output: Output, watch: Watch) -> int:
     """Run the program, pass on its output as it comes, and return its exit status.
 
-    ``watch`` gets the process id and raises `Ended` when a limit is exceeded: that ends the program
-    and is raised here.
+    ``watch`` gets the process id and raises `JobFailed` when a limit is exceeded: that ends the
+    program and is raised here.
     """
     async with open_process(sandbox, argv) as process:
         return await follow(process, output, watch)

@@ -114,7 +114,7 @@ def arguments(sandbox: Sandbox, descriptors: Descriptors) -> list[str]:
         *_system(sandbox.site),
         *(word for bind in sandbox.binds for word in _bind_options(bind)),
         *(word for path, place in sandbox.links.items() for word in ("--symlink", place, path)),
-        *(word for path, file in descriptors.files.items() for word in _file_from_descriptor(file, path, "0600")),
+        *_private_files(descriptors.files),
         "--remount-ro", "/dev", "--remount-ro", "/",
         *_variables(sandbox),
         "--chdir", sandbox.workdir,
@@ -122,7 +122,7 @@ def arguments(sandbox: Sandbox, descriptors: Descriptors) -> list[str]:
 
 
 def command(bounds: Bounds, argv: Sequence[str]) -> list[str]:
-    """Return ``words`` with limits for each process, and with the way to the proxy opened.
+    """Return ``argv`` with limits for each process, and with the way to the proxy opened.
 
     The limits are set inside: the number of processes is counted per user namespace.
     """
@@ -174,6 +174,13 @@ def _system(site: Site) -> list[str]:
 def _bind_options(bind: Bind) -> list[str]:
     option = "--bind" if bind.writable else "--ro-bind"
     return [f"{option}-try" if bind.optional else option, bind.source, bind.target]
+
+
+def _private_files(files: Mapping[str, int]) -> list[str]:
+    """Return the options for files that the sandbox's user alone can read."""
+    return [
+        word for path, file in files.items() for word in _file_from_descriptor(file, path, "0600")
+    ]
 
 
 def _file_from_descriptor(descriptor: int, path: str, mode: str) -> list[str]:

@@ -46,7 +46,7 @@ class Server:
         self._memory = bounds.MemoryLimit(job.bounds.memory, _out_of_memory(job), _IN_MEMORY, group)
 
     async def run(self) -> Status:
-        """Serve until the notebook ends by itself. Raises `Ended` if it fails."""
+        """Serve until the notebook ends by itself. Raises `JobFailed` if it fails."""
         home, files = prepare_home(self._job)
         self._status = replace(self._status, files=files)
         if (self._folder / KEY_FOLDER).is_dir():
@@ -179,6 +179,6 @@ def _out_of_memory(job: ServerJob) -> JobFailed:
 def _too_many_files() -> JobFailed:
     return JobFailed(
         "spawn.too-many-files",
-        f"The notebook had more than {bounds.MAX_OPEN_FILES:,} files and connections open at once and "
-        "was ended. Your files are there: start it again, and close what you no longer use.",
+        f"The notebook had more than {bounds.MAX_OPEN_FILES:,} files and connections open at once "
+        "and was ended. Your files are there: start it again, and close what you no longer use.",
     )

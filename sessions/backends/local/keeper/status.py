@@ -61,7 +61,7 @@ class Status:
     """The status of a keeper.
 
     ``state`` is running, ready or ended; an ``ended`` one without ``code`` ended well. ``pid`` and
-    ``process_start_time`` (the kernel's clock ticks) identify the keeper's process for signals.
+    ``started`` (the kernel's clock ticks) identify the keeper's process for signals.
     ``files`` is the report of the merge into the project's files (`sessions.repofiles.merge`).
     """
 

@@ -40,8 +40,8 @@ def process_tree(root: int) -> list[int]:
 def memory_usage(root: int, mounts: Sequence[str], threshold: int) -> int:
     """Return the bytes used by the sandbox that the process ``root`` started.
 
-    ``mounts`` are its in-memory folders. Below ``enough`` the answer may be too high: telling apart
-    shared pages and measuring sockets is expensive, so it is done only when it matters.
+    ``mounts`` are its in-memory folders. Below ``threshold`` the answer may be too high: telling
+    apart shared pages and measuring sockets is expensive, so it is done only when it matters.
     """
     processes = process_tree(root)
     files = _memory_file_bytes(processes, mounts)

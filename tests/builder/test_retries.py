@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
-from bindery_builder import patience, pull
+from bindery_builder import pull, retry
 from bindery_builder.output import Output
 
 
@@ -26,8 +26,8 @@ def runs(tmp_path: Path) -> int:
 
 
 def insist(words: list[str], output: Output, seconds: float = 30) -> bool:
-    again = {"patience": seconds, "pause": 0.01}
-    return patience.run_with_retries(
+    again = {"seconds": seconds, "pause": 0.01}
+    return retry.run_with_retries(
         words, output, {}, should_retry=lambda: pull._is_transient(output), **again
     )
 

@@ -1,7 +1,7 @@
 """Keep the layers of base images as they came, from `pull` to `push`, out of reach of `build`.
 
-`order.trusted` is a folder that only those two containers have, so untrusted code cannot change it.
-`push` gives the registry these layers unchanged: it has most of them, or can mount them from
+`BuildSpec.trusted` is a folder that only those two containers have, so untrusted code cannot change
+it. `push` gives the registry these layers unchanged: it has most of them, or can mount them from
 another repository. `build` is told which ones it need not pack. A pod without that folder works
 too: then everything is packed.
 """
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from .order import BuildSpec
+from .buildspec import BuildSpec
 
 LAYERS: Final = "layers.json"
 UNPACKED: Final = "unpacked.json"

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Final
 
-from .plainreader import Instruction, Unreadable
+from .plainparser import Instruction, Unreadable
 
 MAX_LINE_LENGTH: Final = 30_000
 """Characters of a line: from 64 KB on, buildah's parser silently stops reading."""

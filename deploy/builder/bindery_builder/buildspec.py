@@ -67,7 +67,7 @@ class BuildSpec:
 
 
 def read(environment: Mapping[str, str]) -> BuildSpec:
-    """Return the order in the variables `BUILD_…`. Raises `KeyError`, `ValueError`."""
+    """Return the parameters in the variables `BUILD_…`. Raises `KeyError`, `ValueError`."""
 
     def text(name: str) -> str:
         return environment.get(f"BUILD_{name}", "")

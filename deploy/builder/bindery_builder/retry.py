@@ -23,8 +23,8 @@ def run_with_retries(
 ) -> bool:
     """Run a program until it succeeds; return whether it did.
 
-    ``worth`` says, from its output, whether trying again can help. It is retried after ``pause``
-    seconds each time, for ``patience`` seconds in all.
+    ``should_retry`` says, from its output, whether trying again can help. It is retried after
+    ``pause`` seconds each time, for ``seconds`` in all.
     """
     until = time.monotonic() + seconds
     while programs.run(argv, output, variables=variables):

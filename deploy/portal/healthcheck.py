@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Whether worker or watch do their work, for Kubernetes to ask: exit code 1 when they do not.
+"""Check that worker or watch does its work, for Kubernetes' probes: exit code 1 if it does not.
 
-    well.py worker http://bindery
+    healthcheck.py worker http://bindery
 
 A process can be alive and deaf, and only the database shows it. ``/health`` of a web process
-looks there, so this needs neither Django nor a second. Where web does not answer, nobody is
-taken for sick: what is wrong then is something else.
+looks there, so this needs neither Django nor a second. Only the stable words of ``states`` count,
+never a sentence. If web does not answer, or says nothing about the part, the part counts as
+healthy: the problem is then somewhere else.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ import sys
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
-UNHEALTHY = {"worker": "tasks wait for too long", "watch": "no sign of life"}
+FAILING = "failing"
+"""As in `portal.health.checks`."""
 
 
 def main(part: str, address: str) -> int:
+    """Return the exit code for a part."""
     connection = HTTPConnection(urlsplit(address).netloc, timeout=5)
     try:
         connection.request("GET", "/health", headers={"Host": "localhost"})
-        state = json.loads(connection.getresponse().read())["checks"][part]
+        state = json.loads(connection.getresponse().read())["states"][part]
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return 0
     finally:
         connection.close()
-    return int(state == UNHEALTHY[part])
+    return int(state == FAILING)
 
 
 if __name__ == "__main__":

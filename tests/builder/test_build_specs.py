@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from bindery_builder import order
+from bindery_builder import buildspec
 
 LEAST = {"BUILD_URL": "https://example.org/a.git", "BUILD_COMMIT": "c0ffee", "BUILD_IMAGE": "r/a:1"}
 
 
 def test_what_is_not_said_is_off():
-    ordered = order.read({**LEAST, "BUILD_CACHE": "", "BUILD_LOG_LIMIT": "", "BUILD_FRESH": "0"})
-    assert ordered == order.BuildSpec("https://example.org/a.git", "c0ffee", "r/a:1")
+    spec = buildspec.read({**LEAST, "BUILD_CACHE": "", "BUILD_LOG_LIMIT": "", "BUILD_FRESH": "0"})
+    assert spec == buildspec.BuildSpec("https://example.org/a.git", "c0ffee", "r/a:1")
 
 
 def test_everything_that_is_said_is_taken():
-    ordered = order.read(
+    spec = buildspec.read(
         {
             **LEAST,
             "BUILD_FRESH": "1",
@@ -24,13 +24,13 @@ def test_everything_that_is_said_is_taken():
             "BUILD_STEP_VARIABLES": '{"PIP_CERT": "/c", "https_proxy": "http://p", "NO_PROXY": ""}',
         }
     )
-    assert (ordered.no_cache, ordered.plain_http, ordered.repository_limit) == (True, True, 5)
-    assert ordered.insecure == ("a:5000", "b")
-    assert ordered.declared == {"PIP_CERT": "/c"}
-    assert ordered.proxies == {"https_proxy": "http://p", "NO_PROXY": ""}
+    assert (spec.no_cache, spec.plain_http, spec.repository_limit) == (True, True, 5)
+    assert spec.insecure == ("a:5000", "b")
+    assert spec.declared == {"PIP_CERT": "/c"}
+    assert spec.proxies == {"https_proxy": "http://p", "NO_PROXY": ""}
 
 
 @pytest.mark.parametrize("name", sorted(LEAST))
 def test_without_the_least_there_is_no_build(name: str):
     with pytest.raises(KeyError):
-        order.read({key: value for key, value in LEAST.items() if key != name})
+        buildspec.read({key: value for key, value in LEAST.items() if key != name})
